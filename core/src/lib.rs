@@ -1,0 +1,12 @@
+//! What Hythe decides: pure functions over plain data.
+//!
+//! Nothing in this crate reads a clock, mints an id, does I/O or waits; time and ids arrive in
+//! commands. It imports no other crate of the workspace. `clippy.toml` beside it keeps it so.
+
+pub mod claims;
+pub mod ids;
+pub mod machine;
+pub mod names;
+pub mod record;
+pub mod rejection;
+pub mod time;
