@@ -4,9 +4,13 @@
 //! commands. It imports no other crate of the workspace. `clippy.toml` beside it keeps it so.
 
 pub mod claims;
+pub mod health;
 pub mod ids;
+pub mod limits;
 pub mod machine;
 pub mod names;
 pub mod record;
 pub mod rejection;
+pub mod routes;
 pub mod time;
+pub mod wire;
