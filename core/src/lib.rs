@@ -3,7 +3,11 @@
 //! Nothing in this crate reads a clock, mints an id, does I/O or waits; time and ids arrive in
 //! commands. It imports no other crate of the workspace. `clippy.toml` beside it keeps it so.
 
+pub mod app;
 pub mod claims;
+pub mod deployment;
+pub mod event;
+mod fault;
 pub mod health;
 pub mod ids;
 pub mod limits;
@@ -12,5 +16,7 @@ pub mod names;
 pub mod record;
 pub mod rejection;
 pub mod routes;
+pub mod source;
 pub mod time;
 pub mod wire;
+pub mod worker;

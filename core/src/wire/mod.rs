@@ -1,4 +1,13 @@
-//! Messages between the roles. Plain data, each with a format number; their NATS side lies in the
-//! actors crate. A receiver refuses a format that it does not know, and says so in its log.
+//! Messages between the roles: plain data, as JSON, each with a format number.
+//!
+//! Their NATS side lies in the actors crate. A receiver refuses a format that it does not know
+//! and says so in its log.
 
+pub mod build;
 pub mod edge;
+pub mod log;
+pub mod subjects;
+pub mod worker;
+
+/// The format of every message so far.
+pub const FORMAT: u16 = 1;

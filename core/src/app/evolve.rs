@@ -1,0 +1,104 @@
+//! What an app becomes by an event. An event that does not fit changes nothing.
+
+use super::{ActiveApp, App, AppEvent, AppSettings, SettingsChange};
+
+pub(super) fn evolve(app: App, event: &AppEvent) -> App {
+    match (app, event) {
+        (App::Absent, AppEvent::Created { id, name, settings }) => {
+            App::Active(Box::new(ActiveApp {
+                id: *id,
+                name: name.clone(),
+                settings: (**settings).clone(),
+                env: std::collections::BTreeMap::new(),
+                next_secret: 1,
+                deployments: 0,
+                live: None,
+                serving: None,
+                rolling: None,
+                waiting: None,
+            }))
+        }
+        (App::Absent, _before_creation) => App::Absent,
+        (App::Deleted, _after_the_end) => App::Deleted,
+        (App::Active(_), AppEvent::Deleted { .. }) => App::Deleted,
+        (App::Active(mut app), event) => {
+            app.apply(event);
+            App::Active(app)
+        }
+    }
+}
+
+impl ActiveApp {
+    fn apply(&mut self, event: &AppEvent) {
+        match event {
+            AppEvent::Created { .. } | AppEvent::Deleted { .. } => {}
+            AppEvent::Configured(change) => change.apply(&mut self.settings),
+            AppEvent::EnvironmentChanged { set, remove } => {
+                self.env.retain(|name, _| !remove.contains(name));
+                self.env.extend(set.iter().map(|(name, version)| (name.clone(), *version)));
+                let newest = set.values().max().map_or(0, |version| version.saturating_add(1));
+                self.next_secret = self.next_secret.max(newest);
+            }
+            AppEvent::DeploymentRequested { deployment, .. } => {
+                self.deployments = self.deployments.saturating_add(1);
+                self.waiting = Some(*deployment);
+            }
+            AppEvent::DeploymentReplaced { deployment, .. } => {
+                if self.waiting == Some(*deployment) {
+                    self.waiting = None;
+                }
+            }
+            AppEvent::DeploymentBegun { deployment } => {
+                if self.waiting == Some(*deployment) {
+                    self.waiting = None;
+                }
+                self.rolling = Some(*deployment);
+            }
+            AppEvent::TrafficSwitched { deployment, .. } => self.serving = Some(*deployment),
+            AppEvent::TrafficReturned { to, .. } => self.serving = *to,
+            AppEvent::DeploymentPromoted { deployment, .. } => {
+                self.live = Some(*deployment);
+                if self.rolling == Some(*deployment) {
+                    self.rolling = None;
+                }
+            }
+            AppEvent::DeploymentSettled { deployment } => {
+                for place in
+                    [&mut self.live, &mut self.serving, &mut self.rolling, &mut self.waiting]
+                {
+                    if *place == Some(*deployment) {
+                        *place = None;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl SettingsChange {
+    /// Writes what is given over `settings`.
+    pub fn apply(&self, settings: &mut AppSettings) {
+        let Self { source, build, port, replicas, health, resources, domains } = self;
+        if let Some(source) = source {
+            settings.source = Some(source.clone());
+        }
+        if let Some(build) = build {
+            settings.build = build.clone();
+        }
+        if let Some(port) = port {
+            settings.port = *port;
+        }
+        if let Some(replicas) = replicas {
+            settings.replicas = *replicas;
+        }
+        if let Some(health) = health {
+            settings.health = health.clone();
+        }
+        if let Some(resources) = resources {
+            settings.resources = resources.clone();
+        }
+        if let Some(domains) = domains {
+            settings.domains.clone_from(domains);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! An app: its settings, and which of its deployments is live, rolling and waiting.
+//!
+//! One deployment of an app moves at a time; a newer request takes the place of one that waits.
+//! `serving` is where traffic is sent: it runs ahead of `live` during a switch and falls back to
+//! it where the switch fails.
+
+mod decide;
+mod evolve;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::deployment::DeploymentSpec;
+use crate::health::HealthCheck;
+use crate::ids::{AppId, DeploymentId};
+use crate::names::{AppName, EnvName, HostName};
+use crate::source::{BuildSettings, Resources, Source};
+
+/// What people set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppSettings {
+    /// Where the source lies; without one nothing can be deployed.
+    pub source: Option<Source>,
+    /// How to build it.
+    pub build: BuildSettings,
+    /// The port that the app listens on; found from the image where none is given.
+    pub port: Option<u16>,
+    /// How many replicas.
+    pub replicas: u16,
+    /// How a replica shows that it is fit for traffic.
+    pub health: HealthCheck,
+    /// The most that one replica may use.
+    pub resources: Resources,
+    /// Host names besides the app's own.
+    pub domains: BTreeSet<HostName>,
+}
+
+impl Default for AppSettings {
+    fn default() -> Self {
+        Self {
+            source: None,
+            build: BuildSettings::default(),
+            port: None,
+            replicas: 1,
+            health: HealthCheck::default(),
+            resources: Resources::default(),
+            domains: BTreeSet::new(),
+        }
+    }
+}
+
+/// A change of settings: only what is given changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingsChange {
+    /// A new source.
+    pub source: Option<Source>,
+    /// New build settings.
+    pub build: Option<BuildSettings>,
+    /// A new port; `Some(None)` goes back to finding it from the image.
+    pub port: Option<Option<u16>>,
+    /// A new number of replicas.
+    pub replicas: Option<u16>,
+    /// A new health check.
+    pub health: Option<HealthCheck>,
+    /// New limits.
+    pub resources: Option<Resources>,
+    /// New domains, in place of the old ones.
+    pub domains: Option<BTreeSet<HostName>>,
+}
+
+/// An app's state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum App {
+    /// Nothing has happened yet.
+    #[default]
+    Absent,
+    /// It exists.
+    Active(Box<ActiveApp>),
+    /// It was deleted.
+    Deleted,
+}
+
+/// An app that exists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActiveApp {
+    /// Its id.
+    pub id: AppId,
+    /// Its name.
+    pub name: AppName,
+    /// What people set.
+    pub settings: AppSettings,
+    /// Environment variables, by name, with the version of the secret that holds the value.
+    pub env: BTreeMap<EnvName, u64>,
+    /// The version that the next secret gets.
+    pub next_secret: u64,
+    /// How many deployments were requested.
+    pub deployments: u64,
+    /// The deployment that was promoted last.
+    pub live: Option<DeploymentId>,
+    /// Where traffic is sent.
+    pub serving: Option<DeploymentId>,
+    /// The deployment that moves.
+    pub rolling: Option<DeploymentId>,
+    /// The deployment that waits for its turn.
+    pub waiting: Option<DeploymentId>,
+}
+
+impl App {
+    /// The app, where it exists.
+    #[must_use]
+    pub fn active(&self) -> Option<&ActiveApp> {
+        match self {
+            Self::Active(app) => Some(app),
+            Self::Absent | Self::Deleted => None,
+        }
+    }
+}
+
+/// What an app can be asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AppCommand {
+    /// Comes into being.
+    Create {
+        /// Its id.
+        id: AppId,
+        /// Its name, free to take.
+        name: AppName,
+        /// Its settings.
+        settings: Box<AppSettings>,
+    },
+    /// Changes settings; they hold from the next deployment on (domains at once).
+    Configure(Box<SettingsChange>),
+    /// Sets and removes environment variables. The values already lie, or are put in the same
+    /// commit, in the secret table under the versions given here.
+    ChangeEnvironment {
+        /// Names to set, with the version of each value.
+        set: BTreeMap<EnvName, u64>,
+        /// Names to remove.
+        remove: BTreeSet<EnvName>,
+    },
+    /// Wants a deployment with the present settings.
+    RequestDeployment {
+        /// The new deployment's id.
+        deployment: DeploymentId,
+        /// Another source for this one only, such as another commit.
+        source: Option<Source>,
+    },
+    /// A deployment is healthy: it gets the traffic.
+    SwitchTraffic {
+        /// The deployment.
+        deployment: DeploymentId,
+    },
+    /// A deployment is live: the one before may go.
+    Promote {
+        /// The deployment.
+        deployment: DeploymentId,
+    },
+    /// A deployment has ended.
+    Settle {
+        /// The deployment.
+        deployment: DeploymentId,
+    },
+    /// Goes, with all its deployments.
+    Delete,
+}
+
+/// What can happen to an app. Append-only: postcard stores a variant's position.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AppEvent {
+    /// It came into being.
+    Created {
+        /// Its id.
+        id: AppId,
+        /// Its name.
+        name: AppName,
+        /// Its settings.
+        settings: Box<AppSettings>,
+    },
+    /// Settings changed.
+    Configured(Box<SettingsChange>),
+    /// Environment variables changed.
+    EnvironmentChanged {
+        /// What was set, with the version of each value.
+        set: BTreeMap<EnvName, u64>,
+        /// What was removed.
+        remove: BTreeSet<EnvName>,
+    },
+    /// A deployment was requested.
+    DeploymentRequested {
+        /// Its id.
+        deployment: DeploymentId,
+        /// What it runs with.
+        spec: Box<DeploymentSpec>,
+    },
+    /// A waiting deployment gave way to a newer one.
+    DeploymentReplaced {
+        /// The one that gave way.
+        deployment: DeploymentId,
+        /// The newer one.
+        by: DeploymentId,
+    },
+    /// It is a deployment's turn.
+    DeploymentBegun {
+        /// The deployment.
+        deployment: DeploymentId,
+    },
+    /// A deployment gets the traffic.
+    TrafficSwitched {
+        /// The deployment.
+        deployment: DeploymentId,
+        /// The one that had it before.
+        previous: Option<DeploymentId>,
+    },
+    /// A switch failed: the traffic goes back.
+    TrafficReturned {
+        /// The deployment that lost it.
+        from: DeploymentId,
+        /// The one that has it again.
+        to: Option<DeploymentId>,
+    },
+    /// A deployment is live.
+    DeploymentPromoted {
+        /// The deployment.
+        deployment: DeploymentId,
+        /// The one that may go.
+        previous: Option<DeploymentId>,
+    },
+    /// A deployment has ended and moves no more.
+    DeploymentSettled {
+        /// The deployment.
+        deployment: DeploymentId,
+    },
+    /// It is gone.
+    Deleted {
+        /// Deployments that must end with it.
+        deployments: BTreeSet<DeploymentId>,
+    },
+}

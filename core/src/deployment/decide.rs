@@ -1,0 +1,347 @@
+//! What a deployment does when asked: one function per command, each a table over the stages.
+
+use super::{
+    Attempt, BuildOutcome, Deployment, DeploymentCommand, DeploymentEvent, DeploymentSpec, Fault,
+    Outcome, Placement, Stage,
+};
+use crate::claims::ClaimChange;
+use crate::ids::{DeploymentId, WorkerId};
+use crate::limits;
+use crate::machine::Machine;
+use crate::record::AggregateKind;
+use crate::rejection::Rejection;
+use crate::time::Timestamp;
+
+type Decision = Result<Vec<DeploymentEvent>, Rejection>;
+
+const NOTHING: Decision = Ok(Vec::new());
+
+impl Machine for Deployment {
+    const KIND: AggregateKind = AggregateKind::Deployment;
+    type Command = DeploymentCommand;
+    type Event = DeploymentEvent;
+
+    fn decide(&self, command: DeploymentCommand) -> Decision {
+        match (self, command) {
+            (Self::Absent, DeploymentCommand::Request(spec)) => request(spec),
+            (Self::Absent, _before_any_request) => Err(Rejection::not_found("deployment")),
+            (Self::Present(attempt), command) => attempt.decide(command),
+        }
+    }
+
+    fn evolve(self, event: &DeploymentEvent) -> Self {
+        super::evolve::evolve(self, event)
+    }
+
+    fn claims(&self, _event: &DeploymentEvent) -> Vec<ClaimChange> {
+        Vec::new()
+    }
+
+    fn ended(&self) -> bool {
+        match self {
+            Self::Absent => false,
+            Self::Present(attempt) => matches!(attempt.stage, Stage::Ended(_)),
+        }
+    }
+}
+
+fn request(spec: Box<DeploymentSpec>) -> Decision {
+    if spec.replicas == 0 || spec.replicas > limits::MOST_REPLICAS {
+        return Err(Rejection::invalid(
+            "replicas",
+            format!("is 1 to {}; got {}", limits::MOST_REPLICAS, spec.replicas),
+        ));
+    }
+    Ok(vec![DeploymentEvent::Requested(spec)])
+}
+
+impl Attempt {
+    fn decide(&self, command: DeploymentCommand) -> Decision {
+        use DeploymentCommand as Command;
+        match command {
+            Command::Request(spec) if *spec == self.spec => NOTHING,
+            Command::Request(_) => Err(Rejection::Exists { what: "deployment".into() }),
+            Command::Begin { at } => self.begin(at),
+            Command::AcceptBuild { generation, worker } => self.accept_build(generation, worker),
+            Command::LoseBuild { generation } => self.lose_build(generation),
+            Command::FinishBuild { generation, outcome, at } => {
+                self.finish_build(generation, outcome, at)
+            }
+            Command::Place { placements, at } => self.place(placements, at),
+            Command::BecomeHealthy => self.become_healthy(),
+            Command::FailStart { fault } => self.fail_start(fault),
+            Command::Switch { previous, at } => self.switch(previous, at),
+            Command::ConfirmSwitch { at } => self.confirm_switch(at),
+            Command::FinishDrain => self.finish_drain(),
+            Command::Expire { at, waiting_for } => self.expire(at, waiting_for),
+            Command::Cancel => self.cancel(),
+            Command::Supersede => self.supersede(),
+        }
+    }
+
+    fn end(&self, outcome: Outcome) -> Decision {
+        Ok(vec![DeploymentEvent::Ended { app: self.spec.app, outcome }])
+    }
+
+    fn fail(&self, fault: Fault) -> Decision {
+        self.end(Outcome::Failed { stage: self.stage.name(), fault: fault.bounded() })
+    }
+
+    fn begin(&self, at: Timestamp) -> Decision {
+        match self.stage {
+            Stage::Requested => Ok(vec![DeploymentEvent::BuildQueued {
+                generation: 1,
+                until: at.plus(limits::BUILD_WITHIN),
+            }]),
+            Stage::Queued { .. }
+            | Stage::Building { .. }
+            | Stage::Built { .. }
+            | Stage::Starting { .. }
+            | Stage::Healthy
+            | Stage::Switching { .. }
+            | Stage::Draining { .. }
+            | Stage::Live
+            | Stage::Ended(_) => NOTHING,
+        }
+    }
+
+    fn accept_build(&self, accepted: u32, worker: WorkerId) -> Decision {
+        match self.stage {
+            Stage::Queued { generation, .. } if generation == accepted => {
+                Ok(vec![DeploymentEvent::BuildStarted { generation, worker }])
+            }
+            // Of an older giving out, repeated, or too late: the reconciler tells the builder.
+            Stage::Queued { .. }
+            | Stage::Requested
+            | Stage::Building { .. }
+            | Stage::Built { .. }
+            | Stage::Starting { .. }
+            | Stage::Healthy
+            | Stage::Switching { .. }
+            | Stage::Draining { .. }
+            | Stage::Live
+            | Stage::Ended(_) => NOTHING,
+        }
+    }
+
+    fn lose_build(&self, lost: u32) -> Decision {
+        match self.stage {
+            Stage::Building { generation, until, .. } if generation == lost => {
+                if generation >= limits::BUILD_ATTEMPTS {
+                    return self.fail(Fault::new(format!(
+                        "the build was given out {generation} times and each builder was lost; \
+                         see whether the agent keeps running and has enough memory, then deploy again"
+                    )));
+                }
+                Ok(vec![DeploymentEvent::BuildQueued { generation: generation + 1, until }])
+            }
+            Stage::Building { .. }
+            | Stage::Requested
+            | Stage::Queued { .. }
+            | Stage::Built { .. }
+            | Stage::Starting { .. }
+            | Stage::Healthy
+            | Stage::Switching { .. }
+            | Stage::Draining { .. }
+            | Stage::Live
+            | Stage::Ended(_) => NOTHING,
+        }
+    }
+
+    fn finish_build(&self, finished: u32, outcome: BuildOutcome, at: Timestamp) -> Decision {
+        match (&self.stage, outcome) {
+            // The report of the end may overtake the one of the start.
+            (Stage::Queued { generation, .. } | Stage::Building { generation, .. }, Ok(built))
+                if *generation == finished =>
+            {
+                Ok(vec![DeploymentEvent::Built { built, until: at.plus(limits::START_GRACE) }])
+            }
+            (Stage::Queued { generation, .. } | Stage::Building { generation, .. }, Err(fault))
+                if *generation == finished =>
+            {
+                let stage = crate::deployment::StageName::Building;
+                self.end(Outcome::Failed { stage, fault: fault.bounded() })
+            }
+            (
+                Stage::Queued { .. }
+                | Stage::Building { .. }
+                | Stage::Requested
+                | Stage::Built { .. }
+                | Stage::Starting { .. }
+                | Stage::Healthy
+                | Stage::Switching { .. }
+                | Stage::Draining { .. }
+                | Stage::Live
+                | Stage::Ended(_),
+                Ok(_) | Err(_),
+            ) => NOTHING,
+        }
+    }
+
+    fn place(&self, placements: Vec<Placement>, at: Timestamp) -> Decision {
+        match self.stage {
+            Stage::Built { .. } => {
+                let indices = placements.iter().map(|placement| placement.index);
+                if !indices.eq(0..self.spec.replicas) {
+                    return Err(Rejection::conflict(format!(
+                        "a place is needed for each of the {} replicas, in their order",
+                        self.spec.replicas
+                    )));
+                }
+                let until = at.plus(self.spec.health.start_within).plus(limits::START_GRACE);
+                Ok(vec![DeploymentEvent::Placed { placements, until }])
+            }
+            Stage::Requested
+            | Stage::Queued { .. }
+            | Stage::Building { .. }
+            | Stage::Starting { .. }
+            | Stage::Healthy
+            | Stage::Switching { .. }
+            | Stage::Draining { .. }
+            | Stage::Live
+            | Stage::Ended(_) => NOTHING,
+        }
+    }
+
+    fn become_healthy(&self) -> Decision {
+        match self.stage {
+            Stage::Starting { .. } => {
+                Ok(vec![DeploymentEvent::BecameHealthy { app: self.spec.app }])
+            }
+            Stage::Requested
+            | Stage::Queued { .. }
+            | Stage::Building { .. }
+            | Stage::Built { .. }
+            | Stage::Healthy
+            | Stage::Switching { .. }
+            | Stage::Draining { .. }
+            | Stage::Live
+            | Stage::Ended(_) => NOTHING,
+        }
+    }
+
+    fn fail_start(&self, fault: Fault) -> Decision {
+        match self.stage {
+            Stage::Starting { .. } => self.fail(fault),
+            Stage::Requested
+            | Stage::Queued { .. }
+            | Stage::Building { .. }
+            | Stage::Built { .. }
+            | Stage::Healthy
+            | Stage::Switching { .. }
+            | Stage::Draining { .. }
+            | Stage::Live
+            | Stage::Ended(_) => NOTHING,
+        }
+    }
+
+    fn switch(&self, previous: Option<DeploymentId>, at: Timestamp) -> Decision {
+        match self.stage {
+            Stage::Healthy => Ok(vec![DeploymentEvent::SwitchStarted {
+                previous,
+                until: at.plus(limits::SWITCH_WITHIN),
+            }]),
+            Stage::Requested
+            | Stage::Queued { .. }
+            | Stage::Building { .. }
+            | Stage::Built { .. }
+            | Stage::Starting { .. }
+            | Stage::Switching { .. }
+            | Stage::Draining { .. }
+            | Stage::Live
+            | Stage::Ended(_) => NOTHING,
+        }
+    }
+
+    fn confirm_switch(&self, at: Timestamp) -> Decision {
+        match self.stage {
+            Stage::Switching { previous, .. } => {
+                let until = at.plus(self.spec.drain_within);
+                let switched = DeploymentEvent::Switched { previous, until };
+                if previous.is_some() {
+                    return Ok(vec![switched]);
+                }
+                // Nobody to wait for.
+                Ok(vec![switched, DeploymentEvent::WentLive { app: self.spec.app }])
+            }
+            Stage::Requested
+            | Stage::Queued { .. }
+            | Stage::Building { .. }
+            | Stage::Built { .. }
+            | Stage::Starting { .. }
+            | Stage::Healthy
+            | Stage::Draining { .. }
+            | Stage::Live
+            | Stage::Ended(_) => NOTHING,
+        }
+    }
+
+    fn finish_drain(&self) -> Decision {
+        match self.stage {
+            Stage::Draining { .. } => Ok(vec![DeploymentEvent::WentLive { app: self.spec.app }]),
+            Stage::Requested
+            | Stage::Queued { .. }
+            | Stage::Building { .. }
+            | Stage::Built { .. }
+            | Stage::Starting { .. }
+            | Stage::Healthy
+            | Stage::Switching { .. }
+            | Stage::Live
+            | Stage::Ended(_) => NOTHING,
+        }
+    }
+
+    fn expire(&self, at: Timestamp, waiting_for: Fault) -> Decision {
+        let overdue = self.stage.until().is_some_and(|until| at >= until);
+        if !overdue {
+            return NOTHING;
+        }
+        match self.stage {
+            // What still runs then is cut off; the new version serves either way.
+            Stage::Draining { .. } => self.finish_drain(),
+            Stage::Queued { .. }
+            | Stage::Building { .. }
+            | Stage::Built { .. }
+            | Stage::Starting { .. }
+            | Stage::Switching { .. } => self.fail(waiting_for),
+            Stage::Requested | Stage::Healthy | Stage::Live | Stage::Ended(_) => NOTHING,
+        }
+    }
+
+    fn cancel(&self) -> Decision {
+        match self.stage {
+            Stage::Requested
+            | Stage::Queued { .. }
+            | Stage::Building { .. }
+            | Stage::Built { .. }
+            | Stage::Starting { .. }
+            | Stage::Healthy => self.end(Outcome::Cancelled),
+            Stage::Switching { .. } | Stage::Draining { .. } => Err(Rejection::conflict(
+                "the traffic is moving to this deployment already and it can no longer be \
+                 cancelled; deploy the version you want instead",
+            )),
+            Stage::Live => Err(Rejection::conflict(
+                "this deployment is live; deploy another version to replace it",
+            )),
+            Stage::Ended(Outcome::Cancelled) => NOTHING,
+            Stage::Ended(Outcome::Superseded | Outcome::Failed { .. }) => Err(Rejection::conflict(
+                format!("this deployment has already ended: {}", self.stage.name()),
+            )),
+        }
+    }
+
+    fn supersede(&self) -> Decision {
+        match self.stage {
+            Stage::Requested
+            | Stage::Queued { .. }
+            | Stage::Building { .. }
+            | Stage::Built { .. }
+            | Stage::Starting { .. }
+            | Stage::Healthy
+            | Stage::Switching { .. }
+            | Stage::Draining { .. }
+            | Stage::Live => self.end(Outcome::Superseded),
+            Stage::Ended(_) => NOTHING,
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! A deployment: one attempt to bring one version of an app live.
+//!
+//! `Requested → Queued → Building → Built → Starting → Healthy → Switching → Draining → Live`,
+//! ending as superseded, failed or cancelled. Each stage says which one effect is outstanding and
+//! until when. Commands that follow from reports or reactions are idempotent: late and repeated
+//! ones mean nothing.
+
+mod decide;
+mod evolve;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::health::HealthCheck;
+use crate::ids::{AppId, DeploymentId, WorkerId};
+use crate::names::{AppName, CommitId, EnvName, ImageId};
+use crate::source::{BuildSettings, Resources, Source};
+use crate::time::{Millis, Timestamp};
+
+/// Everything that one deployment runs with: a snapshot of the app's settings at its request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentSpec {
+    /// The app.
+    pub app: AppId,
+    /// Its name then.
+    pub app_name: AppName,
+    /// Counts the app's deployments from 1.
+    pub number: u64,
+    /// Where the source lies.
+    pub source: Source,
+    /// How to build it.
+    pub build: BuildSettings,
+    /// The port that the app listens on; found from the image where none is given.
+    pub port: Option<u16>,
+    /// Environment variables, by name, with the version of the secret that holds the value.
+    pub env: BTreeMap<EnvName, u64>,
+    /// How many replicas.
+    pub replicas: u16,
+    /// How a replica shows that it is fit for traffic.
+    pub health: HealthCheck,
+    /// The most that one replica may use.
+    pub resources: Resources,
+    /// How long requests may go on after the switch.
+    pub drain_within: Millis,
+    /// From SIGTERM to SIGKILL.
+    pub stop_within: Millis,
+}
+
+/// What a build gave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuiltImage {
+    /// The image.
+    pub image: ImageId,
+    /// The commit that it was made from.
+    pub commit: CommitId,
+    /// The port that its replicas answer on.
+    pub port: u16,
+    /// The worker whose engine has the image.
+    pub worker: WorkerId,
+}
+
+/// Where one replica runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    /// The replica: 0, 1, …
+    pub index: u16,
+    /// The worker.
+    pub worker: WorkerId,
+}
+
+/// Why something failed, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// What went wrong and, where known, what to do.
+    pub message: String,
+    /// The last lines of log before it, oldest first.
+    pub log: Vec<String>,
+}
+
+/// How a build ended.
+pub type BuildOutcome = Result<BuiltImage, Fault>;
+
+/// The stages by name: what people see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageName {
+    /// Waits for its turn: one deployment of an app moves at a time.
+    Requested,
+    /// Waits for a builder.
+    Queued,
+    /// A builder fetches and builds.
+    Building,
+    /// Waits for a place to run.
+    Built,
+    /// Replicas start and are checked.
+    Starting,
+    /// All replicas are healthy.
+    Healthy,
+    /// The edges take up the new route.
+    Switching,
+    /// Requests to the version before finish.
+    Draining,
+    /// It has the traffic.
+    Live,
+    /// Another version took its place.
+    Superseded,
+    /// It failed.
+    Failed,
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+impl StageName {
+    /// The name in JSON, lists and messages.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Queued => "queued",
+            Self::Building => "building",
+            Self::Built => "built",
+            Self::Starting => "starting",
+            Self::Healthy => "healthy",
+            Self::Switching => "switching",
+            Self::Draining => "draining",
+            Self::Live => "live",
+            Self::Superseded => "superseded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether nothing more will happen to a deployment in this stage by itself.
+    #[must_use]
+    pub const fn settled(self) -> bool {
+        match self {
+            Self::Live | Self::Superseded | Self::Failed | Self::Cancelled => true,
+            Self::Requested
+            | Self::Queued
+            | Self::Building
+            | Self::Built
+            | Self::Starting
+            | Self::Healthy
+            | Self::Switching
+            | Self::Draining => false,
+        }
+    }
+}
+
+impl std::fmt::Display for StageName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How a deployment ended. Append-only: events hold it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Another version took its place, before or after it was live.
+    Superseded,
+    /// It failed in a stage.
+    Failed {
+        /// The stage.
+        stage: StageName,
+        /// Why.
+        fault: Fault,
+    },
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+impl Outcome {
+    /// The stage that people see.
+    #[must_use]
+    pub const fn stage(&self) -> StageName {
+        match self {
+            Self::Superseded => StageName::Superseded,
+            Self::Failed { .. } => StageName::Failed,
+            Self::Cancelled => StageName::Cancelled,
+        }
+    }
+}
+
+/// Where a deployment stands: the one outstanding effect, and until when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// Waits for the app's turn.
+    Requested,
+    /// The build command of this generation is out.
+    Queued {
+        /// Counts how often the build was given out, from 1.
+        generation: u32,
+        /// When it fails.
+        until: Timestamp,
+    },
+    /// A builder has accepted.
+    Building {
+        /// As above.
+        generation: u32,
+        /// Who builds.
+        worker: WorkerId,
+        /// When it fails.
+        until: Timestamp,
+    },
+    /// Waits for workers.
+    Built {
+        /// When it fails.
+        until: Timestamp,
+    },
+    /// Waits for all replicas to be healthy.
+    Starting {
+        /// When it fails.
+        until: Timestamp,
+    },
+    /// Waits for the app to switch.
+    Healthy,
+    /// Waits for the edges to confirm.
+    Switching {
+        /// The version before.
+        previous: Option<DeploymentId>,
+        /// When it fails.
+        until: Timestamp,
+    },
+    /// Waits for requests to the version before.
+    Draining {
+        /// The version before.
+        previous: Option<DeploymentId>,
+        /// When they are cut off.
+        until: Timestamp,
+    },
+    /// It has the traffic.
+    Live,
+    /// It is over.
+    Ended(Outcome),
+}
+
+impl Stage {
+    /// Its name.
+    #[must_use]
+    pub const fn name(&self) -> StageName {
+        match self {
+            Self::Requested => StageName::Requested,
+            Self::Queued { .. } => StageName::Queued,
+            Self::Building { .. } => StageName::Building,
+            Self::Built { .. } => StageName::Built,
+            Self::Starting { .. } => StageName::Starting,
+            Self::Healthy => StageName::Healthy,
+            Self::Switching { .. } => StageName::Switching,
+            Self::Draining { .. } => StageName::Draining,
+            Self::Live => StageName::Live,
+            Self::Ended(outcome) => outcome.stage(),
+        }
+    }
+
+    /// Until when it may stay so, where there is an end to it.
+    #[must_use]
+    pub const fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Queued { until, .. }
+            | Self::Building { until, .. }
+            | Self::Built { until }
+            | Self::Starting { until }
+            | Self::Switching { until, .. }
+            | Self::Draining { until, .. } => Some(*until),
+            Self::Requested | Self::Healthy | Self::Live | Self::Ended(_) => None,
+        }
+    }
+}
+
+/// A deployment's state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Deployment {
+    /// Nothing has happened yet.
+    #[default]
+    Absent,
+    /// It was requested.
+    Present(Box<Attempt>),
+}
+
+/// A deployment that was requested.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// What it runs with.
+    pub spec: DeploymentSpec,
+    /// Where it stands.
+    pub stage: Stage,
+    /// What its build gave.
+    pub built: Option<BuiltImage>,
+    /// Where its replicas run.
+    pub placements: Vec<Placement>,
+}
+
+impl Deployment {
+    /// The attempt, once requested.
+    #[must_use]
+    pub fn attempt(&self) -> Option<&Attempt> {
+        match self {
+            Self::Absent => None,
+            Self::Present(attempt) => Some(attempt),
+        }
+    }
+}
+
+/// What a deployment can be asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeploymentCommand {
+    /// Comes into being.
+    Request(Box<DeploymentSpec>),
+    /// It is its turn.
+    Begin {
+        /// Now.
+        at: Timestamp,
+    },
+    /// A builder has taken the build on.
+    AcceptBuild {
+        /// Of which giving out.
+        generation: u32,
+        /// Who.
+        worker: WorkerId,
+    },
+    /// The builder was not heard of for too long.
+    LoseBuild {
+        /// Of which giving out.
+        generation: u32,
+    },
+    /// The build ended.
+    FinishBuild {
+        /// Of which giving out.
+        generation: u32,
+        /// How.
+        outcome: BuildOutcome,
+        /// Now.
+        at: Timestamp,
+    },
+    /// Workers were chosen.
+    Place {
+        /// One per replica.
+        placements: Vec<Placement>,
+        /// Now.
+        at: Timestamp,
+    },
+    /// All replicas are healthy.
+    BecomeHealthy,
+    /// A replica cannot start.
+    FailStart {
+        /// Why.
+        fault: Fault,
+    },
+    /// The app has given it the traffic.
+    Switch {
+        /// The version before.
+        previous: Option<DeploymentId>,
+        /// Now.
+        at: Timestamp,
+    },
+    /// Every live edge confirmed.
+    ConfirmSwitch {
+        /// Now.
+        at: Timestamp,
+    },
+    /// No request to the version before is under way any more.
+    FinishDrain,
+    /// Ends what has gone on for too long.
+    Expire {
+        /// Now.
+        at: Timestamp,
+        /// What it was waiting for, as far as can be told.
+        waiting_for: Fault,
+    },
+    /// Somebody wants it gone.
+    Cancel,
+    /// Another version takes its place.
+    Supersede,
+}
+
+/// What can happen to a deployment. Append-only: postcard stores a variant's position.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeploymentEvent {
+    /// It came into being.
+    Requested(Box<DeploymentSpec>),
+    /// A build is wanted.
+    BuildQueued {
+        /// Counts from 1.
+        generation: u32,
+        /// When the build fails.
+        until: Timestamp,
+    },
+    /// A builder has taken it on.
+    BuildStarted {
+        /// Which giving out.
+        generation: u32,
+        /// Who.
+        worker: WorkerId,
+    },
+    /// There is an image.
+    Built {
+        /// The image.
+        built: BuiltImage,
+        /// When waiting for a place fails.
+        until: Timestamp,
+    },
+    /// Its replicas have their places and start.
+    Placed {
+        /// One per replica.
+        placements: Vec<Placement>,
+        /// When starting fails.
+        until: Timestamp,
+    },
+    /// All replicas are healthy.
+    BecameHealthy {
+        /// The app that switches now.
+        app: AppId,
+    },
+    /// The app has given it the traffic; the edges take it up.
+    SwitchStarted {
+        /// The version before.
+        previous: Option<DeploymentId>,
+        /// When switching fails.
+        until: Timestamp,
+    },
+    /// Every live edge sends new requests here.
+    Switched {
+        /// The version before.
+        previous: Option<DeploymentId>,
+        /// When its requests are cut off.
+        until: Timestamp,
+    },
+    /// It is live.
+    WentLive {
+        /// The app that promotes it now.
+        app: AppId,
+    },
+    /// It is over.
+    Ended {
+        /// The app.
+        app: AppId,
+        /// How.
+        outcome: Outcome,
+    },
+}

@@ -1,0 +1,73 @@
+//! An event of any aggregate, as the journal, projections and reactions see it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::app::AppEvent;
+use crate::deployment::DeploymentEvent;
+use crate::record::AggregateKind;
+use crate::worker::WorkerEvent;
+
+/// An event of any aggregate. Not what the journal stores: there each kind is encoded by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// Of an app.
+    App(AppEvent),
+    /// Of a deployment.
+    Deployment(DeploymentEvent),
+    /// Of a worker.
+    Worker(WorkerEvent),
+}
+
+impl Event {
+    /// Which kind of aggregate it happened to.
+    #[must_use]
+    pub const fn kind(&self) -> AggregateKind {
+        match self {
+            Self::App(_) => AggregateKind::App,
+            Self::Deployment(_) => AggregateKind::Deployment,
+            Self::Worker(_) => AggregateKind::Worker,
+        }
+    }
+
+    /// The name of what happened, in subjects, lists and CloudEvents types.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::App(event) => match event {
+                AppEvent::Created { .. } => "created",
+                AppEvent::Configured(_) => "configured",
+                AppEvent::EnvironmentChanged { .. } => "environment_changed",
+                AppEvent::DeploymentRequested { .. } => "deployment_requested",
+                AppEvent::DeploymentReplaced { .. } => "deployment_replaced",
+                AppEvent::DeploymentBegun { .. } => "deployment_begun",
+                AppEvent::TrafficSwitched { .. } => "traffic_switched",
+                AppEvent::TrafficReturned { .. } => "traffic_returned",
+                AppEvent::DeploymentPromoted { .. } => "deployment_promoted",
+                AppEvent::DeploymentSettled { .. } => "deployment_settled",
+                AppEvent::Deleted { .. } => "deleted",
+            },
+            Self::Deployment(event) => match event {
+                DeploymentEvent::Requested(_) => "requested",
+                DeploymentEvent::BuildQueued { .. } => "build_queued",
+                DeploymentEvent::BuildStarted { .. } => "build_started",
+                DeploymentEvent::Built { .. } => "built",
+                DeploymentEvent::Placed { .. } => "placed",
+                DeploymentEvent::BecameHealthy { .. } => "became_healthy",
+                DeploymentEvent::SwitchStarted { .. } => "switch_started",
+                DeploymentEvent::Switched { .. } => "switched",
+                DeploymentEvent::WentLive { .. } => "went_live",
+                DeploymentEvent::Ended { .. } => "ended",
+            },
+            Self::Worker(event) => match event {
+                WorkerEvent::Registered { .. } => "registered",
+                WorkerEvent::CapacityChanged { .. } => "capacity_changed",
+                WorkerEvent::Lost => "lost",
+                WorkerEvent::Returned => "returned",
+                WorkerEvent::DrainStarted => "drain_started",
+                WorkerEvent::DrainEnded => "drain_ended",
+                WorkerEvent::Removed => "removed",
+            },
+        }
+    }
+}

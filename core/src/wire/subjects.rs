@@ -1,0 +1,80 @@
+//! The names of streams, buckets and subjects: one place, so that both ends agree.
+
+use crate::ids::{AppId, DeploymentId, EdgeId, WorkerId};
+use crate::record::AggregateKind;
+
+/// Commands to builders and workers.
+pub const COMMANDS: &str = "COMMANDS";
+/// Reports of builders, workers and edges.
+pub const REPORTS: &str = "REPORTS";
+/// Lines of log.
+pub const LOGS: &str = "LOGS";
+/// Events for integrations.
+pub const EVENTS: &str = "EVENTS";
+/// The KV bucket of route tables.
+pub const ROUTES_BUCKET: &str = "routes";
+
+/// All commands.
+pub const ALL_COMMANDS: &str = "hythe.cmd.>";
+/// All reports.
+pub const ALL_REPORTS: &str = "hythe.report.>";
+/// All lines of log.
+pub const ALL_LOGS: &str = "hythe.log.>";
+/// All events.
+pub const ALL_EVENTS: &str = "hythe.event.>";
+/// The pool of builders that every worker belongs to.
+pub const DEFAULT_POOL: &str = "default";
+
+/// Builds for a pool of builders: each goes to one of them.
+#[must_use]
+pub fn build_commands(pool: &str) -> String {
+    format!("hythe.cmd.build.{pool}")
+}
+
+/// Orders to one worker.
+#[must_use]
+pub fn worker_orders(worker: WorkerId) -> String {
+    format!("hythe.cmd.worker.{worker}")
+}
+
+/// How builds stand.
+#[must_use]
+pub fn build_report(deployment: DeploymentId) -> String {
+    format!("hythe.report.build.{deployment}")
+}
+
+/// What a worker runs.
+#[must_use]
+pub fn worker_report(worker: WorkerId) -> String {
+    format!("hythe.report.worker.{worker}")
+}
+
+/// What an edge serves.
+#[must_use]
+pub fn edge_report(edge: EdgeId) -> String {
+    format!("hythe.report.edge.{edge}")
+}
+
+/// A build's log.
+#[must_use]
+pub fn build_log(deployment: DeploymentId) -> String {
+    format!("hythe.log.build.{deployment}")
+}
+
+/// A replica's log. The last token names deployment and number.
+#[must_use]
+pub fn replica_log(app: AppId, deployment: DeploymentId, index: u16) -> String {
+    format!("hythe.log.app.{app}.{deployment}-{index}")
+}
+
+/// The logs of all replicas of an app.
+#[must_use]
+pub fn app_logs(app: AppId) -> String {
+    format!("hythe.log.app.{app}.*")
+}
+
+/// An event for integrations.
+#[must_use]
+pub fn event(kind: AggregateKind, name: &str, id: uuid::Uuid) -> String {
+    format!("hythe.event.{kind}.{name}.{id}")
+}

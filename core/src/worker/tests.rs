@@ -1,0 +1,1 @@
+//! Tables: given events, when a command, then events.
