@@ -4,9 +4,14 @@
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 # Everything these scripts make lies here, and git ignores it.
-STATE=${HYTHE_STATE:-$ROOT/.hythe}
+STATE=$(realpath -m "${HYTHE_STATE:-$ROOT/.hythe}")
 TOOLS=$STATE/tools
 CACHE=$STATE/cache
+DATA=$STATE/data
+TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
+# Where the Hythe of `make up` listens.
+GATEWAY=${GATEWAY:-127.0.0.1:7070}
+EDGE_HTTP=${EDGE_HTTP:-127.0.0.1:8080}
 export PATH="$TOOLS/bin:$PATH"
 
 say() { printf '%s\n' "$*"; }
@@ -40,25 +45,34 @@ wait_until() {
     done
 }
 
-# pid_of FILE [COMM]: prints the pid in FILE if it lives (as a process of that name); a number that
-# was given to another program since then is not ours.
-pid_of() {
-    local pid
-    [ -r "$1" ] || return 1
-    pid=$(tr -cd '0-9' <"$1")
-    [ -n "$pid" ] && [ -r "/proc/$pid/comm" ] || return 1
-    case $(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$pid/status" 2>/dev/null) in
-        Z | X | '') return 1 ;;
-    esac
-    [ $# -lt 2 ] || [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$2" ] || return 1
-    printf '%s\n' "$pid"
-}
-
-gone() { ! pid_alive "$1"; }
+# The process of this pid runs (and is not just waiting to be collected).
 pid_alive() {
     case $(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) in
         Z | X | '') return 1 ;;
     esac
+}
+gone() { ! pid_alive "$1"; }
+
+# pid_of FILE [NAME]: prints the pid in FILE if it lives as a process of that name (a pattern); a
+# number which was given to another program since then is nobody's business.
+pid_of() {
+    local pid comm
+    [ -r "$1" ] || return 1
+    pid=$(grep -oE '[0-9]+' "$1" | head -n 1) || return 1
+    [ -n "$pid" ] && pid_alive "$pid" || return 1
+    comm=$(cat "/proc/$pid/comm" 2>/dev/null) || return 1
+    # shellcheck disable=SC2053
+    [ $# -lt 2 ] || [[ $comm == $2 ]] || return 1
+    printf '%s\n' "$pid"
+}
+
+# end_process PID SECONDS: asks it to end, and after that many seconds does not ask.
+end_process() {
+    as_root kill -TERM "$1" 2>/dev/null || true
+    wait_until "$2" gone "$1" && return 0
+    warn "process $1 did not end within $2 s of SIGTERM: killing it"
+    as_root kill -KILL "$1" 2>/dev/null || true
+    wait_until 5 gone "$1" || warn "process $1 does not go away"
 }
 
 # apt_install PACKAGE...: installs those that are not there; the package lists are only fetched
@@ -82,4 +96,52 @@ apt_install() {
 
 apt_get() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=180 "$@"
+}
+
+# need_toolchain: what only the user can install.
+need_toolchain() {
+    have cargo || die "a Rust toolchain is needed: cargo is not on PATH"
+    have git || apt_install git
+    have curl || apt_install curl
+    [ ! -e "$ROOT/web/package.json" ] || have npm || die "Node is needed: npm is not on PATH"
+}
+
+# timed NAME COMMAND...: runs it as a part of its own which ends at its first error; remembers how
+# long it took for `print_timings`, and how it ended in RESULT. To be called as a plain command:
+# bash forgets `set -e` for all that is called within a condition.
+TIMINGS=()
+RESULT=0
+timed() {
+    local name=$1 started=$SECONDS mark=
+    shift
+    note "$name"
+    set +e
+    (
+        set -e
+        "$@"
+    )
+    RESULT=$?
+    set -e
+    [ "$RESULT" -eq 0 ] || mark='  FAILED'
+    TIMINGS+=("$(printf '%-34s %5d s%s' "$name" $((SECONDS - started)) "$mark")")
+}
+# must NAME COMMAND...: the same, and the end of everything if it fails.
+must() {
+    timed "$@"
+    [ "$RESULT" -eq 0 ] || exit "$RESULT"
+}
+# part NAME COMMAND...: the same, and the next part comes even if it fails.
+FAILED=()
+part() {
+    timed "$@"
+    [ "$RESULT" -eq 0 ] || FAILED+=("$1")
+}
+# The end of a script made of parts.
+finish() {
+    print_timings
+    [ ${#FAILED[@]} -eq 0 ] || die "failed: $(printf '%s; ' "${FAILED[@]}")"
+}
+print_timings() {
+    [ ${#TIMINGS[@]} -eq 0 ] || printf '    %s\n' "${TIMINGS[@]}"
+    printf '    %-34s %5d s\n' "all of it" "$SECONDS"
 }
