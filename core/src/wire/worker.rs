@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::health::HealthCheck;
 use crate::ids::{AppId, DeploymentId, InstallationId, WorkerId};
-use crate::names::{AppName, ImageId, WorkerName};
+use crate::names::{AppName, EnvName, ImageId, WorkerName};
 use crate::source::Resources;
 use crate::time::{Millis, Timestamp};
 use crate::worker::Capacity;
@@ -86,12 +86,26 @@ pub struct Assignment {
     pub restart: bool,
 }
 
-/// Environment variables on their way: a postcard-encoded list of names and values, encrypted for
-/// one worker with XChaCha20-Poly1305, the nonce in front. Additional data: the 16 bytes of the
-/// deployment's id, so that a sealed environment fits no other deployment.
+/// Environment variables on their way: a [`SealedContent`] in postcard, in a sealed box
+/// (`crypto_box`: X25519, XSalsa20-Poly1305) that only the worker whose [`SealingKey`] was used
+/// can open. Empty where there are no variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SealedEnvironment(pub Vec<u8>);
+
+/// What lies in a [`SealedEnvironment`].
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedContent {
+    /// For which deployment: a sealed environment fits no other.
+    pub deployment: DeploymentId,
+    /// Names and values.
+    pub variables: Vec<(EnvName, String)>,
+}
+
+/// The public half of the key pair that a worker keeps in its data folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SealingKey(pub [u8; 32]);
 
 /// What a worker has and runs: its whole inventory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +120,8 @@ pub struct WorkerReport {
     pub name: WorkerName,
     /// What it has.
     pub capacity: Capacity,
+    /// What to seal environments with that are meant for it.
+    pub sealing_key: SealingKey,
     /// How its engine is.
     pub engine: EngineState,
     /// What it holds assignments for, with the newest generation of each, also those told to stop
