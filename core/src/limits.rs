@@ -14,6 +14,11 @@ pub const WORKER_LEASE: Millis = Millis(30_000);
 pub const BUILD_HEARTBEAT: Millis = Millis(5_000);
 /// A build not heard of for this long is given to a builder anew.
 pub const BUILD_LEASE: Millis = Millis(45_000);
+/// A build not heard of for this long is asked after: its command is sent again, and the builder
+/// answers how it stands.
+pub const BUILD_SILENCE: Millis = Millis(12_000);
+/// An order or build command whose effect is not seen is sent again after this long.
+pub const RESEND_AFTER: Millis = Millis(10_000);
 /// How often a build is given out before it fails for want of a builder that finishes.
 pub const BUILD_ATTEMPTS: u32 = 4;
 /// How long one build may take, waiting for a builder included.

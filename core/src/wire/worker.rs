@@ -49,11 +49,6 @@ pub enum Order {
         /// Which giving out, and all before it.
         generation: u32,
     },
-    /// Remove what is kept for an app that is gone: its network. Images and volumes stay.
-    ForgetApp {
-        /// The app.
-        app: AppId,
-    },
 }
 
 /// Replicas of one deployment that a worker is to run.
@@ -100,6 +95,12 @@ pub struct SealedContent {
     pub deployment: DeploymentId,
     /// Names and values.
     pub variables: Vec<(EnvName, String)>,
+}
+
+impl std::fmt::Debug for SealedContent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SealedContent({}, {} variables)", self.deployment, self.variables.len())
+    }
 }
 
 /// The public half of the key pair that a worker keeps in its data folder.

@@ -1,0 +1,241 @@
+//! The projection that lists, pages and the reconciler read: a fold of the whole journal.
+//!
+//! It is rebuilt from the journal at any time; a checkpoint of it only saves that time. Raise
+//! [`View::FORMAT`] whenever a type inside it changes, and older checkpoints are rebuilt.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::app::{App, AppEvent};
+use crate::deployment::{Deployment, DeploymentEvent, StageName};
+use crate::event::Event;
+use crate::ids::{AppId, DeploymentId, WorkerId};
+use crate::limits;
+use crate::machine::Machine;
+use crate::names::{AppName, EnvName};
+use crate::record::{Actor, Meta, Recorded, Sequence};
+use crate::time::Timestamp;
+use crate::worker::Worker;
+
+/// Everything that is, by id.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// The newest event that is in it.
+    pub head: Sequence,
+    /// Apps that exist.
+    pub apps: BTreeMap<AppId, AppView>,
+    /// Their ids by name.
+    pub names: BTreeMap<AppName, AppId>,
+    /// Deployments: all that have not ended, and the last ended ones of each app.
+    pub deployments: BTreeMap<DeploymentId, DeploymentView>,
+    /// Workers that belong to the installation.
+    pub workers: BTreeMap<WorkerId, WorkerView>,
+}
+
+/// An app.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppView {
+    /// Its state.
+    pub state: App,
+    /// When it came into being.
+    pub created_at: Timestamp,
+    /// When it changed last.
+    pub updated_at: Timestamp,
+    /// The newest of its events.
+    pub last: Sequence,
+    /// When each environment variable was set.
+    pub env_set_at: BTreeMap<EnvName, Timestamp>,
+    /// Its deployments that are kept in the view, oldest first.
+    pub deployments: Vec<DeploymentId>,
+}
+
+/// A deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentView {
+    /// Its state.
+    pub state: Deployment,
+    /// When it came to each stage, in order.
+    pub stages: Vec<(StageName, Timestamp)>,
+    /// The newest of its events.
+    pub last: Sequence,
+    /// The event that last changed what workers are to run for it: the generation of orders.
+    pub assigned: Sequence,
+    /// How it came about: who, when, in what connection.
+    pub requested: Meta,
+}
+
+/// A worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerView {
+    /// Its state.
+    pub state: Worker,
+    /// When it joined.
+    pub joined_at: Timestamp,
+    /// The newest of its events.
+    pub last: Sequence,
+}
+
+impl View {
+    /// The format of its checkpoints.
+    pub const FORMAT: u32 = 1;
+
+    /// Takes in the next event. One that is in it already changes nothing.
+    pub fn apply(&mut self, recorded: &Recorded<Event>) {
+        if recorded.sequence <= self.head {
+            return;
+        }
+        self.head = recorded.sequence;
+        let id = recorded.stream.id;
+        match &recorded.event {
+            Event::App(event) => self.apply_app(AppId::new(id), event, recorded),
+            Event::Deployment(event) => {
+                self.apply_deployment(DeploymentId::new(id), event, recorded);
+            }
+            Event::Worker(event) => {
+                let worker = WorkerId::new(id);
+                let view = self.workers.entry(worker).or_insert_with(|| WorkerView {
+                    state: Worker::default(),
+                    joined_at: recorded.meta.at,
+                    last: recorded.sequence,
+                });
+                view.state = std::mem::take(&mut view.state).evolve(event);
+                view.last = recorded.sequence;
+                if view.state.ended() {
+                    self.workers.remove(&worker);
+                }
+            }
+        }
+    }
+
+    fn apply_app(&mut self, id: AppId, event: &AppEvent, recorded: &Recorded<Event>) {
+        let at = recorded.meta.at;
+        let view = self.apps.entry(id).or_insert_with(|| AppView {
+            state: App::default(),
+            created_at: at,
+            updated_at: at,
+            last: recorded.sequence,
+            env_set_at: BTreeMap::new(),
+            deployments: Vec::new(),
+        });
+        match event {
+            AppEvent::Created { name, .. } => {
+                self.names.insert(name.clone(), id);
+            }
+            AppEvent::EnvironmentChanged { set, remove } => {
+                view.env_set_at.retain(|name, _| !remove.contains(name));
+                view.env_set_at.extend(set.keys().map(|name| (name.clone(), at)));
+            }
+            AppEvent::Deleted { .. } => {
+                if let Some(app) = view.state.active() {
+                    self.names.remove(&app.name);
+                }
+            }
+            AppEvent::Configured(_)
+            | AppEvent::DeploymentRequested { .. }
+            | AppEvent::DeploymentReplaced { .. }
+            | AppEvent::DeploymentBegun { .. }
+            | AppEvent::TrafficSwitched { .. }
+            | AppEvent::TrafficReturned { .. }
+            | AppEvent::DeploymentPromoted { .. }
+            | AppEvent::DeploymentSettled { .. } => {}
+        }
+        view.state = std::mem::take(&mut view.state).evolve(event);
+        view.updated_at = at;
+        view.last = recorded.sequence;
+        if view.state.ended() {
+            let gone = self.apps.remove(&id).map(|view| view.deployments).unwrap_or_default();
+            for deployment in gone {
+                self.drop_if_ended(deployment);
+            }
+        }
+    }
+
+    fn apply_deployment(
+        &mut self,
+        id: DeploymentId,
+        event: &DeploymentEvent,
+        recorded: &Recorded<Event>,
+    ) {
+        let view = self.deployments.entry(id).or_insert_with(|| DeploymentView {
+            state: Deployment::default(),
+            stages: Vec::new(),
+            last: recorded.sequence,
+            assigned: Sequence(0),
+            requested: recorded.meta.clone(),
+        });
+        view.state = std::mem::take(&mut view.state).evolve(event);
+        view.last = recorded.sequence;
+        let Some(attempt) = view.state.attempt() else {
+            self.deployments.remove(&id);
+            return;
+        };
+        let stage = attempt.stage.name();
+        if view.stages.last().is_none_or(|(last, _)| *last != stage) {
+            view.stages.push((stage, recorded.meta.at));
+        }
+        let app = attempt.spec.app;
+        match event {
+            DeploymentEvent::Placed { .. } | DeploymentEvent::WentLive { .. } => {
+                view.assigned = recorded.sequence;
+            }
+            DeploymentEvent::Requested(_) => {
+                if let Some(app) = self.apps.get_mut(&app) {
+                    app.deployments.push(id);
+                }
+            }
+            DeploymentEvent::Ended { .. } => self.trim(app, id),
+            DeploymentEvent::BuildQueued { .. }
+            | DeploymentEvent::BuildStarted { .. }
+            | DeploymentEvent::Built { .. }
+            | DeploymentEvent::BecameHealthy { .. }
+            | DeploymentEvent::SwitchStarted { .. }
+            | DeploymentEvent::Switched { .. } => {}
+        }
+    }
+
+    /// Keeps the lists bounded once a deployment has ended.
+    fn trim(&mut self, app: AppId, ended: DeploymentId) {
+        let Some(app) = self.apps.get_mut(&app) else {
+            self.drop_if_ended(ended);
+            return;
+        };
+        let deployments = &self.deployments;
+        let is_over = |id: &DeploymentId| deployments.get(id).is_none_or(|view| view.state.ended());
+        let over = app.deployments.iter().filter(|id| is_over(id)).count();
+        if over <= limits::MOST_ENDED_KEPT {
+            return;
+        }
+        if let Some(position) = app.deployments.iter().position(is_over) {
+            let oldest = app.deployments.remove(position);
+            self.deployments.remove(&oldest);
+        }
+    }
+
+    fn drop_if_ended(&mut self, deployment: DeploymentId) {
+        if self.deployments.get(&deployment).is_some_and(|view| view.state.ended()) {
+            self.deployments.remove(&deployment);
+        }
+    }
+
+    /// The app of a name.
+    #[must_use]
+    pub fn app_named(&self, name: &AppName) -> Option<(AppId, &AppView)> {
+        let id = self.names.get(name)?;
+        Some((*id, self.apps.get(id)?))
+    }
+}
+
+impl DeploymentView {
+    /// When it came to the stage that it is in.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        self.stages.last().map_or(self.requested.at, |(_, at)| *at)
+    }
+
+    /// Who asked for it.
+    #[must_use]
+    pub const fn requested_by(&self) -> &Actor {
+        &self.requested.actor
+    }
+}
