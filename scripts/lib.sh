@@ -12,7 +12,8 @@ TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
 # Where the Hythe of `make up` listens.
 GATEWAY=${GATEWAY:-127.0.0.1:7070}
 EDGE_HTTP=${EDGE_HTTP:-127.0.0.1:8080}
-export PATH="$TOOLS/bin:$PATH"
+# dockerd and iptables lie where an ordinary user's PATH does not look.
+export PATH="$TOOLS/bin:$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 say() { printf '%s\n' "$*"; }
 note() { printf '==> %s\n' "$*"; }
@@ -106,6 +107,17 @@ need_toolchain() {
     [ ! -e "$ROOT/web/package.json" ] || have npm || die "Node is needed: npm is not on PATH"
 }
 
+# use_engine: Hythe looks where DOCKER_HOST says; the docker client also knows contexts.
+use_engine() {
+    local host
+    [ -z "${DOCKER_HOST:-}" ] && have docker || return 0
+    host=$(docker context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null) || return 0
+    case $host in
+        '' | unix:///var/run/docker.sock) ;;
+        *) export DOCKER_HOST="$host" ;;
+    esac
+}
+
 # timed NAME COMMAND...: runs it as a part of its own which ends at its first error; remembers how
 # long it took for `print_timings`, and how it ended in RESULT. To be called as a plain command:
 # bash forgets `set -e` for all that is called within a condition.
@@ -139,7 +151,7 @@ part() {
 # The end of a script made of parts.
 finish() {
     print_timings
-    [ ${#FAILED[@]} -eq 0 ] || die "failed: $(printf '%s; ' "${FAILED[@]}")"
+    [ ${#FAILED[@]} -eq 0 ] || die "failed: $(printf "%s, " "${FAILED[@]}" | sed "s/, $//")"
 }
 print_timings() {
     [ ${#TIMINGS[@]} -eq 0 ] || printf '    %s\n' "${TIMINGS[@]}"
