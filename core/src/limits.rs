@@ -19,6 +19,8 @@ pub const BUILD_LEASE: Millis = Millis(45_000);
 pub const BUILD_SILENCE: Millis = Millis(12_000);
 /// An order or build command whose effect is not seen is sent again after this long.
 pub const RESEND_AFTER: Millis = Millis(10_000);
+/// How long observations without news are kept.
+pub const OBSERVED_KEPT: Millis = Millis(10 * 60_000);
 /// How often a build is given out before it fails for want of a builder that finishes.
 pub const BUILD_ATTEMPTS: u32 = 4;
 /// How long one build may take, waiting for a builder included.

@@ -5,8 +5,12 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::app::ActiveApp;
 use crate::ids::{AppId, DeploymentId};
 use crate::names::{AppName, HostName};
+use crate::observed::Observed;
+use crate::view::View;
+use crate::wire::worker::ReplicaState;
 
 /// Everything an edge needs to serve.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,4 +57,75 @@ impl Backend {
             Self::Starting | Self::Down => None,
         }
     }
+}
+
+/// Computes the routes of all apps.
+///
+/// `previous` is the table in force. Where not every worker of a deployment has been heard of yet
+/// (after a restart, or when its agent is gone while its containers serve), the targets in force
+/// stay: nothing known is no reason to take an app down.
+#[must_use]
+pub fn routes(
+    view: &View,
+    observed: &Observed,
+    base_domain: &HostName,
+    previous: &BTreeMap<HostName, Route>,
+) -> BTreeMap<HostName, Route> {
+    let mut table = BTreeMap::new();
+    for (id, app) in view.apps.iter().filter_map(|(id, app)| Some((id, app.state.active()?))) {
+        let Ok(host) = HostName::new(format!("{}.{base_domain}", app.name)) else {
+            continue;
+        };
+        let backend = backend(view, observed, app, previous.get(&host));
+        let route = Route { app: *id, name: app.name.clone(), backend };
+        for domain in &app.settings.domains {
+            table.insert(domain.clone(), route.clone());
+        }
+        table.insert(host, route);
+    }
+    table
+}
+
+fn backend(view: &View, observed: &Observed, app: &ActiveApp, previous: Option<&Route>) -> Backend {
+    // During a switch the version before still runs: where the new one has nothing to offer any
+    // more, it serves on.
+    let candidates = [app.serving, app.live];
+    let found = candidates
+        .into_iter()
+        .flatten()
+        .find_map(|deployment| replicas(view, observed, deployment, previous));
+    found.unwrap_or(if app.live.is_none() && (app.rolling.is_some() || app.waiting.is_some()) {
+        Backend::Starting
+    } else {
+        Backend::Down
+    })
+}
+
+fn replicas(
+    view: &View,
+    observed: &Observed,
+    deployment: DeploymentId,
+    previous: Option<&Route>,
+) -> Option<Backend> {
+    let attempt = view.deployments.get(&deployment)?.state.attempt()?;
+    let heard = attempt.placements.iter().all(|place| observed.workers.contains_key(&place.worker));
+    if !heard && let Some(route) = previous.filter(|r| r.backend.deployment() == Some(deployment)) {
+        return Some(route.backend.clone());
+    }
+    let mine = || attempt.placements.iter().filter_map(|p| observed.replica(deployment, p));
+    let healthy: Vec<SocketAddr> = mine()
+        .filter(|replica| replica.state == ReplicaState::Healthy)
+        .filter_map(|replica| replica.endpoint)
+        .collect();
+    // Where every replica that was healthy fails its check, the check may be what is wrong:
+    // answering from an ailing replica is better than answering from none.
+    let targets = if healthy.is_empty() {
+        mine()
+            .filter(|replica| matches!(replica.state, ReplicaState::Unhealthy { .. }))
+            .filter_map(|replica| replica.endpoint)
+            .collect()
+    } else {
+        healthy
+    };
+    (!targets.is_empty()).then_some(Backend::Replicas { deployment, targets })
 }

@@ -143,6 +143,8 @@ pub struct Held {
     pub deployment: DeploymentId,
     /// The newest generation that it was told.
     pub generation: u64,
+    /// Whether that was an order to stop.
+    pub stopping: bool,
 }
 
 /// A build that a worker works on.

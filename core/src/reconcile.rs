@@ -1,0 +1,174 @@
+//! What the control plane must do next: the difference between what was decided and what is seen.
+//!
+//! Run again on every event, every report and a timer; effects come from here and never from
+//! having just seen an event, so that a crash between deciding and doing loses nothing. What is
+//! on its way already comes up again until its effect is seen: commands for aggregates are
+//! idempotent, and messages are held back by [`Observed::sent`].
+
+mod builds;
+mod replicas;
+mod switches;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use crate::deployment::DeploymentCommand;
+use crate::ids::{DeploymentId, WorkerId};
+use crate::limits;
+use crate::names::HostName;
+use crate::observed::{Observed, Sent};
+use crate::routes::{Route, routes};
+use crate::time::Timestamp;
+use crate::view::View;
+use crate::waiting::waiting_for;
+use crate::worker::{Lease, WorkerCommand};
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Give a command to a deployment.
+    Deployment(DeploymentId, DeploymentCommand),
+    /// Give a command to a worker's aggregate.
+    Worker(WorkerId, WorkerCommand),
+    /// Send a build to the builders.
+    SendBuild {
+        /// The deployment.
+        deployment: DeploymentId,
+        /// Which giving out.
+        generation: u32,
+        /// When the build fails.
+        until: Timestamp,
+    },
+    /// Tell a worker to run what it was placed with of a deployment.
+    SendRun {
+        /// The worker.
+        worker: WorkerId,
+        /// The deployment.
+        deployment: DeploymentId,
+        /// The generation of the order.
+        generation: u64,
+        /// Which replicas.
+        replicas: Vec<u16>,
+        /// Whether one that exits is started again.
+        restart: bool,
+    },
+    /// Tell a worker to run nothing of a deployment.
+    SendStop {
+        /// The worker.
+        worker: WorkerId,
+        /// The deployment.
+        deployment: DeploymentId,
+        /// The generation of the order.
+        generation: u64,
+    },
+    /// Tell a worker to end a build.
+    SendCancelBuild {
+        /// The worker.
+        worker: WorkerId,
+        /// The deployment.
+        deployment: DeploymentId,
+        /// Which giving out.
+        generation: u32,
+    },
+    /// Put these routes in force, under a new revision.
+    PublishRoutes(BTreeMap<HostName, Route>),
+}
+
+impl Effect {
+    /// What to note as sent once it was.
+    #[must_use]
+    pub const fn sent(&self) -> Option<Sent> {
+        match self {
+            Self::SendBuild { deployment, generation, .. } => {
+                Some(Sent::Build(*deployment, *generation))
+            }
+            Self::SendRun { worker, deployment, generation, .. }
+            | Self::SendStop { worker, deployment, generation } => {
+                Some(Sent::Order(*worker, *deployment, *generation))
+            }
+            Self::SendCancelBuild { worker, deployment, generation } => {
+                Some(Sent::CancelBuild(*worker, *deployment, *generation))
+            }
+            Self::Deployment(..) | Self::Worker(..) | Self::PublishRoutes(_) => None,
+        }
+    }
+}
+
+/// Compares what was decided with what is seen.
+#[must_use]
+pub fn reconcile(
+    view: &View,
+    observed: &Observed,
+    base_domain: &HostName,
+    now: Timestamp,
+) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    publish(view, observed, base_domain, now, &mut effects);
+    for (id, deployment) in &view.deployments {
+        let Some(attempt) = deployment.state.attempt() else { continue };
+        let mut of_this = Vec::new();
+        builds::send(*id, deployment, attempt, observed, now, &mut of_this);
+        replicas::settle(*id, attempt, deployment.assigned, view, observed, now, &mut of_this);
+        switches::advance(*id, attempt, observed, now, &mut of_this);
+        let overdue = attempt.stage.until().is_some_and(|until| now >= until);
+        let moves = of_this.iter().any(|effect| matches!(effect, Effect::Deployment(..)));
+        if overdue && !moves {
+            let waiting_for = overdue_because(view, observed, *id);
+            of_this
+                .push(Effect::Deployment(*id, DeploymentCommand::Expire { at: now, waiting_for }));
+        }
+        effects.append(&mut of_this);
+    }
+    replicas::order(view, observed, now, &mut effects);
+    builds::cancel(view, observed, now, &mut effects);
+    leases(view, observed, now, &mut effects);
+    effects
+}
+
+fn overdue_because(view: &View, observed: &Observed, id: DeploymentId) -> crate::deployment::Fault {
+    let mut fault = waiting_for(view, observed, id)
+        .unwrap_or_else(|| crate::deployment::Fault::new("nothing that is known"));
+    fault.message = format!("it took too long; waited for {}", fault.message);
+    fault
+}
+
+/// When the deadline that comes next is over.
+#[must_use]
+pub fn next_deadline(view: &View) -> Option<Timestamp> {
+    let deployments = view.deployments.values();
+    deployments.filter_map(|view| view.state.attempt()?.stage.until()).min()
+}
+
+fn publish(
+    view: &View,
+    observed: &Observed,
+    base_domain: &HostName,
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+) {
+    // After a start without a table to go by, a half-known one would take apps down: wait for the
+    // workers that should be heard of.
+    let members = view.workers.iter().filter(|(_, worker)| {
+        worker.state.member().is_some_and(|member| member.lease == Lease::Held)
+    });
+    let all_heard = members.into_iter().all(|(id, _)| observed.workers.contains_key(id));
+    let blind = observed.table.revision == 0;
+    if blind && !all_heard && now.since(observed.started_at) < limits::WORKER_LEASE {
+        return;
+    }
+    let routes = routes(view, observed, base_domain, observed.routes());
+    if blind || routes != observed.table.routes {
+        effects.push(Effect::PublishRoutes(routes));
+    }
+}
+
+fn leases(view: &View, observed: &Observed, now: Timestamp, effects: &mut Vec<Effect>) {
+    for (id, worker) in &view.workers {
+        let held = worker.state.member().is_some_and(|member| member.lease == Lease::Held);
+        let heard = observed.workers.get(id).map(|worker| worker.heard_at);
+        if held && observed.silence(heard, now) >= limits::WORKER_LEASE {
+            effects.push(Effect::Worker(*id, WorkerCommand::Lose));
+        }
+    }
+}

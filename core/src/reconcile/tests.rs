@@ -1,0 +1,1 @@
+//! Scenarios of the whole core against a small made-up world.
