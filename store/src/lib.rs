@@ -1,1 +1,14 @@
-//! Placeholder head; replaced by the first landing.
+//! What Hythe remembers: the journal and the secrets beside it.
+//!
+//! Nothing here knows an actor, a network or a web framework. The journal is synchronous at heart
+//! (threads, condition variables, one file); tokio appears only where a caller waits for an answer.
+
+pub mod error;
+pub mod journal;
+pub mod secrets;
+
+pub use error::{AppendError, StoreError};
+pub use journal::claims::ClaimOwner;
+pub use journal::options::JournalOptions;
+pub use journal::{Append, Appended, Journal, Payload};
+pub use secrets::{Secret, SecretChange};

@@ -1,0 +1,217 @@
+//! What goes into one commit: appends checked one after the other against what the ones before
+//! them have done, and written into one transaction.
+//!
+//! An append is either written whole or refused without a trace, whatever the others do. Nothing
+//! outside the transaction changes here; that happens once it is on the disk.
+
+use std::collections::{BTreeMap, HashMap};
+
+use hythe_core::claims::ClaimChange;
+use hythe_core::record::{Recorded, Sequence, StreamId, Version};
+use redb::{ReadableTable, Table, WriteTransaction};
+
+use super::claims::{self, ClaimOwner};
+use super::limits::{MOST_APPEND_BYTES, MOST_EVENTS, MOST_PAYLOAD_BYTES};
+use super::queue::Job;
+use super::record::{self, Hash};
+use super::shared::Shared;
+use super::tables::{CLAIMS, META, RECORDS};
+use super::{Append, Appended};
+use crate::error::{AppendError, StoreError, database};
+
+const DOING: &str = "write the journal";
+pub(crate) const HEAD: &str = "head";
+
+/// An event that the transaction holds.
+pub(crate) struct Written {
+    pub(crate) stream: StreamId,
+    pub(crate) version: u64,
+    pub(crate) sequence: u64,
+    pub(crate) hash: Hash,
+}
+
+/// What the transaction holds, and what each append is to be told once it is committed.
+pub(crate) struct Staged {
+    pub(crate) answers: Vec<Result<Appended, AppendError>>,
+    pub(crate) written: Vec<Written>,
+    pub(crate) head: (u64, Hash),
+}
+
+struct Stage<'a> {
+    shared: &'a Shared,
+    txn: &'a WriteTransaction,
+    records: Table<'a, u64, &'static [u8]>,
+    claims: Option<Table<'a, &'static str, &'static [u8]>>,
+    versions: HashMap<StreamId, u64>,
+    buffer: &'a mut Vec<u8>,
+    staged: Staged,
+}
+
+/// Writes what can be written of the jobs into the transaction. An error means that the
+/// transaction is of no use any more.
+pub(crate) fn stage(
+    shared: &Shared,
+    txn: &WriteTransaction,
+    buffer: &mut Vec<u8>,
+    head: (u64, Hash),
+    jobs: &[Job],
+) -> Result<Staged, StoreError> {
+    let mut stage = Stage {
+        shared,
+        txn,
+        records: txn.open_table(RECORDS).map_err(database(DOING))?,
+        claims: None,
+        versions: HashMap::new(),
+        buffer,
+        staged: Staged { answers: Vec::with_capacity(jobs.len()), written: Vec::new(), head },
+    };
+    for job in jobs {
+        let answer = stage.append(&job.append)?;
+        stage.staged.answers.push(answer);
+    }
+    let staged = stage.staged;
+    if staged.head != head {
+        let mut meta = txn.open_table(META).map_err(database(DOING))?;
+        let value = encode_head(staged.head);
+        meta.insert(HEAD, value.as_slice()).map_err(database(DOING))?;
+    }
+    Ok(staged)
+}
+
+pub(crate) fn encode_head((sequence, hash): (u64, Hash)) -> Vec<u8> {
+    [sequence.to_be_bytes().as_slice(), &hash].concat()
+}
+
+/// What an append is too much of, if anything.
+pub(crate) fn check_size(append: &Append) -> Result<usize, AppendError> {
+    let too_large = |what| Err(AppendError::TooLarge { what });
+    if append.events.is_empty() {
+        return Err(AppendError::Invalid { what: "there is no event in it".into() });
+    }
+    if append.events.len() > MOST_EVENTS {
+        return too_large(format!("{} events, at most {MOST_EVENTS}", append.events.len()));
+    }
+    claims::check(&append.claims)?;
+    let mut bytes = 0;
+    for event in &append.events {
+        let len = event.bytes.len();
+        if len > MOST_PAYLOAD_BYTES {
+            return too_large(format!("an event of {len} bytes, at most {MOST_PAYLOAD_BYTES}"));
+        }
+        bytes += len + 128;
+    }
+    bytes += append.claims.iter().map(|change| claims::key(change).0.len() + 64).sum::<usize>();
+    bytes += append.secrets.iter().map(crate::secrets::vault::size).sum::<usize>();
+    if bytes > MOST_APPEND_BYTES {
+        return too_large(format!("{bytes} bytes, at most {MOST_APPEND_BYTES}"));
+    }
+    Ok(bytes)
+}
+
+impl<'a> Stage<'a> {
+    fn append(&mut self, append: &'a Append) -> Result<Result<Appended, AppendError>, StoreError> {
+        let actual = match self.versions.get(&append.stream) {
+            Some(version) => *version,
+            None => match self.shared.version_of(&append.stream) {
+                Ok(version) => version,
+                Err(error) => return Ok(Err(AppendError::Storage(error.to_string()))),
+            },
+        };
+        if append.expected != Version(actual) {
+            let (expected, actual) = (append.expected, Version(actual));
+            return Ok(Err(AppendError::WrongVersion { expected, actual }));
+        }
+        let first = self.staged.head.0 + 1;
+        let claims = match self.claims_after(append, Sequence(first))? {
+            Ok(claims) => claims,
+            Err(error) => return Ok(Err(error)),
+        };
+        if !append.secrets.is_empty() {
+            let Some(vault) = &self.shared.vault else {
+                return Ok(Err(AppendError::Closed));
+            };
+            if let Some(error) = vault.refusal(self.txn, &append.secrets)? {
+                return Ok(Err(error));
+            }
+            vault.apply(self.txn, &append.secrets)?;
+        }
+        self.write_claims(claims)?;
+        let version = self.write_events(append, actual)?;
+        self.versions.insert(append.stream, version);
+        let last = Sequence(self.staged.head.0);
+        Ok(Ok(Appended { first: Sequence(first), last, version: Version(version) }))
+    }
+
+    fn write_events(&mut self, append: &Append, mut version: u64) -> Result<u64, StoreError> {
+        let mut claims: &[ClaimChange] = &append.claims;
+        for payload in &append.events {
+            let (before, previous) = self.staged.head;
+            let sequence = before + 1;
+            version += 1;
+            let event = Recorded {
+                sequence: Sequence(sequence),
+                stream: append.stream,
+                version: Version(version),
+                meta: append.meta.clone(),
+                event: payload,
+            };
+            let hash = record::encode(self.buffer, &previous, &event, claims)?;
+            claims = &[];
+            self.records.insert(sequence, self.buffer.as_slice()).map_err(database(DOING))?;
+            self.staged.head = (sequence, hash);
+            let stream = append.stream;
+            self.staged.written.push(Written { stream, version, sequence, hash });
+        }
+        Ok(version)
+    }
+
+    /// Whom the append's keys would belong to afterwards, or why it cannot have them.
+    fn claims_after(
+        &mut self,
+        append: &'a Append,
+        sequence: Sequence,
+    ) -> Result<Result<BTreeMap<&'a str, Option<ClaimOwner>>, AppendError>, StoreError> {
+        let mut after = BTreeMap::new();
+        for change in &append.claims {
+            let key = claims::key(change);
+            let held = match after.remove(key.0.as_str()) {
+                Some(held) => held,
+                None => self.holder(&key.0)?,
+            };
+            match claims::apply(change, held, append.stream, sequence) {
+                Ok(holder) => after.insert(key.0.as_str(), holder),
+                Err(owner) => {
+                    return Ok(Err(AppendError::ClaimTaken { key: key.clone(), owner }));
+                }
+            };
+        }
+        Ok(Ok(after))
+    }
+
+    fn holder(&mut self, key: &str) -> Result<Option<ClaimOwner>, StoreError> {
+        let value = self.claims()?.get(key).map_err(database(DOING))?;
+        value.map(|value| ClaimOwner::decode(key, value.value())).transpose()
+    }
+
+    fn write_claims(
+        &mut self,
+        claims: BTreeMap<&str, Option<ClaimOwner>>,
+    ) -> Result<(), StoreError> {
+        for (key, owner) in claims {
+            let table = self.claims()?;
+            match owner {
+                Some(owner) => table.insert(key, owner.encode().as_slice()),
+                None => table.remove(key),
+            }
+            .map_err(database(DOING))?;
+        }
+        Ok(())
+    }
+
+    fn claims(&mut self) -> Result<&mut Table<'a, &'static str, &'static [u8]>, StoreError> {
+        if self.claims.is_none() {
+            self.claims = Some(self.txn.open_table(CLAIMS).map_err(database(DOING))?);
+        }
+        self.claims.as_mut().ok_or(StoreError::Closed)
+    }
+}

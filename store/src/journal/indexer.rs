@@ -1,0 +1,184 @@
+//! The indexer: the thread that moves the stream index's tail from memory into its file.
+//!
+//! It works beside the writer on another file, so that appends never wait for it. Whatever goes
+//! wrong with the file, the log can build it again.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use redb::{Database, ReadTransaction, ReadableDatabase};
+
+use super::record::{GENESIS, Hash};
+use super::shared::Shared;
+use super::storage::{Part, Storage};
+use super::tail::Segment;
+use super::{postings, reader, tables};
+use crate::error::{StoreError, database};
+
+/// Between two attempts after a failure.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Runs until the bell's `closing` is set and the tail is in the file, if that can be done.
+pub(crate) fn run(shared: &Shared) {
+    loop {
+        let closing = {
+            let closing = shared.bell.closing.lock().unwrap_or_else(PoisonError::into_inner);
+            let idle = |closing: &mut bool| !*closing && shared.tail().frozen.is_none();
+            // The bell is rung without its lock, by a writer that must not wait: look by
+            // yourself now and then.
+            let (closing, _) = shared
+                .bell
+                .rung
+                .wait_timeout_while(closing, RETRY, idle)
+                .unwrap_or_else(PoisonError::into_inner);
+            *closing
+        };
+        if closing {
+            shared.tail_mut().freeze();
+        }
+        let frozen = shared.tail().frozen.clone();
+        let Some(segment) = frozen else {
+            if closing {
+                return;
+            }
+            continue;
+        };
+        match shared.with_index(|index| postings::add(index, &segment)) {
+            Ok(()) => done(shared),
+            Err(error) => {
+                tracing::warn!(%error, "the stream index was not written; opening it again");
+                if let Err(error) = mend(shared, &segment) {
+                    tracing::warn!(%error, "the stream index cannot be used yet");
+                    if closing {
+                        return;
+                    }
+                    std::thread::sleep(RETRY);
+                }
+            }
+        }
+    }
+}
+
+/// The frozen segment is in the file.
+fn done(shared: &Shared) {
+    let mut tail = shared.tail_mut();
+    tail.frozen = None;
+    shared.index_behind.store(false, Ordering::Relaxed);
+    if tail.active.events >= shared.options.index_every {
+        tail.freeze();
+    }
+}
+
+/// Opens the index anew after a failure, built again where it is not what it should be.
+fn mend(shared: &Shared, segment: &Arc<Segment>) -> Result<(), StoreError> {
+    shared.set_index(None);
+    let before = segment.upto.0 - segment.events as u64;
+    let log = shared.read_log()?;
+    let (index, at) = open(&*shared.storage, shared.options.cache_bytes, &log)?;
+    let (index, _) = match at.0 {
+        at if at == before || at == segment.upto.0 => (index, at),
+        _other => {
+            drop(index);
+            let index = fresh(&*shared.storage, shared.options.cache_bytes)?;
+            let last = extend(&index, &log, (0, GENESIS), before, shared.options.index_every)?;
+            postings::add(&index, &last)?;
+            (index, before)
+        }
+    };
+    let at = postings::position(&index)?.map_or(0, |(at, _)| at);
+    shared.set_index(Some(index));
+    if at == segment.upto.0 {
+        done(shared);
+    }
+    Ok(())
+}
+
+/// Opens the index file and says up to where it is complete, checked against the log. A file that
+/// is damaged or of another log is thrown away for an empty one.
+pub(crate) fn open(
+    storage: &dyn Storage,
+    cache_bytes: usize,
+    log: &ReadTransaction,
+) -> Result<(Database, (u64, Hash)), StoreError> {
+    let found = tables::open(storage, Part::Index, cache_bytes).and_then(|index| {
+        let at = match postings::position(&index)? {
+            Some(at) => at,
+            None => {
+                postings::create(&index)?;
+                (0, GENESIS)
+            }
+        };
+        Ok((index, at))
+    });
+    match found {
+        Ok((index, (0, _))) => Ok((index, (0, GENESIS))),
+        Ok((index, at)) if reader::hash_at(log, at.0)? == Some(at.1) => Ok((index, at)),
+        Ok((index, at)) => {
+            drop(index);
+            tracing::warn!(at = at.0, "the stream index is not of this log; building it again");
+            Ok((fresh(storage, cache_bytes)?, (0, GENESIS)))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the stream index cannot be opened; building it again");
+            Ok((fresh(storage, cache_bytes)?, (0, GENESIS)))
+        }
+    }
+}
+
+/// An empty index in place of what was there.
+pub(crate) fn fresh(storage: &dyn Storage, cache_bytes: usize) -> Result<Database, StoreError> {
+    storage.discard(Part::Index).map_err(crate::error::io("throw the stream index away"))?;
+    let index = tables::open(storage, Part::Index, cache_bytes)?;
+    postings::create(&index)?;
+    Ok(index)
+}
+
+/// Indexes the log from where the index ends up to `upto`; gives back the last stretch, which is
+/// too short to be written already.
+pub(crate) fn extend(
+    index: &Database,
+    log: &ReadTransaction,
+    from: (u64, Hash),
+    upto: u64,
+    every: usize,
+) -> Result<Segment, StoreError> {
+    let mut segment = Segment::after(from);
+    while segment.upto.0 < upto {
+        let (at, hash) = segment.upto;
+        reader::walk(log, at, upto, Some(hash), |stored, _| {
+            let event = &stored.event;
+            segment.push(event.stream, event.version.0, event.sequence.0, stored.hash);
+            segment.events < every
+        })?;
+        if segment.events >= every {
+            postings::add(index, &segment)?;
+            segment = Segment::after(segment.upto);
+        }
+    }
+    Ok(segment)
+}
+
+/// Opens the index and brings it up to `head`; gives back what stays in memory.
+pub(crate) fn prepare(
+    storage: &dyn Storage,
+    cache_bytes: usize,
+    every: usize,
+    log: &Database,
+    head: u64,
+) -> Result<(Database, Segment), StoreError> {
+    let txn = log.begin_read().map_err(database("read the journal"))?;
+    let (index, at) = open(storage, cache_bytes, &txn)?;
+    match extend(&index, &txn, at, head, every) {
+        Ok(segment) => Ok((index, segment)),
+        Err(StoreError::Damaged { place, what }) if at.0 > 0 => {
+            // Either the log is damaged, then this fails again and says so, or the index is.
+            tracing::warn!(place, what, "the stream index does not fit; building it again");
+            drop(index);
+            let index = fresh(storage, cache_bytes)?;
+            let segment = extend(&index, &txn, (0, GENESIS), head, every)?;
+            Ok((index, segment))
+        }
+        Err(error) => Err(error),
+    }
+}

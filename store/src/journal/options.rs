@@ -1,0 +1,34 @@
+//! What can be set about a journal.
+
+use std::time::Duration;
+
+/// Bounds and sizes. The default suits a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalOptions {
+    /// Appends that may wait; one more is answered with "busy".
+    pub queue_appends: usize,
+    /// Bytes that may wait in appends; beyond it the answer is "busy".
+    pub queue_bytes: usize,
+    /// Bytes of cache for the log, and as many for the index.
+    pub cache_bytes: usize,
+    /// How many events the stream index keeps in memory before they go to its file.
+    pub index_every: usize,
+    /// How long a saved cursor may stay in memory only.
+    pub cursor_within: Duration,
+    /// Whether every commit takes two fsyncs instead of one; the decision record on the journal
+    /// says why not.
+    pub two_phase: bool,
+}
+
+impl Default for JournalOptions {
+    fn default() -> Self {
+        Self {
+            queue_appends: 16 * 1024,
+            queue_bytes: 32 * 1024 * 1024,
+            cache_bytes: 16 * 1024 * 1024,
+            index_every: 64 * 1024,
+            cursor_within: Duration::from_secs(1),
+            two_phase: false,
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The stream index in its file: rows `(stream, first version) → sequences`.
+//!
+//! Derived from the log and never trusted blindly: every row carries a check sum, and whoever
+//! follows it checks that the record belongs to the stream and the version asked for. The file
+//! also says up to which event it is complete, and that event's hash, so that an index of another
+//! history is not mistaken for this one's.
+
+use hythe_core::record::{AggregateKind, StreamId};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableError};
+use uuid::Uuid;
+
+use super::record::Hash;
+use super::tables::{CHECKPOINTS, INDEXED, POSTINGS};
+use super::tail::{Run, Segment};
+use crate::error::{StoreError, database};
+
+/// Rows with fewer entries are extended rather than followed by another.
+const MERGE_BELOW: usize = 96;
+/// Entries of one row.
+const MOST_ENTRIES: usize = 1024;
+const POSITION: &str = "position";
+const READING: &str = "read the stream index";
+const WRITING: &str = "write the stream index";
+
+pub(crate) fn key(stream: &StreamId, version: u64) -> [u8; 25] {
+    let mut key = [0; 25];
+    key[0] = stream.kind.number();
+    key[1..17].copy_from_slice(stream.id.as_bytes());
+    key[17..].copy_from_slice(&version.to_be_bytes());
+    key
+}
+
+/// The stream and the first version of a key.
+pub(crate) fn unkey(key: &[u8; 25]) -> Result<(StreamId, u64), StoreError> {
+    let damaged = || StoreError::damaged("the stream index", "a key does not decode");
+    let kind = AggregateKind::from_number(key[0]).ok_or_else(damaged)?;
+    let id = key[1..].first_chunk::<16>().ok_or_else(damaged)?;
+    let version = key.last_chunk::<8>().ok_or_else(damaged)?;
+    Ok((StreamId { kind, id: Uuid::from_bytes(*id) }, u64::from_be_bytes(*version)))
+}
+
+fn check_sum(key: &[u8; 25], body: &[u8]) -> [u8; 8] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(key).update(body);
+    let mut sum = [0; 8];
+    sum.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    sum
+}
+
+fn encode(key: &[u8; 25], sequences: &[u64]) -> Vec<u8> {
+    let mut row = vec![0; 8];
+    let mut before = 0;
+    for sequence in sequences {
+        let mut left = sequence - before;
+        before = *sequence;
+        while left >= 0x80 {
+            row.push((left & 0x7f) as u8 | 0x80);
+            left >>= 7;
+        }
+        row.push((left & 0x7f) as u8);
+    }
+    let sum = check_sum(key, &row[8..]);
+    row[..8].copy_from_slice(&sum);
+    row
+}
+
+pub(crate) fn decode(key: &[u8; 25], row: &[u8]) -> Result<Vec<u64>, StoreError> {
+    let damaged = |what: &str| StoreError::damaged("the stream index", what.to_owned());
+    let (sum, body) = row.split_first_chunk::<8>().ok_or_else(|| damaged("a row is cut short"))?;
+    if check_sum(key, body) != *sum {
+        return Err(damaged("a row does not fit its check sum"));
+    }
+    let mut sequences = Vec::new();
+    let (mut before, mut delta, mut shift) = (0u64, 0u64, 0u32);
+    for byte in body {
+        if shift > 63 {
+            return Err(damaged("a row does not decode"));
+        }
+        delta |= u64::from(byte & 0x7f) << shift;
+        shift += 7;
+        if byte & 0x80 == 0 {
+            before = before.checked_add(delta).ok_or_else(|| damaged("a row does not decode"))?;
+            sequences.push(before);
+            (delta, shift) = (0, 0);
+        }
+    }
+    if shift != 0 || sequences.is_empty() {
+        return Err(damaged("a row does not decode"));
+    }
+    Ok(sequences)
+}
+
+fn last_run(
+    table: &impl ReadableTable<[u8; 25], &'static [u8]>,
+    stream: &StreamId,
+    below: u64,
+) -> Result<Option<Run>, StoreError> {
+    let mut rows = table.range(key(stream, 0)..=key(stream, below)).map_err(database(READING))?;
+    let Some(row) = rows.next_back() else { return Ok(None) };
+    let (at, row) = row.map_err(database(READING))?;
+    let at = at.value();
+    let (_, first) = unkey(&at)?;
+    Ok(Some(Run { first, sequences: decode(&at, row.value())? }))
+}
+
+/// Looks things up in the index, as of one moment.
+#[derive(Debug)]
+pub(crate) struct Lookup(ReadTransaction);
+
+impl Lookup {
+    pub(crate) fn new(index: &Database) -> Result<Self, StoreError> {
+        Ok(Self(index.begin_read().map_err(database(READING))?))
+    }
+
+    /// The last event of a stream: version and sequence.
+    pub(crate) fn last(&self, stream: &StreamId) -> Result<Option<(u64, u64)>, StoreError> {
+        let table = self.0.open_table(POSTINGS).map_err(database(READING))?;
+        let run = last_run(&table, stream, u64::MAX)?;
+        Ok(run.and_then(|run| Some((run.last(), *run.sequences.last()?))))
+    }
+
+    /// The stream's events with versions in `after+1..before`, at most `most`.
+    pub(crate) fn between(
+        &self,
+        stream: &StreamId,
+        after: u64,
+        before: u64,
+        most: usize,
+    ) -> Result<Vec<(u64, u64)>, StoreError> {
+        let table = self.0.open_table(POSTINGS).map_err(database(READING))?;
+        let from = last_run(&table, stream, after.saturating_add(1))?.map_or(0, |run| run.first);
+        let mut found = Vec::new();
+        let rows =
+            table.range(key(stream, from)..=key(stream, u64::MAX)).map_err(database(READING))?;
+        for row in rows {
+            let (at, row) = row.map_err(database(READING))?;
+            let at = at.value();
+            let (_, first) = unkey(&at)?;
+            for (version, sequence) in (first..).zip(decode(&at, row.value())?) {
+                if version >= before || found.len() == most {
+                    return Ok(found);
+                }
+                if version > after {
+                    found.push((version, sequence));
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Up to which event the index is complete, and that event's hash. `None`: not an index yet.
+pub(crate) fn position(index: &Database) -> Result<Option<(u64, Hash)>, StoreError> {
+    let txn = index.begin_read().map_err(database(READING))?;
+    let table = match txn.open_table(INDEXED) {
+        Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+        other => other.map_err(database(READING))?,
+    };
+    let Some(value) = table.get(POSITION).map_err(database(READING))? else { return Ok(None) };
+    let value = value.value();
+    match (value.first_chunk::<8>(), value.last_chunk::<32>(), value.len()) {
+        (Some(sequence), Some(hash), 40) => Ok(Some((u64::from_be_bytes(*sequence), *hash))),
+        _other => Err(StoreError::damaged("the stream index", "its position does not decode")),
+    }
+}
+
+/// Makes an empty index.
+pub(crate) fn create(index: &Database) -> Result<(), StoreError> {
+    let txn = index.begin_write().map_err(database(WRITING))?;
+    txn.open_table(POSTINGS).map_err(database(WRITING))?;
+    txn.open_table(CHECKPOINTS).map_err(database(WRITING))?;
+    put_position(&mut txn.open_table(INDEXED).map_err(database(WRITING))?, (0, [0; 32]))?;
+    txn.commit().map_err(database(WRITING))
+}
+
+fn put_position(
+    table: &mut Table<'_, &'static str, &'static [u8]>,
+    (sequence, hash): (u64, Hash),
+) -> Result<(), StoreError> {
+    let value = [sequence.to_be_bytes().as_slice(), &hash].concat();
+    table.insert(POSITION, value.as_slice()).map_err(database(WRITING))?;
+    Ok(())
+}
+
+/// Adds a segment, which must begin where the index ends, in one commit.
+pub(crate) fn add(index: &Database, segment: &Segment) -> Result<(), StoreError> {
+    let mut streams: Vec<_> = segment.streams.iter().collect();
+    // In the order of the keys: pages are written once each, and two runs write the same file.
+    streams.sort_unstable_by_key(|(stream, run)| key(stream, run.first));
+    let txn = index.begin_write().map_err(database(WRITING))?;
+    {
+        let mut table = txn.open_table(POSTINGS).map_err(database(WRITING))?;
+        for (stream, run) in streams {
+            let mut whole = run.clone();
+            if let Some(last) = last_run(&table, stream, u64::MAX)? {
+                if last.last() + 1 != run.first {
+                    let what =
+                        format!("{stream} ends at {}, not before {}", last.last(), run.first);
+                    return Err(StoreError::damaged("the stream index", what));
+                }
+                if last.sequences.len() < MERGE_BELOW {
+                    whole = last;
+                    whole.sequences.extend_from_slice(&run.sequences);
+                }
+            } else if run.first != 1 {
+                let what = format!("{stream} is missing before version {}", run.first);
+                return Err(StoreError::damaged("the stream index", what));
+            }
+            let mut first = whole.first;
+            for part in whole.sequences.chunks(MOST_ENTRIES) {
+                let at = key(stream, first);
+                table.insert(at, encode(&at, part).as_slice()).map_err(database(WRITING))?;
+                first += part.len() as u64;
+            }
+        }
+        put_position(&mut txn.open_table(INDEXED).map_err(database(WRITING))?, segment.upto)?;
+    }
+    txn.commit().map_err(database(WRITING))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn rows_come_back(deltas in proptest::collection::vec(1u64..u64::from(u32::MAX), 1..200)) {
+            let mut sequences = Vec::new();
+            let mut at = 0;
+            for delta in deltas {
+                at += delta;
+                sequences.push(at);
+            }
+            let row = encode(&[3; 25], &sequences);
+            prop_assert_eq!(decode(&[3; 25], &row).unwrap(), sequences);
+            prop_assert!(decode(&[4; 25], &row).is_err());
+            prop_assert!(decode(&[3; 25], &row[..row.len() - 1]).is_err());
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What the writer, the indexer and every caller share, and the looking up in it.
+//!
+//! Order of the locks: `tail` is never held while anything is read from a file, and no two locks
+//! of this struct are held at once, but for a database's to begin a transaction.
+
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use hythe_core::record::{Sequence, StreamId};
+use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
+use tokio::sync::watch;
+
+use super::cursor::Cursors;
+use super::options::JournalOptions;
+use super::postings::Lookup;
+use super::queue::Queue;
+use super::reader;
+use super::storage::Storage;
+use super::tail::Tail;
+use crate::error::{StoreError, database};
+use crate::secrets::vault::Vault;
+
+/// What the indexer waits for.
+#[derive(Debug, Default)]
+pub(crate) struct Bell {
+    pub(crate) closing: Mutex<bool>,
+    pub(crate) rung: Condvar,
+}
+
+pub(crate) struct Shared {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) options: JournalOptions,
+    /// Absent where the journal is only looked at.
+    pub(crate) vault: Option<Vault>,
+    /// Absent once closed, and after a failure until it can be opened again.
+    pub(crate) log: RwLock<Option<Database>>,
+    /// Likewise.
+    pub(crate) index: RwLock<Option<Database>>,
+    pub(crate) tail: RwLock<Tail>,
+    pub(crate) head: watch::Sender<Sequence>,
+    pub(crate) queue: Queue,
+    pub(crate) cursors: Mutex<Cursors>,
+    pub(crate) bell: Bell,
+    /// The index file is so far behind that the tail would grow beyond its bound.
+    pub(crate) index_behind: AtomicBool,
+    /// How long the last commit took, in microseconds.
+    pub(crate) commit_micros: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn tail(&self) -> RwLockReadGuard<'_, Tail> {
+        self.tail.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn tail_mut(&self) -> RwLockWriteGuard<'_, Tail> {
+        self.tail.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_log(&self, log: Option<Database>) {
+        *self.log.write().unwrap_or_else(PoisonError::into_inner) = log;
+    }
+
+    pub(crate) fn set_index(&self, index: Option<Database>) {
+        *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
+    }
+
+    /// A view of the log as of now. To be short-lived: it keeps space from being used again.
+    pub(crate) fn read_log(&self) -> Result<ReadTransaction, StoreError> {
+        let log = self.log.read().unwrap_or_else(PoisonError::into_inner);
+        let log = log.as_ref().ok_or(StoreError::Closed)?;
+        log.begin_read().map_err(database("read the journal"))
+    }
+
+    pub(crate) fn write_log(&self) -> Result<WriteTransaction, StoreError> {
+        let log = self.log.read().unwrap_or_else(PoisonError::into_inner);
+        let log = log.as_ref().ok_or(StoreError::Closed)?;
+        let mut txn = log.begin_write().map_err(database("write the journal"))?;
+        txn.set_two_phase_commit(self.options.two_phase);
+        Ok(txn)
+    }
+
+    /// Does something with the index while nobody can take it away.
+    pub(crate) fn with_index<T>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        work(index.as_ref().ok_or_else(|| StoreError::Database {
+            doing: "read the stream index".into(),
+            why: "it is being rebuilt or closed; try again".into(),
+        })?)
+    }
+
+    /// A view of the index as of now.
+    pub(crate) fn lookup(&self) -> Result<Lookup, StoreError> {
+        self.with_index(Lookup::new)
+    }
+
+    /// The last durable version of a stream; 0 where it has no event.
+    pub(crate) fn version_of(&self, stream: &StreamId) -> Result<u64, StoreError> {
+        if let Some(version) = self.tail().version(stream) {
+            return Ok(version);
+        }
+        let Some((version, sequence)) = self.lookup()?.last(stream)? else { return Ok(0) };
+        // The index is derived: one wrong row must not let a version be given out twice.
+        let log = self.read_log()?;
+        reader::fetch(&log, stream, &[(version, sequence)])?;
+        Ok(version)
+    }
+}

@@ -1,0 +1,246 @@
+//! Where the journal's two files live: a directory, or whatever a test puts in its place.
+//!
+//! Everything that reaches the disk goes through a [`redb::StorageBackend`] that a [`Storage`]
+//! hands out, so that a test can lose, tear or refuse any single write.
+
+use std::fmt;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::ops::Bound;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+use redb::backends::FileBackend;
+use redb::{BackendError, StorageBackend};
+
+use super::overlay::Overlay;
+use crate::error::{StoreError, io};
+
+/// One of the journal's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The log and what is committed with it: the truth.
+    Log,
+    /// What is derived from the log: lost, it is built again.
+    Index,
+}
+
+impl Part {
+    const fn file(self) -> &'static str {
+        match self {
+            Self::Log => "journal.redb",
+            Self::Index => "index.redb",
+        }
+    }
+}
+
+/// Hands out the journal's files. Must hand out each only once at a time.
+pub trait Storage: fmt::Debug + Send + Sync + 'static {
+    /// Opens a file, empty where there was none. Called again after a failure: what is read then
+    /// must be what is on the disk, not what was meant to be.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn open(&self, part: Part) -> io::Result<Box<dyn StorageBackend>>;
+
+    /// Throws a file away.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn discard(&self, part: Part) -> io::Result<()>;
+
+    /// Gives up what keeps others out. Called last.
+    fn release(&self);
+}
+
+/// The journal's own directory, locked against other processes.
+#[derive(Debug)]
+pub struct Directory {
+    dir: PathBuf,
+    lock: Mutex<Option<File>>,
+    read_only: bool,
+    /// Looking only, a discarded file is still there but counts as empty.
+    hidden: AtomicBool,
+}
+
+impl Directory {
+    /// Opens and locks the directory, made (mode 0700) where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] where another process has it, or what the system says.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(io(format!("make the journal's directory {}", dir.display())))?;
+        Self::locked(dir, false)
+    }
+
+    /// Opens the directory to look only: nothing in it is changed, and a server is kept out
+    /// while it is open.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] without a journal there, [`StoreError::InUse`] where a process
+    /// writes it, or what the system says.
+    pub fn open_read_only(dir: &Path) -> Result<Self, StoreError> {
+        if !dir.join(Part::Log.file()).is_file() {
+            return Err(StoreError::Missing { dir: dir.into() });
+        }
+        Self::locked(dir, true)
+    }
+
+    /// Whether there is a journal in the directory already.
+    #[must_use]
+    pub fn has_journal(&self) -> bool {
+        std::fs::metadata(self.dir.join(Part::Log.file())).is_ok_and(|found| found.len() > 0)
+    }
+
+    fn locked(dir: &Path, read_only: bool) -> Result<Self, StoreError> {
+        let path = dir.join("lock");
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(io(format!("open {}", path.display())))?;
+        let taken = if read_only { file.try_lock_shared() } else { file.try_lock() };
+        match taken {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _ = file.read_to_string(&mut holder);
+                let holder = match holder.trim().parse::<u32>() {
+                    Ok(pid) => format!("process {pid}"),
+                    Err(_) => "another process".into(),
+                };
+                return Err(StoreError::InUse { dir: dir.into(), holder });
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(io(format!("lock {}", path.display()))(error));
+            }
+        }
+        if !read_only {
+            // Only said for the message of whoever comes second: losing it does no harm.
+            let _ = file.set_len(0).and_then(|()| {
+                file.rewind()?;
+                writeln!(file, "{}", std::process::id())
+            });
+        }
+        Ok(Self {
+            dir: dir.into(),
+            lock: Mutex::new(Some(file)),
+            read_only,
+            hidden: AtomicBool::new(false),
+        })
+    }
+}
+
+impl Storage for Directory {
+    fn open(&self, part: Part) -> io::Result<Box<dyn StorageBackend>> {
+        let path = self.dir.join(part.file());
+        if self.read_only {
+            let absent = match part {
+                Part::Log => false,
+                Part::Index => self.hidden.load(Ordering::Relaxed) || !path.exists(),
+            };
+            return Ok(Box::new(match absent {
+                true => Overlay::empty(),
+                false => Overlay::over(File::open(path)?)?,
+            }));
+        }
+        let fresh = !path.exists();
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)?;
+        if fresh {
+            File::open(&self.dir)?.sync_all()?;
+        }
+        // After a failed fsync Linux marks the pages clean and goes on serving them: without
+        // this, a reopened journal would read what the disk never took.
+        let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
+        Ok(Box::new(FileBackend::new(file).map_err(io::Error::other)?))
+    }
+
+    fn discard(&self, part: Part) -> io::Result<()> {
+        if self.read_only {
+            self.hidden.store(true, Ordering::Relaxed);
+            return Ok(());
+        }
+        match std::fs::remove_file(self.dir.join(part.file())) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    fn release(&self) {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+/// A backend behind a pointer, which redb's builder does not take as it is.
+#[derive(Debug)]
+pub(crate) struct Backend(pub(crate) Box<dyn StorageBackend>);
+
+impl StorageBackend for Backend {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.0.close()
+    }
+
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.0.try_lock_range(start, end)
+    }
+
+    fn try_lock_shared_range(
+        &self,
+        start: Bound<u64>,
+        end: Bound<u64>,
+    ) -> Result<bool, BackendError> {
+        self.0.try_lock_shared_range(start, end)
+    }
+
+    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.0.lock_range(start, end)
+    }
+
+    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.0.lock_shared_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.0.unlock_range(start, end)
+    }
+
+    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.0.query_lock_range(start, end)
+    }
+}

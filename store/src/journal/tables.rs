@@ -1,0 +1,40 @@
+//! The tables in the journal's two files. A name and its types never change their meaning.
+
+use redb::{Database, TableDefinition};
+
+use super::storage::{Backend, Part, Storage};
+use crate::error::{StoreError, database, io};
+
+/// The log: sequence → record.
+pub(crate) const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
+/// Key → owner.
+pub(crate) const CLAIMS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("claims");
+/// (scope, name, version) → nonce and ciphertext.
+pub(crate) const SECRETS: TableDefinition<'_, ([u8; 16], &str, u64), &[u8]> =
+    TableDefinition::new("secrets");
+/// Scope → its data key, wrapped.
+pub(crate) const SECRET_KEYS: TableDefinition<'_, [u8; 16], &[u8]> =
+    TableDefinition::new("secret_keys");
+/// Single values: `format`, `head`, `master-key-check`, and `cursor/<name>`.
+pub(crate) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+
+/// In the index file: (stream, first version) → sequences.
+pub(crate) const POSTINGS: TableDefinition<'_, [u8; 25], &[u8]> = TableDefinition::new("postings");
+/// In the index file: name → format, position, hashes, bytes.
+pub(crate) const CHECKPOINTS: TableDefinition<'_, &str, &[u8]> =
+    TableDefinition::new("checkpoints");
+/// In the index file: up to where the log is indexed.
+pub(crate) const INDEXED: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("indexed");
+
+/// Opens one of the files as a database, repaired where a crash left it so.
+pub(crate) fn open(
+    storage: &dyn Storage,
+    part: Part,
+    cache_bytes: usize,
+) -> Result<Database, StoreError> {
+    let backend = storage.open(part).map_err(io("open the journal's file"))?;
+    Database::builder()
+        .set_cache_size(cache_bytes)
+        .create_with_backend(Backend(backend))
+        .map_err(database("open the journal's file"))
+}

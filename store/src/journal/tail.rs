@@ -1,0 +1,110 @@
+//! The end of the stream index that is in memory only: which events of which stream lie behind
+//! the last one that the index file knows.
+//!
+//! Two segments: `active` grows with every commit; `frozen` is what the indexer is writing to the
+//! file at the moment. A stream's events are, oldest first: in the file, in `frozen`, in `active`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hythe_core::record::StreamId;
+
+use super::record::{GENESIS, Hash};
+
+/// Events of one stream, under consecutive versions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// Version of the first of them.
+    pub(crate) first: u64,
+    /// Their sequences.
+    pub(crate) sequences: Vec<u64>,
+}
+
+impl Run {
+    /// The version of the last of them.
+    pub(crate) fn last(&self) -> u64 {
+        self.first + self.sequences.len() as u64 - 1
+    }
+
+    /// The events after a version, as (version, sequence).
+    fn after(&self, version: u64) -> impl Iterator<Item = (u64, u64)> + '_ {
+        (self.first..).zip(self.sequences.iter().copied()).filter(move |&(v, _)| v > version)
+    }
+}
+
+/// A stretch of the log, by stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Segment {
+    pub(crate) streams: HashMap<StreamId, Run>,
+    pub(crate) events: usize,
+    /// The last event in it, and its hash.
+    pub(crate) upto: (u64, Hash),
+}
+
+impl Segment {
+    pub(crate) fn after(upto: (u64, Hash)) -> Self {
+        Self { streams: HashMap::new(), events: 0, upto }
+    }
+
+    pub(crate) fn push(&mut self, stream: StreamId, version: u64, sequence: u64, hash: Hash) {
+        let run = self
+            .streams
+            .entry(stream)
+            .or_insert_with(|| Run { first: version, sequences: Vec::new() });
+        run.sequences.push(sequence);
+        self.events += 1;
+        self.upto = (sequence, hash);
+    }
+}
+
+/// The whole tail.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    pub(crate) active: Segment,
+    pub(crate) frozen: Option<Arc<Segment>>,
+}
+
+impl Default for Tail {
+    fn default() -> Self {
+        Self { active: Segment::after((0, GENESIS)), frozen: None }
+    }
+}
+
+impl Tail {
+    fn segments(&self) -> impl Iterator<Item = &Segment> {
+        self.frozen.as_deref().into_iter().chain([&self.active])
+    }
+
+    /// The last version of a stream, where the tail has any of it.
+    pub(crate) fn version(&self, stream: &StreamId) -> Option<u64> {
+        let run = |segment: &Segment| segment.streams.get(stream).map(Run::last);
+        run(&self.active).or_else(|| self.frozen.as_deref().and_then(run))
+    }
+
+    /// The stream's events after a version that the tail has, and the first version that it has.
+    pub(crate) fn after(&self, stream: &StreamId, version: u64) -> (Option<u64>, Vec<(u64, u64)>) {
+        let mut first = None;
+        let mut found = Vec::new();
+        for run in self.segments().filter_map(|segment| segment.streams.get(stream)) {
+            first = first.or(Some(run.first));
+            found.extend(run.after(version));
+        }
+        (first, found)
+    }
+
+    /// How many events the tail holds.
+    pub(crate) fn events(&self) -> usize {
+        self.segments().map(|segment| segment.events).sum()
+    }
+
+    /// Hands the active segment to the indexer, unless it has one or there is nothing to hand.
+    pub(crate) fn freeze(&mut self) -> Option<Arc<Segment>> {
+        if self.frozen.is_some() || self.active.events == 0 {
+            return None;
+        }
+        let next = Segment::after(self.active.upto);
+        let frozen = Arc::new(std::mem::replace(&mut self.active, next));
+        self.frozen = Some(Arc::clone(&frozen));
+        Some(frozen)
+    }
+}

@@ -1,0 +1,6 @@
+//! What the journal promises, seen from outside. `fixture` is for all tests of the crate.
+
+pub(crate) mod fixture;
+
+mod behaviour;
+mod secrets;

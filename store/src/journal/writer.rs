@@ -1,0 +1,269 @@
+//! The writer: the one thread that changes the log.
+//!
+//! It takes all that waits, puts it into one transaction, commits with one fsync, and only then
+//! lets anybody see or hear of it. While the disk is busy the next group gathers by itself; the
+//! writer never waits for a group to grow.
+//!
+//! When a commit fails, nobody can say what the disk holds until it is read again. So the database
+//! is closed, opened anew and compared with what is known: either the group is there whole, then
+//! it succeeded, or it is not, then it failed. Until that works, everything is answered with an
+//! error.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use hythe_core::record::Sequence;
+
+use super::group::{Staged, Written, stage};
+use super::limits::{MOST_GROUP_BYTES, MOST_GROUP_EVENTS};
+use super::queue::Job;
+use super::record::Hash;
+use super::shared::Shared;
+use super::storage::Part;
+use super::{cursor, open, reader, tables};
+use crate::error::{AppendError, StoreError, database};
+
+/// Between two attempts to open a journal again that failed.
+const RETRY: Duration = Duration::from_millis(250);
+/// The tail may be this many times as long as what goes to the index at once.
+const MOST_BEHIND: usize = 16;
+
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    head: (u64, Hash),
+    buffer: Vec<u8>,
+    broken: Option<Broken>,
+}
+
+struct Broken {
+    why: String,
+    tried: Instant,
+}
+
+/// Why a commit failed, and what it would have made durable, as far as it came.
+struct Failed {
+    error: StoreError,
+    staged: Option<Box<Staged>>,
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self { error, staged: None }
+    }
+}
+
+impl Writer {
+    pub(crate) fn new(shared: Arc<Shared>, head: (u64, Hash)) -> Self {
+        Self { shared, head, buffer: Vec::new(), broken: None }
+    }
+
+    /// Runs until the queue is closed and empty.
+    pub(crate) fn run(mut self) {
+        loop {
+            let timeout = self.next_look();
+            let taken = self.shared.queue.take(MOST_GROUP_EVENTS, MOST_GROUP_BYTES, timeout);
+            if taken.ended {
+                break;
+            }
+            self.mend();
+            if taken.jobs.is_empty() {
+                if self.cursors_due() {
+                    self.write_cursors();
+                }
+            } else {
+                self.write(taken.jobs);
+            }
+        }
+        self.write_cursors();
+    }
+
+    /// When to look without being asked.
+    fn next_look(&self) -> Option<Duration> {
+        if self.broken.is_some() {
+            return Some(RETRY);
+        }
+        let due = self.lock_cursors().due(self.shared.options.cursor_within);
+        due.map(|due| due.max(Duration::from_millis(1)))
+    }
+
+    fn cursors_due(&self) -> bool {
+        self.lock_cursors().due(self.shared.options.cursor_within).is_some_and(|due| due.is_zero())
+    }
+
+    fn lock_cursors(&self) -> std::sync::MutexGuard<'_, cursor::Cursors> {
+        self.shared.cursors.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn write(&mut self, jobs: Vec<Job>) {
+        if let Some(broken) = &self.broken {
+            let why = format!("the journal is not usable: {}", broken.why);
+            for job in jobs {
+                answer(job, Err(AppendError::Storage(why.clone())));
+            }
+            return;
+        }
+        let began = Instant::now();
+        match self.commit(&jobs) {
+            Ok(staged) => {
+                let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+                self.shared.commit_micros.store(micros, Ordering::Relaxed);
+                self.publish(&staged.written, staged.head);
+                for (job, told) in jobs.into_iter().zip(staged.answers) {
+                    answer(job, told);
+                }
+            }
+            Err(failed) => self.settle(jobs, failed),
+        }
+    }
+
+    /// One transaction for all jobs. On failure says what the transaction held, as far as it came.
+    fn commit(&mut self, jobs: &[Job]) -> Result<Staged, Failed> {
+        let txn = self.shared.write_log()?;
+        let staged = stage(&self.shared, &txn, &mut self.buffer, self.head, jobs)?;
+        if staged.written.is_empty() {
+            txn.abort().map_err(database("write the journal"))?;
+            return Ok(staged);
+        }
+        let cursors = if self.cursors_due() {
+            let cursors = self.lock_cursors().writable(staged.head.0);
+            cursor::write(&txn, &cursors)?;
+            cursors
+        } else {
+            Vec::new()
+        };
+        match txn.commit().map_err(database("commit to the journal")) {
+            Ok(()) => {
+                if !cursors.is_empty() {
+                    self.lock_cursors().written(&cursors);
+                }
+                Ok(staged)
+            }
+            Err(error) => Err(Failed { error, staged: Some(Box::new(staged)) }),
+        }
+    }
+
+    /// Lets everybody see what is on the disk now.
+    fn publish(&mut self, written: &[Written], head: (u64, Hash)) {
+        if written.is_empty() {
+            return;
+        }
+        let every = self.shared.options.index_every;
+        let frozen = {
+            let mut tail = self.shared.tail_mut();
+            for event in written {
+                tail.active.push(event.stream, event.version, event.sequence, event.hash);
+            }
+            if tail.events() > every.saturating_mul(MOST_BEHIND) {
+                self.shared.index_behind.store(true, Ordering::Relaxed);
+            }
+            tail.active.events >= every && tail.freeze().is_some()
+        };
+        self.head = head;
+        self.shared.head.send_replace(Sequence(head.0));
+        if frozen {
+            self.shared.bell.rung.notify_all();
+        }
+    }
+
+    /// After a failure: finds out what became of the group, and tells.
+    fn settle(&mut self, jobs: Vec<Job>, Failed { error, staged }: Failed) {
+        tracing::error!(%error, appends = jobs.len(), "a commit failed; opening the journal again");
+        let known = self.reopen().map(|()| self.head);
+        let told = match (known, staged) {
+            (Ok(head), Some(staged)) if head == staged.head && !staged.written.is_empty() => {
+                for (job, told) in jobs.into_iter().zip(staged.answers) {
+                    answer(job, told);
+                }
+                return;
+            }
+            (Ok(_), _) => AppendError::Storage(error.to_string()),
+            (Err(again), _) => AppendError::Storage(format!(
+                "{error}; the outcome is unknown until the journal opens again: {again}"
+            )),
+        };
+        for job in jobs {
+            answer(job, Err(told.clone()));
+        }
+    }
+
+    /// Tries to get a broken journal going again, now and then.
+    fn mend(&mut self) {
+        if self.broken.as_ref().is_some_and(|broken| broken.tried.elapsed() >= RETRY)
+            && self.reopen().is_ok()
+        {
+            tracing::info!(head = self.head.0, "the journal is usable again");
+        }
+    }
+
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        match self.try_reopen() {
+            Ok(()) => {
+                self.broken = None;
+                Ok(())
+            }
+            Err(error) => {
+                self.broken = Some(Broken { why: error.to_string(), tried: Instant::now() });
+                Err(error)
+            }
+        }
+    }
+
+    fn try_reopen(&mut self) -> Result<(), StoreError> {
+        self.shared.set_log(None);
+        let log = tables::open(&*self.shared.storage, Part::Log, self.shared.options.cache_bytes)?;
+        let head = open::log_head(&log)?;
+        if head.0 < self.head.0 {
+            let what = format!("{} was durable and the log ends at {}", self.head.0, head.0);
+            return Err(StoreError::damaged_at(head.0, what));
+        }
+        let mut written = Vec::new();
+        {
+            use redb::ReadableDatabase;
+            let txn = log.begin_read().map_err(database("read the journal"))?;
+            if reader::hash_at(&txn, self.head.0)? != Some(self.head.1) {
+                return Err(StoreError::damaged_at(self.head.0, "it is not what was written"));
+            }
+            reader::walk(&txn, self.head.0, head.0, Some(self.head.1), |stored, _| {
+                written.push(Written {
+                    stream: stored.event.stream,
+                    version: stored.event.version.0,
+                    sequence: stored.event.sequence.0,
+                    hash: stored.hash,
+                });
+                true
+            })?;
+        }
+        self.shared.set_log(Some(log));
+        self.publish(&written, head);
+        Ok(())
+    }
+
+    /// Writes what cursors wait, in a commit of their own.
+    fn write_cursors(&mut self) {
+        let cursors = self.lock_cursors().writable(self.head.0);
+        if self.broken.is_some() {
+            return;
+        }
+        if !cursors.is_empty() {
+            let written = self.shared.write_log().and_then(|txn| {
+                cursor::write(&txn, &cursors)?;
+                txn.commit().map_err(database("commit the cursors"))
+            });
+            if let Err(error) = written {
+                tracing::error!(%error, "cursors were not written");
+                let _ = self.reopen();
+                return;
+            }
+        }
+        self.lock_cursors().written(&cursors);
+    }
+}
+
+/// Tells one caller. Whatever it does with it must not stop the writer.
+fn answer(job: Job, told: Result<super::Appended, AppendError>) {
+    if catch_unwind(AssertUnwindSafe(|| (job.done)(told))).is_err() {
+        tracing::error!("a callback of an append panicked");
+    }
+}
