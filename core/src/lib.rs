@@ -22,6 +22,8 @@ pub mod record;
 pub mod rejection;
 pub mod routes;
 pub mod source;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod view;
 pub mod waiting;

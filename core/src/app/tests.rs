@@ -1,1 +1,297 @@
-//! Tables: given events, when a command, then events.
+//! Tables: given events, when a command, then events; and what must hold for any history.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::claims::{ClaimChange, ClaimKey};
+use crate::limits;
+use crate::machine::{Machine, replay};
+use crate::rejection::Rejection;
+use crate::testing::{app_id, deployment_id, name, source};
+use crate::time::Millis;
+
+use AppCommand as C;
+use AppEvent as E;
+
+fn created() -> E {
+    let settings = AppSettings { source: Some(source()), ..AppSettings::default() };
+    E::Created { id: app_id(1), name: name("shop"), settings: Box::new(settings) }
+}
+
+fn app(events: &[E]) -> App {
+    replay(events)
+}
+
+/// Gives commands that must be accepted, one after the other.
+fn after(commands: Vec<C>) -> App {
+    let mut state = app(&[created()]);
+    for command in commands {
+        let events =
+            state.decide(command.clone()).unwrap_or_else(|why| panic!("{command:?}: {why}"));
+        state = events.iter().fold(state, App::evolve);
+    }
+    state
+}
+
+fn request(n: u128) -> C {
+    C::RequestDeployment { deployment: deployment_id(n), source: None }
+}
+
+fn names(events: &[E]) -> Vec<&'static str> {
+    events.iter().map(|event| crate::event::Event::App(event.clone()).name()).collect()
+}
+
+#[test]
+fn deployments_take_their_turns() {
+    let [a, b, c] = [1, 2, 3].map(deployment_id);
+    let switch = |deployment| C::SwitchTraffic { deployment };
+    let promote = |deployment| C::Promote { deployment };
+    let settle = |deployment| C::Settle { deployment };
+    let live = || vec![request(1), switch(a), promote(a)];
+    let then = |mut commands: Vec<C>, more: Vec<C>| {
+        commands.extend(more);
+        commands
+    };
+    let rows: Vec<(&str, Vec<C>, C, Vec<&str>)> = vec![
+        (
+            "the first begins at once",
+            vec![],
+            request(1),
+            vec!["deployment_requested", "deployment_begun"],
+        ),
+        ("the second waits", vec![request(1)], request(2), vec!["deployment_requested"]),
+        (
+            "the third takes the place of the second",
+            vec![request(1), request(2)],
+            request(3),
+            vec!["deployment_requested", "deployment_replaced"],
+        ),
+        ("a repeated request means nothing", vec![request(1)], request(1), vec![]),
+        ("a healthy one gets the traffic", vec![request(1)], switch(a), vec!["traffic_switched"]),
+        ("once", vec![request(1), switch(a)], switch(a), vec![]),
+        ("not one that is not its turn", vec![request(1), request(2)], switch(b), vec![]),
+        (
+            "a live one is promoted",
+            vec![request(1), switch(a)],
+            promote(a),
+            vec!["deployment_promoted"],
+        ),
+        (
+            "and the waiting one begins",
+            vec![request(1), request(2), switch(a)],
+            promote(a),
+            vec!["deployment_promoted", "deployment_begun"],
+        ),
+        ("once only", live(), promote(a), vec![]),
+        ("not without traffic", then(live(), vec![request(2)]), promote(b), vec![]),
+        (
+            "one that failed makes way",
+            vec![request(1), request(2)],
+            settle(a),
+            vec!["deployment_settled", "deployment_begun"],
+        ),
+        (
+            "one that failed during its switch gives the traffic back",
+            then(live(), vec![request(2), switch(b)]),
+            settle(b),
+            vec!["traffic_returned", "deployment_settled"],
+        ),
+        ("one that nobody knows means nothing", live(), settle(c), vec![]),
+        (
+            "a waiting one may end",
+            vec![request(1), request(2)],
+            settle(b),
+            vec!["deployment_settled"],
+        ),
+        ("deleting takes all along", then(live(), vec![request(2)]), C::Delete, vec!["deleted"]),
+    ];
+    for (what, given, when, expected) in rows {
+        let events = after(given).decide(when).unwrap();
+        assert_eq!(names(&events), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_failed_switch_leaves_the_version_before_serving() {
+    let state = after(vec![
+        request(1),
+        C::SwitchTraffic { deployment: deployment_id(1) },
+        C::Promote { deployment: deployment_id(1) },
+        request(2),
+        C::SwitchTraffic { deployment: deployment_id(2) },
+        C::Settle { deployment: deployment_id(2) },
+    ]);
+    let state = state.active().unwrap();
+    assert_eq!(state.serving, Some(deployment_id(1)));
+    assert_eq!(state.live, Some(deployment_id(1)));
+    assert_eq!(state.rolling, None);
+}
+
+#[test]
+fn wrong_settings_are_refused_by_the_name_of_the_field() {
+    let change = |edit: fn(&mut SettingsChange)| {
+        let mut change = SettingsChange::default();
+        edit(&mut change);
+        C::Configure(Box::new(change))
+    };
+    let rows: Vec<(&str, C)> = vec![
+        ("port", change(|c| c.port = Some(Some(0)))),
+        ("replicas", change(|c| c.replicas = Some(0))),
+        ("replicas", change(|c| c.replicas = Some(limits::MOST_REPLICAS + 1))),
+        (
+            "health.interval",
+            change(|c| {
+                c.health = Some(HealthCheck { interval: Millis(1), ..HealthCheck::default() })
+            }),
+        ),
+        (
+            "memory",
+            change(|c| c.resources = Some(Resources { memory_bytes: 1, ..Resources::default() })),
+        ),
+        (
+            "cpu",
+            change(|c| c.resources = Some(Resources { cpu_millis: 0, ..Resources::default() })),
+        ),
+        (
+            "domains",
+            change(|c| {
+                c.domains = Some(
+                    (0..65).map(|n| HostName::new(format!("d{n}.example")).unwrap()).collect(),
+                );
+            }),
+        ),
+    ];
+    for (expected, command) in rows {
+        match after(vec![]).decide(command) {
+            Err(Rejection::Invalid { field, .. }) => assert_eq!(field, expected),
+            other => panic!("{expected}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn names_and_domains_are_claimed_and_given_back() {
+    let domain = |text: &str| HostName::new(text).unwrap();
+    let domains = |list: &[&str]| list.iter().map(|text| domain(text)).collect::<BTreeSet<_>>();
+    let keys = |changes: Vec<ClaimChange>| {
+        changes
+            .into_iter()
+            .map(|change| match change {
+                ClaimChange::Take { key: ClaimKey(key), .. } => format!("+{key}"),
+                ClaimChange::Release { key: ClaimKey(key) } => format!("-{key}"),
+            })
+            .collect::<Vec<_>>()
+    };
+    let set = |list: &[&str]| {
+        E::Configured(Box::new(SettingsChange {
+            domains: Some(domains(list)),
+            ..Default::default()
+        }))
+    };
+    let fresh = App::default();
+    assert_eq!(keys(fresh.claims(&created())), ["+app-name/shop"]);
+    let state = app(&[created()]);
+    assert_eq!(keys(state.claims(&set(&["a.example"]))), ["+domain/a.example"]);
+    let state = state.evolve(&set(&["a.example", "b.example"]));
+    assert_eq!(
+        keys(state.claims(&set(&["b.example", "c.example"]))),
+        ["-domain/a.example", "+domain/c.example"]
+    );
+    let deleted = E::Deleted { deployments: BTreeSet::new() };
+    assert_eq!(
+        keys(state.claims(&deleted)),
+        ["-app-name/shop", "-domain/a.example", "-domain/b.example"]
+    );
+}
+
+#[test]
+fn the_environment_is_bounded_and_versions_only_grow() {
+    let env = |text: &str| EnvName::new(text).unwrap();
+    let set = |rows: &[(&str, u64)]| C::ChangeEnvironment {
+        set: rows.iter().map(|(name, version)| (env(name), *version)).collect(),
+        remove: BTreeSet::new(),
+    };
+    let state = after(vec![set(&[("A", 1), ("B", 2)])]);
+    assert_eq!(state.active().unwrap().next_secret, 3);
+    assert!(matches!(state.decide(set(&[("C", 2)])), Err(Rejection::Conflict { .. })));
+    assert!(state.decide(set(&[("C", 3)])).is_ok());
+    let remove = |text: &str| C::ChangeEnvironment {
+        set: BTreeMap::new(),
+        remove: BTreeSet::from([env(text)]),
+    };
+    assert!(matches!(state.decide(remove("X")), Err(Rejection::NotFound { .. })));
+    let state = state.decide(remove("A")).unwrap().iter().fold(state, App::evolve);
+    assert_eq!(state.active().unwrap().env.keys().map(EnvName::as_str).collect::<Vec<_>>(), ["B"]);
+    let many = (0..=limits::MOST_ENV as u64).map(|n| (env(&format!("N{n}")), 10 + n)).collect();
+    let command = C::ChangeEnvironment { set: many, remove: BTreeSet::new() };
+    assert!(matches!(state.decide(command), Err(Rejection::Conflict { .. })));
+}
+
+#[test]
+fn an_app_without_a_source_says_how_to_give_it_one() {
+    let settings = Box::new(AppSettings::default());
+    let state = app(&[E::Created { id: app_id(1), name: name("shop"), settings }]);
+    match state.decide(request(1)) {
+        Err(Rejection::Conflict { reason }) => assert!(reason.contains("--repo"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_gone_refuses_people_and_ignores_reactions() {
+    let state = app(&[created(), E::Deleted { deployments: BTreeSet::new() }]);
+    assert!(matches!(state.decide(request(1)), Err(Rejection::NotFound { .. })));
+    assert_eq!(state.decide(C::Settle { deployment: deployment_id(1) }), Ok(vec![]));
+    assert_eq!(state.decide(C::Delete), Ok(vec![]));
+}
+
+fn any_command() -> impl Strategy<Value = C> {
+    let id = || (1u128..5).prop_map(deployment_id);
+    let env = || prop::sample::select(vec!["A", "B", "C"]).prop_map(|n| EnvName::new(n).unwrap());
+    prop_oneof![
+        Just(C::Create {
+            id: app_id(1),
+            name: name("shop"),
+            settings: Box::new(AppSettings { source: Some(source()), ..Default::default() })
+        }),
+        (0u16..70).prop_map(|n| C::Configure(Box::new(SettingsChange {
+            replicas: Some(n),
+            ..Default::default()
+        }))),
+        (
+            prop::collection::btree_map(env(), 1u64..20, 0..3),
+            prop::collection::btree_set(env(), 0..2)
+        )
+            .prop_map(|(set, remove)| C::ChangeEnvironment { set, remove }),
+        id().prop_map(|deployment| C::RequestDeployment { deployment, source: None }),
+        id().prop_map(|deployment| C::SwitchTraffic { deployment }),
+        id().prop_map(|deployment| C::Promote { deployment }),
+        id().prop_map(|deployment| C::Settle { deployment }),
+        Just(C::Delete),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn accepted_commands_replay_to_the_same_state(commands in prop::collection::vec(any_command(), 0..60)) {
+        crate::testing::replays_to_the_same_state::<App>(commands)?;
+    }
+
+    #[test]
+    fn one_moves_at_a_time_and_traffic_goes_where_it_may(commands in prop::collection::vec(any_command(), 0..60)) {
+        let mut state = App::default();
+        for command in commands {
+            let events = state.decide(command).unwrap_or_default();
+            state = events.iter().fold(state, App::evolve);
+            if let Some(app) = state.active() {
+                prop_assert!(app.serving == app.live || app.serving == app.rolling);
+                prop_assert!(app.waiting.is_none() || app.rolling.is_some());
+                prop_assert!(app.rolling.is_none() || app.rolling != app.waiting);
+            }
+        }
+    }
+}

@@ -1,1 +1,244 @@
-//! Tables: given events, when a command, then events.
+//! Tables: given a stage, when a command, then events; and what must hold for any history.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::limits;
+use crate::machine::{Machine, replay};
+use crate::rejection::Rejection;
+use crate::testing::{app_id, at, built, deployment_id, placements, spec, worker_id};
+
+use DeploymentCommand as C;
+use DeploymentEvent as E;
+
+/// The shortest history that leads to each stage, in the order of the stages.
+fn history(stage: StageName) -> Vec<E> {
+    let app = app_id(1);
+    let previous = Some(deployment_id(9));
+    let way = vec![
+        (StageName::Requested, E::Requested(Box::new(spec(2)))),
+        (StageName::Queued, E::BuildQueued { generation: 1, until: at(100) }),
+        (StageName::Building, E::BuildStarted { generation: 1, worker: worker_id(1) }),
+        (StageName::Built, E::Built { built: built(), until: at(200) }),
+        (StageName::Starting, E::Placed { placements: placements(2), until: at(300) }),
+        (StageName::Healthy, E::BecameHealthy { app }),
+        (StageName::Switching, E::SwitchStarted { previous, until: at(400) }),
+        (StageName::Draining, E::Switched { previous, until: at(500) }),
+        (StageName::Live, E::WentLive { app }),
+    ];
+    let ended = |outcome| E::Ended { app, outcome };
+    let mut events = Vec::new();
+    for (name, event) in way {
+        events.push(event);
+        if name == stage {
+            return events;
+        }
+    }
+    events.push(match stage {
+        StageName::Failed => {
+            ended(Outcome::Failed { stage: StageName::Starting, fault: Fault::new("x") })
+        }
+        StageName::Cancelled => ended(Outcome::Cancelled),
+        _ => ended(Outcome::Superseded),
+    });
+    events
+}
+
+const STAGES: [StageName; 12] = [
+    StageName::Requested,
+    StageName::Queued,
+    StageName::Building,
+    StageName::Built,
+    StageName::Starting,
+    StageName::Healthy,
+    StageName::Switching,
+    StageName::Draining,
+    StageName::Live,
+    StageName::Superseded,
+    StageName::Failed,
+    StageName::Cancelled,
+];
+
+fn in_stage(stage: StageName) -> Deployment {
+    let deployment: Deployment = replay(&history(stage));
+    assert_eq!(deployment.attempt().unwrap().stage.name(), stage);
+    deployment
+}
+
+/// What a command does in every stage: the names of the stages where it does something, each with
+/// the stage that it leads to; in all others it does nothing.
+fn only_in(command: &C, rows: &[(StageName, StageName)]) {
+    for stage in STAGES {
+        let before = in_stage(stage);
+        let events = before.decide(command.clone()).unwrap();
+        let after = events.iter().fold(before, Deployment::evolve);
+        let expected = rows.iter().find(|(from, _)| *from == stage).map_or(stage, |(_, to)| *to);
+        let reached = after.attempt().unwrap().stage.name();
+        assert_eq!(reached, expected, "{command:?} in {stage}");
+        assert_eq!(events.is_empty(), expected == stage, "{command:?} in {stage}");
+    }
+}
+
+#[test]
+fn each_command_moves_the_stages_it_is_meant_for_and_no_other() {
+    use StageName as S;
+    let previous = Some(deployment_id(9));
+    let rows: Vec<(C, Vec<(S, S)>)> = vec![
+        (C::Begin { at: at(1) }, vec![(S::Requested, S::Queued)]),
+        (C::AcceptBuild { generation: 1, worker: worker_id(1) }, vec![(S::Queued, S::Building)]),
+        (C::AcceptBuild { generation: 2, worker: worker_id(1) }, vec![]),
+        (C::LoseBuild { generation: 1 }, vec![(S::Building, S::Queued)]),
+        (C::LoseBuild { generation: 2 }, vec![]),
+        (
+            C::FinishBuild { generation: 1, outcome: Ok(built()), at: at(1) },
+            vec![(S::Queued, S::Built), (S::Building, S::Built)],
+        ),
+        (
+            C::FinishBuild { generation: 1, outcome: Err(Fault::new("x")), at: at(1) },
+            vec![(S::Queued, S::Failed), (S::Building, S::Failed)],
+        ),
+        (C::FinishBuild { generation: 7, outcome: Ok(built()), at: at(1) }, vec![]),
+        (C::Place { placements: placements(2), at: at(1) }, vec![(S::Built, S::Starting)]),
+        (C::BecomeHealthy, vec![(S::Starting, S::Healthy)]),
+        (C::FailStart { fault: Fault::new("x") }, vec![(S::Starting, S::Failed)]),
+        (C::Switch { previous, at: at(1) }, vec![(S::Healthy, S::Switching)]),
+        (C::ConfirmSwitch { at: at(1) }, vec![(S::Switching, S::Draining)]),
+        (C::FinishDrain, vec![(S::Draining, S::Live)]),
+        (C::Expire { at: at(0), waiting_for: Fault::new("x") }, vec![]),
+        (
+            C::Expire { at: at(1000), waiting_for: Fault::new("x") },
+            vec![
+                (S::Queued, S::Failed),
+                (S::Building, S::Failed),
+                (S::Built, S::Failed),
+                (S::Starting, S::Failed),
+                (S::Switching, S::Failed),
+                (S::Draining, S::Live),
+            ],
+        ),
+        (C::Supersede, STAGES[..9].iter().map(|stage| (*stage, S::Superseded)).collect()),
+        (C::Request(Box::new(spec(2))), vec![]),
+    ];
+    for (command, expected) in rows {
+        only_in(&command, &expected);
+    }
+}
+
+#[test]
+fn cancelling_ends_what_has_not_got_traffic_and_refuses_the_rest() {
+    for stage in STAGES {
+        let decision = in_stage(stage).decide(C::Cancel);
+        let ends = stage < StageName::Switching;
+        match decision {
+            Ok(events) if ends => {
+                assert!(matches!(events.as_slice(), [E::Ended { outcome: Outcome::Cancelled, .. }]))
+            }
+            Ok(events) => assert!(stage == StageName::Cancelled && events.is_empty(), "{stage}"),
+            Err(Rejection::Conflict { .. }) => {
+                assert!(!ends && stage != StageName::Cancelled, "{stage}");
+            }
+            Err(other) => panic!("{stage}: {other}"),
+        }
+    }
+}
+
+#[test]
+fn a_failure_names_its_stage_and_keeps_the_log_within_bounds() {
+    let fault = Fault { message: "no answer".into(), log: vec!["line".into(); 100] };
+    let events = in_stage(StageName::Starting).decide(C::FailStart { fault }).unwrap();
+    let [E::Ended { outcome: Outcome::Failed { stage, fault }, .. }] = events.as_slice() else {
+        panic!("{events:?}");
+    };
+    assert_eq!(*stage, StageName::Starting);
+    assert_eq!(fault.log.len(), limits::MOST_TAIL_LINES);
+}
+
+#[test]
+fn a_build_is_given_out_anew_so_often_and_then_fails() {
+    let mut deployment = in_stage(StageName::Building);
+    for generation in 1..limits::BUILD_ATTEMPTS {
+        let events = deployment.decide(C::LoseBuild { generation }).unwrap();
+        deployment = events.iter().fold(deployment, Deployment::evolve);
+        let accept = C::AcceptBuild { generation: generation + 1, worker: worker_id(2) };
+        let events = deployment.decide(accept).unwrap();
+        assert_eq!(events.len(), 1, "generation {generation}");
+        deployment = events.iter().fold(deployment, Deployment::evolve);
+    }
+    let events = deployment.decide(C::LoseBuild { generation: limits::BUILD_ATTEMPTS }).unwrap();
+    assert!(matches!(events.as_slice(), [E::Ended { outcome: Outcome::Failed { .. }, .. }]));
+}
+
+#[test]
+fn without_a_version_before_there_is_nobody_to_wait_for() {
+    let mut events = history(StageName::Healthy);
+    events.push(E::SwitchStarted { previous: None, until: at(9) });
+    let deployment: Deployment = replay(&events);
+    let decided = deployment.decide(C::ConfirmSwitch { at: at(1) }).unwrap();
+    assert!(matches!(decided.as_slice(), [E::Switched { .. }, E::WentLive { .. }]));
+}
+
+#[test]
+fn places_have_to_be_whole_and_in_order() {
+    let built = in_stage(StageName::Built);
+    for wrong in [placements(1), placements(3), placements(2).into_iter().rev().collect()] {
+        assert!(built.decide(C::Place { placements: wrong, at: at(1) }).is_err());
+    }
+}
+
+pub(crate) fn any_command() -> impl Strategy<Value = C> {
+    let generation = 1u32..4;
+    let time = (0u64..10_000).prop_map(at);
+    let previous = proptest::option::of(Just(deployment_id(9)));
+    prop_oneof![
+        Just(C::Request(Box::new(spec(2)))),
+        time.clone().prop_map(|at| C::Begin { at }),
+        generation
+            .clone()
+            .prop_map(|generation| C::AcceptBuild { generation, worker: worker_id(1) }),
+        generation.clone().prop_map(|generation| C::LoseBuild { generation }),
+        (generation, any::<bool>(), time.clone()).prop_map(|(generation, good, at)| {
+            let outcome = if good { Ok(built()) } else { Err(Fault::new("x")) };
+            C::FinishBuild { generation, outcome, at }
+        }),
+        (1u16..4, time.clone()).prop_map(|(n, at)| C::Place { placements: placements(n), at }),
+        Just(C::BecomeHealthy),
+        Just(C::FailStart { fault: Fault::new("x") }),
+        (previous, time.clone()).prop_map(|(previous, at)| C::Switch { previous, at }),
+        time.clone().prop_map(|at| C::ConfirmSwitch { at }),
+        Just(C::FinishDrain),
+        time.prop_map(|at| C::Expire { at, waiting_for: Fault::new("x") }),
+        Just(C::Cancel),
+        Just(C::Supersede),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn accepted_commands_replay_to_the_same_state(commands in prop::collection::vec(any_command(), 0..60)) {
+        crate::testing::replays_to_the_same_state::<Deployment>(commands)?;
+    }
+
+    #[test]
+    fn every_event_that_can_be_decided_fits_every_state(commands in prop::collection::vec(any_command(), 0..40)) {
+        let events = crate::testing::run::<Deployment>(commands).1;
+        for stage in STAGES {
+            for event in &events {
+                let _ = in_stage(stage).evolve(event);
+                let _ = Deployment::default().evolve(event);
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_ended_stays_ended(commands in prop::collection::vec(any_command(), 0..60)) {
+        let mut state = Deployment::default();
+        for command in commands {
+            let ended = state.ended();
+            let events = state.decide(command).unwrap_or_default();
+            prop_assert!(!ended || events.is_empty());
+            state = events.iter().fold(state, Deployment::evolve);
+        }
+    }
+}
