@@ -6,6 +6,7 @@
 pub mod app;
 pub mod claims;
 pub mod deployment;
+pub mod detect;
 pub mod event;
 mod fault;
 pub mod health;
