@@ -312,7 +312,11 @@ mod tests {
             (&["package.json", "public/index.html"], None, &["package.json", "add a Dockerfile"]),
             (&["index.html", "package.json"], None, &["package.json"]),
             (&["docker/Dockerfile.prod"], None, &["docker/Dockerfile.prod", "name it"]),
-            (&["Dockerfile"], Some("ops/Dockerfile"), &["no ops/Dockerfile", "there is Dockerfile"]),
+            (
+                &["Dockerfile"],
+                Some("ops/Dockerfile"),
+                &["no ops/Dockerfile", "there is Dockerfile"],
+            ),
             (&["ops/"], Some("ops"), &["ops is a folder"]),
             (&["Dockerfile.dockerignore"], Some("x"), &["counts from the root"]),
         ];
