@@ -87,6 +87,9 @@ pub enum StoreError {
         /// What it said.
         why: String,
     },
+    /// An event that this version cannot read.
+    #[error(transparent)]
+    Codec(#[from] crate::codec::CodecError),
     /// What was asked cannot be done as asked.
     #[error("{0}")]
     Invalid(String),

@@ -3,8 +3,11 @@
 //! Nothing here knows an actor, a network or a web framework. The journal is synchronous at heart
 //! (threads, condition variables, one file); tokio appears only where a caller waits for an answer.
 
+pub mod codec;
 pub mod error;
+pub mod export;
 pub mod journal;
+pub mod replay;
 pub mod secrets;
 
 pub use error::{AppendError, StoreError};

@@ -43,7 +43,7 @@ use zeroize::Zeroizing;
 
 use self::claims::ClaimOwner;
 use self::cursor::Cursors;
-use self::options::JournalOptions;
+pub use self::options::JournalOptions;
 use self::queue::{Job, Queue};
 use self::record::Stored;
 use self::shared::{Bell, Shared};
@@ -429,4 +429,4 @@ impl Drop for Handle {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -13,6 +13,9 @@ pub struct JournalOptions {
     pub cache_bytes: usize,
     /// How many events the stream index keeps in memory before they go to its file.
     pub index_every: usize,
+    /// How many events the stream index may have in memory while its file cannot be written;
+    /// beyond it appends are answered with "busy".
+    pub tail_events: usize,
     /// How long a saved cursor may stay in memory only.
     pub cursor_within: Duration,
     /// Whether every commit takes two fsyncs instead of one; the decision record on the journal
@@ -27,6 +30,7 @@ impl Default for JournalOptions {
             queue_bytes: 32 * 1024 * 1024,
             cache_bytes: 16 * 1024 * 1024,
             index_every: 64 * 1024,
+            tail_events: 1024 * 1024,
             cursor_within: Duration::from_secs(1),
             two_phase: false,
         }

@@ -27,8 +27,6 @@ use crate::error::{AppendError, StoreError, database};
 
 /// Between two attempts to open a journal again that failed.
 const RETRY: Duration = Duration::from_millis(250);
-/// The tail may be this many times as long as what goes to the index at once.
-const MOST_BEHIND: usize = 16;
 
 pub(crate) struct Writer {
     shared: Arc<Shared>,
@@ -155,7 +153,7 @@ impl Writer {
             for event in written {
                 tail.active.push(event.stream, event.version, event.sequence, event.hash);
             }
-            if tail.events() > every.saturating_mul(MOST_BEHIND) {
+            if tail.events() > self.shared.options.tail_events {
                 self.shared.index_behind.store(true, Ordering::Relaxed);
             }
             tail.active.events >= every && tail.freeze().is_some()

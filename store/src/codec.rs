@@ -1,0 +1,186 @@
+//! Events as bytes and back: postcard, one enum per kind of aggregate, under a schema number.
+//!
+//! Postcard stores a variant's position, so the event enums only ever grow at their ends; a type
+//! that has to change otherwise gets a new schema number here, and the old one stays readable.
+
+use hythe_core::app::AppEvent;
+use hythe_core::deployment::DeploymentEvent;
+use hythe_core::event::Event;
+use hythe_core::record::{AggregateKind, Recorded, Sequence};
+use hythe_core::worker::WorkerEvent;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::journal::Payload;
+
+/// The schema of what is written now.
+pub const SCHEMA: u16 = 1;
+
+/// Why bytes are not an event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    /// Written by a later version of Hythe.
+    #[error(
+        "decode event {sequence}: it has schema {found} and this version of hythe knows up to \
+         {SCHEMA}; start the version that wrote it, or a newer one"
+    )]
+    Newer {
+        /// Where.
+        sequence: Sequence,
+        /// The schema found.
+        found: u16,
+    },
+    /// Not what the schema says.
+    #[error("decode event {sequence} of kind {kind}: {why}")]
+    Bad {
+        /// Where; 0 for bytes that are in no journal yet.
+        sequence: Sequence,
+        /// Which kind of event it should be.
+        kind: AggregateKind,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// An event as the journal takes it.
+///
+/// # Errors
+/// [`CodecError::Bad`] for a value that postcard cannot hold; no event is one.
+pub fn encode(event: &Event) -> Result<Payload, CodecError> {
+    match event {
+        Event::App(event) => encode_as(AggregateKind::App, event),
+        Event::Deployment(event) => encode_as(AggregateKind::Deployment, event),
+        Event::Worker(event) => encode_as(AggregateKind::Worker, event),
+    }
+}
+
+/// An event of one kind as the journal takes it. The same bytes as [`encode`] gives.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_as<E: Serialize>(kind: AggregateKind, event: &E) -> Result<Payload, CodecError> {
+    let bytes = postcard::to_stdvec(event).map_err(|error| CodecError::Bad {
+        sequence: Sequence(0),
+        kind,
+        why: error.to_string(),
+    })?;
+    Ok(Payload { schema: SCHEMA, bytes })
+}
+
+/// The event in a payload of an aggregate of this kind.
+///
+/// # Errors
+/// [`CodecError`] for another schema, bytes that do not decode, or bytes left over.
+pub fn decode(kind: AggregateKind, payload: &Payload) -> Result<Event, CodecError> {
+    decode_at(Sequence(0), kind, payload)
+}
+
+/// As [`decode`], for one type of event.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_as<E: DeserializeOwned>(
+    kind: AggregateKind,
+    payload: &Payload,
+) -> Result<E, CodecError> {
+    typed(Sequence(0), kind, payload)
+}
+
+/// A recorded payload as a recorded event.
+///
+/// # Errors
+/// As [`decode`], naming the sequence.
+pub fn decode_recorded(recorded: Recorded<Payload>) -> Result<Recorded<Event>, CodecError> {
+    let event = decode_at(recorded.sequence, recorded.stream.kind, &recorded.event)?;
+    Ok(Recorded {
+        sequence: recorded.sequence,
+        stream: recorded.stream,
+        version: recorded.version,
+        meta: recorded.meta,
+        event,
+    })
+}
+
+fn decode_at(
+    sequence: Sequence,
+    kind: AggregateKind,
+    payload: &Payload,
+) -> Result<Event, CodecError> {
+    Ok(match kind {
+        AggregateKind::App => Event::App(typed::<AppEvent>(sequence, kind, payload)?),
+        AggregateKind::Deployment => {
+            Event::Deployment(typed::<DeploymentEvent>(sequence, kind, payload)?)
+        }
+        AggregateKind::Worker => Event::Worker(typed::<WorkerEvent>(sequence, kind, payload)?),
+    })
+}
+
+fn typed<E: DeserializeOwned>(
+    sequence: Sequence,
+    kind: AggregateKind,
+    payload: &Payload,
+) -> Result<E, CodecError> {
+    let bad = |why: String| CodecError::Bad { sequence, kind, why };
+    match payload.schema {
+        SCHEMA => {}
+        0 => return Err(bad("there is no schema 0".into())),
+        found => return Err(CodecError::Newer { sequence, found }),
+    }
+    let (event, rest) =
+        postcard::take_from_bytes(&payload.bytes).map_err(|error| bad(error.to_string()))?;
+    if !rest.is_empty() {
+        return Err(bad(format!("{} bytes are left over", rest.len())));
+    }
+    Ok(event)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hythe_core::ids::WorkerId;
+    use hythe_core::names::WorkerName;
+    use hythe_core::record::{StreamId, Version};
+    use uuid::Uuid;
+
+    fn removed() -> Event {
+        Event::Worker(WorkerEvent::Removed)
+    }
+
+    #[test]
+    fn what_is_encoded_decodes() {
+        let payload = encode(&removed()).unwrap();
+        assert_eq!(decode(AggregateKind::Worker, &payload).unwrap(), removed());
+        assert_eq!(encode_as(AggregateKind::Worker, &WorkerEvent::Removed).unwrap(), payload);
+        let typed: WorkerEvent = decode_as(AggregateKind::Worker, &payload).unwrap();
+        assert_eq!(typed, WorkerEvent::Removed);
+    }
+
+    #[test]
+    fn what_is_left_over_cut_off_or_newer_is_refused() {
+        let id = WorkerId(Uuid::from_u128(1));
+        let name = WorkerName::new("one").unwrap();
+        let event = Event::Worker(WorkerEvent::Registered {
+            id,
+            name,
+            capacity: hythe_core::worker::Capacity::default(),
+        });
+        let whole = encode(&event).unwrap();
+        let mut long = whole.clone();
+        long.bytes.push(0);
+        let error = decode(AggregateKind::Worker, &long).unwrap_err().to_string();
+        assert!(error.contains("1 bytes are left over"), "{error}");
+        for len in 0..whole.bytes.len() {
+            let cut = Payload { schema: SCHEMA, bytes: whole.bytes[..len].to_vec() };
+            assert!(decode(AggregateKind::Worker, &cut).is_err(), "{len}");
+        }
+        let newer = Recorded {
+            sequence: Sequence(9),
+            stream: StreamId { kind: AggregateKind::Worker, id: Uuid::nil() },
+            version: Version(1),
+            meta: crate::journal::tests::fixture::meta(),
+            event: Payload { schema: SCHEMA + 1, ..whole },
+        };
+        let error = decode_recorded(newer).unwrap_err();
+        assert_eq!(error, CodecError::Newer { sequence: Sequence(9), found: 2 });
+    }
+}
