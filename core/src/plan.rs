@@ -204,3 +204,143 @@ pub fn backoff(restarts: u32) -> Millis {
     let doubled = limits::RESTART_BACKOFF_FIRST.0.saturating_mul(1 << restarts.min(16));
     Millis(doubled.min(limits::RESTART_BACKOFF_MOST.0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{app_id, at, deployment_id, image, name};
+    use crate::wire::worker::SealedEnvironment;
+
+    const NOW: Timestamp = at(1_000);
+
+    fn key(index: u16) -> ReplicaKey {
+        ReplicaKey { deployment: deployment_id(1), index }
+    }
+
+    fn run(replicas: &[u16], restart: bool) -> Wanted {
+        Wanted::Run(Box::new(Assignment {
+            deployment: deployment_id(1),
+            app: app_id(1),
+            app_name: name("shop"),
+            generation: 5,
+            replicas: replicas.to_vec(),
+            image: image(),
+            port: 80,
+            environment: SealedEnvironment::default(),
+            health: crate::health::HealthCheck::default(),
+            resources: crate::source::Resources::default(),
+            stop_within: Millis::seconds(7),
+            restart,
+        }))
+    }
+
+    fn stop() -> Wanted {
+        Wanted::Stop { generation: 6, stop_within: Millis::seconds(7) }
+    }
+
+    fn container(state: ContainerState, restarts: u32) -> Container {
+        Container { app: app_id(1), state, restarts, limited: false }
+    }
+
+    #[test]
+    fn each_difference_has_its_step() {
+        let running = |healthy| ContainerState::Running { healthy };
+        let exited = |seconds| ContainerState::Exited { at: at(seconds) };
+        let own = Millis::seconds(7);
+        type Row = (&'static str, Option<Wanted>, Option<Container>, Vec<Step>);
+        let rows: Vec<Row> = vec![
+            ("missing", Some(run(&[0], false)), None, vec![Step::Create(key(0))]),
+            (
+                "never started",
+                Some(run(&[0], false)),
+                Some(container(ContainerState::Created, 0)),
+                vec![Step::Start(key(0))],
+            ),
+            ("starting", Some(run(&[0], false)), Some(container(running(false), 0)), vec![]),
+            (
+                "healthy without its limit",
+                Some(run(&[0], false)),
+                Some(container(running(true), 0)),
+                vec![Step::Limit(key(0))],
+            ),
+            (
+                "healthy",
+                Some(run(&[0], false)),
+                Some(Container { limited: true, ..container(running(true), 0) }),
+                vec![],
+            ),
+            (
+                "exited before it was live",
+                Some(run(&[0], false)),
+                Some(container(exited(1), 0)),
+                vec![],
+            ),
+            (
+                "exited when live",
+                Some(run(&[0], true)),
+                Some(container(exited(999), 0)),
+                vec![Step::Start(key(0))],
+            ),
+            (
+                "exited a moment ago",
+                Some(run(&[0], true)),
+                Some(container(exited(1_000), 0)),
+                vec![],
+            ),
+            ("exited often", Some(run(&[0], true)), Some(container(exited(990), 5)), vec![]),
+            (
+                "one too many",
+                Some(run(&[], true)),
+                Some(container(running(true), 0)),
+                vec![Step::Stop(key(0), own)],
+            ),
+            (
+                "to stop",
+                Some(stop()),
+                Some(container(running(true), 0)),
+                vec![Step::Stop(key(0), own)],
+            ),
+            ("stopped", Some(stop()), Some(container(exited(1), 0)), vec![Step::Remove(key(0))]),
+            ("gone", Some(stop()), None, vec![Step::Forget(deployment_id(1))]),
+            (
+                "unknown",
+                None,
+                Some(container(running(true), 0)),
+                vec![Step::Stop(key(0), limits::STOP_WITHIN)],
+            ),
+            ("unknown and ended", None, Some(container(exited(1), 0)), vec![Step::Remove(key(0))]),
+            ("nothing at all", None, None, vec![]),
+        ];
+        for (what, wanted, seen, expected) in rows {
+            let desired = wanted.map(|wanted| (deployment_id(1), wanted)).into_iter().collect();
+            let containers = seen.map(|container| (key(0), container)).into_iter().collect();
+            let seen = Seen { containers, networks: BTreeSet::new() };
+            assert_eq!(plan(&desired, &seen, NOW).steps, expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_network_goes_when_nothing_of_its_app_is_left() {
+        let networks = BTreeSet::from([app_id(1)]);
+        let empty = Seen { networks: networks.clone(), ..Seen::default() };
+        assert_eq!(plan(&Desired::new(), &empty, NOW).steps, [Step::RemoveNetwork(app_id(1))]);
+        let wanted = Desired::from([(deployment_id(1), run(&[0], true))]);
+        assert_eq!(plan(&wanted, &empty, NOW).steps, [Step::Create(key(0))]);
+        let ended = container(ContainerState::Exited { at: at(1) }, 0);
+        let left = Seen { containers: BTreeMap::from([(key(0), ended)]), networks };
+        assert_eq!(plan(&Desired::new(), &left, NOW).steps, [Step::Remove(key(0))]);
+    }
+
+    #[test]
+    fn it_says_when_to_look_again_and_waits_longer_each_time() {
+        let desired = Desired::from([(deployment_id(1), run(&[0, 1], true))]);
+        let of = |restarts| container(ContainerState::Exited { at: NOW }, restarts);
+        let seen = Seen {
+            containers: BTreeMap::from([(key(0), of(3)), (key(1), of(1))]),
+            networks: BTreeSet::new(),
+        };
+        assert_eq!(plan(&desired, &seen, NOW).look_again, Some(NOW.plus(Millis(2_000))));
+        let waits: Vec<u64> = [0, 1, 2, 6, 60].map(|n| backoff(n).0).to_vec();
+        assert_eq!(waits, [1_000, 2_000, 4_000, 60_000, 60_000]);
+    }
+}

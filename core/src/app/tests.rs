@@ -143,7 +143,7 @@ fn wrong_settings_are_refused_by_the_name_of_the_field() {
         (
             "health.interval",
             change(|c| {
-                c.health = Some(HealthCheck { interval: Millis(1), ..HealthCheck::default() })
+                c.health = Some(HealthCheck { interval: Millis(1), ..HealthCheck::default() });
             }),
         ),
         (

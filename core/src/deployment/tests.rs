@@ -39,7 +39,8 @@ fn history(stage: StageName) -> Vec<E> {
             ended(Outcome::Failed { stage: StageName::Starting, fault: Fault::new("x") })
         }
         StageName::Cancelled => ended(Outcome::Cancelled),
-        _ => ended(Outcome::Superseded),
+        StageName::Superseded => ended(Outcome::Superseded),
+        on_the_way => panic!("{on_the_way} is on the way"),
     });
     events
 }
@@ -131,7 +132,10 @@ fn cancelling_ends_what_has_not_got_traffic_and_refuses_the_rest() {
         let ends = stage < StageName::Switching;
         match decision {
             Ok(events) if ends => {
-                assert!(matches!(events.as_slice(), [E::Ended { outcome: Outcome::Cancelled, .. }]))
+                assert!(matches!(
+                    events.as_slice(),
+                    [E::Ended { outcome: Outcome::Cancelled, .. }]
+                ));
             }
             Ok(events) => assert!(stage == StageName::Cancelled && events.is_empty(), "{stage}"),
             Err(Rejection::Conflict { .. }) => {
