@@ -274,7 +274,7 @@ fn any_command() -> impl Strategy<Value = C> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn accepted_commands_replay_to_the_same_state(commands in prop::collection::vec(any_command(), 0..60)) {

@@ -339,7 +339,7 @@ impl World {
         // Between a promotion and its reaction there are two; `react` has run here.
         assert!(live.count() <= 1, "two live deployments of one app");
         // Folding everything anew after each step would take the tests most of their time.
-        if self.now.0 / 1000 % 50 != 0 {
+        if !(self.now.0 / 1000).is_multiple_of(50) {
             return;
         }
         for (id, deployment) in &self.deployments {
