@@ -96,7 +96,7 @@ pub fn replica_state(replica: &ReplicaReport) -> Fault {
     let index = replica.index;
     let message = match &replica.state {
         ReplicaState::Creating => format!("replica {index} to start"),
-        ReplicaState::Starting { check } => {
+        ReplicaState::Starting { check, elapsed: _ } => {
             format!("replica {index} to become healthy; its last check: {check}")
         }
         ReplicaState::Healthy => format!("replica {index}, which is healthy"),

@@ -72,6 +72,11 @@ fn verdict(
             ReplicaState::Exited { .. } | ReplicaState::Failed { .. } => {
                 return Some(DeploymentCommand::FailStart { fault: ended(replica) });
             }
+            ReplicaState::Starting { elapsed, check: _ }
+                if *elapsed >= attempt.spec.health.start_within =>
+            {
+                return Some(DeploymentCommand::FailStart { fault: ended(replica) });
+            }
             ReplicaState::Creating
             | ReplicaState::Starting { .. }
             | ReplicaState::Unhealthy { .. }
@@ -93,8 +98,10 @@ fn ended(replica: &ReplicaReport) -> Fault {
              memory"
         ),
         ReplicaState::Failed { message } => format!("replica {index} cannot start: {message}"),
+        ReplicaState::Starting { check, elapsed } => {
+            format!("replica {index} was not healthy within {elapsed}; its last check: {check}")
+        }
         ReplicaState::Creating
-        | ReplicaState::Starting { .. }
         | ReplicaState::Healthy
         | ReplicaState::Unhealthy { .. }
         | ReplicaState::Stopping => format!("replica {index} did not become healthy"),

@@ -362,7 +362,9 @@ fn report(key: ReplicaKey, container: &Container) -> ReplicaReport {
         ContainerState::Created => (ReplicaState::Creating, vec![]),
         ContainerState::Running { healthy: true } => (ReplicaState::Healthy, vec![]),
         ContainerState::Running { healthy: false } => {
-            (ReplicaState::Starting { check: "connection refused".into() }, vec!["booting".into()])
+            let check = "connection refused".into();
+            let elapsed = Millis::seconds(60);
+            (ReplicaState::Starting { check, elapsed }, vec!["booting".into()])
         }
         ContainerState::Exited { .. } => {
             (ReplicaState::Exited { code: 3, out_of_memory: false }, vec!["boom".into()])

@@ -201,6 +201,8 @@ pub enum ReplicaState {
     Starting {
         /// What the newest check found.
         check: String,
+        /// How long it has been running without being healthy.
+        elapsed: Millis,
     },
     /// It runs and its newest check succeeded.
     Healthy,
