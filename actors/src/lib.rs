@@ -1,1 +1,3 @@
-//! Placeholder head; replaced by the first landing.
+//! What Hythe does.
+
+pub mod docker;

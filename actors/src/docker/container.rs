@@ -1,0 +1,255 @@
+//! Containers of replicas: made from an allow-list of settings, started, limited, stopped, removed.
+//!
+//! Invariants: a container's name derives from deployment and number, so making it twice makes
+//! one. What the app may do to the machine is what [`hardened`] lists, and nothing else. A
+//! container without our labels is never changed, whatever its name is. Volumes stay.
+
+use bollard::models::{
+    ContainerCreateBody, ContainerUpdateBody, EndpointSettings, HealthConfig, HostConfig,
+    HostConfigLogConfig, NetworkingConfig, RestartPolicy, RestartPolicyNameEnum,
+};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
+};
+use hythe_core::plan::ReplicaKey;
+use hythe_core::source::Resources;
+use hythe_core::time::Millis;
+use hythe_core::wire::worker::Assignment;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::labels::{self, Labels, Owner};
+use super::{Engine, EngineError};
+
+/// The capabilities that well-known images (nginx, postgres, rails) need to start. No others.
+const CAPABILITIES: [&str; 7] =
+    ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"];
+/// How large one log file of a container grows. The engine forgets silently what does not fit
+/// into the files; ours are read as they grow, so this only has to hold a burst.
+const LOG_FILE_SIZE: &str = "100m";
+/// How many log files a container has.
+const LOG_FILES: &str = "2";
+/// How long a stop may take beyond the time that the app has for it.
+const STOP_SLACK: Duration = Duration::from_secs(30);
+/// One thousandth of a CPU, as the engine counts.
+const NANO_CPUS_PER_MILLI: i64 = 1_000_000;
+
+/// The name of a replica's container.
+#[must_use]
+pub fn container_name(key: ReplicaKey) -> String {
+    format!("hythe-{}-{}", key.deployment, key.index)
+}
+
+/// What a replica's container bears.
+fn container_labels(owner: &Owner, assignment: &Assignment, index: u16) -> Labels {
+    let mut labels = owner.labels();
+    labels.extend([
+        (labels::APP.to_owned(), assignment.app.to_string()),
+        (labels::APP_NAME.to_owned(), assignment.app_name.to_string()),
+        (labels::DEPLOYMENT.to_owned(), assignment.deployment.to_string()),
+        (labels::REPLICA.to_owned(), index.to_string()),
+        (labels::GENERATION.to_owned(), assignment.generation.to_string()),
+    ]);
+    labels
+}
+
+/// What a replica may do to its machine. The CPU limit comes later, by [`Engine::limit`]: a quota
+/// during the start triples its slowest cases.
+fn hardened(network: &str, resources: &Resources) -> HostConfig {
+    let memory = i64::try_from(resources.memory_bytes).unwrap_or(i64::MAX);
+    HostConfig {
+        cap_drop: Some(vec!["ALL".into()]),
+        cap_add: Some(CAPABILITIES.iter().map(ToString::to_string).collect()),
+        security_opt: Some(vec!["no-new-privileges".into()]),
+        privileged: Some(false),
+        // A program that is process 1 itself ignores SIGTERM, as Node does.
+        init: Some(true),
+        pids_limit: Some(i64::from(resources.processes)),
+        memory: Some(memory),
+        // Memory and swap together: no swap on top.
+        memory_swap: Some(memory),
+        network_mode: Some(network.to_owned()),
+        ipc_mode: Some("private".into()),
+        publish_all_ports: Some(false),
+        auto_remove: Some(false),
+        // The plan starts what should run, with its own waits.
+        restart_policy: Some(RestartPolicy {
+            name: Some(RestartPolicyNameEnum::NO),
+            maximum_retry_count: None,
+        }),
+        log_config: Some(HostConfigLogConfig {
+            typ: Some("json-file".into()),
+            config: Some(HashMap::from([
+                ("max-size".to_owned(), LOG_FILE_SIZE.to_owned()),
+                ("max-file".to_owned(), LOG_FILES.to_owned()),
+            ])),
+        }),
+        ..HostConfig::default()
+    }
+}
+
+impl Engine {
+    /// Makes a replica's container on an app's network, with `environment` as `NAME=value`, or
+    /// adopts the one that was made before. Returns its id. Does not start it.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`] where the image is missing, [`EngineError::Foreign`] where the
+    /// name is taken by something that is not this replica.
+    pub async fn create(
+        &self,
+        owner: &Owner,
+        assignment: &Assignment,
+        index: u16,
+        network: &str,
+        environment: Vec<String>,
+    ) -> Result<String, EngineError> {
+        let key = ReplicaKey { deployment: assignment.deployment, index };
+        let name = container_name(key);
+        let alias = EndpointSettings {
+            aliases: Some(vec![assignment.app_name.to_string()]),
+            ..Default::default()
+        };
+        let body = ContainerCreateBody {
+            hostname: Some(format!("{}-{index}", assignment.app_name)),
+            image: Some(assignment.image.to_string()),
+            env: Some(environment),
+            labels: Some(container_labels(owner, assignment, index)),
+            // Hythe checks by itself; the image's own check would only use up CPU.
+            healthcheck: Some(HealthConfig {
+                test: Some(vec!["NONE".into()]),
+                ..Default::default()
+            }),
+            tty: Some(false),
+            host_config: Some(hardened(network, &assignment.resources)),
+            networking_config: Some(NetworkingConfig {
+                endpoints_config: Some(HashMap::from([(network.to_owned(), alias)])),
+            }),
+            ..ContainerCreateBody::default()
+        };
+        let options = CreateContainerOptionsBuilder::default().name(&name).build();
+        let docker = self.docker().await?;
+        match docker.create_container(Some(options), body).await.map_err(|error| self.fault(&error))
+        {
+            Ok(created) => Ok(created.id),
+            Err(EngineError::Conflict { message }) => {
+                self.adopt(owner, key, &name).await?.ok_or(EngineError::Conflict { message })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The id of the container of that name, where it is ours and this replica's.
+    async fn adopt(
+        &self,
+        owner: &Owner,
+        key: ReplicaKey,
+        name: &str,
+    ) -> Result<Option<String>, EngineError> {
+        let docker = self.docker().await?;
+        let found = match docker.inspect_container(name, None).await.map_err(|e| self.fault(&e)) {
+            Ok(found) => found,
+            // It went away in between: the next try makes it.
+            Err(error) if error.not_found() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
+        let ours = owner.owns(&labels)
+            && labels::replica(&labels).is_some_and(|(_app, replica)| replica == key);
+        if ours {
+            Ok(found.id)
+        } else {
+            let owner = labels::owner_of(Some(&labels));
+            Err(EngineError::Foreign { name: name.to_owned(), owner })
+        }
+    }
+
+    /// Starts a replica's container. One that runs is left alone.
+    ///
+    /// # Errors
+    /// [`EngineError`], also where the image's program cannot be run.
+    pub async fn start(&self, owner: &Owner, key: ReplicaKey) -> Result<(), EngineError> {
+        let id = self.own(owner, key).await?;
+        let docker = self.docker().await?;
+        docker.start_container(&id, None).await.map_err(|error| self.fault(&error))
+    }
+
+    /// Puts the CPU limit of a running replica in force; never more than the machine has.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn limit(
+        &self,
+        owner: &Owner,
+        key: ReplicaKey,
+        resources: &Resources,
+    ) -> Result<(), EngineError> {
+        let id = self.own(owner, key).await?;
+        let docker = self.docker().await?;
+        let info = docker.info().await.map_err(|error| self.fault(&error))?;
+        let most = info.ncpu.unwrap_or(1).max(1) * 1000;
+        let update = ContainerUpdateBody {
+            nano_cpus: Some(i64::from(resources.cpu_millis).min(most) * NANO_CPUS_PER_MILLI),
+            ..ContainerUpdateBody::default()
+        };
+        docker.update_container(&id, update).await.map_err(|error| self.fault(&error))
+    }
+
+    /// Sends the stop signal (SIGTERM, where the image names no other), waits, and kills what is
+    /// left after `within`, rounded up to whole seconds. Returns when the container has ended.
+    ///
+    /// # Errors
+    /// [`EngineError`]. A container that is gone or has ended is none.
+    pub async fn stop(
+        &self,
+        owner: &Owner,
+        key: ReplicaKey,
+        within: Millis,
+    ) -> Result<(), EngineError> {
+        let id = match self.own(owner, key).await {
+            Ok(id) => id,
+            Err(error) if error.not_found() => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let seconds = i32::try_from(within.0.div_ceil(1000)).unwrap_or(i32::MAX);
+        let patience = Duration::from_millis(within.0).saturating_add(STOP_SLACK);
+        let docker = self.docker().await?.with_timeout(patience);
+        let options = StopContainerOptionsBuilder::default().t(seconds).build();
+        match docker.stop_container(&id, Some(options)).await.map_err(|error| self.fault(&error)) {
+            Ok(()) => Ok(()),
+            Err(error) if error.not_found() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes a replica's container, which does not run. One that is gone is none the less so.
+    ///
+    /// # Errors
+    /// [`EngineError::Conflict`] where it runs.
+    pub async fn remove(&self, owner: &Owner, key: ReplicaKey) -> Result<(), EngineError> {
+        let id = match self.own(owner, key).await {
+            Ok(id) => id,
+            Err(error) if error.not_found() => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let options = RemoveContainerOptionsBuilder::default().force(false).v(false).build();
+        let docker = self.docker().await?;
+        match docker.remove_container(&id, Some(options)).await.map_err(|error| self.fault(&error))
+        {
+            Ok(()) => Ok(()),
+            Err(error) if error.not_found() => Ok(()),
+            // Somebody is at it already.
+            Err(EngineError::Conflict { message }) if message.contains("already in progress") => {
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The id of a replica's container, after its labels were checked.
+    async fn own(&self, owner: &Owner, key: ReplicaKey) -> Result<String, EngineError> {
+        let name = container_name(key);
+        self.adopt(owner, key, &name).await?.ok_or_else(|| EngineError::NotFound {
+            message: format!("there is no container {name}"),
+        })
+    }
+}

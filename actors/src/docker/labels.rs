@@ -1,0 +1,80 @@
+//! The labels by which Hythe knows what is its own.
+//!
+//! Invariant: an object is ours only where [`INSTANCE`] and [`WORKER`] both say so.
+
+use std::collections::HashMap;
+
+use hythe_core::ids::{AppId, DeploymentId, InstallationId, WorkerId};
+use hythe_core::plan::ReplicaKey;
+
+/// The installation.
+pub const INSTANCE: &str = "hythe.instance";
+/// The worker.
+pub const WORKER: &str = "hythe.worker";
+/// The app's id.
+pub const APP: &str = "hythe.app";
+/// The app's name.
+pub const APP_NAME: &str = "hythe.app.name";
+/// The deployment.
+pub const DEPLOYMENT: &str = "hythe.deployment";
+/// The replica's number.
+pub const REPLICA: &str = "hythe.replica";
+/// The generation of the assignment that it was made for.
+pub const GENERATION: &str = "hythe.generation";
+
+/// Labels as the engine's API has them.
+pub type Labels = HashMap<String, String>;
+
+/// Whose objects are ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The installation.
+    pub installation: InstallationId,
+    /// The worker.
+    pub worker: WorkerId,
+}
+
+impl Owner {
+    /// The labels of everything of ours.
+    #[must_use]
+    pub fn labels(&self) -> Labels {
+        HashMap::from([
+            (INSTANCE.to_owned(), self.installation.to_string()),
+            (WORKER.to_owned(), self.worker.to_string()),
+        ])
+    }
+
+    /// Whether labels say that an object is ours.
+    #[must_use]
+    pub fn owns(&self, labels: &Labels) -> bool {
+        self.labels().iter().all(|(name, value)| labels.get(name) == Some(value))
+    }
+
+    /// A filter for lists and events that lets only what is ours through.
+    #[must_use]
+    pub fn filter(&self) -> HashMap<String, Vec<String>> {
+        let wanted = self.labels().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        HashMap::from([("label".to_owned(), wanted)])
+    }
+}
+
+/// Who a stranger's object belongs to, for messages.
+#[must_use]
+pub fn owner_of(labels: Option<&Labels>) -> String {
+    match labels.and_then(|labels| labels.get(WORKER)) {
+        Some(worker) => format!("it belongs to worker {worker}"),
+        None => "it was not made by Hythe".to_owned(),
+    }
+}
+
+/// Which replica a container is, from its labels.
+#[must_use]
+pub fn replica(labels: &Labels) -> Option<(AppId, ReplicaKey)> {
+    Some((
+        labels.get(APP)?.parse().ok()?,
+        ReplicaKey {
+            deployment: labels.get(DEPLOYMENT)?.parse::<DeploymentId>().ok()?,
+            index: labels.get(REPLICA)?.parse().ok()?,
+        },
+    ))
+}

@@ -1,0 +1,195 @@
+//! A container's output as the engine keeps it: pieces of lines with the time of each.
+//!
+//! The engine cuts lines into pieces of 16 KiB; a piece that ends a line ends in a newline. Times
+//! are in nanoseconds; those of one stream do not go back while the clock does not.
+
+use bollard::container::LogOutput;
+use bollard::query_parameters::LogsOptionsBuilder;
+use bytes::{Buf as _, Bytes};
+use futures_util::stream::{Stream, StreamExt as _};
+use hythe_core::wire::log::LogStream;
+
+use super::{Engine, EngineError};
+
+/// A piece of a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// When it was written: nanoseconds since the Unix epoch.
+    pub at: u64,
+    /// Where to.
+    pub stream: LogStream,
+    /// What was written, without the line's end.
+    pub text: Bytes,
+    /// Whether it ends its line.
+    pub ends_line: bool,
+}
+
+/// What to read of a container's output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Everything from a second (since the Unix epoch) on, and what is still to come until the
+    /// container ends.
+    Follow {
+        /// The second.
+        since: u64,
+    },
+    /// The last lines, and no more.
+    Last {
+        /// How many.
+        lines: usize,
+    },
+}
+
+impl Engine {
+    /// Reads the output of a container. A slow reader does not hold up the container.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the engine was never reached; what comes later is in the stream.
+    pub async fn logs(
+        &self,
+        id: &str,
+        extent: Extent,
+    ) -> Result<impl Stream<Item = Result<Piece, EngineError>> + Send + use<>, EngineError> {
+        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).timestamps(true);
+        let options = match extent {
+            Extent::Follow { since } => {
+                options.follow(true).since(i32::try_from(since).unwrap_or(i32::MAX))
+            }
+            Extent::Last { lines } => options.tail(&lines.to_string()),
+        };
+        let engine = self.clone();
+        let docker = self.docker().await?;
+        Ok(docker.logs(id, Some(options.build())).map(move |output| match output {
+            Ok(output) => Ok(piece(output)),
+            Err(error) => Err(engine.fault(&error)),
+        }))
+    }
+}
+
+fn piece(output: LogOutput) -> Piece {
+    let (stream, mut text) = match output {
+        LogOutput::StdErr { message } => (LogStream::Stderr, message),
+        LogOutput::StdOut { message }
+        | LogOutput::StdIn { message }
+        | LogOutput::Console { message } => (LogStream::Stdout, message),
+    };
+    let space = text.iter().take(40).position(|byte| *byte == b' ');
+    let stamp = space
+        .and_then(|end| std::str::from_utf8(&text[..end]).ok())
+        .and_then(parse_time)
+        .zip(space);
+    let at = stamp.map_or(0, |(at, end)| {
+        text.advance(end + 1);
+        at
+    });
+    let ends_line = text.last() == Some(&b'\n');
+    if ends_line {
+        text.truncate(text.len() - 1);
+    }
+    Piece { at, stream, text, ends_line }
+}
+
+/// Nanoseconds since the Unix epoch of an RFC 3339 time; none for what is no such time, and for
+/// times before the epoch (the engine writes year 1 for "never").
+#[must_use]
+pub fn parse_time(text: &str) -> Option<u64> {
+    let bytes = text.as_bytes();
+    let number = |from: usize, to: usize| -> Option<i64> {
+        let digits = text.get(from..to)?;
+        digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
+    };
+    let separated = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')]
+        .iter()
+        .all(|(at, byte)| bytes.get(*at) == Some(byte));
+    if !separated {
+        return None;
+    }
+    let days = days_since_epoch(number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let mut seconds =
+        days * 86_400 + number(11, 13)? * 3_600 + number(14, 16)? * 60 + number(17, 19)?;
+    let rest = text.get(19..)?;
+    let (fraction, zone) = match rest.strip_prefix('.') {
+        Some(rest) => rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count()),
+        None => ("", rest),
+    };
+    let nanoseconds: u64 = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
+    if zone != "Z" {
+        let sign = if zone.starts_with('-') { 1 } else { -1 };
+        let start = text.len() - zone.len() + 1;
+        seconds += sign * (number(start, start + 2)? * 3_600 + number(start + 3, start + 5)? * 60);
+    }
+    u64::try_from(seconds).ok()?.checked_mul(1_000_000_000)?.checked_add(nanoseconds)
+}
+
+/// Days from 1970-01-01 to a day of the Gregorian calendar.
+const fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
+    // Years are counted from March, so that the leap day is the last of its year.
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_to_the_nanosecond() {
+        let rows: &[(&str, Option<u64>)] = &[
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2000-02-29T12:34:56.5Z", Some(951_827_696_500_000_000)),
+            ("2024-12-31T23:59:59.123456789Z", Some(1_735_689_599_123_456_789)),
+            ("2024-12-31T23:59:59.000000001+01:00", Some(1_735_685_999_000_000_001)),
+            ("2024-12-31T23:59:59-00:30", Some(1_735_691_399_000_000_000)),
+            ("0001-01-01T00:00:00Z", None),
+            ("2024-12-31", None),
+            ("2024-12-31 23:59:59Z", None),
+            ("", None),
+            ("2024-1é-31T23:59:59Z", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(parse_time(text), *expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_piece_has_its_time_and_knows_whether_it_ends_a_line() {
+        let at = 1_735_689_599_000_000_002;
+        let rows: &[(&'static [u8], Piece)] = &[
+            (
+                b"2024-12-31T23:59:59.000000002Z hello \n",
+                Piece {
+                    at,
+                    stream: LogStream::Stdout,
+                    text: Bytes::from("hello "),
+                    ends_line: true,
+                },
+            ),
+            (
+                b"2024-12-31T23:59:59.000000002Z part",
+                Piece {
+                    at,
+                    stream: LogStream::Stdout,
+                    text: Bytes::from("part"),
+                    ends_line: false,
+                },
+            ),
+            (
+                b"no time\n",
+                Piece {
+                    at: 0,
+                    stream: LogStream::Stdout,
+                    text: Bytes::from("no time"),
+                    ends_line: true,
+                },
+            ),
+        ];
+        for (raw, expected) in rows {
+            let output = LogOutput::StdOut { message: Bytes::from_static(raw) };
+            assert_eq!(piece(output), *expected);
+        }
+    }
+}
