@@ -1,1 +1,3 @@
-//! Placeholder head; replaced by the first landing.
+//! What Hythe shows: the API, the edge, the command line.
+
+pub mod api;

@@ -1,0 +1,264 @@
+//! Apps.
+
+use hythe_core::ids::AppId;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{DeploymentRef, Time};
+
+/// An app: its settings, and how it is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct App {
+    /// Its id.
+    #[schema(value_type = uuid::Uuid)]
+    pub id: AppId,
+    /// Its name: one DNS label.
+    #[schema(example = "shop")]
+    pub name: String,
+    /// Where it answers.
+    #[schema(example = "http://shop.localhost:8080")]
+    pub url: String,
+    /// How it is doing.
+    pub status: AppStatus,
+    /// The same in plain words, with the reason where something is wrong.
+    #[schema(example = "2 of 2 replicas are healthy")]
+    pub status_detail: String,
+    /// What people set.
+    pub settings: AppSettings,
+    /// Replicas of the live deployment that are healthy now.
+    pub replicas_healthy: u16,
+    /// Replicas of the live deployment that there should be.
+    pub replicas_wanted: u16,
+    /// How many deployments were ever requested.
+    pub deployments: u64,
+    /// The deployment that has the traffic.
+    pub live: Option<DeploymentRef>,
+    /// The deployment that is on its way.
+    pub rolling: Option<DeploymentRef>,
+    /// The deployment that waits for its turn.
+    pub waiting: Option<DeploymentRef>,
+    /// The newest deployment, whatever became of it.
+    pub latest: Option<DeploymentRef>,
+    /// When it was created.
+    pub created_at: Time,
+    /// When anything about it changed last.
+    pub updated_at: Time,
+}
+
+/// How an app is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AppStatus {
+    /// No deployment was ever requested.
+    NeverDeployed,
+    /// A deployment is on its way; `live` tells whether an earlier one serves meanwhile.
+    Deploying,
+    /// All replicas of the live deployment are healthy.
+    Running,
+    /// Some replicas of the live deployment are not healthy.
+    Degraded,
+    /// The live deployment has no healthy replica.
+    Down,
+    /// Nothing is live: the last deployment failed, was cancelled or was replaced.
+    Failed,
+}
+
+impl AppStatus {
+    /// The name in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NeverDeployed => "never_deployed",
+            Self::Deploying => "deploying",
+            Self::Running => "running",
+            Self::Degraded => "degraded",
+            Self::Down => "down",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Which app.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AppRef {
+    /// Its id.
+    #[schema(value_type = uuid::Uuid)]
+    pub id: AppId,
+    /// Its name.
+    #[schema(example = "shop")]
+    pub name: String,
+}
+
+/// What people set for an app. It holds from the next deployment on; domains at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AppSettings {
+    /// The git repository; nothing can be deployed without one.
+    #[schema(example = "https://git.example/shop.git")]
+    pub repository: Option<String>,
+    /// The branch or tag that is deployed; without one (and without a commit), the repository's
+    /// own default branch.
+    #[schema(example = "main")]
+    pub branch: Option<String>,
+    /// The commit that is deployed, where it is always the same one.
+    pub commit: Option<String>,
+    /// The Dockerfile in the repository; found by itself where none is given.
+    #[schema(example = "docker/Dockerfile")]
+    pub dockerfile: Option<String>,
+    /// The port that the app listens on; found from the image where none is given.
+    #[schema(example = 3000)]
+    pub port: Option<u16>,
+    /// How many replicas.
+    #[schema(example = 2)]
+    pub replicas: u16,
+    /// What the health check asks for; without one, `/`, where any answer below 500 will do.
+    #[schema(example = "/healthz")]
+    pub health_path: Option<String>,
+    /// From one health check to the next.
+    #[schema(example = 500)]
+    pub health_interval_ms: u64,
+    /// How long one health check may take.
+    #[schema(example = 5000)]
+    pub health_timeout_ms: u64,
+    /// How long a replica may take to become healthy.
+    #[schema(example = 60000)]
+    pub health_start_within_ms: u64,
+    /// Bytes of memory that one replica may use.
+    #[schema(example = 536_870_912)]
+    pub memory_bytes: u64,
+    /// Thousandths of a CPU that one replica may use.
+    #[schema(example = 1000)]
+    pub cpu_millis: u32,
+    /// Processes and threads that one replica may have.
+    #[schema(example = 512)]
+    pub processes: u32,
+    /// Host names besides the app's own.
+    #[schema(example = json!(["shop.example.com"]))]
+    pub domains: Vec<String>,
+}
+
+/// A new app. All but the name may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "shop", "repository": "https://git.example/shop.git", "branch": "main"}))]
+pub struct CreateApp {
+    /// Its name: one DNS label of at most 40 characters, for it becomes a host name.
+    #[schema(min_length = 1, max_length = 40)]
+    pub name: String,
+    /// The git repository: `https://…`, `ssh://…` or `user@host:path`, with no password inside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 2048)]
+    pub repository: Option<String>,
+    /// The branch or tag; the repository's default branch where none is given. Not together with
+    /// `commit`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub branch: Option<String>,
+    /// A whole commit id of 40 or 64 hexadecimal digits. Not together with `branch`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 64)]
+    pub commit: Option<String>,
+    /// The Dockerfile's path in the repository; found by itself where none is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
+    pub dockerfile: Option<String>,
+    /// The port that the app listens on; found from the image where none is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub port: Option<u16>,
+    /// How many replicas; 1 where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 64)]
+    pub replicas: Option<u16>,
+    /// What the health check asks for; without one, `/`, where any answer below 500 will do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1024)]
+    pub health_path: Option<String>,
+    /// From one health check to the next: 100 to 300,000 ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_interval_ms: Option<u64>,
+    /// How long one health check may take: 100 to 300,000 ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_timeout_ms: Option<u64>,
+    /// How long a replica may take to become healthy: 1,000 to 3,600,000 ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_start_within_ms: Option<u64>,
+    /// Bytes of memory that one replica may use: 6 MiB at the least.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Thousandths of a CPU that one replica may use: 10 at the least.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_millis: Option<u32>,
+    /// Processes and threads that one replica may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processes: Option<u32>,
+    /// Host names besides the app's own; at most 64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 64)]
+    pub domains: Option<Vec<String>>,
+}
+
+/// A change of settings: what is left out stays as it is; `null` goes back to the default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"replicas": 2, "health_path": "/healthz"}))]
+pub struct UpdateApp {
+    /// The git repository: `https://…`, `ssh://…` or `user@host:path`, with no password inside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 2048)]
+    pub repository: Option<String>,
+    /// The branch or tag; `null` for the repository's default branch. Not together with `commit`.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    #[schema(value_type = Option<String>, max_length = 200)]
+    pub branch: Option<Option<String>>,
+    /// A whole commit id of 40 or 64 hexadecimal digits. Not together with `branch`.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    #[schema(value_type = Option<String>, max_length = 64)]
+    pub commit: Option<Option<String>>,
+    /// The Dockerfile's path in the repository; `null` to find it.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    #[schema(value_type = Option<String>, max_length = 255)]
+    pub dockerfile: Option<Option<String>>,
+    /// The port that the app listens on; `null` to find it from the image.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    #[schema(value_type = Option<u16>, minimum = 1)]
+    pub port: Option<Option<u16>>,
+    /// How many replicas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 64)]
+    pub replicas: Option<u16>,
+    /// What the health check asks for; `null` for the default.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    #[schema(value_type = Option<String>, max_length = 1024)]
+    pub health_path: Option<Option<String>>,
+    /// From one health check to the next: 100 to 300,000 ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_interval_ms: Option<u64>,
+    /// How long one health check may take: 100 to 300,000 ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_timeout_ms: Option<u64>,
+    /// How long a replica may take to become healthy: 1,000 to 3,600,000 ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_start_within_ms: Option<u64>,
+    /// Bytes of memory that one replica may use: 6 MiB at the least.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Thousandths of a CPU that one replica may use: 10 at the least.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_millis: Option<u32>,
+    /// Processes and threads that one replica may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processes: Option<u32>,
+    /// Host names besides the app's own, in place of the ones before; at most 64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 64)]
+    pub domains: Option<Vec<String>>,
+}
+
+/// A page of apps, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AppPage {
+    /// The apps.
+    pub items: Vec<App>,
+    /// Give this as `cursor` for the next page; nothing where this is the last one.
+    pub next: Option<String>,
+}

@@ -1,0 +1,248 @@
+//! Deployments.
+
+use hythe_core::deployment::StageName;
+use hythe_core::ids::DeploymentId;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{AppRef, Time};
+
+/// One attempt to bring one version of an app live.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Deployment {
+    /// Its id.
+    #[schema(value_type = uuid::Uuid)]
+    pub id: DeploymentId,
+    /// The app.
+    pub app: AppRef,
+    /// Counts the app's deployments from 1.
+    #[schema(example = 3)]
+    pub number: u64,
+    /// The stage that it is in.
+    pub status: DeploymentStatus,
+    /// Whether nothing more will happen to it by itself: it is live, or it is over.
+    pub settled: bool,
+    /// What it waits for, in plain words; nothing once it is settled.
+    #[schema(example = "all replicas to pass their health check")]
+    pub waiting_for: Option<String>,
+    /// When that wait ends in a failure, where it does.
+    pub waiting_until: Option<Time>,
+    /// What it is made from.
+    pub source: DeploymentSource,
+    /// The commit that was built, once that is known.
+    #[schema(example = "0123456789abcdef0123456789abcdef01234567")]
+    pub commit: Option<String>,
+    /// The image, once there is one.
+    #[schema(example = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")]
+    pub image: Option<String>,
+    /// The port that its replicas answer on, once that is known.
+    pub port: Option<u16>,
+    /// How many replicas it has.
+    pub replicas: u16,
+    /// Where the app answers.
+    #[schema(example = "http://shop.localhost:8080")]
+    pub url: String,
+    /// The stages that it came to, oldest first.
+    pub stages: Vec<StageEntry>,
+    /// How long the stages took.
+    pub durations_ms: Durations,
+    /// Why it failed, where it did.
+    pub failure: Option<Failure>,
+    /// Who asked for it.
+    #[schema(example = "owner")]
+    pub requested_by: String,
+    /// When it was asked for.
+    pub created_at: Time,
+}
+
+/// Which deployment, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeploymentRef {
+    /// Its id.
+    #[schema(value_type = uuid::Uuid)]
+    pub id: DeploymentId,
+    /// Counts the app's deployments from 1.
+    pub number: u64,
+    /// The stage that it is in.
+    pub status: DeploymentStatus,
+    /// The commit that was built, once that is known.
+    pub commit: Option<String>,
+    /// When it was asked for.
+    pub created_at: Time,
+}
+
+/// The stages of a deployment.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum DeploymentStatus {
+    /// Waits for its turn: one deployment of an app moves at a time.
+    Requested,
+    /// Waits for a builder.
+    Queued,
+    /// A builder fetches and builds.
+    Building,
+    /// Waits for a place to run.
+    Built,
+    /// Replicas start and are checked.
+    Starting,
+    /// All replicas are healthy.
+    Healthy,
+    /// The edges take up the new route.
+    Switching,
+    /// Requests to the version before finish.
+    Draining,
+    /// It has the traffic.
+    Live,
+    /// Another version took its place.
+    Superseded,
+    /// It failed.
+    Failed,
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+impl DeploymentStatus {
+    /// The name in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.stage().as_str()
+    }
+
+    /// The stage that this names.
+    #[must_use]
+    pub const fn stage(self) -> StageName {
+        match self {
+            Self::Requested => StageName::Requested,
+            Self::Queued => StageName::Queued,
+            Self::Building => StageName::Building,
+            Self::Built => StageName::Built,
+            Self::Starting => StageName::Starting,
+            Self::Healthy => StageName::Healthy,
+            Self::Switching => StageName::Switching,
+            Self::Draining => StageName::Draining,
+            Self::Live => StageName::Live,
+            Self::Superseded => StageName::Superseded,
+            Self::Failed => StageName::Failed,
+            Self::Cancelled => StageName::Cancelled,
+        }
+    }
+}
+
+impl From<StageName> for DeploymentStatus {
+    fn from(stage: StageName) -> Self {
+        match stage {
+            StageName::Requested => Self::Requested,
+            StageName::Queued => Self::Queued,
+            StageName::Building => Self::Building,
+            StageName::Built => Self::Built,
+            StageName::Starting => Self::Starting,
+            StageName::Healthy => Self::Healthy,
+            StageName::Switching => Self::Switching,
+            StageName::Draining => Self::Draining,
+            StageName::Live => Self::Live,
+            StageName::Superseded => Self::Superseded,
+            StageName::Failed => Self::Failed,
+            StageName::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// What a deployment is made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeploymentSource {
+    /// The git repository.
+    pub repository: String,
+    /// The branch or tag that was asked for.
+    pub branch: Option<String>,
+    /// The commit that was asked for.
+    pub commit: Option<String>,
+    /// The Dockerfile that was asked for.
+    pub dockerfile: Option<String>,
+}
+
+/// A stage that a deployment came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StageEntry {
+    /// The stage.
+    pub stage: DeploymentStatus,
+    /// When it came to it.
+    pub at: Time,
+    /// How long it stayed; nothing while it is in it.
+    pub duration_ms: Option<u64>,
+}
+
+/// How long the stages took, in milliseconds; a stage that was not reached, or is not over, is
+/// left out as `null`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Durations {
+    /// Waited for its turn.
+    pub requested: Option<u64>,
+    /// Waited for a builder.
+    pub queued: Option<u64>,
+    /// Fetched and built.
+    pub building: Option<u64>,
+    /// Waited for a place to run.
+    pub built: Option<u64>,
+    /// Started and checked.
+    pub starting: Option<u64>,
+    /// Healthy, until the switch began.
+    pub healthy: Option<u64>,
+    /// The edges took up the route.
+    pub switching: Option<u64>,
+    /// Requests to the version before finished.
+    pub draining: Option<u64>,
+    /// From the request until it was live, or was over.
+    pub total: Option<u64>,
+}
+
+/// Why a deployment failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Failure {
+    /// The stage in which it failed.
+    pub stage: DeploymentStatus,
+    /// What went wrong and, where known, what to do.
+    pub message: String,
+    /// The last lines of log before it, oldest first.
+    pub log: Vec<String>,
+}
+
+/// A deployment to make. Everything may be left out: then it is made from the app's settings.
+/// What is given is saved as the app's settings too, except a `commit`, which holds for this
+/// deployment only.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"branch": "main"}))]
+pub struct CreateDeployment {
+    /// The git repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 2048)]
+    pub repository: Option<String>,
+    /// The branch or tag. Not together with `commit`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub branch: Option<String>,
+    /// A whole commit id of 40 or 64 hexadecimal digits, for this deployment only. Not together
+    /// with `branch`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 64)]
+    pub commit: Option<String>,
+    /// The Dockerfile's path in the repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
+    pub dockerfile: Option<String>,
+    /// The port that the app listens on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub port: Option<u16>,
+}
+
+/// A page of deployments, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeploymentPage {
+    /// The deployments.
+    pub items: Vec<Deployment>,
+    /// Give this as `cursor` for the next page; nothing where this is the last one.
+    pub next: Option<String>,
+}

@@ -1,0 +1,66 @@
+//! Events: what the journal says, for people and programs.
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::Time;
+
+/// One event of the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EventEntry {
+    /// Its position in the journal, from 1: also the cursor to resume after it.
+    #[schema(example = 42)]
+    pub sequence: u64,
+    /// What happened: the aggregate and the name of the event.
+    #[serde(rename = "type")]
+    #[schema(example = "deployment.went_live")]
+    pub event_type: String,
+    /// What it happened to: `app`, `deployment` or `worker`.
+    #[schema(example = "deployment")]
+    pub aggregate: String,
+    /// Which one.
+    pub id: Uuid,
+    /// Its position in that one's history, from 1.
+    pub version: u64,
+    /// When.
+    pub time: Time,
+    /// Who: `owner`, `system` or `worker/ID`.
+    #[schema(example = "owner")]
+    pub actor: String,
+    /// What one request set off shares this.
+    pub correlation: Uuid,
+    /// The event that this one follows from.
+    pub causation: Option<u64>,
+    /// What exactly: differs from type to type.
+    #[schema(value_type = Object)]
+    pub data: serde_json::Value,
+}
+
+/// A page of events, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EventPage {
+    /// The events.
+    pub items: Vec<EventEntry>,
+    /// Give this as `after` to go on. It moves on even where no event of the page matched.
+    pub next: u64,
+    /// The newest event of the journal.
+    pub head: u64,
+}
+
+/// Which events.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct EventQuery {
+    /// Only events after this one. 0 is from the beginning. Left out: a page from the beginning,
+    /// or, over a WebSocket, what happens from now on.
+    pub after: Option<u64>,
+    /// How many events at the most; 100 where nothing is said. Not for a WebSocket.
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<u32>,
+    /// Only of this kind: `app`, `deployment` or `worker`.
+    pub aggregate: Option<String>,
+    /// Only of this app (name or id) and its deployments.
+    pub app: Option<String>,
+}

@@ -1,0 +1,102 @@
+//! Lines of log, and what is to be known about them.
+
+use hythe_core::ids::DeploymentId;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::Time;
+
+/// One item of a log, by its `type`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum LogItem {
+    /// A line.
+    Line {
+        /// Where to resume after this item.
+        cursor: String,
+        /// The deployment whose line it is.
+        #[schema(value_type = uuid::Uuid)]
+        deployment: DeploymentId,
+        /// The replica's number; nothing for a build.
+        replica: Option<u16>,
+        /// Counts its source's lines from 1.
+        number: u64,
+        /// When it was written.
+        at: Time,
+        /// Where it was written to.
+        stream: LogOutput,
+        /// The text, without its line end.
+        text: String,
+    },
+    /// Lines that were lost.
+    Gap {
+        /// Where to resume after this item.
+        cursor: String,
+        /// The deployment whose lines they are.
+        #[schema(value_type = uuid::Uuid)]
+        deployment: DeploymentId,
+        /// The replica's number; nothing for a build.
+        replica: Option<u16>,
+        /// The number of the first line that is missing.
+        first: u64,
+        /// How many are missing.
+        missing: u64,
+    },
+    /// A source says no more.
+    End {
+        /// Where to resume after this item.
+        cursor: String,
+        /// The deployment whose source it is.
+        #[schema(value_type = uuid::Uuid)]
+        deployment: DeploymentId,
+        /// The replica's number; nothing for a build.
+        replica: Option<u16>,
+    },
+    /// Something to know about the log itself, such as that older lines are no longer kept.
+    Note {
+        /// Where to resume after this item.
+        cursor: String,
+        /// What.
+        text: String,
+    },
+}
+
+/// Where a line was written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogOutput {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// What Hythe itself says about it.
+    Hythe,
+}
+
+/// A page of a log, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogPage {
+    /// The items.
+    pub items: Vec<LogItem>,
+    /// Give this as `cursor` to go on; nothing where the log has nothing yet.
+    pub next: Option<String>,
+    /// Whether there may be more right now.
+    pub more: bool,
+}
+
+/// Which part of a log.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct LogQuery {
+    /// Where to resume: `cursor` of the last item that was read. Not together with `tail`.
+    pub cursor: Option<String>,
+    /// Only the last so many lines.
+    #[param(minimum = 0, maximum = 10000)]
+    pub tail: Option<u32>,
+    /// How many items at the most; 500 where nothing is said. Not for a WebSocket.
+    #[param(minimum = 1, maximum = 5000)]
+    pub limit: Option<u32>,
+    /// Over a WebSocket: whether to wait for what comes (so unless `false` is said).
+    pub follow: Option<bool>,
+}

@@ -1,0 +1,43 @@
+//! What goes over the wire: one file per resource, plain data, the same types for the server, the
+//! CLI and (by way of the OpenAPI document) the web page.
+//!
+//! Invariants: names are `snake_case`; ids are strings; moments are RFC 3339 in UTC; spans are
+//! milliseconds and their names end in `_ms`; a request with a field that nobody knows is refused,
+//! while an answer may gain fields at any time.
+
+mod app;
+mod deployment;
+mod env;
+mod event;
+mod log;
+mod page;
+mod replica;
+mod session;
+mod status;
+mod time;
+mod worker;
+
+pub use app::{App, AppPage, AppRef, AppSettings, AppStatus, CreateApp, UpdateApp};
+pub use deployment::{
+    CreateDeployment, Deployment, DeploymentPage, DeploymentRef, DeploymentSource,
+    DeploymentStatus, Durations, Failure, StageEntry,
+};
+pub use env::{ChangeEnv, EnvList, EnvVariable, SecretText};
+pub use event::{EventEntry, EventPage, EventQuery};
+pub use log::{LogItem, LogOutput, LogPage, LogQuery};
+pub use page::PageQuery;
+pub use replica::{Replica, ReplicaList, ReplicaState};
+pub use session::{CreateSession, Session};
+pub use status::{Check, Health, Readiness};
+pub use time::Time;
+pub use worker::{Worker, WorkerList, WorkerStatus};
+
+/// Reads a field that may be left out, be `null`, or have a value: three different things in a
+/// change of settings.
+pub(crate) fn given<'de, D, T>(input: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::Deserialize<'de>,
+{
+    serde::Deserialize::deserialize(input).map(Some)
+}

@@ -1,0 +1,78 @@
+//! Replicas: what runs.
+
+use hythe_core::ids::WorkerId;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::DeploymentRef;
+
+/// One replica of an app, wanted or on its way out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Replica {
+    /// The deployment that it belongs to.
+    pub deployment: DeploymentRef,
+    /// Its number within the deployment, from 0.
+    pub index: u16,
+    /// The worker that it runs on.
+    #[schema(value_type = uuid::Uuid)]
+    pub worker_id: WorkerId,
+    /// The worker's name, where it is known.
+    pub worker: Option<String>,
+    /// How it is.
+    pub state: ReplicaState,
+    /// The same in plain words: what the newest check found, or why it ended.
+    pub detail: Option<String>,
+    /// Whether it is fit for traffic.
+    pub healthy: bool,
+    /// Where it answers on its worker, once it runs.
+    #[schema(example = "127.0.0.1:32768")]
+    pub endpoint: Option<String>,
+    /// How often it was started again.
+    pub restarts: u32,
+}
+
+/// How a replica is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplicaState {
+    /// It is wanted, and its worker has not said anything about it.
+    Unknown,
+    /// It is not running yet.
+    Creating,
+    /// It runs; its health check has not succeeded yet.
+    Starting,
+    /// It runs and is healthy.
+    Healthy,
+    /// It runs; it was healthy, and its newest checks failed.
+    Unhealthy,
+    /// It ended.
+    Exited,
+    /// It could not be created or started.
+    Failed,
+    /// It was told to stop and has not ended yet.
+    Stopping,
+}
+
+impl ReplicaState {
+    /// The name in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Creating => "creating",
+            Self::Starting => "starting",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+            Self::Exited => "exited",
+            Self::Failed => "failed",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// The replicas of an app: newest deployment first, then by number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReplicaList {
+    /// The replicas.
+    pub items: Vec<Replica>,
+}

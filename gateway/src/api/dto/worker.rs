@@ -1,0 +1,70 @@
+//! Workers.
+
+use hythe_core::ids::WorkerId;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Time;
+
+/// A machine that runs replicas and builds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Worker {
+    /// Its id.
+    #[schema(value_type = uuid::Uuid)]
+    pub id: WorkerId,
+    /// Its name.
+    #[schema(example = "machine-1")]
+    pub name: String,
+    /// How it is.
+    pub status: WorkerStatus,
+    /// The same in plain words, where something is wrong.
+    pub detail: Option<String>,
+    /// Bytes of memory that it has.
+    pub memory_bytes: u64,
+    /// Thousandths of a CPU that it has.
+    pub cpu_millis: u32,
+    /// The version of its container engine, where it answers.
+    pub engine: Option<String>,
+    /// How many replicas it has.
+    pub replicas: u32,
+    /// How many builds are under way on it.
+    pub builds: u32,
+    /// When it was heard of last; nothing where it was not since the server started.
+    pub seen_at: Option<Time>,
+    /// When it joined.
+    pub joined_at: Time,
+}
+
+/// How a worker is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkerStatus {
+    /// It takes work.
+    Ready,
+    /// It finishes what it has and takes nothing new.
+    Draining,
+    /// It is heard of, but its container engine does not answer.
+    EngineUnreachable,
+    /// It is not heard of.
+    Lost,
+}
+
+impl WorkerStatus {
+    /// The name in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+            Self::EngineUnreachable => "engine_unreachable",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// All workers, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WorkerList {
+    /// The workers.
+    pub items: Vec<Worker>,
+}

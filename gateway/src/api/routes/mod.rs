@@ -1,0 +1,59 @@
+//! The operations, one file per resource, and the router that they make up.
+
+mod apps;
+mod deployments;
+mod env;
+mod events;
+mod health;
+mod logs;
+mod session;
+mod workers;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::ApiState;
+use super::doc::{Document, ReadProblems};
+
+fn not_yet<T>() -> Result<T, super::problem::Problem> {
+    Err(super::problem::Problem::new(super::problem::Kind::Unavailable, "not wired yet"))
+}
+
+/// Operations that need no token.
+pub(crate) fn open() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+        .routes(routes!(session::create))
+}
+
+/// Operations that need the owner token.
+pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::with_openapi(utoipa::openapi::OpenApi::default())
+        .routes(routes!(apps::list, apps::create))
+        .routes(routes!(apps::show, apps::update, apps::delete))
+        .routes(routes!(deployments::list, deployments::create))
+        .routes(routes!(deployments::show))
+        .routes(routes!(deployments::cancel))
+        .routes(routes!(env::list, env::change))
+        .routes(routes!(workers::replicas))
+        .routes(routes!(workers::list))
+        .routes(routes!(events::list))
+        .routes(routes!(logs::of_app))
+        .routes(routes!(logs::of_deployment))
+        .routes(routes!(session::show, session::delete))
+        .routes(routes!(health::metrics))
+        .routes(routes!(document))
+}
+
+/// Shows this document
+#[utoipa::path(
+    get, path = "/api/v1/openapi.json", operation_id = "get_openapi", tag = "server",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object), ReadProblems)
+)]
+async fn document(State(state): State<ApiState>) -> Response {
+    axum::Json(state.document()).into_response()
+}
