@@ -1,3 +1,5 @@
-//! What Hythe does.
+//! What Hythe does: aggregates, the reactor, the reconciler, the parts of an agent, and the bus
+//! between them.
 
+pub mod bus;
 pub mod docker;

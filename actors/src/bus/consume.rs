@@ -1,0 +1,199 @@
+//! Consuming: a durable pull consumer that is made again whenever NATS has lost it.
+//!
+//! At least once, in the stream's order, one message at a time: a message is acknowledged after
+//! the handler said that what it means is durable. Whoever handles drops repeated ones by their
+//! ids.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy, PullConsumer};
+use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind};
+use async_nats::jetstream::{AckKind, ErrorCode};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+use super::connection::Bus;
+use super::error::BusError;
+use super::publish::decode;
+
+/// How long a handler may take before NATS gives the message out again.
+const ACK_WAIT: Duration = Duration::from_secs(30);
+/// How long one request for messages stays open.
+const PULL_FOR: Duration = Duration::from_secs(20);
+/// From one sign of life of an open request to the next; two missed ones end it.
+const PULL_HEARTBEAT: Duration = Duration::from_secs(5);
+/// First and longest wait before a consumer is made again.
+const AGAIN_FIRST: Duration = Duration::from_millis(50);
+const AGAIN_MOST: Duration = Duration::from_secs(5);
+
+/// Which messages to consume, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerSpec {
+    /// The stream.
+    pub stream: String,
+    /// The name under which NATS remembers how far it got. Several processes may share one: each
+    /// message then goes to one of them.
+    pub durable: String,
+    /// Which subjects.
+    pub filter: String,
+    /// How many messages are fetched ahead, at least 1. With 1, a message that others could take
+    /// never waits behind one that is being handled here.
+    pub ahead: usize,
+}
+
+/// A message.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Its subject.
+    pub subject: String,
+    /// What is in it.
+    pub payload: Bytes,
+    /// Its sequence in the stream.
+    pub sequence: u64,
+    /// How often it was given out, this time included.
+    pub delivered: i64,
+}
+
+impl Delivery {
+    /// Reads it as JSON.
+    ///
+    /// # Errors
+    /// [`BusError::Format`] says what does not fit.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, BusError> {
+        decode(&format!("a message on {}", self.subject), &self.payload)
+    }
+}
+
+/// What becomes of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// What it means is durable: it is not needed any more.
+    Done,
+    /// Not now: give it out again after this long.
+    Again(Duration),
+    /// It will never make sense: nobody is to get it again.
+    Refuse,
+}
+
+impl Bus {
+    /// Gives every message to `handler`, one after the other, until `stop` is cancelled. Waits
+    /// out every break and wipe of NATS.
+    pub async fn consume<F, Fut>(&self, spec: ConsumerSpec, stop: CancellationToken, mut handler: F)
+    where
+        F: FnMut(Delivery) -> Fut + Send,
+        Fut: Future<Output = Verdict> + Send,
+    {
+        let work = async {
+            let mut wait = AGAIN_FIRST;
+            loop {
+                let epoch = self.ready().await;
+                match self.consume_while_it_lasts(&spec, epoch, &mut handler).await {
+                    Ok(()) => wait = AGAIN_FIRST,
+                    Err(error) => {
+                        tracing::debug!(%error, durable = spec.durable, "consuming again soon");
+                        tokio::time::sleep(wait).await;
+                        wait = (wait * 2).min(AGAIN_MOST);
+                    }
+                }
+            }
+        };
+        stop.run_until_cancelled(work).await;
+    }
+
+    /// Ends well when the epoch has changed.
+    async fn consume_while_it_lasts<F, Fut>(
+        &self,
+        spec: &ConsumerSpec,
+        epoch: u64,
+        handler: &mut F,
+    ) -> Result<(), BusError>
+    where
+        F: FnMut(Delivery) -> Fut + Send,
+        Fut: Future<Output = Verdict> + Send,
+    {
+        let consumer = self.durable(spec).await?;
+        let what = || format!("consume {}", spec.stream);
+        let mut state = self.state();
+        loop {
+            let mut batch = consumer
+                .batch()
+                .max_messages(spec.ahead.max(1))
+                .expires(PULL_FOR)
+                .heartbeat(PULL_HEARTBEAT)
+                .messages()
+                .await
+                .map_err(|error| BusError::refused(what(), error))?;
+            loop {
+                let changed = state.wait_for(|state| state.epoch() != Some(epoch));
+                let message = tokio::select! {
+                    _ = changed => return Ok(()),
+                    message = batch.next() => message,
+                };
+                let Some(message) = message else { break };
+                let message = message.map_err(|error| {
+                    // The consumer may be gone with its stream.
+                    BusError::refused(what(), error)
+                })?;
+                handle(message, handler).await;
+            }
+        }
+    }
+
+    async fn durable(&self, spec: &ConsumerSpec) -> Result<PullConsumer, BusError> {
+        let config = consumer::pull::Config {
+            durable_name: Some(spec.durable.clone()),
+            filter_subject: spec.filter.clone(),
+            deliver_policy: DeliverPolicy::All,
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: ACK_WAIT,
+            max_deliver: -1,
+            max_ack_pending: 1024,
+            ..consumer::pull::Config::default()
+        };
+        let made = self.jetstream().create_consumer_on_stream(config, spec.stream.as_str()).await;
+        made.map_err(|error| {
+            if stream_is_gone(&error) {
+                self.missed_a_stream();
+            }
+            BusError::refused(format!("make the consumer {}", spec.durable), error)
+        })
+    }
+}
+
+/// Whether a consumer cannot be made for want of its stream.
+pub(super) fn stream_is_gone(error: &ConsumerError) -> bool {
+    match error.kind() {
+        ConsumerErrorKind::JetStream(error) => error.error_code() == ErrorCode::STREAM_NOT_FOUND,
+        ConsumerErrorKind::TimedOut
+        | ConsumerErrorKind::Request
+        | ConsumerErrorKind::InvalidConsumerType
+        | ConsumerErrorKind::InvalidName
+        | ConsumerErrorKind::Other => false,
+    }
+}
+
+async fn handle<F, Fut>(message: async_nats::jetstream::Message, handler: &mut F)
+where
+    F: FnMut(Delivery) -> Fut + Send,
+    Fut: Future<Output = Verdict> + Send,
+{
+    let (sequence, delivered) =
+        message.info().map_or((0, 0), |info| (info.stream_sequence, info.delivered));
+    let delivery = Delivery {
+        subject: message.subject.to_string(),
+        payload: message.payload.clone(),
+        sequence,
+        delivered,
+    };
+    let answer = match handler(delivery).await {
+        Verdict::Done => AckKind::Ack,
+        Verdict::Again(after) => AckKind::Nak(Some(after)),
+        Verdict::Refuse => AckKind::Term,
+    };
+    // An answer that is lost only means that the message comes again.
+    if let Err(error) = message.ack_with(answer).await {
+        tracing::debug!(%error, "an acknowledgement did not reach NATS");
+    }
+}

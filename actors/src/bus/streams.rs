@@ -1,0 +1,127 @@
+//! The streams and the bucket, and the making of them: idempotent, for they may vanish any time.
+//!
+//! Each is bounded in bytes. Commands and reports also go by age: whatever still matters is sent
+//! anew by whoever wants it, so an old message is only in the way.
+
+use std::time::Duration;
+
+use async_nats::jetstream::context::CreateStreamErrorKind;
+use async_nats::jetstream::{self, stream};
+use hythe_core::wire::subjects;
+
+use super::error::BusError;
+
+const MIB: i64 = 1024 * 1024;
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long the server remembers message ids.
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+/// Tables that the bucket keeps.
+const TABLES_KEPT: i64 = 5;
+/// Reports kept of one worker, edge or build. The newest says all there is to say about a worker;
+/// a bound keeps its heartbeats from pushing out what builders said of builds.
+const REPORTS_OF_ONE: i64 = 32;
+
+fn stream(name: &str, subjects: &str, description: &str) -> stream::Config {
+    stream::Config {
+        name: name.into(),
+        subjects: vec![subjects.into()],
+        description: Some(description.into()),
+        retention: stream::RetentionPolicy::Limits,
+        storage: stream::StorageType::File,
+        max_messages: -1,
+        max_messages_per_subject: -1,
+        max_consumers: -1,
+        num_replicas: 1,
+        duplicate_window: DUPLICATE_WINDOW,
+        allow_direct: true,
+        ..stream::Config::default()
+    }
+}
+
+fn streams() -> [stream::Config; 4] {
+    [
+        stream::Config {
+            discard: stream::DiscardPolicy::New,
+            max_bytes: 256 * MIB,
+            // Longer than any build may take.
+            max_age: HOUR,
+            ..stream(subjects::COMMANDS, subjects::ALL_COMMANDS, "commands to workers")
+        },
+        stream::Config {
+            discard: stream::DiscardPolicy::Old,
+            max_bytes: 256 * MIB,
+            max_age: DAY,
+            max_messages_per_subject: REPORTS_OF_ONE,
+            ..stream(subjects::REPORTS, subjects::ALL_REPORTS, "reports of workers and edges")
+        },
+        stream::Config {
+            discard: stream::DiscardPolicy::Old,
+            max_bytes: 1024 * MIB,
+            max_age: 7 * DAY,
+            ..stream(subjects::LOGS, subjects::ALL_LOGS, "lines of log")
+        },
+        stream::Config {
+            discard: stream::DiscardPolicy::Old,
+            max_bytes: 256 * MIB,
+            max_age: 30 * DAY,
+            ..stream(subjects::EVENTS, subjects::ALL_EVENTS, "events for integrations")
+        },
+    ]
+}
+
+fn bucket() -> jetstream::kv::Config {
+    jetstream::kv::Config {
+        bucket: subjects::ROUTES_BUCKET.into(),
+        description: "route tables for the edges".into(),
+        history: TABLES_KEPT,
+        max_bytes: 64 * MIB,
+        storage: stream::StorageType::File,
+        num_replicas: 1,
+        ..jetstream::kv::Config::default()
+    }
+}
+
+/// Makes what is missing, and sets right what is there.
+pub(super) async fn ensure(jetstream: &jetstream::Context, url: &str) -> Result<(), BusError> {
+    for config in streams() {
+        let name = config.name.clone();
+        jetstream
+            .create_or_update_stream(config)
+            .await
+            .map_err(|error| failed(&name, url, &error.kind(), &error.to_string()))?;
+    }
+    let bucket = bucket();
+    let name = format!("the bucket {}", bucket.bucket);
+    jetstream
+        .create_or_update_key_value(bucket)
+        .await
+        .map_err(|error| BusError::Streams { name, why: error.to_string() })?;
+    Ok(())
+}
+
+fn failed(name: &str, url: &str, kind: &CreateStreamErrorKind, text: &str) -> BusError {
+    match kind {
+        CreateStreamErrorKind::JetStreamUnavailable => BusError::NoJetStream { url: url.into() },
+        CreateStreamErrorKind::JetStream(error) if is_disabled(error) => {
+            BusError::NoJetStream { url: url.into() }
+        }
+        CreateStreamErrorKind::EmptyStreamName
+        | CreateStreamErrorKind::InvalidStreamName
+        | CreateStreamErrorKind::DomainAndExternalSet
+        | CreateStreamErrorKind::JetStream(_)
+        | CreateStreamErrorKind::TimedOut
+        | CreateStreamErrorKind::Response
+        | CreateStreamErrorKind::NotFound
+        | CreateStreamErrorKind::ResponseParse => {
+            BusError::Streams { name: format!("the stream {name}"), why: text.into() }
+        }
+    }
+}
+
+fn is_disabled(error: &jetstream::Error) -> bool {
+    use jetstream::ErrorCode;
+    let code = error.error_code();
+    code == ErrorCode::JETSTREAM_NOT_ENABLED || code == ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT
+}

@@ -1,0 +1,249 @@
+//! The bus against a real nats-server: killed, wiped and restarted.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use hythe_core::ids::{AppId, DeploymentId};
+use hythe_core::wire::edge::RouteTableMessage;
+use hythe_core::wire::log::{LogFrame, LogLine, LogSource, LogStream as Pipe};
+use hythe_core::wire::subjects;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::testing::TestNats;
+use super::{
+    Bus, BusError, BusState, ConsumerSpec, Delivery, LogItem, LogStream, LogsFrom, Verdict,
+    connect, connect_in_background,
+};
+
+const WITHIN: Duration = Duration::from_secs(20);
+
+async fn soon<T>(what: &str, wait: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(WITHIN, wait).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what}: not within {WITHIN:?}"),
+    }
+}
+
+async fn epoch_after(bus: &Bus, before: u64) {
+    let mut state = bus.state();
+    let newer = |state: &BusState| state.epoch().is_some_and(|epoch| epoch > before);
+    soon("set up again", state.wait_for(newer)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_will_not_do_is_told_from_one_that_is_away() {
+    let without = TestNats::with_jetstream(false).await;
+    let error = connect(&without.settings(), "test").await.unwrap_err();
+    assert!(matches!(error, BusError::NoJetStream { .. }), "{error}");
+
+    let mut nats = TestNats::start().await;
+    nats.kill().await;
+    let error = connect(&nats.settings(), "test").await.unwrap_err();
+    assert!(matches!(error, BusError::Unreachable { .. }), "{error}");
+
+    let bus = connect_in_background(&nats.settings(), "test").await.unwrap();
+    let error = bus.publish("hythe.cmd.build.default", &1, None).await.unwrap_err();
+    assert!(matches!(error, BusError::NotConnected { .. }), "{error}");
+    nats.run().await;
+    soon("connected", bus.ready()).await;
+    bus.publish("hythe.cmd.build.default", &1, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_repeated_id_is_dropped_and_a_missing_stream_is_made_again() {
+    let nats = TestNats::start().await;
+    let bus = connect(&nats.settings(), "test").await.unwrap();
+    let first = bus.publish("hythe.cmd.build.default", &1, Some("a")).await.unwrap();
+    let again = bus.publish("hythe.cmd.build.default", &1, Some("a")).await.unwrap();
+    assert!(!first.duplicate && again.duplicate);
+
+    bus.jetstream().delete_stream(subjects::COMMANDS).await.unwrap();
+    bus.publish("hythe.cmd.build.default", &2, None).await.unwrap();
+}
+
+fn commands(bus: &Bus, stop: &CancellationToken) -> mpsc::Receiver<i32> {
+    let (tell, told) = mpsc::channel(64);
+    let spec = ConsumerSpec {
+        stream: subjects::COMMANDS.into(),
+        durable: "builders".into(),
+        filter: "hythe.cmd.build.>".into(),
+        ahead: 8,
+    };
+    let (bus, stop) = (bus.clone(), stop.clone());
+    tokio::spawn(async move {
+        let handler = |delivery: Delivery| {
+            let tell = tell.clone();
+            async move {
+                tell.send(delivery.json().unwrap()).await.unwrap();
+                // The first time, three is refused for now.
+                match (delivery.json::<i32>().unwrap(), delivery.delivered) {
+                    (3, 1) => Verdict::Again(Duration::from_millis(10)),
+                    (_, _) => Verdict::Done,
+                }
+            }
+        };
+        bus.consume(spec, stop, handler).await;
+    });
+    told
+}
+
+#[tokio::test]
+async fn a_consumer_outlives_restarts_and_wipes() {
+    let mut nats = TestNats::start().await;
+    let bus = connect(&nats.settings(), "test").await.unwrap();
+    let stop = CancellationToken::new();
+    let _stop_at_the_end = stop.clone().drop_guard();
+    let mut told = commands(&bus, &stop);
+
+    bus.publish("hythe.cmd.build.default", &1, None).await.unwrap();
+    assert_eq!(soon("1", told.recv()).await, Some(1));
+
+    let before = bus.ready().await;
+    nats.kill().await;
+    nats.run().await;
+    epoch_after(&bus, before).await;
+    bus.publish("hythe.cmd.build.default", &2, None).await.unwrap();
+    assert_eq!(soon("2", told.recv()).await, Some(2));
+
+    let before = bus.ready().await;
+    nats.kill_and_wipe().await;
+    nats.run().await;
+    epoch_after(&bus, before).await;
+    bus.publish("hythe.cmd.build.default", &3, None).await.unwrap();
+    assert_eq!(soon("3", told.recv()).await, Some(3));
+    assert_eq!(soon("3 again", told.recv()).await, Some(3));
+
+    // Gone under a connection that holds.
+    bus.jetstream().delete_stream(subjects::COMMANDS).await.unwrap();
+    bus.publish("hythe.cmd.build.default", &4, None).await.unwrap();
+    assert_eq!(soon("4", told.recv()).await, Some(4));
+}
+
+#[tokio::test]
+async fn the_route_table_is_kept_in_its_bucket() {
+    let nats = TestNats::start().await;
+    let bus = connect(&nats.settings(), "test").await.unwrap();
+    assert_eq!(bus.routes().await, Ok(None));
+    let mut message = RouteTableMessage { format: 1, table: Default::default() };
+    for revision in 1..8 {
+        message.table.revision = revision;
+        bus.put_routes(&message).await.unwrap();
+    }
+    assert_eq!(bus.routes().await, Ok(Some(message)));
+}
+
+struct Writer {
+    bus: Bus,
+    app: AppId,
+    deployment: DeploymentId,
+    next: u64,
+}
+
+impl Writer {
+    fn new(bus: &Bus) -> Self {
+        let id = Uuid::now_v7();
+        Self { bus: bus.clone(), app: AppId::new(id), deployment: DeploymentId::new(id), next: 1 }
+    }
+
+    async fn write(&mut self, lines: u64) {
+        let line = |n| LogLine { at: n, stream: Pipe::Stdout, text: format!("line {n}") };
+        let frame = LogFrame {
+            format: 1,
+            source: LogSource::Replica { app: self.app, deployment: self.deployment, index: 0 },
+            first: self.next,
+            lines: (self.next..self.next + lines).map(line).collect(),
+            ended: false,
+        };
+        self.next += lines;
+        let subject = subjects::replica_log(self.app, self.deployment, 0);
+        self.bus.publish(&subject, &frame, None).await.unwrap();
+    }
+
+    async fn read(&self, from: LogsFrom, follow: bool) -> LogStream {
+        self.bus.logs(&subjects::app_logs(self.app), from, follow).await.unwrap()
+    }
+}
+
+fn shown(item: &LogItem) -> String {
+    match item {
+        LogItem::Line { number, line, .. } => {
+            assert_eq!(line.text, format!("line {number}"));
+            number.to_string()
+        }
+        LogItem::Gap { lost } => format!("gap {lost:?}"),
+        LogItem::Ended { .. } => "ended".into(),
+    }
+}
+
+async fn all(lines: LogStream) -> Vec<String> {
+    soon("the history", lines.map(|item| shown(&item)).collect()).await
+}
+
+fn range(from: u64, to: u64) -> Vec<String> {
+    (from..=to).map(|n| n.to_string()).collect()
+}
+
+#[tokio::test]
+async fn history_is_read_from_the_beginning_a_cursor_or_the_end() {
+    let nats = TestNats::start().await;
+    let bus = connect(&nats.settings(), "test").await.unwrap();
+    let mut writer = Writer::new(&bus);
+    assert_eq!(all(writer.read(LogsFrom::Beginning, false).await).await, [""; 0]);
+    let mut other = Writer::new(&bus);
+    for _ in 0..40 {
+        writer.write(5).await;
+        other.write(1).await;
+    }
+    let everything: Vec<LogItem> = writer.read(LogsFrom::Beginning, false).await.collect().await;
+    assert_eq!(everything.iter().map(shown).collect::<Vec<_>>(), range(1, 200));
+    assert_eq!(all(writer.read(LogsFrom::Tail(7), false).await).await, range(194, 200));
+    assert_eq!(all(writer.read(LogsFrom::Tail(0), false).await).await, [""; 0]);
+    for read in [1_usize, 7, 100, 200] {
+        let LogItem::Line { cursor, .. } = &everything[read - 1] else { panic!("not a line") };
+        let cursor = cursor.to_string().parse().unwrap();
+        let rest = all(writer.read(LogsFrom::Cursor(cursor), false).await).await;
+        assert_eq!(rest, range(read as u64 + 1, 200), "after {read}");
+    }
+}
+
+#[tokio::test]
+async fn a_follower_sees_what_comes_and_a_wipe_as_a_gap() {
+    let mut nats = TestNats::start().await;
+    let bus = connect(&nats.settings(), "test").await.unwrap();
+    let mut writer = Writer::new(&bus);
+    writer.write(3).await;
+    let mut lines = writer.read(LogsFrom::Tail(2), true).await;
+    let mut cursor = None;
+    for expected in ["2", "3"] {
+        let item = soon("history", lines.next()).await.unwrap();
+        assert_eq!(shown(&item), expected);
+        if let LogItem::Line { cursor: at, .. } = item {
+            cursor = Some(at);
+        }
+    }
+    writer.write(1).await;
+    assert_eq!(shown(&soon("live", lines.next()).await.unwrap()), "4");
+
+    // A restart loses nothing and repeats nothing.
+    let before = bus.ready().await;
+    nats.kill().await;
+    nats.run().await;
+    epoch_after(&bus, before).await;
+    writer.write(2).await;
+    assert_eq!(shown(&soon("after a restart", lines.next()).await.unwrap()), "5");
+    assert_eq!(shown(&soon("after a restart", lines.next()).await.unwrap()), "6");
+
+    let before = bus.ready().await;
+    nats.kill_and_wipe().await;
+    nats.run().await;
+    epoch_after(&bus, before).await;
+    writer.write(1).await;
+    assert_eq!(shown(&soon("after a wipe", lines.next()).await.unwrap()), "gap None");
+    assert_eq!(shown(&soon("after a wipe", lines.next()).await.unwrap()), "7");
+
+    // So does a reader who comes back with a cursor from before.
+    let rest = writer.read(LogsFrom::Cursor(cursor.unwrap()), false).await;
+    assert_eq!(all(rest).await, ["gap None", "7"]);
+}
