@@ -20,6 +20,38 @@ pub enum Event {
 }
 
 impl Event {
+    /// The kind and name of every event that there is.
+    pub const NAMES: [(AggregateKind, &'static str); 28] = [
+        (AggregateKind::App, "created"),
+        (AggregateKind::App, "configured"),
+        (AggregateKind::App, "environment_changed"),
+        (AggregateKind::App, "deployment_requested"),
+        (AggregateKind::App, "deployment_replaced"),
+        (AggregateKind::App, "deployment_begun"),
+        (AggregateKind::App, "traffic_switched"),
+        (AggregateKind::App, "traffic_returned"),
+        (AggregateKind::App, "deployment_promoted"),
+        (AggregateKind::App, "deployment_settled"),
+        (AggregateKind::App, "deleted"),
+        (AggregateKind::Deployment, "requested"),
+        (AggregateKind::Deployment, "build_queued"),
+        (AggregateKind::Deployment, "build_started"),
+        (AggregateKind::Deployment, "built"),
+        (AggregateKind::Deployment, "placed"),
+        (AggregateKind::Deployment, "became_healthy"),
+        (AggregateKind::Deployment, "switch_started"),
+        (AggregateKind::Deployment, "switched"),
+        (AggregateKind::Deployment, "went_live"),
+        (AggregateKind::Deployment, "ended"),
+        (AggregateKind::Worker, "registered"),
+        (AggregateKind::Worker, "capacity_changed"),
+        (AggregateKind::Worker, "lost"),
+        (AggregateKind::Worker, "returned"),
+        (AggregateKind::Worker, "drain_started"),
+        (AggregateKind::Worker, "drain_ended"),
+        (AggregateKind::Worker, "removed"),
+    ];
+
     /// Which kind of aggregate it happened to.
     #[must_use]
     pub const fn kind(&self) -> AggregateKind {
@@ -69,5 +101,18 @@ impl Event {
                 WorkerEvent::Removed => "removed",
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The list and the match above must say the same; the match is checked by the compiler.
+    #[test]
+    fn the_list_of_names_has_every_name_in_the_match() {
+        let source = include_str!("event.rs");
+        let named = source.lines().filter(|line| line.contains("=> \"")).count();
+        assert_eq!(named, Event::NAMES.len());
     }
 }

@@ -1,0 +1,421 @@
+//! A whole installation for one test: `hythe up` with data, ports and parts of its own.
+
+use std::ffi::OsString;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take that a test waits for.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A running installation. Stopped, checked for leftovers and verified when it is dropped.
+#[derive(Debug)]
+pub struct Installation {
+    data: TempDir,
+    extra: Vec<OsString>,
+    gateway: SocketAddr,
+    edge: SocketAddr,
+    up: Option<std::process::Child>,
+}
+
+/// What a command of the CLI gave.
+#[derive(Debug)]
+pub struct Said {
+    /// Its exit code.
+    pub code: i32,
+    /// Its standard output.
+    pub out: String,
+    /// Its standard error.
+    pub err: String,
+}
+
+impl Said {
+    /// The JSON document on standard output.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out)
+            .unwrap_or_else(|why| panic!("no JSON ({why}): {}\n{}", self.out, self.err))
+    }
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Installation {
+    /// Starts one and waits until it is ready.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same, with further arguments for `hythe up`.
+    #[must_use]
+    pub fn start_with(extra: &[&str]) -> Self {
+        let [gateway, edge] = free_addresses();
+        let mut installation = Self {
+            data: TempDir::with_prefix("hythe-test-").expect("a temporary folder"),
+            extra: extra.iter().map(OsString::from).collect(),
+            gateway,
+            edge,
+            up: None,
+        };
+        installation.up();
+        installation
+    }
+
+    /// Starts `hythe up` on the same data (again) and waits until it is ready.
+    pub fn up(&mut self) {
+        let log = std::fs::File::create(self.data().join("up.log")).expect("a log file");
+        let child = hythe()
+            .arg("up")
+            .arg("--data")
+            .arg(self.data())
+            .args(["--gateway", &self.gateway.to_string()])
+            .args(["--edge-http", &self.edge.to_string()])
+            .args(&self.extra)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn()
+            .expect("hythe starts");
+        self.up = Some(child);
+        let ready = format!("http://{}/readyz", self.gateway);
+        self.wait_until("hythe up is ready", || {
+            curl(&[&ready, "-o", "/dev/null", "-w", "%{http_code}"]).out == "200"
+        });
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// The gateway's address.
+    #[must_use]
+    pub const fn gateway(&self) -> SocketAddr {
+        self.gateway
+    }
+
+    /// The edge's address.
+    #[must_use]
+    pub const fn edge(&self) -> SocketAddr {
+        self.edge
+    }
+
+    /// The owner token.
+    #[must_use]
+    pub fn token(&self) -> String {
+        let token = std::fs::read_to_string(self.data().join("owner.token"));
+        token.expect("the owner token").trim().to_owned()
+    }
+
+    /// The installation's id, as its containers are labelled.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let id = std::fs::read_to_string(self.data().join("instance"));
+        id.expect("the installation's id").trim().to_owned()
+    }
+
+    /// A command of the CLI, not started yet.
+    #[must_use]
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = hythe();
+        command
+            .args(args)
+            .env("HYTHE_URL", format!("http://{}", self.gateway))
+            .env("HYTHE_TOKEN", self.token())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs a command of the CLI to its end.
+    #[must_use]
+    pub fn run(&self, args: &[&str]) -> Said {
+        self.command(args).output().expect("hythe runs").into()
+    }
+
+    /// Runs a command that must succeed; says its JSON document.
+    #[must_use]
+    pub fn json(&self, args: &[&str]) -> Value {
+        let said = self.run(&[args, &["--json"]].concat());
+        assert_eq!(said.code, 0, "{args:?}: {}{}", said.out, said.err);
+        said.json()
+    }
+
+    /// A request to the API; says status and body.
+    #[must_use]
+    pub fn api(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let url = format!("http://{}{path}", self.gateway);
+        let bearer = format!("Authorization: Bearer {}", self.token());
+        let mut args = vec!["-X", method, &url, "-H", &bearer, "-w", "\n%{http_code}"];
+        let text = body.map(Value::to_string).unwrap_or_default();
+        if body.is_some() {
+            args.extend(["-H", "Content-Type: application/json", "--data-binary", &text]);
+        }
+        let said = curl(&args);
+        let (body, status) = said.out.rsplit_once('\n').unwrap_or(("", said.out.as_str()));
+        (status.parse().unwrap_or(0), serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    /// Asks the edge for an app's page; says status and body.
+    #[must_use]
+    pub fn get(&self, app: &str, path: &str) -> (u16, String) {
+        let url = format!("http://{}{path}", self.edge);
+        let host = format!("Host: {app}.localhost");
+        let said = curl(&[&url, "-H", &host, "-w", "\n%{http_code}"]);
+        let (body, status) = said.out.rsplit_once('\n').unwrap_or(("", said.out.as_str()));
+        (status.parse().unwrap_or(0), body.trim_end().to_owned())
+    }
+
+    /// The process of a part: `server`, `agent`, `edge` or `nats`.
+    #[must_use]
+    pub fn pid(&self, part: &str) -> Option<Pid> {
+        let text = std::fs::read_to_string(self.data().join("run").join(format!("{part}.pid")));
+        let pid = text.ok()?.split_whitespace().next()?.parse().ok()?;
+        alive(Pid::from_raw(pid)).then_some(Pid::from_raw(pid))
+    }
+
+    /// Kills a part with SIGKILL and waits until another one runs in its place.
+    pub fn kill(&self, part: &str) {
+        let old = self.pid(part).unwrap_or_else(|| panic!("{part} runs"));
+        kill(old, Signal::SIGKILL).expect("it can be killed");
+        self.wait_until(&format!("{part} runs again"), || {
+            self.pid(part).is_some_and(|new| new != old)
+        });
+    }
+
+    /// The status of a deployment, and its whole document.
+    #[must_use]
+    pub fn deployment(&self, id: &str) -> (String, Value) {
+        let (status, body) = self.api("GET", &format!("/api/v1/deployments/{id}"), None);
+        if status != 200 {
+            return (String::new(), body);
+        }
+        (body["status"].as_str().unwrap_or_default().to_owned(), body)
+    }
+
+    /// Waits until a deployment's status is one of `wanted`; says its document.
+    pub fn wait_for_status(&self, id: &str, wanted: &[&str]) -> Value {
+        let mut last = Value::Null;
+        self.wait_until(&format!("deployment {id} is {wanted:?}"), || {
+            let (status, body) = self.deployment(id);
+            last = body;
+            wanted.contains(&status.as_str())
+        });
+        last
+    }
+
+    /// Waits for something that nothing announces; panics with the parts' logs when it takes
+    /// longer than [`PATIENCE`].
+    pub fn wait_until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        let start = Instant::now();
+        while !holds() {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "waited {PATIENCE:?} until {what}\n{}",
+                self.logs()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The last lines of every part's log.
+    #[must_use]
+    pub fn logs(&self) -> String {
+        let mut files = vec![self.data().join("up.log")];
+        let folder = std::fs::read_dir(self.data().join("logs")).into_iter().flatten();
+        files.extend(folder.flatten().map(|entry| entry.path()));
+        let tail = |path: &PathBuf| {
+            let text = std::fs::read(path).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text).into_owned();
+            let lines: Vec<&str> = text.lines().collect();
+            let from = lines.len().saturating_sub(60);
+            format!("== {}\n{}\n", path.display(), lines[from..].join("\n"))
+        };
+        files.iter().map(tail).collect()
+    }
+
+    /// The ids of this installation's containers, running or not.
+    #[must_use]
+    pub fn containers(&self) -> Vec<String> {
+        self.owned("ps", &["--all"])
+    }
+
+    /// The ids of this installation's networks.
+    #[must_use]
+    pub fn networks(&self) -> Vec<String> {
+        self.owned("network", &["ls"])
+    }
+
+    fn owned(&self, verb: &str, args: &[&str]) -> Vec<String> {
+        let filter = format!("label=hythe.instance={}", self.id());
+        let output = Command::new("docker")
+            .arg(verb)
+            .args(args)
+            .args(["--quiet", "--filter", &filter])
+            .output()
+            .expect("the docker client runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+    }
+
+    /// Deletes every app, stops, and sees that nothing is left and the journal is whole.
+    pub fn finish(mut self) {
+        let apps = self.json(&["app", "ls"]);
+        for app in apps.as_array().or_else(|| apps["apps"].as_array()).into_iter().flatten() {
+            let path = format!("/api/v1/apps/{}", app["name"].as_str().unwrap_or_default());
+            let (status, body) = self.api("DELETE", &path, None);
+            assert!(status < 300, "{status} {body}");
+        }
+        self.wait_until("the containers are gone", || self.containers().is_empty());
+        self.wait_until("the networks are gone", || self.networks().is_empty());
+        let parts: Vec<(&str, Option<Pid>)> =
+            ["server", "agent", "edge", "nats"].map(|part| (part, self.pid(part))).to_vec();
+        self.stop();
+        for (part, pid) in parts {
+            assert!(pid.is_some_and(|pid| !alive(pid)), "{part} ({pid:?}) has stopped");
+        }
+        self.verify();
+    }
+
+    /// Sees that the journal is whole. The installation must be stopped.
+    pub fn verify(&self) {
+        let data = self.data().to_str().expect("a plain path");
+        let verified: Said = hythe()
+            .args(["journal", "verify", "--data", data])
+            .output()
+            .expect("hythe runs")
+            .into();
+        assert_eq!(verified.code, 0, "journal verify: {}{}", verified.out, verified.err);
+    }
+
+    /// Stops `hythe up` with SIGTERM and waits for its end.
+    pub fn stop(&mut self) {
+        let Some(mut up) = self.up.take() else { return };
+        let pid = Pid::from_raw(i32::try_from(up.id()).expect("a pid"));
+        kill(pid, Signal::SIGTERM).expect("it can be told to stop");
+        let start = Instant::now();
+        while up.try_wait().expect("it can be waited for").is_none() {
+            if start.elapsed() > PATIENCE {
+                up.kill().expect("it can be killed");
+                panic!("hythe up did not stop within {PATIENCE:?}\n{}", self.logs());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Kills `hythe up` itself with SIGKILL; its parts may live on.
+    pub fn kill_up(&mut self) {
+        if let Some(mut up) = self.up.take() {
+            up.kill().expect("it can be killed");
+            up.wait().expect("it ends");
+        }
+    }
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        // Only a test that failed comes here with anything left.
+        if std::thread::panicking() {
+            if std::env::var_os("HYTHE_TEST_LOGS").is_some() {
+                let _the_test_fails_anyway =
+                    std::io::Write::write_all(&mut std::io::stderr(), self.logs().as_bytes());
+            }
+            for part in ["server", "agent", "edge", "nats"] {
+                if let Some(pid) = self.pid(part) {
+                    let _gone_already = kill(pid, Signal::SIGKILL);
+                }
+            }
+            if let Some(mut up) = self.up.take() {
+                let _gone_already = up.kill();
+                let _gone_already = up.wait();
+            }
+            for part in ["server", "agent", "edge", "nats"] {
+                if let Some(pid) = self.pid(part) {
+                    let _gone_already = kill(pid, Signal::SIGKILL);
+                }
+            }
+            if self.data().join("instance").exists() {
+                for id in self.containers() {
+                    let _gone_already = Command::new("docker").args(["rm", "-f", &id]).output();
+                }
+                for id in self.networks() {
+                    let _gone_already =
+                        Command::new("docker").args(["network", "rm", &id]).output();
+                }
+            }
+        } else {
+            self.stop();
+        }
+    }
+}
+
+/// Whether a process runs; one that only waits to be collected does not.
+#[must_use]
+pub fn alive(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    state.is_some_and(|state| state != 'Z' && state != 'X')
+}
+
+/// The `hythe` binary: `HYTHE_BIN`, or the one beside the tests.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let path = std::env::var_os("HYTHE_BIN").map_or_else(
+        || {
+            let here = std::env::current_exe().expect("the test has a path");
+            let target = here.ancestors().find(|path| path.join("hythe").is_file());
+            target.map_or_else(PathBuf::new, |folder| folder.join("hythe"))
+        },
+        PathBuf::from,
+    );
+    assert!(path.is_file(), "no hythe binary: run `cargo build -p hythe-gateway` first");
+    path
+}
+
+/// The `hythe` command, with the tools that this repository installs on its path.
+#[must_use]
+pub fn hythe() -> Command {
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.hythe/tools/bin");
+    let mut path = vec![tools];
+    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    let mut command = Command::new(binary());
+    command.env("PATH", std::env::join_paths(path).expect("a path"));
+    for name in ["HYTHE_URL", "HYTHE_TOKEN", "HYTHE_DATA"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs curl; what cannot be reached gives an empty answer.
+#[must_use]
+pub fn curl(args: &[&str]) -> Said {
+    let output = Command::new("curl")
+        .args(["--silent", "--show-error", "--max-time", "30"])
+        .args(args)
+        .output()
+        .expect("curl runs; is it installed?");
+    output.into()
+}
+
+/// Addresses on loopback that are free now.
+fn free_addresses<const N: usize>() -> [SocketAddr; N] {
+    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    listeners.map(|listener| listener.local_addr().expect("an address"))
+}
