@@ -13,5 +13,6 @@ pub mod secrets;
 pub use error::{AppendError, StoreError};
 pub use journal::claims::ClaimOwner;
 pub use journal::options::JournalOptions;
+pub use journal::verify::{VerifyReport, verify};
 pub use journal::{Append, Appended, Journal, Payload};
 pub use secrets::{Secret, SecretChange};

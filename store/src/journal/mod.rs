@@ -26,6 +26,7 @@ mod shared;
 pub mod storage;
 pub(crate) mod tables;
 mod tail;
+pub mod verify;
 mod writer;
 
 use std::fmt;

@@ -151,7 +151,11 @@ impl Lookup {
 
 /// Up to which event the index is complete, and that event's hash. `None`: not an index yet.
 pub(crate) fn position(index: &Database) -> Result<Option<(u64, Hash)>, StoreError> {
-    let txn = index.begin_read().map_err(database(READING))?;
+    position_in(&index.begin_read().map_err(database(READING))?)
+}
+
+/// The same, as of one moment.
+pub(crate) fn position_in(txn: &ReadTransaction) -> Result<Option<(u64, Hash)>, StoreError> {
     let table = match txn.open_table(INDEXED) {
         Err(TableError::TableDoesNotExist(_)) => return Ok(None),
         other => other.map_err(database(READING))?,

@@ -107,6 +107,13 @@ pub(crate) fn decode(sequence: u64, value: &[u8], previous: &Hash) -> Result<Sto
     Ok(Stored { event, claims, hash: *hash })
 }
 
+/// The stream and the version that a record says it has, unchecked.
+pub(crate) fn peek(sequence: u64, value: &[u8]) -> Result<(StreamId, u64), StoreError> {
+    let bytes = value.split_last_chunk::<32>().map_or(value, |(bytes, _)| bytes);
+    let (event, _) = parse(sequence, bytes)?;
+    Ok((event.stream, event.version.0))
+}
+
 fn parse(sequence: u64, bytes: &[u8]) -> Result<(Recorded<Payload>, Vec<ClaimChange>), StoreError> {
     let Some((&format, rest)) = bytes.split_first() else {
         return Err(StoreError::damaged_at(sequence, "the record is empty"));

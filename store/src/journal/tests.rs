@@ -3,4 +3,5 @@
 pub(crate) mod fixture;
 
 mod behaviour;
+mod damage;
 mod secrets;

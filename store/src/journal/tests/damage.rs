@@ -1,0 +1,190 @@
+//! Damage done behind the journal's back: found with its place, and never served.
+
+use std::path::Path;
+
+use hythe_core::record::{Sequence, Version};
+use redb::Database;
+
+use super::fixture::{append, put, stream, take};
+use crate::error::StoreError;
+use crate::journal::tables::{CLAIMS, META, POSTINGS, RECORDS};
+use crate::journal::{Journal, JournalOptions};
+use crate::{VerifyReport, verify};
+
+const EVENTS: u64 = 30;
+
+fn small() -> JournalOptions {
+    JournalOptions { index_every: 8, ..JournalOptions::default() }
+}
+
+fn filled(dir: &Path) {
+    let journal = Journal::open(dir, small()).unwrap();
+    for n in 0..EVENTS {
+        let claims = if n % 10 == 0 { vec![take(&format!("key/{n}"))] } else { Vec::new() };
+        put(&journal, append(u128::from(n % 3), n / 3, &[&format!("event {n}")]).claiming(claims))
+            .unwrap();
+    }
+}
+
+fn edit(dir: &Path, file: &str, work: impl FnOnce(&redb::WriteTransaction)) {
+    let database = Database::open(dir.join("journal").join(file)).unwrap();
+    let txn = database.begin_write().unwrap();
+    work(&txn);
+    txn.commit().unwrap();
+}
+
+fn record(dir: &Path, at: u64) -> Vec<u8> {
+    use redb::ReadableDatabase;
+    let database = Database::open(dir.join("journal/journal.redb")).unwrap();
+    let table = database.begin_read().unwrap().open_table(RECORDS).unwrap();
+    table.get(at).unwrap().unwrap().value().to_vec()
+}
+
+fn set(dir: &Path, at: u64, value: Option<&[u8]>) {
+    edit(dir, "journal.redb", |txn| {
+        let mut table = txn.open_table(RECORDS).unwrap();
+        match value {
+            Some(value) => drop(table.insert(at, value).unwrap()),
+            None => drop(table.remove(at).unwrap()),
+        }
+    });
+}
+
+/// Damages a journal and says what `verify` finds.
+fn found(damage: impl FnOnce(&Path)) -> (tempfile::TempDir, VerifyReport) {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    damage(dir.path());
+    let report = verify(dir.path()).unwrap();
+    (dir, report)
+}
+
+fn names(report: &VerifyReport, place: &str) -> bool {
+    report.problems.iter().any(|problem| problem.place == place)
+}
+
+#[test]
+fn a_journal_as_it_was_written_is_sound_running_or_not() {
+    let (dir, report) = found(|_| ());
+    assert!(report.is_sound(), "{report:?}");
+    assert_eq!((report.head, report.events, report.streams), (Sequence(EVENTS), EVENTS, 3));
+    assert_eq!((report.claims, report.indexed), (3, Sequence(EVENTS)));
+    let journal = Journal::open(dir.path(), small()).unwrap();
+    put(&journal, append(0, 10, &["one more"])).unwrap();
+    let live = journal.verify().unwrap();
+    assert!(live.is_sound(), "{live:?}");
+    assert_eq!(live.head, Sequence(EVENTS + 1));
+}
+
+#[test]
+fn a_flipped_byte_anywhere_in_a_record_is_found_and_never_served() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    let whole = record(dir.path(), 17);
+    for at in (0..whole.len()).step_by(7) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0x10;
+        set(dir.path(), 17, Some(&flipped));
+        let report = verify(dir.path());
+        // The format byte says "newer", which stops the look; everything else is named.
+        match report {
+            Ok(report) => assert!(names(&report, "event 17"), "byte {at}: {report:?}"),
+            Err(error) => assert!(matches!(error, StoreError::Newer { .. }), "{error}"),
+        }
+    }
+    // A byte of the payload, so that the record after it still has its predecessor's hash.
+    let mut flipped = whole;
+    let at = flipped.len() - 33;
+    flipped[at] ^= 1;
+    set(dir.path(), 17, Some(&flipped));
+    let journal = Journal::open(dir.path(), small()).unwrap();
+    assert_eq!(journal.read(Sequence(0), 16).unwrap().len(), 16);
+    let error = journal.read(Sequence(10), 20).unwrap_err();
+    assert!(error.to_string().contains("event 17"), "{error}");
+    // 17 is version 6 of stream 1.
+    assert!(journal.read_stream(stream(1), Version(0), 100).is_err());
+    assert_eq!(journal.read_stream(stream(1), Version(0), 5).unwrap().len(), 5);
+    assert_eq!(journal.read_stream(stream(2), Version(0), 100).unwrap().len(), 10);
+}
+
+#[test]
+fn a_record_that_is_missing_added_swapped_or_copied_is_found() {
+    let (_dir, report) = found(|dir| set(dir, 12, None));
+    assert!(names(&report, "event 12"), "{report:?}");
+
+    let (dir, report) = found(|dir| set(dir, EVENTS, None));
+    assert!(names(&report, &format!("event {}", EVENTS - 1)), "{report:?}");
+    let error = Journal::open(dir.path(), small()).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+
+    let (_dir, report) = found(|dir| {
+        let last = record(dir, EVENTS);
+        set(dir, EVENTS + 1, Some(&last));
+    });
+    assert!(names(&report, &format!("event {}", EVENTS + 1)), "{report:?}");
+
+    let (_dir, report) = found(|dir| {
+        let (one, other) = (record(dir, 5), record(dir, 6));
+        set(dir, 5, Some(&other));
+        set(dir, 6, Some(&one));
+    });
+    assert!(names(&report, "event 5") && names(&report, "event 6"), "{report:?}");
+}
+
+#[test]
+fn a_missing_record_is_no_silent_gap() {
+    let (dir, _) = found(|dir| set(dir, 12, None));
+    let journal = Journal::open(dir.path(), small()).unwrap();
+    let error = journal.read(Sequence(0), 100).unwrap_err();
+    assert!(error.to_string().contains("event 12"), "{error}");
+    assert_eq!(journal.read(Sequence(0), 11).unwrap().len(), 11);
+}
+
+#[test]
+fn claims_that_the_log_does_not_explain_are_found() {
+    let (_dir, report) = found(|dir| {
+        edit(dir, "journal.redb", |txn| {
+            let mut table = txn.open_table(CLAIMS).unwrap();
+            let owner = table.remove("key/0").unwrap().unwrap().value().to_vec();
+            table.insert("key/made-up", owner.as_slice()).unwrap();
+            table.insert("key/10", owner.as_slice()).unwrap();
+        });
+    });
+    for key in ["key/0", "key/made-up", "key/10"] {
+        assert!(names(&report, &format!("claim \"{key}\"")), "{key}: {report:?}");
+    }
+}
+
+#[test]
+fn an_index_that_leads_astray_is_found_and_does_not_mislead() {
+    let (dir, report) = found(|dir| {
+        edit(dir, "index.redb", |txn| {
+            let mut table = txn.open_table(POSTINGS).unwrap();
+            let (key, mut row) = {
+                let (key, row) = table.pop_first().unwrap().unwrap();
+                (key.value(), row.value().to_vec())
+            };
+            row[10] ^= 1;
+            table.insert(key, row.as_slice()).unwrap();
+        });
+    });
+    assert!(names(&report, "the stream index"), "{report:?}");
+    let journal = Journal::open(dir.path(), small()).unwrap();
+    assert!(journal.stream_version(stream(0)).is_err());
+    put(&journal, append(0, 3, &["not on a wrong version"])).unwrap_err();
+    put(&journal, append(1, 10, &["others go on"])).unwrap();
+}
+
+#[test]
+fn a_later_format_is_refused_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    edit(dir.path(), "journal.redb", |txn| {
+        let later = 2u32.to_be_bytes();
+        txn.open_table(META).unwrap().insert("format", later.as_slice()).unwrap();
+    });
+    for error in [Journal::open(dir.path(), small()).unwrap_err(), verify(dir.path()).unwrap_err()]
+    {
+        assert!(error.to_string().contains("newer one"), "{error}");
+    }
+}

@@ -1,0 +1,362 @@
+//! Looking at everything: is the journal what was written, and does all that is derived agree?
+//!
+//! Found are: a flipped byte in any record, a record that is missing, added or moved, a version
+//! out of turn, a claim that the log does not explain, an index row that leads astray, a secret
+//! that does not open. Not found is a log that somebody with the power to write it made up from
+//! scratch, hashes and all: for that, keep a hash of the head elsewhere. Works on a running
+//! journal, in short transactions, without holding anybody up.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use hythe_core::record::{Sequence, StreamId};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable};
+
+use super::claims::{self, ClaimOwner};
+use super::group::{HEAD, encode_head};
+use super::options::JournalOptions;
+use super::record::{GENESIS, Hash, Stored, carried_hash, decode, peek};
+use super::storage::{Directory, Part, Storage};
+use super::tables::{CLAIMS, META, POSTINGS, RECORDS, SECRET_KEYS, SECRETS};
+use super::{Journal, open, postings, tables};
+use crate::error::{StoreError, database};
+use crate::secrets::vault::Vault;
+
+/// Problems that a report names; the rest are counted.
+const MOST_PROBLEMS: usize = 100;
+/// Records looked at in one transaction.
+const BATCH: usize = 4096;
+const DOING: &str = "verify the journal";
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where: an event, a stream, a claim, the index.
+    pub place: String,
+    /// What is wrong there.
+    pub what: String,
+}
+
+/// What a look at everything came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// The last event.
+    pub head: Sequence,
+    /// Its hash, in hexadecimal digits: worth keeping elsewhere.
+    pub hash: String,
+    /// Events read.
+    pub events: u64,
+    /// Streams that they belong to.
+    pub streams: u64,
+    /// Claims held.
+    pub claims: u64,
+    /// Secrets kept.
+    pub secrets: u64,
+    /// Up to which event the index file was compared; the rest of the index is in memory.
+    pub indexed: Sequence,
+    /// What is wrong, the first hundred.
+    pub problems: Vec<Problem>,
+    /// How many more problems there are.
+    pub more: u64,
+}
+
+impl VerifyReport {
+    /// Whether all is well.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    fn note(&mut self, place: impl Into<String>, what: impl Into<String>) {
+        if self.problems.len() < MOST_PROBLEMS {
+            self.problems.push(Problem { place: place.into(), what: what.into() });
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Damage is what this looks for; anything else means that it cannot look.
+    fn found(&mut self, error: StoreError) -> Result<(), StoreError> {
+        if let StoreError::Damaged { place, what } = error {
+            self.note(place, what);
+            return Ok(());
+        }
+        Err(error)
+    }
+}
+
+impl Journal {
+    /// Looks at everything, while the journal goes on. Takes about a second per million events.
+    ///
+    /// # Errors
+    /// What keeps it from looking; what it finds is in the report.
+    pub fn verify(&self) -> Result<VerifyReport, StoreError> {
+        let shared = self.shared();
+        let read = || shared.read_log();
+        let mut verifier = Verifier::new(&read);
+        verifier.log()?;
+        verifier.secrets(shared.vault.as_ref())?;
+        let index = shared.with_index(|index| index.begin_read().map_err(database(DOING)))?;
+        verifier.index(&index)?;
+        Ok(verifier.finish())
+    }
+}
+
+/// Looks at everything in the journal of a data directory that no process writes. Changes nothing
+/// there.
+///
+/// # Errors
+/// As [`Journal::open_read_only`]; what it finds is in the report.
+pub fn verify(dir: &Path) -> Result<VerifyReport, StoreError> {
+    let storage = Directory::open_read_only(&dir.join("journal"))?;
+    let report = verify_on(&storage);
+    storage.release();
+    report
+}
+
+pub(crate) fn verify_on(storage: &dyn Storage) -> Result<VerifyReport, StoreError> {
+    let cache = JournalOptions::default().cache_bytes;
+    let log = tables::open(storage, Part::Log, cache)?;
+    let read = || log.begin_read().map_err(database(DOING));
+    let mut verifier = Verifier::new(&read);
+    match open::prepare(&log, None) {
+        Ok(()) => verifier.log()?,
+        Err(error) => {
+            verifier.report.found(error)?;
+            return Ok(verifier.finish());
+        }
+    }
+    verifier.secrets(None)?;
+    // Without an index, or with one that does not open, a start builds it: no problem of the
+    // journal's.
+    match tables::open(storage, Part::Index, cache) {
+        Ok(index) if postings::position(&index).is_ok_and(|at| at.is_some()) => {
+            verify_index(&mut verifier, &index)?;
+        }
+        Ok(_) | Err(_) => {}
+    }
+    Ok(verifier.finish())
+}
+
+fn verify_index(verifier: &mut Verifier<'_>, index: &Database) -> Result<(), StoreError> {
+    let txn = index.begin_read().map_err(database(DOING))?;
+    verifier.index(&txn)
+}
+
+struct Verifier<'a> {
+    read: &'a dyn Fn() -> Result<ReadTransaction, StoreError>,
+    report: VerifyReport,
+    at: u64,
+    hash: Hash,
+    versions: HashMap<StreamId, u64>,
+    claims: BTreeMap<String, ClaimOwner>,
+}
+
+impl<'a> Verifier<'a> {
+    fn new(read: &'a dyn Fn() -> Result<ReadTransaction, StoreError>) -> Self {
+        Self {
+            read,
+            report: VerifyReport::default(),
+            at: 0,
+            hash: GENESIS,
+            versions: HashMap::new(),
+            claims: BTreeMap::new(),
+        }
+    }
+
+    fn log(&mut self) -> Result<(), StoreError> {
+        loop {
+            let txn = (self.read)()?;
+            let whole = self.records(&txn)?;
+            if whole {
+                // The tables as of the same moment as the end of the log.
+                self.head(&txn)?;
+                return self.claims(&txn);
+            }
+        }
+    }
+
+    /// Looks at a batch of records; true when there are no more.
+    fn records(&mut self, txn: &ReadTransaction) -> Result<bool, StoreError> {
+        let table = txn.open_table(RECORDS).map_err(database(DOING))?;
+        let rows = table.range(self.at + 1..).map_err(database(DOING))?;
+        for (number, row) in rows.enumerate() {
+            if number == BATCH {
+                return Ok(false);
+            }
+            let (at, value) = row.map_err(database(DOING))?;
+            self.record(at.value(), value.value())?;
+        }
+        Ok(true)
+    }
+
+    fn record(&mut self, at: u64, value: &[u8]) -> Result<(), StoreError> {
+        if at != self.at + 1 {
+            let what = format!("events {} to {} are missing", self.at + 1, at - 1);
+            self.report.note(format!("event {}", self.at + 1), what);
+        }
+        match decode(at, value, &self.hash) {
+            Ok(stored) => self.event(&stored),
+            Err(error) => {
+                self.report.found(error)?;
+                // What it says still counts for what follows, or one bad byte would raise a
+                // problem for every later event of its stream.
+                if let Ok((stream, version)) = peek(at, value) {
+                    self.versions.insert(stream, version);
+                }
+            }
+        }
+        self.report.events += 1;
+        self.at = at;
+        self.hash = carried_hash(at, value).unwrap_or(GENESIS);
+        Ok(())
+    }
+
+    fn event(&mut self, stored: &Stored) {
+        let event = &stored.event;
+        let version = self.versions.entry(event.stream).or_insert(0);
+        if event.version.0 != *version + 1 {
+            let what = format!(
+                "version {} of {} follows version {version}",
+                event.version.0, event.stream
+            );
+            self.report.note(format!("event {}", event.sequence), what);
+        }
+        *version = event.version.0;
+        for change in &stored.claims {
+            let key = &claims::key(change).0;
+            let held = self.claims.remove(key);
+            match claims::apply(change, held, event.stream, event.sequence) {
+                Ok(None) => {}
+                Ok(Some(owner)) => {
+                    self.claims.insert(key.clone(), owner);
+                }
+                Err(owner) => {
+                    let what = format!("it takes claim \"{key}\", which {} holds", owner.stream);
+                    self.report.note(format!("event {}", event.sequence), what);
+                    self.claims.insert(key.clone(), owner);
+                }
+            }
+        }
+    }
+
+    fn head(&mut self, txn: &ReadTransaction) -> Result<(), StoreError> {
+        let meta = txn.open_table(META).map_err(database(DOING))?;
+        let noted = meta.get(HEAD).map_err(database(DOING))?;
+        if noted.is_none_or(|noted| noted.value() != encode_head((self.at, self.hash))) {
+            let what = "the log ends here, but not by the note of its end: events are missing or \
+                        added";
+            self.report.note(format!("event {}", self.at), what);
+        }
+        Ok(())
+    }
+
+    fn claims(&mut self, txn: &ReadTransaction) -> Result<(), StoreError> {
+        let table = txn.open_table(CLAIMS).map_err(database(DOING))?;
+        let mut expected = std::mem::take(&mut self.claims);
+        for row in table.iter().map_err(database(DOING))? {
+            let (key, value) = row.map_err(database(DOING))?;
+            self.report.claims += 1;
+            let key = key.value();
+            let place = format!("claim \"{key}\"");
+            match (ClaimOwner::decode(key, value.value()), expected.remove(key)) {
+                (Ok(owner), Some(folded)) if owner == folded => {}
+                (Ok(_), Some(_)) => self.report.note(place, "the log says another holder"),
+                (Ok(_), None) => self.report.note(place, "nobody holds it by the log"),
+                (Err(error), _) => self.report.found(error)?,
+            }
+        }
+        for (key, owner) in expected {
+            let what = format!("{} holds it by the log, but it is missing", owner.stream);
+            self.report.note(format!("claim \"{key}\""), what);
+        }
+        Ok(())
+    }
+
+    fn secrets(&mut self, vault: Option<&Vault>) -> Result<(), StoreError> {
+        let txn = (self.read)()?;
+        let secrets = txn.open_table(SECRETS).map_err(database(DOING))?;
+        let keys = txn.open_table(SECRET_KEYS).map_err(database(DOING))?;
+        for row in secrets.iter().map_err(database(DOING))? {
+            let (key, _) = row.map_err(database(DOING))?;
+            let (scope, name, version) = key.value();
+            self.report.secrets += 1;
+            let Some(vault) = vault else { continue };
+            let scope = uuid::Uuid::from_bytes(scope);
+            if let Err(error) = vault.read(&keys, &secrets, (scope, name, version)) {
+                self.report.note(format!("secret {name} version {version}"), error.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    fn index(&mut self, txn: &ReadTransaction) -> Result<(), StoreError> {
+        const PLACE: &str = "the stream index";
+        let upto = match postings::position_in(txn) {
+            Ok(at) => at.map_or(0, |(at, _)| at),
+            Err(error) => return self.report.found(error),
+        };
+        self.report.indexed = Sequence(upto);
+        let table = txn.open_table(POSTINGS).map_err(database(DOING))?;
+        let mut before: Option<(StreamId, u64)> = None;
+        let (mut entries, mut log) = (0, (self.read)()?);
+        for row in table.iter().map_err(database(DOING))? {
+            let (key, row) = row.map_err(database(DOING))?;
+            let key = key.value();
+            let decoded = postings::unkey(&key).and_then(|(stream, first)| {
+                Ok((stream, first, postings::decode(&key, row.value())?))
+            });
+            let (stream, first, sequences) = match decoded {
+                Ok(decoded) => decoded,
+                Err(error) => {
+                    self.report.found(error)?;
+                    continue;
+                }
+            };
+            let after = match before {
+                Some((same, version)) if same == stream => version,
+                Some(_) | None => 0,
+            };
+            if first != after + 1 {
+                let what = format!("version {first} of {stream} follows version {after}");
+                self.report.note(PLACE, what);
+            }
+            for (version, sequence) in (first..).zip(&sequences) {
+                self.entry(&log, stream, version, *sequence)?;
+                entries += 1;
+                if entries % BATCH as u64 == 0 {
+                    log = (self.read)()?;
+                }
+            }
+            before = Some((stream, first + sequences.len() as u64 - 1));
+        }
+        if entries != upto {
+            self.report.note(PLACE, format!("it has {entries} of the first {upto} events"));
+        }
+        Ok(())
+    }
+
+    fn entry(
+        &mut self,
+        log: &ReadTransaction,
+        stream: StreamId,
+        version: u64,
+        sequence: u64,
+    ) -> Result<(), StoreError> {
+        let table = log.open_table(RECORDS).map_err(database(DOING))?;
+        let value = table.get(sequence).map_err(database(DOING))?;
+        let there = value.and_then(|value| peek(sequence, value.value()).ok());
+        if there != Some((stream, version)) {
+            let what = format!("it takes event {sequence} for version {version} of {stream}");
+            self.report.note("the stream index", what);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> VerifyReport {
+        self.report.head = Sequence(self.at);
+        self.report.hash = hex::encode(self.hash);
+        self.report.streams = self.versions.len() as u64;
+        self.report
+    }
+}
