@@ -1,0 +1,168 @@
+//! A build's log on its way to readers.
+//!
+//! Lines count from 1 without gaps per generation. They leave in frames, at once when it is quiet
+//! and at most every 100 ms when it is not; acknowledgements are awaited in the background. The
+//! log never holds a build up: what cannot be delivered is dropped, its numbers with it, so that
+//! readers see the gap.
+
+use std::time::Duration;
+
+use async_nats::jetstream::Context;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use hythe_core::ids::DeploymentId;
+use hythe_core::limits;
+use hythe_core::wire::FORMAT;
+use hythe_core::wire::log::{LogFrame, LogLine, LogSource, LogStream};
+use hythe_core::wire::subjects;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::publish::{self, publish};
+
+/// Lines in one frame.
+const FRAME_LINES: usize = 64;
+/// Bytes of text in one frame: well below what a NATS message may have.
+const FRAME_BYTES: usize = 256 * 1024;
+/// From one frame to the next when lines come without a pause.
+const FLUSH_EVERY: Duration = Duration::from_millis(100);
+/// Lines that wait for the writer.
+const WAITING_LINES: usize = 1_024;
+/// Frames that wait for their acknowledgement; beyond them lines are dropped.
+const WAITING_FRAMES: usize = 128;
+/// How long the last frames may take to be acknowledged.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
+/// The log of one build.
+#[derive(Debug)]
+pub(crate) struct BuildLog {
+    lines: mpsc::Sender<LogLine>,
+    writer: JoinHandle<()>,
+}
+
+impl BuildLog {
+    /// Begins a log whose first line bears the number `first`.
+    pub(crate) fn start(
+        jetstream: Context,
+        deployment: DeploymentId,
+        generation: u32,
+        first: u64,
+    ) -> Self {
+        let (lines, waiting) = mpsc::channel(WAITING_LINES);
+        let writer = Writer {
+            jetstream,
+            subject: subjects::build_log(deployment),
+            source: LogSource::Build { deployment, generation },
+            generation,
+            next: first,
+        };
+        Self { lines, writer: tokio::spawn(writer.run(waiting)) }
+    }
+
+    /// What Hythe itself says.
+    pub(crate) async fn say(&self, text: impl Into<String>) {
+        let text = text.into();
+        self.line(publish::nanos_now(), LogStream::Hythe, &text).await;
+    }
+
+    /// A line of the build. `at` is in nanoseconds since the Unix epoch.
+    pub(crate) async fn line(&self, at: u64, stream: LogStream, text: &str) {
+        let line = LogLine { at, stream, text: cut(text) };
+        // The writer never stops reading while this is alive.
+        let _ = self.lines.send(line).await;
+    }
+
+    /// Ends the log: its last frame says so.
+    pub(crate) async fn end(self) {
+        drop(self.lines);
+        let _ = self.writer.await;
+    }
+}
+
+/// A line within its bounds, without what would move the reader's cursor.
+fn cut(text: &str) -> String {
+    let most = limits::MOST_LINE_BYTES;
+    let clean = |text: &str| text.chars().filter(|c| !matches!(c, '\0' | '\r' | '\n')).collect();
+    if text.len() <= most {
+        return clean(text);
+    }
+    let note = format!("… (cut: {} bytes)", text.len());
+    let mut end = most - note.len();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    clean(&text[..end]) + &note
+}
+
+struct Writer {
+    jetstream: Context,
+    subject: String,
+    source: LogSource,
+    generation: u32,
+    next: u64,
+}
+
+impl Writer {
+    async fn run(mut self, mut waiting: mpsc::Receiver<LogLine>) {
+        let mut lines: Vec<LogLine> = Vec::new();
+        let mut under_way = FuturesUnordered::new();
+        let mut flushed = Instant::now().checked_sub(FLUSH_EVERY).unwrap_or_else(Instant::now);
+        loop {
+            tokio::select! {
+                biased;
+                Some(()) = under_way.next() => {}
+                () = sleep_until(flushed + FLUSH_EVERY), if !lines.is_empty() => {
+                    flushed = Instant::now();
+                    let frame = self.frame(&mut lines, false);
+                    if under_way.len() < WAITING_FRAMES {
+                        under_way.push(self.send(frame));
+                    }
+                }
+                line = waiting.recv() => {
+                    let Some(line) = line else { break };
+                    lines.push(line);
+                    while lines.len() < FRAME_LINES && size(&lines) < FRAME_BYTES {
+                        let Ok(line) = waiting.try_recv() else { break };
+                        lines.push(line);
+                    }
+                    if lines.len() >= FRAME_LINES || size(&lines) >= FRAME_BYTES {
+                        flushed = Instant::now();
+                        let frame = self.frame(&mut lines, false);
+                        if under_way.len() < WAITING_FRAMES {
+                            under_way.push(self.send(frame));
+                        }
+                    }
+                }
+            }
+        }
+        let last = self.frame(&mut lines, true);
+        under_way.push(self.send(last));
+        let rest = async { while under_way.next().await.is_some() {} };
+        if timeout(END_WITHIN, rest).await.is_err() {
+            tracing::warn!(subject = self.subject, "the end of a build's log was not delivered");
+        }
+    }
+
+    fn frame(&mut self, lines: &mut Vec<LogLine>, ended: bool) -> LogFrame {
+        let lines = std::mem::take(lines);
+        let first = self.next;
+        self.next += lines.len() as u64;
+        LogFrame { format: FORMAT, source: self.source.clone(), first, lines, ended }
+    }
+
+    /// Sends at the first poll, so that frames leave in the order in which they were made.
+    fn send(&self, frame: LogFrame) -> impl Future<Output = ()> + Send + 'static {
+        let (jetstream, subject) = (self.jetstream.clone(), self.subject.clone());
+        let id = format!("{subject}-{}-{}", self.generation, frame.first);
+        async move {
+            if let Err(error) = publish(&jetstream, &subject, &frame, Some(&id)).await {
+                tracing::warn!(subject, first = frame.first, %error, "lines of a build's log were lost");
+            }
+        }
+    }
+}
+
+fn size(lines: &[LogLine]) -> usize {
+    lines.iter().map(|line| line.text.len()).sum()
+}

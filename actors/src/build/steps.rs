@@ -1,0 +1,358 @@
+//! The steps of a build as BuildKit tells of them: their log lines, and which one failed.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bollard::moby::buildkit::v1::{StatusResponse, Vertex, VertexLog};
+use hythe_core::deployment::Fault;
+use hythe_core::limits;
+use hythe_core::wire::log::LogStream;
+
+use super::log::BuildLog;
+use super::publish::nanos_now;
+
+/// Steps that are followed; what a build has beyond them is shown without its number.
+const MOST_STEPS: usize = 4_096;
+/// Lines that are kept in case the build fails.
+const KEPT_LINES: usize = 400;
+/// Steps that are BuildKit's own business, by the beginning of their names.
+const OWN: &[&str] = &["[internal]", "copy /context"];
+
+/// The steps so far.
+#[derive(Debug, Default)]
+pub(crate) struct Steps {
+    /// By BuildKit's digest.
+    steps: BTreeMap<String, Step>,
+    /// The newest lines of all steps.
+    lines: VecDeque<(usize, String)>,
+    failed: Option<Failed>,
+}
+
+#[derive(Debug)]
+struct Step {
+    number: usize,
+    name: String,
+    told: Told,
+    /// What came without its line end yet, by stream.
+    stdout: Partial,
+    stderr: Partial,
+}
+
+/// How much of a step the log has said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Told {
+    Nothing,
+    Begun,
+    Ended,
+}
+
+#[derive(Debug)]
+struct Failed {
+    number: usize,
+    name: String,
+    error: String,
+}
+
+impl Steps {
+    /// Whether a step has failed.
+    pub(crate) fn failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    /// Takes in what BuildKit says.
+    pub(crate) async fn take(&mut self, status: StatusResponse, log: &BuildLog) {
+        for vertex in &status.vertexes {
+            self.begin(vertex, log).await;
+        }
+        for output in &status.logs {
+            self.output(output, log).await;
+        }
+        for vertex in &status.vertexes {
+            self.end(vertex, log).await;
+        }
+        for warning in &status.warnings {
+            let text = format!("warning: {}", String::from_utf8_lossy(&warning.short));
+            log.line(nanos_now(), LogStream::Stderr, &text).await;
+        }
+    }
+
+    async fn begin(&mut self, vertex: &Vertex, log: &BuildLog) {
+        if !self.steps.contains_key(&vertex.digest) {
+            if self.steps.len() == MOST_STEPS {
+                return;
+            }
+            let step = Step {
+                number: 0,
+                name: vertex.name.clone(),
+                told: Told::Nothing,
+                stdout: Partial::default(),
+                stderr: Partial::default(),
+            };
+            self.steps.insert(vertex.digest.clone(), step);
+        }
+        // Numbers count what is shown, so that there is none missing.
+        let next = self.steps.values().filter(|step| step.number > 0).count() + 1;
+        let Some(step) = self.steps.get_mut(&vertex.digest) else { return };
+        let shown = !OWN.iter().any(|own| vertex.name.starts_with(own)) || !vertex.error.is_empty();
+        let moved = vertex.started.is_some() || vertex.cached || !vertex.error.is_empty();
+        if shown && moved && step.told == Told::Nothing {
+            step.told = Told::Begun;
+            step.number = next;
+            let text = format!("#{} {}", step.number, one_line(&step.name));
+            log.line(nanos_now(), LogStream::Stdout, &text).await;
+        }
+    }
+
+    async fn end(&mut self, vertex: &Vertex, log: &BuildLog) {
+        let Some(step) = self.steps.get_mut(&vertex.digest) else { return };
+        let cancelled = vertex.error.ends_with("context canceled");
+        if !vertex.error.is_empty() && (self.failed.is_none() && !cancelled) {
+            self.failed = Some(Failed {
+                number: step.number,
+                name: one_line(&step.name),
+                error: one_line(&vertex.error),
+            });
+        }
+        if step.told != Told::Begun || vertex.completed.is_none() {
+            return;
+        }
+        step.told = Told::Ended;
+        let number = step.number;
+        let rest =
+            [(LogStream::Stdout, step.stdout.rest()), (LogStream::Stderr, step.stderr.rest())];
+        for (stream, line) in rest {
+            if let Some(line) = line {
+                self.show(number, nanos_now(), stream, line, log).await;
+            }
+        }
+        let how = if !vertex.error.is_empty() {
+            format!("ERROR: {}", one_line(&vertex.error))
+        } else if vertex.cached {
+            "CACHED".to_owned()
+        } else {
+            format!("DONE {}", took(vertex))
+        };
+        log.line(nanos_now(), LogStream::Stdout, &format!("#{number} {how}")).await;
+    }
+
+    async fn output(&mut self, output: &VertexLog, log: &BuildLog) {
+        let at = output.timestamp.as_ref().map_or_else(nanos_now, |at| nanos(at.seconds, at.nanos));
+        let (stream, number, lines) = match self.steps.get_mut(&output.vertex) {
+            Some(step) if output.stream == 2 => {
+                (LogStream::Stderr, step.number, step.stderr.take(&output.msg))
+            }
+            Some(step) => (LogStream::Stdout, step.number, step.stdout.take(&output.msg)),
+            None => {
+                let mut partial = Partial::default();
+                let mut lines = partial.take(&output.msg);
+                lines.extend(partial.rest());
+                (LogStream::Stdout, 0, lines)
+            }
+        };
+        for line in lines {
+            self.show(number, at, stream, line, log).await;
+        }
+    }
+
+    async fn show(
+        &mut self,
+        number: usize,
+        at: u64,
+        stream: LogStream,
+        line: String,
+        log: &BuildLog,
+    ) {
+        log.line(at, stream, &format!("#{number} {line}")).await;
+        if self.lines.len() == KEPT_LINES {
+            self.lines.pop_front();
+        }
+        self.lines.push_back((number, line));
+    }
+
+    /// Shows what never got its line end.
+    pub(crate) async fn finish(&mut self, log: &BuildLog) {
+        let mut rest = Vec::new();
+        for step in self.steps.values_mut() {
+            rest.extend(step.stdout.rest().map(|line| (step.number, LogStream::Stdout, line)));
+            rest.extend(step.stderr.rest().map(|line| (step.number, LogStream::Stderr, line)));
+        }
+        for (number, stream, line) in rest {
+            self.show(number, nanos_now(), stream, line, log).await;
+        }
+    }
+
+    /// Why the build failed: the step that did, what the engine said, and the last lines.
+    pub(crate) fn fault(&self, error: Option<&str>) -> Fault {
+        let own = self.failed.as_ref().map(|failed| failed.number);
+        let of_step = |number: Option<usize>| -> Vec<String> {
+            let lines =
+                self.lines.iter().filter(|(of, _)| number.is_none_or(|number| *of == number));
+            lines.map(|(_, line)| line.clone()).collect()
+        };
+        let mut log = of_step(own);
+        if log.is_empty() {
+            log = of_step(None);
+        }
+        let message = match &self.failed {
+            Some(failed) => explain(&failed.name, &failed.error),
+            None => explain("", error.unwrap_or("the engine gave no reason")),
+        };
+        log.drain(..log.len().saturating_sub(limits::MOST_TAIL_LINES));
+        Fault { message, log }.bounded()
+    }
+}
+
+/// What an error of BuildKit's means to the person whose Dockerfile it is.
+fn explain(step: &str, error: &str) -> String {
+    if let Some(image) = step.strip_prefix("[internal] load metadata for ") {
+        return format!("the base image {image} cannot be had: {}", last_part(error));
+    }
+    // "[stage 2/3] RUN npm ci"
+    let step = match step.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
+        Some((_, step)) => step,
+        None => step,
+    };
+    let code = error.rsplit_once("exit code: ").map(|(_, code)| code.trim());
+    match (step, code) {
+        ("", Some(code)) => format!("a step of the build failed with exit code {code}"),
+        ("", None) if error.contains("dockerfile") => {
+            format!("the Dockerfile cannot be used: {}", without_frame(error))
+        }
+        ("", None) => format!("the build failed: {}", without_frame(error)),
+        (step, Some("137")) => {
+            format!("`{step}` was killed (exit code 137): the builder may have run out of memory")
+        }
+        (step, Some(code)) => format!("`{step}` failed with exit code {code}"),
+        (step, None) => format!("`{step}` failed: {}", without_frame(error)),
+    }
+}
+
+/// An error without BuildKit's telling which of its parts passed it on.
+fn without_frame(error: &str) -> &str {
+    let frames = [
+        "failed to solve with frontend dockerfile.v0: ",
+        "failed to solve: ",
+        "failed to create LLB definition: ",
+        "rpc error: code = Unknown desc = ",
+        "failed to compute cache key: ",
+    ];
+    let mut rest = error;
+    while let Some(inner) = frames.iter().find_map(|frame| rest.strip_prefix(frame)) {
+        rest = inner;
+    }
+    rest
+}
+
+/// The innermost of nested errors, with what it is about.
+fn last_part(error: &str) -> &str {
+    let error = without_frame(error);
+    error.rsplit_once("desc = ").map_or(error, |(_, last)| last)
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(500).collect()
+}
+
+fn took(vertex: &Vertex) -> String {
+    let (Some(from), Some(to)) = (&vertex.started, &vertex.completed) else {
+        return String::new();
+    };
+    let millis =
+        nanos(to.seconds, to.nanos).saturating_sub(nanos(from.seconds, from.nanos)) / 1_000_000;
+    format!("{}.{} s", millis / 1_000, millis % 1_000 / 100)
+}
+
+fn nanos(seconds: i64, nanos: i32) -> u64 {
+    let seconds = u64::try_from(seconds).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(nanos).unwrap_or(0))
+}
+
+/// Bytes on their way to becoming lines.
+#[derive(Debug, Default)]
+struct Partial {
+    bytes: Vec<u8>,
+}
+
+impl Partial {
+    /// Takes bytes in; answers with the lines that are whole now.
+    fn take(&mut self, bytes: &[u8]) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut pieces = bytes.split(|byte| *byte == b'\n').peekable();
+        while let Some(piece) = pieces.next() {
+            // One byte more than a line may have, so that what cuts it sees that it was longer.
+            let room = (limits::MOST_LINE_BYTES + 1).saturating_sub(self.bytes.len());
+            self.bytes.extend_from_slice(piece.get(..room.min(piece.len())).unwrap_or_default());
+            if pieces.peek().is_some() {
+                lines.push(self.line());
+            }
+        }
+        lines
+    }
+
+    /// What is there without a line end.
+    fn rest(&mut self) -> Option<String> {
+        if self.bytes.is_empty() { None } else { Some(self.line()) }
+    }
+
+    fn line(&mut self) -> String {
+        let bytes = std::mem::take(&mut self.bytes);
+        let text = String::from_utf8_lossy(&bytes);
+        let text = text.trim_end_matches('\r');
+        // Of a line that was drawn over, as progress bars are, the last state is what counts.
+        text.rsplit('\r').next().unwrap_or(text).to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_the_step_and_the_code() {
+        let rows = [
+            (
+                "[2/3] RUN npm ci",
+                "executor failed running [/bin/sh -c npm ci]: exit code: 1",
+                "`RUN npm ci` failed with exit code 1",
+            ),
+            (
+                "[build 2/3] RUN make",
+                "process \"/bin/sh -c make\" did not complete successfully: exit code: 137",
+                "`RUN make` was killed (exit code 137): the builder may have run out of memory",
+            ),
+            (
+                "[2/2] COPY nope /",
+                "failed to compute cache key: \"/nope\" not found: not found",
+                "`COPY nope /` failed: \"/nope\" not found: not found",
+            ),
+            (
+                "[internal] load metadata for docker.io/library/nope:1",
+                "rpc error: code = Unknown desc = pull access denied",
+                "the base image docker.io/library/nope:1 cannot be had: pull access denied",
+            ),
+            (
+                "",
+                "failed to solve with frontend dockerfile.v0: failed to create LLB definition: \
+                 dockerfile parse error line 1: unknown instruction: FORM",
+                "the Dockerfile cannot be used: dockerfile parse error line 1: unknown \
+                 instruction: FORM",
+            ),
+        ];
+        for (step, error, expected) in rows {
+            assert_eq!(explain(step, error), expected);
+        }
+    }
+
+    #[test]
+    fn bytes_become_lines_however_they_come() {
+        let mut partial = Partial::default();
+        assert_eq!(partial.take(b"a\nb"), ["a"]);
+        assert_eq!(partial.take(b"c\r\n\nd"), ["bc", ""]);
+        assert_eq!(partial.take(b"10%\r20%\r30%\n"), ["30%"]);
+        assert_eq!(partial.rest(), None);
+        let long = vec![b'x'; limits::MOST_LINE_BYTES * 3];
+        assert!(partial.take(&long).is_empty());
+        assert_eq!(partial.take(b"\n")[0].len(), limits::MOST_LINE_BYTES + 1);
+        assert_eq!(partial.take("é".as_bytes().get(..1).unwrap()), Vec::<String>::new());
+        assert_eq!(partial.take(&[0xa9, b'\n']), ["é"]);
+    }
+}

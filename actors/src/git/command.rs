@@ -1,0 +1,269 @@
+//! One git process: its argv, its environment, its bounds and its end.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use super::local::Remote;
+use super::{GitError, GitSettings};
+
+/// The most that is kept of what git writes; the rest is read and dropped.
+const MOST_OUTPUT: usize = 256 * 1024;
+/// From one look at the size on disk to the next.
+const SIZE_EVERY: Duration = Duration::from_millis(500);
+/// How long what git left behind may hold on to its output once git itself has ended.
+const PIPES_WITHIN: Duration = Duration::from_secs(2);
+
+/// Settings that hold for every git process here, whatever its version knows of them.
+const CONFIG: &[&str] = &[
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    // The folder is scratch: after a crash it is removed, not read.
+    "core.fsync=none",
+    "core.symlinks=true",
+    "credential.helper=",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "submodule.recurse=false",
+    "fetch.recurseSubmodules=false",
+    // One pack whose growth can be watched instead of many loose files.
+    "fetch.unpackLimit=1",
+    "protocol.version=2",
+    "http.lowSpeedLimit=1",
+    "http.lowSpeedTime=60",
+    "advice.detachedHead=false",
+];
+
+/// Everything that git processes for one source share.
+#[derive(Debug)]
+pub(super) struct Git<'a> {
+    pub(super) settings: &'a GitSettings,
+    pub(super) remote: &'a Remote,
+    /// Holds `git`, `tree` and `home`, all for this source alone.
+    pub(super) scratch: &'a Path,
+    pub(super) cancel: &'a CancellationToken,
+    pub(super) deadline: Instant,
+}
+
+/// How a git process ended.
+#[derive(Debug)]
+pub(super) struct Ran {
+    pub(super) success: bool,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
+}
+
+impl Git<'_> {
+    /// Where the files are checked out.
+    pub(super) fn tree(&self) -> PathBuf {
+        self.scratch.join("tree")
+    }
+
+    /// Where git keeps its objects.
+    pub(super) fn git_dir(&self) -> PathBuf {
+        self.scratch.join("git")
+    }
+
+    /// Runs git and waits for its end.
+    pub(super) async fn run(&self, args: &[&str]) -> Result<Ran, GitError> {
+        if self.cancel.is_cancelled() {
+            return Err(GitError::Cancelled);
+        }
+        let mut group = Group::spawn(self.command(args)).map_err(|error| GitError::NoGit {
+            program: self.settings.program.display().to_string(),
+            error,
+        })?;
+        let stdout = tokio::spawn(first_bytes(group.child.stdout.take()));
+        let stderr = tokio::spawn(first_bytes(group.child.stderr.take()));
+        let status = self.watch(&mut group).await?;
+        let text = async { (stdout.await, stderr.await) };
+        let (stdout, stderr) = match tokio::time::timeout(PIPES_WITHIN, text).await {
+            Ok((stdout, stderr)) => (stdout.unwrap_or_default(), stderr.unwrap_or_default()),
+            // Something of git's lives on and holds the pipes, so the group is still git's.
+            Err(_) => {
+                group.kill();
+                (String::new(), "git left a process behind".to_owned())
+            }
+        };
+        Ok(Ran { success: status.success(), stdout, stderr })
+    }
+
+    /// Waits for the end, whichever comes: its own, a cancel, the deadline, or too large a disk.
+    async fn watch(&self, group: &mut Group) -> Result<std::process::ExitStatus, GitError> {
+        let mut sizes = tokio::time::interval_at(Instant::now() + SIZE_EVERY, SIZE_EVERY);
+        sizes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let most = self.settings.most_bytes;
+        let error = loop {
+            tokio::select! {
+                status = group.wait() => return Ok(status?),
+                () = self.cancel.cancelled() => break GitError::Cancelled,
+                () = tokio::time::sleep_until(self.deadline) => {
+                    break GitError::TimedOut { within: self.settings.within };
+                }
+                _ = sizes.tick() => {
+                    let folder = self.scratch.to_owned();
+                    let size = tokio::task::spawn_blocking(move || size_up_to(&folder, most));
+                    if size.await.is_ok_and(|size| size > most) {
+                        break GitError::TooLarge { most };
+                    }
+                }
+            }
+        };
+        group.kill();
+        group.wait().await?;
+        Err(error)
+    }
+
+    /// Whether what lies on disk now is more than allowed.
+    pub(super) async fn check_size(&self) -> Result<(), GitError> {
+        let (folder, most) = (self.scratch.to_owned(), self.settings.most_bytes);
+        let size = tokio::task::spawn_blocking(move || size_up_to(&folder, most)).await;
+        if size.is_ok_and(|size| size > most) {
+            return Err(GitError::TooLarge { most });
+        }
+        Ok(())
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let settings = self.settings;
+        let mut command = Command::new(&settings.program);
+        command.env_clear().envs(settings.passed_on.iter().map(|(name, value)| (name, value)));
+        command
+            .env("PATH", &settings.path)
+            .env("HOME", self.scratch.join("home"))
+            .env("LC_ALL", "C")
+            .env("GIT_DIR", self.git_dir())
+            .env("GIT_WORK_TREE", self.tree())
+            .env("GIT_TERMINAL_PROMPT", "0")
+            // Empty means: no program to ask with, and no other is looked for.
+            .env("GIT_ASKPASS", "")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_GLOBAL", self.global_config())
+            .env("GIT_ATTR_NOSYSTEM", "1")
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
+            .env("GIT_LFS_SKIP_SMUDGE", "1")
+            .env("GIT_ALLOW_PROTOCOL", self.remote.protocol);
+        if let Some(ssh) = &settings.ssh {
+            // Git gives this to a shell: nothing in it but our own text and quoted paths.
+            let mut line = OsString::from(
+                "ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=yes \
+                 -o IdentitiesOnly=yes -o ForwardAgent=no -o ConnectTimeout=20 -o UserKnownHostsFile=",
+            );
+            line.push(quoted(&ssh.known_hosts));
+            line.push(" -i ");
+            line.push(quoted(&ssh.key));
+            command.env("GIT_SSH_COMMAND", line).env("GIT_SSH_VARIANT", "ssh");
+        }
+        for setting in CONFIG {
+            command.arg("-c").arg(setting);
+        }
+        command.args(args).current_dir(self.scratch);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.process_group(0).kill_on_drop(true);
+        command
+    }
+
+    /// Git reads a repository of another user's only where a configuration file says so, and does
+    /// not take it from the command line. For local repositories there is such a file.
+    pub(super) fn global_config(&self) -> PathBuf {
+        match self.remote.folder {
+            Some(_) => self.scratch.join("home").join("gitconfig"),
+            None => PathBuf::from("/dev/null"),
+        }
+    }
+}
+
+/// A path as one word for a shell.
+fn quoted(path: &Path) -> OsString {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let mut word = vec![b'\''];
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'\'' => word.extend_from_slice(b"'\\''"),
+            byte => word.push(*byte),
+        }
+    }
+    word.push(b'\'');
+    OsString::from_vec(word)
+}
+
+/// A child that leads its own process group; dropped before its end, the whole group is killed.
+#[derive(Debug)]
+struct Group {
+    child: Child,
+    leader: Option<Pid>,
+}
+
+impl Group {
+    fn spawn(mut command: Command) -> io::Result<Self> {
+        let child = command.spawn()?;
+        let leader = child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .filter(|id| *id > 1)
+            .map(Pid::from_raw);
+        Ok(Self { child, leader })
+    }
+
+    async fn wait(&mut self) -> io::Result<std::process::ExitStatus> {
+        self.child.wait().await
+    }
+
+    fn kill(&self) {
+        if let Some(leader) = self.leader {
+            // Gone already is as good.
+            let _ = killpg(leader, Signal::SIGKILL);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Once it was waited for, the number may be somebody else's.
+        if self.child.id().is_some() {
+            self.kill();
+        }
+    }
+}
+
+/// Reads all of it, keeps the beginning.
+async fn first_bytes(pipe: Option<impl AsyncRead + Unpin>) -> String {
+    let Some(mut pipe) = pipe else { return String::new() };
+    let mut kept = Vec::new();
+    let mut piece = vec![0; 8 * 1024];
+    while let Ok(read @ 1..) = pipe.read(&mut piece).await {
+        let room = MOST_OUTPUT.saturating_sub(kept.len()).min(read);
+        kept.extend_from_slice(piece.get(..room).unwrap_or_default());
+    }
+    String::from_utf8_lossy(&kept).into_owned()
+}
+
+/// Bytes of all files below a folder; stops counting once there are more than `most`.
+fn size_up_to(folder: &Path, most: u64) -> u64 {
+    let mut size = 0;
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        // What vanishes meanwhile takes no room.
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        for entry in entries.flatten() {
+            let Ok(data) = entry.metadata() else { continue };
+            if data.is_dir() {
+                folders.push(entry.path());
+            }
+            size += data.len();
+            if size > most {
+                return size;
+            }
+        }
+    }
+    size
+}

@@ -1,0 +1,218 @@
+//! Finding the commit that is wanted, and fetching exactly it.
+//!
+//! One process fetches: asking first which commit a branch has would cost a second connection and
+//! could be out of date by the time of the fetch. What was fetched is what counts.
+
+use std::path::Path;
+
+use hythe_core::names::CommitId;
+use hythe_core::source::{Reference, Source};
+use tokio::fs;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::command::Git;
+use super::fault::{self, Meaning, explain, no_such};
+use super::local::{Remote, remote};
+use super::{Checkout, GitError, GitSettings};
+
+/// Fetches a commit into `scratch`, a folder that is empty and the caller's to remove.
+///
+/// # Errors
+/// [`GitError`], fit for the person who gave the source. Nothing runs any more then.
+pub async fn fetch(
+    settings: &GitSettings,
+    source: &Source,
+    scratch: &Path,
+    cancel: &CancellationToken,
+) -> Result<Checkout, GitError> {
+    let remote = remote(settings, &source.repository)?;
+    let git = prepare(settings, &remote, scratch, cancel).await?;
+    let fetched = fetch_objects(&git, source).await?;
+    git.check_size().await?;
+    check_out(&git, source, &fetched).await
+}
+
+/// Asks which commit a source means now, without fetching it.
+///
+/// # Errors
+/// As [`fetch`].
+pub async fn resolve(
+    settings: &GitSettings,
+    source: &Source,
+    scratch: &Path,
+    cancel: &CancellationToken,
+) -> Result<CommitId, GitError> {
+    if let Reference::Commit(commit) = &source.reference {
+        return Ok(commit.clone());
+    }
+    let remote = remote(settings, &source.repository)?;
+    let git = prepare(settings, &remote, scratch, cancel).await?;
+    let names = references(&source.reference);
+    let mut args = vec!["ls-remote", "--quiet", "--", remote.url.as_str()];
+    // A tag that is an object of its own is listed with the commit it stands for as well.
+    let peeled: Vec<String> = names.iter().map(|name| format!("{name}^{{}}")).collect();
+    args.extend(names.iter().map(String::as_str));
+    args.extend(peeled.iter().map(String::as_str));
+    let ran = git.run(&args).await?;
+    if !ran.success {
+        return Err(explain(source, &ran.stderr));
+    }
+    let listed = |wanted: &str| {
+        ran.stdout.lines().find_map(|line| {
+            let (commit, name) = line.split_once('\t')?;
+            if name == wanted { CommitId::new(commit).ok() } else { None }
+        })
+    };
+    names
+        .iter()
+        .find_map(|name| listed(&format!("{name}^{{}}")).or_else(|| listed(name)))
+        .ok_or_else(|| no_such(source))
+}
+
+/// The references that a source may mean, best first: a branch hides a tag of the same name.
+fn references(reference: &Reference) -> Vec<String> {
+    match reference {
+        Reference::DefaultBranch => vec!["HEAD".to_owned()],
+        Reference::Branch(name) => vec![format!("refs/heads/{name}"), format!("refs/tags/{name}")],
+        Reference::Commit(commit) => vec![commit.as_str().to_owned()],
+    }
+}
+
+/// Makes the folders of a bare repository by hand: it saves a process.
+async fn prepare<'a>(
+    settings: &'a GitSettings,
+    remote: &'a Remote,
+    scratch: &'a Path,
+    cancel: &'a CancellationToken,
+) -> Result<Git<'a>, GitError> {
+    let deadline = Instant::now() + settings.within;
+    let git = Git { settings, remote, scratch, cancel, deadline };
+    let folder = git.git_dir();
+    for name in ["objects", "refs"] {
+        fs::create_dir_all(folder.join(name)).await?;
+    }
+    for path in [git.tree(), scratch.join("home")] {
+        fs::create_dir_all(path).await?;
+    }
+    fs::write(folder.join("HEAD"), "ref: refs/heads/none\n").await?;
+    write_config(&git, Hash::Sha1).await?;
+    if let Some(folder) = &remote.folder {
+        let path = folder.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
+        let bare = format!("{path}/.git");
+        let text = format!("[safe]\n\tdirectory = \"{path}\"\n\tdirectory = \"{bare}\"\n");
+        fs::write(git.global_config(), text).await?;
+    }
+    Ok(git)
+}
+
+/// How a repository names its objects.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hash {
+    Sha1,
+    Sha256,
+}
+
+async fn write_config(git: &Git<'_>, hash: Hash) -> Result<(), GitError> {
+    let text = match hash {
+        Hash::Sha1 => "[core]\n\trepositoryformatversion = 0\n\tbare = false\n",
+        Hash::Sha256 => {
+            "[core]\n\trepositoryformatversion = 1\n\tbare = false\n\
+             [extensions]\n\tobjectformat = sha256\n"
+        }
+    };
+    Ok(fs::write(git.git_dir().join("config"), text).await?)
+}
+
+/// Fetches the one commit; answers with its name, or that of a tag which leads to it.
+async fn fetch_objects(git: &Git<'_>, source: &Source) -> Result<String, GitError> {
+    let mut hash = match &source.reference {
+        Reference::Commit(commit) if commit.as_str().len() == 64 => Hash::Sha256,
+        Reference::Commit(_) | Reference::DefaultBranch | Reference::Branch(_) => Hash::Sha1,
+    };
+    write_config(git, hash).await?;
+    let names = references(&source.reference);
+    let mut names = names.iter().map(String::as_str);
+    let mut name = names.next();
+    while let Some(wanted) = name {
+        let ran = git.run(&shallow(&git.remote.url, wanted)).await?;
+        if ran.success {
+            return fetched(git).await;
+        }
+        match fault::meaning(&ran.stderr) {
+            // The URL is right and holds the other kind of repository: the same once more.
+            Meaning::OtherHash if hash == Hash::Sha1 => {
+                hash = Hash::Sha256;
+                write_config(git, hash).await?;
+            }
+            Meaning::NoSuchRef => name = names.next(),
+            Meaning::NoSuchObject => return fetch_all(git, source).await,
+            Meaning::NotFound
+            | Meaning::NeedsCredentials
+            | Meaning::Unreachable
+            | Meaning::Untrusted
+            | Meaning::HostKey
+            | Meaning::Protocol
+            | Meaning::OtherHash
+            | Meaning::NoSpace
+            | Meaning::Unknown => return Err(explain(source, &ran.stderr)),
+        }
+    }
+    Err(no_such(source))
+}
+
+fn shallow<'a>(url: &'a str, wanted: &'a str) -> [&'a str; 8] {
+    let quiet = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--depth=1", "--"];
+    let [a, b, c, d, e, f] = quiet;
+    [a, b, c, d, e, f, url, wanted]
+}
+
+/// Some servers hand out only what a branch or tag points to. Then everything is fetched, and the
+/// commit is looked for in it.
+async fn fetch_all(git: &Git<'_>, source: &Source) -> Result<String, GitError> {
+    let Reference::Commit(commit) = &source.reference else { return Err(no_such(source)) };
+    let args = [
+        "fetch",
+        "--quiet",
+        "--no-tags",
+        "--no-recurse-submodules",
+        "--no-write-fetch-head",
+        "--",
+        git.remote.url.as_str(),
+        "+refs/heads/*:refs/remotes/all/*",
+        "+refs/tags/*:refs/tags/*",
+    ];
+    let ran = git.run(&args).await?;
+    if !ran.success {
+        return Err(explain(source, &ran.stderr));
+    }
+    let object = format!("{commit}^{{commit}}");
+    let there = git.run(&["cat-file", "-e", &object]).await?;
+    if there.success { Ok(commit.as_str().to_owned()) } else { Err(no_such(source)) }
+}
+
+/// What the fetch left as FETCH_HEAD.
+async fn fetched(git: &Git<'_>) -> Result<String, GitError> {
+    let text = fs::read_to_string(git.git_dir().join("FETCH_HEAD")).await?;
+    let name = text.split_whitespace().next().unwrap_or_default();
+    CommitId::new(name)
+        .map(|id| id.as_str().to_owned())
+        .map_err(|error| GitError::Failed { said: error.to_string() })
+}
+
+async fn check_out(git: &Git<'_>, source: &Source, fetched: &str) -> Result<Checkout, GitError> {
+    let object = format!("{fetched}^{{commit}}");
+    let about = ["log", "-1", "--no-show-signature", "--format=%H%n%ct%n%s", &object, "--"];
+    let files = ["checkout", "--quiet", "--force", "--detach", fetched];
+    let (about, files) = tokio::try_join!(git.run(&about), git.run(&files))?;
+    if let Some(failed) = [&about, &files].into_iter().find(|ran| !ran.success) {
+        return Err(explain(source, &failed.stderr));
+    }
+    git.check_size().await?;
+    let mut lines = about.stdout.lines();
+    let commit = CommitId::new(lines.next().unwrap_or_default())
+        .map_err(|error| GitError::Failed { said: error.to_string() })?;
+    let committed_at = lines.next().and_then(|at| at.parse().ok()).unwrap_or(0);
+    let subject = lines.next().unwrap_or_default().chars().take(120).collect();
+    Ok(Checkout { tree: git.tree(), commit, committed_at, subject })
+}

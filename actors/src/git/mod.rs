@@ -1,0 +1,92 @@
+//! Fetches one commit of a git repository into a folder of its own.
+//!
+//! Git runs as a subprocess in its own process group, with argv and an environment that are ours
+//! alone: no shell, no prompt, no hooks, no filters, no configuration of this machine. What a
+//! person typed stands behind `--`. Time, disk and output are bounded; whoever cancels ends the
+//! whole group. Submodules and LFS are left alone for now; both are named in the build's log.
+
+mod command;
+mod fault;
+mod fetch;
+mod local;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hythe_core::names::CommitId;
+
+pub use fault::GitError;
+pub use fetch::{fetch, resolve};
+
+/// How this installation fetches.
+#[derive(Clone, Debug)]
+pub struct GitSettings {
+    /// The git program; looked for on `path` when it has no `/`.
+    pub program: PathBuf,
+    /// The PATH that git gets, for itself and for ssh.
+    pub path: OsString,
+    /// Folders below which `file://` repositories may lie; none, and `file://` is refused.
+    pub local_repos: Vec<PathBuf>,
+    /// How `ssh://` and `user@host:path` are reached; without it they are refused.
+    pub ssh: Option<SshSettings>,
+    /// Variables that go to git as they are: proxies and certificates of this machine.
+    pub passed_on: Vec<(OsString, OsString)>,
+    /// How long fetching and checking out may take together.
+    pub within: Duration,
+    /// The most bytes that a repository may take on disk: objects and checkout together.
+    pub most_bytes: u64,
+}
+
+/// How ssh is used.
+#[derive(Clone, Debug)]
+pub struct SshSettings {
+    /// The private key.
+    pub key: PathBuf,
+    /// The hosts that are trusted. An unknown one is refused.
+    pub known_hosts: PathBuf,
+}
+
+impl Default for GitSettings {
+    fn default() -> Self {
+        Self {
+            program: PathBuf::from("git"),
+            path: std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into()),
+            local_repos: Vec::new(),
+            ssh: None,
+            passed_on: proxies(),
+            within: Duration::from_secs(10 * 60),
+            most_bytes: 2 * 1024 * 1024 * 1024,
+        }
+    }
+}
+
+/// What of this process's environment says how to reach the network.
+fn proxies() -> Vec<(OsString, OsString)> {
+    const NAMES: [&str; 10] = [
+        "HTTPS_PROXY",
+        "https_proxy",
+        "HTTP_PROXY",
+        "http_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+        "NO_PROXY",
+        "no_proxy",
+        "SSL_CERT_FILE",
+        "GIT_SSL_CAINFO",
+    ];
+    NAMES.iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?))).collect()
+}
+
+/// One commit, checked out.
+#[derive(Clone, Debug)]
+pub struct Checkout {
+    /// Its files, without `.git`.
+    pub tree: PathBuf,
+    /// Which commit.
+    pub commit: CommitId,
+    /// When it was committed: seconds since the Unix epoch.
+    pub committed_at: u64,
+    /// The first line of its message.
+    pub subject: String,
+}
