@@ -1,3 +1,4 @@
 //! What Hythe shows: the API, the edge, the command line.
 
 pub mod api;
+pub mod edge;

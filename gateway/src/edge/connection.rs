@@ -1,0 +1,188 @@
+//! What is known of a client's connection while it lives, and when it has to go.
+//!
+//! One timer per connection, armed for the earliest moment at which it could be over time and
+//! armed again when it fires early: a request costs no timer, only notes of the time. That makes
+//! the deadlines coarse: one is kept to within twice its span.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::config::EdgeLimits;
+
+/// Milliseconds since the edge started, from 1 on, so that 0 can stand for "not".
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock(Instant);
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn now_ms(self) -> u64 {
+        millis(self.0.elapsed()).saturating_add(1)
+    }
+}
+
+pub(crate) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Nothing has come since the last answer.
+const IDLE: u8 = 0;
+/// A request's head is coming, or the connection is new.
+const HEAD: u8 = 1;
+/// A request is being answered.
+const BUSY: u8 = 2;
+
+/// One client's connection. Upgraded ones keep it, and with it their place among the bounded
+/// number of connections.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    clock: Clock,
+    phase: AtomicU8,
+    since: AtomicU64,
+    /// Since when we wait for bytes of a request's body; 0 when not.
+    body_waits: AtomicU64,
+    /// Since when the client takes nothing; 0 when not.
+    write_waits: AtomicU64,
+    _place: OwnedSemaphorePermit,
+}
+
+/// What a connection's timer does when it fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// A deadline has passed.
+    Now,
+    /// None has; look again after this.
+    Later(Duration),
+}
+
+impl Connection {
+    pub(crate) fn new(clock: Clock, place: OwnedSemaphorePermit) -> Self {
+        Self {
+            clock,
+            phase: AtomicU8::new(HEAD),
+            since: AtomicU64::new(clock.now_ms()),
+            body_waits: AtomicU64::new(0),
+            write_waits: AtomicU64::new(0),
+            _place: place,
+        }
+    }
+
+    /// A request's head is complete.
+    pub(crate) fn request_began(&self) {
+        self.phase.store(BUSY, Relaxed);
+    }
+
+    /// The answer is complete, or given up.
+    pub(crate) fn request_ended(&self) {
+        self.body_waits.store(0, Relaxed);
+        self.since.store(self.clock.now_ms(), Relaxed);
+        self.phase.store(IDLE, Relaxed);
+    }
+
+    /// More of the request's body is wanted and has not come, or has.
+    pub(crate) fn body_waits(&self, waits: bool) {
+        note(&self.body_waits, waits, self.clock);
+    }
+
+    pub(crate) fn due(&self, limits: &EdgeLimits) -> Due {
+        let now = self.clock.now_ms();
+        let mut next = now.saturating_add(millis(limits.head_within));
+        let phase = match self.phase.load(Relaxed) {
+            IDLE => (self.since.load(Relaxed), limits.idle),
+            HEAD => (self.since.load(Relaxed), limits.head_within),
+            _ => (0, limits.idle),
+        };
+        let waits = |since: &AtomicU64| (since.load(Relaxed), limits.stall);
+        for (since, limit) in [phase, waits(&self.body_waits), waits(&self.write_waits)] {
+            if since == 0 {
+                continue;
+            }
+            let at = since.saturating_add(millis(limit).max(1));
+            if at <= now {
+                return Due::Now;
+            }
+            next = next.min(at);
+        }
+        Due::Later(Duration::from_millis(next.saturating_sub(now).max(1)))
+    }
+}
+
+fn note(since: &AtomicU64, waits: bool, clock: Clock) {
+    if !waits {
+        since.store(0, Relaxed);
+    } else if since.load(Relaxed) == 0 {
+        since.store(clock.now_ms(), Relaxed);
+    }
+}
+
+/// A client's socket that notes when a head begins to come and when the client takes nothing.
+#[derive(Debug)]
+pub(crate) struct ClientSocket {
+    pub(crate) stream: TcpStream,
+    pub(crate) connection: Arc<Connection>,
+}
+
+impl ClientSocket {
+    fn noted<T>(&self, written: Poll<T>) -> Poll<T> {
+        note(&self.connection.write_waits, written.is_pending(), self.connection.clock);
+        written
+    }
+}
+
+impl AsyncRead for ClientSocket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let connection = &self.connection;
+        if polled.is_ready() && connection.phase.load(Relaxed) == IDLE {
+            connection.since.store(connection.clock.now_ms(), Relaxed);
+            connection.phase.store(HEAD, Relaxed);
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for ClientSocket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.noted(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.noted(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,183 @@
+//! Tables come in: from the disk at start, from NATS for as long as the edge lives.
+//!
+//! Invariants:
+//! - NATS is never waited for. Without it the last table stays in force.
+//! - A table with a smaller revision than the one in force is not taken: a NATS server that lost
+//!   its last writes may offer one, and its deployments may be gone.
+//! - A table is on disk before it is reported as in force, so that a restart does not fall back
+//!   behind what the control plane believes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::kv::{Entry, Operation, Store};
+use futures_util::StreamExt;
+use hythe_actors::bus::Bus;
+use hythe_core::wire::edge::ROUTES_KEY;
+use hythe_core::wire::subjects::ROUTES_BUCKET;
+
+use super::disk::{self, Disk};
+use super::table::Live;
+
+/// How often the bucket is compared with what the watch has told.
+const COMPARE: Duration = Duration::from_secs(5);
+/// First and longest wait after a failure.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// How long one answer of NATS may take.
+const ANSWER: Duration = Duration::from_secs(5);
+
+type Trouble = Box<dyn std::error::Error + Send + Sync>;
+
+/// Takes tables into force.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    live: Arc<Live>,
+    disk: Arc<Disk>,
+    /// The last value looked at: of which bucket, and where in it.
+    seen: Option<Place>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    /// When the bucket was made: one that was wiped and made anew counts from 1 again.
+    bucket: i128,
+    sequence: u64,
+}
+
+impl Feed {
+    pub(crate) fn new(live: Arc<Live>, disk: Arc<Disk>) -> Self {
+        Self { live, disk, seen: None }
+    }
+
+    /// Puts the table in force that was kept on disk, where there is a usable one.
+    pub(crate) fn load(&self) {
+        let kept = match self.disk.table() {
+            Ok(None) => return,
+            Ok(Some(bytes)) => disk::parse_table(&bytes),
+            Err(error) => Err(error.to_string()),
+        };
+        match kept {
+            Ok(message) => {
+                self.live.apply(&message.table);
+                tracing::info!(revision = self.live.revision(), "serving the table kept on disk");
+            }
+            Err(error) => tracing::error!(error, "could not use the table kept on disk"),
+        }
+    }
+
+    /// Follows the bucket for ever.
+    pub(crate) async fn follow(mut self, bus: Bus) {
+        let mut wait = BACKOFF.0;
+        let mut last = String::new();
+        loop {
+            let epoch = bus.ready().await;
+            match self.session(&bus, epoch).await {
+                Ok(()) => {
+                    wait = BACKOFF.0;
+                    last.clear();
+                    continue;
+                }
+                Err(error) => {
+                    let error = error.to_string();
+                    // For hours the same message every two seconds helps nobody.
+                    if error == last {
+                        tracing::debug!(error, "no tables from NATS");
+                    } else {
+                        tracing::warn!(error, "no tables from NATS; the last one stays in force");
+                        last = error;
+                    }
+                }
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(BACKOFF.1);
+        }
+    }
+
+    /// Follows the bucket until the connection was lost, or the watch missed something: its
+    /// consumer is gone with the server's store.
+    async fn session(&mut self, bus: &Bus, epoch: u64) -> Result<(), Trouble> {
+        let mut state = bus.state();
+        let store = bus.routes_bucket().await?;
+        let bucket = store.stream.cached_info().created.unix_timestamp_nanos();
+        let mut watch = store.watch_with_history(ROUTES_KEY).await?;
+        self.read(&store, bucket).await?;
+        let mut comparing = tokio::time::interval(COMPARE);
+        loop {
+            tokio::select! {
+                entry = watch.next() => match entry {
+                    Some(entry) => self.take(entry?, bucket).await,
+                    None => return Err("the watch ended".into()),
+                },
+                changed = state.changed() => {
+                    if changed.is_err() || state.borrow_and_update().epoch() != Some(epoch) {
+                        return Ok(());
+                    }
+                }
+                _ = comparing.tick() => {
+                    if self.missed(bus).await? {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    async fn read(&mut self, store: &Store, bucket: i128) -> Result<(), Trouble> {
+        if let Some(entry) = tokio::time::timeout(ANSWER, store.entry(ROUTES_KEY)).await?? {
+            self.take(entry, bucket).await;
+        }
+        Ok(())
+    }
+
+    /// Whether the bucket holds something that we have not seen. Asks for its state only: tables
+    /// can be large.
+    async fn missed(&self, bus: &Bus) -> Result<bool, Trouble> {
+        let stream = bus.jetstream().get_stream(format!("KV_{ROUTES_BUCKET}")).await?;
+        let info = stream.cached_info();
+        let bucket = info.created.unix_timestamp_nanos();
+        let there = Place { bucket, sequence: info.state.last_sequence };
+        Ok(there.sequence > 0 && self.seen != Some(there))
+    }
+
+    async fn take(&mut self, entry: Entry, bucket: i128) {
+        let place = Place { bucket, sequence: entry.revision };
+        let older = |seen: Place| seen.bucket == bucket && seen.sequence >= entry.revision;
+        if self.seen.is_some_and(older) {
+            return;
+        }
+        self.seen = Some(place);
+        match entry.operation {
+            Operation::Put => self.consider(&entry.value).await,
+            Operation::Delete | Operation::Purge => {
+                tracing::warn!("the table was deleted from NATS; the last one stays in force");
+            }
+        }
+    }
+
+    async fn consider(&self, bytes: &bytes::Bytes) {
+        let message = match disk::parse_table(bytes) {
+            Ok(message) => message,
+            Err(error) => {
+                tracing::error!(error, "refused a table; the last one stays in force");
+                return;
+            }
+        };
+        let (old, new) = (self.live.revision(), message.table.revision);
+        if new < old {
+            tracing::warn!(old, new, "refused a table older than the one in force");
+        }
+        if new <= old {
+            return;
+        }
+        self.live.apply(&message.table);
+        tracing::info!(revision = new, routes = message.table.routes.len(), "table in force");
+        let (disk, bytes) = (Arc::clone(&self.disk), bytes.clone());
+        let kept = tokio::task::spawn_blocking(move || disk.keep_table(&bytes)).await;
+        // A full disk must not hold up deployments; a restart then begins with an older table
+        // until NATS has told it better.
+        if let Err(error) = kept.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
+            tracing::error!(%error, "could not keep the table on disk");
+        }
+        self.live.changed.notify_one();
+    }
+}

@@ -1,0 +1,393 @@
+//! What of a message's headers concerns one connection only and stops here, and what the edge says
+//! of the client.
+//!
+//! Invariants: no header that a client wrote can pass for one that the edge wrote, unless the peer
+//! is trusted; nothing that frames a message on one side is copied to the other.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+
+use hyper::header::{
+    self, CONNECTION, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE, UPGRADE,
+};
+
+use super::host::Host;
+use super::pages;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What every request of one connection has in common.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    pub(crate) trusted: bool,
+    ip: HeaderValue,
+    port: HeaderValue,
+}
+
+impl Peer {
+    /// `local` is the address that the client connected to.
+    pub(crate) fn new(address: SocketAddr, local: SocketAddr, trusted: bool) -> Self {
+        let ip = address.ip().to_canonical();
+        let text = |text: String| {
+            HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+        };
+        Self { address, trusted, ip: text(ip.to_string()), port: HeaderValue::from(local.port()) }
+    }
+}
+
+/// What becomes of a header on its way through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Pass,
+    /// Concerns this connection only.
+    Hop,
+    /// Says who the client is: believed from trusted peers only.
+    Claim,
+}
+
+fn fate(name: &str) -> Fate {
+    match name {
+        // `Proxy` is no real header, but CGI-like servers make `HTTP_PROXY` of it.
+        "connection" | "keep-alive" | "te" | "transfer-encoding" | "upgrade" | "proxy"
+        | "http2-settings" => Fate::Hop,
+        "forwarded" | "x-real-ip" => Fate::Claim,
+        _ if name.starts_with("proxy-") => Fate::Hop,
+        _ if name.starts_with("x-forwarded-") => Fate::Claim,
+        // CGI-like servers read `_` as `-`, so these would be taken for the real ones.
+        _ if name.contains('_') => match fate(&name.replace('_', "-")) {
+            Fate::Pass => Fate::Pass,
+            Fate::Hop | Fate::Claim => Fate::Hop,
+        },
+        _ => Fate::Pass,
+    }
+}
+
+/// Names that a `Connection` header cannot remove: taking them away would change what the message
+/// means or whom it is for.
+const KEPT: [HeaderName; 3] = [HOST, header::CONTENT_LENGTH, header::CONTENT_TYPE];
+
+fn drop_hop_by_hop(headers: &mut HeaderMap, claims_too: bool) {
+    let mut gone: Vec<HeaderName> = Vec::new();
+    for name in headers.keys() {
+        match fate(name.as_str()) {
+            Fate::Pass => {}
+            Fate::Hop => gone.push(name.clone()),
+            Fate::Claim if claims_too => gone.push(name.clone()),
+            Fate::Claim => {}
+        }
+    }
+    for value in headers.get_all(CONNECTION) {
+        for named in value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii) {
+            match HeaderName::from_bytes(named) {
+                Ok(name) if !KEPT.contains(&name) => gone.push(name),
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+    for name in gone {
+        headers.remove(name);
+    }
+}
+
+/// The protocol that a request asks to switch to, if it does so properly. A switch to HTTP/2 is
+/// not passed on: it would carry requests past everything that is checked here.
+pub(crate) fn asked_upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
+    let protocol = headers.get(UPGRADE)?;
+    let connection = headers.get_all(CONNECTION).iter().any(|value| has_token(value, b"upgrade"));
+    let h2 = protocol.as_bytes().to_ascii_lowercase().starts_with(b"h2c");
+    (connection && !h2 && !protocol.is_empty()).then(|| protocol.clone())
+}
+
+fn has_token(value: &HeaderValue, token: &[u8]) -> bool {
+    value.as_bytes().split(|b| *b == b',').any(|part| part.trim_ascii().eq_ignore_ascii_case(token))
+}
+
+/// Makes a client's headers fit for the app. `scheme` is how the client reached the edge.
+pub(crate) fn to_app(
+    headers: &mut HeaderMap,
+    peer: &Peer,
+    host: &Host,
+    scheme: &'static str,
+    upgrade: Option<HeaderValue>,
+    request_id: impl FnOnce() -> HeaderValue,
+) {
+    let trailers = headers.get_all(TE).iter().any(|value| has_token(value, b"trailers"));
+    drop_hop_by_hop(headers, !peer.trusted);
+    // The edge has promised the client to take the body; the app need not promise it again.
+    if headers.get(EXPECT).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        headers.remove(EXPECT);
+    }
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if let Some(protocol) = upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, protocol);
+    }
+    headers.insert(HOST, host.original.clone());
+    append(headers, X_FORWARDED_FOR, &peer.ip);
+    append(headers, FORWARDED, &forwarded(peer.address.ip(), host, scheme));
+    let proto = HeaderValue::from_static(scheme);
+    headers.entry(X_FORWARDED_HOST).or_insert_with(|| host.original.clone());
+    headers.entry(X_FORWARDED_PROTO).or_insert(proto);
+    headers.entry(X_FORWARDED_PORT).or_insert_with(|| peer.port.clone());
+    headers.entry(X_REAL_IP).or_insert_with(|| peer.ip.clone());
+    headers.entry(X_REQUEST_ID).or_insert_with(request_id);
+}
+
+/// Makes an app's headers fit for the client. `upgraded` keeps what announces the switch.
+pub(crate) fn to_client(headers: &mut HeaderMap, upgraded: bool) {
+    let protocol = if upgraded { headers.get(UPGRADE).cloned() } else { None };
+    drop_hop_by_hop(headers, false);
+    if upgraded {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        if let Some(protocol) = protocol {
+            headers.insert(UPGRADE, protocol);
+        }
+    }
+}
+
+/// Adds to a list that a trusted peer began, as one header.
+fn append(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue) {
+    if !headers.contains_key(&name) {
+        headers.insert(name, value.clone());
+        return;
+    }
+    let mut list = Vec::new();
+    for part in headers.get_all(&name).iter().chain([value]) {
+        if !list.is_empty() {
+            list.extend_from_slice(b", ");
+        }
+        list.extend_from_slice(part.as_bytes());
+    }
+    if let Ok(list) = HeaderValue::from_bytes(&list) {
+        headers.insert(name, list);
+    }
+}
+
+fn forwarded(peer: IpAddr, host: &Host, scheme: &str) -> HeaderValue {
+    let mut text = String::with_capacity(64);
+    // Writing to a string cannot fail.
+    let _ = match peer.to_canonical() {
+        IpAddr::V4(v4) => write!(text, "for={v4}"),
+        IpAddr::V6(v6) => write!(text, "for=\"[{v6}]\""),
+    };
+    let original = host.original.to_str().unwrap_or_default();
+    let quote = if original.contains([':', '[']) { "\"" } else { "" };
+    let _ = write!(text, ";host={quote}{original}{quote};proto={scheme}");
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("for=unknown"))
+}
+
+/// Whether a page should be HTML, JSON or plain text for whoever asks.
+pub(crate) fn preferred(headers: &HeaderMap) -> pages::Form {
+    let accepts = |what: &str| {
+        headers
+            .get_all(header::ACCEPT)
+            .iter()
+            .any(|value| value.to_str().is_ok_and(|value| value.contains(what)))
+    };
+    if accepts("text/html") {
+        pages::Form::Html
+    } else if accepts("json") {
+        pages::Form::Json
+    } else {
+        pages::Form::Text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(lines: &[(&str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in lines {
+            map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+        }
+        map
+    }
+
+    fn sent(lines: &[(&str, &str)], trusted: bool) -> HeaderMap {
+        let mut headers = map(lines);
+        let address = "192.0.2.7:5555".parse().unwrap();
+        let peer = Peer::new(address, "198.51.100.1:80".parse().unwrap(), trusted);
+        let host = Host { name: "a.example".into(), original: "A.example:80".parse().unwrap() };
+        let upgrade = asked_upgrade(&headers);
+        to_app(&mut headers, &peer, &host, "http", upgrade, || HeaderValue::from_static("id"));
+        headers
+    }
+
+    fn all(headers: &HeaderMap, name: &str) -> Vec<String> {
+        headers.get_all(name).iter().map(|v| v.to_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn what_the_app_gets() {
+        type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], bool, &'a [(&'a str, &'a [&'a str])]);
+        let rows: &[Row<'_>] = &[
+            (
+                "the edge says who the client is",
+                &[],
+                false,
+                &[
+                    ("host", &["A.example:80"]),
+                    ("x-forwarded-for", &["192.0.2.7"]),
+                    ("x-forwarded-host", &["A.example:80"]),
+                    ("x-forwarded-proto", &["http"]),
+                    ("x-forwarded-port", &["80"]),
+                    ("x-real-ip", &["192.0.2.7"]),
+                    ("forwarded", &["for=192.0.2.7;host=\"A.example:80\";proto=http"]),
+                    ("x-request-id", &["id"]),
+                ],
+            ),
+            (
+                "strangers' claims are dropped, however spelt",
+                &[
+                    ("X-Forwarded-For", "1.1.1.1"),
+                    ("X-Forwarded-Proto", "https"),
+                    ("X-Forwarded-User", "root"),
+                    ("X_Forwarded_For", "1.1.1.1"),
+                    ("X_Real-IP", "1.1.1.1"),
+                    ("Forwarded", "for=1.1.1.1"),
+                    ("X-Real-IP", "1.1.1.1"),
+                ],
+                false,
+                &[
+                    ("x-forwarded-for", &["192.0.2.7"]),
+                    ("x-forwarded-proto", &["http"]),
+                    ("x-forwarded-user", &[]),
+                    ("x_forwarded_for", &[]),
+                    ("x_real-ip", &[]),
+                    ("forwarded", &["for=192.0.2.7;host=\"A.example:80\";proto=http"]),
+                    ("x-real-ip", &["192.0.2.7"]),
+                ],
+            ),
+            (
+                "a trusted peer's are kept and added to",
+                &[
+                    ("X-Forwarded-For", "1.1.1.1"),
+                    ("X-Forwarded-For", "2.2.2.2"),
+                    ("X-Forwarded-Proto", "https"),
+                    ("X-Request-Id", "theirs"),
+                    ("Forwarded", "for=1.1.1.1"),
+                ],
+                true,
+                &[
+                    ("x-forwarded-for", &["1.1.1.1, 2.2.2.2, 192.0.2.7"]),
+                    ("x-forwarded-proto", &["https"]),
+                    ("x-request-id", &["theirs"]),
+                    ("forwarded", &["for=1.1.1.1, for=192.0.2.7;host=\"A.example:80\";proto=http"]),
+                ],
+            ),
+            (
+                "hop-by-hop headers and those named by Connection stop here",
+                &[
+                    ("Connection", "close, X-Drop , Host, Content-Length, Content-Type"),
+                    ("Connection", "x-forwarded-for"),
+                    ("X-Drop", "1"),
+                    ("Keep-Alive", "timeout=5"),
+                    ("Proxy-Connection", "keep-alive"),
+                    ("Proxy-Authorization", "Basic eDp5"),
+                    ("Proxy", "http://evil.example"),
+                    ("TE", "gzip"),
+                    ("Transfer-Encoding", "chunked"),
+                    ("Transfer_Encoding", "chunked"),
+                    ("Content-Length", "3"),
+                    ("Content-Type", "a/b"),
+                    ("Expect", "100-continue"),
+                    ("X-Keep", "1"),
+                ],
+                false,
+                &[
+                    ("connection", &[]),
+                    ("x-drop", &[]),
+                    ("keep-alive", &[]),
+                    ("proxy-connection", &[]),
+                    ("proxy-authorization", &[]),
+                    ("proxy", &[]),
+                    ("te", &[]),
+                    ("transfer-encoding", &[]),
+                    ("transfer_encoding", &[]),
+                    ("expect", &[]),
+                    ("host", &["A.example:80"]),
+                    ("content-length", &["3"]),
+                    ("content-type", &["a/b"]),
+                    ("x-forwarded-for", &["192.0.2.7"]),
+                    ("x-keep", &["1"]),
+                ],
+            ),
+            (
+                "trailers are announced",
+                &[("TE", "gzip, trailers")],
+                false,
+                &[("te", &["trailers"])],
+            ),
+            (
+                "an upgrade is passed on",
+                &[("Connection", "keep-alive, Upgrade"), ("Upgrade", "websocket")],
+                false,
+                &[("connection", &["upgrade"]), ("upgrade", &["websocket"])],
+            ),
+            (
+                "an upgrade that Connection does not name is none",
+                &[("Upgrade", "websocket")],
+                false,
+                &[("connection", &[]), ("upgrade", &[])],
+            ),
+            (
+                "a switch to HTTP/2 is not passed on",
+                &[
+                    ("Connection", "Upgrade, HTTP2-Settings"),
+                    ("Upgrade", "h2c"),
+                    ("HTTP2-Settings", "AA"),
+                ],
+                false,
+                &[("connection", &[]), ("upgrade", &[]), ("http2-settings", &[])],
+            ),
+        ];
+        for (what, given, trusted, wanted) in rows {
+            let headers = sent(given, *trusted);
+            for (name, values) in *wanted {
+                assert_eq!(all(&headers, name), *values, "{what}: {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_client_gets() {
+        let given = [
+            ("Connection", "close, X-Drop"),
+            ("X-Drop", "1"),
+            ("Keep-Alive", "timeout=5"),
+            ("Upgrade", "h2c"),
+            ("Proxy-Authenticate", "Basic"),
+            ("Transfer-Encoding", "chunked"),
+            ("Set-Cookie", "a=1"),
+            ("Set-Cookie", "b=2"),
+        ];
+        let mut headers = map(&given);
+        to_client(&mut headers, false);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["set-cookie"]);
+        assert_eq!(all(&headers, "set-cookie"), ["a=1", "b=2"]);
+
+        let mut headers = map(&[("Connection", "Upgrade"), ("Upgrade", "websocket")]);
+        to_client(&mut headers, true);
+        assert_eq!(all(&headers, "upgrade"), ["websocket"]);
+        assert_eq!(all(&headers, "connection"), ["upgrade"]);
+    }
+
+    #[test]
+    fn an_ipv6_client_is_written_as_the_standard_asks() {
+        let host = Host { name: "a".into(), original: HeaderValue::from_static("a") };
+        let value = forwarded("2001:db8::1".parse().unwrap(), &host, "http");
+        assert_eq!(value, "for=\"[2001:db8::1]\";host=a;proto=http");
+        let value = forwarded("::ffff:192.0.2.1".parse().unwrap(), &host, "http");
+        assert_eq!(value, "for=192.0.2.1;host=a;proto=http");
+    }
+}

@@ -1,0 +1,163 @@
+//! Which host a request is for.
+//!
+//! Invariant: what leaves here is lower case, without port and trailing dot, and holds only
+//! characters that a host name or a bracketed address can have; anything ambiguous is refused.
+
+use hyper::header::{HOST, HeaderMap, HeaderValue};
+use hyper::http::uri::Uri;
+
+/// Longest accepted `Host` value in bytes: a name of 253, a trailing dot, a colon, a port.
+const MOST_BYTES: usize = 260;
+
+/// The host of one request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Host {
+    /// For looking up routes.
+    pub(crate) name: String,
+    /// As the client gave it, port included: what the app gets to see.
+    pub(crate) original: HeaderValue,
+}
+
+/// Why a request has no usable host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadHost {
+    #[error("the request names no host")]
+    Missing,
+    #[error("the request names more than one host")]
+    Several,
+    #[error("the request's host is not a valid host name")]
+    Invalid,
+}
+
+/// Finds the host: from an absolute-form target where there is one (it outranks the header), else
+/// from the one `Host` header.
+pub(crate) fn of(uri: &Uri, headers: &HeaderMap) -> Result<Host, BadHost> {
+    let mut values = headers.get_all(HOST).iter();
+    let header = values.next();
+    if values.next().is_some() {
+        return Err(BadHost::Several);
+    }
+    // Without the header a request is malformed even where its target names a host.
+    let header = header.ok_or(BadHost::Missing)?;
+    let original = match uri.authority() {
+        Some(target) => {
+            // Judged like a target: what a lenient next hop would make of a bad one is unknown.
+            name(header.as_bytes())?;
+            HeaderValue::from_str(target.as_str()).map_err(|_| BadHost::Invalid)?
+        }
+        None => header.clone(),
+    };
+    Ok(Host { name: name(original.as_bytes())?, original })
+}
+
+fn name(host: &[u8]) -> Result<String, BadHost> {
+    if host.is_empty() {
+        return Err(BadHost::Missing);
+    }
+    if host.len() > MOST_BYTES {
+        return Err(BadHost::Invalid);
+    }
+    let end = match host {
+        [b'[', ..] => {
+            host.iter().position(|b| *b == b']').ok_or(BadHost::Invalid)?.saturating_add(1)
+        }
+        _ => host.iter().position(|b| *b == b':').unwrap_or(host.len()),
+    };
+    let (name, port) = host.split_at(end);
+    port_fine(port)?;
+    match name {
+        [b'[', inner @ .., b']'] => {
+            let fine = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
+            if inner.is_empty() || !inner.iter().all(fine) {
+                return Err(BadHost::Invalid);
+            }
+        }
+        _ => label_characters(name)?,
+    }
+    let name = name.strip_suffix(b".").unwrap_or(name);
+    Ok(name.iter().map(|b| char::from(b.to_ascii_lowercase())).collect())
+}
+
+fn port_fine(port: &[u8]) -> Result<(), BadHost> {
+    match port {
+        [] | [b':'] => Ok(()),
+        [b':', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => std::str::from_utf8(digits)
+            .ok()
+            .and_then(|digits| digits.parse::<u16>().ok())
+            .map(|_| ())
+            .ok_or(BadHost::Invalid),
+        _ => Err(BadHost::Invalid),
+    }
+}
+
+/// Underscores are let through: no app has them, but they are no attack, only a 404.
+fn label_characters(name: &[u8]) -> Result<(), BadHost> {
+    let fine = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+    let dots = name.starts_with(b".") || name.windows(2).any(|pair| pair == b"..");
+    if name.is_empty() || dots || !name.iter().all(fine) {
+        return Err(BadHost::Invalid);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(target: &str, hosts: &[&[u8]]) -> Result<String, BadHost> {
+        let mut headers = HeaderMap::new();
+        for host in hosts {
+            headers.append(HOST, HeaderValue::from_bytes(host).unwrap());
+        }
+        of(&target.parse().unwrap(), &headers).map(|host| host.name)
+    }
+
+    #[test]
+    fn hosts_are_read_leniently_where_harmless_and_refused_where_not() {
+        for (given, wanted) in [
+            ("a.example", Ok("a.example")),
+            ("A.Example", Ok("a.example")),
+            ("a.example.", Ok("a.example")),
+            ("a.example:8080", Ok("a.example")),
+            ("a.example.:80", Ok("a.example")),
+            ("a.example:", Ok("a.example")),
+            ("[::1]:80", Ok("[::1]")),
+            ("[::1]", Ok("[::1]")),
+            ("a_b.example", Ok("a_b.example")),
+            ("", Err(BadHost::Missing)),
+            (":80", Err(BadHost::Invalid)),
+            (".", Err(BadHost::Invalid)),
+            (".a", Err(BadHost::Invalid)),
+            ("a..b", Err(BadHost::Invalid)),
+            ("a b", Err(BadHost::Invalid)),
+            ("a,b", Err(BadHost::Invalid)),
+            ("a/b", Err(BadHost::Invalid)),
+            ("a@b", Err(BadHost::Invalid)),
+            ("a#b", Err(BadHost::Invalid)),
+            ("a:b", Err(BadHost::Invalid)),
+            ("a:80:80", Err(BadHost::Invalid)),
+            ("a:99999", Err(BadHost::Invalid)),
+            ("a:+80", Err(BadHost::Invalid)),
+            ("a%2eb", Err(BadHost::Invalid)),
+            ("<script>", Err(BadHost::Invalid)),
+            ("[::1", Err(BadHost::Invalid)),
+            ("[]", Err(BadHost::Invalid)),
+            ("[::1]x", Err(BadHost::Invalid)),
+            ("[::1%25eth0]", Err(BadHost::Invalid)),
+            ("b\u{fc}cher.example", Err(BadHost::Invalid)),
+        ] {
+            assert_eq!(host("/", &[given.as_bytes()]), wanted.map(str::to_owned), "{given}");
+        }
+        assert_eq!(host("/", &[&[b'a'; 300]]), Err(BadHost::Invalid));
+        assert_eq!(host("/", &[]), Err(BadHost::Missing));
+        assert_eq!(host("/", &[b"a", b"a"]), Err(BadHost::Several));
+    }
+
+    #[test]
+    fn an_absolute_target_outranks_the_header() {
+        assert_eq!(host("http://b.example:81/x", &[b"a.example"]), Ok("b.example".into()));
+        assert_eq!(host("http://b.example/", &[]), Err(BadHost::Missing));
+        assert_eq!(host("http://b.example/", &[b"a b"]), Err(BadHost::Invalid));
+        assert_eq!(host("http://u@b.example/", &[b"b.example"]), Err(BadHost::Invalid));
+    }
+}

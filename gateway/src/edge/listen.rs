@@ -1,0 +1,114 @@
+//! Listening: every core has a socket of its own on each address, and the kernel spreads
+//! connections among them.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::TcpStream;
+
+use super::EdgeError;
+
+/// Connections that wait in the kernel for one core to accept them.
+const BACKLOG: i32 = 1_024;
+/// After how long without traffic the kernel asks whether the other side is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// One address, listened on once per core.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    /// The real address: the port is never 0.
+    pub(crate) address: SocketAddr,
+    pub(crate) sockets: Vec<TcpListener>,
+}
+
+/// Listens on an address, once per core.
+pub(crate) fn listen(address: SocketAddr, cores: usize) -> Result<Listening, EdgeError> {
+    let failed = |source| EdgeError::Listen { address, source: Explained::new(source) };
+    if address.port() != 0 {
+        // Sockets with SO_REUSEPORT share an address even between processes of one user: a second
+        // edge would quietly take half of the connections. One without it finds out.
+        drop(socket(address, false).map_err(failed)?);
+    }
+    let mut address = address;
+    let mut sockets = Vec::with_capacity(cores);
+    for _ in 0..cores {
+        let socket = socket(address, true).map_err(failed)?;
+        socket.listen(BACKLOG).map_err(failed)?;
+        let listener = TcpListener::from(socket);
+        address = listener.local_addr().map_err(failed)?;
+        sockets.push(listener);
+    }
+    Ok(Listening { address, sockets })
+}
+
+fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // Connections of a predecessor that are still closing are no reason to fail.
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    if !shared {
+        // Two bound sockets may share an address for as long as neither listens.
+        socket.listen(1)?;
+    }
+    Ok(socket)
+}
+
+/// Sets what every connection needs. Failing here means that the other side is gone already, which
+/// the first read will tell.
+pub(crate) fn tune(stream: &TcpStream) {
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4);
+    let tuned =
+        stream.set_nodelay(true).and_then(|()| SockRef::from(stream).set_tcp_keepalive(&keepalive));
+    if let Err(error) = tuned {
+        tracing::debug!(%error, "could not set socket options");
+    }
+}
+
+/// An I/O error with what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}{}", hint(.source))]
+pub struct Explained {
+    source: io::Error,
+}
+
+impl Explained {
+    fn new(source: io::Error) -> Self {
+        Self { source }
+    }
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    // Kinds are not ours: new ones may come with any Rust.
+    if error.kind() == io::ErrorKind::AddrInUse {
+        "; another process listens there: stop it or choose another port"
+    } else if error.kind() == io::ErrorKind::PermissionDenied {
+        "; ports below 1024 need root or the capability CAP_NET_BIND_SERVICE"
+    } else if error.kind() == io::ErrorKind::AddrNotAvailable {
+        "; no interface of this machine has that address"
+    } else {
+        ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_in_use_is_refused_though_cores_share_it() {
+        let first = listen("127.0.0.1:0".parse().unwrap(), 3).unwrap();
+        assert_eq!(first.sockets.len(), 3);
+        let error = listen(first.address, 1).unwrap_err().to_string();
+        assert!(error.contains("another process listens there"), "{error}");
+        let address = first.address;
+        drop(first);
+        listen(address, 2).unwrap();
+    }
+}

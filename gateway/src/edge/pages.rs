@@ -1,0 +1,283 @@
+//! What the edge itself says where no app answers.
+//!
+//! Invariants: whatever came from the client is escaped; a page loads nothing from anywhere, and
+//! its policy allows only its own style sheet; no page is ever cached.
+
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use hyper::StatusCode;
+use hyper::header::{self, HeaderMap, HeaderValue};
+use sha2::{Digest, Sha256};
+
+/// How a page is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// For browsers.
+    Html,
+    /// A problem document (RFC 9457).
+    Json,
+    /// For everything else.
+    Text,
+}
+
+/// Why the edge answers itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Page {
+    /// The request's host is missing or unusable.
+    BadHost,
+    /// The request's body broke off or was malformed.
+    BadBody,
+    /// A method that only makes sense towards a forward proxy.
+    NoTunnels,
+    /// No app has this host.
+    NoSuchApp,
+    /// The app's first deployment is on its way.
+    Starting,
+    /// The edge itself has no table yet.
+    NoTable,
+    /// The app is stopped or failed.
+    Down,
+    /// No replica could be reached, or one broke off before its answer.
+    NotAnswering,
+    /// A replica took the request and did not answer in time.
+    TimedOut,
+}
+
+struct Words {
+    status: StatusCode,
+    /// For programs; stable.
+    code: &'static str,
+    title: &'static str,
+    detail: &'static str,
+    /// Seconds after which asking again makes sense.
+    again: Option<u8>,
+}
+
+impl Page {
+    fn words(self) -> Words {
+        let words =
+            |status, code, title, detail, again| Words { status, code, title, detail, again };
+        match self {
+            Self::BadHost => words(
+                StatusCode::BAD_REQUEST,
+                "bad-host",
+                "Bad request",
+                "The request does not name exactly one valid host.",
+                None,
+            ),
+            Self::BadBody => words(
+                StatusCode::BAD_REQUEST,
+                "bad-body",
+                "Bad request",
+                "The body of the request is malformed or broke off.",
+                None,
+            ),
+            Self::NoTunnels => words(
+                StatusCode::NOT_IMPLEMENTED,
+                "no-tunnels",
+                "Not a forward proxy",
+                "This server answers for its own apps only.",
+                None,
+            ),
+            Self::NoSuchApp => words(
+                StatusCode::NOT_FOUND,
+                "no-such-app",
+                "No such app",
+                "Nothing is deployed at this address. Check the spelling, or deploy an app with this \
+                 name.",
+                None,
+            ),
+            Self::Starting => words(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "starting",
+                "Starting",
+                "The app is being deployed for the first time. This page reloads by itself.",
+                Some(3),
+            ),
+            Self::NoTable => words(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "edge-starting",
+                "Starting",
+                "The edge has not been told yet which apps there are. This page reloads by itself.",
+                Some(2),
+            ),
+            Self::Down => words(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "down",
+                "Not running",
+                "The app at this address is stopped or could not be started.",
+                Some(30),
+            ),
+            Self::NotAnswering => words(
+                StatusCode::BAD_GATEWAY,
+                "not-answering",
+                "The app is not answering",
+                "The app is deployed, but it closed the connection or could not be reached.",
+                None,
+            ),
+            Self::TimedOut => words(
+                StatusCode::GATEWAY_TIMEOUT,
+                "timed-out",
+                "The app took too long",
+                "The app took the request but did not answer in time.",
+                None,
+            ),
+        }
+    }
+
+    /// Writes the page. `host` is as the client gave it; empty where it gave none that is usable.
+    pub(crate) fn write(self, form: Form, host: &str) -> (StatusCode, HeaderMap, Bytes) {
+        let words = self.words();
+        let mut headers = HeaderMap::with_capacity(8);
+        let fixed = HeaderValue::from_static;
+        headers.insert(header::CACHE_CONTROL, fixed("no-store"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
+        headers.insert(header::VARY, fixed("accept"));
+        // Where the request itself is doubtful, so is what follows it.
+        if matches!(self, Self::BadHost | Self::BadBody | Self::NoTunnels) {
+            headers.insert(header::CONNECTION, fixed("close"));
+        }
+        if let Some(seconds) = words.again {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(u16::from(seconds)));
+        }
+        let (kind, body) = match form {
+            Form::Html => {
+                headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
+                headers.insert(header::REFERRER_POLICY, fixed("no-referrer"));
+                let reloads = matches!(self, Self::Starting | Self::NoTable);
+                ("text/html; charset=utf-8", html(&words, host, reloads))
+            }
+            Form::Json => ("application/problem+json", json(&words, host)),
+            Form::Text => ("text/plain; charset=utf-8", text(&words, host)),
+        };
+        headers.insert(header::CONTENT_TYPE, fixed(kind));
+        (words.status, headers, Bytes::from(body))
+    }
+}
+
+const STYLE: &str = ":root{color-scheme:light dark;--ink:#1c2733;--soft:#5b6b7a;--line:#d5dde4;\
+--back:#f5f7f9;--mark:#1f7a8c}@media(prefers-color-scheme:dark){:root{--ink:#e6edf2;--soft:#93a4b3;\
+--line:#2c3a46;--back:#11181e;--mark:#56b8c9}}*{box-sizing:border-box}body{margin:0;min-height:100vh;\
+display:grid;place-items:center;padding:2rem;background:var(--back);color:var(--ink);\
+font:1rem/1.6 system-ui,sans-serif}main{width:100%;max-width:34rem;border-top:3px solid var(--mark);\
+padding-top:1.5rem}h1{margin:0 0 .5rem;font-size:1.75rem;line-height:1.2;letter-spacing:-.01em}\
+p{margin:.5rem 0}.host{font-family:ui-monospace,monospace;overflow-wrap:anywhere}\
+footer{margin-top:2rem;padding-top:.75rem;border-top:1px solid var(--line);color:var(--soft);\
+font-size:.85rem;display:flex;justify-content:space-between;gap:1rem}";
+
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let style = STANDARD.encode(Sha256::digest(STYLE));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'"
+    );
+    HeaderValue::from_str(&policy)
+        .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
+});
+
+fn html(words: &Words, host: &str, reloads: bool) -> String {
+    let Words { status, code, title, detail, again } = words;
+    let reload = match again {
+        Some(seconds) if reloads => format!("<meta http-equiv=\"refresh\" content=\"{seconds}\">"),
+        Some(_) | None => String::new(),
+    };
+    let host = if host.is_empty() {
+        String::new()
+    } else {
+        format!("<p class=\"host\">{}</p>", escape(host))
+    };
+    let status = status.as_u16();
+    format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+         <meta name=\"robots\" content=\"noindex\">{reload}<title>{title}</title>\
+         <style>{STYLE}</style></head><body><main><h1>{title}</h1>{host}<p>{detail}</p>\
+         <footer><span>{status} {code}</span><span>Hythe edge</span></footer></main></body></html>\n"
+    )
+}
+
+fn json(words: &Words, host: &str) -> String {
+    let document = serde_json::json!({
+        "type": "about:blank",
+        "title": words.title,
+        "status": words.status.as_u16(),
+        "detail": words.detail,
+        "code": words.code,
+        "host": host,
+    });
+    format!("{document}\n")
+}
+
+fn text(words: &Words, host: &str) -> String {
+    let host = if host.is_empty() { String::new() } else { format!(" ({host})") };
+    format!("{} {}{host}\n{}\n", words.status.as_u16(), words.title, words.detail)
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Page; 9] = [
+        Page::BadHost,
+        Page::BadBody,
+        Page::NoTunnels,
+        Page::NoSuchApp,
+        Page::Starting,
+        Page::NoTable,
+        Page::Down,
+        Page::NotAnswering,
+        Page::TimedOut,
+    ];
+
+    #[test]
+    fn pages_escape_the_host_and_forbid_everything_but_their_style() {
+        for page in ALL {
+            let (_, headers, body) = page.write(Form::Html, "<img src=x onerror='a'>\"&");
+            let body = std::str::from_utf8(&body).unwrap();
+            assert!(!body.contains("<img") && body.contains("&lt;img"), "{body}");
+            assert!(!body.contains("http://") && !body.contains("https://"), "{body}");
+            let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+            assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+            assert_eq!(headers[header::CACHE_CONTROL], "no-store");
+            assert!(body.len() < 4_096, "{} bytes", body.len());
+        }
+    }
+
+    #[test]
+    fn programs_get_what_they_can_read() {
+        for page in ALL {
+            let (status, headers, body) = page.write(Form::Json, "a\"b");
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(body["status"], status.as_u16());
+            assert_eq!(body["host"], "a\"b");
+            assert_eq!(headers[header::CONTENT_TYPE], "application/problem+json");
+            let (_, headers, body) = page.write(Form::Text, "a.example");
+            assert!(body.starts_with(status.as_str().as_bytes()));
+            assert_eq!(headers[header::CONTENT_TYPE], "text/plain; charset=utf-8");
+        }
+        let (status, headers, body) = Page::Starting.write(Form::Html, "a");
+        assert_eq!(
+            (status, &headers[header::RETRY_AFTER]),
+            (StatusCode::SERVICE_UNAVAILABLE, &HeaderValue::from(3))
+        );
+        assert!(std::str::from_utf8(&body).unwrap().contains("http-equiv=\"refresh\""));
+    }
+}

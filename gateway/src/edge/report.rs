@@ -1,0 +1,62 @@
+//! What the edge tells the control plane: its revision and who is still busy outside of it.
+//!
+//! Invariants: a report is written at the moment it is sent, never kept for later; one follows
+//! every change as soon as NATS takes it, and a heartbeat follows every report.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hythe_actors::bus::Bus;
+use hythe_core::ids::EdgeId;
+use hythe_core::limits::EDGE_HEARTBEAT;
+use hythe_core::time::Timestamp;
+use hythe_core::wire::edge::EdgeReport;
+use hythe_core::wire::subjects;
+
+use super::connection::millis;
+use super::table::Live;
+
+/// Format of the reports.
+const FORMAT: u16 = 1;
+/// How long NATS may take to confirm one.
+const CONFIRM: Duration = Duration::from_secs(2);
+/// Wait before a report that did not get through is written anew.
+const AGAIN: Duration = Duration::from_millis(200);
+
+type Trouble = Box<dyn std::error::Error + Send + Sync>;
+
+/// Reports for ever.
+pub(crate) async fn report(edge: EdgeId, live: Arc<Live>, bus: Bus) {
+    let mut last = String::new();
+    loop {
+        bus.ready().await;
+        match send(&bus, edge, &live).await {
+            Ok(()) => {
+                last.clear();
+                let heartbeat = Duration::from_millis(EDGE_HEARTBEAT.0);
+                // Over time is a heartbeat, a signal is a change: a report is due either way.
+                let _ = tokio::time::timeout(heartbeat, live.changed.notified()).await;
+            }
+            Err(error) => {
+                let error = error.to_string();
+                if error == last {
+                    tracing::debug!(error, "could not report");
+                } else {
+                    tracing::warn!(error, "could not report; trying on");
+                    last = error;
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+    }
+}
+
+async fn send(bus: &Bus, edge: EdgeId, live: &Live) -> Result<(), Trouble> {
+    let (revision, busy) = live.report();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let report = EdgeReport { format: FORMAT, edge, revision, busy, at: Timestamp(millis(now)) };
+    // Not for as long as the bus would try: by then there may be something else to say.
+    let subject = subjects::edge_report(edge);
+    tokio::time::timeout(CONFIRM, bus.publish(&subject, &report, None)).await??;
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! One serving thread per core: it accepts, speaks HTTP with clients, and owns its connections.
+//!
+//! Invariants: threads share only the table and the shutdown signal; the number of connections per
+//! core is bounded, further clients wait in the kernel's queue; after the shutdown signal no
+//! connection is accepted but those already in that queue, and none is cut before the time is up.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use hyper::header::HeaderValue;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hythe_core::ids::EdgeId;
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::config::{EdgeLimits, Network};
+use super::connection::{ClientSocket, Clock, Connection, Due};
+use super::headers::Peer;
+use super::listen;
+use super::pool::Pool;
+use super::proxy::Proxy;
+use super::table::Live;
+
+/// How often idle connections to replicas are looked through.
+const SWEEP: Duration = Duration::from_millis(500);
+/// How long accepting pauses when the process has run out of file descriptors.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What the requests of one core share.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) edge: EdgeId,
+    pub(crate) live: Arc<Live>,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) limits: Arc<EdgeLimits>,
+    pub(crate) clock: Clock,
+    pub(crate) ids: RequestIds,
+    pub(crate) trusted: Arc<[Network]>,
+}
+
+/// Ids for requests that come without one: 32 hexadecimal digits, unique but not secret.
+#[derive(Debug)]
+pub(crate) struct RequestIds {
+    process: u64,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    pub(crate) fn new() -> Self {
+        // Without the system's randomness ids may repeat between restarts, which harms little.
+        let random = || getrandom::u64().unwrap_or_default();
+        Self { process: random(), next: AtomicU64::new(random()) }
+    }
+
+    pub(crate) fn next(&self) -> HeaderValue {
+        let count = self.next.fetch_add(1, Relaxed);
+        let mut text = [0; 32];
+        let digits = self.process.to_be_bytes().into_iter().chain(count.to_be_bytes());
+        for (pair, byte) in text.chunks_exact_mut(2).zip(digits) {
+            pair.copy_from_slice(&[hex_digit(byte >> 4), hex_digit(byte & 15)]);
+        }
+        HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("0"))
+    }
+}
+
+const fn hex_digit(half: u8) -> u8 {
+    if half < 10 { b'0' + half } else { b'a' + half - 10 }
+}
+
+/// Serves on the calling thread until `stop` and then until the last connection has ended or the
+/// time for that is up.
+pub(crate) fn serve(
+    core: &Arc<Core>,
+    listeners: Vec<TcpListener>,
+    stop: &CancellationToken,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listeners: Vec<_> = listeners
+            .into_iter()
+            .map(tokio::net::TcpListener::from_std)
+            .collect::<Result<_, _>>()?;
+        let places = Arc::new(Semaphore::new(core.limits.connections));
+        let accepting: Vec<_> = listeners
+            .into_iter()
+            .map(|listener| {
+                let (core, places) = (Arc::clone(core), Arc::clone(&places));
+                tokio::spawn(accept(core, listener, places, stop.clone()))
+            })
+            .collect();
+        let mut sweeping = tokio::time::interval(SWEEP);
+        let mut stopped = pin!(stop.cancelled());
+        loop {
+            tokio::select! {
+                () = &mut stopped => break,
+                _ = sweeping.tick() => core.pool.sweep(),
+            }
+        }
+        for accepting in accepting {
+            accepting.await.map_err(io::Error::other)?;
+        }
+        let all = u32::try_from(core.limits.connections).unwrap_or(u32::MAX);
+        if tokio::time::timeout(core.limits.stop_within, places.acquire_many(all)).await.is_err() {
+            let left = core.limits.connections.saturating_sub(places.available_permits());
+            tracing::warn!(connections = left, "stopped with requests still under way");
+        }
+        Ok(())
+    })
+}
+
+async fn accept(
+    core: Arc<Core>,
+    listener: tokio::net::TcpListener,
+    places: Arc<Semaphore>,
+    stop: CancellationToken,
+) {
+    let mut stopped = pin!(stop.cancelled());
+    loop {
+        let place = tokio::select! {
+            () = &mut stopped => break,
+            place = Arc::clone(&places).acquire_owned() => place,
+        };
+        let Ok(place) = place else { return };
+        tokio::select! {
+            biased;
+            () = &mut stopped => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => begin(&core, stream, peer, place, &stop),
+                Err(error) => accept_failed(&error).await,
+            },
+        }
+    }
+    // Closing the socket resets what waits in its queue, though the client holds it for connected.
+    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { break };
+        begin(&core, stream, peer, place, &stop);
+    }
+}
+
+async fn accept_failed(error: &io::Error) {
+    // A client that left while it waited is no news; anything else is a lack of something.
+    if error.kind() != io::ErrorKind::ConnectionAborted {
+        tracing::warn!(%error, "could not accept a connection");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn begin(
+    core: &Arc<Core>,
+    stream: TcpStream,
+    address: SocketAddr,
+    place: OwnedSemaphorePermit,
+    stop: &CancellationToken,
+) {
+    // A connection whose own address cannot be had is gone.
+    let Ok(local) = stream.local_addr() else { return };
+    listen::tune(&stream);
+    let trusted = core.trusted.iter().any(|network| network.contains(address.ip()));
+    let connection = Arc::new(Connection::new(core.clock, place));
+    let peer = Peer::new(address, local, trusted);
+    let proxy = Proxy { core: Arc::clone(core), peer, connection: Arc::clone(&connection) };
+    tokio::spawn(converse(Arc::new(proxy), ClientSocket { stream, connection }, stop.clone()));
+}
+
+async fn converse(proxy: Arc<Proxy>, socket: ClientSocket, stop: CancellationToken) {
+    let limits = Arc::clone(&proxy.core.limits);
+    let connection = Arc::clone(&proxy.connection);
+    let address = proxy.peer.address;
+    let service = service_fn(move |request| {
+        let proxy = Arc::clone(&proxy);
+        async move { Ok::<_, Infallible>(proxy.answer(request).await) }
+    });
+    let mut http = http1::Builder::new();
+    // The connection's own timer does this, and tells an idle connection from a slow head.
+    http.header_read_timeout(None);
+    http.max_header_size(limits.header_bytes);
+    http.max_buf_size(limits.header_bytes.max(64 * 1024));
+    let mut serving = pin!(http.serve_connection(TokioIo::new(socket), service).with_upgrades());
+    let mut stopped = pin!(stop.cancelled());
+    let mut stopping = false;
+    let first = match connection.due(&limits) {
+        Due::Now => Duration::ZERO,
+        Due::Later(span) => span,
+    };
+    let mut timer = pin!(tokio::time::sleep(first));
+    loop {
+        tokio::select! {
+            biased;
+            ended = &mut serving => {
+                if let Err(error) = ended {
+                    tracing::debug!(peer = %address, %error, "connection ended");
+                }
+                break;
+            }
+            () = &mut stopped, if !stopping => {
+                serving.as_mut().graceful_shutdown();
+                stopping = true;
+            }
+            () = &mut timer => match connection.due(&limits) {
+                Due::Now => {
+                    tracing::debug!(peer = %address, "connection ended: over time");
+                    break;
+                }
+                Due::Later(span) => timer.as_mut().reset(Instant::now() + span),
+            },
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The table in force, and who is still busy with an older one.
+//!
+//! Invariants:
+//! - A request is counted for its deployment from before it may use the target it chose until its
+//!   answer has ended. Once [`Live::apply`] has returned, every uncounted request chooses from the
+//!   new table: a report written after it misses nobody.
+//! - A deployment that left the table stays in the books until its last request has ended.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use hythe_core::ids::DeploymentId;
+use hythe_core::routes::{Backend, RouteTable};
+use hythe_core::wire::edge::Busy;
+use tokio::sync::Notify;
+
+use super::balance::Upstream;
+
+/// What a request for a host gets.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Replicas to ask, the request already counted.
+    Replicas(InFlight),
+    /// The app's first deployment is on its way.
+    Starting,
+    /// The app has nothing to answer with.
+    Down,
+    /// No route has this host.
+    Nobody,
+    /// No table has come yet, so nothing can be said.
+    NoTable,
+}
+
+#[derive(Debug)]
+enum Way {
+    Replicas(Arc<Upstream>),
+    Starting,
+    Down,
+}
+
+#[derive(Debug, Default)]
+struct Compiled {
+    hosts: HashMap<Box<str>, Way>,
+}
+
+/// Requests and upgraded connections under way to one deployment, over all tables.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    deployment: DeploymentId,
+    count: AtomicU64,
+    /// No route leads here any more.
+    retired: AtomicBool,
+    changed: Arc<Notify>,
+}
+
+impl Flight {
+    /// Whether the deployment is out of the table.
+    pub(crate) fn retired(&self) -> bool {
+        self.retired.load(SeqCst)
+    }
+}
+
+/// One request under way to a deployment. Counted while it lives.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    pub(crate) upstream: Arc<Upstream>,
+}
+
+impl InFlight {
+    fn enter(upstream: &Arc<Upstream>) -> Self {
+        upstream.flight.count.fetch_add(1, SeqCst);
+        Self { upstream: Arc::clone(upstream) }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let flight = &self.upstream.flight;
+        // Sequentially consistent with `apply`: either it sees our count, or we see `retired`.
+        if flight.count.fetch_sub(1, SeqCst) == 1 && flight.retired() {
+            flight.changed.notify_one();
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    revision: u64,
+    flights: HashMap<DeploymentId, Arc<Flight>>,
+    upstreams: HashMap<DeploymentId, Arc<Upstream>>,
+}
+
+/// The table in force.
+#[derive(Debug)]
+pub(crate) struct Live {
+    current: ArcSwap<Compiled>,
+    /// Raised after every change of `current`, before anyone is told of it.
+    version: AtomicU64,
+    revision: AtomicU64,
+    books: Mutex<Books>,
+    /// Signalled when a report is due: a table was applied or a drained deployment fell idle.
+    pub(crate) changed: Arc<Notify>,
+}
+
+impl Live {
+    /// No table yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            current: ArcSwap::from_pointee(Compiled::default()),
+            version: AtomicU64::new(0),
+            revision: AtomicU64::new(0),
+            books: Mutex::new(Books::default()),
+            changed: Arc::new(Notify::new()),
+        }
+    }
+
+    /// Revision of the table in force; 0 before the first.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision.load(SeqCst)
+    }
+
+    /// Finds what answers for a host (lower case, without port) and counts the request there.
+    ///
+    /// Counting and the change of tables are two steps on either side, so the order matters. Here:
+    /// read version, choose, count, read version again. In `apply`: change the table, raise the
+    /// version, only then read counts. All of it is sequentially consistent, so if our second look
+    /// still finds the old version, our count came before `apply` read it and the report shows it;
+    /// else we give the count back and choose anew.
+    pub(crate) fn find(&self, host: &str) -> Found {
+        loop {
+            let version = self.version.load(SeqCst);
+            let table = self.current.load();
+            let upstream = match table.hosts.get(host) {
+                Some(Way::Replicas(upstream)) => upstream,
+                Some(Way::Starting) => return Found::Starting,
+                Some(Way::Down) => return Found::Down,
+                None if version == 0 => return Found::NoTable,
+                None => return Found::Nobody,
+            };
+            let counted = InFlight::enter(upstream);
+            if self.version.load(SeqCst) == version {
+                return Found::Replicas(counted);
+            }
+        }
+    }
+
+    /// Puts a table in force for all requests that have not chosen a target yet, on all cores.
+    /// When it returns, [`Live::report`] tells of the new table. Signalling `changed` is left to
+    /// the caller, who may have to keep the table on disk first.
+    pub(crate) fn apply(&self, table: &RouteTable) {
+        let mut books = self.books();
+        let mut upstreams = HashMap::new();
+        let mut hosts = HashMap::with_capacity(table.routes.len());
+        for (host, route) in &table.routes {
+            let way = match &route.backend {
+                Backend::Replicas { deployment, targets } if !targets.is_empty() => {
+                    Way::Replicas(self.upstream(&mut books, &mut upstreams, *deployment, targets))
+                }
+                // An empty list is against the contract, and one broken route is no reason to
+                // refuse all others.
+                Backend::Replicas { .. } | Backend::Down => Way::Down,
+                Backend::Starting => Way::Starting,
+            };
+            hosts.insert(Box::from(host.as_str()), way);
+        }
+        for id in upstreams.keys() {
+            if let Some(flight) = books.flights.get(id) {
+                flight.retired.store(false, SeqCst);
+            }
+        }
+        self.current.store(Arc::new(Compiled { hosts }));
+        self.version.fetch_add(1, SeqCst);
+        self.revision.store(table.revision, SeqCst);
+        for (id, flight) in &books.flights {
+            if !upstreams.contains_key(id) {
+                flight.retired.store(true, SeqCst);
+            }
+        }
+        books.revision = table.revision;
+        books.upstreams = upstreams;
+    }
+
+    /// The revision in force and who is busy outside of it, both of one moment.
+    pub(crate) fn report(&self) -> (u64, Vec<Busy>) {
+        let mut books = self.books();
+        let mut busy = Vec::new();
+        books.flights.retain(|deployment, flight| {
+            if !flight.retired() {
+                return true;
+            }
+            let requests = flight.count.load(SeqCst);
+            if requests > 0 {
+                busy.push(Busy { deployment: *deployment, requests });
+            }
+            // Whoever still holds an older table counts here for a moment, looks at the version
+            // again and leaves: nothing is lost by forgetting an idle one.
+            requests > 0
+        });
+        busy.sort_by_key(|busy| busy.deployment);
+        (books.revision, busy)
+    }
+
+    /// The upstream of a deployment: the one already in use where its targets are the same, so
+    /// that what it knows of them survives; hosts of one app share it.
+    fn upstream(
+        &self,
+        books: &mut Books,
+        new: &mut HashMap<DeploymentId, Arc<Upstream>>,
+        deployment: DeploymentId,
+        targets: &[SocketAddr],
+    ) -> Arc<Upstream> {
+        let known = new.get(&deployment).or_else(|| books.upstreams.get(&deployment));
+        let upstream = match known {
+            Some(known) if known.leads_to(targets) => Arc::clone(known),
+            Some(_) | None => {
+                let flight = books.flights.entry(deployment).or_insert_with(|| {
+                    Arc::new(Flight {
+                        deployment,
+                        count: AtomicU64::new(0),
+                        retired: AtomicBool::new(false),
+                        changed: Arc::clone(&self.changed),
+                    })
+                });
+                Arc::new(Upstream::new(flight.deployment, Arc::clone(flight), targets))
+            }
+        };
+        new.insert(deployment, Arc::clone(&upstream));
+        upstream
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,16 @@
+//! The edge from outside: real sockets, real apps behind it, a real nats-server.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "one test binary, helpers included"
+)]
+
+mod hostile;
+mod limits;
+mod nats;
+mod proxy;
+mod streams;
+mod support;
