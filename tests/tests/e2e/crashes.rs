@@ -1,0 +1,154 @@
+//! `kill -9` of every part, during a build and during a switch: the deployment ends as it would
+//! have, nothing is doubled, and the version before serves meanwhile.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use hythe_tests::repository::apps;
+
+use crate::scene::Scene;
+
+/// Kills `part` while the second version builds.
+fn killed_during_a_build(part: &str) {
+    let scene = Scene::new();
+    let repository = scene.repository("shop", &apps::page("one"));
+    scene.deploy_live("shop");
+    repository.commit(&apps::files(&apps::slow_build("two", 6)));
+    let mut cli = scene.deploy_in_background("shop");
+    scene.hythe.wait_until("the build runs", || newest_is(&scene, "building"));
+    scene.hythe.kill(part);
+    let status = cli.wait().unwrap();
+    assert!(status.success(), "{status}\n{}", scene.hythe.logs());
+    scene.hythe.wait_until("the new version serves", || {
+        scene.hythe.get("shop", "/") == (200, "two".to_owned())
+    });
+    scene.hythe.wait_until("nothing is doubled", || scene.hythe.containers().len() == 1);
+    scene.finish();
+}
+
+/// Kills `part` while requests to the old version hold up the switch.
+fn killed_during_a_switch(part: &str) {
+    let scene = Scene::new();
+    let slow = "#!/bin/sh\necho 'Content-Type: text/plain'\necho\nsleep 8\necho slow\n";
+    let dockerfile = "FROM busybox\nCOPY index.html /www/index.html\nCOPY slow /www/cgi-bin/slow\n\
+                      RUN chmod +x /www/cgi-bin/slow\nEXPOSE 8080\n\
+                      CMD [\"httpd\", \"-f\", \"-p\", \"8080\", \"-h\", \"/www\"]\n";
+    let files = [
+        ("Dockerfile", dockerfile.to_owned()),
+        ("index.html", "one".to_owned()),
+        ("slow", slow.to_owned()),
+    ];
+    let repository = scene.repository("shop", &files);
+    scene.deploy_live("shop");
+    repository.commit(&[("index.html", "two")]);
+
+    // A request under way keeps the old version draining for some seconds.
+    let mut request = TcpStream::connect(scene.hythe.edge()).unwrap();
+    request.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let id = scene.begin("shop");
+    scene.hythe.wait_until("the new version is about to take over", || {
+        ["starting", "healthy", "switching", "draining"].contains(&status(&scene, &id).as_str())
+    });
+    request
+        .write_all(
+            b"GET /cgi-bin/slow HTTP/1.1\r\nHost: shop.localhost\r\nConnection: close\r\n\r\n",
+        )
+        .unwrap();
+    scene.hythe.wait_until("it switches", || {
+        ["switching", "draining", "live"].contains(&status(&scene, &id).as_str())
+    });
+    scene.hythe.kill(part);
+    scene.hythe.wait_for_status(&id, &["live"]);
+    scene.hythe.wait_until("the new version serves", || {
+        scene.hythe.get("shop", "/") == (200, "two".to_owned())
+    });
+    scene.hythe.wait_until("nothing is doubled", || scene.hythe.containers().len() == 1);
+    let mut answer = String::new();
+    let read = request.read_to_string(&mut answer);
+    // Only the death of the edge itself may cost the request that it carries.
+    if part != "edge" {
+        assert!(read.is_ok() && answer.starts_with("HTTP/1.1 200"), "{read:?} {answer}");
+        assert!(answer.contains("slow"), "{answer}");
+    }
+    scene.finish();
+}
+
+fn status(scene: &Scene, id: &str) -> String {
+    scene.hythe.deployment(id).0
+}
+
+fn newest_is(scene: &Scene, wanted: &str) -> bool {
+    let (_, listed) = scene.hythe.api("GET", "/api/v1/apps/shop/deployments", None);
+    listed.to_string().contains(&format!("\"status\":\"{wanted}\""))
+}
+
+macro_rules! crash {
+    ($($name:ident: $how:ident $part:literal;)*) => {
+        $(#[test]
+        fn $name() {
+            $how($part);
+        })*
+    };
+}
+
+crash! {
+    the_server_dies_during_a_build: killed_during_a_build "server";
+    the_agent_dies_during_a_build: killed_during_a_build "agent";
+    the_edge_dies_during_a_build: killed_during_a_build "edge";
+    nats_dies_during_a_build: killed_during_a_build "nats";
+    the_server_dies_during_a_switch: killed_during_a_switch "server";
+    the_agent_dies_during_a_switch: killed_during_a_switch "agent";
+    the_edge_dies_during_a_switch: killed_during_a_switch "edge";
+    nats_dies_during_a_switch: killed_during_a_switch "nats";
+}
+
+#[test]
+fn up_dies_and_the_next_one_goes_on_without_doubling_anything() {
+    let mut scene = Scene::new();
+    scene.repository("shop", &apps::page("one"));
+    scene.deploy_live("shop");
+    let edge = scene.hythe.pid("edge").unwrap();
+    scene.hythe.kill_up();
+    scene.assert_serves("shop", "one");
+    scene.hythe.up();
+    scene.assert_serves("shop", "one");
+    assert_eq!(scene.hythe.containers().len(), 1);
+    let now = scene.hythe.pid("edge").unwrap();
+    assert!(now == edge || !hythe_tests::installation::alive(edge), "two edges run");
+    scene.hythe.json(&["deploy", "shop", "--wait"]);
+    scene.finish();
+}
+
+#[test]
+fn a_stopped_installation_takes_up_its_work_again() {
+    let mut scene = Scene::new();
+    let repository = scene.repository("shop", &apps::page("one"));
+    scene.deploy_live("shop");
+    repository.commit(&apps::files(&apps::slow_build("two", 5)));
+    let id = scene.begin("shop");
+    scene.hythe.wait_for_status(&id, &["building"]);
+    scene.hythe.stop();
+    scene.hythe.verify();
+    scene.hythe.up();
+    scene.hythe.wait_for_status(&id, &["live"]);
+    scene.assert_serves("shop", "two");
+    scene.finish();
+}
+
+#[test]
+fn a_nats_whose_store_is_wiped_costs_nothing() {
+    let mut scene = Scene::new();
+    let repository = scene.repository("shop", &apps::page("one"));
+    scene.deploy_live("shop");
+    scene.hythe.stop();
+    let store = scene.hythe.data().join("nats/store");
+    assert!(store.is_dir(), "the store of NATS lies elsewhere now");
+    std::fs::remove_dir_all(store).unwrap();
+    scene.hythe.up();
+    scene.hythe.wait_until("the app serves again", || scene.hythe.get("shop", "/").0 == 200);
+    repository.commit(&apps::files(&apps::page("two")));
+    scene.deploy_live("shop");
+    scene.assert_serves("shop", "two");
+    scene.finish();
+}

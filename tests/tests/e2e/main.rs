@@ -1,0 +1,17 @@
+//! The whole path with real parts: the `hythe` binary, nats-server, the engine, git over HTTP.
+//!
+//! Each test has an installation of its own, on data and ports of its own; its end sees that
+//! nothing is left on the engine or among the processes, and that the journal is whole.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails on whatever it did not expect"
+)]
+
+mod crashes;
+mod deploys;
+mod failures;
+mod hostile;
+mod scene;
+mod sources;

@@ -1,0 +1,69 @@
+//! An installation and repositories to deploy from.
+
+use std::process::Child;
+
+use hythe_tests::git_server::GitServer;
+use hythe_tests::installation::{Installation, Said};
+use hythe_tests::repository::{Repositories, Repository, apps};
+use serde_json::Value;
+
+/// An installation and repositories to deploy from.
+pub(crate) struct Scene {
+    pub(crate) hythe: Installation,
+    repositories: Repositories,
+    git: GitServer,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        let repositories = Repositories::default();
+        let git = GitServer::start(repositories.root());
+        Self { hythe: Installation::start(), repositories, git }
+    }
+
+    /// A repository with an app in it.
+    pub(crate) fn repository(&self, name: &str, files: &[(&'static str, String)]) -> Repository {
+        self.repositories.create(name, &apps::files(files))
+    }
+
+    pub(crate) fn url(&self, name: &str) -> String {
+        format!("{}/{name}.git", self.git.url())
+    }
+
+    /// `hythe deploy NAME --repo …/NAME.git`, waited for.
+    pub(crate) fn deploy(&self, name: &str) -> Said {
+        self.hythe.run(&["deploy", name, "--repo", &self.url(name), "--wait", "--json"])
+    }
+
+    /// The same, which must go live; says its document.
+    pub(crate) fn deploy_live(&self, name: &str) -> Value {
+        let said = self.deploy(name);
+        assert_eq!(said.code, 0, "{}{}\n{}", said.out, said.err, self.hythe.logs());
+        let document = said.json();
+        assert_eq!(document["status"], "live", "{document}");
+        document
+    }
+
+    /// Begins a deployment without waiting; says its id.
+    pub(crate) fn begin(&self, name: &str) -> String {
+        let args = ["deploy", name, "--repo", &self.url(name), "--detach", "--json"];
+        let said = self.hythe.run(&args);
+        assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+        said.json()["deployment"].as_str().unwrap().to_owned()
+    }
+
+    /// `hythe deploy … --wait --json` in the background.
+    pub(crate) fn deploy_in_background(&self, name: &str) -> Child {
+        let args = ["deploy", name, "--repo", &self.url(name), "--wait", "--json"];
+        self.hythe.command(&args).spawn().unwrap()
+    }
+
+    /// The app's page must be this.
+    pub(crate) fn assert_serves(&self, name: &str, content: &str) {
+        assert_eq!(self.hythe.get(name, "/"), (200, content.to_owned()));
+    }
+
+    pub(crate) fn finish(self) {
+        self.hythe.finish();
+    }
+}
