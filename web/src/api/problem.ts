@@ -1,0 +1,72 @@
+// What went wrong, whether the server says so or cannot be asked.
+
+import type { Problem } from "./types";
+
+/** A request that did not do what was asked for. */
+export class ProblemError extends Error {
+  readonly problem: Problem;
+
+  constructor(problem: Problem) {
+    super(problem.detail);
+    this.name = "ProblemError";
+    this.problem = problem;
+  }
+}
+
+/** The status of a problem that the page itself found: there was no answer. */
+export const NO_ANSWER = 0;
+
+export function isUnauthorized(error: unknown): boolean {
+  return error instanceof ProblemError && error.problem.status === 401;
+}
+
+/** Whether asking again may help, without anybody doing anything. */
+export function mayPass(error: unknown): boolean {
+  const { status } = problemOf(error);
+  return status === NO_ANSWER || status === 429 || status >= 500;
+}
+
+/** What an answer of 400 and above says; a proxy in between may say anything. */
+export function answered(status: number, body: unknown): ProblemError {
+  if (isProblem(body)) return new ProblemError({ ...body, status });
+  return new ProblemError({
+    type: "about:blank",
+    title: `The server answered ${status}`,
+    status,
+    detail: "This is not an answer that Hythe gives: something in between may have given it.",
+  });
+}
+
+/** Any error, in the same form. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof ProblemError) return error.problem;
+  // What `fetch` rejects with when nothing answers.
+  if (
+    error instanceof TypeError ||
+    (error instanceof DOMException && error.name !== "AbortError")
+  ) {
+    return {
+      type: "about:blank",
+      title: "Hythe does not answer",
+      status: NO_ANSWER,
+      detail: "The server may be restarting, or the network may be down. Your apps keep serving.",
+    };
+  }
+  return {
+    type: "about:blank",
+    title: "This page made a mistake",
+    status: NO_ANSWER,
+    detail: error instanceof Error ? error.message : String(error),
+  };
+}
+
+function isProblem(body: unknown): body is Problem {
+  return (
+    typeof body === "object" &&
+    body !== null &&
+    "title" in body &&
+    typeof body.title === "string" &&
+    "detail" in body &&
+    typeof body.detail === "string"
+  );
+}

@@ -1,0 +1,98 @@
+// What happens at the server, as it happens: events make the page ask again for what it shows.
+//
+// Events only say *that* something changed. What it is now, the API says: so there is no second
+// place that folds events, and a missed one is made good by the next question.
+
+import type { QueryClient } from "@tanstack/react-query";
+import { createContext, useContext, useEffect, useState, useSyncExternalStore } from "react";
+import { coalesce } from "./coalesce";
+import { ReconnectingSocket, type SocketState, socketUrl } from "./socket";
+
+/** At most so often (ms) does a stream of events make the page ask again. */
+const GAP = 300;
+
+export class Live {
+  #state: SocketState = "closed";
+  #listeners = new Set<() => void>();
+  #socket: ReconnectingSocket;
+  #refresh: ReturnType<typeof coalesce>;
+  #after: string | undefined;
+
+  constructor(queries: QueryClient) {
+    this.#refresh = coalesce(() => void queries.invalidateQueries({ predicate: isLive }), GAP);
+    this.#socket = new ReconnectingSocket({
+      url: () => socketUrl("/api/v1/events", { after: this.#after }),
+      onMessage: (message) => this.#take(message),
+      onState: (state) => {
+        // What happened while nobody listened shows up in the answers.
+        if (state === "open") this.#refresh.ask();
+        this.#state = state;
+        for (const listener of this.#listeners) listener();
+      },
+    });
+  }
+
+  start(): () => void {
+    const hurry = () => this.#socket.hurry();
+    const look = () => {
+      if (document.visibilityState === "visible") hurry();
+    };
+    window.addEventListener("online", hurry);
+    document.addEventListener("visibilitychange", look);
+    this.#socket.open();
+    return () => {
+      window.removeEventListener("online", hurry);
+      document.removeEventListener("visibilitychange", look);
+      this.#refresh.stop();
+      this.#socket.close();
+      // Another installation may answer here the next time.
+      this.#after = undefined;
+    };
+  }
+
+  subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  state = (): SocketState => this.#state;
+
+  #take(message: unknown): void {
+    if (typeof message === "object" && message !== null && "sequence" in message) {
+      this.#after = String(message.sequence);
+    }
+    this.#refresh.ask();
+  }
+}
+
+const isLive = (query: { meta: Record<string, unknown> | undefined }) => query.meta?.live === true;
+
+export const LiveContext = createContext<Live | undefined>(undefined);
+
+/** How the connection to the server is. */
+export function useLive(): SocketState {
+  const live = useContext(LiveContext);
+  return useSyncExternalStore(live?.subscribe ?? none, live?.state ?? closed);
+}
+
+const none = () => () => {};
+const closed = (): SocketState => "closed";
+
+/**
+ * How often to ask without being told to: what replicas are doing is observed, not an event, so
+ * now and then even while connected; often while not.
+ */
+export function usePolling(): number {
+  return useLive() === "open" ? 10_000 : 3_000;
+}
+
+/** The present time, again every `every` milliseconds. */
+export function useNow(every: number): number {
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    setNow(Date.now());
+    const timer = setInterval(() => setNow(Date.now()), every);
+    return () => clearInterval(timer);
+  }, [every]);
+  return now;
+}

@@ -1,0 +1,132 @@
+// A log as it comes in: what there is by compressed HTTP, page by page, then what follows over a
+// WebSocket, resumed where it broke off.
+
+import { api } from "../api/client";
+import { mayPass, problemOf } from "../api/problem";
+import type { LogItem, Problem } from "../api/types";
+import { backoff } from "../live/backoff";
+import { ReconnectingSocket, socketUrl } from "../live/socket";
+import { LogBuffer } from "./buffer";
+
+export type FeedState =
+  | { name: "loading" }
+  | { name: "following" }
+  | { name: "reconnecting" }
+  | { name: "ended" }
+  | { name: "failed"; problem: Problem };
+
+export class LogFeed {
+  readonly buffer = new LogBuffer();
+  #deployment: string;
+  #state: FeedState = { name: "loading" };
+  #version = 0;
+  #listeners = new Set<() => void>();
+  #frame: number | undefined;
+  #socket: ReconnectingSocket | undefined;
+
+  constructor(deployment: string) {
+    this.#deployment = deployment;
+  }
+
+  get state(): FeedState {
+    return this.#state;
+  }
+
+  /** Another number whenever there is something new to show; at most once per frame. */
+  version = (): number => this.#version;
+
+  subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  start(): () => void {
+    const abort = new AbortController();
+    void this.#load(abort.signal);
+    return () => {
+      abort.abort();
+      this.#socket?.close();
+      this.#socket = undefined;
+      if (this.#frame !== undefined) cancelAnimationFrame(this.#frame);
+      this.#frame = undefined;
+    };
+  }
+
+  async #load(signal: AbortSignal): Promise<void> {
+    let failures = 0;
+    this.#become({ name: "loading" });
+    while (!signal.aborted) {
+      try {
+        const page = await api.log(this.#deployment, this.buffer.cursor, signal);
+        failures = 0;
+        this.buffer.append(page.items);
+        this.#changed();
+        if (page.more && page.items.length > 0) continue;
+        if (this.buffer.ended) this.#become({ name: "ended" });
+        else this.#follow();
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!mayPass(error)) {
+          this.#become({ name: "failed", problem: problemOf(error) });
+          return;
+        }
+        this.#become({ name: "reconnecting" });
+        await pause(backoff(failures, Math.random), signal);
+        failures += 1;
+      }
+    }
+  }
+
+  #follow(): void {
+    this.#socket?.close();
+    const path = `/api/v1/deployments/${encodeURIComponent(this.#deployment)}/logs`;
+    this.#socket = new ReconnectingSocket({
+      url: () => socketUrl(path, { cursor: this.buffer.cursor }),
+      onMessage: (message) => {
+        if (!isItem(message)) return;
+        this.buffer.append([message]);
+        this.#changed();
+        if (this.buffer.ended) {
+          this.#socket?.close();
+          this.#become({ name: "ended" });
+        }
+      },
+      onState: (state) => {
+        if (state === "open") this.#become({ name: "following" });
+        if (state === "reconnecting") this.#become({ name: "reconnecting" });
+      },
+    });
+    this.#socket.open();
+  }
+
+  #become(state: FeedState): void {
+    if (state.name === this.#state.name) return;
+    this.#state = state;
+    this.#changed();
+  }
+
+  #changed(): void {
+    this.#frame ??= requestAnimationFrame(() => {
+      this.#frame = undefined;
+      this.#version += 1;
+      for (const listener of this.#listeners) listener();
+    });
+  }
+}
+
+function isItem(message: unknown): message is LogItem {
+  return (
+    typeof message === "object" && message !== null && "type" in message && "cursor" in message
+  );
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,271 @@
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { useId } from "react";
+import { clockAhead } from "../api/client";
+import { appQuery, deploymentsQuery, envQuery, replicasQuery } from "../api/queries";
+import type { App, Deployment, Replica } from "../api/types";
+import { taken } from "../deployment/passage";
+import { running, span } from "../format/span";
+import { bytes, counted } from "../format/text";
+import { useNow, usePolling } from "../live/live";
+import { AppState, DeploymentState, ReplicaStatus } from "../parts/Mark";
+import { Answered } from "../parts/Notice";
+import { Address, Ago, Command, Commit, Fact, Heading, More } from "../parts/Small";
+
+export function AppPage({ name }: { name: string }) {
+  const polling = usePolling();
+  const app = useQuery({ ...appQuery(name), refetchInterval: polling });
+  return (
+    <div className="page">
+      <nav className="crumbs" aria-label="You are here">
+        <Link to="/">Apps</Link>
+      </nav>
+      <Answered answer={app} what={name}>
+        {(data) => (
+          <>
+            <div className="title">
+              <Heading title={data.name}>{data.name}</Heading>
+              <div role="status">
+                <AppState status={data.status} />
+              </div>
+              {data.live ? <Address url={data.url} /> : null}
+            </div>
+            <p className="lead">{data.status_detail}</p>
+            <Deployments app={data} />
+            <div className="two">
+              <Settings app={data} />
+              <div>
+                <Replicas app={data} polling={polling} />
+                <Environment app={data} />
+              </div>
+            </div>
+          </>
+        )}
+      </Answered>
+    </div>
+  );
+}
+
+function Deployments({ app }: { app: App }) {
+  const deployments = useInfiniteQuery(deploymentsQuery(app.name));
+  const label = useId();
+  return (
+    <section aria-labelledby={label}>
+      <h2 id={label}>Deployments</h2>
+      <Answered answer={deployments} what="deployments">
+        {({ pages }) => {
+          const all = pages.flatMap((page) => page.items);
+          if (all.length === 0) return <NeverDeployed app={app} />;
+          return (
+            <>
+              <DeploymentTable app={app} deployments={all} />
+              <More query={deployments} />
+            </>
+          );
+        }}
+      </Answered>
+    </section>
+  );
+}
+
+function NeverDeployed({ app }: { app: App }) {
+  const repository = app.settings.repository ? "" : " --repo https://github.com/you/my-app.git";
+  return (
+    <div className="empty">
+      <p>This app was never deployed. To bring its first version live, run:</p>
+      <Command text={`hythe deploy ${app.name}${repository} --wait`} />
+    </div>
+  );
+}
+
+function DeploymentTable({ app, deployments }: { app: App; deployments: Deployment[] }) {
+  return (
+    <table className="rows deployments">
+      <thead>
+        <tr>
+          <th scope="col">Number</th>
+          <th scope="col">Status</th>
+          <th scope="col">Commit</th>
+          <th scope="col">Took</th>
+          <th scope="col">Asked for</th>
+          <th scope="col">By</th>
+        </tr>
+      </thead>
+      <tbody>
+        {deployments.map((deployment) => (
+          <tr key={deployment.id} data-live={deployment.id === app.live?.id || undefined}>
+            <th scope="row">
+              <Link to="/deployments/$deployment" params={{ deployment: deployment.id }}>
+                #{deployment.number}
+              </Link>
+            </th>
+            <td data-label="Status">
+              <DeploymentState status={deployment.status} />
+              {deployment.failure ? (
+                <p className="faint one-line" title={deployment.failure.message}>
+                  {deployment.failure.message}
+                </p>
+              ) : null}
+            </td>
+            <td data-label="Commit">
+              <Commit id={deployment.commit ?? deployment.source.commit} />
+            </td>
+            <td data-label="Took" className="figure">
+              <Taken deployment={deployment} />
+            </td>
+            <td data-label="Asked for">
+              <Ago at={deployment.created_at} />
+            </td>
+            <td data-label="By">{deployment.requested_by}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Taken({ deployment }: { deployment: Deployment }) {
+  const moving = !deployment.settled;
+  const now = useNow(moving ? 1_000 : 60_000) + clockAhead();
+  const ms = taken(deployment, now);
+  return <>{moving ? running(ms) : span(ms)}</>;
+}
+
+function Settings({ app }: { app: App }) {
+  const label = useId();
+  const { settings } = app;
+  return (
+    <section aria-labelledby={label}>
+      <h2 id={label}>Settings</h2>
+      <dl className="facts">
+        <Fact name="Repository">
+          {settings.repository ? (
+            <code className="breaks">{settings.repository}</code>
+          ) : (
+            "none yet: nothing can be deployed without one"
+          )}
+        </Fact>
+        <Fact name="Version">
+          {settings.commit ? (
+            <>
+              always commit <Commit id={settings.commit} />
+            </>
+          ) : settings.branch ? (
+            <>
+              newest of <code>{settings.branch}</code>
+            </>
+          ) : (
+            "newest of the default branch"
+          )}
+        </Fact>
+        <Fact name="Dockerfile">
+          {settings.dockerfile ? <code>{settings.dockerfile}</code> : "found by itself"}
+        </Fact>
+        <Fact name="Port">{settings.port ?? "found from the image"}</Fact>
+        <Fact name="Health check">
+          {settings.health_path ? (
+            <>
+              <code>{settings.health_path}</code> every {span(settings.health_interval_ms)}
+            </>
+          ) : (
+            `any answer below 500, every ${span(settings.health_interval_ms)}`
+          )}
+          , healthy within {span(settings.health_start_within_ms)}
+        </Fact>
+        <Fact name="Each replica">
+          {bytes(settings.memory_bytes)} memory, {settings.cpu_millis / 1000} CPU,{" "}
+          {settings.processes} processes at the most
+        </Fact>
+        {settings.domains.length > 0 ? (
+          <Fact name="Domains">
+            <ul className="plain-list">
+              {settings.domains.map((domain) => (
+                <li key={domain}>{domain}</li>
+              ))}
+            </ul>
+          </Fact>
+        ) : null}
+        <Fact name="Created">
+          <Ago at={app.created_at} />
+        </Fact>
+      </dl>
+    </section>
+  );
+}
+
+function Replicas({ app, polling }: { app: App; polling: number }) {
+  const replicas = useQuery({ ...replicasQuery(app.name), refetchInterval: polling });
+  const label = useId();
+  return (
+    <section aria-labelledby={label}>
+      <h2 id={label}>
+        Replicas{" "}
+        {app.replicas_wanted > 0 ? (
+          <span className="faint">
+            {app.replicas_healthy} of {app.replicas_wanted} healthy
+          </span>
+        ) : null}
+      </h2>
+      <Answered answer={replicas} what="replicas">
+        {({ items }) =>
+          items.length === 0 ? (
+            <p className="faint">Nothing runs.</p>
+          ) : (
+            <ul className="replicas">
+              {items.map((replica) => (
+                <ReplicaRow key={`${replica.deployment.id}/${replica.index}`} replica={replica} />
+              ))}
+            </ul>
+          )
+        }
+      </Answered>
+    </section>
+  );
+}
+
+function ReplicaRow({ replica }: { replica: Replica }) {
+  return (
+    <li>
+      <span className="number">
+        #{replica.deployment.number}/{replica.index}
+      </span>
+      <ReplicaStatus state={replica.state} />
+      <span className="faint">on {replica.worker ?? "a worker"}</span>
+      {replica.restarts > 0 ? (
+        <span className="faint">{counted(replica.restarts, "restart")}</span>
+      ) : null}
+      {replica.detail ? <p className="faint">{replica.detail}</p> : null}
+    </li>
+  );
+}
+
+function Environment({ app }: { app: App }) {
+  const env = useQuery(envQuery(app.name));
+  const label = useId();
+  return (
+    <section aria-labelledby={label}>
+      <h2 id={label}>Environment</h2>
+      <Answered answer={env} what="the environment">
+        {({ items }) =>
+          items.length === 0 ? (
+            <>
+              <p className="faint">No variables. To set one:</p>
+              <Command text={`hythe env set ${app.name} NAME=value`} />
+            </>
+          ) : (
+            <>
+              <ul className="names">
+                {items.map((variable) => (
+                  <li key={variable.name}>
+                    <code>{variable.name}</code>
+                  </li>
+                ))}
+              </ul>
+              <p className="faint">Values can be set, but are shown to nobody.</p>
+            </>
+          )
+        }
+      </Answered>
+    </section>
+  );
+}

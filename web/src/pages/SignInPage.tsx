@@ -1,0 +1,67 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useId, useState } from "react";
+import { api } from "../api/client";
+import { problemOf } from "../api/problem";
+import { sessionQuery } from "../api/queries";
+import { Logo } from "../parts/Shell";
+import { Heading } from "../parts/Small";
+import { takeTokenFromAddress } from "../session/link";
+
+// Once, before anything is drawn: the token stays in no address and in no history.
+const fromLink = takeTokenFromAddress();
+
+export function SignInPage() {
+  const queries = useQueryClient();
+  const [token, setToken] = useState(fromLink);
+  const field = useId();
+  const help = useId();
+  const signIn = useMutation({
+    mutationFn: () => api.signIn(token.trim()),
+    onSuccess: (session) => {
+      queries.setQueryData(sessionQuery.queryKey, session);
+      void queries.invalidateQueries({ predicate: (query) => query.queryKey[0] !== "session" });
+    },
+  });
+  const problem = signIn.error ? problemOf(signIn.error) : undefined;
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (token.trim()) signIn.mutate();
+  };
+  return (
+    <main className="sign-in" id="main">
+      <form onSubmit={submit}>
+        <Logo />
+        <Heading title="Sign in">Hythe</Heading>
+        <label htmlFor={field}>Owner token</label>
+        <input
+          id={field}
+          name="token"
+          type="password"
+          autoComplete="current-password"
+          spellCheck={false}
+          required
+          value={token}
+          aria-describedby={help}
+          aria-invalid={problem ? true : undefined}
+          onChange={(event) => setToken(event.target.value)}
+        />
+        <p id={help} className="faint">
+          {fromLink
+            ? "Taken from the link that you opened. It is kept nowhere in this browser."
+            : "It lies in the file owner.token in Hythe's data folder, and is kept nowhere in this browser."}
+        </p>
+        <button type="submit" className="primary" disabled={signIn.isPending || !token.trim()}>
+          {signIn.isPending ? "Signing in…" : "Sign in"}
+        </button>
+        <div role="alert">
+          {problem ? (
+            <p className="confirm-problem">
+              <strong>{problem.status === 401 ? "Not the right token" : problem.title}.</strong>{" "}
+              {problem.detail}
+            </p>
+          ) : null}
+        </div>
+      </form>
+    </main>
+  );
+}

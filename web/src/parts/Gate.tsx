@@ -1,0 +1,35 @@
+import { useQuery } from "@tanstack/react-query";
+import { Outlet } from "@tanstack/react-router";
+import { useContext, useEffect } from "react";
+import { sessionQuery } from "../api/queries";
+import { LiveContext } from "../live/live";
+import { SignInPage } from "../pages/SignInPage";
+import { Fault, Loading } from "./Notice";
+import { Shell } from "./Shell";
+
+/** The page for whoever is signed in, at whatever address; for everybody else, how to sign in. */
+export function Gate() {
+  const session = useQuery(sessionQuery);
+  const live = useContext(LiveContext);
+  const signedIn = Boolean(session.data);
+
+  useEffect(() => (signedIn ? live?.start() : undefined), [signedIn, live]);
+
+  if (session.data) {
+    return (
+      <Shell session={session.data}>
+        <Outlet />
+      </Shell>
+    );
+  }
+  if (session.data === null) return <SignInPage />;
+  return (
+    <Shell>
+      {session.error ? (
+        <Fault error={session.error} retry={() => void session.refetch()} />
+      ) : (
+        <Loading what="Hythe" />
+      )}
+    </Shell>
+  );
+}

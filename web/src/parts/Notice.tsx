@@ -1,0 +1,90 @@
+import { Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+import { NO_ANSWER, problemOf } from "../api/problem";
+import type { Problem } from "../api/types";
+
+/** What went wrong, and what to do about it. */
+export function Fault({ error, retry }: { error: unknown; retry?: () => void }) {
+  const problem = problemOf(error);
+  return (
+    <section className="fault" role="alert">
+      <h2>{problem.title}</h2>
+      <p>{problem.detail}</p>
+      <p className="fault-do">{advice(problem)}</p>
+      <div className="actions">
+        {retry ? (
+          <button type="button" onClick={retry}>
+            Try again
+          </button>
+        ) : null}
+        {problem.status === 404 ? <Link to="/">All apps</Link> : null}
+      </div>
+      {problem.request_id ? (
+        <p className="faint">
+          Request <code>{problem.request_id}</code>
+        </p>
+      ) : null}
+    </section>
+  );
+}
+
+/** The same in one line, where the page has something to show all the same. */
+export function Stale({ error, retry }: { error: unknown; retry: () => void }) {
+  return (
+    <p className="stale" role="status">
+      Could not be brought up to date: {problemOf(error).title.toLowerCase()}.{" "}
+      <button type="button" className="link" onClick={retry}>
+        Try again
+      </button>
+    </p>
+  );
+}
+
+function advice({ status, retry_after }: Problem): string {
+  const wait = retry_after ? ` in ${retry_after} s` : " in a moment";
+  if (status === NO_ANSWER) {
+    return "It is asked again by itself. If this stays, look whether Hythe runs: hythe up.";
+  }
+  if (status === 404) return "It may have been deleted, or the address may be mistyped.";
+  if (status === 421) return "Open Hythe under an address that it knows, such as 127.0.0.1.";
+  if (status === 429 || status === 503 || status === 504) return `Try again${wait}.`;
+  if (status >= 500) return "Hythe's log says more; look for the request below.";
+  return "";
+}
+
+export function Loading({ what }: { what: string }) {
+  return (
+    <div className="loading" role="status">
+      <span className="loading-line" aria-hidden="true" />
+      Loading {what}…
+    </div>
+  );
+}
+
+interface Answer<T> {
+  data: T | undefined;
+  error: unknown;
+  refetch: () => unknown;
+}
+
+/** Loading, failed, out of date, or there: the four ways an answer can be. */
+export function Answered<T>({
+  answer,
+  what,
+  children,
+}: {
+  answer: Answer<T>;
+  what: string;
+  children: (data: T) => ReactNode;
+}) {
+  const retry = () => void answer.refetch();
+  if (answer.data === undefined) {
+    return answer.error ? <Fault error={answer.error} retry={retry} /> : <Loading what={what} />;
+  }
+  return (
+    <>
+      {answer.error ? <Stale error={answer.error} retry={retry} /> : null}
+      {children(answer.data)}
+    </>
+  );
+}

@@ -1,0 +1,109 @@
+// Small things that every page uses.
+
+import { type ReactNode, useEffect, useRef, useState } from "react";
+import { clockAhead } from "../api/client";
+import { ago } from "../format/span";
+import { address, href, short } from "../format/text";
+import { useNow } from "../live/live";
+
+let opened = false;
+
+/** A page's heading. After going to another page, the focus is here, as after loading one. */
+export function Heading({ title, children }: { title: string; children: ReactNode }) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    document.title = `${title} · Hythe`;
+  }, [title]);
+  useEffect(() => {
+    if (opened) heading.current?.focus({ preventScroll: true });
+    opened = true;
+  }, []);
+  return (
+    <h1 ref={heading} tabIndex={-1}>
+      {children}
+    </h1>
+  );
+}
+
+/** How long ago; the moment itself on hovering. */
+export function Ago({ at }: { at: string }) {
+  const now = useNow(10_000) + clockAhead();
+  const moment = new Date(at);
+  return (
+    <time dateTime={at} title={moment.toLocaleString()}>
+      {ago(moment.getTime(), now)}
+    </time>
+  );
+}
+
+/** Where an app answers. */
+export function Address({ url }: { url: string }) {
+  return (
+    <a className="address" href={href(url)} target="_blank" rel="noreferrer">
+      {address(url)}
+    </a>
+  );
+}
+
+export function Commit({ id }: { id: string | null | undefined }) {
+  if (!id) return <span className="faint">–</span>;
+  return (
+    <code className="id" title={id}>
+      {short(id)}
+    </code>
+  );
+}
+
+/** A command to run, and a button that copies it where the browser allows that. */
+export function Command({ text }: { text: string }) {
+  const [copied, setCopied] = useState(false);
+  // Not there on pages served without TLS under a name of their own.
+  const clipboard: Clipboard | undefined = navigator.clipboard;
+  useEffect(() => {
+    if (!copied) return;
+    const timer = setTimeout(() => setCopied(false), 2_000);
+    return () => clearTimeout(timer);
+  }, [copied]);
+  return (
+    <div className="command">
+      <code>{text}</code>
+      {clipboard ? (
+        <button
+          type="button"
+          className="quiet"
+          onClick={() => void clipboard.writeText(text).then(() => setCopied(true))}
+        >
+          <span aria-live="polite">{copied ? "Copied" : "Copy"}</span>
+        </button>
+      ) : null}
+    </div>
+  );
+}
+
+/** A term and what it is, in a list of them. */
+export function Fact({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <div className="fact">
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+export function More({
+  query,
+}: {
+  query: { hasNextPage: boolean; isFetchingNextPage: boolean; fetchNextPage: () => unknown };
+}) {
+  if (!query.hasNextPage) return null;
+  return (
+    <button
+      type="button"
+      className="more"
+      disabled={query.isFetchingNextPage}
+      onClick={() => void query.fetchNextPage()}
+    >
+      {query.isFetchingNextPage ? "Loading…" : "Show more"}
+    </button>
+  );
+}
