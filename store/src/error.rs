@@ -101,6 +101,12 @@ pub enum StoreError {
         /// For how long.
         waited: Duration,
     },
+    /// A file failed and is not open again yet.
+    #[error("use the {what}: its file failed and is being opened again; try again shortly")]
+    Reopening {
+        /// Which file.
+        what: &'static str,
+    },
     /// The journal is closed.
     #[error("use the journal: it is closed")]
     Closed,
@@ -118,7 +124,17 @@ impl StoreError {
 
 /// Turns an error of the database into ours. Made for `map_err`.
 pub(crate) fn database<E: Into<redb::Error>>(doing: &'static str) -> impl FnOnce(E) -> StoreError {
-    move |error| StoreError::Database { doing: doing.into(), why: error.into().to_string() }
+    move |error| {
+        let error = error.into();
+        if let redb::Error::Io(source) = error {
+            return StoreError::Io { doing: doing.into(), source };
+        }
+        if let redb::Error::PreviousIo = error {
+            let source = std::io::Error::other("the disk failed before; opening the file again");
+            return StoreError::Io { doing: doing.into(), source };
+        }
+        StoreError::Database { doing: doing.into(), why: error.to_string() }
+    }
 }
 
 /// Turns an error of the operating system into ours. Made for `map_err`.

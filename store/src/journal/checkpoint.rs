@@ -88,7 +88,7 @@ impl Shared {
             let same = reader::hash_at(&self.read_log()?, at.0)? == Some(event);
             Ok(same.then(|| (at, bytes.to_vec())))
         };
-        load().unwrap_or_else(|error| {
+        self.watched(load()).unwrap_or_else(|error| {
             tracing::warn!(%error, name, "a checkpoint cannot be read; its state is folded anew");
             None
         })

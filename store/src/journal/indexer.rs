@@ -3,8 +3,8 @@
 //! It works beside the writer on another file, so that appends never wait for it. Whatever goes
 //! wrong with the file, the log can build it again.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use redb::{Database, ReadTransaction, ReadableDatabase};
@@ -36,6 +36,12 @@ pub(crate) fn run(shared: &Shared) {
         };
         if closing {
             shared.tail_mut().freeze();
+        }
+        if shared.index_suspect.swap(false, Ordering::Relaxed)
+            && let Err(error) = reopen(shared)
+        {
+            shared.index_suspect.store(true, Ordering::Relaxed);
+            tracing::warn!(%error, "the stream index cannot be opened again yet");
         }
         let frozen = shared.tail().frozen.clone();
         let Some(segment) = frozen else {
@@ -70,27 +76,39 @@ fn done(shared: &Shared) {
     }
 }
 
-/// Opens the index anew after a failure, built again where it is not what it should be.
-fn mend(shared: &Shared, segment: &Arc<Segment>) -> Result<(), StoreError> {
-    shared.set_index(None);
-    let before = segment.upto.0 - segment.events as u64;
-    let log = shared.read_log()?;
-    let (index, at) = open(&*shared.storage, shared.options.cache_bytes, &log)?;
-    let (index, _) = match at.0 {
-        at if at == before || at == segment.upto.0 => (index, at),
-        _other => {
-            drop(index);
-            let index = fresh(&*shared.storage, shared.options.cache_bytes)?;
-            let last = extend(&index, &log, (0, GENESIS), before, shared.options.index_every)?;
-            postings::add(&index, &last)?;
-            (index, before)
-        }
-    };
-    let at = postings::position(&index)?.map_or(0, |(at, _)| at);
-    shared.set_index(Some(index));
-    if at == segment.upto.0 {
-        done(shared);
+/// Opens the index anew after a failure, and tries the segment once more.
+fn mend(shared: &Shared, segment: &Segment) -> Result<(), StoreError> {
+    reopen(shared)?;
+    let at = shared.with_index(postings::position)?.map_or(0, |(at, _)| at);
+    if at < segment.upto.0 {
+        shared.with_index(|index| postings::add(index, segment))?;
     }
+    done(shared);
+    Ok(())
+}
+
+/// Opens the index anew, built again where it is not what it should be: complete up to where the
+/// tail begins, or one segment further.
+fn reopen(shared: &Shared) -> Result<(), StoreError> {
+    shared.set_index(None);
+    let (cache, every) = (shared.options.cache_bytes, shared.options.index_every);
+    let (before, after) = {
+        let tail = shared.tail();
+        let segment = tail.frozen.as_deref().unwrap_or(&tail.active);
+        let before = segment.upto.0 - segment.events as u64;
+        (before, tail.frozen.as_deref().map_or(before, |frozen| frozen.upto.0))
+    };
+    let log = shared.read_log()?;
+    let (mut index, (at, _)) = open(&*shared.storage, cache, &log)?;
+    if at != before && at != after {
+        drop(index);
+        index = fresh(&*shared.storage, cache)?;
+        let last = extend(&index, &log, (0, GENESIS), before, every)?;
+        if last.events > 0 {
+            postings::add(&index, &last)?;
+        }
+    }
+    shared.set_index(Some(index));
     Ok(())
 }
 
@@ -101,7 +119,7 @@ pub(crate) fn open(
     cache_bytes: usize,
     log: &ReadTransaction,
 ) -> Result<(Database, (u64, Hash)), StoreError> {
-    let found = tables::open(storage, Part::Index, cache_bytes).and_then(|index| {
+    let found = tables::open_index(storage, cache_bytes).and_then(|index| {
         let at = match postings::position(&index)? {
             Some(at) => at,
             None => {
@@ -129,7 +147,7 @@ pub(crate) fn open(
 /// An empty index in place of what was there.
 pub(crate) fn fresh(storage: &dyn Storage, cache_bytes: usize) -> Result<Database, StoreError> {
     storage.discard(Part::Index).map_err(crate::error::io("throw the stream index away"))?;
-    let index = tables::open(storage, Part::Index, cache_bytes)?;
+    let index = tables::open_index(storage, cache_bytes)?;
     postings::create(&index)?;
     Ok(index)
 }

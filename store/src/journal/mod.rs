@@ -50,7 +50,7 @@ use self::record::Stored;
 use self::shared::{Bell, Shared};
 use self::storage::{Directory, Part, Storage};
 use self::tail::Tail;
-use crate::error::{AppendError, StoreError, database};
+use crate::error::{AppendError, StoreError, io};
 use crate::secrets::key::MasterKey;
 use crate::secrets::vault::Vault;
 use crate::secrets::{Secret, SecretChange};
@@ -122,11 +122,8 @@ impl Journal {
     pub fn open(dir: &Path, options: JournalOptions) -> Result<Self, StoreError> {
         let storage = Directory::open(&dir.join("journal"))?;
         let path = dir.join("master.key");
-        let key = if storage.has_journal() {
-            MasterKey::load(&path)?
-        } else {
-            MasterKey::load_or_create(&path)?
-        };
+        let there = storage.has(Part::Log).map_err(io("look for the journal's file"))?;
+        let key = if there { MasterKey::load(&path)? } else { MasterKey::load_or_create(&path)? };
         Self::open_on(Arc::new(storage), key, options)
     }
 
@@ -232,7 +229,7 @@ impl Journal {
     /// # Errors
     /// [`StoreError::Damaged`] at the first record that is not what was written.
     pub fn read(&self, from: Sequence, most: usize) -> Result<Vec<Recorded<Payload>>, StoreError> {
-        let stored = self.shared().read_stored(from, most)?;
+        let stored = self.read_stored(from, most)?;
         Ok(stored.into_iter().map(|stored| stored.event).collect())
     }
 
@@ -241,7 +238,7 @@ impl Journal {
     /// # Errors
     /// As [`Journal::read`].
     pub fn read_stored(&self, from: Sequence, most: usize) -> Result<Vec<Stored>, StoreError> {
-        self.shared().read_stored(from, most)
+        self.shared().watched(self.shared().read_stored(from, most))
     }
 
     /// A stream's events after a version, oldest first, at most `most`. May be fewer though more
@@ -255,7 +252,7 @@ impl Journal {
         after: Version,
         most: usize,
     ) -> Result<Vec<Recorded<Payload>>, StoreError> {
-        self.shared().read_stream(stream, after, most)
+        self.shared().watched(self.shared().read_stream(stream, after, most))
     }
 
     /// The last durable version of a stream; 0 where it has no event.
@@ -271,11 +268,7 @@ impl Journal {
     /// # Errors
     /// What the database says.
     pub fn claim(&self, key: &ClaimKey) -> Result<Option<ClaimOwner>, StoreError> {
-        let doing = "read the claims";
-        let txn = self.shared().read_log()?;
-        let table = txn.open_table(tables::CLAIMS).map_err(database(doing))?;
-        let value = table.get(key.0.as_str()).map_err(database(doing))?;
-        value.map(|value| ClaimOwner::decode(&key.0, value.value())).transpose()
+        self.shared().watched(self.shared().claim(key))
     }
 
     /// One version of a secret, if there is one.
@@ -288,12 +281,7 @@ impl Journal {
         name: &str,
         version: u64,
     ) -> Result<Option<Secret>, StoreError> {
-        let doing = "read a secret";
-        let vault = self.shared().vault.as_ref().ok_or(StoreError::Closed)?;
-        let txn = self.shared().read_log()?;
-        let keys = txn.open_table(tables::SECRET_KEYS).map_err(database(doing))?;
-        let secrets = txn.open_table(tables::SECRETS).map_err(database(doing))?;
-        vault.read(&keys, &secrets, (scope, name, version))
+        self.shared().watched(self.shared().secret(scope, name, version))
     }
 
     /// A key of this installation for one purpose, always the same.
@@ -317,7 +305,7 @@ impl Journal {
         at: Sequence,
         bytes: &[u8],
     ) -> Result<(), StoreError> {
-        self.shared().save_checkpoint(name, format, at, bytes)
+        self.shared().watched(self.shared().save_checkpoint(name, format, at, bytes))
     }
 
     /// The last checkpoint under a name, where it is whole, of this format and of this journal.
@@ -361,8 +349,7 @@ fn prepare(
     key: Option<MasterKey>,
     options: JournalOptions,
 ) -> Result<(Arc<Shared>, (u64, record::Hash)), StoreError> {
-    let log = tables::open(&*storage, Part::Log, options.cache_bytes)?;
-    open::prepare(&log, key.as_ref())?;
+    let log = open::log(&*storage, key.as_ref(), options.cache_bytes)?;
     let head = open::log_head(&log)?;
     let cursors = Cursors::load(&log)?;
     let every = options.index_every.max(1);
@@ -378,6 +365,8 @@ fn prepare(
         cursors: Mutex::new(cursors),
         bell: Bell::default(),
         index_behind: AtomicBool::new(false),
+        log_suspect: AtomicBool::new(false),
+        index_suspect: AtomicBool::new(false),
         commit_micros: AtomicU64::new(0),
         options,
     };
@@ -389,7 +378,7 @@ impl Handle {
         let thread = std::thread::Builder::new()
             .name(name.into())
             .spawn(work)
-            .map_err(crate::error::io("start a thread of the journal"))?;
+            .map_err(io("start a thread of the journal"))?;
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         Ok(())
     }

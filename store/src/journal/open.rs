@@ -4,8 +4,9 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableError};
 
 use super::group::{HEAD, encode_head};
 use super::record::{GENESIS, Hash, carried_hash};
-use super::tables::{CLAIMS, META, RECORDS, SECRET_KEYS, SECRETS};
-use crate::error::{StoreError, database};
+use super::storage::{Part, Storage};
+use super::tables::{self, CLAIMS, META, RECORDS, SECRET_KEYS, SECRETS};
+use crate::error::{StoreError, database, io};
 use crate::secrets::key::MasterKey;
 
 /// The layout of the log's file. A later one is refused, an earlier one would be read.
@@ -14,16 +15,38 @@ const FORMAT_KEY: &str = "format";
 const KEY_CHECK: &str = "master-key-check";
 const DOING: &str = "open the journal";
 
-/// Makes sure that the file is a journal that this version and this key can use; lays out a new
-/// one in an empty file. `key` is absent where nobody wants to write or decrypt.
-pub(crate) fn prepare(log: &Database, key: Option<&MasterKey>) -> Result<(), StoreError> {
+/// Opens the log's file. Where there is none, a new one is laid out with this key and then put in
+/// its place whole, so that a crash cannot leave half a journal, and an emptied file is never
+/// taken for a new one.
+pub(crate) fn log(
+    storage: &dyn Storage,
+    key: Option<&MasterKey>,
+    cache_bytes: usize,
+) -> Result<Database, StoreError> {
+    let there = storage.has(Part::Log).map_err(io("look for the journal's file"))?;
+    if let (false, Some(key)) = (there, key) {
+        let apart = storage.begin(Part::Log).map_err(io("make the journal's file"))?;
+        let log = tables::open_on(apart, cache_bytes)?;
+        lay_out(&log, key)?;
+        drop(log);
+        storage.keep(Part::Log).map_err(io("make the journal's file"))?;
+    }
+    let file = storage.open(Part::Log).map_err(io("open the journal's file"))?;
+    if file.len().map_err(io("open the journal's file"))? == 0 {
+        return Err(StoreError::damaged("journal.redb", "the file is empty"));
+    }
+    let log = tables::open_on(file, cache_bytes)?;
+    check(&log, key)?;
+    Ok(log)
+}
+
+/// Makes sure that the file is a journal that this version and this key can use. `key` is absent
+/// where nobody wants to write or decrypt.
+fn check(log: &Database, key: Option<&MasterKey>) -> Result<(), StoreError> {
     let txn = log.begin_read().map_err(database(DOING))?;
     let meta = match txn.open_table(META) {
         Err(TableError::TableDoesNotExist(_)) => {
-            return match key {
-                Some(key) => lay_out(log, key),
-                None => Err(StoreError::damaged("table meta", "it is missing")),
-            };
+            return Err(StoreError::damaged("table meta", "it is missing"));
         }
         other => other.map_err(database(DOING))?,
     };

@@ -75,6 +75,10 @@ impl Queue {
         self.wake.notify_one();
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Lets nothing more in.
     pub(crate) fn close(&self) {
         self.lock().closed = true;

@@ -3,21 +3,26 @@
 //! Order of the locks: `tail` is never held while anything is read from a file, and no two locks
 //! of this struct are held at once, but for a database's to begin a transaction.
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use hythe_core::claims::ClaimKey;
 use hythe_core::record::{Sequence, StreamId};
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 use tokio::sync::watch;
+use uuid::Uuid;
 
+use super::claims::ClaimOwner;
 use super::cursor::Cursors;
 use super::options::JournalOptions;
 use super::postings::Lookup;
 use super::queue::Queue;
 use super::reader;
 use super::storage::Storage;
+use super::tables::{CLAIMS, SECRET_KEYS, SECRETS};
 use super::tail::Tail;
 use crate::error::{StoreError, database};
+use crate::secrets::Secret;
 use crate::secrets::vault::Vault;
 
 /// What the indexer waits for.
@@ -43,6 +48,11 @@ pub(crate) struct Shared {
     pub(crate) bell: Bell,
     /// The index file is so far behind that the tail would grow beyond its bound.
     pub(crate) index_behind: AtomicBool,
+    /// A read failed at the disk. The database refuses everything from then on, until its file is
+    /// opened again by the thread that owns it.
+    pub(crate) log_suspect: AtomicBool,
+    /// Likewise.
+    pub(crate) index_suspect: AtomicBool,
     /// How long the last commit took, in microseconds.
     pub(crate) commit_micros: AtomicU64,
 }
@@ -64,16 +74,36 @@ impl Shared {
         *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
     }
 
+    /// Why a file is not open.
+    fn absent(&self, what: &'static str) -> StoreError {
+        match self.queue.is_closed() {
+            true => StoreError::Closed,
+            false => StoreError::Reopening { what },
+        }
+    }
+
+    /// Passes a result on; has the files opened again where the disk failed.
+    pub(crate) fn watched<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::Io { doing, source }) = &result {
+            tracing::error!(doing, error = %source, "the disk failed a read");
+            self.log_suspect.store(true, Ordering::Relaxed);
+            self.index_suspect.store(true, Ordering::Relaxed);
+            self.queue.nudge();
+            self.bell.rung.notify_all();
+        }
+        result
+    }
+
     /// A view of the log as of now. To be short-lived: it keeps space from being used again.
     pub(crate) fn read_log(&self) -> Result<ReadTransaction, StoreError> {
         let log = self.log.read().unwrap_or_else(PoisonError::into_inner);
-        let log = log.as_ref().ok_or(StoreError::Closed)?;
+        let log = log.as_ref().ok_or_else(|| self.absent("journal"))?;
         log.begin_read().map_err(database("read the journal"))
     }
 
     pub(crate) fn write_log(&self) -> Result<WriteTransaction, StoreError> {
         let log = self.log.read().unwrap_or_else(PoisonError::into_inner);
-        let log = log.as_ref().ok_or(StoreError::Closed)?;
+        let log = log.as_ref().ok_or_else(|| self.absent("journal"))?;
         let mut txn = log.begin_write().map_err(database("write the journal"))?;
         txn.set_two_phase_commit(self.options.two_phase);
         Ok(txn)
@@ -85,10 +115,7 @@ impl Shared {
         work: impl FnOnce(&Database) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        work(index.as_ref().ok_or_else(|| StoreError::Database {
-            doing: "read the stream index".into(),
-            why: "it is being rebuilt or closed; try again".into(),
-        })?)
+        work(index.as_ref().ok_or_else(|| self.absent("stream index"))?)
     }
 
     /// A view of the index as of now.
@@ -101,10 +128,36 @@ impl Shared {
         if let Some(version) = self.tail().version(stream) {
             return Ok(version);
         }
+        self.watched(self.indexed_version(stream))
+    }
+
+    fn indexed_version(&self, stream: &StreamId) -> Result<u64, StoreError> {
         let Some((version, sequence)) = self.lookup()?.last(stream)? else { return Ok(0) };
         // The index is derived: one wrong row must not let a version be given out twice.
         let log = self.read_log()?;
         reader::fetch(&log, stream, &[(version, sequence)])?;
         Ok(version)
+    }
+
+    pub(crate) fn claim(&self, key: &ClaimKey) -> Result<Option<ClaimOwner>, StoreError> {
+        let doing = "read the claims";
+        let txn = self.read_log()?;
+        let table = txn.open_table(CLAIMS).map_err(database(doing))?;
+        let value = table.get(key.0.as_str()).map_err(database(doing))?;
+        value.map(|value| ClaimOwner::decode(&key.0, value.value())).transpose()
+    }
+
+    pub(crate) fn secret(
+        &self,
+        scope: Uuid,
+        name: &str,
+        version: u64,
+    ) -> Result<Option<Secret>, StoreError> {
+        let doing = "read a secret";
+        let vault = self.vault.as_ref().ok_or(StoreError::Closed)?;
+        let txn = self.read_log()?;
+        let keys = txn.open_table(SECRET_KEYS).map_err(database(doing))?;
+        let secrets = txn.open_table(SECRETS).map_err(database(doing))?;
+        vault.read(&keys, &secrets, (scope, name, version))
     }
 }

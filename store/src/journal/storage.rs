@@ -39,12 +39,31 @@ impl Part {
 
 /// Hands out the journal's files. Must hand out each only once at a time.
 pub trait Storage: fmt::Debug + Send + Sync + 'static {
-    /// Opens a file, empty where there was none. Called again after a failure: what is read then
+    /// Opens a file; the index, empty where there was none. Called again after a failure: what is read then
     /// must be what is on the disk, not what was meant to be.
     ///
     /// # Errors
     /// What the system says.
     fn open(&self, part: Part) -> io::Result<Box<dyn StorageBackend>>;
+
+    /// Whether there is such a file.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn has(&self, part: Part) -> io::Result<bool>;
+
+    /// Opens an empty file apart, in which a new one is laid out. What an earlier attempt left
+    /// there is gone.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn begin(&self, part: Part) -> io::Result<Box<dyn StorageBackend>>;
+
+    /// Puts the file laid out apart in its place, at once and for good.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn keep(&self, part: Part) -> io::Result<()>;
 
     /// Throws a file away.
     ///
@@ -93,10 +112,8 @@ impl Directory {
         Self::locked(dir, true)
     }
 
-    /// Whether there is a journal in the directory already.
-    #[must_use]
-    pub fn has_journal(&self) -> bool {
-        std::fs::metadata(self.dir.join(Part::Log.file())).is_ok_and(|found| found.len() > 0)
+    fn apart(&self, part: Part) -> PathBuf {
+        self.dir.join(part.file()).with_extension("redb.new")
     }
 
     fn locked(dir: &Path, read_only: bool) -> Result<Self, StoreError> {
@@ -154,11 +171,11 @@ impl Storage for Directory {
                 false => Overlay::over(File::open(path)?)?,
             }));
         }
-        let fresh = !path.exists();
+        let fresh = part == Part::Index && !path.exists();
         let file = OpenOptions::new()
             .read(true)
             .write(true)
-            .create(true)
+            .create(fresh)
             .truncate(false)
             .mode(0o600)
             .open(&path)?;
@@ -169,6 +186,27 @@ impl Storage for Directory {
         // this, a reopened journal would read what the disk never took.
         let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
         Ok(Box::new(FileBackend::new(file).map_err(io::Error::other)?))
+    }
+
+    fn has(&self, part: Part) -> io::Result<bool> {
+        self.dir.join(part.file()).try_exists()
+    }
+
+    fn begin(&self, part: Part) -> io::Result<Box<dyn StorageBackend>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(self.apart(part))?;
+        Ok(Box::new(FileBackend::new(file).map_err(io::Error::other)?))
+    }
+
+    fn keep(&self, part: Part) -> io::Result<()> {
+        File::open(self.apart(part))?.sync_all()?;
+        std::fs::rename(self.apart(part), self.dir.join(part.file()))?;
+        File::open(&self.dir)?.sync_all()
     }
 
     fn discard(&self, part: Part) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! The tables in the journal's two files. A name and its types never change their meaning.
 
-use redb::{Database, TableDefinition};
+use redb::{Database, StorageBackend, TableDefinition};
 
 use super::storage::{Backend, Part, Storage};
 use crate::error::{StoreError, database, io};
@@ -26,15 +26,21 @@ pub(crate) const CHECKPOINTS: TableDefinition<'_, &str, &[u8]> =
 /// In the index file: up to where the log is indexed.
 pub(crate) const INDEXED: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("indexed");
 
-/// Opens one of the files as a database, repaired where a crash left it so.
-pub(crate) fn open(
+/// Opens the index file as a database.
+pub(crate) fn open_index(
     storage: &dyn Storage,
-    part: Part,
     cache_bytes: usize,
 ) -> Result<Database, StoreError> {
-    let backend = storage.open(part).map_err(io("open the journal's file"))?;
+    open_on(storage.open(Part::Index).map_err(io("open the stream index's file"))?, cache_bytes)
+}
+
+/// Opens a file as a database: repaired where a crash left it so, made where it is empty.
+pub(crate) fn open_on(
+    file: Box<dyn StorageBackend>,
+    cache_bytes: usize,
+) -> Result<Database, StoreError> {
     Database::builder()
         .set_cache_size(cache_bytes)
-        .create_with_backend(Backend(backend))
+        .create_with_backend(Backend(file))
         .map_err(database("open the journal's file"))
 }

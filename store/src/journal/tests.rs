@@ -3,5 +3,7 @@
 pub(crate) mod fixture;
 
 mod behaviour;
+mod crash;
 mod damage;
+mod faulty;
 mod secrets;

@@ -16,7 +16,7 @@ use super::claims::{self, ClaimOwner};
 use super::group::{HEAD, encode_head};
 use super::options::JournalOptions;
 use super::record::{GENESIS, Hash, Stored, carried_hash, decode, peek};
-use super::storage::{Directory, Part, Storage};
+use super::storage::{Directory, Storage};
 use super::tables::{CLAIMS, META, POSTINGS, RECORDS, SECRET_KEYS, SECRETS};
 use super::{Journal, open, postings, tables};
 use crate::error::{StoreError, database};
@@ -92,13 +92,16 @@ impl Journal {
     /// What keeps it from looking; what it finds is in the report.
     pub fn verify(&self) -> Result<VerifyReport, StoreError> {
         let shared = self.shared();
-        let read = || shared.read_log();
-        let mut verifier = Verifier::new(&read);
-        verifier.log()?;
-        verifier.secrets(shared.vault.as_ref())?;
-        let index = shared.with_index(|index| index.begin_read().map_err(database(DOING)))?;
-        verifier.index(&index)?;
-        Ok(verifier.finish())
+        let look = || {
+            let read = || shared.read_log();
+            let mut verifier = Verifier::new(&read);
+            verifier.log()?;
+            verifier.secrets(shared.vault.as_ref())?;
+            let index = shared.with_index(|index| index.begin_read().map_err(database(DOING)))?;
+            verifier.index(&index)?;
+            Ok(verifier.finish())
+        };
+        shared.watched(look())
     }
 }
 
@@ -116,20 +119,21 @@ pub fn verify(dir: &Path) -> Result<VerifyReport, StoreError> {
 
 pub(crate) fn verify_on(storage: &dyn Storage) -> Result<VerifyReport, StoreError> {
     let cache = JournalOptions::default().cache_bytes;
-    let log = tables::open(storage, Part::Log, cache)?;
+    let log = match open::log(storage, None, cache) {
+        Ok(log) => log,
+        Err(error) => {
+            let mut report = VerifyReport::default();
+            report.found(error)?;
+            return Ok(report);
+        }
+    };
     let read = || log.begin_read().map_err(database(DOING));
     let mut verifier = Verifier::new(&read);
-    match open::prepare(&log, None) {
-        Ok(()) => verifier.log()?,
-        Err(error) => {
-            verifier.report.found(error)?;
-            return Ok(verifier.finish());
-        }
-    }
+    verifier.log()?;
     verifier.secrets(None)?;
     // Without an index, or with one that does not open, a start builds it: no problem of the
     // journal's.
-    match tables::open(storage, Part::Index, cache) {
+    match tables::open_index(storage, cache) {
         Ok(index) if postings::position(&index).is_ok_and(|at| at.is_some()) => {
             verify_index(&mut verifier, &index)?;
         }

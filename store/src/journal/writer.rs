@@ -21,8 +21,7 @@ use super::limits::{MOST_GROUP_BYTES, MOST_GROUP_EVENTS};
 use super::queue::Job;
 use super::record::Hash;
 use super::shared::Shared;
-use super::storage::Part;
-use super::{cursor, open, reader, tables};
+use super::{cursor, open, reader};
 use crate::error::{AppendError, StoreError, database};
 
 /// Between two attempts to open a journal again that failed.
@@ -188,6 +187,10 @@ impl Writer {
 
     /// Tries to get a broken journal going again, now and then.
     fn mend(&mut self) {
+        if self.shared.log_suspect.swap(false, Ordering::Relaxed) && self.broken.is_none() {
+            let _ = self.reopen();
+            return;
+        }
         if self.broken.as_ref().is_some_and(|broken| broken.tried.elapsed() >= RETRY)
             && self.reopen().is_ok()
         {
@@ -210,7 +213,8 @@ impl Writer {
 
     fn try_reopen(&mut self) -> Result<(), StoreError> {
         self.shared.set_log(None);
-        let log = tables::open(&*self.shared.storage, Part::Log, self.shared.options.cache_bytes)?;
+        // Without the key: what is missing now must not be laid out anew.
+        let log = open::log(&*self.shared.storage, None, self.shared.options.cache_bytes)?;
         let head = open::log_head(&log)?;
         if head.0 < self.head.0 {
             let what = format!("{} was durable and the log ends at {}", self.head.0, head.0);
