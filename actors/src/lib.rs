@@ -8,6 +8,12 @@ pub mod clock;
 pub mod docker;
 pub mod git;
 pub mod health;
+pub mod observatory;
+pub mod publisher;
+pub mod reconciler;
+pub mod reports;
+pub mod sealing;
 pub mod supervise;
 #[cfg(test)]
 mod testing;
+pub mod views;

@@ -24,6 +24,8 @@ const ACK_WAIT: Duration = Duration::from_secs(30);
 const PULL_FOR: Duration = Duration::from_secs(20);
 /// From one sign of life of an open request to the next; two missed ones end it.
 const PULL_HEARTBEAT: Duration = Duration::from_secs(5);
+/// A consumer that nobody asks for this long is forgotten, where it is not durable.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(120);
 /// First and longest wait before a consumer is made again.
 const AGAIN_FIRST: Duration = Duration::from_millis(50);
 const AGAIN_MOST: Duration = Duration::from_secs(5);
@@ -102,6 +104,27 @@ impl Bus {
         stop.run_until_cancelled(work).await;
     }
 
+    /// As [`Bus::consume`], but of each subject only the newest message that is there, and then
+    /// whatever comes: for observations, where only the newest counts. NATS remembers nothing.
+    pub async fn consume_newest<F, Fut>(
+        &self,
+        stream: &str,
+        filter: &str,
+        stop: CancellationToken,
+        handler: F,
+    ) where
+        F: FnMut(Delivery) -> Fut + Send,
+        Fut: Future<Output = Verdict> + Send,
+    {
+        let spec = ConsumerSpec {
+            stream: stream.into(),
+            durable: String::new(),
+            filter: filter.into(),
+            ahead: 64,
+        };
+        self.consume(spec, stop, handler).await;
+    }
+
     /// Ends well when the epoch has changed.
     async fn consume_while_it_lasts<F, Fut>(
         &self,
@@ -142,7 +165,7 @@ impl Bus {
     }
 
     async fn durable(&self, spec: &ConsumerSpec) -> Result<PullConsumer, BusError> {
-        let config = consumer::pull::Config {
+        let mut config = consumer::pull::Config {
             durable_name: Some(spec.durable.clone()),
             filter_subject: spec.filter.clone(),
             deliver_policy: DeliverPolicy::All,
@@ -152,6 +175,12 @@ impl Bus {
             max_ack_pending: 1024,
             ..consumer::pull::Config::default()
         };
+        if spec.durable.is_empty() {
+            // Not remembered: it begins anew with whatever is newest.
+            config.durable_name = None;
+            config.deliver_policy = DeliverPolicy::LastPerSubject;
+            config.inactive_threshold = FORGOTTEN_AFTER;
+        }
         let made = self.jetstream().create_consumer_on_stream(config, spec.stream.as_str()).await;
         made.map_err(|error| {
             if stream_is_gone(&error) {

@@ -1,0 +1,216 @@
+//! The reconciler: runs [`hythe_core::reconcile`] on every event, every report and a timer, and
+//! carries out what it says.
+//!
+//! It remembers nothing that matters: killed anywhere, the next one finds the same work again.
+//! Nothing is sent before what it follows from is durable, for it reads only the projection, which
+//! holds nothing else.
+
+mod messages;
+mod routes;
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use hythe_core::deployment::{Deployment, DeploymentCommand, Fault};
+use hythe_core::ids::DeploymentId;
+use hythe_core::names::HostName;
+use hythe_core::observed::Sent;
+use hythe_core::reconcile::{Effect, next_deadline, reconcile};
+use hythe_core::record::{Actor, Meta};
+use hythe_core::worker::Worker;
+use hythe_store::Journal;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use self::messages::Unsendable;
+use self::routes::RoutesKeeper;
+use crate::aggregate::{CommandError, Extras, Hosted, Hosts};
+use crate::bus::{Bus, BusError};
+use crate::clock::Clock;
+use crate::observatory::Observatory;
+use crate::reports::new_correlation;
+use crate::views::Views;
+
+/// How often it looks when nothing calls for it: leases and deadlines pass by themselves.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Messages on their way at once.
+const SENDING_AT_ONCE: usize = 64;
+
+/// What the reconciler works with.
+#[derive(Clone, Debug)]
+pub struct Reconciler<V> {
+    /// Where messages go.
+    pub bus: Bus,
+    /// Who takes commands.
+    pub hosts: Hosts,
+    /// Where secrets lie.
+    pub journal: Journal,
+    /// What was seen.
+    pub observatory: Observatory,
+    /// What was decided.
+    pub views: V,
+    /// What time it is.
+    pub clock: Clock,
+    /// Apps answer at their name below this.
+    pub base_domain: HostName,
+}
+
+impl<V: Views> Reconciler<V> {
+    /// Reconciles until `stop` is cancelled.
+    ///
+    /// # Errors
+    /// Where the projection is gone; nothing else ends it.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), String> {
+        let mut head = self.views.head();
+        let mut seen = self.observatory.changes();
+        let mut routes = RoutesKeeper::default();
+        let mut sending = JoinSet::new();
+        loop {
+            routes.meet_the_bus(&self.bus, &self.observatory).await;
+            // Marked before looking, so that what comes while looking is looked at again.
+            head.mark_unchanged();
+            seen.mark_unchanged();
+            let now = self.clock.now();
+            self.observatory.note_quietly(|observed| observed.forget_old(now));
+            let (effects, deadline) = self.views.look(|view| {
+                let effects = self
+                    .observatory
+                    .read(|observed| reconcile(view, observed, &self.base_domain, now));
+                (effects, next_deadline(view))
+            });
+            self.carry_out(effects, &mut routes, &mut sending).await;
+            let until = deadline.map_or(LOOK_EVERY, |at| Duration::from_millis(at.since(now).0));
+            let pause = until.clamp(Duration::from_millis(20), LOOK_EVERY);
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                changed = head.changed() => {
+                    changed.map_err(|_| "the projection is gone".to_owned())?;
+                }
+                _ = seen.changed() => {}
+                Some(sent) = sending.join_next() => report_panic(sent),
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        effects: Vec<Effect>,
+        routes: &mut RoutesKeeper,
+        sending: &mut JoinSet<()>,
+    ) {
+        let mut commands = FuturesUnordered::new();
+        for effect in effects {
+            match effect {
+                Effect::PublishRoutes(table) => {
+                    routes.publish(table, &self.bus, &self.observatory, self.clock.now()).await;
+                }
+                Effect::Deployment(..) | Effect::Worker(..) => commands.push(self.command(effect)),
+                Effect::SendBuild { .. }
+                | Effect::SendRun { .. }
+                | Effect::SendStop { .. }
+                | Effect::SendCancelBuild { .. } => self.send(effect, sending),
+            }
+        }
+        while commands.next().await.is_some() {}
+    }
+
+    async fn command(&self, effect: Effect) {
+        let result = match effect {
+            Effect::Deployment(id, command) => self.to_deployment(id, command).await,
+            Effect::Worker(id, command) => {
+                let meta = self.meta(None);
+                let extras = Extras::from(meta);
+                Worker::host(&self.hosts).command(id.uuid(), command, extras).await.map(drop)
+            }
+            Effect::SendBuild { .. }
+            | Effect::SendRun { .. }
+            | Effect::SendStop { .. }
+            | Effect::SendCancelBuild { .. }
+            | Effect::PublishRoutes(_) => Ok(()),
+        };
+        match result {
+            Ok(()) => {}
+            Err(error @ (CommandError::Busy { .. } | CommandError::Unavailable(_))) => {
+                tracing::debug!(%error, "a command of the reconciler comes again");
+            }
+            Err(error @ (CommandError::Rejected(_) | CommandError::ClaimTaken { .. })) => {
+                tracing::warn!(%error, "a command of the reconciler was refused");
+            }
+        }
+    }
+
+    async fn to_deployment(
+        &self,
+        id: DeploymentId,
+        command: DeploymentCommand,
+    ) -> Result<(), CommandError> {
+        let extras = Extras::from(self.meta(Some(id)));
+        Deployment::host(&self.hosts).command(id.uuid(), command, extras).await.map(drop)
+    }
+
+    /// By Hythe itself; of a deployment: part of what set it off, because of its newest event.
+    fn meta(&self, deployment: Option<DeploymentId>) -> Meta {
+        let known = deployment.and_then(|id| {
+            self.views.look(|view| {
+                let deployment = view.deployments.get(&id)?;
+                Some((deployment.requested.correlation, deployment.last))
+            })
+        });
+        Meta {
+            at: self.clock.now(),
+            actor: Actor::System,
+            correlation: known.map_or_else(new_correlation, |(correlation, _)| correlation),
+            causation: known.map(|(_, last)| last),
+        }
+    }
+
+    /// Sends in the background, so that a NATS that hangs holds nothing else up. Noted as sent at
+    /// once, and taken back where it was not.
+    fn send(&self, effect: Effect, sending: &mut JoinSet<()>) {
+        while let Some(sent) = sending.try_join_next() {
+            report_panic(sent);
+        }
+        let Some(sent) = effect.sent() else { return };
+        if sending.len() >= SENDING_AT_ONCE || !self.bus.is_ready() {
+            return;
+        }
+        let now = self.clock.now();
+        self.observatory.note_quietly(|observed| observed.sent.insert(sent, now));
+        let this = self.clone();
+        sending.spawn(async move {
+            if let Err(error) = this.send_now(effect).await {
+                tracing::warn!(%error, "a message could not be sent and comes again");
+                this.unsend(&sent);
+            }
+        });
+    }
+
+    fn unsend(&self, sent: &Sent) {
+        self.observatory.note_quietly(|observed| observed.sent.remove(sent));
+    }
+
+    async fn send_now(&self, effect: Effect) -> Result<(), BusError> {
+        let made = match self.message(&effect) {
+            Ok(made) => made,
+            Err(Unsendable::Outdated) => return Ok(()),
+            Err(Unsendable::Never { deployment, why }) => {
+                let command = DeploymentCommand::FailStart { fault: Fault::new(why) };
+                if let Err(error) = self.to_deployment(deployment, command).await {
+                    tracing::warn!(%error, "a deployment that cannot start could not be ended");
+                }
+                return Ok(());
+            }
+        };
+        self.bus.publish_bytes(&made.subject, made.payload, None).await.map(drop)
+    }
+}
+
+fn report_panic(sent: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = sent
+        && error.is_panic()
+    {
+        tracing::error!(%error, "sending a message failed");
+    }
+}

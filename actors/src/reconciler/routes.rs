@@ -1,0 +1,83 @@
+//! The route table in the bucket: found again after a start, put back after a wipe of NATS.
+
+use std::collections::BTreeMap;
+
+use hythe_core::names::HostName;
+use hythe_core::routes::{Route, RouteTable};
+use hythe_core::time::Timestamp;
+use hythe_core::wire::FORMAT;
+use hythe_core::wire::edge::RouteTableMessage;
+
+use crate::bus::Bus;
+use crate::observatory::Observatory;
+
+/// What is known of the bucket.
+#[derive(Debug, Default)]
+pub(super) struct RoutesKeeper {
+    /// The connection under which the bucket was looked at last.
+    met: Option<u64>,
+}
+
+impl RoutesKeeper {
+    /// Once for each connection: takes over the table that is in the bucket, or puts the one in
+    /// force back where it is missing.
+    pub(super) async fn meet_the_bus(&mut self, bus: &Bus, observatory: &Observatory) {
+        let epoch = bus.state().borrow().epoch();
+        if epoch.is_none() || epoch == self.met {
+            return;
+        }
+        let found = match bus.routes().await {
+            Ok(found) => found.filter(|message| message.format == FORMAT),
+            Err(error) => {
+                tracing::warn!(%error, "the route table could not be read and is asked for again");
+                return;
+            }
+        };
+        let mine = observatory.read(|observed| observed.table.clone());
+        let theirs = found.map_or(0, |message| {
+            let revision = message.table.revision;
+            if mine.revision == 0 && revision > 0 {
+                observatory.note(|observed| observed.put_in_force(message.table));
+            }
+            revision
+        });
+        if mine.revision == 0 || mine.revision == theirs || put(bus, mine).await {
+            self.met = epoch;
+        }
+    }
+
+    /// Puts new routes in force. Where that fails, the same routes come again.
+    pub(super) async fn publish(
+        &mut self,
+        routes: BTreeMap<HostName, Route>,
+        bus: &Bus,
+        observatory: &Observatory,
+        now: Timestamp,
+    ) {
+        if self.met.is_none() || bus.state().borrow().epoch() != self.met {
+            // What is in the bucket has to be known first.
+            return;
+        }
+        // The clock makes revisions grow across restarts; where it went back, counting does.
+        let last = observatory.read(|observed| observed.table.revision);
+        let revision = now.0.max(last.saturating_add(1));
+        let table = RouteTable { revision, routes };
+        if put(bus, table.clone()).await {
+            observatory.note(|observed| observed.put_in_force(table));
+        } else {
+            // It may have arrived all the same: never use this revision again.
+            self.met = None;
+        }
+    }
+}
+
+async fn put(bus: &Bus, table: RouteTable) -> bool {
+    let revision = table.revision;
+    match bus.put_routes(&RouteTableMessage { format: FORMAT, table }).await {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::warn!(%error, revision, "the route table could not be published");
+            false
+        }
+    }
+}
