@@ -8,6 +8,7 @@ pub mod clock;
 pub mod docker;
 pub mod git;
 pub mod health;
+pub mod node;
 pub mod observatory;
 pub mod publisher;
 pub mod reconciler;

@@ -1,0 +1,305 @@
+//! What follows from what the node knows: steps of the plan, a report, and when to see again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hythe_core::limits::WORKER_HEARTBEAT;
+use hythe_core::plan::{Plan, Step, Wanted, plan};
+use hythe_core::time::{Millis, Timestamp};
+use hythe_core::wire::FORMAT;
+use hythe_core::wire::worker::{EngineState, WorkerReport};
+
+use super::actor::Message;
+use super::clock;
+use super::guard::guarded;
+use super::health::Health;
+use super::known::Busy;
+use super::state::Node;
+use super::steps::{Outcome, StepError, Target, Task, target_of};
+use crate::docker::EngineError;
+
+/// Steps at once, but for those that stop.
+const MOST_STEPS: usize = 4;
+/// Stops at once: each mostly waits.
+const MOST_STOPS: usize = 64;
+/// From one report to the next, at the least.
+const REPORT_APART: Millis = Millis(100);
+/// How long the first report waits for the first look at everything.
+const FIRST_REPORT_WITHIN: Millis = Millis::seconds(3);
+/// How often a step that the engine fails (rather than refuses) is tried before that is told.
+const TRIES_BEFORE_TOLD: u32 = 2;
+
+impl Node {
+    /// Sees what follows. To be called after everything that the node hears.
+    pub(crate) fn see(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
+        let now = clock::now();
+        let mut next = vec![self.reported.plus(WORKER_HEARTBEAT)];
+        if matches!(self.known.engine, EngineState::Ready { .. }) && self.inventory.is_none() {
+            if self.inventory_due <= now {
+                self.take_inventory();
+            } else {
+                next.push(self.inventory_due);
+            }
+        }
+        if self.known.complete {
+            let plan = plan(&self.known.desired, &self.known.seen(), now);
+            self.begin(plan, now, &mut next);
+        }
+        self.watchers.keep(&self.me, &self.setup, &self.known, &mut self.tasks);
+        self.see_overdue(now, &mut next);
+        self.report_if_due(now, &mut next);
+        self.wake(next.into_iter().filter(|at| *at > now).min(), now);
+    }
+
+    fn begin(&mut self, plan: Plan, now: Timestamp, next: &mut Vec<Timestamp>) {
+        next.extend(plan.look_again);
+        for step in plan.steps {
+            let Some(target) = target_of(&step) else {
+                self.forget(&step);
+                continue;
+            };
+            let app = match target {
+                Target::Replica(key) => self
+                    .known
+                    .assignment(key)
+                    .map(|assignment| assignment.app)
+                    .or_else(|| Some(self.known.replicas.get(&key)?.observed.app)),
+                Target::Network(app) => Some(app),
+            };
+            if self.known.must_wait(target, app, now) {
+                next.extend(self.known.setbacks.get(&target).map(|setback| setback.until));
+                continue;
+            }
+            let stops = matches!(step, Step::Stop(..));
+            let most = if stops { MOST_STOPS } else { MOST_STEPS };
+            // One that has to wait for its turn is planned again when another has ended.
+            if self.known.busy.values().filter(|busy| busy.stops == stops).count() >= most {
+                continue;
+            }
+            if let Some(task) = self.task(&step) {
+                self.known.busy.insert(target, Busy { stops, app });
+                self.changed |= stops;
+                let setup = Arc::clone(&self.setup);
+                self.spawn(async move {
+                    let outcome = guarded(task.run(&setup.tools)).await.unwrap_or_else(|why| {
+                        Outcome { result: Err(StepError::Broken(why)), sight: None }
+                    });
+                    Message::Done { task: Box::new(task), outcome }
+                });
+            }
+        }
+    }
+
+    fn task(&self, step: &Step) -> Option<Task> {
+        let assignment = |key| self.known.assignment(key).cloned().map(Box::new);
+        match step {
+            Step::Create(key) => Some(Task::Create(*key, assignment(*key)?)),
+            Step::Start(key) => Some(Task::Start(*key, self.known.next_restart(*key))),
+            Step::Limit(key) => Some(Task::Limit(*key, assignment(*key)?)),
+            Step::Stop(key, within) => Some(Task::Stop(*key, *within)),
+            Step::Remove(key) => Some(Task::Remove(*key, self.watchers.drained(*key))),
+            Step::RemoveNetwork(app) => Some(Task::RemoveNetwork(*app)),
+            Step::Forget(_) => None,
+        }
+    }
+
+    fn forget(&mut self, step: &Step) {
+        let Step::Forget(deployment) = *step else { return };
+        let Some(Wanted::Stop { generation, .. }) = self.known.desired.get(&deployment) else {
+            return;
+        };
+        let busy = self.known.busy.keys().any(|target| match target {
+            Target::Replica(key) => key.deployment == deployment,
+            Target::Network(_) => false,
+        });
+        if busy || !self.forgetting.insert(deployment) {
+            return;
+        }
+        let (generation, ledger) = (*generation, Arc::clone(&self.setup.tools.ledger));
+        self.spawn(async move {
+            let forgotten = ledger.with(move |ledger| ledger.forget(deployment, generation)).await;
+            if let Err(error) = &forgotten {
+                tracing::error!(%deployment, %error, "an order could not be forgotten yet");
+            }
+            let generation = matches!(forgotten, Ok(true)).then_some(generation);
+            Message::Forgotten { deployment, generation }
+        });
+    }
+
+    /// A step has ended.
+    pub(crate) fn done(&mut self, task: &Task, outcome: Outcome) {
+        let target = task.target();
+        self.known.busy.remove(&target);
+        self.changed = true;
+        match (outcome.sight, target) {
+            (Some(Some(sight)), _) => self.saw(sight),
+            (Some(None), Target::Replica(key)) => self.vanished(key),
+            (Some(None), Target::Network(_)) | (None, _) => {}
+        }
+        match outcome.result {
+            Ok(()) => {
+                self.known.setbacks.remove(&target);
+                match task {
+                    Task::Create(_, assignment) => {
+                        self.known.networks.insert(assignment.app);
+                    }
+                    Task::Start(key, Some(restarts)) => {
+                        self.known.restarts.insert(*key, *restarts);
+                    }
+                    Task::RemoveNetwork(app) => {
+                        self.known.networks.remove(app);
+                    }
+                    Task::Start(_, None) | Task::Limit(..) | Task::Stop(..) | Task::Remove(..) => {}
+                }
+            }
+            Err(error) => {
+                tracing::warn!(?target, %error, "a step failed and is tried again");
+                let tried = self.known.setbacks.get(&target).map_or(0, |setback| setback.count);
+                let message = tells(task, &error, tried);
+                self.known.set_back(target, message, clock::now());
+            }
+        }
+    }
+
+    /// A replica that was given all its time is reported at that moment, with its last lines.
+    fn see_overdue(&mut self, now: Timestamp, next: &mut Vec<Timestamp>) {
+        let mut overdue = Vec::new();
+        for (key, replica) in &self.known.replicas {
+            let (Some(since), Some(assignment)) = (replica.run(), self.known.assignment(*key))
+            else {
+                continue;
+            };
+            let waits = matches!(replica.health, Health::Unknown | Health::Starting { .. });
+            if !waits || replica.overdue_told {
+                continue;
+            }
+            let due = since.plus(assignment.health.start_within);
+            if due <= now {
+                overdue.push(*key);
+            } else {
+                next.push(due);
+            }
+        }
+        for key in overdue {
+            if let Some(replica) = self.known.replicas.get_mut(&key) {
+                replica.overdue_told = true;
+            }
+            self.changed = true;
+            self.read_tail(key);
+        }
+    }
+
+    fn report_if_due(&mut self, now: Timestamp, next: &mut Vec<Timestamp>) {
+        let asked = matches!(self.known.engine, EngineState::Ready { .. });
+        let waits = !self.known.complete
+            && (asked || self.reported == Timestamp(0))
+            && now.since(self.started) < FIRST_REPORT_WITHIN;
+        if waits {
+            next.push(self.started.plus(FIRST_REPORT_WITHIN));
+            return;
+        }
+        let beat = self.reported.plus(WORKER_HEARTBEAT) <= now;
+        if !beat && !self.changed {
+            return;
+        }
+        let due = self.reported.plus(REPORT_APART);
+        // A clock that was set back must not silence the worker.
+        if due > now && self.reported <= now {
+            next.push(due);
+            return;
+        }
+        if beat {
+            let ailing = self.known.replicas.iter().filter(|(_, replica)| replica.ails());
+            let ailing: Vec<_> = ailing.map(|(key, _)| *key).collect();
+            ailing.into_iter().for_each(|key| self.read_tail(key));
+        }
+        self.reported = now;
+        self.changed = false;
+        next.push(now.plus(WORKER_HEARTBEAT));
+        let report = self.report(now);
+        self.setup.reports.send_replace(Some(report));
+    }
+
+    /// What there is to say now; the builds are added on the way out.
+    pub(crate) fn report(&self, now: Timestamp) -> WorkerReport {
+        let tools = &self.setup.tools;
+        WorkerReport {
+            format: FORMAT,
+            worker: tools.owner.worker,
+            installation: tools.owner.installation,
+            name: self.setup.name.clone(),
+            capacity: self.setup.capacity.clone(),
+            sealing_key: tools.keys.public(),
+            engine: self.known.engine.clone(),
+            assignments: self.known.held(),
+            replicas: self.known.replica_reports(now),
+            builds: Vec::new(),
+            at: now,
+        }
+    }
+
+    /// Sets the timer, where what it is set to is not as good.
+    fn wake(&mut self, next: Option<Timestamp>, now: Timestamp) {
+        let Some(next) = next else { return };
+        if self.alarm.at.is_some_and(|at| at <= next && at > now) {
+            return;
+        }
+        if let Some(timer) = self.alarm.timer.take() {
+            timer.abort();
+        }
+        self.alarm.generation += 1;
+        self.alarm.at = Some(next);
+        let generation = self.alarm.generation;
+        let wait = Duration::from_millis(next.since(now).0);
+        let timer = self.me.send_after(wait, move || Message::Alarm(generation));
+        self.alarm.timer = Some(timer.abort_handle());
+    }
+
+    /// The timer is over; an older one means nothing.
+    pub(crate) const fn rung(&mut self, generation: u64) {
+        if self.alarm.generation == generation {
+            self.alarm.at = None;
+        }
+    }
+}
+
+/// What to tell people of a step that failed, where it keeps a replica from running.
+fn tells(task: &Task, error: &StepError, tried: u32) -> Option<String> {
+    match task {
+        Task::Create(..) | Task::Start(..) => {}
+        Task::Limit(..) | Task::Stop(..) | Task::Remove(..) | Task::RemoveNetwork(_) => {
+            return None;
+        }
+    }
+    match error {
+        StepError::Engine(EngineError::Unreachable { .. } | EngineError::Timeout { .. }) => None,
+        StepError::Engine(EngineError::Refused { status: 500.., message })
+            if tried < TRIES_BEFORE_TOLD && !fault_of_image(message) =>
+        {
+            None
+        }
+        StepError::Engine(EngineError::Conflict { .. }) | StepError::Broken(_)
+            if tried < TRIES_BEFORE_TOLD =>
+        {
+            None
+        }
+        StepError::Engine(EngineError::NotFound { message }) => {
+            Some(format!("its image is not on this worker ({message}); deploy it again"))
+        }
+        StepError::Engine(
+            EngineError::Refused { .. }
+            | EngineError::Conflict { .. }
+            | EngineError::Foreign { .. }
+            | EngineError::Address { .. },
+        )
+        | StepError::Environment(_)
+        | StepError::Ledger(_)
+        | StepError::Broken(_) => Some(error.to_string()),
+    }
+}
+
+/// Whether the engine says that what is in the image cannot be run: that will stay so.
+fn fault_of_image(message: &str) -> bool {
+    message.contains("exec") || message.contains("OCI runtime")
+}

@@ -1,0 +1,192 @@
+//! What a replica finds in its environment, and how its secrets are kept out of what is reported.
+//!
+//! Invariants: values leave the sealed box only on their way into a container. `PORT` is what the
+//! edge uses, whatever the app's own settings say.
+
+use std::path::Path;
+
+use crypto_box::SecretKey;
+use hythe_core::plan::ReplicaKey;
+use hythe_core::wire::worker::{Assignment, SealedContent, SealedEnvironment, SealingKey};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use zeroize::{Zeroize as _, Zeroizing};
+
+/// Shorter values are not masked: they are in ordinary words.
+const LEAST_MASKED: usize = 6;
+/// What stands in the place of a value.
+const MASK: &str = "[hidden]";
+/// Names that Hythe sets; the app's own settings of them are ignored.
+const OWN: [&str; 4] = ["PORT", "HYTHE_APP", "HYTHE_DEPLOYMENT", "HYTHE_REPLICA"];
+
+/// Why an environment cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EnvironmentError {
+    /// It was sealed for another key.
+    #[error("its environment was sealed for another key of this worker; deploy it again")]
+    Sealed,
+    /// It is for another deployment.
+    #[error("its environment belongs to another deployment")]
+    Foreign,
+    /// The key's file cannot be used.
+    #[error("use the worker's key in {path}: {why}")]
+    Key {
+        /// The file.
+        path: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// The pair of keys that environments are sealed with for this worker.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    secret: SecretKey,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keys(…)")
+    }
+}
+
+impl Keys {
+    /// Reads the secret key, or mints one and writes it for this user only.
+    pub(crate) fn open(path: &Path) -> Result<Self, EnvironmentError> {
+        let fault = |why: String| EnvironmentError::Key { path: path.display().to_string(), why };
+        match std::fs::read(path) {
+            Ok(bytes) => {
+                let bytes = Zeroizing::new(bytes);
+                let key = <[u8; 32]>::try_from(bytes.as_slice())
+                    .map_err(|_| fault("it does not hold 32 bytes".into()))?;
+                Ok(Self { secret: SecretKey::from_bytes(key) })
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let mut key = [0; 32];
+                getrandom::fill(&mut key).map_err(|error| fault(error.to_string()))?;
+                // Written beside it first: half a key would lock this worker out.
+                let fresh = path.with_extension("new");
+                let write = || {
+                    let mut options = std::fs::OpenOptions::new();
+                    options.write(true).create(true).truncate(true).mode(0o600);
+                    let mut file = options.open(&fresh)?;
+                    file.write_all(&key)?;
+                    file.sync_all()?;
+                    std::fs::rename(&fresh, path)
+                };
+                write().map_err(|error| fault(error.to_string()))?;
+                let secret = SecretKey::from_bytes(key);
+                key.zeroize();
+                Ok(Self { secret })
+            }
+            Err(error) => Err(fault(error.to_string())),
+        }
+    }
+
+    /// The public half.
+    pub(crate) fn public(&self) -> SealingKey {
+        SealingKey(self.secret.public_key().to_bytes())
+    }
+
+    /// Opens the environment of an assignment.
+    pub(crate) fn open_environment(
+        &self,
+        assignment: &Assignment,
+    ) -> Result<Environment, EnvironmentError> {
+        let SealedEnvironment(sealed) = &assignment.environment;
+        if sealed.is_empty() {
+            return Ok(Environment { variables: Vec::new() });
+        }
+        let bytes =
+            Zeroizing::new(self.secret.unseal(sealed).map_err(|_| EnvironmentError::Sealed)?);
+        let content: SealedContent =
+            postcard::from_bytes(&bytes).map_err(|_| EnvironmentError::Sealed)?;
+        if content.deployment != assignment.deployment {
+            return Err(EnvironmentError::Foreign);
+        }
+        let variables = content
+            .variables
+            .into_iter()
+            .map(|(name, value)| (name.as_str().to_owned(), Zeroizing::new(value)))
+            .collect();
+        Ok(Environment { variables })
+    }
+}
+
+/// An environment that was opened.
+pub(crate) struct Environment {
+    variables: Vec<(String, Zeroizing<String>)>,
+}
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Environment({} variables)", self.variables.len())
+    }
+}
+
+impl Environment {
+    /// As the engine takes it, `NAME=value`, with what Hythe sets.
+    pub(crate) fn for_container(&self, assignment: &Assignment, key: ReplicaKey) -> Vec<String> {
+        let own = [
+            assignment.port.to_string(),
+            assignment.app_name.to_string(),
+            key.deployment.to_string(),
+            key.index.to_string(),
+        ];
+        let given = self.variables.iter().filter(|(name, _)| !OWN.contains(&name.as_str()));
+        given
+            .map(|(name, value)| format!("{name}={}", value.as_str()))
+            .chain(OWN.iter().zip(own).map(|(name, value)| format!("{name}={value}")))
+            .collect()
+    }
+
+    /// What people should know about it, for the replica's log.
+    pub(crate) fn remarks(&self, assignment: &Assignment) -> Vec<String> {
+        let given = self.variables.iter().filter(|(name, value)| {
+            name == OWN[0] && value.as_str() != assignment.port.to_string()
+        });
+        given
+            .map(|_| {
+                format!(
+                    "the variable PORT is set by Hythe ({}); the app's own setting of it is ignored",
+                    assignment.port
+                )
+            })
+            .collect()
+    }
+
+    /// Finds its values in texts.
+    pub(crate) fn masker(&self) -> Masker {
+        let mut secrets: Vec<Zeroizing<String>> = self
+            .variables
+            .iter()
+            .flat_map(|(_, value)| value.lines().map(str::trim))
+            .filter(|line| line.len() >= LEAST_MASKED)
+            .map(|line| Zeroizing::new(line.to_owned()))
+            .collect();
+        // The longest first: one may be a part of another.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets.dedup();
+        Masker { secrets }
+    }
+}
+
+/// Replaces the values of secrets in texts.
+#[derive(Default)]
+pub(crate) struct Masker {
+    secrets: Vec<Zeroizing<String>>,
+}
+
+impl std::fmt::Debug for Masker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Masker({})", self.secrets.len())
+    }
+}
+
+impl Masker {
+    pub(crate) fn mask(&self, text: &str) -> String {
+        self.secrets.iter().fold(text.to_owned(), |text, secret| {
+            if text.contains(secret.as_str()) { text.replace(secret.as_str(), MASK) } else { text }
+        })
+    }
+}

@@ -1,0 +1,282 @@
+//! Follows one container's log and publishes its lines, each once.
+//!
+//! Invariants: nothing is held in memory beyond one batch. While NATS cannot be reached nothing is
+//! read: the engine's log files are the buffer, and where they did not suffice the reader is told.
+//! A position moves on only after JetStream has the lines before it. What JetStream had already
+//! (an acknowledgement was lost, an agent died before it wrote its position) is found by asking it
+//! for the newest frame, and left out.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::future::FutureExt as _;
+use futures_util::stream::StreamExt as _;
+use hythe_core::ids::AppId;
+use hythe_core::plan::ReplicaKey;
+use hythe_core::wire::FORMAT;
+use hythe_core::wire::log::{LogFrame, LogLine, LogSource, LogStream};
+use hythe_core::wire::subjects;
+use tokio::sync::watch;
+
+use super::clock;
+use super::ledger::Ledger;
+use super::position::{LOST, Position, Reading};
+use super::published::{Newest, newest};
+use crate::bus::{Bus, BusError};
+use crate::docker::logs::Extent;
+use crate::docker::{Engine, EngineError};
+
+/// Lines in one frame.
+const FRAME_LINES: usize = 64;
+/// Bytes of text in one frame. As JSON a byte can become six, and a NATS message has a megabyte.
+const FRAME_BYTES: usize = 128 * 1024;
+/// First and longest wait before a log is opened again.
+const AGAIN_FIRST: Duration = Duration::from_millis(100);
+const AGAIN_MOST: Duration = Duration::from_secs(3);
+
+/// What the node knows of the container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It runs, or will.
+    Running,
+    /// It ended; it may be started again.
+    Ended,
+    /// It is gone.
+    Gone,
+}
+
+/// What is needed to follow a container's log.
+#[derive(Clone, Debug)]
+pub(crate) struct Follow {
+    pub(crate) engine: Engine,
+    pub(crate) bus: Bus,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) app: AppId,
+    pub(crate) key: ReplicaKey,
+    /// The container's id.
+    pub(crate) container: String,
+    /// What Hythe says at the beginning of a container's log.
+    pub(crate) remarks: Vec<String>,
+    /// How many lines were published.
+    pub(crate) counted: Arc<AtomicU64>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    #[error(transparent)]
+    Ledger(#[from] super::ledger::LedgerError),
+}
+
+/// Follows until the container is gone. `drained` becomes true when everything was published that
+/// a container which has ended wrote.
+pub(crate) async fn follow(
+    follow: Follow,
+    mut phase: watch::Receiver<Phase>,
+    drained: watch::Sender<bool>,
+) {
+    let mut wait = AGAIN_FIRST;
+    loop {
+        let now = *phase.borrow_and_update();
+        if now == Phase::Gone {
+            break;
+        }
+        drained.send_if_modified(|drained| std::mem::replace(drained, false));
+        match follow.session(now).await {
+            Ok(()) => {
+                wait = AGAIN_FIRST;
+                if now == Phase::Ended {
+                    drained.send_replace(true);
+                    if phase.changed().await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+            }
+            Err(Broken::Engine(error)) if error.not_found() => {}
+            Err(error) => {
+                tracing::debug!(replica = ?follow.key, %error, "a log is read again soon");
+                wait = (wait * 2).min(AGAIN_MOST);
+            }
+        }
+        // Until the node has seen why the stream ended.
+        if let Ok(Err(_)) = tokio::time::timeout(wait, phase.changed()).await {
+            return;
+        }
+    }
+    if let Err(error) = follow.end().await {
+        tracing::debug!(replica = ?follow.key, %error, "the end of a log was not published");
+    }
+    drained.send_replace(true);
+}
+
+impl Follow {
+    fn subject(&self) -> String {
+        subjects::replica_log(self.app, self.key.deployment, self.key.index)
+    }
+
+    fn frame(&self, first: u64, lines: Vec<LogLine>, ended: bool) -> LogFrame {
+        let source = LogSource::Replica {
+            app: self.app,
+            deployment: self.key.deployment,
+            index: self.key.index,
+        };
+        LogFrame { format: FORMAT, source, first, lines, ended }
+    }
+
+    async fn position(&self) -> Result<Position, Broken> {
+        let key = self.key;
+        Ok(self.ledger.with(move |ledger| ledger.position(key)).await?.unwrap_or_default())
+    }
+
+    /// Reads from where the position stands to the end of the stream.
+    async fn session(&self, phase: Phase) -> Result<(), Broken> {
+        self.bus.ready().await;
+        let mut position = self.position().await?;
+        let newest = newest(&self.bus, &self.subject()).await?;
+        let fresh = position.container != self.container;
+        let mut skip = None;
+        if fresh {
+            // What the container before it wrote is over; only the count goes on.
+            let counted = position.counted.max(newest.map_or(0, |newest| newest.last));
+            position =
+                Position { container: self.container.clone(), counted, ..Position::default() };
+            self.save(&position).await?;
+        } else {
+            skip = newest.filter(|newest| newest.last > position.counted);
+        }
+        let extent = Extent::Follow { since: position.since() };
+        let mut pieces = Box::pin(self.engine.logs(&self.container, extent).await?);
+        let mut batch = Batch::new(self, Reading::new(position));
+        if fresh {
+            batch.remark(&self.remarks);
+        }
+        loop {
+            let piece = match pieces.next().now_or_never() {
+                Some(piece) => piece,
+                None => {
+                    batch.publish().await?;
+                    pieces.next().await
+                }
+            };
+            let Some(piece) = piece else { break };
+            let Some(read) = batch.reading.take(&piece?, clock::nanoseconds()) else { continue };
+            if skip.as_mut().is_some_and(|newest| newest.includes(&read.line)) {
+                // It came out under this number before; count it there only.
+                batch.uncount();
+                continue;
+            }
+            if let Some(newest) = skip.take() {
+                batch.go_on_after(&newest);
+            }
+            if read.lost_before {
+                batch.lost();
+            }
+            batch.push(read.line);
+            if batch.is_full() {
+                batch.publish().await?;
+            }
+        }
+        if phase == Phase::Ended {
+            for line in batch.reading.finish() {
+                batch.push(line);
+            }
+        }
+        if let Some(newest) = skip {
+            batch.settle(&newest);
+        }
+        batch.publish().await
+    }
+
+    async fn save(&self, position: &Position) -> Result<(), Broken> {
+        self.ledger.note_position(self.key, position.clone());
+        Ok(self.ledger.with(Ledger::flush).await?)
+    }
+
+    /// Says that nothing more comes.
+    async fn end(&self) -> Result<(), Broken> {
+        let first = self.counted.load(Ordering::Relaxed).saturating_add(1);
+        let frame = self.frame(first, Vec::new(), true);
+        self.bus.publish(&self.subject(), &frame, None).await?;
+        Ok(())
+    }
+}
+
+/// Lines on their way into one frame.
+struct Batch<'a> {
+    follow: &'a Follow,
+    reading: Reading,
+    lines: Vec<LogLine>,
+    bytes: usize,
+}
+
+impl<'a> Batch<'a> {
+    const fn new(follow: &'a Follow, reading: Reading) -> Self {
+        Self { follow, reading, lines: Vec::new(), bytes: 0 }
+    }
+}
+
+impl Batch<'_> {
+    fn push(&mut self, line: LogLine) {
+        self.bytes += line.text.len();
+        self.lines.push(line);
+    }
+
+    const fn is_full(&self) -> bool {
+        self.lines.len() >= FRAME_LINES || self.bytes >= FRAME_BYTES
+    }
+
+    /// Adds what Hythe says; the reading counts it.
+    fn remark(&mut self, remarks: &[String]) {
+        for text in remarks {
+            self.reading.count_one();
+            self.push(own_line(text, clock::nanoseconds()));
+        }
+    }
+
+    /// Says that lines are missing before the one that was just read, whose number moves up.
+    fn lost(&mut self) {
+        self.reading.count_one();
+        self.push(own_line(LOST, clock::nanoseconds()));
+    }
+
+    /// Takes back that the line which was just read counts.
+    fn uncount(&mut self) {
+        let counted = self.reading.position().counted;
+        self.reading.count_from(counted.saturating_sub(1));
+    }
+
+    /// The line that was just read is the first that JetStream does not have.
+    fn go_on_after(&mut self, newest: &Newest) {
+        self.reading.count_from(newest.last.saturating_add(1));
+    }
+
+    /// Everything there is was published before.
+    fn settle(&mut self, newest: &Newest) {
+        if self.lines.is_empty() && self.reading.position().counted < newest.last {
+            self.reading.count_from(newest.last);
+        }
+    }
+
+    async fn publish(&mut self) -> Result<(), Broken> {
+        let position = self.reading.position();
+        if !self.lines.is_empty() {
+            let count = u64::try_from(self.lines.len()).unwrap_or(u64::MAX);
+            let first = position.next_number().saturating_sub(count);
+            let frame = self.follow.frame(first, std::mem::take(&mut self.lines), false);
+            self.bytes = 0;
+            self.follow.bus.publish(&self.follow.subject(), &frame, None).await?;
+        }
+        self.follow.counted.store(position.counted, Ordering::Relaxed);
+        self.follow.ledger.note_position(self.follow.key, position.clone());
+        Ok(())
+    }
+}
+
+fn own_line(text: &str, at: u64) -> LogLine {
+    LogLine { at, stream: LogStream::Hythe, text: text.to_owned() }
+}

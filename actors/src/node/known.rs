@@ -1,0 +1,318 @@
+//! What the node knows of each replica, as plain data, and what is planned and reported from it.
+//!
+//! Invariant: nothing here waits or talks; the actor does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hythe_core::ids::{AppId, DeploymentId};
+use hythe_core::limits;
+use hythe_core::plan::{Container, ContainerState, Desired, ReplicaKey, Seen, Wanted};
+use hythe_core::time::{Millis, Timestamp};
+use hythe_core::wire::worker::{Assignment, EngineState, Held, ReplicaReport, ReplicaState};
+
+use super::environment::Masker;
+use super::health::Health;
+use super::ledger::Restarts;
+use super::look::{self, Sight};
+use super::steps::Target;
+use crate::docker::inspect::{Condition, Observed};
+
+/// Bytes of log lines in one report: a NATS message has a megabyte.
+const MOST_TAIL_BYTES: usize = 256 * 1024;
+/// One that ran for this long is not taken to fail in a row.
+const STEADY: Millis = limits::RESTART_BACKOFF_MOST;
+
+/// A container, and what came of watching it.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    pub(crate) observed: Observed,
+    pub(crate) health: Health,
+    /// Whether a check has succeeded in this run.
+    pub(crate) was_healthy: bool,
+    /// Its last lines, as the container wrote them.
+    pub(crate) tail: Vec<String>,
+    /// Whether it was told that this run has had all the time it may take to become healthy.
+    pub(crate) overdue_told: bool,
+}
+
+impl Replica {
+    pub(crate) fn new(sight: Sight) -> Self {
+        Self {
+            observed: sight.observed,
+            health: Health::Unknown,
+            was_healthy: false,
+            tail: sight.tail.unwrap_or_default(),
+            overdue_told: false,
+        }
+    }
+
+    /// Since when it runs; this names the run.
+    pub(crate) const fn run(&self) -> Option<Timestamp> {
+        match self.observed.state {
+            Condition::Running { since } => Some(since),
+            Condition::Created | Condition::Exited { .. } => None,
+        }
+    }
+
+    /// Whether it runs and is not healthy.
+    pub(crate) fn ails(&self) -> bool {
+        self.run().is_some() && self.health != Health::Healthy
+    }
+}
+
+/// A step that failed, and when it is tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Setback {
+    /// What to tell, where this keeps the replica from running.
+    pub(crate) message: Option<String>,
+    /// How often in a row.
+    pub(crate) count: u32,
+    /// When to try again.
+    pub(crate) until: Timestamp,
+}
+
+/// A step under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Busy {
+    /// Whether it stops a replica: that takes long, and costs nothing.
+    pub(crate) stops: bool,
+    /// The app that it is for, where that is known.
+    pub(crate) app: Option<AppId>,
+}
+
+/// All that the node knows.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) desired: Desired,
+    pub(crate) replicas: BTreeMap<ReplicaKey, Replica>,
+    pub(crate) networks: BTreeSet<AppId>,
+    pub(crate) restarts: BTreeMap<ReplicaKey, Restarts>,
+    pub(crate) engine: EngineState,
+    /// Whether everything was looked at since the engine answers.
+    pub(crate) complete: bool,
+    /// Steps under way.
+    pub(crate) busy: BTreeMap<Target, Busy>,
+    pub(crate) setbacks: BTreeMap<Target, Setback>,
+    pub(crate) maskers: BTreeMap<DeploymentId, Arc<Masker>>,
+}
+
+impl Known {
+    pub(crate) fn new(desired: Desired, restarts: BTreeMap<ReplicaKey, Restarts>) -> Self {
+        Self {
+            desired,
+            replicas: BTreeMap::new(),
+            networks: BTreeSet::new(),
+            restarts,
+            engine: EngineState::Unreachable { message: "it was not asked yet".into() },
+            complete: false,
+            busy: BTreeMap::new(),
+            setbacks: BTreeMap::new(),
+            maskers: BTreeMap::new(),
+        }
+    }
+
+    /// The order to run a replica, where there is one.
+    pub(crate) fn assignment(&self, key: ReplicaKey) -> Option<&Assignment> {
+        match self.desired.get(&key.deployment) {
+            Some(Wanted::Run(assignment)) if assignment.replicas.contains(&key.index) => {
+                Some(assignment)
+            }
+            Some(Wanted::Run(_) | Wanted::Stop { .. }) | None => None,
+        }
+    }
+
+    /// What the plan is made from.
+    pub(crate) fn seen(&self) -> Seen {
+        let container = |(key, replica): (&ReplicaKey, &Replica)| {
+            let state = match replica.observed.state {
+                Condition::Created => ContainerState::Created,
+                Condition::Running { .. } => {
+                    ContainerState::Running { healthy: replica.was_healthy }
+                }
+                Condition::Exited { at, .. } => ContainerState::Exited { at },
+            };
+            let container = Container {
+                app: replica.observed.app,
+                state,
+                restarts: self.restarts_in_a_row(*key, replica),
+                limited: replica.observed.limited,
+            };
+            (*key, container)
+        };
+        Seen {
+            containers: self.replicas.iter().map(container).collect(),
+            networks: self.networks.clone(),
+        }
+    }
+
+    fn restarts_in_a_row(&self, key: ReplicaKey, replica: &Replica) -> u32 {
+        match replica.observed.state {
+            Condition::Exited { ran, .. } if ran < STEADY => {
+                self.restarts.get(&key).map_or(0, |restarts| restarts.in_a_row)
+            }
+            Condition::Exited { .. } | Condition::Created | Condition::Running { .. } => 0,
+        }
+    }
+
+    /// What to remember when a replica is started again; none for its first start.
+    pub(crate) fn next_restart(&self, key: ReplicaKey) -> Option<Restarts> {
+        let replica = self.replicas.get(&key)?;
+        let Condition::Exited { .. } = replica.observed.state else { return None };
+        let total = self.restarts.get(&key).map_or(0, |restarts| restarts.total);
+        Some(Restarts {
+            total: total.saturating_add(1),
+            in_a_row: self.restarts_in_a_row(key, replica).saturating_add(1),
+        })
+    }
+
+    /// Whether a step has to wait: for another on the same thing, or after a failure. A network is
+    /// not removed while something may still join it.
+    pub(crate) fn must_wait(&self, target: Target, app: Option<AppId>, now: Timestamp) -> bool {
+        let of_its_app = |busy: &Target| match (target, busy) {
+            (Target::Replica(_), Target::Network(network)) => Some(*network) == app,
+            (Target::Network(network), Target::Replica(_)) => {
+                self.busy.get(busy).is_some_and(|busy| busy.app.is_none_or(|app| app == network))
+            }
+            (Target::Replica(_), Target::Replica(_)) | (Target::Network(_), Target::Network(_)) => {
+                false
+            }
+        };
+        let busy = self.busy.contains_key(&target) || self.busy.keys().any(of_its_app);
+        let set_back = self.setbacks.get(&target).is_some_and(|setback| setback.until > now);
+        busy || set_back
+    }
+
+    /// Remembers that a step failed.
+    pub(crate) fn set_back(&mut self, target: Target, message: Option<String>, now: Timestamp) {
+        let count = self.setbacks.get(&target).map_or(0, |setback| setback.count);
+        let until = now.plus(hythe_core::plan::backoff(count));
+        self.setbacks.insert(target, Setback { message, count: count.saturating_add(1), until });
+    }
+
+    /// The orders that are held.
+    pub(crate) fn held(&self) -> Vec<Held> {
+        self.desired
+            .iter()
+            .map(|(deployment, wanted)| Held {
+                deployment: *deployment,
+                generation: wanted.generation(),
+                stopping: match wanted {
+                    Wanted::Run(_) => false,
+                    Wanted::Stop { .. } => true,
+                },
+            })
+            .collect()
+    }
+
+    /// Every replica there is or should be.
+    pub(crate) fn replica_reports(&self, now: Timestamp) -> Vec<ReplicaReport> {
+        let mut room = MOST_TAIL_BYTES;
+        let there = self.replicas.iter().map(|(key, replica)| {
+            let state = self.state_of(*key, replica, now);
+            let quiet = matches!(state, ReplicaState::Healthy | ReplicaState::Creating);
+            let port = self.assignment(*key).map(|assignment| assignment.port);
+            let address = replica.observed.address.filter(|_| replica.run().is_some());
+            let log = if quiet { Vec::new() } else { self.tail(*key, replica, &mut room) };
+            ReplicaReport {
+                deployment: key.deployment,
+                app: replica.observed.app,
+                index: key.index,
+                state,
+                endpoint: address.zip(port).map(|(address, port)| SocketAddr::new(address, port)),
+                restarts: self.restarts.get(key).map_or(0, |restarts| restarts.total),
+                log,
+            }
+        });
+        let mut reports: Vec<ReplicaReport> = there.collect();
+        let missing = self.desired.values().flat_map(|wanted| match wanted {
+            Wanted::Run(assignment) => {
+                assignment.replicas.iter().map(|n| (&**assignment, *n)).collect()
+            }
+            Wanted::Stop { .. } => Vec::new(),
+        });
+        for (assignment, index) in missing {
+            let key = ReplicaKey { deployment: assignment.deployment, index };
+            if self.replicas.contains_key(&key) {
+                continue;
+            }
+            reports.push(ReplicaReport {
+                deployment: key.deployment,
+                app: assignment.app,
+                index,
+                state: self.not_running(key),
+                endpoint: None,
+                restarts: 0,
+                log: Vec::new(),
+            });
+        }
+        reports
+    }
+
+    /// A replica that should run and has not been started.
+    fn not_running(&self, key: ReplicaKey) -> ReplicaState {
+        let setback = self.setbacks.get(&Target::Replica(key));
+        match setback.and_then(|setback| setback.message.clone()) {
+            Some(message) => ReplicaState::Failed { message },
+            None => ReplicaState::Creating,
+        }
+    }
+
+    fn state_of(&self, key: ReplicaKey, replica: &Replica, now: Timestamp) -> ReplicaState {
+        match &replica.observed.state {
+            Condition::Created => self.not_running(key),
+            Condition::Exited { code, out_of_memory, .. } => {
+                // One that cannot be started again says why, rather than how it ended once.
+                match self.not_running(key) {
+                    failed @ ReplicaState::Failed { .. } => failed,
+                    ReplicaState::Creating
+                    | ReplicaState::Starting { .. }
+                    | ReplicaState::Healthy
+                    | ReplicaState::Unhealthy { .. }
+                    | ReplicaState::Exited { .. }
+                    | ReplicaState::Stopping => {
+                        ReplicaState::Exited { code: *code, out_of_memory: *out_of_memory }
+                    }
+                }
+            }
+            Condition::Running { since } => {
+                let stops = self.busy.get(&Target::Replica(key)).is_some_and(|busy| busy.stops);
+                if stops || self.assignment(key).is_none() {
+                    return ReplicaState::Stopping;
+                }
+                let elapsed = now.since(*since);
+                match &replica.health {
+                    // Found running by an agent that has just started: it serves until a check
+                    // says otherwise.
+                    Health::Unknown if replica.was_healthy => ReplicaState::Healthy,
+                    Health::Unknown => {
+                        ReplicaState::Starting { check: "it was not checked yet".into(), elapsed }
+                    }
+                    Health::Starting { check } => {
+                        ReplicaState::Starting { check: check.clone(), elapsed }
+                    }
+                    Health::Healthy => ReplicaState::Healthy,
+                    Health::Unhealthy { check } => ReplicaState::Unhealthy { check: check.clone() },
+                }
+            }
+        }
+    }
+
+    /// The last lines of a replica, masked and bounded.
+    fn tail(&self, key: ReplicaKey, replica: &Replica, room: &mut usize) -> Vec<String> {
+        // Without its environment nobody can tell what of it is secret.
+        let Some(masker) = self.maskers.get(&key.deployment) else { return Vec::new() };
+        let mut lines = Vec::new();
+        for line in &replica.tail {
+            // Masked before it is cut: half a secret is one, too.
+            let line = look::cut(masker.mask(line));
+            if line.len() > *room {
+                break;
+            }
+            *room -= line.len();
+            lines.push(line);
+        }
+        lines
+    }
+}

@@ -1,0 +1,36 @@
+//! The agent: runs on each worker what it was told to run, and says what it sees.
+//!
+//! - Orders say how things should be. They are in the ledger before they are acknowledged; what is
+//!   to be done follows from them and from what is seen, again and again (`hythe_core::plan`). A
+//!   crash at any point loses nothing, and doing a step twice is doing it once.
+//! - The agent and the control plane talk through NATS only. Containers go on running when either,
+//!   or NATS, or the agent itself is gone; an agent that starts adopts what it finds.
+//! - Only containers and networks that bear this worker's label are touched.
+
+mod act;
+mod actor;
+mod agent;
+mod builds;
+mod clock;
+mod environment;
+mod follow;
+mod guard;
+mod health;
+mod identity;
+mod known;
+mod ledger;
+mod look;
+mod orders;
+mod position;
+mod published;
+mod report;
+mod state;
+mod steps;
+#[cfg(test)]
+mod tests;
+mod watch;
+mod watchers;
+
+pub use agent::{AgentConfig, AgentError, run};
+pub use environment::EnvironmentError;
+pub use ledger::LedgerError;

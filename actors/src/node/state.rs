@@ -1,0 +1,359 @@
+//! The node's own doing: it takes in what it hears, and after each thing sees what follows.
+//!
+//! Invariants: no call here waits; whatever takes time is a task in [`Node::tasks`], which sends
+//! what came of it as a message. What is done next comes from the plan alone. Each task works on
+//! what nobody else works on at that time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use hythe_core::ids::DeploymentId;
+use hythe_core::names::WorkerName;
+use hythe_core::plan::{ReplicaKey, Wanted};
+use hythe_core::time::{Millis, Timestamp};
+use hythe_core::wire::worker::{EngineState, WorkerReport};
+use hythe_core::worker::Capacity;
+use ractor::ActorRef;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use super::actor::Message;
+use super::builds::Builds;
+use super::clock;
+use super::guard::guarded;
+use super::health::Health;
+use super::known::{Known, Replica};
+use super::look::{self, Inventory, Sight};
+use super::steps::{Target, Tools};
+use super::watch::News;
+use super::watchers::Watchers;
+use crate::bus::Bus;
+
+/// Containers that are looked at at once.
+const MOST_LOOKS: usize = 8;
+/// From one look at everything to the next, when nothing breaks.
+const INVENTORY_EVERY: Millis = Millis::seconds(30);
+/// When a look at everything that failed is tried again.
+const INVENTORY_AGAIN: Millis = Millis::seconds(1);
+
+/// What a node works with.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    pub(crate) tools: Tools,
+    pub(crate) bus: Bus,
+    pub(crate) builds: Builds,
+    pub(crate) name: WorkerName,
+    pub(crate) capacity: Capacity,
+    /// Where reports go out; only the newest counts.
+    pub(crate) reports: watch::Sender<Option<WorkerReport>>,
+}
+
+/// The node.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(super) me: ActorRef<Message>,
+    pub(super) setup: Arc<Setup>,
+    pub(super) known: Known,
+    pub(super) watchers: Watchers,
+    pub(super) tasks: JoinSet<()>,
+    pub(super) looks: Arc<Semaphore>,
+    /// Containers that are looked at, and whether they were touched again meanwhile.
+    pub(super) looking: BTreeMap<String, bool>,
+    /// Replicas whose last lines are read.
+    pub(super) tailing: BTreeSet<ReplicaKey>,
+    pub(super) forgetting: BTreeSet<DeploymentId>,
+    /// Counts what was seen, so that an older look at everything does not undo it.
+    pub(super) stamp: u64,
+    pub(super) stamps: BTreeMap<ReplicaKey, u64>,
+    /// Since when (by `stamp`) everything is being looked at.
+    pub(super) inventory: Option<u64>,
+    pub(super) inventory_due: Timestamp,
+    pub(super) started: Timestamp,
+    pub(super) changed: bool,
+    pub(super) reported: Timestamp,
+    pub(super) alarm: Alarm,
+}
+
+/// The one timer: when to see again what follows.
+#[derive(Debug, Default)]
+pub(super) struct Alarm {
+    pub(super) generation: u64,
+    pub(super) at: Option<Timestamp>,
+    pub(super) timer: Option<tokio::task::AbortHandle>,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(timer) = self.alarm.timer.take() {
+            timer.abort();
+        }
+    }
+}
+
+impl Node {
+    pub(crate) fn new(me: ActorRef<Message>, setup: Arc<Setup>, mut known: Known) -> Self {
+        for wanted in known.desired.values() {
+            if let Wanted::Run(assignment) = wanted
+                && let Ok(environment) = setup.tools.keys.open_environment(assignment)
+            {
+                known.maskers.insert(assignment.deployment, Arc::new(environment.masker()));
+            }
+        }
+        Self {
+            me,
+            setup,
+            known,
+            watchers: Watchers::default(),
+            tasks: JoinSet::new(),
+            looks: Arc::new(Semaphore::new(MOST_LOOKS)),
+            looking: BTreeMap::new(),
+            tailing: BTreeSet::new(),
+            forgetting: BTreeSet::new(),
+            stamp: 0,
+            stamps: BTreeMap::new(),
+            inventory: None,
+            inventory_due: clock::now(),
+            started: clock::now(),
+            changed: true,
+            reported: Timestamp(0),
+            alarm: Alarm::default(),
+        }
+    }
+
+    /// The tasks that end with this node.
+    pub(crate) const fn tasks(&mut self) -> &mut JoinSet<()> {
+        &mut self.tasks
+    }
+
+    /// A task that sends one message when it is done.
+    pub(super) fn spawn(&mut self, work: impl Future<Output = Message> + Send + 'static) {
+        let me = self.me.clone();
+        self.tasks.spawn(async move {
+            // A node that is gone needs no answer.
+            let _gone = me.cast(work.await);
+        });
+    }
+
+    /// A new order, which is durable.
+    pub(crate) fn ordered(&mut self, deployment: DeploymentId, wanted: Wanted) {
+        let known = self.known.desired.get(&deployment);
+        if known.is_some_and(|known| known.generation() > wanted.generation()) {
+            return;
+        }
+        if let Wanted::Run(assignment) = &wanted
+            && let Ok(environment) = self.setup.tools.keys.open_environment(assignment)
+        {
+            self.known.maskers.insert(deployment, Arc::new(environment.masker()));
+        }
+        // Whatever failed may go well under the new order.
+        self.known.setbacks.retain(|target, _| match target {
+            Target::Replica(key) => key.deployment != deployment,
+            Target::Network(_) => true,
+        });
+        self.known.desired.insert(deployment, wanted);
+        self.changed = true;
+    }
+
+    /// Something about the engine.
+    pub(crate) fn heard(&mut self, news: News) {
+        match news {
+            News::Up { version } => {
+                self.known.engine = EngineState::Ready { version };
+                // One that is under way may have begun before the break.
+                self.inventory = None;
+                self.inventory_due = Timestamp(0);
+                self.changed = true;
+            }
+            News::Down { message } => {
+                let engine = EngineState::Unreachable { message };
+                if self.known.engine != engine {
+                    tracing::warn!(?engine, "the container engine does not answer");
+                    self.known.engine = engine;
+                    self.changed = true;
+                }
+                self.known.complete = false;
+            }
+            News::Touched(ids, _permit) => ids.into_iter().for_each(|id| self.look(id)),
+        }
+    }
+
+    fn look(&mut self, id: String) {
+        if let Some(again) = self.looking.get_mut(&id) {
+            *again = true;
+            return;
+        }
+        self.looking.insert(id.clone(), false);
+        let (setup, looks) = (Arc::clone(&self.setup), Arc::clone(&self.looks));
+        self.spawn(async move {
+            let _turn = looks.acquire().await;
+            let look = look::look(&setup.tools.engine, &setup.tools.owner, &id);
+            let sight = guarded(look).await.ok().and_then(Result::ok);
+            Message::Looked { id, sight }
+        });
+    }
+
+    /// A container was looked at; the outer none where that failed.
+    pub(crate) fn looked(&mut self, id: String, sight: Option<Option<Sight>>) {
+        match sight {
+            Some(Some(sight)) => self.saw(sight),
+            Some(None) => {
+                let gone =
+                    self.known.replicas.iter().find(|(_, replica)| replica.observed.id == id);
+                if let Some(key) = gone.map(|(key, _)| *key) {
+                    self.vanished(key);
+                }
+            }
+            None => {}
+        }
+        if self.looking.remove(&id) == Some(true) {
+            self.look(id);
+        }
+    }
+
+    pub(super) fn saw(&mut self, sight: Sight) {
+        let key = sight.observed.key;
+        self.mark(key);
+        match self.known.replicas.get_mut(&key) {
+            Some(replica) if replica.observed == sight.observed => {
+                if let Some(tail) = sight.tail {
+                    self.changed |= replica.tail != tail;
+                    replica.tail = tail;
+                }
+            }
+            Some(replica)
+                if replica.observed.id == sight.observed.id
+                    && replica.observed.state == sight.observed.state =>
+            {
+                replica.observed = sight.observed;
+                self.changed = true;
+            }
+            _new => {
+                let mut replica = Replica::new(sight);
+                // The limit is put in force after the first success: it was healthy, under the
+                // agent before this one.
+                replica.was_healthy = replica.observed.limited
+                    && replica.run().is_some_and(|since| since < self.started);
+                self.known.replicas.insert(key, replica);
+                self.changed = true;
+            }
+        }
+    }
+
+    pub(super) fn vanished(&mut self, key: ReplicaKey) {
+        self.mark(key);
+        self.changed |= self.known.replicas.remove(&key).is_some();
+    }
+
+    fn mark(&mut self, key: ReplicaKey) {
+        self.stamp += 1;
+        self.stamps.insert(key, self.stamp);
+    }
+
+    pub(super) fn take_inventory(&mut self) {
+        self.inventory = Some(self.stamp);
+        let (since, setup) = (self.stamp, Arc::clone(&self.setup));
+        self.spawn(async move {
+            let inventory = guarded(look::inventory(&setup.tools.engine, &setup.tools.owner)).await;
+            Message::Inventoried { since, inventory: inventory.ok().and_then(Result::ok) }
+        });
+    }
+
+    /// Everything was looked at, beginning when the stamp was `since`; none where that failed.
+    pub(crate) fn inventoried(&mut self, since: u64, inventory: Option<Inventory>) {
+        if self.inventory != Some(since) {
+            return;
+        }
+        self.inventory = None;
+        let Some(inventory) = inventory else {
+            self.inventory_due = clock::now().plus(INVENTORY_AGAIN);
+            return;
+        };
+        self.inventory_due = clock::now().plus(INVENTORY_EVERY);
+        let newer = |stamps: &BTreeMap<ReplicaKey, u64>, key: ReplicaKey| {
+            stamps.get(&key).is_some_and(|stamp| *stamp > since)
+        };
+        let mut gone: BTreeSet<ReplicaKey> = self.known.replicas.keys().copied().collect();
+        for sight in inventory.containers {
+            let key = sight.observed.key;
+            gone.remove(&key);
+            if !newer(&self.stamps, key) {
+                self.saw(sight);
+            }
+        }
+        gone.retain(|key| !newer(&self.stamps, *key));
+        gone.into_iter().for_each(|key| self.vanished(key));
+        self.stamps.retain(|key, _| self.known.replicas.contains_key(key));
+        if self.known.busy.is_empty() {
+            self.known.networks = inventory.networks;
+        } else {
+            self.known.networks.extend(inventory.networks);
+        }
+        self.changed |= !std::mem::replace(&mut self.known.complete, true);
+    }
+
+    /// A check found something new.
+    pub(crate) fn checked(&mut self, key: ReplicaKey, run: Timestamp, health: Health) {
+        if let Some(replica) = self.known.replicas.get_mut(&key)
+            && replica.run() == Some(run)
+        {
+            replica.was_healthy |= health == Health::Healthy;
+            replica.health = health;
+            self.changed = true;
+            if replica.ails() {
+                self.read_tail(key);
+            }
+        }
+    }
+
+    pub(super) fn read_tail(&mut self, key: ReplicaKey) {
+        let Some(replica) = self.known.replicas.get(&key) else { return };
+        if !self.tailing.insert(key) {
+            return;
+        }
+        let (setup, looks) = (Arc::clone(&self.setup), Arc::clone(&self.looks));
+        let id = replica.observed.id.clone();
+        self.spawn(async move {
+            let _turn = looks.acquire().await;
+            let lines = guarded(look::tail(&setup.tools.engine, &id)).await.unwrap_or_default();
+            Message::Tailed { key, id, lines }
+        });
+    }
+
+    /// The last lines of a replica that ails.
+    pub(crate) fn tailed(&mut self, key: ReplicaKey, id: &str, lines: Vec<String>) {
+        self.tailing.remove(&key);
+        if let Some(replica) = self.known.replicas.get_mut(&key)
+            && replica.observed.id == id
+            && replica.ails()
+        {
+            self.changed |= replica.tail != lines;
+            replica.tail = lines;
+        }
+    }
+
+    /// The bus was set up again: whatever was in it may be gone.
+    pub(crate) const fn bus_ready(&mut self) {
+        self.changed = true;
+        self.reported = Timestamp(0);
+    }
+
+    /// An order to stop was forgotten, or (none) could not be just now.
+    pub(crate) fn forgotten(&mut self, deployment: DeploymentId, generation: Option<u64>) {
+        self.forgetting.remove(&deployment);
+        let known = self.known.desired.get(&deployment);
+        let (Some(generation), Some(Wanted::Stop { generation: held, .. })) = (generation, known)
+        else {
+            return;
+        };
+        if *held == generation {
+            self.known.desired.remove(&deployment);
+            self.known.maskers.remove(&deployment);
+            self.known.restarts.retain(|key, _| key.deployment != deployment);
+            self.known.setbacks.retain(|target, _| match target {
+                Target::Replica(key) => key.deployment != deployment,
+                Target::Network(_) => true,
+            });
+            self.changed = true;
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Does one step of a plan on the engine. Each done twice is done once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hythe_core::ids::AppId;
+use hythe_core::plan::{ReplicaKey, Step};
+use hythe_core::time::Millis;
+use hythe_core::wire::worker::Assignment;
+use tokio::sync::watch;
+
+use super::environment::{EnvironmentError, Keys};
+use super::ledger::{Ledger, LedgerError, Restarts};
+use super::look::{self, Sight};
+use crate::docker::container::container_name;
+use crate::docker::labels::Owner;
+use crate::docker::{Engine, EngineError};
+
+/// How long removing a container waits for its log to be published.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+
+/// What steps work with.
+#[derive(Clone, Debug)]
+pub(crate) struct Tools {
+    pub(crate) engine: Engine,
+    pub(crate) owner: Owner,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) keys: Arc<Keys>,
+}
+
+/// A step with all that it needs.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// Make the network and the container, and start it.
+    Create(ReplicaKey, Box<Assignment>),
+    /// Start what exists; where it ran before, remember that it is started again.
+    Start(ReplicaKey, Option<Restarts>),
+    /// Put the CPU limit in force.
+    Limit(ReplicaKey, Box<Assignment>),
+    /// Stop.
+    Stop(ReplicaKey, Millis),
+    /// Remove, after the log was published.
+    Remove(ReplicaKey, Option<watch::Receiver<bool>>),
+    /// Remove an app's network.
+    RemoveNetwork(AppId),
+}
+
+/// What a step works on: only one at a time does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Target {
+    /// A replica.
+    Replica(ReplicaKey),
+    /// An app's network.
+    Network(AppId),
+}
+
+/// Why a step did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum StepError {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error("it broke off: {0}")]
+    Broken(String),
+}
+
+/// How a step ended, and what was seen after it.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) result: Result<(), StepError>,
+    /// The container afterwards, where it could be looked at.
+    pub(crate) sight: Option<Option<Sight>>,
+}
+
+impl Task {
+    pub(crate) const fn target(&self) -> Target {
+        match self {
+            Self::Create(key, _)
+            | Self::Start(key, _)
+            | Self::Limit(key, _)
+            | Self::Stop(key, _)
+            | Self::Remove(key, _) => Target::Replica(*key),
+            Self::RemoveNetwork(app) => Target::Network(*app),
+        }
+    }
+
+    /// Does it, and looks at what came of it.
+    pub(crate) async fn run(&self, tools: &Tools) -> Outcome {
+        let result = self.act(tools).await;
+        let sight = match self.target() {
+            Target::Replica(key) => {
+                let name = container_name(key);
+                look::look(&tools.engine, &tools.owner, &name).await.ok()
+            }
+            Target::Network(_) => None,
+        };
+        Outcome { result, sight }
+    }
+
+    async fn act(&self, tools: &Tools) -> Result<(), StepError> {
+        let Tools { engine, owner, ledger, keys } = tools;
+        match self {
+            Self::Create(key, assignment) => {
+                let environment = keys.open_environment(assignment)?;
+                let variables = environment.for_container(assignment, *key);
+                let network = engine.ensure_network(owner, assignment.app).await?;
+                engine.create(owner, assignment, key.index, &network, variables).await?;
+                engine.start(owner, *key).await?;
+            }
+            Self::Start(key, restarts) => {
+                if let Some(restarts) = *restarts {
+                    let key = *key;
+                    ledger.with(move |ledger| ledger.restarted(key, restarts)).await?;
+                }
+                engine.start(owner, *key).await?;
+            }
+            Self::Limit(key, assignment) => {
+                engine.limit(owner, *key, &assignment.resources).await?;
+            }
+            Self::Stop(key, within) => engine.stop(owner, *key, *within).await?,
+            Self::Remove(key, drained) => {
+                if let Some(mut drained) = drained.clone() {
+                    let published = drained.wait_for(|drained| *drained);
+                    if tokio::time::timeout(DRAIN_WITHIN, published).await.is_err() {
+                        tracing::warn!(replica = ?key, "the end of a log could not be published");
+                    }
+                }
+                engine.remove(owner, *key).await?;
+            }
+            Self::RemoveNetwork(app) => engine.remove_network(owner, *app).await?,
+        }
+        Ok(())
+    }
+}
+
+/// The replica or network that a step of the plan is about; none for what is only bookkeeping.
+pub(crate) const fn target_of(step: &Step) -> Option<Target> {
+    match step {
+        Step::Create(key)
+        | Step::Start(key)
+        | Step::Limit(key)
+        | Step::Stop(key, _)
+        | Step::Remove(key) => Some(Target::Replica(*key)),
+        Step::RemoveNetwork(app) => Some(Target::Network(*app)),
+        Step::Forget(_) => None,
+    }
+}

@@ -1,0 +1,1 @@
+//! Logs: each line once, in order, whatever breaks.

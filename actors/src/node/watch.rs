@@ -1,0 +1,141 @@
+//! Watches the engine: whether it answers, and what happens to our containers.
+//!
+//! Invariant: after every break the node hears that the engine is up again, and takes inventory;
+//! events from before that moment are repeated, so none falls between.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::models::EventMessage;
+use bollard::query_parameters::EventsOptionsBuilder;
+use futures_util::future::FutureExt as _;
+use futures_util::stream::{Stream, StreamExt as _};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::MissedTickBehavior;
+
+use super::clock;
+use crate::docker::labels::Owner;
+use crate::docker::{Engine, EngineError};
+
+/// From one sign of life to the next: a stream of events that says nothing may be a dead one.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+/// First and longest wait before an engine that is down is tried again.
+const AGAIN_FIRST: Duration = Duration::from_millis(200);
+const AGAIN_MOST: Duration = Duration::from_secs(5);
+/// Bundles of events that the node has not taken yet.
+const AHEAD: usize = 4;
+/// Events in one bundle.
+const MOST_IN_BUNDLE: usize = 256;
+/// How far back events are asked for, in seconds.
+const OVERLAP_SECONDS: u64 = 2;
+
+/// What is told to the node.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// The engine answers (again): look at everything.
+    Up {
+        /// Its version.
+        version: String,
+    },
+    /// It does not.
+    Down {
+        /// Why, and what to do.
+        message: String,
+    },
+    /// Something happened to these containers, by id. The permit is given back when it is handled.
+    Touched(BTreeSet<String>, OwnedSemaphorePermit),
+}
+
+/// Watches for as long as it is not dropped.
+pub(crate) async fn watch(engine: Engine, owner: Owner, mut tell: impl FnMut(News) + Send) {
+    let gate = Arc::new(Semaphore::new(AHEAD));
+    let mut wait = AGAIN_FIRST;
+    loop {
+        let since = (clock::now().0 / 1000).saturating_sub(OVERLAP_SECONDS);
+        let error = match engine.probe().await {
+            Ok(version) => {
+                wait = AGAIN_FIRST;
+                tell(News::Up { version });
+                match listen(&engine, &owner, since, &gate, &mut tell).await {
+                    // The next probe says whether it was the engine or only the stream.
+                    Ok(()) => continue,
+                    Err(error) => error,
+                }
+            }
+            Err(error) => error,
+        };
+        tell(News::Down { message: error.to_string() });
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(AGAIN_MOST);
+    }
+}
+
+/// Passes events on until the stream ends; the error is that of a sign of life that did not come.
+async fn listen(
+    engine: &Engine,
+    owner: &Owner,
+    since: u64,
+    gate: &Arc<Semaphore>,
+    tell: &mut (impl FnMut(News) + Send),
+) -> Result<(), EngineError> {
+    let mut filter = owner.filter();
+    filter.insert("type".to_owned(), vec!["container".to_owned()]);
+    let options =
+        EventsOptionsBuilder::default().since(&since.to_string()).filters(&filter).build();
+    let mut events = Box::pin(engine.docker().await?.events(Some(options)));
+    let mut probe = tokio::time::interval(PROBE_EVERY);
+    probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    probe.reset();
+    loop {
+        let event = tokio::select! {
+            event = events.next() => event,
+            _ = probe.tick() => {
+                engine.probe().await?;
+                continue;
+            }
+        };
+        let mut touched = BTreeSet::new();
+        let open = gather(event, &mut events, &mut touched);
+        if !touched.is_empty()
+            && let Ok(permit) = Arc::clone(gate).acquire_owned().await
+        {
+            tell(News::Touched(touched, permit));
+        }
+        if !open {
+            return Ok(());
+        }
+    }
+}
+
+/// Takes an event and all that are there already. False where the stream has ended.
+fn gather(
+    first: Option<Result<EventMessage, bollard::errors::Error>>,
+    events: &mut (impl Stream<Item = Result<EventMessage, bollard::errors::Error>> + Unpin),
+    touched: &mut BTreeSet<String>,
+) -> bool {
+    let mut next = first;
+    for _ in 0..MOST_IN_BUNDLE {
+        let Some(Ok(event)) = next else { return false };
+        touched.extend(container(event));
+        match events.next().now_or_never() {
+            Some(event) => next = event,
+            None => return true,
+        }
+    }
+    if let Some(Ok(event)) = next {
+        touched.extend(container(event));
+        return true;
+    }
+    false
+}
+
+/// The container that an event is about, where it may have changed by it.
+fn container(event: EventMessage) -> Option<String> {
+    let action = event.action.unwrap_or_default();
+    let idle = ["exec_", "top", "resize", "attach", "health_status"];
+    if idle.iter().any(|prefix| action.starts_with(prefix)) {
+        return None;
+    }
+    event.actor?.id
+}

@@ -1,0 +1,167 @@
+//! The tasks beside each replica: its health check, and the reader of its log.
+//!
+//! Invariants: one check and one reader per replica; a check belongs to one run of a container, a
+//! reader to one container. A reader whose container is gone publishes what is left and ends.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use hythe_core::plan::ReplicaKey;
+use hythe_core::time::Timestamp;
+use ractor::ActorRef;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::actor::Message;
+use super::follow::{self, Follow, Phase};
+use super::guard::for_ever;
+use super::health;
+use super::known::{Known, Replica};
+use super::state::Setup;
+use crate::docker::inspect::Condition;
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct Watchers {
+    checks: BTreeMap<ReplicaKey, Check>,
+    readers: BTreeMap<ReplicaKey, Reader>,
+}
+
+#[derive(Debug)]
+struct Check {
+    run: Timestamp,
+    address: SocketAddr,
+    task: AbortHandle,
+}
+
+impl Drop for Check {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[derive(Debug)]
+struct Reader {
+    container: String,
+    phase: watch::Sender<Phase>,
+    drained: watch::Sender<bool>,
+    task: AbortHandle,
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Watchers {
+    /// Becomes true when all that an ended replica wrote was published.
+    pub(crate) fn drained(&self, key: ReplicaKey) -> Option<watch::Receiver<bool>> {
+        self.readers.get(&key).map(|reader| reader.drained.subscribe())
+    }
+
+    /// Starts what is missing and ends what has no replica any more.
+    pub(crate) fn keep(
+        &mut self,
+        me: &ActorRef<Message>,
+        setup: &Arc<Setup>,
+        known: &Known,
+        tasks: &mut JoinSet<()>,
+    ) {
+        self.checks.retain(|key, check| {
+            known.assignment(*key).is_some()
+                && known.replicas.get(key).and_then(Replica::run) == Some(check.run)
+        });
+        for (key, replica) in &known.replicas {
+            self.check(me, known, *key, replica, tasks);
+            self.read(setup, known, *key, replica, tasks);
+        }
+        self.readers.retain(|key, reader| {
+            let there = known.replicas.get(key).is_some_and(|r| r.observed.id == reader.container);
+            if !there {
+                reader.tell(Phase::Gone);
+            }
+            there || !reader.task.is_finished()
+        });
+    }
+
+    fn check(
+        &mut self,
+        me: &ActorRef<Message>,
+        known: &Known,
+        key: ReplicaKey,
+        replica: &Replica,
+        tasks: &mut JoinSet<()>,
+    ) {
+        let (Some(run), Some(assignment), Some(address)) =
+            (replica.run(), known.assignment(key), replica.observed.address)
+        else {
+            return;
+        };
+        let address = SocketAddr::new(address, assignment.port);
+        if self.checks.get(&key).is_some_and(|check| check.run == run && check.address == address) {
+            return;
+        }
+        let (me, check, was_healthy) = (me.clone(), assignment.health.clone(), replica.was_healthy);
+        let task = tasks.spawn(for_ever("a health check", move || {
+            let me = me.clone();
+            health::watch(address, check.clone(), was_healthy, move |health| {
+                // A node that is gone needs no news.
+                let _gone = me.cast(Message::Checked { key, run, health });
+            })
+        }));
+        self.checks.insert(key, Check { run, address, task });
+    }
+
+    fn read(
+        &mut self,
+        setup: &Arc<Setup>,
+        known: &Known,
+        key: ReplicaKey,
+        replica: &Replica,
+        tasks: &mut JoinSet<()>,
+    ) {
+        let phase = match replica.observed.state {
+            // There is nothing to read yet.
+            Condition::Created => return,
+            Condition::Running { .. } => Phase::Running,
+            Condition::Exited { .. } => Phase::Ended,
+        };
+        let container = &replica.observed.id;
+        if let Some(reader) = self.readers.get(&key).filter(|r| r.container == *container) {
+            reader.tell(phase);
+            return;
+        }
+        // One that still reads for a container before this is ended: two would count alike.
+        self.readers.remove(&key);
+        let remarks = known.assignment(key).and_then(|assignment| {
+            let environment = setup.tools.keys.open_environment(assignment).ok()?;
+            Some(environment.remarks(assignment))
+        });
+        let follow = Follow {
+            engine: setup.tools.engine.clone(),
+            bus: setup.bus.clone(),
+            ledger: Arc::clone(&setup.tools.ledger),
+            app: replica.observed.app,
+            key,
+            container: container.clone(),
+            remarks: remarks.unwrap_or_default(),
+            counted: Arc::new(AtomicU64::new(0)),
+        };
+        let (phase, heard) = watch::channel(phase);
+        let drained = watch::Sender::new(false);
+        let task = tasks.spawn(follow::follow(follow, heard, drained.clone()));
+        self.readers.insert(key, Reader { container: container.clone(), phase, drained, task });
+    }
+}
+
+impl Reader {
+    fn tell(&self, phase: Phase) {
+        let told = self.phase.send_if_modified(|now| std::mem::replace(now, phase) != phase);
+        if told && phase == Phase::Running {
+            self.drained.send_replace(false);
+        }
+    }
+}
