@@ -20,9 +20,11 @@ use super::ledger::{Ledger, LedgerError};
 use super::state::Setup;
 use super::steps::Tools;
 use super::{guard, identity};
+use crate::build::BuilderSettings;
 use crate::bus::{self, BusError, NatsSettings};
 use crate::docker::labels::Owner;
 use crate::docker::{Engine, EngineError};
+use crate::git::GitSettings;
 
 /// From one writing of log positions to the next: what is lost of them in a crash is found again.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
@@ -81,21 +83,25 @@ pub enum AgentError {
     /// It has no usable name.
     #[error("name the worker: {0}")]
     Name(#[from] BadText),
-    /// It failed too often in too short a time.
+    /// A part of it failed too often in too short a time.
     #[error(
-        "keep the agent running: it failed {MOST_FAILURES} times within a minute; its log says why"
+        "keep the agent running: its {part} failed {MOST_FAILURES} times within a minute; its log \
+         says why"
     )]
-    Failing,
+    Failing {
+        /// Which part.
+        part: &'static str,
+    },
 }
 
 /// Runs an agent until `shutdown`. Containers go on running after it.
 ///
 /// # Errors
-/// [`AgentError`]: when its folder cannot be used, or when it fails again and again.
+/// [`AgentError`]: when its folder cannot be used, or when a part of it fails again and again.
 pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(), AgentError> {
     let (ledger, keys, worker) = open(config.data.clone()).await?;
-    let name = match config.name {
-        Some(name) => name,
+    let name = match &config.name {
+        Some(name) => name.clone(),
         None => identity::host_name()?,
     };
     let bus = bus::connect_in_background(&config.nats, &format!("hythe agent {name}")).await?;
@@ -105,21 +111,52 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         ledger: Arc::clone(&ledger),
         keys: Arc::new(keys),
     };
+    let builder = builder(&config, &tools);
+    let builds = Builds::new(builder.is_some());
     let setup = Arc::new(Setup {
         tools,
         bus: bus.clone(),
-        builds: Builds::default(),
+        builds: builds.clone(),
         name,
         capacity: identity::capacity(),
         reports: watch::Sender::new(None),
     });
     tracing::info!(%worker, name = %setup.name, engine = setup.tools.engine.socket(), "agent starts");
     let flushing = tokio::spawn(flush(Arc::clone(&ledger)));
-    let ended = supervise(&setup, &shutdown).await;
+    // Where one part gives up, the other ends in order, too.
+    let stop = shutdown.child_token();
+    let node = async {
+        let ended = keep("node", &stop, || run_node(&setup, &stop)).await;
+        stop.cancel();
+        ended
+    };
+    let building = async {
+        let Some(settings) = builder else { return Ok(()) };
+        let ended = keep("build supervisor", &stop, || {
+            builds.supervise(settings.clone(), bus.jetstream().clone(), &stop)
+        });
+        let ended = ended.await;
+        stop.cancel();
+        ended
+    };
+    let (node, building) = tokio::join!(node, building);
     flushing.abort();
     ledger.with(Ledger::flush).await?;
     bus.close().await;
-    ended
+    node.and(building)
+}
+
+/// How the builder beside the node works, where there is one.
+fn builder(config: &AgentConfig, tools: &Tools) -> Option<BuilderSettings> {
+    let Owner { installation, worker } = tools.owner;
+    let usual = BuilderSettings::new(worker, installation, config.data.join("builds"));
+    let git = GitSettings { local_repos: config.local_repos.clone(), ..usual.git.clone() };
+    (config.builds_at_once > 0).then(|| BuilderSettings {
+        engine: PathBuf::from(tools.engine.socket()),
+        at_once: config.builds_at_once,
+        git,
+        ..usual
+    })
 }
 
 /// Opens what the agent keeps; blocks, so on a thread for that.
@@ -153,41 +190,49 @@ async fn flush(ledger: Arc<Ledger>) {
     .await;
 }
 
-/// Keeps a node running: one that ends is followed by another, which finds everything in the
-/// ledger and on the engine.
-async fn supervise(setup: &Arc<Setup>, shutdown: &CancellationToken) -> Result<(), AgentError> {
+/// Runs a node until `stop`, or until it fails. The next one finds everything in the ledger and
+/// on the engine.
+async fn run_node(setup: &Arc<Setup>, stop: &CancellationToken) -> Result<(), String> {
+    let spawned = Actor::spawn(None, NodeActor, Arc::clone(setup)).await;
+    let (node, mut ended) = spawned.map_err(|error| error.to_string())?;
+    tokio::select! {
+        () = stop.cancelled() => {
+            if node.stop_and_wait(None, Some(STOP_WITHIN)).await.is_err() {
+                node.kill();
+            }
+            Ok(())
+        }
+        _ = &mut ended => Err("it has ended".into()),
+    }
+}
+
+/// Keeps a part of the agent running until `stop`: one that fails is started again, a few times.
+async fn keep<F: Future<Output = Result<(), String>>>(
+    part: &'static str,
+    stop: &CancellationToken,
+    mut start: impl FnMut() -> F,
+) -> Result<(), AgentError> {
     let mut failures: VecDeque<Instant> = VecDeque::new();
     let mut wait = AGAIN_FIRST;
-    loop {
-        let spawned = Actor::spawn(None, NodeActor, Arc::clone(setup)).await;
-        match spawned {
-            Ok((node, mut ended)) => {
-                tokio::select! {
-                    () = shutdown.cancelled() => {
-                        if node.stop_and_wait(None, Some(STOP_WITHIN)).await.is_err() {
-                            node.kill();
-                        }
-                        return Ok(());
-                    }
-                    _ = &mut ended => tracing::error!("the node has ended and is started again"),
-                }
-            }
-            Err(error) => tracing::error!(%error, "the node could not be started yet"),
+    while !stop.is_cancelled() {
+        if let Err(why) = start().await {
+            tracing::error!(part, why, "a part of the agent failed and is started again");
         }
         let now = Instant::now();
         failures.push_back(now);
         while failures.front().is_some_and(|first| now.duration_since(*first) > FAILURES_WITHIN) {
             failures.pop_front();
         }
+        if failures.len() >= MOST_FAILURES {
+            return Err(AgentError::Failing { part });
+        }
         if failures.len() == 1 {
             wait = AGAIN_FIRST;
         }
-        if failures.len() >= MOST_FAILURES {
-            return Err(AgentError::Failing);
-        }
-        if shutdown.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
-            return Ok(());
+        if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            break;
         }
         wait = (wait * 2).min(AGAIN_MOST);
     }
+    Ok(())
 }

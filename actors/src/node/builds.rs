@@ -1,24 +1,79 @@
-//! The build supervisor beside the node: asked through here, whichever one runs just now.
+//! The build supervisor beside the node: kept running, and asked through here, whichever one runs
+//! just now.
 
+use std::time::Duration;
+
+use async_nats::jetstream::Context;
 use hythe_core::ids::DeploymentId;
 use hythe_core::wire::worker::BuildHeld;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::build::{BuildSupervisor, BuilderSettings};
+
+/// From one sign of life of the supervisor to the next.
+const ALIVE_EVERY: Duration = Duration::from_secs(2);
 
 /// A handle to the build supervisor, where there is one.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Builds {}
+#[derive(Clone, Debug)]
+pub(crate) struct Builds {
+    /// Whether this agent builds at all.
+    wanted: bool,
+    current: watch::Sender<Option<BuildSupervisor>>,
+}
 
 impl Builds {
+    pub(crate) fn new(wanted: bool) -> Self {
+        Self { wanted, current: watch::Sender::new(None) }
+    }
+
+    /// Runs a supervisor until `stop`, or until it does not answer.
+    pub(crate) async fn supervise(
+        &self,
+        settings: BuilderSettings,
+        jetstream: Context,
+        stop: &CancellationToken,
+    ) -> Result<(), String> {
+        let started = BuildSupervisor::start(settings, jetstream).await;
+        let supervisor = started.map_err(|error| error.to_string())?;
+        self.current.send_replace(Some(supervisor.clone()));
+        let alive = async {
+            loop {
+                tokio::time::sleep(ALIVE_EVERY).await;
+                if let Err(error) = supervisor.running().await {
+                    return error.to_string();
+                }
+            }
+        };
+        let failed = stop.run_until_cancelled(alive).await;
+        // Its ledger can be opened again only when nobody holds it any more.
+        self.current.send_replace(None);
+        supervisor.stop().await;
+        failed.map_or(Ok(()), Err)
+    }
+
     /// Ends a build, durably.
     pub(crate) async fn cancel(
         &self,
-        _deployment: DeploymentId,
-        _generation: u32,
+        deployment: DeploymentId,
+        generation: u32,
     ) -> Result<(), String> {
-        Ok(())
+        let supervisor = self.current.borrow().clone();
+        match supervisor {
+            Some(supervisor) => {
+                supervisor.cancel(deployment, generation).await.map_err(|error| error.to_string())
+            }
+            None if !self.wanted => Ok(()),
+            None => Err("no build supervisor runs here just now".into()),
+        }
     }
 
     /// The builds under way.
     pub(crate) async fn running(&self) -> Vec<BuildHeld> {
-        Vec::new()
+        let supervisor = self.current.borrow().clone();
+        match supervisor {
+            Some(supervisor) => supervisor.running().await.unwrap_or_default(),
+            None => Vec::new(),
+        }
     }
 }
