@@ -191,6 +191,12 @@ impl Installation {
         alive(Pid::from_raw(pid)).then_some(Pid::from_raw(pid))
     }
 
+    /// The process of `hythe up` itself.
+    #[must_use]
+    pub fn up_pid(&self) -> Option<Pid> {
+        Some(Pid::from_raw(i32::try_from(self.up.as_ref()?.id()).ok()?))
+    }
+
     /// Kills a part with SIGKILL and waits until another one runs in its place.
     pub fn kill(&self, part: &str) {
         let old = self.pid(part).unwrap_or_else(|| panic!("{part} runs"));
