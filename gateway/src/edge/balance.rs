@@ -107,3 +107,72 @@ impl Drop for Chosen {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use hythe_core::ids::AppId;
+    use hythe_core::routes::{Backend, Route, RouteTable};
+    use uuid::Uuid;
+
+    use super::super::table::{Found, InFlight, Live};
+    use super::*;
+
+    fn upstream(ports: &[u16]) -> InFlight {
+        let targets = ports.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect();
+        let backend = Backend::Replicas { deployment: DeploymentId::new(Uuid::nil()), targets };
+        let (app, name) = (AppId::new(Uuid::nil()), "shop".parse().unwrap());
+        let routes = BTreeMap::from([("a".parse().unwrap(), Route { app, name, backend })]);
+        let live = Live::new();
+        live.apply(&RouteTable { revision: 1, routes });
+        match live.find("a") {
+            Found::Replicas(in_flight) => in_flight,
+            other @ (Found::Starting | Found::Down | Found::Nobody | Found::NoTable) => {
+                panic!("{other:?}")
+            }
+        }
+    }
+
+    #[test]
+    fn idle_replicas_take_turns_and_a_busy_one_gets_less() {
+        let three = upstream(&[1, 2, 3]);
+        let mut counts = BTreeMap::new();
+        for _ in 0..30 {
+            let chosen = three.upstream.choose(&[], 1).unwrap();
+            *counts.entry(chosen.address.port()).or_insert(0) += 1;
+        }
+        assert_eq!(counts, BTreeMap::from([(1, 10), (2, 10), (3, 10)]));
+
+        let two = upstream(&[1, 2]);
+        let stuck = two.upstream.choose(&[], 1).unwrap();
+        for _ in 0..10 {
+            let chosen = two.upstream.choose(&[], 1).unwrap();
+            assert_ne!(chosen.address, stuck.address);
+        }
+    }
+
+    #[test]
+    fn a_replica_that_could_not_be_reached_is_passed_over_for_a_while() {
+        let two = upstream(&[1, 2]);
+        let dead = two.upstream.choose(&[], 1).unwrap();
+        dead.unreachable(1);
+        let address = dead.address;
+        drop(dead);
+        for now in [1, 500, 1_000] {
+            for _ in 0..4 {
+                assert_ne!(two.upstream.choose(&[], now).unwrap().address, address);
+            }
+        }
+        let again = (0..4).any(|_| two.upstream.choose(&[], 1_001).unwrap().address == address);
+        assert!(again);
+        // It is better than nothing, but not twice for one request.
+        let other = two.upstream.choose(&[address], 1).unwrap();
+        other.unreachable(1);
+        assert!(two.upstream.choose(&[], 1).is_some());
+        assert!(two.upstream.choose(&[address, other.address], 1).is_none());
+        let one = upstream(&[1]);
+        one.upstream.choose(&[], 1).unwrap().unreachable(1);
+        assert!(one.upstream.choose(&[], 1).is_some());
+    }
+}

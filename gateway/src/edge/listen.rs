@@ -5,6 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::TcpStream;
 
@@ -58,6 +59,16 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
         socket.listen(1)?;
     }
     Ok(socket)
+}
+
+/// Lets this process hold as many sockets as the system allows it to. What it is given at start is
+/// commonly 1,024, kept low for the sake of old programs.
+pub(crate) fn raise_socket_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "could not raise the number of open files; connections may be few");
+    }
 }
 
 /// Sets what every connection needs. Failing here means that the other side is gone already, which

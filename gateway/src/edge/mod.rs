@@ -121,6 +121,7 @@ impl Edge {
         if config.listen.is_empty() {
             return Err(EdgeError::NoAddress);
         }
+        listen::raise_socket_limit();
         let disk = Disk::open(&config.data)?;
         let id = disk.identity()?;
         let cores = config

@@ -235,3 +235,142 @@ impl Live {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use hythe_core::ids::AppId;
+    use hythe_core::routes::Route;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn deployment(number: u64) -> DeploymentId {
+        DeploymentId::new(Uuid::from_u128(u128::from(number)))
+    }
+
+    fn target(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    fn table(revision: u64, routes: &[(&str, Backend)]) -> RouteTable {
+        let route = |backend: &Backend| Route {
+            app: AppId::new(Uuid::nil()),
+            name: "shop".parse().unwrap(),
+            backend: backend.clone(),
+        };
+        let routes = routes.iter().map(|(host, to)| (host.parse().unwrap(), route(to))).collect();
+        RouteTable { revision, routes }
+    }
+
+    fn to(number: u64, ports: &[u16]) -> Backend {
+        let targets = ports.iter().copied().map(target).collect();
+        Backend::Replicas { deployment: deployment(number), targets }
+    }
+
+    fn held(live: &Live, host: &str) -> InFlight {
+        match live.find(host) {
+            Found::Replicas(in_flight) => in_flight,
+            other @ (Found::Starting | Found::Down | Found::Nobody | Found::NoTable) => {
+                panic!("{other:?}")
+            }
+        }
+    }
+
+    #[test]
+    fn each_kind_of_route_is_found() {
+        let live = Live::new();
+        assert!(matches!(live.find("a"), Found::NoTable));
+        let empty = Backend::Replicas { deployment: deployment(9), targets: Vec::new() };
+        let routes =
+            [("a", to(1, &[1])), ("b", Backend::Starting), ("c", Backend::Down), ("d", empty)];
+        live.apply(&table(4, &routes));
+        assert_eq!(held(&live, "a").upstream.deployment, deployment(1));
+        assert!(matches!(live.find("b"), Found::Starting));
+        assert!(matches!(live.find("c"), Found::Down));
+        assert!(matches!(live.find("d"), Found::Down));
+        assert!(matches!(live.find("e"), Found::Nobody));
+        assert_eq!(live.report(), (4, vec![]));
+    }
+
+    #[test]
+    fn only_deployments_out_of_the_table_are_reported_and_they_may_come_back() {
+        let live = Live::new();
+        live.apply(&table(1, &[("a", to(1, &[1])), ("b", to(1, &[1]))]));
+        let (first, second) = (held(&live, "a"), held(&live, "b"));
+        assert_eq!(live.report(), (1, vec![]));
+        live.apply(&table(2, &[("a", to(2, &[2])), ("b", to(1, &[1]))]));
+        // One host still leads there.
+        assert_eq!(live.report(), (2, vec![]));
+        live.apply(&table(3, &[("a", to(2, &[2]))]));
+        let busy = |requests| vec![Busy { deployment: deployment(1), requests }];
+        assert_eq!(live.report(), (3, busy(2)));
+        drop(first);
+        assert_eq!(live.report(), (3, busy(1)));
+        live.apply(&table(4, &[("a", to(1, &[1, 3]))]));
+        assert_eq!(live.report(), (4, vec![]));
+        assert!(!second.upstream.flight.retired());
+        live.apply(&table(5, &[]));
+        assert_eq!(live.report(), (5, busy(1)));
+        drop(second);
+        assert_eq!(live.report(), (5, vec![]));
+    }
+
+    #[test]
+    fn what_is_known_of_replicas_survives_a_table_that_does_not_change_them() {
+        let live = Live::new();
+        live.apply(&table(1, &[("a", to(1, &[1, 2]))]));
+        let before = held(&live, "a");
+        live.apply(&table(2, &[("a", to(1, &[1, 2])), ("b", to(1, &[1, 2]))]));
+        assert!(Arc::ptr_eq(&before.upstream, &held(&live, "a").upstream));
+        assert!(Arc::ptr_eq(&before.upstream, &held(&live, "b").upstream));
+        live.apply(&table(3, &[("a", to(1, &[1]))]));
+        assert!(!Arc::ptr_eq(&before.upstream, &held(&live, "a").upstream));
+    }
+
+    #[tokio::test]
+    async fn the_last_request_to_leave_says_so() {
+        let live = Live::new();
+        live.apply(&table(1, &[("a", to(1, &[1]))]));
+        let (first, second) = (held(&live, "a"), held(&live, "a"));
+        live.apply(&table(2, &[]));
+        drop(first);
+        drop(second);
+        live.changed.notified().await;
+    }
+
+    /// The promise that draining rests on: once a report says that nobody is busy with a
+    /// deployment, nobody is, and nobody will be.
+    #[test]
+    fn no_request_slips_through_while_tables_change() {
+        const ROUNDS: u64 = 5_000;
+        let live = Live::new();
+        live.apply(&table(1, &[("a", to(1, &[1]))]));
+        // Every deployment up to this one has been reported idle, and so may have been stopped.
+        let stopped = AtomicU64::new(0);
+        let (done, found) = (AtomicBool::new(false), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while !done.load(SeqCst) {
+                        let held = held(&live, "a");
+                        let number = held.upstream.deployment.uuid().as_u128();
+                        let stopped = u128::from(stopped.load(SeqCst));
+                        assert!(number > stopped, "{number} is used, {stopped} is stopped");
+                        found.fetch_add(1, SeqCst);
+                    }
+                });
+            }
+            for number in 2..ROUNDS {
+                live.apply(&table(number, &[("a", to(number, &[1]))]));
+                while !live.report().1.is_empty() {
+                    std::hint::spin_loop();
+                }
+                stopped.store(number - 1, SeqCst);
+            }
+            done.store(true, SeqCst);
+        });
+        assert!(found.load(SeqCst) > 0);
+    }
+}
