@@ -1,0 +1,279 @@
+//! `hythe up`: all of Hythe on one machine, each role a process of its own, NATS included.
+//!
+//! Invariants: one `hythe up` per data folder; a part never runs twice; a part's end concerns that
+//! part only; stopped, it leaves nothing running; killed, it leaves everything running (so that
+//! apps keep serving), and the next one adopts what is as it should be and replaces the rest.
+//!
+//! Absent on purpose: any knowledge of what the roles do. They get settings as arguments, and are
+//! what a service manager would start in its place.
+
+mod address;
+mod error;
+mod launch;
+mod layout;
+mod logs;
+mod nats;
+mod part;
+mod process;
+mod report;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hythe_core::names::HostName;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+pub use self::address::reachable;
+pub use self::error::UpError;
+pub use self::launch::{EXEC_PART, Fingerprint, Launch, OwnBinary, Program, exec_part};
+pub use self::layout::{DataDir, Lock};
+pub use self::nats::{Access, Choice, NatsError};
+pub use self::part::{News, Notice, Order, Part, PartName};
+pub use self::process::{Identity, Process};
+pub use self::report::{Ready, Reporter};
+
+/// How long a managed NATS server may take to answer.
+const NATS_READY_WITHIN: Duration = Duration::from_secs(20);
+/// How long one that somebody else runs may take.
+const NATS_ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How long everything may take before what is missing is named; it goes on coming up after that.
+const READY_WITHIN: Duration = Duration::from_secs(45);
+/// News that were not printed yet.
+const MOST_NEWS: usize = 64;
+
+/// What `hythe up` is told.
+#[derive(Clone, Debug)]
+pub struct UpConfig {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Where API and dashboard answer.
+    pub gateway: SocketAddr,
+    /// Where apps answer.
+    pub edge_http: SocketAddr,
+    /// Apps answer under this domain.
+    pub base_domain: HostName,
+    /// A NATS server of the user's own.
+    pub nats: Option<Access>,
+    /// Otherwise: which one to manage.
+    pub nats_choice: Choice,
+    /// Folders below which `file://` repositories are allowed.
+    pub local_repos: Vec<PathBuf>,
+}
+
+/// Runs until a signal says to stop. `reporter` shows what happens.
+///
+/// # Errors
+/// It cannot come up. Then nothing that it started is left running.
+pub async fn run(config: UpConfig, reporter: Reporter) -> Result<(), UpError> {
+    let mut signals = Signals::install()?;
+    let dir = DataDir::prepare(&config.data)?;
+    let _lock = dir.lock()?;
+    dir.owner_token()?;
+    let own = OwnBinary::find()?;
+    let (news, heard) = mpsc::channel(MOST_NEWS);
+    let printer = tokio::spawn(reporter.clone().print(heard, dir.clone()));
+    let mut parts = Parts { dir: dir.clone(), news, running: Vec::new() };
+    let outcome = tokio::select! {
+        came_up = bring_up(&config, &own, &mut parts, &reporter) => match came_up {
+            Ok(()) => {
+                signals.wait().await;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        },
+        () = signals.wait() => Ok(()),
+    };
+    reporter.line("stopping");
+    parts.stop(signals).await;
+    // The printer ends when the last part has gone and nobody can tell news any more.
+    printer.await.ok();
+    outcome
+}
+
+async fn bring_up(
+    config: &UpConfig,
+    own: &OwnBinary,
+    parts: &mut Parts,
+    reporter: &Reporter,
+) -> Result<(), UpError> {
+    let dir = parts.dir.clone();
+    let access = match &config.nats {
+        Some(access) => {
+            access.ready(NATS_ANSWER_WITHIN).await?;
+            access.clone()
+        }
+        None => {
+            let managed = nats::manage_free(&dir, own, &config.nats_choice).await?;
+            parts.start(PartName::Nats, managed.launch);
+            managed.access.ready(NATS_READY_WITHIN).await?;
+            managed.access
+        }
+    };
+    let roles = [
+        (PartName::Server, config.server_args(&dir, &access)),
+        (PartName::Agent, config.agent_args(&dir, &access)),
+        (PartName::Edge, config.edge_args(&dir, &access)),
+    ];
+    let launches: Vec<_> = roles
+        .into_iter()
+        .map(|(name, args)| Ok((name, role(own, args)?)))
+        .collect::<Result<_, UpError>>()?;
+    for (name, launch) in &launches {
+        config.check_port(*name, launch, &dir).await?;
+    }
+    for (name, launch) in launches {
+        parts.start(name, launch);
+    }
+    tokio::spawn(logs::keep_bounded(dir.clone()));
+    let missing = address::ready(config.gateway, config.edge_http, READY_WITHIN).await;
+    reporter.ready(&Ready::new(config, &dir, missing));
+    Ok(())
+}
+
+fn role(own: &OwnBinary, args: Vec<OsString>) -> Result<Launch, UpError> {
+    let mut fingerprint = Fingerprint::default().file(std::path::Path::new("/proc/self/exe"))?;
+    for arg in &args {
+        fingerprint = fingerprint.text(arg.as_encoded_bytes());
+    }
+    Ok(Launch::Program(Program {
+        own: own.clone(),
+        other: None,
+        args,
+        fingerprint: fingerprint.finish(),
+    }))
+}
+
+impl UpConfig {
+    fn common_args(role: &str, dir: &DataDir, access: &Access) -> Vec<OsString> {
+        let mut args: Vec<OsString> =
+            vec![role.into(), "--data".into(), dir.root().into(), "--nats".into()];
+        args.push((&access.url).into());
+        if let Some(file) = &access.credentials {
+            args.extend(["--nats-credentials".into(), file.into()]);
+        }
+        args
+    }
+
+    fn server_args(&self, dir: &DataDir, access: &Access) -> Vec<OsString> {
+        let mut args = Self::common_args("server", dir, access);
+        args.extend(["--gateway".into(), self.gateway.to_string().into()]);
+        args.extend(["--edge-http".into(), self.edge_http.to_string().into()]);
+        args.extend(["--base-domain".into(), self.base_domain.as_str().into()]);
+        if !self.local_repos.is_empty() {
+            args.push("--allow-local-repos".into());
+        }
+        args
+    }
+
+    fn agent_args(&self, dir: &DataDir, access: &Access) -> Vec<OsString> {
+        let mut args = Self::common_args("agent", dir, access);
+        for folder in &self.local_repos {
+            args.extend(["--local-repos".into(), folder.into()]);
+        }
+        if let Some(host) = &self.nats_choice.docker_host {
+            args.extend(["--docker-host".into(), host.into()]);
+        }
+        args
+    }
+
+    fn edge_args(&self, dir: &DataDir, access: &Access) -> Vec<OsString> {
+        let mut args = Self::common_args("edge", dir, access);
+        args.extend(["--edge-http".into(), self.edge_http.to_string().into()]);
+        args
+    }
+
+    /// Whether somebody else listens where a part is to listen. One that was left over is no
+    /// stranger: it is adopted, or makes room.
+    async fn check_port(
+        &self,
+        part: PartName,
+        launch: &Launch,
+        dir: &DataDir,
+    ) -> Result<(), UpError> {
+        let (address, what, option) = match part {
+            PartName::Server => (self.gateway, "API and dashboard", "--gateway"),
+            PartName::Edge => (self.edge_http, "apps", "--edge-http"),
+            PartName::Nats | PartName::Agent => return Ok(()),
+        };
+        if launch.left_over(dir, part).await?.is_some() {
+            return Ok(());
+        }
+        address::check_free(address, what, option)
+    }
+}
+
+/// The parts that were started, in the order of their start.
+struct Parts {
+    dir: DataDir,
+    news: mpsc::Sender<News>,
+    running: Vec<(PartName, watch::Sender<Order>, JoinHandle<()>)>,
+}
+
+impl Parts {
+    fn start(&mut self, name: PartName, launch: Launch) {
+        let (orders, told) = watch::channel(Order::Run);
+        let part = Part { name, launch, dir: self.dir.clone(), news: self.news.clone() };
+        self.running.push((name, orders, tokio::spawn(part.keep(told))));
+    }
+
+    /// Stops all: the control plane before what it needs, the edge late since it serves, and NATS
+    /// last since all use it. A second signal makes short work of it.
+    async fn stop(mut self, mut signals: Signals) {
+        const ORDER: [PartName; 4] =
+            [PartName::Server, PartName::Agent, PartName::Edge, PartName::Nats];
+        let mut hurry = false;
+        for wanted in ORDER {
+            let Some(at) = self.running.iter().position(|(name, _, _)| *name == wanted) else {
+                continue;
+            };
+            let (_, orders, mut task) = self.running.remove(at);
+            orders.send_replace(if hurry { Order::Kill } else { Order::Stop });
+            tokio::select! {
+                _ = &mut task => continue,
+                () = signals.wait(), if !hurry => hurry = true,
+            }
+            orders.send_replace(Order::Kill);
+            // Bounded by what a part grants the kernel to end it.
+            task.await.ok();
+        }
+    }
+}
+
+/// The signals that stop: from a user, a service manager, or a terminal that is closed.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn install() -> Result<Self, UpError> {
+        let install = |kind| signal(kind).map_err(|e| UpError::process("listen for signals", &e));
+        Ok(Self {
+            interrupt: install(SignalKind::interrupt())?,
+            terminate: install(SignalKind::terminate())?,
+            hangup: install(SignalKind::hangup())?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
+
+/// Waits for a signal that says to stop: what each role does, under `hythe up` and alone.
+///
+/// # Errors
+/// Signals cannot be listened for.
+pub async fn stop_signal() -> Result<(), UpError> {
+    Signals::install()?.wait().await;
+    Ok(())
+}
