@@ -1,4 +1,6 @@
 //! What Hythe shows: the API, the edge, the command line.
 
 pub mod api;
+pub mod cli;
 pub mod edge;
+pub mod up;

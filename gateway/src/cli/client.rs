@@ -1,0 +1,461 @@
+//! The HTTP client: the public API and nothing else.
+//!
+//! Every write carries an idempotency key, so that it can be sent again when a connection breaks
+//! off in the middle: it takes effect once. A server that is not there at the first request is
+//! told at once; one that goes away later is waited for, within a bound.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode, header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, sleep};
+use url::Url;
+use uuid::Uuid;
+
+use super::failure::{Exit, Failure, Outcome};
+use crate::api::problem::Problem;
+
+/// How long a connection may take to come about.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// How long one answer may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// How long a server that was there may be away while a command waits for it.
+pub const AWAY_WITHIN: Duration = Duration::from_secs(120);
+/// Between two tries.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
+/// The longest that a server may ask to wait.
+const MOST_RETRY_AFTER: u64 = 30;
+/// How much of an answer is read.
+const MOST_BODY: usize = 16 * 1024 * 1024;
+
+/// Who to ask, and as whom.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: Option<String>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Client({})", self.base)
+    }
+}
+
+/// Where the server and the token are looked for.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The server's URL.
+    pub url: String,
+    /// The token itself.
+    pub token: Option<String>,
+    /// A file with the token.
+    pub token_file: Option<PathBuf>,
+    /// A data folder on this machine, whose owner token will do for a server on this machine.
+    pub data: PathBuf,
+}
+
+impl Client {
+    /// A client; nothing is asked yet.
+    ///
+    /// # Errors
+    /// The URL or the token cannot be used.
+    pub fn new(target: &Target) -> Outcome<Self> {
+        let base = base_url(&target.url)?;
+        let token = token(target, &base)?;
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("hythe/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_WITHIN)
+            .timeout(ANSWER_WITHIN)
+            // The token goes to the server that was named, and to no other.
+            .redirect(reqwest::redirect::Policy::none());
+        if is_local(&base) {
+            // No proxy of the environment stands between a machine and itself.
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(|e| Failure::of(&e))?;
+        Ok(Self { http, base, token })
+    }
+
+    /// The server's URL.
+    #[must_use]
+    pub fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// The token, where there is one.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
+    /// The address of an operation; every part is one segment, whatever characters it has.
+    ///
+    /// # Errors
+    /// Never with a URL that [`Client::new`] took.
+    pub fn address(&self, path: &[&str], query: &[(&str, String)]) -> Outcome<Url> {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| Failure::usage("the server's URL cannot have a path"))?
+            .pop_if_empty()
+            .extend(["api", "v1"])
+            .extend(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(url)
+    }
+
+    /// Reads something.
+    ///
+    /// # Errors
+    /// The server was not reached, or said no.
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Outcome<T> {
+        let url = self.address(path, query)?;
+        self.send(Method::GET, url, None, Patience::OnceReached).await
+    }
+
+    /// Reads something from a server that was there a moment ago and may be restarting.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn get_patiently<T: DeserializeOwned>(&self, path: &[&str]) -> Outcome<T> {
+        let url = self.address(path, &[])?;
+        self.send(Method::GET, url, None, Patience::Always).await
+    }
+
+    /// Writes something, once, however often it has to be sent.
+    ///
+    /// # Errors
+    /// The server was not reached, or said no.
+    pub async fn write<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: &impl Serialize,
+        patience: Patience,
+    ) -> Outcome<T> {
+        let url = self.address(path, &[])?;
+        let body = serde_json::to_vec(body).map_err(|e| Failure::of(&e))?;
+        self.send(method, url, Some(body), patience).await
+    }
+
+    /// Removes something.
+    ///
+    /// # Errors
+    /// The server was not reached, or said no.
+    pub async fn delete(&self, path: &[&str]) -> Outcome {
+        let url = self.address(path, &[])?;
+        self.send::<serde::de::IgnoredAny>(Method::DELETE, url, None, Patience::OnceReached)
+            .await?;
+        Ok(())
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        url: Url,
+        body: Option<Vec<u8>>,
+        patience: Patience,
+    ) -> Outcome<T> {
+        let key = Uuid::now_v7().to_string();
+        let until = Instant::now() + AWAY_WITHIN;
+        let mut reached = patience == Patience::Always;
+        loop {
+            let mut request = self.http.request(method.clone(), url.clone());
+            if let Some(token) = &self.token {
+                request = request.bearer_auth(token);
+            }
+            if method != Method::GET {
+                request = request.header("idempotency-key", &key);
+            }
+            if let Some(body) = &body {
+                request =
+                    request.header(header::CONTENT_TYPE, "application/json").body(body.clone());
+            }
+            let wait = match self.attempt(request).await {
+                Attempt::Done(answer) => return answer.map_err(|failure| *failure),
+                Attempt::Busy(wait) => wait,
+                Attempt::Lost(failure) => {
+                    // Refused at once and never reached: nobody is there, and waiting is no help.
+                    if !reached && failure.refused {
+                        return Err(self.not_there(&failure.message));
+                    }
+                    if Instant::now() >= until {
+                        return Err(self.not_there(&failure.message));
+                    }
+                    TRY_AGAIN
+                }
+            };
+            reached = true;
+            if Instant::now() + wait >= until {
+                return Err(self.not_there("it is too busy"));
+            }
+            sleep(wait).await;
+        }
+    }
+
+    async fn attempt<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Attempt<T> {
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let refused = error.is_connect() || error.is_builder();
+                return Attempt::Lost(Lost { refused, message: chain(&error) });
+            }
+        };
+        let status = answer.status();
+        let wait = retry_after(answer.headers());
+        let bytes = match read(answer).await {
+            Ok(bytes) => bytes,
+            Err(message) => return Attempt::Lost(Lost { refused: false, message }),
+        };
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
+            && let Some(wait) = wait
+        {
+            return Attempt::Busy(wait);
+        }
+        Attempt::Done(self.understand(status, &bytes).map_err(Box::new))
+    }
+
+    fn understand<T: DeserializeOwned>(&self, status: StatusCode, bytes: &[u8]) -> Outcome<T> {
+        if status.is_success() {
+            let bytes = if bytes.is_empty() { b"null" } else { bytes };
+            return serde_json::from_slice(bytes).map_err(|error| self.no_hythe(status, &error));
+        }
+        match serde_json::from_slice::<Problem>(bytes) {
+            Ok(problem) => Err(self.refused(status, &problem)),
+            Err(error) => Err(self.no_hythe(status, &error)),
+        }
+    }
+
+    fn refused(&self, status: StatusCode, problem: &Problem) -> Failure {
+        let failure = Failure {
+            exit: exit_of(status),
+            message: problem.detail.clone(),
+            hint: None,
+            problem: problem.problem_type.rsplit('/').next().map(str::to_owned),
+        };
+        if status != StatusCode::UNAUTHORIZED {
+            return failure;
+        }
+        let hint = if self.token.is_some() {
+            "the token is not this server's: it is in the file owner.token of the server's data \
+             folder; give it as HYTHE_TOKEN or with --token-file"
+        } else {
+            "give the owner token: HYTHE_TOKEN, or --token-file DIR/owner.token where DIR is the \
+             data folder of the server"
+        };
+        failure.hint(hint)
+    }
+
+    fn no_hythe(&self, status: StatusCode, error: &serde_json::Error) -> Failure {
+        Failure::unreachable(format!(
+            "what answers at {} is no Hythe of this version (status {status}; {error})",
+            self.base
+        ))
+        .hint("check HYTHE_URL: it is the address of the gateway, not of an app")
+    }
+
+    fn not_there(&self, why: &str) -> Failure {
+        Failure::unreachable(format!("no answer from {}: {why}", self.base)).hint(
+            "is `hythe up` running? For a server elsewhere, set HYTHE_URL to its address \
+             (such as http://127.0.0.1:7070) and HYTHE_TOKEN to its owner token",
+        )
+    }
+
+    /// What to say of a WebSocket that does not come about.
+    pub(super) fn socket_refused(&self, status: StatusCode, bytes: &[u8]) -> Failure {
+        match self.understand::<serde_json::Value>(status, bytes) {
+            Err(failure) => failure,
+            Ok(_) => self.not_there("it does not speak WebSocket"),
+        }
+    }
+
+    pub(super) fn away(&self, why: &str) -> Failure {
+        self.not_there(why)
+    }
+}
+
+/// Whether to wait for a server that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Only after it was reached.
+    OnceReached,
+    /// It was there a moment ago.
+    Always,
+}
+
+enum Attempt<T> {
+    Done(Result<T, Box<Failure>>),
+    Busy(Duration),
+    Lost(Lost),
+}
+
+struct Lost {
+    refused: bool,
+    message: String,
+}
+
+/// Which exit code an answer means.
+fn exit_of(status: StatusCode) -> Exit {
+    match status.as_u16() {
+        400 | 405 | 413 | 415 | 421 | 422 => Exit::Usage,
+        401 | 403 | 429 | 503 | 504 => Exit::Unreachable,
+        _ => Exit::Failed,
+    }
+}
+
+async fn read(mut answer: reqwest::Response) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|e| chain(&e))? {
+        if bytes.len() + chunk.len() > MOST_BODY {
+            return Err("the answer is too long".into());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds.clamp(1, MOST_RETRY_AFTER)))
+}
+
+/// The innermost cause says what happened ("connection refused"); the outer ones repeat the URL.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut inner = error;
+    while let Some(cause) = inner.source() {
+        inner = cause;
+    }
+    inner.to_string()
+}
+
+fn base_url(text: &str) -> Outcome<Url> {
+    let wrong = |why: &str| {
+        Failure::usage(format!("{text:?} is no server's URL: {why}"))
+            .hint("set HYTHE_URL (or --url) to something like http://127.0.0.1:7070")
+    };
+    let url = Url::parse(text).map_err(|e| wrong(&e.to_string()))?;
+    match url.scheme() {
+        "http" | "https" => {}
+        _ => return Err(wrong("it begins with http:// or https://")),
+    }
+    if url.host().is_none() || url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("it is scheme, host and port"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("the token does not belong into it; use HYTHE_TOKEN"));
+    }
+    Ok(url)
+}
+
+/// Whether a server runs on this very machine.
+fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
+        Some(url::Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
+        None => false,
+    }
+}
+
+fn token(target: &Target, base: &Url) -> Outcome<Option<String>> {
+    if let Some(token) = &target.token {
+        return checked(token, "HYTHE_TOKEN").map(Some);
+    }
+    if let Some(file) = &target.token_file {
+        let text = read_token(file).map_err(|e| {
+            Failure::usage(format!("failed to read the token from {}: {e}", file.display()))
+        })?;
+        return checked(&text, &file.display().to_string()).map(Some);
+    }
+    // A token that lies about here is nothing to show to another machine.
+    if !is_local(base) {
+        return Ok(None);
+    }
+    match read_token(&target.data.join("owner.token")) {
+        Ok(text) => checked(&text, "owner.token").map(Some),
+        Err(_) => Ok(None),
+    }
+}
+
+fn read_token(file: &Path) -> std::io::Result<String> {
+    use std::io::Read;
+    let mut text = String::new();
+    std::fs::File::open(file)?.take(4096).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn checked(token: &str, source: &str) -> Outcome<String> {
+    let token = token.trim();
+    if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Failure::usage(format!("{source} holds no token")));
+    }
+    Ok(token.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(url: &str, data: &Path) -> Target {
+        Target { url: url.into(), token: None, token_file: None, data: data.to_owned() }
+    }
+
+    #[test]
+    fn a_token_of_this_machine_is_shown_to_this_machine_only() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("owner.token"), "hyt_abcdef\n").unwrap();
+        for (url, there) in [
+            ("http://127.0.0.1:7070", true),
+            ("http://localhost:7070", true),
+            ("http://[::1]:7070", true),
+            ("http://192.0.2.1:7070", false),
+            ("https://hythe.example", false),
+            ("http://localhost.example", false),
+        ] {
+            let client = Client::new(&target(url, home.path())).unwrap();
+            assert_eq!(client.token().is_some(), there, "{url}");
+        }
+    }
+
+    #[test]
+    fn urls_that_cannot_be_a_server_are_wrong_usage() {
+        let home = tempfile::tempdir().unwrap();
+        for url in ["", "7070", "ftp://a", "http://a?b", "http://u:p@a", "http://"] {
+            let failure = Client::new(&target(url, home.path())).unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_an_address_stays_one_segment() {
+        let home = tempfile::tempdir().unwrap();
+        let client = Client::new(&target("http://a:1/base/", home.path())).unwrap();
+        let url = client.address(&["apps", "../x?y"], &[("cursor", "a&b".into())]).unwrap();
+        assert_eq!(url.as_str(), "http://a:1/base/api/v1/apps/..%2Fx%3Fy?cursor=a%26b");
+    }
+
+    #[test]
+    fn answers_have_their_exit_codes() {
+        for (status, exit) in [
+            (400, Exit::Usage),
+            (401, Exit::Unreachable),
+            (403, Exit::Unreachable),
+            (404, Exit::Failed),
+            (409, Exit::Failed),
+            (422, Exit::Usage),
+            (500, Exit::Failed),
+            (503, Exit::Unreachable),
+        ] {
+            assert_eq!(exit_of(StatusCode::from_u16(status).unwrap()), exit, "{status}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! `hythe deploy`: settings, request, and waiting until it is live or has ended otherwise.
+//!
+//! The deployment does not need this process: when it is interrupted, or the server restarts, the
+//! deployment goes on. So waiting is reading, again and again, whatever answers.
+
+mod progress;
+mod summary;
+
+use std::time::Duration;
+
+use hythe_core::ids::DeploymentId;
+use reqwest::Method;
+use tokio::time::sleep;
+
+use self::progress::Progress;
+use super::args::DeployArgs;
+use super::client::{Client, Patience};
+use super::failure::{Exit, Failure, Outcome};
+use super::logs::Follow;
+use super::socket::follow;
+use super::{Context, app, env};
+use crate::api::dto::{App, CreateDeployment, Deployment, DeploymentStatus, LogItem, UpdateApp};
+
+/// From one look at the deployment to the next.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long the end of a build's log may take to arrive after the build has ended.
+const LOG_WITHIN: Duration = Duration::from_secs(2);
+/// Lines of the build's log on their way to the view.
+const MOST_LINES: usize = 4096;
+
+pub(super) async fn run(context: &Context, args: DeployArgs) -> Outcome {
+    let variables = env::checked(&args.variables)?;
+    prepare(&context.client, &args).await?;
+    if !variables.is_empty() {
+        env::change(&context.client, &args.name, &variables, &[]).await?;
+    }
+    let request = CreateDeployment {
+        repository: args.settings.repo.as_ref().map(ToString::to_string),
+        branch: args.settings.branch.as_ref().map(ToString::to_string),
+        commit: args.settings.commit.as_ref().map(ToString::to_string),
+        dockerfile: args.settings.dockerfile.as_ref().map(ToString::to_string),
+        port: args.settings.port,
+    };
+    let path = ["apps", args.name.as_str(), "deployments"];
+    let deployment: Deployment =
+        context.client.write(Method::POST, &path, &request, Patience::Always).await?;
+    if args.detach {
+        summary::detached(&context.output, &deployment);
+        return Ok(());
+    }
+    let deployment = wait(context, deployment).await?;
+    summary::ended(&context.output, &deployment);
+    if deployment.status == DeploymentStatus::Live {
+        Ok(())
+    } else {
+        Err(Failure::silent(Exit::Failed))
+    }
+}
+
+/// Makes the app, or changes what the deployment's own request cannot say.
+async fn prepare(client: &Client, args: &DeployArgs) -> Outcome {
+    let name = args.name.as_str();
+    let settings = &args.settings;
+    let there: Outcome<App> = client.get(&["apps", name], &[]).await;
+    match there {
+        Ok(app) => {
+            if settings.repo.is_none() && app.settings.repository.is_none() {
+                return Err(Failure::usage(format!("{name} has no repository yet"))
+                    .hint(format!("say where its source is: hythe deploy {name} --repo URL")));
+            }
+        }
+        Err(failure) if failure.problem.as_deref() == Some("not-found") => {
+            if settings.repo.is_none() {
+                return Err(Failure::usage(format!("there is no app {name}"))
+                    .hint(format!("create it with: hythe deploy {name} --repo URL")));
+            }
+            match app::create(client, &args.name, settings, false).await {
+                Ok(_) => return Ok(()),
+                // Somebody else was faster: then it is there, which is all that is wanted.
+                Err(failure) if failure.problem.as_deref() == Some("exists") => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(failure) => return Err(failure),
+    }
+    let change = UpdateApp {
+        replicas: settings.replicas,
+        health_path: settings.health_path.as_ref().map(|path| Some(path.to_string())),
+        ..UpdateApp::default()
+    };
+    if change != UpdateApp::default() {
+        app::update(client, &args.name, &change).await?;
+    }
+    Ok(())
+}
+
+/// Looks until nothing more happens by itself, and shows what happens meanwhile.
+async fn wait(context: &Context, mut deployment: Deployment) -> Outcome<Deployment> {
+    let id = deployment.id.to_string();
+    let mut progress = Progress::new(&context.output, &deployment);
+    let (lines, mut said) = tokio::sync::mpsc::channel(MOST_LINES);
+    let log = tokio::spawn(read_log(context.client.clone(), deployment.id, lines));
+    let interrupted = tokio::signal::ctrl_c();
+    tokio::pin!(interrupted);
+    // Kept while lines come in: a chatty build must not put off the next look for ever.
+    let mut next = Box::pin(look(&context.client, &id));
+    while !deployment.settled {
+        progress.look(&deployment);
+        tokio::select! {
+            Some(line) = said.recv() => progress.line(&line),
+            signal = &mut interrupted => {
+                progress.finish();
+                log.abort();
+                return Err(match signal {
+                    Ok(()) => summary::interrupted(&context.output, &deployment),
+                    Err(error) => Failure::of(&error),
+                });
+            }
+            looked = &mut next => {
+                deployment = looked?;
+                next = Box::pin(look(&context.client, &id));
+            }
+        }
+    }
+    let rest = async {
+        while let Some(line) = said.recv().await {
+            progress.line(&line);
+        }
+    };
+    // Without the rest of the log the deployment is over all the same.
+    tokio::time::timeout(LOG_WITHIN, rest).await.ok();
+    log.abort();
+    progress.look(&deployment);
+    progress.finish();
+    Ok(deployment)
+}
+
+async fn look(client: &Client, id: &str) -> Outcome<Deployment> {
+    sleep(LOOK_EVERY).await;
+    client.get_patiently(&["deployments", id]).await
+}
+
+/// Hands on the lines of the build's log until it ends. That there is no log is not worth a word:
+/// how the deployment goes is known without it.
+async fn read_log(client: Client, id: DeploymentId, lines: tokio::sync::mpsc::Sender<String>) {
+    let text = id.to_string();
+    let mut stream = Follow {
+        of_build: Some(id),
+        cursor: None,
+        tail: None,
+        tell: None,
+        item: |item: &LogItem| {
+            let line = match item {
+                LogItem::Line { text, .. } => text.clone(),
+                LogItem::Gap { missing, .. } => format!("({missing} lines were lost)"),
+                LogItem::Note { text, .. } => format!("({text})"),
+                LogItem::End { .. } => return,
+            };
+            // A view that cannot keep up shows less.
+            lines.try_send(line).ok();
+        },
+    };
+    follow(&client, &["deployments", &text, "logs"], &mut stream).await.ok();
+}

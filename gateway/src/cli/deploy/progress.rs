@@ -1,0 +1,160 @@
+//! What is seen while a deployment is on its way, always on stderr: on a terminal its stages with
+//! their durations and the tail of the build's log, elsewhere a line per stage and the whole log.
+
+use std::collections::VecDeque;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::api::dto::{Deployment, StageEntry};
+use crate::cli::format;
+use crate::cli::output::Output;
+
+/// Lines of the log that are seen at once.
+const TAIL: usize = 6;
+/// How often the view moves while nothing happens.
+const TICK: Duration = Duration::from_millis(120);
+/// Columns that are left to a line of log.
+const MOST_COLUMNS: usize = 110;
+
+/// A deployment's progress.
+pub(super) enum Progress {
+    /// Lines.
+    Plain(Plain),
+    /// A view that changes in place.
+    Live(Box<Live>),
+}
+
+impl Progress {
+    pub(super) fn new(output: &Output, deployment: &Deployment) -> Self {
+        let title = format!("{} #{}", deployment.app.name, deployment.number);
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        if std::io::stderr().is_terminal() && !dumb {
+            Self::Live(Box::new(Live::new(output, &title)))
+        } else {
+            output.note(format_args!("{title}: {}", deployment.id));
+            Self::Plain(Plain { output: output.clone(), seen: 0 })
+        }
+    }
+
+    /// Shows where it stands.
+    pub(super) fn look(&mut self, deployment: &Deployment) {
+        match self {
+            Self::Plain(plain) => plain.look(deployment),
+            Self::Live(live) => live.look(deployment),
+        }
+    }
+
+    /// Shows a line of the build's log.
+    pub(super) fn line(&mut self, text: &str) {
+        match self {
+            Self::Plain(plain) => plain.output.note(format_args!("    | {}", clean(text))),
+            Self::Live(live) => live.line(text),
+        }
+    }
+
+    /// Shows no more.
+    pub(super) fn finish(&mut self) {
+        match self {
+            Self::Plain(_) => {}
+            Self::Live(live) => live.finish(),
+        }
+    }
+}
+
+/// Without control characters: the view counts columns, and a file wants none.
+fn clean(text: &str) -> String {
+    text.chars().filter(|c| *c == '\t' || !c.is_control()).collect()
+}
+
+/// Lines, one per stage.
+pub(super) struct Plain {
+    output: Output,
+    seen: usize,
+}
+
+impl Plain {
+    fn look(&mut self, deployment: &Deployment) {
+        let Some(first) = deployment.stages.first() else { return };
+        for entry in deployment.stages.iter().skip(self.seen) {
+            let after = entry.at.0.since(first.at.0);
+            self.output.note(format_args!("[{:>9}] {}", after.to_string(), entry.stage.as_str()));
+        }
+        self.seen = self.seen.max(deployment.stages.len());
+    }
+}
+
+/// A view that changes in place: stages that are over, the one that is not, the tail of the log.
+pub(super) struct Live {
+    all: MultiProgress,
+    done: Vec<ProgressBar>,
+    now: ProgressBar,
+    tail: Vec<ProgressBar>,
+    lines: VecDeque<String>,
+    stage: Option<StageEntry>,
+    plain: ProgressStyle,
+}
+
+impl Live {
+    fn new(output: &Output, title: &str) -> Self {
+        output.note(title);
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(12));
+        let now = all.add(ProgressBar::new_spinner());
+        now.set_style(style("  {spinner:.cyan} {msg}"));
+        now.enable_steady_tick(TICK);
+        let plain = style("{msg}");
+        let faint = style("    {msg:.dim}");
+        let tail = (0..TAIL)
+            .map(|_| {
+                let line = all.add(ProgressBar::new_spinner());
+                line.set_style(faint.clone());
+                line
+            })
+            .collect();
+        Self { all, done: Vec::new(), now, tail, lines: VecDeque::new(), stage: None, plain }
+    }
+
+    fn look(&mut self, deployment: &Deployment) {
+        for entry in deployment.stages.iter().skip(self.done.len()) {
+            let Some(took) = entry.duration_ms else { continue };
+            let line = self.all.insert_before(&self.now, ProgressBar::new_spinner());
+            line.set_style(self.plain.clone());
+            line.finish_with_message(format!(
+                "  ✓ {:<10} {}",
+                entry.stage.as_str(),
+                format::span(took)
+            ));
+            self.done.push(line);
+        }
+        if let Some(entry) = deployment.stages.last() {
+            self.stage = Some(entry.clone());
+        }
+        let Some(entry) = &self.stage else { return };
+        let since = format::now().since(entry.at.0).0 / 1000;
+        let waiting = deployment.waiting_for.as_deref().map_or(String::new(), clean);
+        self.now.set_message(format!("{:<10} {since} s  {waiting}", entry.stage.as_str()));
+    }
+
+    fn line(&mut self, text: &str) {
+        self.lines.push_back(clean(text).chars().take(MOST_COLUMNS).collect());
+        if self.lines.len() > TAIL {
+            self.lines.pop_front();
+        }
+        for (bar, line) in self.tail.iter().zip(&self.lines) {
+            bar.set_message(line.clone());
+        }
+    }
+
+    fn finish(&mut self) {
+        self.now.finish_and_clear();
+        for line in &self.tail {
+            line.finish_and_clear();
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // The templates above are constants; a plain spinner will do should one be wrong.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}

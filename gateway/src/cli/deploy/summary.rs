@@ -1,0 +1,140 @@
+//! What `hythe deploy` ends with: one JSON document, or a few lines that say what to do next.
+
+use hythe_core::ids::DeploymentId;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::api::dto::{Deployment, DeploymentStatus, Durations, Failure as Reason};
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::format;
+use crate::cli::output::{Output, Tone};
+
+/// The document. Fields are only ever added.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    app: &'a str,
+    deployment: DeploymentId,
+    number: u64,
+    status: &'static str,
+    url: &'a str,
+    image: Option<&'a str>,
+    commit: Option<&'a str>,
+    durations_ms: Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<Shown<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Shown<'a> {
+    stage: &'static str,
+    message: &'a str,
+    log: &'a [String],
+}
+
+impl<'a> Document<'a> {
+    fn new(deployment: &'a Deployment) -> Self {
+        Self {
+            app: &deployment.app.name,
+            deployment: deployment.id,
+            number: deployment.number,
+            status: deployment.status.as_str(),
+            url: &deployment.url,
+            image: deployment.image.as_deref(),
+            commit: deployment.commit.as_deref(),
+            durations_ms: known(&deployment.durations_ms),
+            failure: deployment.failure.as_ref().map(|reason| Shown {
+                stage: reason.stage.as_str(),
+                message: &reason.message,
+                log: &reason.log,
+            }),
+        }
+    }
+}
+
+/// Only stages that were gone through, so that every value is a number.
+fn known(durations: &Durations) -> Map<String, Value> {
+    match serde_json::to_value(durations) {
+        Ok(Value::Object(all)) => all.into_iter().filter(|(_, took)| !took.is_null()).collect(),
+        _ => Map::new(),
+    }
+}
+
+/// It was requested, and nobody waits.
+pub(super) fn detached(output: &Output, deployment: &Deployment) {
+    if output.json() {
+        output.document(&Document::new(deployment));
+        return;
+    }
+    let (name, id) = (&deployment.app.name, deployment.id);
+    output.line(format_args!("{name} #{} is requested: {id}", deployment.number));
+    output.note(format_args!("how it goes: hythe deployments show {id}"));
+}
+
+/// It has ended, one way or another.
+pub(super) fn ended(output: &Output, deployment: &Deployment) {
+    if output.json() {
+        output.document(&Document::new(deployment));
+    } else if deployment.status == DeploymentStatus::Live {
+        let took = deployment
+            .durations_ms
+            .total
+            .map_or(String::new(), |total| format!(" after {}", format::span(total)));
+        output.note(format_args!("{} #{} is live{took}", deployment.app.name, deployment.number));
+        output.line(&deployment.url);
+    }
+    if deployment.status != DeploymentStatus::Live {
+        explain(output, deployment);
+    }
+}
+
+/// What happened, and what to do.
+fn explain(output: &Output, deployment: &Deployment) {
+    let (name, number, id) = (&deployment.app.name, deployment.number, deployment.id);
+    let head = format!("{name} #{number} {}", deployment.status.as_str());
+    match &deployment.failure {
+        Some(Reason { stage, message, log }) => {
+            let head = output.tone(Tone::Bad, format!("{head} while {}", stage.as_str()));
+            output.note(format_args!("{head}: {}", output.foreign(message)));
+            for line in log {
+                output.note(format_args!("  | {}", output.foreign(line)));
+            }
+        }
+        None => output.note(head),
+    }
+    output.note(next_step(deployment.status, deployment.failure.as_ref(), name, id));
+}
+
+fn next_step(
+    status: DeploymentStatus,
+    reason: Option<&Reason>,
+    name: &str,
+    id: DeploymentId,
+) -> String {
+    if status == DeploymentStatus::Superseded {
+        return format!("a newer deployment took its place: hythe deployments ls {name}");
+    }
+    if status == DeploymentStatus::Cancelled {
+        return format!("the version before, if any, goes on serving; again: hythe deploy {name}");
+    }
+    let built = reason.is_none_or(|reason| reason.stage > DeploymentStatus::Building);
+    let log = if built {
+        format!("hythe logs {name}")
+    } else {
+        format!("hythe logs {name} --build {id}")
+    };
+    format!(
+        "the version before, if any, goes on serving. The log: {log}; when it is mended: hythe \
+         deploy {name}"
+    )
+}
+
+/// Ctrl-C: the deployment does not need us.
+pub(super) fn interrupted(output: &Output, deployment: &Deployment) -> Failure {
+    let id = deployment.id;
+    output.note(format_args!(
+        "the deployment goes on ({}); how it goes: hythe deployments show {id}; to cancel it: hythe \
+         cancel {id}",
+        deployment.status.as_str()
+    ));
+    Failure::silent(Exit::Interrupted)
+}

@@ -1,0 +1,226 @@
+//! `hythe journal`: works on the data folder itself, without a server. It is looked at only,
+//! except by an import, which makes a new one.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use hythe_core::record::{AggregateKind, Sequence};
+use hythe_core::view::View;
+use hythe_store::{Journal, StoreError, export, replay, verify as look};
+use serde_json::json;
+
+use super::args::{DataArgs, JournalCommand};
+use super::data_dir;
+use super::failure::{Failure, Outcome};
+use super::output::Output;
+use crate::up::DataDir;
+
+/// Stands for stdin or stdout.
+const STANDARD: &str = "-";
+
+pub(super) fn run(command: JournalCommand, output: &Output) -> Outcome {
+    match command {
+        JournalCommand::Verify { data } => verify(&dir(data), output),
+        JournalCommand::Export { data, file } => write(&dir(data), &file, output),
+        JournalCommand::Import { data, file } => read(&dir(data), &file, output),
+        JournalCommand::Replay { data, until } => fold(&dir(data), until, output),
+    }
+}
+
+fn dir(data: DataArgs) -> PathBuf {
+    data_dir(data.data)
+}
+
+fn open(dir: &Path) -> Outcome<Journal> {
+    Journal::open_read_only(dir).map_err(|error| refuse(&error))
+}
+
+fn refuse(error: &StoreError) -> Failure {
+    let failure = Failure::of(error);
+    match error {
+        StoreError::InUse { .. } => failure.hint(
+            "a server has it open: stop it first (`make down`, or Ctrl-C in `hythe up`), or ask it \
+             with `hythe events --after 0`",
+        ),
+        StoreError::Missing { .. } => failure.hint("--data DIR says where the data folder is"),
+        StoreError::Newer { .. }
+        | StoreError::Damaged { .. }
+        | StoreError::MasterKey { .. }
+        | StoreError::Secret { .. }
+        | StoreError::Io { .. }
+        | StoreError::Database { .. }
+        | StoreError::Codec(_)
+        | StoreError::Invalid(_)
+        | StoreError::TimedOut { .. }
+        | StoreError::Reopening { .. }
+        | StoreError::Closed => failure,
+    }
+}
+
+/// Looks at every record, and at all that is derived from them.
+fn verify(dir: &Path, output: &Output) -> Outcome {
+    let report = match look(dir) {
+        Ok(report) => report,
+        Err(error) => return Err(unverified(&error, output)),
+    };
+    let problems: Vec<_> = report
+        .problems
+        .iter()
+        .map(|problem| json!({"place": problem.place, "what": problem.what}))
+        .collect();
+    if output.json() {
+        output.document(&json!({
+            "ok": report.is_sound(),
+            "events": report.events,
+            "head": report.head,
+            "hash": report.hash,
+            "streams": report.streams,
+            "claims": report.claims,
+            "secrets": report.secrets,
+            "problems": problems,
+            "more_problems": report.more,
+        }));
+    } else {
+        for problem in &report.problems {
+            output.line(format_args!("{}: {}", problem.place, problem.what));
+        }
+        if report.is_sound() {
+            output.line(format_args!(
+                "{} events of {} streams, {} claims, {} secrets: all as they were written",
+                report.events, report.streams, report.claims, report.secrets
+            ));
+            output.line(format_args!("hash of the last event: {}", report.hash));
+        }
+    }
+    if report.is_sound() {
+        return Ok(());
+    }
+    let count = report.problems.len() as u64 + report.more;
+    let failure = Failure::failed(format!("the journal is damaged in {count} places"))
+        .hint("keep a copy of the data folder as it is, then restore a backup");
+    Err(if output.json() { Failure::silent(failure.exit) } else { failure })
+}
+
+/// It could not even be looked at. Damage is an answer all the same.
+fn unverified(error: &StoreError, output: &Output) -> Failure {
+    let failure = refuse(error);
+    if !output.json() {
+        return failure;
+    }
+    if let StoreError::Damaged { place, what } = error {
+        let problems = [json!({"place": place, "what": what})];
+        output.document(&json!({"ok": false, "problems": problems, "more_problems": 0}));
+        return Failure::silent(failure.exit);
+    }
+    failure
+}
+
+/// Writes it as lines of JSON.
+fn write(dir: &Path, file: &Path, output: &Output) -> Outcome {
+    let journal = open(dir)?;
+    if file == Path::new(STANDARD) {
+        return match export::export(&journal, BufWriter::new(io::stdout().lock())) {
+            // Whoever reads has seen enough.
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {
+                Ok(())
+            }
+            result => result.map(drop).map_err(|error| refuse(&error)),
+        };
+    }
+    // Beside it first: an export that breaks off must not look like one.
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".part");
+    let beside = PathBuf::from(beside);
+    let cannot = |e: io::Error| Failure::failed(format!("failed to write {}: {e}", file.display()));
+    let mut target = BufWriter::new(File::create(&beside).map_err(cannot)?);
+    let moved = export::export(&journal, &mut target).map_err(|error| refuse(&error));
+    let finished = moved.and_then(|moved| {
+        target.flush().and_then(|()| target.get_ref().sync_all()).map_err(cannot)?;
+        std::fs::rename(&beside, file).map_err(cannot)?;
+        Ok(moved)
+    });
+    let moved = finished.inspect_err(|_| {
+        // What is left of it is of no use, and saying so would hide the reason.
+        std::fs::remove_file(&beside).ok();
+    })?;
+    moved_line(output, &moved, "written");
+    Ok(())
+}
+
+/// Makes a journal from an export.
+fn read(dir: &Path, file: &Path, output: &Output) -> Outcome {
+    DataDir::prepare(dir).map_err(|error| Failure::of(&error))?;
+    let moved = if file == Path::new(STANDARD) {
+        export::import(dir, io::stdin().lock())
+    } else {
+        let open = File::open(file)
+            .map_err(|e| Failure::usage(format!("failed to read {}: {e}", file.display())))?;
+        export::import(dir, BufReader::new(open))
+    };
+    moved_line(output, &moved.map_err(|error| refuse(&error))?, "imported");
+    Ok(())
+}
+
+fn moved_line(output: &Output, moved: &export::Moved, what: &str) {
+    if output.json() {
+        output.document(&json!({"events": moved.head, "hash": moved.hash}));
+    } else {
+        output.line(format_args!(
+            "{} events {what}; hash of the last one: {}",
+            moved.head, moved.hash
+        ));
+    }
+}
+
+/// Folds it. The same journal gives the same state, and with it the same hash, on every machine.
+fn fold(dir: &Path, until: Option<u64>, output: &Output) -> Outcome {
+    let journal = open(dir)?;
+    let start = (View::default(), [0_u64; AggregateKind::ALL.len()]);
+    let done = replay::fold(
+        &journal,
+        Sequence(0),
+        until.map(Sequence),
+        start,
+        |(mut view, mut counts), recorded| {
+            for (kind, count) in AggregateKind::ALL.iter().zip(&mut counts) {
+                *count += u64::from(*kind == recorded.event.kind());
+            }
+            view.apply(&recorded);
+            (view, counts)
+        },
+    )
+    .map_err(|error| refuse(&error))?;
+    let (view, counts) = &done.state;
+    let bytes = postcard::to_stdvec(view).map_err(|error| Failure::of(&error))?;
+    let hash = blake3::hash(&bytes).to_hex();
+    let events: serde_json::Map<_, _> = AggregateKind::ALL
+        .iter()
+        .zip(counts)
+        .map(|(kind, count)| (kind.name().to_owned(), json!(count)))
+        .collect();
+    if output.json() {
+        output.document(&json!({
+            "events": done.events,
+            "until": done.at,
+            "events_by_aggregate": events,
+            "apps": view.apps.len(),
+            "deployments": view.deployments.len(),
+            "workers": view.workers.len(),
+            "state_hash": hash.as_str(),
+        }));
+        return Ok(());
+    }
+    output.line(format_args!("{} events up to {}", done.events, done.at));
+    for (kind, count) in AggregateKind::ALL.iter().zip(counts) {
+        output.line(format_args!("  {count:>8}  of {kind}s"));
+    }
+    output.line(format_args!(
+        "{} apps, {} deployments in view, {} workers",
+        view.apps.len(),
+        view.deployments.len(),
+        view.workers.len()
+    ));
+    output.line(format_args!("hash of the state: {hash}"));
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! `hythe logs`: what replicas and builds say, page by page or as it comes.
+
+use hythe_core::ids::DeploymentId;
+
+use super::args::{BuildOf, LogsArgs};
+use super::failure::{Failure, Outcome};
+use super::output::{Output, Tone};
+use super::socket::{Next, Stream, follow};
+use super::{Context, deployments};
+use crate::api::dto::{LogItem, LogOutput, LogPage};
+
+/// How many items one page has.
+const PAGE: u32 = 2000;
+
+pub(super) async fn run(context: &Context, args: LogsArgs) -> Outcome {
+    let build = match &args.build {
+        None => None,
+        Some(BuildOf::Deployment(id)) => Some(*id),
+        Some(BuildOf::Latest) => {
+            let newest = deployments::newest(&context.client, &args.name).await?;
+            let newest = newest.ok_or_else(|| {
+                Failure::failed(format!("{} was never deployed", args.name))
+                    .hint(format!("deploy it with: hythe deploy {}", args.name))
+            })?;
+            Some(newest.id)
+        }
+    };
+    let build_id = build.map(|id| id.to_string());
+    let path = match &build_id {
+        Some(id) => ["deployments", id.as_str(), "logs"],
+        None => ["apps", args.name.as_str(), "logs"],
+    };
+    let printer = Printer { output: context.output.clone(), timestamps: args.timestamps };
+    if args.follow {
+        let mut stream = Follow {
+            of_build: build,
+            cursor: None,
+            tail: args.tail,
+            tell: Some(printer.output.clone()),
+            item: |item: &LogItem| printer.print(item),
+        };
+        return follow(&context.client, &path, &mut stream).await;
+    }
+    let mut cursor: Option<String> = None;
+    loop {
+        let mut query = vec![("limit", PAGE.to_string())];
+        match (&cursor, args.tail) {
+            (Some(cursor), _) => query.push(("cursor", cursor.clone())),
+            (None, Some(tail)) => query.push(("tail", tail.to_string())),
+            (None, None) => {}
+        }
+        let page: LogPage = context.client.get(&path, &query).await?;
+        page.items.iter().for_each(|item| printer.print(item));
+        if !page.more || page.next.is_none() || page.next == cursor || context.output.closed() {
+            return Ok(());
+        }
+        cursor = page.next;
+    }
+}
+
+/// A log that is followed. A build's ends, an app's does not.
+pub(super) struct Follow<F> {
+    /// The deployment whose build it is.
+    pub(super) of_build: Option<DeploymentId>,
+    /// Where to go on.
+    pub(super) cursor: Option<String>,
+    /// How many lines to begin with.
+    pub(super) tail: Option<u32>,
+    /// Where it is told that the connection broke off.
+    pub(super) tell: Option<Output>,
+    /// What is done with an item.
+    pub(super) item: F,
+}
+
+impl<F: FnMut(&LogItem)> Stream for Follow<F> {
+    type Item = LogItem;
+
+    fn query(&self) -> Vec<(&'static str, String)> {
+        match (&self.cursor, self.tail) {
+            (Some(cursor), _) => vec![("cursor", cursor.clone())],
+            (None, Some(tail)) => vec![("tail", tail.to_string())],
+            (None, None) => Vec::new(),
+        }
+    }
+
+    fn take(&mut self, item: LogItem) -> Next {
+        (self.item)(&item);
+        match item {
+            LogItem::End { cursor, .. } => {
+                self.cursor = Some(cursor);
+                if self.of_build.is_some() { Next::Enough } else { Next::More }
+            }
+            LogItem::Line { cursor, .. }
+            | LogItem::Gap { cursor, .. }
+            | LogItem::Note { cursor, .. } => {
+                self.cursor = Some(cursor);
+                Next::More
+            }
+        }
+    }
+
+    fn abandoned(&self) -> bool {
+        self.tell.as_ref().is_some_and(Output::closed)
+    }
+
+    fn broke_off(&mut self) {
+        if let Some(output) = &self.tell {
+            output.note("hythe: the connection broke off; going on when the server is back");
+        }
+    }
+}
+
+struct Printer {
+    output: Output,
+    timestamps: bool,
+}
+
+impl Printer {
+    fn print(&self, item: &LogItem) {
+        let output = &self.output;
+        if output.json() {
+            output.json_line(item);
+            return;
+        }
+        match item {
+            LogItem::Line { replica, at, stream, text, .. } => {
+                let time = if self.timestamps { format!("{at} ") } else { String::new() };
+                let who = replica.map_or(String::new(), |index| format!("{index} | "));
+                let text = output.foreign(text);
+                let text = match stream {
+                    LogOutput::Stdout | LogOutput::Stderr => text,
+                    LogOutput::Hythe => output.tone(Tone::Faint, text),
+                };
+                output.line(format_args!(
+                    "{}{text}",
+                    output.tone(Tone::Faint, format!("{time}{who}"))
+                ));
+            }
+            LogItem::Gap { missing, .. } => {
+                output.line(output.tone(Tone::Busy, format!("({missing} lines were lost)")));
+            }
+            LogItem::Note { text, .. } => {
+                output.line(output.tone(Tone::Faint, format!("({})", output.foreign(text))));
+            }
+            LogItem::End { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The command line: an HTTP client of the public API, with no back door.
+//!
+//! Results go to stdout, everything else to stderr; `--json` changes the form of the results and
+//! nothing else. Commands return an [`Outcome`]; only `main` turns it into an exit code.
+
+mod app;
+pub mod args;
+pub mod client;
+mod deploy;
+mod deployments;
+mod env;
+mod events;
+pub mod failure;
+mod format;
+mod journal;
+mod logs;
+pub mod output;
+mod ps;
+mod socket;
+
+use std::path::PathBuf;
+
+use args::{Cli, Command, Global};
+use client::{Client, Target};
+use failure::{Failure, Outcome};
+use output::Output;
+
+/// What a command of the client works with.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) output: Output,
+}
+
+/// Runs a command that needs no role of Hythe in this process.
+///
+/// # Errors
+/// It did not end well.
+pub async fn run(command: ClientCommand, global: &Global, output: Output) -> Outcome {
+    let offline = match command {
+        ClientCommand::Journal(command) => return journal::run(command, &output),
+        ClientCommand::Completions(shell) => {
+            completions(shell, &output);
+            return Ok(());
+        }
+        ClientCommand::Online(command) => command,
+    };
+    let client = Client::new(&Target {
+        url: global.url.clone(),
+        token: std::env::var("HYTHE_TOKEN").ok().filter(|token| !token.trim().is_empty()),
+        token_file: global.token_file.clone(),
+        data: data_dir(None),
+    })?;
+    let context = Context { client, output };
+    match offline {
+        Online::Deploy(args) => deploy::run(&context, *args).await,
+        Online::App(command) => app::run(&context, command).await,
+        Online::Deployments(command) => deployments::run(&context, command).await,
+        Online::Cancel(which) => deployments::cancel(&context, which).await,
+        Online::Env(command) => env::run(&context, command).await,
+        Online::Logs(args) => logs::run(&context, args).await,
+        Online::Ps(name) => ps::replicas(&context, name).await,
+        Online::Worker(args::WorkerCommand::Ls) => ps::workers(&context).await,
+        Online::Events(args) => events::run(&context, args).await,
+        Online::Open { name, print } => app::open(&context, &name, print).await,
+    }
+}
+
+/// A command that runs no role.
+#[derive(Debug)]
+pub enum ClientCommand {
+    /// Works on a data folder.
+    Journal(args::JournalCommand),
+    /// Works on nothing.
+    Completions(clap_complete::Shell),
+    /// Asks a server.
+    Online(Online),
+}
+
+/// A command that asks a server.
+#[derive(Debug)]
+pub enum Online {
+    /// `deploy`
+    Deploy(Box<args::DeployArgs>),
+    /// `app`
+    App(args::AppCommand),
+    /// `deployments`
+    Deployments(args::DeploymentsCommand),
+    /// `cancel`
+    Cancel(args::Which),
+    /// `env`
+    Env(args::EnvCommand),
+    /// `logs`
+    Logs(args::LogsArgs),
+    /// `ps`
+    Ps(Option<hythe_core::names::AppName>),
+    /// `worker`
+    Worker(args::WorkerCommand),
+    /// `events`
+    Events(args::EventsArgs),
+    /// `open`
+    Open {
+        /// The app.
+        name: hythe_core::names::AppName,
+        /// Only print it.
+        print: bool,
+    },
+}
+
+/// A command, by who runs it.
+#[derive(Debug)]
+pub enum Kind {
+    /// This process becomes a role, or looks after them.
+    Role(Role),
+    /// A client.
+    Client(ClientCommand),
+}
+
+/// What runs until it is stopped.
+#[derive(Debug)]
+pub enum Role {
+    /// All of them.
+    Up(args::UpArgs),
+    /// The control plane.
+    Server(args::ServerArgs),
+    /// A worker.
+    Agent(args::AgentArgs),
+    /// An edge.
+    Edge(args::EdgeArgs),
+    /// Another program.
+    Exec {
+        /// Where to write which process this is.
+        pid_file: PathBuf,
+        /// What the part depends on.
+        fingerprint: String,
+        /// Program and arguments.
+        command: Vec<std::ffi::OsString>,
+    },
+}
+
+impl From<Command> for Kind {
+    fn from(command: Command) -> Self {
+        let online = |command| Self::Client(ClientCommand::Online(command));
+        match command {
+            Command::Up(args) => Self::Role(Role::Up(args)),
+            Command::Server(args) => Self::Role(Role::Server(args)),
+            Command::Agent(args) => Self::Role(Role::Agent(args)),
+            Command::Edge(args) => Self::Role(Role::Edge(args)),
+            Command::ExecPart { pid_file, fingerprint, command } => {
+                Self::Role(Role::Exec { pid_file, fingerprint, command })
+            }
+            Command::Journal(command) => Self::Client(ClientCommand::Journal(command)),
+            Command::Completions { shell } => Self::Client(ClientCommand::Completions(shell)),
+            Command::Deploy(args) => online(Online::Deploy(args)),
+            Command::App(command) => online(Online::App(command)),
+            Command::Deployments(command) => online(Online::Deployments(command)),
+            Command::Cancel { which } => online(Online::Cancel(which)),
+            Command::Env(command) => online(Online::Env(command)),
+            Command::Logs(args) => online(Online::Logs(args)),
+            Command::Ps { name } => online(Online::Ps(name)),
+            Command::Worker(command) => online(Online::Worker(command)),
+            Command::Events(args) => online(Online::Events(args)),
+            Command::Open { name, print } => online(Online::Open { name, print }),
+        }
+    }
+}
+
+/// The data folder: the one that was given, or else the usual one.
+#[must_use]
+pub fn data_dir(given: Option<PathBuf>) -> PathBuf {
+    if let Some(given) = given.or_else(|| set("HYTHE_DATA")) {
+        return given;
+    }
+    // A checkout in which `make up` was used.
+    let checkout = PathBuf::from(".hythe/data");
+    if checkout.join("instance").exists() {
+        return checkout;
+    }
+    match set("XDG_DATA_HOME").filter(|path| path.is_absolute()) {
+        Some(home) => home.join("hythe"),
+        None => match set("HOME") {
+            Some(home) => home.join(".local/share/hythe"),
+            None => PathBuf::from("/var/lib/hythe"),
+        },
+    }
+}
+
+fn set(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+fn completions(shell: clap_complete::Shell, output: &Output) {
+    use clap::CommandFactory;
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "hythe", &mut script);
+    output.text(String::from_utf8_lossy(&script));
+}
+
+/// Says how a command ended, where it did not end well.
+pub fn report(failure: &Failure, output: &Output) {
+    if failure.message.is_empty() {
+        return;
+    }
+    if output.json() {
+        output.document(&serde_json::json!({
+            "error": failure.message,
+            "hint": failure.hint,
+            "problem": failure.problem,
+            "exit_code": failure.exit.code(),
+        }));
+    }
+    output.note(format_args!("hythe: {}", output.foreign(&failure.message)));
+    if let Some(hint) = &failure.hint {
+        output.note(format_args!("       {}", output.foreign(hint)));
+    }
+}
