@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hythe_actors::bus::NatsSettings;
+use hythe_actors::node::{self, AgentConfig};
 use hythe_gateway::cli::args::{
     AgentArgs, DataArgs, EdgeArgs, LogArgs, NatsArgs, ServerArgs, UpArgs,
 };
@@ -12,6 +13,7 @@ use hythe_gateway::cli::{Role, data_dir};
 use hythe_gateway::edge::EdgeConfig;
 use hythe_gateway::up::{self, Access, Choice, DataDir, Reporter, UpConfig, UpError};
 use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 /// Where NATS is looked for by a role that was not told.
@@ -26,7 +28,7 @@ pub(crate) fn run(role: Role, output: &Output) -> Outcome {
             result.map_err(|error| up_failure(&error))
         }
         Role::Server(args) => server(&args),
-        Role::Agent(args) => agent(&args),
+        Role::Agent(args) => agent(args),
         Role::Edge(args) => edge(args),
         Role::Exec { pid_file, fingerprint, command } => {
             Err(up_failure(&up::exec_part(&pid_file, &fingerprint, &command)))
@@ -121,10 +123,22 @@ fn server(args: &ServerArgs) -> Outcome {
     Err(Failure::failed("the server is not part of this build yet"))
 }
 
-fn agent(args: &AgentArgs) -> Outcome {
+fn agent(args: AgentArgs) -> Outcome {
     log(&args.log)?;
     name_process(c"hythe-agent");
-    Err(Failure::failed("the agent is not part of this build yet"))
+    let dir = prepare(&args.data)?;
+    let config = AgentConfig {
+        data: dir.agent(),
+        installation: dir.instance().map_err(|error| up_failure(&error))?,
+        name: args.name,
+        nats: nats(&args.nats)?,
+        docker_host: args.docker_host,
+        local_repos: folders(&args.local_repos)?,
+        builds_at_once: args.builds,
+    };
+    runtime(true)?
+        .block_on(async { node::run(config, stop_token()).await })
+        .map_err(|error| Failure::of(&error))
 }
 
 fn edge(args: EdgeArgs) -> Outcome {
@@ -155,4 +169,15 @@ async fn stopped() {
     if up::stop_signal().await.is_err() {
         std::future::pending::<()>().await;
     }
+}
+
+/// Cancelled when this process is told to stop.
+fn stop_token() -> CancellationToken {
+    let token = CancellationToken::new();
+    let cancelled = token.clone();
+    tokio::spawn(async move {
+        stopped().await;
+        cancelled.cancel();
+    });
+    token
 }

@@ -244,6 +244,9 @@ pub struct AgentArgs {
     /// The container engine [default: DOCKER_HOST, else unix:///var/run/docker.sock]
     #[arg(long, value_name = "URL")]
     pub docker_host: Option<String>,
+    /// How many builds it does at once; 0 for none
+    #[arg(long, env = "HYTHE_BUILDS", default_value_t = 2, value_name = "N")]
+    pub builds: usize,
     /// How it logs.
     #[command(flatten)]
     pub log: LogArgs,
