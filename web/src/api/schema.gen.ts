@@ -494,7 +494,7 @@ export interface components {
          * @description How an app is doing.
          * @enum {string}
          */
-        AppStatus: "never_deployed" | "deploying" | "running" | "degraded" | "down" | "failed";
+        AppStatus: "never_deployed" | "deploying" | "running" | "degraded" | "down" | "unknown" | "failed";
         /**
          * @description What changes. It holds from the next deployment on.
          * @example {
@@ -891,7 +891,7 @@ export interface components {
         LogItem: {
             /** @description When it was written. */
             at: components["schemas"]["Time"];
-            /** @description Where to resume after this item. */
+            /** @description Where to resume after this line. */
             cursor: string;
             /**
              * Format: uuid
@@ -915,33 +915,14 @@ export interface components {
             /** @enum {string} */
             type: "line";
         } | {
-            /** @description Where to resume after this item. */
-            cursor: string;
-            /**
-             * Format: uuid
-             * @description The deployment whose lines they are.
-             */
-            deployment: string;
             /**
              * Format: int64
-             * @description The number of the first line that is missing.
+             * @description How many, where that is known.
              */
-            first: number;
-            /**
-             * Format: int64
-             * @description How many are missing.
-             */
-            missing: number;
-            /**
-             * Format: int32
-             * @description The replica's number; nothing for a build.
-             */
-            replica?: number | null;
+            lost?: number | null;
             /** @enum {string} */
             type: "gap";
         } | {
-            /** @description Where to resume after this item. */
-            cursor: string;
             /**
              * Format: uuid
              * @description The deployment whose source it is.
@@ -955,8 +936,6 @@ export interface components {
             /** @enum {string} */
             type: "end";
         } | {
-            /** @description Where to resume after this item. */
-            cursor: string;
             /** @description What. */
             text: string;
             /** @enum {string} */

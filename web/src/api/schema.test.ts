@@ -7,4 +7,4 @@ it("has types that follow from the document (npm run types)", async () => {
   const types = new URL("./schema.gen.ts", import.meta.url);
   const made = COMMENT_HEADER + astToString(await openapiTS(document));
   expect(await readFile(types, "utf8")).toBe(made);
-});
+}, 60_000);

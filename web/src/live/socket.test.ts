@@ -4,7 +4,7 @@ import { ReconnectingSocket, type SocketState } from "./socket";
 
 class Fake {
   onopen: (() => void) | null = null;
-  onclose: (() => void) | null = null;
+  onclose: ((close: { code: number }) => void) | null = null;
   onmessage: ((message: { data: unknown }) => void) | null = null;
   closed = false;
   url: string;
@@ -62,7 +62,7 @@ describe("ReconnectingSocket", () => {
     last().onopen?.();
     last().onmessage?.({ data: '{"a":1}' });
     last().onmessage?.({ data: "not json" });
-    last().onclose?.();
+    last().onclose?.({ code: 1006 });
     expect(states).toEqual(["connecting", "open", "reconnecting"]);
     vi.advanceTimersByTime(499);
     expect(made).toHaveLength(1);
@@ -79,7 +79,7 @@ describe("ReconnectingSocket", () => {
     socket.open();
     for (const wait of [500, 1000, 2000, 4000]) {
       last().onopen?.();
-      last().onclose?.();
+      last().onclose?.({ code: 1006 });
       const before = made.length;
       vi.advanceTimersByTime(wait - 1);
       expect(made).toHaveLength(before);
@@ -88,7 +88,7 @@ describe("ReconnectingSocket", () => {
     }
     last().onopen?.();
     vi.advanceTimersByTime(5000);
-    last().onclose?.();
+    last().onclose?.({ code: 1006 });
     const before = made.length;
     vi.advanceTimersByTime(500);
     expect(made).toHaveLength(before + 1);
@@ -105,7 +105,7 @@ describe("ReconnectingSocket", () => {
   it("hurries when asked, but starts no second attempt beside one under way", () => {
     const { socket, made, last } = setUp();
     socket.open();
-    last().onclose?.();
+    last().onclose?.({ code: 1006 });
     socket.hurry();
     expect(made).toHaveLength(2);
     socket.hurry();
@@ -114,12 +114,41 @@ describe("ReconnectingSocket", () => {
     expect(made).toHaveLength(2);
   });
 
+  it("is done where the server says that this was all, and only there", () => {
+    const { socket, made, last } = setUp();
+    socket.open();
+    last().onclose?.({ code: 1000 });
+    expect(socket.state).toBe("reconnecting");
+    socket.close();
+
+    const onEnd = vi.fn();
+    const ending = new ReconnectingSocket({
+      url: () => "ws://h/",
+      onMessage: () => {},
+      onEnd,
+      connect: (url) => {
+        const fake = new Fake(url);
+        made.push(fake);
+        return fake as unknown as WebSocket;
+      },
+    });
+    ending.open();
+    last().onclose?.({ code: 1001 });
+    expect([ending.state, onEnd.mock.calls.length]).toEqual(["reconnecting", 0]);
+    vi.advanceTimersByTime(600);
+    last().onclose?.({ code: 1000 });
+    expect([ending.state, onEnd.mock.calls.length]).toEqual(["closed", 1]);
+    const before = made.length;
+    vi.advanceTimersByTime(60_000);
+    expect(made).toHaveLength(before);
+  });
+
   it("stays closed", () => {
     const { socket, made, last, states } = setUp();
     socket.open();
     const first = last();
     socket.close();
-    first.onclose?.();
+    first.onclose?.({ code: 1006 });
     vi.advanceTimersByTime(60_000);
     expect(made).toHaveLength(1);
     expect(first.closed).toBe(true);

@@ -12,6 +12,8 @@ export interface SocketOptions {
   url: () => string;
   onMessage: (data: unknown) => void;
   onState?: (state: SocketState) => void;
+  /** Where what is told can come to an end: the server says so by closing in the normal way. */
+  onEnd?: () => void;
   /** The browser's own, but in tests. */
   connect?: (url: string) => WebSocket;
   random?: () => number;
@@ -19,6 +21,8 @@ export interface SocketOptions {
 
 /** So long a connection must hold before failures are forgotten. */
 const HELD = 5_000;
+/** How a server closes that has told everything. */
+const NORMAL = 1000;
 /** So long an attempt may take. */
 const PATIENCE = 10_000;
 
@@ -70,7 +74,14 @@ export class ReconnectingSocket {
     };
     socket.onmessage = (message: MessageEvent) => this.#options.onMessage(parse(message.data));
     // `error` is always followed by `close`.
-    socket.onclose = () => this.#failed();
+    socket.onclose = (close: CloseEvent) => {
+      if (close.code === NORMAL && this.#options.onEnd) {
+        this.close();
+        this.#options.onEnd();
+      } else {
+        this.#failed();
+      }
+    };
   }
 
   #failed(): void {

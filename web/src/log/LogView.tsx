@@ -7,6 +7,7 @@ import {
   useState,
   useSyncExternalStore,
 } from "react";
+import { ProblemError } from "../api/problem";
 import { offset } from "../format/span";
 import { counted } from "../format/text";
 import { Fault } from "../parts/Notice";
@@ -36,7 +37,7 @@ export function LogView({ deployment, over }: { deployment: string; over: boolea
         ) : null}
       </div>
       {state.name === "failed" ? (
-        <Fault error={new Error(`${state.problem.title}: ${state.problem.detail}`)} />
+        <Fault error={new ProblemError(state.problem)} />
       ) : buffer.length > 0 ? (
         <Rows buffer={buffer} />
       ) : (
@@ -185,14 +186,13 @@ function LogRow({ row, began }: { row: Row; began: number | undefined }) {
         <div className="log-row log-gap">
           <span className="log-at" />
           <span className="log-text">
-            {counted(row.missing, "line")} {row.missing === 1 ? "is" : "are"} missing here, from
-            line {row.first.toLocaleString("en")} on
+            {row.lost ? `${counted(row.lost, "line")} got lost here` : "Lines got lost here"}
           </span>
         </div>
       );
     case "note":
       return (
-        <div className="log-row log-gap">
+        <div className="log-row log-note">
           <span className="log-at" />
           <span className="log-text">{row.text}</span>
         </div>
@@ -206,7 +206,7 @@ function save(buffer: LogBuffer, deployment: string) {
   for (let index = 0; index < buffer.length; index += 1) {
     const row = buffer.row(index);
     if (row?.kind === "line") lines.push(row.text);
-    if (row?.kind === "gap") lines.push(`[${counted(row.missing, "line")} missing]`);
+    if (row?.kind === "gap") lines.push(`[${row.lost ? counted(row.lost, "line") : "lines"} lost]`);
     if (row?.kind === "note") lines.push(`[${row.text}]`);
   }
   const url = URL.createObjectURL(new Blob([`${lines.join("\n")}\n`], { type: "text/plain" }));

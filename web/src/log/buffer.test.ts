@@ -19,20 +19,20 @@ describe("LogBuffer", () => {
   it("keeps lines, gaps and notes in order and knows where to resume", () => {
     const buffer = new LogBuffer();
     buffer.append([
-      { type: "note", cursor: "n", text: "older lines are no longer kept" },
       line(7, "\u001b[32mok\u001b[0m"),
-      { type: "gap", cursor: "g", deployment, replica: null, first: 8, missing: 3 },
+      { type: "gap", lost: 3 },
       line(11),
-      { type: "end", cursor: "e", deployment, replica: null },
+      { type: "end", deployment, replica: null },
+      { type: "note", text: "the image is built" },
     ]);
     expect([0, 1, 2, 3].map((index) => buffer.row(index)?.kind)).toEqual([
-      "note",
       "line",
       "gap",
       "line",
+      "note",
     ]);
-    expect(buffer.row(1)).toMatchObject({ text: "ok", number: 7 });
-    expect(buffer).toMatchObject({ length: 4, lines: 2, cursor: "e", ended: true, widest: 7 });
+    expect(buffer.row(0)).toMatchObject({ text: "ok", number: 7 });
+    expect(buffer).toMatchObject({ length: 4, lines: 2, cursor: "c11", ended: true, widest: 7 });
   });
 
   it("shows once what is delivered again", () => {

@@ -5,7 +5,7 @@ import { clean } from "./clean";
 
 export type Row =
   | { kind: "line"; number: number; at: number; stream: string; text: string }
-  | { kind: "gap"; first: number; missing: number }
+  | { kind: "gap"; lost: number | undefined }
   | { kind: "note"; text: string };
 
 /** Rows that are kept; about 60 MB of them. */
@@ -70,9 +70,6 @@ export class LogBuffer {
 
   append(items: Iterable<LogItem>): void {
     for (const item of items) {
-      // Delivered again after a reconnect.
-      if (item.cursor === this.#cursor) continue;
-      this.#cursor = item.cursor;
       this.#take(item);
     }
     if (this.#rows.length > this.#most) {
@@ -85,6 +82,9 @@ export class LogBuffer {
   #take(item: LogItem): void {
     switch (item.type) {
       case "line": {
+        // Delivered again after a reconnect.
+        if (item.cursor === this.#cursor) break;
+        this.#cursor = item.cursor;
         const text = clean(item.text);
         const at = Date.parse(item.at);
         this.#began ??= at;
@@ -94,13 +94,15 @@ export class LogBuffer {
         break;
       }
       case "gap":
-        this.#rows.push({ kind: "gap", first: item.first, missing: item.missing });
+        this.#rows.push({ kind: "gap", lost: item.lost ?? undefined });
         break;
       case "note":
+        // What a log ends with.
         this.#rows.push({ kind: "note", text: clean(item.text) });
+        this.#ended = true;
         break;
       case "end":
-        this.#ended = true;
+        // One builder says no more; after a crash another may go on.
         break;
     }
   }

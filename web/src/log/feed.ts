@@ -57,11 +57,12 @@ export class LogFeed {
     this.#become({ name: "loading" });
     while (!signal.aborted) {
       try {
-        const page = await api.log(this.#deployment, this.buffer.cursor, signal);
+        const before = this.buffer.cursor;
+        const page = await api.log(this.#deployment, before, signal);
         failures = 0;
         this.buffer.append(page.items);
         this.#changed();
-        if (page.more && page.items.length > 0) continue;
+        if (page.more && this.buffer.cursor !== before) continue;
         if (this.buffer.ended) this.#become({ name: "ended" });
         else this.#follow();
         return;
@@ -87,11 +88,8 @@ export class LogFeed {
         if (!isItem(message)) return;
         this.buffer.append([message]);
         this.#changed();
-        if (this.buffer.ended) {
-          this.#socket?.close();
-          this.#become({ name: "ended" });
-        }
       },
+      onEnd: () => this.#become({ name: "ended" }),
       onState: (state) => {
         if (state === "open") this.#become({ name: "following" });
         if (state === "reconnecting") this.#become({ name: "reconnecting" });
@@ -116,9 +114,7 @@ export class LogFeed {
 }
 
 function isItem(message: unknown): message is LogItem {
-  return (
-    typeof message === "object" && message !== null && "type" in message && "cursor" in message
-  );
+  return typeof message === "object" && message !== null && "type" in message;
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -20,7 +20,7 @@ export function AppPage({ name }: { name: string }) {
       <nav className="crumbs" aria-label="You are here">
         <Link to="/">Apps</Link>
       </nav>
-      <Answered answer={app} what={name}>
+      <Answered answer={app} what={name} page>
         {(data) => (
           <>
             <div className="title">

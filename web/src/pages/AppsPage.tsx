@@ -13,7 +13,7 @@ export function AppsPage() {
   const apps = useInfiniteQuery({ ...appsQuery, refetchInterval: polling });
   return (
     <div className="page">
-      <Answered answer={apps} what="apps">
+      <Answered answer={apps} what="apps" page>
         {({ pages }) => {
           const all = pages.flatMap((page) => page.items);
           return (
@@ -64,7 +64,7 @@ function AppTable({ apps }: { apps: App[] }) {
               {app.status === "running" ? null : <p className="faint">{app.status_detail}</p>}
             </td>
             <td data-label="Address">
-              {app.live ? <Address url={app.url} /> : <span className="faint">–</span>}
+              {app.live ? <Address url={app.url} /> : <span className="none faint">–</span>}
             </td>
             <td data-label="Live commit">
               <Commit id={app.live?.commit} />
@@ -80,7 +80,7 @@ function AppTable({ apps }: { apps: App[] }) {
                   <DeploymentState status={app.latest.status} />
                 </Link>
               ) : (
-                <span className="faint">–</span>
+                <span className="none faint">–</span>
               )}
             </td>
             <td data-label="Since">

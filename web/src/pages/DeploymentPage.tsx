@@ -19,7 +19,7 @@ export function DeploymentPage({ id }: { id: string }) {
   const deployment = useQuery({ ...deploymentQuery(id), refetchInterval: polling });
   return (
     <div className="page wide">
-      <Answered answer={deployment} what="the deployment">
+      <Answered answer={deployment} what="the deployment" page>
         {(data) => <Shown deployment={data} />}
       </Answered>
     </div>
@@ -98,11 +98,11 @@ function Failed({ deployment }: { deployment: Deployment }) {
       <p className="failure-why">{failure.message}</p>
       {live && live.id !== deployment.id ? (
         <p>
-          Nobody noticed: version{" "}
+          Version{" "}
           <Link to="/deployments/$deployment" params={{ deployment: live.id }}>
             #{live.number}
           </Link>{" "}
-          serves as before.
+          has the traffic, as before.
         </p>
       ) : null}
       {failure.log.length > 0 ? (

@@ -1,5 +1,5 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useId, useState } from "react";
+import { type FormEvent, useEffect, useId, useRef, useState } from "react";
 import { api } from "../api/client";
 import { problemOf } from "../api/problem";
 import { sessionQuery } from "../api/queries";
@@ -13,6 +13,8 @@ const fromLink = takeTokenFromAddress();
 export function SignInPage() {
   const queries = useQueryClient();
   const [token, setToken] = useState(fromLink);
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => input.current?.focus(), []);
   const field = useId();
   const help = useId();
   const signIn = useMutation({
@@ -34,6 +36,7 @@ export function SignInPage() {
         <Heading title="Sign in">Hythe</Heading>
         <label htmlFor={field}>Owner token</label>
         <input
+          ref={input}
           id={field}
           name="token"
           type="password"

@@ -38,6 +38,7 @@ const APP: Record<AppStatus, MarkTone> = {
   never_deployed: "idle",
   deploying: "busy",
   running: "good",
+  unknown: "idle",
   degraded: "warn",
   down: "bad",
   failed: "bad",

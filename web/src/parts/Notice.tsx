@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect } from "react";
 import { NO_ANSWER, problemOf } from "../api/problem";
 import type { Problem } from "../api/types";
 
@@ -67,17 +67,26 @@ interface Answer<T> {
   refetch: () => unknown;
 }
 
-/** Loading, failed, out of date, or there: the four ways an answer can be. */
+/**
+ * Loading, failed, out of date, or there: the four ways an answer can be. `page`: without it, there
+ * is no page at all.
+ */
 export function Answered<T>({
   answer,
   what,
+  page = false,
   children,
 }: {
   answer: Answer<T>;
   what: string;
+  page?: boolean;
   children: (data: T) => ReactNode;
 }) {
   const retry = () => void answer.refetch();
+  const failed = page && answer.data === undefined && answer.error;
+  useEffect(() => {
+    if (failed) document.title = `${problemOf(failed).title} · Hythe`;
+  }, [failed]);
   if (answer.data === undefined) {
     return answer.error ? <Fault error={answer.error} retry={retry} /> : <Loading what={what} />;
   }

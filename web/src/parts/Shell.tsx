@@ -53,7 +53,12 @@ export function Logo() {
 
 function Connection() {
   const state = useLive();
-  const text = { open: "Live", connecting: "Connecting", reconnecting: "Reconnecting", closed: "" };
+  const text = {
+    open: "Connected",
+    connecting: "Connecting",
+    reconnecting: "Reconnecting",
+    closed: "",
+  };
   return (
     <span className="connection" data-state={state} title="Whether changes show up by themselves">
       {text[state]}

@@ -46,7 +46,7 @@ export function Address({ url }: { url: string }) {
 }
 
 export function Commit({ id }: { id: string | null | undefined }) {
-  if (!id) return <span className="faint">–</span>;
+  if (!id) return <span className="none faint">–</span>;
   return (
     <code className="id" title={id}>
       {short(id)}

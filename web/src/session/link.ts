@@ -1,4 +1,4 @@
-// The token in a link that Hythe printed: `/#token=…` or `/setup?token=…`.
+// The token in a link: `/#token=…`. What follows the `#` is sent to no server, so it is in no log.
 
 export interface Taken {
   token: string;
@@ -9,11 +9,8 @@ export interface Taken {
 export function takeToken(address: string): Taken | undefined {
   const url = new URL(address);
   const hash = new URLSearchParams(url.hash.slice(1));
-  const setup = /^\/setup\/?$/.test(url.pathname);
-  const token = hash.get("token") ?? (setup ? url.searchParams.get("token") : null);
-  if (!token) return undefined;
-  const clean = setup ? "/" : `${url.pathname}${url.search}`;
-  return { token, clean };
+  const token = hash.get("token");
+  return token ? { token, clean: `${url.pathname}${url.search}` } : undefined;
 }
 
 /** Takes it out of the address bar and the history at once, before anything else can read it. */

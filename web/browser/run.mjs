@@ -1,0 +1,290 @@
+// The dashboard in a real browser, against a running Hythe with at least one deployed app.
+//
+//   HYTHE_URL=http://127.0.0.1:7070 HYTHE_TOKEN=… HYTHE_TEST_APP=hello npm run test:browser
+//
+// HYTHE_SCREENSHOTS=FOLDER   keeps what it saw
+// HYTHE_CHROMIUM=PATH        another browser than /usr/bin/chromium
+//
+// Exit code 0: all steps passed; 1: one failed, and it says which.
+
+import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+/** @param {string} name */
+function given(name) {
+  const value = process.env[name];
+  if (!value) {
+    console.error(`${name} is not set: this test needs a running Hythe`);
+    process.exit(2);
+  }
+  return value;
+}
+
+const url = new URL(given("HYTHE_URL"));
+const token = given("HYTHE_TOKEN");
+const app = given("HYTHE_TEST_APP");
+const screenshots = process.env.HYTHE_SCREENSHOTS;
+
+/** The way of a deployment that went live. */
+const STAGES = ["requested", "queued", "building", "built", "starting", "healthy", "switching"];
+
+/** The id of no deployment. */
+const NOBODY = "00000000-0000-7000-8000-000000000000";
+
+const browser = await chromium.launch({
+  executablePath: process.env.HYTHE_CHROMIUM ?? "/usr/bin/chromium",
+  args: [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ],
+});
+const context = await browser.newContext({ viewport: { width: 1280, height: 860 } });
+context.setDefaultTimeout(20_000);
+const page = await context.newPage();
+
+/** Whether questions may still be under way of which nobody wants to know the answer. */
+let leaving = false;
+/** What must not happen. */
+const faults = /** @type {string[]} */ ([]);
+
+await context.addInitScript(() => {
+  document.addEventListener("securitypolicyviolation", (event) => {
+    console.error(`policy violated: ${event.violatedDirective} ${event.blockedURI}`);
+  });
+});
+page.on("pageerror", (error) => faults.push(`error in the page: ${error.message}`));
+page.on("console", (message) => {
+  if (message.type() !== "error" && message.type() !== "warning") return;
+  // The browser itself reports answers of 400 and above, also those that are asked for here.
+  const asked = message.location().url;
+  if (/\b401\b/.test(message.text()) && asked.endsWith("/api/v1/session")) return;
+  if (/\b404\b/.test(message.text()) && asked.endsWith(NOBODY)) return;
+  if (/\b401\b/.test(message.text()) && leaving) return;
+  faults.push(`${message.type()} in the console: ${message.text()} ${asked}`);
+});
+await context.route("**/*", (route) => {
+  const asked = route.request().url();
+  if (new URL(asked).origin === url.origin || asked.startsWith("data:")) return route.continue();
+  faults.push(`request to elsewhere: ${asked}`);
+  return route.abort();
+});
+
+/** The connection for events, so that it can be broken. */
+let events = /** @type {import("playwright-core").WebSocketRoute | undefined} */ (undefined);
+await context.routeWebSocket(/\/api\/v1\/events/, (socket) => {
+  events = socket;
+  socket.connectToServer();
+});
+
+let count = 0;
+/** @param {string} name */
+async function shot(name) {
+  if (!screenshots) return;
+  await mkdir(screenshots, { recursive: true });
+  count += 1;
+  const file = `${String(count).padStart(2, "0")}-${name}.png`;
+  await page.screenshot({ path: join(screenshots, file), fullPage: true });
+}
+
+/** @param {string} path */
+async function api(path) {
+  const answer = await context.request.get(new URL(path, url).href);
+  assert.equal(answer.status(), 200, `GET ${path}`);
+  return answer.json();
+}
+
+/** @type {[string, () => Promise<void>][]} */
+const steps = [
+  [
+    "a wrong token is refused, with a reason",
+    async () => {
+      const answer = await page.goto(url.href);
+      const policy = answer?.headers()["content-security-policy"] ?? "";
+      assert.match(policy, /default-src 'none'/, "the page comes with a strict policy");
+      assert.doesNotMatch(policy, /unsafe-/);
+      await page.getByLabel("Owner token").fill("not-the-token");
+      await shot("sign-in");
+      await page.getByRole("button", { name: "Sign in" }).click();
+      await page.getByRole("alert").getByText("Not the right token").waitFor();
+      await shot("sign-in-refused");
+    },
+  ],
+  [
+    "a link with the token fills it in, and the token leaves the address",
+    async () => {
+      // Another fragment alone would not load the page anew.
+      await page.goto("about:blank");
+      await page.goto(new URL(`/#token=${encodeURIComponent(token)}`, url).href);
+      assert.equal(await page.getByLabel("Owner token").inputValue(), token);
+      assert.equal(page.url(), url.href);
+      await page.getByRole("button", { name: "Sign in" }).click();
+      await page.getByRole("heading", { name: "Apps", level: 1 }).waitFor();
+      const kept = await page.evaluate(() =>
+        JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]),
+      );
+      assert.ok(!kept.includes(token), "no script can read the token");
+    },
+  ],
+  [
+    "the app is there with its status and address",
+    async () => {
+      const row = page.locator(`tr[data-app="${app}"]`);
+      await row.getByText("running", { exact: true }).waitFor();
+      const { url: address } = await api(`/api/v1/apps/${app}`);
+      const link = row.getByRole("link", { name: address.replace(/^https?:\/\//, "") });
+      assert.equal(await link.getAttribute("href"), address);
+      await page.getByText("Connected").waitFor();
+      await shot("apps");
+    },
+  ],
+  [
+    "the app's page shows its settings, replicas and deployments",
+    async () => {
+      await page.getByRole("link", { name: app, exact: true }).click();
+      await page.getByRole("heading", { name: app, level: 1 }).waitFor();
+      const focused = await page.evaluate(() => document.activeElement?.tagName);
+      assert.equal(focused, "H1", "the focus goes to the new page's heading");
+      const { settings } = await api(`/api/v1/apps/${app}`);
+      await page.getByText(settings.repository).waitFor();
+      await page.locator(".replicas").getByText("healthy").first().waitFor();
+      await shot("app");
+    },
+  ],
+  [
+    "its newest deployment shows all its stages",
+    async () => {
+      const { latest } = await api(`/api/v1/apps/${app}`);
+      await page.getByRole("link", { name: `#${latest.number}`, exact: true }).click();
+      await page.waitForURL(`**/deployments/${latest.id}`);
+      await page.locator('[data-stage="live"][data-state="end"]').waitFor();
+      const shown = await page
+        .locator(".stage")
+        .evaluateAll((stages) => stages.map((stage) => stage.getAttribute("data-stage")));
+      const { stages } = await api(`/api/v1/deployments/${latest.id}`);
+      assert.deepEqual(
+        shown,
+        stages.map((/** @type {{ stage: string }} */ { stage }) => stage),
+      );
+      for (const stage of STAGES) {
+        if (!shown.includes(stage)) continue;
+        const time = await page.locator(`[data-stage="${stage}"] .stage-time`).innerText();
+        assert.match(time, /^[\d.]+ (ms|s|min)/, `how long ${stage} took`);
+      }
+      assert.ok(shown.includes("building") && shown.includes("starting"), shown.join(" "));
+    },
+  ],
+  [
+    "its build log is complete",
+    async () => {
+      const { latest } = await api(`/api/v1/apps/${app}`);
+      let lines = 0;
+      for (let from = ""; ; ) {
+        const log = await api(`/api/v1/deployments/${latest.id}/logs?limit=5000${from}`);
+        for (const { type } of log.items) lines += type === "line" ? 1 : 0;
+        if (!log.more) break;
+        from = `&cursor=${encodeURIComponent(log.next)}`;
+      }
+      assert.ok(lines > 0, "the build said something");
+      await page.getByText("complete", { exact: true }).waitFor();
+      const counted = `${lines.toLocaleString("en")} line${lines === 1 ? "" : "s"}`;
+      await page.getByText(counted, { exact: true }).waitFor();
+      // The first line is there once one goes up.
+      const scroller = page.getByRole("region", { name: "Lines of the build log" });
+      await scroller.focus();
+      await page.keyboard.press("Home");
+      await page.locator(".log-row[data-stream]").first().waitFor();
+      await shot("deployment");
+    },
+  ],
+  [
+    "a lost connection is said, and comes back",
+    async () => {
+      assert.ok(events, "the page listens for events");
+      const before = events;
+      await before.close({ code: 1011, reason: "for the test" });
+      await page.getByText("Reconnecting to Hythe.").waitFor();
+      await page.getByText("Connected").waitFor();
+      assert.notEqual(events, before);
+    },
+  ],
+  [
+    "an address that leads nowhere is a clear message",
+    async () => {
+      await page.goto(new URL(`/deployments/${NOBODY}`, url).href);
+      await page.getByRole("link", { name: "All apps" }).waitFor();
+      await shot("not-found");
+    },
+  ],
+  [
+    "the keyboard reaches everything, beginning with a way past the header",
+    async () => {
+      await page.goto(url.href);
+      await page.getByRole("heading", { name: "Apps", level: 1 }).waitFor();
+      await page.keyboard.press("Tab");
+      const first = await page.evaluate(() => document.activeElement?.textContent);
+      assert.equal(first, "Skip to the content");
+      await page.keyboard.press("Enter");
+      await page.keyboard.press("Tab");
+      const next = await page.evaluate(() => document.activeElement?.closest("main")?.id);
+      assert.equal(next, "main");
+    },
+  ],
+  [
+    "nothing sticks out on a phone, in the light or in the dark",
+    async () => {
+      const { latest } = await api(`/api/v1/apps/${app}`);
+      await page.setViewportSize({ width: 360, height: 740 });
+      for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
+        await page.emulateMedia({ colorScheme });
+        for (const [name, path] of [
+          ["apps", "/"],
+          ["app", `/apps/${app}`],
+          ["deployment", `/deployments/${latest.id}`],
+        ]) {
+          await page.goto(new URL(path ?? "/", url).href);
+          await page.getByRole("heading", { level: 1 }).waitFor();
+          await page.getByText("Connected").waitFor();
+          const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+          assert.ok(wide <= 360, `${name} is ${wide} pixels wide`);
+          await shot(`phone-${colorScheme}-${name}`);
+        }
+      }
+    },
+  ],
+  [
+    "signing out ends the session",
+    async () => {
+      leaving = true;
+      await page.getByRole("button", { name: "Sign out" }).click();
+      await page.getByLabel("Owner token").waitFor();
+      const answer = await context.request.get(new URL("/api/v1/apps", url).href);
+      assert.equal(answer.status(), 401);
+    },
+  ],
+];
+
+let failed = false;
+for (const [name, step] of steps) {
+  const from = performance.now();
+  try {
+    await step();
+    assert.deepEqual(faults, [], "nothing went wrong on the way");
+    console.log(`ok    ${name} (${Math.round(performance.now() - from)} ms)`);
+  } catch (error) {
+    console.log(`FAIL  ${name}`);
+    console.log(error instanceof Error ? error.message : error);
+    await shot("failed").catch(() => {});
+    failed = true;
+    break;
+  }
+}
+await browser.close();
+process.exit(failed ? 1 : 0);

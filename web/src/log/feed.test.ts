@@ -1,0 +1,129 @@
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { answered } from "../api/problem";
+import type { LogItem, LogPage } from "../api/types";
+import { LogFeed } from "./feed";
+
+const deployment = "019eb2a4-5f00-7c11-9d3c-0a1b2c3d4e5f";
+
+const line = (number: number): LogItem => ({
+  type: "line",
+  cursor: `c${number}`,
+  deployment,
+  replica: null,
+  number,
+  at: "2026-11-21T09:30:00.250Z",
+  stream: "stdout",
+  text: `line ${number}`,
+});
+const last: LogItem = { type: "note", text: "the image is built" };
+
+const log = vi.hoisted(() => vi.fn());
+vi.mock("../api/client", () => ({ api: { log } }));
+
+class Socket {
+  static made: Socket[] = [];
+  onopen: (() => void) | null = null;
+  onclose: ((close: { code: number }) => void) | null = null;
+  onmessage: ((message: { data: string }) => void) | null = null;
+  url: string;
+  constructor(url: string) {
+    this.url = url;
+    Socket.made.push(this);
+  }
+  close() {}
+  tell(item: LogItem) {
+    this.onmessage?.({ data: JSON.stringify(item) });
+  }
+}
+
+const pages = (...all: (LogPage | Error)[]) => {
+  for (const page of all) {
+    if (page instanceof Error) log.mockRejectedValueOnce(page);
+    else log.mockResolvedValueOnce(page);
+  }
+};
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.stubGlobal("window", { location: { href: "https://hythe.example:7070/deployments/1" } });
+  vi.stubGlobal("WebSocket", Socket);
+  vi.stubGlobal("requestAnimationFrame", (frame: () => void) => setTimeout(frame, 16));
+  vi.stubGlobal("cancelAnimationFrame", clearTimeout);
+  Socket.made = [];
+  log.mockReset();
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+it("reads what there is page by page, and opens no socket where that is all", async () => {
+  pages({ items: [line(1), line(2)], more: true }, { items: [line(3), last], more: false });
+  const feed = new LogFeed(deployment);
+  const seen = vi.fn();
+  feed.subscribe(seen);
+  feed.start();
+  await vi.advanceTimersByTimeAsync(50);
+  expect(log.mock.calls.map(([, cursor]) => cursor)).toEqual([undefined, "c2"]);
+  expect(feed.state.name).toBe("ended");
+  expect(feed.buffer.lines).toBe(3);
+  expect(seen).toHaveBeenCalled();
+  expect(Socket.made).toHaveLength(0);
+});
+
+it("follows from where the pages ended, and resumes where it broke off", async () => {
+  pages({ items: [line(1)], more: false });
+  const feed = new LogFeed(deployment);
+  feed.start();
+  await vi.advanceTimersByTimeAsync(0);
+  const first = Socket.made[0];
+  expect(first?.url).toBe(
+    `wss://hythe.example:7070/api/v1/deployments/${deployment}/logs?cursor=c1`,
+  );
+  first?.onopen?.();
+  first?.tell(line(2));
+  expect(feed.state.name).toBe("following");
+  first?.onclose?.({ code: 1006 });
+  expect(feed.state.name).toBe("reconnecting");
+  await vi.advanceTimersByTimeAsync(1000);
+  const second = Socket.made[1];
+  expect(second?.url).toMatch(/cursor=c2$/);
+  second?.onopen?.();
+  second?.tell(line(2));
+  second?.tell(line(3));
+  second?.tell(last);
+  second?.onclose?.({ code: 1000 });
+  expect(feed.state.name).toBe("ended");
+  expect(feed.buffer.lines).toBe(3);
+});
+
+it("asks again while the server does not answer, and says what cannot be helped", async () => {
+  pages(new TypeError("Failed to fetch"), answered(503, undefined), answered(404, undefined));
+  const feed = new LogFeed(deployment);
+  feed.start();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(feed.state.name).toBe("reconnecting");
+  await vi.advanceTimersByTimeAsync(5000);
+  expect(log).toHaveBeenCalledTimes(3);
+  expect(feed.state).toMatchObject({ name: "failed", problem: { status: 404 } });
+});
+
+it("does not ask for the same page for ever", async () => {
+  log.mockResolvedValue({ items: [{ type: "gap", lost: null }], more: true });
+  const feed = new LogFeed(deployment);
+  feed.start();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(log).toHaveBeenCalledTimes(1);
+  expect(Socket.made).toHaveLength(1);
+});
+
+it("stops for good when nobody looks any more", async () => {
+  pages({ items: [], more: false });
+  const feed = new LogFeed(deployment);
+  const stop = feed.start();
+  await vi.advanceTimersByTimeAsync(0);
+  stop();
+  Socket.made[0]?.onclose?.({ code: 1006 });
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(Socket.made).toHaveLength(1);
+});
