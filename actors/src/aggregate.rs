@@ -181,6 +181,16 @@ impl Hosts {
         hosts
     }
 
+    /// How many are in memory: apps, deployments, workers.
+    #[must_use]
+    pub fn active(&self) -> [usize; 3] {
+        [
+            *self.apps.active.borrow(),
+            *self.deployments.active.borrow(),
+            *self.workers.active.borrow(),
+        ]
+    }
+
     /// Takes nothing new, answers what is under way and lets every aggregate go.
     pub async fn drain(&self) {
         tokio::join!(self.apps.drain(), self.deployments.drain(), self.workers.drain());

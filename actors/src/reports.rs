@@ -183,7 +183,9 @@ pub(crate) fn new_correlation() -> CorrelationId {
 }
 
 fn unknown_format(format: u16) -> String {
-    format!("it has format {format} and this server knows {FORMAT}; run the same version everywhere")
+    format!(
+        "it has format {format} and this server knows {FORMAT}; run the same version everywhere"
+    )
 }
 
 fn refuse(delivery: &Delivery, why: &str) -> Verdict {
@@ -194,7 +196,9 @@ fn refuse(delivery: &Delivery, why: &str) -> Verdict {
 fn verdict(result: Result<(), CommandError>) -> Verdict {
     match result {
         Ok(()) => Verdict::Done,
-        Err(CommandError::Busy { .. } | CommandError::Unavailable(_)) => Verdict::Again(AGAIN_AFTER),
+        Err(CommandError::Busy { .. } | CommandError::Unavailable(_)) => {
+            Verdict::Again(AGAIN_AFTER)
+        }
         Err(error @ (CommandError::Rejected(_) | CommandError::ClaimTaken { .. })) => {
             tracing::warn!(%error, "what a report means was refused");
             Verdict::Done

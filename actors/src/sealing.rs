@@ -46,7 +46,8 @@ pub fn seal(
             .secret(app.uuid(), name.as_str(), *version)
             .map_err(|error| broken(error.to_string()))?
             .ok_or_else(|| SealError::Gone { name: name.clone() })?;
-        let value = std::str::from_utf8(secret.expose()).map_err(|error| broken(error.to_string()))?;
+        let value =
+            std::str::from_utf8(secret.expose()).map_err(|error| broken(error.to_string()))?;
         content.variables.push((name.clone(), value.to_owned()));
     }
     let plain = postcard::to_stdvec(&content).map(Zeroizing::new);

@@ -19,6 +19,9 @@ const INTENSITY: usize = 8;
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// What has run for this long after a failure works again.
+const RECOVERED_AFTER: Duration = Duration::from_secs(5);
+
 /// How often something failed lately, and when it may be started again.
 #[derive(Clone, Debug, Default)]
 pub struct Restarts {
@@ -68,15 +71,25 @@ pub async fn supervise<F, Fut>(
     loop {
         // A task of its own, so that a panic ends there.
         let mut task = tokio::spawn(start());
-        let ended = tokio::select! {
-            ended = &mut task => ended,
-            () = stop.cancelled() => {
-                task.abort();
-                // Whatever it ended as: it is wanted no more.
-                drop(task.await);
-                return;
+        let mut recovered = false;
+        let ended = loop {
+            tokio::select! {
+                ended = &mut task => break ended,
+                () = tokio::time::sleep(RECOVERED_AFTER), if !recovered => {
+                    recovered = true;
+                    health.works(part);
+                }
+                () = stop.cancelled() => {
+                    task.abort();
+                    // Whatever it ended as: it is wanted no more.
+                    drop(task.await);
+                    return;
+                }
             }
         };
+        if stop.is_cancelled() {
+            return;
+        }
         let why = match ended {
             Ok(Ok(())) => "it ended by itself".to_owned(),
             Ok(Err(error)) => error,

@@ -28,6 +28,7 @@ struct File {
 struct State {
     log: File,
     index: File,
+    apart: File,
     held: bool,
     waiting: bool,
     failing: bool,
@@ -82,24 +83,50 @@ impl Disk {
 }
 
 impl State {
-    fn file(&mut self, part: Part) -> &mut File {
-        match part {
-            Part::Log => &mut self.log,
-            Part::Index => &mut self.index,
+    fn file(&mut self, of: Of) -> &mut File {
+        match of {
+            Of::Part(Part::Log) => &mut self.log,
+            Of::Part(Part::Index) => &mut self.index,
+            Of::Apart => &mut self.apart,
         }
     }
+}
+
+/// Which file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    Part(Part),
+    /// One that is laid out beside the others.
+    Apart,
 }
 
 impl Storage for Disk {
     fn open(&self, part: Part) -> io::Result<Box<dyn StorageBackend>> {
         let mut state = self.state();
-        let file = state.file(part);
+        let file = state.file(Of::Part(part));
         file.now.clone_from(&file.on_disk);
-        Ok(Box::new(Handle { disk: self.clone(), part }))
+        Ok(Box::new(Handle { disk: self.clone(), of: Of::Part(part) }))
+    }
+
+    fn has(&self, part: Part) -> io::Result<bool> {
+        Ok(!self.state().file(Of::Part(part)).on_disk.is_empty())
+    }
+
+    fn begin(&self, _part: Part) -> io::Result<Box<dyn StorageBackend>> {
+        self.state().apart = File::default();
+        Ok(Box::new(Handle { disk: self.clone(), of: Of::Apart }))
+    }
+
+    fn keep(&self, part: Part) -> io::Result<()> {
+        let mut state = self.state();
+        let mut kept = std::mem::take(&mut state.apart);
+        kept.now.clone_from(&kept.on_disk);
+        *state.file(Of::Part(part)) = kept;
+        Ok(())
     }
 
     fn discard(&self, part: Part) -> io::Result<()> {
-        *self.state().file(part) = File::default();
+        *self.state().file(Of::Part(part)) = File::default();
         Ok(())
     }
 
@@ -109,30 +136,30 @@ impl Storage for Disk {
 #[derive(Debug)]
 struct Handle {
     disk: Disk,
-    part: Part,
+    of: Of,
 }
 
 impl StorageBackend for Handle {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.disk.state().file(self.part).now.len() as u64)
+        Ok(self.disk.state().file(self.of).now.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let mut state = self.disk.state();
         let from = usize::try_from(offset).unwrap();
-        let found = state.file(self.part).now.get(from..from + out.len());
+        let found = state.file(self.of).now.get(from..from + out.len());
         out.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.disk.state().file(self.part).now.resize(usize::try_from(len).unwrap(), 0);
+        self.disk.state().file(self.of).now.resize(usize::try_from(len).unwrap(), 0);
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.disk.state();
-        if self.part == Part::Log {
+        if self.of == Of::Part(Part::Log) {
             state.waiting = true;
             self.disk.0.1.notify_all();
             state = self.disk.0.1.wait_while(state, |state| state.held).unwrap();
@@ -142,7 +169,7 @@ impl StorageBackend for Handle {
                 return Err(io::Error::other("the disk is broken"));
             }
         }
-        let file = state.file(self.part);
+        let file = state.file(self.of);
         file.on_disk.clone_from(&file.now);
         Ok(())
     }
@@ -150,7 +177,7 @@ impl StorageBackend for Handle {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut state = self.disk.state();
         let from = usize::try_from(offset).unwrap();
-        let file = &mut state.file(self.part).now;
+        let file = &mut state.file(self.of).now;
         file[from..from + data.len()].copy_from_slice(data);
         Ok(())
     }

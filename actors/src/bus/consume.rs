@@ -11,6 +11,7 @@ use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind};
 use async_nats::jetstream::{AckKind, ErrorCode};
 use bytes::Bytes;
 use futures_util::StreamExt;
+use hythe_core::time::Timestamp;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
@@ -56,6 +57,10 @@ pub struct Delivery {
     pub sequence: u64,
     /// How often it was given out, this time included.
     pub delivered: i64,
+    /// When NATS took it, by the clock of its machine.
+    pub published: Timestamp,
+    /// Whether it lay there already when this consumer began to listen.
+    pub backlog: bool,
 }
 
 impl Delivery {
@@ -136,8 +141,9 @@ impl Bus {
         F: FnMut(Delivery) -> Fut + Send,
         Fut: Future<Output = Verdict> + Send,
     {
-        let consumer = self.durable(spec).await?;
         let what = || format!("consume {}", spec.stream);
+        let consumer = self.durable(spec).await?;
+        let backlog = self.last_sequence(spec).await?;
         let mut state = self.state();
         loop {
             let mut batch = consumer
@@ -159,9 +165,15 @@ impl Bus {
                     // The consumer may be gone with its stream.
                     BusError::refused(what(), error)
                 })?;
-                handle(message, handler).await;
+                handle(message, backlog, handler).await;
             }
         }
+    }
+
+    async fn last_sequence(&self, spec: &ConsumerSpec) -> Result<u64, BusError> {
+        let stream = self.jetstream().get_stream(spec.stream.as_str()).await;
+        let stream = stream.map_err(|error| BusError::refused("look at a stream", error))?;
+        Ok(stream.cached_info().state.last_sequence)
     }
 
     async fn durable(&self, spec: &ConsumerSpec) -> Result<PullConsumer, BusError> {
@@ -203,18 +215,23 @@ pub(super) fn stream_is_gone(error: &ConsumerError) -> bool {
     }
 }
 
-async fn handle<F, Fut>(message: async_nats::jetstream::Message, handler: &mut F)
+async fn handle<F, Fut>(message: async_nats::jetstream::Message, backlog: u64, handler: &mut F)
 where
     F: FnMut(Delivery) -> Fut + Send,
     Fut: Future<Output = Verdict> + Send,
 {
-    let (sequence, delivered) =
-        message.info().map_or((0, 0), |info| (info.stream_sequence, info.delivered));
+    let Ok(info) = message.info() else {
+        tracing::warn!(subject = %message.subject, "a message has no place in its stream");
+        return;
+    };
+    let millis = info.published.unix_timestamp_nanos() / 1_000_000;
     let delivery = Delivery {
         subject: message.subject.to_string(),
         payload: message.payload.clone(),
-        sequence,
-        delivered,
+        sequence: info.stream_sequence,
+        delivered: info.delivered,
+        published: Timestamp(u64::try_from(millis).unwrap_or_default()),
+        backlog: info.stream_sequence <= backlog,
     };
     let answer = match handler(delivery).await {
         Verdict::Done => AckKind::Ack,

@@ -1,0 +1,218 @@
+//! The projection: the journal folded into the [`View`] that lists, pages and the reconciler read.
+//!
+//! It shows nothing that is not on the disk. It is derived: a checkpoint saves the time of folding
+//! everything at start-up, and nothing else depends on one. A reader holds the view only while it
+//! looks; an event goes in whole or not at all.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use hythe_core::event::Event;
+use hythe_core::record::{Recorded, Sequence};
+use hythe_core::view::View;
+use hythe_store::codec::decode_recorded;
+use hythe_store::{Journal, StoreError, replay};
+use tokio::sync::watch;
+
+use crate::views::Views;
+
+/// The name of the checkpoint.
+const NAME: &str = "view";
+/// Events taken in under one lock.
+const BATCH: usize = 256;
+/// Events after which another checkpoint is worth its disk write.
+const CHECKPOINT_EVERY: u64 = 10_000;
+/// Checkpoints are saved no more often than this.
+const CHECKPOINT_PAUSE: Duration = Duration::from_secs(30);
+
+/// The view as it is now. Clones share it.
+#[derive(Clone)]
+pub struct Projection(Arc<Inner>);
+
+struct Inner {
+    view: RwLock<View>,
+    head: watch::Sender<Sequence>,
+}
+
+impl fmt::Debug for Projection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Projection").field("head", &self.head()).finish_non_exhaustive()
+    }
+}
+
+impl Projection {
+    /// Folds the journal as it is, from the last checkpoint where there is one. Blocks on the disk.
+    ///
+    /// # Errors
+    /// At the first event that cannot be read.
+    pub fn open(journal: &Journal) -> Result<Self, StoreError> {
+        let begun = Instant::now();
+        let checkpoint = journal.load_checkpoint(NAME, View::FORMAT);
+        let view = checkpoint.and_then(|(at, bytes)| {
+            let view: View = postcard::from_bytes(&bytes).ok()?;
+            // One that says otherwise was not saved by us.
+            (view.head == at).then_some(view)
+        });
+        let view = view.unwrap_or_default();
+        let from = view.head;
+        let folded = replay::fold(journal, from, None, view, |mut view, recorded| {
+            view.apply(&recorded);
+            view
+        })?;
+        tracing::info!(
+            %from, head = %folded.at, events = folded.events, took = ?begun.elapsed(),
+            "folded the journal"
+        );
+        let head = watch::Sender::new(folded.at);
+        Ok(Self(Arc::new(Inner { view: RwLock::new(folded.state), head })))
+    }
+
+    /// Looks at the view. Others may look at the same time; nothing changes meanwhile. Must not
+    /// be called from within itself: a change waiting in between would wait for ever.
+    pub fn read<T>(&self, look: impl FnOnce(&View) -> T) -> T {
+        look(&self.0.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The last event in the view.
+    #[must_use]
+    pub fn head(&self) -> Sequence {
+        *self.0.head.borrow()
+    }
+
+    /// Tells whenever the view has changed.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Sequence> {
+        self.0.head.subscribe()
+    }
+
+    fn take_in(&self, events: &[Recorded<Event>]) {
+        let Some(last) = events.last().map(|recorded| recorded.sequence) else { return };
+        let mut view = self.0.view.write().unwrap_or_else(PoisonError::into_inner);
+        for recorded in events {
+            view.apply(recorded);
+        }
+        drop(view);
+        self.0.head.send_replace(last);
+    }
+
+    /// Takes in whatever the journal grows by, until it is closed.
+    ///
+    /// # Errors
+    /// At the first event that cannot be read.
+    pub(crate) async fn follow(&self, journal: Journal) -> Result<(), String> {
+        let mut grown = journal.watch();
+        let mut saved = (self.head(), Instant::now());
+        loop {
+            grown.borrow_and_update();
+            loop {
+                // Fresh events lie in the page cache: reading them does not wait for the disk.
+                let page = journal.read(self.head(), BATCH).map_err(|error| error.to_string())?;
+                if page.is_empty() {
+                    break;
+                }
+                let events: Result<Vec<_>, _> = page.into_iter().map(decode_recorded).collect();
+                self.take_in(&events.map_err(|error| error.to_string())?);
+                tokio::task::yield_now().await;
+            }
+            let (at, when) = saved;
+            if self.head().0 - at.0 >= CHECKPOINT_EVERY && when.elapsed() >= CHECKPOINT_PAUSE {
+                self.save_in_background(&journal).await;
+                saved = (self.head(), Instant::now());
+            }
+            if grown.changed().await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn save_in_background(&self, journal: &Journal) {
+        let (this, journal) = (self.clone(), journal.clone());
+        let saved = tokio::task::spawn_blocking(move || this.save(&journal)).await;
+        if let Ok(Err(why)) = saved {
+            tracing::warn!(%why, "failed to save a checkpoint; the next start takes longer");
+        }
+    }
+
+    /// Saves a checkpoint. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Says why it could not be saved.
+    pub fn save(&self, journal: &Journal) -> Result<(), String> {
+        let (at, bytes) = self.read(|view| (view.head, postcard::to_stdvec(view)));
+        if at == Sequence(0) {
+            return Ok(());
+        }
+        let bytes = bytes.map_err(|error| error.to_string())?;
+        journal.save_checkpoint(NAME, View::FORMAT, at, &bytes).map_err(|error| error.to_string())
+    }
+}
+
+impl Views for Projection {
+    fn look<T>(&self, look: impl FnOnce(&View) -> T) -> T {
+        self.read(look)
+    }
+
+    fn head(&self) -> watch::Receiver<Sequence> {
+        self.watch()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::{AggregateLimits, Hosts};
+    use crate::health::Health;
+    use crate::testing::{Disk, create, extras, port};
+    use hythe_core::app::App;
+    use tokio_util::sync::CancellationToken;
+    use uuid::Uuid;
+
+    fn replayed(journal: &Journal) -> View {
+        let fold = replay::fold(journal, Sequence(0), None, View::default(), |mut view, event| {
+            view.apply(&event);
+            view
+        });
+        fold.unwrap().state
+    }
+
+    #[tokio::test]
+    async fn it_equals_the_replay_live_and_from_a_checkpoint() {
+        let disk = Disk::default();
+        let journal = disk.journal();
+        let stop = CancellationToken::new();
+        let hosts =
+            Hosts::start(&journal, AggregateLimits::default(), &Health::default(), &stop).await;
+        let projection = Projection::open(&journal).unwrap();
+        let following = tokio::spawn({
+            let (projection, journal) = (projection.clone(), journal.clone());
+            async move { projection.follow(journal).await }
+        });
+        let mut last = Sequence(0);
+        for n in 1..=30 {
+            let id = Uuid::now_v7();
+            let host = <App as crate::aggregate::Hosted>::host(&hosts);
+            host.command(id, create(id, &format!("app-{n}")), extras()).await.unwrap();
+            last = host.command(id, port(n), extras()).await.unwrap().sequence.unwrap();
+        }
+        projection.watch().wait_for(|head| *head >= last).await.unwrap();
+        assert_eq!(projection.read(View::clone), replayed(&journal));
+        projection.save(&journal).unwrap();
+
+        let id = Uuid::now_v7();
+        let host = <App as crate::aggregate::Hosted>::host(&hosts);
+        host.command(id, create(id, "after"), extras()).await.unwrap();
+        let (at, _) = journal.load_checkpoint(NAME, View::FORMAT).unwrap();
+        assert_eq!(at, last, "the checkpoint is of before");
+        let reopened = Projection::open(&journal).unwrap();
+        assert_eq!(reopened.read(View::clone), replayed(&journal));
+        assert_eq!(reopened.read(|view| view.apps.len()), 31);
+
+        // One that does not decode is as good as none.
+        journal.save_checkpoint(NAME, View::FORMAT, last, b"nonsense").unwrap();
+        let rebuilt = Projection::open(&journal).unwrap();
+        assert_eq!(rebuilt.read(View::clone), replayed(&journal));
+        stop.cancel();
+        following.abort();
+    }
+}

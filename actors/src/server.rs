@@ -1,0 +1,242 @@
+//! The control plane as one thing: opened, kept going, closed.
+//!
+//! It answers as soon as the journal is folded, NATS or not. Every part of it is started again
+//! when it fails, on its own. Closing lets what is under way become durable, in the order in which
+//! parts depend on one another.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hythe_core::ids::InstallationId;
+use hythe_core::names::HostName;
+use hythe_store::{Journal, JournalOptions, StoreError};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::aggregate::{AggregateLimits, Hosts};
+use crate::bus::{BusError, NatsSettings, connect_in_background};
+use crate::clock::Clock;
+use crate::control::{Control, Inner};
+use crate::health::Health;
+use crate::observatory::Observatory;
+use crate::projection::Projection;
+use crate::reconciler::Reconciler;
+use crate::reports::Reports;
+use crate::supervise::supervise;
+use crate::{publisher, reactor};
+
+/// How long each step of closing may take.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// What a server is to be.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// The data directory: the journal in `journal/`, the master key in `master.key`, the
+    /// installation's id in `instance`.
+    pub data: PathBuf,
+    /// Where NATS is.
+    pub nats: NatsSettings,
+    /// Apps answer at `<app>.<base domain>`.
+    pub base_domain: HostName,
+    /// The journal's bounds.
+    pub journal: JournalOptions,
+    /// The aggregates' bounds.
+    pub limits: AggregateLimits,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+impl ServerConfig {
+    /// With the usual bounds and the machine's clock.
+    #[must_use]
+    pub fn new(data: PathBuf, nats: NatsSettings, base_domain: HostName) -> Self {
+        Self {
+            data,
+            nats,
+            base_domain,
+            journal: JournalOptions::default(),
+            limits: AggregateLimits::default(),
+            clock: Clock::system(),
+        }
+    }
+}
+
+/// Why a server could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The settings for NATS make no sense.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// The file with the installation's id cannot be used.
+    #[error("read the installation's id in {}: {why}", path.display())]
+    Instance {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A thread of ours failed.
+    #[error("start the server: {0}")]
+    Failed(String),
+}
+
+/// A control plane that runs.
+#[derive(Debug)]
+pub struct Server {
+    control: Control,
+    /// Ends what gives commands.
+    stop: CancellationToken,
+    /// Ends the aggregates and the projection.
+    stop_last: CancellationToken,
+    parts: JoinSet<()>,
+    last_parts: JoinSet<()>,
+}
+
+/// Opens the journal and starts every part. Does not wait for NATS.
+///
+/// # Errors
+/// Where the journal cannot be opened or read, or the settings make no sense.
+pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
+    let ServerConfig { data, nats, base_domain, journal, limits, clock } = config;
+    let opening = tokio::task::spawn_blocking(move || {
+        let journal = Journal::open(&data, journal)?;
+        let projection = Projection::open(&journal)?;
+        let installation = installation(&data)?;
+        Ok::<_, ServerError>((journal, projection, installation))
+    });
+    let opened = opening.await.map_err(|error| ServerError::Failed(error.to_string()))?;
+    let (journal, projection, installation) = opened?;
+    let bus = connect_in_background(&nats, "hythe server").await?;
+
+    let (stop, stop_last) = (CancellationToken::new(), CancellationToken::new());
+    let health = Health::default();
+    let hosts = Hosts::start(&journal, limits, &health, &stop_last).await;
+    let observatory = Observatory::starting_at(clock.now());
+    let inner = Inner { journal, hosts, projection, observatory, bus, health, clock, installation };
+    let control = Control::new(inner);
+    let parts = start_parts(&control, &base_domain, &stop);
+    let last_parts = start_last_parts(&control, &stop_last);
+    Ok(Server { control, stop, stop_last, parts, last_parts })
+}
+
+fn start_parts(control: &Control, base_domain: &HostName, stop: &CancellationToken) -> JoinSet<()> {
+    let reports = Reports {
+        installation: control.installation(),
+        bus: control.bus().clone(),
+        hosts: control.hosts().clone(),
+        observatory: control.observatory().clone(),
+        views: control.projection().clone(),
+        clock: control.clock().clone(),
+    };
+    let reconciler = Reconciler {
+        bus: control.bus().clone(),
+        hosts: control.hosts().clone(),
+        journal: control.journal().clone(),
+        observatory: control.observatory().clone(),
+        views: control.projection().clone(),
+        clock: control.clock().clone(),
+        base_domain: base_domain.clone(),
+    };
+    let (reacting, publishing) = (control.clone(), control.clone());
+    let token = || stop.clone();
+    let (of_reports, of_reconciler, of_publisher) = (token(), token(), token());
+    let health = || control.health().clone();
+    let mut parts = JoinSet::new();
+    parts.spawn(supervise("reactor", health(), token(), move || reactor::run(reacting.clone())));
+    parts.spawn(supervise("reconciler", health(), token(), move || {
+        Box::pin(reconciler.clone().run(of_reconciler.clone()))
+    }));
+    parts.spawn(supervise("reports", health(), token(), move || {
+        let (reports, stop) = (reports.clone(), of_reports.clone());
+        async move {
+            Box::pin(reports.run(stop)).await;
+            Ok(())
+        }
+    }));
+    parts.spawn(supervise("publisher", health(), token(), move || {
+        let (journal, bus) = (publishing.journal().clone(), publishing.bus().clone());
+        publisher::run(journal, bus, publishing.installation(), of_publisher.clone())
+    }));
+    parts
+}
+
+fn start_last_parts(control: &Control, stop: &CancellationToken) -> JoinSet<()> {
+    let mut parts = JoinSet::new();
+    let following = control.clone();
+    let health = control.health().clone();
+    parts.spawn(supervise("projection", health, stop.clone(), move || {
+        let control = following.clone();
+        async move { control.projection().follow(control.journal().clone()).await }
+    }));
+    parts
+}
+
+impl Server {
+    /// The way in to it.
+    #[must_use]
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// Takes nothing new, lets what is under way become durable, saves a checkpoint and closes
+    /// the journal. Takes at most half a minute.
+    pub async fn close(mut self) {
+        self.stop.cancel();
+        ended(&mut self.parts, "the parts").await;
+        let drained = tokio::time::timeout(CLOSE_WITHIN, self.control.hosts().drain()).await;
+        if drained.is_err() {
+            tracing::warn!("not every command was answered before the server closed");
+        }
+        self.stop_last.cancel();
+        ended(&mut self.last_parts, "the projection").await;
+        let control = self.control.clone();
+        let closing = tokio::task::spawn_blocking(move || {
+            if let Err(why) = control.projection().save(control.journal()) {
+                tracing::warn!(%why, "failed to save a checkpoint; the next start takes longer");
+            }
+            control.journal().close();
+        });
+        if let Err(error) = closing.await {
+            tracing::error!(%error, "failed to close the journal");
+        }
+        self.control.bus().close().await;
+    }
+}
+
+/// Waits for tasks to end, and ends those that do not.
+async fn ended(tasks: &mut JoinSet<()>, what: &str) {
+    let all = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(CLOSE_WITHIN, all).await.is_err() {
+        tracing::warn!(what, "did not end in time");
+        tasks.shutdown().await;
+    }
+}
+
+/// The installation's id, minted the first time.
+fn installation(data: &Path) -> Result<InstallationId, ServerError> {
+    let path = data.join("instance");
+    let bad = |why: String| ServerError::Instance { path: path.clone(), why };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => text.trim().parse().map_err(|_| {
+            bad("it holds no id; put the one back that workers know this installation by".into())
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let id = InstallationId::new(Uuid::now_v7());
+            // Whole or not at all: half an id would never be read again.
+            let written = tempfile::NamedTempFile::new_in(data).and_then(|mut file| {
+                writeln!(file, "{id}")?;
+                file.as_file().sync_all()?;
+                file.persist(&path).map_err(|error| error.error)?;
+                std::fs::File::open(data)?.sync_all()
+            });
+            written.map_err(|error| bad(error.to_string()))?;
+            Ok(id)
+        }
+        Err(error) => Err(bad(error.to_string())),
+    }
+}
