@@ -11,5 +11,6 @@
     reason = "the helpers of tests fail the test that uses them"
 )]
 
+pub mod git_server;
 pub mod installation;
 pub mod repository;

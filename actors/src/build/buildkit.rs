@@ -11,14 +11,14 @@ use bollard::ClientVersion;
 use bollard::errors::Error as EngineError;
 use bollard::models::{BuildInfo, BuildInfoAux};
 use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder, BuilderVersion};
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use hythe_core::deployment::Fault;
 use hythe_core::names::ImageId;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::context::Context;
-use super::engine::Engine;
+use super::engine::{Engine, Lifeline};
 use super::log::BuildLog;
 use super::steps::Steps;
 
@@ -51,7 +51,7 @@ pub(crate) async fn build(
     log: &BuildLog,
     cancel: &CancellationToken,
 ) -> Result<ImageId, NoImage> {
-    let (docker, _lifeline) =
+    let (docker, lifeline) =
         engine.for_build(version).map_err(|error| NoImage::Engine(error.to_string()))?;
     let options = options(&request, &context.dockerfile);
     // The engine only hears that the upload broke; why it broke is known here.
@@ -71,7 +71,10 @@ pub(crate) async fn build(
     let error = loop {
         let answer = tokio::select! {
             answer = answers.next() => answer,
-            () = cancel.cancelled() => return Err(NoImage::Cancelled),
+            () = cancel.cancelled() => {
+                end(&lifeline, &mut answers).await;
+                return Err(NoImage::Cancelled);
+            }
         };
         match answer {
             Some(Ok(info)) => take(info, &mut steps, &mut image, log).await,
@@ -90,6 +93,15 @@ pub(crate) async fn build(
         (None, _) if steps.failed() => Err(NoImage::Failed(steps.fault(None))),
         (None, _) => Err(NoImage::Engine("it ended the build without an image".to_owned())),
         (Some(error), _) => Err(explain(&error, &steps)),
+    }
+}
+
+/// Ends a build in order: its stream ends when its processes have. An engine that does not take
+/// part has the connections cut instead, by whoever drops this.
+async fn end(lifeline: &Lifeline, answers: &mut (impl Stream + Unpin)) {
+    match lifeline.cancel().await {
+        Ok(()) => while answers.next().await.is_some() {},
+        Err(error) => tracing::warn!(%error, "a build is cut off"),
     }
 }
 

@@ -17,7 +17,9 @@ use bollard::query_parameters::{
     ListImagesOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
 };
 use bollard::{BollardRequest, ClientVersion, Docker};
+use bytes::Bytes;
 use futures_util::FutureExt;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::header::HOST;
 use hyper::http::HeaderValue;
@@ -28,6 +30,7 @@ use hythe_core::names::ImageId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
+use uuid::Uuid;
 
 /// The app that an image belongs to.
 pub(crate) const LABEL_APP: &str = "hythe.app";
@@ -62,16 +65,43 @@ pub(crate) struct Image {
     pub(crate) ports: Vec<u16>,
 }
 
-/// Cuts all connections of a build when it is dropped.
+/// One build's hold on the engine. Dropped, it cuts all connections of the build, and the engine
+/// ends the build for that.
 #[derive(Debug)]
-pub(crate) struct Lifeline(#[expect(dead_code, reason = "held to be dropped")] DropGuard);
+pub(crate) struct Lifeline {
+    socket: Arc<Path>,
+    /// What the engine knows the build by.
+    id: String,
+    version: ClientVersion,
+    #[expect(dead_code, reason = "held to be dropped")]
+    cut: DropGuard,
+}
+
+impl Lifeline {
+    /// Asks the engine to end the build; its stream ends once nothing of it runs any more.
+    pub(crate) async fn cancel(&self) -> Result<(), EngineError> {
+        let path = format!("/v{}/build/cancel?id={}", self.version, self.id);
+        let body = Either::Left(Full::new(Bytes::new()));
+        let request = hyper::Request::post(path).body(body)?;
+        let uncut = CancellationToken::new();
+        let answer = own_connection(Arc::clone(&self.socket), uncut, None, request).await?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let message = "it did not cancel the build".to_owned();
+        Err(EngineError::DockerResponseServerError { status_code: status.as_u16(), message })
+    }
+}
 
 impl Engine {
     /// Prepares connections to the engine behind a Unix socket; it need not answer yet.
     pub(crate) fn at(socket: &Path) -> Result<Self, EngineError> {
+        let socket: Arc<Path> = socket.into();
         let version = bollard::API_DEFAULT_VERSION;
-        let docker = Docker::connect_with_unix(&socket.to_string_lossy(), ANSWER_SECONDS, version)?;
-        Ok(Self { socket: socket.into(), docker })
+        let uncut = CancellationToken::new();
+        let docker = client(&socket, &uncut, None, ANSWER_SECONDS, version)?;
+        Ok(Self { socket, docker })
     }
 
     /// Agrees on a version of the API; as good a question as any to find out whether it answers.
@@ -86,14 +116,11 @@ impl Engine {
         version: &ClientVersion,
     ) -> Result<(Docker, Lifeline), EngineError> {
         let token = CancellationToken::new();
-        let (socket, cut) = (Arc::clone(&self.socket), token.clone());
-        let transport = move |request: BollardRequest| {
-            own_connection(Arc::clone(&socket), cut.clone(), request)
-        };
-        let address = Some("http://engine");
-        let docker =
-            Docker::connect_with_custom_transport(transport, address, BUILD_SECONDS, version)?;
-        Ok((docker, Lifeline(token.drop_guard())))
+        let id = Uuid::now_v7().to_string();
+        let docker = client(&self.socket, &token, Some(id.clone()), BUILD_SECONDS, version)?;
+        let socket = Arc::clone(&self.socket);
+        let lifeline = Lifeline { socket, id, version: *version, cut: token.drop_guard() };
+        Ok((docker, lifeline))
     }
 
     /// The images of an app by the digest of what went into them.
@@ -169,10 +196,26 @@ fn tcp(port: &str) -> Option<u16> {
     if protocol == "tcp" { number.parse().ok() } else { None }
 }
 
+/// A client whose connections are all its own, and end with the token.
+fn client(
+    socket: &Arc<Path>,
+    cut: &CancellationToken,
+    build: Option<String>,
+    seconds: u64,
+    version: &ClientVersion,
+) -> Result<Docker, EngineError> {
+    let (socket, cut) = (Arc::clone(socket), cut.clone());
+    let transport = move |request: BollardRequest| {
+        own_connection(Arc::clone(&socket), cut.clone(), build.clone(), request)
+    };
+    Docker::connect_with_custom_transport(transport, Some("http://engine"), seconds, version)
+}
+
 /// Makes a connection, asks on it, and leaves it to a task that ends with the build.
 async fn own_connection(
     socket: Arc<Path>,
     cut: CancellationToken,
+    build: Option<String>,
     request: BollardRequest,
 ) -> Result<Response<Incoming>, EngineError> {
     let stream = UnixStream::connect(&socket).await?;
@@ -186,6 +229,11 @@ async fn own_connection(
     });
     let (mut parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    // bollard has no way to say what a build is to be cancelled by.
+    let path = match build {
+        Some(id) if parts.uri.path().ends_with("/build") => format!("{path}&buildid={id}"),
+        Some(_) | None => path.to_owned(),
+    };
     parts.uri = path.parse::<Uri>().map_err(io::Error::other)?;
     parts.headers.insert(HOST, HeaderValue::from_static("engine"));
     Ok(sender.send_request(BollardRequest::from_parts(parts, body)).await?)

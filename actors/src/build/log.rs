@@ -34,10 +34,11 @@ const WAITING_FRAMES: usize = 128;
 /// How long the last frames may take to be acknowledged.
 const END_WITHIN: Duration = Duration::from_secs(5);
 
-/// The log of one build.
+/// The log of one build. Dropped without its [`end`](BuildLog::end), it stays open for whoever
+/// goes on with the build.
 #[derive(Debug)]
 pub(crate) struct BuildLog {
-    lines: mpsc::Sender<LogLine>,
+    lines: mpsc::Sender<Option<LogLine>>,
     writer: JoinHandle<()>,
 }
 
@@ -70,12 +71,12 @@ impl BuildLog {
     pub(crate) async fn line(&self, at: u64, stream: LogStream, text: &str) {
         let line = LogLine { at, stream, text: cut(text) };
         // The writer never stops reading while this is alive.
-        let _ = self.lines.send(line).await;
+        let _ = self.lines.send(Some(line)).await;
     }
 
     /// Ends the log: its last frame says so.
     pub(crate) async fn end(self) {
-        drop(self.lines);
+        let _ = self.lines.send(None).await;
         let _ = self.writer.await;
     }
 }
@@ -104,11 +105,11 @@ struct Writer {
 }
 
 impl Writer {
-    async fn run(mut self, mut waiting: mpsc::Receiver<LogLine>) {
+    async fn run(mut self, mut waiting: mpsc::Receiver<Option<LogLine>>) {
         let mut lines: Vec<LogLine> = Vec::new();
         let mut under_way = FuturesUnordered::new();
         let mut flushed = Instant::now().checked_sub(FLUSH_EVERY).unwrap_or_else(Instant::now);
-        loop {
+        let ended = loop {
             tokio::select! {
                 biased;
                 Some(()) = under_way.next() => {}
@@ -120,11 +121,11 @@ impl Writer {
                     }
                 }
                 line = waiting.recv() => {
-                    let Some(line) = line else { break };
-                    lines.push(line);
-                    while lines.len() < FRAME_LINES && size(&lines) < FRAME_BYTES {
-                        let Ok(line) = waiting.try_recv() else { break };
-                        lines.push(line);
+                    match line {
+                        Some(Some(line)) => lines.push(line),
+                        Some(None) => break true,
+                        // Let go of without an end: the build goes on after a restart.
+                        None => break false,
                     }
                     if lines.len() >= FRAME_LINES || size(&lines) >= FRAME_BYTES {
                         flushed = Instant::now();
@@ -135,9 +136,11 @@ impl Writer {
                     }
                 }
             }
+        };
+        if ended || !lines.is_empty() {
+            let last = self.frame(&mut lines, ended);
+            under_way.push(self.send(last));
         }
-        let last = self.frame(&mut lines, true);
-        under_way.push(self.send(last));
         let rest = async { while under_way.next().await.is_some() {} };
         if timeout(END_WITHIN, rest).await.is_err() {
             tracing::warn!(subject = self.subject, "the end of a build's log was not delivered");

@@ -23,6 +23,8 @@ mod publish;
 mod run;
 mod steps;
 mod supervisor;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 

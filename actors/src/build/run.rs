@@ -163,11 +163,13 @@ impl Builder {
         let outcome = tokio::select! {
             outcome = &mut building => outcome,
             () = job.cancel.cancelled() => {
-                // It sees the cancel itself and ends what it runs.
+                // It sees the cancel itself, and ends what it runs.
                 let _ = timeout(CANCEL_WITHIN, &mut building).await;
                 Err(NoImage::Cancelled)
             }
             () = sleep(Duration::from_millis(left.0)) => {
+                job.cancel.cancel();
+                let _ = timeout(CANCEL_WITHIN, &mut building).await;
                 let doing = *doing.lock().unwrap_or_else(PoisonError::into_inner);
                 Err(NoImage::Failed(Fault::new(format!(
                     "the build was not done in the time it had; it was {doing}"

@@ -23,7 +23,7 @@ pub(crate) struct Steps {
     /// By BuildKit's digest.
     steps: BTreeMap<String, Step>,
     /// The newest lines of all steps.
-    lines: VecDeque<(usize, String)>,
+    lines: VecDeque<Line>,
     failed: Option<Failed>,
 }
 
@@ -43,6 +43,14 @@ enum Told {
     Nothing,
     Begun,
     Ended,
+}
+
+#[derive(Debug)]
+struct Line {
+    /// The number of its step.
+    of: usize,
+    stream: LogStream,
+    text: String,
 }
 
 #[derive(Debug)]
@@ -165,7 +173,7 @@ impl Steps {
         if self.lines.len() == KEPT_LINES {
             self.lines.pop_front();
         }
-        self.lines.push_back((number, line));
+        self.lines.push_back(Line { of: number, stream, text: line });
     }
 
     /// Shows what never got its line end.
@@ -183,22 +191,35 @@ impl Steps {
     /// Why the build failed: the step that did, what the engine said, and the last lines.
     pub(crate) fn fault(&self, error: Option<&str>) -> Fault {
         let own = self.failed.as_ref().map(|failed| failed.number);
-        let of_step = |number: Option<usize>| -> Vec<String> {
-            let lines =
-                self.lines.iter().filter(|(of, _)| number.is_none_or(|number| *of == number));
-            lines.map(|(_, line)| line.clone()).collect()
-        };
-        let mut log = of_step(own);
+        let mut log = last(self.lines.iter().filter(|line| own == Some(line.of)));
         if log.is_empty() {
-            log = of_step(None);
+            log = last(self.lines.iter());
         }
         let message = match &self.failed {
             Some(failed) => explain(&failed.name, &failed.error),
             None => explain("", error.unwrap_or("the engine gave no reason")),
         };
-        log.drain(..log.len().saturating_sub(limits::MOST_TAIL_LINES));
         Fault { message, log }.bounded()
     }
+}
+
+/// The last lines in their order. What a step wrote to standard error comes to us through another
+/// pipe than the rest, so some of it is kept even where newer lines of the other would push it out.
+fn last<'a>(lines: impl DoubleEndedIterator<Item = &'a Line>) -> Vec<String> {
+    let most = limits::MOST_TAIL_LINES;
+    let error = |line: &Line| line.stream == LogStream::Stderr;
+    let mut newest: Vec<&Line> = lines.rev().collect();
+    let errors = newest.iter().filter(|line| error(line)).count();
+    let others = newest.len() - errors;
+    let mut errors_left = errors.min((most / 2).max(most.saturating_sub(others)));
+    let mut others_left = most - errors_left;
+    newest.retain(|line| {
+        let left = if error(line) { &mut errors_left } else { &mut others_left };
+        let kept = *left > 0;
+        *left = left.saturating_sub(1);
+        kept
+    });
+    newest.iter().rev().map(|line| line.text.clone()).collect()
 }
 
 /// What an error of BuildKit's means to the person whose Dockerfile it is.
@@ -339,6 +360,29 @@ mod tests {
         ];
         for (step, error, expected) in rows {
             assert_eq!(explain(step, error), expected);
+        }
+    }
+
+    #[test]
+    fn the_last_lines_hold_some_of_either_pipe() {
+        let lines = |errors: usize, others: usize| -> Vec<Line> {
+            let line = |stream, text: String| Line { of: 1, stream, text };
+            let errors = (0..errors).map(|n| line(LogStream::Stderr, format!("e{n}")));
+            let others = (0..others).map(|n| line(LogStream::Stdout, format!("o{n}")));
+            errors.chain(others).collect()
+        };
+        let rows = [
+            ((1, 50), 20, ["e0", "o49"]),
+            ((50, 50), 20, ["e40", "o49"]),
+            ((50, 3), 20, ["e33", "o2"]),
+            ((3, 2), 5, ["e0", "o1"]),
+            ((0, 30), 20, ["o10", "o29"]),
+        ];
+        for ((errors, others), count, [first, final_one]) in rows {
+            let found = last(lines(errors, others).iter());
+            assert_eq!(found.len(), count, "{errors} {others}");
+            assert_eq!(found.first().unwrap(), first, "{errors} {others}");
+            assert_eq!(found.last().unwrap(), final_one, "{errors} {others}");
         }
     }
 

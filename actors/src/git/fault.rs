@@ -13,7 +13,7 @@ use hythe_core::source::{Reference, Source};
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     /// There is no repository at the URL.
-    #[error("there is no git repository at {url}; check its spelling")]
+    #[error("the repository {url} was not found; check its spelling")]
     NotFound {
         /// The URL.
         url: String,

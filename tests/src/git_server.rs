@@ -1,0 +1,200 @@
+//! A git server on loopback: `git http-backend` behind a small CGI server.
+//!
+//! Serves every bare repository below a folder over smart HTTP, as `http://…/NAME.git`, with basic
+//! auth where asked for. It can be told to answer nothing, so that a fetch hangs until somebody
+//! ends it. Gone when it is dropped.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine as _;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+use tokio::process::Command;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+/// A running git server, on a thread of its own: tests need no runtime for it.
+#[derive(Debug)]
+pub struct GitServer {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    root: PathBuf,
+    /// What the Authorization header must be.
+    authorization: Option<String>,
+    silent: watch::Sender<bool>,
+    stop: Notify,
+    requests: AtomicUsize,
+}
+
+impl GitServer {
+    /// Serves the repositories below a folder to everybody.
+    #[must_use]
+    pub fn start(root: &Path) -> Self {
+        Self::serve(root, None)
+    }
+
+    /// Serves them to who gives this user and password.
+    #[must_use]
+    pub fn start_private(root: &Path, user: &str, password: &str) -> Self {
+        let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+        Self::serve(root, Some(format!("Basic {pair}")))
+    }
+
+    fn serve(root: &Path, authorization: Option<String>) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("a socket of ours");
+        let address = listener.local_addr().expect("an address");
+        let shared = Arc::new(Shared {
+            root: root.to_owned(),
+            authorization,
+            silent: watch::Sender::new(false),
+            stop: Notify::new(),
+            requests: AtomicUsize::new(0),
+        });
+        let serving = Arc::clone(&shared);
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(async {
+                let listener = TcpListener::from_std(listener).expect("a listener");
+                tokio::select! {
+                    () = accept(listener, Arc::clone(&serving)) => {}
+                    () = serving.stop.notified() => {}
+                }
+            });
+        });
+        Self { address, shared, thread: Some(thread) }
+    }
+
+    /// Where it answers: `http://ADDRESS:PORT`. The repository `NAME` is at `URL/NAME.git`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Whether requests are left without an answer from now on; those that wait get theirs once
+    /// this is over.
+    pub fn be_silent(&self, silent: bool) {
+        self.shared.silent.send_replace(silent);
+    }
+
+    /// How many requests came so far, refused ones included.
+    #[must_use]
+    pub fn requests(&self) -> usize {
+        self.shared.requests.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for GitServer {
+    fn drop(&mut self) {
+        self.shared.stop.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // A panic in it has failed its test already.
+            drop(thread.join());
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    // Dropped with this task, so that no connection outlives the server.
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        while connections.try_join_next().is_some() {}
+        let shared = Arc::clone(&shared);
+        connections.spawn(async move {
+            let service = service_fn(move |request| {
+                let shared = Arc::clone(&shared);
+                async move { Ok::<_, Infallible>(answer(&shared, request).await) }
+            });
+            let connection = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service);
+            // Clients that go away are what some tests are about.
+            drop(connection.await);
+        });
+    }
+}
+
+async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    shared.requests.fetch_add(1, Ordering::SeqCst);
+    let mut silent = shared.silent.subscribe();
+    drop(silent.wait_for(|silent| !silent).await);
+    let given = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+    if shared.authorization.as_deref().is_some_and(|wanted| given != Some(wanted)) {
+        return Response::builder()
+            .status(StatusCode::UNAUTHORIZED)
+            .header("www-authenticate", "Basic realm=\"git\"")
+            .body(Full::default())
+            .unwrap();
+    }
+    run(shared, request).await
+}
+
+/// Runs the CGI program for one request.
+async fn run(shared: &Shared, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let header = |name: &str| {
+        parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    };
+    let mut child = Command::new("git")
+        .arg("http-backend")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_PROJECT_ROOT", &shared.root)
+        .env("GIT_HTTP_EXPORT_ALL", "1")
+        .env("GIT_PROTOCOL", header("git-protocol"))
+        .env("HTTP_CONTENT_ENCODING", header("content-encoding"))
+        .env("REMOTE_USER", "test")
+        .env("REMOTE_ADDR", "127.0.0.1")
+        .env("REQUEST_METHOD", parts.method.as_str())
+        .env("PATH_INFO", parts.uri.path())
+        .env("QUERY_STRING", parts.uri.query().unwrap_or_default())
+        .env("CONTENT_TYPE", header("content-type"))
+        .env("CONTENT_LENGTH", body.len().to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("git runs; is it installed?");
+    let mut input = child.stdin.take().expect("a pipe");
+    let feed = async move {
+        // Git may answer without reading all of it.
+        drop(input.write_all(&body).await);
+    };
+    let ((), output) = tokio::join!(feed, child.wait_with_output());
+    respond(&output.expect("git http-backend runs").stdout)
+}
+
+/// Turns a CGI answer into one of HTTP.
+fn respond(output: &[u8]) -> Response<Full<Bytes>> {
+    let end = output.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap_or(output.len());
+    let head = String::from_utf8_lossy(&output[..end]);
+    let mut response = Response::builder();
+    for line in head.lines() {
+        let Some((name, value)) = line.split_once(": ") else { continue };
+        if name.eq_ignore_ascii_case("status") {
+            let code = value.split(' ').next().and_then(|code| code.parse::<u16>().ok());
+            response = response.status(code.unwrap_or(500));
+        } else {
+            response = response.header(name, value);
+        }
+    }
+    let body = output.get(end + 4..).unwrap_or_default();
+    response.body(Full::from(Bytes::copy_from_slice(body))).unwrap()
+}
