@@ -28,8 +28,14 @@ pub struct Piece {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
     /// Everything from a second (since the Unix epoch) on, and what is still to come until the
-    /// container ends.
+    /// container ends. An engine may miss that end (seen on Docker 20.10, where the container
+    /// ended while its log was being opened): whoever follows has to notice it otherwise.
     Follow {
+        /// The second.
+        since: u64,
+    },
+    /// Everything there is from a second on.
+    Rest {
         /// The second.
         since: u64,
     },
@@ -52,9 +58,8 @@ impl Engine {
     ) -> Result<impl Stream<Item = Result<Piece, EngineError>> + Send + use<>, EngineError> {
         let options = LogsOptionsBuilder::default().stdout(true).stderr(true).timestamps(true);
         let options = match extent {
-            Extent::Follow { since } => {
-                options.follow(true).since(i32::try_from(since).unwrap_or(i32::MAX))
-            }
+            Extent::Follow { since } => options.follow(true).since(seconds(since)),
+            Extent::Rest { since } => options.since(seconds(since)),
             Extent::Last { lines } => options.tail(&lines.to_string()),
         };
         let engine = self.clone();
@@ -64,6 +69,10 @@ impl Engine {
             Err(error) => Err(engine.fault(&error)),
         }))
     }
+}
+
+fn seconds(since: u64) -> i32 {
+    i32::try_from(since).unwrap_or(i32::MAX)
 }
 
 fn piece(output: LogOutput) -> Piece {

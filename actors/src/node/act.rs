@@ -55,7 +55,7 @@ impl Node {
     fn begin(&mut self, plan: Plan, now: Timestamp, next: &mut Vec<Timestamp>) {
         next.extend(plan.look_again);
         for step in plan.steps {
-            let Some(target) = target_of(&step) else {
+            let Some((target, aim)) = target_of(&step) else {
                 self.forget(&step);
                 continue;
             };
@@ -67,8 +67,9 @@ impl Node {
                     .or_else(|| Some(self.known.replicas.get(&key)?.observed.app)),
                 Target::Network(app) => Some(app),
             };
-            if self.known.must_wait(target, app, now) {
-                next.extend(self.known.setbacks.get(&target).map(|setback| setback.until));
+            if self.known.must_wait(target, aim, app, now) {
+                let setback = self.known.setbacks.get(&(target, aim));
+                next.extend(setback.map(|setback| setback.until));
                 continue;
             }
             let stops = matches!(step, Step::Stop(..));
@@ -139,7 +140,7 @@ impl Node {
         }
         match outcome.result {
             Ok(()) => {
-                self.known.setbacks.remove(&target);
+                self.known.setbacks.remove(&(target, task.aim()));
                 match task {
                     Task::Create(_, assignment) => {
                         self.known.networks.insert(assignment.app);
@@ -155,9 +156,10 @@ impl Node {
             }
             Err(error) => {
                 tracing::warn!(?target, %error, "a step failed and is tried again");
-                let tried = self.known.setbacks.get(&target).map_or(0, |setback| setback.count);
+                let before = self.known.setbacks.get(&(target, task.aim()));
+                let tried = before.map_or(0, |setback| setback.count);
                 let message = tells(task, &error, tried);
-                self.known.set_back(target, message, clock::now());
+                self.known.set_back(task, message, clock::now());
             }
         }
     }

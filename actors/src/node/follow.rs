@@ -14,6 +14,7 @@ use futures_util::future::FutureExt as _;
 use futures_util::stream::StreamExt as _;
 use hythe_core::ids::AppId;
 use hythe_core::plan::ReplicaKey;
+use hythe_core::time::Timestamp;
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::log::{LogFrame, LogLine, LogSource, LogStream};
 use hythe_core::wire::subjects;
@@ -35,13 +36,17 @@ const FRAME_BYTES: usize = 128 * 1024;
 const AGAIN_FIRST: Duration = Duration::from_millis(100);
 const AGAIN_MOST: Duration = Duration::from_secs(3);
 
+/// How long nothing comes from the stream of a run that is over before it is given up. Nothing is
+/// lost by it: the rest is read anew.
+const QUIET: Duration = Duration::from_millis(300);
+
 /// What the node knows of the container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// It runs, or will.
-    Running,
-    /// It ended; it may be started again.
-    Ended,
+    /// It runs, since this moment.
+    Running(Timestamp),
+    /// It ended at this moment; it may be started again.
+    Ended(Timestamp),
     /// It is gone.
     Gone,
 }
@@ -86,10 +91,10 @@ pub(crate) async fn follow(
             break;
         }
         drained.send_if_modified(|drained| std::mem::replace(drained, false));
-        match follow.session(now).await {
+        match follow.session(&mut phase, now).await {
             Ok(()) => {
                 wait = AGAIN_FIRST;
-                if now == Phase::Ended {
+                if matches!(now, Phase::Ended(_)) && *phase.borrow() == now {
                     drained.send_replace(true);
                     if phase.changed().await.is_err() {
                         return;
@@ -133,8 +138,13 @@ impl Follow {
         Ok(self.ledger.with(move |ledger| ledger.position(key)).await?.unwrap_or_default())
     }
 
-    /// Reads from where the position stands to the end of the stream.
-    async fn session(&self, phase: Phase) -> Result<(), Broken> {
+    /// Reads from where the position stands to the end of the stream, or until the container is in
+    /// another phase and nothing more comes.
+    async fn session(
+        &self,
+        heard: &mut watch::Receiver<Phase>,
+        phase: Phase,
+    ) -> Result<(), Broken> {
         self.bus.ready().await;
         let mut position = self.position().await?;
         let newest = newest(&self.bus, &self.subject()).await?;
@@ -149,7 +159,11 @@ impl Follow {
         } else {
             skip = newest.filter(|newest| newest.last > position.counted);
         }
-        let extent = Extent::Follow { since: position.since() };
+        let since = position.since();
+        let extent = match phase {
+            Phase::Running(_) => Extent::Follow { since },
+            Phase::Ended(_) | Phase::Gone => Extent::Rest { since },
+        };
         let mut pieces = Box::pin(self.engine.logs(&self.container, extent).await?);
         let mut batch = Batch::new(self, Reading::new(position));
         if fresh {
@@ -160,7 +174,10 @@ impl Follow {
                 Some(piece) => piece,
                 None => {
                     batch.publish().await?;
-                    pieces.next().await
+                    tokio::select! {
+                        piece = pieces.next() => piece,
+                        () = over(heard, phase) => None,
+                    }
                 }
             };
             let Some(piece) = piece else { break };
@@ -181,7 +198,7 @@ impl Follow {
                 batch.publish().await?;
             }
         }
-        if phase == Phase::Ended {
+        if matches!(phase, Phase::Ended(_)) {
             for line in batch.reading.finish() {
                 batch.push(line);
             }
@@ -203,6 +220,14 @@ impl Follow {
         let frame = self.frame(first, Vec::new(), true);
         self.bus.publish(&self.subject(), &frame, None).await?;
         Ok(())
+    }
+}
+
+/// Ends some time after the container came into another phase: the engine does not always end the
+/// stream of a run that is over.
+async fn over(heard: &mut watch::Receiver<Phase>, phase: Phase) {
+    if heard.wait_for(|now| *now != phase).await.is_ok() {
+        tokio::time::sleep(QUIET).await;
     }
 }
 

@@ -16,7 +16,7 @@ use super::environment::Masker;
 use super::health::Health;
 use super::ledger::Restarts;
 use super::look::{self, Sight};
-use super::steps::Target;
+use super::steps::{Aim, Target, Task};
 use crate::docker::inspect::{Condition, Observed};
 
 /// Bytes of log lines in one report: a NATS message has a megabyte.
@@ -94,7 +94,7 @@ pub(crate) struct Known {
     pub(crate) complete: bool,
     /// Steps under way.
     pub(crate) busy: BTreeMap<Target, Busy>,
-    pub(crate) setbacks: BTreeMap<Target, Setback>,
+    pub(crate) setbacks: BTreeMap<(Target, Aim), Setback>,
     pub(crate) maskers: BTreeMap<DeploymentId, Arc<Masker>>,
 }
 
@@ -169,7 +169,13 @@ impl Known {
 
     /// Whether a step has to wait: for another on the same thing, or after a failure. A network is
     /// not removed while something may still join it.
-    pub(crate) fn must_wait(&self, target: Target, app: Option<AppId>, now: Timestamp) -> bool {
+    pub(crate) fn must_wait(
+        &self,
+        target: Target,
+        aim: Aim,
+        app: Option<AppId>,
+        now: Timestamp,
+    ) -> bool {
         let of_its_app = |busy: &Target| match (target, busy) {
             (Target::Replica(_), Target::Network(network)) => Some(*network) == app,
             (Target::Network(network), Target::Replica(_)) => {
@@ -180,15 +186,24 @@ impl Known {
             }
         };
         let busy = self.busy.contains_key(&target) || self.busy.keys().any(of_its_app);
-        let set_back = self.setbacks.get(&target).is_some_and(|setback| setback.until > now);
+        let set_back = self.setbacks.get(&(target, aim)).is_some_and(|setback| setback.until > now);
         busy || set_back
     }
 
     /// Remembers that a step failed.
-    pub(crate) fn set_back(&mut self, target: Target, message: Option<String>, now: Timestamp) {
-        let count = self.setbacks.get(&target).map_or(0, |setback| setback.count);
+    pub(crate) fn set_back(&mut self, task: &Task, message: Option<String>, now: Timestamp) {
+        let what = (task.target(), task.aim());
+        let count = self.setbacks.get(&what).map_or(0, |setback| setback.count);
         let until = now.plus(hythe_core::plan::backoff(count));
-        self.setbacks.insert(target, Setback { message, count: count.saturating_add(1), until });
+        self.setbacks.insert(what, Setback { message, count: count.saturating_add(1), until });
+    }
+
+    /// Forgets what failed for a deployment's replicas: another order may go well.
+    pub(crate) fn try_anew(&mut self, deployment: DeploymentId) {
+        self.setbacks.retain(|(target, _), _| match target {
+            Target::Replica(key) => key.deployment != deployment,
+            Target::Network(_) => true,
+        });
     }
 
     /// The orders that are held.
@@ -252,7 +267,7 @@ impl Known {
 
     /// A replica that should run and has not been started.
     fn not_running(&self, key: ReplicaKey) -> ReplicaState {
-        let setback = self.setbacks.get(&Target::Replica(key));
+        let setback = self.setbacks.get(&(Target::Replica(key), Aim::Run));
         match setback.and_then(|setback| setback.message.clone()) {
             Some(message) => ReplicaState::Failed { message },
             None => ReplicaState::Creating,

@@ -24,7 +24,7 @@ use super::guard::guarded;
 use super::health::Health;
 use super::known::{Known, Replica};
 use super::look::{self, Inventory, Sight};
-use super::steps::{Target, Tools};
+use super::steps::Tools;
 use super::watch::News;
 use super::watchers::Watchers;
 use crate::bus::Bus;
@@ -145,11 +145,7 @@ impl Node {
         {
             self.known.maskers.insert(deployment, Arc::new(environment.masker()));
         }
-        // Whatever failed may go well under the new order.
-        self.known.setbacks.retain(|target, _| match target {
-            Target::Replica(key) => key.deployment != deployment,
-            Target::Network(_) => true,
-        });
+        self.known.try_anew(deployment);
         self.known.desired.insert(deployment, wanted);
         self.changed = true;
     }
@@ -250,6 +246,7 @@ impl Node {
     }
 
     pub(super) fn take_inventory(&mut self) {
+        self.stamp += 1;
         self.inventory = Some(self.stamp);
         let (since, setup) = (self.stamp, Arc::clone(&self.setup));
         self.spawn(async move {
@@ -349,10 +346,7 @@ impl Node {
             self.known.desired.remove(&deployment);
             self.known.maskers.remove(&deployment);
             self.known.restarts.retain(|key, _| key.deployment != deployment);
-            self.known.setbacks.retain(|target, _| match target {
-                Target::Replica(key) => key.deployment != deployment,
-                Target::Network(_) => true,
-            });
+            self.known.try_anew(deployment);
             self.changed = true;
         }
     }

@@ -54,6 +54,18 @@ pub(crate) enum Target {
     Network(AppId),
 }
 
+/// What a step is for. A failure holds back only what is for the same: a limit that cannot be put
+/// in force does not keep a replica from being stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Aim {
+    /// That it runs.
+    Run,
+    /// That it has its limit.
+    Limit,
+    /// That it is gone.
+    End,
+}
+
 /// Why a step did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StepError {
@@ -84,6 +96,14 @@ impl Task {
             | Self::Stop(key, _)
             | Self::Remove(key, _) => Target::Replica(*key),
             Self::RemoveNetwork(app) => Target::Network(*app),
+        }
+    }
+
+    pub(crate) const fn aim(&self) -> Aim {
+        match self {
+            Self::Create(..) | Self::Start(..) => Aim::Run,
+            Self::Limit(..) => Aim::Limit,
+            Self::Stop(..) | Self::Remove(..) | Self::RemoveNetwork(_) => Aim::End,
         }
     }
 
@@ -136,15 +156,13 @@ impl Task {
     }
 }
 
-/// The replica or network that a step of the plan is about; none for what is only bookkeeping.
-pub(crate) const fn target_of(step: &Step) -> Option<Target> {
+/// What a step of the plan is about and for; none for what is only bookkeeping.
+pub(crate) const fn target_of(step: &Step) -> Option<(Target, Aim)> {
     match step {
-        Step::Create(key)
-        | Step::Start(key)
-        | Step::Limit(key)
-        | Step::Stop(key, _)
-        | Step::Remove(key) => Some(Target::Replica(*key)),
-        Step::RemoveNetwork(app) => Some(Target::Network(*app)),
+        Step::Create(key) | Step::Start(key) => Some((Target::Replica(*key), Aim::Run)),
+        Step::Limit(key) => Some((Target::Replica(*key), Aim::Limit)),
+        Step::Stop(key, _) | Step::Remove(key) => Some((Target::Replica(*key), Aim::End)),
+        Step::RemoveNetwork(app) => Some((Target::Network(*app), Aim::End)),
         Step::Forget(_) => None,
     }
 }

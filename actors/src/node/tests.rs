@@ -1,7 +1,9 @@
 //! With the real engine and a real nats-server, one of each test's own.
 
+mod breaks;
 mod logs;
 mod orders;
+mod proxy;
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use hythe_core::wire::worker::{
     Assignment, Order, ReplicaReport, ReplicaState, SealedContent, SealedEnvironment, SealingKey,
     WorkerMessage, WorkerReport,
 };
+use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -43,9 +46,23 @@ struct World {
     place: Option<Place>,
 }
 
+/// An agent on threads of its own, so that it can be ended at any moment as `kill -9` does.
 struct Agent {
+    runtime: Option<Runtime>,
     stop: CancellationToken,
     ended: JoinHandle<Result<(), AgentError>>,
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let runtime = self.runtime.take();
+        let ended = std::thread::spawn(move || {
+            if let Some(runtime) = runtime {
+                runtime.shutdown_timeout(PATIENCE);
+            }
+        });
+        let _ = ended.join();
+    }
 }
 
 impl World {
@@ -82,15 +99,22 @@ impl World {
             builds_at_once: 0,
         };
         let stop = CancellationToken::new();
-        let ended = tokio::spawn(Box::pin(run(config, stop.clone())));
-        self.agent = Some(Agent { stop, ended });
+        let runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = { runtime }.worker_threads(2).enable_all().build().unwrap();
+        let ended = runtime.spawn(Box::pin(run(config, stop.clone())));
+        self.agent = Some(Agent { runtime: Some(runtime), stop, ended });
     }
 
     /// Ends the agent as SIGTERM does.
     async fn stop(&mut self) {
-        let agent = self.agent.take().unwrap();
+        let mut agent = self.agent.take().unwrap();
         agent.stop.cancel();
-        agent.ended.await.unwrap().unwrap();
+        (&mut agent.ended).await.unwrap().unwrap();
+    }
+
+    /// Ends the agent as `kill -9` does: nothing is written or said any more.
+    fn crash(&mut self) {
+        self.agent = None;
     }
 
     /// The next report that is as it should be; says what the last one was where none comes.
@@ -157,9 +181,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         // The agent first: what is cleaned away would be made again.
-        if let Some(agent) = self.agent.take() {
-            agent.ended.abort();
-        }
+        self.crash();
     }
 }
 

@@ -126,8 +126,8 @@ impl Watchers {
         let phase = match replica.observed.state {
             // There is nothing to read yet.
             Condition::Created => return,
-            Condition::Running { .. } => Phase::Running,
-            Condition::Exited { .. } => Phase::Ended,
+            Condition::Running { since } => Phase::Running(since),
+            Condition::Exited { at, .. } => Phase::Ended(at),
         };
         let container = &replica.observed.id;
         if let Some(reader) = self.readers.get(&key).filter(|r| r.container == *container) {
@@ -160,7 +160,7 @@ impl Watchers {
 impl Reader {
     fn tell(&self, phase: Phase) {
         let told = self.phase.send_if_modified(|now| std::mem::replace(now, phase) != phase);
-        if told && phase == Phase::Running {
+        if told && matches!(phase, Phase::Running(_)) {
             self.drained.send_replace(false);
         }
     }

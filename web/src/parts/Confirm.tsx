@@ -39,12 +39,11 @@ export function Confirm({
         </p>
       ) : null}
       <div className="actions">
-        {/* First, so that the focus and a hasty Enter are here. */}
-        <button type="button" onClick={() => dialog.current?.close()}>
-          {keep}
-        </button>
         <button type="button" className="danger" disabled={busy} onClick={onConfirm}>
           {busy ? "Working…" : action}
+        </button>
+        <button type="button" onClick={() => dialog.current?.close()}>
+          {keep}
         </button>
       </div>
     </dialog>

@@ -4,15 +4,12 @@ import { useContext, useEffect } from "react";
 import { sessionQuery } from "../api/queries";
 import { LiveContext } from "../live/live";
 import { SignInPage } from "../pages/SignInPage";
-import { Answered } from "./Notice";
+import { Fault, Loading } from "./Notice";
 import { Shell } from "./Shell";
 
 /** The page for whoever is signed in, at whatever address; for everybody else, how to sign in. */
 export function Gate() {
-  const session = useQuery({
-    ...sessionQuery,
-    refetchInterval: (query) => (query.state.error ? 3_000 : false),
-  });
+  const session = useQuery(sessionQuery);
   const live = useContext(LiveContext);
   const signedIn = Boolean(session.data);
 
@@ -28,11 +25,11 @@ export function Gate() {
   if (session.data === null) return <SignInPage />;
   return (
     <Shell>
-      <div className="page">
-        <Answered answer={session} what="Hythe" page>
-          {() => null}
-        </Answered>
-      </div>
+      {session.error ? (
+        <Fault error={session.error} retry={() => void session.refetch()} />
+      ) : (
+        <Loading what="Hythe" />
+      )}
     </Shell>
   );
 }

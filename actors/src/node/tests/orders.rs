@@ -8,7 +8,7 @@ use crate::docker::inspect::Condition;
 use crate::docker::tests::{assignment, image};
 
 /// Serves what its environment holds on PORT.
-const SERVER: &[&str] = &[
+pub(super) const SERVER: &[&str] = &[
     "sh",
     "-c",
     "mkdir -p /www; env > /www/index.html; echo serving; exec httpd -f -p $PORT -h /www",

@@ -59,8 +59,6 @@ pub enum AppStatus {
     Degraded,
     /// The live deployment has no healthy replica.
     Down,
-    /// The workers of the live deployment have said nothing since the server started.
-    Unknown,
     /// Nothing is live: the last deployment failed, was cancelled or was replaced.
     Failed,
 }
@@ -75,7 +73,6 @@ impl AppStatus {
             Self::Running => "running",
             Self::Degraded => "degraded",
             Self::Down => "down",
-            Self::Unknown => "unknown",
             Self::Failed => "failed",
         }
     }

@@ -12,7 +12,7 @@ use super::Time;
 pub enum LogItem {
     /// A line.
     Line {
-        /// Where to resume after this line.
+        /// Where to resume after this item.
         cursor: String,
         /// The deployment whose line it is.
         #[schema(value_type = uuid::Uuid)]
@@ -28,21 +28,34 @@ pub enum LogItem {
         /// The text, without its line end.
         text: String,
     },
-    /// Lines that were lost on their way.
+    /// Lines that were lost.
     Gap {
-        /// How many, where that is known.
-        lost: Option<u64>,
+        /// Where to resume after this item.
+        cursor: String,
+        /// The deployment whose lines they are.
+        #[schema(value_type = uuid::Uuid)]
+        deployment: DeploymentId,
+        /// The replica's number; nothing for a build.
+        replica: Option<u16>,
+        /// The number of the first line that is missing.
+        first: u64,
+        /// How many are missing.
+        missing: u64,
     },
-    /// A source says no more; others may go on.
+    /// A source says no more.
     End {
+        /// Where to resume after this item.
+        cursor: String,
         /// The deployment whose source it is.
         #[schema(value_type = uuid::Uuid)]
         deployment: DeploymentId,
         /// The replica's number; nothing for a build.
         replica: Option<u16>,
     },
-    /// Something to know about the log itself.
+    /// Something to know about the log itself, such as that older lines are no longer kept.
     Note {
+        /// Where to resume after this item.
+        cursor: String,
         /// What.
         text: String,
     },
@@ -65,7 +78,7 @@ pub enum LogOutput {
 pub struct LogPage {
     /// The items.
     pub items: Vec<LogItem>,
-    /// Give this as `cursor` to go on; nothing where no line was read yet.
+    /// Give this as `cursor` to go on; nothing where the log has nothing yet.
     pub next: Option<String>,
     /// Whether there may be more right now.
     pub more: bool,
@@ -76,7 +89,7 @@ pub struct LogPage {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct LogQuery {
-    /// Where to resume: `cursor` of the last line that was read. Not together with `tail`.
+    /// Where to resume: `cursor` of the last item that was read. Not together with `tail`.
     pub cursor: Option<String>,
     /// Only the last so many lines.
     #[param(minimum = 0, maximum = 10000)]

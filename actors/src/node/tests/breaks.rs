@@ -1,0 +1,92 @@
+//! The engine or NATS goes away and comes back.
+
+use hythe_core::time::Millis;
+use hythe_core::wire::worker::EngineState;
+
+use super::orders::SERVER;
+use super::proxy::Proxy;
+use super::*;
+use crate::docker::tests::{assignment, image};
+
+fn ready(report: &WorkerReport) -> bool {
+    matches!(report.engine, EngineState::Ready { .. })
+}
+
+#[tokio::test]
+async fn an_engine_that_goes_away_is_told_and_what_happened_meanwhile_is_seen() {
+    let mut proxy = Proxy::new();
+    let mut world = World::with_engine(Some(proxy.host())).await;
+    let (worker, _) = world.hello().await;
+    let engine = Engine::new(None).unwrap();
+    let mut wanted = assignment(image(&engine, SERVER).await, &[0, 1]);
+    wanted.restart = true;
+    world.run(worker, &wanted).await;
+    world
+        .report("both are healthy", |r| r.replicas.iter().filter(|r| healthy(r)).count() == 2)
+        .await;
+
+    proxy.cut();
+    let report = world.report("the engine is gone", |report| !ready(report)).await;
+    let EngineState::Unreachable { message } = &report.engine else { unreachable!() };
+    assert!(message.contains("install Docker"), "{message}");
+    assert!(report.replicas.iter().all(healthy), "they serve on: {report:#?}");
+
+    let owner = world.place().owner;
+    engine.stop(&owner, key(&wanted, 1), Millis(0)).await.unwrap();
+    // An order comes while nothing can be done about it.
+    let more = assignment(wanted.image.clone(), &[0]);
+    world.run(worker, &more).await;
+    proxy.mend();
+    let report = world
+        .report("all run again", |report| {
+            ready(report) && report.replicas.len() == 3 && report.replicas.iter().all(healthy)
+        })
+        .await;
+    assert_eq!(replica(&report, key(&wanted, 0)).unwrap().restarts, 0);
+    assert_eq!(replica(&report, key(&wanted, 1)).unwrap().restarts, 1);
+}
+
+#[tokio::test]
+async fn an_agent_starts_before_its_engine_and_its_nats() {
+    let mut proxy = Proxy::new();
+    proxy.cut();
+    let mut world = World::with_engine(Some(proxy.host())).await;
+    let report = world.report("it says hello", |_| true).await;
+    assert!(!ready(&report));
+    let engine = Engine::new(None).unwrap();
+    let wanted = assignment(image(&engine, SERVER).await, &[0]);
+    world.run(report.worker, &wanted).await;
+    world.report("the order is held", |report| report.assignments.len() == 1).await;
+    world.crash();
+    world.nats.kill().await;
+    world.start();
+    proxy.mend();
+    let owner = world.place().owner;
+    // It knows its orders without being told again.
+    let running = async {
+        while engine.inventory(&owner).await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, running).await.unwrap();
+    world.nats.run().await;
+    world.replica("it is healthy", key(&wanted, 0), healthy).await;
+}
+
+#[tokio::test]
+async fn a_nats_that_was_wiped_hears_everything_again() {
+    let mut world = World::new().await;
+    let (worker, _) = world.hello().await;
+    let engine = Engine::new(None).unwrap();
+    let wanted = assignment(image(&engine, SERVER).await, &[0]);
+    world.run(worker, &wanted).await;
+    world.replica("it is healthy", key(&wanted, 0), healthy).await;
+    world.nats.kill_and_wipe().await;
+    world.nats.run().await;
+    world.bus.ready().await;
+    let report = world.report("it tells all it has", |_| true).await;
+    assert_eq!(report.assignments.len(), 1);
+    assert!(healthy(&report.replicas[0]));
+    world.stop_deployment(worker, &wanted, 2).await;
+    world.report("nothing is left", |report| report.replicas.is_empty()).await;
+}

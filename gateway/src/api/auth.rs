@@ -1,0 +1,2 @@
+//! Who may ask.
+pub(crate) const COOKIE: &str = "hythe_session";
