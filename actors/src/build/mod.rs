@@ -13,6 +13,7 @@
 //! waits. The ledger's transactions are what puts commands, cancels and ends in order.
 
 mod buildkit;
+mod checkout;
 mod context;
 mod dockerignore;
 mod engine;
@@ -25,6 +26,7 @@ mod steps;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod work;
 
 use std::path::PathBuf;
 

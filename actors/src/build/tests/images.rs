@@ -109,7 +109,7 @@ async fn the_same_commit_in_the_same_way_needs_no_build() {
     let (build, same) = world.build(again).await;
     assert_eq!(same.unwrap(), built);
     assert!(build.text().contains("using sha256:"), "{}", build.text());
-    assert!(!build.text().contains("fetching"), "{}", build.text());
+    assert!(!build.text().contains("building"), "{}", build.text());
     let name = format!("hythe/{app}:{deployment}");
     let image = world.docker().inspect_image(&name).await.unwrap();
     assert_eq!(image.id.as_deref(), Some(built.image.as_str()));
@@ -121,7 +121,7 @@ async fn the_same_commit_in_the_same_way_needs_no_build() {
     assert_ne!(other.unwrap().commit, built.commit);
     // Another app shares nothing, not even what is the same.
     let (build, _) = world.build(world.command("app")).await;
-    assert!(build.text().contains("fetching"), "{}", build.text());
+    assert!(build.text().contains("building"), "{}", build.text());
 }
 
 #[tokio::test]

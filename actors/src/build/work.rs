@@ -1,0 +1,357 @@
+//! The work of one build: source, plan, image.
+//!
+//! Nothing here outlives the future that does it: dropped, git's process group is killed and the
+//! engine's connections are cut. Told to cancel, it ends in order and says so.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bollard::ClientVersion;
+use hythe_core::deployment::{BuiltImage, Fault};
+use hythe_core::detect::{self, BuildPlan};
+use hythe_core::names::{CommitId, ImageId};
+use hythe_core::source::Reference;
+use hythe_core::time::Millis;
+use hythe_core::wire::build::BuildCommand;
+use sha2::{Digest, Sha256};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::buildkit::{self, NoImage, Request};
+use super::checkout;
+use super::context::Context;
+use super::engine::{
+    self, LABEL_APP, LABEL_COMMIT, LABEL_DEPLOYMENT, LABEL_INSTANCE, LABEL_SOURCE,
+};
+use super::log::BuildLog;
+use super::run::{Builder, remove};
+use crate::git::{self, GitError};
+
+/// How often a build is begun again because the engine went away under it.
+const ENGINE_TRIES: u32 = 3;
+/// From one question whether the engine is back to the next.
+const ENGINE_ASKED_EVERY: Duration = Duration::from_secs(1);
+/// The port of an app that says nothing about it.
+const DEFAULT_PORT: u16 = 8080;
+
+/// A build under way: where its log goes, and what it is doing now.
+pub(super) struct Work<'a> {
+    pub(super) builder: &'a Builder,
+    pub(super) command: &'a BuildCommand,
+    pub(super) cancel: &'a CancellationToken,
+    pub(super) log: &'a BuildLog,
+    pub(super) scratch: PathBuf,
+    pub(super) doing: &'a Mutex<&'static str>,
+}
+
+/// What there is to build from.
+enum Source {
+    /// Nothing has to be built.
+    Earlier(BuiltImage),
+    /// A checkout, and the version of the engine that is to build it.
+    Fetched(ClientVersion, git::Checkout),
+}
+
+/// A fault from a refusal or error.
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
+fn failed(why: impl ToString) -> NoImage {
+    NoImage::Failed(Fault::new(why.to_string()))
+}
+
+impl From<GitError> for NoImage {
+    fn from(error: GitError) -> Self {
+        if matches!(error, GitError::Cancelled) { Self::Cancelled } else { failed(error) }
+    }
+}
+
+impl Work<'_> {
+    fn doing(&self, what: &'static str) {
+        *self.doing.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    }
+
+    /// Builds, from the first free slot to the image.
+    pub(super) async fn build(
+        &self,
+        slot: Option<OwnedSemaphorePermit>,
+    ) -> Result<BuiltImage, NoImage> {
+        let _slot = match slot {
+            Some(slot) => slot,
+            None => Arc::clone(&self.builder.slots).acquire_owned().await.map_err(failed)?,
+        };
+        if self.cancel.is_cancelled() {
+            return Err(NoImage::Cancelled);
+        }
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.once().await {
+                Err(NoImage::Engine(why)) if tries < ENGINE_TRIES => {
+                    let text =
+                        format!("the engine went away ({why}); waiting for it, to begin again");
+                    self.log.say(text).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Waits until the engine answers, and asks for the app's images.
+    async fn engine(&self) -> Result<(ClientVersion, HashMap<String, ImageId>), NoImage> {
+        let instance = self.builder.settings.installation.to_string();
+        let engine = &self.builder.engine;
+        let ask = || async {
+            let version = engine.greet().await?;
+            let images = engine.images_of(&instance, self.command.spec.app).await?;
+            Ok::<_, bollard::errors::Error>((version, images))
+        };
+        let mut told = false;
+        loop {
+            let error = tokio::select! {
+                answer = ask() => match answer {
+                    Ok(found) => return Ok(found),
+                    Err(error) => error,
+                },
+                () = self.cancel.cancelled() => return Err(NoImage::Cancelled),
+            };
+            if !told {
+                self.doing("waiting for the engine");
+                told = true;
+                let socket = self.builder.settings.engine.display();
+                self.log
+                    .say(format!(
+                        "the engine at {socket} does not answer ({error}); waiting for it"
+                    ))
+                    .await;
+            }
+            tokio::select! {
+                () = sleep(ENGINE_ASKED_EVERY) => {}
+                () = self.cancel.cancelled() => return Err(NoImage::Cancelled),
+            }
+        }
+    }
+
+    async fn once(&self) -> Result<BuiltImage, NoImage> {
+        let begun = Instant::now();
+        let (version, checkout) = match self.source().await? {
+            Source::Earlier(built) => return Ok(built),
+            Source::Fetched(version, checkout) => (version, checkout),
+        };
+        let fetched = begun.elapsed();
+        let (commit, digest) = (checkout.commit.clone(), self.digest(&checkout.commit));
+        let context = self.plan(checkout).await?;
+
+        self.doing("building the image");
+        self.log.say("building the image").await;
+        let spec = &self.command.spec;
+        let name = engine::name(spec.app, self.command.deployment);
+        let labels = HashMap::from([
+            (LABEL_APP.to_owned(), spec.app.to_string()),
+            (LABEL_DEPLOYMENT.to_owned(), self.command.deployment.to_string()),
+            (LABEL_INSTANCE.to_owned(), self.builder.settings.installation.to_string()),
+            (LABEL_COMMIT.to_owned(), commit.to_string()),
+            (LABEL_SOURCE.to_owned(), digest),
+        ]);
+        let request = Request { name: &name, labels };
+        let engine = &self.builder.engine;
+        let building = Instant::now();
+        let id = buildkit::build(engine, &version, request, context, self.log, self.cancel).await?;
+        let built = building.elapsed();
+        let built_image = self.look(id.as_str(), commit).await?;
+        let text = format!(
+            "built {} in {} (source {}, image {}); the app will be asked on port {}",
+            short(&id),
+            shown(begun.elapsed()),
+            shown(fetched),
+            shown(built),
+            built_image.port,
+        );
+        self.log.say(text).await;
+        Ok(built_image)
+    }
+
+    /// Fetches the source, and meanwhile looks for an image that makes it needless: asking first
+    /// would cost every build of a new commit a round trip.
+    async fn source(&self) -> Result<Source, NoImage> {
+        let mut fetch = Box::pin(self.fetch());
+        let mut fetched = None;
+        let (version, images) = {
+            let mut engine = Box::pin(self.engine());
+            loop {
+                tokio::select! {
+                    engine = &mut engine => break engine?,
+                    checkout = &mut fetch, if fetched.is_none() => fetched = Some(checkout?),
+                }
+            }
+        };
+        let known = match &self.command.spec.source.reference {
+            Reference::Commit(commit) => Some(commit.clone()),
+            Reference::DefaultBranch | Reference::Branch(_)
+                if fetched.is_some() || images.is_empty() =>
+            {
+                None
+            }
+            Reference::DefaultBranch | Reference::Branch(_) => tokio::select! {
+                // What is wrong with the source, the fetch says.
+                commit = self.resolve() => commit.ok(),
+                checkout = &mut fetch => { fetched = Some(checkout?); None }
+            },
+        };
+        if let Some(commit) = known
+            && let Some(built) = self.reuse(&images, commit).await?
+        {
+            return Ok(Source::Earlier(built));
+        }
+        let checkout = match fetched {
+            Some(checkout) => checkout,
+            None => fetch.await?,
+        };
+        Ok(match self.reuse(&images, checkout.commit.clone()).await? {
+            Some(built) => Source::Earlier(built),
+            None => Source::Fetched(version, checkout),
+        })
+    }
+
+    /// Which commit is wanted now.
+    async fn resolve(&self) -> Result<CommitId, NoImage> {
+        let scratch = self.folder("resolve").await?;
+        let (git, source) = (&self.builder.settings.git, &self.command.spec.source);
+        Ok(git::resolve(git, source, &scratch, self.cancel).await?)
+    }
+
+    /// Uses an image that was made from the same commit in the same way, where there is one.
+    async fn reuse(
+        &self,
+        images: &HashMap<String, ImageId>,
+        commit: CommitId,
+    ) -> Result<Option<BuiltImage>, NoImage> {
+        let Some(image) = images.get(&self.digest(&commit)) else { return Ok(None) };
+        let engine = &self.builder.engine;
+        let app = self.command.spec.app;
+        if let Err(error) = engine.tag(image, app, self.command.deployment).await {
+            // It may have been removed since; then it is built.
+            tracing::info!(%image, %error, "an earlier image cannot be used again");
+            return Ok(None);
+        }
+        let built = self.look(image.as_str(), commit.clone()).await?;
+        let text = format!(
+            "commit {} was built in the same way before: using {} again",
+            short_commit(&commit),
+            short(image)
+        );
+        self.log.say(text).await;
+        Ok(Some(built))
+    }
+
+    async fn fetch(&self) -> Result<git::Checkout, NoImage> {
+        self.doing("fetching the source");
+        let source = &self.command.spec.source;
+        let what = match &source.reference {
+            Reference::DefaultBranch => "its default branch".to_owned(),
+            Reference::Branch(branch) => format!("branch {branch}"),
+            Reference::Commit(commit) => format!("commit {}", short_commit(commit)),
+        };
+        self.log.say(format!("fetching {} ({what})", source.repository)).await;
+        let begun = Instant::now();
+        let scratch = self.folder("source").await?;
+        let git = &self.builder.settings.git;
+        let checkout = git::fetch(git, source, &scratch, self.cancel).await?;
+        let text = format!(
+            "fetched commit {} \u{201c}{}\u{201d} in {}",
+            short_commit(&checkout.commit),
+            checkout.subject,
+            shown(begun.elapsed())
+        );
+        self.log.say(text).await;
+        Ok(checkout)
+    }
+
+    /// Finds out how to build, and prepares what the engine needs for it.
+    async fn plan(&self, checkout: git::Checkout) -> Result<Context, NoImage> {
+        self.doing("looking at the source");
+        let settings = self.command.spec.build.clone();
+        let base = self.builder.settings.static_image.clone();
+        let found = tokio::task::spawn_blocking(move || {
+            let entries = checkout::list(&checkout.tree).map_err(|error| {
+                failed(format!("the files of the repository cannot be used: {error}"))
+            })?;
+            let notes = checkout::left_alone(&checkout.tree);
+            let plan = detect::detect(&checkout::listing(&entries), &settings).map_err(failed)?;
+            let context =
+                Context::new(&checkout.tree, entries, &plan, &base, checkout.committed_at)
+                    .map_err(failed)?;
+            Ok::<_, NoImage>((plan, notes, context))
+        });
+        let (plan, notes, context) = found.await.map_err(failed)??;
+        for note in notes {
+            self.log.say(note).await;
+        }
+        let text = match plan {
+            BuildPlan::Dockerfile { path } => format!("building by {path}"),
+            BuildPlan::Static(site) => format!(
+                "no Dockerfile, but an index.html: {} will be served as it is, by {}",
+                site.folder.map_or("the repository".to_owned(), |folder| format!("{folder}/")),
+                self.builder.settings.static_image,
+            ),
+        };
+        self.log.say(text).await;
+        Ok(context)
+    }
+
+    /// A new folder for one purpose.
+    async fn folder(&self, purpose: &str) -> Result<PathBuf, NoImage> {
+        let folder = self.scratch.join(purpose);
+        let made = folder.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            remove(&made);
+            std::fs::create_dir_all(&made)
+        });
+        done.await
+            .map_err(failed)?
+            .map_err(|error| failed(format!("the builder has no room for the source: {error}")))?;
+        Ok(folder)
+    }
+
+    /// What the image says about itself.
+    async fn look(&self, image: &str, commit: CommitId) -> Result<BuiltImage, NoImage> {
+        let found = self.builder.engine.image(image).await.map_err(broken)?;
+        let Some(found) = found else {
+            return Err(NoImage::Engine("the image that it built is not there".to_owned()));
+        };
+        let port = self.command.spec.port.or(found.ports.first().copied()).unwrap_or(DEFAULT_PORT);
+        Ok(BuiltImage { image: found.id, commit, port, worker: self.builder.settings.worker })
+    }
+
+    /// A name for all that goes into an image: the same again gives the same image.
+    fn digest(&self, commit: &CommitId) -> String {
+        let spec = &self.command.spec;
+        let parts = [
+            detect::RULES.to_string(),
+            spec.app.to_string(),
+            commit.to_string(),
+            spec.build.dockerfile.as_ref().map_or(String::new(), ToString::to_string),
+            self.builder.settings.static_image.clone(),
+        ];
+        let digest = Sha256::digest(parts.join("\n").as_bytes());
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
+fn broken(error: bollard::errors::Error) -> NoImage {
+    NoImage::Engine(error.to_string())
+}
+
+fn short_commit(commit: &CommitId) -> &str {
+    commit.as_str().get(..10).unwrap_or(commit.as_str())
+}
+
+fn short(image: &ImageId) -> &str {
+    image.as_str().get(..19).unwrap_or(image.as_str())
+}
+
+fn shown(span: Duration) -> Millis {
+    Millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+}
