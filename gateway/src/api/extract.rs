@@ -226,7 +226,7 @@ mod tests {
             assert_eq!((problem.status, problem.field.as_deref()), (422, field), "{body}");
             assert!(problem.detail.contains(word), "{}", problem.detail);
         }
-        for body in ["", "{", "{}x", "nul", "\u{0}", r#"{"name":"a"} {"#] {
+        for body in ["", "{", "{}x", "nul", "\u{0}", "{} {"] {
             assert_eq!(parse::<ChangeEnv>(body.as_bytes(), Echo::No).unwrap_err().status, 400);
         }
     }

@@ -5,14 +5,43 @@
 //! read that follows, before it is answered; everything is bounded.
 
 mod auth;
+mod config;
 mod doc;
 pub mod dto;
 mod extract;
+mod follow;
+mod idempotency;
+mod layers;
+mod lines;
+mod metrics;
+mod page;
+mod plane;
+mod present;
 pub mod problem;
 mod routes;
+mod serve;
+mod settings;
+mod socket;
 mod state;
 
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+
+pub use auth::{OwnerToken, TokenError};
+pub use config::ApiConfig;
+pub use serve::serve;
 pub use state::ApiState;
+
+/// Everything that the server answers to.
+pub fn router(state: ApiState) -> Router {
+    let guarded =
+        Router::from(routes::guarded()).route_layer(from_fn_with_state(state.clone(), auth::guard));
+    Router::from(routes::open())
+        .merge(guarded)
+        .fallback(page::serve)
+        .layer(from_fn_with_state(state.clone(), layers::outermost))
+        .with_state(state)
+}
 
 /// The OpenAPI document, without a server.
 #[must_use]

@@ -27,19 +27,19 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 pub struct Problem {
     /// Which kind of problem: `/problems/` and a name that stays the same.
     #[serde(rename = "type")]
-    pub problem_type: String,
+    pub problem_type: Box<str>,
     /// The kind in a few words.
-    pub title: String,
+    pub title: Box<str>,
     /// The HTTP status.
     pub status: u16,
     /// What is wrong, and what to do.
     pub detail: String,
     /// The field of the request that is wrong, with dots between its parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub field: Option<String>,
+    pub field: Option<Box<str>>,
     /// The request's id, as in the header `X-Request-Id` and as `correlation` of its events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
+    pub request_id: Option<Box<str>>,
     /// When it is worth another try, in seconds: the header `Retry-After`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
@@ -183,7 +183,7 @@ impl Problem {
     pub fn new(kind: Kind, detail: impl AsRef<str>) -> Self {
         let (status, slug, title) = kind.parts();
         Self {
-            problem_type: format!("/problems/{slug}"),
+            problem_type: format!("/problems/{slug}").into(),
             title: title.into(),
             status: status.as_u16(),
             detail: sentence(detail.as_ref()),
@@ -195,7 +195,7 @@ impl Problem {
 
     /// A field is wrong.
     #[must_use]
-    pub fn field(field: impl Into<String>, detail: impl AsRef<str>) -> Self {
+    pub fn field(field: impl Into<Box<str>>, detail: impl AsRef<str>) -> Self {
         Self { field: Some(field.into()), ..Self::new(Kind::InvalidField, detail) }
     }
 

@@ -52,7 +52,7 @@ pub(super) fn app_status(output: &Output, status: AppStatus) -> String {
         AppStatus::Running => Tone::Good,
         AppStatus::Deploying | AppStatus::Degraded => Tone::Busy,
         AppStatus::Down | AppStatus::Failed => Tone::Bad,
-        AppStatus::NeverDeployed => Tone::Faint,
+        AppStatus::NeverDeployed | AppStatus::Unknown => Tone::Faint,
     };
     output.tone(tone, status.as_str().replace('_', " "))
 }

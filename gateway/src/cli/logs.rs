@@ -86,16 +86,13 @@ impl<F: FnMut(&LogItem)> Stream for Follow<F> {
     fn take(&mut self, item: LogItem) -> Next {
         (self.item)(&item);
         match item {
-            LogItem::End { cursor, .. } => {
-                self.cursor = Some(cursor);
-                if self.of_build.is_some() { Next::Enough } else { Next::More }
-            }
-            LogItem::Line { cursor, .. }
-            | LogItem::Gap { cursor, .. }
-            | LogItem::Note { cursor, .. } => {
+            LogItem::Line { cursor, .. } => {
                 self.cursor = Some(cursor);
                 Next::More
             }
+            // A build's log ends with a note; another builder may go on after an end.
+            LogItem::Note { .. } if self.of_build.is_some() => Next::Enough,
+            LogItem::Note { .. } | LogItem::Gap { .. } | LogItem::End { .. } => Next::More,
         }
     }
 
@@ -136,13 +133,20 @@ impl Printer {
                     output.tone(Tone::Faint, format!("{time}{who}"))
                 ));
             }
-            LogItem::Gap { missing, .. } => {
-                output.line(output.tone(Tone::Busy, format!("({missing} lines were lost)")));
-            }
+            LogItem::Gap { lost } => output.line(output.tone(Tone::Busy, gap(*lost))),
             LogItem::Note { text, .. } => {
                 output.line(output.tone(Tone::Faint, format!("({})", output.foreign(text))));
             }
             LogItem::End { .. } => {}
         }
+    }
+}
+
+/// That lines were lost, in words.
+pub(super) fn gap(lost: Option<u64>) -> String {
+    match lost {
+        Some(1) => "(1 line was lost)".into(),
+        Some(lost) => format!("({lost} lines were lost)"),
+        None => "(lines were lost)".into(),
     }
 }

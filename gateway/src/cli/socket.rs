@@ -63,7 +63,11 @@ pub(super) async fn follow<S: Stream>(client: &Client, path: &[&str], stream: &m
                 reached = true;
                 match read(socket, stream).await {
                     Read::Finished => return Ok(()),
-                    Read::Unreadable(why) => return Err(Failure::failed(why)),
+                    Read::Unreadable(why) | Read::Trouble(why, false) => {
+                        return Err(Failure::failed(why));
+                    }
+                    // It came further than before: worth another try from there.
+                    Read::Trouble(_, true) => {}
                     Read::BrokeOff => {
                         away_since = Instant::now();
                         stream.broke_off();
@@ -121,11 +125,14 @@ async fn connect<S: Stream>(client: &Client, path: &[&str], stream: &S) -> Resul
 enum Read {
     Finished,
     BrokeOff,
+    /// The server has something to say about it. Whether anything came before.
+    Trouble(String, bool),
     Unreadable(String),
 }
 
 async fn read<S: Stream>(mut socket: Socket, stream: &mut S) -> Read {
     let mut asked = false;
+    let mut came = false;
     loop {
         let message = match timeout(PING_AFTER, socket.next()).await {
             Err(_) if asked => return Read::BrokeOff,
@@ -143,6 +150,7 @@ async fn read<S: Stream>(mut socket: Socket, stream: &mut S) -> Read {
         match message {
             Message::Text(text) => match serde_json::from_str(&text) {
                 Ok(item) => {
+                    came = true;
                     if stream.take(item) == Next::Enough {
                         socket.close(None).await.ok();
                         return Read::Finished;
@@ -157,6 +165,9 @@ async fn read<S: Stream>(mut socket: Socket, stream: &mut S) -> Read {
             },
             Message::Close(Some(frame)) if frame.code == CloseCode::Normal => {
                 return Read::Finished;
+            }
+            Message::Close(Some(frame)) if frame.code == CloseCode::Error => {
+                return Read::Trouble(frame.reason.to_string(), came);
             }
             Message::Close(_) => return Read::BrokeOff,
             Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}

@@ -44,6 +44,15 @@ impl OwnBinary {
         Ok(Self { path, file: (meta.dev(), meta.ino()) })
     }
 
+    /// Another one, as this one's.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn at(path: PathBuf) -> Result<Self, UpError> {
+        let meta = std::fs::metadata(&path).map_err(|e| UpError::file("find", &path, &e))?;
+        Ok(Self { file: (meta.dev(), meta.ino()), path })
+    }
+
     /// A path that leads to it: after an upgrade on disk the running program is still reachable
     /// through `/proc`, and a part of another version must not slip in.
     #[must_use]

@@ -54,14 +54,15 @@ impl PartName {
         }
     }
 
-    /// How long it may take to stop. The edge lets requests finish; all together stay within what
-    /// service managers grant.
+    /// How long it may take to stop. The edge lets requests finish; all together stay within a
+    /// minute, which is what service managers grant.
     #[must_use]
     pub const fn stop_within(self) -> Duration {
         match self {
-            Self::Nats => Duration::from_secs(5),
-            Self::Server | Self::Agent => Duration::from_secs(10),
-            Self::Edge => Duration::from_secs(32),
+            Self::Nats => Duration::from_secs(4),
+            Self::Agent => Duration::from_secs(8),
+            Self::Server => Duration::from_secs(15),
+            Self::Edge => Duration::from_secs(31),
         }
     }
 }

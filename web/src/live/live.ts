@@ -8,7 +8,7 @@ import { createContext, useContext, useEffect, useState, useSyncExternalStore } 
 import { coalesce } from "./coalesce";
 import { ReconnectingSocket, type SocketState, socketUrl } from "./socket";
 
-/** At most so often (ms) does a stream of events make the page ask again. */
+/** So long (ms) a stream of events waits after an answer before it makes the page ask again. */
 const GAP = 300;
 
 export class Live {
@@ -19,7 +19,7 @@ export class Live {
   #after: string | undefined;
 
   constructor(queries: QueryClient) {
-    this.#refresh = coalesce(() => void queries.invalidateQueries({ predicate: isLive }), GAP);
+    this.#refresh = coalesce(() => queries.invalidateQueries({ predicate: isLive }), GAP);
     this.#socket = new ReconnectingSocket({
       url: () => socketUrl("/api/v1/events", { after: this.#after }),
       onMessage: (message) => this.#take(message),

@@ -39,11 +39,12 @@ export function Confirm({
         </p>
       ) : null}
       <div className="actions">
-        <button type="button" className="danger" disabled={busy} onClick={onConfirm}>
-          {busy ? "Working…" : action}
-        </button>
+        {/* First, so that the focus and a hasty Enter are here. */}
         <button type="button" onClick={() => dialog.current?.close()}>
           {keep}
+        </button>
+        <button type="button" className="danger" disabled={busy} onClick={onConfirm}>
+          {busy ? "Working…" : action}
         </button>
       </div>
     </dialog>

@@ -4,12 +4,15 @@ import { useContext, useEffect } from "react";
 import { sessionQuery } from "../api/queries";
 import { LiveContext } from "../live/live";
 import { SignInPage } from "../pages/SignInPage";
-import { Fault, Loading } from "./Notice";
+import { Answered } from "./Notice";
 import { Shell } from "./Shell";
 
 /** The page for whoever is signed in, at whatever address; for everybody else, how to sign in. */
 export function Gate() {
-  const session = useQuery(sessionQuery);
+  const session = useQuery({
+    ...sessionQuery,
+    refetchInterval: (query) => (query.state.error ? 3_000 : false),
+  });
   const live = useContext(LiveContext);
   const signedIn = Boolean(session.data);
 
@@ -25,11 +28,11 @@ export function Gate() {
   if (session.data === null) return <SignInPage />;
   return (
     <Shell>
-      {session.error ? (
-        <Fault error={session.error} retry={() => void session.refetch()} />
-      ) : (
-        <Loading what="Hythe" />
-      )}
+      <div className="page">
+        <Answered answer={session} what="Hythe" page>
+          {() => null}
+        </Answered>
+      </div>
     </Shell>
   );
 }

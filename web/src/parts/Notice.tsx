@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import { type ReactNode, useEffect } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { NO_ANSWER, problemOf } from "../api/problem";
 import type { Problem } from "../api/types";
 
@@ -30,9 +30,12 @@ export function Fault({ error, retry }: { error: unknown; retry?: () => void }) 
 
 /** The same in one line, where the page has something to show all the same. */
 export function Stale({ error, retry }: { error: unknown; retry: () => void }) {
+  const { status, title } = problemOf(error);
+  // Then it is said at the top of the page, once for everything.
+  if (status === NO_ANSWER) return null;
   return (
     <p className="stale" role="status">
-      Could not be brought up to date: {problemOf(error).title.toLowerCase()}.{" "}
+      Could not be brought up to date: {title.toLowerCase()}.{" "}
       <button type="button" className="link" onClick={retry}>
         Try again
       </button>
@@ -83,12 +86,15 @@ export function Answered<T>({
   children: (data: T) => ReactNode;
 }) {
   const retry = () => void answer.refetch();
-  const failed = page && answer.data === undefined && answer.error;
+  const missing = answer.data === undefined;
+  // An error is forgotten when it is asked again; until there is an answer, it stays in sight.
+  const [failed, setFailed] = useState(answer.error);
+  if (answer.error && answer.error !== failed) setFailed(answer.error);
   useEffect(() => {
-    if (failed) document.title = `${problemOf(failed).title} · Hythe`;
-  }, [failed]);
+    if (page && missing && failed) document.title = `${problemOf(failed).title} · Hythe`;
+  }, [page, missing, failed]);
   if (answer.data === undefined) {
-    return answer.error ? <Fault error={answer.error} retry={retry} /> : <Loading what={what} />;
+    return failed ? <Fault error={failed} retry={retry} /> : <Loading what={what} />;
   }
   return (
     <>

@@ -59,6 +59,8 @@ pub enum AppStatus {
     Degraded,
     /// The live deployment has no healthy replica.
     Down,
+    /// The workers of the live deployment have said nothing since the server started.
+    Unknown,
     /// Nothing is live: the last deployment failed, was cancelled or was replaced.
     Failed,
 }
@@ -73,6 +75,7 @@ impl AppStatus {
             Self::Running => "running",
             Self::Degraded => "degraded",
             Self::Down => "down",
+            Self::Unknown => "unknown",
             Self::Failed => "failed",
         }
     }

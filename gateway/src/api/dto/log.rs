@@ -12,7 +12,7 @@ use super::Time;
 pub enum LogItem {
     /// A line.
     Line {
-        /// Where to resume after this item.
+        /// Where to resume after this line.
         cursor: String,
         /// The deployment whose line it is.
         #[schema(value_type = uuid::Uuid)]
@@ -28,34 +28,21 @@ pub enum LogItem {
         /// The text, without its line end.
         text: String,
     },
-    /// Lines that were lost.
+    /// Lines that were lost on their way.
     Gap {
-        /// Where to resume after this item.
-        cursor: String,
-        /// The deployment whose lines they are.
-        #[schema(value_type = uuid::Uuid)]
-        deployment: DeploymentId,
-        /// The replica's number; nothing for a build.
-        replica: Option<u16>,
-        /// The number of the first line that is missing.
-        first: u64,
-        /// How many are missing.
-        missing: u64,
+        /// How many, where that is known.
+        lost: Option<u64>,
     },
-    /// A source says no more.
+    /// A source says no more; others may go on.
     End {
-        /// Where to resume after this item.
-        cursor: String,
         /// The deployment whose source it is.
         #[schema(value_type = uuid::Uuid)]
         deployment: DeploymentId,
         /// The replica's number; nothing for a build.
         replica: Option<u16>,
     },
-    /// Something to know about the log itself, such as that older lines are no longer kept.
+    /// Something to know about the log itself.
     Note {
-        /// Where to resume after this item.
-        cursor: String,
         /// What.
         text: String,
     },
@@ -78,7 +65,7 @@ pub enum LogOutput {
 pub struct LogPage {
     /// The items.
     pub items: Vec<LogItem>,
-    /// Give this as `cursor` to go on; nothing where the log has nothing yet.
+    /// Give this as `cursor` to go on; nothing where no line was read yet.
     pub next: Option<String>,
     /// Whether there may be more right now.
     pub more: bool,
@@ -89,7 +76,7 @@ pub struct LogPage {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct LogQuery {
-    /// Where to resume: `cursor` of the last item that was read. Not together with `tail`.
+    /// Where to resume: `cursor` of the last line that was read. Not together with `tail`.
     pub cursor: Option<String>,
     /// Only the last so many lines.
     #[param(minimum = 0, maximum = 10000)]

@@ -1,15 +1,25 @@
 //! Apps: list, create, show, change, delete.
 
-use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::Response;
+use std::ops::Bound;
 
-use super::not_yet;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use hythe_core::app::{App as Machine, AppCommand};
+use hythe_core::ids::AppId;
+use hythe_core::names::AppName;
+use hythe_store::SecretChange;
+use uuid::Uuid;
+
 use crate::api::ApiState;
 use crate::api::doc::{ReadProblems, WriteProblems};
 use crate::api::dto::{App, AppPage, CreateApp, PageQuery, UpdateApp};
-use crate::api::extract::{Json, Params, Which};
+use crate::api::extract::{Json, Params, Which, bounded};
+use crate::api::idempotency::{Asked, mark_replayed, once};
+use crate::api::plane::With;
+use crate::api::present;
 use crate::api::problem::Problem;
+use crate::api::settings;
 
 /// Lists apps
 ///
@@ -23,7 +33,19 @@ pub(crate) async fn list(
     State(state): State<ApiState>,
     Params(query): Params<PageQuery>,
 ) -> Result<axum::Json<AppPage>, Problem> {
-    not_yet()
+    let limit = bounded("limit", query.limit, 50, 200)?;
+    let after: Option<AppName> =
+        query.cursor.as_deref().map(|cursor| settings::text("cursor", cursor)).transpose()?;
+    let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let page = state.see(|sight| {
+        let mut names = sight.view.names.range((start, Bound::Unbounded));
+        let items: Vec<App> =
+            names.by_ref().filter_map(|(_, id)| present::app(sight, *id)).take(limit).collect();
+        let more = names.next().is_some();
+        let next = items.last().filter(|_| more).map(|app| app.name.clone());
+        AppPage { items, next }
+    });
+    Ok(axum::Json(page))
 }
 
 /// Creates an app
@@ -41,10 +63,37 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn create(
     State(state): State<ApiState>,
-    headers: HeaderMap,
+    asked: Asked,
     body: Json<CreateApp>,
 ) -> Result<Response, Problem> {
-    not_yet()
+    let once = once(&asked, &body.hash, state.request_key())?;
+    if let Some(app) = state.before(once.as_ref())? {
+        return Ok(mark_replayed(created(&state, app.resource)?));
+    }
+    let name: AppName = settings::text("name", &body.value.name)?;
+    let settings = settings::of_new_app(&body.value, state.config().local_repositories)?;
+    let id = Uuid::now_v7();
+    let command = AppCommand::Create { id: AppId::new(id), name, settings: Box::new(settings) };
+    let claim = once.as_ref().map(|once| once.claim(id)).transpose()?;
+    let with = With { claim, secrets: Vec::new() };
+    match state.command::<Machine>(id, command, state.meta(&asked), with).await {
+        Ok(_) => created(&state, id),
+        Err(error) => {
+            let app = state.before_or(once.as_ref(), error)?;
+            Ok(mark_replayed(created(&state, app.resource)?))
+        }
+    }
+}
+
+fn created(state: &ApiState, id: Uuid) -> Result<Response, Problem> {
+    let app = shown(state, AppId::new(id))?;
+    let location = [(header::LOCATION, format!("/api/v1/apps/{}", app.id))];
+    Ok((StatusCode::CREATED, location, axum::Json(app)).into_response())
+}
+
+fn shown(state: &ApiState, id: AppId) -> Result<App, Problem> {
+    let gone = || Problem::not_found("this app was deleted in the meantime");
+    state.see(|sight| present::app(sight, id)).ok_or_else(gone)
 }
 
 /// Shows an app
@@ -57,7 +106,8 @@ pub(crate) async fn show(
     State(state): State<ApiState>,
     Which(app): Which,
 ) -> Result<axum::Json<App>, Problem> {
-    not_yet()
+    let (id, _) = state.app(&app)?;
+    shown(&state, id).map(axum::Json)
 }
 
 /// Changes an app's settings
@@ -75,10 +125,25 @@ pub(crate) async fn show(
 pub(crate) async fn update(
     State(state): State<ApiState>,
     Which(app): Which,
-    headers: HeaderMap,
+    asked: Asked,
     body: Json<UpdateApp>,
 ) -> Result<Response, Problem> {
-    not_yet()
+    let once = once(&asked, &body.hash, state.request_key())?;
+    let answer =
+        |id: Uuid| Ok::<_, Problem>(axum::Json(shown(&state, AppId::new(id))?).into_response());
+    if let Some(app) = state.before(once.as_ref())? {
+        return Ok(mark_replayed(answer(app.resource)?));
+    }
+    let (id, now) = state.app(&app)?;
+    let local = state.config().local_repositories;
+    let change = settings::change_of(&now.settings, &body.value, local)?;
+    let claim = once.as_ref().map(|once| once.claim(id.uuid())).transpose()?;
+    let command = AppCommand::Configure(Box::new(change));
+    let with = With { claim, secrets: Vec::new() };
+    match state.command::<Machine>(id.uuid(), command, state.meta(&asked), with).await {
+        Ok(_) => answer(id.uuid()),
+        Err(error) => Ok(mark_replayed(answer(state.before_or(once.as_ref(), error)?.resource)?)),
+    }
 }
 
 /// Deletes an app
@@ -95,7 +160,21 @@ pub(crate) async fn update(
 pub(crate) async fn delete(
     State(state): State<ApiState>,
     Which(app): Which,
-    headers: HeaderMap,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    not_yet()
+    let once = once(&asked, &blake3::hash(&[]), state.request_key())?;
+    let replayed = || mark_replayed(StatusCode::NO_CONTENT.into_response());
+    if state.before(once.as_ref())?.is_some() {
+        return Ok(replayed());
+    }
+    let (id, _) = state.app(&app)?;
+    let claim = once.as_ref().map(|once| once.claim(id.uuid())).transpose()?;
+    let secrets = vec![SecretChange::DeleteScope { scope: id.uuid() }];
+    let with = With { claim, secrets };
+    let done =
+        state.command::<Machine>(id.uuid(), AppCommand::Delete, state.meta(&asked), with).await;
+    match done {
+        Ok(_) => Ok(StatusCode::NO_CONTENT.into_response()),
+        Err(error) => state.before_or(once.as_ref(), error).map(|_| replayed()),
+    }
 }

@@ -1,15 +1,32 @@
 //! Deployments: ask for one, list, show, cancel.
 
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use hythe_core::app::{App, AppCommand, AppEvent, SettingsChange};
+use hythe_core::deployment::{
+    Deployment as Machine, DeploymentCommand, DeploymentEvent, DeploymentSpec, StageName,
+};
+use hythe_core::event::Event;
+use hythe_core::ids::DeploymentId;
+use hythe_core::machine::replay;
+use hythe_core::record::{Meta, Sequence};
+use hythe_core::view::DeploymentView;
+use uuid::Uuid;
 
-use super::not_yet;
 use crate::api::ApiState;
 use crate::api::doc::{ReadProblems, WriteProblems};
 use crate::api::dto::{CreateDeployment, Deployment, DeploymentPage, PageQuery};
-use crate::api::extract::{OptionalJson, Params, Which};
-use crate::api::problem::Problem;
+use crate::api::extract::{OptionalJson, Params, Which, bounded};
+use crate::api::follow::read;
+use crate::api::idempotency::{Asked, Before, mark_replayed, once};
+use crate::api::plane::{With, problem};
+use crate::api::present;
+use crate::api::problem::{Kind, Problem};
+use crate::api::settings;
+
+/// Events that asking for a deployment leads to at once.
+const MOST_EVENTS_OF_A_REQUEST: usize = 4;
 
 /// Lists an app's deployments
 ///
@@ -25,7 +42,23 @@ pub(crate) async fn list(
     Which(app): Which,
     Params(query): Params<PageQuery>,
 ) -> Result<axum::Json<DeploymentPage>, Problem> {
-    not_yet()
+    let (id, _) = state.app(&app)?;
+    let limit = bounded("limit", query.limit, 50, 200)?;
+    let wrong = |_| Problem::field("cursor", "the cursor is the \"next\" of the page before");
+    let before: Option<u64> = query.cursor.as_deref().map(str::parse).transpose().map_err(wrong)?;
+    let page = state.see(|sight| {
+        let ids = sight.view.apps.get(&id).map_or(&[][..], |app| &app.deployments);
+        let mut deployments = ids
+            .iter()
+            .rev()
+            .filter_map(|id| present::deployment(sight, *id))
+            .filter(|deployment| before.is_none_or(|before| deployment.number < before));
+        let items: Vec<_> = deployments.by_ref().take(limit).collect();
+        let more = deployments.next().is_some();
+        let next = items.last().filter(|_| more).map(|last| last.number.to_string());
+        DeploymentPage { items, next }
+    });
+    Ok(axum::Json(page))
 }
 
 /// Deploys an app
@@ -49,10 +82,110 @@ pub(crate) async fn list(
 pub(crate) async fn create(
     State(state): State<ApiState>,
     Which(app): Which,
-    headers: HeaderMap,
-    body: OptionalJson<CreateDeployment>,
+    asked: Asked,
+    OptionalJson(body): OptionalJson<CreateDeployment>,
 ) -> Result<Response, Problem> {
-    not_yet()
+    let once = once(&asked, &body.hash, state.request_key())?;
+    if let Some(before) = state.before(once.as_ref())? {
+        return accepted_before(&state, before).await;
+    }
+    let (app, now) = state.app(&app)?;
+    let local = state.config().local_repositories;
+    let wanted = settings::of_deployment(&now.settings, &body.value, local)?;
+    let meta = state.meta(&asked);
+    if wanted.change != SettingsChange::default() {
+        let command = AppCommand::Configure(Box::new(wanted.change));
+        let saved = state.command::<App>(app.uuid(), command, meta.clone(), With::default());
+        saved.await.map_err(problem)?;
+    }
+    let id = Uuid::now_v7();
+    let deployment = DeploymentId::new(id);
+    let command = AppCommand::RequestDeployment { deployment, source: wanted.source };
+    let claim = once.as_ref().map(|once| once.claim(id)).transpose()?;
+    let with = With { claim, secrets: Vec::new() };
+    match state.command::<App>(app.uuid(), command, meta.clone(), with).await {
+        Ok(done) => {
+            let spec = done.events.iter().find_map(|event| requested(event, deployment));
+            requested_now(&state, deployment, spec, meta).map(accepted)
+        }
+        Err(error) => {
+            let before = state.before_or(once.as_ref(), error)?;
+            accepted_before(&state, before).await
+        }
+    }
+}
+
+fn requested(event: &AppEvent, id: DeploymentId) -> Option<&DeploymentSpec> {
+    match event {
+        AppEvent::DeploymentRequested { deployment, spec } => (*deployment == id).then_some(spec),
+        AppEvent::Created { .. }
+        | AppEvent::Configured(_)
+        | AppEvent::EnvironmentChanged { .. }
+        | AppEvent::DeploymentReplaced { .. }
+        | AppEvent::DeploymentBegun { .. }
+        | AppEvent::TrafficSwitched { .. }
+        | AppEvent::TrafficReturned { .. }
+        | AppEvent::DeploymentPromoted { .. }
+        | AppEvent::DeploymentSettled { .. }
+        | AppEvent::Deleted { .. } => None,
+    }
+}
+
+/// The deployment as it was asked for: its own history begins after the answer.
+fn requested_now(
+    state: &ApiState,
+    id: DeploymentId,
+    spec: Option<&DeploymentSpec>,
+    meta: Meta,
+) -> Result<Deployment, Problem> {
+    let spec = spec.ok_or_else(|| Problem::new(Kind::Internal, "nothing was asked for"))?;
+    let event = DeploymentEvent::Requested(Box::new(spec.clone()));
+    let view = DeploymentView {
+        state: replay::<Machine>([&event]),
+        stages: vec![(StageName::Requested, meta.at)],
+        last: Sequence(0),
+        assigned: Sequence(0),
+        requested: meta,
+    };
+    state
+        .see(|sight| present::deployment_in(sight, id, &view))
+        .ok_or_else(|| Problem::new(Kind::Internal, "nothing was asked for"))
+}
+
+fn accepted(deployment: Deployment) -> Response {
+    let location = [(header::LOCATION, format!("/api/v1/deployments/{}", deployment.id))];
+    (StatusCode::ACCEPTED, location, axum::Json(deployment)).into_response()
+}
+
+async fn accepted_before(state: &ApiState, before: Before) -> Result<Response, Problem> {
+    let id = DeploymentId::new(before.resource);
+    let deployment = match state.see(|sight| present::deployment(sight, id)) {
+        Some(deployment) => deployment,
+        None => asked_for(state, id, before.sequence).await?,
+    };
+    Ok(mark_replayed(accepted(deployment)))
+}
+
+/// A deployment as the journal says that it was asked for, by the event at `sequence`.
+async fn asked_for(
+    state: &ApiState,
+    id: DeploymentId,
+    sequence: Sequence,
+) -> Result<Deployment, Problem> {
+    let after = Sequence(sequence.0.saturating_sub(1));
+    for recorded in read(state.control().journal(), after, MOST_EVENTS_OF_A_REQUEST).await? {
+        if let Event::App(event) = &recorded.event
+            && let Some(spec) = requested(event, id)
+        {
+            return requested_now(state, id, Some(spec), recorded.meta.clone());
+        }
+    }
+    Err(Problem::not_found("this deployment went with its app"))
+}
+
+fn shown(state: &ApiState, id: DeploymentId) -> Result<Deployment, Problem> {
+    let gone = || Problem::not_found("this deployment ended and went with its app");
+    state.see(|sight| present::deployment(sight, id)).ok_or_else(gone)
 }
 
 /// Shows a deployment
@@ -66,7 +199,8 @@ pub(crate) async fn show(
     State(state): State<ApiState>,
     Which(deployment): Which,
 ) -> Result<axum::Json<Deployment>, Problem> {
-    not_yet()
+    let id = state.deployment(&deployment).await?;
+    shown(&state, id).map(axum::Json)
 }
 
 /// Cancels a deployment
@@ -84,7 +218,23 @@ pub(crate) async fn show(
 pub(crate) async fn cancel(
     State(state): State<ApiState>,
     Which(deployment): Which,
-    headers: HeaderMap,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    not_yet()
+    let once = once(&asked, &blake3::hash(&[]), state.request_key())?;
+    let answer =
+        |id: DeploymentId| Ok::<_, Problem>(axum::Json(shown(&state, id)?).into_response());
+    if let Some(before) = state.before(once.as_ref())? {
+        return Ok(mark_replayed(answer(DeploymentId::new(before.resource))?));
+    }
+    let id = state.deployment(&deployment).await?;
+    let claim = once.as_ref().map(|once| once.claim(id.uuid())).transpose()?;
+    let with = With { claim, secrets: Vec::new() };
+    let command = DeploymentCommand::Cancel;
+    match state.command::<Machine>(id.uuid(), command, state.meta(&asked), with).await {
+        Ok(_) => answer(id),
+        Err(error) => {
+            let before = state.before_or(once.as_ref(), error)?;
+            Ok(mark_replayed(answer(DeploymentId::new(before.resource))?))
+        }
+    }
 }

@@ -1,14 +1,16 @@
 //! Events: a page of them, or all that come.
 
 use axum::extract::{Request, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use hythe_core::record::Sequence;
 
-use super::not_yet;
 use crate::api::ApiState;
 use crate::api::doc::ReadProblems;
 use crate::api::dto::{EventPage, EventQuery};
-use crate::api::extract::Params;
+use crate::api::extract::{Params, bounded};
+use crate::api::follow::{Filter, follow, look};
 use crate::api::problem::Problem;
+use crate::api::socket;
 
 /// Lists events, or follows them
 ///
@@ -28,5 +30,24 @@ pub(crate) async fn list(
     Params(query): Params<EventQuery>,
     request: Request,
 ) -> Result<Response, Problem> {
-    not_yet()
+    let filter = Filter::new(&state, &query)?;
+    let journal = state.control().journal();
+    let head = journal.head();
+    if let Some(after) = query.after.filter(|after| *after > head.0) {
+        let detail = format!(
+            "the newest event is {head}, and {after} is beyond it: this may be another journal \
+             than the one that the cursor came from"
+        );
+        return Err(Problem::field("after", detail));
+    }
+    if socket::wanted(&request) {
+        let after = query.after.map_or(head, Sequence);
+        let events = follow(journal.clone(), filter, after);
+        return Ok(socket::tell(&state, request, events).await);
+    }
+    let most = bounded("limit", query.limit, 100, 1_000)?;
+    let after = Sequence(query.after.unwrap_or(0));
+    let (looked, _) = look(journal, filter, after, most).await?;
+    let page = EventPage { items: looked.events, next: looked.next.0, head: head.0 };
+    Ok(axum::Json(page).into_response())
 }

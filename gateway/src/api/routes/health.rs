@@ -1,13 +1,17 @@
 //! Whether the server is well, and what it counts.
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use hythe_actors::bus::BusState;
 
-use super::not_yet;
 use crate::api::ApiState;
 use crate::api::doc::ReadProblems;
-use crate::api::dto::{Health, Readiness};
-use crate::api::problem::Problem;
+use crate::api::dto::{Check, Health, Readiness, WorkerStatus};
+use crate::api::layers::OwnBody;
+use crate::api::metrics::{MEDIA_TYPE, Now};
+use crate::api::present;
+use crate::api::problem::{Kind, Problem};
 
 /// Says that the process is alive
 #[utoipa::path(
@@ -26,8 +30,58 @@ pub(crate) async fn alive() -> axum::Json<Health> {
         (status = 503, description = "It cannot; the checks say why", body = Readiness)
     )
 )]
-pub(crate) async fn ready(State(state): State<ApiState>) -> Result<Response, Problem> {
-    not_yet()
+pub(crate) async fn ready(State(state): State<ApiState>) -> Response {
+    let checks = checks(&state);
+    let ready = checks.iter().all(|check| check.ok);
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let mut response = (status, axum::Json(Readiness { ready, checks })).into_response();
+    response.extensions_mut().insert(OwnBody);
+    response
+}
+
+fn checks(state: &ApiState) -> Vec<Check> {
+    let check = |name: &str, ok, detail: String| Check { name: name.into(), ok, detail };
+    let control = state.control();
+    let problems = control.health().problems();
+    let journal = check("journal", true, format!("at event {}", control.journal().head()));
+    let parts = check(
+        "control",
+        problems.is_empty(),
+        if problems.is_empty() { "all parts run".into() } else { problems.join("; ") },
+    );
+    let nats = match &*control.bus().state().borrow() {
+        BusState::Ready { .. } => check("nats", true, "connected".into()),
+        BusState::Connecting { why } => check("nats", false, format!("not connected: {why}")),
+        BusState::Unusable(error) => check("nats", false, error.to_string()),
+    };
+    let (workers, edges) = state.see(|sight| {
+        let workers = present::workers(sight);
+        let ready = workers.iter().filter(|worker| worker.status == WorkerStatus::Ready);
+        let heard = ready.filter(|worker| worker.seen_at.is_some()).count();
+        let ill = workers.iter().find_map(|worker| worker.detail.clone());
+        (
+            check(
+                "workers",
+                heard > 0,
+                match ill {
+                    Some(ill) => format!("{heard} of {} are ready: {ill}", workers.len()),
+                    None if heard == 0 => {
+                        "none was heard of yet; see whether `hythe agent` runs".into()
+                    }
+                    None => format!("{heard} of {} are ready", workers.len()),
+                },
+            ),
+            match sight.observed.edges.len() {
+                0 => check(
+                    "edges",
+                    false,
+                    "none was heard of yet; see whether `hythe edge` runs".into(),
+                ),
+                there => check("edges", true, format!("{there} heard of")),
+            },
+        )
+    });
+    vec![journal, parts, nats, workers, edges]
 }
 
 /// Counts for Prometheus
@@ -36,5 +90,17 @@ pub(crate) async fn ready(State(state): State<ApiState>) -> Result<Response, Pro
     responses((status = 200, description = "OpenMetrics text", body = String, content_type = "application/openmetrics-text"), ReadProblems)
 )]
 pub(crate) async fn metrics(State(state): State<ApiState>) -> Result<Response, Problem> {
-    not_yet()
+    let (head, nats) = (state.control().journal().head(), state.control().bus().is_ready());
+    let text = state.see(|sight| {
+        let workers = present::workers(sight).iter().map(|worker| worker.status).collect();
+        let now = Now { view: sight.view, observed: sight.observed, workers, head, nats };
+        state.metrics().text(&now)
+    });
+    match text {
+        Ok(text) => Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], text).into_response()),
+        Err(error) => {
+            tracing::error!(%error, "failed to write the metrics");
+            Err(Problem::new(Kind::Internal, "the metrics do not encode; see the server's log"))
+        }
+    }
 }

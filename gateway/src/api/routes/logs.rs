@@ -1,14 +1,18 @@
 //! Logs of builds and replicas: a page, or all that comes.
 
 use axum::extract::{Request, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt as _;
+use hythe_core::wire::subjects;
 
-use super::not_yet;
 use crate::api::ApiState;
 use crate::api::doc::ReadProblems;
 use crate::api::dto::{LogPage, LogQuery};
 use crate::api::extract::{Params, Which};
+use crate::api::lines::{self, follow_build, note, of_build, page};
+use crate::api::present;
 use crate::api::problem::Problem;
+use crate::api::socket;
 
 /// Reads what an app's replicas say, or follows it
 ///
@@ -28,13 +32,21 @@ pub(crate) async fn of_app(
     Params(query): Params<LogQuery>,
     request: Request,
 ) -> Result<Response, Problem> {
-    not_yet()
+    let (id, _) = state.app(&app)?;
+    let subject = subjects::app_logs(id);
+    if !socket::wanted(&request) {
+        return Ok(axum::Json(page(&state, &subject, &query).await?).into_response());
+    }
+    let follow = query.follow.unwrap_or(true);
+    let lines = lines::open(&state, &subject, lines::from(&query)?, follow).await?;
+    let items = lines.map(|item| Ok::<_, Problem>(present::item(item)));
+    Ok(socket::tell(&state, request, items).await)
 }
 
 /// Reads the log of a deployment's build, or follows it
 ///
 /// As a WebSocket (ask for an upgrade): each message is one item; resume with the last `cursor`.
-/// It ends with an item of type `end`.
+/// Once the build is over it ends with an item of type `note`.
 #[utoipa::path(
     get, path = "/api/v1/deployments/{deployment}/logs", operation_id = "deployment_logs",
     tag = "logs",
@@ -51,5 +63,21 @@ pub(crate) async fn of_deployment(
     Params(query): Params<LogQuery>,
     request: Request,
 ) -> Result<Response, Problem> {
-    not_yet()
+    let id = state.deployment(&deployment).await?;
+    let subject = of_build(id);
+    if !socket::wanted(&request) {
+        // Looked at first: lines may still be on their way while the build is not over.
+        let over = note(&state, id);
+        let mut page = page(&state, &subject, &query).await?;
+        page.items.extend(over.filter(|_| !page.more));
+        return Ok(axum::Json(page).into_response());
+    }
+    let follow = query.follow.unwrap_or(true);
+    let lines = lines::open(&state, &subject, lines::from(&query)?, follow).await?;
+    if follow {
+        let items = follow_build(state.clone(), id, lines);
+        return Ok(socket::tell(&state, request, items).await);
+    }
+    let items = lines.map(|item| Ok::<_, Problem>(present::item(item)));
+    Ok(socket::tell(&state, request, items).await)
 }

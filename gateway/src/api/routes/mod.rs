@@ -9,7 +9,9 @@ mod logs;
 mod session;
 mod workers;
 
-use axum::extract::State;
+use std::sync::LazyLock;
+
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -17,10 +19,6 @@ use utoipa_axum::routes;
 
 use super::ApiState;
 use super::doc::{Document, ReadProblems};
-
-fn not_yet<T>() -> Result<T, super::problem::Problem> {
-    Err(super::problem::Problem::new(super::problem::Kind::Unavailable, "not wired yet"))
-}
 
 /// Operations that need no token.
 pub(crate) fn open() -> OpenApiRouter<ApiState> {
@@ -49,11 +47,15 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(document))
 }
 
+/// The OpenAPI document as bytes: it never changes while the server runs.
+static DOCUMENT: LazyLock<bytes::Bytes> =
+    LazyLock::new(|| serde_json::to_vec(&super::openapi()).unwrap_or_default().into());
+
 /// Shows this document
 #[utoipa::path(
     get, path = "/api/v1/openapi.json", operation_id = "get_openapi", tag = "server",
     responses((status = 200, description = "OpenAPI 3.1", body = Object), ReadProblems)
 )]
-async fn document(State(state): State<ApiState>) -> Response {
-    axum::Json(state.document()).into_response()
+async fn document() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.clone()).into_response()
 }

@@ -2,11 +2,11 @@
 
 use axum::extract::State;
 
-use super::not_yet;
 use crate::api::ApiState;
 use crate::api::doc::ReadProblems;
 use crate::api::dto::{ReplicaList, WorkerList};
 use crate::api::extract::Which;
+use crate::api::present;
 use crate::api::problem::Problem;
 
 /// Lists workers
@@ -17,7 +17,7 @@ use crate::api::problem::Problem;
     responses((status = 200, description = "The workers", body = WorkerList), ReadProblems)
 )]
 pub(crate) async fn list(State(state): State<ApiState>) -> Result<axum::Json<WorkerList>, Problem> {
-    not_yet()
+    Ok(axum::Json(WorkerList { items: state.see(present::workers) }))
 }
 
 /// Lists an app's replicas
@@ -32,5 +32,6 @@ pub(crate) async fn replicas(
     State(state): State<ApiState>,
     Which(app): Which,
 ) -> Result<axum::Json<ReplicaList>, Problem> {
-    not_yet()
+    let (id, _) = state.app(&app)?;
+    Ok(axum::Json(ReplicaList { items: state.see(|sight| present::replicas(sight, id)) }))
 }

@@ -16,7 +16,7 @@ use self::progress::Progress;
 use super::args::DeployArgs;
 use super::client::{Client, Patience};
 use super::failure::{Exit, Failure, Outcome};
-use super::logs::Follow;
+use super::logs::{Follow, gap};
 use super::socket::follow;
 use super::{Context, app, env};
 use crate::api::dto::{App, CreateDeployment, Deployment, DeploymentStatus, LogItem, UpdateApp};
@@ -152,7 +152,7 @@ async fn read_log(client: Client, id: DeploymentId, lines: tokio::sync::mpsc::Se
         item: |item: &LogItem| {
             let line = match item {
                 LogItem::Line { text, .. } => text.clone(),
-                LogItem::Gap { missing, .. } => format!("({missing} lines were lost)"),
+                LogItem::Gap { lost } => gap(*lost),
                 LogItem::Note { text, .. } => format!("({text})"),
                 LogItem::End { .. } => return,
             };

@@ -1,2 +1,0 @@
-//! Who may ask.
-pub(crate) const COOKIE: &str = "hythe_session";

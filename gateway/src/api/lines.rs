@@ -1,0 +1,159 @@
+//! Lines of log: a page of them, or as they come.
+
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt as _, stream};
+use hythe_actors::bus::{self, BusError, LogCursor, LogStream, LogsFrom};
+use hythe_core::deployment::{Deployment, Stage};
+use hythe_core::ids::DeploymentId;
+use hythe_core::record::Sequence;
+use hythe_core::wire::subjects;
+use tokio::sync::watch;
+
+use super::ApiState;
+use super::dto::{LogItem, LogPage, LogQuery};
+use super::extract::bounded;
+use super::present;
+use super::problem::{Kind, Problem};
+
+/// How long a page may take.
+const PAGE_WITHIN: Duration = Duration::from_secs(10);
+/// How long the last lines of a build may be under way once it is known to be over.
+const LAST_LINES_WITHIN: Duration = Duration::from_secs(3);
+const MOST_TAIL: u32 = 10_000;
+
+/// Where to begin.
+pub(crate) fn from(query: &LogQuery) -> Result<LogsFrom, Problem> {
+    match (query.cursor.as_deref(), query.tail) {
+        (Some(_), Some(_)) => Err(Problem::field("tail", "give a cursor or a tail, not both")),
+        (Some(cursor), None) => cursor
+            .parse::<LogCursor>()
+            .map(LogsFrom::Cursor)
+            .map_err(|bad| Problem::field("cursor", bad.to_string())),
+        (None, Some(tail)) if tail > MOST_TAIL => {
+            Err(Problem::field("tail", format!("\"tail\" is 0 to {MOST_TAIL}; got {tail}")))
+        }
+        (None, Some(tail)) => Ok(LogsFrom::Tail(usize::try_from(tail).unwrap_or(usize::MAX))),
+        (None, None) => Ok(LogsFrom::Beginning),
+    }
+}
+
+/// Opens the lines on a subject.
+pub(crate) async fn open(
+    state: &ApiState,
+    subject: &str,
+    from: LogsFrom,
+    follow: bool,
+) -> Result<LogStream, Problem> {
+    state.control().bus().logs(subject, from, follow).await.map_err(|error: BusError| {
+        tracing::warn!(%error, "failed to read a log");
+        Problem::new(
+            Kind::Unavailable,
+            "the log cannot be read at the moment: NATS does not answer; try again soon",
+        )
+        .retry_after(Duration::from_secs(2))
+    })
+}
+
+/// A page of what there is.
+pub(crate) async fn page(
+    state: &ApiState,
+    subject: &str,
+    query: &LogQuery,
+) -> Result<LogPage, Problem> {
+    let most = bounded("limit", query.limit, 500, 5_000)?;
+    let lines = open(state, subject, from(query)?, false).await?;
+    let read = lines.map(present::item).take(most).collect::<Vec<_>>();
+    let items = tokio::time::timeout(PAGE_WITHIN, read).await.map_err(|_| {
+        Problem::new(Kind::Unavailable, "the log takes too long to read; try again soon")
+            .retry_after(Duration::from_secs(2))
+    })?;
+    let next = items.iter().rev().find_map(|item| match item {
+        LogItem::Line { cursor, .. } => Some(cursor.clone()),
+        LogItem::Gap { .. } | LogItem::End { .. } | LogItem::Note { .. } => None,
+    });
+    let more = items.len() >= most;
+    Ok(LogPage { next: next.or_else(|| query.cursor.clone()), items, more })
+}
+
+/// What a build's log ends with, once the build is over.
+pub(crate) fn note(state: &ApiState, id: DeploymentId) -> Option<LogItem> {
+    state.see(|sight| {
+        let state = sight.view.deployments.get(&id).map(|view| &view.state);
+        let Some(attempt) = state.and_then(Deployment::attempt) else {
+            return Some(LogItem::Note { text: "the deployment is gone".into() });
+        };
+        let text = match &attempt.stage {
+            Stage::Requested | Stage::Queued { .. } | Stage::Building { .. } => return None,
+            Stage::Ended(_) if attempt.built.is_none() => {
+                format!("there is no image: the deployment is {}", attempt.stage.name())
+            }
+            Stage::Built { .. }
+            | Stage::Starting { .. }
+            | Stage::Healthy
+            | Stage::Switching { .. }
+            | Stage::Draining { .. }
+            | Stage::Live
+            | Stage::Ended(_) => {
+                format!("the image is built; the deployment is {}", attempt.stage.name())
+            }
+        };
+        Some(LogItem::Note { text })
+    })
+}
+
+/// The subject of a build's log.
+pub(crate) fn of_build(id: DeploymentId) -> String {
+    subjects::build_log(id)
+}
+
+/// A build's lines as they come, until the build is over and its last line was told.
+pub(crate) fn follow_build(
+    state: ApiState,
+    id: DeploymentId,
+    lines: LogStream,
+) -> impl Stream<Item = Result<LogItem, Problem>> + Send {
+    struct At {
+        state: ApiState,
+        id: DeploymentId,
+        lines: Option<LogStream>,
+        head: watch::Receiver<Sequence>,
+        /// Whether the builder has said that no more lines come.
+        ended: bool,
+    }
+    let head = state.control().journal().watch();
+    let at = At { state, id, lines: Some(lines), head, ended: false };
+    stream::unfold(at, |mut at| async move {
+        loop {
+            let lines = at.lines.as_mut()?;
+            let last = note(&at.state, at.id);
+            if let (Some(note), true) = (&last, at.ended) {
+                let note = note.clone();
+                at.lines = None;
+                return Some((Ok(note), at));
+            }
+            let next = tokio::select! {
+                line = lines.next() => Some(line),
+                moved = at.head.changed(), if last.is_none() => {
+                    moved.ok()?;
+                    let newest = *at.head.borrow();
+                    // The view must have it before the stage is looked at; if that takes too
+                    // long, the next event brings another look.
+                    drop(at.state.control().wait_for(newest).await);
+                    continue;
+                }
+                () = tokio::time::sleep(LAST_LINES_WITHIN), if last.is_some() => None,
+            };
+            match next {
+                Some(Some(item)) => {
+                    at.ended = matches!(item, bus::LogItem::Ended { .. });
+                    return Some((Ok(present::item(item)), at));
+                }
+                Some(None) | None => {
+                    at.lines = None;
+                    return last.map(|note| (Ok(note), at));
+                }
+            }
+        }
+    })
+}

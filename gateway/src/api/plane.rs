@@ -1,0 +1,192 @@
+//! How operations ask the control plane, and what they make of its answers.
+
+use std::time::{Duration, Instant};
+
+use hythe_actors::aggregate::{CommandError, Done, Extras, Hosted};
+use hythe_core::app::ActiveApp;
+use hythe_core::claims::{ClaimChange, ClaimKey};
+use hythe_core::ids::{AppId, CorrelationId, DeploymentId};
+use hythe_core::names::AppName;
+use hythe_core::record::{Actor, Meta, Sequence};
+use hythe_store::SecretChange;
+use uuid::Uuid;
+
+use super::ApiState;
+use super::idempotency::{Asked, Before, Once};
+use super::present::Sight;
+use super::problem::{Kind, Problem};
+
+/// How long a deployment that an app knows of may take to begin its own history.
+const BEGINS_WITHIN: Duration = Duration::from_secs(5);
+
+/// What goes with a command besides who asks.
+#[derive(Debug, Default)]
+pub(crate) struct With {
+    pub(crate) claim: Option<ClaimChange>,
+    pub(crate) secrets: Vec<SecretChange>,
+}
+
+impl ApiState {
+    /// Looks at everything at one moment.
+    pub(crate) fn see<T>(&self, look: impl FnOnce(Sight<'_>) -> T) -> T {
+        let control = self.control();
+        control.read(|view| {
+            control.observed(|observed| look(Sight { view, observed, config: self.config() }))
+        })
+    }
+
+    /// Who asks, and when.
+    pub(crate) fn meta(&self, asked: &Asked) -> Meta {
+        Meta {
+            at: self.now(),
+            actor: Actor::Owner,
+            correlation: CorrelationId::new(asked.id),
+            causation: None,
+        }
+    }
+
+    /// Gives a command, and waits until it is on disk and everything read afterwards shows it.
+    pub(crate) async fn command<M: Hosted>(
+        &self,
+        id: Uuid,
+        command: M::Command,
+        meta: Meta,
+        with: With,
+    ) -> Result<Done<M>, CommandError> {
+        let begun = Instant::now();
+        let With { claim, secrets } = with;
+        let extras = Extras { meta, claims: claim.into_iter().collect(), secrets };
+        let answer = self.control().command::<M>(id, command, extras).await;
+        self.metrics().commanded(answer.is_ok(), begun.elapsed());
+        let done = answer?;
+        // Where it was so already, it was made so by something that reads must show as well.
+        let sequence = done.sequence.unwrap_or_else(|| self.control().journal().head());
+        self.seen(sequence).await?;
+        Ok(done)
+    }
+
+    async fn seen(&self, sequence: Sequence) -> Result<(), CommandError> {
+        self.control().wait_for(sequence).await.map_err(|error| {
+            CommandError::Unavailable(format!(
+                "it is done and on disk, but reading it back takes too long: {error}"
+            ))
+        })
+    }
+
+    /// What came of a request when it was made before under the same key.
+    pub(crate) fn before(&self, once: Option<&Once>) -> Result<Option<Before>, Problem> {
+        once.map_or(Ok(None), |once| once.before(self.control().journal()))
+    }
+
+    /// What to say of a failed command: what came of it before, where the same request under the
+    /// same key was faster, or the problem.
+    pub(crate) fn before_or(
+        &self,
+        once: Option<&Once>,
+        error: CommandError,
+    ) -> Result<Before, Problem> {
+        self.before(once)?.ok_or_else(|| problem(error))
+    }
+
+    /// The app of a name or an id.
+    pub(crate) fn app(&self, name_or_id: &str) -> Result<(AppId, ActiveApp), Problem> {
+        self.see(|sight| {
+            let id = match name_or_id.parse::<AppId>() {
+                Ok(id) => Some(id),
+                Err(_not_an_id) => AppName::new(name_or_id)
+                    .ok()
+                    .and_then(|name| sight.view.app_named(&name).map(|(id, _)| id)),
+            };
+            let app = id.and_then(|id| Some((id, sight.view.apps.get(&id)?.state.active()?)));
+            app.map(|(id, app)| (id, app.clone())).ok_or_else(no_such_app)
+        })
+    }
+
+    /// The id of a deployment that is there. One that was asked for a moment ago may not have
+    /// begun its own history: it is waited for.
+    pub(crate) async fn deployment(&self, id: &str) -> Result<DeploymentId, Problem> {
+        let id: DeploymentId = id.parse().map_err(|_not_an_id| no_such_deployment())?;
+        let mut head = self.control().journal().watch();
+        let found = async {
+            loop {
+                head.mark_unchanged();
+                let newest = *head.borrow();
+                // What the journal has, the view has soon.
+                if self.seen(newest).await.is_err() {
+                    return Err(starting());
+                }
+                let (there, expected) = self.see(|sight| {
+                    let apps = sight.view.apps.values();
+                    let mut apps = apps.filter_map(|app| app.state.active());
+                    let known = |app: &ActiveApp| [app.rolling, app.waiting].contains(&Some(id));
+                    (sight.view.deployments.contains_key(&id), apps.any(known))
+                });
+                if there {
+                    return Ok(id);
+                }
+                if !expected {
+                    return Err(no_such_deployment());
+                }
+                if head.changed().await.is_err() {
+                    return Err(starting());
+                }
+            }
+        };
+        tokio::time::timeout(BEGINS_WITHIN, found).await.unwrap_or_else(|_| Err(starting()))
+    }
+}
+
+fn no_such_app() -> Problem {
+    Problem::not_found("there is no app of this name or id; `hythe app ls` shows which there are")
+}
+
+fn no_such_deployment() -> Problem {
+    Problem::not_found(
+        "there is no deployment of this id, or it ended so long ago that only the events tell of \
+         it",
+    )
+}
+
+fn starting() -> Problem {
+    Problem::new(Kind::Busy, "this deployment was asked for and has not begun yet; look again soon")
+        .retry_after(Duration::from_secs(1))
+}
+
+/// What a failed command means to whoever asked.
+pub(crate) fn problem(error: CommandError) -> Problem {
+    match error {
+        CommandError::Rejected(rejection) => rejection.into(),
+        CommandError::ClaimTaken { key, owner: _ } => taken(&key),
+        CommandError::Busy { retry_after } => {
+            Problem::new(Kind::Busy, "too much is under way; try again soon")
+                .retry_after(retry_after)
+        }
+        CommandError::Unavailable(why) => {
+            tracing::warn!(%why, "a command failed");
+            Problem::new(Kind::Unavailable, why).retry_after(Duration::from_secs(1))
+        }
+    }
+}
+
+fn taken(key: &ClaimKey) -> Problem {
+    match key.0.split_once('/') {
+        Some(("app-name", name)) => Problem {
+            field: Some("name".into()),
+            ..Problem::new(
+                Kind::Exists,
+                format!("an app named \"{name}\" exists already; choose another name"),
+            )
+        },
+        Some(("domain", domain)) => Problem {
+            field: Some("domains".into()),
+            ..Problem::new(
+                Kind::Conflict,
+                format!("\"{domain}\" leads to another app; take it from there first"),
+            )
+        },
+        Some(_) | None => Problem::new(
+            Kind::Conflict,
+            "the same request is under way at this moment; repeat it for its outcome",
+        ),
+    }
+}

@@ -1,0 +1,158 @@
+//! A deployment as people see it.
+
+use hythe_core::deployment::{Attempt, Outcome, Stage, StageName};
+use hythe_core::ids::DeploymentId;
+use hythe_core::time::Timestamp;
+use hythe_core::view::DeploymentView;
+use hythe_core::waiting::waiting_for;
+
+use super::Sight;
+use crate::api::dto::{
+    AppRef, Deployment, DeploymentRef, DeploymentSource, Durations, Failure, StageEntry,
+};
+use crate::api::settings;
+
+/// A deployment, where the view has it.
+pub(crate) fn deployment(sight: Sight<'_>, id: DeploymentId) -> Option<Deployment> {
+    deployment_in(sight, id, sight.view.deployments.get(&id)?)
+}
+
+/// A deployment in the state given.
+pub(crate) fn deployment_in(
+    sight: Sight<'_>,
+    id: DeploymentId,
+    view: &DeploymentView,
+) -> Option<Deployment> {
+    let attempt = view.state.attempt()?;
+    let spec = &attempt.spec;
+    let stage = attempt.stage.name();
+    let (branch, commit) = settings::reference(Some(&spec.source));
+    Some(Deployment {
+        id,
+        app: AppRef { id: spec.app, name: spec.app_name.to_string() },
+        number: spec.number,
+        status: stage.into(),
+        settled: stage.settled(),
+        waiting_for: waiting_for(sight.view, sight.observed, id).map(|fault| fault.message),
+        waiting_until: attempt.stage.until().map(Into::into),
+        source: DeploymentSource {
+            repository: spec.source.repository.to_string(),
+            branch,
+            commit,
+            dockerfile: spec.build.dockerfile.as_ref().map(ToString::to_string),
+        },
+        commit: attempt.built.as_ref().map(|built| built.commit.to_string()),
+        image: attempt.built.as_ref().map(|built| built.image.to_string()),
+        port: attempt.built.as_ref().map(|built| built.port),
+        replicas: spec.replicas,
+        url: sight.config.url(spec.app_name.as_str()),
+        stages: stages(&view.stages),
+        durations_ms: durations(&view.stages),
+        failure: failure(attempt),
+        requested_by: view.requested_by().to_string(),
+        created_at: view.requested.at.into(),
+    })
+}
+
+/// Which deployment, and where it stands.
+pub(crate) fn reference_to(sight: Sight<'_>, id: DeploymentId) -> Option<DeploymentRef> {
+    let view: &DeploymentView = sight.view.deployments.get(&id)?;
+    let attempt = view.state.attempt()?;
+    Some(DeploymentRef {
+        id,
+        number: attempt.spec.number,
+        status: attempt.stage.name().into(),
+        commit: attempt.built.as_ref().map(|built| built.commit.to_string()),
+        created_at: view.requested.at.into(),
+    })
+}
+
+fn failure(attempt: &Attempt) -> Option<Failure> {
+    match &attempt.stage {
+        Stage::Ended(Outcome::Failed { stage, fault }) => Some(Failure {
+            stage: (*stage).into(),
+            message: fault.message.clone(),
+            log: fault.log.clone(),
+        }),
+        Stage::Ended(Outcome::Superseded | Outcome::Cancelled)
+        | Stage::Requested
+        | Stage::Queued { .. }
+        | Stage::Building { .. }
+        | Stage::Built { .. }
+        | Stage::Starting { .. }
+        | Stage::Healthy
+        | Stage::Switching { .. }
+        | Stage::Draining { .. }
+        | Stage::Live => None,
+    }
+}
+
+fn stages(came_to: &[(StageName, Timestamp)]) -> Vec<StageEntry> {
+    let left = came_to.iter().skip(1).map(|(_, at)| Some(*at)).chain(std::iter::once(None));
+    came_to
+        .iter()
+        .zip(left)
+        .map(|((stage, at), left)| StageEntry {
+            stage: (*stage).into(),
+            at: (*at).into(),
+            duration_ms: left.map(|left| left.since(*at).0),
+        })
+        .collect()
+}
+
+fn durations(came_to: &[(StageName, Timestamp)]) -> Durations {
+    let mut durations = Durations::default();
+    let left = came_to.iter().skip(1).map(|(_, at)| *at);
+    for ((stage, at), left) in came_to.iter().zip(left) {
+        let place = match stage {
+            StageName::Requested => &mut durations.requested,
+            StageName::Queued => &mut durations.queued,
+            StageName::Building => &mut durations.building,
+            StageName::Built => &mut durations.built,
+            StageName::Starting => &mut durations.starting,
+            StageName::Healthy => &mut durations.healthy,
+            StageName::Switching => &mut durations.switching,
+            StageName::Draining => &mut durations.draining,
+            StageName::Live | StageName::Superseded | StageName::Failed | StageName::Cancelled => {
+                continue;
+            }
+        };
+        // A build that was given out anew comes to a stage twice.
+        *place = Some(place.unwrap_or(0).saturating_add(left.since(*at).0));
+    }
+    let settled = came_to.iter().find(|(stage, _)| stage.settled());
+    durations.total =
+        came_to.first().zip(settled).map(|((_, first), (_, last))| last.since(*first).0);
+    durations
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_the_stages_took() {
+        let came_to: Vec<_> = [
+            (StageName::Requested, 1_000),
+            (StageName::Queued, 1_010),
+            (StageName::Building, 1_030),
+            (StageName::Queued, 1_130),
+            (StageName::Building, 1_150),
+            (StageName::Built, 2_150),
+            (StageName::Starting, 2_160),
+            (StageName::Live, 3_000),
+            (StageName::Superseded, 9_000),
+        ]
+        .into_iter()
+        .map(|(stage, at)| (stage, Timestamp(at)))
+        .collect();
+        let durations = durations(&came_to);
+        assert_eq!(durations.queued, Some(40));
+        assert_eq!(durations.building, Some(1_100));
+        assert_eq!(durations.switching, None);
+        assert_eq!(durations.total, Some(2_000), "until it was live");
+        let stages = stages(&came_to);
+        assert_eq!(stages[7].duration_ms, Some(6_000));
+        assert_eq!(stages[8].duration_ms, None);
+    }
+}

@@ -1,0 +1,42 @@
+//! An item of a log as people see it.
+
+use hythe_actors::bus;
+use hythe_core::ids::DeploymentId;
+use hythe_core::time::Timestamp;
+use hythe_core::wire::log::{LogSource, LogStream};
+
+use crate::api::dto::{LogItem, LogOutput};
+
+/// An item of a log.
+pub(crate) fn item(item: bus::LogItem) -> LogItem {
+    match item {
+        bus::LogItem::Line { cursor, source, number, line } => {
+            let (deployment, replica) = origin(&source);
+            LogItem::Line {
+                cursor: cursor.to_string(),
+                deployment,
+                replica,
+                number,
+                at: Timestamp(line.at / 1_000_000).into(),
+                stream: match line.stream {
+                    LogStream::Stdout => LogOutput::Stdout,
+                    LogStream::Stderr => LogOutput::Stderr,
+                    LogStream::Hythe => LogOutput::Hythe,
+                },
+                text: line.text,
+            }
+        }
+        bus::LogItem::Gap { lost } => LogItem::Gap { lost },
+        bus::LogItem::Ended { source } => {
+            let (deployment, replica) = origin(&source);
+            LogItem::End { deployment, replica }
+        }
+    }
+}
+
+fn origin(source: &LogSource) -> (DeploymentId, Option<u16>) {
+    match source {
+        LogSource::Build { deployment, generation: _ } => (*deployment, None),
+        LogSource::Replica { app: _, deployment, index } => (*deployment, Some(*index)),
+    }
+}

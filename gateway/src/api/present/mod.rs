@@ -1,0 +1,29 @@
+//! From what is (the view) and what was seen to what people are shown. Pure.
+
+mod app;
+mod deployment;
+mod event;
+mod log;
+mod worker;
+
+pub(crate) use app::app;
+pub(crate) use deployment::{deployment, deployment_in, reference_to};
+pub(crate) use event::event;
+pub(crate) use log::item;
+pub(crate) use worker::{replicas, workers};
+
+use hythe_core::observed::Observed;
+use hythe_core::view::View;
+
+use super::config::ApiConfig;
+
+/// Everything that an answer is made from.
+#[derive(Clone, Copy)]
+pub(crate) struct Sight<'a> {
+    /// What is.
+    pub(crate) view: &'a View,
+    /// What was seen.
+    pub(crate) observed: &'a Observed,
+    /// What this installation is like.
+    pub(crate) config: &'a ApiConfig,
+}

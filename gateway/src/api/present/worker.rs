@@ -1,0 +1,130 @@
+//! Workers and replicas as people see them.
+
+use std::collections::BTreeSet;
+
+use hythe_core::ids::{AppId, DeploymentId, WorkerId};
+use hythe_core::plan::ReplicaKey;
+use hythe_core::waiting::replica_state;
+use hythe_core::wire::worker::ReplicaState as Seen;
+use hythe_core::wire::worker::{EngineState, ReplicaReport};
+use hythe_core::worker::{Lease, Member};
+
+use super::{Sight, reference_to};
+use crate::api::dto::{Replica, ReplicaState, Worker, WorkerStatus};
+
+/// All workers, by name.
+pub(crate) fn workers(sight: Sight<'_>) -> Vec<Worker> {
+    let mut workers: Vec<_> = sight
+        .view
+        .workers
+        .values()
+        .filter_map(|worker| Some(shown(sight, worker.state.member()?, worker.joined_at)))
+        .collect();
+    workers.sort_by(|one, other| one.name.cmp(&other.name));
+    workers
+}
+
+fn shown(sight: Sight<'_>, member: &Member, joined_at: hythe_core::time::Timestamp) -> Worker {
+    let seen = sight.observed.workers.get(&member.id);
+    let engine = seen.map(|seen| &seen.report.engine);
+    let (status, detail) = match (member.lease, engine) {
+        (Lease::Lost, _) => (
+            WorkerStatus::Lost,
+            Some("it is not heard of; see whether `hythe agent` runs there".into()),
+        ),
+        (Lease::Held, Some(EngineState::Unreachable { message })) => {
+            (WorkerStatus::EngineUnreachable, Some(message.clone()))
+        }
+        (Lease::Held, Some(EngineState::Ready { .. }) | None) if member.draining => {
+            (WorkerStatus::Draining, None)
+        }
+        (Lease::Held, Some(EngineState::Ready { .. }) | None) => (WorkerStatus::Ready, None),
+    };
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    Worker {
+        id: member.id,
+        name: member.name.to_string(),
+        status,
+        detail,
+        memory_bytes: member.capacity.memory_bytes,
+        cpu_millis: member.capacity.cpu_millis,
+        engine: match engine {
+            Some(EngineState::Ready { version }) => Some(version.clone()),
+            Some(EngineState::Unreachable { .. }) | None => None,
+        },
+        replicas: seen.map_or(0, |seen| count(seen.report.replicas.len())),
+        builds: seen.map_or(0, |seen| count(seen.report.builds.len())),
+        seen_at: seen.map(|seen| seen.heard_at.into()),
+        joined_at: joined_at.into(),
+    }
+}
+
+/// The replicas of an app: wanted ones and ones on their way out, newest deployment first.
+pub(crate) fn replicas(sight: Sight<'_>, app: AppId) -> Vec<Replica> {
+    let mut known: BTreeSet<(DeploymentId, u16, WorkerId)> = BTreeSet::new();
+    for id in sight.view.apps.get(&app).into_iter().flat_map(|app| &app.deployments) {
+        let attempt = sight.view.deployments.get(id).and_then(|view| view.state.attempt());
+        if let Some(attempt) = attempt.filter(|attempt| !over(attempt)) {
+            known.extend(attempt.placements.iter().map(|place| (*id, place.index, place.worker)));
+        }
+    }
+    for (worker, seen) in &sight.observed.workers {
+        let of_app = seen.report.replicas.iter().filter(|replica| replica.app == app);
+        known.extend(of_app.map(|replica| (replica.deployment, replica.index, *worker)));
+    }
+    let mut replicas: Vec<_> =
+        known.into_iter().filter_map(|replica| one(sight, replica)).collect();
+    replicas.sort_by(|one, other| {
+        let number = |replica: &Replica| std::cmp::Reverse(replica.deployment.number);
+        (number(one), one.index).cmp(&(number(other), other.index))
+    });
+    replicas
+}
+
+fn over(attempt: &hythe_core::deployment::Attempt) -> bool {
+    matches!(attempt.stage, hythe_core::deployment::Stage::Ended(_))
+}
+
+fn one(sight: Sight<'_>, which: (DeploymentId, u16, WorkerId)) -> Option<Replica> {
+    let (deployment, index, worker_id) = which;
+    let member = sight.view.workers.get(&worker_id).and_then(|worker| worker.state.member());
+    let report = sight
+        .observed
+        .workers
+        .get(&worker_id)
+        .and_then(|seen| seen.replica(ReplicaKey { deployment, index }));
+    let state = report.map_or(ReplicaState::Unknown, state);
+    Some(Replica {
+        deployment: reference_to(sight, deployment)?,
+        index,
+        worker_id,
+        worker: member.map(|member| member.name.to_string()),
+        state,
+        detail: report.and_then(detail),
+        healthy: state == ReplicaState::Healthy,
+        endpoint: report.and_then(|report| report.endpoint).map(|at| at.to_string()),
+        restarts: report.map_or(0, |report| report.restarts),
+    })
+}
+
+fn state(report: &ReplicaReport) -> ReplicaState {
+    match report.state {
+        Seen::Creating => ReplicaState::Creating,
+        Seen::Starting { .. } => ReplicaState::Starting,
+        Seen::Healthy => ReplicaState::Healthy,
+        Seen::Unhealthy { .. } => ReplicaState::Unhealthy,
+        Seen::Exited { .. } => ReplicaState::Exited,
+        Seen::Failed { .. } => ReplicaState::Failed,
+        Seen::Stopping => ReplicaState::Stopping,
+    }
+}
+
+fn detail(report: &ReplicaReport) -> Option<String> {
+    match &report.state {
+        Seen::Creating | Seen::Healthy | Seen::Stopping => None,
+        Seen::Starting { check, .. } | Seen::Unhealthy { check } => {
+            Some(format!("its last check: {check}"))
+        }
+        Seen::Exited { .. } | Seen::Failed { .. } => Some(replica_state(report).message),
+    }
+}

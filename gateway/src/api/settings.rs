@@ -1,0 +1,309 @@
+//! From what people send to the core's types: each text is checked, each error names its field.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use hythe_core::app::{AppSettings, SettingsChange};
+use hythe_core::limits;
+use hythe_core::names::{BadText, HostName, RepositoryUrl};
+use hythe_core::source::{BuildSettings, Reference, Source};
+use hythe_core::time::Millis;
+
+use super::dto::{self, CreateApp, CreateDeployment, UpdateApp};
+use super::problem::Problem;
+
+/// A checked text.
+pub(super) fn text<T: FromStr<Err = BadText>>(field: &str, given: &str) -> Result<T, Problem> {
+    given.parse().map_err(|bad: BadText| Problem::field(field, bad.to_string()))
+}
+
+fn optional<T: FromStr<Err = BadText>>(
+    field: &str,
+    given: Option<&str>,
+) -> Result<Option<T>, Problem> {
+    given.map(|given| text(field, given)).transpose()
+}
+
+/// A whole set of settings, for a new app.
+pub(super) fn of_new_app(new: &CreateApp, local: bool) -> Result<AppSettings, Problem> {
+    let some = |given: &Option<String>| given.clone().map(Some);
+    let change = UpdateApp {
+        repository: new.repository.clone(),
+        branch: some(&new.branch),
+        commit: some(&new.commit),
+        dockerfile: some(&new.dockerfile),
+        port: new.port.map(Some),
+        replicas: new.replicas,
+        health_path: some(&new.health_path),
+        health_interval_ms: new.health_interval_ms,
+        health_timeout_ms: new.health_timeout_ms,
+        health_start_within_ms: new.health_start_within_ms,
+        memory_bytes: new.memory_bytes,
+        cpu_millis: new.cpu_millis,
+        processes: new.processes,
+        domains: new.domains.clone(),
+    };
+    let mut settings = AppSettings::default();
+    change_of(&settings, &change, local)?.apply(&mut settings);
+    Ok(settings)
+}
+
+/// What a change of settings comes to, given the present ones.
+pub(super) fn change_of(
+    now: &AppSettings,
+    change: &UpdateApp,
+    local: bool,
+) -> Result<SettingsChange, Problem> {
+    let source = source(
+        now.source.as_ref(),
+        Wanted {
+            repository: change.repository.as_deref(),
+            branch: change.branch.as_ref().map(Option::as_deref),
+            commit: change.commit.as_ref().map(Option::as_deref),
+        },
+        local,
+    )?;
+    let build = match &change.dockerfile {
+        None => None,
+        Some(path) => Some(BuildSettings { dockerfile: optional("dockerfile", path.as_deref())? }),
+    };
+    Ok(SettingsChange {
+        source,
+        build,
+        port: change.port,
+        replicas: change.replicas,
+        health: health(now, change)?,
+        resources: resources(now, change),
+        domains: change.domains.as_deref().map(domains).transpose()?,
+    })
+}
+
+fn health(
+    now: &AppSettings,
+    change: &UpdateApp,
+) -> Result<Option<hythe_core::health::HealthCheck>, Problem> {
+    let mut health = now.health.clone();
+    if let Some(path) = &change.health_path {
+        health.path = optional("health_path", path.as_deref())?;
+    }
+    for (given, place) in [
+        (change.health_interval_ms, &mut health.interval),
+        (change.health_timeout_ms, &mut health.timeout),
+        (change.health_start_within_ms, &mut health.start_within),
+    ] {
+        if let Some(millis) = given {
+            *place = Millis(millis);
+        }
+    }
+    Ok((health != now.health).then_some(health))
+}
+
+fn resources(now: &AppSettings, change: &UpdateApp) -> Option<hythe_core::source::Resources> {
+    let mut resources = now.resources.clone();
+    resources.memory_bytes = change.memory_bytes.unwrap_or(resources.memory_bytes);
+    resources.cpu_millis = change.cpu_millis.unwrap_or(resources.cpu_millis);
+    resources.processes = change.processes.unwrap_or(resources.processes);
+    (resources != now.resources).then_some(resources)
+}
+
+fn domains(given: &[String]) -> Result<BTreeSet<HostName>, Problem> {
+    if given.len() > limits::MOST_DOMAINS {
+        let most = limits::MOST_DOMAINS;
+        return Err(Problem::field("domains", format!("an app has at most {most} domains")));
+    }
+    let checked = given.iter().enumerate().map(|(at, name)| text(&format!("domains[{at}]"), name));
+    checked.collect()
+}
+
+/// What is said about a source; `Some(None)` is "not that any more".
+#[derive(Clone, Copy, Default)]
+struct Wanted<'a> {
+    repository: Option<&'a str>,
+    branch: Option<Option<&'a str>>,
+    commit: Option<Option<&'a str>>,
+}
+
+fn source(
+    now: Option<&Source>,
+    wanted: Wanted<'_>,
+    local: bool,
+) -> Result<Option<Source>, Problem> {
+    let Wanted { repository, branch, commit } = wanted;
+    if repository.is_none() && branch.is_none() && commit.is_none() {
+        return Ok(None);
+    }
+    if let (Some(Some(_)), Some(Some(_))) = (branch, commit) {
+        return Err(Problem::field("commit", "give a branch or a commit, not both"));
+    }
+    let given = optional::<RepositoryUrl>("repository", repository)?;
+    if !local && given.as_ref().is_some_and(|url| url.as_str().starts_with("file://")) {
+        return Err(Problem::field(
+            "repository",
+            "this server takes no folders of its own machine as repositories; push it to a git \
+             server, or start hythe with --local-repos",
+        ));
+    }
+    let elsewhere = given.as_ref().is_some_and(|url| now.is_none_or(|now| now.repository != *url));
+    let Some(repository) = given.or_else(|| now.map(|now| now.repository.clone())) else {
+        return Err(Problem::field("repository", "this app has no repository yet; give one too"));
+    };
+    let kept = || now.filter(|_| !elsewhere).map(|now| now.reference.clone());
+    let reference = match (branch, commit) {
+        (_, Some(Some(commit))) => Reference::Commit(text("commit", commit)?),
+        (Some(Some(branch)), None | Some(None)) => Reference::Branch(text("branch", branch)?),
+        (Some(None), None | Some(None)) => Reference::DefaultBranch,
+        (None, Some(None)) => match kept() {
+            Some(Reference::Branch(branch)) => Reference::Branch(branch),
+            Some(Reference::DefaultBranch | Reference::Commit(_)) | None => {
+                Reference::DefaultBranch
+            }
+        },
+        (None, None) => kept().unwrap_or(Reference::DefaultBranch),
+    };
+    Ok(Some(Source { repository, reference }))
+}
+
+/// What a request for a deployment comes to.
+#[derive(Debug)]
+pub(super) struct ForDeployment {
+    /// What is saved as the app's settings first.
+    pub(super) change: SettingsChange,
+    /// A source for this deployment only.
+    pub(super) source: Option<Source>,
+}
+
+/// What a request for a deployment comes to, given the app's settings. A commit holds for this
+/// deployment only: the next one takes the branch again.
+pub(super) fn of_deployment(
+    now: &AppSettings,
+    new: &CreateDeployment,
+    local: bool,
+) -> Result<ForDeployment, Problem> {
+    if new.branch.is_some() && new.commit.is_some() {
+        return Err(Problem::field("commit", "give a branch or a commit, not both"));
+    }
+    let lasting = UpdateApp {
+        repository: new.repository.clone(),
+        branch: new.branch.clone().map(Some),
+        dockerfile: new.dockerfile.clone().map(Some),
+        port: new.port.map(Some),
+        ..UpdateApp::default()
+    };
+    let change = change_of(now, &lasting, local)?;
+    let Some(commit) = new.commit.as_deref() else {
+        return Ok(ForDeployment { change, source: None });
+    };
+    let settled = change.source.as_ref().or(now.source.as_ref());
+    let wanted = Wanted { commit: Some(Some(commit)), ..Wanted::default() };
+    let source = source(settled, wanted, local)?;
+    Ok(ForDeployment { change, source })
+}
+
+/// Settings as people see them.
+pub(super) fn shown(settings: &AppSettings) -> dto::AppSettings {
+    let AppSettings { source, build, port, replicas, health, resources, domains } = settings;
+    let (branch, commit) = reference(source.as_ref());
+    dto::AppSettings {
+        repository: source.as_ref().map(|source| source.repository.to_string()),
+        branch,
+        commit,
+        dockerfile: build.dockerfile.as_ref().map(ToString::to_string),
+        port: *port,
+        replicas: *replicas,
+        health_path: health.path.as_ref().map(ToString::to_string),
+        health_interval_ms: health.interval.0,
+        health_timeout_ms: health.timeout.0,
+        health_start_within_ms: health.start_within.0,
+        memory_bytes: resources.memory_bytes,
+        cpu_millis: resources.cpu_millis,
+        processes: resources.processes,
+        domains: domains.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// Branch and commit of a source.
+pub(super) fn reference(source: Option<&Source>) -> (Option<String>, Option<String>) {
+    match source.map(|source| &source.reference) {
+        Some(Reference::Branch(branch)) => (Some(branch.to_string()), None),
+        Some(Reference::Commit(commit)) => (None, Some(commit.to_string())),
+        Some(Reference::DefaultBranch) | None => (None, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: &str = "https://git.example/a.git";
+    const B: &str = "https://git.example/b.git";
+    const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    fn at(repository: &str, reference: Reference) -> Source {
+        Source { repository: RepositoryUrl::new(repository).unwrap(), reference }
+    }
+
+    fn main() -> Reference {
+        Reference::Branch("main".parse().unwrap())
+    }
+
+    #[test]
+    fn what_a_change_of_the_source_comes_to() {
+        let now = at(A, main());
+        let rows: &[(&str, Wanted<'_>, Option<Source>)] = &[
+            ("nothing said", Wanted::default(), None),
+            (
+                "the same repository keeps the branch",
+                Wanted { repository: Some(A), ..Wanted::default() },
+                Some(now.clone()),
+            ),
+            (
+                "another repository has its own default branch",
+                Wanted { repository: Some(B), ..Wanted::default() },
+                Some(at(B, Reference::DefaultBranch)),
+            ),
+            (
+                "no branch any more",
+                Wanted { branch: Some(None), ..Wanted::default() },
+                Some(at(A, Reference::DefaultBranch)),
+            ),
+            (
+                "no commit any more, where there was none",
+                Wanted { commit: Some(None), ..Wanted::default() },
+                Some(now.clone()),
+            ),
+            (
+                "a commit",
+                Wanted { commit: Some(Some(COMMIT)), ..Wanted::default() },
+                Some(at(A, Reference::Commit(COMMIT.parse().unwrap()))),
+            ),
+        ];
+        for (what, wanted, expected) in rows {
+            assert_eq!(&source(Some(&now), *wanted, false).unwrap(), expected, "{what}");
+        }
+        let both =
+            Wanted { branch: Some(Some("x")), commit: Some(Some(COMMIT)), ..Wanted::default() };
+        assert_eq!(source(Some(&now), both, false).unwrap_err().field.as_deref(), Some("commit"));
+        let first = Wanted { branch: Some(Some("x")), ..Wanted::default() };
+        assert_eq!(source(None, first, false).unwrap_err().field.as_deref(), Some("repository"));
+    }
+
+    #[test]
+    fn folders_need_to_be_allowed() {
+        let wanted = Wanted { repository: Some("file:///srv/a.git"), ..Wanted::default() };
+        assert!(source(None, wanted, true).is_ok());
+        let problem = source(None, wanted, false).unwrap_err();
+        assert_eq!(problem.field.as_deref(), Some("repository"));
+    }
+
+    #[test]
+    fn a_commit_is_for_one_deployment() {
+        let new = CreateDeployment {
+            repository: Some(A.into()),
+            commit: Some(COMMIT.into()),
+            ..CreateDeployment::default()
+        };
+        let wanted = of_deployment(&AppSettings::default(), &new, false).unwrap();
+        assert_eq!(wanted.change.source, Some(at(A, Reference::DefaultBranch)));
+        assert_eq!(wanted.source, Some(at(A, Reference::Commit(COMMIT.parse().unwrap()))));
+    }
+}

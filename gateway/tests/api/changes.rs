@@ -1,0 +1,207 @@
+//! What is written can be read, and what is secret cannot.
+
+use serde_json::{Value, json};
+
+use crate::support::Server;
+
+const REPOSITORY: &str = "https://git.example/shop.git";
+
+#[tokio::test]
+async fn an_app_from_its_creation_to_its_end() {
+    let server = Server::start().await;
+    let made = server
+        .post("/api/v1/apps", json!({"name": "shop", "repository": REPOSITORY, "branch": "main"}))
+        .await
+        .is(201);
+    let id = made.json["id"].as_str().unwrap().to_owned();
+    assert_eq!(made.headers["location"], format!("/api/v1/apps/{id}"));
+    assert_eq!(made.json["url"], "http://shop.localhost:8080");
+    assert_eq!(made.json["status"], "never_deployed");
+    assert_eq!(made.json["settings"]["branch"], "main");
+    assert_eq!(made.json["settings"]["replicas"], 1);
+    assert!(made.json["created_at"].as_str().unwrap().ends_with('Z'));
+
+    for which in ["shop", &id] {
+        let shown = server.get(&format!("/api/v1/apps/{which}")).await.is(200);
+        assert_eq!(shown.json, made.json);
+    }
+
+    let change = json!({"replicas": 3, "port": 3000, "health_path": "/up", "branch": null,
+        "domains": ["shop.example"], "memory_bytes": 1 << 28});
+    let changed = server.patch("/api/v1/apps/shop", change).await.is(200);
+    let settings = &changed.json["settings"];
+    assert_eq!(settings["replicas"], 3);
+    assert_eq!(settings["port"], 3000);
+    assert_eq!(settings["branch"], Value::Null);
+    assert_eq!(settings["repository"], REPOSITORY);
+    assert_eq!(settings["domains"], json!(["shop.example"]));
+    let back = json!({"port": null, "health_path": null});
+    let changed = server.patch("/api/v1/apps/shop", back).await.is(200);
+    assert_eq!(changed.json["settings"]["port"], Value::Null);
+    assert_eq!(changed.json["settings"]["health_path"], Value::Null);
+    assert_eq!(changed.json["settings"]["replicas"], 3);
+
+    let other = json!({"name": "other", "domains": ["shop.example"]});
+    let taken = server.post("/api/v1/apps", other).await;
+    taken.is_problem(409, "conflict");
+    assert_eq!(taken.json["field"], "domains");
+
+    server.delete("/api/v1/apps/shop").await.is(204);
+    server.get("/api/v1/apps/shop").await.is_problem(404, "not-found");
+    server.delete("/api/v1/apps/shop").await.is_problem(404, "not-found");
+    // The name and the domain are free again.
+    server.post("/api/v1/apps", json!({"name": "shop", "domains": ["shop.example"]})).await.is(201);
+}
+
+#[tokio::test]
+async fn lists_come_in_pages() {
+    let server = Server::start().await;
+    for n in 0..5 {
+        server.post("/api/v1/apps", json!({"name": format!("app-{n}")})).await.is(201);
+    }
+    let mut names = Vec::new();
+    let mut path = "/api/v1/apps?limit=2".to_owned();
+    loop {
+        let page = server.get(&path).await.is(200).json;
+        let items = page["items"].as_array().unwrap();
+        names.extend(items.iter().map(|app| app["name"].as_str().unwrap().to_owned()));
+        let Some(next) = page["next"].as_str() else { break };
+        assert_eq!(items.len(), 2);
+        path = format!("/api/v1/apps?limit=2&cursor={next}");
+    }
+    assert_eq!(names, ["app-0", "app-1", "app-2", "app-3", "app-4"]);
+}
+
+#[tokio::test]
+async fn a_deployment_is_asked_for_shown_and_cancelled() {
+    let server = Server::start().await;
+    server.post("/api/v1/apps", json!({"name": "shop"})).await.is(201);
+    let body = json!({"repository": REPOSITORY, "branch": "main", "port": 80,
+        "dockerfile": "docker/Dockerfile"});
+    let asked = server.post("/api/v1/apps/shop/deployments", body).await.is(202);
+    let id = asked.json["id"].as_str().unwrap().to_owned();
+    assert_eq!(asked.headers["location"], format!("/api/v1/deployments/{id}"));
+    assert_eq!(asked.json["number"], 1);
+    assert_eq!(asked.json["source"]["branch"], "main");
+    assert_eq!(asked.json["url"], "http://shop.localhost:8080");
+    assert_eq!(asked.json["requested_by"], "owner");
+
+    // At once, though its own history begins a moment later.
+    let shown = server.get(&format!("/api/v1/deployments/{id}")).await.is(200);
+    assert_eq!(shown.json["app"]["name"], "shop");
+    assert_eq!(shown.json["stages"][0]["stage"], "requested");
+    // What was given is saved.
+    let app = server.get("/api/v1/apps/shop").await.is(200).json;
+    assert_eq!(app["settings"]["repository"], REPOSITORY);
+    assert_eq!(app["settings"]["dockerfile"], "docker/Dockerfile");
+    assert_eq!(app["status"], "deploying");
+    assert_eq!(app["rolling"]["id"], *id);
+
+    let second = server.post("/api/v1/apps/shop/deployments", json!({})).await.is(202);
+    assert_eq!(second.json["number"], 2);
+    let second = second.json["id"].as_str().unwrap();
+    let waits = server.get(&format!("/api/v1/deployments/{second}")).await.is(200).json;
+    assert_eq!(waits["status"], "requested");
+    assert!(waits["waiting_for"].as_str().unwrap().contains("its turn"), "{waits}");
+
+    let list = server.get("/api/v1/apps/shop/deployments?limit=1").await.is(200).json;
+    assert_eq!(list["items"][0]["number"], 2);
+    assert_eq!(list["next"], "2");
+    let list = server.get("/api/v1/apps/shop/deployments?limit=1&cursor=2").await.is(200).json;
+    assert_eq!((&list["items"][0]["number"], &list["next"]), (&json!(1), &Value::Null));
+
+    let path = format!("/api/v1/deployments/{second}/cancel");
+    let cancelled = server.post(&path, json!({})).await.is(200).json;
+    assert_eq!(cancelled["status"], "cancelled");
+    assert_eq!(cancelled["settled"], true);
+    server.post(&path, json!({})).await.is(200);
+}
+
+#[tokio::test]
+async fn a_value_goes_in_and_never_comes_out() {
+    let server = Server::start().await;
+    server.post("/api/v1/apps", json!({"name": "shop", "repository": REPOSITORY})).await.is(201);
+    let canary = "canary-5d41402abc4b2a76b9719d911017c592";
+    let mut seen = String::new();
+    let set = json!({"set": {"PASSWORD": canary, "B": "2"}});
+    let changed = server.patch("/api/v1/apps/shop/env", set).await.is(200);
+    let names: Vec<_> = changed.json["items"].as_array().unwrap().iter().collect();
+    assert_eq!(names.len(), 2);
+    assert_eq!(names[1]["name"], "PASSWORD");
+    assert!(names[1]["set_at"].is_string());
+    seen += &changed.text;
+
+    // What is refused shows no value either.
+    for body in [
+        json!({"set": {"A": [canary]}}),
+        json!({"set": canary}),
+        json!({"set": {"A": format!("{canary}\0")}}),
+        json!({"set": {"A": canary.repeat(4_000)}}),
+        json!({"set": {"A": canary, "B": 3}}),
+        json!({"remove": {"x": canary}}),
+        json!({"set": {"A": canary}, "remove": ["NOBODY"]}),
+        json!({"set": {"A": canary}, "remove": ["A"]}),
+    ] {
+        let answer = server.patch("/api/v1/apps/shop/env", body).await;
+        assert!(answer.status.is_client_error(), "{}", answer.text);
+        seen += &answer.text;
+    }
+
+    server.post("/api/v1/apps/shop/deployments", json!({})).await.is(202);
+    let removed = server.patch("/api/v1/apps/shop/env", json!({"remove": ["B"]})).await.is(200);
+    assert_eq!(removed.json["items"].as_array().unwrap().len(), 1);
+    for path in [
+        "/api/v1/apps",
+        "/api/v1/apps/shop",
+        "/api/v1/apps/shop/env",
+        "/api/v1/apps/shop/deployments",
+        "/api/v1/events?limit=1000",
+        "/metrics",
+    ] {
+        seen += &server.get(path).await.is(200).text;
+    }
+    assert!(seen.contains("PASSWORD"));
+    assert!(!seen.contains(canary));
+    assert!(!server.on_disk(canary.as_bytes()));
+
+    // It is there, though, until the app goes.
+    let app = server.get("/api/v1/apps/shop").await.json["id"].as_str().unwrap().parse().unwrap();
+    let version = names[1]["version"].as_u64().unwrap();
+    let journal = server.control.journal().clone();
+    let secret = journal.secret(app, "PASSWORD", version).unwrap().unwrap();
+    assert_eq!(secret.expose(), canary.as_bytes());
+    server.delete("/api/v1/apps/shop").await.is(204);
+    assert!(journal.secret(app, "PASSWORD", version).unwrap().is_none());
+}
+
+#[tokio::test]
+async fn an_environment_is_bounded_as_a_whole() {
+    let server = Server::start().await;
+    server.post("/api/v1/apps", json!({"name": "shop"})).await.is(201);
+    let value = "v".repeat(60 * 1024);
+    for n in 0..4 {
+        let body = json!({"set": {format!("V{n}"): value}});
+        server.patch("/api/v1/apps/shop/env", body).await.is(200);
+    }
+    let body = json!({"set": {"V4": value}});
+    server.patch("/api/v1/apps/shop/env", body).await.is_problem(422, "invalid-field");
+    // In place of another it fits.
+    let body = json!({"set": {"V4": value}, "remove": ["V0"]});
+    server.patch("/api/v1/apps/shop/env", body).await.is(200);
+    let many: serde_json::Map<_, _> = (0..513).map(|n| (format!("N{n}"), json!(""))).collect();
+    let answer = server.patch("/api/v1/apps/shop/env", json!({"set": many})).await;
+    answer.is_problem(422, "invalid-field");
+}
+
+#[tokio::test]
+async fn changes_of_an_environment_at_the_same_moment_all_take_effect() {
+    let server = Server::start().await;
+    server.post("/api/v1/apps", json!({"name": "shop"})).await.is(201);
+    let all = (0..6)
+        .map(|n| server.patch("/api/v1/apps/shop/env", json!({"set": {format!("N{n}"): "x"}})));
+    for answer in futures_util::future::join_all(all).await {
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    }
+    let env = server.get("/api/v1/apps/shop/env").await.is(200).json;
+    assert_eq!(env["items"].as_array().unwrap().len(), 6);
+}

@@ -1,0 +1,18 @@
+//! The API as its users see it: over a real socket, on a real journal.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends where something is not as it should be"
+)]
+
+mod access;
+mod changes;
+mod document;
+mod events;
+mod hostile;
+mod logs;
+mod once;
+mod problems;
+mod support;

@@ -1,0 +1,295 @@
+//! `hythe up` with real processes: killed parts come back, a killed `up` leaves them running, the
+//! next one takes them over, and a stopped one leaves nothing.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::common::{Talking, ask, free, hythe, run};
+use hythe_gateway::up::{
+    DataDir, Fingerprint, Identity, Launch, News, Notice, Order, OwnBinary, Part, PartName,
+    Process, Program,
+};
+use rustix::process::Signal;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// A part that sleeps, under supervision.
+struct Sleeper {
+    orders: watch::Sender<Order>,
+    news: mpsc::Receiver<News>,
+    task: JoinHandle<()>,
+}
+
+impl Sleeper {
+    fn start(dir: &DataDir, seconds: &str) -> Self {
+        let launch = Launch::Program(Program {
+            own: OwnBinary::at(PathBuf::from(env!("CARGO_BIN_EXE_hythe"))).unwrap(),
+            other: Some(PathBuf::from("sleep")),
+            args: vec![seconds.into()],
+            fingerprint: Fingerprint::default().text(seconds).finish(),
+        });
+        let (orders, told) = watch::channel(Order::Run);
+        let (tell, news) = mpsc::channel(64);
+        let part = Part { name: PartName::Agent, launch, dir: dir.clone(), news: tell };
+        Self { orders, news, task: tokio::spawn(part.keep(told)) }
+    }
+
+    async fn next(&mut self) -> Notice {
+        timeout(super::common::PATIENCE, self.news.recv()).await.unwrap().unwrap().1
+    }
+
+    async fn stop(mut self) -> Notice {
+        self.orders.send_replace(Order::Stop);
+        let last = self.next().await;
+        timeout(super::common::PATIENCE, self.task).await.unwrap().unwrap();
+        last
+    }
+}
+
+fn pid_in(text: &str) -> i32 {
+    let digits: String = text
+        .split("pid ")
+        .nth(1)
+        .unwrap_or_else(|| panic!("a pid in {text:?}"))
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
+    digits.parse().unwrap()
+}
+
+/// The identity of a part, as soon as its pid file says so.
+fn identity(dir: &Path, part: &str) -> Option<Identity> {
+    std::fs::read_to_string(dir.join("run").join(format!("{part}.pid"))).ok()?.parse().ok()
+}
+
+async fn kill(pid: i32) {
+    let mut process = Process::found(&Identity::of(pid).unwrap()).unwrap().unwrap();
+    process.kill().unwrap();
+    process.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_part_that_is_killed_comes_back_and_one_that_is_stopped_does_not() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = DataDir::prepare(home.path()).unwrap();
+    let mut part = Sleeper::start(&dir, "600");
+    let Notice::Started(first) = part.next().await else { panic!("it starts") };
+    // `exec-part` writes the file before it becomes the part; the kill may come before that.
+    kill(pid_in(&first)).await;
+    let ended = part.next().await;
+    assert!(matches!(&ended, Notice::Ended { how, .. } if how.contains("signal")), "{ended:?}");
+    let Notice::Started(second) = part.next().await else { panic!("it starts again") };
+    let second = Identity::of(pid_in(&second)).unwrap();
+    assert!(matches!(part.stop().await, Notice::Stopped));
+    assert!(Process::found(&second).unwrap().is_none());
+    assert!(!dir.pid_file(PartName::Agent).exists());
+}
+
+#[tokio::test]
+async fn what_was_left_is_adopted_or_replaced_and_never_doubled() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = DataDir::prepare(home.path()).unwrap();
+    let mut first = Sleeper::start(&dir, "600");
+    let Notice::Started(who) = first.next().await else { panic!("it starts") };
+    let pid = pid_in(&who);
+    // Its pid file is what the next one goes by.
+    let written = async {
+        while identity(home.path(), "agent").is_none_or(|found| found.pid != pid) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(super::common::PATIENCE, written).await.unwrap();
+    first.task.abort();
+
+    let mut second = Sleeper::start(&dir, "600");
+    let notice = second.next().await;
+    assert!(matches!(&notice, Notice::Adopted(who) if pid_in(who) == pid), "{notice:?}");
+    second.task.abort();
+
+    let mut third = Sleeper::start(&dir, "601");
+    let notice = third.next().await;
+    assert!(matches!(&notice, Notice::Replaced(who) if pid_in(who) == pid), "{notice:?}");
+    let Notice::Started(new) = third.next().await else { panic!("another one starts") };
+    assert_ne!(pid_in(&new), pid);
+    assert_eq!(Identity::of(pid), None);
+    assert!(matches!(third.stop().await, Notice::Stopped));
+}
+
+#[tokio::test]
+async fn a_pid_that_went_to_somebody_else_is_left_alone() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = DataDir::prepare(home.path()).unwrap();
+    let own = Identity::own().unwrap();
+    // This very process stands in for whoever got the number.
+    let earlier = Identity { start: own.start.saturating_sub(1), ..own };
+    std::fs::write(dir.pid_file(PartName::Agent), format!("{earlier}fingerprint x\n")).unwrap();
+    let mut part = Sleeper::start(&dir, "600");
+    assert!(matches!(part.next().await, Notice::Started(_)));
+    assert!(matches!(part.stop().await, Notice::Stopped));
+}
+
+#[tokio::test]
+async fn an_end_can_be_hurried() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = DataDir::prepare(home.path()).unwrap();
+    let mut part = Sleeper::start(&dir, "600");
+    let Notice::Started(who) = part.next().await else { panic!("it starts") };
+    // Stopped by the kernel, it cannot answer SIGTERM.
+    let pid = rustix::process::Pid::from_raw(pid_in(&who)).unwrap();
+    rustix::process::kill_process(pid, Signal::STOP).unwrap();
+    part.orders.send_replace(Order::Stop);
+    tokio::task::yield_now().await;
+    part.orders.send_replace(Order::Kill);
+    assert!(matches!(part.next().await, Notice::Killed));
+    timeout(super::common::PATIENCE, part.task).await.unwrap().unwrap();
+    assert_eq!(Identity::of(pid_in(&who)), None);
+}
+
+/// All of Hythe, as the user starts it.
+struct Up {
+    home: tempfile::TempDir,
+    gateway: SocketAddr,
+    edge: SocketAddr,
+}
+
+impl Up {
+    fn new() -> Self {
+        let [gateway, edge] = free();
+        Self { home: tempfile::tempdir().unwrap(), gateway, edge }
+    }
+
+    fn command(&self) -> std::process::Command {
+        let mut command = hythe();
+        command
+            .arg("up")
+            .arg("--data")
+            .arg(self.home.path())
+            .args(["--gateway", &self.gateway.to_string()])
+            .args(["--edge-http", &self.edge.to_string()]);
+        command
+    }
+
+    fn start(&self) -> Talking {
+        Talking::start(&mut self.command())
+    }
+
+    fn identity(&self, part: &str) -> Identity {
+        identity(self.home.path(), part).unwrap_or_else(|| panic!("{part} has a pid file"))
+    }
+
+    /// Waits until the edge answers.
+    fn edge_answers(&self) {
+        let start = std::time::Instant::now();
+        while ask(self.edge).is_none() {
+            assert!(start.elapsed() < super::common::PATIENCE, "the edge does not answer");
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn one_up_after_another_finds_what_was_left_and_leaves_nothing() {
+    let it = Up::new();
+    let mut up = it.start();
+    for part in ["nats", "server", "agent", "edge"] {
+        up.wait_for(&[part, "started"]);
+    }
+    it.edge_answers();
+    let (nats, edge) = (it.identity("nats"), it.identity("edge"));
+
+    // A second one at the same time is refused.
+    let refused = run(&mut it.command());
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains(&up.child.id().to_string()), "{}", refused.err);
+
+    // Killed, it takes nobody with it.
+    up.stop(Signal::KILL);
+    it.edge_answers();
+    assert_eq!(Identity::of(edge.pid), Some(edge.clone()));
+
+    // The next one takes over the very same processes.
+    let mut up = it.start();
+    let line = up.wait_for(&["nats", "taken over"]);
+    assert_eq!(pid_in(&line), nats.pid);
+    let line = up.wait_for(&["edge", "taken over"]);
+    assert_eq!(pid_in(&line), edge.pid);
+
+    // It looks after them as if they were its own.
+    for (part, old) in [("edge", edge.clone()), ("nats", nats)] {
+        let pid = rustix::process::Pid::from_raw(old.pid).unwrap();
+        rustix::process::kill_process(pid, Signal::KILL).unwrap();
+        up.wait_for(&[part, "ended"]);
+        let line = up.wait_for(&[part, "started"]);
+        assert_ne!(pid_in(&line), old.pid);
+    }
+    it.edge_answers();
+
+    // Stopped, it leaves no process and no port.
+    let left: Vec<_> = ["nats", "edge"].iter().map(|part| it.identity(part)).collect();
+    assert!(up.stop(Signal::TERM).success());
+    for identity in left {
+        assert_eq!(Identity::of(identity.pid), None);
+    }
+    assert_eq!(std::fs::read_dir(it.home.path().join("run")).unwrap().count(), 1, "the lock");
+    TcpListener::bind(it.edge).unwrap();
+    TcpListener::bind(it.gateway).unwrap();
+}
+
+#[test]
+fn an_edge_with_other_settings_is_replaced() {
+    let mut it = Up::new();
+    let mut up = it.start();
+    up.wait_for(&["edge", "started"]);
+    it.edge_answers();
+    let old = it.identity("edge");
+    up.stop(Signal::KILL);
+    [it.edge] = free();
+    let mut up = it.start();
+    let line = up.wait_for(&["edge", "replacing"]);
+    assert_eq!(pid_in(&line), old.pid);
+    up.wait_for(&["edge", "started"]);
+    it.edge_answers();
+    assert_eq!(Identity::of(old.pid), None);
+    assert!(up.stop(Signal::INT).success());
+}
+
+#[test]
+fn a_port_in_use_is_named_with_what_to_do() {
+    for (option, taken_by_gateway) in [("--gateway", true), ("--edge-http", false)] {
+        let mut it = Up::new();
+        let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = stranger.local_addr().unwrap();
+        if taken_by_gateway {
+            it.gateway = address;
+        } else {
+            it.edge = address;
+        }
+        let said = run(&mut it.command());
+        assert_eq!(said.code, 1, "{}", said.err);
+        assert!(said.err.contains(&address.port().to_string()), "{}", said.err);
+        assert!(said.err.contains(option), "{}", said.err);
+        let nats = identity(it.home.path(), "nats");
+        assert_eq!(nats, None, "what it had started is stopped");
+    }
+}
+
+#[test]
+fn a_nats_port_that_was_taken_meanwhile_is_changed() {
+    let it = Up::new();
+    let mut up = it.start();
+    up.wait_for(&["edge", "started"]);
+    assert!(up.stop(Signal::TERM).success());
+    let settings = it.home.path().join("nats/settings.json");
+    let port = |path: &Path| {
+        let text = std::fs::read_to_string(path).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["port"].as_u64().unwrap()
+    };
+    let before = port(&settings);
+    let _stranger = TcpListener::bind(("127.0.0.1", u16::try_from(before).unwrap())).unwrap();
+    let mut up = it.start();
+    up.wait_for(&["edge", "started"]);
+    assert_ne!(port(&settings), before);
+    assert!(up.stop(Signal::TERM).success());
+}
