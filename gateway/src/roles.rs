@@ -1,9 +1,12 @@
 //! How each role is started: runtime, log, settings, and the signal that stops it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use hythe_actors::bus::NatsSettings;
 use hythe_actors::node::{self, AgentConfig};
+use hythe_actors::server::{self, ServerConfig};
+use hythe_gateway::api::{self, ApiConfig, ApiState, OwnerToken};
 use hythe_gateway::cli::args::{
     AgentArgs, DataArgs, EdgeArgs, LogArgs, NatsArgs, ServerArgs, UpArgs,
 };
@@ -12,6 +15,7 @@ use hythe_gateway::cli::output::Output;
 use hythe_gateway::cli::{Role, data_dir};
 use hythe_gateway::edge::EdgeConfig;
 use hythe_gateway::up::{self, Access, Choice, DataDir, Reporter, UpConfig, UpError};
+use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -27,7 +31,7 @@ pub(crate) fn run(role: Role, output: &Output) -> Outcome {
                 runtime(false)?.block_on(up::run(up_config(args)?, Reporter::new(output.clone())));
             result.map_err(|error| up_failure(&error))
         }
-        Role::Server(args) => server(&args),
+        Role::Server(args) => server(args),
         Role::Agent(args) => agent(args),
         Role::Edge(args) => edge(args),
         Role::Exec { pid_file, fingerprint, command } => {
@@ -54,6 +58,7 @@ fn up_failure(error: &UpError) -> Failure {
         | UpError::PortInUse { .. }
         | UpError::CannotListen { .. }
         | UpError::Nats(_)
+        | UpError::Token(_)
         | UpError::Process { .. }
         | UpError::Random(_) => failure,
     }
@@ -69,6 +74,7 @@ fn up_config(args: UpArgs) -> Outcome<UpConfig> {
         gateway: args.gateway,
         edge_http: args.edge_http,
         base_domain: args.base_domain,
+        public_names: args.public_name,
         nats,
         nats_choice: Choice {
             program: args.nats_server.as_deref().map(absolute),
@@ -117,10 +123,46 @@ fn name_process(name: &std::ffi::CStr) {
     rustix::thread::set_name(name).ok();
 }
 
-fn server(args: &ServerArgs) -> Outcome {
+fn server(args: ServerArgs) -> Outcome {
     log(&args.log)?;
     name_process(c"hythe-server");
-    Err(Failure::failed("the server is not part of this build yet"))
+    let dir = prepare(&args.data)?;
+    let token = OwnerToken::load_or_mint(dir.root()).map_err(|error| Failure::of(&error))?;
+    let nats = nats(&args.nats)?;
+    let config = ServerConfig::new(dir.root().to_owned(), nats, args.base_domain.clone());
+    let api = ApiConfig {
+        base_domain: args.base_domain,
+        edge_port: args.edge_http.port(),
+        edge_https: false,
+        hosts: args.public_name,
+        loopback: args.gateway.ip().is_loopback(),
+        secure_cookie: args.secure_cookie,
+        local_repositories: args.allow_local_repos,
+    };
+    runtime(true)?.block_on(serve(args.gateway, config, api, token))
+}
+
+async fn serve(
+    address: SocketAddr,
+    config: ServerConfig,
+    api: ApiConfig,
+    token: OwnerToken,
+) -> Outcome {
+    let stopping = stop_token();
+    // Taken first: requests wait while the journal is read, which is better than being refused.
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        Failure::failed(format!("failed to listen on {address}: {error}"))
+            .hint("choose another address with --gateway ADDRESS:PORT")
+    })?;
+    let server = server::run(config).await.map_err(|error| Failure::of(&error))?;
+    tracing::info!(%address, "serving");
+    let state = ApiState::new(server.control().clone(), api, token, stopping)
+        .map_err(|error| Failure::of(&error));
+    if let Ok(state) = &state {
+        api::serve(listener, state.clone()).await;
+    }
+    server.close().await;
+    state.map(drop)
 }
 
 fn agent(args: AgentArgs) -> Outcome {

@@ -182,6 +182,10 @@ pub struct UpArgs {
     /// Apps answer at NAME.DOMAIN
     #[arg(long, env = "HYTHE_BASE_DOMAIN", default_value = "localhost", value_name = "DOMAIN")]
     pub base_domain: HostName,
+    /// A name under which people reach API and dashboard, besides localhost and loopback; may be
+    /// given several times
+    #[arg(long, env = "HYTHE_PUBLIC_NAME", value_name = "HOST", value_delimiter = ',')]
+    pub public_name: Vec<HostName>,
     /// A NATS server that is there already.
     #[command(flatten)]
     pub nats: NatsArgs,
@@ -218,6 +222,13 @@ pub struct ServerArgs {
     /// Apps answer at NAME.DOMAIN
     #[arg(long, env = "HYTHE_BASE_DOMAIN", default_value = "localhost", value_name = "DOMAIN")]
     pub base_domain: HostName,
+    /// A name under which people reach API and dashboard, besides localhost and loopback; may be
+    /// given several times
+    #[arg(long, env = "HYTHE_PUBLIC_NAME", value_name = "HOST", value_delimiter = ',')]
+    pub public_name: Vec<HostName>,
+    /// Browsers reach API and dashboard by https only (through a proxy that ends TLS)
+    #[arg(long, env = "HYTHE_SECURE_COOKIE")]
+    pub secure_cookie: bool,
     /// Take file:// repositories; workers say below which folders
     #[arg(long)]
     pub allow_local_repos: bool,

@@ -79,6 +79,9 @@ pub enum UpError {
     /// It is there and cannot be used, or is not there.
     #[error(transparent)]
     Bus(#[from] hythe_actors::bus::BusError),
+    /// The owner's token cannot be used.
+    #[error(transparent)]
+    Token(#[from] crate::api::TokenError),
     /// A process could not be looked after.
     #[error("{what}: {why}")]
     Process {

@@ -127,22 +127,6 @@ impl DataDir {
             .map_err(|_| UpError::Damaged { file, expected: "an installation's id" })
     }
 
-    /// The owner's token, made where there is none.
-    ///
-    /// # Errors
-    /// The file cannot be read or written.
-    pub fn owner_token(&self) -> Result<String, UpError> {
-        let file = self.owner_token_file();
-        if !file.exists() {
-            write_new(&file, &format!("hyt_{}\n", random_hex()?))?;
-        }
-        let token = read_small(&file)?.trim().to_owned();
-        if token.len() < 16 || !token.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(UpError::Damaged { file, expected: "a token of at least 16 characters" });
-        }
-        Ok(token)
-    }
-
     /// Keeps every other `hythe up` out until the result is dropped (or this process ends,
     /// however that happens).
     ///
@@ -260,17 +244,16 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let root = home.path().join("a/b");
         let first = DataDir::prepare(&root).unwrap();
-        let (id, token) = (first.instance().unwrap(), first.owner_token().unwrap());
+        let id = first.instance().unwrap();
         let again = DataDir::prepare(&root).unwrap();
         assert_eq!(again.instance().unwrap(), id);
-        assert_eq!(again.owner_token().unwrap(), token);
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&root), 0o700);
         assert_eq!(mode(&first.agent()), 0o700);
-        assert_eq!(mode(&first.owner_token_file()), 0o600);
+        assert_eq!(mode(&first.instance_file()), 0o600);
         assert_eq!(
             std::fs::read_dir(&root).unwrap().count(),
-            7,
+            6,
             "no temporary file is left beside them"
         );
     }

@@ -27,6 +27,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::api::OwnerToken;
+
 pub use self::address::reachable;
 pub use self::error::UpError;
 pub use self::launch::{EXEC_PART, Fingerprint, Launch, OwnBinary, Program, exec_part};
@@ -56,6 +58,8 @@ pub struct UpConfig {
     pub edge_http: SocketAddr,
     /// Apps answer under this domain.
     pub base_domain: HostName,
+    /// Names under which people reach the gateway, besides the machine's own.
+    pub public_names: Vec<HostName>,
     /// A NATS server of the user's own.
     pub nats: Option<Access>,
     /// Otherwise: which one to manage.
@@ -72,7 +76,8 @@ pub async fn run(config: UpConfig, reporter: Reporter) -> Result<(), UpError> {
     let mut signals = Signals::install()?;
     let dir = DataDir::prepare(&config.data)?;
     let _lock = dir.lock()?;
-    dir.owner_token()?;
+    // Minted here already: it is named when all is up, whoever comes up first.
+    OwnerToken::load_or_mint(dir.root())?;
     let own = OwnBinary::find()?;
     let (news, heard) = mpsc::channel(MOST_NEWS);
     let printer = tokio::spawn(reporter.clone().print(heard, dir.clone()));
@@ -163,6 +168,9 @@ impl UpConfig {
         args.extend(["--gateway".into(), self.gateway.to_string().into()]);
         args.extend(["--edge-http".into(), self.edge_http.to_string().into()]);
         args.extend(["--base-domain".into(), self.base_domain.as_str().into()]);
+        for name in &self.public_names {
+            args.extend(["--public-name".into(), name.as_str().into()]);
+        }
         if !self.local_repos.is_empty() {
             args.push("--allow-local-repos".into());
         }
