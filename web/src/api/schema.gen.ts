@@ -190,7 +190,7 @@ export interface paths {
         /**
          * Reads the log of a deployment's build, or follows it
          * @description As a WebSocket (ask for an upgrade): each message is one item; resume with the last `cursor`.
-         *     It ends with an item of type `end`.
+         *     Once the build is over it ends with an item of type `note`.
          */
         get: operations["deployment_logs"];
         put?: never;
@@ -952,7 +952,7 @@ export interface components {
             items: components["schemas"]["LogItem"][];
             /** @description Whether there may be more right now. */
             more: boolean;
-            /** @description Give this as `cursor` to go on; nothing where the log has nothing yet. */
+            /** @description Give this as `cursor` to go on; nothing where no line was read yet. */
             next?: string | null;
         };
         /**
@@ -2388,7 +2388,7 @@ export interface operations {
     app_logs: {
         parameters: {
             query?: {
-                /** @description Where to resume: `cursor` of the last item that was read. Not together with `tail`. */
+                /** @description Where to resume: `cursor` of the last line that was read. Not together with `tail`. */
                 cursor?: string;
                 /** @description Only the last so many lines. */
                 tail?: number;
@@ -2865,7 +2865,7 @@ export interface operations {
     deployment_logs: {
         parameters: {
             query?: {
-                /** @description Where to resume: `cursor` of the last item that was read. Not together with `tail`. */
+                /** @description Where to resume: `cursor` of the last line that was read. Not together with `tail`. */
                 cursor?: string;
                 /** @description Only the last so many lines. */
                 tail?: number;
