@@ -13,7 +13,7 @@ use hythe_store::{Journal, codec};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::bus::Bus;
+use crate::bus::{Bus, BusError};
 
 /// The cursor's name in the journal.
 const CURSOR: &str = "publisher";
@@ -50,8 +50,15 @@ pub async fn run(
             let subject =
                 subjects::event(recorded.stream.kind, recorded.event.name(), recorded.stream.id);
             let message = cloud_event(&recorded, installation);
-            let id = recorded.sequence.to_string();
+            // Another installation on the same NATS counts its events as well.
+            let id = format!("{installation}-{}", recorded.sequence);
             while let Err(error) = bus.publish(&subject, &message, Some(&id)).await {
+                if matches!(error, BusError::TooLarge { .. } | BusError::Format { .. }) {
+                    // It would never get through, and hold up all that come after it.
+                    let sequence = recorded.sequence;
+                    tracing::error!(%error, %sequence, "an event is only in the journal");
+                    break;
+                }
                 tracing::debug!(%error, sequence = %recorded.sequence, "an event is published later");
                 let pause = async {
                     bus.ready().await;

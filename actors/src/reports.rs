@@ -7,8 +7,9 @@
 
 use std::time::Duration;
 
-use hythe_core::deployment::{Deployment, DeploymentCommand};
+use hythe_core::deployment::{Deployment, DeploymentCommand, Stage};
 use hythe_core::ids::{CorrelationId, DeploymentId, InstallationId};
+use hythe_core::limits;
 use hythe_core::observed::{BuildSeen, EdgeSeen, WorkerSeen};
 use hythe_core::record::{Actor, Meta};
 use hythe_core::wire::FORMAT;
@@ -28,6 +29,8 @@ use crate::views::Views;
 
 /// Builds whose reports are fetched ahead.
 const BUILD_REPORTS_AHEAD: usize = 16;
+/// Workers, and edges, that are remembered at once.
+const MOST_SEEN: usize = 4_096;
 /// When a report is looked at again whose command found no room.
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
 
@@ -98,7 +101,11 @@ impl<V: Views> Reports<V> {
             }
             BuildProgress::Running => {
                 self.observatory.note_quietly(note);
-                return Verdict::Done;
+                if !self.waits_for_a_builder(deployment, generation) {
+                    return Verdict::Done;
+                }
+                // The word that it was taken on was lost: whoever works on it has.
+                DeploymentCommand::AcceptBuild { generation, worker }
             }
             BuildProgress::Finished(outcome) => {
                 DeploymentCommand::FinishBuild { generation, outcome, at: now }
@@ -108,6 +115,21 @@ impl<V: Views> Reports<V> {
         let meta = self.meta_of(deployment, Actor::Worker(worker));
         let host = Deployment::host(&self.hosts);
         verdict(host.command(deployment.uuid(), command, Extras::from(meta)).await.map(drop))
+    }
+
+    fn waits_for_a_builder(&self, deployment: DeploymentId, given_out: u32) -> bool {
+        self.views.look(|view| {
+            let attempt = view.deployments.get(&deployment).and_then(|view| view.state.attempt());
+            attempt.is_some_and(|attempt| {
+                matches!(attempt.stage, Stage::Queued { generation, .. } if generation == given_out)
+            })
+        })
+    }
+
+    /// Whether it lay there for so long before we listened that it says nothing about now. Only
+    /// then does the clock of NATS's machine count, which may be wrong.
+    fn is_stale(&self, delivery: &Delivery) -> bool {
+        delivery.backlog && self.clock.now().since(delivery.published) >= limits::WORKER_LEASE
     }
 
     /// Part of what set the deployment off, and because of its newest event.
@@ -133,9 +155,15 @@ impl<V: Views> Reports<V> {
             let theirs = report.installation;
             return refuse(&delivery, &format!("it belongs to installation {theirs}"));
         }
+        if self.is_stale(&delivery) {
+            return Verdict::Done;
+        }
         let (id, name, capacity) = (report.worker, report.name.clone(), report.capacity.clone());
         let now = self.clock.now();
         let told = |observed: &mut hythe_core::observed::Observed| {
+            if observed.workers.len() >= MOST_SEEN && !observed.workers.contains_key(&id) {
+                return false;
+            }
             let new = WorkerSeen::new(report, now);
             let old = observed.workers.insert(id, new);
             let same = old.zip(observed.workers.get(&id)).is_some_and(|(old, new)| {
@@ -171,9 +199,16 @@ impl<V: Views> Reports<V> {
         if report.format != FORMAT {
             return refuse(&delivery, &unknown_format(report.format));
         }
+        if self.is_stale(&delivery) {
+            return Verdict::Done;
+        }
         let seen =
             EdgeSeen { revision: report.revision, busy: report.busy, heard_at: self.clock.now() };
-        self.observatory.note(|observed| observed.edges.insert(report.edge, seen));
+        self.observatory.note(|observed| {
+            if observed.edges.len() < MOST_SEEN || observed.edges.contains_key(&report.edge) {
+                observed.edges.insert(report.edge, seen);
+            }
+        });
         Verdict::Done
     }
 }

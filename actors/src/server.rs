@@ -4,6 +4,9 @@
 //! when it fails, on its own. Closing lets what is under way become durable, in the order in which
 //! parts depend on one another.
 
+#[cfg(test)]
+mod tests;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

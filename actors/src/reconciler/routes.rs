@@ -8,7 +8,7 @@ use hythe_core::time::Timestamp;
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::edge::RouteTableMessage;
 
-use crate::bus::Bus;
+use crate::bus::{Bus, BusError};
 use crate::observatory::Observatory;
 
 /// What is known of the bucket.
@@ -16,6 +16,8 @@ use crate::observatory::Observatory;
 pub(super) struct RoutesKeeper {
     /// The connection under which the bucket was looked at last.
     met: Option<u64>,
+    /// The largest revision that was used or seen.
+    newest: u64,
 }
 
 impl RoutesKeeper {
@@ -26,24 +28,34 @@ impl RoutesKeeper {
         if epoch.is_none() || epoch == self.met {
             return;
         }
+        // What was sent may be gone with NATS's store: nothing is held back for having been sent.
+        observatory.note_quietly(|observed| observed.sent.clear());
         let found = match bus.routes().await {
             Ok(found) => found.filter(|message| message.format == FORMAT),
+            Err(error @ BusError::Format { .. }) => {
+                tracing::warn!(%error, "the route table in NATS is replaced");
+                None
+            }
             Err(error) => {
                 tracing::warn!(%error, "the route table could not be read and is asked for again");
                 return;
             }
         };
         let mine = observatory.read(|observed| observed.table.clone());
-        let theirs = found.map_or(0, |message| {
-            let revision = message.table.revision;
-            if mine.revision == 0 && revision > 0 {
+        let theirs = found.as_ref().map_or(0, |message| message.table.revision);
+        self.newest = self.newest.max(theirs).max(mine.revision);
+        match found {
+            // Of before this start, or of a publishing whose answer was lost.
+            Some(message) if theirs > mine.revision => {
                 observatory.note(|observed| observed.put_in_force(message.table));
             }
-            revision
-        });
-        if mine.revision == 0 || mine.revision == theirs || put(bus, mine).await {
-            self.met = epoch;
+            Some(_) | None => {
+                if theirs < mine.revision && !put(bus, mine).await {
+                    return;
+                }
+            }
         }
+        self.met = epoch;
     }
 
     /// Puts new routes in force. Where that fails, the same routes come again.
@@ -59,13 +71,17 @@ impl RoutesKeeper {
             return;
         }
         // The clock makes revisions grow across restarts; where it went back, counting does.
-        let last = observatory.read(|observed| observed.table.revision);
-        let revision = now.0.max(last.saturating_add(1));
+        let seen = observatory.read(|observed| {
+            let edges = observed.edges.values().map(|edge| edge.revision);
+            edges.max().unwrap_or_default().max(observed.table.revision)
+        });
+        let revision = now.0.max(self.newest.max(seen).saturating_add(1));
+        self.newest = revision;
         let table = RouteTable { revision, routes };
         if put(bus, table.clone()).await {
             observatory.note(|observed| observed.put_in_force(table));
         } else {
-            // It may have arrived all the same: never use this revision again.
+            // It may have arrived all the same: see what is there first.
             self.met = None;
         }
     }
