@@ -221,7 +221,12 @@ impl Storage for Directory {
     }
 
     fn release(&self) {
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Not only closed: a process that is just being started holds a copy until its exec, and
+        // with it the lock.
+        if let Some(file) = lock {
+            let _ = file.unlock();
+        }
     }
 }
 
