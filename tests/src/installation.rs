@@ -145,13 +145,11 @@ impl Installation {
     }
 
     /// Runs a command of the CLI to its end.
-    #[must_use]
     pub fn run(&self, args: &[&str]) -> Said {
         self.command(args).output().expect("hythe runs").into()
     }
 
     /// Runs a command that must succeed; says its JSON document.
-    #[must_use]
     pub fn json(&self, args: &[&str]) -> Value {
         let said = self.run(&[args, &["--json"]].concat());
         assert_eq!(said.code, 0, "{args:?}: {}{}", said.out, said.err);

@@ -26,7 +26,6 @@ fn what_is_wrong_with_a_repository_is_said() {
         (vec!["--repo", &secret], "credentials"),
         (vec!["--repo", &closed], "reach"),
         (vec!["--repo", &good, "--dockerfile", "no/Dockerfile"], "no/Dockerfile"),
-        (vec!["--repo", "file:///etc"], "file://"),
     ];
     for (n, (args, words)) in rows.into_iter().enumerate() {
         let name = format!("app-{n}");
@@ -37,5 +36,8 @@ fn what_is_wrong_with_a_repository_is_said() {
         let message = document["failure"]["message"].as_str().unwrap();
         assert!(message.contains(words), "{args:?}: {message:?} should contain {words:?}");
     }
+    let local = scene.hythe.run(&["deploy", "local", "--repo", "file:///etc", "--wait"]);
+    assert_eq!(local.code, 2, "{}{}", local.out, local.err);
+    assert!(local.err.contains("--local-repos"), "{}", local.err);
     scene.finish();
 }
