@@ -23,8 +23,6 @@ use super::publish::decode;
 const ACK_WAIT: Duration = Duration::from_secs(30);
 /// How long one request for messages stays open.
 const PULL_FOR: Duration = Duration::from_secs(20);
-/// From one sign of life of an open request to the next; two missed ones end it.
-const PULL_HEARTBEAT: Duration = Duration::from_secs(5);
 /// A consumer that nobody asks for this long is forgotten, where it is not durable.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(120);
 /// First and longest wait before a consumer is made again.
@@ -146,11 +144,12 @@ impl Bus {
         let backlog = self.last_sequence(spec).await?;
         let mut state = self.state();
         loop {
+            // Without a heartbeat: after one, a batch of async-nats 0.51 does not wake for what
+            // comes next, and lets it lie until the request is over.
             let mut batch = consumer
                 .batch()
                 .max_messages(spec.ahead.max(1))
                 .expires(PULL_FOR)
-                .heartbeat(PULL_HEARTBEAT)
                 .messages()
                 .await
                 .map_err(|error| BusError::refused(what(), error))?;

@@ -122,6 +122,22 @@ async fn a_consumer_outlives_restarts_and_wipes() {
 }
 
 #[tokio::test]
+async fn a_consumer_that_waited_for_long_hears_at_once() {
+    let nats = TestNats::start().await;
+    let bus = connect(&nats.settings(), "test").await.unwrap();
+    let stop = CancellationToken::new();
+    let _stop_at_the_end = stop.clone().drop_guard();
+    let mut told = commands(&bus, &stop);
+    bus.publish("hythe.cmd.build.default", &1, None).await.unwrap();
+    assert_eq!(soon("1", told.recv()).await, Some(1));
+    // Time without a message is what this is about: there is no event to wait for.
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    bus.publish("hythe.cmd.build.default", &2, None).await.unwrap();
+    let heard = tokio::time::timeout(Duration::from_secs(3), told.recv()).await;
+    assert_eq!(heard, Ok(Some(2)));
+}
+
+#[tokio::test]
 async fn the_route_table_is_kept_in_its_bucket() {
     let nats = TestNats::start().await;
     let bus = connect(&nats.settings(), "test").await.unwrap();
