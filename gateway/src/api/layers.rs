@@ -87,7 +87,7 @@ fn finish(response: Response, id: Uuid) -> Response {
         }
         None => response,
     };
-    if status.is_server_error() {
+    if status.is_server_error() && !is_own(&response) {
         tracing::warn!(request = %id, %status, "answered with an error");
     }
     let headers = response.headers_mut();
@@ -132,3 +132,98 @@ const SAFETY: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (header::CACHE_CONTROL, "no-store"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::Router;
+    use axum::body::{Body, to_bytes};
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use hythe_actors::bus::NatsSettings;
+    use hythe_actors::server::{Server, ServerConfig, run};
+    use tokio::sync::Notify;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::api::{ApiConfig, OwnerToken};
+
+    async fn state(dir: &std::path::Path) -> (Server, ApiState) {
+        let nats = NatsSettings { url: "nats://127.0.0.1:1".into(), user: None, password: None };
+        let base_domain: hythe_core::names::HostName = "localhost".parse().unwrap();
+        let server = run(ServerConfig::new(dir.into(), nats, base_domain.clone())).await.unwrap();
+        let config = ApiConfig {
+            base_domain,
+            edge_port: 8080,
+            edge_https: false,
+            hosts: Vec::new(),
+            loopback: true,
+            secure_cookie: false,
+            local_repositories: false,
+        };
+        let (control, token) = (server.control().clone(), OwnerToken::of("a token of the test"));
+        let state = ApiState::new(control, config, token, Default::default()).unwrap();
+        (server, state)
+    }
+
+    async fn answer(router: &Router, path: &str) -> (u16, Problem) {
+        let request = Request::get(path).header(header::HOST, "localhost").body(Body::empty());
+        let response = router.clone().oneshot(request.unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_and_a_full_house_are_problems_and_the_server_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_server, state) = state(dir.path()).await;
+        async fn panics() -> &'static str {
+            panic!("a bug")
+        }
+        let waits = Arc::new(Notify::new());
+        let entered = Arc::new(Notify::new());
+        let (leave, enter) = (Arc::clone(&waits), Arc::clone(&entered));
+        let slow = move || async move {
+            enter.notify_one();
+            leave.notified().await;
+            "done"
+        };
+        let router = Router::new()
+            .route("/panics", get(panics))
+            .route("/slow", get(slow))
+            .layer(from_fn_with_state(state.clone(), outermost));
+        let (status, problem) = answer(&router, "/panics").await;
+        assert_eq!((status, &*problem.problem_type), (500, "/problems/internal"));
+        assert!(problem.request_id.is_some());
+
+        let one = tokio::spawn({
+            let request = Request::get("/slow").header(header::HOST, "localhost");
+            router.clone().oneshot(request.body(Body::empty()).unwrap())
+        });
+        entered.notified().await;
+        let all = state.permits().available_permits();
+        let room = state.permits().try_acquire_many(u32::try_from(all).unwrap()).unwrap();
+        let (status, problem) = answer(&router, "/panics").await;
+        assert_eq!((status, &*problem.problem_type), (503, "/problems/busy"));
+        assert_eq!(problem.retry_after, Some(1));
+        drop(room);
+        waits.notify_one();
+        assert_eq!(one.await.unwrap().unwrap().status(), 200);
+        assert_eq!(answer(&router, "/panics").await.0, 500);
+    }
+
+    #[tokio::test]
+    async fn what_takes_too_long_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_server, state) = state(dir.path()).await;
+        let router = Router::new()
+            .route("/never", get(std::future::pending::<()>))
+            .layer(from_fn_with_state(state, outermost));
+        // From here on time passes as soon as everything waits.
+        tokio::time::pause();
+        let (status, problem) = answer(&router, "/never").await;
+        assert_eq!((status, &*problem.problem_type), (504, "/problems/timed-out"));
+    }
+}

@@ -101,9 +101,19 @@ impl Metrics {
         registry.register("hythe_build", "The version that runs", build);
         registry.register("hythe_http_requests", "Requests answered", m.requests.clone());
         let help = "Time from a request to its answer";
-        registry.register_with_unit("hythe_http", help, Unit::Seconds, m.durations.clone());
+        registry.register_with_unit(
+            "hythe_http_request_duration",
+            help,
+            Unit::Seconds,
+            m.durations.clone(),
+        );
         let help = "Time from a command to its answer, the disk included";
-        registry.register_with_unit("hythe_command", help, Unit::Seconds, m.commands.clone());
+        registry.register_with_unit(
+            "hythe_command_duration",
+            help,
+            Unit::Seconds,
+            m.commands.clone(),
+        );
         registry.register("hythe_websockets", "WebSockets open now", m.sockets.clone());
         registry.register("hythe_journal_head", "The newest event on disk", m.head.clone());
         registry.register("hythe_apps", "Apps that exist", m.apps.clone());
@@ -225,7 +235,7 @@ mod tests {
         for line in [
             "hythe_http_requests_total{method=\"GET\",route=\"/api/v1/apps/{app}\",status=\"200\"} 1",
             "hythe_http_requests_total{method=\"other\",route=\"other\",status=\"404\"} 1",
-            "hythe_command_seconds_count{outcome=\"done\"} 1",
+            "hythe_command_duration_seconds_count{outcome=\"done\"} 1",
             "hythe_journal_head 7",
             "hythe_deployments{status=\"live\"} 0",
             "hythe_workers{status=\"ready\"} 1",

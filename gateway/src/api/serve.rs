@@ -26,7 +26,7 @@ use super::{ApiState, router};
 /// Connections open at once; more wait to be accepted.
 const MOST_CONNECTIONS: usize = 2_048;
 /// How long a request's head may take, and a connection may lie idle.
-const HEAD_WITHIN: Duration = Duration::from_secs(75);
+const HEAD_WITHIN: Duration = Duration::from_secs(30);
 /// How long requests may go on once the server stops.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// How long to wait where no connection can be accepted: no file descriptors, mostly.

@@ -78,3 +78,15 @@ async fn the_router_has_what_the_document_says() {
         assert_eq!(there, said, "{path}");
     }
 }
+
+#[test]
+fn the_pages_types_are_made_from_this_document() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../web/openapi.json");
+    let kept: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    assert_eq!(
+        kept,
+        document(),
+        "web/openapi.json is older: write it with `cargo run -p hythe-gateway --example openapi` \
+         and run `npm --prefix web run types`"
+    );
+}

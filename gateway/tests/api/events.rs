@@ -90,3 +90,11 @@ async fn a_wrong_cursor_is_a_problem_before_the_upgrade() {
     };
     assert_eq!(response.status(), 422);
 }
+
+#[tokio::test]
+async fn sockets_are_closed_when_the_server_stops() {
+    let server = Server::start().await;
+    let mut socket = server.socket("/api/v1/events").await.unwrap();
+    server.stop();
+    assert_eq!(next(&mut socket).await, None);
+}

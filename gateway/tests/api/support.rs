@@ -68,6 +68,10 @@ impl Server {
         Self { dir, address, token, control, client, stopping, _plane: plane }
     }
 
+    pub(crate) fn stop(&self) {
+        self.stopping.cancel();
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
