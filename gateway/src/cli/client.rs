@@ -4,8 +4,6 @@
 //! off in the middle: it takes effect once. A server that is not there at the first request is
 //! told at once; one that goes away later is waited for, within a bound.
 
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode, header};
@@ -16,6 +14,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::failure::{Exit, Failure, Outcome};
+use super::target::{Target, is_local};
 use crate::api::problem::Problem;
 
 /// How long a connection may take to come about.
@@ -45,27 +44,14 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// Where the server and the token are looked for.
-#[derive(Clone, Debug)]
-pub struct Target {
-    /// The server's URL.
-    pub url: String,
-    /// The token itself.
-    pub token: Option<String>,
-    /// A file with the token.
-    pub token_file: Option<PathBuf>,
-    /// A data folder on this machine, whose owner token will do for a server on this machine.
-    pub data: PathBuf,
-}
-
 impl Client {
     /// A client; nothing is asked yet.
     ///
     /// # Errors
     /// The URL or the token cannot be used.
     pub fn new(target: &Target) -> Outcome<Self> {
-        let base = base_url(&target.url)?;
-        let token = token(target, &base)?;
+        let base = target.base()?;
+        let token = target.token(&base)?;
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("hythe/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_WITHIN)
@@ -246,8 +232,7 @@ impl Client {
             return failure;
         }
         let hint = if self.token.is_some() {
-            "the token is not this server's: it is in the file owner.token of the server's data \
-             folder; give it as HYTHE_TOKEN or with --token-file"
+            "give the right one as HYTHE_TOKEN or with --token-file"
         } else {
             "give the owner token: HYTHE_TOKEN, or --token-file DIR/owner.token where DIR is the \
              data folder of the server"
@@ -337,108 +322,19 @@ fn chain(error: &dyn std::error::Error) -> String {
     inner.to_string()
 }
 
-fn base_url(text: &str) -> Outcome<Url> {
-    let wrong = |why: &str| {
-        Failure::usage(format!("{text:?} is no server's URL: {why}"))
-            .hint("set HYTHE_URL (or --url) to something like http://127.0.0.1:7070")
-    };
-    let url = Url::parse(text).map_err(|e| wrong(&e.to_string()))?;
-    match url.scheme() {
-        "http" | "https" => {}
-        _ => return Err(wrong("it begins with http:// or https://")),
-    }
-    if url.host().is_none() || url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("it is scheme, host and port"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("the token does not belong into it; use HYTHE_TOKEN"));
-    }
-    Ok(url)
-}
-
-/// Whether a server runs on this very machine.
-fn is_local(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
-        Some(url::Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
-        None => false,
-    }
-}
-
-fn token(target: &Target, base: &Url) -> Outcome<Option<String>> {
-    if let Some(token) = &target.token {
-        return checked(token, "HYTHE_TOKEN").map(Some);
-    }
-    if let Some(file) = &target.token_file {
-        let text = read_token(file).map_err(|e| {
-            Failure::usage(format!("failed to read the token from {}: {e}", file.display()))
-        })?;
-        return checked(&text, &file.display().to_string()).map(Some);
-    }
-    // A token that lies about here is nothing to show to another machine.
-    if !is_local(base) {
-        return Ok(None);
-    }
-    match read_token(&target.data.join("owner.token")) {
-        Ok(text) => checked(&text, "owner.token").map(Some),
-        Err(_) => Ok(None),
-    }
-}
-
-fn read_token(file: &Path) -> std::io::Result<String> {
-    use std::io::Read;
-    let mut text = String::new();
-    std::fs::File::open(file)?.take(4096).read_to_string(&mut text)?;
-    Ok(text)
-}
-
-fn checked(token: &str, source: &str) -> Outcome<String> {
-    let token = token.trim();
-    if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Failure::usage(format!("{source} holds no token")));
-    }
-    Ok(token.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn target(url: &str, data: &Path) -> Target {
-        Target { url: url.into(), token: None, token_file: None, data: data.to_owned() }
-    }
-
-    #[test]
-    fn a_token_of_this_machine_is_shown_to_this_machine_only() {
-        let home = tempfile::tempdir().unwrap();
-        std::fs::write(home.path().join("owner.token"), "hyt_abcdef\n").unwrap();
-        for (url, there) in [
-            ("http://127.0.0.1:7070", true),
-            ("http://localhost:7070", true),
-            ("http://[::1]:7070", true),
-            ("http://192.0.2.1:7070", false),
-            ("https://hythe.example", false),
-            ("http://localhost.example", false),
-        ] {
-            let client = Client::new(&target(url, home.path())).unwrap();
-            assert_eq!(client.token().is_some(), there, "{url}");
-        }
-    }
-
-    #[test]
-    fn urls_that_cannot_be_a_server_are_wrong_usage() {
-        let home = tempfile::tempdir().unwrap();
-        for url in ["", "7070", "ftp://a", "http://a?b", "http://u:p@a", "http://"] {
-            let failure = Client::new(&target(url, home.path())).unwrap_err();
-            assert_eq!(failure.exit, Exit::Usage, "{url}");
-        }
-    }
-
     #[test]
     fn a_part_of_an_address_stays_one_segment() {
-        let home = tempfile::tempdir().unwrap();
-        let client = Client::new(&target("http://a:1/base/", home.path())).unwrap();
+        let target = Target {
+            url: "http://a:1/base/".into(),
+            token: None,
+            token_file: None,
+            data: "/nonexistent".into(),
+        };
+        let client = Client::new(&target).unwrap();
         let url = client.address(&["apps", "../x?y"], &[("cursor", "a&b".into())]).unwrap();
         assert_eq!(url.as_str(), "http://a:1/base/api/v1/apps/..%2Fx%3Fy?cursor=a%26b");
     }

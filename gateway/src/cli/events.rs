@@ -22,10 +22,9 @@ pub(super) async fn run(context: &Context, args: EventsArgs) -> Outcome {
     let mut after = match args.after {
         Some(after) => after,
         None => {
-            let page: EventPage = context
-                .client
-                .get(&["events"], &query(u64::MAX >> 1, 1, args.app.as_ref()))
-                .await?;
+            // Any page says where the journal ends.
+            let page: EventPage =
+                context.client.get(&["events"], &query(0, 1, args.app.as_ref())).await?;
             page.head.saturating_sub(USUAL)
         }
     };

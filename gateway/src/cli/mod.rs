@@ -17,13 +17,15 @@ mod logs;
 pub mod output;
 mod ps;
 mod socket;
+mod target;
 
 use std::path::PathBuf;
 
 use args::{Cli, Command, Global};
-use client::{Client, Target};
+use client::Client;
 use failure::{Failure, Outcome};
 use output::Output;
+use target::Target;
 
 /// What a command of the client works with.
 #[derive(Debug)]

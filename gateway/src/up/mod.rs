@@ -93,6 +93,11 @@ pub async fn run(config: UpConfig, reporter: Reporter) -> Result<(), UpError> {
         () = signals.wait() => Ok(()),
     };
     reporter.line("stopping");
+    if outcome.is_ok() {
+        // Whoever says "stop" means those too that were left and not taken over yet. (An `up`
+        // that fails leaves them: the edge among them may be serving.)
+        parts.take_rest(&own);
+    }
     parts.stop(signals).await;
     // The printer ends when the last part has gone and nobody can tell news any more.
     printer.await.ok();
@@ -223,7 +228,27 @@ struct Parts {
 
 impl Parts {
     fn start(&mut self, name: PartName, launch: Launch) {
-        let (orders, told) = watch::channel(Order::Run);
+        self.take(name, launch, Order::Run);
+    }
+
+    /// Takes on what is not, so as to stop it with the others.
+    fn take_rest(&mut self, own: &OwnBinary) {
+        for name in PartName::ALL {
+            if !self.running.iter().any(|(running, _, _)| *running == name) {
+                // Another fingerprint than any: it is stopped, and in its place nothing starts.
+                let program = Program {
+                    own: own.clone(),
+                    other: None,
+                    args: Vec::new(),
+                    fingerprint: String::new(),
+                };
+                self.take(name, Launch::Program(program), Order::Stop);
+            }
+        }
+    }
+
+    fn take(&mut self, name: PartName, launch: Launch, order: Order) {
+        let (orders, told) = watch::channel(order);
         let part = Part { name, launch, dir: self.dir.clone(), news: self.news.clone() };
         self.running.push((name, orders, tokio::spawn(part.keep(told))));
     }

@@ -43,7 +43,7 @@ impl Reporter {
                 self.line(format_args!("{part:<6} was left running and is taken over ({who})"));
             }
             Notice::Replaced(who) => self.line(format_args!(
-                "{part:<6} was left running with other settings: replacing it ({who})"
+                "{part:<6} was left running and is not what is wanted now: stopping it ({who})"
             )),
             Notice::Ended { how, again_in, last_words } => {
                 self.line(format_args!(

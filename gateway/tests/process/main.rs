@@ -1,5 +1,12 @@
 //! The `hythe` binary from outside: its command line, and `hythe up` with real processes.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends where something is not as it should be"
+)]
+
 mod cli;
 mod common;
 mod up;

@@ -217,7 +217,7 @@ fn one_up_after_another_finds_what_was_left_and_leaves_nothing() {
     assert_eq!(pid_in(&line), edge.pid);
 
     // It looks after them as if they were its own.
-    for (part, old) in [("edge", edge.clone()), ("nats", nats)] {
+    for (part, old) in [("edge", edge), ("nats", nats)] {
         let pid = rustix::process::Pid::from_raw(old.pid).unwrap();
         rustix::process::kill_process(pid, Signal::KILL).unwrap();
         up.wait_for(&[part, "ended"]);
@@ -247,7 +247,7 @@ fn an_edge_with_other_settings_is_replaced() {
     up.stop(Signal::KILL);
     [it.edge] = free();
     let mut up = it.start();
-    let line = up.wait_for(&["edge", "replacing"]);
+    let line = up.wait_for(&["edge", "left running", "stopping it"]);
     assert_eq!(pid_in(&line), old.pid);
     up.wait_for(&["edge", "started"]);
     it.edge_answers();
@@ -292,4 +292,80 @@ fn a_nats_port_that_was_taken_meanwhile_is_changed() {
     up.wait_for(&["edge", "started"]);
     assert_ne!(port(&settings), before);
     assert!(up.stop(Signal::TERM).success());
+}
+
+#[test]
+fn without_a_program_nats_runs_as_a_container_and_goes_with_up() {
+    let it = Up::new();
+    let image = Image::make();
+    let start = || {
+        Talking::start(it.command().env("PATH", "/usr/bin:/bin").env("HYTHE_NATS_IMAGE", image.0))
+    };
+    let mut up = start();
+    let line = up.wait_for(&["nats", "started", "container"]);
+    let name = line.split_whitespace().last().unwrap().trim_end_matches(')').to_owned();
+    up.wait_for(&["edge", "started"]);
+    assert!(docker(&["port", &name]).contains("-> 127.0.0.1:"), "on loopback only");
+
+    // Left by a killed `up`, it is taken over; killed itself, it comes back.
+    up.stop(Signal::KILL);
+    let mut up = start();
+    up.wait_for(&["nats", "taken over", &name]);
+    up.wait_for(&["edge", "taken over"]);
+    docker(&["kill", &name]);
+    up.wait_for(&["nats", "ended"]);
+    up.wait_for(&["nats", "started", &name]);
+
+    assert!(up.stop(Signal::TERM).success());
+    let label = format!("name={name}");
+    assert_eq!(docker(&["ps", "-aq", "--filter", &label]), "");
+    assert_eq!(docker(&["network", "ls", "-q", "--filter", &label]), "");
+}
+
+fn docker(args: &[&str]) -> String {
+    let output = std::process::Command::new("docker").args(args).output().unwrap();
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// An image of the nats-server of this machine, since the official one cannot be pulled
+/// everywhere; it has the same entry point.
+struct Image(&'static str);
+
+impl Image {
+    fn make() -> Self {
+        let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.hythe/tools/bin");
+        let path = std::env::var_os("PATH").unwrap();
+        let server = std::iter::once(tools)
+            .chain(std::env::split_paths(&path))
+            .map(|folder| folder.join("nats-server"))
+            .find(|file| file.is_file())
+            .expect("a nats-server");
+        let folder = tempfile::tempdir().unwrap();
+        let binary = folder.path().join("nats-server");
+        std::fs::copy(server, &binary).unwrap();
+        let tar = folder.path().join("image.tar");
+        let packed = std::process::Command::new("tar")
+            .arg("-C")
+            .arg(folder.path())
+            .args(["-cf", tar.to_str().unwrap(), "nats-server"])
+            .status()
+            .unwrap();
+        assert!(packed.success());
+        let name = "hythe-test-nats:1";
+        docker(&[
+            "import",
+            "--change",
+            "ENTRYPOINT [\"/nats-server\"]",
+            tar.to_str().unwrap(),
+            name,
+        ]);
+        Self(name)
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        docker(&["rmi", self.0]);
+    }
 }

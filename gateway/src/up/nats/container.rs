@@ -6,7 +6,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bollard::Docker;
@@ -16,7 +17,7 @@ use bollard::models::{
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, CreateImageOptionsBuilder, InspectContainerOptions,
-    KillContainerOptions, RemoveContainerOptionsBuilder, StartContainerOptions,
+    KillContainerOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
     StopContainerOptionsBuilder, WaitContainerOptions,
 };
 use futures_util::{StreamExt, TryStreamExt};
@@ -27,6 +28,8 @@ use super::config::{self, CONTAINER_CONFIG, CONTAINER_PORT, CONTAINER_STORE, Set
 use crate::up::error::UpError;
 use crate::up::launch::Fingerprint;
 use crate::up::layout::DataDir;
+use crate::up::logs;
+use crate::up::part::PartName;
 
 /// The official image; of a version that has everything Hythe uses.
 const IMAGE: &str = "nats:2.12";
@@ -40,8 +43,10 @@ const FINGERPRINT: &str = "hythe.fingerprint";
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How long the image may take to come.
 const PULL_WITHIN: Duration = Duration::from_secs(300);
+/// Lines of its log that are kept when it has ended.
+const LAST_WORDS: &str = "100";
 /// From SIGTERM to SIGKILL, in seconds.
-const STOP_SECONDS: i32 = 4;
+const STOP_SECONDS: i32 = 3;
 /// Between two questions to an engine that is away.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -75,6 +80,7 @@ pub struct ContainerPlan {
     body: ContainerCreateBody,
     fingerprint: String,
     labels: HashMap<String, String>,
+    log: PathBuf,
 }
 
 impl fmt::Debug for ContainerPlan {
@@ -129,7 +135,8 @@ impl ContainerPlan {
             .text(&image)
             .text(config::read(file)?)
             .text(settings.port.to_le_bytes())
-            .text(format!("{host:?}"))
+            // By way of a value: there, unlike in a hash map, keys have an order.
+            .text(serde_json::json!(host).to_string())
             .finish();
         let mut all = labels.clone();
         all.insert(FINGERPRINT.to_owned(), fingerprint.clone());
@@ -142,7 +149,8 @@ impl ContainerPlan {
             host_config: Some(host),
             ..ContainerCreateBody::default()
         };
-        Ok(Self { docker, name, image, body, fingerprint, labels })
+        let log = dir.log_file(PartName::Nats);
+        Ok(Self { docker, name, image, body, fingerprint, labels, log })
     }
 
     /// Makes it anew and starts it: what it keeps lies outside.
@@ -156,7 +164,7 @@ impl ContainerPlan {
             .create_container(Some(options), self.body.clone())
             .await
             .map_err(failed("make the container of the NATS server"))?;
-        let container = Container { docker: self.docker.clone(), name: self.name.clone() };
+        let container = self.container();
         container
             .docker
             .start_container(&self.name, None::<StartContainerOptions>)
@@ -186,7 +194,7 @@ impl ContainerPlan {
         }
         let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
         let same = labels.get(FINGERPRINT) == Some(&self.fingerprint);
-        Ok(Some((Container { docker: self.docker.clone(), name: self.name.clone() }, same)))
+        Ok(Some((self.container(), same)))
     }
 
     async fn have_image(&self) -> Result<(), NatsError> {
@@ -219,8 +227,12 @@ impl ContainerPlan {
     }
 
     async fn remove(&self) -> Result<(), NatsError> {
-        let container = Container { docker: self.docker.clone(), name: self.name.clone() };
-        container.remove().await
+        self.container().remove().await
+    }
+
+    fn container(&self) -> Container {
+        let (docker, name) = (self.docker.clone(), self.name.clone());
+        Container { docker, name, log: self.log.clone() }
     }
 }
 
@@ -229,6 +241,8 @@ impl ContainerPlan {
 pub(in crate::up) struct Container {
     docker: Docker,
     name: String,
+    /// Where its last words go, since they would be removed with it.
+    log: PathBuf,
 }
 
 impl fmt::Debug for Container {
@@ -260,9 +274,20 @@ impl Container {
                 Some(Err(_)) | None => sleep(ASK_AGAIN).await,
             }
         };
+        self.keep_last_words().await;
         match self.remove().await {
             Ok(()) => how,
             Err(error) => format!("{how}; {error}"),
+        }
+    }
+
+    async fn keep_last_words(&self) {
+        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(LAST_WORDS).build();
+        let words = self.docker.logs(&self.name, Some(options));
+        let words: Vec<_> = words.filter_map(async |word| word.ok()).collect().await;
+        // They only help to find out; the container is just as gone without them.
+        if let Ok(mut file) = logs::open(&self.log) {
+            words.into_iter().try_for_each(|word| file.write_all(&word.into_bytes())).ok();
         }
     }
 

@@ -1,0 +1,281 @@
+//! What commands about apps take.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use hythe_core::ids::DeploymentId;
+use hythe_core::names::{
+    AppName, BranchName, CommitId, EnvName, EnvValue, HealthPath, HostName, RepositoryPath,
+    RepositoryUrl,
+};
+
+use crate::cli::failure::{Failure, Outcome};
+
+pub(super) const DEPLOY_HELP: &str = "\
+Waits until the new version is live (exit code 0) or the deployment ended otherwise (1); the version
+before serves until then. What is given here is kept for the next deployment, except a commit.
+
+Examples:
+  hythe deploy shop --repo https://git.example/shop.git --branch main --port 3000
+  hythe deploy shop                       the newest commit
+  hythe deploy shop --commit 0123456789abcdef0123456789abcdef01234567
+  hythe deploy shop --env LOG_LEVEL=debug --replicas 2 --json";
+
+/// `hythe deploy`.
+#[derive(Debug, Args)]
+pub struct DeployArgs {
+    /// The app
+    pub name: AppName,
+    /// Its settings.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+    /// Set an environment variable first; may be given several times. Values that are secret
+    /// belong into `hythe env set`, where they need not be on the command line
+    #[arg(long = "env", value_name = "NAME=VALUE")]
+    pub variables: Vec<RawAssignment>,
+    /// Wait until it is live or has failed (so by itself)
+    #[arg(long, overrides_with = "detach")]
+    pub wait: bool,
+    /// Return as soon as it is requested
+    #[arg(long, overrides_with = "wait")]
+    pub detach: bool,
+}
+
+/// An app's settings; what is left out stays as it is.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SettingsArgs {
+    /// The git repository: https://…, ssh://… or user@host:path
+    #[arg(long, value_name = "URL")]
+    pub repo: Option<RepositoryUrl>,
+    /// The branch or tag [default: the repository's own]
+    #[arg(long, value_name = "BRANCH", conflicts_with = "commit")]
+    pub branch: Option<BranchName>,
+    /// A whole commit id
+    #[arg(long, value_name = "SHA")]
+    pub commit: Option<CommitId>,
+    /// The Dockerfile in the repository [default: found by itself]
+    #[arg(long, value_name = "PATH")]
+    pub dockerfile: Option<RepositoryPath>,
+    /// The port that the app listens on [default: found from the image]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// How many replicas
+    #[arg(long, value_name = "N", value_parser = replicas)]
+    pub replicas: Option<u16>,
+    /// What the health check asks for [default: /, any answer below 500]
+    #[arg(long, value_name = "PATH")]
+    pub health_path: Option<HealthPath>,
+}
+
+fn replicas(text: &str) -> Result<u16, String> {
+    use hythe_core::limits::MOST_REPLICAS;
+    text.parse()
+        .ok()
+        .filter(|count| (1..=MOST_REPLICAS).contains(count))
+        .ok_or_else(|| format!("a number of replicas is 1 to {MOST_REPLICAS}"))
+}
+
+/// `hythe app`.
+#[derive(Debug, Subcommand)]
+pub enum AppCommand {
+    /// Create an app; nothing runs until it is deployed
+    Create {
+        /// Its name: it becomes a host name
+        name: AppName,
+        /// Its settings.
+        #[command(flatten)]
+        settings: SettingsArgs,
+    },
+    /// List all apps
+    #[command(visible_alias = "list")]
+    Ls,
+    /// Show an app
+    Show {
+        /// The app
+        name: AppName,
+    },
+    /// Change settings; they hold from the next deployment on
+    Set {
+        /// The app
+        name: AppName,
+        /// Its settings.
+        #[command(flatten)]
+        settings: SettingsArgs,
+        /// A host name besides its own; may be given several times, in place of those before
+        #[arg(long = "domain", value_name = "HOST", conflicts_with = "no_domains")]
+        domains: Vec<HostName>,
+        /// No host name besides its own
+        #[arg(long)]
+        no_domains: bool,
+    },
+    /// Remove an app with all that runs of it
+    #[command(visible_alias = "delete")]
+    Rm {
+        /// The app
+        name: AppName,
+        /// Do not ask
+        #[arg(long, short = 'y')]
+        yes: bool,
+    },
+}
+
+/// `hythe deployments`.
+#[derive(Debug, Subcommand)]
+pub enum DeploymentsCommand {
+    /// List an app's deployments, newest first
+    #[command(visible_alias = "list")]
+    Ls {
+        /// The app
+        name: AppName,
+        /// How many at the most
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+        limit: u32,
+    },
+    /// Show a deployment
+    Show {
+        /// Its id, or the app whose newest deployment is meant
+        #[arg(value_name = "DEPLOYMENT|APP")]
+        which: Which,
+    },
+}
+
+/// A deployment: by its id, or as the newest of an app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// This one.
+    Deployment(DeploymentId),
+    /// The newest of this app.
+    NewestOf(AppName),
+}
+
+impl std::str::FromStr for Which {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.len() == 36
+            && let Ok(id) = text.parse()
+        {
+            return Ok(Self::Deployment(id));
+        }
+        text.parse().map(Self::NewestOf).map_err(|error| format!("no deployment's id; {error}"))
+    }
+}
+
+/// `hythe env`.
+#[derive(Debug, Subcommand)]
+pub enum EnvCommand {
+    /// List the names; nobody can read a value back
+    #[command(visible_alias = "list")]
+    Ls {
+        /// The app
+        name: AppName,
+    },
+    /// Set variables; they hold from the next deployment on
+    #[command(after_help = "Examples:\n  hythe env set shop LOG_LEVEL=debug\n  \
+        hythe env set shop DATABASE_URL=-  < url.txt      the value from stdin\n  \
+        hythe env set shop --env-file .env\n  \
+        hythe env set shop --from-stdin < .env\n\n\
+        A file has lines NAME=VALUE as in dotenv; in single quotes a value is taken as it is.")]
+    Set(EnvSetArgs),
+    /// Remove variables; it holds from the next deployment on
+    #[command(visible_alias = "rm")]
+    Unset {
+        /// The app
+        name: AppName,
+        /// The variables
+        #[arg(required = true, value_name = "NAME")]
+        variables: Vec<EnvName>,
+    },
+}
+
+/// `hythe env set`.
+#[derive(Debug, Args)]
+pub struct EnvSetArgs {
+    /// The app
+    pub name: AppName,
+    /// Names and values; with `-` as value (once), it is what comes from stdin
+    #[arg(value_name = "NAME=VALUE", required_unless_present_any = ["env_file", "from_stdin"])]
+    pub variables: Vec<RawAssignment>,
+    /// A file of NAME=VALUE lines, as in dotenv
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// NAME=VALUE lines from stdin, as in dotenv
+    #[arg(long, conflicts_with = "env_file")]
+    pub from_stdin: bool,
+}
+
+/// A variable and its value, as given. It is checked after the command line was read: clap would
+/// repeat what it refuses, and values are nothing to repeat.
+#[derive(Clone)]
+pub struct RawAssignment(String);
+
+impl std::fmt::Debug for RawAssignment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RawAssignment(…)")
+    }
+}
+
+impl std::str::FromStr for RawAssignment {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl RawAssignment {
+    /// Name and value.
+    ///
+    /// # Errors
+    /// Wrong usage, in a message without the value.
+    pub fn checked(&self) -> Outcome<(EnvName, EnvValue)> {
+        let Some((name, value)) = self.0.split_once('=') else {
+            return Err(Failure::usage("a variable is given as NAME=VALUE")
+                .hint("with NAME=- the value is read from stdin"));
+        };
+        let name = EnvName::new(name).map_err(|e| Failure::usage(e.to_string()))?;
+        let value = EnvValue::new(value).map_err(|e| Failure::usage(format!("{name}: {e}")))?;
+        Ok((name, value))
+    }
+}
+
+/// `hythe logs`.
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// The app
+    pub name: AppName,
+    /// Go on with what comes
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Only the last so many lines
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub tail: Option<u32>,
+    /// The log of a build: a deployment's id, or `latest`
+    #[arg(long, value_name = "DEPLOYMENT")]
+    pub build: Option<BuildOf>,
+    /// With the time of each line
+    #[arg(long, short)]
+    pub timestamps: bool,
+}
+
+/// Whose build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BuildOf {
+    /// The newest deployment's.
+    Latest,
+    /// This one's.
+    Deployment(DeploymentId),
+}
+
+impl std::str::FromStr for BuildOf {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "latest" {
+            return Ok(Self::Latest);
+        }
+        text.parse()
+            .map(Self::Deployment)
+            .map_err(|_| "it is a deployment's id (see `hythe deployments ls`) or `latest`".into())
+    }
+}

@@ -1,0 +1,261 @@
+//! The command line: what there is, with its help. Names and values are checked here, by the
+//! core's own types, before anything is asked of a server.
+
+mod apps;
+mod roles;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use hythe_core::names::AppName;
+
+pub use apps::{
+    AppCommand, BuildOf, DeployArgs, DeploymentsCommand, EnvCommand, EnvSetArgs, LogsArgs,
+    RawAssignment, SettingsArgs, Which,
+};
+pub use roles::{AgentArgs, DataArgs, EdgeArgs, LogArgs, NatsArgs, ServerArgs, UpArgs};
+
+/// Where the gateway is asked unless told otherwise.
+pub const USUAL_URL: &str = "http://127.0.0.1:7070";
+
+const AFTER_HELP: &str = "\
+Examples:
+  hythe up                                    everything on this machine
+  hythe deploy shop --repo https://git.example/shop.git
+  hythe deploy shop                           its next version
+  hythe logs shop -f
+
+Settings:
+  HYTHE_URL     the server (http://127.0.0.1:7070)
+  HYTHE_TOKEN   the owner token; for a server on this machine it is taken from the data folder
+  HYTHE_DATA    the data folder (./.hythe/data if there is one, else ~/.local/share/hythe)
+  NO_COLOR      no colours
+
+Exit codes: 0 done, 1 it failed, 2 wrong usage, 3 server not reached or not allowed.";
+
+/// From a git repository to a live URL, on your own machines.
+#[derive(Debug, Parser)]
+#[command(name = "hythe", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Cli {
+    /// What all commands take.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What all commands take.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Print JSON: one document, or one line per item where items keep coming
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The server
+    #[arg(long, global = true, env = "HYTHE_URL", default_value = USUAL_URL, value_name = "URL",
+          hide_env_values = true)]
+    pub url: String,
+    /// A file with the owner token; HYTHE_TOKEN, the token itself, goes before it
+    #[arg(long, global = true, env = "HYTHE_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// What there is to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run all of Hythe on this machine, NATS included
+    #[command(after_help = roles::UP_HELP)]
+    Up(UpArgs),
+    /// Run the control plane: journal, scheduling, API and dashboard
+    Server(ServerArgs),
+    /// Run a worker: builds and replicas, on this machine's container engine
+    Agent(AgentArgs),
+    /// Run an edge: the proxy in front of the apps
+    Edge(EdgeArgs),
+    /// Bring a version of an app live; the app is created where it does not exist
+    #[command(after_help = apps::DEPLOY_HELP)]
+    Deploy(Box<DeployArgs>),
+    /// Create, list, show, change and remove apps
+    #[command(subcommand)]
+    App(AppCommand),
+    /// List an app's deployments, or show one
+    #[command(subcommand, visible_alias = "deployment")]
+    Deployments(DeploymentsCommand),
+    /// Cancel a deployment that is on its way
+    Cancel {
+        /// Its id, or the app whose newest deployment is meant
+        #[arg(value_name = "DEPLOYMENT|APP")]
+        which: Which,
+    },
+    /// List, set and remove an app's environment variables
+    #[command(subcommand)]
+    Env(EnvCommand),
+    /// Show what an app says, or what a build said
+    #[command(after_help = "Examples:\n  hythe logs shop -f\n  hythe logs shop --tail 20\n  \
+                            hythe logs shop --build latest")]
+    Logs(LogsArgs),
+    /// Show the replicas that run
+    Ps {
+        /// Only this app's
+        name: Option<AppName>,
+    },
+    /// Look at workers
+    #[command(subcommand)]
+    Worker(WorkerCommand),
+    /// Show what happened
+    #[command(after_help = "Examples:\n  hythe events -f\n  hythe events --after 0 --json")]
+    Events(EventsArgs),
+    /// Print an app's URL, and open it in a browser where there is one
+    Open {
+        /// The app
+        name: AppName,
+        /// Only print it
+        #[arg(long)]
+        print: bool,
+    },
+    /// Print a script that completes commands in your shell
+    #[command(after_help = "Example:\n  hythe completions bash > \
+                            ~/.local/share/bash-completion/completions/hythe")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Check, export, import and replay the journal, without a server
+    #[command(subcommand)]
+    Journal(JournalCommand),
+    /// Become a part of `hythe up`
+    #[command(name = crate::up::EXEC_PART, hide = true)]
+    ExecPart {
+        /// Where to write which process this is
+        #[arg(long)]
+        pid_file: PathBuf,
+        /// What the part depends on
+        #[arg(long)]
+        fingerprint: String,
+        /// Program and arguments
+        #[arg(last = true, required = true)]
+        command: Vec<std::ffi::OsString>,
+    },
+}
+
+/// `hythe worker`.
+#[derive(Debug, Subcommand)]
+pub enum WorkerCommand {
+    /// List all workers
+    #[command(visible_alias = "list")]
+    Ls,
+}
+
+/// `hythe events`.
+#[derive(Debug, Args)]
+pub struct EventsArgs {
+    /// Go on with what comes
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Only events after this one; 0 is from the beginning [default: the last 20, or with -f from
+    /// now on]
+    #[arg(long, value_name = "SEQ")]
+    pub after: Option<u64>,
+    /// Only this app's and its deployments'
+    #[arg(long, value_name = "NAME")]
+    pub app: Option<AppName>,
+}
+
+/// `hythe journal`.
+#[derive(Debug, Subcommand)]
+pub enum JournalCommand {
+    /// Read everything and check it against its hashes
+    Verify {
+        /// Where it lies.
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Write it as lines of JSON. Secrets are no part of it
+    Export {
+        /// Where it lies.
+        #[command(flatten)]
+        data: DataArgs,
+        /// The file; `-` for stdout
+        #[arg(default_value = "-")]
+        file: PathBuf,
+    },
+    /// Make a journal from an export, in a data folder that has none
+    Import {
+        /// Where it will lie.
+        #[command(flatten)]
+        data: DataArgs,
+        /// The file; `-` for stdin
+        file: PathBuf,
+    },
+    /// Fold it, and show what state that gives
+    Replay {
+        /// Where it lies.
+        #[command(flatten)]
+        data: DataArgs,
+        /// Only up to this event
+        #[arg(long, value_name = "SEQ")]
+        until: Option<u64>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_fits_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn hostile_names_are_wrong_usage() {
+        for args in [
+            &["deploy", "-x"][..],
+            &["deploy", "a b"],
+            &["deploy", "$(id)"],
+            &["deploy", "shop", "--repo", "ext::sh -c id"],
+            &["deploy", "shop", "--repo", "-u"],
+            &["deploy", "shop", "--branch", "a..b"],
+            &["deploy", "shop", "--branch", "a", "--commit", &"a".repeat(40)],
+            &["deploy", "shop", "--commit", "HEAD"],
+            &["deploy", "shop", "--dockerfile", "../Dockerfile"],
+            &["deploy", "shop", "--port", "0"],
+            &["deploy", "shop", "--port", "65536"],
+            &["deploy", "shop", "--replicas", "0"],
+            &["deploy", "shop", "--replicas", "1000"],
+            &["deploy", "shop", "--health-path", "x"],
+            &["env", "set", "shop"],
+            &["logs", "shop", "--build", "newest"],
+            &["cancel", "../x"],
+        ] {
+            let error = Cli::try_parse_from(["hythe"].iter().chain(args)).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_not_shown_when_it_is_refused() {
+        let args = ["hythe", "env", "set", "shop", "A B=hush-hush"];
+        let Command::Env(EnvCommand::Set(args)) = Cli::try_parse_from(args).unwrap().command else {
+            panic!("it is `env set`");
+        };
+        let refused = args.variables[0].checked().unwrap_err();
+        assert!(!refused.message.contains("hush-hush"), "{refused}");
+        assert!(!format!("{args:?}").contains("hush-hush"));
+        assert_eq!(refused.exit, crate::cli::failure::Exit::Usage);
+    }
+
+    #[test]
+    fn waiting_is_usual_and_detaching_is_not() {
+        let detach = |args: &[&str]| {
+            let cli = Cli::try_parse_from(["hythe", "deploy", "shop"].iter().chain(args)).unwrap();
+            let Command::Deploy(args) = cli.command else { panic!("it is `deploy`") };
+            args.detach
+        };
+        assert!(!detach(&[]));
+        assert!(!detach(&["--wait"]));
+        assert!(detach(&["--detach"]));
+    }
+}

@@ -1,0 +1,167 @@
+//! What the roles take: `up`, `server`, `agent`, `edge`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use hythe_core::names::HostName;
+
+/// Where gateway and edge listen unless told otherwise.
+const USUAL_GATEWAY: &str = "127.0.0.1:7070";
+const USUAL_EDGE: &str = "0.0.0.0:8080";
+
+pub(super) const UP_HELP: &str = "\
+Runs nats-server, server, agent and edge as processes of their own, starts each again when it ends,
+and stops them all with Ctrl-C. What they say is in DIR/logs, the owner token in DIR/owner.token.
+
+Examples:
+  hythe up
+  hythe up --data /srv/hythe --edge-http 0.0.0.0:80 --base-domain apps.example.com
+  hythe up --nats nats://10.0.0.5:4222 --nats-credentials /etc/hythe/nats";
+
+/// The data folder.
+#[derive(Clone, Debug, Args)]
+pub struct DataArgs {
+    /// The data folder [default: ./.hythe/data if there is one, else ~/.local/share/hythe]
+    #[arg(long, env = "HYTHE_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// A NATS server.
+#[derive(Clone, Debug, Args)]
+pub struct NatsArgs {
+    /// The NATS server (2.10 or newer, with JetStream)
+    #[arg(long, env = "HYTHE_NATS", value_name = "URL")]
+    pub nats: Option<String>,
+    /// A file with the NATS user on the first line and the password on the second
+    #[arg(long, env = "HYTHE_NATS_CREDENTIALS", value_name = "FILE")]
+    pub nats_credentials: Option<PathBuf>,
+}
+
+/// `hythe up`.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Where its files lie.
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Where API and dashboard answer
+    #[arg(long, env = "HYTHE_GATEWAY", default_value = USUAL_GATEWAY, value_name = "ADDRESS:PORT")]
+    pub gateway: SocketAddr,
+    /// Where apps answer
+    #[arg(long, env = "HYTHE_EDGE_HTTP", default_value = USUAL_EDGE, value_name = "ADDRESS:PORT")]
+    pub edge_http: SocketAddr,
+    /// Apps answer at NAME.DOMAIN
+    #[arg(long, env = "HYTHE_BASE_DOMAIN", default_value = "localhost", value_name = "DOMAIN")]
+    pub base_domain: HostName,
+    /// A name under which people reach API and dashboard, besides localhost and loopback; may be
+    /// given several times
+    #[arg(long, env = "HYTHE_PUBLIC_NAME", value_name = "HOST", value_delimiter = ',')]
+    pub public_name: Vec<HostName>,
+    /// A NATS server that is there already.
+    #[command(flatten)]
+    pub nats: NatsArgs,
+    /// The nats-server program to run where there is no --nats [default: the one on PATH, else the
+    /// official image]
+    #[arg(long, env = "HYTHE_NATS_SERVER", value_name = "PATH", conflicts_with = "nats")]
+    pub nats_server: Option<PathBuf>,
+    /// The image to run NATS from where there is no program
+    #[arg(long, env = "HYTHE_NATS_IMAGE", value_name = "IMAGE", hide = true)]
+    pub nats_image: Option<String>,
+    /// Allow file:// repositories below this folder; may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub local_repos: Vec<PathBuf>,
+    /// The container engine [default: DOCKER_HOST, else unix:///var/run/docker.sock]
+    #[arg(long, value_name = "URL")]
+    pub docker_host: Option<String>,
+}
+
+/// `hythe server`.
+#[derive(Debug, Args)]
+pub struct ServerArgs {
+    /// Where its files lie.
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Where messages go.
+    #[command(flatten)]
+    pub nats: NatsArgs,
+    /// Where API and dashboard answer
+    #[arg(long, env = "HYTHE_GATEWAY", default_value = USUAL_GATEWAY, value_name = "ADDRESS:PORT")]
+    pub gateway: SocketAddr,
+    /// Where the edges answer: its port goes into the URLs of apps
+    #[arg(long, env = "HYTHE_EDGE_HTTP", default_value = USUAL_EDGE, value_name = "ADDRESS:PORT")]
+    pub edge_http: SocketAddr,
+    /// Apps answer at NAME.DOMAIN
+    #[arg(long, env = "HYTHE_BASE_DOMAIN", default_value = "localhost", value_name = "DOMAIN")]
+    pub base_domain: HostName,
+    /// A name under which people reach API and dashboard, besides localhost and loopback; may be
+    /// given several times
+    #[arg(long, env = "HYTHE_PUBLIC_NAME", value_name = "HOST", value_delimiter = ',')]
+    pub public_name: Vec<HostName>,
+    /// Browsers reach API and dashboard by https only (through a proxy that ends TLS)
+    #[arg(long, env = "HYTHE_SECURE_COOKIE")]
+    pub secure_cookie: bool,
+    /// Take file:// repositories; workers say below which folders
+    #[arg(long)]
+    pub allow_local_repos: bool,
+    /// How it logs.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// `hythe agent`.
+#[derive(Debug, Args)]
+pub struct AgentArgs {
+    /// Where its files lie.
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Where messages go.
+    #[command(flatten)]
+    pub nats: NatsArgs,
+    /// The worker's name [default: the machine's host name]
+    #[arg(long, env = "HYTHE_WORKER_NAME", value_name = "NAME")]
+    pub name: Option<hythe_core::names::WorkerName>,
+    /// Allow file:// repositories below this folder; may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub local_repos: Vec<PathBuf>,
+    /// The container engine [default: DOCKER_HOST, else unix:///var/run/docker.sock]
+    #[arg(long, value_name = "URL")]
+    pub docker_host: Option<String>,
+    /// How many builds it does at once; 0 for none
+    #[arg(long, env = "HYTHE_BUILDS", default_value_t = 2, value_name = "N")]
+    pub builds: usize,
+    /// How it logs.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// `hythe edge`.
+#[derive(Debug, Args)]
+pub struct EdgeArgs {
+    /// Where its files lie.
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Where messages go.
+    #[command(flatten)]
+    pub nats: NatsArgs,
+    /// Where apps answer; may be given several times
+    #[arg(long, env = "HYTHE_EDGE_HTTP", default_value = USUAL_EDGE, value_name = "ADDRESS:PORT")]
+    pub edge_http: Vec<SocketAddr>,
+    /// Another proxy whose forwarding headers are believed: an address or range; may be given
+    /// several times
+    #[arg(long, value_name = "NETWORK")]
+    pub trusted_proxy: Vec<crate::edge::Network>,
+    /// How it logs.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// How a role logs.
+#[derive(Clone, Debug, Args)]
+pub struct LogArgs {
+    /// What is logged, as for tracing's EnvFilter
+    #[arg(long, env = "HYTHE_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: String,
+    /// One JSON document per line
+    #[arg(long, env = "HYTHE_LOG_JSON")]
+    pub log_json: bool,
+}
