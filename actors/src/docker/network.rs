@@ -52,11 +52,12 @@ const fn mask(prefix: u8) -> u32 {
     if prefix == 0 { 0 } else { u32::MAX << (32 - prefix) }
 }
 
-/// The first slice of the pool that overlaps nothing taken.
-pub(crate) fn free_slice(taken: &[Subnet]) -> Option<Subnet> {
+/// A slice of the pool that overlaps nothing taken: the first from the `start`th on, around.
+pub(crate) fn free_slice(taken: &[Subnet], start: u32) -> Option<Subnet> {
     let slices = 1u32 << (SLICE_PREFIX - POOL.prefix);
     (0..slices)
-        .map(|n| Subnet { first: POOL.first + (n << (32 - SLICE_PREFIX)), prefix: SLICE_PREFIX })
+        .map(|n| (start.wrapping_add(n) % slices) << (32 - SLICE_PREFIX))
+        .map(|offset| Subnet { first: POOL.first + offset, prefix: SLICE_PREFIX })
         .find(|slice| !taken.iter().any(|taken| taken.overlaps(*slice)))
 }
 
@@ -98,8 +99,14 @@ impl Engine {
         let name = network_name(owner, app);
         let docker = self.docker().await?;
         let _one_at_a_time = self.shared.networks.lock().await;
+        // Where looking begins differs by app, so that agents that share an engine seldom meet.
+        let [.., a, b] = app.uuid().into_bytes();
+        let start = u32::from(u16::from_be_bytes([a, b]));
+        // Taken by networks that the engine is just making: it does not list them yet.
+        let mut refused: Vec<Subnet> = Vec::new();
         for _try in 0..MOST_TRIES {
             let mut taken = host_routes();
+            taken.extend(&refused);
             let networks = docker.list_networks(None).await.map_err(|error| self.fault(&error))?;
             for network in networks {
                 if network.name.as_deref() == Some(&name) {
@@ -115,7 +122,7 @@ impl Engine {
                     ranges.iter().filter_map(|range| Subnet::parse(range.subnet.as_deref()?)),
                 );
             }
-            let slice = free_slice(&taken).ok_or_else(|| EngineError::Refused {
+            let slice = free_slice(&taken, start).ok_or_else(|| EngineError::Refused {
                 status: 507,
                 message: "no network is free in 10.208.0.0/13 for another app; remove apps or \
                           networks of this machine"
@@ -125,10 +132,10 @@ impl Engine {
                 Ok(_created) => return Ok(name),
                 Err(error) => {
                     let error = self.fault(&error);
-                    // Somebody else was quicker: look again.
                     if !error.to_string().to_ascii_lowercase().contains("overlap") {
                         return Err(error);
                     }
+                    refused.push(slice);
                 }
             }
         }
@@ -210,17 +217,20 @@ mod tests {
 
     #[test]
     fn a_slice_is_free_where_nothing_overlaps() {
-        let rows: &[(&str, &[&str], Option<&str>)] = &[
-            ("nothing taken", &[], Some("10.208.0.0/24")),
-            ("the first taken", &["10.208.0.0/24"], Some("10.208.1.0/24")),
-            ("a piece of the first taken", &["10.208.0.128/26"], Some("10.208.1.0/24")),
-            ("a large range taken", &["10.208.0.0/15"], Some("10.210.0.0/24")),
-            ("elsewhere", &["172.17.0.0/16", "192.168.0.0/16"], Some("10.208.0.0/24")),
-            ("all taken", &["10.0.0.0/8"], None),
+        let rows: &[(&str, &[&str], u32, Option<&str>)] = &[
+            ("nothing taken", &[], 0, Some("10.208.0.0/24")),
+            ("begun elsewhere", &[], 257, Some("10.209.1.0/24")),
+            ("begun beyond the last", &[], 2048 + 3, Some("10.208.3.0/24")),
+            ("the first taken", &["10.208.0.0/24"], 0, Some("10.208.1.0/24")),
+            ("a piece of the first taken", &["10.208.0.128/26"], 0, Some("10.208.1.0/24")),
+            ("the last taken", &["10.215.255.0/24"], 2047, Some("10.208.0.0/24")),
+            ("a large range taken", &["10.208.0.0/15"], 0, Some("10.210.0.0/24")),
+            ("taken elsewhere", &["172.17.0.0/16", "192.168.0.0/16"], 0, Some("10.208.0.0/24")),
+            ("all taken", &["10.0.0.0/8"], 7, None),
         ];
-        for (what, taken, expected) in rows {
+        for (what, taken, start, expected) in rows {
             let taken: Vec<Subnet> = taken.iter().map(|text| subnet(text)).collect();
-            let found = free_slice(&taken).map(|slice| slice.to_string());
+            let found = free_slice(&taken, *start).map(|slice| slice.to_string());
             assert_eq!(found.as_deref(), *expected, "{what}");
         }
     }
