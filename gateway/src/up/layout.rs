@@ -3,6 +3,7 @@
 //! Everything in it is readable by its owner only. A folder that holds something else is refused
 //! rather than taken over: its permissions would be changed and its files mixed with ours.
 
+use std::ffi::OsStr;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -14,8 +15,12 @@ use uuid::Uuid;
 use super::error::UpError;
 use super::part::PartName;
 
-/// What may lie in a folder that is otherwise empty: a mount point brings it along.
-const HARMLESS: &str = "lost+found";
+/// Whether something may lie in a folder that is otherwise empty: what a mount point brings along,
+/// and the log to which whoever starts us sends what we say.
+fn harmless(name: &OsStr) -> bool {
+    name == "lost+found" || Path::new(name).extension().is_some_and(|end| end == "log")
+}
+
 /// More than any of the small files here holds; a longer one is none of ours.
 const MOST_SMALL_FILE: u64 = 4096;
 
@@ -50,7 +55,7 @@ impl DataDir {
     fn refuse_foreign(&self) -> Result<(), UpError> {
         let read = |e: std::io::Error| UpError::file("read", &self.root, &e);
         for entry in std::fs::read_dir(&self.root).map_err(read)? {
-            if entry.map_err(read)?.file_name() != HARMLESS {
+            if !harmless(&entry.map_err(read)?.file_name()) {
                 return Err(UpError::ForeignFolder { folder: self.root.clone() });
             }
         }
@@ -268,6 +273,13 @@ mod tests {
         assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1);
         let mode = std::fs::metadata(home.path()).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o755);
+    }
+
+    #[test]
+    fn a_log_that_is_there_before_us_is_no_stranger() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("up.log"), "").unwrap();
+        DataDir::prepare(home.path()).unwrap();
     }
 
     #[test]
