@@ -93,9 +93,13 @@ impl Installation {
             .expect("hythe starts");
         self.up = Some(child);
         let ready = format!("http://{}/readyz", self.gateway);
+        let mut child = self.up.take();
         self.wait_until("hythe up is ready", || {
+            let ended = child.as_mut().and_then(|up| up.try_wait().expect("it can be asked"));
+            assert!(ended.is_none(), "hythe up ended: {ended:?}\n{}", self.logs());
             curl(&[&ready, "-o", "/dev/null", "-w", "%{http_code}"]).out == "200"
         });
+        self.up = child;
     }
 
     /// The data folder.
