@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::future::FutureExt as _;
+use futures_util::future::OptionFuture;
 use futures_util::stream::StreamExt as _;
 use hythe_core::ids::AppId;
 use hythe_core::plan::ReplicaKey;
@@ -169,16 +169,21 @@ impl Follow {
         if fresh {
             batch.remark(&self.remarks);
         }
+        // One frame is on its way while the next fills: at once when it is quiet, in full frames
+        // when it is not, and always in order.
+        let mut sending = None;
         loop {
-            let piece = match pieces.next().now_or_never() {
-                Some(piece) => piece,
-                None => {
-                    batch.publish().await?;
-                    tokio::select! {
-                        piece = pieces.next() => piece,
-                        () = over(heard, phase) => None,
-                    }
+            if sending.is_none() {
+                sending = batch.take().map(|(frame, end)| Box::pin(self.send(frame, end)));
+            }
+            let piece = tokio::select! {
+                Some(sent) = OptionFuture::from(sending.as_mut()) => {
+                    sending = None;
+                    sent?;
+                    continue;
                 }
+                piece = pieces.next(), if !batch.is_full() => piece,
+                () = over(heard, phase), if !batch.is_full() => None,
             };
             let Some(piece) = piece else { break };
             let Some(read) = batch.reading.take(&piece?, clock::nanoseconds()) else { continue };
@@ -194,10 +199,8 @@ impl Follow {
                 batch.lost();
             }
             batch.push(read.line);
-            if batch.is_full() {
-                batch.publish().await?;
-            }
         }
+        OptionFuture::from(sending).await.transpose()?;
         if matches!(phase, Phase::Ended(_)) {
             for line in batch.reading.finish() {
                 batch.push(line);
@@ -206,7 +209,23 @@ impl Follow {
         if let Some(newest) = skip {
             batch.settle(&newest);
         }
-        batch.publish().await
+        if let Some((frame, end)) = batch.take() {
+            self.send(frame, end).await?;
+        }
+        self.note(batch.reading.position());
+        Ok(())
+    }
+
+    /// Publishes a frame; the position moves on to its end when JetStream has it.
+    async fn send(&self, frame: LogFrame, end: Position) -> Result<(), Broken> {
+        self.bus.publish(&self.subject(), &frame, None).await?;
+        self.note(&end);
+        Ok(())
+    }
+
+    fn note(&self, position: &Position) {
+        self.counted.store(position.counted, Ordering::Relaxed);
+        self.ledger.note_position(self.key, position.clone());
     }
 
     async fn save(&self, position: &Position) -> Result<(), Broken> {
@@ -251,8 +270,9 @@ impl Batch<'_> {
         self.lines.push(line);
     }
 
+    /// Whether another two lines may be too much: one that was read may bring a remark with it.
     const fn is_full(&self) -> bool {
-        self.lines.len() >= FRAME_LINES || self.bytes >= FRAME_BYTES
+        self.lines.len() + 2 > FRAME_LINES || self.bytes >= FRAME_BYTES
     }
 
     /// Adds what Hythe says; the reading counts it.
@@ -287,18 +307,16 @@ impl Batch<'_> {
         }
     }
 
-    async fn publish(&mut self) -> Result<(), Broken> {
-        let position = self.reading.position();
-        if !self.lines.is_empty() {
-            let count = u64::try_from(self.lines.len()).unwrap_or(u64::MAX);
-            let first = position.next_number().saturating_sub(count);
-            let frame = self.follow.frame(first, std::mem::take(&mut self.lines), false);
-            self.bytes = 0;
-            self.follow.bus.publish(&self.follow.subject(), &frame, None).await?;
+    /// The lines as a frame, and where they end.
+    fn take(&mut self) -> Option<(LogFrame, Position)> {
+        if self.lines.is_empty() {
+            return None;
         }
-        self.follow.counted.store(position.counted, Ordering::Relaxed);
-        self.follow.ledger.note_position(self.follow.key, position.clone());
-        Ok(())
+        let end = self.reading.position().clone();
+        let count = u64::try_from(self.lines.len()).unwrap_or(u64::MAX);
+        let first = end.next_number().saturating_sub(count);
+        self.bytes = 0;
+        Some((self.follow.frame(first, std::mem::take(&mut self.lines), false), end))
     }
 }
 
