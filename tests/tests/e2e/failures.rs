@@ -91,7 +91,7 @@ fn process_with(words: &str) -> bool {
 fn cancelling_during_the_start_leaves_nothing_of_it() {
     let scene = Scene::new();
     let repository = scene.repository("shop", &apps::page("good"));
-    scene.deploy_live("shop");
+    let live = scene.deploy_live("shop");
     repository.commit(&apps::files(&apps::never_healthy()));
     let id = scene.begin("shop");
     scene.hythe.wait_for_status(&id, &["starting"]);
@@ -100,8 +100,9 @@ fn cancelling_during_the_start_leaves_nothing_of_it() {
     scene.hythe.wait_for_status(&id, &["cancelled"]);
     scene.hythe.wait_until("its replica is gone", || scene.hythe.containers().len() == 1);
     scene.assert_serves("shop", "good");
-    let late = scene.hythe.run(&["cancel", "shop"]);
-    assert_ne!(late.code, 0, "what has ended cannot be cancelled: {}", late.out);
+    let late = scene.hythe.run(&["cancel", live["deployment"].as_str().unwrap()]);
+    assert_eq!(late.code, 1, "what is live cannot be cancelled: {}", late.out);
+    assert!(late.err.contains("is live"), "{}", late.err);
     scene.finish();
 }
 
