@@ -116,6 +116,9 @@ fn show(output: &Output, deployment: &Deployment) {
 /// `hythe cancel`.
 pub(super) async fn cancel(context: &Context, which: Which) -> Outcome {
     let deployment = find(&context.client, &which).await?;
+    if deployment.settled {
+        return Err(over(&deployment));
+    }
     let id = deployment.id.to_string();
     let path = ["deployments", id.as_str(), "cancel"];
     let body = serde_json::json!({});
@@ -133,7 +136,13 @@ pub(super) async fn cancel(context: &Context, which: Which) -> Outcome {
         ));
     }
     if after.status == DeploymentStatus::Live {
-        return Err(Failure::failed("it is live: there is nothing to cancel any more"));
+        return Err(over(&after));
     }
     Ok(())
+}
+
+fn over(deployment: &Deployment) -> Failure {
+    let (name, number) = (&deployment.app.name, deployment.number);
+    let status = deployment.status.as_str();
+    Failure::failed(format!("{name} #{number} is {status}: there is nothing to cancel any more"))
 }
