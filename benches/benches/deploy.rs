@@ -7,7 +7,7 @@
 //!
 //! Cold: an early layer changes, so every step runs. Warm: only the page changes.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench that cannot measure stops")]
+#![expect(clippy::panic, clippy::expect_used, reason = "a bench that cannot measure stops")]
 #![expect(clippy::print_stdout, reason = "benches print what they measured")]
 
 use std::io::{Read, Write};

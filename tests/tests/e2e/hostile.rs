@@ -19,13 +19,16 @@ const CORPUS: [&str; 12] = [
     "",
 ];
 
+/// A request to create an app, with a text in one field.
+type Body = fn(&str) -> Value;
+
 #[test]
 fn hostile_text_is_refused_in_every_field() {
     let scene = Scene::new();
     assert_eq!(scene.hythe.run(&["app", "create", "shop"]).code, 0);
     let huge = "a".repeat(10 * 1024 * 1024);
     let repo = "https://git.example/a.git";
-    let fields: [(&str, fn(&str) -> Value); 6] = [
+    let fields: [(&str, Body); 6] = [
         ("name", |text| json!({ "name": text })),
         ("repository", |text| json!({ "name": "ok", "repository": text })),
         (

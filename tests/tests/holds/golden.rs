@@ -117,7 +117,7 @@ fn samples() -> Vec<(&'static str, Event)> {
             },
         ),
         ("configured", AppEvent::Configured(Box::new(change))),
-        ("configured-nothing", AppEvent::Configured(Box::new(SettingsChange::default()))),
+        ("configured-nothing", AppEvent::Configured(Box::default())),
         (
             "environment_changed",
             AppEvent::EnvironmentChanged {
