@@ -31,6 +31,8 @@ pub struct View {
     pub deployments: BTreeMap<DeploymentId, DeploymentView>,
     /// Workers that belong to the installation.
     pub workers: BTreeMap<WorkerId, WorkerView>,
+    /// Who asked for the deployments whose own history has not begun yet.
+    pub requests: BTreeMap<DeploymentId, Meta>,
 }
 
 /// An app.
@@ -78,7 +80,7 @@ pub struct WorkerView {
 
 impl View {
     /// The format of its checkpoints.
-    pub const FORMAT: u32 = 1;
+    pub const FORMAT: u32 = 2;
 
     /// Takes in the next event. One that is in it already changes nothing.
     pub fn apply(&mut self, recorded: &Recorded<Event>) {
@@ -131,8 +133,10 @@ impl View {
                     self.names.remove(&app.name);
                 }
             }
+            AppEvent::DeploymentRequested { deployment, .. } => {
+                self.requests.insert(*deployment, recorded.meta.clone());
+            }
             AppEvent::Configured(_)
-            | AppEvent::DeploymentRequested { .. }
             | AppEvent::DeploymentReplaced { .. }
             | AppEvent::DeploymentBegun { .. }
             | AppEvent::TrafficSwitched { .. }
@@ -157,12 +161,14 @@ impl View {
         event: &DeploymentEvent,
         recorded: &Recorded<Event>,
     ) {
+        // Its first event is a reaction; whoever asked did so through the app.
+        let asked = self.requests.remove(&id);
         let view = self.deployments.entry(id).or_insert_with(|| DeploymentView {
             state: Deployment::default(),
             stages: Vec::new(),
             last: recorded.sequence,
             assigned: Sequence(0),
-            requested: recorded.meta.clone(),
+            requested: asked.unwrap_or_else(|| recorded.meta.clone()),
         });
         view.state = std::mem::take(&mut view.state).evolve(event);
         view.last = recorded.sequence;
@@ -237,5 +243,44 @@ impl DeploymentView {
     #[must_use]
     pub const fn requested_by(&self) -> &Actor {
         &self.requested.actor
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::AppSettings;
+    use crate::ids::CorrelationId;
+    use crate::record::{StreamId, Version};
+    use crate::testing::{app_id, at, deployment_id, name, spec};
+
+    fn recorded(sequence: u64, actor: Actor, id: uuid::Uuid, event: Event) -> Recorded<Event> {
+        let kind = event.kind();
+        let correlation = CorrelationId::new(uuid::Uuid::nil());
+        let meta = Meta { at: at(sequence), actor, correlation, causation: None };
+        let stream = StreamId { kind, id };
+        Recorded { sequence: Sequence(sequence), stream, version: Version(0), meta, event }
+    }
+
+    #[test]
+    fn a_deployment_was_requested_by_whoever_asked_the_app_for_it() {
+        let (app, deployment) = (app_id(1), deployment_id(1));
+        let settings = Box::new(AppSettings::default());
+        let created = AppEvent::Created { id: app, name: name("shop"), settings };
+        let asked = AppEvent::DeploymentRequested { deployment, spec: Box::new(spec(1)) };
+        let begun = DeploymentEvent::Requested(Box::new(spec(1)));
+        let events = [
+            recorded(1, Actor::Owner, app.uuid(), Event::App(created)),
+            recorded(2, Actor::Owner, app.uuid(), Event::App(asked)),
+            recorded(3, Actor::System, deployment.uuid(), Event::Deployment(begun)),
+        ];
+        let mut view = View::default();
+        events.iter().for_each(|event| view.apply(event));
+        let seen = &view.deployments[&deployment];
+        assert_eq!((seen.requested_by(), seen.requested.at), (&Actor::Owner, at(2)));
+        assert!(view.requests.is_empty(), "nothing is kept twice");
+        let before = view.clone();
+        events.iter().for_each(|event| view.apply(event));
+        assert_eq!(view, before, "an event that is in it already changes nothing");
     }
 }
