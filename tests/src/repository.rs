@@ -126,13 +126,10 @@ pub mod apps {
         command("echo still-thinking; sleep 3600")
     }
 
-    /// Answers 503 for ever.
+    /// Answers 404 to everything.
     #[must_use]
-    pub fn always_unavailable() -> Vec<(&'static str, String)> {
-        command(
-            "echo no-luck; while true; do printf 'HTTP/1.1 503 No\\r\\nContent-Length: 0\\r\\n\
-             Connection: close\\r\\n\\r\\n' | nc -l -p 8080 >/dev/null; done",
-        )
+    pub fn always_not_found() -> Vec<(&'static str, String)> {
+        command("echo no-luck; mkdir /tmp/w && exec httpd -f -p 8080 -h /tmp/w")
     }
 
     fn command(line: &str) -> Vec<(&'static str, String)> {

@@ -56,9 +56,9 @@ fn an_app_that_never_listens() {
 
 #[test]
 fn an_app_that_answers_but_never_well() {
-    let settings = json!({ "health_start_within_ms": 3_000 });
-    let document = good_then_bad(&apps::always_unavailable(), &settings);
-    assert_failure(&document, "starting", "503", "no-luck");
+    let settings = json!({ "health_start_within_ms": 3_000, "health_path": "/index.html" });
+    let document = good_then_bad(&apps::always_not_found(), &settings);
+    assert_failure(&document, "starting", "404", "no-luck");
 }
 
 #[test]
