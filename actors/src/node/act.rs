@@ -23,7 +23,7 @@ const MOST_STEPS: usize = 4;
 /// Stops at once: each mostly waits.
 const MOST_STOPS: usize = 64;
 /// From one report to the next, at the least.
-const REPORT_APART: Millis = Millis(100);
+const REPORT_APART: Millis = Millis(20);
 /// How long the first report waits for the first look at everything.
 const FIRST_REPORT_WITHIN: Millis = Millis::seconds(3);
 /// How often a step that the engine fails (rather than refuses) is tried before that is told.
