@@ -9,12 +9,12 @@ use std::io::{BufRead, Write};
 use std::path::Path;
 
 use hythe_core::claims::{ClaimChange, ClaimKey};
-use hythe_core::record::{Meta, Recorded, Sequence, StreamId, Version};
+use hythe_core::record::{Meta, Sequence, StreamId, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::codec;
 use crate::error::{AppendError, StoreError, io};
-use crate::journal::record::{GENESIS, Hash, Stored, encode};
+use crate::journal::record::{Event, GENESIS, Hash, Stored, chain};
 use crate::journal::{Append, Journal, JournalOptions, Payload};
 
 const FORMAT: u32 = 1;
@@ -264,18 +264,19 @@ fn read_line(line: Line, (before, previous): (u64, Hash)) -> Result<(Append, (u6
     }
     let claims: Vec<_> =
         line.claims.into_iter().map(Claim::change).collect::<Result<_, String>>()?;
-    let event = Recorded {
-        sequence: line.sequence,
+    let event = Event {
+        sequence: line.sequence.0,
         stream: line.stream,
-        version: line.version,
-        meta: line.meta,
-        event: &payload,
+        version: line.version.0,
+        meta: &line.meta,
+        schema: payload.schema,
+        payload: &payload.bytes,
     };
-    let hash = encode(&mut Vec::new(), &previous, &event, &claims).map_err(|e| e.to_string())?;
+    let hash = chain(&mut Vec::new(), &previous, &event, &claims).map_err(|e| e.to_string())?;
     if hex::encode(hash) != line.hash || line.schema != payload.schema {
         return Err("the hash does not follow from the line and the one before it".into());
     }
-    let meta = event.meta;
+    let meta = line.meta;
     let expected = Version(line.version.0.saturating_sub(1));
     let (stream, events) = (line.stream, vec![payload]);
     let append = Append { stream, expected, events, meta, claims, secrets: Vec::new() };

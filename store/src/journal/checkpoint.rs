@@ -8,7 +8,6 @@ use hythe_core::record::Sequence;
 
 use super::cursor::check_name;
 use super::limits::MOST_CHECKPOINT_BYTES;
-use super::reader;
 use super::record::Hash;
 use super::shared::Shared;
 use super::tables::CHECKPOINTS;
@@ -60,7 +59,7 @@ impl Shared {
                 bytes.len()
             )));
         }
-        let event = reader::hash_at(&self.read_log()?, at.0)?;
+        let event = self.view()?.hash_at(at.0)?;
         let event = event.ok_or_else(|| {
             StoreError::Invalid(format!("save checkpoint \"{name}\": there is no event {at}"))
         })?;
@@ -85,7 +84,7 @@ impl Shared {
             let Some((at, event, bytes)) = decode(format, value.value()) else {
                 return Ok(None);
             };
-            let same = reader::hash_at(&self.read_log()?, at.0)? == Some(event);
+            let same = self.view()?.hash_at(at.0)? == Some(event);
             Ok(same.then(|| (at, bytes.to_vec())))
         };
         self.watched(load()).unwrap_or_else(|error| {

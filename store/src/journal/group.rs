@@ -7,15 +7,16 @@
 use std::collections::{BTreeMap, HashMap};
 
 use hythe_core::claims::ClaimChange;
-use hythe_core::record::{Recorded, Sequence, StreamId, Version};
+use hythe_core::record::{Sequence, StreamId, Version};
 use redb::{ReadableTable, Table, WriteTransaction};
 
+use super::block::Growing;
 use super::claims::{self, ClaimOwner};
 use super::limits::{MOST_APPEND_BYTES, MOST_EVENTS, MOST_PAYLOAD_BYTES};
 use super::queue::Job;
 use super::record::{self, Hash};
 use super::shared::Shared;
-use super::tables::{CLAIMS, META, RECORDS};
+use super::tables::{BLOCKS, CLAIMS, META};
 use super::{Append, Appended};
 use crate::error::{AppendError, StoreError, database};
 
@@ -34,13 +35,14 @@ pub(crate) struct Written {
 pub(crate) struct Staged {
     pub(crate) answers: Vec<Result<Appended, AppendError>>,
     pub(crate) written: Vec<Written>,
-    pub(crate) head: (u64, Hash),
+    /// The last block as it is then.
+    pub(crate) end: Growing,
 }
 
 struct Stage<'a> {
     shared: &'a Shared,
     txn: &'a WriteTransaction,
-    records: Table<'a, u64, &'static [u8]>,
+    blocks: Table<'a, u64, &'static [u8]>,
     claims: Option<Table<'a, &'static str, &'static [u8]>>,
     versions: HashMap<StreamId, u64>,
     buffer: &'a mut Vec<u8>,
@@ -53,26 +55,33 @@ pub(crate) fn stage(
     shared: &Shared,
     txn: &WriteTransaction,
     buffer: &mut Vec<u8>,
-    head: (u64, Hash),
+    end: &Growing,
     jobs: &[Job],
 ) -> Result<Staged, StoreError> {
     let mut stage = Stage {
         shared,
         txn,
-        records: txn.open_table(RECORDS).map_err(database(DOING))?,
+        blocks: txn.open_table(BLOCKS).map_err(database(DOING))?,
         claims: None,
         versions: HashMap::new(),
         buffer,
-        staged: Staged { answers: Vec::with_capacity(jobs.len()), written: Vec::new(), head },
+        staged: Staged {
+            answers: Vec::with_capacity(jobs.len()),
+            written: Vec::new(),
+            end: end.clone(),
+        },
     };
     for job in jobs {
         let answer = stage.append(&job.append)?;
         stage.staged.answers.push(answer);
     }
+    if !stage.staged.written.is_empty() {
+        stage.write_block()?;
+    }
     let staged = stage.staged;
-    if staged.head != head {
+    if !staged.written.is_empty() {
         let mut meta = txn.open_table(META).map_err(database(DOING))?;
-        let value = encode_head(staged.head);
+        let value = encode_head(staged.end.head());
         meta.insert(HEAD, value.as_slice()).map_err(database(DOING))?;
     }
     Ok(staged)
@@ -121,7 +130,7 @@ impl<'a> Stage<'a> {
             let (expected, actual) = (append.expected, Version(actual));
             return Ok(Err(AppendError::WrongVersion { expected, actual }));
         }
-        let first = self.staged.head.0 + 1;
+        let first = self.staged.end.head().0 + 1;
         let claims = match self.claims_after(append, Sequence(first))? {
             Ok(claims) => claims,
             Err(error) => return Ok(Err(error)),
@@ -138,31 +147,53 @@ impl<'a> Stage<'a> {
         self.write_claims(claims)?;
         let version = self.write_events(append, actual)?;
         self.versions.insert(append.stream, version);
-        let last = Sequence(self.staged.head.0);
+        let last = Sequence(self.staged.end.head().0);
         Ok(Ok(Appended { first: Sequence(first), last, version: Version(version) }))
     }
 
     fn write_events(&mut self, append: &Append, mut version: u64) -> Result<u64, StoreError> {
         let mut claims: &[ClaimChange] = &append.claims;
         for payload in &append.events {
-            let (before, previous) = self.staged.head;
-            let sequence = before + 1;
+            let sequence = self.staged.end.head().0 + 1;
             version += 1;
-            let event = Recorded {
-                sequence: Sequence(sequence),
-                stream: append.stream,
-                version: Version(version),
-                meta: append.meta.clone(),
-                event: payload,
-            };
-            let hash = record::encode(self.buffer, &previous, &event, claims)?;
-            claims = &[];
-            self.records.insert(sequence, self.buffer.as_slice()).map_err(database(DOING))?;
-            self.staged.head = (sequence, hash);
             let stream = append.stream;
+            let event = record::Event {
+                sequence,
+                stream,
+                version,
+                meta: &append.meta,
+                schema: payload.schema,
+                payload: &payload.bytes,
+            };
+            let hash = self.push(&event, claims)?;
+            claims = &[];
             self.staged.written.push(Written { stream, version, sequence, hash });
         }
         Ok(version)
+    }
+
+    /// Adds an event to the last block, or begins another.
+    fn push(
+        &mut self,
+        event: &record::Event<'_>,
+        claims: &[ClaimChange],
+    ) -> Result<Hash, StoreError> {
+        loop {
+            if let Some(hash) = self.staged.end.push(self.buffer, event, claims)? {
+                return Ok(hash);
+            }
+            self.write_block()?;
+            let (_, hash) = self.staged.end.head();
+            self.staged.end = Growing::new(event.sequence, hash);
+        }
+    }
+
+    /// Writes the last block as far as it is.
+    fn write_block(&mut self) -> Result<(), StoreError> {
+        self.staged.end.value(self.buffer);
+        let first = self.staged.end.first();
+        self.blocks.insert(first, self.buffer.as_slice()).map_err(database(DOING))?;
+        Ok(())
     }
 
     /// Whom the append's keys would belong to afterwards, or why it cannot have them.

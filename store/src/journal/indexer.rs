@@ -7,13 +7,14 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use redb::{Database, ReadTransaction, ReadableDatabase};
+use redb::{Database, ReadableDatabase};
 
+use super::reader::View;
 use super::record::{GENESIS, Hash};
 use super::shared::Shared;
 use super::storage::{Part, Storage};
 use super::tail::Segment;
-use super::{postings, reader, tables};
+use super::{postings, tables};
 use crate::error::{StoreError, database};
 
 /// Between two attempts after a failure.
@@ -98,7 +99,7 @@ fn reopen(shared: &Shared) -> Result<(), StoreError> {
         let before = segment.upto.0 - segment.events as u64;
         (before, tail.frozen.as_deref().map_or(before, |frozen| frozen.upto.0))
     };
-    let log = shared.read_log()?;
+    let log = shared.view()?;
     let (mut index, (at, _)) = open(&*shared.storage, cache, &log)?;
     if at != before && at != after {
         drop(index);
@@ -117,7 +118,7 @@ fn reopen(shared: &Shared) -> Result<(), StoreError> {
 pub(crate) fn open(
     storage: &dyn Storage,
     cache_bytes: usize,
-    log: &ReadTransaction,
+    log: &View,
 ) -> Result<(Database, (u64, Hash)), StoreError> {
     let found = tables::open_index(storage, cache_bytes).and_then(|index| {
         let at = match postings::position(&index)? {
@@ -131,7 +132,7 @@ pub(crate) fn open(
     });
     match found {
         Ok((index, (0, _))) => Ok((index, (0, GENESIS))),
-        Ok((index, at)) if reader::hash_at(log, at.0)? == Some(at.1) => Ok((index, at)),
+        Ok((index, at)) if log.hash_at(at.0)? == Some(at.1) => Ok((index, at)),
         Ok((index, at)) => {
             drop(index);
             tracing::warn!(at = at.0, "the stream index is not of this log; building it again");
@@ -156,15 +157,14 @@ pub(crate) fn fresh(storage: &dyn Storage, cache_bytes: usize) -> Result<Databas
 /// too short to be written already.
 pub(crate) fn extend(
     index: &Database,
-    log: &ReadTransaction,
+    log: &View,
     from: (u64, Hash),
     upto: u64,
     every: usize,
 ) -> Result<Segment, StoreError> {
     let mut segment = Segment::after(from);
     while segment.upto.0 < upto {
-        let (at, hash) = segment.upto;
-        reader::walk(log, at, upto, Some(hash), |stored, _| {
+        log.walk_stored(segment.upto.0, upto, |stored, _| {
             let event = &stored.event;
             segment.push(event.stream, event.version.0, event.sequence.0, stored.hash);
             segment.events < every
@@ -185,16 +185,16 @@ pub(crate) fn prepare(
     log: &Database,
     head: u64,
 ) -> Result<(Database, Segment), StoreError> {
-    let txn = log.begin_read().map_err(database("read the journal"))?;
-    let (index, at) = open(storage, cache_bytes, &txn)?;
-    match extend(&index, &txn, at, head, every) {
+    let log = View::new(&log.begin_read().map_err(database("read the journal"))?)?;
+    let (index, at) = open(storage, cache_bytes, &log)?;
+    match extend(&index, &log, at, head, every) {
         Ok(segment) => Ok((index, segment)),
         Err(StoreError::Damaged { place, what }) if at.0 > 0 => {
             // Either the log is damaged, then this fails again and says so, or the index is.
             tracing::warn!(place, what, "the stream index does not fit; building it again");
             drop(index);
             let index = fresh(storage, cache_bytes)?;
-            let segment = extend(&index, &txn, (0, GENESIS), head, every)?;
+            let segment = extend(&index, &log, (0, GENESIS), head, every)?;
             Ok((index, segment))
         }
         Err(error) => Err(error),

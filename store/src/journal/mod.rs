@@ -9,6 +9,7 @@
 //! One thread writes the log ([`writer`]), another the index ([`indexer`]); callers read on their
 //! own threads, in short transactions.
 
+mod block;
 mod checkpoint;
 pub mod claims;
 mod cursor;
@@ -26,6 +27,7 @@ mod shared;
 pub mod storage;
 pub(crate) mod tables;
 mod tail;
+mod varint;
 pub mod verify;
 mod writer;
 
@@ -42,6 +44,7 @@ use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use self::block::Growing;
 use self::claims::ClaimOwner;
 use self::cursor::Cursors;
 pub use self::options::JournalOptions;
@@ -136,9 +139,9 @@ impl Journal {
         key: MasterKey,
         options: JournalOptions,
     ) -> Result<Self, StoreError> {
-        let (shared, head) = prepare(storage, Some(key), options)?;
+        let (shared, end) = prepare(storage, Some(key), options)?;
         let handle = Arc::new(Handle { shared, threads: Mutex::default() });
-        let writer = writer::Writer::new(Arc::clone(&handle.shared), head);
+        let writer = writer::Writer::new(Arc::clone(&handle.shared), end);
         handle.spawn("journal-writer", move || writer.run())?;
         let shared = Arc::clone(&handle.shared);
         handle.spawn("journal-index", move || indexer::run(&shared))?;
@@ -229,8 +232,7 @@ impl Journal {
     /// # Errors
     /// [`StoreError::Damaged`] at the first record that is not what was written.
     pub fn read(&self, from: Sequence, most: usize) -> Result<Vec<Recorded<Payload>>, StoreError> {
-        let stored = self.read_stored(from, most)?;
-        Ok(stored.into_iter().map(|stored| stored.event).collect())
+        self.shared().watched(self.shared().read(from, most))
     }
 
     /// As [`Journal::read`], with claims and hashes.
@@ -348,12 +350,13 @@ fn prepare(
     storage: Arc<dyn Storage>,
     key: Option<MasterKey>,
     options: JournalOptions,
-) -> Result<(Arc<Shared>, (u64, record::Hash)), StoreError> {
+) -> Result<(Arc<Shared>, Growing), StoreError> {
     let log = open::log(&*storage, key.as_ref(), options.cache_bytes)?;
-    let head = open::log_head(&log)?;
+    let end = open::end(&log)?;
+    let (head, _) = end.head();
     let cursors = Cursors::load(&log)?;
     let every = options.index_every.max(1);
-    let (index, segment) = indexer::prepare(&*storage, options.cache_bytes, every, &log, head.0)?;
+    let (index, segment) = indexer::prepare(&*storage, options.cache_bytes, every, &log, head)?;
     let shared = Shared {
         queue: Queue::new(options.queue_appends, options.queue_bytes),
         storage,
@@ -361,7 +364,7 @@ fn prepare(
         log: RwLock::new(Some(log)),
         index: RwLock::new(Some(index)),
         tail: RwLock::new(Tail { active: segment, frozen: None }),
-        head: watch::Sender::new(Sequence(head.0)),
+        head: watch::Sender::new(Sequence(head)),
         cursors: Mutex::new(cursors),
         bell: Bell::default(),
         index_behind: AtomicBool::new(false),
@@ -370,7 +373,7 @@ fn prepare(
         commit_micros: AtomicU64::new(0),
         options,
     };
-    Ok((Arc::new(shared), head))
+    Ok((Arc::new(shared), end))
 }
 
 impl Handle {

@@ -1,16 +1,20 @@
 //! Opening a journal: a new one is laid out, an old one is checked for being what it claims.
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableError};
+use redb::{Database, ReadableDatabase, TableError};
 
+use super::block::Growing;
 use super::group::{HEAD, encode_head};
-use super::record::{GENESIS, Hash, carried_hash};
+use super::reader::View;
+use super::record::GENESIS;
 use super::storage::{Part, Storage};
-use super::tables::{self, CLAIMS, META, RECORDS, SECRET_KEYS, SECRETS};
+use super::tables::{self, BLOCKS, CLAIMS, META, SECRET_KEYS, SECRETS};
 use crate::error::{StoreError, database, io};
 use crate::secrets::key::MasterKey;
 
-/// The layout of the log's file. A later one is refused, an earlier one would be read.
-const FORMAT: u32 = 1;
+/// The layout of the log's file. A later one is refused; 1 kept records one by one, and is read and
+/// written on in blocks.
+const FORMAT: u32 = 2;
+const RECORD_BY_RECORD: u32 = 1;
 const FORMAT_KEY: &str = "format";
 const KEY_CHECK: &str = "master-key-check";
 const DOING: &str = "open the journal";
@@ -36,13 +40,26 @@ pub(crate) fn log(
         return Err(StoreError::damaged("journal.redb", "the file is empty"));
     }
     let log = tables::open_on(file, cache_bytes)?;
-    check(&log, key)?;
+    if check(&log, key)? == RECORD_BY_RECORD {
+        raise(&log)?;
+    }
     Ok(log)
 }
 
+/// Makes room for blocks in a log of format 1, and keeps out whoever only knows that.
+fn raise(log: &Database) -> Result<(), StoreError> {
+    let txn = log.begin_write().map_err(database(DOING))?;
+    txn.open_table(BLOCKS).map_err(database(DOING))?;
+    txn.open_table(META)
+        .map_err(database(DOING))?
+        .insert(FORMAT_KEY, FORMAT.to_be_bytes().as_slice())
+        .map_err(database(DOING))?;
+    txn.commit().map_err(database(DOING))
+}
+
 /// Makes sure that the file is a journal that this version and this key can use. `key` is absent
-/// where nobody wants to write or decrypt.
-fn check(log: &Database, key: Option<&MasterKey>) -> Result<(), StoreError> {
+/// where nobody wants to write or decrypt. The format that it has.
+fn check(log: &Database, key: Option<&MasterKey>) -> Result<u32, StoreError> {
     let txn = log.begin_read().map_err(database(DOING))?;
     let meta = match txn.open_table(META) {
         Err(TableError::TableDoesNotExist(_)) => {
@@ -52,13 +69,13 @@ fn check(log: &Database, key: Option<&MasterKey>) -> Result<(), StoreError> {
     };
     let format = meta.get(FORMAT_KEY).map_err(database(DOING))?;
     let format = format.and_then(|value| value.value().try_into().ok().map(u32::from_be_bytes));
-    match format {
-        Some(FORMAT) => {}
+    let format = match format {
+        Some(known @ (FORMAT | RECORD_BY_RECORD)) => known,
         Some(found) if found > FORMAT => {
             return Err(StoreError::Newer { found, known: FORMAT });
         }
         Some(_) | None => return Err(StoreError::damaged("table meta", "it has no format")),
-    }
+    };
     if let Some(key) = key {
         let check = meta.get(KEY_CHECK).map_err(database(DOING))?;
         if check.is_none_or(|check| check.value() != *key.derive("check")) {
@@ -70,13 +87,13 @@ fn check(log: &Database, key: Option<&MasterKey>) -> Result<(), StoreError> {
             });
         }
     }
-    Ok(())
+    Ok(format)
 }
 
 fn lay_out(log: &Database, key: &MasterKey) -> Result<(), StoreError> {
     let txn = log.begin_write().map_err(database(DOING))?;
     {
-        txn.open_table(RECORDS).map_err(database(DOING))?;
+        txn.open_table(BLOCKS).map_err(database(DOING))?;
         txn.open_table(CLAIMS).map_err(database(DOING))?;
         txn.open_table(SECRETS).map_err(database(DOING))?;
         txn.open_table(SECRET_KEYS).map_err(database(DOING))?;
@@ -94,22 +111,18 @@ fn lay_out(log: &Database, key: &MasterKey) -> Result<(), StoreError> {
     txn.commit().map_err(database(DOING))
 }
 
-/// The last event and its hash. The log and the note of its head must agree: the chain alone
-/// would not show that its end was cut off.
-pub(crate) fn log_head(log: &Database) -> Result<(u64, Hash), StoreError> {
+/// The last block of the log, to be written on. The log and the note of its head must agree: the
+/// chain alone would not show that its end was cut off.
+pub(crate) fn end(log: &Database) -> Result<Growing, StoreError> {
     let txn = log.begin_read().map_err(database(DOING))?;
-    let records = txn.open_table(RECORDS).map_err(database(DOING))?;
-    let last = match records.last().map_err(database(DOING))? {
-        Some((at, value)) => (at.value(), carried_hash(at.value(), value.value())?),
-        None => (0, GENESIS),
-    };
+    let end = View::new(&txn)?.growing()?;
     let meta = txn.open_table(META).map_err(database(DOING))?;
     let noted = meta.get(HEAD).map_err(database(DOING))?;
-    if noted.is_none_or(|noted| noted.value() != encode_head(last)) {
+    if noted.is_none_or(|noted| noted.value() != encode_head(end.head())) {
         return Err(StoreError::damaged_at(
-            last.0,
+            end.head().0,
             "the log ends here, but not by the note of its end: records are missing or added",
         ));
     }
-    Ok(last)
+    Ok(end)
 }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::record::Hash;
 use super::tables::{CHECKPOINTS, INDEXED, POSTINGS};
 use super::tail::{Run, Segment};
+use super::varint;
 use crate::error::{StoreError, database};
 
 /// Rows with fewer entries are extended rather than followed by another.
@@ -51,13 +52,8 @@ fn encode(key: &[u8; 25], sequences: &[u64]) -> Vec<u8> {
     let mut row = vec![0; 8];
     let mut before = 0;
     for sequence in sequences {
-        let mut left = sequence - before;
+        varint::put(&mut row, sequence - before);
         before = *sequence;
-        while left >= 0x80 {
-            row.push((left & 0x7f) as u8 | 0x80);
-            left >>= 7;
-        }
-        row.push((left & 0x7f) as u8);
     }
     let sum = check_sum(key, &row[8..]);
     row[..8].copy_from_slice(&sum);
@@ -71,20 +67,13 @@ pub(crate) fn decode(key: &[u8; 25], row: &[u8]) -> Result<Vec<u64>, StoreError>
         return Err(damaged("a row does not fit its check sum"));
     }
     let mut sequences = Vec::new();
-    let (mut before, mut delta, mut shift) = (0u64, 0u64, 0u32);
-    for byte in body {
-        if shift > 63 {
-            return Err(damaged("a row does not decode"));
-        }
-        delta |= u64::from(byte & 0x7f) << shift;
-        shift += 7;
-        if byte & 0x80 == 0 {
-            before = before.checked_add(delta).ok_or_else(|| damaged("a row does not decode"))?;
-            sequences.push(before);
-            (delta, shift) = (0, 0);
-        }
+    let (mut before, mut body) = (0u64, body);
+    while !body.is_empty() {
+        let delta = varint::take(&mut body).ok_or_else(|| damaged("a row does not decode"))?;
+        before = before.checked_add(delta).ok_or_else(|| damaged("a row does not decode"))?;
+        sequences.push(before);
     }
-    if shift != 0 || sequences.is_empty() {
+    if sequences.is_empty() {
         return Err(damaged("a row does not decode"));
     }
     Ok(sequences)

@@ -1,138 +1,381 @@
-//! Reading the log. Every record is checked against its hash before anybody sees it.
+//! Reading the log. Every event is checked against the chain of hashes before anybody sees it.
 
+use hythe_core::claims::ClaimChange;
 use hythe_core::record::{Recorded, Sequence, StreamId, Version};
-use redb::{ReadTransaction, ReadableTable};
+use redb::{AccessGuard, ReadOnlyTable, ReadTransaction, ReadableTable, TableError};
 
 use super::Payload;
+use super::block::{Block, Growing};
 use super::limits::MOST_READ_BYTES;
-use super::record::{GENESIS, Hash, Stored, carried_hash, decode};
+use super::record::{BROKEN, GENESIS, Hash, Stored, carried_hash, decode, peek};
 use super::shared::Shared;
-use super::tables::RECORDS;
+use super::tables::{BLOCKS, RECORDS};
 use crate::error::{StoreError, database};
 
 const DOING: &str = "read the journal";
 
-type Records = redb::ReadOnlyTable<u64, &'static [u8]>;
+type Table = ReadOnlyTable<u64, &'static [u8]>;
 
-fn records(txn: &ReadTransaction) -> Result<Records, StoreError> {
-    txn.open_table(RECORDS).map_err(database(DOING))
+fn missing(sequence: u64) -> StoreError {
+    StoreError::damaged_at(sequence, "the record is missing")
 }
 
-/// The hash that the record after `sequence` builds on.
-fn hash_of(table: &Records, sequence: u64) -> Result<Hash, StoreError> {
-    if sequence == 0 {
-        return Ok(GENESIS);
+/// A stretch of the log as it lies in the file, under its first sequence.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Piece<'a> {
+    /// One event, in a log that was made in format 1.
+    Record(u64, &'a [u8]),
+    /// A block of events.
+    Block(u64, &'a [u8]),
+}
+
+/// A block with its sequence.
+type Row<'a> = (u64, AccessGuard<'a, &'static [u8]>);
+
+/// The log as of one moment. To be short-lived: it keeps space from being used again.
+pub(crate) struct View {
+    /// Where the log was made in format 1: its records, and the last of them.
+    records: Option<(Table, u64)>,
+    blocks: Table,
+}
+
+impl View {
+    pub(crate) fn new(txn: &ReadTransaction) -> Result<Self, StoreError> {
+        let blocks = txn.open_table(BLOCKS).map_err(database(DOING))?;
+        let records = match txn.open_table(RECORDS) {
+            Err(TableError::TableDoesNotExist(_)) => None,
+            Err(error) => return Err(database(DOING)(error)),
+            Ok(table) => {
+                let last = table.last().map_err(database(DOING))?.map_or(0, |(at, _)| at.value());
+                Some((table, last))
+            }
+        };
+        Ok(Self { records, blocks })
     }
-    let value = table.get(sequence).map_err(database(DOING))?;
-    let value = value.ok_or_else(|| StoreError::damaged_at(sequence, "the record is missing"))?;
-    carried_hash(sequence, value.value())
+
+    /// The record of an event that was written in format 1.
+    fn record(&self, sequence: u64) -> Result<Option<AccessGuard<'_, &'static [u8]>>, StoreError> {
+        match &self.records {
+            Some((records, last)) if sequence <= *last => {
+                let value = records.get(sequence).map_err(database(DOING))?;
+                value.ok_or_else(|| missing(sequence)).map(Some)
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    /// The last block that begins at `sequence` or before, which has that event if any has.
+    fn block(&self, sequence: u64) -> Result<Option<Row<'_>>, StoreError> {
+        let mut rows = self.blocks.range(..=sequence).map_err(database(DOING))?;
+        let row = rows.next_back().transpose().map_err(database(DOING))?;
+        Ok(row.map(|(at, value)| (at.value(), value)))
+    }
+
+    /// The hash that what begins with the event `first` builds on.
+    fn hash_before(&self, first: u64) -> Result<Hash, StoreError> {
+        let last = first.saturating_sub(1);
+        if last == 0 {
+            return Ok(GENESIS);
+        }
+        if let Some(value) = self.record(last)? {
+            return carried_hash(last, value.value());
+        }
+        let (at, value) = self.block(last)?.ok_or_else(|| missing(last))?;
+        Ok(Block::unchecked(at, value.value())?.end)
+    }
+
+    /// Hands over what holds the events from `from` on, oldest first, until `take` says false.
+    pub(crate) fn pieces(
+        &self,
+        from: u64,
+        mut take: impl FnMut(Piece<'_>) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        if let Some((records, _)) = &self.records {
+            for row in records.range(from..).map_err(database(DOING))? {
+                let (at, value) = row.map_err(database(DOING))?;
+                if !take(Piece::Record(at.value(), value.value()))? {
+                    return Ok(());
+                }
+            }
+        }
+        let first = self.block(from)?.map_or(from, |(at, _)| at);
+        for row in self.blocks.range(first..).map_err(database(DOING))? {
+            let (at, value) = row.map_err(database(DOING))?;
+            if !take(Piece::Block(at.value(), value.value()))? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// The last block, to be written on; an empty one where there is none.
+    pub(crate) fn growing(&self) -> Result<Growing, StoreError> {
+        match self.block(u64::MAX)? {
+            Some((first, value)) => Growing::resume(first, value.value(), self.hash_before(first)?),
+            None => {
+                let next = self.records.as_ref().map_or(0, |(_, last)| *last) + 1;
+                Ok(Growing::new(next, self.hash_before(next)?))
+            }
+        }
+    }
+
+    /// The hash of one event; `None` beyond the end of the log.
+    pub(crate) fn hash_at(&self, sequence: u64) -> Result<Option<Hash>, StoreError> {
+        if sequence == 0 {
+            return Ok(Some(GENESIS));
+        }
+        if let Some(value) = self.record(sequence)? {
+            return carried_hash(sequence, value.value()).map(Some);
+        }
+        if sequence > self.growing()?.head().0 {
+            return Ok(None);
+        }
+        let found = self.stored(sequence - 1, sequence, 1)?;
+        Ok(found.first().map(|stored| stored.hash))
+    }
+
+    /// Hands events after `from` to `take`, oldest first, until it says false or `upto` is passed.
+    /// With each comes about how many bytes it takes.
+    pub(crate) fn walk(
+        &self,
+        from: u64,
+        upto: u64,
+        mut take: impl FnMut(Recorded<Payload>, usize) -> bool,
+    ) -> Result<(), StoreError> {
+        let take = |event, _claims, _hash, bytes| take(event, bytes);
+        Walk { upto, expected: from + 1, known: None, chained: false, take }.run(self)
+    }
+
+    /// As [`View::walk`], with claims and hashes; works out the whole chain.
+    pub(crate) fn walk_stored(
+        &self,
+        from: u64,
+        upto: u64,
+        mut take: impl FnMut(Stored, usize) -> bool,
+    ) -> Result<(), StoreError> {
+        let take = |event, claims, hash, bytes| take(Stored { event, claims, hash }, bytes);
+        Walk { upto, expected: from + 1, known: None, chained: true, take }.run(self)
+    }
+
+    /// Events after `from` up to `upto`: at most `most`, and at most so many bytes.
+    pub(crate) fn events(
+        &self,
+        from: u64,
+        upto: u64,
+        most: usize,
+    ) -> Result<Vec<Recorded<Payload>>, StoreError> {
+        let mut page = Page::new(most);
+        if most > 0 {
+            self.walk(from, upto, |event, bytes| page.take(event, bytes))?;
+        }
+        Ok(page.found)
+    }
+
+    /// As [`View::events`], with claims and hashes.
+    pub(crate) fn stored(
+        &self,
+        from: u64,
+        upto: u64,
+        most: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        let mut page = Page::new(most);
+        if most > 0 {
+            self.walk_stored(from, upto, |stored, bytes| page.take(stored, bytes))?;
+        }
+        Ok(page.found)
+    }
+
+    /// Fetches the events of a stream at (version, sequence), checking that they are that.
+    pub(crate) fn fetch(
+        &self,
+        stream: &StreamId,
+        places: &[(u64, u64)],
+    ) -> Result<Vec<Recorded<Payload>>, StoreError> {
+        let mut page = Page::new(places.len());
+        let mut left = places;
+        while let [(version, sequence), rest @ ..] = left {
+            let (version, sequence) = (*version, *sequence);
+            let before = left.len();
+            if let Some(value) = self.record(sequence)? {
+                let stored = decode(sequence, value.value(), &self.hash_before(sequence)?)?;
+                let event = &stored.event;
+                check_place(stream, version, sequence, (event.stream, event.version.0))?;
+                left = rest;
+                if !page.take(stored.event, value.value().len()) {
+                    break;
+                }
+                continue;
+            }
+            let (first, value) = self.block(sequence)?.ok_or_else(|| missing(sequence))?;
+            let block = Block::open(first, value.value(), &self.hash_before(first)?)?;
+            // Neighbours in the stream often share a block.
+            for packed in block.records() {
+                let packed = packed?;
+                let [(version, sequence), rest @ ..] = left else { break };
+                if packed.sequence != *sequence {
+                    continue;
+                }
+                check_place(stream, *version, *sequence, (packed.stream, packed.version))?;
+                left = rest;
+                let bytes = packed.bytes();
+                if !page.take(packed.unpacked().0, bytes) {
+                    return Ok(page.found);
+                }
+            }
+            if left.len() == before {
+                return Err(missing(sequence));
+            }
+        }
+        Ok(page.found)
+    }
+
+    /// The stream and the version that an event says it has, unchecked.
+    pub(crate) fn peek(&self, sequence: u64) -> Result<(StreamId, u64), StoreError> {
+        if let Some(value) = self.record(sequence)? {
+            return peek(sequence, value.value());
+        }
+        let (first, value) = self.block(sequence)?.ok_or_else(|| missing(sequence))?;
+        for packed in Block::unchecked(first, value.value())?.records() {
+            let packed = packed?;
+            if packed.sequence == sequence {
+                return Ok((packed.stream, packed.version));
+            }
+        }
+        Err(missing(sequence))
+    }
 }
 
-/// The hash of one record, as it carries it; `None` beyond the end of the log.
-pub(crate) fn hash_at(txn: &ReadTransaction, sequence: u64) -> Result<Option<Hash>, StoreError> {
-    let table = records(txn)?;
-    let last = table.last().map_err(database(DOING))?.map_or(0, |(at, _)| at.value());
-    if sequence > last { Ok(None) } else { hash_of(&table, sequence).map(Some) }
-}
-
-/// Hands records after `from` to `take`, oldest first, until it says false or `upto` is passed.
-/// `previous` is the hash of `from` where the caller knows it.
-pub(crate) fn walk(
-    txn: &ReadTransaction,
-    from: u64,
-    upto: u64,
-    previous: Option<Hash>,
-    mut take: impl FnMut(Stored, usize) -> bool,
+fn check_place(
+    stream: &StreamId,
+    version: u64,
+    sequence: u64,
+    found: (StreamId, u64),
 ) -> Result<(), StoreError> {
-    if from >= upto {
+    if found == (*stream, version) {
         return Ok(());
     }
-    let table = records(txn)?;
-    let mut hash = match previous {
-        Some(hash) => hash,
-        None => hash_of(&table, from)?,
-    };
-    let mut expected = from + 1;
-    for row in table.range(from + 1..=upto).map_err(database(DOING))? {
-        let (at, value) = row.map_err(database(DOING))?;
-        if at.value() != expected {
-            break;
-        }
-        let stored = decode(expected, value.value(), &hash)?;
-        hash = stored.hash;
-        expected += 1;
-        if !take(stored, value.value().len()) {
+    let what = format!("the index says it is version {version} of {stream}; it is not");
+    Err(StoreError::damaged_at(sequence, what))
+}
+
+/// What one read gathers.
+struct Page<T> {
+    found: Vec<T>,
+    most: usize,
+    bytes: usize,
+}
+
+impl<T> Page<T> {
+    fn new(most: usize) -> Self {
+        Self { found: Vec::new(), most, bytes: 0 }
+    }
+
+    /// Adds one; whether another may follow.
+    fn take(&mut self, one: T, bytes: usize) -> bool {
+        self.found.push(one);
+        self.bytes += bytes;
+        self.found.len() < self.most && self.bytes < MOST_READ_BYTES
+    }
+}
+
+/// A walk along the log.
+struct Walk<T> {
+    upto: u64,
+    expected: u64,
+    /// The hash before what comes next, where it is known.
+    known: Option<Hash>,
+    /// Whether every hash is worked out.
+    chained: bool,
+    /// Gets event, claims, hash (all zero where none is worked out) and size.
+    take: T,
+}
+
+impl<T: FnMut(Recorded<Payload>, Vec<ClaimChange>, Hash, usize) -> bool> Walk<T> {
+    fn run(mut self, view: &View) -> Result<(), StoreError> {
+        if self.expected > self.upto {
             return Ok(());
         }
-    }
-    if expected <= upto {
-        return Err(StoreError::damaged_at(expected, "the record is missing"));
-    }
-    Ok(())
-}
-
-/// Records after `from` up to `upto`: at most `most`, and at most so many bytes.
-pub(crate) fn stored(
-    txn: &ReadTransaction,
-    from: u64,
-    upto: u64,
-    most: usize,
-) -> Result<Vec<Stored>, StoreError> {
-    let mut found = Vec::new();
-    if most == 0 {
-        return Ok(found);
-    }
-    let mut bytes = 0;
-    walk(txn, from, upto, None, |record, len| {
-        found.push(record);
-        bytes += len;
-        found.len() < most && bytes < MOST_READ_BYTES
-    })?;
-    Ok(found)
-}
-
-/// Fetches the events of a stream at (version, sequence), checking that they are that.
-pub(crate) fn fetch(
-    txn: &ReadTransaction,
-    stream: &StreamId,
-    places: &[(u64, u64)],
-) -> Result<Vec<Recorded<Payload>>, StoreError> {
-    let table = records(txn)?;
-    let mut found = Vec::with_capacity(places.len());
-    let mut bytes = 0;
-    let mut last: Option<(u64, Hash)> = None;
-    for &(version, sequence) in places {
-        let previous = match last {
-            Some((at, hash)) if at + 1 == sequence => hash,
-            Some(_) | None => hash_of(&table, sequence.saturating_sub(1))?,
-        };
-        let value = table.get(sequence).map_err(database(DOING))?;
-        let value =
-            value.ok_or_else(|| StoreError::damaged_at(sequence, "the record is missing"))?;
-        let stored = decode(sequence, value.value(), &previous)?;
-        last = Some((sequence, stored.hash));
-        if stored.event.stream != *stream || stored.event.version != Version(version) {
-            let what = format!("the index says it is version {version} of {stream}; it is not");
-            return Err(StoreError::damaged_at(sequence, what));
+        let (mut stopped, mut buffer) = (false, Vec::new());
+        view.pieces(self.expected, |piece| {
+            let (Piece::Record(first, _) | Piece::Block(first, _)) = piece;
+            if first > self.expected {
+                return Ok(false);
+            }
+            let previous = self.known.map_or_else(|| view.hash_before(first), Ok)?;
+            stopped = match piece {
+                Piece::Record(at, value) => !self.record(at, value, &previous)?,
+                Piece::Block(first, value) => {
+                    !self.block(&Block::open(first, value, &previous)?, previous, &mut buffer)?
+                }
+            };
+            Ok(!stopped && self.expected <= self.upto)
+        })?;
+        if !stopped && self.expected <= self.upto {
+            return Err(missing(self.expected));
         }
-        bytes += value.value().len();
-        found.push(stored.event);
-        if bytes >= MOST_READ_BYTES {
-            break;
-        }
+        Ok(())
     }
-    Ok(found)
+
+    /// Whether to go on, as from `block`.
+    fn record(&mut self, at: u64, value: &[u8], previous: &Hash) -> Result<bool, StoreError> {
+        let stored = decode(at, value, previous)?;
+        self.known = Some(stored.hash);
+        self.expected += 1;
+        Ok((self.take)(stored.event, stored.claims, stored.hash, value.len()))
+    }
+
+    fn block(
+        &mut self,
+        block: &Block<'_>,
+        previous: Hash,
+        buffer: &mut Vec<u8>,
+    ) -> Result<bool, StoreError> {
+        let mut hash = previous;
+        for packed in block.records() {
+            let packed = packed?;
+            if self.chained {
+                hash = packed.chain(buffer, &hash)?;
+            }
+            if packed.sequence < self.expected {
+                continue;
+            }
+            if packed.sequence > self.upto {
+                return Ok(false);
+            }
+            self.expected += 1;
+            let bytes = packed.bytes();
+            let (event, claims) = packed.unpacked();
+            if !(self.take)(event, claims, hash, bytes) {
+                return Ok(false);
+            }
+        }
+        if self.chained && hash != block.end {
+            return Err(StoreError::damaged_at(block.first, BROKEN));
+        }
+        self.known = Some(block.end);
+        Ok(true)
+    }
 }
 
 impl Shared {
-    /// Records after `from`, up to the durable head.
+    /// Events after `from`, up to the durable head.
+    pub(crate) fn read(
+        &self,
+        from: Sequence,
+        most: usize,
+    ) -> Result<Vec<Recorded<Payload>>, StoreError> {
+        let upto = self.head.borrow().0;
+        self.view()?.events(from.0, upto, most)
+    }
+
+    /// The same with claims and hashes.
     pub(crate) fn read_stored(
         &self,
         from: Sequence,
         most: usize,
     ) -> Result<Vec<Stored>, StoreError> {
         let upto = self.head.borrow().0;
-        stored(&self.read_log()?, from.0, upto, most)
+        self.view()?.stored(from.0, upto, most)
     }
 
     /// Events of a stream after a version.
@@ -157,6 +400,6 @@ impl Shared {
             let what = format!("the index has no version {} of {stream}", after.0 + 1);
             return Err(StoreError::damaged(format!("event {sequence}"), what));
         }
-        fetch(&self.read_log()?, &stream, &places)
+        self.view()?.fetch(&stream, &places)
     }
 }

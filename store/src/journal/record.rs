@@ -1,9 +1,11 @@
-//! One record of the log: how an event becomes bytes, and the hash that chains it to the one before.
+//! One event as the log remembers it, and the hash that chains it to the one before.
 //!
-//! A record is `format | header | payload | hash`. The hash covers the previous record's hash, the
-//! sequence and every byte before it, so that no record can be changed, dropped, added or moved
-//! without breaking the chain from there on. The header is postcard; it may only ever be changed
-//! under a new format number, and every format ever written stays readable.
+//! The hash covers the previous event's hash, the sequence and the event's canonical bytes (a
+//! postcard header and the payload), so that no event can be changed, dropped, added or moved
+//! without breaking the chain from there on. It does not depend on how the event is stored: the
+//! canonical bytes are what journals of format 1 kept, `format | header | payload | hash` an event,
+//! which stays readable; [`block`](super::block) is how events are kept now. The header may only
+//! ever be changed under a new format number.
 
 use hythe_core::claims::ClaimChange;
 use hythe_core::ids::CorrelationId;
@@ -23,7 +25,34 @@ pub const GENESIS: Hash = [0; 32];
 
 const FORMAT: u8 = 1;
 
-#[derive(Serialize, Deserialize)]
+/// What is wrong where the chain is broken.
+pub(crate) const BROKEN: &str = "its hash does not follow from its bytes and the record before it";
+
+/// An event that is to be hashed or stored, with its place and circumstances.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Event<'a> {
+    pub(crate) sequence: u64,
+    pub(crate) stream: StreamId,
+    pub(crate) version: u64,
+    pub(crate) meta: &'a Meta,
+    pub(crate) schema: u16,
+    pub(crate) payload: &'a [u8],
+}
+
+#[derive(Serialize)]
+struct HeaderOf<'a> {
+    kind: u8,
+    id: [u8; 16],
+    version: u64,
+    at: u64,
+    actor: &'a Actor,
+    correlation: [u8; 16],
+    causation: Option<u64>,
+    schema: u16,
+    claims: &'a [ClaimChange],
+}
+
+#[derive(Deserialize)]
 struct Header {
     kind: u8,
     id: [u8; 16],
@@ -36,7 +65,7 @@ struct Header {
     claims: Vec<ClaimChange>,
 }
 
-/// A record as it lies in the log, checked against its hash.
+/// An event of the log with its hash, which was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// The event with its place and circumstances.
@@ -47,44 +76,43 @@ pub struct Stored {
     pub hash: Hash,
 }
 
-/// Writes a record into `into` (emptied first) and returns its hash.
-pub(crate) fn encode(
-    into: &mut Vec<u8>,
+/// The hash of an event after another. `buffer` is for working in; the canonical header is left
+/// there.
+pub(crate) fn chain(
+    buffer: &mut Vec<u8>,
     previous: &Hash,
-    event: &Recorded<&Payload>,
+    event: &Event<'_>,
     claims: &[ClaimChange],
 ) -> Result<Hash, StoreError> {
-    into.clear();
-    into.push(FORMAT);
-    let header = Header {
+    buffer.clear();
+    buffer.push(FORMAT);
+    let header = HeaderOf {
         kind: event.stream.kind.number(),
         id: event.stream.id.into_bytes(),
-        version: event.version.0,
+        version: event.version,
         at: event.meta.at.0,
-        actor: event.meta.actor.clone(),
+        actor: &event.meta.actor,
         correlation: event.meta.correlation.uuid().into_bytes(),
         causation: event.meta.causation.map(|sequence| sequence.0),
-        schema: event.event.schema,
-        claims: claims.to_vec(),
+        schema: event.schema,
+        claims,
     };
-    *into = postcard::to_extend(&header, std::mem::take(into))
+    *buffer = postcard::to_extend(&header, std::mem::take(buffer))
         .map_err(|error| StoreError::Invalid(format!("encode an event: {error}")))?;
-    into.extend_from_slice(&event.event.bytes);
-    let hash = chain(previous, event.sequence.0, into);
-    into.extend_from_slice(&hash);
-    Ok(hash)
+    Ok(hash(previous, event.sequence, &[buffer, event.payload]))
 }
 
-/// The hash of a record: `bytes` is everything before it.
-fn chain(previous: &Hash, sequence: u64, bytes: &[u8]) -> Hash {
+fn hash(previous: &Hash, sequence: u64, parts: &[&[u8]]) -> Hash {
     let mut hasher = blake3::Hasher::new();
     hasher.update(previous);
     hasher.update(&sequence.to_le_bytes());
-    hasher.update(bytes);
+    for part in parts {
+        hasher.update(part);
+    }
     *hasher.finalize().as_bytes()
 }
 
-/// The hash that a record carries, unchecked.
+/// The hash that a record of format 1 carries, unchecked.
 pub(crate) fn carried_hash(sequence: u64, value: &[u8]) -> Result<Hash, StoreError> {
     value
         .last_chunk::<32>()
@@ -92,22 +120,19 @@ pub(crate) fn carried_hash(sequence: u64, value: &[u8]) -> Result<Hash, StoreErr
         .ok_or_else(|| StoreError::damaged_at(sequence, "the record is cut short"))
 }
 
-/// Reads a record and checks it against the one before.
+/// Reads a record of format 1 and checks it against the one before.
 pub(crate) fn decode(sequence: u64, value: &[u8], previous: &Hash) -> Result<Stored, StoreError> {
-    let Some((bytes, hash)) = value.split_last_chunk::<32>() else {
+    let Some((bytes, carried)) = value.split_last_chunk::<32>() else {
         return Err(StoreError::damaged_at(sequence, "the record is cut short"));
     };
-    if chain(previous, sequence, bytes) != *hash {
-        return Err(StoreError::damaged_at(
-            sequence,
-            "its hash does not follow from its bytes and the record before it",
-        ));
+    if hash(previous, sequence, &[bytes]) != *carried {
+        return Err(StoreError::damaged_at(sequence, BROKEN));
     }
     let (event, claims) = parse(sequence, bytes)?;
-    Ok(Stored { event, claims, hash: *hash })
+    Ok(Stored { event, claims, hash: *carried })
 }
 
-/// The stream and the version that a record says it has, unchecked.
+/// The stream and the version that a record of format 1 says it has, unchecked.
 pub(crate) fn peek(sequence: u64, value: &[u8]) -> Result<(StreamId, u64), StoreError> {
     let bytes = value.split_last_chunk::<32>().map_or(value, |(bytes, _)| bytes);
     let (event, _) = parse(sequence, bytes)?;
@@ -149,18 +174,28 @@ mod tests {
     use hythe_core::claims::ClaimKey;
     use hythe_core::ids::WorkerId;
 
-    fn sample(payload: &Payload) -> Recorded<&Payload> {
-        Recorded {
-            sequence: Sequence(7),
+    /// Writes a record as format 1 has it.
+    fn encode(into: &mut Vec<u8>, previous: &Hash, claims: &[ClaimChange]) {
+        let (meta, payload) = (meta(), payload());
+        let event = Event {
+            sequence: 7,
             stream: StreamId { kind: AggregateKind::Deployment, id: Uuid::from_u128(3) },
-            version: Version(300),
-            meta: Meta {
-                at: Timestamp(1_700_000_000_000),
-                actor: Actor::Worker(WorkerId(Uuid::from_u128(4))),
-                correlation: CorrelationId(Uuid::from_u128(5)),
-                causation: Some(Sequence(6)),
-            },
-            event: payload,
+            version: 300,
+            meta: &meta,
+            schema: payload.schema,
+            payload: &payload.bytes,
+        };
+        let hash = chain(into, previous, &event, claims).unwrap();
+        into.extend_from_slice(&payload.bytes);
+        into.extend_from_slice(&hash);
+    }
+
+    fn meta() -> Meta {
+        Meta {
+            at: Timestamp(1_700_000_000_000),
+            actor: Actor::Worker(WorkerId(Uuid::from_u128(4))),
+            correlation: CorrelationId(Uuid::from_u128(5)),
+            causation: Some(Sequence(6)),
         }
     }
 
@@ -175,10 +210,10 @@ mod tests {
     #[test]
     fn every_flipped_bit_is_found() {
         let mut bytes = Vec::new();
-        encode(&mut bytes, &[9; 32], &sample(&payload()), &claims()).unwrap();
+        encode(&mut bytes, &[9; 32], &claims());
         let back = decode(7, &bytes, &[9; 32]).unwrap();
         assert_eq!(back.event.event, payload());
-        assert_eq!(back.event.meta, sample(&payload()).meta);
+        assert_eq!(back.event.meta, meta());
         assert_eq!(back.event.version, Version(300));
         assert_eq!(back.claims, claims());
         for bit in 0..bytes.len() * 8 {
@@ -197,7 +232,7 @@ mod tests {
     #[test]
     fn format_1_is_frozen() {
         let mut bytes = Vec::new();
-        encode(&mut bytes, &GENESIS, &sample(&payload()), &claims()).unwrap();
+        encode(&mut bytes, &GENESIS, &claims());
         assert_eq!(
             hex::encode(&bytes),
             concat!(

@@ -17,7 +17,7 @@ use super::cursor::Cursors;
 use super::options::JournalOptions;
 use super::postings::Lookup;
 use super::queue::Queue;
-use super::reader;
+use super::reader::View;
 use super::storage::Storage;
 use super::tables::{CLAIMS, SECRET_KEYS, SECRETS};
 use super::tail::Tail;
@@ -101,6 +101,11 @@ impl Shared {
         log.begin_read().map_err(database("read the journal"))
     }
 
+    /// The log as of now. To be short-lived likewise.
+    pub(crate) fn view(&self) -> Result<View, StoreError> {
+        View::new(&self.read_log()?)
+    }
+
     pub(crate) fn write_log(&self) -> Result<WriteTransaction, StoreError> {
         let log = self.log.read().unwrap_or_else(PoisonError::into_inner);
         let log = log.as_ref().ok_or_else(|| self.absent("journal"))?;
@@ -134,8 +139,7 @@ impl Shared {
     fn indexed_version(&self, stream: &StreamId) -> Result<u64, StoreError> {
         let Some((version, sequence)) = self.lookup()?.last(stream)? else { return Ok(0) };
         // The index is derived: one wrong row must not let a version be given out twice.
-        let log = self.read_log()?;
-        reader::fetch(&log, stream, &[(version, sequence)])?;
+        self.view()?.fetch(stream, &[(version, sequence)])?;
         Ok(version)
     }
 

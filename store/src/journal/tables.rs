@@ -5,7 +5,9 @@ use redb::{Database, StorageBackend, TableDefinition};
 use super::storage::{Backend, Part, Storage};
 use crate::error::{StoreError, database, io};
 
-/// The log: sequence → record.
+/// The log: sequence of the first record → block.
+pub(crate) const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("blocks");
+/// The beginning of a log that was made in format 1: sequence → record. Absent in others.
 pub(crate) const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
 /// Key → owner.
 pub(crate) const CLAIMS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("claims");

@@ -6,4 +6,5 @@ mod behaviour;
 mod crash;
 mod damage;
 mod faulty;
+mod formats;
 mod secrets;

@@ -1,6 +1,6 @@
 //! Looking at everything: is the journal what was written, and does all that is derived agree?
 //!
-//! Found are: a flipped byte in any record, a record that is missing, added or moved, a version
+//! Found are: a flipped byte in any block, an event that is missing, added or moved, a version
 //! out of turn, a claim that the log does not explain, an index row that leads astray, a secret
 //! that does not open. Not found is a log that somebody with the power to write it made up from
 //! scratch, hashes and all: for that, keep a hash of the head elsewhere. Works on a running
@@ -9,16 +9,19 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use hythe_core::record::{Sequence, StreamId};
+use hythe_core::claims::ClaimChange;
+use hythe_core::record::{Recorded, Sequence, StreamId};
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable};
 
+use super::block::Block;
 use super::claims::{self, ClaimOwner};
 use super::group::{HEAD, encode_head};
 use super::options::JournalOptions;
-use super::record::{GENESIS, Hash, Stored, carried_hash, decode, peek};
+use super::reader::{Piece, View};
+use super::record::{BROKEN, GENESIS, Hash, carried_hash, decode, peek};
 use super::storage::{Directory, Storage};
-use super::tables::{CLAIMS, META, POSTINGS, RECORDS, SECRET_KEYS, SECRETS};
-use super::{Journal, open, postings, tables};
+use super::tables::{CLAIMS, META, POSTINGS, SECRET_KEYS, SECRETS};
+use super::{Journal, Payload, open, postings, tables};
 use crate::error::{StoreError, database};
 use crate::secrets::vault::Vault;
 
@@ -152,6 +155,10 @@ struct Verifier<'a> {
     report: VerifyReport,
     at: u64,
     hash: Hash,
+    /// The block looked at last, and the hash before it.
+    last_block: (u64, Hash),
+    /// Whether a damaged block was looked at last, of which nobody knows how many events it held.
+    unsure: bool,
     versions: HashMap<StreamId, u64>,
     claims: BTreeMap<String, ClaimOwner>,
 }
@@ -163,6 +170,8 @@ impl<'a> Verifier<'a> {
             report: VerifyReport::default(),
             at: 0,
             hash: GENESIS,
+            last_block: (0, GENESIS),
+            unsure: false,
             versions: HashMap::new(),
             claims: BTreeMap::new(),
         }
@@ -180,27 +189,39 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Looks at a batch of records; true when there are no more.
+    /// Looks at a batch of events; true when there are no more.
     fn records(&mut self, txn: &ReadTransaction) -> Result<bool, StoreError> {
-        let table = txn.open_table(RECORDS).map_err(database(DOING))?;
-        let rows = table.range(self.at + 1..).map_err(database(DOING))?;
-        for (number, row) in rows.enumerate() {
-            if number == BATCH {
-                return Ok(false);
+        let mut left = BATCH;
+        View::new(txn)?.pieces(self.at + 1, |piece| {
+            let before = self.report.events;
+            match piece {
+                Piece::Record(at, value) => self.record(at, value)?,
+                Piece::Block(first, value) => self.block(first, value)?,
             }
-            let (at, value) = row.map_err(database(DOING))?;
-            self.record(at.value(), value.value())?;
+            left = left.saturating_sub(usize::try_from(self.report.events - before).unwrap_or(0));
+            Ok(left > 0)
+        })?;
+        Ok(left > 0)
+    }
+
+    /// Something begins with the event `first`: are there all before it, once?
+    fn gap(&mut self, first: u64) {
+        let next = self.at + 1;
+        if first > next && !self.unsure {
+            let what = format!("events {next} to {} are missing", first - 1);
+            self.report.note(format!("event {next}"), what);
+        } else if first < next && !self.unsure {
+            let what = format!("events {first} to {} are there twice", self.at);
+            self.report.note(format!("event {first}"), what);
         }
-        Ok(true)
+        self.unsure = false;
+        self.at = first - 1;
     }
 
     fn record(&mut self, at: u64, value: &[u8]) -> Result<(), StoreError> {
-        if at != self.at + 1 {
-            let what = format!("events {} to {} are missing", self.at + 1, at - 1);
-            self.report.note(format!("event {}", self.at + 1), what);
-        }
+        self.gap(at);
         match decode(at, value, &self.hash) {
-            Ok(stored) => self.event(&stored),
+            Ok(stored) => self.event(&stored.event, &stored.claims),
             Err(error) => {
                 self.report.found(error)?;
                 // What it says still counts for what follows, or one bad byte would raise a
@@ -216,8 +237,61 @@ impl<'a> Verifier<'a> {
         Ok(())
     }
 
-    fn event(&mut self, stored: &Stored) {
-        let event = &stored.event;
+    fn block(&mut self, first: u64, value: &[u8]) -> Result<(), StoreError> {
+        let seen = self.at;
+        if self.last_block.0 != first {
+            self.gap(first);
+            self.last_block = (first, self.hash);
+        }
+        // Otherwise it has grown since it was looked at.
+        let previous = self.last_block.1;
+        let block = match Block::open(first, value, &previous) {
+            Ok(block) => block,
+            Err(error) => {
+                self.report.found(error)?;
+                self.damaged(first, value);
+                return Ok(());
+            }
+        };
+        let (mut hash, mut buffer) = (previous, Vec::new());
+        for packed in block.records() {
+            let packed = match packed {
+                Ok(packed) => packed,
+                Err(error) => {
+                    self.report.found(error)?;
+                    self.unsure = true;
+                    break;
+                }
+            };
+            hash = packed.chain(&mut buffer, &hash)?;
+            if packed.sequence > seen {
+                let (event, claims) = packed.unpacked();
+                self.at = event.sequence.0;
+                self.report.events += 1;
+                self.event(&event, &claims);
+            }
+        }
+        if hash != block.end {
+            self.report.note(format!("event {}", self.at), BROKEN);
+        }
+        self.hash = block.end;
+        Ok(())
+    }
+
+    /// What a damaged block says still counts for what follows, as far as it says anything.
+    fn damaged(&mut self, first: u64, value: &[u8]) {
+        self.unsure = true;
+        self.at = self.at.max(first);
+        let Ok(block) = Block::unchecked(first, value) else { return };
+        for packed in block.records().map_while(Result::ok) {
+            self.at = self.at.max(packed.sequence);
+            self.report.events += 1;
+            self.versions.insert(packed.stream, packed.version);
+        }
+        self.hash = block.end;
+    }
+
+    fn event(&mut self, event: &Recorded<Payload>, claims: &[ClaimChange]) {
         let version = self.versions.entry(event.stream).or_insert(0);
         if event.version.0 != *version + 1 {
             let what = format!(
@@ -227,7 +301,7 @@ impl<'a> Verifier<'a> {
             self.report.note(format!("event {}", event.sequence), what);
         }
         *version = event.version.0;
-        for change in &stored.claims {
+        for change in claims {
             let key = &claims::key(change).0;
             let held = self.claims.remove(key);
             match claims::apply(change, held, event.stream, event.sequence) {
@@ -303,7 +377,7 @@ impl<'a> Verifier<'a> {
         self.report.indexed = Sequence(upto);
         let table = txn.open_table(POSTINGS).map_err(database(DOING))?;
         let mut before: Option<(StreamId, u64)> = None;
-        let (mut entries, mut log) = (0, (self.read)()?);
+        let (mut entries, mut log) = (0, View::new(&(self.read)()?)?);
         for row in table.iter().map_err(database(DOING))? {
             let (key, row) = row.map_err(database(DOING))?;
             let key = key.value();
@@ -329,7 +403,7 @@ impl<'a> Verifier<'a> {
                 self.entry(&log, stream, version, *sequence)?;
                 entries += 1;
                 if entries % BATCH as u64 == 0 {
-                    log = (self.read)()?;
+                    log = View::new(&(self.read)()?)?;
                 }
             }
             before = Some((stream, first + sequences.len() as u64 - 1));
@@ -342,14 +416,12 @@ impl<'a> Verifier<'a> {
 
     fn entry(
         &mut self,
-        log: &ReadTransaction,
+        log: &View,
         stream: StreamId,
         version: u64,
         sequence: u64,
     ) -> Result<(), StoreError> {
-        let table = log.open_table(RECORDS).map_err(database(DOING))?;
-        let value = table.get(sequence).map_err(database(DOING))?;
-        let there = value.and_then(|value| peek(sequence, value.value()).ok());
+        let there = log.peek(sequence).ok();
         if there != Some((stream, version)) {
             let what = format!("it takes event {sequence} for version {version} of {stream}");
             self.report.note("the stream index", what);

@@ -16,12 +16,13 @@ use std::time::{Duration, Instant};
 
 use hythe_core::record::Sequence;
 
+use super::block::Growing;
 use super::group::{Staged, Written, stage};
 use super::limits::{MOST_GROUP_BYTES, MOST_GROUP_EVENTS};
 use super::queue::Job;
-use super::record::Hash;
+use super::reader::View;
 use super::shared::Shared;
-use super::{cursor, open, reader};
+use super::{cursor, open};
 use crate::error::{AppendError, StoreError, database};
 
 /// Between two attempts to open a journal again that failed.
@@ -29,7 +30,8 @@ const RETRY: Duration = Duration::from_millis(250);
 
 pub(crate) struct Writer {
     shared: Arc<Shared>,
-    head: (u64, Hash),
+    /// The last block of the log.
+    end: Growing,
     buffer: Vec<u8>,
     broken: Option<Broken>,
 }
@@ -52,8 +54,8 @@ impl From<StoreError> for Failed {
 }
 
 impl Writer {
-    pub(crate) fn new(shared: Arc<Shared>, head: (u64, Hash)) -> Self {
-        Self { shared, head, buffer: Vec::new(), broken: None }
+    pub(crate) fn new(shared: Arc<Shared>, end: Growing) -> Self {
+        Self { shared, end, buffer: Vec::new(), broken: None }
     }
 
     /// Runs until the queue is closed and empty.
@@ -106,7 +108,7 @@ impl Writer {
             Ok(staged) => {
                 let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
                 self.shared.commit_micros.store(micros, Ordering::Relaxed);
-                self.publish(&staged.written, staged.head);
+                self.publish(&staged.written, staged.end);
                 for (job, told) in jobs.into_iter().zip(staged.answers) {
                     answer(job, told);
                 }
@@ -118,13 +120,13 @@ impl Writer {
     /// One transaction for all jobs. On failure says what the transaction held, as far as it came.
     fn commit(&mut self, jobs: &[Job]) -> Result<Staged, Failed> {
         let txn = self.shared.write_log()?;
-        let staged = stage(&self.shared, &txn, &mut self.buffer, self.head, jobs)?;
+        let staged = stage(&self.shared, &txn, &mut self.buffer, &self.end, jobs)?;
         if staged.written.is_empty() {
             txn.abort().map_err(database("write the journal"))?;
             return Ok(staged);
         }
         let cursors = if self.cursors_due() {
-            let cursors = self.lock_cursors().writable(staged.head.0);
+            let cursors = self.lock_cursors().writable(staged.end.head().0);
             cursor::write(&txn, &cursors)?;
             cursors
         } else {
@@ -142,7 +144,7 @@ impl Writer {
     }
 
     /// Lets everybody see what is on the disk now.
-    fn publish(&mut self, written: &[Written], head: (u64, Hash)) {
+    fn publish(&mut self, written: &[Written], end: Growing) {
         if written.is_empty() {
             return;
         }
@@ -157,8 +159,8 @@ impl Writer {
             }
             tail.active.events >= every && tail.freeze().is_some()
         };
-        self.head = head;
-        self.shared.head.send_replace(Sequence(head.0));
+        self.end = end;
+        self.shared.head.send_replace(Sequence(self.end.head().0));
         if frozen {
             self.shared.bell.rung.notify_all();
         }
@@ -167,9 +169,9 @@ impl Writer {
     /// After a failure: finds out what became of the group, and tells.
     fn settle(&mut self, jobs: Vec<Job>, Failed { error, staged }: Failed) {
         tracing::error!(%error, appends = jobs.len(), "a commit failed; opening the journal again");
-        let known = self.reopen().map(|()| self.head);
+        let known = self.reopen().map(|()| self.end.head());
         let told = match (known, staged) {
-            (Ok(head), Some(staged)) if head == staged.head && !staged.written.is_empty() => {
+            (Ok(head), Some(staged)) if head == staged.end.head() && !staged.written.is_empty() => {
                 for (job, told) in jobs.into_iter().zip(staged.answers) {
                     answer(job, told);
                 }
@@ -194,7 +196,7 @@ impl Writer {
         if self.broken.as_ref().is_some_and(|broken| broken.tried.elapsed() >= RETRY)
             && self.reopen().is_ok()
         {
-            tracing::info!(head = self.head.0, "the journal is usable again");
+            tracing::info!(head = self.end.head().0, "the journal is usable again");
         }
     }
 
@@ -215,19 +217,20 @@ impl Writer {
         self.shared.set_log(None);
         // Without the key: what is missing now must not be laid out anew.
         let log = open::log(&*self.shared.storage, None, self.shared.options.cache_bytes)?;
-        let head = open::log_head(&log)?;
-        if head.0 < self.head.0 {
-            let what = format!("{} was durable and the log ends at {}", self.head.0, head.0);
-            return Err(StoreError::damaged_at(head.0, what));
+        let end = open::end(&log)?;
+        let (known, (found, _)) = (self.end.head(), end.head());
+        if found < known.0 {
+            let what = format!("{} was durable and the log ends at {found}", known.0);
+            return Err(StoreError::damaged_at(found, what));
         }
         let mut written = Vec::new();
         {
             use redb::ReadableDatabase;
-            let txn = log.begin_read().map_err(database("read the journal"))?;
-            if reader::hash_at(&txn, self.head.0)? != Some(self.head.1) {
-                return Err(StoreError::damaged_at(self.head.0, "it is not what was written"));
+            let view = View::new(&log.begin_read().map_err(database("read the journal"))?)?;
+            if view.hash_at(known.0)? != Some(known.1) {
+                return Err(StoreError::damaged_at(known.0, "it is not what was written"));
             }
-            reader::walk(&txn, self.head.0, head.0, Some(self.head.1), |stored, _| {
+            view.walk_stored(known.0, found, |stored, _| {
                 written.push(Written {
                     stream: stored.event.stream,
                     version: stored.event.version.0,
@@ -238,13 +241,13 @@ impl Writer {
             })?;
         }
         self.shared.set_log(Some(log));
-        self.publish(&written, head);
+        self.publish(&written, end);
         Ok(())
     }
 
     /// Writes what cursors wait, in a commit of their own.
     fn write_cursors(&mut self) {
-        let cursors = self.lock_cursors().writable(self.head.0);
+        let cursors = self.lock_cursors().writable(self.end.head().0);
         if self.broken.is_some() {
             return;
         }

@@ -7,11 +7,13 @@ use redb::Database;
 
 use super::fixture::{append, put, stream, take};
 use crate::error::StoreError;
-use crate::journal::tables::{CLAIMS, META, POSTINGS, RECORDS};
+use crate::journal::tables::{BLOCKS, CLAIMS, META, POSTINGS};
 use crate::journal::{Journal, JournalOptions};
 use crate::{VerifyReport, verify};
 
 const EVENTS: u64 = 30;
+/// As large as lets three events share a block: blocks begin with events 1, 4, 7 and so on.
+const PAYLOAD: usize = 1200;
 
 fn small() -> JournalOptions {
     JournalOptions { index_every: 8, ..JournalOptions::default() }
@@ -21,8 +23,11 @@ fn filled(dir: &Path) {
     let journal = Journal::open(dir, small()).unwrap();
     for n in 0..EVENTS {
         let claims = if n % 10 == 0 { vec![take(&format!("key/{n}"))] } else { Vec::new() };
-        put(&journal, append(u128::from(n % 3), n / 3, &[&format!("event {n}")]).claiming(claims))
-            .unwrap();
+        put(
+            &journal,
+            append(u128::from(n % 3), n / 3, &[&format!("{n:PAYLOAD$}")]).claiming(claims),
+        )
+        .unwrap();
     }
 }
 
@@ -33,16 +38,17 @@ fn edit(dir: &Path, file: &str, work: impl FnOnce(&redb::WriteTransaction)) {
     txn.commit().unwrap();
 }
 
-fn record(dir: &Path, at: u64) -> Vec<u8> {
+/// The block that begins with an event.
+fn block(dir: &Path, at: u64) -> Vec<u8> {
     use redb::ReadableDatabase;
     let database = Database::open(dir.join("journal/journal.redb")).unwrap();
-    let table = database.begin_read().unwrap().open_table(RECORDS).unwrap();
+    let table = database.begin_read().unwrap().open_table(BLOCKS).unwrap();
     table.get(at).unwrap().unwrap().value().to_vec()
 }
 
 fn set(dir: &Path, at: u64, value: Option<&[u8]>) {
     edit(dir, "journal.redb", |txn| {
-        let mut table = txn.open_table(RECORDS).unwrap();
+        let mut table = txn.open_table(BLOCKS).unwrap();
         match value {
             Some(value) => drop(table.insert(at, value).unwrap()),
             None => drop(table.remove(at).unwrap()),
@@ -77,67 +83,81 @@ fn a_journal_as_it_was_written_is_sound_running_or_not() {
 }
 
 #[test]
-fn a_flipped_byte_anywhere_in_a_record_is_found_and_never_served() {
+fn a_flipped_byte_anywhere_in_a_block_is_found_and_never_served() {
     let dir = tempfile::tempdir().unwrap();
     filled(dir.path());
-    let whole = record(dir.path(), 17);
-    for at in (0..whole.len()).step_by(7) {
+    let whole = block(dir.path(), 16);
+    for at in (0..70).chain((70..whole.len() - 70).step_by(97)).chain(whole.len() - 70..whole.len())
+    {
         let mut flipped = whole.clone();
         flipped[at] ^= 0x10;
-        set(dir.path(), 17, Some(&flipped));
+        set(dir.path(), 16, Some(&flipped));
         let report = verify(dir.path());
         // The format byte says "newer", which stops the look; everything else is named.
         match report {
-            Ok(report) => assert!(names(&report, "event 17"), "byte {at}: {report:?}"),
+            Ok(report) => assert!(names(&report, "event 16"), "byte {at}: {report:?}"),
             Err(error) => assert!(matches!(error, StoreError::Newer { .. }), "{error}"),
         }
     }
-    // A byte of the payload, so that the record after it still has its predecessor's hash.
+    // A byte of the last payload, so that the block after it still has its predecessor's hash.
     let mut flipped = whole;
-    let at = flipped.len() - 33;
+    let at = flipped.len() - 49;
     flipped[at] ^= 1;
-    set(dir.path(), 17, Some(&flipped));
+    set(dir.path(), 16, Some(&flipped));
     let journal = Journal::open(dir.path(), small()).unwrap();
-    assert_eq!(journal.read(Sequence(0), 16).unwrap().len(), 16);
+    assert_eq!(journal.read(Sequence(0), 15).unwrap().len(), 15);
     let error = journal.read(Sequence(10), 20).unwrap_err();
-    assert!(error.to_string().contains("event 17"), "{error}");
-    // 17 is version 6 of stream 1.
-    assert!(journal.read_stream(stream(1), Version(0), 100).is_err());
-    assert_eq!(journal.read_stream(stream(1), Version(0), 5).unwrap().len(), 5);
-    assert_eq!(journal.read_stream(stream(2), Version(0), 100).unwrap().len(), 10);
+    assert!(error.to_string().contains("event 16"), "{error}");
+    assert_eq!(journal.read(Sequence(18), 100).unwrap().len(), 12);
+    // The block has version 6 of each of the three streams.
+    for to in 0..3 {
+        assert!(journal.read_stream(stream(to), Version(0), 100).is_err());
+        assert_eq!(journal.read_stream(stream(to), Version(0), 5).unwrap().len(), 5);
+        assert_eq!(journal.read_stream(stream(to), Version(6), 100).unwrap().len(), 4);
+    }
 }
 
 #[test]
-fn a_record_that_is_missing_added_swapped_or_copied_is_found() {
-    let (_dir, report) = found(|dir| set(dir, 12, None));
-    assert!(names(&report, "event 12"), "{report:?}");
+fn a_block_that_is_missing_added_swapped_or_copied_is_found() {
+    let (_dir, report) = found(|dir| set(dir, 10, None));
+    assert!(names(&report, "event 10"), "{report:?}");
 
-    let (dir, report) = found(|dir| set(dir, EVENTS, None));
-    assert!(names(&report, &format!("event {}", EVENTS - 1)), "{report:?}");
+    let (dir, report) = found(|dir| set(dir, 28, None));
+    assert!(names(&report, "event 27"), "{report:?}");
     let error = Journal::open(dir.path(), small()).unwrap_err();
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
 
     let (_dir, report) = found(|dir| {
-        let last = record(dir, EVENTS);
+        let last = block(dir, 28);
         set(dir, EVENTS + 1, Some(&last));
     });
     assert!(names(&report, &format!("event {}", EVENTS + 1)), "{report:?}");
 
     let (_dir, report) = found(|dir| {
-        let (one, other) = (record(dir, 5), record(dir, 6));
-        set(dir, 5, Some(&other));
-        set(dir, 6, Some(&one));
+        let (one, other) = (block(dir, 4), block(dir, 7));
+        set(dir, 4, Some(&other));
+        set(dir, 7, Some(&one));
     });
-    assert!(names(&report, "event 5") && names(&report, "event 6"), "{report:?}");
+    assert!(names(&report, "event 4") && names(&report, "event 7"), "{report:?}");
+
+    // Moved by one, onto what is there.
+    let (_dir, report) = found(|dir| {
+        let one = block(dir, 4);
+        set(dir, 5, Some(&one));
+    });
+    assert!(names(&report, "event 5"), "{report:?}");
 }
 
 #[test]
-fn a_missing_record_is_no_silent_gap() {
-    let (dir, _) = found(|dir| set(dir, 12, None));
+fn a_missing_block_is_no_silent_gap() {
+    let (dir, _) = found(|dir| set(dir, 10, None));
     let journal = Journal::open(dir.path(), small()).unwrap();
     let error = journal.read(Sequence(0), 100).unwrap_err();
-    assert!(error.to_string().contains("event 12"), "{error}");
-    assert_eq!(journal.read(Sequence(0), 11).unwrap().len(), 11);
+    assert!(error.to_string().contains("event 10"), "{error}");
+    let error = journal.read(Sequence(10), 5).unwrap_err();
+    assert!(error.to_string().contains("event 11"), "{error}");
+    assert_eq!(journal.read(Sequence(0), 9).unwrap().len(), 9);
+    assert!(journal.read_stream(stream(0), Version(0), 100).is_err());
 }
 
 #[test]
@@ -180,7 +200,7 @@ fn a_later_format_is_refused_with_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     filled(dir.path());
     edit(dir.path(), "journal.redb", |txn| {
-        let later = 2u32.to_be_bytes();
+        let later = 3u32.to_be_bytes();
         txn.open_table(META).unwrap().insert("format", later.as_slice()).unwrap();
     });
     for error in [Journal::open(dir.path(), small()).unwrap_err(), verify(dir.path()).unwrap_err()]
