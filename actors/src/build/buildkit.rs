@@ -4,23 +4,28 @@
 //! in the stream, a stream that just ends: each is a failed build.
 
 use std::collections::HashMap;
+use std::future::ready;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard::ClientVersion;
 use bollard::errors::Error as EngineError;
-use bollard::models::{BuildInfo, BuildInfoAux};
-use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder, BuilderVersion};
-use futures_util::{Stream, StreamExt};
+use bollard::models::{BuildInfo, BuildInfoAux, ErrorDetail};
+use futures_util::{Stream, StreamExt, TryStreamExt};
+use http_body_util::BodyExt;
 use hythe_core::deployment::Fault;
 use hythe_core::names::ImageId;
+use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
+use tokio_util::io::StreamReader;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::context::Context;
 use super::engine::{Engine, Lifeline};
 use super::log::BuildLog;
+use super::session::{Files, METHODS};
 use super::steps::Steps;
+
+/// The most bytes of one message of the engine.
+const MOST_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 /// Why there is no image.
 #[derive(Debug)]
@@ -51,39 +56,33 @@ pub(crate) async fn build(
     log: &BuildLog,
     cancel: &CancellationToken,
 ) -> Result<ImageId, NoImage> {
-    let (docker, lifeline) =
-        engine.for_build(version).map_err(|error| NoImage::Engine(error.to_string()))?;
-    let options = options(&request, &context.dockerfile);
-    // The engine only hears that the upload broke; why it broke is known here.
-    let broken = Arc::new(Mutex::new(None));
-    let told = Arc::clone(&broken);
-    let upload = futures_util::stream::unfold(context.stream(), |mut pieces| async {
-        pieces.recv().await.map(|piece| (piece, pieces))
-    })
-    .inspect(move |piece: &io::Result<bytes::Bytes>| {
-        if let Err(error) = piece {
-            *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
-        }
-    });
-    let mut answers = docker.build_image(options, None, Some(bollard::body_try_stream(upload)));
+    let lifeline = engine.for_build(version);
+    let files = Files::of(context);
+    let began = tokio::select! {
+        began = begin(&lifeline, &request, &files) => began,
+        () = cancel.cancelled() => return Err(NoImage::Cancelled),
+    };
     let mut steps = Steps::default();
     let mut image = None;
-    let error = loop {
-        let answer = tokio::select! {
-            answer = answers.next() => answer,
-            () = cancel.cancelled() => {
-                end(&lifeline, &mut answers).await;
-                return Err(NoImage::Cancelled);
+    let error = match began {
+        Err(error) => Some(error),
+        Ok(mut answers) => loop {
+            let answer = tokio::select! {
+                answer = answers.next() => answer,
+                () = cancel.cancelled() => {
+                    end(&lifeline, &mut answers).await;
+                    return Err(NoImage::Cancelled);
+                }
+            };
+            match answer {
+                Some(Ok(info)) => take(info, &mut steps, &mut image, log).await,
+                Some(Err(error)) => break Some(error),
+                None => break None,
             }
-        };
-        match answer {
-            Some(Ok(info)) => take(info, &mut steps, &mut image, log).await,
-            Some(Err(error)) => break Some(error),
-            None => break None,
-        }
+        },
     };
     steps.finish(log).await;
-    if let Some(why) = broken.lock().unwrap_or_else(PoisonError::into_inner).take() {
+    if let Some(why) = files.broken() {
         return Err(NoImage::Failed(Fault::new(format!(
             "the files of the repository could not be sent to the engine: {why}"
         ))));
@@ -96,6 +95,42 @@ pub(crate) async fn build(
     }
 }
 
+/// Opens the session and asks for the build; answers with what the engine says of it.
+async fn begin(
+    lifeline: &Lifeline,
+    request: &Request<'_>,
+    files: &Files,
+) -> Result<impl Stream<Item = Result<BuildInfo, EngineError>> + Unpin + use<>, EngineError> {
+    let session = lifeline.session(&METHODS).await?;
+    tokio::spawn(files.clone().serve(session));
+    let labels = serde_json::to_string(&request.labels)?;
+    let parameters =
+        [("t", request.name), ("dockerfile", files.dockerfile()), ("labels", labels.as_str())];
+    let answer = lifeline.build(&parameters).await?;
+    let bytes = StreamReader::new(answer.into_data_stream().map_err(io::Error::other));
+    let lines = FramedRead::new(bytes, LinesCodec::new_with_max_length(MOST_ANSWER_BYTES));
+    Ok(lines.filter_map(|line| ready(read(line))).boxed())
+}
+
+/// One line of what the engine says; `None` where it says nothing.
+fn read(line: Result<String, LinesCodecError>) -> Option<Result<BuildInfo, EngineError>> {
+    let line = match line {
+        Ok(line) if line.trim().is_empty() => return None,
+        Ok(line) => line,
+        Err(LinesCodecError::Io(error)) => return Some(Err(error.into())),
+        Err(error @ LinesCodecError::MaxLineLengthExceeded) => {
+            return Some(Err(io::Error::other(error).into()));
+        }
+    };
+    Some(match serde_json::from_str::<BuildInfo>(&line) {
+        Ok(BuildInfo { error_detail: Some(ErrorDetail { message: Some(error), .. }), .. }) => {
+            Err(EngineError::DockerStreamError { error })
+        }
+        Ok(info) => Ok(info),
+        Err(error) => Err(error.into()),
+    })
+}
+
 /// Ends a build in order: its stream ends when its processes have. An engine that does not take
 /// part has the connections cut instead, by whoever drops this.
 async fn end(lifeline: &Lifeline, answers: &mut (impl Stream + Unpin)) {
@@ -103,17 +138,6 @@ async fn end(lifeline: &Lifeline, answers: &mut (impl Stream + Unpin)) {
         Ok(()) => while answers.next().await.is_some() {},
         Err(error) => tracing::warn!(%error, "a build is cut off"),
     }
-}
-
-fn options(request: &Request<'_>, dockerfile: &str) -> BuildImageOptions {
-    let mut options = BuildImageOptionsBuilder::new()
-        .dockerfile(dockerfile)
-        .t(request.name)
-        .version(BuilderVersion::BuilderBuildKit)
-        .session(&Uuid::now_v7().to_string())
-        .build();
-    options.labels = Some(request.labels.clone());
-    options
 }
 
 /// Takes in one message of the stream.

@@ -1,44 +1,68 @@
-//! What is sent to the engine: the files of a checkout as a tar, streamed.
+//! What is sent to the engine: the files of a checkout, without those that are to be left out.
 //!
-//! The same commit gives the same bytes: entries are sorted, owned by root, without the modes of
-//! this machine, and bear the time of the commit. (A fixed time would be as good for the layer
+//! The same commit gives the same list: it is sorted, everything belongs to root, has no modes of
+//! this machine, and bears the time of the commit. (A fixed time would be as good for the layer
 //! cache, but servers make ETags of time and length, and would call a changed file unchanged.)
 //! Links go in as links and are never followed, so that nothing from outside the checkout can.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hythe_core::detect::{BuildPlan, FileKind, GeneratedFile, StaticSite};
-use tokio::sync::mpsc;
 
 use super::checkout::Entry;
 use super::dockerignore::Ignore;
 
 /// The most bytes of a `.dockerignore`.
 const MOST_IGNORE_BYTES: u64 = 1024 * 1024;
-/// Bytes in one piece of the stream.
-const PIECE: usize = 64 * 1024;
-/// Pieces under way: what a slow engine makes us hold.
-const PIECES: usize = 16;
 
-/// What goes into the tar.
+/// What the engine gets to see.
 #[derive(Debug)]
 pub(crate) struct Context {
-    root: PathBuf,
-    entries: Vec<Entry>,
-    layout: Layout,
-    time: u64,
-    /// The Dockerfile's path inside the tar.
+    /// Folders before what is in them, siblings by name.
+    pub(crate) items: Vec<Item>,
+    /// The time that everything bears, in seconds since the Unix epoch.
+    pub(crate) time: u64,
+    /// The Dockerfile's path among the items.
     pub(crate) dockerfile: String,
+}
+
+/// One thing in it.
+#[derive(Debug)]
+pub(crate) struct Item {
+    /// Relative, with `/`.
+    pub(crate) path: String,
+    pub(crate) kind: Kind,
+}
+
+/// What a thing is.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Folder,
+    /// A symbolic link, and what it says.
+    Link(String),
+    File {
+        content: Content,
+        size: u64,
+        runnable: bool,
+    },
+}
+
+/// Where a file's bytes are.
+#[derive(Debug)]
+pub(crate) enum Content {
+    OnDisk(PathBuf),
+    Here(Bytes),
 }
 
 #[derive(Debug)]
 enum Layout {
     /// All files as they lie, but those left out.
-    Whole { ignore: Ignore, always: [String; 1] },
-    /// The files of one folder, below a folder of the tar, beside generated ones.
+    Whole { ignore: Ignore, always: String },
+    /// The files of one folder, below a folder of its own, beside generated ones.
     Site { ignore: Ignore, unpublished: Ignore, folder: Option<String>, files: Vec<GeneratedFile> },
 }
 
@@ -46,10 +70,10 @@ impl Context {
     /// Prepares what a plan needs of a checkout. `time` is in seconds since the Unix epoch.
     ///
     /// # Errors
-    /// What is wrong with the `.dockerignore`, for the person whose it is.
+    /// What is wrong with the `.dockerignore` or a link, for the person whose it is.
     pub(crate) fn new(
         root: &Path,
-        entries: Vec<Entry>,
+        entries: &[Entry],
         plan: &BuildPlan,
         base_image: &str,
         time: u64,
@@ -62,7 +86,7 @@ impl Context {
                 // Without it the engine has nothing to build by, whatever the patterns say.
                 let layout = Layout::Whole {
                     ignore: ignore.unwrap_or_default(),
-                    always: [path.as_str().to_owned()],
+                    always: path.as_str().to_owned(),
                 };
                 (layout, path.as_str().to_owned())
             }
@@ -76,55 +100,54 @@ impl Context {
                 (layout, StaticSite::DOCKERFILE.to_owned())
             }
         };
-        Ok(Self { root: root.to_owned(), entries, layout, time, dockerfile })
+        let items = layout.items(root, entries)?;
+        Ok(Self { items, time, dockerfile })
     }
+}
 
-    /// Streams the tar: written by a thread of its own as fast as it is taken. An error ends it.
-    pub(crate) fn stream(self) -> mpsc::Receiver<io::Result<Bytes>> {
-        let (pieces, receiver) = mpsc::channel(PIECES);
-        tokio::task::spawn_blocking(move || {
-            let mut pipe = Pipe { pieces, piece: BytesMut::with_capacity(PIECE) };
-            let done = self.write(&mut pipe).and_then(|()| pipe.flush());
-            if let Err(error) = done {
-                // Nobody listens where the build was dropped; that is the end as well.
-                let _ = pipe.pieces.blocking_send(Err(error));
-            }
-        });
-        receiver
-    }
-
-    fn write(&self, to: &mut impl Write) -> io::Result<()> {
-        let mut tar = tar::Builder::new(to);
-        if let Layout::Site { files, .. } = &self.layout {
-            for file in files {
-                let mut header = self.header(tar::EntryType::Regular, 0o644);
-                header.set_size(file.text.len() as u64);
-                tar.append_data(&mut header, file.path, file.text.as_bytes())?;
-            }
-            let mut header = self.header(tar::EntryType::Directory, 0o755);
-            tar.append_data(&mut header, StaticSite::FOLDER, io::empty())?;
+impl Layout {
+    /// Everything that goes in, in order, with the folders that lead there.
+    fn items(&self, root: &Path, entries: &[Entry]) -> Result<Vec<Item>, String> {
+        let mut items = Vec::new();
+        if let Self::Site { files, .. } = self {
+            items.extend(files.iter().map(|file| {
+                let content = Content::Here(Bytes::copy_from_slice(file.text.as_bytes()));
+                let size = file.text.len() as u64;
+                let kind = Kind::File { content, size, runnable: false };
+                Item { path: file.path.to_owned(), kind }
+            }));
+            items.push(Item { path: StaticSite::FOLDER.to_owned(), kind: Kind::Folder });
         }
         let mut left_out: Option<String> = None;
-        for entry in &self.entries {
+        for entry in entries {
             if left_out.as_ref().is_some_and(|folder| entry.path.starts_with(folder.as_str())) {
                 continue;
             }
             match self.place(entry) {
-                Place::At(path) => self.append(&mut tar, entry, &path)?,
+                Place::At(path) => items.push(Item { path, kind: kind(root, entry)? }),
                 Place::Nowhere => {}
                 Place::NothingBelow => left_out = Some(format!("{}/", entry.path)),
             }
         }
-        tar.finish()
+        // What was brought back may lie in a folder that was left out.
+        let there: BTreeSet<&str> = items.iter().map(|item| item.path.as_str()).collect();
+        let missing: BTreeSet<String> = items
+            .iter()
+            .flat_map(|item| folders_above(&item.path))
+            .filter(|folder| !there.contains(folder))
+            .map(str::to_owned)
+            .collect();
+        items.extend(missing.into_iter().map(|path| Item { path, kind: Kind::Folder }));
+        items.sort_by(|one, other| one.path.split('/').cmp(other.path.split('/')));
+        Ok(items)
     }
 
     /// Where an entry goes.
     fn place(&self, entry: &Entry) -> Place {
-        match &self.layout {
-            Layout::Whole { ignore, always } => {
-                let needed = always.iter().any(|path| {
-                    path == &entry.path || path.starts_with(&format!("{}/", entry.path))
-                });
+        match self {
+            Self::Whole { ignore, always } => {
+                let needed =
+                    always == &entry.path || folders_above(always).any(|path| path == entry.path);
                 if needed || !ignore.leaves_out(&entry.path) {
                     Place::At(entry.path.clone())
                 } else if entry.kind == FileKind::Folder && ignore.is_final() {
@@ -133,7 +156,7 @@ impl Context {
                     Place::Nowhere
                 }
             }
-            Layout::Site { ignore, unpublished, folder, .. } => {
+            Self::Site { ignore, unpublished, folder, .. } => {
                 let inside = match folder {
                     Some(folder) => entry.path.strip_prefix(folder.as_str()),
                     None => Some(entry.path.as_str()),
@@ -149,46 +172,29 @@ impl Context {
             }
         }
     }
+}
 
-    fn append(
-        &self,
-        tar: &mut tar::Builder<impl Write>,
-        entry: &Entry,
-        to: &str,
-    ) -> io::Result<()> {
-        let from = self.root.join(&entry.path);
-        match entry.kind {
-            FileKind::Folder => {
-                let mut header = self.header(tar::EntryType::Directory, 0o755);
-                tar.append_data(&mut header, to, io::empty())
-            }
-            FileKind::Link => {
-                let target = fs::read_link(&from)?;
-                let mut header = self.header(tar::EntryType::Symlink, 0o777);
-                tar.append_link(&mut header, to, target)
-            }
-            FileKind::File => {
-                let mode = if entry.runnable { 0o755 } else { 0o644 };
-                let mut header = self.header(tar::EntryType::Regular, mode);
-                header.set_size(entry.size);
-                // The checkout is ours alone; were a file to change all the same, the tar would
-                // still be whole: as many bytes as its header says.
-                let file = File::open(&from)?.take(entry.size).chain(io::repeat(0));
-                tar.append_data(&mut header, to, file.take(entry.size))
-            }
+/// The folders that a path lies in.
+pub(crate) fn folders_above(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').filter_map(|(at, _)| path.get(..at))
+}
+
+fn kind(root: &Path, entry: &Entry) -> Result<Kind, String> {
+    let from = root.join(&entry.path);
+    Ok(match entry.kind {
+        FileKind::Folder => Kind::Folder,
+        FileKind::Link => {
+            let wrong = |why: &dyn std::fmt::Display| format!("the link {}: {why}", entry.path);
+            let target = fs::read_link(&from).map_err(|error| wrong(&error))?;
+            let target = target.into_os_string().into_string();
+            Kind::Link(target.map_err(|_| wrong(&"what it leads to is not UTF-8"))?)
         }
-    }
-
-    fn header(&self, kind: tar::EntryType, mode: u32) -> tar::Header {
-        let mut header = tar::Header::new_gnu();
-        header.set_entry_type(kind);
-        header.set_mode(mode);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_mtime(self.time);
-        header.set_size(0);
-        header
-    }
+        FileKind::File => Kind::File {
+            content: Content::OnDisk(from),
+            size: entry.size,
+            runnable: entry.runnable,
+        },
+    })
 }
 
 enum Place {
@@ -219,37 +225,12 @@ fn read_ignore(root: &Path, path: &str) -> Result<Option<Ignore>, String> {
     Ignore::read(&text).map(Some).map_err(wrong)
 }
 
-/// Gathers small writes into pieces and hands them on.
-struct Pipe {
-    pieces: mpsc::Sender<io::Result<Bytes>>,
-    piece: BytesMut,
-}
-
-impl Write for Pipe {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.piece.extend_from_slice(bytes);
-        if self.piece.len() >= PIECE {
-            self.flush()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.piece.is_empty() {
-            return Ok(());
-        }
-        let piece = self.piece.split().freeze();
-        self.pieces.blocking_send(Ok(piece)).map_err(|_| io::ErrorKind::BrokenPipe.into())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::checkout::list;
     use super::*;
     use hythe_core::detect::StaticSite;
     use hythe_core::names::RepositoryPath;
-    use std::collections::BTreeMap;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn checkout(files: &[&str]) -> tempfile::TempDir {
@@ -264,20 +245,11 @@ mod tests {
 
     fn whole(root: &Path) -> Context {
         let plan = BuildPlan::Dockerfile { path: RepositoryPath::new("Dockerfile").unwrap() };
-        Context::new(root, list(root).unwrap(), &plan, "busybox:latest", 1_000).unwrap()
+        Context::new(root, &list(root).unwrap(), &plan, "busybox:latest", 1_000).unwrap()
     }
 
-    fn bytes(context: &Context) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        context.write(&mut bytes).unwrap();
-        bytes
-    }
-
-    fn paths(context: &Context) -> Vec<String> {
-        let bytes = bytes(context);
-        let mut tar = tar::Archive::new(bytes.as_slice());
-        let entries = tar.entries().unwrap();
-        entries.map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect()
+    fn paths(context: &Context) -> Vec<&str> {
+        context.items.iter().map(|item| item.path.as_str()).collect()
     }
 
     #[test]
@@ -285,24 +257,37 @@ mod tests {
         let root = checkout(&["Dockerfile", "a/b.txt", "a/c.log", "node_modules/x/y", "z"]);
         fs::write(root.path().join(".dockerignore"), "**/*.log\nnode_modules\nDockerfile\n")
             .unwrap();
-        let found = paths(&whole(root.path()));
-        assert_eq!(found, [".dockerignore", "Dockerfile", "a", "a/b.txt", "z"]);
+        let context = whole(root.path());
+        assert_eq!(paths(&context), [".dockerignore", "Dockerfile", "a", "a/b.txt", "z"]);
         fs::write(root.path().join("Dockerfile.dockerignore"), "*\n!z\n").unwrap();
         assert_eq!(paths(&whole(root.path())), ["Dockerfile", "z"]);
     }
 
     #[test]
-    fn the_same_files_give_the_same_bytes() {
+    fn what_is_brought_back_brings_its_folders() {
+        let root = checkout(&["Dockerfile", "a/b/kept", "a/b/gone", "a-b", "c/gone"]);
+        fs::write(root.path().join(".dockerignore"), "*\n!a/b/kept\n!a-b\n").unwrap();
+        let context = whole(root.path());
+        assert_eq!(paths(&context), ["Dockerfile", "a", "a/b", "a/b/kept", "a-b"]);
+        assert!(matches!(context.items[1].kind, Kind::Folder));
+    }
+
+    #[test]
+    fn the_same_files_give_the_same_list() {
         let files = ["Dockerfile", "b", "a/x", "a-b"];
         let (one, other) = (checkout(&files), checkout(&files));
         fs::set_permissions(other.path().join("b"), fs::Permissions::from_mode(0o600)).unwrap();
-        fs::write(one.path().join("b"), "same").unwrap();
-        fs::write(other.path().join("b"), "same").unwrap();
-        for name in ["Dockerfile", "a/x", "a-b"] {
-            fs::write(one.path().join(name), "").unwrap();
-            fs::write(other.path().join(name), "").unwrap();
-        }
-        assert_eq!(bytes(&whole(one.path())), bytes(&whole(other.path())));
+        let list = |root: &Path| {
+            let items = whole(root).items.into_iter().map(|item| match item.kind {
+                Kind::File { size, runnable, .. } => (item.path, Some((size, runnable))),
+                Kind::Folder | Kind::Link(_) => (item.path, None),
+            });
+            items.collect::<Vec<_>>()
+        };
+        // What is written depends on the length of the folder's name, which is the same.
+        assert_eq!(list(one.path()), list(other.path()));
+        let paths: Vec<_> = list(one.path()).into_iter().map(|(path, _)| path).collect();
+        assert_eq!(paths, ["Dockerfile", "a", "a/x", "a-b", "b"]);
     }
 
     #[test]
@@ -310,21 +295,17 @@ mod tests {
         let root = checkout(&["Dockerfile"]);
         symlink("/etc/passwd", root.path().join("out")).unwrap();
         symlink("/etc", root.path().join("out-folder")).unwrap();
-        symlink(root.path(), root.path().join("round")).unwrap();
-        let bytes = bytes(&whole(root.path()));
-        let mut tar = tar::Archive::new(bytes.as_slice());
-        let kinds: BTreeMap<String, _> = tar
-            .entries()
-            .unwrap()
-            .map(|entry| {
-                let entry = entry.unwrap();
-                (entry.path().unwrap().display().to_string(), entry.header().entry_type())
+        symlink("..", root.path().join("round")).unwrap();
+        let context = whole(root.path());
+        let links: Vec<(&str, &str)> = context
+            .items
+            .iter()
+            .filter_map(|item| match &item.kind {
+                Kind::Link(target) => Some((item.path.as_str(), target.as_str())),
+                Kind::Folder | Kind::File { .. } => None,
             })
             .collect();
-        assert_eq!(kinds.len(), 4);
-        for name in ["out", "out-folder", "round"] {
-            assert_eq!(kinds[name], tar::EntryType::Symlink, "{name}");
-        }
+        assert_eq!(links, [("out", "/etc/passwd"), ("out-folder", "/etc"), ("round", "..")]);
     }
 
     #[test]
@@ -333,7 +314,7 @@ mod tests {
         symlink("/etc/passwd", root.path().join(".dockerignore")).unwrap();
         let plan = BuildPlan::Dockerfile { path: RepositoryPath::new("Dockerfile").unwrap() };
         let entries = list(root.path()).unwrap();
-        let refused = Context::new(root.path(), entries, &plan, "x", 0).unwrap_err();
+        let refused = Context::new(root.path(), &entries, &plan, "x", 0).unwrap_err();
         assert!(refused.contains("leads out"), "{refused}");
     }
 
@@ -353,7 +334,7 @@ mod tests {
         };
         let plan = BuildPlan::Static(site);
         let entries = list(root.path()).unwrap();
-        let context = Context::new(root.path(), entries, &plan, "busybox:latest", 0).unwrap();
+        let context = Context::new(root.path(), &entries, &plan, "busybox:latest", 0).unwrap();
         assert_eq!(
             paths(&context),
             [
@@ -366,20 +347,5 @@ mod tests {
                 "site/index.html",
             ]
         );
-    }
-
-    #[tokio::test]
-    async fn the_stream_holds_little_and_ends_when_it_is_dropped() {
-        let root = checkout(&["Dockerfile"]);
-        fs::write(root.path().join("big"), vec![7; 8 * 1024 * 1024]).unwrap();
-        let mut stream = whole(root.path()).stream();
-        let mut total = 0;
-        while let Some(piece) = stream.recv().await {
-            total += piece.unwrap().len();
-        }
-        assert!(total > 8 * 1024 * 1024);
-        let mut stream = whole(root.path()).stream();
-        stream.recv().await.unwrap().unwrap();
-        drop(stream);
     }
 }

@@ -1,9 +1,10 @@
 //! The engine as the builder sees it: which images there are, and connections that end when told.
 //!
-//! A build gets connections of its own instead of pooled ones. bollard leaves the session of a
-//! BuildKit build open for as long as its task lives, which is for ever; and a cancelled build
-//! must end now, not when a pool gets round to it. So each build holds a [`Lifeline`]: when it is
-//! dropped, every connection of that build is cut, and the engine ends the build with it.
+//! A build gets connections of its own instead of pooled ones: a cancelled build must end now, not
+//! when a pool gets round to it. So each build holds a [`Lifeline`]: when it is dropped, every
+//! connection of that build is cut, and the engine ends the build with it. The build is asked for
+//! by hand rather than through bollard, whose session has no files: without them the engine takes
+//! a tar, unpacks it, and copies what it unpacked once more.
 
 use std::collections::HashMap;
 use std::io;
@@ -13,23 +14,26 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bollard::errors::Error as EngineError;
+use bollard::models::ErrorResponse;
 use bollard::query_parameters::{
     ListImagesOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
 };
 use bollard::{BollardRequest, ClientVersion, Docker};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http_body_util::{Either, Full};
+use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::HOST;
+use hyper::header::{CONNECTION, HOST, UPGRADE};
 use hyper::http::HeaderValue;
-use hyper::{Response, Uri};
+use hyper::upgrade::Upgraded;
+use hyper::{Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::names::ImageId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
+use url::form_urlencoded;
 use uuid::Uuid;
 
 /// The app that an image belongs to.
@@ -45,9 +49,10 @@ pub(crate) const LABEL_SOURCE: &str = "hythe.source";
 
 /// How long the engine may take to answer a question, in seconds.
 const ANSWER_SECONDS: u64 = 30;
-/// How long it may take to begin to answer a build: uploading included, so the deadline of the
-/// build is what counts.
-const BUILD_SECONDS: u64 = 4 * 60 * 60;
+/// The most bytes of an answer that is an error.
+const MOST_ERROR_BYTES: usize = 64 * 1024;
+/// What this program calls itself in a build's session.
+const SESSION_NAME: &str = "hythe";
 
 /// The engine.
 #[derive(Clone, Debug)]
@@ -70,28 +75,83 @@ pub(crate) struct Image {
 #[derive(Debug)]
 pub(crate) struct Lifeline {
     socket: Arc<Path>,
-    /// What the engine knows the build by.
+    /// What the engine knows the build and its session by.
     id: String,
     version: ClientVersion,
+    token: CancellationToken,
     #[expect(dead_code, reason = "held to be dropped")]
     cut: DropGuard,
 }
 
 impl Lifeline {
+    /// Opens the session of the build: the engine will call `methods` over it.
+    pub(crate) async fn session(&self, methods: &[&'static str]) -> Result<Upgraded, EngineError> {
+        let mut request = self
+            .post("session")
+            .header(CONNECTION, "Upgrade")
+            .header(UPGRADE, "h2c")
+            .header("X-Docker-Expose-Session-Uuid", &self.id)
+            .header("X-Docker-Expose-Session-Name", SESSION_NAME)
+            // Files are kept for whoever comes with the same key; each build brings its own.
+            .header("X-Docker-Expose-Session-Sharedkey", &self.id);
+        for method in methods {
+            request = request.header("X-Docker-Expose-Session-Grpc-Method", *method);
+        }
+        let answer = self.ask(request).await?;
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(refusal(answer).await);
+        }
+        Ok(hyper::upgrade::on(answer).await?)
+    }
+
+    /// Has the engine build what the session offers, by these parameters of its API.
+    pub(crate) async fn build(
+        &self,
+        parameters: &[(&str, &str)],
+    ) -> Result<Response<Incoming>, EngineError> {
+        let path = "build?".to_owned();
+        let own = [
+            ("version", "2"),
+            ("remote", "client-session"),
+            ("session", self.id.as_str()),
+            ("buildid", self.id.as_str()),
+        ];
+        let before = path.len();
+        let path = form_urlencoded::Serializer::for_suffix(path, before)
+            .extend_pairs(own)
+            .extend_pairs(parameters)
+            .finish();
+        let answer = self.ask(self.post(&path)).await?;
+        if answer.status().is_success() { Ok(answer) } else { Err(refusal(answer).await) }
+    }
+
     /// Asks the engine to end the build; its stream ends once nothing of it runs any more.
     pub(crate) async fn cancel(&self) -> Result<(), EngineError> {
-        let path = format!("/v{}/build/cancel?id={}", self.version, self.id);
-        let body = Either::Left(Full::new(Bytes::new()));
-        let request = hyper::Request::post(path).body(body)?;
-        let uncut = CancellationToken::new();
-        let answer = own_connection(Arc::clone(&self.socket), uncut, None, request).await?;
-        let status = answer.status();
-        if status.is_success() {
-            return Ok(());
-        }
-        let message = "it did not cancel the build".to_owned();
-        Err(EngineError::DockerResponseServerError { status_code: status.as_u16(), message })
+        let answer = self.ask(self.post(&format!("build/cancel?id={}", self.id))).await?;
+        if answer.status().is_success() { Ok(()) } else { Err(refusal(answer).await) }
     }
+
+    fn post(&self, path: &str) -> hyper::http::request::Builder {
+        hyper::Request::post(format!("/v{}/{path}", self.version))
+    }
+
+    async fn ask(
+        &self,
+        request: hyper::http::request::Builder,
+    ) -> Result<Response<Incoming>, EngineError> {
+        let request = request.body(Either::Left(Full::new(Bytes::new())))?;
+        own_connection(Arc::clone(&self.socket), self.token.clone(), request).await
+    }
+}
+
+/// What the engine says instead of doing what it was asked.
+async fn refusal(answer: Response<Incoming>) -> EngineError {
+    let status_code = answer.status().as_u16();
+    let body = Limited::new(answer.into_body(), MOST_ERROR_BYTES).collect().await;
+    let text = body.map(|body| body.to_bytes()).unwrap_or_default();
+    let said = serde_json::from_slice::<ErrorResponse>(&text).map(|error| error.message);
+    let message = said.unwrap_or_else(|_| String::from_utf8_lossy(&text).into_owned());
+    EngineError::DockerResponseServerError { status_code, message }
 }
 
 impl Engine {
@@ -100,7 +160,7 @@ impl Engine {
         let socket: Arc<Path> = socket.into();
         let version = bollard::API_DEFAULT_VERSION;
         let uncut = CancellationToken::new();
-        let docker = client(&socket, &uncut, None, ANSWER_SECONDS, version)?;
+        let docker = client(&socket, &uncut, version)?;
         Ok(Self { socket, docker })
     }
 
@@ -110,17 +170,16 @@ impl Engine {
         Ok(docker.client_version())
     }
 
-    /// A client for one build.
-    pub(crate) fn for_build(
-        &self,
-        version: &ClientVersion,
-    ) -> Result<(Docker, Lifeline), EngineError> {
+    /// A hold for one build.
+    pub(crate) fn for_build(&self, version: &ClientVersion) -> Lifeline {
         let token = CancellationToken::new();
-        let id = Uuid::now_v7().to_string();
-        let docker = client(&self.socket, &token, Some(id.clone()), BUILD_SECONDS, version)?;
-        let socket = Arc::clone(&self.socket);
-        let lifeline = Lifeline { socket, id, version: *version, cut: token.drop_guard() };
-        Ok((docker, lifeline))
+        Lifeline {
+            socket: Arc::clone(&self.socket),
+            id: Uuid::now_v7().to_string(),
+            version: *version,
+            token: token.clone(),
+            cut: token.drop_guard(),
+        }
     }
 
     /// The images of an app by the digest of what went into them.
@@ -200,22 +259,18 @@ fn tcp(port: &str) -> Option<u16> {
 fn client(
     socket: &Arc<Path>,
     cut: &CancellationToken,
-    build: Option<String>,
-    seconds: u64,
     version: &ClientVersion,
 ) -> Result<Docker, EngineError> {
     let (socket, cut) = (Arc::clone(socket), cut.clone());
-    let transport = move |request: BollardRequest| {
-        own_connection(Arc::clone(&socket), cut.clone(), build.clone(), request)
-    };
-    Docker::connect_with_custom_transport(transport, Some("http://engine"), seconds, version)
+    let transport =
+        move |request: BollardRequest| own_connection(Arc::clone(&socket), cut.clone(), request);
+    Docker::connect_with_custom_transport(transport, Some("http://engine"), ANSWER_SECONDS, version)
 }
 
 /// Makes a connection, asks on it, and leaves it to a task that ends with the build.
 async fn own_connection(
     socket: Arc<Path>,
     cut: CancellationToken,
-    build: Option<String>,
     request: BollardRequest,
 ) -> Result<Response<Incoming>, EngineError> {
     let stream = UnixStream::connect(&socket).await?;
@@ -229,11 +284,6 @@ async fn own_connection(
     });
     let (mut parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    // bollard has no way to say what a build is to be cancelled by.
-    let path = match build {
-        Some(id) if parts.uri.path().ends_with("/build") => format!("{path}&buildid={id}"),
-        Some(_) | None => path.to_owned(),
-    };
     parts.uri = path.parse::<Uri>().map_err(io::Error::other)?;
     parts.headers.insert(HOST, HeaderValue::from_static("engine"));
     Ok(sender.send_request(BollardRequest::from_parts(parts, body)).await?)

@@ -22,10 +22,12 @@ mod ledger;
 mod log;
 mod publish;
 mod run;
+mod session;
 mod steps;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod work;
 
 use std::path::PathBuf;

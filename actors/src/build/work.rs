@@ -280,7 +280,7 @@ impl Work<'_> {
             let notes = checkout::left_alone(&checkout.tree);
             let plan = detect::detect(&checkout::listing(&entries), &settings).map_err(failed)?;
             let context =
-                Context::new(&checkout.tree, entries, &plan, &base, checkout.committed_at)
+                Context::new(&checkout.tree, &entries, &plan, &base, checkout.committed_at)
                     .map_err(failed)?;
             Ok::<_, NoImage>((plan, notes, context))
         });
