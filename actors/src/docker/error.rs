@@ -50,6 +50,12 @@ pub enum EngineError {
         /// Whose it is, as far as can be told.
         owner: String,
     },
+    /// What the engine sent broke off, or makes no sense. Asking again may help.
+    #[error("read what the engine sends: {message}")]
+    Broken {
+        /// What is wrong with it.
+        message: String,
+    },
     /// The engine refused.
     #[error("{message}")]
     Refused {
@@ -65,7 +71,7 @@ impl EngineError {
     #[must_use]
     pub const fn engine_down(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Timeout { .. } => true,
+            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Broken { .. } => true,
             Self::Address { .. }
             | Self::NotFound { .. }
             | Self::Conflict { .. }

@@ -2,6 +2,12 @@
 //!
 //! The engine cuts lines into pieces of 16 KiB; a piece that ends a line ends in a newline. Times
 //! are in nanoseconds; those of one stream do not go back while the clock does not.
+//!
+//! An engine that cannot go on reading a log says so between the pieces, and the client of its API
+//! may stumble over what it does not know: both are errors here, after which a log is read again
+//! from where it stood.
+
+use std::panic::AssertUnwindSafe;
 
 use bollard::container::LogOutput;
 use bollard::query_parameters::LogsOptionsBuilder;
@@ -64,10 +70,36 @@ impl Engine {
         };
         let engine = self.clone();
         let docker = self.docker().await?;
-        Ok(docker.logs(id, Some(options.build())).map(move |output| match output {
-            Ok(output) => Ok(piece(output)),
-            Err(error) => Err(engine.fault(&error)),
+        let output = AssertUnwindSafe(docker.logs(id, Some(options.build()))).catch_unwind();
+        Ok(output.map(move |output| match output {
+            Ok(Ok(output)) => match complaint(&output) {
+                None => Ok(piece(output)),
+                Some(message) => Err(EngineError::Broken { message }),
+            },
+            Ok(Err(error)) => Err(engine.fault(&error)),
+            // Nothing comes after it: the stream is over.
+            Err(_panic) => {
+                Err(EngineError::Broken { message: "the engine sent what is no log".into() })
+            }
         }))
+    }
+}
+
+/// What the engine says of itself in the middle of a log: a frame of a kind of its own, which the
+/// client passes on as it came, head and all. Containers of ours have no terminal, so nothing else
+/// comes this way.
+fn complaint(output: &LogOutput) -> Option<String> {
+    const HEAD: usize = 8;
+    const OF_THE_ENGINE: [u8; 4] = [3, 0, 0, 0];
+    match output {
+        LogOutput::Console { message } if message.starts_with(&OF_THE_ENGINE) => {
+            let said = String::from_utf8_lossy(message.get(HEAD..).unwrap_or_default());
+            Some(format!("the engine broke the log off: {}", said.trim()))
+        }
+        LogOutput::Console { .. }
+        | LogOutput::StdErr { .. }
+        | LogOutput::StdOut { .. }
+        | LogOutput::StdIn { .. } => None,
     }
 }
 
@@ -162,6 +194,50 @@ mod tests {
         for (text, expected) in rows {
             assert_eq!(parse_time(text), *expected, "{text}");
         }
+    }
+
+    /// An engine that knows one container, with this output.
+    async fn engine_with(output: &'static [u8]) -> (tempfile::TempDir, Engine) {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("engine.sock");
+        let listener = tokio::net::UnixListener::bind(&path).unwrap();
+        let engine = Engine::new(path.to_str()).unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                let mut asked = Vec::new();
+                while !asked.ends_with(b"\r\n\r\n") {
+                    let Ok(byte) = socket.read_u8().await else { break };
+                    asked.push(byte);
+                }
+                let about_logs = String::from_utf8_lossy(&asked).contains("/logs");
+                let body = if about_logs { output } else { br#"{"Version":"20.10.0"}"# };
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
+                     content-length: {}\r\nconnection: close\r\n\r\n",
+                    body.len()
+                );
+                // The client may have seen enough.
+                drop(socket.write_all(&[head.as_bytes(), body].concat()).await);
+            }
+        });
+        (dir, engine)
+    }
+
+    #[tokio::test]
+    async fn a_log_that_the_engine_breaks_off_ends_in_an_error() {
+        let frame = |kind: u8, text: &str| {
+            let len = u32::try_from(text.len()).unwrap().to_be_bytes();
+            [[kind, 0, 0, 0].as_slice(), &len, text.as_bytes()].concat()
+        };
+        let line = frame(1, "2024-12-31T23:59:59.000000002Z fine\n");
+        let output = [line, frame(3, "log file is damaged\n")].concat().leak();
+        let (_dir, engine) = engine_with(output).await;
+        let pieces = engine.logs("one", Extent::Rest { since: 0 }).await.unwrap();
+        let pieces: Vec<_> = pieces.take(2).collect().await;
+        assert_eq!(pieces[0].as_ref().unwrap().text, "fine");
+        let error = pieces[1].as_ref().unwrap_err().to_string();
+        assert!(error.contains("broke the log off: log file is damaged"), "{error}");
     }
 
     #[test]

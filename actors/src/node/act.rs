@@ -293,7 +293,8 @@ fn tells(task: &Task, error: &StepError, tried: u32) -> Option<String> {
             EngineError::Refused { .. }
             | EngineError::Conflict { .. }
             | EngineError::Foreign { .. }
-            | EngineError::Address { .. },
+            | EngineError::Address { .. }
+            | EngineError::Broken { .. },
         )
         | StepError::Environment(_)
         | StepError::Ledger(_)
