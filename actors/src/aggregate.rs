@@ -27,7 +27,7 @@ use hythe_core::machine::Machine;
 use hythe_core::record::{Meta, Sequence, Version};
 use hythe_core::rejection::Rejection;
 use hythe_core::worker::Worker;
-use hythe_store::{ClaimOwner, Journal, SecretChange};
+use hythe_store::{ClaimOwner, Journal, NoRoom, SecretChange};
 use ractor::{Actor, ActorRef};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -119,6 +119,9 @@ pub enum CommandError {
         /// When to try again.
         retry_after: Duration,
     },
+    /// There is too little room on the disk for what can wait. Nothing of it happened.
+    #[error("{0}")]
+    NoRoom(NoRoom),
     /// The machinery failed. It may have happened all the same: ask before trying again, unless
     /// the command is idempotent.
     #[error("{0}")]

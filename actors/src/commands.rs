@@ -49,6 +49,8 @@ impl Control {
                     return None;
                 }
                 Err(CommandError::Busy { retry_after }) => retry_after.max(pause),
+                // The journal says so once, and when there is room again.
+                Err(CommandError::NoRoom(_)) => pause,
                 Err(CommandError::Unavailable(why)) => {
                     tracing::warn!(kind = %M::KIND, %id, %why, "a command is given again soon");
                     pause

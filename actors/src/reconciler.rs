@@ -132,7 +132,11 @@ impl<V: Views> Reconciler<V> {
         };
         match result {
             Ok(()) => {}
-            Err(error @ (CommandError::Busy { .. } | CommandError::Unavailable(_))) => {
+            Err(
+                error @ (CommandError::Busy { .. }
+                | CommandError::NoRoom(_)
+                | CommandError::Unavailable(_)),
+            ) => {
                 tracing::debug!(%error, "a command of the reconciler comes again");
             }
             Err(error @ (CommandError::Rejected(_) | CommandError::ClaimTaken { .. })) => {

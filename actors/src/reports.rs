@@ -231,7 +231,7 @@ fn refuse(delivery: &Delivery, why: &str) -> Verdict {
 fn verdict(result: Result<(), CommandError>) -> Verdict {
     match result {
         Ok(()) => Verdict::Done,
-        Err(CommandError::Busy { .. } | CommandError::Unavailable(_)) => {
+        Err(CommandError::Busy { .. } | CommandError::NoRoom(_) | CommandError::Unavailable(_)) => {
             Verdict::Again(AGAIN_AFTER)
         }
         Err(error @ (CommandError::Rejected(_) | CommandError::ClaimTaken { .. })) => {

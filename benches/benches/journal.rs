@@ -99,6 +99,7 @@ fn journal(folder: &std::path::Path) -> (f64, Vec<Duration>) {
             meta: meta(),
             claims: Vec::new(),
             secrets: Vec::new(),
+            priority: Default::default(),
         };
         *version += 1;
         let (tell, submitted) = (tell.clone(), Instant::now());
@@ -134,6 +135,7 @@ fn replay(folder: &std::path::Path) {
             meta: meta(),
             claims: Vec::new(),
             secrets: Vec::new(),
+            priority: Default::default(),
         };
         *version += 1;
         let tell = tell.clone();

@@ -17,6 +17,7 @@ pub mod names;
 pub mod observed;
 pub mod place;
 pub mod plan;
+pub mod priority;
 pub mod react;
 pub mod reconcile;
 pub mod record;

@@ -7,6 +7,7 @@
 use std::fmt::Debug;
 
 use crate::claims::ClaimChange;
+use crate::priority::Priority;
 use crate::record::AggregateKind;
 
 /// An event-sourced state machine.
@@ -34,6 +35,10 @@ pub trait Machine: Default + Clone + PartialEq + Debug + Send + Sync + 'static {
 
     /// The unique keys that an event takes or gives back, in the same commit as the event.
     fn claims(&self, event: &Self::Event) -> Vec<ClaimChange>;
+
+    /// Whether a command may use the room that is kept back for when the disk is all but full.
+    #[must_use]
+    fn priority(command: &Self::Command) -> Priority;
 
     /// Whether the aggregate has ended, so that its actor may leave at once.
     fn ended(&self) -> bool;

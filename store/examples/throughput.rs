@@ -38,6 +38,7 @@ fn append(n: u64) -> Append {
         },
         claims: Vec::new(),
         secrets: Vec::new(),
+        priority: Default::default(),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hythe_core::claims::ClaimKey;
 use hythe_core::record::{Sequence, Version};
 
+use crate::journal::NoRoom;
 use crate::journal::claims::ClaimOwner;
 
 /// Why the store could not do what it was asked.
@@ -79,6 +80,14 @@ pub enum StoreError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// There is no room on the file system, or the quota is used up.
+    #[error("{doing}: {source}; make room on the file system of the data folder")]
+    NoRoom {
+        /// What was being done.
+        doing: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The database underneath refused.
     #[error("{doing}: {why}")]
     Database {
@@ -127,7 +136,7 @@ pub(crate) fn database<E: Into<redb::Error>>(doing: &'static str) -> impl FnOnce
     move |error| {
         let error = error.into();
         if let redb::Error::Io(source) = error {
-            return StoreError::Io { doing: doing.into(), source };
+            return io(doing)(source);
         }
         if let redb::Error::PreviousIo = error {
             let source = std::io::Error::other("the disk failed before; opening the file again");
@@ -139,7 +148,14 @@ pub(crate) fn database<E: Into<redb::Error>>(doing: &'static str) -> impl FnOnce
 
 /// Turns an error of the operating system into ours. Made for `map_err`.
 pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> StoreError {
-    move |source| StoreError::Io { doing: doing.into(), source }
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    move |source| {
+        let doing = doing.into();
+        if matches!(source.kind(), StorageFull | QuotaExceeded) {
+            return StoreError::NoRoom { doing, source };
+        }
+        StoreError::Io { doing, source }
+    }
 }
 
 /// Why an append did not happen. After any of these but [`AppendError::Storage`], nothing of the
@@ -180,6 +196,9 @@ pub enum AppendError {
         /// When it is worth another try.
         retry_after: Duration,
     },
+    /// There is little room left, and the append can wait, or there is none at all.
+    #[error("append: {0}")]
+    NoRoom(NoRoom),
     /// The journal is closed.
     #[error("append: the journal is closed")]
     Closed,

@@ -9,6 +9,7 @@ use std::io::{BufRead, Write};
 use std::path::Path;
 
 use hythe_core::claims::{ClaimChange, ClaimKey};
+use hythe_core::priority::Priority;
 use hythe_core::record::{Meta, Sequence, StreamId, Version};
 use serde::{Deserialize, Serialize};
 
@@ -279,7 +280,9 @@ fn read_line(line: Line, (before, previous): (u64, Hash)) -> Result<(Append, (u6
     let meta = line.meta;
     let expected = Version(line.version.0.saturating_sub(1));
     let (stream, events) = (line.stream, vec![payload]);
-    let append = Append { stream, expected, events, meta, claims, secrets: Vec::new() };
+    // What is imported is not to stop half-way.
+    let priority = Priority::Urgent;
+    let append = Append { stream, expected, events, meta, claims, secrets: Vec::new(), priority };
     Ok((append, (line.sequence.0, hash)))
 }
 

@@ -14,5 +14,5 @@ pub use error::{AppendError, StoreError};
 pub use journal::claims::ClaimOwner;
 pub use journal::options::JournalOptions;
 pub use journal::verify::{VerifyReport, verify};
-pub use journal::{Append, Appended, Journal, Payload};
+pub use journal::{Append, Appended, Journal, NoRoom, Payload, Room};
 pub use secrets::{Secret, SecretChange};

@@ -11,12 +11,16 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::small_disk::SmallDisk;
+
 /// How long anything may take that a test waits for.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running installation. Stopped, checked for leftovers and verified when it is dropped.
 #[derive(Debug)]
 pub struct Installation {
+    /// Goes before the folder that it lies over.
+    disk: Option<SmallDisk>,
     data: TempDir,
     extra: Vec<OsString>,
     gateway: SocketAddr,
@@ -64,9 +68,21 @@ impl Installation {
     /// The same, with further arguments for `hythe up`.
     #[must_use]
     pub fn start_with(extra: &[&str]) -> Self {
+        Self::start_in(None, extra)
+    }
+
+    /// The same, with its data on a small disk.
+    #[must_use]
+    pub fn start_on_small_disk(size: &str) -> Self {
+        Self::start_in(Some(size), &[])
+    }
+
+    fn start_in(size: Option<&str>, extra: &[&str]) -> Self {
         let [gateway, edge] = free_addresses();
+        let data = TempDir::with_prefix("hythe-test-").expect("a temporary folder");
         let mut installation = Self {
-            data: TempDir::with_prefix("hythe-test-").expect("a temporary folder"),
+            disk: size.map(|size| SmallDisk::over(data.path(), size)),
+            data,
             extra: extra.iter().map(OsString::from).collect(),
             gateway,
             edge,
@@ -106,6 +122,12 @@ impl Installation {
     #[must_use]
     pub fn data(&self) -> &Path {
         self.data.path()
+    }
+
+    /// The small disk.
+    #[must_use]
+    pub fn disk(&self) -> &SmallDisk {
+        self.disk.as_ref().expect("it was started on a small disk")
     }
 
     /// The gateway's address.

@@ -14,3 +14,4 @@
 pub mod git_server;
 pub mod installation;
 pub mod repository;
+pub mod small_disk;

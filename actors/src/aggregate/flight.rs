@@ -104,6 +104,7 @@ impl<M: Machine> Flights<M> {
             AppendError::TooLarge { what } | AppendError::Invalid { what } => {
                 CommandError::Rejected(hythe_core::rejection::Rejection::conflict(what))
             }
+            AppendError::NoRoom(room) => CommandError::NoRoom(room),
             AppendError::Closed => CommandError::Unavailable("the server is stopping".into()),
             AppendError::Storage(why) => {
                 CommandError::Unavailable(format!("the journal could not be written: {why}"))

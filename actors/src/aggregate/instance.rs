@@ -144,6 +144,7 @@ impl<M: Hosted> State<M> {
             let retry_after = self.arguments.limits.retry_after;
             return reply.send(Err(CommandError::Busy { retry_after }));
         }
+        let priority = M::priority(&command);
         let events = match self.ahead.decide(command) {
             Ok(events) => events,
             Err(rejection) => {
@@ -179,6 +180,7 @@ impl<M: Hosted> State<M> {
             meta: extras.meta,
             claims,
             secrets: extras.secrets,
+            priority,
         };
         let ticket = self.flights.depart(reply, events);
         let myself = myself.clone();
@@ -202,6 +204,7 @@ impl<M: Hosted> State<M> {
                 | AppendError::TooLarge { .. }
                 | AppendError::Invalid { .. }
                 | AppendError::Busy { .. }
+                | AppendError::NoRoom(_)
                 | AppendError::Closed,
             ) => {}
         }

@@ -278,6 +278,10 @@ impl Machine for Bomb {
         Vec::new()
     }
 
+    fn priority(_command: &bool) -> hythe_core::priority::Priority {
+        hythe_core::priority::Priority::Ordinary
+    }
+
     fn ended(&self) -> bool {
         false
     }

@@ -9,6 +9,7 @@ use crate::ids::DeploymentId;
 use crate::limits;
 use crate::machine::Machine;
 use crate::names::{EnvName, HostName};
+use crate::priority::Priority;
 use crate::record::AggregateKind;
 use crate::rejection::Rejection;
 use crate::source::{Resources, Source};
@@ -47,6 +48,20 @@ impl Machine for App {
 
     fn evolve(self, event: &AppEvent) -> Self {
         super::evolve::evolve(self, event)
+    }
+
+    fn priority(command: &AppCommand) -> Priority {
+        match command {
+            AppCommand::Create { .. }
+            | AppCommand::Configure(_)
+            | AppCommand::RequestDeployment { .. } => Priority::Ordinary,
+            AppCommand::ChangeEnvironment { set, remove: _ } if set.is_empty() => Priority::Urgent,
+            AppCommand::ChangeEnvironment { .. } => Priority::Ordinary,
+            AppCommand::SwitchTraffic { .. }
+            | AppCommand::Promote { .. }
+            | AppCommand::Settle { .. }
+            | AppCommand::Delete => Priority::Urgent,
+        }
     }
 
     fn claims(&self, event: &AppEvent) -> Vec<ClaimChange> {

@@ -295,3 +295,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_frees_something_or_follows_may_use_the_room_kept_back() {
+    use crate::priority::Priority::{Ordinary, Urgent};
+    let env = |set: &[&str]| C::ChangeEnvironment {
+        set: set.iter().map(|name| (crate::names::EnvName::new(*name).unwrap(), 1)).collect(),
+        remove: BTreeSet::from([crate::names::EnvName::new("GONE").unwrap()]),
+    };
+    let deployment = deployment_id(1);
+    for (command, priority) in [
+        (C::Create { id: app_id(1), name: name("shop"), settings: Box::default() }, Ordinary),
+        (C::Configure(Box::default()), Ordinary),
+        (request(1), Ordinary),
+        (env(&["NEW"]), Ordinary),
+        (env(&[]), Urgent),
+        (C::SwitchTraffic { deployment }, Urgent),
+        (C::Promote { deployment }, Urgent),
+        (C::Settle { deployment }, Urgent),
+        (C::Delete, Urgent),
+    ] {
+        assert_eq!(App::priority(&command), priority, "{command:?}");
+    }
+}

@@ -8,6 +8,7 @@ use crate::claims::ClaimChange;
 use crate::ids::{DeploymentId, WorkerId};
 use crate::limits;
 use crate::machine::Machine;
+use crate::priority::Priority;
 use crate::record::AggregateKind;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
@@ -31,6 +32,11 @@ impl Machine for Deployment {
 
     fn evolve(self, event: &DeploymentEvent) -> Self {
         super::evolve::evolve(self, event)
+    }
+
+    /// A deployment follows from what its app decided, and has to come to its end.
+    fn priority(_command: &DeploymentCommand) -> Priority {
+        Priority::Urgent
     }
 
     fn claims(&self, _event: &DeploymentEvent) -> Vec<ClaimChange> {

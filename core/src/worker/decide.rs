@@ -3,6 +3,7 @@
 use super::{Lease, Member, Worker, WorkerCommand, WorkerEvent};
 use crate::claims::{ClaimChange, ClaimKey};
 use crate::machine::Machine;
+use crate::priority::Priority;
 use crate::record::AggregateKind;
 use crate::rejection::Rejection;
 
@@ -44,6 +45,11 @@ impl Machine for Worker {
                 Self::Member(member)
             }
         }
+    }
+
+    /// Apps must not move about because it cannot be written that their worker is back.
+    fn priority(_command: &WorkerCommand) -> Priority {
+        Priority::Urgent
     }
 
     fn claims(&self, event: &WorkerEvent) -> Vec<ClaimChange> {

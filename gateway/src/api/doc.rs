@@ -96,6 +96,7 @@ impl IntoResponses for WriteProblems {
             ("413", "The body is too large"),
             ("415", "The body is not JSON"),
             ("422", "A field is not right, or the idempotency key belongs to another request"),
+            ("507", "The disk is full; the detail says what to do, and what works without room"),
         ]));
         all
     }

@@ -7,6 +7,7 @@ use axum::http::{Method, StatusCode};
 use hythe_core::observed::Observed;
 use hythe_core::record::Sequence;
 use hythe_core::view::View;
+use hythe_store::Room;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -60,6 +61,8 @@ pub(crate) struct Metrics {
     commands: Durations<Outcome>,
     sockets: Gauge,
     head: Gauge<u64, AtomicU64>,
+    room: Gauge<u64, AtomicU64>,
+    scarce: Gauge,
     apps: Gauge,
     deployments: Family<Stage, Gauge>,
     workers: Family<Stage, Gauge>,
@@ -74,6 +77,7 @@ pub(crate) struct Now<'a> {
     pub(crate) observed: &'a Observed,
     pub(crate) workers: Vec<WorkerStatus>,
     pub(crate) head: Sequence,
+    pub(crate) room: Room,
     pub(crate) nats: bool,
 }
 
@@ -87,6 +91,8 @@ impl Metrics {
             commands: Family::new_with_constructor(histogram),
             sockets: Gauge::default(),
             head: Gauge::default(),
+            room: Gauge::default(),
+            scarce: Gauge::default(),
             apps: Gauge::default(),
             deployments: Family::default(),
             workers: Family::default(),
@@ -116,6 +122,10 @@ impl Metrics {
         );
         registry.register("hythe_websockets", "WebSockets open now", m.sockets.clone());
         registry.register("hythe_journal_head", "The newest event on disk", m.head.clone());
+        let help = "What is free on the journal's file system";
+        registry.register_with_unit("hythe_journal_free", help, Unit::Bytes, m.room.clone());
+        let help = "1 while only what frees room is written";
+        registry.register("hythe_journal_room_scarce", help, m.scarce.clone());
         registry.register("hythe_apps", "Apps that exist", m.apps.clone());
         registry.register("hythe_deployments", "Deployments by stage", m.deployments.clone());
         registry.register("hythe_workers", "Workers by status", m.workers.clone());
@@ -157,9 +167,11 @@ impl Metrics {
 
     /// Everything, as text.
     pub(crate) fn text(&self, now: &Now<'_>) -> Result<String, std::fmt::Error> {
-        let Now { view, observed, workers, head, nats } = now;
+        let Now { view, observed, workers, head, room, nats } = now;
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.head.set(head.0);
+        self.room.set(room.free.unwrap_or(0));
+        self.scarce.set(i64::from(room.scarce));
         self.apps.set(count(view.apps.len()));
         self.edges.set(count(observed.edges.len()));
         self.nats.set(i64::from(*nats));
@@ -229,6 +241,7 @@ mod tests {
             observed: &observed,
             workers: vec![WorkerStatus::Ready],
             head: Sequence(7),
+            room: Room { place: "/".into(), free: Some(9), needed: 10, scarce: true },
             nats: true,
         };
         let text = metrics.text(&now).unwrap();
@@ -237,6 +250,8 @@ mod tests {
             "hythe_http_requests_total{method=\"other\",route=\"other\",status=\"404\"} 1",
             "hythe_command_duration_seconds_count{outcome=\"done\"} 1",
             "hythe_journal_head 7",
+            "hythe_journal_free_bytes 9",
+            "hythe_journal_room_scarce 1",
             "hythe_deployments{status=\"live\"} 0",
             "hythe_workers{status=\"ready\"} 1",
             "hythe_nats_connected 1",

@@ -8,7 +8,7 @@ use hythe_core::claims::{ClaimChange, ClaimKey};
 use hythe_core::ids::{AppId, CorrelationId, DeploymentId};
 use hythe_core::names::AppName;
 use hythe_core::record::{Actor, Meta, Sequence};
-use hythe_store::SecretChange;
+use hythe_store::{NoRoom, SecretChange};
 use uuid::Uuid;
 
 use super::ApiState;
@@ -18,6 +18,9 @@ use super::problem::{Kind, Problem};
 
 /// How long a deployment that an app knows of may take to begin its own history.
 const BEGINS_WITHIN: Duration = Duration::from_secs(5);
+
+/// When it is worth looking whether there is room again.
+const ROOM_AGAIN: Duration = Duration::from_secs(5);
 
 /// What goes with a command besides who asks.
 #[derive(Debug, Default)]
@@ -161,11 +164,22 @@ pub(crate) fn problem(error: CommandError) -> Problem {
             Problem::new(Kind::Busy, "too much is under way; try again soon")
                 .retry_after(retry_after)
         }
+        CommandError::NoRoom(room) => no_room(&room),
         CommandError::Unavailable(why) => {
             tracing::warn!(%why, "a command failed");
             Problem::new(Kind::Unavailable, why).retry_after(Duration::from_secs(1))
         }
     }
+}
+
+/// What can be done without room, and what to do for some.
+fn no_room(room: &NoRoom) -> Problem {
+    let detail = format!(
+        "{room}. Apps go on, and what frees something still works: deleting apps, cancelling \
+         deployments, removing variables. Make room there (old images: `docker image prune`; logs; \
+         old backups); what was refused works again by itself then"
+    );
+    Problem::new(Kind::NoRoom, detail).retry_after(ROOM_AGAIN)
 }
 
 fn taken(key: &ClaimKey) -> Problem {

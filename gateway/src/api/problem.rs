@@ -84,11 +84,13 @@ pub enum Kind {
     Unavailable,
     /// It took too long.
     TimedOut,
+    /// The disk is full.
+    NoRoom,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Malformed,
         Self::Unauthorized,
         Self::ForeignOrigin,
@@ -107,6 +109,7 @@ impl Kind {
         Self::Busy,
         Self::Unavailable,
         Self::TimedOut,
+        Self::NoRoom,
     ];
 
     const fn parts(self) -> (StatusCode, &'static str, &'static str) {
@@ -161,6 +164,7 @@ impl Kind {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not possible at the moment")
             }
             Self::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "timed-out", "It took too long"),
+            Self::NoRoom => (StatusCode::INSUFFICIENT_STORAGE, "no-room", "The disk is full"),
         }
     }
 

@@ -49,6 +49,7 @@ fn refuse(error: &StoreError) -> Failure {
         | StoreError::MasterKey { .. }
         | StoreError::Secret { .. }
         | StoreError::Io { .. }
+        | StoreError::NoRoom { .. }
         | StoreError::Database { .. }
         | StoreError::Codec(_)
         | StoreError::Invalid(_)

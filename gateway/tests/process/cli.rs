@@ -247,6 +247,7 @@ fn one_event() -> hythe_store::Append {
         },
         claims: Vec::new(),
         secrets: Vec::new(),
+        priority: Default::default(),
     }
 }
 

@@ -17,6 +17,7 @@ fn event(expected: u64, event: &Event) -> Append {
         meta: meta(),
         claims: vec![take(&format!("key/{expected}"))],
         secrets: Vec::new(),
+        priority: Default::default(),
     }
 }
 

@@ -59,6 +59,12 @@ impl Shared {
                 bytes.len()
             )));
         }
+        if self.room.is_scarce() {
+            return Err(StoreError::Invalid(format!(
+                "save checkpoint \"{name}\": {}",
+                self.no_room()
+            )));
+        }
         let event = self.view()?.hash_at(at.0)?;
         let event = event.ok_or_else(|| {
             StoreError::Invalid(format!("save checkpoint \"{name}\": there is no event {at}"))

@@ -25,7 +25,10 @@ pub(crate) fn run(shared: &Shared) {
     loop {
         let closing = {
             let closing = shared.bell.closing.lock().unwrap_or_else(PoisonError::into_inner);
-            let idle = |closing: &mut bool| !*closing && shared.tail().frozen.is_none();
+            // What room there is left is not for what can be made again.
+            let idle = |closing: &mut bool| {
+                !*closing && (shared.tail().frozen.is_none() || shared.room.is_scarce())
+            };
             // The bell is rung without its lock, by a writer that must not wait: look by
             // yourself now and then.
             let (closing, _) = shared
@@ -45,7 +48,7 @@ pub(crate) fn run(shared: &Shared) {
             tracing::warn!(%error, "the stream index cannot be opened again yet");
         }
         let frozen = shared.tail().frozen.clone();
-        let Some(segment) = frozen else {
+        let Some(segment) = frozen.filter(|_| closing || !shared.room.is_scarce()) else {
             if closing {
                 return;
             }

@@ -23,6 +23,7 @@ mod postings;
 mod queue;
 mod reader;
 pub mod record;
+mod room;
 mod shared;
 pub mod storage;
 pub(crate) mod tables;
@@ -39,6 +40,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hythe_core::claims::{ClaimChange, ClaimKey};
+use hythe_core::priority::Priority;
 use hythe_core::record::{Meta, Recorded, Sequence, StreamId, Version};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
@@ -59,6 +61,7 @@ use crate::secrets::vault::Vault;
 use crate::secrets::{Secret, SecretChange};
 
 pub use self::queue::Done;
+pub use self::room::{NoRoom, Room, Space};
 
 /// An event's bytes, and the number of the schema that they follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +87,8 @@ pub struct Append {
     pub claims: Vec<ClaimChange>,
     /// Secrets kept or removed.
     pub secrets: Vec<SecretChange>,
+    /// Whether it may use the room that is kept back while there is little.
+    pub priority: Priority,
 }
 
 /// Where an append's events are.
@@ -176,6 +181,9 @@ impl Journal {
         if self.shared().index_behind.load(Ordering::Relaxed) {
             return done(Err(AppendError::Busy { retry_after }));
         }
+        if append.priority == Priority::Ordinary && self.shared().room.is_scarce() {
+            return done(Err(AppendError::NoRoom(self.shared().no_room())));
+        }
         if let Some((job, error)) =
             self.shared().queue.push(Job { append, bytes, done }, retry_after)
         {
@@ -205,6 +213,12 @@ impl Journal {
     #[must_use]
     pub fn head(&self) -> Sequence {
         *self.shared().head.borrow()
+    }
+
+    /// How it stands with the room on the journal's file system. Asks the system; does not wait.
+    #[must_use]
+    pub fn room(&self) -> Room {
+        self.shared().room_now()
     }
 
     /// Tells whenever the head moves.
@@ -351,7 +365,13 @@ fn prepare(
     key: Option<MasterKey>,
     options: JournalOptions,
 ) -> Result<(Arc<Shared>, Growing), StoreError> {
-    let log = open::log(&*storage, key.as_ref(), options.cache_bytes)?;
+    let log = match open::log(&*storage, key.as_ref(), options.cache_bytes) {
+        // What a crash on a full disk left may need some room to be put in order.
+        Err(StoreError::NoRoom { .. }) if storage.hold(0).is_ok() => {
+            open::log(&*storage, key.as_ref(), options.cache_bytes)?
+        }
+        other => other?,
+    };
     let end = open::end(&log)?;
     let (head, _) = end.head();
     let cursors = Cursors::load(&log)?;
@@ -371,6 +391,7 @@ fn prepare(
         log_suspect: AtomicBool::new(false),
         index_suspect: AtomicBool::new(false),
         commit_micros: AtomicU64::new(0),
+        room: room::Known::default(),
         options,
     };
     Ok((Arc::new(shared), end))

@@ -18,6 +18,11 @@ pub struct JournalOptions {
     pub tail_events: usize,
     /// How long a saved cursor may stay in memory only.
     pub cursor_within: Duration,
+    /// Appends that can wait are refused while less than this is free on the journal's file
+    /// system, in bytes; on a small one, less than a sixteenth of it.
+    pub low_room_bytes: u64,
+    /// Bytes held back there for what frees room; on a small one, at most a sixteenth of it.
+    pub held_room_bytes: u64,
     /// Whether every commit takes two fsyncs instead of one; the decision record on the journal
     /// says why not.
     pub two_phase: bool,
@@ -32,6 +37,8 @@ impl Default for JournalOptions {
             index_every: 64 * 1024,
             tail_events: 1024 * 1024,
             cursor_within: Duration::from_secs(1),
+            low_room_bytes: 32 * 1024 * 1024,
+            held_room_bytes: 16 * 1024 * 1024,
             two_phase: false,
         }
     }

@@ -18,6 +18,7 @@ use super::options::JournalOptions;
 use super::postings::Lookup;
 use super::queue::Queue;
 use super::reader::View;
+use super::room::{Known, NoRoom};
 use super::storage::Storage;
 use super::tables::{CLAIMS, SECRET_KEYS, SECRETS};
 use super::tail::Tail;
@@ -55,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) index_suspect: AtomicBool,
     /// How long the last commit took, in microseconds.
     pub(crate) commit_micros: AtomicU64,
+    /// How it stands with the room.
+    pub(crate) room: Known,
 }
 
 impl Shared {
@@ -74,6 +77,11 @@ impl Shared {
         *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
     }
 
+    /// What to tell whoever is refused for want of room.
+    pub(crate) fn no_room(&self) -> NoRoom {
+        self.room.refusal(&*self.storage)
+    }
+
     /// Why a file is not open.
     fn absent(&self, what: &'static str) -> StoreError {
         match self.queue.is_closed() {
@@ -84,8 +92,10 @@ impl Shared {
 
     /// Passes a result on; has the files opened again where the disk failed.
     pub(crate) fn watched<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Err(StoreError::Io { doing, source }) = &result {
-            tracing::error!(doing, error = %source, "the disk failed a read");
+        if let Err(StoreError::Io { doing, source } | StoreError::NoRoom { doing, source }) =
+            &result
+        {
+            tracing::error!(doing, error = %source, "the disk failed");
             self.log_suspect.store(true, Ordering::Relaxed);
             self.index_suspect.store(true, Ordering::Relaxed);
             self.queue.nudge();

@@ -12,11 +12,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, PosixFadviseAdvice, fallocate, posix_fadvise};
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
 
 use super::overlay::Overlay;
+use super::room::Space;
 use crate::error::{StoreError, io};
 
 /// One of the journal's files.
@@ -73,6 +75,29 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
 
     /// Gives up what keeps others out. Called last.
     fn release(&self);
+
+    /// How much room there is; none where there is no bound, or nobody can say.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn space(&self) -> io::Result<Option<Space>> {
+        Ok(None)
+    }
+
+    /// Holds back so many bytes, no more and no less; 0 gives up what is held. Where that fails,
+    /// it is as before.
+    ///
+    /// # Errors
+    /// What the system says, such as that there is no room.
+    fn hold(&self, bytes: u64) -> io::Result<()> {
+        let _ = bytes;
+        Ok(())
+    }
+
+    /// Where all this is, for messages.
+    fn place(&self) -> PathBuf {
+        PathBuf::new()
+    }
 }
 
 /// The journal's own directory, locked against other processes.
@@ -114,6 +139,11 @@ impl Directory {
 
     fn apart(&self, part: Part) -> PathBuf {
         self.dir.join(part.file()).with_extension("redb.new")
+    }
+
+    /// The file that holds room back: its bytes mean nothing.
+    fn reserve(&self) -> PathBuf {
+        self.dir.join("reserve")
     }
 
     fn locked(dir: &Path, read_only: bool) -> Result<Self, StoreError> {
@@ -227,6 +257,52 @@ impl Storage for Directory {
         if let Some(file) = lock {
             let _ = file.unlock();
         }
+    }
+
+    fn space(&self) -> io::Result<Option<Space>> {
+        let found = nix::sys::statvfs::statvfs(&self.dir)?;
+        let unit = found.fragment_size();
+        let bytes = |blocks: u64| blocks.saturating_mul(unit);
+        Ok(Some(Space { free: bytes(found.blocks_available()), total: bytes(found.blocks()) }))
+    }
+
+    fn hold(&self, bytes: u64) -> io::Result<()> {
+        if self.read_only {
+            return Ok(());
+        }
+        if bytes == 0 {
+            return match std::fs::remove_file(self.reserve()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                other => other,
+            };
+        }
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.reserve())?;
+        let before = file.metadata()?.len();
+        if before >= bytes {
+            return file.set_len(bytes);
+        }
+        let length = i64::try_from(bytes).map_err(io::Error::other)?;
+        match fallocate(&file, FallocateFlags::empty(), 0, length) {
+            Ok(()) => Ok(()),
+            // Such a file system promises nothing: the mark in what is free has to do.
+            Err(Errno::EOPNOTSUPP) => self.hold(0),
+            Err(error) => {
+                match before {
+                    0 => self.hold(0)?,
+                    before => file.set_len(before)?,
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    fn place(&self) -> PathBuf {
+        self.dir.clone()
     }
 }
 

@@ -7,4 +7,5 @@ mod crash;
 mod damage;
 mod faulty;
 mod formats;
+mod room;
 mod secrets;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use hythe_core::priority::Priority;
 use hythe_core::record::Sequence;
 
 use super::block::Growing;
@@ -21,6 +22,7 @@ use super::group::{Staged, Written, stage};
 use super::limits::{MOST_GROUP_BYTES, MOST_GROUP_EVENTS};
 use super::queue::Job;
 use super::reader::View;
+use super::room::{Gauge, LOOK_AGAIN};
 use super::shared::Shared;
 use super::{cursor, open};
 use crate::error::{AppendError, StoreError, database};
@@ -34,6 +36,7 @@ pub(crate) struct Writer {
     end: Growing,
     buffer: Vec<u8>,
     broken: Option<Broken>,
+    gauge: Gauge,
 }
 
 struct Broken {
@@ -55,11 +58,12 @@ impl From<StoreError> for Failed {
 
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, end: Growing) -> Self {
-        Self { shared, end, buffer: Vec::new(), broken: None }
+        Self { shared, end, buffer: Vec::new(), broken: None, gauge: Gauge::default() }
     }
 
     /// Runs until the queue is closed and empty.
     pub(crate) fn run(mut self) {
+        self.gauge.look(&self.shared);
         loop {
             let timeout = self.next_look();
             let taken = self.shared.queue.take(MOST_GROUP_EVENTS, MOST_GROUP_BYTES, timeout);
@@ -67,8 +71,11 @@ impl Writer {
                 break;
             }
             self.mend();
+            if !taken.jobs.is_empty() || self.shared.room.is_scarce() {
+                self.gauge.look(&self.shared);
+            }
             if taken.jobs.is_empty() {
-                if self.cursors_due() {
+                if self.cursors_due() && !self.shared.room.is_scarce() {
                     self.write_cursors();
                 }
             } else {
@@ -82,6 +89,9 @@ impl Writer {
     fn next_look(&self) -> Option<Duration> {
         if self.broken.is_some() {
             return Some(RETRY);
+        }
+        if self.shared.room.is_scarce() {
+            return Some(LOOK_AGAIN);
         }
         let due = self.lock_cursors().due(self.shared.options.cursor_within);
         due.map(|due| due.max(Duration::from_millis(1)))
@@ -103,6 +113,10 @@ impl Writer {
             }
             return;
         }
+        let jobs = if self.shared.room.is_scarce() { self.only_urgent(jobs) } else { jobs };
+        if jobs.is_empty() {
+            return;
+        }
         let began = Instant::now();
         match self.commit(&jobs) {
             Ok(staged) => {
@@ -115,6 +129,20 @@ impl Writer {
             }
             Err(failed) => self.settle(jobs, failed),
         }
+    }
+
+    /// Refuses what can wait while there is little room, and makes way for the rest.
+    fn only_urgent(&mut self, jobs: Vec<Job>) -> Vec<Job> {
+        let (urgent, ordinary): (Vec<_>, Vec<_>) =
+            jobs.into_iter().partition(|job| job.append.priority == Priority::Urgent);
+        for job in ordinary {
+            answer(job, Err(AppendError::NoRoom(self.shared.no_room())));
+        }
+        if !urgent.is_empty() {
+            let bytes: usize = urgent.iter().map(|job| job.bytes).sum();
+            self.gauge.make_way(&self.shared, bytes as u64);
+        }
+        urgent
     }
 
     /// One transaction for all jobs. On failure says what the transaction held, as far as it came.
@@ -168,7 +196,15 @@ impl Writer {
 
     /// After a failure: finds out what became of the group, and tells.
     fn settle(&mut self, jobs: Vec<Job>, Failed { error, staged }: Failed) {
-        tracing::error!(%error, appends = jobs.len(), "a commit failed; opening the journal again");
+        let full = matches!(error, StoreError::NoRoom { .. });
+        // Given up before the file is opened again: putting it in order may take some room, too.
+        let made_way = full && self.gauge.ran_out(&self.shared);
+        if full {
+            tracing::warn!(%error, "a commit found no room; opening the journal again");
+        } else {
+            let appends = jobs.len();
+            tracing::error!(%error, appends, "a commit failed; opening the journal again");
+        }
         let known = self.reopen().map(|()| self.end.head());
         let told = match (known, staged) {
             (Ok(head), Some(staged)) if head == staged.end.head() && !staged.written.is_empty() => {
@@ -177,6 +213,9 @@ impl Writer {
                 }
                 return;
             }
+            // Once at the most: there is nothing left to give up then.
+            (Ok(_), _) if made_way => return self.write(jobs),
+            (Ok(_), _) if full => AppendError::NoRoom(self.shared.no_room()),
             (Ok(_), _) => AppendError::Storage(error.to_string()),
             (Err(again), _) => AppendError::Storage(format!(
                 "{error}; the outcome is unknown until the journal opens again: {again}"

@@ -9,6 +9,7 @@ mod browser;
 mod crashes;
 mod deploys;
 mod failures;
+mod full_disk;
 mod hostile;
 mod scene;
 mod sources;

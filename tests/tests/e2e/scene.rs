@@ -16,9 +16,13 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new() -> Self {
+        Self::of(Installation::start())
+    }
+
+    pub(crate) fn of(hythe: Installation) -> Self {
         let repositories = Repositories::default();
         let git = GitServer::start(repositories.root());
-        Self { hythe: Installation::start(), repositories, git }
+        Self { hythe, repositories, git }
     }
 
     /// A repository with an app in it.

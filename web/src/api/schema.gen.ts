@@ -519,7 +519,7 @@ export interface components {
             /** @description What was found and, where it is not well, what to do. */
             detail: string;
             /**
-             * @description What: `journal`, `nats`, `workers` or `edges`.
+             * @description What: `journal`, `room`, `control`, `nats`, `workers` or `edges`.
              * @example nats
              */
             name: string;
@@ -992,7 +992,10 @@ export interface components {
         Readiness: {
             /** @description What was looked at. */
             checks: components["schemas"]["Check"][];
-            /** @description Whether every check is well. */
+            /**
+             * @description Whether every check is well. `room` does not count: a server whose disk is full answers,
+             *     serves and cleans up.
+             */
             ready: boolean;
         };
         /** @description One replica of an app, wanted or on its way out. */
@@ -1457,6 +1460,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     get_app: {
@@ -1708,6 +1720,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     update_app: {
@@ -1851,6 +1872,15 @@ export interface operations {
             };
             /** @description It took too long */
             504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2126,6 +2156,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     list_env: {
@@ -2376,6 +2415,15 @@ export interface operations {
             };
             /** @description It took too long */
             504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2853,6 +2901,15 @@ export interface operations {
             };
             /** @description It took too long */
             504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3445,6 +3502,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     delete_session: {
@@ -3573,6 +3639,15 @@ export interface operations {
             };
             /** @description It took too long */
             504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };

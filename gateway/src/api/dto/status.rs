@@ -17,7 +17,8 @@ pub struct Health {
 /// Whether the server can do its work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Readiness {
-    /// Whether every check is well.
+    /// Whether every check is well. `room` does not count: a server whose disk is full answers,
+    /// serves and cleans up.
     pub ready: bool,
     /// What was looked at.
     pub checks: Vec<Check>,
@@ -26,7 +27,7 @@ pub struct Readiness {
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Check {
-    /// What: `journal`, `nats`, `workers` or `edges`.
+    /// What: `journal`, `room`, `control`, `nats`, `workers` or `edges`.
     #[schema(example = "nats")]
     pub name: String,
     /// Whether it is well.

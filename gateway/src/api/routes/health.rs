@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hythe_actors::bus::BusState;
+use hythe_store::NoRoom;
 
 use crate::api::ApiState;
 use crate::api::doc::ReadProblems;
@@ -32,18 +33,34 @@ pub(crate) async fn alive() -> axum::Json<Health> {
 )]
 pub(crate) async fn ready(State(state): State<ApiState>) -> Response {
     let checks = checks(&state);
-    let ready = checks.iter().all(|check| check.ok);
+    // Without room it still answers, serves and cleans up: no reason to send people elsewhere.
+    let ready = checks.iter().all(|check| check.ok || check.name == ROOM);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut response = (status, axum::Json(Readiness { ready, checks })).into_response();
     response.extensions_mut().insert(OwnBody);
     response
 }
 
+/// The one check that does not keep a server from being ready.
+const ROOM: &str = "room";
+
 fn checks(state: &ApiState) -> Vec<Check> {
     let check = |name: &str, ok, detail: String| Check { name: name.into(), ok, detail };
     let control = state.control();
     let problems = control.health().problems();
     let journal = check("journal", true, format!("at event {}", control.journal().head()));
+    let room = control.journal().room();
+    let room = match room.free {
+        Some(free) if room.scarce => check(
+            ROOM,
+            false,
+            format!(
+                "{}; writes are refused but for what frees room",
+                NoRoom { place: room.place, free, needed: room.needed }
+            ),
+        ),
+        Some(_) | None => check(ROOM, !room.scarce, "enough for the journal".into()),
+    };
     let parts = check(
         "control",
         problems.is_empty(),
@@ -81,7 +98,7 @@ fn checks(state: &ApiState) -> Vec<Check> {
             },
         )
     });
-    vec![journal, parts, nats, workers, edges]
+    vec![journal, room, parts, nats, workers, edges]
 }
 
 /// Counts for Prometheus
@@ -90,10 +107,11 @@ fn checks(state: &ApiState) -> Vec<Check> {
     responses((status = 200, description = "OpenMetrics text", body = String, content_type = "application/openmetrics-text"), ReadProblems)
 )]
 pub(crate) async fn metrics(State(state): State<ApiState>) -> Result<Response, Problem> {
-    let (head, nats) = (state.control().journal().head(), state.control().bus().is_ready());
+    let (head, room) = (state.control().journal().head(), state.control().journal().room());
+    let nats = state.control().bus().is_ready();
     let text = state.see(|sight| {
         let workers = present::workers(sight).iter().map(|worker| worker.status).collect();
-        let now = Now { view: sight.view, observed: sight.observed, workers, head, nats };
+        let now = Now { view: sight.view, observed: sight.observed, workers, head, room, nats };
         state.metrics().text(&now)
     });
     match text {

@@ -4,6 +4,7 @@ use std::sync::mpsc;
 
 use hythe_core::claims::{ClaimChange, ClaimKey};
 use hythe_core::ids::CorrelationId;
+use hythe_core::priority::Priority;
 use hythe_core::record::{Actor, AggregateKind, Meta, StreamId, Version};
 use hythe_core::time::Timestamp;
 use uuid::Uuid;
@@ -33,6 +34,7 @@ pub(crate) fn append(to: u128, expected: u64, events: &[&str]) -> Append {
         meta: meta(),
         claims: Vec::new(),
         secrets: Vec::new(),
+        priority: Priority::Ordinary,
     }
 }
 
