@@ -42,13 +42,15 @@ fn main() {
     let url = format!("{}/app.git", git.url());
     hythe.json(&["deploy", "app", "--repo", &url, "--wait"]);
 
+    let run = repositories.root().display().to_string();
     for cold in [true, false] {
         let mut ours = Vec::new();
         let mut theirs = Vec::new();
         let mut our_parts = Parts::default();
         let mut their_parts = Parts::default();
         for n in 1..=PAIRS {
-            let [a, b] = ["ours", "theirs"].map(|side| format!("{side}-{cold}-{n}"));
+            // The engine remembers the layers of an earlier run.
+            let [a, b] = ["ours", "theirs"].map(|side| format!("{side}-{cold}-{n}-{run}"));
             let layer = |nonce: &str| if cold { nonce.to_owned() } else { "0".to_owned() };
             ours.push(through_hythe(&hythe, &repository, &layer(&a), &a, &mut our_parts));
             theirs.push(by_hand(&layer(&b), &b, &mut their_parts));
