@@ -117,7 +117,7 @@ fn reopen(shared: &Shared) -> Result<(), StoreError> {
 }
 
 /// Opens the index file and says up to where it is complete, checked against the log. A file that
-/// is damaged or of another log is thrown away for an empty one.
+/// is damaged, cannot be read or is of another log is thrown away for an empty one.
 pub(crate) fn open(
     storage: &dyn Storage,
     cache_bytes: usize,
@@ -141,6 +141,8 @@ pub(crate) fn open(
             tracing::warn!(at = at.0, "the stream index is not of this log; building it again");
             Ok((fresh(storage, cache_bytes)?, (0, GENESIS)))
         }
+        // Nothing is wrong with the file, and a new one would want even more room.
+        Err(error @ StoreError::NoRoom { .. }) => Err(error),
         Err(error) => {
             tracing::warn!(%error, "the stream index cannot be opened; building it again");
             Ok((fresh(storage, cache_bytes)?, (0, GENESIS)))

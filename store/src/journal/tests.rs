@@ -3,9 +3,17 @@
 pub(crate) mod fixture;
 
 mod behaviour;
+mod campaign;
 mod crash;
+mod crashes;
 mod damage;
-mod faulty;
+mod disk;
+mod faults;
 mod formats;
+mod image;
+mod machine;
+mod model;
+mod random;
 mod room;
 mod secrets;
+mod workload;
