@@ -11,8 +11,8 @@ use hythe_core::priority::Priority;
 use redb::StorageBackend;
 use zeroize::Zeroizing;
 
-use super::faulty::Faulty;
 use super::fixture::{all, append, put, stream};
+use super::machine::Machine;
 use crate::error::AppendError;
 use crate::journal::storage::{Part, Storage};
 use crate::journal::{Append, Journal, JournalOptions, Space};
@@ -161,7 +161,7 @@ fn a_journal_opens_on_a_disk_that_became_full_while_it_was_closed() {
 /// them on.
 #[derive(Clone, Debug)]
 struct Quota {
-    disk: Faulty,
+    disk: Machine,
     state: Arc<Mutex<State>>,
 }
 
@@ -273,7 +273,7 @@ impl StorageBackend for Within {
 
 fn quota_ends_after(writes: u64) {
     let context = format!("the quota ends after {writes} writes");
-    let disk = Quota { disk: Faulty::new(writes), state: Arc::default() };
+    let disk = Quota { disk: Machine::new(writes), state: Arc::default() };
     let key = MasterKey::from_bytes(Zeroizing::new([7; 32]));
     let options = JournalOptions::default();
     let journal = Journal::open_on(Arc::new(disk.clone()), key, options).unwrap();
