@@ -21,6 +21,7 @@ use crate::bus::{Bus, BusState};
 use crate::clock::Clock;
 use crate::health::Health;
 use crate::observatory::Observatory;
+use crate::past::Past;
 use crate::projection::Projection;
 
 /// How long [`Control::wait_for`] waits.
@@ -39,6 +40,7 @@ pub(crate) struct Inner {
     pub(crate) health: Health,
     pub(crate) clock: Clock,
     pub(crate) installation: InstallationId,
+    pub(crate) past: Past,
 }
 
 /// Whether the control plane can do its work.
@@ -119,6 +121,12 @@ impl Control {
     #[must_use]
     pub fn observations(&self) -> watch::Receiver<u64> {
         self.0.observatory.changes()
+    }
+
+    /// What was so before.
+    #[must_use]
+    pub fn past(&self) -> &Past {
+        &self.0.past
     }
 
     /// The journal.

@@ -12,6 +12,7 @@ pub mod git;
 pub mod health;
 pub mod node;
 pub mod observatory;
+pub mod past;
 pub mod projection;
 pub mod publisher;
 mod reactor;

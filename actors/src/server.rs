@@ -24,6 +24,7 @@ use crate::clock::Clock;
 use crate::control::{Control, Inner};
 use crate::health::Health;
 use crate::observatory::Observatory;
+use crate::past::Past;
 use crate::projection::Projection;
 use crate::reconciler::Reconciler;
 use crate::reports::Reports;
@@ -120,7 +121,9 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
     let health = Health::default();
     let hosts = Hosts::start(&journal, limits, &health, &stop_last).await;
     let observatory = Observatory::starting_at(clock.now());
-    let inner = Inner { journal, hosts, projection, observatory, bus, health, clock, installation };
+    let past = Past::new(&journal);
+    let inner =
+        Inner { journal, hosts, projection, observatory, bus, health, clock, installation, past };
     let control = Control::new(inner);
     let parts = start_parts(&control, &base_domain, &stop);
     let last_parts = start_last_parts(&control, &stop_last);

@@ -15,6 +15,7 @@ pub mod limits;
 pub mod machine;
 pub mod names;
 pub mod observed;
+pub mod past;
 pub mod place;
 pub mod plan;
 pub mod priority;

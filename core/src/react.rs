@@ -6,8 +6,8 @@
 use crate::app::{AppCommand, AppEvent};
 use crate::deployment::{DeploymentCommand, DeploymentEvent, Outcome};
 use crate::event::Event;
-use crate::ids::{AppId, DeploymentId};
-use crate::record::Recorded;
+use crate::ids::{AppId, CorrelationId, DeploymentId};
+use crate::record::{Recorded, Sequence};
 use crate::time::Timestamp;
 use crate::worker::WorkerEvent;
 
@@ -38,6 +38,44 @@ pub fn react(recorded: &Recorded<Event>, now: Timestamp) -> Vec<Reaction> {
             | WorkerEvent::DrainEnded
             | WorkerEvent::Removed => Vec::new(),
         },
+    }
+}
+
+/// The deployment whose own request a reaction follows from, where the event itself may belong to
+/// another one's: that a deployment's turn has come is said together with the end of the one
+/// before, which is when it begins but not why.
+#[must_use]
+pub fn in_the_name_of(event: &Event) -> Option<DeploymentId> {
+    match event {
+        Event::App(event) => match event {
+            AppEvent::DeploymentBegun { deployment } => Some(*deployment),
+            AppEvent::Created { .. }
+            | AppEvent::Configured(_)
+            | AppEvent::EnvironmentChanged { .. }
+            | AppEvent::DeploymentRequested { .. }
+            | AppEvent::DeploymentReplaced { .. }
+            | AppEvent::TrafficSwitched { .. }
+            | AppEvent::TrafficReturned { .. }
+            | AppEvent::DeploymentPromoted { .. }
+            | AppEvent::DeploymentSettled { .. }
+            | AppEvent::Deleted { .. } => None,
+        },
+        Event::Deployment(_) | Event::Worker(_) => None,
+    }
+}
+
+/// Correlation and causation of what follows from an event. `own` is the first event of the
+/// deployment in whose name it happens ([`in_the_name_of`]), where there is one.
+#[must_use]
+pub fn follows_from<A, B>(
+    recorded: &Recorded<A>,
+    own: Option<&Recorded<B>>,
+) -> (CorrelationId, Sequence) {
+    match own {
+        Some(own) if own.meta.correlation != recorded.meta.correlation => {
+            (own.meta.correlation, own.sequence)
+        }
+        Some(_) | None => (recorded.meta.correlation, recorded.sequence),
     }
 }
 
@@ -91,5 +129,33 @@ fn of_deployment(deployment: DeploymentId, event: &DeploymentEvent) -> Option<Re
         | DeploymentEvent::Placed { .. }
         | DeploymentEvent::SwitchStarted { .. }
         | DeploymentEvent::Switched { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::past::testing::Journal;
+    use crate::testing::deployment_id;
+    use uuid::Uuid;
+
+    #[test]
+    fn a_deployment_that_waited_begins_because_it_was_asked_for() {
+        let mut journal = Journal::default();
+        let deployment = deployment_id(2);
+        let begun = AppEvent::DeploymentBegun { deployment };
+        assert_eq!(in_the_name_of(&Event::App(begun.clone())), Some(deployment));
+        let promoted = AppEvent::DeploymentPromoted { deployment, previous: None };
+        assert_eq!(in_the_name_of(&Event::App(promoted)), None);
+        journal.request(1, 2);
+        let own = journal.events.last().unwrap().clone();
+        journal.app(1, begun);
+        let mut event = journal.events.last().unwrap().clone();
+        let (mine, others) = (own.meta.correlation, CorrelationId::new(Uuid::from_u128(9)));
+        assert_eq!(follows_from(&event, Some(&own)), (mine, event.sequence), "of one request");
+        event.meta.correlation = others;
+        assert_eq!(follows_from(&event, Some(&own)), (mine, own.sequence), "of another one's");
+        let nothing: Option<&Recorded<Event>> = None;
+        assert_eq!(follows_from(&event, nothing), (others, event.sequence), "of nobody's");
     }
 }

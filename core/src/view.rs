@@ -224,12 +224,51 @@ impl View {
         }
     }
 
+    /// Where it first differs from another, in words; none where they are the same.
+    #[must_use]
+    pub fn first_difference(&self, other: &Self) -> Option<String> {
+        let Self { head, apps, names, deployments, workers, requests } = self;
+        if *head != other.head {
+            return Some(format!(
+                "they are of the events {} and {}",
+                (*head).min(other.head),
+                (*head).max(other.head)
+            ));
+        }
+        let app = |id: &AppId| {
+            let name = |view: &Self| Some(view.apps.get(id)?.state.active()?.name.to_string());
+            name(self).or_else(|| name(other)).map_or_else(String::new, |name| format!(" ({name})"))
+        };
+        differs(apps, &other.apps)
+            .map(|id| format!("app {id}{}", app(&id)))
+            .or_else(|| differs(names, &other.names).map(|name| format!("the name \"{name}\"")))
+            .or_else(|| {
+                differs(deployments, &other.deployments).map(|id| format!("deployment {id}"))
+            })
+            .or_else(|| differs(workers, &other.workers).map(|id| format!("worker {id}")))
+            .or_else(|| {
+                let request = differs(requests, &other.requests);
+                request.map(|id| format!("the request of deployment {id}"))
+            })
+    }
+
     /// The app of a name.
     #[must_use]
     pub fn app_named(&self, name: &AppName) -> Option<(AppId, &AppView)> {
         let id = self.names.get(name)?;
         Some((*id, self.apps.get(id)?))
     }
+}
+
+/// The first key under which two maps do not say the same.
+fn differs<K: Ord + Clone, V: PartialEq>(
+    one: &BTreeMap<K, V>,
+    other: &BTreeMap<K, V>,
+) -> Option<K> {
+    let missing = |(key, value): (&K, &V)| (other.get(key) != Some(value)).then(|| key.clone());
+    let more = |key: &K| (!one.contains_key(key)).then(|| key.clone());
+    let (missing, more) = (one.iter().find_map(missing), other.keys().find_map(more));
+    missing.into_iter().chain(more).min()
 }
 
 impl DeploymentView {
@@ -253,6 +292,34 @@ mod tests {
     use crate::ids::CorrelationId;
     use crate::record::{StreamId, Version};
     use crate::testing::{app_id, at, deployment_id, name, spec};
+
+    #[test]
+    fn the_first_difference_is_named() {
+        let mut journal = crate::past::testing::Journal::default();
+        journal.create(1, "shop");
+        journal.create(2, "other");
+        journal.deploy(1, 1);
+        let mut view = View::default();
+        journal.events.iter().for_each(|event| view.apply(event));
+        assert_eq!(view.first_difference(&view.clone()), None);
+        let differs = |change: &dyn Fn(&mut View)| {
+            let mut other = view.clone();
+            change(&mut other);
+            let found = view.first_difference(&other);
+            assert_eq!(found, other.first_difference(&view), "both ways");
+            found.unwrap()
+        };
+        let app = format!("app {} (other)", app_id(2));
+        assert_eq!(differs(&|v| v.apps.get_mut(&app_id(2)).unwrap().updated_at = at(9_999)), app);
+        assert_eq!(differs(&|v| drop(v.apps.remove(&app_id(2)))), app);
+        assert_eq!(
+            differs(&|v| v.names.retain(|known, _| *known != name("shop"))),
+            "the name \"shop\""
+        );
+        let deployment = format!("deployment {}", deployment_id(1));
+        assert_eq!(differs(&|v| v.deployments.clear()), deployment);
+        assert!(differs(&|v| v.head = Sequence(1)).contains("events 1 and"));
+    }
 
     fn recorded(sequence: u64, actor: Actor, id: uuid::Uuid, event: Event) -> Recorded<Event> {
         let kind = event.kind();

@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use hythe_core::app::{App, AppCommand};
 use hythe_core::deployment::{Deployment, DeploymentCommand, Outcome, Stage, StageName};
+use hythe_core::event::Event;
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::names::EnvName;
-use hythe_core::record::Sequence;
+use hythe_core::past::{beginning, cause};
+use hythe_core::record::{Recorded, Sequence};
 use hythe_core::routes::Backend;
 use hythe_core::view::View;
 use hythe_core::wire::subjects;
 use hythe_store::SecretChange;
+use hythe_store::codec::decode_recorded;
 use hythe_store::secrets::Secret;
 use uuid::Uuid;
 
@@ -302,5 +305,55 @@ async fn every_event_is_published_once_for_integrations() {
     let event: serde_json::Value = serde_json::from_slice(&last.payload).unwrap();
     assert_eq!(event["id"], head.to_string());
     assert_eq!(event["specversion"], "1.0");
+    world.close().await;
+}
+
+/// Goes from cause to cause up to what began it.
+fn origin<'a>(all: &'a [Recorded<Event>], event: &'a Recorded<Event>) -> &'a Recorded<Event> {
+    let mut at = event;
+    while let Some(before) = cause(at) {
+        at = &all[usize::try_from(before.0 - 1).unwrap()];
+    }
+    at
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_event_leads_back_to_what_began_it() {
+    let world = World::start().await;
+    let app = new_app(&world, "shop").await;
+    let first = deploy(&world, app).await;
+    // It waits until the first is live.
+    let second = deploy(&world, app).await;
+    live(&world, second).await;
+    world
+        .until("the first is gone", |view| {
+            matches!(stage(view, first)?, Stage::Ended(Outcome::Superseded)).then_some(())
+        })
+        .await;
+    world.settled().await;
+    let all = world.control().journal().read(Sequence(0), 10_000).unwrap();
+    let all: Vec<_> = all.into_iter().map(|event| decode_recorded(event).unwrap()).collect();
+    for event in &all {
+        let began = origin(&all, event);
+        assert!(beginning(began).is_some(), "nothing says why: {event:?}, from {began:?}");
+    }
+    let asked = |id| {
+        let asks = |event: &&Recorded<Event>| match &event.event {
+            Event::App(event) => event.requested().is_some_and(|(asked, _)| asked == id),
+            Event::Deployment(_) | Event::Worker(_) => false,
+        };
+        all.iter().find(asks).unwrap()
+    };
+    assert_ne!(asked(first).meta.correlation, asked(second).meta.correlation);
+    let mut of_second = all.iter().filter(|event| event.stream.id == second.uuid());
+    assert!(of_second.clone().count() >= 8);
+    let strangers: Vec<_> = of_second
+        .by_ref()
+        .filter(|event| {
+            event.meta.correlation != asked(second).meta.correlation
+                || origin(&all, event).sequence != asked(second).sequence
+        })
+        .collect();
+    assert!(strangers.is_empty(), "not because of its own request: {strangers:#?}");
     world.close().await;
 }

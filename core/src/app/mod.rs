@@ -239,3 +239,23 @@ pub enum AppEvent {
         deployments: BTreeSet<DeploymentId>,
     },
 }
+
+impl AppEvent {
+    /// The deployment that it asks for, where it does, and what that is to run with.
+    #[must_use]
+    pub const fn requested(&self) -> Option<(DeploymentId, &DeploymentSpec)> {
+        match self {
+            Self::DeploymentRequested { deployment, spec } => Some((*deployment, spec)),
+            Self::Created { .. }
+            | Self::Configured(_)
+            | Self::EnvironmentChanged { .. }
+            | Self::DeploymentReplaced { .. }
+            | Self::DeploymentBegun { .. }
+            | Self::TrafficSwitched { .. }
+            | Self::TrafficReturned { .. }
+            | Self::DeploymentPromoted { .. }
+            | Self::DeploymentSettled { .. }
+            | Self::Deleted { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What an event says, in a sentence without its subject: "was created".
+
+use crate::app::{AppEvent, SettingsChange};
+use crate::deployment::{DeploymentEvent, Outcome};
+use crate::event::Event;
+use crate::names::EnvName;
+use crate::source::{Reference, Source};
+use crate::worker::WorkerEvent;
+
+/// What happened, for people. Names what changed, and of a secret no more than its name.
+#[must_use]
+pub fn tell(event: &Event) -> String {
+    match event {
+        Event::App(event) => app(event),
+        Event::Deployment(event) => deployment(event),
+        Event::Worker(event) => worker(event),
+    }
+}
+
+fn app(event: &AppEvent) -> String {
+    match event {
+        AppEvent::Created { name, .. } => format!("{name} was created"),
+        AppEvent::Configured(change) => format!("its settings changed: {}", settings(change)),
+        AppEvent::EnvironmentChanged { set, remove } => {
+            let list = |names: Vec<&EnvName>| {
+                names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
+            };
+            let set = (!set.is_empty()).then(|| format!("{} set", list(set.keys().collect())));
+            let removed =
+                (!remove.is_empty()).then(|| format!("{} removed", list(remove.iter().collect())));
+            let both: Vec<_> = set.into_iter().chain(removed).collect();
+            format!("its environment changed: {}", both.join("; "))
+        }
+        AppEvent::DeploymentRequested { spec, .. } => {
+            format!("deployment #{} was asked for, {}", spec.number, source(&spec.source))
+        }
+        AppEvent::DeploymentReplaced { .. } => {
+            "the deployment that waited gave way to a newer one".into()
+        }
+        AppEvent::DeploymentBegun { .. } => "it was the deployment's turn".into(),
+        AppEvent::TrafficSwitched { previous: None, .. } => {
+            "the deployment was given the traffic".into()
+        }
+        AppEvent::TrafficSwitched { previous: Some(_), .. } => {
+            "the deployment was given the traffic of the one before".into()
+        }
+        AppEvent::TrafficReturned { to: Some(_), .. } => {
+            "the traffic went back to the deployment before".into()
+        }
+        AppEvent::TrafficReturned { to: None, .. } => "the traffic was taken away again".into(),
+        AppEvent::DeploymentPromoted { .. } => "the deployment became the live one".into(),
+        AppEvent::DeploymentSettled { .. } => "the deployment was put aside".into(),
+        AppEvent::Deleted { .. } => "it was deleted".into(),
+    }
+}
+
+fn settings(change: &SettingsChange) -> String {
+    let SettingsChange { source: from, build, port, replicas, health, resources, domains } = change;
+    let parts = [
+        from.as_ref().map(|from| format!("source {}", source(from))),
+        build.as_ref().map(|_| "build".to_owned()),
+        port.map(|port| port.map_or("port from the image".into(), |port| format!("port {port}"))),
+        replicas.map(|replicas| format!("replicas {replicas}")),
+        health.as_ref().map(|_| "health check".to_owned()),
+        resources.as_ref().map(|_| "resources".to_owned()),
+        domains.as_ref().map(|_| "domains".to_owned()),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn source(source: &Source) -> String {
+    let repository = &source.repository;
+    match &source.reference {
+        Reference::DefaultBranch => format!("from {repository}"),
+        Reference::Branch(branch) => format!("from {repository}, branch {branch}"),
+        Reference::Commit(commit) => format!("from {repository}, commit {commit}"),
+    }
+}
+
+fn deployment(event: &DeploymentEvent) -> String {
+    match event {
+        DeploymentEvent::Requested(spec) => format!("#{} of {} began", spec.number, spec.app_name),
+        DeploymentEvent::BuildQueued { generation: 1, .. } => "a build was queued".into(),
+        DeploymentEvent::BuildQueued { generation, .. } => {
+            format!("the build was given out again, for the {generation}. time")
+        }
+        DeploymentEvent::BuildStarted { worker, .. } => format!("worker {worker} took the build"),
+        DeploymentEvent::Built { built, .. } => {
+            format!("commit {} was built into image {}", built.commit, built.image)
+        }
+        DeploymentEvent::Placed { placements, .. } => match placements.len() {
+            1 => "its replica was given a place".into(),
+            count => format!("its {count} replicas were given places"),
+        },
+        DeploymentEvent::BecameHealthy { .. } => "all its replicas were healthy".into(),
+        DeploymentEvent::SwitchStarted { .. } => "the edges were told to send traffic here".into(),
+        DeploymentEvent::Switched { .. } => "every edge sent new requests here".into(),
+        DeploymentEvent::WentLive { .. } => "it went live".into(),
+        DeploymentEvent::Ended { outcome, .. } => match outcome {
+            Outcome::Superseded => "it ended: another version took its place".into(),
+            Outcome::Cancelled => "it was cancelled".into(),
+            Outcome::Failed { stage, fault } => format!("it failed ({stage}): {}", fault.message),
+        },
+    }
+}
+
+fn worker(event: &WorkerEvent) -> String {
+    match event {
+        WorkerEvent::Registered { name, .. } => format!("{name} joined"),
+        WorkerEvent::CapacityChanged { capacity } => format!(
+            "its capacity changed: {} bytes of memory, {} thousandths of a CPU",
+            capacity.memory_bytes, capacity.cpu_millis
+        ),
+        WorkerEvent::Lost => "it was not heard of for too long".into(),
+        WorkerEvent::Returned => "it was heard of again".into(),
+        WorkerEvent::DrainStarted => "it takes nothing new".into(),
+        WorkerEvent::DrainEnded => "it takes new work again".into(),
+        WorkerEvent::Removed => "it was removed".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::past::testing::Journal;
+
+    #[test]
+    fn a_history_can_be_read() {
+        let mut journal = Journal::default();
+        journal.create(1, "shop");
+        journal.set_env(1, "LEVEL", 1);
+        let replicas = SettingsChange { replicas: Some(3), ..SettingsChange::default() };
+        journal.configure(1, SettingsChange { port: Some(None), ..replicas });
+        journal.request(1, 1);
+        let told: Vec<_> = journal.events.iter().map(|recorded| tell(&recorded.event)).collect();
+        assert_eq!(
+            told,
+            [
+                "shop was created",
+                "its environment changed: LEVEL set",
+                "its settings changed: port from the image, replicas 3",
+                "deployment #1 was asked for, from https://git.example/shop.git",
+                "it was the deployment's turn",
+                "#1 of shop began",
+            ]
+        );
+    }
+}
