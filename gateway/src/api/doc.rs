@@ -35,6 +35,7 @@ use super::problem::{MEDIA_TYPE, Problem};
         (name = "logs", description = "What builds and replicas say"),
         (name = "events", description = "What happened"),
         (name = "workers", description = "Where replicas run"),
+        (name = "routes", description = "Which host leads where"),
         (name = "session", description = "Signing in with a browser"),
         (name = "server", description = "Whether the server is well"),
     )

@@ -1,16 +1,15 @@
 //! Events in order, from anywhere in the journal on, and as they happen.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use futures_util::{Stream, stream};
-use hythe_core::deployment::DeploymentEvent;
 use hythe_core::event::Event;
-use hythe_core::ids::{AppId, DeploymentId};
-use hythe_core::record::{AggregateKind, Recorded, Sequence, StreamId, Version};
-use hythe_store::{Journal, codec};
+use hythe_core::record::{Recorded, Sequence};
+use hythe_store::{Journal, Payload, codec};
+use serde::Serialize;
 
-use super::ApiState;
-use super::dto::{EventEntry, EventQuery};
+use super::dto::EventEntry;
+use super::filter::Filter;
 use super::present;
 use super::problem::{Kind, Problem};
 
@@ -18,129 +17,108 @@ use super::problem::{Kind, Problem};
 const BATCH: usize = 512;
 /// Events that one request looks at, wanted or not.
 const MOST_LOOKED_AT: usize = 20_000;
-/// Deployments whose app is remembered.
-const MOST_REMEMBERED: usize = 4_096;
-
-/// Which events are wanted.
-#[derive(Debug)]
-pub(crate) struct Filter {
-    kind: Option<AggregateKind>,
-    app: Option<AppId>,
-    apps: HashMap<DeploymentId, Option<AppId>>,
-}
 
 /// Some events, and how far was looked.
 #[derive(Debug)]
 pub(crate) struct Looked {
     pub(crate) events: Vec<EventEntry>,
     pub(crate) next: Sequence,
+    /// Whether there is no more in that direction.
+    pub(crate) done: bool,
+}
+
+/// What a WebSocket says.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Told {
+    Event(Box<EventEntry>),
+    /// Nothing up to here was wanted.
+    Cursor {
+        cursor: u64,
+    },
 }
 
 impl Filter {
-    pub(crate) fn new(state: &ApiState, query: &EventQuery) -> Result<Self, Problem> {
-        let kind = query.aggregate.as_deref().map(str::parse::<AggregateKind>).transpose();
-        let kind = kind.map_err(|unknown| Problem::field("aggregate", unknown.to_string()))?;
-        let app = match query.app.as_deref() {
-            None => None,
-            // What happened to an app that is gone can still be asked for by its id.
-            Some(app) => match app.parse::<AppId>() {
-                Ok(id) => Some(id),
-                Err(_not_an_id) => Some(state.app(app)?.0),
-            },
-        };
-        Ok(Self { kind, app, apps: HashMap::new() })
-    }
-
-    fn wants(&mut self, journal: &Journal, recorded: &Recorded<Event>) -> Result<bool, Problem> {
-        if self.kind.is_some_and(|kind| kind != recorded.stream.kind) {
-            return Ok(false);
-        }
-        let Some(app) = self.app else { return Ok(true) };
-        match &recorded.event {
-            Event::App(_) => Ok(recorded.stream.id == app.uuid()),
-            Event::Worker(_) => Ok(false),
-            Event::Deployment(event) => {
-                let id = DeploymentId::new(recorded.stream.id);
-                Ok(self.app_of(journal, id, event)? == Some(app))
-            }
-        }
-    }
-
-    fn app_of(
+    /// Reads on from `after` until `most` events were found, or it has looked at enough.
+    fn forward(
         &mut self,
         journal: &Journal,
-        id: DeploymentId,
-        event: &DeploymentEvent,
-    ) -> Result<Option<AppId>, Problem> {
-        if let Some(app) = said(event) {
-            return Ok(Some(app));
-        }
-        if let Some(app) = self.apps.get(&id) {
-            return Ok(*app);
-        }
-        let stream = StreamId { kind: AggregateKind::Deployment, id: id.uuid() };
-        let first =
-            journal.read_stream(stream, Version(0), 1).map_err(|error| unreadable(&error))?;
-        let app = match first.into_iter().next() {
-            None => None,
-            Some(first) => match decode(first)?.event {
-                Event::Deployment(event) => said(&event),
-                Event::App(_) | Event::Worker(_) => None,
-            },
-        };
-        if self.apps.len() >= MOST_REMEMBERED {
-            self.apps.clear();
-        }
-        self.apps.insert(id, app);
-        Ok(app)
-    }
-
-    /// Reads on from `after` until `most` events were found, or it has looked at enough.
-    fn look(&mut self, journal: &Journal, after: Sequence, most: usize) -> Result<Looked, Problem> {
-        let mut looked = Looked { events: Vec::new(), next: after };
+        after: Sequence,
+        most: usize,
+    ) -> Result<Looked, Problem> {
+        let after = after.max(self.after);
+        let mut looked = Looked { events: Vec::new(), next: after, done: false };
         let mut looked_at = 0;
         while looked_at < MOST_LOOKED_AT {
             let batch = journal.read(looked.next, BATCH).map_err(|error| unreadable(&error))?;
             if batch.is_empty() {
+                looked.done = true;
                 break;
             }
             looked_at += batch.len();
             for recorded in batch {
-                let recorded = decode(recorded)?;
-                if self.wants(journal, &recorded)? {
-                    looked.events.push(present::event(&recorded));
+                if self.until.is_some_and(|until| recorded.sequence > until) {
+                    looked.done = true;
+                    return Ok(looked);
                 }
-                looked.next = recorded.sequence;
                 if looked.events.len() >= most {
                     return Ok(looked);
                 }
+                looked.next = recorded.sequence;
+                if let Some(recorded) = self.take(journal, recorded)? {
+                    looked.events.push(present::event(&recorded));
+                }
             }
         }
+        looked.done |= looked.next >= journal.head();
         Ok(looked)
     }
-}
 
-/// The app that an event of a deployment names.
-fn said(event: &DeploymentEvent) -> Option<AppId> {
-    match event {
-        DeploymentEvent::Requested(spec) => Some(spec.app),
-        DeploymentEvent::BecameHealthy { app }
-        | DeploymentEvent::WentLive { app }
-        | DeploymentEvent::Ended { app, .. } => Some(*app),
-        DeploymentEvent::BuildQueued { .. }
-        | DeploymentEvent::BuildStarted { .. }
-        | DeploymentEvent::Built { .. }
-        | DeploymentEvent::Placed { .. }
-        | DeploymentEvent::SwitchStarted { .. }
-        | DeploymentEvent::Switched { .. } => None,
+    /// Reads back from `before` until `most` events were found, or it has looked at enough. The
+    /// oldest found comes first.
+    fn backward(
+        &mut self,
+        journal: &Journal,
+        before: Sequence,
+        most: usize,
+    ) -> Result<Looked, Problem> {
+        let end = self.until.map_or(u64::MAX, |until| until.0.saturating_add(1));
+        let mut upto = before.0.min(end).min(journal.head().0 + 1).max(1) - 1;
+        let mut found = VecDeque::new();
+        let mut looked_at = 0;
+        while upto > self.after.0 && looked_at < MOST_LOOKED_AT && found.len() < most {
+            let from = upto.saturating_sub(BATCH as u64).max(self.after.0);
+            let mut batch = Vec::new();
+            let mut at = from;
+            while at < upto {
+                let left = usize::try_from(upto - at).unwrap_or(BATCH);
+                let page = journal.read(Sequence(at), left).map_err(|error| unreadable(&error))?;
+                let Some(last) = page.last() else { break };
+                at = last.sequence.0;
+                batch.extend(page);
+            }
+            looked_at += batch.len();
+            for recorded in batch.into_iter().rev() {
+                upto = recorded.sequence.0 - 1;
+                if let Some(recorded) = self.take(journal, recorded)? {
+                    found.push_front(present::event(&recorded));
+                    if found.len() >= most {
+                        break;
+                    }
+                }
+            }
+            upto = if found.len() >= most { upto } else { from };
+        }
+        let done = upto <= self.after.0;
+        Ok(Looked { events: found.into(), next: Sequence(upto + 1), done })
     }
 }
 
-fn decode(recorded: Recorded<hythe_store::Payload>) -> Result<Recorded<Event>, Problem> {
+pub(crate) fn decode(recorded: Recorded<Payload>) -> Result<Recorded<Event>, Problem> {
     codec::decode_recorded(recorded).map_err(|error| unreadable(&error))
 }
 
-fn unreadable(error: &dyn std::error::Error) -> Problem {
+pub(crate) fn unreadable(error: &dyn std::error::Error) -> Problem {
     tracing::error!(%error, "failed to read events");
     Problem::new(Kind::Unavailable, "the journal cannot be read; see the server's log")
 }
@@ -157,47 +135,68 @@ pub(crate) async fn read(
     events.map_err(|error| unreadable(&error))?.into_iter().map(decode).collect()
 }
 
+/// Which way to look, and from where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Direction {
+    After(Sequence),
+    Before(Sequence),
+}
+
 /// Reads on without holding up the runtime.
 pub(crate) async fn look(
     journal: &Journal,
     mut filter: Filter,
-    after: Sequence,
+    from: Direction,
     most: usize,
 ) -> Result<(Looked, Filter), Problem> {
     let journal = journal.clone();
     let read = tokio::task::spawn_blocking(move || {
-        filter.look(&journal, after, most).map(|looked| (looked, filter))
+        let looked = match from {
+            Direction::After(after) => filter.forward(&journal, after, most),
+            Direction::Before(before) => filter.backward(&journal, before, most),
+        };
+        looked.map(|looked| (looked, filter))
     });
     read.await.map_err(|error| unreadable(&error))?
 }
 
-/// All events after `after`, and then as they happen.
+/// All events after `after`, and then as they happen, until the last that is wanted.
 pub(crate) fn follow(
     journal: Journal,
     filter: Filter,
     after: Sequence,
-) -> impl Stream<Item = Result<EventEntry, Problem>> + Send {
+    progress: bool,
+) -> impl Stream<Item = Result<Told, Problem>> + Send {
     struct At {
         head: tokio::sync::watch::Receiver<Sequence>,
         journal: Journal,
         filter: Filter,
         after: Sequence,
-        ready: VecDeque<EventEntry>,
+        ready: VecDeque<Told>,
     }
     let head = journal.watch();
+    let after = after.max(filter.after);
     let at = At { head, journal, filter, after, ready: VecDeque::new() };
-    stream::try_unfold(at, |mut at| async move {
+    stream::try_unfold(at, move |mut at| async move {
         loop {
-            if let Some(event) = at.ready.pop_front() {
-                return Ok(Some((event, at)));
+            if let Some(told) = at.ready.pop_front() {
+                return Ok(Some((told, at)));
             }
-            if at.head.wait_for(|head| *head > at.after).await.is_err() {
+            if at.filter.until.is_some_and(|until| at.after >= until)
+                || at.head.wait_for(|head| *head > at.after).await.is_err()
+            {
                 return Ok(None);
             }
-            let (looked, filter) = look(&at.journal, at.filter, at.after, BATCH).await?;
+            let from = Direction::After(at.after);
+            let (looked, filter) = look(&at.journal, at.filter, from, BATCH).await?;
             at.filter = filter;
-            at.after = looked.next;
-            at.ready = looked.events.into();
+            // A bound that was met is where it ends, whatever lies between.
+            let end = at.filter.until.filter(|until| looked.done && *until <= *at.head.borrow());
+            at.after = end.unwrap_or(looked.next).max(looked.next);
+            if progress && looked.events.is_empty() {
+                at.ready.push_back(Told::Cursor { cursor: at.after.0 });
+            }
+            at.ready.extend(looked.events.into_iter().map(|event| Told::Event(Box::new(event))));
         }
     })
 }

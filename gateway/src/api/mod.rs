@@ -6,15 +6,18 @@
 
 mod auth;
 mod config;
+mod diff;
 mod doc;
 pub mod dto;
 mod extract;
+mod filter;
 mod follow;
 mod idempotency;
 mod layers;
 mod lines;
 mod metrics;
 mod page;
+mod past;
 mod plane;
 mod present;
 pub mod problem;
@@ -23,6 +26,7 @@ mod serve;
 mod settings;
 mod socket;
 mod state;
+mod why;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;

@@ -34,7 +34,9 @@ impl ApiState {
     pub(crate) fn see<T>(&self, look: impl FnOnce(Sight<'_>) -> T) -> T {
         let control = self.control();
         control.read(|view| {
-            control.observed(|observed| look(Sight { view, observed, config: self.config() }))
+            control.observed(|observed| {
+                look(Sight { view, observed, config: self.config(), as_of: None })
+            })
         })
     }
 

@@ -7,11 +7,11 @@ use hythe_core::names::AppName;
 use reqwest::Method;
 
 use super::Context;
-use super::args::{AppCommand, SettingsArgs};
+use super::args::{AppCommand, AtArgs, SettingsArgs};
 use super::client::{Client, Patience};
 use super::failure::{Failure, Outcome};
 use super::format;
-use crate::api::dto::{App, AppPage, CreateApp, UpdateApp};
+use crate::api::dto::{App, AppPage, AsOf, CreateApp, UpdateApp};
 
 /// How many entries one page of a list has.
 const PAGE: u32 = 200;
@@ -24,9 +24,10 @@ pub(super) async fn run(context: &Context, command: AppCommand) -> Outcome {
             let app = create(&context.client, &name, &settings, settings.commit.is_some()).await?;
             show(context, &app);
         }
-        AppCommand::Ls => list(context).await?,
-        AppCommand::Show { name } => {
-            let app = context.client.get(&["apps", name.as_str()], &[]).await?;
+        AppCommand::Ls(at) => list(context, &at).await?,
+        AppCommand::Diff(args) => super::diff::run(context, args).await?,
+        AppCommand::Show { name, at } => {
+            let app = context.client.get(&["apps", name.as_str()], &at.query()).await?;
             show(context, &app);
         }
         AppCommand::Set { name, settings, domains, no_domains } => {
@@ -115,28 +116,38 @@ fn text(value: Option<&impl ToString>) -> Option<String> {
     value.map(ToString::to_string)
 }
 
-/// All apps, page by page.
-pub(super) async fn all(client: &Client) -> Outcome<Vec<App>> {
-    let mut apps = Vec::new();
-    let mut cursor = None;
+/// All apps, page by page, and as of when they are.
+pub(super) async fn all(client: &Client, at: &AtArgs) -> Outcome<(Vec<App>, Option<AsOf>)> {
+    let (mut apps, mut as_of, mut cursor) = (Vec::new(), None, None);
+    let mut at = at.query();
     for _ in 0..MOST_PAGES {
         let mut query = vec![("limit", PAGE.to_string())];
         query.extend(cursor.map(|cursor| ("cursor", cursor)));
+        query.extend(at.iter().cloned());
         let page: AppPage = client.get(&["apps"], &query).await?;
         apps.extend(page.items);
-        cursor = page.next;
+        (as_of, cursor) = (page.as_of, page.next);
+        if let Some(as_of) = as_of {
+            // All pages of one moment, whatever happens meanwhile.
+            at = vec![("at", as_of.sequence.to_string())];
+        }
         if cursor.is_none() {
             break;
         }
     }
-    Ok(apps)
+    Ok((apps, as_of))
 }
 
-async fn list(context: &Context) -> Outcome {
-    let apps = all(&context.client).await?;
+async fn list(context: &Context, at: &AtArgs) -> Outcome {
+    let (apps, as_of) = all(&context.client, at).await?;
     let output = &context.output;
     if output.json() {
         output.document(&apps);
+        return Ok(());
+    }
+    format::note_as_of(output, as_of);
+    if apps.is_empty() && as_of.is_some() {
+        output.note("there was no app then");
         return Ok(());
     }
     if apps.is_empty() {
@@ -149,8 +160,11 @@ async fn list(context: &Context) -> Outcome {
             let newest = app.latest.as_ref();
             vec![
                 app.name.clone(),
-                format::app_status(output, app.status),
-                format!("{}/{}", app.replicas_healthy, app.replicas_wanted),
+                format::status_of(output, app),
+                match app.as_of {
+                    Some(_) => app.replicas_wanted.to_string(),
+                    None => format!("{}/{}", app.replicas_healthy, app.replicas_wanted),
+                },
                 app.url.clone(),
                 format::short(app.live.as_ref().and_then(|live| live.commit.as_deref())),
                 newest.map_or("never".into(), |newest| format::ago(newest.created_at)),
@@ -171,7 +185,7 @@ fn show(context: &Context, app: &App) {
     let mut rows = vec![
         ("name", app.name.clone()),
         ("url", app.url.clone()),
-        ("status", format::app_status(output, app.status)),
+        ("status", format::status_of(output, app)),
         ("", output.foreign(&app.status_detail)),
         ("repository", format::or_dash(settings.repository.as_ref())),
     ];
@@ -190,6 +204,9 @@ fn show(context: &Context, app: &App) {
     rows.push(("memory", format::bytes(settings.memory_bytes)));
     for domain in &settings.domains {
         rows.push(("domain", domain.clone()));
+    }
+    if let Some(as_of) = app.as_of {
+        rows.insert(0, ("as of", format::as_of(as_of)));
     }
     for (title, deployment) in
         [("live", &app.live), ("rolling", &app.rolling), ("waiting", &app.waiting)]

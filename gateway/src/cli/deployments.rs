@@ -4,7 +4,7 @@ use hythe_core::names::AppName;
 use reqwest::Method;
 
 use super::Context;
-use super::args::{DeploymentsCommand, Which};
+use super::args::{AtArgs, DeploymentsCommand, Which};
 use super::client::{Client, Patience};
 use super::failure::{Failure, Outcome};
 use super::format;
@@ -13,9 +13,9 @@ use crate::api::dto::{Deployment, DeploymentPage, DeploymentStatus};
 
 pub(super) async fn run(context: &Context, command: DeploymentsCommand) -> Outcome {
     match command {
-        DeploymentsCommand::Ls { name, limit } => list(context, &name, limit).await,
-        DeploymentsCommand::Show { which } => {
-            let deployment = find(&context.client, &which).await?;
+        DeploymentsCommand::Ls { name, limit, at } => list(context, &name, limit, &at).await,
+        DeploymentsCommand::Show { which, at } => {
+            let deployment = find_then(&context.client, &which, &at).await?;
             if context.output.json() {
                 context.output.document(&deployment);
             } else {
@@ -28,29 +28,52 @@ pub(super) async fn run(context: &Context, command: DeploymentsCommand) -> Outco
 
 /// The deployment that is meant.
 pub(super) async fn find(client: &Client, which: &Which) -> Outcome<Deployment> {
+    find_then(client, which, &AtArgs::default()).await
+}
+
+async fn find_then(client: &Client, which: &Which, at: &AtArgs) -> Outcome<Deployment> {
     match which {
-        Which::Deployment(id) => client.get(&["deployments", &id.to_string()], &[]).await,
-        Which::NewestOf(name) => newest(client, name).await?.ok_or_else(|| {
-            Failure::failed(format!("{name} was never deployed"))
-                .hint(format!("deploy it with: hythe deploy {name}"))
+        Which::Deployment(id) => client.get(&["deployments", &id.to_string()], &at.query()).await,
+        Which::NewestOf(name) => newest_then(client, name, at).await?.ok_or_else(|| {
+            let failure = Failure::failed(format!("{name} was never deployed"));
+            match at.at {
+                Some(_) => Failure::failed(format!("{name} had not been deployed yet")),
+                None => failure.hint(format!("deploy it with: hythe deploy {name}")),
+            }
         }),
     }
 }
 
 /// The newest deployment of an app.
 pub(super) async fn newest(client: &Client, name: &AppName) -> Outcome<Option<Deployment>> {
-    let path = ["apps", name.as_str(), "deployments"];
-    let page: DeploymentPage = client.get(&path, &[("limit", "1".into())]).await?;
-    Ok(page.items.into_iter().next())
+    newest_then(client, name, &AtArgs::default()).await
 }
 
-async fn list(context: &Context, name: &AppName, limit: u32) -> Outcome {
+async fn newest_then(client: &Client, name: &AppName, at: &AtArgs) -> Outcome<Option<Deployment>> {
     let path = ["apps", name.as_str(), "deployments"];
-    let query = [("limit", limit.to_string())];
+    let mut query = at.query();
+    query.push(("limit", "1".into()));
+    let page: DeploymentPage = client.get(&path, &query).await?;
+    let mut newest = page.items.into_iter().next();
+    if let Some(newest) = &mut newest {
+        newest.as_of = page.as_of;
+    }
+    Ok(newest)
+}
+
+async fn list(context: &Context, name: &AppName, limit: u32, at: &AtArgs) -> Outcome {
+    let path = ["apps", name.as_str(), "deployments"];
+    let mut query = at.query();
+    query.push(("limit", limit.to_string()));
     let page: DeploymentPage = context.client.get(&path, &query).await?;
     let output = &context.output;
     if output.json() {
         output.document(&page.items);
+        return Ok(());
+    }
+    format::note_as_of(output, page.as_of);
+    if page.items.is_empty() && page.as_of.is_some() {
+        output.note(format_args!("{name} had not been deployed yet"));
         return Ok(());
     }
     if page.items.is_empty() {
@@ -87,6 +110,9 @@ fn show(output: &Output, deployment: &Deployment) {
         ("replicas", deployment.replicas.to_string()),
         ("requested", format!("{} by {}", deployment.created_at, deployment.requested_by)),
     ];
+    if let Some(as_of) = deployment.as_of {
+        rows.insert(0, ("as of", format::as_of(as_of)));
+    }
     if let Some(what) = &deployment.waiting_for {
         rows.push(("waits for", output.foreign(what)));
     }

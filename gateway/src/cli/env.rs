@@ -24,8 +24,10 @@ pub(super) type Variables = BTreeMap<EnvName, EnvValue>;
 
 pub(super) async fn run(context: &Context, command: EnvCommand) -> Outcome {
     match command {
-        EnvCommand::Ls { name } => {
-            let list: EnvList = context.client.get(&["apps", name.as_str(), "env"], &[]).await?;
+        EnvCommand::Ls { name, at } => {
+            let path = ["apps", name.as_str(), "env"];
+            let list: EnvList = context.client.get(&path, &at.query()).await?;
+            format::note_as_of(&context.output, list.as_of);
             show(context, &list);
         }
         EnvCommand::Set(args) => {

@@ -3,7 +3,9 @@
 use hythe_core::time::{Millis, Timestamp};
 
 use super::output::{Output, Tone};
-use crate::api::dto::{AppStatus, DeploymentStatus, ReplicaState, Time, WorkerStatus};
+use crate::api::dto::{
+    App, AppStatus, AsOf, DeploymentStatus, ReplicaState, RouteState, Time, WorkerStatus,
+};
 
 /// The moment it is now.
 pub(super) fn now() -> Timestamp {
@@ -55,6 +57,46 @@ pub(super) fn app_status(output: &Output, status: AppStatus) -> String {
         AppStatus::NeverDeployed | AppStatus::Unknown => Tone::Faint,
     };
     output.tone(tone, status.as_str().replace('_', " "))
+}
+
+/// An app's status; of the past, whether something was live is what is known.
+pub(super) fn status_of(output: &Output, app: &App) -> String {
+    match (app.status, &app.as_of) {
+        (AppStatus::Unknown, Some(_)) => output.tone(Tone::Good, "live"),
+        (
+            AppStatus::Unknown
+            | AppStatus::NeverDeployed
+            | AppStatus::Deploying
+            | AppStatus::Running
+            | AppStatus::Degraded
+            | AppStatus::Down
+            | AppStatus::Failed,
+            _,
+        ) => app_status(output, app.status),
+    }
+}
+
+/// As of when an answer is.
+pub(super) fn as_of(as_of: AsOf) -> String {
+    format!("event {}, {} ({})", as_of.sequence, as_of.time, ago(as_of.time))
+}
+
+/// Says as of when a list is, where that was asked for.
+pub(super) fn note_as_of(output: &Output, then: Option<AsOf>) {
+    if let Some(then) = then
+        && !output.json()
+    {
+        output.note(format_args!("as of {}", as_of(then)));
+    }
+}
+
+pub(super) fn route_state(output: &Output, state: RouteState) -> String {
+    let tone = match state {
+        RouteState::Serving => Tone::Good,
+        RouteState::Starting => Tone::Busy,
+        RouteState::Down => Tone::Bad,
+    };
+    output.tone(tone, state.as_str())
 }
 
 pub(super) fn deployment_status(output: &Output, status: DeploymentStatus) -> String {

@@ -8,6 +8,7 @@ pub mod args;
 pub mod client;
 mod deploy;
 mod deployments;
+mod diff;
 mod env;
 mod events;
 pub mod failure;
@@ -17,7 +18,9 @@ mod logs;
 pub mod output;
 mod ps;
 mod socket;
+mod table;
 mod target;
+mod why;
 
 use std::path::PathBuf;
 
@@ -61,9 +64,13 @@ pub async fn run(command: ClientCommand, global: &Global, output: Output) -> Out
         Online::Cancel(which) => deployments::cancel(&context, which).await,
         Online::Env(command) => env::run(&context, command).await,
         Online::Logs(args) => logs::run(&context, args).await,
-        Online::Ps(name) => ps::replicas(&context, name).await,
-        Online::Worker(args::WorkerCommand::Ls) => ps::workers(&context).await,
-        Online::Events(args) => events::run(&context, args).await,
+        Online::Ps { name, at } => ps::replicas(&context, name, &at).await,
+        Online::Routes(at) => table::run(&context, &at).await,
+        Online::Worker(args::WorkerCommand::Ls(at)) => ps::workers(&context, &at).await,
+        Online::Worker(args::WorkerCommand::Show { name, at }) => {
+            ps::worker(&context, &name, &at).await
+        }
+        Online::Events(args) => events::run(&context, *args).await,
         Online::Open { name, print } => app::open(&context, &name, print).await,
     }
 }
@@ -95,11 +102,18 @@ pub enum Online {
     /// `logs`
     Logs(args::LogsArgs),
     /// `ps`
-    Ps(Option<hythe_core::names::AppName>),
+    Ps {
+        /// Only this app's.
+        name: Option<hythe_core::names::AppName>,
+        /// As of when.
+        at: args::AtArgs,
+    },
+    /// `routes`
+    Routes(args::AtArgs),
     /// `worker`
     Worker(args::WorkerCommand),
     /// `events`
-    Events(args::EventsArgs),
+    Events(Box<args::EventsArgs>),
     /// `open`
     Open {
         /// The app.
@@ -159,7 +173,8 @@ impl From<Command> for Kind {
             Command::Cancel { which } => online(Online::Cancel(which)),
             Command::Env(command) => online(Online::Env(command)),
             Command::Logs(args) => online(Online::Logs(args)),
-            Command::Ps { name } => online(Online::Ps(name)),
+            Command::Ps { name, at } => online(Online::Ps { name, at }),
+            Command::Routes(at) => online(Online::Routes(at)),
             Command::Worker(command) => online(Online::Worker(command)),
             Command::Events(args) => online(Online::Events(args)),
             Command::Open { name, print } => online(Online::Open { name, print }),

@@ -1,11 +1,12 @@
 //! `hythe ps` and `hythe worker`: what runs, and where.
 
-use hythe_core::names::AppName;
+use hythe_core::names::{AppName, WorkerName};
 use serde::Serialize;
 
+use super::args::AtArgs;
 use super::failure::Outcome;
 use super::{Context, app, format};
-use crate::api::dto::{Replica, ReplicaList, WorkerList};
+use crate::api::dto::{Replica, ReplicaList, Worker, WorkerList};
 
 /// A replica with the app that it is of.
 #[derive(Serialize)]
@@ -15,15 +16,26 @@ struct OfApp {
     replica: Replica,
 }
 
-pub(super) async fn replicas(context: &Context, name: Option<AppName>) -> Outcome {
+pub(super) async fn replicas(context: &Context, name: Option<AppName>, at: &AtArgs) -> Outcome {
+    let mut as_of = None;
     let names = match &name {
         Some(name) => vec![name.to_string()],
-        None => app::all(&context.client).await?.into_iter().map(|app| app.name).collect(),
+        None => {
+            let apps;
+            (apps, as_of) = app::all(&context.client, at).await?;
+            apps.into_iter().map(|app| app.name).collect()
+        }
     };
+    let mut at = at.query();
     let mut found = Vec::new();
     for app in names {
+        if let Some(as_of) = as_of {
+            // All of one moment, whatever happens meanwhile.
+            at = vec![("at", as_of.sequence.to_string())];
+        }
         let path = ["apps", app.as_str(), "replicas"];
-        let list: ReplicaList = context.client.get(&path, &[]).await?;
+        let list: ReplicaList = context.client.get(&path, &at).await?;
+        as_of = list.as_of;
         found.extend(list.items.into_iter().map(|replica| OfApp { app: app.clone(), replica }));
     }
     let output = &context.output;
@@ -31,8 +43,9 @@ pub(super) async fn replicas(context: &Context, name: Option<AppName>) -> Outcom
         output.document(&found);
         return Ok(());
     }
+    format::note_as_of(output, as_of);
     if found.is_empty() {
-        output.note("nothing runs");
+        output.note(if as_of.is_some() { "nothing was to run" } else { "nothing runs" });
         return Ok(());
     }
     let rows: Vec<_> = found
@@ -54,11 +67,58 @@ pub(super) async fn replicas(context: &Context, name: Option<AppName>) -> Outcom
     Ok(())
 }
 
-pub(super) async fn workers(context: &Context) -> Outcome {
-    let list: WorkerList = context.client.get(&["workers"], &[]).await?;
+/// `hythe worker show`.
+pub(super) async fn worker(context: &Context, name: &WorkerName, at: &AtArgs) -> Outcome {
+    let path = ["workers", name.as_str()];
+    let worker: Worker = context.client.get(&path, &at.query()).await?;
+    let output = &context.output;
+    if output.json() {
+        output.document(&worker);
+        return Ok(());
+    }
+    let mut rows = vec![
+        ("name", worker.name.clone()),
+        ("id", worker.id.to_string()),
+        ("status", format::worker_status(output, worker.status)),
+        ("cpus", cpus(&worker)),
+        ("memory", format::bytes(worker.memory_bytes)),
+        ("joined", format!("{} ({})", worker.joined_at, format::ago(worker.joined_at))),
+    ];
+    rows.extend(worker.detail.as_deref().map(|detail| ("", output.foreign(detail))));
+    match worker.as_of {
+        Some(as_of) => rows.insert(0, ("as of", format::as_of(as_of))),
+        None => rows.extend([
+            ("replicas", worker.replicas.to_string()),
+            ("builds", worker.builds.to_string()),
+            ("engine", format::or_dash(worker.engine.as_ref())),
+            ("seen", worker.seen_at.map_or("-".into(), format::ago)),
+        ]),
+    }
+    for (title, value) in rows {
+        output.line(format_args!("{title:<11} {value}"));
+    }
+    Ok(())
+}
+
+/// What is only seen, and not kept.
+fn seen(worker: &Worker, count: u32) -> String {
+    if worker.as_of.is_some() { "-".into() } else { count.to_string() }
+}
+
+fn cpus(worker: &Worker) -> String {
+    format!("{}.{}", worker.cpu_millis / 1000, worker.cpu_millis % 1000 / 100)
+}
+
+pub(super) async fn workers(context: &Context, at: &AtArgs) -> Outcome {
+    let list: WorkerList = context.client.get(&["workers"], &at.query()).await?;
     let output = &context.output;
     if output.json() {
         output.document(&list.items);
+        return Ok(());
+    }
+    format::note_as_of(output, list.as_of);
+    if list.items.is_empty() && list.as_of.is_some() {
+        output.note("no worker had joined yet");
         return Ok(());
     }
     if list.items.is_empty() {
@@ -72,9 +132,9 @@ pub(super) async fn workers(context: &Context) -> Outcome {
             vec![
                 worker.name.clone(),
                 format::worker_status(output, worker.status),
-                worker.replicas.to_string(),
-                worker.builds.to_string(),
-                format!("{}.{}", worker.cpu_millis / 1000, worker.cpu_millis % 1000 / 100),
+                seen(worker, worker.replicas),
+                seen(worker, worker.builds),
+                cpus(worker),
                 format::bytes(worker.memory_bytes),
                 format::or_dash(worker.engine.as_ref()),
                 worker.seen_at.map_or("-".into(), format::ago),

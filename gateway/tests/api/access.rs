@@ -14,6 +14,8 @@ fn operations() -> Vec<(Method, String, bool)> {
             let open = operation["security"] == json!([{}]);
             let path = path
                 .replace("{app}", "shop")
+                .replace("{worker}", "machine-1")
+                .replace("{sequence}", "1")
                 .replace("{deployment}", "019eb2a4-5f00-7c11-9d3c-0a1b2c3d4e5f");
             operations.push((method.to_uppercase().parse().unwrap(), path, open));
         }

@@ -98,3 +98,94 @@ async fn sockets_are_closed_when_the_server_stops() {
     server.stop();
     assert_eq!(next(&mut socket).await, None);
 }
+
+#[tokio::test]
+async fn every_filter_leaves_out_what_it_says() {
+    let server = Server::start().await;
+    create(&server, "shop").await;
+    create(&server, "other").await;
+    server.patch("/api/v1/apps/shop", json!({"replicas": 2})).await.is(200);
+    let request = server.patch("/api/v1/apps/other", json!({"replicas": 3})).await.is(200);
+    let request = request.headers["x-request-id"].to_str().unwrap().to_owned();
+    server.delete("/api/v1/apps/shop").await.is(204);
+    let third = server.get("/api/v1/events?after=2&limit=1").await.json["items"][0].clone();
+    let time = third["time"].as_str().unwrap();
+    for (query, expected) in [
+        ("".to_owned(), &[1, 2, 3, 4, 5][..]),
+        ("type=configured".into(), &[3, 4]),
+        ("type=app.created,app.deleted".into(), &[1, 2, 5]),
+        ("type=app.*".into(), &[1, 2, 3, 4, 5]),
+        ("type=worker.*".into(), &[]),
+        ("who=owner".into(), &[1, 2, 3, 4, 5]),
+        ("who=system".into(), &[]),
+        ("who=worker".into(), &[]),
+        (format!("correlation={request}"), &[4]),
+        ("app=shop".into(), &[1, 3, 5]),
+        ("aggregate=app:other".into(), &[2, 4]),
+        ("since=3".into(), &[3, 4, 5]),
+        ("until=3".into(), &[1, 2, 3]),
+        ("since=2&until=4&app=shop".into(), &[3]),
+        ("since=2020-01-01".into(), &[1, 2, 3, 4, 5]),
+        ("until=2020-01-01".into(), &[]),
+        ("last=2".into(), &[4, 5]),
+        ("last=2&before=4".into(), &[2, 3]),
+        ("last=2&app=shop".into(), &[3, 5]),
+        ("last=9&until=3&since=2".into(), &[2, 3]),
+        ("last=1&until=4&type=created".into(), &[2]),
+    ] {
+        let page = server.get(&format!("/api/v1/events?{query}")).await.is(200);
+        let items = page.json["items"].as_array().unwrap();
+        let found: Vec<_> = items.iter().map(|e| e["sequence"].as_u64().unwrap()).collect();
+        assert_eq!(found, expected, "{query}: {}", page.text);
+        let more = ["last=2", "last=2&before=4", "last=2&app=shop", "last=1&until=4&type=created"];
+        let may_go_on = more.contains(&query.as_str());
+        assert!(page.json["done"] == json!(true) || may_go_on, "{query}: {}", page.text);
+    }
+    let until = server.get(&format!("/api/v1/events?until={time}")).await.is(200).json;
+    let last = until["items"].as_array().unwrap().last().unwrap().clone();
+    assert!(last["sequence"].as_u64().unwrap() >= 3, "all that bear that time: {until}");
+    for (query, field) in [
+        ("type=app.nothing", "type"),
+        ("who=me", "who"),
+        ("correlation=x", "correlation"),
+        ("until=2999-01-01", "until"),
+        ("since=x", "since"),
+        ("last=0", "last"),
+        ("aggregate=deployment:x", "aggregate"),
+    ] {
+        let answer = server.get(&format!("/api/v1/events?{query}")).await;
+        answer.is_problem(422, "invalid-field");
+        assert_eq!(answer.json["field"], field, "{query}: {}", answer.text);
+    }
+    server.get("/api/v1/events?app=never-there").await.is_problem(404, "not-found");
+    server.get("/api/v1/events?who=worker:never").await.is_problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn a_follower_hears_how_far_it_came_and_where_it_ends() {
+    let server = Server::start().await;
+    for n in 0..3 {
+        create(&server, &format!("app-{n}")).await;
+    }
+    let path = "/api/v1/events?after=0&type=deleted&progress=true";
+    let mut socket = server.socket(path).await.unwrap();
+    assert_eq!(next(&mut socket).await, Some(json!({"cursor": 3})));
+    server.delete("/api/v1/apps/app-1").await.is(204);
+    assert_eq!(next(&mut socket).await.unwrap()["sequence"], 4);
+    // One that is to end ends, also where its last stretch has nothing that is wanted.
+    let mut bounded = server.socket("/api/v1/events?since=2&until=3&type=app.*").await.unwrap();
+    for sequence in [2, 3] {
+        assert_eq!(next(&mut bounded).await.unwrap()["sequence"], sequence);
+    }
+    assert_eq!(next(&mut bounded).await, None);
+    let mut nothing = server.socket("/api/v1/events?since=2&until=3&type=worker.*").await.unwrap();
+    assert_eq!(next(&mut nothing).await, None);
+    let mut later = server.socket("/api/v1/events?since=4&until=6&type=created").await.unwrap();
+    create(&server, "app-4").await;
+    create(&server, "app-5").await;
+    create(&server, "app-6").await;
+    for sequence in [5, 6] {
+        assert_eq!(next(&mut later).await.unwrap()["sequence"], sequence);
+    }
+    assert_eq!(next(&mut later).await, None);
+}

@@ -119,6 +119,7 @@ async fn every_text_of_every_body() {
 #[tokio::test]
 async fn every_text_of_every_address() {
     let server = Server::start().await;
+    server.post("/api/v1/apps", json!({"name": "base"})).await.is(201);
     let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
     // Two dots are resolved by every client before they are sent.
     let sent = |text: &&String| !text.is_empty() && *text != ".." && text.len() < 1_000;
@@ -129,6 +130,11 @@ async fn every_text_of_every_address() {
             format!("/api/v1/apps/{text}/env"),
             format!("/api/v1/apps/{text}/logs"),
             format!("/api/v1/deployments/{text}"),
+            format!("/api/v1/workers/{text}"),
+            format!("/api/v1/events/{text}/why"),
+            format!("/api/v1/apps/{text}?at=1"),
+            format!("/api/v1/workers/{text}?at=1"),
+            format!("/api/v1/deployments/{text}?at=1"),
             format!("/{text}"),
         ] {
             let answer = Answer::of(server.asks(Method::GET, &path)).await;
@@ -139,6 +145,19 @@ async fn every_text_of_every_address() {
             format!("/api/v1/apps?limit={text}"),
             format!("/api/v1/events?after={text}"),
             format!("/api/v1/events?aggregate={text}"),
+            format!("/api/v1/events?app={text}"),
+            format!("/api/v1/events?type={text}"),
+            format!("/api/v1/events?who={text}"),
+            format!("/api/v1/events?who=worker:{text}"),
+            format!("/api/v1/events?aggregate=deployment:{text}"),
+            format!("/api/v1/events?since={text}"),
+            format!("/api/v1/events?until={text}"),
+            format!("/api/v1/events?correlation={text}"),
+            format!("/api/v1/events?last={text}"),
+            format!("/api/v1/apps?at={text}"),
+            format!("/api/v1/routes?at={text}"),
+            format!("/api/v1/apps/base/diff?from={text}"),
+            format!("/api/v1/apps/base/diff?from=1&to={text}"),
         ] {
             let answer = Answer::of(server.asks(Method::GET, &path)).await;
             answer.is_problem(422, "invalid-field");

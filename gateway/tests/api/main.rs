@@ -14,5 +14,6 @@ mod events;
 mod hostile;
 mod logs;
 mod once;
+mod past;
 mod problems;
 mod support;

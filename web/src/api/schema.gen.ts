@@ -78,6 +78,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/apps/{app}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compares an app at two moments
+         * @description Or two of its deployments. Says what is different, which event made it so, and who began that.
+         */
+        get: operations["diff_app"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/apps/{app}/env": {
         parameters: {
             query?: never;
@@ -132,7 +152,8 @@ export interface paths {
         };
         /**
          * Lists an app's replicas
-         * @description Those that there should be and those that are on their way out, newest deployment first.
+         * @description Those that there should be and those that are on their way out, newest deployment first. Of the
+         *     past, those that there should have been.
          */
         get: operations["list_replicas"];
         put?: never;
@@ -222,6 +243,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events/{sequence}/why": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tells why an event happened
+         * @description The events that it goes back to, up to what began it: a request (its id is the correlation), a
+         *     worker's report, or something that Hythe noticed by itself.
+         */
+        get: operations["why_event"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/openapi.json": {
         parameters: {
             query?: never;
@@ -231,6 +273,27 @@ export interface paths {
         };
         /** Shows this document */
         get: operations["get_openapi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/routes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists routes
+         * @description Which host leads to which replicas: the table in force. Of the past, what was decided then:
+         *     which deployment had the traffic.
+         */
+        get: operations["list_routes"];
         put?: never;
         post?: never;
         delete?: never;
@@ -276,6 +339,23 @@ export interface paths {
          * @description By name.
          */
         get: operations["list_workers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workers/{worker}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a worker */
+        get: operations["get_worker"];
         put?: never;
         post?: never;
         delete?: never;
@@ -341,6 +421,7 @@ export interface components {
     schemas: {
         /** @description An app: its settings, and how it is doing. */
         App: {
+            as_of?: components["schemas"]["AsOf"] | null;
             /** @description When it was created. */
             created_at: components["schemas"]["Time"];
             /**
@@ -362,7 +443,7 @@ export interface components {
             name: string;
             /**
              * Format: int32
-             * @description Replicas of the live deployment that are healthy now.
+             * @description Replicas of the live deployment that are healthy now. That is not kept: of the past, 0.
              */
             replicas_healthy: number;
             /**
@@ -389,8 +470,22 @@ export interface components {
             url: string;
             waiting?: components["schemas"]["DeploymentRef"] | null;
         };
+        /** @description What changed of an app, and who changed it. */
+        AppDiff: {
+            /** @description The app. */
+            app: components["schemas"]["AppRef"];
+            /** @description What is different in the end, by field. */
+            changes: components["schemas"]["FieldChange"][];
+            /** @description Every event that changed something, where that was asked for. */
+            events?: components["schemas"]["DiffStep"][] | null;
+            /** @description The earlier side. */
+            from: components["schemas"]["DiffSide"];
+            /** @description The later side. */
+            to: components["schemas"]["DiffSide"];
+        };
         /** @description A page of apps, by name. */
         AppPage: {
+            as_of?: components["schemas"]["AsOf"] | null;
             /** @description The apps. */
             items: components["schemas"]["App"][];
             /** @description Give this as `cursor` for the next page; nothing where this is the last one. */
@@ -495,6 +590,22 @@ export interface components {
          * @enum {string}
          */
         AppStatus: "never_deployed" | "deploying" | "running" | "degraded" | "down" | "unknown" | "failed";
+        /** @description The event after which it was so. */
+        AsOf: {
+            /**
+             * Format: int64
+             * @description Its position in the journal.
+             * @example 42
+             */
+            sequence: number;
+            /** @description The time that it bears. */
+            time: components["schemas"]["Time"];
+        };
+        /**
+         * @description What a chain of events begins with.
+         * @enum {string}
+         */
+        Beginning: "request" | "report" | "watch" | "unknown";
         /**
          * @description What changes. It holds from the next deployment on.
          * @example {
@@ -624,10 +735,36 @@ export interface components {
             /** @description The owner token. */
             token: components["schemas"]["SecretText"];
         };
+        /** @description An event that made something so. */
+        Culprit: {
+            /**
+             * @description Who.
+             * @example owner
+             */
+            actor: string;
+            /**
+             * Format: uuid
+             * @description What one request set off shares this.
+             */
+            correlation: string;
+            /**
+             * Format: int64
+             * @description Its position in the journal.
+             */
+            sequence: number;
+            /** @description When. */
+            time: components["schemas"]["Time"];
+            /**
+             * @description What happened.
+             * @example app.configured
+             */
+            type: string;
+        };
         /** @description One attempt to bring one version of an app live. */
         Deployment: {
             /** @description The app. */
             app: components["schemas"]["AppRef"];
+            as_of?: components["schemas"]["AsOf"] | null;
             /**
              * @description The commit that was built, once that is known.
              * @example 0123456789abcdef0123456789abcdef01234567
@@ -691,6 +828,7 @@ export interface components {
         };
         /** @description A page of deployments, newest first. */
         DeploymentPage: {
+            as_of?: components["schemas"]["AsOf"] | null;
             /** @description The deployments. */
             items: components["schemas"]["Deployment"][];
             /** @description Give this as `cursor` for the next page; nothing where this is the last one. */
@@ -731,6 +869,19 @@ export interface components {
          * @enum {string}
          */
         DeploymentStatus: "requested" | "queued" | "building" | "built" | "starting" | "healthy" | "switching" | "draining" | "live" | "superseded" | "failed" | "cancelled";
+        /** @description One side of a comparison. */
+        DiffSide: {
+            /** @description The event after which it was so. */
+            as_of: components["schemas"]["AsOf"];
+            deployment?: components["schemas"]["DeploymentRef"] | null;
+        };
+        /** @description An event on the way from one side to the other. */
+        DiffStep: {
+            /** @description The event. */
+            by: components["schemas"]["Culprit"];
+            /** @description What it changed. */
+            changes: components["schemas"]["StepChange"][];
+        };
         /**
          * @description How long the stages took, in milliseconds; a stage that was not reached, or is not over, is
          *     left out as `null`.
@@ -784,6 +935,7 @@ export interface components {
         };
         /** @description All environment variables of an app, by name. */
         EnvList: {
+            as_of?: components["schemas"]["AsOf"] | null;
             /** @description The variables. */
             items: components["schemas"]["EnvVariable"][];
         };
@@ -852,6 +1004,8 @@ export interface components {
         };
         /** @description A page of events, oldest first. */
         EventPage: {
+            /** @description Whether there is no more to be had in this direction now. */
+            done: boolean;
             /**
              * Format: int64
              * @description The newest event of the journal.
@@ -861,7 +1015,8 @@ export interface components {
             items: components["schemas"]["EventEntry"][];
             /**
              * Format: int64
-             * @description Give this as `after` to go on. It moves on even where no event of the page matched.
+             * @description Give this as `after` to go on (as `before`, where `last` was asked for). It moves on even
+             *     where no event of the page matched.
              */
             next: number;
         };
@@ -873,6 +1028,21 @@ export interface components {
             message: string;
             /** @description The stage in which it failed. */
             stage: components["schemas"]["DeploymentStatus"];
+        };
+        /** @description A field that is not as it was. */
+        FieldChange: {
+            /** @description As it is then; nothing where it is not set any more. */
+            after?: string | null;
+            /** @description As it was; nothing where it was not set. */
+            before?: string | null;
+            by?: components["schemas"]["Culprit"] | null;
+            /**
+             * @description Which: a setting's name, `env.NAME` (a version, never a value), `domain.HOST`, `live`,
+             *     `serving`, `rolling`, `waiting`, `live.commit`, `status` and so on.
+             * @example env.DATABASE_URL
+             */
+            field: string;
+            origin?: components["schemas"]["Culprit"] | null;
         };
         /** @description The process is alive. */
         Health: {
@@ -1033,6 +1203,7 @@ export interface components {
         };
         /** @description The replicas of an app: newest deployment first, then by number. */
         ReplicaList: {
+            as_of?: components["schemas"]["AsOf"] | null;
             /** @description The replicas. */
             items: components["schemas"]["Replica"][];
         };
@@ -1041,6 +1212,44 @@ export interface components {
          * @enum {string}
          */
         ReplicaState: "unknown" | "creating" | "starting" | "healthy" | "unhealthy" | "exited" | "failed" | "stopping";
+        /** @description Where a host leads. */
+        Route: {
+            /** @description The app behind it. */
+            app: components["schemas"]["AppRef"];
+            deployment?: components["schemas"]["DeploymentRef"] | null;
+            /**
+             * @description The host.
+             * @example shop.localhost
+             */
+            host: string;
+            /** @description What answers there. */
+            state: components["schemas"]["RouteState"];
+            /**
+             * @description Where its replicas answer. Not known of the past.
+             * @example [
+             *       "127.0.0.1:32768"
+             *     ]
+             */
+            targets: string[];
+        };
+        /** @description A page of the route table, by app: its own host first, then its domains. */
+        RoutePage: {
+            as_of?: components["schemas"]["AsOf"] | null;
+            /** @description The routes of up to `limit` apps. */
+            items: components["schemas"]["Route"][];
+            /** @description Give this as `cursor` for the next page; nothing where this is the last one. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description The revision of the table that is in force; of the past, nothing.
+             */
+            revision?: number | null;
+        };
+        /**
+         * @description What answers at a host.
+         * @enum {string}
+         */
+        RouteState: "serving" | "starting" | "down";
         /** Format: password */
         SecretText: string;
         /** @description Who is asking, and of whom. */
@@ -1078,6 +1287,15 @@ export interface components {
             duration_ms?: number | null;
             /** @description The stage. */
             stage: components["schemas"]["DeploymentStatus"];
+        };
+        /** @description What one event changed. */
+        StepChange: {
+            /** @description As it was afterwards. */
+            after?: string | null;
+            /** @description As it was before. */
+            before?: string | null;
+            /** @description Which field. */
+            field: string;
         };
         /**
          * Format: date-time
@@ -1146,11 +1364,38 @@ export interface components {
             /** @description The git repository: `https://…`, `ssh://…` or `user@host:path`, with no password inside. */
             repository?: string | null;
         };
+        /** @description Why something happened. */
+        Why: {
+            /** @description What the chain begins with. */
+            beginning: components["schemas"]["Beginning"];
+            /** @description From what began it to the event that was asked about, each because of the one before. */
+            chain: components["schemas"]["WhyStep"][];
+            /** @description What followed from it, directly or not, in order, where that was asked for. */
+            effects?: components["schemas"]["WhyStep"][] | null;
+            /** @description Whether there may be more effects than are told. */
+            more_effects: boolean;
+        };
+        /** @description An event, in words too. */
+        WhyStep: {
+            /** @description The event. */
+            event: components["schemas"]["EventEntry"];
+            /**
+             * @description What happened, in plain words.
+             * @example deployment #3 was asked for, from https://git.example/shop.git
+             */
+            says: string;
+            /**
+             * @description What it happened to, by name where it has one.
+             * @example app shop
+             */
+            subject: string;
+        };
         /** @description A machine that runs replicas and builds. */
         Worker: {
+            as_of?: components["schemas"]["AsOf"] | null;
             /**
              * Format: int32
-             * @description How many builds are under way on it.
+             * @description How many builds are under way on it. That is not kept: of the past, 0.
              */
             builds: number;
             /**
@@ -1181,7 +1426,7 @@ export interface components {
             name: string;
             /**
              * Format: int32
-             * @description How many replicas it has.
+             * @description How many replicas it has. That is not kept: of the past, 0.
              */
             replicas: number;
             seen_at?: components["schemas"]["Time"] | null;
@@ -1190,6 +1435,7 @@ export interface components {
         };
         /** @description All workers, by name. */
         WorkerList: {
+            as_of?: components["schemas"]["AsOf"] | null;
             /** @description The workers. */
             items: components["schemas"]["Worker"][];
         };
@@ -1217,6 +1463,12 @@ export interface operations {
                 limit?: number;
                 /** @description Where to go on: `next` of the page before. */
                 cursor?: string;
+                /**
+                 * @description As it was then: a moment as in `GET /api/v1/apps/{app}`. Give the same one for every page;
+                 *     best the `sequence` of the first one's `as_of`.
+                 * @example 2026-11-21T09:30:00Z
+                 */
+                at?: string;
             };
             header?: never;
             path?: never;
@@ -1473,7 +1725,16 @@ export interface operations {
     };
     get_app: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description As it was then: after the event of this sequence, or at this time. A time is RFC 3339 (in
+                 *     UTC where it has no offset), a date (its beginning), or how long ago (`10m ago`, `2h`,
+                 *     `yesterday`); it means the state after the newest event before the first one that bears a
+                 *     later time. What was only observed, such as whether replicas were healthy, is not kept.
+                 * @example 2026-11-21T09:30:00Z
+                 */
+                at?: string;
+            };
             header?: never;
             path: {
                 /**
@@ -1900,6 +2161,12 @@ export interface operations {
                 limit?: number;
                 /** @description Where to go on: `next` of the page before. */
                 cursor?: string;
+                /**
+                 * @description As it was then: a moment as in `GET /api/v1/apps/{app}`. Give the same one for every page;
+                 *     best the `sequence` of the first one's `as_of`.
+                 * @example 2026-11-21T09:30:00Z
+                 */
+                at?: string;
             };
             header?: never;
             path: {
@@ -2167,9 +2434,137 @@ export interface operations {
             };
         };
     };
+    diff_app: {
+        parameters: {
+            query: {
+                /**
+                 * @description The earlier side: a moment as in `at`, a deployment's number (`#3`) or its id. Two
+                 *     deployments are compared by what they run with; beside a moment, a deployment stands for
+                 *     the moment when it went live, or else for its newest event.
+                 * @example #3
+                 */
+                from: string;
+                /** @description The later side; now where nothing is said. */
+                to?: string;
+                /** @description Whether to tell every event in between that changed something, also what was changed back. */
+                events?: boolean;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Name or id
+                 * @example shop
+                 */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AppDiff"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_env: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description As it was then: after the event of this sequence, or at this time. A time is RFC 3339 (in
+                 *     UTC where it has no offset), a date (its beginning), or how long ago (`10m ago`, `2h`,
+                 *     `yesterday`); it means the state after the newest event before the first one that bears a
+                 *     later time. What was only observed, such as whether replicas were healthy, is not kept.
+                 * @example 2026-11-21T09:30:00Z
+                 */
+                at?: string;
+            };
             header?: never;
             path: {
                 /**
@@ -2558,7 +2953,16 @@ export interface operations {
     };
     list_replicas: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description As it was then: after the event of this sequence, or at this time. A time is RFC 3339 (in
+                 *     UTC where it has no offset), a date (its beginning), or how long ago (`10m ago`, `2h`,
+                 *     `yesterday`); it means the state after the newest event before the first one that bears a
+                 *     later time. What was only observed, such as whether replicas were healthy, is not kept.
+                 * @example 2026-11-21T09:30:00Z
+                 */
+                at?: string;
+            };
             header?: never;
             path: {
                 /**
@@ -2665,7 +3069,16 @@ export interface operations {
     };
     get_deployment: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description As it was then: after the event of this sequence, or at this time. A time is RFC 3339 (in
+                 *     UTC where it has no offset), a date (its beginning), or how long ago (`10m ago`, `2h`,
+                 *     `yesterday`); it means the state after the newest event before the first one that bears a
+                 *     later time. What was only observed, such as whether replicas were healthy, is not kept.
+                 * @example 2026-11-21T09:30:00Z
+                 */
+                at?: string;
+            };
             header?: never;
             path: {
                 /** @description Its id */
@@ -3049,10 +3462,49 @@ export interface operations {
                 after?: number;
                 /** @description How many events at the most; 100 where nothing is said. Not for a WebSocket. */
                 limit?: number;
-                /** @description Only of this kind: `app`, `deployment` or `worker`. */
+                /**
+                 * @description The newest so many events instead, oldest of them first; of those before `before`, where
+                 *     that is given. Not for a WebSocket.
+                 */
+                last?: number;
+                /** @description Only events before this one. Together with `last`. */
+                before?: number;
+                /**
+                 * @description Only events from here on: a sequence (that event too), a time, a date or how long ago, as in
+                 *     `at` of `GET /api/v1/apps/{app}`: then what came after what was so at that time.
+                 */
+                since?: string;
+                /**
+                 * @description Only events up to here: a sequence (that event too), or what was so at a time. A WebSocket
+                 *     ends there.
+                 */
+                until?: string;
+                /**
+                 * @description Only of this kind, `app`, `deployment` or `worker`; or only of one: `deployment:ID`,
+                 *     `app:NAME`, `worker:NAME`.
+                 * @example deployment
+                 */
                 aggregate?: string;
-                /** @description Only of this app (name or id) and its deployments. */
+                /** @description Only of this app (name or id) and its deployments. An app that is gone counts too. */
                 app?: string;
+                /**
+                 * @description Only of these types, with commas between them: `deployment.went_live`, or `went_live`, or
+                 *     `deployment.*`.
+                 * @example deployment.went_live,deployment.ended
+                 */
+                type?: string;
+                /**
+                 * @description Only by `owner`, `system`, `worker` or one worker: `worker:NAME`, `worker:ID`.
+                 * @example owner
+                 */
+                who?: string;
+                /** @description Only what one request set off. */
+                correlation?: string;
+                /**
+                 * @description Over a WebSocket: also say `{"cursor": SEQUENCE}` where a stretch had nothing that was
+                 *     wanted, to resume after it.
+                 */
+                progress?: boolean;
             };
             header?: never;
             path?: never;
@@ -3159,6 +3611,116 @@ export interface operations {
             };
         };
     };
+    why_event: {
+        parameters: {
+            query?: {
+                /** @description Whether to tell what followed from it, too. */
+                effects?: boolean;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Which event
+                 * @example 42
+                 */
+                sequence: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The chain, oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Why"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_openapi: {
         parameters: {
             query?: never;
@@ -3175,6 +3737,121 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, never>;
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_routes: {
+        parameters: {
+            query?: {
+                /**
+                 * @description How many entries at the most; 50 where nothing is said.
+                 * @example 50
+                 */
+                limit?: number;
+                /** @description Where to go on: `next` of the page before. */
+                cursor?: string;
+                /**
+                 * @description As it was then: a moment as in `GET /api/v1/apps/{app}`. Give the same one for every page;
+                 *     best the `sequence` of the first one's `as_of`.
+                 * @example 2026-11-21T09:30:00Z
+                 */
+                at?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of routes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoutePage"];
                 };
             };
             /** @description The request cannot be read */
@@ -3659,7 +4336,16 @@ export interface operations {
     };
     list_workers: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description As it was then: after the event of this sequence, or at this time. A time is RFC 3339 (in
+                 *     UTC where it has no offset), a date (its beginning), or how long ago (`10m ago`, `2h`,
+                 *     `yesterday`); it means the state after the newest event before the first one that bears a
+                 *     later time. What was only observed, such as whether replicas were healthy, is not kept.
+                 * @example 2026-11-21T09:30:00Z
+                 */
+                at?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3673,6 +4359,122 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WorkerList"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_worker: {
+        parameters: {
+            query?: {
+                /**
+                 * @description As it was then: after the event of this sequence, or at this time. A time is RFC 3339 (in
+                 *     UTC where it has no offset), a date (its beginning), or how long ago (`10m ago`, `2h`,
+                 *     `yesterday`); it means the state after the newest event before the first one that bears a
+                 *     later time. What was only observed, such as whether replicas were healthy, is not kept.
+                 * @example 2026-11-21T09:30:00Z
+                 */
+                at?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Name or id
+                 * @example machine-1
+                 */
+                worker: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The worker */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Worker"];
                 };
             };
             /** @description The request cannot be read */

@@ -4,7 +4,7 @@ use hythe_core::ids::AppId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{DeploymentRef, Time};
+use super::{AsOf, DeploymentRef, Time};
 
 /// An app: its settings, and how it is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -25,7 +25,7 @@ pub struct App {
     pub status_detail: String,
     /// What people set.
     pub settings: AppSettings,
-    /// Replicas of the live deployment that are healthy now.
+    /// Replicas of the live deployment that are healthy now. That is not kept: of the past, 0.
     pub replicas_healthy: u16,
     /// Replicas of the live deployment that there should be.
     pub replicas_wanted: u16,
@@ -43,6 +43,9 @@ pub struct App {
     pub created_at: Time,
     /// When anything about it changed last.
     pub updated_at: Time,
+    /// As of when, where the past was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<AsOf>,
 }
 
 /// How an app is doing.
@@ -59,7 +62,8 @@ pub enum AppStatus {
     Degraded,
     /// The live deployment has no healthy replica.
     Down,
-    /// The workers of the live deployment have said nothing since the server started.
+    /// The workers of the live deployment have said nothing since the server started; or it is
+    /// the past that was asked for, of which it is only known that a deployment was live.
     Unknown,
     /// Nothing is live: the last deployment failed, was cancelled or was replaced.
     Failed,
@@ -264,4 +268,7 @@ pub struct AppPage {
     pub items: Vec<App>,
     /// Give this as `cursor` for the next page; nothing where this is the last one.
     pub next: Option<String>,
+    /// As of when, where the past was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<AsOf>,
 }

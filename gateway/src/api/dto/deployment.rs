@@ -5,7 +5,7 @@ use hythe_core::ids::DeploymentId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{AppRef, Time};
+use super::{AppRef, AsOf, Time};
 
 /// One attempt to bring one version of an app live.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -53,6 +53,9 @@ pub struct Deployment {
     pub requested_by: String,
     /// When it was asked for.
     pub created_at: Time,
+    /// As of when, where the past was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<AsOf>,
 }
 
 /// Which deployment, and where it stands.
@@ -245,4 +248,7 @@ pub struct DeploymentPage {
     pub items: Vec<Deployment>,
     /// Give this as `cursor` for the next page; nothing where this is the last one.
     pub next: Option<String>,
+    /// As of when, where the past was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<AsOf>,
 }

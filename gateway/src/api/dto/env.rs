@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::Time;
+use super::{AsOf, Time};
 
 /// An environment variable. Its value is shown to nobody.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -27,6 +27,9 @@ pub struct EnvVariable {
 pub struct EnvList {
     /// The variables.
     pub items: Vec<EnvVariable>,
+    /// As of when, where the past was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<AsOf>,
 }
 
 /// What changes. It holds from the next deployment on.

@@ -42,10 +42,13 @@ pub struct EventEntry {
 pub struct EventPage {
     /// The events.
     pub items: Vec<EventEntry>,
-    /// Give this as `after` to go on. It moves on even where no event of the page matched.
+    /// Give this as `after` to go on (as `before`, where `last` was asked for). It moves on even
+    /// where no event of the page matched.
     pub next: u64,
     /// The newest event of the journal.
     pub head: u64,
+    /// Whether there is no more to be had in this direction now.
+    pub done: bool,
 }
 
 /// Which events.
@@ -59,8 +62,35 @@ pub struct EventQuery {
     /// How many events at the most; 100 where nothing is said. Not for a WebSocket.
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<u32>,
-    /// Only of this kind: `app`, `deployment` or `worker`.
+    /// The newest so many events instead, oldest of them first; of those before `before`, where
+    /// that is given. Not for a WebSocket.
+    #[param(minimum = 1, maximum = 1000)]
+    pub last: Option<u32>,
+    /// Only events before this one. Together with `last`.
+    pub before: Option<u64>,
+    /// Only events from here on: a sequence (that event too), a time, a date or how long ago, as in
+    /// `at` of `GET /api/v1/apps/{app}`: then what came after what was so at that time.
+    pub since: Option<String>,
+    /// Only events up to here: a sequence (that event too), or what was so at a time. A WebSocket
+    /// ends there.
+    pub until: Option<String>,
+    /// Only of this kind, `app`, `deployment` or `worker`; or only of one: `deployment:ID`,
+    /// `app:NAME`, `worker:NAME`.
+    #[param(example = "deployment")]
     pub aggregate: Option<String>,
-    /// Only of this app (name or id) and its deployments.
+    /// Only of this app (name or id) and its deployments. An app that is gone counts too.
     pub app: Option<String>,
+    /// Only of these types, with commas between them: `deployment.went_live`, or `went_live`, or
+    /// `deployment.*`.
+    #[serde(rename = "type")]
+    #[param(example = "deployment.went_live,deployment.ended")]
+    pub event_type: Option<String>,
+    /// Only by `owner`, `system`, `worker` or one worker: `worker:NAME`, `worker:ID`.
+    #[param(example = "owner")]
+    pub who: Option<String>,
+    /// Only what one request set off.
+    pub correlation: Option<Uuid>,
+    /// Over a WebSocket: also say `{"cursor": SEQUENCE}` where a stretch had nothing that was
+    /// wanted, to resume after it.
+    pub progress: Option<bool>,
 }

@@ -11,7 +11,9 @@ mod env;
 mod event;
 mod log;
 mod page;
+mod past;
 mod replica;
+mod route;
 mod session;
 mod status;
 mod time;
@@ -26,7 +28,12 @@ pub use env::{ChangeEnv, EnvList, EnvVariable, SecretText};
 pub use event::{EventEntry, EventPage, EventQuery};
 pub use log::{LogItem, LogOutput, LogPage, LogQuery};
 pub use page::PageQuery;
+pub use past::{
+    AppDiff, AsOf, AtQuery, Beginning, Culprit, DiffQuery, DiffSide, DiffStep, FieldChange,
+    StepChange, Why, WhyQuery, WhyStep,
+};
 pub use replica::{Replica, ReplicaList, ReplicaState};
+pub use route::{Route, RoutePage, RouteState};
 pub use session::{CreateSession, Session};
 pub use status::{Check, Health, Readiness};
 pub use time::Time;

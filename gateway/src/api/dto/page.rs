@@ -13,4 +13,8 @@ pub struct PageQuery {
     pub limit: Option<u32>,
     /// Where to go on: `next` of the page before.
     pub cursor: Option<String>,
+    /// As it was then: a moment as in `GET /api/v1/apps/{app}`. Give the same one for every page;
+    /// best the `sequence` of the first one's `as_of`.
+    #[param(example = "2026-11-21T09:30:00Z")]
+    pub at: Option<String>,
 }

@@ -4,7 +4,7 @@ use hythe_core::ids::WorkerId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::DeploymentRef;
+use super::{AsOf, DeploymentRef};
 
 /// One replica of an app, wanted or on its way out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -75,4 +75,7 @@ impl ReplicaState {
 pub struct ReplicaList {
     /// The replicas.
     pub items: Vec<Replica>,
+    /// As of when, where the past was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<AsOf>,
 }

@@ -4,7 +4,7 @@ use hythe_core::ids::WorkerId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Time;
+use super::{AsOf, Time};
 
 /// A machine that runs replicas and builds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -25,14 +25,17 @@ pub struct Worker {
     pub cpu_millis: u32,
     /// The version of its container engine, where it answers.
     pub engine: Option<String>,
-    /// How many replicas it has.
+    /// How many replicas it has. That is not kept: of the past, 0.
     pub replicas: u32,
-    /// How many builds are under way on it.
+    /// How many builds are under way on it. That is not kept: of the past, 0.
     pub builds: u32,
     /// When it was heard of last; nothing where it was not since the server started.
     pub seen_at: Option<Time>,
     /// When it joined.
     pub joined_at: Time,
+    /// As of when, where the past was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<AsOf>,
 }
 
 /// How a worker is.
@@ -67,4 +70,7 @@ impl WorkerStatus {
 pub struct WorkerList {
     /// The workers.
     pub items: Vec<Worker>,
+    /// As of when, where the past was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<AsOf>,
 }

@@ -34,6 +34,7 @@ pub(crate) fn app(sight: Sight<'_>, id: AppId) -> Option<App> {
         latest: reference(latest),
         created_at: view.created_at.into(),
         updated_at: view.updated_at.into(),
+        as_of: sight.as_of,
     })
 }
 
@@ -103,11 +104,18 @@ fn status(
     if let Some(moving) = on_its_way(sight, app, app.rolling.or(app.waiting)) {
         let DeploymentRef { number, status, .. } = moving;
         let meanwhile = match app.live {
+            Some(_) if sight.as_of.is_some() => "; the version before was live".into(),
             Some(_) => format!("; of the version before, {}", replicas()),
             None => String::new(),
         };
         let detail = format!("deployment {number} is {}{meanwhile}", status.as_str());
         return (AppStatus::Deploying, detail);
+    }
+    if let Some(DeploymentRef { number, .. }) =
+        sight.as_of.and(app.live).and_then(|live| reference_to(sight, live))
+    {
+        let detail = format!("deployment {number} was live; how its replicas were is not kept");
+        return (AppStatus::Unknown, detail);
     }
     if app.live.is_none() {
         return match latest.and_then(|id| reference_to(sight, id)) {

@@ -33,7 +33,11 @@ pub(crate) fn deployment_in(
         number: spec.number,
         status: stage.into(),
         settled: stage.settled(),
-        waiting_for: waiting_for(sight.view, sight.observed, id).map(|fault| fault.message),
+        // What it waited for follows from what was seen, which is not kept.
+        waiting_for: match sight.as_of {
+            Some(_) => None,
+            None => waiting_for(sight.view, sight.observed, id).map(|fault| fault.message),
+        },
         waiting_until: attempt.stage.until().map(Into::into),
         source: DeploymentSource {
             repository: spec.source.repository.to_string(),
@@ -51,6 +55,7 @@ pub(crate) fn deployment_in(
         failure: failure(attempt),
         requested_by: view.requested_by().to_string(),
         created_at: view.requested.at.into(),
+        as_of: sight.as_of,
     })
 }
 

@@ -4,26 +4,31 @@ mod app;
 mod deployment;
 mod event;
 mod log;
+mod route;
 mod worker;
 
 pub(crate) use app::app;
 pub(crate) use deployment::{deployment, deployment_in, reference_to};
 pub(crate) use event::event;
 pub(crate) use log::item;
-pub(crate) use worker::{replicas, workers};
+pub(crate) use route::{in_force, then as routes_then};
+pub(crate) use worker::{replicas, worker, workers};
 
 use hythe_core::observed::Observed;
 use hythe_core::view::View;
 
 use super::config::ApiConfig;
+use super::dto::AsOf;
 
 /// Everything that an answer is made from.
 #[derive(Clone, Copy)]
 pub(crate) struct Sight<'a> {
     /// What is.
     pub(crate) view: &'a View,
-    /// What was seen.
+    /// What was seen; of the past, nothing.
     pub(crate) observed: &'a Observed,
     /// What this installation is like.
     pub(crate) config: &'a ApiConfig,
+    /// As of when, where it is the past.
+    pub(crate) as_of: Option<AsOf>,
 }

@@ -24,6 +24,12 @@ pub(crate) fn workers(sight: Sight<'_>) -> Vec<Worker> {
     workers
 }
 
+/// One worker, where it belongs to the installation.
+pub(crate) fn worker(sight: Sight<'_>, id: WorkerId) -> Option<Worker> {
+    let worker = sight.view.workers.get(&id)?;
+    Some(shown(sight, worker.state.member()?, worker.joined_at))
+}
+
 fn shown(sight: Sight<'_>, member: &Member, joined_at: hythe_core::time::Timestamp) -> Worker {
     let seen = sight.observed.workers.get(&member.id);
     let engine = seen.map(|seen| &seen.report.engine);
@@ -56,6 +62,7 @@ fn shown(sight: Sight<'_>, member: &Member, joined_at: hythe_core::time::Timesta
         builds: seen.map_or(0, |seen| count(seen.report.builds.len())),
         seen_at: seen.map(|seen| seen.heard_at.into()),
         joined_at: joined_at.into(),
+        as_of: sight.as_of,
     }
 }
 

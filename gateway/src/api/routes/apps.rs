@@ -13,9 +13,10 @@ use uuid::Uuid;
 
 use crate::api::ApiState;
 use crate::api::doc::{ReadProblems, WriteProblems};
-use crate::api::dto::{App, AppPage, CreateApp, PageQuery, UpdateApp};
+use crate::api::dto::{App, AppDiff, AppPage, AtQuery, CreateApp, DiffQuery, PageQuery, UpdateApp};
 use crate::api::extract::{Json, Params, Which, bounded};
 use crate::api::idempotency::{Asked, mark_replayed, once};
+use crate::api::past;
 use crate::api::plane::With;
 use crate::api::present;
 use crate::api::problem::Problem;
@@ -36,6 +37,9 @@ pub(crate) async fn list(
     let limit = bounded("limit", query.limit, 50, 200)?;
     let after: Option<AppName> =
         query.cursor.as_deref().map(|cursor| settings::text("cursor", cursor)).transpose()?;
+    if let Some(at) = query.at {
+        return list_then(&state, &at, after, limit).await.map(axum::Json);
+    }
     let start = after.map_or(Bound::Unbounded, Bound::Excluded);
     let page = state.see(|sight| {
         let mut names = sight.view.names.range((start, Bound::Unbounded));
@@ -43,9 +47,30 @@ pub(crate) async fn list(
             names.by_ref().filter_map(|(_, id)| present::app(sight, *id)).take(limit).collect();
         let more = names.next().is_some();
         let next = items.last().filter(|_| more).map(|app| app.name.clone());
-        AppPage { items, next }
+        AppPage { items, next, as_of: None }
     });
     Ok(axum::Json(page))
+}
+
+async fn list_then(
+    state: &ApiState,
+    at: &str,
+    after: Option<AppName>,
+    limit: usize,
+) -> Result<AppPage, Problem> {
+    let page = state.look_back("at", at, move |then| {
+        let (ids, next) = then.book.chronicle(|chronicle| {
+            let all = chronicle.apps.all(then.at(), after.as_ref());
+            past::page(all.map(|(name, life)| (name.clone(), life.id)), limit)
+        })?;
+        let mut items = Vec::with_capacity(ids.len());
+        for id in ids {
+            let view = then.book.app_in_brief(id, None, then.at())?;
+            items.extend(present::app(then.sight(&view), id));
+        }
+        Ok(AppPage { items, next, as_of: Some(then.as_of()) })
+    });
+    page.await
 }
 
 /// Creates an app
@@ -91,6 +116,26 @@ fn created(state: &ApiState, id: Uuid) -> Result<Response, Problem> {
     Ok((StatusCode::CREATED, location, axum::Json(app)).into_response())
 }
 
+fn was_none() -> Problem {
+    Problem::not_found("there was no such app then")
+}
+
+/// Compares an app at two moments
+///
+/// Or two of its deployments. Says what is different, which event made it so, and who began that.
+#[utoipa::path(
+    get, path = "/api/v1/apps/{app}/diff", operation_id = "diff_app", tag = "apps",
+    params(("app" = String, Path, description = "Name or id", example = "shop"), DiffQuery),
+    responses((status = 200, description = "What changed", body = AppDiff), ReadProblems)
+)]
+pub(crate) async fn diff(
+    State(state): State<ApiState>,
+    Which(app): Which,
+    Params(query): Params<DiffQuery>,
+) -> Result<axum::Json<AppDiff>, Problem> {
+    crate::api::diff::diff(&state, app, query).await.map(axum::Json)
+}
+
 fn shown(state: &ApiState, id: AppId) -> Result<App, Problem> {
     let gone = || Problem::not_found("this app was deleted in the meantime");
     state.see(|sight| present::app(sight, id)).ok_or_else(gone)
@@ -99,13 +144,22 @@ fn shown(state: &ApiState, id: AppId) -> Result<App, Problem> {
 /// Shows an app
 #[utoipa::path(
     get, path = "/api/v1/apps/{app}", operation_id = "get_app", tag = "apps",
-    params(("app" = String, Path, description = "Name or id", example = "shop")),
+    params(("app" = String, Path, description = "Name or id", example = "shop"), AtQuery),
     responses((status = 200, description = "The app", body = App), ReadProblems)
 )]
 pub(crate) async fn show(
     State(state): State<ApiState>,
     Which(app): Which,
+    Params(query): Params<AtQuery>,
 ) -> Result<axum::Json<App>, Problem> {
+    if let Some(at) = query.at {
+        let shown = state.look_back("at", &at, move |then| {
+            let id = then.app(&app)?;
+            let view = then.book.app_in_brief(id, None, then.at())?;
+            present::app(then.sight(&view), id).ok_or_else(was_none)
+        });
+        return shown.await.map(axum::Json);
+    }
     let (id, _) = state.app(&app)?;
     shown(&state, id).map(axum::Json)
 }

@@ -8,7 +8,7 @@ use hythe_core::deployment::{
     Deployment as Machine, DeploymentCommand, DeploymentEvent, DeploymentSpec, StageName,
 };
 use hythe_core::event::Event;
-use hythe_core::ids::DeploymentId;
+use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::machine::replay;
 use hythe_core::record::{Meta, Sequence};
 use hythe_core::view::DeploymentView;
@@ -16,12 +16,12 @@ use uuid::Uuid;
 
 use crate::api::ApiState;
 use crate::api::doc::{ReadProblems, WriteProblems};
-use crate::api::dto::{CreateDeployment, Deployment, DeploymentPage, PageQuery};
+use crate::api::dto::{AtQuery, CreateDeployment, Deployment, DeploymentPage, PageQuery};
 use crate::api::extract::{OptionalJson, Params, Which, bounded};
 use crate::api::follow::read;
 use crate::api::idempotency::{Asked, Before, mark_replayed, once};
 use crate::api::plane::{With, problem};
-use crate::api::present;
+use crate::api::present::{self, Sight};
 use crate::api::problem::{Kind, Problem};
 use crate::api::settings;
 
@@ -42,23 +42,32 @@ pub(crate) async fn list(
     Which(app): Which,
     Params(query): Params<PageQuery>,
 ) -> Result<axum::Json<DeploymentPage>, Problem> {
-    let (id, _) = state.app(&app)?;
     let limit = bounded("limit", query.limit, 50, 200)?;
     let wrong = |_| Problem::field("cursor", "the cursor is the \"next\" of the page before");
     let before: Option<u64> = query.cursor.as_deref().map(str::parse).transpose().map_err(wrong)?;
-    let page = state.see(|sight| {
-        let ids = sight.view.apps.get(&id).map_or(&[][..], |app| &app.deployments);
-        let mut deployments = ids
-            .iter()
-            .rev()
-            .filter_map(|id| present::deployment(sight, *id))
-            .filter(|deployment| before.is_none_or(|before| deployment.number < before));
-        let items: Vec<_> = deployments.by_ref().take(limit).collect();
-        let more = deployments.next().is_some();
-        let next = items.last().filter(|_| more).map(|last| last.number.to_string());
-        DeploymentPage { items, next }
-    });
-    Ok(axum::Json(page))
+    if let Some(at) = query.at {
+        let page = state.look_back("at", &at, move |then| {
+            let id = then.app(&app)?;
+            let view = then.book.app(id, then.at())?;
+            Ok(page(then.sight(&view), id, before, limit))
+        });
+        return page.await.map(axum::Json);
+    }
+    let (id, _) = state.app(&app)?;
+    Ok(axum::Json(state.see(|sight| page(sight, id, before, limit))))
+}
+
+fn page(sight: Sight<'_>, app: AppId, before: Option<u64>, limit: usize) -> DeploymentPage {
+    let ids = sight.view.apps.get(&app).map_or(&[][..], |app| &app.deployments);
+    let mut deployments = ids
+        .iter()
+        .rev()
+        .filter_map(|id| present::deployment(sight, *id))
+        .filter(|deployment| before.is_none_or(|before| deployment.number < before));
+    let items: Vec<_> = deployments.by_ref().take(limit).collect();
+    let more = deployments.next().is_some();
+    let next = items.last().filter(|_| more).map(|last| last.number.to_string());
+    DeploymentPage { items, next, as_of: sight.as_of }
 }
 
 /// Deploys an app
@@ -116,19 +125,7 @@ pub(crate) async fn create(
 }
 
 fn requested(event: &AppEvent, id: DeploymentId) -> Option<&DeploymentSpec> {
-    match event {
-        AppEvent::DeploymentRequested { deployment, spec } => (*deployment == id).then_some(spec),
-        AppEvent::Created { .. }
-        | AppEvent::Configured(_)
-        | AppEvent::EnvironmentChanged { .. }
-        | AppEvent::DeploymentReplaced { .. }
-        | AppEvent::DeploymentBegun { .. }
-        | AppEvent::TrafficSwitched { .. }
-        | AppEvent::TrafficReturned { .. }
-        | AppEvent::DeploymentPromoted { .. }
-        | AppEvent::DeploymentSettled { .. }
-        | AppEvent::Deleted { .. } => None,
-    }
+    event.requested().filter(|(deployment, _)| *deployment == id).map(|(_, spec)| spec)
 }
 
 /// The deployment as it was asked for: its own history begins after the answer.
@@ -192,13 +189,22 @@ fn shown(state: &ApiState, id: DeploymentId) -> Result<Deployment, Problem> {
 #[utoipa::path(
     get, path = "/api/v1/deployments/{deployment}", operation_id = "get_deployment",
     tag = "deployments",
-    params(("deployment" = uuid::Uuid, Path, description = "Its id")),
+    params(("deployment" = uuid::Uuid, Path, description = "Its id"), AtQuery),
     responses((status = 200, description = "The deployment", body = Deployment), ReadProblems)
 )]
 pub(crate) async fn show(
     State(state): State<ApiState>,
     Which(deployment): Which,
+    Params(query): Params<AtQuery>,
 ) -> Result<axum::Json<Deployment>, Problem> {
+    if let Some(at) = query.at {
+        let shown = state.look_back("at", &at, move |then| {
+            let (id, view) = then.deployment(&deployment)?;
+            present::deployment(then.sight(&view), id)
+                .ok_or_else(|| Problem::not_found("there was no such deployment then"))
+        });
+        return shown.await.map(axum::Json);
+    }
     let id = state.deployment(&deployment).await?;
     shown(&state, id).map(axum::Json)
 }

@@ -14,10 +14,11 @@ use hythe_store::{Journal, Secret, SecretChange, StoreError};
 
 use crate::api::ApiState;
 use crate::api::doc::{ReadProblems, WriteProblems};
-use crate::api::dto::{ChangeEnv, EnvList, EnvVariable};
-use crate::api::extract::{SecretJson, Which};
+use crate::api::dto::{AtQuery, ChangeEnv, EnvList, EnvVariable};
+use crate::api::extract::{Params, SecretJson, Which};
 use crate::api::idempotency::{Asked, mark_replayed, once};
 use crate::api::plane::With;
+use crate::api::present::Sight;
 use crate::api::problem::{Kind, Problem};
 use crate::api::settings;
 
@@ -29,29 +30,41 @@ const TRIES: u32 = 8;
 /// Names only: nobody can read a value back.
 #[utoipa::path(
     get, path = "/api/v1/apps/{app}/env", operation_id = "list_env", tag = "env",
-    params(("app" = String, Path, description = "Name or id", example = "shop")),
+    params(("app" = String, Path, description = "Name or id", example = "shop"), AtQuery),
     responses((status = 200, description = "The variables", body = EnvList), ReadProblems)
 )]
 pub(crate) async fn list(
     State(state): State<ApiState>,
     Which(app): Which,
+    Params(query): Params<AtQuery>,
 ) -> Result<axum::Json<EnvList>, Problem> {
+    if let Some(at) = query.at {
+        let list = state.look_back("at", &at, move |then| {
+            let id = then.app(&app)?;
+            let view = then.book.app_in_brief(id, None, then.at())?;
+            listed(then.sight(&view), id)
+                .ok_or_else(|| Problem::not_found("there was no such app then"))
+        });
+        return list.await.map(axum::Json);
+    }
     let (id, _) = state.app(&app)?;
     shown(&state, id).map(axum::Json)
 }
 
 fn shown(state: &ApiState, id: AppId) -> Result<EnvList, Problem> {
-    let list = state.see(|sight| {
-        let view = sight.view.apps.get(&id)?;
-        let env = &view.state.active()?.env;
-        let items = env.iter().map(|(name, version)| EnvVariable {
-            name: name.to_string(),
-            version: *version,
-            set_at: view.env_set_at.get(name).map(|at| (*at).into()),
-        });
-        Some(EnvList { items: items.collect() })
-    });
+    let list = state.see(|sight| listed(sight, id));
     list.ok_or_else(|| Problem::not_found("this app was deleted in the meantime"))
+}
+
+fn listed(sight: Sight<'_>, id: AppId) -> Option<EnvList> {
+    let view = sight.view.apps.get(&id)?;
+    let env = &view.state.active()?.env;
+    let items = env.iter().map(|(name, version)| EnvVariable {
+        name: name.to_string(),
+        version: *version,
+        set_at: view.env_set_at.get(name).map(|at| (*at).into()),
+    });
+    Some(EnvList { items: items.collect(), as_of: sight.as_of })
 }
 
 /// Sets and removes environment variables

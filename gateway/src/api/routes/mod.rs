@@ -7,6 +7,7 @@ mod events;
 mod health;
 mod logs;
 mod session;
+mod table;
 mod workers;
 
 use std::sync::LazyLock;
@@ -33,13 +34,17 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(utoipa::openapi::OpenApi::default())
         .routes(routes!(apps::list, apps::create))
         .routes(routes!(apps::show, apps::update, apps::delete))
+        .routes(routes!(apps::diff))
         .routes(routes!(deployments::list, deployments::create))
         .routes(routes!(deployments::show))
         .routes(routes!(deployments::cancel))
         .routes(routes!(env::list, env::change))
         .routes(routes!(workers::replicas))
         .routes(routes!(workers::list))
+        .routes(routes!(workers::show))
+        .routes(routes!(table::list))
         .routes(routes!(events::list))
+        .routes(routes!(events::why))
         .routes(routes!(logs::of_app))
         .routes(routes!(logs::of_deployment))
         .routes(routes!(session::show, session::delete))

@@ -9,6 +9,7 @@ use hythe_core::names::{
     RepositoryUrl,
 };
 
+use super::past::{AtArgs, DiffArgs};
 use crate::cli::failure::{Failure, Outcome};
 
 pub(super) const DEPLOY_HELP: &str = "\
@@ -88,12 +89,20 @@ pub enum AppCommand {
     },
     /// List all apps
     #[command(visible_alias = "list")]
-    Ls,
+    Ls(AtArgs),
     /// Show an app
+    #[command(after_help = "Examples:\n  hythe app show shop\n  \
+                            hythe app show shop --at '10m ago'\n  hythe app show shop --at 42")]
     Show {
         /// The app
         name: AppName,
+        /// As of when.
+        #[command(flatten)]
+        at: AtArgs,
     },
+    /// Show what changed between two moments or two deployments, and who changed it
+    #[command(after_help = super::past::DIFF_HELP)]
+    Diff(DiffArgs),
     /// Change settings; they hold from the next deployment on
     Set {
         /// The app
@@ -130,12 +139,18 @@ pub enum DeploymentsCommand {
         /// How many at the most
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
         limit: u32,
+        /// As of when.
+        #[command(flatten)]
+        at: AtArgs,
     },
     /// Show a deployment
     Show {
         /// Its id, or the app whose newest deployment is meant
         #[arg(value_name = "DEPLOYMENT|APP")]
         which: Which,
+        /// As of when.
+        #[command(flatten)]
+        at: AtArgs,
     },
 }
 
@@ -169,6 +184,9 @@ pub enum EnvCommand {
     Ls {
         /// The app
         name: AppName,
+        /// As of when.
+        #[command(flatten)]
+        at: AtArgs,
     },
     /// Set variables; they hold from the next deployment on
     #[command(after_help = "Examples:\n  hythe env set shop LOG_LEVEL=debug\n  \

@@ -2,17 +2,19 @@
 //! core's own types, before anything is asked of a server.
 
 mod apps;
+mod past;
 mod roles;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use hythe_core::names::AppName;
+use hythe_core::names::{AppName, WorkerName};
 
 pub use apps::{
     AppCommand, BuildOf, DeployArgs, DeploymentsCommand, EnvCommand, EnvSetArgs, LogsArgs,
     RawAssignment, SettingsArgs, Which,
 };
+pub use past::{AtArgs, DiffArgs, EventsArgs, MomentText, SideText};
 pub use roles::{AgentArgs, DataArgs, EdgeArgs, LogArgs, NatsArgs, ServerArgs, UpArgs};
 
 /// Where the gateway is asked unless told otherwise.
@@ -98,13 +100,19 @@ pub enum Command {
     Ps {
         /// Only this app's
         name: Option<AppName>,
+        /// As of when.
+        #[command(flatten)]
+        at: AtArgs,
     },
+    /// Show which host leads where
+    #[command(after_help = "Examples:\n  hythe routes\n  hythe routes --at '2h ago'")]
+    Routes(AtArgs),
     /// Look at workers
     #[command(subcommand)]
     Worker(WorkerCommand),
     /// Show what happened
-    #[command(after_help = "Examples:\n  hythe events -f\n  hythe events --after 0 --json")]
-    Events(EventsArgs),
+    #[command(after_help = past::EVENTS_HELP)]
+    Events(Box<EventsArgs>),
     /// Print an app's URL, and open it in a browser where there is one
     Open {
         /// The app
@@ -143,22 +151,15 @@ pub enum Command {
 pub enum WorkerCommand {
     /// List all workers
     #[command(visible_alias = "list")]
-    Ls,
-}
-
-/// `hythe events`.
-#[derive(Debug, Args)]
-pub struct EventsArgs {
-    /// Go on with what comes
-    #[arg(long, short)]
-    pub follow: bool,
-    /// Only events after this one; 0 is from the beginning [default: the last 20, or with -f from
-    /// now on]
-    #[arg(long, value_name = "SEQ")]
-    pub after: Option<u64>,
-    /// Only this app's and its deployments'
-    #[arg(long, value_name = "NAME")]
-    pub app: Option<AppName>,
+    Ls(AtArgs),
+    /// Show a worker
+    Show {
+        /// Its name or id
+        name: WorkerName,
+        /// As of when.
+        #[command(flatten)]
+        at: AtArgs,
+    },
 }
 
 /// `hythe journal`.
@@ -229,6 +230,15 @@ mod tests {
             &["env", "set", "shop"],
             &["logs", "shop", "--build", "newest"],
             &["cancel", "../x"],
+            &["app", "show", "shop", "--at", "soon"],
+            &["app", "diff", "shop", "#x"],
+            &["app", "diff", "shop"],
+            &["events", "--why", "0"],
+            &["events", "--why", "3", "-f"],
+            &["events", "--tree"],
+            &["events", "--since", "x"],
+            &["events", "--from", "0"],
+            &["worker", "show", "a b"],
         ] {
             let error = Cli::try_parse_from(["hythe"].iter().chain(args)).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{args:?}");

@@ -1,0 +1,60 @@
+//! The route table as people see it, app by app.
+
+use hythe_core::app::ActiveApp;
+use hythe_core::ids::{AppId, DeploymentId};
+use hythe_core::names::HostName;
+use hythe_core::routes::Backend;
+
+use super::{Sight, reference_to};
+use crate::api::dto::{AppRef, Route, RouteState};
+
+/// Where an app's hosts lead by the table in force. None where it does not exist.
+pub(crate) fn in_force(sight: Sight<'_>, id: AppId) -> Option<Vec<Route>> {
+    let app = sight.view.apps.get(&id)?.state.active()?;
+    let table = sight.observed.routes();
+    let routes = hosts(sight, app).filter_map(|host| {
+        let backend = &table.get(&host)?.backend;
+        let (state, targets) = match backend {
+            Backend::Replicas { targets, .. } => (RouteState::Serving, targets.as_slice()),
+            Backend::Starting => (RouteState::Starting, &[][..]),
+            Backend::Down => (RouteState::Down, &[][..]),
+        };
+        let targets = targets.iter().map(ToString::to_string).collect();
+        Some(route(sight, app, host, (state, backend.deployment()), targets))
+    });
+    Some(routes.collect())
+}
+
+/// Where an app's hosts led by what was decided. None where it did not exist.
+pub(crate) fn then(sight: Sight<'_>, id: AppId) -> Option<Vec<Route>> {
+    let app = sight.view.apps.get(&id)?.state.active()?;
+    let deployment = app.serving.or(app.live);
+    let state = match deployment {
+        Some(_) => RouteState::Serving,
+        None if app.rolling.is_some() || app.waiting.is_some() => RouteState::Starting,
+        None => RouteState::Down,
+    };
+    let one = |host| route(sight, app, host, (state, deployment), Vec::new());
+    Some(hosts(sight, app).map(one).collect())
+}
+
+fn hosts(sight: Sight<'_>, app: &ActiveApp) -> impl Iterator<Item = HostName> {
+    let own = HostName::new(format!("{}.{}", app.name, sight.config.base_domain)).ok();
+    own.into_iter().chain(app.settings.domains.iter().cloned())
+}
+
+fn route(
+    sight: Sight<'_>,
+    app: &ActiveApp,
+    host: HostName,
+    (state, deployment): (RouteState, Option<DeploymentId>),
+    targets: Vec<String>,
+) -> Route {
+    Route {
+        host: host.to_string(),
+        app: AppRef { id: app.id, name: app.name.to_string() },
+        state,
+        deployment: deployment.and_then(|id| reference_to(sight, id)),
+        targets,
+    }
+}
