@@ -29,8 +29,7 @@ pub(crate) struct Filter {
     id: Option<Uuid>,
     app: Option<AppId>,
     apps: HashMap<DeploymentId, Option<AppId>>,
-    /// Kind and name; either may be any.
-    types: Option<Vec<(Option<AggregateKind>, Option<&'static str>)>>,
+    types: Option<Vec<Type>>,
     who: Option<Who>,
     correlation: Option<CorrelationId>,
     /// None before this one.
@@ -38,6 +37,9 @@ pub(crate) struct Filter {
     /// None after this one.
     pub(crate) until: Option<Sequence>,
 }
+
+/// Kind and name; either may be any.
+type Type = (Option<AggregateKind>, Option<&'static str>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Who {
@@ -114,7 +116,7 @@ impl Filter {
             return Ok(None);
         }
         let recorded = decode(recorded)?;
-        let named = |(kind, name): &(Option<AggregateKind>, Option<&str>)| {
+        let named = |(kind, name): &Type| {
             kind.is_none_or(|kind| kind == recorded.stream.kind)
                 && name.is_none_or(|name| name == recorded.event.name())
         };
@@ -201,7 +203,7 @@ fn up_to(
     }
 }
 
-fn types(text: &str) -> Result<Vec<(Option<AggregateKind>, Option<&'static str>)>, Problem> {
+fn types(text: &str) -> Result<Vec<Type>, Problem> {
     let known =
         |name: &str| Event::NAMES.iter().map(|(_, known)| *known).find(|known| *known == name);
     let one = |text: &str| {

@@ -20,7 +20,7 @@ pub(crate) fn in_force(sight: Sight<'_>, id: AppId) -> Option<Vec<Route>> {
             Backend::Down => (RouteState::Down, &[][..]),
         };
         let targets = targets.iter().map(ToString::to_string).collect();
-        Some(route(sight, app, host, (state, backend.deployment()), targets))
+        Some(route(sight, app, &host, (state, backend.deployment()), targets))
     });
     Some(routes.collect())
 }
@@ -34,7 +34,7 @@ pub(crate) fn then(sight: Sight<'_>, id: AppId) -> Option<Vec<Route>> {
         None if app.rolling.is_some() || app.waiting.is_some() => RouteState::Starting,
         None => RouteState::Down,
     };
-    let one = |host| route(sight, app, host, (state, deployment), Vec::new());
+    let one = |host: HostName| route(sight, app, &host, (state, deployment), Vec::new());
     Some(hosts(sight, app).map(one).collect())
 }
 
@@ -46,7 +46,7 @@ fn hosts(sight: Sight<'_>, app: &ActiveApp) -> impl Iterator<Item = HostName> {
 fn route(
     sight: Sight<'_>,
     app: &ActiveApp,
-    host: HostName,
+    host: &HostName,
     (state, deployment): (RouteState, Option<DeploymentId>),
     targets: Vec<String>,
 ) -> Route {
