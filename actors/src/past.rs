@@ -105,6 +105,12 @@ impl Past {
         Self(Arc::new(Inner { journal, chronicle, room: Arc::new(Semaphore::new(AT_ONCE)) }))
     }
 
+    /// The past, to be read on the caller's own thread; for questions that take a few reads.
+    #[must_use]
+    pub fn book(&self) -> Book {
+        Book(self.clone())
+    }
+
     /// Looks at the past, on a thread where waiting for the disk holds nobody up.
     ///
     /// # Errors
@@ -120,7 +126,7 @@ impl Past {
         let Ok(room) = Arc::clone(&self.0.room).try_acquire_owned() else {
             return Err(PastError::Busy { retry_after: RETRY_AFTER }.into());
         };
-        let book = Book(self.clone());
+        let book = self.book();
         let looking = tokio::task::spawn_blocking(move || {
             // Held until the work ends, also where nobody waits for its answer any more.
             let _room = room;

@@ -17,8 +17,6 @@ use tokio::sync::watch;
 
 use crate::views::Views;
 
-/// The name of the checkpoint.
-const NAME: &str = "view";
 /// Events taken in under one lock.
 const BATCH: usize = 256;
 /// Events after which another checkpoint is worth its disk write.
@@ -42,13 +40,16 @@ impl fmt::Debug for Projection {
 }
 
 impl Projection {
+    /// The name under which it saves its checkpoints.
+    pub const CHECKPOINT: &str = "view";
+
     /// Folds the journal as it is, from the last checkpoint where there is one. Blocks on the disk.
     ///
     /// # Errors
     /// At the first event that cannot be read.
     pub fn open(journal: &Journal) -> Result<Self, StoreError> {
         let begun = Instant::now();
-        let checkpoint = journal.load_checkpoint(NAME, View::FORMAT);
+        let checkpoint = journal.load_checkpoint(Self::CHECKPOINT, View::FORMAT);
         let view = checkpoint.and_then(|(at, bytes)| {
             let view: View = postcard::from_bytes(&bytes).ok()?;
             // One that says otherwise was not saved by us.
@@ -144,7 +145,9 @@ impl Projection {
             return Ok(());
         }
         let bytes = bytes.map_err(|error| error.to_string())?;
-        journal.save_checkpoint(NAME, View::FORMAT, at, &bytes).map_err(|error| error.to_string())
+        journal
+            .save_checkpoint(Self::CHECKPOINT, View::FORMAT, at, &bytes)
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -202,14 +205,14 @@ mod tests {
         let id = Uuid::now_v7();
         let host = <App as crate::aggregate::Hosted>::host(&hosts);
         host.command(id, create(id, "after"), extras()).await.unwrap();
-        let (at, _) = journal.load_checkpoint(NAME, View::FORMAT).unwrap();
+        let (at, _) = journal.load_checkpoint(Projection::CHECKPOINT, View::FORMAT).unwrap();
         assert_eq!(at, last, "the checkpoint is of before");
         let reopened = Projection::open(&journal).unwrap();
         assert_eq!(reopened.read(View::clone), replayed(&journal));
         assert_eq!(reopened.read(|view| view.apps.len()), 31);
 
         // One that does not decode is as good as none.
-        journal.save_checkpoint(NAME, View::FORMAT, last, b"nonsense").unwrap();
+        journal.save_checkpoint(Projection::CHECKPOINT, View::FORMAT, last, b"nonsense").unwrap();
         let rebuilt = Projection::open(&journal).unwrap();
         assert_eq!(rebuilt.read(View::clone), replayed(&journal));
         stop.cancel();

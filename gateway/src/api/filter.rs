@@ -50,7 +50,20 @@ enum Who {
 }
 
 impl Filter {
-    /// Reads what was asked for. Blocks on the disk.
+    /// Whether reading what was asked for has to look into the past: for a time, or for a name.
+    pub(crate) fn looks_back(query: &EventQuery) -> bool {
+        let names = |text: &Option<String>| {
+            let which = text.as_deref().and_then(|text| text.split_once([':', '/']));
+            which.is_some_and(|(_, which)| which.parse::<Uuid>().is_err())
+        };
+        query.since.is_some()
+            || query.until.is_some()
+            || names(&query.aggregate)
+            || names(&query.who)
+            || query.app.as_ref().is_some_and(|app| app.parse::<Uuid>().is_err())
+    }
+
+    /// Reads what was asked for. Blocks on the disk, where it [looks back](Self::looks_back).
     pub(crate) fn new(state: &ApiState, book: &Book, query: &EventQuery) -> Result<Self, Problem> {
         let mut filter = Self {
             types: query.event_type.as_deref().map(types).transpose()?,

@@ -5,9 +5,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use hythe_core::record::{AggregateKind, Sequence};
-use hythe_core::view::View;
-use hythe_store::{Journal, StoreError, export, replay, verify as look};
+use hythe_store::{Journal, StoreError, export, verify as look};
 use serde_json::json;
 
 use super::args::{DataArgs, JournalCommand};
@@ -24,7 +22,9 @@ pub(super) fn run(command: JournalCommand, output: &Output) -> Outcome {
         JournalCommand::Verify { data } => verify(&dir(data), output),
         JournalCommand::Export { data, file } => write(&dir(data), &file, output),
         JournalCommand::Import { data, file } => read(&dir(data), &file, output),
-        JournalCommand::Replay { data, until } => fold(&dir(data), until, output),
+        JournalCommand::Replay { data, until } => {
+            super::replay::run(&open(&dir(data))?, until, output, refuse)
+        }
     }
 }
 
@@ -172,56 +172,4 @@ fn moved_line(output: &Output, moved: &export::Moved, what: &str) {
             moved.head, moved.hash
         ));
     }
-}
-
-/// Folds it. The same journal gives the same state, and with it the same hash, on every machine.
-fn fold(dir: &Path, until: Option<u64>, output: &Output) -> Outcome {
-    let journal = open(dir)?;
-    let start = (View::default(), [0_u64; AggregateKind::ALL.len()]);
-    let done = replay::fold(
-        &journal,
-        Sequence(0),
-        until.map(Sequence),
-        start,
-        |(mut view, mut counts), recorded| {
-            for (kind, count) in AggregateKind::ALL.iter().zip(&mut counts) {
-                *count += u64::from(*kind == recorded.event.kind());
-            }
-            view.apply(&recorded);
-            (view, counts)
-        },
-    )
-    .map_err(|error| refuse(&error))?;
-    let (view, counts) = &done.state;
-    let bytes = postcard::to_stdvec(view).map_err(|error| Failure::of(&error))?;
-    let hash = blake3::hash(&bytes).to_hex();
-    let events: serde_json::Map<_, _> = AggregateKind::ALL
-        .iter()
-        .zip(counts)
-        .map(|(kind, count)| (kind.name().to_owned(), json!(count)))
-        .collect();
-    if output.json() {
-        output.document(&json!({
-            "events": done.events,
-            "until": done.at,
-            "events_by_aggregate": events,
-            "apps": view.apps.len(),
-            "deployments": view.deployments.len(),
-            "workers": view.workers.len(),
-            "state_hash": hash.as_str(),
-        }));
-        return Ok(());
-    }
-    output.line(format_args!("{} events up to {}", done.events, done.at));
-    for (kind, count) in AggregateKind::ALL.iter().zip(counts) {
-        output.line(format_args!("  {count:>8}  of {kind}s"));
-    }
-    output.line(format_args!(
-        "{} apps, {} deployments in view, {} workers",
-        view.apps.len(),
-        view.deployments.len(),
-        view.workers.len()
-    ));
-    output.line(format_args!("hash of the state: {hash}"));
-    Ok(())
 }

@@ -17,6 +17,7 @@ mod journal;
 mod logs;
 pub mod output;
 mod ps;
+mod replay;
 mod socket;
 mod table;
 mod target;

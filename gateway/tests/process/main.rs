@@ -9,4 +9,5 @@
 
 mod cli;
 mod common;
+mod replay;
 mod up;

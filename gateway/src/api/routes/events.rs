@@ -67,8 +67,16 @@ pub(crate) async fn list(
     Ok(axum::Json(page).into_response())
 }
 
-/// Where nothing has to be looked up, it needs no room among those who look back.
-async fn filter(state: &ApiState, query: EventQuery) -> Result<Filter, Problem> {
+/// Where nothing of the past has to be looked up, it needs no room among those who look back.
+async fn filter(state: &ApiState, mut query: EventQuery) -> Result<Filter, Problem> {
+    if let Some(app) = &query.app
+        && let Ok((id, _)) = state.app(app)
+    {
+        query.app = Some(id.to_string());
+    }
+    if !Filter::looks_back(&query) {
+        return Filter::new(state, &state.control().past().book(), &query);
+    }
     let this = state.clone();
     state.control().past().look(move |book| Filter::new(&this, book, &query)).await
 }

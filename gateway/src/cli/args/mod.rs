@@ -188,12 +188,12 @@ pub enum JournalCommand {
         /// The file; `-` for stdin
         file: PathBuf,
     },
-    /// Fold it, and show what state that gives
+    /// Fold it, show what state that gives, and compare it with the checkpoint, byte for byte
     Replay {
         /// Where it lies.
         #[command(flatten)]
         data: DataArgs,
-        /// Only up to this event
+        /// Show the state after this event; the checkpoint is compared all the same, at its own
         #[arg(long, value_name = "SEQ")]
         until: Option<u64>,
     },
