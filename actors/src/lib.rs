@@ -1,6 +1,11 @@
 //! What Hythe does: aggregates, the reactor, the reconciler, the parts of an agent, and the bus
 //! between them.
 
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests change things without being a process")
+)]
+
 pub mod aggregate;
 pub mod build;
 pub mod bus;

@@ -9,6 +9,7 @@ use hythe_core::event::Event;
 use hythe_core::ids::InstallationId;
 use hythe_core::record::Recorded;
 use hythe_core::wire::subjects;
+use hythe_steps::Step;
 use hythe_store::{Journal, codec};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -52,7 +53,9 @@ pub async fn run(
             let message = cloud_event(&recorded, installation);
             // Another installation on the same NATS counts its events as well.
             let id = format!("{installation}-{}", recorded.sequence);
-            while let Err(error) = bus.publish(&subject, &message, Some(&id)).await {
+            while let Err(error) =
+                bus.publish(Step::EventPublished, &subject, &message, Some(&id)).await
+            {
                 if matches!(error, BusError::TooLarge { .. } | BusError::Format { .. }) {
                     // It would never get through, and hold up all that come after it.
                     let sequence = recorded.sequence;

@@ -207,7 +207,7 @@ impl<V: Views> Reconciler<V> {
                 return Ok(());
             }
         };
-        self.bus.publish_bytes(&made.subject, made.payload, None).await.map(drop)
+        self.bus.publish_bytes(made.step, &made.subject, made.payload, None).await.map(drop)
     }
 }
 

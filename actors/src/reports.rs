@@ -18,6 +18,7 @@ use hythe_core::wire::edge::EdgeReport;
 use hythe_core::wire::subjects;
 use hythe_core::wire::worker::WorkerReport;
 use hythe_core::worker::{Lease, Worker, WorkerCommand};
+use hythe_steps::Step;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -59,18 +60,21 @@ impl<V: Views> Reports<V> {
             durable: "control-builds".into(),
             filter: "hythe.report.build.>".into(),
             ahead: BUILD_REPORTS_AHEAD,
+            settled: Step::BuildReportSettled,
         };
         tokio::join!(
             self.bus.consume(builds, stop.clone(), |delivery| self.build(delivery)),
             self.bus.consume_newest(
                 subjects::REPORTS,
                 "hythe.report.worker.>",
+                Step::WorkerReportSettled,
                 stop.clone(),
                 |delivery| self.worker(delivery)
             ),
             self.bus.consume_newest(
                 subjects::REPORTS,
                 "hythe.report.edge.>",
+                Step::EdgeReportSettled,
                 stop.clone(),
                 |delivery| self.edge(delivery)
             ),

@@ -237,6 +237,7 @@ fn installation(data: &Path) -> Result<InstallationId, ServerError> {
             let written = tempfile::NamedTempFile::new_in(data).and_then(|mut file| {
                 writeln!(file, "{id}")?;
                 file.as_file().sync_all()?;
+                #[expect(clippy::disallowed_methods, reason = "nothing follows from half a start")]
                 file.persist(&path).map_err(|error| error.error)?;
                 std::fs::File::open(data)?.sync_all()
             });

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hythe_actors::bus::NatsSettings;
 use hythe_actors::node::{self, AgentConfig};
@@ -15,6 +16,7 @@ use hythe_gateway::cli::output::Output;
 use hythe_gateway::cli::{Role, data_dir};
 use hythe_gateway::edge::EdgeConfig;
 use hythe_gateway::up::{self, Access, Choice, DataDir, Reporter, UpConfig, UpError};
+use hythe_steps::Process;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -82,6 +84,7 @@ fn up_config(args: UpArgs) -> Outcome<UpConfig> {
             image: args.nats_image,
         },
         local_repos: folders(&args.local_repos)?,
+        longest_wait: Duration::from_millis(args.longest_wait),
     })
 }
 
@@ -125,6 +128,7 @@ fn name_process(name: &std::ffi::CStr) {
 
 fn server(args: ServerArgs) -> Outcome {
     log(&args.log)?;
+    hythe_steps::this_is(Process::Server);
     name_process(c"hythe-server");
     let dir = prepare(&args.data)?;
     let token = OwnerToken::load_or_mint(dir.root()).map_err(|error| Failure::of(&error))?;
@@ -167,6 +171,7 @@ async fn serve(
 
 fn agent(args: AgentArgs) -> Outcome {
     log(&args.log)?;
+    hythe_steps::this_is(Process::Agent);
     name_process(c"hythe-agent");
     let dir = prepare(&args.data)?;
     let config = AgentConfig {
@@ -185,6 +190,7 @@ fn agent(args: AgentArgs) -> Outcome {
 
 fn edge(args: EdgeArgs) -> Outcome {
     log(&args.log)?;
+    hythe_steps::this_is(Process::Edge);
     name_process(c"hythe-edge");
     let dir = prepare(&args.data)?;
     let mut config = EdgeConfig::new(args.edge_http, dir.edge(), nats(&args.nats)?);

@@ -3,7 +3,13 @@
 //! Nothing here knows an actor, a network or a web framework. The journal is synchronous at heart
 //! (threads, condition variables, one file); tokio appears only where a caller waits for an answer.
 
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests change things without being a process")
+)]
+
 pub mod codec;
+pub mod durable;
 pub mod error;
 pub mod export;
 pub mod journal;

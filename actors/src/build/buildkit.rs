@@ -14,6 +14,7 @@ use futures_util::{Stream, StreamExt, TryStreamExt};
 use http_body_util::BodyExt;
 use hythe_core::deployment::Fault;
 use hythe_core::names::ImageId;
+use hythe_steps::Step;
 use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 use tokio_util::io::StreamReader;
 use tokio_util::sync::CancellationToken;
@@ -88,7 +89,10 @@ pub(crate) async fn build(
         ))));
     }
     match (error, image) {
-        (None, Some(image)) if !steps.failed() => Ok(image),
+        (None, Some(image)) if !steps.failed() => {
+            Step::ImageBuilt.passed();
+            Ok(image)
+        }
         (None, _) if steps.failed() => Err(NoImage::Failed(steps.fault(None))),
         (None, _) => Err(NoImage::Engine("it ended the build without an image".to_owned())),
         (Some(error), _) => Err(explain(&error, &steps)),

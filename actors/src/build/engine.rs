@@ -30,6 +30,7 @@ use hyper::{Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::names::ImageId;
+use hythe_steps::Step;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
@@ -225,17 +226,22 @@ impl Engine {
             .repo(&repository(app))
             .tag(&deployment.to_string())
             .build();
-        self.docker.tag_image(image.as_str(), Some(options)).await
+        #[expect(clippy::disallowed_methods, reason = "with its step")]
+        let tagged = self.docker.tag_image(image.as_str(), Some(options));
+        Step::ImageTagged.take(tagged).await
     }
 
     /// Takes the name of a deployment off its image, and the image with it where nothing else
     /// needs it. Nothing there is as good.
     pub(crate) async fn untag(&self, app: AppId, deployment: DeploymentId) {
         let options = RemoveImageOptionsBuilder::new().build();
-        let gone = self.docker.remove_image(&name(app, deployment), Some(options), None).await;
-        if let Err(error) = gone {
+        let name = name(app, deployment);
+        #[expect(clippy::disallowed_methods, reason = "with its step")]
+        let gone = self.docker.remove_image(&name, Some(options), None);
+        if let Err(error) = gone.await {
             tracing::debug!(%deployment, %error, "no image to take away");
         }
+        Step::ImageUntagged.passed();
     }
 }
 

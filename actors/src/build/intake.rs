@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::build::{BuildCommand, BuildProgress};
 use hythe_core::wire::subjects;
+use hythe_steps::Step;
 use ractor::ActorRef;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;
@@ -19,6 +20,7 @@ use tokio::time::sleep;
 use super::ledger::Verdict;
 use super::run::Builder;
 use super::supervisor::Order;
+use crate::bus;
 
 /// How long one question for a command stands. After a restart of the server nobody answers the
 /// one that stood, so this is also how long it may take until a builder notices.
@@ -63,7 +65,9 @@ async fn consumer(builder: &Builder) -> Result<PullConsumer, String> {
         ack_policy: AckPolicy::Explicit,
         ..pull::Config::default()
     };
-    stream.get_or_create_consumer(&name, config).await.map_err(|error| error.to_string())
+    #[expect(clippy::disallowed_methods, reason = "with its step")]
+    let made = stream.get_or_create_consumer(&name, config);
+    Step::ConsumerMade.take(made).await.map_err(|error| error.to_string())
 }
 
 /// Asks for one command whenever there is a slot for it.
@@ -141,7 +145,7 @@ fn read(message: &Message) -> Result<BuildCommand, String> {
 }
 
 async fn acknowledge(message: &Message, kind: AckKind) {
-    if let Err(error) = message.ack_with(kind).await {
+    if let Err(error) = bus::acknowledge(message, kind, Step::BuildSettled).await {
         tracing::debug!(%error, "a build command was not acknowledged; it comes again");
     }
 }

@@ -13,6 +13,8 @@ use std::sync::Arc;
 use hythe_core::ids::DeploymentId;
 use hythe_core::time::Timestamp;
 use hythe_core::wire::build::{BuildCommand, BuildProgress};
+use hythe_steps::Step;
+use hythe_store::durable::commit;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
 
@@ -91,7 +93,7 @@ impl Ledger {
         let file = Database::builder().set_cache_size(CACHE).create(path)?;
         let write = file.begin_write()?;
         write.open_table(BUILDS)?;
-        write.commit()?;
+        commit(write, Step::BuildLedgerMade)?;
         Ok(Self { file })
     }
 
@@ -108,7 +110,7 @@ impl Ledger {
 
     /// Takes a command on, or says what it is.
     pub(crate) fn accept(&self, command: &BuildCommand) -> Result<Verdict, LedgerError> {
-        self.change(command.deployment, |known| {
+        self.change(command.deployment, Step::BuildAccepted, |known| {
             let verdict = verdict(known.as_ref(), command);
             let entry = match verdict {
                 Verdict::Accepted => Some(Entry {
@@ -128,7 +130,7 @@ impl Ledger {
         deployment: DeploymentId,
         generation: u32,
     ) -> Result<bool, LedgerError> {
-        self.change(deployment, |known| {
+        self.change(deployment, Step::BuildCancelled, |known| {
             let cancelled =
                 |generation| Entry { generation, state: State::Cancelled { reported: false } };
             match known {
@@ -167,7 +169,7 @@ impl Ledger {
         progress: BuildProgress,
         at: Timestamp,
     ) -> Result<Option<BuildProgress>, LedgerError> {
-        self.change(deployment, |known| match known {
+        self.change(deployment, Step::BuildEnded, |known| match known {
             Some(Entry { generation: known, .. }) if known != generation => (None, None),
             Some(Entry { state: State::Cancelled { .. }, .. }) => {
                 (Some(BuildProgress::Cancelled), None)
@@ -187,7 +189,7 @@ impl Ledger {
         deployment: DeploymentId,
         generation: u32,
     ) -> Result<(), LedgerError> {
-        self.change(deployment, |known| {
+        self.change(deployment, Step::BuildClosed, |known| {
             let Some(mut entry) = known.filter(|entry| entry.generation == generation) else {
                 return ((), None);
             };
@@ -231,6 +233,10 @@ impl Ledger {
                     table.insert(deployment.uuid().into_bytes(), encode(&entry)?.as_slice())?;
                 }
             }
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "nothing follows: the next start would do"
+            )]
             write.commit()?;
         }
         Ok(found)
@@ -240,6 +246,7 @@ impl Ledger {
     fn change<T>(
         &self,
         deployment: DeploymentId,
+        step: Step,
         decide: impl FnOnce(Option<Entry>) -> (T, Option<Entry>),
     ) -> Result<T, LedgerError> {
         let key = deployment.uuid().into_bytes();
@@ -254,7 +261,7 @@ impl Ledger {
             (answer, changed.is_some())
         };
         if changed {
-            write.commit()?;
+            commit(write, step)?;
         } else {
             write.abort()?;
         }

@@ -15,6 +15,7 @@ use hythe_core::limits;
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::log::{LogFrame, LogLine, LogSource, LogStream};
 use hythe_core::wire::subjects;
+use hythe_steps::Step;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -159,7 +160,9 @@ impl Writer {
         let (jetstream, subject) = (self.jetstream.clone(), self.subject.clone());
         let id = format!("{subject}-{}-{}", self.generation, frame.first);
         async move {
-            if let Err(error) = publish(&jetstream, &subject, &frame, Some(&id)).await {
+            if let Err(error) =
+                publish(&jetstream, Step::BuildLogPublished, &subject, &frame, Some(&id)).await
+            {
                 tracing::warn!(subject, first = frame.first, %error, "lines of a build's log were lost");
             }
         }

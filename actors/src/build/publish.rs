@@ -11,6 +11,7 @@ use hythe_core::time::Timestamp;
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::build::{BuildProgress, BuildReport};
 use hythe_core::wire::subjects;
+use hythe_steps::Step;
 use serde::Serialize;
 
 /// First wait before a message is sent again; doubles.
@@ -39,15 +40,17 @@ fn backoff() -> ExponentialBuilder {
 /// drop a copy that a retry made.
 pub(crate) async fn publish(
     jetstream: &Context,
+    step: Step,
     subject: &str,
     message: &impl Serialize,
     id: Option<&str>,
 ) -> Result<(), Undelivered> {
-    send(jetstream, subject, message, id, backoff().with_max_times(TRIES)).await
+    send(jetstream, step, subject, message, id, backoff().with_max_times(TRIES)).await
 }
 
 async fn send(
     jetstream: &Context,
+    step: Step,
     subject: &str,
     message: &impl Serialize,
     id: Option<&str>,
@@ -59,10 +62,13 @@ async fn send(
         if let Some(id) = id {
             message = message.message_id(id);
         }
+        #[expect(clippy::disallowed_methods, reason = "the caller names the step")]
         jetstream.send_publish(subject.to_owned(), message).await?.await?;
         Ok::<(), PublishError>(())
     };
-    Ok(once.retry(backoff).await?)
+    once.retry(backoff).await?;
+    step.passed();
+    Ok(())
 }
 
 /// Says how builds stand.
@@ -82,7 +88,9 @@ impl Reporter {
     ) {
         let report = self.report(deployment, generation, progress);
         let subject = subjects::build_report(deployment);
-        if let Err(error) = publish(&self.jetstream, &subject, &report, None).await {
+        if let Err(error) =
+            publish(&self.jetstream, Step::BuildAlive, &subject, &report, None).await
+        {
             tracing::warn!(%deployment, %error, "a build's sign of life was not delivered");
         }
     }
@@ -98,7 +106,9 @@ impl Reporter {
         let subject = subjects::build_report(deployment);
         let id = format!("{deployment}-{generation}-ended");
         let backoff = backoff().without_max_times();
-        if let Err(error) = send(&self.jetstream, &subject, &report, Some(&id), backoff).await {
+        if let Err(error) =
+            send(&self.jetstream, Step::BuildReported, &subject, &report, Some(&id), backoff).await
+        {
             tracing::error!(%deployment, %error, "a build's end cannot be reported");
         }
     }

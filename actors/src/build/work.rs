@@ -15,6 +15,7 @@ use hythe_core::names::{CommitId, ImageId};
 use hythe_core::source::Reference;
 use hythe_core::time::Millis;
 use hythe_core::wire::build::BuildCommand;
+use hythe_steps::Step;
 use sha2::{Digest, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep};
@@ -257,7 +258,8 @@ impl Work<'_> {
         let begun = Instant::now();
         let scratch = self.folder("source").await?;
         let git = &self.builder.settings.git;
-        let checkout = git::fetch(git, source, &scratch, self.cancel).await?;
+        let fetched = git::fetch(git, source, &scratch, self.cancel);
+        let checkout = Step::SourceFetched.take(fetched).await?;
         let text = format!(
             "fetched commit {} \u{201c}{}\u{201d} in {}",
             short_commit(&checkout.commit),

@@ -12,6 +12,7 @@ use async_nats::jetstream::{AckKind, ErrorCode};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use hythe_core::time::Timestamp;
+use hythe_steps::Step;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +43,8 @@ pub struct ConsumerSpec {
     /// How many messages are fetched ahead, at least 1. With 1, a message that others could take
     /// never waits behind one that is being handled here.
     pub ahead: usize,
+    /// What has been done once a message will not come again.
+    pub settled: Step,
 }
 
 /// A message.
@@ -113,6 +116,7 @@ impl Bus {
         &self,
         stream: &str,
         filter: &str,
+        settled: Step,
         stop: CancellationToken,
         handler: F,
     ) where
@@ -124,6 +128,7 @@ impl Bus {
             durable: String::new(),
             filter: filter.into(),
             ahead: 64,
+            settled,
         };
         self.consume(spec, stop, handler).await;
     }
@@ -164,7 +169,7 @@ impl Bus {
                     // The consumer may be gone with its stream.
                     BusError::refused(what(), error)
                 })?;
-                handle(message, backlog, handler).await;
+                handle(message, backlog, spec.settled, handler).await;
             }
         }
     }
@@ -192,8 +197,9 @@ impl Bus {
             config.deliver_policy = DeliverPolicy::LastPerSubject;
             config.inactive_threshold = FORGOTTEN_AFTER;
         }
-        let made = self.jetstream().create_consumer_on_stream(config, spec.stream.as_str()).await;
-        made.map_err(|error| {
+        #[expect(clippy::disallowed_methods, reason = "with its step")]
+        let made = self.jetstream().create_consumer_on_stream(config, spec.stream.as_str());
+        Step::ConsumerMade.take(made).await.map_err(|error| {
             if stream_is_gone(&error) {
                 self.missed_a_stream();
             }
@@ -214,8 +220,33 @@ pub(super) fn stream_is_gone(error: &ConsumerError) -> bool {
     }
 }
 
-async fn handle<F, Fut>(message: async_nats::jetstream::Message, backlog: u64, handler: &mut F)
-where
+/// Says what becomes of a message.
+///
+/// # Errors
+/// The connection's.
+pub(crate) async fn acknowledge(
+    message: &async_nats::jetstream::Message,
+    answer: AckKind,
+    settled: Step,
+) -> Result<(), async_nats::Error> {
+    let ends = match answer {
+        AckKind::Ack | AckKind::Term | AckKind::Next => true,
+        AckKind::Nak(_) | AckKind::Progress => false,
+    };
+    #[expect(clippy::disallowed_methods, reason = "with its step")]
+    message.ack_with(answer).await?;
+    if ends {
+        settled.passed();
+    }
+    Ok(())
+}
+
+async fn handle<F, Fut>(
+    message: async_nats::jetstream::Message,
+    backlog: u64,
+    settled: Step,
+    handler: &mut F,
+) where
     F: FnMut(Delivery) -> Fut + Send,
     Fut: Future<Output = Verdict> + Send,
 {
@@ -238,7 +269,7 @@ where
         Verdict::Refuse => AckKind::Term,
     };
     // An answer that is lost only means that the message comes again.
-    if let Err(error) = message.ack_with(answer).await {
+    if let Err(error) = acknowledge(&message, answer, settled).await {
         tracing::debug!(%error, "an acknowledgement did not reach NATS");
     }
 }

@@ -243,6 +243,7 @@ impl Reader {
             num_replicas: 1,
             ..consumer::pull::Config::default()
         };
+        #[expect(clippy::disallowed_methods, reason = "it is a reader's, and goes with it")]
         let made = self.bus.jetstream().create_consumer_on_stream(config, subjects::LOGS).await;
         made.map_err(|error| {
             if stream_is_gone(&error) {

@@ -23,6 +23,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub use connection::{Bus, BusState, connect, connect_in_background};
+pub(crate) use consume::acknowledge;
 pub use consume::{ConsumerSpec, Delivery, Verdict};
 pub use cursor::{BadCursor, LogCursor};
 pub use error::BusError;

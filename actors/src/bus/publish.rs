@@ -7,6 +7,7 @@ use async_nats::jetstream::message::PublishMessage;
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use hythe_core::wire::edge::{ROUTES_KEY, RouteTableMessage};
+use hythe_steps::Step;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -30,6 +31,8 @@ impl Bus {
     /// Publishes a message and waits until JetStream has it. Gives up after four tries, in at most
     /// half a minute; at once while NATS is not connected.
     ///
+    /// `step`: what has been done once JetStream has it.
+    ///
     /// `id`: where given, the server drops another message of this id for two minutes.
     ///
     /// # Errors
@@ -37,12 +40,13 @@ impl Bus {
     /// [`BusError::TimedOut`].
     pub async fn publish<T: Serialize + Sync>(
         &self,
+        step: Step,
         subject: &str,
         message: &T,
         id: Option<&str>,
     ) -> Result<Published, BusError> {
         let payload = encode(subject, message)?;
-        self.publish_bytes(subject, payload, id).await
+        self.publish_bytes(step, subject, payload, id).await
     }
 
     /// As [`Bus::publish`], of something already encoded.
@@ -51,6 +55,7 @@ impl Bus {
     /// As [`Bus::publish`].
     pub async fn publish_bytes(
         &self,
+        step: Step,
         subject: &str,
         payload: Bytes,
         id: Option<&str>,
@@ -58,7 +63,7 @@ impl Bus {
         // The same id for every try, so that a try whose ack was lost is not taken twice.
         let id = id.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
         let attempt = || self.publish_once(subject, &payload, &id);
-        attempt
+        let published = attempt
             .retry(
                 ExponentialBuilder::default()
                     .with_min_delay(Duration::from_millis(50))
@@ -79,7 +84,9 @@ impl Bus {
                 | BusError::TooLarge { .. }
                 | BusError::Format { .. } => false,
             })
-            .await
+            .await?;
+        step.passed();
+        Ok(published)
     }
 
     async fn publish_once(
@@ -93,6 +100,7 @@ impl Bus {
         }
         let message = PublishMessage::build().payload(payload.clone()).message_id(id);
         let send = async {
+            #[expect(clippy::disallowed_methods, reason = "the caller names the step")]
             let ack = self.jetstream().send_publish(subject.to_owned(), message).await?;
             ack.await
         };
@@ -137,9 +145,11 @@ impl Bus {
         let payload = encode(what, message)?;
         let put = async {
             let bucket = self.routes_bucket().await?;
-            bucket.put(ROUTES_KEY, payload).await.map_err(|error| BusError::refused(what, error))
+            #[expect(clippy::disallowed_methods, reason = "with its step")]
+            let put = bucket.put(ROUTES_KEY, payload).await;
+            put.map_err(|error| BusError::refused(what, error))
         };
-        let put = tokio::time::timeout(ANSWER_WITHIN * 2, put).await;
+        let put = tokio::time::timeout(ANSWER_WITHIN * 2, Step::RoutesPut.take(put)).await;
         let put = put.unwrap_or_else(|_| {
             Err(BusError::TimedOut { what: what.into(), waited: ANSWER_WITHIN * 2 })
         });

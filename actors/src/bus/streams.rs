@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_nats::jetstream::context::CreateStreamErrorKind;
 use async_nats::jetstream::{self, stream};
 use hythe_core::wire::subjects;
+use hythe_steps::Step;
 
 use super::error::BusError;
 
@@ -84,6 +85,7 @@ fn bucket() -> jetstream::kv::Config {
 }
 
 /// Makes what is missing, and sets right what is there.
+#[expect(clippy::disallowed_methods, reason = "with one step for all of them")]
 pub(super) async fn ensure(jetstream: &jetstream::Context, url: &str) -> Result<(), BusError> {
     for config in streams() {
         let name = config.name.clone();
@@ -98,6 +100,7 @@ pub(super) async fn ensure(jetstream: &jetstream::Context, url: &str) -> Result<
         .create_or_update_key_value(bucket)
         .await
         .map_err(|error| BusError::Streams { name, why: error.to_string() })?;
+    Step::StreamsMade.passed();
     Ok(())
 }
 

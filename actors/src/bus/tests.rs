@@ -7,6 +7,7 @@ use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::wire::edge::RouteTableMessage;
 use hythe_core::wire::log::{LogFrame, LogLine, LogSource, LogStream as Pipe};
 use hythe_core::wire::subjects;
+use hythe_steps::Step;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -44,23 +45,26 @@ async fn a_server_that_will_not_do_is_told_from_one_that_is_away() {
     assert!(matches!(error, BusError::Unreachable { .. }), "{error}");
 
     let bus = connect_in_background(&nats.settings(), "test").await.unwrap();
-    let error = bus.publish("hythe.cmd.build.default", &1, None).await.unwrap_err();
+    let error =
+        bus.publish(Step::BuildSent, "hythe.cmd.build.default", &1, None).await.unwrap_err();
     assert!(matches!(error, BusError::NotConnected { .. }), "{error}");
     nats.run().await;
     soon("connected", bus.ready()).await;
-    bus.publish("hythe.cmd.build.default", &1, None).await.unwrap();
+    bus.publish(Step::BuildSent, "hythe.cmd.build.default", &1, None).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_repeated_id_is_dropped_and_a_missing_stream_is_made_again() {
     let nats = TestNats::start().await;
     let bus = connect(&nats.settings(), "test").await.unwrap();
-    let first = bus.publish("hythe.cmd.build.default", &1, Some("a")).await.unwrap();
-    let again = bus.publish("hythe.cmd.build.default", &1, Some("a")).await.unwrap();
+    let first =
+        bus.publish(Step::BuildSent, "hythe.cmd.build.default", &1, Some("a")).await.unwrap();
+    let again =
+        bus.publish(Step::BuildSent, "hythe.cmd.build.default", &1, Some("a")).await.unwrap();
     assert!(!first.duplicate && again.duplicate);
 
     bus.jetstream().delete_stream(subjects::COMMANDS).await.unwrap();
-    bus.publish("hythe.cmd.build.default", &2, None).await.unwrap();
+    bus.publish(Step::BuildSent, "hythe.cmd.build.default", &2, None).await.unwrap();
 }
 
 fn commands(bus: &Bus, stop: &CancellationToken) -> mpsc::Receiver<i32> {
@@ -70,6 +74,7 @@ fn commands(bus: &Bus, stop: &CancellationToken) -> mpsc::Receiver<i32> {
         durable: "builders".into(),
         filter: "hythe.cmd.build.>".into(),
         ahead: 8,
+        settled: Step::BuildSettled,
     };
     let (bus, stop) = (bus.clone(), stop.clone());
     tokio::spawn(async move {
@@ -97,27 +102,27 @@ async fn a_consumer_outlives_restarts_and_wipes() {
     let _stop_at_the_end = stop.clone().drop_guard();
     let mut told = commands(&bus, &stop);
 
-    bus.publish("hythe.cmd.build.default", &1, None).await.unwrap();
+    bus.publish(Step::BuildSent, "hythe.cmd.build.default", &1, None).await.unwrap();
     assert_eq!(soon("1", told.recv()).await, Some(1));
 
     let before = bus.ready().await;
     nats.kill().await;
     nats.run().await;
     epoch_after(&bus, before).await;
-    bus.publish("hythe.cmd.build.default", &2, None).await.unwrap();
+    bus.publish(Step::BuildSent, "hythe.cmd.build.default", &2, None).await.unwrap();
     assert_eq!(soon("2", told.recv()).await, Some(2));
 
     let before = bus.ready().await;
     nats.kill_and_wipe().await;
     nats.run().await;
     epoch_after(&bus, before).await;
-    bus.publish("hythe.cmd.build.default", &3, None).await.unwrap();
+    bus.publish(Step::BuildSent, "hythe.cmd.build.default", &3, None).await.unwrap();
     assert_eq!(soon("3", told.recv()).await, Some(3));
     assert_eq!(soon("3 again", told.recv()).await, Some(3));
 
     // Gone under a connection that holds.
     bus.jetstream().delete_stream(subjects::COMMANDS).await.unwrap();
-    bus.publish("hythe.cmd.build.default", &4, None).await.unwrap();
+    bus.publish(Step::BuildSent, "hythe.cmd.build.default", &4, None).await.unwrap();
     assert_eq!(soon("4", told.recv()).await, Some(4));
 }
 
@@ -128,11 +133,11 @@ async fn a_consumer_that_waited_for_long_hears_at_once() {
     let stop = CancellationToken::new();
     let _stop_at_the_end = stop.clone().drop_guard();
     let mut told = commands(&bus, &stop);
-    bus.publish("hythe.cmd.build.default", &1, None).await.unwrap();
+    bus.publish(Step::BuildSent, "hythe.cmd.build.default", &1, None).await.unwrap();
     assert_eq!(soon("1", told.recv()).await, Some(1));
     // Time without a message is what this is about: there is no event to wait for.
     tokio::time::sleep(Duration::from_secs(7)).await;
-    bus.publish("hythe.cmd.build.default", &2, None).await.unwrap();
+    bus.publish(Step::BuildSent, "hythe.cmd.build.default", &2, None).await.unwrap();
     let heard = tokio::time::timeout(Duration::from_secs(3), told.recv()).await;
     assert_eq!(heard, Ok(Some(2)));
 }
@@ -174,7 +179,7 @@ impl Writer {
         };
         self.next += lines;
         let subject = subjects::replica_log(self.app, self.deployment, 0);
-        self.bus.publish(&subject, &frame, None).await.unwrap();
+        self.bus.publish(Step::BuildSent, &subject, &frame, None).await.unwrap();
     }
 
     async fn read(&self, from: LogsFrom, follow: bool) -> LogStream {

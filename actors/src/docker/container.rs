@@ -15,6 +15,7 @@ use hythe_core::plan::ReplicaKey;
 use hythe_core::source::Resources;
 use hythe_core::time::Millis;
 use hythe_core::wire::worker::Assignment;
+use hythe_steps::Step;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -128,8 +129,9 @@ impl Engine {
         };
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
         let docker = self.docker().await?;
-        match docker.create_container(Some(options), body).await.map_err(|error| self.fault(&error))
-        {
+        #[expect(clippy::disallowed_methods, reason = "with its step")]
+        let made = Step::ContainerMade.take(docker.create_container(Some(options), body)).await;
+        match made.map_err(|error| self.fault(&error)) {
             Ok(created) => Ok(created.id),
             Err(EngineError::Conflict { message }) => {
                 self.adopt(owner, key, &name).await?.ok_or(EngineError::Conflict { message })
@@ -170,7 +172,9 @@ impl Engine {
     pub async fn start(&self, owner: &Owner, key: ReplicaKey) -> Result<(), EngineError> {
         let id = self.own(owner, key).await?;
         let docker = self.docker().await?;
-        docker.start_container(&id, None).await.map_err(|error| self.fault(&error))
+        #[expect(clippy::disallowed_methods, reason = "with its step")]
+        let started = Step::ContainerStarted.take(docker.start_container(&id, None)).await;
+        started.map_err(|error| self.fault(&error))
     }
 
     /// Puts the CPU limit of a running replica in force; never more than the machine has.
@@ -191,7 +195,9 @@ impl Engine {
             nano_cpus: Some(i64::from(resources.cpu_millis).min(most) * NANO_CPUS_PER_MILLI),
             ..ContainerUpdateBody::default()
         };
-        docker.update_container(&id, update).await.map_err(|error| self.fault(&error))
+        #[expect(clippy::disallowed_methods, reason = "with its step")]
+        let limited = Step::ContainerLimited.take(docker.update_container(&id, update)).await;
+        limited.map_err(|error| self.fault(&error))
     }
 
     /// Sends the stop signal (SIGTERM, where the image names no other), waits, and kills what is
@@ -214,7 +220,9 @@ impl Engine {
         let patience = Duration::from_millis(within.0).saturating_add(STOP_SLACK);
         let docker = self.docker().await?.with_timeout(patience);
         let options = StopContainerOptionsBuilder::default().t(seconds).build();
-        match docker.stop_container(&id, Some(options)).await.map_err(|error| self.fault(&error)) {
+        #[expect(clippy::disallowed_methods, reason = "with its step")]
+        let stopped = Step::ContainerStopped.take(docker.stop_container(&id, Some(options))).await;
+        match stopped.map_err(|error| self.fault(&error)) {
             Ok(()) => Ok(()),
             Err(error) if error.not_found() => Ok(()),
             Err(error) => Err(error),
@@ -233,8 +241,10 @@ impl Engine {
         };
         let options = RemoveContainerOptionsBuilder::default().force(false).v(false).build();
         let docker = self.docker().await?;
-        match docker.remove_container(&id, Some(options)).await.map_err(|error| self.fault(&error))
-        {
+        #[expect(clippy::disallowed_methods, reason = "with its step")]
+        let removed =
+            Step::ContainerRemoved.take(docker.remove_container(&id, Some(options))).await;
+        match removed.map_err(|error| self.fault(&error)) {
             Ok(()) => Ok(()),
             Err(error) if error.not_found() => Ok(()),
             // Somebody is at it already.

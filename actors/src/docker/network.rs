@@ -10,6 +10,7 @@ use std::net::Ipv4Addr;
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest};
 use bollard::query_parameters::ListNetworksOptionsBuilder;
 use hythe_core::ids::AppId;
+use hythe_steps::Step;
 
 use super::labels::{self, Owner};
 use super::{Engine, EngineError};
@@ -128,7 +129,9 @@ impl Engine {
                           networks of this machine"
                     .into(),
             })?;
-            match docker.create_network(request(owner, app, &name, slice)).await {
+            #[expect(clippy::disallowed_methods, reason = "with its step")]
+            let made = docker.create_network(request(owner, app, &name, slice));
+            match Step::NetworkMade.take(made).await {
                 Ok(_created) => return Ok(name),
                 Err(error) => {
                     let error = self.fault(&error);
@@ -177,7 +180,9 @@ impl Engine {
         let docker = self.docker().await?;
         let _one_at_a_time = self.shared.networks.lock().await;
         for id in self.own_networks(owner).await?.remove(&app).unwrap_or_default() {
-            match docker.remove_network(&id).await.map_err(|error| self.fault(&error)) {
+            #[expect(clippy::disallowed_methods, reason = "with its step")]
+            let removed = Step::NetworkRemoved.take(docker.remove_network(&id)).await;
+            match removed.map_err(|error| self.fault(&error)) {
                 Ok(()) => {}
                 Err(error) if error.not_found() => {}
                 Err(error) => return Err(error),

@@ -8,6 +8,8 @@ use std::path::Path;
 use crypto_box::SecretKey;
 use hythe_core::plan::ReplicaKey;
 use hythe_core::wire::worker::{Assignment, SealedContent, SealedEnvironment, SealingKey};
+use hythe_steps::Step;
+use hythe_store::durable::put_in_place;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -72,7 +74,7 @@ impl Keys {
                     let mut file = options.open(&fresh)?;
                     file.write_all(&key)?;
                     file.sync_all()?;
-                    std::fs::rename(&fresh, path)
+                    put_in_place(&fresh, path, Step::SealingKeyMinted)
                 };
                 write().map_err(|error| fault(error.to_string()))?;
                 let secret = SecretKey::from_bytes(key);

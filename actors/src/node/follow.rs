@@ -18,6 +18,7 @@ use hythe_core::time::Timestamp;
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::log::{LogFrame, LogLine, LogSource, LogStream};
 use hythe_core::wire::subjects;
+use hythe_steps::Step;
 use tokio::sync::watch;
 
 use super::clock;
@@ -218,7 +219,7 @@ impl Follow {
 
     /// Publishes a frame; the position moves on to its end when JetStream has it.
     async fn send(&self, frame: LogFrame, end: Position) -> Result<(), Broken> {
-        self.bus.publish(&self.subject(), &frame, None).await?;
+        self.bus.publish(Step::LogPublished, &self.subject(), &frame, None).await?;
         self.note(&end);
         Ok(())
     }
@@ -237,7 +238,7 @@ impl Follow {
     async fn end(&self) -> Result<(), Broken> {
         let first = self.counted.load(Ordering::Relaxed).saturating_add(1);
         let frame = self.frame(first, Vec::new(), true);
-        self.bus.publish(&self.subject(), &frame, None).await?;
+        self.bus.publish(Step::LogPublished, &self.subject(), &frame, None).await?;
         Ok(())
     }
 }

@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hythe_core::ids::{DeploymentId, WorkerId};
 use hythe_core::plan::{Desired, ReplicaKey, Wanted};
+use hythe_steps::Step;
+use hythe_store::durable::commit;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -76,7 +78,7 @@ impl Ledger {
         write.open_table(GENERATIONS)?;
         write.open_table(RESTARTS)?;
         write.open_table(POSITIONS)?;
-        write.commit()?;
+        commit(write, Step::LedgerMade)?;
         Ok(Self { file, positions: Mutex::default() })
     }
 
@@ -105,7 +107,7 @@ impl Ledger {
                 }
             }
         };
-        write.commit()?;
+        commit(write, Step::WorkerMinted)?;
         Ok(id)
     }
 
@@ -126,7 +128,7 @@ impl Ledger {
             generations.insert(key, wanted.generation())?;
             write.open_table(WANTED)?.insert(key, encode(wanted)?.as_slice())?;
         }
-        write.commit()?;
+        commit(write, Step::OrderAccepted)?;
         Ok(true)
     }
 
@@ -166,7 +168,7 @@ impl Ledger {
             write.open_table(RESTARTS)?.retain(|row, _| !of_it(&row))?;
             write.open_table(POSITIONS)?.retain(|row, _| !of_it(&row))?;
         }
-        write.commit()?;
+        commit(write, Step::OrderForgotten)?;
         self.unwritten().retain(|key, _| key.deployment != deployment);
         Ok(true)
     }
@@ -186,7 +188,7 @@ impl Ledger {
     pub(crate) fn restarted(&self, key: ReplicaKey, restarts: Restarts) -> Result<(), LedgerError> {
         let write = self.file.begin_write()?;
         write.open_table(RESTARTS)?.insert(row(key), encode(&restarts)?.as_slice())?;
-        write.commit()?;
+        commit(write, Step::RestartCounted)?;
         Ok(())
     }
 
@@ -218,7 +220,7 @@ impl Ledger {
                 table.insert(row(*key), encode(position)?.as_slice())?;
             }
         }
-        write.commit()?;
+        commit(write, Step::PositionsSaved)?;
         self.unwritten().retain(|key, position| noted.get(key) != Some(position));
         Ok(())
     }

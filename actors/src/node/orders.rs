@@ -8,6 +8,7 @@ use hythe_core::plan::Wanted;
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::subjects;
 use hythe_core::wire::worker::{Order, WorkerMessage};
+use hythe_steps::Step;
 use tokio_util::sync::CancellationToken;
 
 use super::builds::Builds;
@@ -33,6 +34,7 @@ pub(crate) async fn take(
         durable: format!("worker-{worker}"),
         filter: subjects::worker_orders(worker),
         ahead: AHEAD,
+        settled: Step::OrderSettled,
     };
     let (ledger, builds, tell) = (&ledger, &builds, &tell);
     let handler = move |delivery: Delivery| async move {

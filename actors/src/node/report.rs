@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hythe_core::wire::subjects;
 use hythe_core::wire::worker::WorkerReport;
+use hythe_steps::Step;
 use tokio::sync::watch;
 
 use super::builds::Builds;
@@ -25,7 +26,7 @@ pub(crate) async fn publish(
             let Some(mut report) = heard.borrow_and_update().clone() else { break };
             report.builds = builds.running().await;
             let subject = subjects::worker_report(report.worker);
-            match bus.publish(&subject, &report, None).await {
+            match bus.publish(Step::WorkerReported, &subject, &report, None).await {
                 Ok(_published) => break,
                 Err(error) => {
                     tracing::warn!(%error, "a report was not delivered and is sent again");

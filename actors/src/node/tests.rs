@@ -18,6 +18,7 @@ use hythe_core::wire::worker::{
     Assignment, Order, ReplicaReport, ReplicaState, SealedContent, SealedEnvironment, SealingKey,
     WorkerMessage, WorkerReport,
 };
+use hythe_steps::Step;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -147,7 +148,10 @@ impl World {
 
     async fn order(&self, worker: WorkerId, order: Order) {
         let message = WorkerMessage { format: FORMAT, worker, order };
-        self.bus.publish(&subjects::worker_orders(worker), &message, None).await.unwrap();
+        self.bus
+            .publish(Step::RunSent, &subjects::worker_orders(worker), &message, None)
+            .await
+            .unwrap();
     }
 
     async fn run(&self, worker: WorkerId, assignment: &Assignment) {

@@ -9,6 +9,7 @@ use hythe_core::wire::FORMAT;
 use hythe_core::wire::build::BuildCommand;
 use hythe_core::wire::subjects;
 use hythe_core::wire::worker::{Assignment, Order, WorkerMessage};
+use hythe_steps::Step;
 use serde::Serialize;
 
 use super::Reconciler;
@@ -19,6 +20,8 @@ use crate::views::Views;
 pub(super) struct Made {
     pub(super) subject: String,
     pub(super) payload: Bytes,
+    /// What has been done once it can be found.
+    pub(super) step: Step,
 }
 
 /// Why there is no message.
@@ -41,23 +44,24 @@ impl<V: Views> Reconciler<V> {
                     spec: attempt.spec,
                     until: *until,
                 };
-                made(subjects::build_commands(subjects::DEFAULT_POOL), &command)
+                made(subjects::build_commands(subjects::DEFAULT_POOL), &command, Step::BuildSent)
             }
             Effect::SendRun { worker, deployment, generation, replicas, restart } => {
                 let assignment =
                     self.assignment(*worker, *deployment, *generation, replicas, *restart)?;
-                order(*worker, Order::Run(Box::new(assignment)))
+                order(*worker, Order::Run(Box::new(assignment)), Step::RunSent)
             }
             Effect::SendStop { worker, deployment, generation } => {
                 let stop_within = self
                     .attempt(*deployment)
                     .map_or(limits::STOP_WITHIN, |attempt| attempt.spec.stop_within);
                 let (deployment, generation) = (*deployment, *generation);
-                order(*worker, Order::Stop { deployment, generation, stop_within })
+                let order = Order::Stop { deployment, generation, stop_within };
+                self::order(*worker, order, Step::StopSent)
             }
             Effect::SendCancelBuild { worker, deployment, generation } => {
                 let (deployment, generation) = (*deployment, *generation);
-                order(*worker, Order::CancelBuild { deployment, generation })
+                order(*worker, Order::CancelBuild { deployment, generation }, Step::CancelBuildSent)
             }
             Effect::Deployment(..) | Effect::Worker(..) | Effect::PublishRoutes(_) => {
                 Err(Unsendable::Outdated)
@@ -114,14 +118,14 @@ impl<V: Views> Reconciler<V> {
     }
 }
 
-fn order(worker: WorkerId, order: Order) -> Result<Made, Unsendable> {
+fn order(worker: WorkerId, order: Order, step: Step) -> Result<Made, Unsendable> {
     let message = WorkerMessage { format: FORMAT, worker, order };
-    made(subjects::worker_orders(worker), &message)
+    made(subjects::worker_orders(worker), &message, step)
 }
 
-fn made<T: Serialize>(subject: String, message: &T) -> Result<Made, Unsendable> {
+fn made<T: Serialize>(subject: String, message: &T, step: Step) -> Result<Made, Unsendable> {
     let payload = serde_json::to_vec(message).map(Bytes::from);
-    payload.map(|payload| Made { subject, payload }).map_err(|error| {
+    payload.map(|payload| Made { subject, payload, step }).map_err(|error| {
         // Plain data with text keys always encodes.
         tracing::error!(%error, "a message could not be encoded");
         Unsendable::Outdated

@@ -138,6 +138,7 @@ fn write(dir: &Path, file: &Path, output: &Output) -> Outcome {
     let moved = export::export(&journal, &mut target).map_err(|error| refuse(&error));
     let finished = moved.and_then(|moved| {
         target.flush().and_then(|()| target.get_ref().sync_all()).map_err(cannot)?;
+        #[expect(clippy::disallowed_methods, reason = "a command of the CLI, not a role")]
         std::fs::rename(&beside, file).map_err(cannot)?;
         Ok(moved)
     });

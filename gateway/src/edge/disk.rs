@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use hythe_core::ids::EdgeId;
 use hythe_core::wire::edge::RouteTableMessage;
+use hythe_steps::Step;
 use uuid::Uuid;
 
 use super::EdgeError;
@@ -44,7 +45,7 @@ impl Disk {
             Ok(text) => text.trim().parse().map_err(|_| EdgeError::Identity { path }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let id = EdgeId::new(Uuid::now_v7());
-                self.replace("edge.id", format!("{id}\n").as_bytes())
+                self.replace("edge.id", format!("{id}\n").as_bytes(), Step::EdgeMinted)
                     .map_err(|source| EdgeError::Data { path, source })?;
                 Ok(id)
             }
@@ -63,16 +64,19 @@ impl Disk {
 
     /// Keeps a table for the next start. Returns once it is durable.
     pub(crate) fn keep_table(&self, bytes: &[u8]) -> io::Result<()> {
-        self.replace("routes.json", bytes)
+        self.replace("routes.json", bytes, Step::TableKept)
     }
 
-    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fn replace(&self, name: &str, bytes: &[u8], step: Step) -> io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
+        #[expect(clippy::disallowed_methods, reason = "with its step")]
         file.persist(self.directory.join(name)).map_err(|error| error.error)?;
         // The rename itself lies in the directory: without this it may be undone by a power cut.
-        File::open(&self.directory)?.sync_all()
+        File::open(&self.directory)?.sync_all()?;
+        step.passed();
+        Ok(())
     }
 }
 

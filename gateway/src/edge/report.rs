@@ -12,6 +12,7 @@ use hythe_core::limits::EDGE_HEARTBEAT;
 use hythe_core::time::Timestamp;
 use hythe_core::wire::edge::EdgeReport;
 use hythe_core::wire::subjects;
+use hythe_steps::Step;
 
 use super::connection::millis;
 use super::table::Live;
@@ -57,6 +58,7 @@ async fn send(bus: &Bus, edge: EdgeId, live: &Live) -> Result<(), Trouble> {
     let report = EdgeReport { format: FORMAT, edge, revision, busy, at: Timestamp(millis(now)) };
     // Not for as long as the bus would try: by then there may be something else to say.
     let subject = subjects::edge_report(edge);
-    tokio::time::timeout(CONFIRM, bus.publish(&subject, &report, None)).await??;
+    tokio::time::timeout(CONFIRM, bus.publish(Step::EdgeReported, &subject, &report, None))
+        .await??;
     Ok(())
 }

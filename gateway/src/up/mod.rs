@@ -7,6 +7,11 @@
 //! Absent on purpose: any knowledge of what the roles do. They get settings as arguments, and are
 //! what a service manager would start in its place.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "what `hythe up` does by itself is found again by identity: see `launch` and `part`"
+)]
+
 mod address;
 mod error;
 mod launch;
@@ -66,6 +71,8 @@ pub struct UpConfig {
     pub nats_choice: Choice,
     /// Folders below which `file://` repositories are allowed.
     pub local_repos: Vec<PathBuf>,
+    /// The longest wait between two starts of a part.
+    pub longest_wait: Duration,
 }
 
 /// Runs until a signal says to stop. `reporter` shows what happens.
@@ -81,7 +88,8 @@ pub async fn run(config: UpConfig, reporter: Reporter) -> Result<(), UpError> {
     let own = OwnBinary::find()?;
     let (news, heard) = mpsc::channel(MOST_NEWS);
     let printer = tokio::spawn(reporter.clone().print(heard, dir.clone()));
-    let mut parts = Parts { dir: dir.clone(), news, running: Vec::new() };
+    let (longest_wait, running) = (config.longest_wait, Vec::new());
+    let mut parts = Parts { dir: dir.clone(), news, longest_wait, running };
     let outcome = tokio::select! {
         came_up = bring_up(&config, &own, &mut parts, &reporter) => match came_up {
             Ok(()) => {
@@ -223,6 +231,7 @@ impl UpConfig {
 struct Parts {
     dir: DataDir,
     news: mpsc::Sender<News>,
+    longest_wait: Duration,
     running: Vec<(PartName, watch::Sender<Order>, JoinHandle<()>)>,
 }
 
@@ -249,7 +258,13 @@ impl Parts {
 
     fn take(&mut self, name: PartName, launch: Launch, order: Order) {
         let (orders, told) = watch::channel(order);
-        let part = Part { name, launch, dir: self.dir.clone(), news: self.news.clone() };
+        let part = Part {
+            name,
+            launch,
+            dir: self.dir.clone(),
+            news: self.news.clone(),
+            longest_wait: self.longest_wait,
+        };
         self.running.push((name, orders, tokio::spawn(part.keep(told))));
     }
 

@@ -17,8 +17,6 @@ use super::logs;
 
 /// Wait before the first new start.
 const BACKOFF_FIRST: Duration = Duration::from_millis(250);
-/// Longest wait between two starts.
-const BACKOFF_MOST: Duration = Duration::from_secs(30);
 /// A part that ran for this long is taken for sound: waits begin anew.
 const SOUND_AFTER: Duration = Duration::from_secs(60);
 /// How long the kernel or engine may take to end what was killed.
@@ -131,12 +129,14 @@ pub struct Part {
     pub dir: DataDir,
     /// Where its news go.
     pub news: mpsc::Sender<News>,
+    /// The longest wait between two starts.
+    pub longest_wait: Duration,
 }
 
 impl Part {
     /// Keeps it running until told otherwise; returns when it has ended.
     pub async fn keep(self, mut orders: watch::Receiver<Order>) {
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::up_to(self.longest_wait);
         let mut running = self.take_over().await;
         while *orders.borrow_and_update() == Order::Run {
             let current = match running.take() {
@@ -259,21 +259,20 @@ async fn hurried(orders: Option<&mut watch::Receiver<Order>>) {
 #[derive(Debug)]
 struct Backoff {
     next: Duration,
-}
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self { next: BACKOFF_FIRST }
-    }
+    most: Duration,
 }
 
 impl Backoff {
+    fn up_to(most: Duration) -> Self {
+        Self { next: BACKOFF_FIRST.min(most), most }
+    }
+
     fn after(&mut self, ran: Duration) -> Duration {
         if ran >= SOUND_AFTER {
-            self.next = BACKOFF_FIRST;
+            self.next = BACKOFF_FIRST.min(self.most);
         }
         let wait = self.next;
-        self.next = (wait * 2).min(BACKOFF_MOST);
+        self.next = (wait * 2).min(self.most);
         wait
     }
 }
@@ -284,11 +283,12 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_a_bound_and_begin_anew_after_a_sound_run() {
-        let mut backoff = Backoff::default();
+        const MOST: Duration = Duration::from_secs(30);
+        let mut backoff = Backoff::up_to(MOST);
         let waits: Vec<_> = (0..10).map(|_| backoff.after(Duration::ZERO)).collect();
         assert_eq!(waits[0], BACKOFF_FIRST);
         assert_eq!(waits[1], 2 * BACKOFF_FIRST);
-        assert_eq!(waits[9], BACKOFF_MOST);
+        assert_eq!(waits[9], MOST);
         assert!(waits.is_sorted());
         assert_eq!(backoff.after(SOUND_AFTER), BACKOFF_FIRST);
         assert_eq!(backoff.after(Duration::from_secs(1)), 2 * BACKOFF_FIRST);

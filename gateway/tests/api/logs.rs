@@ -3,6 +3,7 @@
 use hythe_core::ids::DeploymentId;
 use hythe_core::wire::log::{LogFrame, LogLine, LogSource, LogStream};
 use hythe_core::wire::subjects;
+use hythe_steps::Step;
 use serde_json::json;
 
 use crate::support::{Nats, Server, next};
@@ -21,7 +22,10 @@ async fn frame(nats: &Nats, deployment: DeploymentId, first: u64, texts: &[&str]
         ended,
     };
     let id = format!("{deployment}-{first}");
-    nats.bus.publish(&subjects::build_log(deployment), &frame, Some(&id)).await.unwrap();
+    nats.bus
+        .publish(Step::BuildLogPublished, &subjects::build_log(deployment), &frame, Some(&id))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     unreachable_pub,
+    clippy::disallowed_methods,
     reason = "one test binary, helpers included"
 )]
 

@@ -32,7 +32,13 @@ impl Sleeper {
         });
         let (orders, told) = watch::channel(Order::Run);
         let (tell, news) = mpsc::channel(64);
-        let part = Part { name: PartName::Agent, launch, dir: dir.clone(), news: tell };
+        let part = Part {
+            name: PartName::Agent,
+            launch,
+            dir: dir.clone(),
+            news: tell,
+            longest_wait: Duration::from_secs(30),
+        };
         Self { orders, news, task: tokio::spawn(part.keep(told)) }
     }
 

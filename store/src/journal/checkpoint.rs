@@ -11,7 +11,9 @@ use super::limits::MOST_CHECKPOINT_BYTES;
 use super::record::Hash;
 use super::shared::Shared;
 use super::tables::CHECKPOINTS;
+use crate::durable::commit;
 use crate::error::{StoreError, database};
+use hythe_steps::Step;
 use redb::ReadableDatabase;
 
 /// `format | sequence | hash of that event | hash of this all | bytes`.
@@ -77,7 +79,7 @@ impl Shared {
                 .map_err(database(doing))?
                 .insert(name, value.as_slice())
                 .map_err(database(doing))?;
-            txn.commit().map_err(database(doing))
+            commit(txn, Step::CheckpointSaved).map_err(database(doing))
         })
     }
 

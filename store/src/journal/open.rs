@@ -1,5 +1,6 @@
 //! Opening a journal: a new one is laid out, an old one is checked for being what it claims.
 
+use hythe_steps::Step;
 use redb::{Database, ReadableDatabase, TableError};
 
 use super::block::Growing;
@@ -8,6 +9,7 @@ use super::reader::View;
 use super::record::GENESIS;
 use super::storage::{Part, Storage};
 use super::tables::{self, BLOCKS, CLAIMS, META, SECRET_KEYS, SECRETS};
+use crate::durable::commit;
 use crate::error::{StoreError, database, io};
 use crate::secrets::key::MasterKey;
 
@@ -108,7 +110,7 @@ fn lay_out(log: &Database, key: &MasterKey) -> Result<(), StoreError> {
             meta.insert(name, value).map_err(database(DOING))?;
         }
     }
-    txn.commit().map_err(database(DOING))
+    commit(txn, Step::JournalDrafted).map_err(database(DOING))
 }
 
 /// The last block of the log, to be written on. The log and the note of its head must agree: the

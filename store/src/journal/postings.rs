@@ -6,6 +6,7 @@
 //! history is not mistaken for this one's.
 
 use hythe_core::record::{AggregateKind, StreamId};
+use hythe_steps::Step;
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableError};
 use uuid::Uuid;
 
@@ -13,6 +14,7 @@ use super::record::Hash;
 use super::tables::{CHECKPOINTS, INDEXED, POSTINGS};
 use super::tail::{Run, Segment};
 use super::varint;
+use crate::durable::commit;
 use crate::error::{StoreError, database};
 
 /// Rows with fewer entries are extended rather than followed by another.
@@ -163,7 +165,7 @@ pub(crate) fn create(index: &Database) -> Result<(), StoreError> {
     txn.open_table(POSTINGS).map_err(database(WRITING))?;
     txn.open_table(CHECKPOINTS).map_err(database(WRITING))?;
     put_position(&mut txn.open_table(INDEXED).map_err(database(WRITING))?, (0, [0; 32]))?;
-    txn.commit().map_err(database(WRITING))
+    commit(txn, Step::IndexMade).map_err(database(WRITING))
 }
 
 fn put_position(
@@ -208,7 +210,7 @@ pub(crate) fn add(index: &Database, segment: &Segment) -> Result<(), StoreError>
         }
         put_position(&mut txn.open_table(INDEXED).map_err(database(WRITING))?, segment.upto)?;
     }
-    txn.commit().map_err(database(WRITING))
+    commit(txn, Step::IndexExtended).map_err(database(WRITING))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use hythe_steps::Step;
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, PosixFadviseAdvice, fallocate, posix_fadvise};
 use redb::backends::FileBackend;
@@ -19,6 +20,7 @@ use redb::{BackendError, StorageBackend};
 
 use super::overlay::Overlay;
 use super::room::Space;
+use crate::durable::put_in_place;
 use crate::error::{StoreError, io};
 
 /// One of the journal's files.
@@ -235,8 +237,7 @@ impl Storage for Directory {
 
     fn keep(&self, part: Part) -> io::Result<()> {
         File::open(self.apart(part))?.sync_all()?;
-        std::fs::rename(self.apart(part), self.dir.join(part.file()))?;
-        File::open(&self.dir)?.sync_all()
+        put_in_place(&self.apart(part), &self.dir.join(part.file()), Step::JournalMade)
     }
 
     fn discard(&self, part: Part) -> io::Result<()> {

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use hythe_core::priority::Priority;
 use hythe_core::record::Sequence;
+use hythe_steps::Step;
 
 use super::block::Growing;
 use super::group::{Staged, Written, stage};
@@ -25,6 +26,8 @@ use super::reader::View;
 use super::room::{Gauge, LOOK_AGAIN};
 use super::shared::Shared;
 use super::{cursor, open};
+use crate::codec;
+use crate::durable::{commit, commit_of};
 use crate::error::{AppendError, StoreError, database};
 
 /// Between two attempts to open a journal again that failed.
@@ -160,7 +163,8 @@ impl Writer {
         } else {
             Vec::new()
         };
-        match txn.commit().map_err(database("commit to the journal")) {
+        let committed = commit_of(txn, Step::JournalAppended, || names(jobs));
+        match committed.map_err(database("commit to the journal")) {
             Ok(()) => {
                 if !cursors.is_empty() {
                     self.lock_cursors().written(&cursors);
@@ -293,7 +297,7 @@ impl Writer {
         if !cursors.is_empty() {
             let written = self.shared.write_log().and_then(|txn| {
                 cursor::write(&txn, &cursors)?;
-                txn.commit().map_err(database("commit the cursors"))
+                commit(txn, Step::CursorsSaved).map_err(database("commit the cursors"))
             });
             if let Err(error) = written {
                 tracing::error!(%error, "cursors were not written");
@@ -303,6 +307,17 @@ impl Writer {
         }
         self.lock_cursors().written(&cursors);
     }
+}
+
+/// The names of all events in a group, as `deployment.built`.
+fn names(jobs: &[Job]) -> Vec<String> {
+    let named = |job: &Job| {
+        let kind = job.append.stream.kind;
+        let events =
+            job.append.events.iter().filter_map(move |event| codec::decode(kind, event).ok());
+        events.map(|event| format!("{}.{}", event.kind(), event.name())).collect::<Vec<_>>()
+    };
+    jobs.iter().flat_map(named).collect()
 }
 
 /// Tells one caller. Whatever it does with it must not stop the writer.

@@ -10,9 +10,11 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use hkdf::Hkdf;
+use hythe_steps::Step;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::durable::put_in_place;
 use crate::error::{StoreError, io};
 
 const LEN: usize = 32;
@@ -98,10 +100,7 @@ impl MasterKey {
             .map_err(io(doing()))?;
         file.write_all(&*bytes).map_err(io(doing()))?;
         file.sync_all().map_err(io(doing()))?;
-        std::fs::rename(&aside, path).map_err(io(doing()))?;
-        if let Some(dir) = path.parent() {
-            File::open(dir).and_then(|dir| dir.sync_all()).map_err(io(doing()))?;
-        }
+        put_in_place(&aside, path, Step::MasterKeyMade).map_err(io(doing()))?;
         Self::load(path)
     }
 

@@ -26,6 +26,7 @@ fn the_workspace_is_these_crates() {
         "hythe-benches",
         "hythe-core",
         "hythe-gateway",
+        "hythe-steps",
         "hythe-store",
         "hythe-tests",
     ];
@@ -35,11 +36,12 @@ fn the_workspace_is_these_crates() {
 #[test]
 fn crates_know_only_those_below_them() {
     let dependencies = dependencies();
-    let below: [(&str, &[&str]); 4] = [
+    let below: [(&str, &[&str]); 5] = [
         ("hythe-core", &[]),
-        ("hythe-store", &["hythe-core"]),
-        ("hythe-actors", &["hythe-core", "hythe-store"]),
-        ("hythe-gateway", &["hythe-core", "hythe-store", "hythe-actors"]),
+        ("hythe-steps", &[]),
+        ("hythe-store", &["hythe-core", "hythe-steps"]),
+        ("hythe-actors", &["hythe-core", "hythe-steps", "hythe-store"]),
+        ("hythe-gateway", &["hythe-core", "hythe-steps", "hythe-store", "hythe-actors"]),
     ];
     for (name, allowed) in below {
         for dependency in dependencies[name].iter().filter(|name| name.starts_with("hythe-")) {

@@ -18,6 +18,7 @@ use hythe_core::wire::FORMAT;
 use hythe_core::wire::build::{BuildCommand, BuildProgress, BuildReport};
 use hythe_core::wire::log::{LogFrame, LogLine, LogSource};
 use hythe_core::wire::subjects;
+use hythe_steps::Step;
 use uuid::Uuid;
 
 use super::super::publish::now;
@@ -131,7 +132,7 @@ impl World {
     }
 
     pub(super) async fn send(&self, command: &BuildCommand) {
-        self.bus.publish("hythe.cmd.build.default", command, None).await.unwrap();
+        self.bus.publish(Step::BuildSent, "hythe.cmd.build.default", command, None).await.unwrap();
     }
 
     pub(super) async fn listen(&self, command: BuildCommand) -> Build {

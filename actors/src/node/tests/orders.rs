@@ -70,7 +70,11 @@ async fn a_replica_becomes_healthy_and_stops_and_nothing_is_left() {
         worker: WorkerId::new(Uuid::now_v7()),
         order: Order::Run(Box::new(other)),
     };
-    world.bus.publish(&subjects::worker_orders(worker), &message, None).await.unwrap();
+    world
+        .bus
+        .publish(Step::RunSent, &subjects::worker_orders(worker), &message, None)
+        .await
+        .unwrap();
     let last = assignment(wanted.image.clone(), &[7]);
     world.run(worker, &last).await;
     let report = world

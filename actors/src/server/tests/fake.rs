@@ -18,6 +18,7 @@ use hythe_core::wire::worker::{
     SealingKey, WorkerMessage, WorkerReport,
 };
 use hythe_core::worker::Capacity;
+use hythe_steps::Step;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
@@ -112,7 +113,8 @@ impl FakeWorker {
         ] {
             let (worker, stop) = (Arc::clone(&shared), stop.clone());
             let stream = subjects::COMMANDS.into();
-            let spec = ConsumerSpec { stream, durable, filter, ahead: 1 };
+            let spec =
+                ConsumerSpec { stream, durable, filter, ahead: 1, settled: Step::OrderSettled };
             tokio::spawn(async move {
                 let handler = |delivery: crate::bus::Delivery| {
                     let worker = Arc::clone(&worker);
@@ -207,7 +209,7 @@ impl Worker {
             at: Timestamp(1),
         };
         let subject = subjects::build_report(deployment);
-        while self.bus.publish(&subject, &report, None).await.is_err() {
+        while self.bus.publish(Step::WorkerReported, &subject, &report, None).await.is_err() {
             self.bus.ready().await;
         }
     }
@@ -296,7 +298,11 @@ impl Worker {
             at: Timestamp(1),
         };
         // Where NATS is away, the next one says it all.
-        drop(self.bus.publish(&subjects::worker_report(self.id), &report, None).await);
+        drop(
+            self.bus
+                .publish(Step::WorkerReported, &subjects::worker_report(self.id), &report, None)
+                .await,
+        );
         for (deployment, generation) in state.building {
             if self.bus.is_ready() {
                 self.build_report(deployment, generation, BuildProgress::Running).await;
@@ -355,7 +361,10 @@ impl FakeEdge {
                     busy: Vec::new(),
                     at: Timestamp(1),
                 };
-                drop(bus.publish(&subjects::edge_report(edge), &report, None).await);
+                drop(
+                    bus.publish(Step::WorkerReported, &subjects::edge_report(edge), &report, None)
+                        .await,
+                );
                 tokio::time::sleep(HEARTBEAT).await;
             }
         }));

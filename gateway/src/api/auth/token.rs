@@ -158,6 +158,7 @@ fn write(path: &Path, token: &str) -> Result<(), TokenError> {
     file.write_all(token.as_bytes()).map_err(io)?;
     file.write_all(b"\n").map_err(io)?;
     file.as_file().sync_all().map_err(io)?;
+    #[expect(clippy::disallowed_methods, reason = "nothing follows from it that is durable")]
     file.persist_noclobber(path).map_err(|error| io(error.error))?;
     std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(io)
 }

@@ -73,6 +73,9 @@ pub struct UpArgs {
     /// The container engine [default: DOCKER_HOST, else unix:///var/run/docker.sock]
     #[arg(long, value_name = "URL")]
     pub docker_host: Option<String>,
+    /// How long a part that keeps ending waits at the most before it is started again
+    #[arg(long, value_name = "MS", default_value_t = 30_000, hide = true)]
+    pub longest_wait: u64,
 }
 
 /// `hythe server`.
