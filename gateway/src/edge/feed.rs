@@ -15,6 +15,7 @@ use futures_util::StreamExt;
 use hythe_actors::bus::Bus;
 use hythe_core::wire::edge::ROUTES_KEY;
 use hythe_core::wire::subjects::ROUTES_BUCKET;
+use hythe_steps::Step;
 
 use super::disk::{self, Disk};
 use super::table::Live;
@@ -169,8 +170,6 @@ impl Feed {
         if new <= old {
             return;
         }
-        self.live.apply(&message.table);
-        tracing::info!(revision = new, routes = message.table.routes.len(), "table in force");
         let (disk, bytes) = (Arc::clone(&self.disk), bytes.clone());
         let kept = tokio::task::spawn_blocking(move || disk.keep_table(&bytes)).await;
         // A full disk must not hold up deployments; a restart then begins with an older table
@@ -178,6 +177,10 @@ impl Feed {
         if let Err(error) = kept.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
             tracing::error!(%error, "could not keep the table on disk");
         }
+        // Only now: a heartbeat reports whatever is in force, at any moment.
+        self.live.apply(&message.table);
+        Step::TableApplied.passed();
+        tracing::info!(revision = new, routes = message.table.routes.len(), "table in force");
         self.live.changed.notify_one();
     }
 }
