@@ -60,6 +60,10 @@ impl Builder {
         if open.is_ok_and(|open| !open) {
             return;
         }
+        if job.resumed {
+            // That it was taken on may never have left the builder before.
+            self.reporter.alive(deployment, generation, BuildProgress::Running).await;
+        }
         let progress = {
             let work = Box::pin(self.work(&job, slot));
             let beats = self.beat(&job);
