@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::failpoints::Failpoints;
 use crate::small_disk::SmallDisk;
 
 /// How long anything may take that a test waits for.
@@ -22,6 +23,7 @@ pub struct Installation {
     /// Goes before the folder that it lies over.
     disk: Option<SmallDisk>,
     data: TempDir,
+    failpoints: Failpoints,
     extra: Vec<OsString>,
     gateway: SocketAddr,
     edge: SocketAddr,
@@ -68,28 +70,37 @@ impl Installation {
     /// The same, with further arguments for `hythe up`.
     #[must_use]
     pub fn start_with(extra: &[&str]) -> Self {
-        Self::start_in(None, extra)
+        let mut installation = Self::prepare(extra);
+        installation.up();
+        installation
     }
 
     /// The same, with its data on a small disk.
     #[must_use]
     pub fn start_on_small_disk(size: &str) -> Self {
-        Self::start_in(Some(size), &[])
+        let mut installation = Self::prepare_in(Some(size), &[]);
+        installation.up();
+        installation
     }
 
-    fn start_in(size: Option<&str>, extra: &[&str]) -> Self {
+    /// One that is not started yet.
+    #[must_use]
+    pub fn prepare(extra: &[&str]) -> Self {
+        Self::prepare_in(None, extra)
+    }
+
+    fn prepare_in(size: Option<&str>, extra: &[&str]) -> Self {
         let [gateway, edge] = free_addresses();
         let data = TempDir::with_prefix("hythe-test-").expect("a temporary folder");
-        let mut installation = Self {
+        Self {
             disk: size.map(|size| SmallDisk::over(data.path(), size)),
             data,
+            failpoints: Failpoints::default(),
             extra: extra.iter().map(OsString::from).collect(),
             gateway,
             edge,
             up: None,
-        };
-        installation.up();
-        installation
+        }
     }
 
     /// Starts `hythe up` on the same data (again) and waits until it is ready.
@@ -102,6 +113,7 @@ impl Installation {
             .args(["--gateway", &self.gateway.to_string()])
             .args(["--edge-http", &self.edge.to_string()])
             .args(&self.extra)
+            .env(hythe_steps::FOLDER, self.failpoints.folder())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)
@@ -128,6 +140,12 @@ impl Installation {
     #[must_use]
     pub fn disk(&self) -> &SmallDisk {
         self.disk.as_ref().expect("it was started on a small disk")
+    }
+
+    /// Where its processes can be made to die.
+    #[must_use]
+    pub const fn failpoints(&self) -> &Failpoints {
+        &self.failpoints
     }
 
     /// The gateway's address.

@@ -11,7 +11,9 @@
     reason = "the helpers of tests fail the test that uses them"
 )]
 
+pub mod failpoints;
 pub mod git_server;
+pub mod http;
 pub mod installation;
 pub mod repository;
 pub mod small_disk;

@@ -56,6 +56,7 @@ fn raise(log: &Database) -> Result<(), StoreError> {
         .map_err(database(DOING))?
         .insert(FORMAT_KEY, FORMAT.to_be_bytes().as_slice())
         .map_err(database(DOING))?;
+    #[expect(clippy::disallowed_methods, reason = "an upgrade: the next start does it if need be")]
     txn.commit().map_err(database(DOING))
 }
 

@@ -11,5 +11,6 @@ mod deploys;
 mod failures;
 mod full_disk;
 mod hostile;
+mod matrix;
 mod scene;
 mod sources;

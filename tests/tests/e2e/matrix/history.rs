@@ -1,0 +1,144 @@
+//! What the journal must say in the end: as if nobody had died.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hythe_core::wire::subjects;
+use serde_json::Value;
+
+use super::world::World;
+
+/// How a deployment ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    Live,
+    Failed,
+    Cancelled,
+    /// It never began.
+    Superseded,
+}
+
+impl Ending {
+    pub(super) const fn status(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Superseded => "superseded",
+        }
+    }
+}
+
+/// The way of a deployment that goes live.
+const WAY: [&str; 9] = [
+    "requested",
+    "build_queued",
+    "build_started",
+    "built",
+    "placed",
+    "became_healthy",
+    "switch_started",
+    "switched",
+    "went_live",
+];
+
+/// The deployments of a world, and how they ended.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    endings: BTreeMap<String, Ending>,
+}
+
+impl History {
+    pub(super) fn ended(&mut self, id: &str, ending: Ending) {
+        self.endings.insert(id.to_owned(), ending);
+    }
+
+    /// Holds the journal, and what was published of it, against what happened.
+    pub(super) fn check(&self, world: &World) {
+        let events = events(world);
+        let sequences: Vec<u64> = events.iter().filter_map(|e| e["sequence"].as_u64()).collect();
+        let all: Vec<u64> = (1..=events.len() as u64).collect();
+        assert_eq!(sequences, all, "the journal has a gap, or an event twice");
+        for (id, ending) in &self.endings {
+            let of = |aggregate: &str, wanted: &dyn Fn(&Value) -> bool| -> Vec<String> {
+                let mine = events.iter().filter(|e| e["aggregate"] == aggregate && wanted(e));
+                mine.map(|e| e["type"].as_str().unwrap().split_once('.').unwrap().1.to_owned())
+                    .collect()
+            };
+            let mut way = of("deployment", &|event| event["id"] == id.as_str());
+            if way.last().is_some_and(|last| last == "ended") {
+                way.pop();
+            }
+            match ending {
+                Ending::Live => assert_eq!(way, WAY, "{id}"),
+                Ending::Failed | Ending::Cancelled | Ending::Superseded => {
+                    assert_eq!(way, WAY[..way.len()], "{id} {ending:?}");
+                }
+            }
+            // What the app says of it, each once.
+            let mentions = |event: &Value| event["data"].to_string().contains(id.as_str());
+            let said = of("app", &mentions);
+            for name in ["deployment_requested", "deployment_begun", "deployment_promoted"] {
+                let times = said.iter().filter(|said| *said == name).count();
+                // The one that follows a live one names that as well.
+                let most = if name == "deployment_promoted" { 2 } else { 1 };
+                assert!(times <= most, "{id}: {name} {times} times in {said:?}");
+                if *ending == Ending::Live {
+                    assert!(times >= 1, "{id}: no {name} in {said:?}");
+                }
+            }
+        }
+        published(world, events.len() as u64);
+    }
+}
+
+fn events(world: &World) -> Vec<Value> {
+    let mut events = Vec::new();
+    loop {
+        let page = world.look(&format!("/api/v1/events?after={}&limit=1000", events.len()));
+        let items = page["items"].as_array().unwrap();
+        events.extend(items.iter().cloned());
+        if items.is_empty() || events.len() as u64 >= page["head"].as_u64().unwrap() {
+            return events;
+        }
+    }
+}
+
+/// Sees that integrations could hear of every event.
+fn published(world: &World, head: u64) {
+    let (url, credentials) = nats(world);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut missing: BTreeSet<u64> = (1..=head).collect();
+    runtime.block_on(async {
+        let (user, password) = credentials;
+        let options = async_nats::ConnectOptions::with_user_and_password(user, password);
+        let client = options.connect(url).await.unwrap();
+        let jetstream = async_nats::jetstream::new(client);
+        let stream = jetstream.get_stream(subjects::EVENTS).await.unwrap();
+        let last = stream.cached_info().state.last_sequence;
+        for sequence in 1..=last {
+            let message = stream.get_raw_message(sequence).await.unwrap();
+            let event: Value = serde_json::from_slice(&message.payload).unwrap();
+            missing.remove(&event["id"].as_str().unwrap().parse::<u64>().unwrap());
+        }
+    });
+    assert!(missing.is_empty(), "events were never published: {missing:?}");
+}
+
+/// Where the installation's NATS is, and how one gets in: as its server was told.
+fn nats(world: &World) -> (String, (String, String)) {
+    let pid = world.hythe().pid("server").unwrap();
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+    let line = String::from_utf8(line).unwrap();
+    let args: Vec<&str> = line.split('\0').collect();
+    let after = |name: &str| {
+        let at = args.iter().position(|arg| *arg == name).unwrap();
+        args[at + 1].to_owned()
+    };
+    let credentials = std::fs::read_to_string(after("--nats-credentials")).unwrap();
+    (after("--nats"), login(&credentials))
+}
+
+fn login(text: &str) -> (String, String) {
+    let mut lines = text.lines();
+    (lines.next().unwrap().to_owned(), lines.next().unwrap().to_owned())
+}

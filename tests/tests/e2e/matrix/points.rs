@@ -1,0 +1,200 @@
+//! The failpoints, and the course of events in which each is reached.
+
+use hythe_core::event::Event;
+use hythe_steps::{Process, Step};
+use hythe_tests::failpoints::{die, past};
+
+/// Where a process is to die.
+#[derive(Clone, Debug)]
+pub(super) struct Point {
+    pub(super) process: Process,
+    pub(super) step: Step,
+    pub(super) detail: Option<String>,
+    pub(super) course: Course,
+}
+
+/// What is going on when it dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Course {
+    /// An installation starts for the first time.
+    FirstStart,
+    /// A new version takes the place of the live one.
+    Deploy,
+    /// The same version is deployed again.
+    DeployAgain,
+    /// A setting is changed.
+    Configure,
+    /// A variable is set, and the app deployed with it.
+    Environment,
+    /// An app that never was is deployed for the first time.
+    NewApp,
+    /// An app is deleted.
+    DeleteApp,
+    /// A waiting request is replaced by a newer one.
+    Replace,
+    /// A build is cancelled.
+    CancelBuild,
+    /// A build fails.
+    FailBuild,
+    /// The app's program dies.
+    ReplicaDies,
+    /// The server is stopped in order while a version is built.
+    ServerStops,
+    /// A deployment does not come to it.
+    Never(&'static str),
+}
+
+/// How often it dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Deaths {
+    /// At which passage of the point; later ones than the first need not come.
+    pub(super) passage: u32,
+    /// At which step after it was started again it dies once more, whatever step that is.
+    pub(super) again: Option<u32>,
+}
+
+impl Deaths {
+    /// Once, at the first passage.
+    pub(super) const AT_FIRST: Self = Self { passage: 1, again: None };
+    /// What a soak does.
+    pub(super) const LONG: [Self; 6] = [
+        Self::AT_FIRST,
+        Self { passage: 2, again: None },
+        Self { passage: 3, again: None },
+        Self { passage: 1, again: Some(1) },
+        Self { passage: 1, again: Some(2) },
+        Self { passage: 1, again: Some(5) },
+    ];
+}
+
+/// Every point: generated from the list of steps, and for appends from that of events.
+pub(super) fn points() -> Vec<Point> {
+    let mut points = Vec::new();
+    for &step in Step::ALL {
+        for &process in step.processes() {
+            if step == Step::JournalAppended {
+                points.extend(Event::NAMES.iter().map(|(kind, name)| {
+                    let detail = format!("{kind}.{name}");
+                    let course = course_of_event(&detail);
+                    Point { process, step, detail: Some(detail), course }
+                }));
+            } else {
+                points.push(Point { process, step, detail: None, course: course(step) });
+            }
+        }
+    }
+    points
+}
+
+impl Point {
+    /// What is to be armed. Steps that are taken all the time count from one on that belongs to
+    /// the deployment.
+    pub(super) fn lines(&self, deaths: Deaths) -> Vec<String> {
+        let of = |steps: &[Step]| steps.contains(&self.step);
+        let after = if of(&[Step::CursorsSaved, Step::EventPublished]) {
+            Some((Step::JournalAppended, Some("deployment.requested")))
+        } else if of(&[Step::WorkerReportSettled]) {
+            Some((Step::JournalAppended, Some("deployment.placed")))
+        } else if of(&[Step::EdgeReportSettled]) {
+            Some((Step::RoutesPut, None))
+        } else if of(&[Step::WorkerReported, Step::PositionsSaved]) {
+            Some((Step::ContainerStarted, None))
+        } else if of(&[Step::EdgeReported]) {
+            Some((Step::TableApplied, None))
+        } else {
+            None
+        };
+        let past = after.map(|(step, detail)| past(step, detail));
+        let dies = die(self.step, self.detail.as_deref(), deaths.passage);
+        let again = deaths.again.map(|passage| format!("die * - {passage}"));
+        past.into_iter().chain([dies]).chain(again).collect()
+    }
+}
+
+/// No wildcard: a new step has to be given its course.
+const fn course(step: Step) -> Course {
+    match step {
+        Step::MasterKeyMade
+        | Step::JournalDrafted
+        | Step::JournalMade
+        | Step::IndexMade
+        | Step::StreamsMade
+        | Step::ConsumerMade
+        | Step::LedgerMade
+        | Step::WorkerMinted
+        | Step::SealingKeyMinted
+        | Step::BuildLedgerMade
+        | Step::EdgeMinted => Course::FirstStart,
+        Step::IndexExtended | Step::CheckpointSaved => Course::ServerStops,
+        Step::JournalAppended
+        | Step::CursorsSaved
+        | Step::BuildSent
+        | Step::RunSent
+        | Step::StopSent
+        | Step::RoutesPut
+        | Step::EventPublished
+        | Step::BuildReportSettled
+        | Step::WorkerReportSettled
+        | Step::EdgeReportSettled
+        | Step::OrderAccepted
+        | Step::OrderSettled
+        | Step::OrderForgotten
+        | Step::PositionsSaved
+        | Step::ContainerMade
+        | Step::ContainerStarted
+        | Step::ContainerLimited
+        | Step::ContainerStopped
+        | Step::ContainerRemoved
+        | Step::WorkerReported
+        | Step::LogPublished
+        | Step::BuildAccepted
+        | Step::BuildSettled
+        | Step::BuildAlive
+        | Step::SourceFetched
+        | Step::ImageBuilt
+        | Step::BuildLogPublished
+        | Step::BuildEnded
+        | Step::BuildReported
+        | Step::BuildClosed
+        | Step::TableKept
+        | Step::TableApplied
+        | Step::EdgeReported => Course::Deploy,
+        Step::ImageTagged => Course::DeployAgain,
+        Step::CancelBuildSent | Step::BuildCancelled | Step::ImageUntagged => Course::CancelBuild,
+        Step::NetworkMade => Course::NewApp,
+        Step::NetworkRemoved => Course::DeleteApp,
+        Step::RestartCounted => Course::ReplicaDies,
+    }
+}
+
+fn course_of_event(name: &str) -> Course {
+    match name {
+        "app.created" => Course::NewApp,
+        "app.configured" => Course::Configure,
+        "app.environment_changed" => Course::Environment,
+        "app.deployment_requested"
+        | "app.deployment_begun"
+        | "app.traffic_switched"
+        | "app.deployment_promoted"
+        | "deployment.requested"
+        | "deployment.build_queued"
+        | "deployment.build_started"
+        | "deployment.built"
+        | "deployment.placed"
+        | "deployment.became_healthy"
+        | "deployment.switch_started"
+        | "deployment.switched"
+        | "deployment.went_live" => Course::Deploy,
+        "deployment.ended" | "app.deployment_settled" => Course::FailBuild,
+        "app.deployment_replaced" => Course::Replace,
+        "app.deleted" => Course::DeleteApp,
+        "worker.registered" => Course::FirstStart,
+        "app.traffic_returned" => Course::Never("only where a replica dies while it takes over"),
+        "worker.capacity_changed" => Course::Never("a machine has to change"),
+        "worker.lost" | "worker.returned" => Course::Never("a worker has to be away for long"),
+        "worker.drain_started" | "worker.drain_ended" | "worker.removed" => {
+            Course::Never("nothing asks for it yet")
+        }
+        other => panic!("{other} is new: say in what course of events it is appended"),
+    }
+}
