@@ -8,6 +8,7 @@
 mod browser;
 mod crashes;
 mod deploys;
+mod engine;
 mod failures;
 mod full_disk;
 mod hostile;
