@@ -77,7 +77,7 @@ impl<V: Views> Reconciler<V> {
                 let effects = self
                     .observatory
                     .read(|observed| reconcile(view, observed, &self.base_domain, now));
-                (effects, next_deadline(view))
+                (effects, next_deadline(view, now))
             });
             self.carry_out(effects, &mut routes, &mut sending).await;
             let until = deadline.map_or(LOOK_EVERY, |at| Duration::from_millis(at.since(now).0));

@@ -19,6 +19,11 @@ pub const BUILD_LEASE: Millis = Millis(45_000);
 pub const BUILD_SILENCE: Millis = Millis(12_000);
 /// An order or build command whose effect is not seen is sent again after this long.
 pub const RESEND_AFTER: Millis = Millis(10_000);
+/// Revisions of route tables that are remembered: an edge further behind follows none of them.
+pub const MOST_REVISIONS: usize = 1_024;
+/// The longest from one look of the reconciler to the next. Where it was longer the clock was set,
+/// or the process stood still.
+pub const LOOK_WITHIN: Millis = Millis(3_000);
 /// How long observations without news are kept.
 pub const OBSERVED_KEPT: Millis = Millis(10 * 60_000);
 /// How often a build is given out before it fails for want of a builder that finishes.

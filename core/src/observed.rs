@@ -1,7 +1,7 @@
 //! What was seen, not decided: the newest reports of workers, edges and builders, and what was
 //! sent to them. Lost with the process, and heard anew after it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::deployment::Placement;
 use crate::ids::{DeploymentId, EdgeId, WorkerId};
@@ -29,6 +29,23 @@ pub struct Observed {
     pub table: RouteTable,
     /// The revision that first sent traffic to each deployment that has it.
     pub routed_since: BTreeMap<DeploymentId, u64>,
+    /// Deployments that lately lost their traffic.
+    unrouted: BTreeMap<DeploymentId, Unrouted>,
+    /// The revisions of the tables that this control plane had in force.
+    revisions: BTreeSet<u64>,
+    /// The first of them.
+    first_revision: u64,
+    /// When somebody last looked at all this.
+    looked_at: Option<Timestamp>,
+}
+
+/// A deployment that a table left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Unrouted {
+    /// That table.
+    revision: u64,
+    /// Since when that is known; none before the next look.
+    since: Option<Timestamp>,
 }
 
 /// A worker's newest inventory.
@@ -106,11 +123,22 @@ impl Observed {
 
     /// Takes in the table that is in force from now on.
     pub fn put_in_force(&mut self, table: RouteTable) {
+        if self.first_revision == 0 {
+            self.first_revision = table.revision;
+        }
+        self.revisions.insert(table.revision);
+        if self.revisions.len() > limits::MOST_REVISIONS {
+            self.revisions.pop_first();
+        }
         let mut since = BTreeMap::new();
         for deployment in table.routes.values().filter_map(|r| r.backend.deployment()) {
             let known = self.routed_since.get(&deployment).copied();
             since.insert(deployment, known.unwrap_or(table.revision));
+            self.unrouted.remove(&deployment);
         }
+        let left = Unrouted { revision: table.revision, since: None };
+        let out = self.routed_since.keys().filter(|deployment| !since.contains_key(deployment));
+        self.unrouted.extend(out.map(|deployment| (*deployment, left)));
         self.routed_since = since;
         self.table = table;
     }
@@ -133,8 +161,72 @@ impl Observed {
         now.since(heard_at.unwrap_or_default().max(self.started_at))
     }
 
-    /// Drops what is too old to matter, so that nothing here grows with time.
+    /// The edges that are taken for alive.
+    pub fn live_edges(&self, now: Timestamp) -> impl Iterator<Item = &EdgeSeen> {
+        self.edges.values().filter(move |edge| now.since(edge.heard_at) < limits::EDGE_LEASE)
+    }
+
+    /// Whether every edge that was there before the start had the time to be heard of.
+    #[must_use]
+    pub fn edges_had_time(&self, now: Timestamp) -> bool {
+        now.since(self.started_at) >= limits::EDGE_LEASE
+    }
+
+    /// Whether an edge serves by the table of this revision or a newer one. A number alone does not
+    /// say so: an edge may keep to a table of before NATS lost it, which nobody here knows.
+    #[must_use]
+    pub fn follows(&self, edge: &EdgeSeen, revision: u64) -> bool {
+        edge.revision >= revision && self.revisions.contains(&edge.revision)
+    }
+
+    /// Whether new requests may still go to a deployment: the table in force leads there, or a live
+    /// edge has not said yet that it follows one that does not. Edges that never say so are waited
+    /// for no longer than for a switch.
+    #[must_use]
+    pub fn may_have_traffic(&self, deployment: DeploymentId, now: Timestamp) -> bool {
+        if self.routed_since.contains_key(&deployment) {
+            return true;
+        }
+        // What an earlier control plane took out of the table is in none of ours.
+        let before = Unrouted { revision: self.first_revision, since: Some(self.started_at) };
+        let left = self.unrouted.get(&deployment).copied().unwrap_or(before);
+        if left.since.is_some_and(|since| now.since(since) >= limits::SWITCH_WITHIN) {
+            return false;
+        }
+        !self.edges_had_time(now)
+            || self.live_edges(now).any(|edge| !self.follows(edge, left.revision))
+    }
+
+    /// Keeps the moments in here right where the clock was set, or nobody looked for a while.
+    ///
+    /// Set back, nothing was heard in the future. Set forward, or after a standstill, nobody could
+    /// be heard in the time between: it counts for nobody's silence.
+    fn keep_time(&mut self, now: Timestamp) {
+        let last = self.looked_at.replace(now).unwrap_or(now);
+        let gap = now.since(last);
+        let missed = if gap > limits::LOOK_WITHIN { gap } else { Millis(0) };
+        let put_right = |at: &mut Timestamp| {
+            if *at <= last {
+                *at = at.plus(missed);
+            }
+            *at = (*at).min(now);
+        };
+        put_right(&mut self.started_at);
+        self.workers.values_mut().for_each(|worker| put_right(&mut worker.heard_at));
+        self.edges.values_mut().for_each(|edge| put_right(&mut edge.heard_at));
+        self.builds.values_mut().for_each(|build| put_right(&mut build.heard_at));
+        for left in self.unrouted.values_mut() {
+            put_right(left.since.get_or_insert(now));
+        }
+    }
+
+    /// Drops what is too old to matter, so that nothing here grows with time. To be called before
+    /// each look: it also keeps the moments in here right where the clock was set.
     pub fn forget_old(&mut self, now: Timestamp) {
+        self.keep_time(now);
+        self.unrouted.retain(|_, left| {
+            left.since.is_none_or(|since| now.since(since) < limits::OBSERVED_KEPT)
+        });
         let recent = |at: Timestamp| now.since(at) < limits::OBSERVED_KEPT;
         self.sent.retain(|_, at| recent(*at));
         self.edges.retain(|_, edge| recent(edge.heard_at));
@@ -145,5 +237,100 @@ impl Observed {
     #[must_use]
     pub fn due(&self, sent: &Sent, after: Millis, now: Timestamp) -> bool {
         self.sent.get(sent).is_none_or(|at| now.since(*at) >= after || *at > now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::AppId;
+    use crate::names::HostName;
+    use crate::routes::Backend;
+    use crate::testing::{at, deployment_id, name};
+    use uuid::Uuid;
+
+    const START: u64 = 100_000;
+
+    fn table(revision: u64, to: &[u128]) -> RouteTable {
+        let route = |n: &u128| {
+            let targets = vec![std::net::SocketAddr::from(([10, 0, 0, 1], 80))];
+            let backend = Backend::Replicas { deployment: deployment_id(*n), targets };
+            let host = HostName::new(format!("app-{n}.localhost")).unwrap();
+            (host, Route { app: AppId::new(Uuid::from_u128(*n)), name: name("shop"), backend })
+        };
+        RouteTable { revision, routes: to.iter().map(route).collect() }
+    }
+
+    fn edge(revision: u64, heard_at: Timestamp) -> EdgeSeen {
+        EdgeSeen { revision, busy: Vec::new(), heard_at }
+    }
+
+    fn edge_id(n: u128) -> EdgeId {
+        EdgeId::new(Uuid::from_u128(n))
+    }
+
+    #[test]
+    fn requests_may_come_until_every_live_edge_follows_a_table_without_the_deployment() {
+        let mut observed = Observed::starting_at(at(START));
+        observed.put_in_force(table(5, &[1]));
+        observed.put_in_force(table(6, &[2]));
+        let now = at(START + 20);
+        observed.forget_old(now);
+        // Both edges' revisions, whether the second one is alive, and what may have traffic.
+        let rows: [(u64, u64, bool, bool); 6] = [
+            (6, 6, true, false),
+            (6, 5, true, true),
+            (5, 6, true, true),
+            (6, 5, false, false),
+            // Of before NATS lost it: nobody knows where it leads.
+            (6, 9, true, true),
+            (9, 6, false, true),
+        ];
+        for (first, second, alive, expected) in rows {
+            let heard = if alive { now } else { at(START) };
+            let edges = [(edge_id(1), edge(first, now)), (edge_id(2), edge(second, heard))];
+            observed.edges = BTreeMap::from(edges);
+            let may = observed.may_have_traffic(deployment_id(1), now);
+            assert_eq!(may, expected, "{first} {second} {alive}");
+            assert!(observed.may_have_traffic(deployment_id(2), now), "the table leads there");
+        }
+        // One that never follows is waited for no longer than for a switch.
+        let later = at(START + 20 + limits::SWITCH_WITHIN.0 / 1000);
+        observed.edges = BTreeMap::from([(edge_id(1), edge(5, later))]);
+        assert!(!observed.may_have_traffic(deployment_id(1), later));
+    }
+
+    #[test]
+    fn after_a_start_nothing_is_taken_for_idle_before_the_edges_had_time_to_be_heard_of() {
+        let mut observed = Observed::starting_at(at(START));
+        observed.put_in_force(table(5, &[]));
+        assert!(observed.may_have_traffic(deployment_id(1), at(START + 1)));
+        assert!(!observed.may_have_traffic(deployment_id(1), at(START + 10)));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_makes_nobody_silent_and_keeps_nobody_alive() {
+        const DAY: u64 = 24 * 60 * 60;
+        let lease = limits::EDGE_LEASE.0 / 1000;
+        // Looked at before and after, and whether an edge that was heard of one second before
+        // is alive then, and a lease later.
+        let rows = [
+            (START, START + 2, true, false),
+            (START, START + DAY, true, false),
+            (START + DAY, START, true, false),
+        ];
+        for (before, after, alive, alive_later) in rows {
+            let mut observed = Observed::starting_at(at(before - 10));
+            observed.forget_old(at(before));
+            observed.edges.insert(edge_id(1), edge(1, at(before - 1)));
+            observed.forget_old(at(before));
+            observed.forget_old(at(after));
+            assert_eq!(observed.live_edges(at(after)).count() > 0, alive, "{before} {after}");
+            for seconds in 0..=lease {
+                observed.forget_old(at(after + seconds));
+            }
+            let later = observed.live_edges(at(after + lease)).count() > 0;
+            assert_eq!(later, alive_later, "{before} {after}");
+        }
     }
 }

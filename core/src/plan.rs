@@ -169,7 +169,8 @@ impl Plan {
             ContainerState::Exited { .. } if !assignment.restart => {}
             ContainerState::Exited { at } => {
                 let due = at.plus(backoff(container.restarts));
-                if due <= now {
+                // One that ended in the future did so before the clock was set back.
+                if due <= now || at > now {
                     self.steps.push(Step::Start(key));
                 } else {
                     self.wake(due);
@@ -329,6 +330,17 @@ mod tests {
         let ended = container(ContainerState::Exited { at: at(1) }, 0);
         let left = Seen { containers: BTreeMap::from([(key(0), ended)]), networks };
         assert_eq!(plan(&Desired::new(), &left, NOW).steps, [Step::Remove(key(0))]);
+    }
+
+    #[test]
+    fn what_ended_before_the_clock_was_set_back_is_started_at_once() {
+        let desired = Desired::from([(deployment_id(1), run(&[0], true))]);
+        for (ended, steps) in [(at(1_001), vec![Step::Start(key(0))]), (NOW, vec![])] {
+            let of = container(ContainerState::Exited { at: ended }, 3);
+            let containers = BTreeMap::from([(key(0), of)]);
+            let seen = Seen { containers, networks: BTreeSet::new() };
+            assert_eq!(plan(&desired, &seen, NOW).steps, steps);
+        }
     }
 
     #[test]

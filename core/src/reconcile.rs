@@ -4,24 +4,23 @@
 //! having just seen an event, so that a crash between deciding and doing loses nothing. What is
 //! on its way already comes up again until its effect is seen: commands for aggregates are
 //! idempotent, and messages are held back by [`Observed::sent`].
+//!
+//! What all of this comes to is tested in `tests/simulation/`, against a world that breaks.
 
 mod builds;
 mod replicas;
 mod switches;
-#[cfg(test)]
-#[expect(clippy::wildcard_enum_match_arm, reason = "a test fails on whatever it did not expect")]
-mod tests;
 
 use std::collections::BTreeMap;
 
-use crate::deployment::DeploymentCommand;
+use crate::deployment::{Attempt, DeploymentCommand};
 use crate::ids::{DeploymentId, WorkerId};
 use crate::limits;
 use crate::names::HostName;
 use crate::observed::{Observed, Sent};
 use crate::routes::{Route, routes};
 use crate::time::Timestamp;
-use crate::view::View;
+use crate::view::{DeploymentView, View};
 use crate::waiting::waiting_for;
 use crate::worker::{Lease, WorkerCommand};
 
@@ -106,18 +105,18 @@ pub fn reconcile(
 ) -> Vec<Effect> {
     let mut effects = Vec::new();
     publish(view, observed, base_domain, now, &mut effects);
+    let routed = effects.is_empty() && observed.table.revision > 0;
     for (id, deployment) in &view.deployments {
         let Some(attempt) = deployment.state.attempt() else { continue };
         let mut of_this = Vec::new();
         builds::send(*id, deployment, attempt, observed, now, &mut of_this);
         replicas::settle(*id, attempt, deployment.assigned, view, observed, now, &mut of_this);
         switches::advance(*id, attempt, observed, now, &mut of_this);
-        let overdue = attempt.stage.until().is_some_and(|until| now >= until);
         let moves = of_this.iter().any(|effect| matches!(effect, Effect::Deployment(..)));
-        if overdue && !moves {
+        if let Some(at) = overdue(deployment, attempt, now).filter(|_| !moves) {
             let waiting_for = overdue_because(view, observed, *id);
-            of_this
-                .push(Effect::Deployment(*id, DeploymentCommand::Expire { at: now, waiting_for }));
+            let command = switches::overdue(*id, attempt, observed, routed, at, waiting_for);
+            of_this.extend(command.map(|command| Effect::Deployment(*id, command)));
         }
         effects.append(&mut of_this);
     }
@@ -127,6 +126,17 @@ pub fn reconcile(
     effects
 }
 
+/// The moment by which a deployment has waited too long, where it has.
+///
+/// A clock that was set back by more than all the time that the stage was given does not say any
+/// more how long that was, and its deadline may be days away: then the wait is over, too.
+fn overdue(deployment: &DeploymentView, attempt: &Attempt, now: Timestamp) -> Option<Timestamp> {
+    let until = attempt.stage.until()?;
+    let since = deployment.since();
+    let set_back = now.plus(until.since(since)) < since;
+    (now >= until || set_back).then(|| now.max(until))
+}
+
 fn overdue_because(view: &View, observed: &Observed, id: DeploymentId) -> crate::deployment::Fault {
     let mut fault = waiting_for(view, observed, id)
         .unwrap_or_else(|| crate::deployment::Fault::new("nothing that is known"));
@@ -134,11 +144,11 @@ fn overdue_because(view: &View, observed: &Observed, id: DeploymentId) -> crate:
     fault
 }
 
-/// When the deadline that comes next is over.
+/// When the deadline after `now` that comes next is over.
 #[must_use]
-pub fn next_deadline(view: &View) -> Option<Timestamp> {
-    let deployments = view.deployments.values();
-    deployments.filter_map(|view| view.state.attempt()?.stage.until()).min()
+pub fn next_deadline(view: &View, now: Timestamp) -> Option<Timestamp> {
+    let deadlines = view.deployments.values().filter_map(|v| v.state.attempt()?.stage.until());
+    deadlines.filter(|until| *until > now).min()
 }
 
 fn publish(
@@ -159,7 +169,10 @@ fn publish(
         return;
     }
     let routes = routes(view, observed, base_domain, observed.routes());
-    if blind || routes != observed.table.routes {
+    // An edge that follows a table of a larger revision, of before NATS lost it, takes ours up only
+    // under one that is larger still.
+    let ahead = observed.live_edges(now).any(|edge| edge.revision > observed.table.revision);
+    if blind || ahead || routes != observed.table.routes {
         effects.push(Effect::PublishRoutes(routes));
     }
 }

@@ -79,6 +79,7 @@ impl Attempt {
             Command::Switch { previous, at } => self.switch(previous, at),
             Command::ConfirmSwitch { at } => self.confirm_switch(at),
             Command::FinishDrain => self.finish_drain(),
+            Command::LoseTraffic { fault } => self.lose_traffic(fault),
             Command::Expire { at, waiting_for } => self.expire(at, waiting_for),
             Command::Cancel => self.cancel(),
             Command::Supersede => self.supersede(),
@@ -285,6 +286,21 @@ impl Attempt {
     fn finish_drain(&self) -> Decision {
         match self.stage {
             Stage::Draining { .. } => Ok(vec![DeploymentEvent::WentLive { app: self.spec.app }]),
+            Stage::Requested
+            | Stage::Queued { .. }
+            | Stage::Building { .. }
+            | Stage::Built { .. }
+            | Stage::Starting { .. }
+            | Stage::Healthy
+            | Stage::Switching { .. }
+            | Stage::Live
+            | Stage::Ended(_) => NOTHING,
+        }
+    }
+
+    fn lose_traffic(&self, fault: Fault) -> Decision {
+        match self.stage {
+            Stage::Draining { .. } => self.fail(fault),
             Stage::Requested
             | Stage::Queued { .. }
             | Stage::Building { .. }

@@ -364,6 +364,11 @@ pub enum DeploymentCommand {
     },
     /// No request to the version before is under way any more.
     FinishDrain,
+    /// The version before has the traffic again: this one stopped answering.
+    LoseTraffic {
+        /// Why.
+        fault: Fault,
+    },
     /// Ends what has gone on for too long.
     Expire {
         /// Now.

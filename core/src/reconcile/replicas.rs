@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Effect;
-use crate::deployment::{Attempt, DeploymentCommand, Fault, Stage};
+use crate::deployment::{Attempt, DeploymentCommand, Fault, Stage, StageName};
 use crate::ids::{DeploymentId, WorkerId};
 use crate::limits;
 use crate::observed::{Observed, Sent};
@@ -112,7 +112,8 @@ fn ended(replica: &ReplicaReport) -> Fault {
 /// Tells workers what to run and what no longer to run.
 pub(super) fn order(view: &View, observed: &Observed, now: Timestamp, effects: &mut Vec<Effect>) {
     for (worker, seen) in &observed.workers {
-        // A replica without an order the worker ends by itself; an order to run has to be undone.
+        // A replica without an order the worker ends by itself; an order to run has to be undone,
+        // but not while requests may still come.
         let mut held: BTreeMap<DeploymentId, u64> = seen
             .report
             .assignments
@@ -148,6 +149,9 @@ pub(super) fn order(view: &View, observed: &Observed, now: Timestamp, effects: &
             }
         }
         for (deployment, told) in held {
+            if had_traffic(view, deployment) && observed.may_have_traffic(deployment, now) {
+                continue;
+            }
             let newest = view.deployments.get(&deployment).map_or(0, |view| view.last.0);
             let generation = newest.max(told.saturating_add(1));
             let sent = Sent::Order(*worker, deployment, generation);
@@ -156,6 +160,14 @@ pub(super) fn order(view: &View, observed: &Observed, now: Timestamp, effects: &
             }
         }
     }
+}
+
+/// Whether a deployment may ever have had traffic: that is so from when it was healthy. Nothing is
+/// known of one that went with its app.
+fn had_traffic(view: &View, deployment: DeploymentId) -> bool {
+    view.deployments.get(&deployment).is_none_or(|deployment| {
+        deployment.stages.iter().any(|(stage, _)| *stage == StageName::Healthy)
+    })
 }
 
 fn runs(deployment: &DeploymentView) -> bool {

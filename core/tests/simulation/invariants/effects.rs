@@ -1,0 +1,70 @@
+//! An effect happens once, and only by the newest order.
+
+use hythe_core::ids::DeploymentId;
+use hythe_core::plan::ReplicaKey;
+
+use super::Verdict;
+use crate::engine::name;
+use crate::trace::Short;
+use crate::world::World;
+
+impl World {
+    /// A builder begins a build that it was not at work on before.
+    pub(crate) fn judge_build(&mut self, m: usize, deployment: DeploymentId, generation: u32) {
+        let begun = self.truth.builds.entry((m, deployment, generation)).or_default();
+        *begun += 1;
+        let verdict = invariant_a_build_begins_once(*begun, deployment, generation);
+        self.holds("a_build_begins_once", verdict);
+    }
+
+    /// An agent begins to create a container.
+    pub(crate) fn judge_creates(&mut self, m: usize, key: ReplicaKey, generation: u64) {
+        let newest = self.truth.orders.get(&(m, key.deployment)).copied().unwrap_or_default();
+        let verdict = invariant_only_the_newest_order_counts(key, generation, newest);
+        self.holds("only_the_newest_order_counts", verdict);
+    }
+
+    /// An order about a deployment reached a worker.
+    pub(crate) fn judge_ordered(&mut self, m: usize, deployment: DeploymentId, generation: u64) {
+        let newest = self.truth.orders.entry((m, deployment)).or_default();
+        *newest = (*newest).max(generation);
+    }
+
+    /// An engine made a container.
+    pub(crate) fn judge_created(&mut self, m: usize, key: ReplicaKey, generation: u64) {
+        let there = self.truth.containers.entry((m, key)).or_default();
+        *there += 1;
+        let verdict = invariant_a_replica_has_one_container(*there, key, generation);
+        self.holds("a_replica_has_one_container", verdict);
+    }
+
+    /// A container is gone from an engine.
+    pub(crate) fn judge_removed(&mut self, m: usize, key: ReplicaKey) {
+        let there = self.truth.containers.entry((m, key)).or_default();
+        *there = there.saturating_sub(1);
+    }
+}
+
+/// A builder takes each giving-out of a build on once, however often it is told.
+fn invariant_a_build_begins_once(begun: u32, deployment: DeploymentId, generation: u32) -> Verdict {
+    if begun == 1 {
+        return Ok(());
+    }
+    Err(format!("build {generation} of {} begun {begun} times", Short(deployment.uuid())))
+}
+
+/// Nothing is created by an order after a newer one was heard.
+fn invariant_only_the_newest_order_counts(key: ReplicaKey, by: u64, newest: u64) -> Verdict {
+    if by >= newest {
+        return Ok(());
+    }
+    Err(format!("replica {} is created by order {by} after order {newest}", name(key)))
+}
+
+/// On one engine there is at most one container of a replica.
+fn invariant_a_replica_has_one_container(there: u32, key: ReplicaKey, by: u64) -> Verdict {
+    if there == 1 {
+        return Ok(());
+    }
+    Err(format!("replica {} has {there} containers, the last by order {by}", name(key)))
+}

@@ -1,0 +1,281 @@
+//! Each durable event fits the ones before it.
+
+use hythe_core::app::AppEvent;
+use hythe_core::deployment::{DeploymentEvent, Outcome, StageName};
+use hythe_core::event::Event;
+use hythe_core::ids::{AppId, DeploymentId};
+use hythe_core::machine::Machine;
+use hythe_core::record::{Recorded, Sequence};
+
+use super::{Told, Verdict};
+use crate::plant::Plant;
+use crate::trace::Short;
+use crate::world::World;
+
+impl World {
+    /// Takes in what became durable, and looks at each event.
+    pub(crate) fn witness(&mut self) {
+        while let Some(recorded) = self.journal.log.get(self.truth.witness.len()).cloned() {
+            self.note(format_args!(
+                "#{} {} {} {}",
+                recorded.sequence,
+                Short(recorded.stream.id),
+                recorded.stream.kind,
+                recorded.event.name(),
+            ));
+            let recorded = self.plant_in_history(recorded);
+            let verdict = self.invariant_versions_are_continuous(&recorded);
+            self.holds("versions_are_continuous", verdict);
+            match &recorded.event {
+                Event::App(event) => {
+                    let id = AppId::new(recorded.stream.id);
+                    self.witness_app(id, event, recorded.sequence);
+                }
+                Event::Deployment(event) => {
+                    self.witness_deployment(DeploymentId::new(recorded.stream.id), event);
+                }
+                Event::Worker(_) => {}
+            }
+            if self.plant == Some(Plant::CancelledComesBack)
+                && let Event::Deployment(DeploymentEvent::Ended { outcome, .. }) = &recorded.event
+                && *outcome == Outcome::Cancelled
+            {
+                let again = DeploymentEvent::BuildQueued { generation: 1, until: self.clock(0) };
+                self.witness_deployment(DeploymentId::new(recorded.stream.id), &again);
+            }
+            let original = self.journal.log[self.truth.witness.len()].clone();
+            self.truth.witness.push(original);
+        }
+    }
+
+    fn witness_app(&mut self, id: AppId, event: &AppEvent, sequence: Sequence) {
+        let app = self.truth.apps.entry(id).or_default();
+        *app = std::mem::take(app).evolve(event);
+        if let AppEvent::DeploymentPromoted { previous: Some(previous), .. } = event
+            && let Some(told) = self.truth.told.get_mut(previous)
+        {
+            told.superseded = Some(sequence);
+        }
+        if let AppEvent::Deleted { deployments } = event {
+            for deployment in deployments {
+                if let Some(told) = self.truth.told.get_mut(deployment) {
+                    told.superseded = Some(sequence);
+                }
+            }
+        }
+    }
+
+    fn witness_deployment(&mut self, id: DeploymentId, event: &DeploymentEvent) {
+        let told = self.truth.told.get(&id).cloned();
+        let verdict = invariant_what_ended_stays_ended(told.as_ref());
+        self.holds("what_ended_stays_ended", verdict);
+        let verdict = invariant_stages_follow_one_another(told.as_ref(), event);
+        self.holds("stages_follow_one_another", verdict);
+        let verdict = invariant_build_generations_grow(told.as_ref(), event);
+        self.holds("build_generations_grow", verdict);
+        let Some(told) = after(told, event) else { return };
+        match event {
+            DeploymentEvent::Ended { outcome: Outcome::Failed { stage, .. }, .. } => {
+                self.count(format_args!("failed while {stage}"));
+            }
+            DeploymentEvent::Ended { .. } | DeploymentEvent::WentLive { .. } => {
+                self.count(format_args!("{}", told.stage));
+            }
+            DeploymentEvent::BuildQueued { generation, .. } if *generation > 1 => {
+                self.count("build given out anew");
+            }
+            DeploymentEvent::Requested(_)
+            | DeploymentEvent::BuildQueued { .. }
+            | DeploymentEvent::BuildStarted { .. }
+            | DeploymentEvent::Built { .. }
+            | DeploymentEvent::Placed { .. }
+            | DeploymentEvent::BecameHealthy { .. }
+            | DeploymentEvent::SwitchStarted { .. }
+            | DeploymentEvent::Switched { .. } => {}
+        }
+        let app = told.app;
+        self.truth.told.insert(id, told);
+        let verdict = self.invariant_one_deployment_moves(app);
+        self.holds("one_deployment_moves", verdict);
+    }
+
+    /// Sequences count from 1 over everything, versions over each stream.
+    fn invariant_versions_are_continuous(&mut self, recorded: &Recorded<Event>) -> Verdict {
+        let version = self.truth.versions.entry(recorded.stream).or_default();
+        *version += 1;
+        let sequence = self.truth.witness.len() as u64 + 1;
+        if recorded.version.0 == *version && recorded.sequence.0 == sequence {
+            return Ok(());
+        }
+        Err(format!("{recorded:?} is not version {version} and event {sequence}"))
+    }
+
+    /// Of an app's deployments one is live: besides it there may be only the one that is about to
+    /// be promoted, and the one before while the word of the promotion is on its way.
+    pub(super) fn invariant_one_live_deployment(&self) -> Verdict {
+        for (id, told) in &self.truth.told {
+            if told.stage != StageName::Live {
+                continue;
+            }
+            let app = self.truth.apps.get(&told.app).and_then(|app| app.active());
+            let counts = app.is_some_and(|app| {
+                app.live == Some(*id) || (app.serving == Some(*id) && app.rolling == Some(*id))
+            });
+            let reacted = self.control.reactor.at;
+            let on_its_way = told.superseded.is_some_and(|by| reacted < by);
+            if !counts && !on_its_way {
+                return Err(format!("{} is live, and not its app's live one", Short(id.uuid())));
+            }
+        }
+        Ok(())
+    }
+
+    /// One deployment of an app moves at a time.
+    fn invariant_one_deployment_moves(&self, app: AppId) -> Verdict {
+        let moves = |stage| match stage {
+            StageName::Requested => false,
+            StageName::Queued
+            | StageName::Building
+            | StageName::Built
+            | StageName::Starting
+            | StageName::Healthy
+            | StageName::Switching
+            | StageName::Draining => true,
+            StageName::Live | StageName::Superseded | StageName::Failed | StageName::Cancelled => {
+                false
+            }
+        };
+        let told = self.truth.told.values();
+        let moving = told.filter(|told| told.app == app && moves(told.stage)).count();
+        if moving <= 1 { Ok(()) } else { Err(format!("{moving} move of {}", Short(app.uuid()))) }
+    }
+
+    /// For planted faults: what is witnessed is another event than the one in the log.
+    fn plant_in_history(&mut self, mut recorded: Recorded<Event>) -> Recorded<Event> {
+        let id = DeploymentId::new(recorded.stream.id);
+        let stage = self.truth.stage(id);
+        let of_deployment = matches!(recorded.event, Event::Deployment(_));
+        if self.plant == Some(Plant::SkipsAVersion) && recorded.version.0 == 3 {
+            recorded.version.0 = 4;
+        }
+        if self.plant == Some(Plant::WritesWhatIsIllegal)
+            && of_deployment
+            && stage == Some(StageName::Starting)
+        {
+            let switched = DeploymentEvent::Switched { previous: None, until: self.clock(0) };
+            recorded.event = Event::Deployment(switched);
+        }
+        if self.plant == Some(Plant::GenerationGoesBack)
+            && let Event::Deployment(DeploymentEvent::BuildStarted { generation, .. }) =
+                &mut recorded.event
+        {
+            *generation = 0;
+        }
+        recorded
+    }
+}
+
+/// What has ended, however it did, stays so: nothing happens to it any more.
+fn invariant_what_ended_stays_ended(told: Option<&Told>) -> Verdict {
+    match told.map(|told| told.stage) {
+        Some(ended @ (StageName::Superseded | StageName::Failed | StageName::Cancelled)) => {
+            Err(format!("something happened to what is {ended}"))
+        }
+        Some(
+            StageName::Requested
+            | StageName::Queued
+            | StageName::Building
+            | StageName::Built
+            | StageName::Starting
+            | StageName::Healthy
+            | StageName::Switching
+            | StageName::Draining
+            | StageName::Live,
+        )
+        | None => Ok(()),
+    }
+}
+
+/// Stages come in their order, and endings where they may.
+fn invariant_stages_follow_one_another(told: Option<&Told>, event: &DeploymentEvent) -> Verdict {
+    use StageName as S;
+    let stage = told.map(|told| told.stage);
+    let fits = match event {
+        DeploymentEvent::Requested(_) => stage.is_none(),
+        DeploymentEvent::BuildQueued { generation, .. } => {
+            stage == Some(if *generation == 1 { S::Requested } else { S::Building })
+        }
+        DeploymentEvent::BuildStarted { .. } => stage == Some(S::Queued),
+        DeploymentEvent::Built { .. } => matches!(stage, Some(S::Queued | S::Building)),
+        DeploymentEvent::Placed { .. } => stage == Some(S::Built),
+        DeploymentEvent::BecameHealthy { .. } => stage == Some(S::Starting),
+        DeploymentEvent::SwitchStarted { .. } => stage == Some(S::Healthy),
+        DeploymentEvent::Switched { .. } => stage == Some(S::Switching),
+        DeploymentEvent::WentLive { .. } => stage == Some(S::Draining),
+        DeploymentEvent::Ended { outcome, .. } => match outcome {
+            Outcome::Superseded => stage.is_some(),
+            Outcome::Cancelled => stage.is_some_and(|stage| stage < S::Switching),
+            Outcome::Failed { stage: named, .. } => {
+                stage == Some(*named) || (stage == Some(S::Queued) && *named == S::Building)
+            }
+        },
+    };
+    if fits { Ok(()) } else { Err(format!("{event:?} while {stage:?}")) }
+}
+
+/// A build is given out under a number that grows by one, and taken on once under each.
+fn invariant_build_generations_grow(told: Option<&Told>, event: &DeploymentEvent) -> Verdict {
+    let (known, begun) = told.map_or((0, None), |told| (told.generation, told.builder));
+    let fits = match event {
+        DeploymentEvent::BuildQueued { generation, .. } => *generation == known + 1,
+        DeploymentEvent::BuildStarted { generation, .. } => {
+            *generation == known && begun != Some(known)
+        }
+        DeploymentEvent::Requested(_)
+        | DeploymentEvent::Built { .. }
+        | DeploymentEvent::Placed { .. }
+        | DeploymentEvent::BecameHealthy { .. }
+        | DeploymentEvent::SwitchStarted { .. }
+        | DeploymentEvent::Switched { .. }
+        | DeploymentEvent::WentLive { .. }
+        | DeploymentEvent::Ended { .. } => true,
+    };
+    if fits { Ok(()) } else { Err(format!("{event:?} after generation {known}")) }
+}
+
+/// A deployment after one more event; not by the core's own fold.
+fn after(told: Option<Told>, event: &DeploymentEvent) -> Option<Told> {
+    if let DeploymentEvent::Requested(spec) = event {
+        return Some(Told {
+            app: spec.app,
+            stage: StageName::Requested,
+            was_healthy: false,
+            generation: 0,
+            builder: None,
+            superseded: None,
+        });
+    }
+    let mut told = told?;
+    told.stage = match event {
+        DeploymentEvent::Requested(_) => StageName::Requested,
+        DeploymentEvent::BuildQueued { generation, .. } => {
+            told.generation = *generation;
+            StageName::Queued
+        }
+        DeploymentEvent::BuildStarted { generation, .. } => {
+            told.builder = Some(*generation);
+            StageName::Building
+        }
+        DeploymentEvent::Built { .. } => StageName::Built,
+        DeploymentEvent::Placed { .. } => StageName::Starting,
+        DeploymentEvent::BecameHealthy { .. } => {
+            told.was_healthy = true;
+            StageName::Healthy
+        }
+        DeploymentEvent::SwitchStarted { .. } => StageName::Switching,
+        DeploymentEvent::Switched { .. } => StageName::Draining,
+        DeploymentEvent::WentLive { .. } => StageName::Live,
+        DeploymentEvent::Ended { outcome, .. } => outcome.stage(),
+    };
+    Some(told)
+}

@@ -1,0 +1,197 @@
+//! Where requests go, and what ends while they go there.
+
+use hythe_core::deployment::{DeploymentCommand, Stage, StageName};
+use hythe_core::ids::DeploymentId;
+use hythe_core::limits;
+use hythe_core::routes::{Backend, RouteTable};
+use hythe_core::wire::edge::EdgeReport;
+use hythe_core::wire::worker::ReplicaState;
+
+use super::Verdict;
+use crate::trace::Short;
+use crate::world::World;
+
+impl World {
+    /// The control plane heard of an edge.
+    pub(crate) fn judge_heard(&mut self, report: &EdgeReport) {
+        if let Some(e) = self.edges.iter().position(|edge| edge.id == report.edge) {
+            let life = self.edges[e].life;
+            self.truth.heard[e] = (life, self.control.life, self.now);
+        }
+    }
+
+    /// Edges that serve, and of which this control plane has heard within their lease.
+    fn live_edges(&self) -> impl Iterator<Item = &crate::edge::Edge> {
+        let lease = limits::EDGE_LEASE.0 - 500;
+        self.edges.iter().zip(&self.truth.heard).filter_map(move |(edge, heard)| {
+            let (life, control, at) = *heard;
+            let heard = life == edge.life && control == self.control.life;
+            (edge.up && heard && self.now - at < lease).then_some(edge)
+        })
+    }
+
+    /// The control plane publishes a table.
+    pub(crate) fn judge_table(&mut self, table: &RouteTable) {
+        let verdict = self.invariant_tables_lead_to_healthy_replicas(table);
+        self.holds("tables_lead_to_healthy_replicas", verdict);
+        self.truth.tables.insert(table.revision, table.clone());
+    }
+
+    /// Every target of a table was healthy by the newest word of its worker. Two exceptions: of a
+    /// deployment without a healthy replica, ailing ones; and where not every worker was heard of
+    /// yet, what was in the table in force. A deployment that was never healthy is in no table.
+    fn invariant_tables_lead_to_healthy_replicas(&self, table: &RouteTable) -> Verdict {
+        let observed = &self.control.observed;
+        for (host, route) in &table.routes {
+            let Backend::Replicas { deployment, targets } = &route.backend else { continue };
+            let told = self.truth.told.get(deployment);
+            if !told.is_some_and(|told| told.was_healthy) || targets.is_empty() {
+                return Err(format!("{host} leads to what was never healthy, or nowhere"));
+            }
+            // Under another host perhaps: domains come and go.
+            if observed.table.routes.values().any(|kept| kept == route) {
+                continue;
+            }
+            let seen: Vec<_> = observed
+                .workers
+                .values()
+                .flat_map(|worker| &worker.report.replicas)
+                .filter(|replica| replica.deployment == *deployment)
+                .collect();
+            let none_healthy = seen.iter().all(|replica| replica.state != ReplicaState::Healthy);
+            for target in targets {
+                let fit = seen.iter().any(|replica| {
+                    let healthy = replica.state == ReplicaState::Healthy;
+                    let ails = matches!(replica.state, ReplicaState::Unhealthy { .. });
+                    replica.endpoint == Some(*target) && (healthy || (ails && none_healthy))
+                });
+                if !fit {
+                    let id = Short(deployment.uuid());
+                    return Err(format!("{host} leads to {target} of {id}, which is not fit"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An edge has taken a table up.
+    pub(crate) fn judge_applied(&mut self, e: usize, old: u64) {
+        let verdict = self.invariant_edges_never_go_back(e, old);
+        self.holds("edges_never_go_back", verdict);
+        let verdict = self.invariant_edges_serve_what_was_published(e);
+        self.holds("edges_serve_what_was_published", verdict);
+    }
+
+    /// An edge takes up newer tables only, over all its lives.
+    fn invariant_edges_never_go_back(&self, e: usize, old: u64) -> Verdict {
+        let new = self.edges[e].revision();
+        if new > old { Ok(()) } else { Err(format!("e{e} went from {old} to {new}")) }
+    }
+
+    /// What an edge serves is a table that the control plane published, unchanged.
+    fn invariant_edges_serve_what_was_published(&self, e: usize) -> Verdict {
+        let Some(table) = &self.edges[e].table else { return Ok(()) };
+        if self.truth.tables.get(&table.revision) == Some(table) {
+            return Ok(());
+        }
+        Err(format!("e{e} serves a table {} that nobody published", table.revision))
+    }
+
+    /// The reconciler gives a command to a deployment.
+    pub(crate) fn judge_command(&mut self, id: DeploymentId, command: &DeploymentCommand) {
+        let Some(attempt) = self.attempt(id) else { return };
+        let overdue = attempt.stage.until().is_some_and(|until| self.control_now() >= until);
+        let previous = match &attempt.stage {
+            Stage::Draining { previous, .. } => *previous,
+            Stage::Requested
+            | Stage::Queued { .. }
+            | Stage::Building { .. }
+            | Stage::Built { .. }
+            | Stage::Starting { .. }
+            | Stage::Healthy
+            | Stage::Switching { .. }
+            | Stage::Live
+            | Stage::Ended(_) => None,
+        };
+        let goes_live =
+            matches!(command, DeploymentCommand::FinishDrain | DeploymentCommand::Expire { .. });
+        if goes_live && previous.is_some() {
+            let verdict = self.invariant_what_goes_live_has_the_traffic(id);
+            self.holds("what_goes_live_has_the_traffic", verdict);
+        }
+        if matches!(command, DeploymentCommand::ConfirmSwitch { .. }) {
+            let verdict = self.invariant_a_switch_is_confirmed_by_every_edge(id);
+            self.holds("a_switch_is_confirmed_by_every_edge", verdict);
+        }
+        if matches!(command, DeploymentCommand::FinishDrain)
+            && !overdue
+            && let Some(previous) = previous
+        {
+            let verdict = self.invariant_requests_finish_before_the_old_version_ends(previous);
+            self.holds("requests_finish_before_the_old_version_ends", verdict);
+        }
+    }
+
+    /// A switch counts as made only when every live edge sends new requests to the new version.
+    fn invariant_a_switch_is_confirmed_by_every_edge(&self, id: DeploymentId) -> Verdict {
+        match self.live_edges().find(|edge| !edge.routes_to(id)) {
+            Some(edge) => Err(format!(
+                "{} at {} does not lead to {}",
+                Short(edge.id.uuid()),
+                edge.revision(),
+                Short(id.uuid())
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// The version before, which could serve, gives way to no other than the one that has the
+    /// traffic.
+    fn invariant_what_goes_live_has_the_traffic(&self, id: DeploymentId) -> Verdict {
+        let routes = self.control.observed.table.routes.values();
+        let app = self.truth.told.get(&id).map(|told| told.app);
+        let mut led = routes.filter(|route| Some(route.app) == app);
+        match led.find_map(|route| route.backend.deployment().filter(|other| *other != id)) {
+            Some(other) => Err(format!(
+                "{} goes live while the traffic is with {}",
+                Short(id.uuid()),
+                Short(other.uuid())
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Before its time is over, the version before goes only when no live edge has requests to it.
+    fn invariant_requests_finish_before_the_old_version_ends(
+        &self,
+        previous: DeploymentId,
+    ) -> Verdict {
+        let left: usize = self.live_edges().map(|edge| edge.requests_to(previous)).sum();
+        if left == 0 {
+            return Ok(());
+        }
+        Err(format!("{left} requests to {} are under way", Short(previous.uuid())))
+    }
+
+    /// The control plane orders that nothing of a deployment runs any more.
+    pub(crate) fn judge_stop(&mut self, deployment: DeploymentId) {
+        let verdict = self.invariant_nothing_is_stopped_that_has_traffic(deployment);
+        self.holds("nothing_is_stopped_that_has_traffic", verdict);
+    }
+
+    /// Nothing is stopped to which a live edge sends new requests, nor what is live.
+    fn invariant_nothing_is_stopped_that_has_traffic(&self, deployment: DeploymentId) -> Verdict {
+        if self.truth.stage(deployment) == Some(StageName::Live) {
+            return Err(format!("{} is live", Short(deployment.uuid())));
+        }
+        match self.live_edges().find(|edge| edge.routes_to(deployment)) {
+            Some(edge) => Err(format!(
+                "{} at {} leads to {}",
+                Short(edge.id.uuid()),
+                edge.revision(),
+                Short(deployment.uuid())
+            )),
+            None => Ok(()),
+        }
+    }
+}

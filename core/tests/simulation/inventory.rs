@@ -1,0 +1,161 @@
+//! What a node reports: everything that it was told and everything that it sees.
+
+use std::net::SocketAddr;
+
+use hythe_core::plan::{ReplicaKey, Wanted};
+use hythe_core::time::Timestamp;
+use hythe_core::wire::FORMAT;
+use hythe_core::wire::worker::{
+    EngineState, Held, ReplicaReport, ReplicaState, SealingKey, WorkerReport,
+};
+
+use crate::engine::Condition;
+use crate::made;
+use crate::network::{Body, Node, To};
+use crate::schedule::Due;
+use crate::worker::{Known, Machine, NodeDue, Target};
+use crate::world::World;
+
+impl World {
+    pub(crate) fn report_soon(&mut self, m: usize) {
+        let (after, life) = (self.random.u64(1..20), self.machines[m].life);
+        self.after(after, Due::Node(m, life, NodeDue::Report));
+    }
+
+    /// Sends the newest inventory, unless there is nothing new; one that was not taken is made
+    /// anew later.
+    pub(crate) fn report(&mut self, m: usize) {
+        let machine = &self.machines[m];
+        // After a start or a break, not before everything was looked at.
+        if !machine.node.changed || (machine.node.engine_up && !machine.node.complete) {
+            return;
+        }
+        let report = machine.inventory(self.machine_now(m));
+        let life = machine.life;
+        self.machines[m].node.changed = false;
+        if !self.send(Node::Agent(m), To::Control, Body::Inventory(report)) {
+            self.machines[m].node.changed = true;
+            self.after(500, Due::Node(m, life, NodeDue::Report));
+        }
+    }
+}
+
+impl Machine {
+    fn inventory(&self, now: Timestamp) -> WorkerReport {
+        let engine = if self.node.engine_up {
+            EngineState::Ready { version: "1".into() }
+        } else {
+            EngineState::Unreachable { message: "connection refused".into() }
+        };
+        let held = self.ledger.wanted.iter().map(|(deployment, wanted)| Held {
+            deployment: *deployment,
+            generation: wanted.generation(),
+            stopping: matches!(wanted, Wanted::Stop { .. }),
+        });
+        WorkerReport {
+            format: FORMAT,
+            worker: self.id,
+            installation: made::installation(),
+            name: made::worker_name(usize::try_from(self.id.uuid().as_u128() & 0xff).unwrap()),
+            capacity: made::capacity(),
+            sealing_key: SealingKey([0; 32]),
+            engine,
+            assignments: held.collect(),
+            replicas: self.replicas(now),
+            builds: self.builder.held(),
+            at: now,
+        }
+    }
+
+    fn replicas(&self, now: Timestamp) -> Vec<ReplicaReport> {
+        let there = self.node.replicas.iter().map(|(key, known)| {
+            let state = self.state_of(*key, known, now);
+            ReplicaReport {
+                deployment: key.deployment,
+                app: known.seen.app,
+                index: key.index,
+                log: last_lines(&state),
+                state,
+                endpoint: self.endpoint(*key, known),
+                restarts: self.restarts(*key),
+            }
+        });
+        let mut reports: Vec<ReplicaReport> = there.collect();
+        for wanted in self.ledger.wanted.values() {
+            let Wanted::Run(run) = wanted else { continue };
+            for index in &run.replicas {
+                let key = ReplicaKey { deployment: run.deployment, index: *index };
+                if self.node.replicas.contains_key(&key) {
+                    continue;
+                }
+                reports.push(ReplicaReport {
+                    deployment: key.deployment,
+                    app: run.app,
+                    index: key.index,
+                    state: self.not_running(key),
+                    endpoint: None,
+                    restarts: 0,
+                    log: Vec::new(),
+                });
+            }
+        }
+        reports
+    }
+
+    fn endpoint(&self, key: ReplicaKey, known: &Known) -> Option<SocketAddr> {
+        (known.seen.runs() && self.assignment(key).is_some()).then_some(known.seen.address)
+    }
+
+    fn not_running(&self, key: ReplicaKey) -> ReplicaState {
+        let setback = self.node.setbacks.get(&Target::Replica(key));
+        if setback.is_some_and(|setback| setback.refused) {
+            ReplicaState::Failed { message: "no such file".into() }
+        } else {
+            ReplicaState::Creating
+        }
+    }
+
+    fn state_of(&self, key: ReplicaKey, known: &Known, now: Timestamp) -> ReplicaState {
+        match known.seen.condition {
+            Condition::Created => self.not_running(key),
+            Condition::Exited { .. } => match self.not_running(key) {
+                failed @ ReplicaState::Failed { .. } => failed,
+                ReplicaState::Creating
+                | ReplicaState::Starting { .. }
+                | ReplicaState::Healthy
+                | ReplicaState::Unhealthy { .. }
+                | ReplicaState::Exited { .. }
+                | ReplicaState::Stopping => ReplicaState::Exited { code: 3, out_of_memory: false },
+            },
+            Condition::Running { since } => {
+                let stops = self.node.busy.get(&Target::Replica(key)) == Some(&true);
+                if stops || self.assignment(key).is_none() {
+                    return ReplicaState::Stopping;
+                }
+                match (known.health, known.was_healthy) {
+                    (Some(true), _) | (None, true) => ReplicaState::Healthy,
+                    (Some(false), true) => {
+                        ReplicaState::Unhealthy { check: "it answered 500".into() }
+                    }
+                    (Some(false) | None, false) => ReplicaState::Starting {
+                        check: "connection refused".into(),
+                        elapsed: now.since(since),
+                    },
+                }
+            }
+        }
+    }
+}
+
+/// What the app wrote before.
+fn last_lines(state: &ReplicaState) -> Vec<String> {
+    match state {
+        ReplicaState::Exited { .. } => vec!["boom".into()],
+        ReplicaState::Starting { .. } => vec!["booting".into()],
+        ReplicaState::Creating
+        | ReplicaState::Healthy
+        | ReplicaState::Unhealthy { .. }
+        | ReplicaState::Failed { .. }
+        | ReplicaState::Stopping => Vec::new(),
+    }
+}

@@ -1,0 +1,76 @@
+//! Made-up ids, names and settings.
+
+use hythe_core::deployment::BuiltImage;
+use hythe_core::ids::{AppId, DeploymentId, EdgeId, InstallationId, WorkerId};
+use hythe_core::names::{AppName, CommitId, EnvName, HostName, ImageId, RepositoryUrl, WorkerName};
+use hythe_core::source::{Reference, Source};
+use hythe_core::worker::Capacity;
+use uuid::Uuid;
+
+const fn made(kind: u128, number: u64) -> Uuid {
+    Uuid::from_u128((kind << 64) | number as u128)
+}
+
+pub(crate) const fn app_id(number: u64) -> AppId {
+    AppId::new(made(1, number))
+}
+
+pub(crate) const fn deployment_id(number: u64) -> DeploymentId {
+    DeploymentId::new(made(2, number))
+}
+
+pub(crate) const fn worker_id(number: usize) -> WorkerId {
+    WorkerId::new(made(3, number as u64))
+}
+
+pub(crate) const fn edge_id(number: usize) -> EdgeId {
+    EdgeId::new(made(4, number as u64))
+}
+
+pub(crate) const fn installation() -> InstallationId {
+    InstallationId::new(Uuid::nil())
+}
+
+pub(crate) fn app_name(number: u64) -> AppName {
+    AppName::new(format!("app-{number}")).unwrap()
+}
+
+pub(crate) fn worker_name(number: usize) -> WorkerName {
+    WorkerName::new(format!("worker-{number}")).unwrap()
+}
+
+pub(crate) fn env_name(number: u64) -> EnvName {
+    EnvName::new(format!("NAME_{number}")).unwrap()
+}
+
+pub(crate) fn base_domain() -> HostName {
+    HostName::new("localhost").unwrap()
+}
+
+pub(crate) fn domain(number: u64) -> HostName {
+    HostName::new(format!("domain-{number}.example")).unwrap()
+}
+
+pub(crate) fn host_of(app: &AppName) -> HostName {
+    HostName::new(format!("{app}.localhost")).unwrap()
+}
+
+pub(crate) const fn capacity() -> Capacity {
+    Capacity { memory_bytes: 8 << 30, cpu_millis: 4000 }
+}
+
+pub(crate) fn source() -> Source {
+    Source {
+        repository: RepositoryUrl::new("https://git.example/shop.git").unwrap(),
+        reference: Reference::DefaultBranch,
+    }
+}
+
+pub(crate) fn built(worker: WorkerId) -> BuiltImage {
+    BuiltImage {
+        image: ImageId::new(format!("sha256:{}", "ab".repeat(32))).unwrap(),
+        commit: CommitId::new("0".repeat(40)).unwrap(),
+        port: 8080,
+        worker,
+    }
+}

@@ -1,0 +1,188 @@
+//! Planted faults: one for each invariant, to see that it catches something. They lie in the
+//! simulated roles; nothing of this is in what Hythe runs.
+
+use hythe_core::deployment::{DeploymentCommand, Stage};
+use hythe_core::reconcile::Effect;
+use hythe_core::routes::Backend;
+
+use crate::faults::Profile;
+use crate::world::World;
+
+/// What is wrong on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plant {
+    /// The reactor passes no promotion on.
+    OldVersionNeverRetires,
+    /// The reconciler routes to replicas that are not healthy.
+    RoutesBeforeHealth,
+    /// The reconciler does not wait for the edges.
+    SwitchesUnconfirmed,
+    /// The reconciler does not wait for the old version's requests.
+    CutsRequests,
+    /// The reconciler orders a stop of what has the traffic.
+    StopsWhatServes,
+    /// The reconciler gives no deadline.
+    NothingExpires,
+    /// An edge takes any table, older ones too.
+    EdgeGoesBack,
+    /// An edge has a target that no table names.
+    EdgeRoutesElsewhere,
+    /// An agent takes orders of any generation.
+    AgentIgnoresGenerations,
+    /// An agent does not see what has exited and nobody wants.
+    ContainerLeaks,
+    /// An agent starts nothing again that has exited.
+    NothingIsStartedAgain,
+    /// An edge takes no table up any more.
+    EdgeIsDeaf,
+    /// The control plane does not note that a worker is heard of again.
+    NobodyReturns,
+    /// The reactor lets a deployment begin as soon as it was requested.
+    NobodyWaitsForTheirTurn,
+    /// The reconciler lets a deployment go live that lost its replicas while it drained.
+    LosesTrafficWhileDraining,
+    /// An engine makes a second container of one name.
+    EngineMakesTwo,
+    /// A builder does not look into its ledger.
+    BuilderForgets,
+    /// The journal loses its last event in a crash.
+    LosesTheLastEvent,
+    /// The projection skips an event.
+    ProjectionSkipsAnEvent,
+    /// The journal lets go of claims.
+    LosesClaims,
+    /// An event is written that nobody may decide.
+    WritesWhatIsIllegal,
+    /// Versions of a stream have a gap.
+    SkipsAVersion,
+    /// Builds are given out under the generation before.
+    GenerationGoesBack,
+    /// A cancelled deployment begins anew.
+    CancelledComesBack,
+}
+
+impl Plant {
+    /// The mix of faults under which it is looked for.
+    pub(crate) const fn profile(self, seed: u64) -> Profile {
+        match self {
+            Self::NothingExpires | Self::ContainerLeaks => Profile::Lossy,
+            Self::AgentIgnoresGenerations
+            | Self::EdgeGoesBack
+            | Self::BuilderForgets
+            | Self::NothingIsStartedAgain
+            | Self::EdgeIsDeaf
+            | Self::NobodyReturns
+            | Self::LosesTrafficWhileDraining => Profile::All,
+            Self::OldVersionNeverRetires
+            | Self::RoutesBeforeHealth
+            | Self::SwitchesUnconfirmed
+            | Self::CutsRequests
+            | Self::StopsWhatServes
+            | Self::EdgeRoutesElsewhere
+            | Self::EngineMakesTwo
+            | Self::LosesTheLastEvent
+            | Self::ProjectionSkipsAnEvent
+            | Self::LosesClaims
+            | Self::WritesWhatIsIllegal
+            | Self::SkipsAVersion
+            | Self::GenerationGoesBack
+            | Self::NobodyWaitsForTheirTurn
+            | Self::CancelledComesBack => Profile::of(seed),
+        }
+    }
+
+    /// What the reconciler does wrong.
+    pub(crate) fn in_effects(self, world: &World, mut effects: Vec<Effect>) -> Vec<Effect> {
+        let view = &world.control.view;
+        let observed = &world.control.observed;
+        match self {
+            Self::RoutesBeforeHealth => {
+                for effect in &mut effects {
+                    let Effect::PublishRoutes(routes) = effect else { continue };
+                    for route in routes.values_mut() {
+                        let Backend::Replicas { deployment, targets } = &mut route.backend else {
+                            continue;
+                        };
+                        let seen = observed.workers.values().flat_map(|w| &w.report.replicas);
+                        let all = seen.filter(|replica| replica.deployment == *deployment);
+                        let more: Vec<_> = all.filter_map(|replica| replica.endpoint).collect();
+                        targets.extend(
+                            more.into_iter().filter(|t| !targets.contains(t)).collect::<Vec<_>>(),
+                        );
+                    }
+                }
+            }
+            Self::SwitchesUnconfirmed | Self::CutsRequests | Self::LosesTrafficWhileDraining => {
+                for (id, deployment) in &view.deployments {
+                    let Some(attempt) = deployment.state.attempt() else { continue };
+                    let command = match attempt.stage {
+                        Stage::Switching { .. } if self == Self::SwitchesUnconfirmed => {
+                            DeploymentCommand::ConfirmSwitch { at: world.control_now() }
+                        }
+                        Stage::Draining { .. }
+                            if self == Self::CutsRequests
+                                || (self == Self::LosesTrafficWhileDraining
+                                    && !observed.routed_since.contains_key(id)) =>
+                        {
+                            DeploymentCommand::FinishDrain
+                        }
+                        Stage::Requested
+                        | Stage::Queued { .. }
+                        | Stage::Building { .. }
+                        | Stage::Built { .. }
+                        | Stage::Starting { .. }
+                        | Stage::Healthy
+                        | Stage::Switching { .. }
+                        | Stage::Draining { .. }
+                        | Stage::Live
+                        | Stage::Ended(_) => continue,
+                    };
+                    effects.push(Effect::Deployment(*id, command));
+                }
+            }
+            Self::StopsWhatServes => {
+                for (worker, seen) in &observed.workers {
+                    for held in seen.report.assignments.iter().filter(|held| !held.stopping) {
+                        let live = view.deployments.get(&held.deployment).is_some_and(|view| {
+                            view.state.attempt().is_some_and(|a| a.stage == Stage::Live)
+                        });
+                        if live && world.now.is_multiple_of(97) {
+                            effects.push(Effect::SendStop {
+                                worker: *worker,
+                                deployment: held.deployment,
+                                generation: held.generation + 1,
+                            });
+                        }
+                    }
+                }
+            }
+            Self::OldVersionNeverRetires
+            | Self::NothingExpires
+            | Self::EdgeGoesBack
+            | Self::EdgeRoutesElsewhere
+            | Self::AgentIgnoresGenerations
+            | Self::ContainerLeaks
+            | Self::NothingIsStartedAgain
+            | Self::EdgeIsDeaf
+            | Self::NobodyReturns
+            | Self::NobodyWaitsForTheirTurn
+            | Self::EngineMakesTwo
+            | Self::BuilderForgets
+            | Self::LosesTheLastEvent
+            | Self::ProjectionSkipsAnEvent
+            | Self::LosesClaims
+            | Self::WritesWhatIsIllegal
+            | Self::SkipsAVersion
+            | Self::GenerationGoesBack
+            | Self::CancelledComesBack => {}
+        }
+        effects
+    }
+}
+
+impl World {
+    /// Whether a planted fault shows on this occasion.
+    pub(crate) fn planted(&mut self, plant: Plant) -> bool {
+        self.plant == Some(plant) && self.random.u32(..8) == 0
+    }
+}

@@ -1,0 +1,398 @@
+//! Single stories in the simulated world: what is done and broken is written down, and only the
+//! moments within a story are left to the seed.
+
+use hythe_core::app::{App, AppCommand, AppEvent, AppSettings};
+use hythe_core::deployment::{DeploymentEvent, Fault, Outcome, StageName};
+use hythe_core::event::Event;
+use hythe_core::ids::DeploymentId;
+use hythe_core::limits;
+use hythe_core::record::Actor;
+use hythe_core::routes::Backend;
+
+use crate::aggregate::Waiter;
+use crate::behaviour::{Behaviour, Build, Run};
+use crate::engine::EngineDue;
+use crate::faults::Profile;
+use crate::made;
+use crate::network::Node;
+use crate::world::World;
+
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+const DAY: i64 = 24 * 60 * 60 * 1000;
+
+/// A calm world of one worker and one edge with one app of two replicas.
+fn world() -> World {
+    let mut world = World::new(1, Profile::Calm, 1, 1);
+    world.edges_ask_nothing();
+    let settings = Box::new(AppSettings {
+        source: Some(made::source()),
+        replicas: 2,
+        ..AppSettings::default()
+    });
+    let create = AppCommand::Create { id: made::app_id(1), name: made::app_name(1), settings };
+    ask(&mut world, create);
+    // After a start, edges get their time to be heard of.
+    pass(&mut world, 10 * SECOND);
+    world
+}
+
+fn ask(world: &mut World, command: AppCommand) {
+    let meta = world.meta(Actor::Owner, None);
+    world.command::<App>(made::app_id(1).uuid(), command, meta, Waiter::User("asks"));
+}
+
+fn pass(world: &mut World, span: u64) {
+    let until = world.now + span;
+    while world.now < until {
+        let holds = world.step();
+        assert!(holds.is_ok(), "{holds:?}");
+    }
+}
+
+/// Steps until a deployment is in a stage.
+fn until(world: &mut World, id: DeploymentId, stage: StageName) {
+    let most = world.now + 60 * MINUTE;
+    while world.truth.stage(id) != Some(stage) {
+        assert!(world.now < most, "{id} is {:?}", world.truth.stage(id));
+        let holds = world.step();
+        assert!(holds.is_ok(), "{holds:?}");
+    }
+}
+
+fn deploy(world: &mut World, build: Build, run: Run) -> DeploymentId {
+    world.deploy(made::app_id(1), Behaviour { build, run })
+}
+
+fn live(world: &mut World) -> DeploymentId {
+    let id = deploy(world, Build::Works, Run::Healthy);
+    until(world, id, StageName::Live);
+    pass(world, MINUTE);
+    id
+}
+
+fn backend(world: &World) -> Backend {
+    world.control.observed.table.routes[&made::host_of(&made::app_name(1))].backend.clone()
+}
+
+fn served(world: &World) -> Option<DeploymentId> {
+    backend(world).deployment()
+}
+
+fn fault(world: &World, id: DeploymentId) -> (StageName, Fault) {
+    let ended = world.journal.log.iter().filter(|recorded| recorded.stream.id == id.uuid());
+    let mut outcomes = ended.filter_map(|recorded| match &recorded.event {
+        Event::Deployment(DeploymentEvent::Ended { outcome, .. }) => Some(outcome.clone()),
+        Event::App(_) | Event::Deployment(_) | Event::Worker(_) => None,
+    });
+    match outcomes.next() {
+        Some(Outcome::Failed { stage, fault }) => (stage, fault),
+        other => panic!("{id} has not failed: {other:?}"),
+    }
+}
+
+fn containers(world: &World) -> usize {
+    world.machines[0].engine.containers.len()
+}
+
+#[test]
+fn a_deployment_goes_live_and_the_next_takes_its_place() {
+    let mut world = world();
+    let first = live(&mut world);
+    assert_eq!((served(&world), containers(&world)), (Some(first), 2));
+    let second = live(&mut world);
+    assert_eq!(world.truth.stage(first), Some(StageName::Superseded));
+    assert_eq!((served(&world), containers(&world)), (Some(second), 2));
+    assert_eq!(world.machines[0].ledger.wanted.len(), 1, "the old order is forgotten");
+    assert!(!world.counts.contains_key("\"build given out anew\""));
+}
+
+#[test]
+fn a_version_that_fails_never_gets_traffic_and_says_why() {
+    let rows = [
+        (Run::ExitsAtOnce, "exited with code 3", Some("boom")),
+        (Run::NeverHealthy, "its last check: connection refused", Some("booting")),
+        (Run::CannotBeMade, "cannot start: no such file", None),
+    ];
+    for (run, words, line) in rows {
+        let mut world = world();
+        let good = live(&mut world);
+        let bad = deploy(&mut world, Build::Works, run);
+        until(&mut world, bad, StageName::Failed);
+        let (stage, fault) = fault(&world, bad);
+        assert_eq!(stage, StageName::Starting);
+        assert!(fault.message.contains(words), "{}", fault.message);
+        assert_eq!(fault.log.first().map(String::as_str), line);
+        pass(&mut world, 20 * SECOND);
+        assert_eq!((served(&world), containers(&world)), (Some(good), 2));
+        let next = live(&mut world);
+        assert_eq!(served(&world), Some(next));
+    }
+}
+
+#[test]
+fn a_failing_build_is_a_failed_deployment() {
+    let mut world = world();
+    let bad = deploy(&mut world, Build::Fails, Run::Healthy);
+    until(&mut world, bad, StageName::Failed);
+    assert_eq!(fault(&world, bad), (StageName::Building, Fault::new("step 3 failed")));
+    pass(&mut world, SECOND);
+    assert_eq!(backend(&world), Backend::Down);
+}
+
+#[test]
+fn the_old_version_serves_until_its_requests_are_over() {
+    let mut world = world();
+    let first = live(&mut world);
+    world.edges[0].requests.insert(1, first);
+    let second = deploy(&mut world, Build::Works, Run::Healthy);
+    until(&mut world, second, StageName::Draining);
+    pass(&mut world, 10 * SECOND);
+    assert_eq!(world.truth.stage(second), Some(StageName::Draining));
+    assert_eq!((served(&world), containers(&world)), (Some(second), 4));
+    world.edges[0].requests.clear();
+    until(&mut world, second, StageName::Live);
+    pass(&mut world, 20 * SECOND);
+    assert_eq!(containers(&world), 2);
+}
+
+#[test]
+fn a_request_that_never_ends_is_cut_off_when_the_drain_time_is_over() {
+    let mut world = world();
+    let first = live(&mut world);
+    world.edges[0].requests.insert(1, first);
+    let second = deploy(&mut world, Build::Works, Run::Healthy);
+    until(&mut world, second, StageName::Draining);
+    let begun = world.now;
+    until(&mut world, second, StageName::Live);
+    let took = world.now - begun;
+    assert!(took.abs_diff(limits::DRAIN_WITHIN.0) < 3 * SECOND, "{took}");
+}
+
+#[test]
+fn without_an_edge_the_switch_fails_and_the_traffic_goes_back() {
+    let mut world = world();
+    let first = live(&mut world);
+    world.edges[0].up = false;
+    let second = deploy(&mut world, Build::Works, Run::Healthy);
+    until(&mut world, second, StageName::Failed);
+    assert_eq!(fault(&world, second).0, StageName::Switching);
+    pass(&mut world, 20 * SECOND);
+    assert_eq!((served(&world), containers(&world)), (Some(first), 2));
+}
+
+#[test]
+fn what_fails_in_its_switch_runs_until_every_edge_has_turned_back() {
+    let mut world = World::new(2, Profile::Calm, 1, 2);
+    world.edges_ask_nothing();
+    let settings = Box::new(AppSettings { source: Some(made::source()), ..AppSettings::default() });
+    ask(&mut world, AppCommand::Create { id: made::app_id(1), name: made::app_name(1), settings });
+    pass(&mut world, 10 * SECOND);
+    let first = live(&mut world);
+    let second = deploy(&mut world, Build::Works, Run::Healthy);
+    until(&mut world, second, StageName::Starting);
+    // One edge takes no table up any more but goes on telling, the other does everything.
+    world.edges[1].deaf = true;
+    until(&mut world, second, StageName::Failed);
+    world.edges[0].deaf = true;
+    pass(&mut world, 30 * SECOND);
+    assert!(world.edges[0].routes_to(second), "it has not turned back");
+    assert_eq!(containers(&world), 2, "so the failed one runs on");
+    world.edges.iter_mut().for_each(|edge| edge.deaf = false);
+    pass(&mut world, 30 * SECOND);
+    assert!(world.edges.iter().all(|edge| edge.routes_to(first)));
+    assert_eq!(containers(&world), 1);
+}
+
+#[test]
+fn a_version_that_stops_answering_while_it_drains_gives_way_to_the_one_before() {
+    let mut world = world();
+    let first = live(&mut world);
+    world.edges[0].requests.insert(1, first);
+    let second = deploy(&mut world, Build::Works, Run::Healthy);
+    until(&mut world, second, StageName::Draining);
+    let mine = world.machines[0].engine.containers.iter().filter(|(k, _)| k.deployment == second);
+    let ends: Vec<EngineDue> = mine.map(|(k, c)| EngineDue::Ends(*k, c.id, c.run)).collect();
+    assert_eq!(ends.len(), 2);
+    ends.into_iter().for_each(|end| world.engine(0, end));
+    until(&mut world, second, StageName::Failed);
+    assert_eq!(fault(&world, second).0, StageName::Draining);
+    pass(&mut world, 30 * SECOND);
+    assert_eq!((served(&world), containers(&world)), (Some(first), 2));
+    assert_eq!(world.truth.stage(first), Some(StageName::Live));
+}
+
+#[test]
+fn a_builder_that_is_never_heard_of_fails_the_build_in_time() {
+    let mut world = world();
+    world.machines[0].up = false;
+    let bad = deploy(&mut world, Build::Works, Run::Healthy);
+    until(&mut world, bad, StageName::Queued);
+    let begun = world.now;
+    until(&mut world, bad, StageName::Failed);
+    assert_eq!(fault(&world, bad).0, StageName::Queued);
+    let took = world.now - begun;
+    assert!(took.abs_diff(limits::BUILD_WITHIN.0) < 3 * SECOND, "{took}");
+}
+
+#[test]
+fn a_build_that_falls_silent_is_given_out_anew() {
+    let mut world = World::new(3, Profile::Calm, 2, 1);
+    let settings = Box::new(AppSettings { source: Some(made::source()), ..AppSettings::default() });
+    ask(&mut world, AppCommand::Create { id: made::app_id(1), name: made::app_name(1), settings });
+    pass(&mut world, 10 * SECOND);
+    let id = deploy(&mut world, Build::Works, Run::Healthy);
+    until(&mut world, id, StageName::Building);
+    let builder = world.machines.iter().position(|m| !m.builder.is_idle()).unwrap();
+    world.worker_goes(builder);
+    until(&mut world, id, StageName::Live);
+    assert_eq!(world.counts["\"build given out anew\""], 1);
+    assert_eq!(containers(&world) + world.machines[1].engine.containers.len(), 1);
+}
+
+#[test]
+fn deleting_an_app_ends_everything_of_it() {
+    let mut world = world();
+    live(&mut world);
+    let second = deploy(&mut world, Build::Works, Run::NeverHealthy);
+    until(&mut world, second, StageName::Starting);
+    ask(&mut world, AppCommand::Delete);
+    pass(&mut world, MINUTE);
+    let machine = &world.machines[0];
+    assert!(machine.engine.containers.is_empty() && machine.engine.networks.is_empty());
+    assert!(machine.ledger.wanted.is_empty() && world.control.view.deployments.is_empty());
+    assert!(world.control.observed.table.routes.is_empty());
+}
+
+#[test]
+fn a_restarted_control_plane_takes_nothing_down_before_it_has_heard_of_the_workers() {
+    for wiped in [false, true] {
+        let mut world = world();
+        let first = live(&mut world);
+        let life = world.machines[0].life;
+        world.machines[0].cut = true;
+        if wiped {
+            world.nats_dies(true);
+        }
+        world.control_dies();
+        world.control_starts();
+        world.nats_is_back();
+        pass(&mut world, 20 * SECOND);
+        let known = world.control.observed.table.revision > 0;
+        assert_eq!(known, !wiped, "without a table to go by it waits");
+        assert!(world.edges[0].routes_to(first));
+        world.mend(Node::AgentLink(0));
+        pass(&mut world, MINUTE);
+        assert_eq!(served(&world), Some(first));
+        assert_eq!((containers(&world), world.machines[0].life), (2, life), "nothing is doubled");
+    }
+}
+
+#[test]
+fn an_edge_with_a_table_that_nobody_knows_takes_the_next_one_up() {
+    let mut world = world();
+    live(&mut world);
+    // The table is lost with NATS and the control plane, and the clock is set back: the new tables
+    // would have smaller numbers than the one that the edge has.
+    let old = world.edges[0].revision();
+    world.nats_dies(true);
+    world.control.skew = -DAY;
+    world.machines[0].skew = -DAY;
+    world.control_dies();
+    let second = deploy_when_up(&mut world);
+    until(&mut world, second, StageName::Live);
+    assert!(world.edges[0].routes_to(second) && world.edges[0].revision() > old);
+}
+
+fn deploy_when_up(world: &mut World) -> DeploymentId {
+    while !world.control.up {
+        assert!(world.step().is_ok());
+    }
+    deploy(world, Build::Works, Run::Healthy)
+}
+
+#[test]
+fn a_clock_that_is_set_holds_nothing_up() {
+    for jump in [DAY, -DAY] {
+        let mut world = world();
+        let first = live(&mut world);
+        // In the middle of waiting for a request that never ends.
+        world.edges[0].requests.insert(1, first);
+        let second = deploy(&mut world, Build::Works, Run::Healthy);
+        until(&mut world, second, StageName::Draining);
+        world.control.skew = jump;
+        pass(&mut world, 2 * limits::DRAIN_WITHIN.0);
+        assert_eq!(world.truth.stage(second), Some(StageName::Live), "{jump}");
+        let lost = world.journal.log.iter().filter(|r| r.event.name() == "lost").count();
+        assert_eq!(lost, 0, "nobody was silent");
+        // And with an edge that died for ever just before.
+        world.edges[0].up = false;
+        world.control.skew = 0;
+        pass(&mut world, 10 * SECOND);
+        assert_eq!(world.control.observed.live_edges(world.control_now()).count(), 0, "{jump}");
+    }
+}
+
+#[test]
+fn a_replica_that_ended_in_the_future_is_started_again() {
+    let mut world = world();
+    let first = live(&mut world);
+    world.machines[0].skew = DAY;
+    let mut mine = world.machines[0].engine.containers.iter();
+    let (key, container) = mine.next().unwrap();
+    let (key, end) = (*key, EngineDue::Ends(*key, container.id, container.run));
+    world.engine(0, end);
+    world.machines[0].skew = 0;
+    pass(&mut world, MINUTE);
+    assert_eq!(key.deployment, first);
+    assert!(world.machines[0].engine.containers[&key].runs());
+    assert_eq!(world.machines[0].restarts(key), 1);
+}
+
+#[test]
+fn a_replica_that_exits_is_started_again_once_the_deployment_was_live() {
+    let mut world = world();
+    let first = live(&mut world);
+    assert!(world.a_replica_changes(0, true));
+    pass(&mut world, 500);
+    let running = |world: &World| {
+        world.machines[0].engine.containers.values().filter(|container| container.runs()).count()
+    };
+    assert_eq!(running(&world), 1, "not before its backoff");
+    assert_eq!(served(&world), Some(first), "the other replica serves meanwhile");
+    pass(&mut world, 20 * SECOND);
+    assert_eq!(running(&world), 2);
+    assert_eq!(world.truth.stage(first), Some(StageName::Live));
+}
+
+#[test]
+fn a_worker_that_falls_silent_is_lost_and_comes_back() {
+    let mut world = world();
+    let first = live(&mut world);
+    world.machines[0].cut = true;
+    pass(&mut world, 2 * limits::WORKER_LEASE.0);
+    let named = |world: &World, name: &str| {
+        world.journal.log.iter().filter(|recorded| recorded.event.name() == name).count()
+    };
+    assert_eq!(named(&world, "lost"), 1);
+    assert_eq!(served(&world), Some(first), "its containers may serve on without its agent");
+    world.mend(Node::AgentLink(0));
+    pass(&mut world, 10 * SECOND);
+    assert_eq!(named(&world, "returned"), 1);
+}
+
+#[test]
+fn of_deployments_that_wait_the_newest_takes_its_turn() {
+    let mut world = world();
+    let ids: Vec<DeploymentId> =
+        (0..4).map(|_| deploy(&mut world, Build::Works, Run::Healthy)).collect();
+    until(&mut world, ids[3], StageName::Live);
+    pass(&mut world, MINUTE);
+    let stages: Vec<_> = ids.iter().filter_map(|id| world.truth.stage(*id)).collect();
+    let gone = StageName::Superseded;
+    assert_eq!(stages, [gone, gone, gone, StageName::Live]);
+    let replaced = world.journal.log.iter().filter(|recorded| {
+        matches!(recorded.event, Event::App(AppEvent::DeploymentReplaced { .. }))
+    });
+    assert_eq!(replaced.count(), 2);
+}

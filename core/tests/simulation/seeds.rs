@@ -1,0 +1,182 @@
+//! The runs: many seeds, one seed with its trace, the same seed twice, and planted faults.
+//!
+//! `HYTHE_SOAK=1` runs fifty times as many seeds. `HYTHE_SEED=n` prints all that happens in one.
+
+use std::process::Command;
+
+use crate::faults::{Counts, Kind, Profile};
+use crate::invariants::Breach;
+use crate::plant::Plant;
+use crate::world::World;
+
+/// Seeds in one run of the tests, and in a soak.
+const SEEDS: (u64, u64) = (2_000, 100_000);
+/// Tests that share them.
+const SHARES: u64 = 16;
+/// Seeds within which a planted fault has to be found.
+const FOUND_WITHIN: u64 = 400;
+
+fn run(seed: u64, print: bool, plant: Option<Plant>) -> (World, Result<(), Breach>) {
+    let mut world = World::of(seed, print, plant);
+    let ended = world.run();
+    (world, ended)
+}
+
+fn must_hold(seed: u64, ended: Result<(), Breach>) {
+    if let Err(Breach { invariant, what }) = ended {
+        panic!(
+            "seed {seed} ({:?}) breaks {invariant}: {what}\nto see all of it: HYTHE_SEED={seed} \
+             cargo test -p hythe-core --test simulation replay_one -- --nocapture",
+            Profile::of(seed)
+        );
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "which seeds to run is for whoever runs them")]
+fn asked(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn share(number: u64) {
+    let soak = asked("HYTHE_SOAK").is_some_and(|soak| soak == "1");
+    let seeds = if soak { SEEDS.1 } else { SEEDS.0 } / SHARES;
+    for seed in number * seeds..(number + 1) * seeds {
+        let (_, ended) = run(seed, false, None);
+        must_hold(seed, ended);
+    }
+}
+
+macro_rules! shares {
+    ($($name:ident $number:literal)*) => {
+        const _: () = assert!([$($number),*].len() as u64 == SHARES);
+        $(
+            #[test]
+            fn $name() {
+                share($number);
+            }
+        )*
+    };
+}
+shares! {
+    share_00 0 share_01 1 share_02 2 share_03 3 share_04 4 share_05 5 share_06 6 share_07 7
+    share_08 8 share_09 9 share_10 10 share_11 11 share_12 12 share_13 13 share_14 14 share_15 15
+}
+
+/// Prints everything where a seed is asked for.
+#[test]
+fn replay_one() {
+    let seed = asked("HYTHE_SEED");
+    let print = seed.is_some();
+    let seed = seed.map_or(7, |seed| seed.parse().unwrap());
+    let (world, ended) = run(seed, print, None);
+    println!("{} steps, {} ms, trace {:016x}", world.steps, world.now, world.trace.hash());
+    must_hold(seed, ended);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    let mut hashes = Vec::new();
+    for seed in 0..16 {
+        let [first, second] = [(); 2].map(|()| run(seed, false, None).0);
+        assert_eq!(first.trace.hash(), second.trace.hash(), "seed {seed}");
+        assert_eq!(first.journal.log, second.journal.log, "seed {seed}");
+        hashes.push(first.trace.hash());
+    }
+    let all = hashes.len();
+    hashes.sort_unstable();
+    hashes.dedup();
+    assert_eq!(hashes.len(), all, "different seeds give different traces");
+}
+
+/// Nothing of one process, such as an address or a hasher's key, finds its way into a trace.
+#[test]
+fn another_process_gives_the_same_trace() {
+    for seed in [3u64, 7] {
+        let here = format!("trace {:016x}", run(seed, false, None).0.trace.hash());
+        let program = std::env::current_exe().unwrap();
+        let arguments = ["seeds::replay_one", "--exact", "--nocapture"];
+        let there =
+            Command::new(program).args(arguments).env("HYTHE_SEED", seed.to_string()).output();
+        let there = String::from_utf8(there.unwrap().stdout).unwrap();
+        assert!(there.contains(&here), "seed {seed}: {here} is not what the other process says");
+    }
+}
+
+/// A simulation in which something does not happen any more proves nothing about it.
+#[test]
+fn everything_that_can_happen_does() {
+    let mut counts = Counts::new();
+    for seed in 0..400 {
+        for (what, n) in run(seed, false, None).0.counts {
+            *counts.entry(what).or_default() += n;
+        }
+    }
+    let often = |what: &str, least: u64| {
+        let n = counts.get(what).copied().unwrap_or_default();
+        assert!(n >= least, "{what} happened {n} times, {least} is the least: {counts:#?}");
+    };
+    for kind in Kind::ALL {
+        often(&format!("{kind:?}"), 15);
+    }
+    let stages = ["live", "superseded", "cancelled", "failed while building"];
+    stages.into_iter().for_each(|stage| often(stage, 300));
+    for stage in ["queued", "built", "starting"] {
+        often(&format!("failed while {stage}"), 20);
+    }
+    for stage in ["switching", "draining"] {
+        often(&format!("failed while {stage}"), 2);
+    }
+    let answers = ["\"create\": done", "\"create\": taken", "\"deploy\": done", "\"delete\": done"];
+    answers.into_iter().for_each(|answer| often(&answer.replace('"', ""), 100));
+    let refusals = ["old order refused", "old build refused", "older table refused"];
+    refusals.into_iter().for_each(|refusal| often(&format!("{refusal:?}"), 2));
+    often("\"build given out anew\"", 5);
+    often("\"durable and unanswered\"", 50);
+}
+
+/// Each invariant has a fault that it finds.
+#[test]
+fn planted_faults_are_found() {
+    let rows = [
+        (Plant::OldVersionNeverRetires, "one_live_deployment"),
+        (Plant::NobodyWaitsForTheirTurn, "one_deployment_moves"),
+        (Plant::SkipsAVersion, "versions_are_continuous"),
+        (Plant::WritesWhatIsIllegal, "stages_follow_one_another"),
+        (Plant::GenerationGoesBack, "build_generations_grow"),
+        (Plant::CancelledComesBack, "what_ended_stays_ended"),
+        (Plant::LosesTheLastEvent, "nothing_durable_is_lost"),
+        (Plant::ProjectionSkipsAnEvent, "log_and_state_agree"),
+        (Plant::LosesClaims, "claims_and_names_agree"),
+        (Plant::RoutesBeforeHealth, "tables_lead_to_healthy_replicas"),
+        (Plant::EdgeGoesBack, "edges_never_go_back"),
+        (Plant::EdgeRoutesElsewhere, "edges_serve_what_was_published"),
+        (Plant::SwitchesUnconfirmed, "a_switch_is_confirmed_by_every_edge"),
+        (Plant::CutsRequests, "requests_finish_before_the_old_version_ends"),
+        (Plant::LosesTrafficWhileDraining, "what_goes_live_has_the_traffic"),
+        (Plant::StopsWhatServes, "nothing_is_stopped_that_has_traffic"),
+        (Plant::BuilderForgets, "a_build_begins_once"),
+        (Plant::AgentIgnoresGenerations, "only_the_newest_order_counts"),
+        (Plant::EngineMakesTwo, "a_replica_has_one_container"),
+        (Plant::NothingExpires, "every_deployment_ends"),
+        (Plant::NothingIsStartedAgain, "what_runs_is_what_is_wanted"),
+        (Plant::ContainerLeaks, "nothing_runs_that_nobody_wants"),
+        (Plant::EdgeIsDeaf, "traffic_goes_to_what_is_live"),
+        (Plant::NobodyReturns, "everybody_is_known"),
+    ];
+    let mut blind = Vec::new();
+    for (plant, invariant) in rows {
+        let seen = |seed| run(seed, false, Some(plant)).1.err().map(|breach| breach.invariant);
+        let found: Vec<_> = (0..FOUND_WITHIN)
+            .map(seen)
+            .scan(false, |done, found| {
+                let was_done = std::mem::replace(done, found == Some(invariant));
+                (!was_done).then_some(found)
+            })
+            .flatten()
+            .collect();
+        if found.last() != Some(&invariant) {
+            blind.push((plant, invariant, found));
+        }
+    }
+    assert!(blind.is_empty(), "not found: {blind:#?}");
+}

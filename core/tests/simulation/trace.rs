@@ -1,0 +1,53 @@
+//! Everything that happened, as text: hashed always, printed when one seed is replayed.
+
+use std::fmt::{self, Write as _};
+use std::hash::{DefaultHasher, Hasher as _};
+
+use uuid::Uuid;
+
+/// The trace of one run.
+#[derive(Debug)]
+pub(crate) struct Trace {
+    hasher: DefaultHasher,
+    line: String,
+    print: bool,
+}
+
+impl Trace {
+    pub(crate) fn new(print: bool) -> Self {
+        Self { hasher: DefaultHasher::new(), line: String::new(), print }
+    }
+
+    /// Notes one thing that happened, `at` in milliseconds since the start.
+    pub(crate) fn note(&mut self, at: u64, what: fmt::Arguments<'_>) {
+        self.line.clear();
+        // Writing to a string does not fail.
+        let _ = write!(self.line, "{:>9}.{:03} {what}", at / 1000, at % 1000);
+        self.hasher.write(self.line.as_bytes());
+        if self.print {
+            println!("{}", self.line);
+        }
+    }
+
+    /// Names all that was noted.
+    pub(crate) fn hash(&self) -> u64 {
+        self.hasher.finish()
+    }
+}
+
+/// An id as `d12`: made-up ids say what they are of.
+pub(crate) struct Short(pub(crate) Uuid);
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = self.0.as_u128();
+        let kind = match number >> 64 {
+            1 => 'a',
+            2 => 'd',
+            3 => 'w',
+            4 => 'e',
+            _ => 'x',
+        };
+        write!(f, "{kind}{}", number & u128::from(u64::MAX))
+    }
+}

@@ -1,0 +1,167 @@
+//! People: they create, change, deploy, cancel and delete, whatever else goes on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hythe_core::app::{App, AppCommand, AppSettings, SettingsChange};
+use hythe_core::deployment::{Deployment, DeploymentCommand};
+use hythe_core::ids::{AppId, DeploymentId};
+use hythe_core::record::Actor;
+use hythe_core::worker::{Worker, WorkerCommand};
+
+use crate::aggregate::{Answer, Waiter};
+use crate::behaviour::Behaviour;
+use crate::made;
+use crate::schedule::Due;
+use crate::trace::Short;
+use crate::world::World;
+
+/// Apps at once.
+const MOST_APPS: usize = 3;
+
+/// What people have done.
+#[derive(Debug, Default)]
+pub(crate) struct User {
+    apps: u64,
+    deployments: u64,
+}
+
+impl World {
+    /// Somebody asks for something.
+    pub(crate) fn ask_something(&mut self) {
+        if self.calm {
+            return;
+        }
+        let after = self.random.u64(50..14_000);
+        self.after(after, Due::User);
+        if !self.control.up {
+            return;
+        }
+        let apps: Vec<AppId> = self.control.view.apps.keys().copied().collect();
+        if apps.is_empty() {
+            return self.create_app();
+        }
+        let app = apps[self.random.usize(..apps.len())];
+        match self.random.u32(..100) {
+            0..8 if apps.len() < MOST_APPS => self.create_app(),
+            8..60 => {
+                let behaviour = Behaviour::any(&mut self.random);
+                self.deploy(app, behaviour);
+            }
+            60..75 => self.cancel_some(),
+            75..83 => self.configure(app),
+            83..89 => self.change_environment(app),
+            89..94 => self.drain_or_not(),
+            94..97 => self.ask::<App>("delete", app.uuid(), AppCommand::Delete),
+            _ => {}
+        }
+    }
+
+    fn ask<M: crate::aggregate::Hosted>(
+        &mut self,
+        asked: &'static str,
+        id: uuid::Uuid,
+        command: M::Command,
+    ) {
+        self.note(format_args!("somebody asks: {asked} {}", Short(id)));
+        let meta = self.meta(Actor::Owner, None);
+        self.command::<M>(id, command, meta, Waiter::User(asked));
+    }
+
+    pub(crate) fn create_app(&mut self) {
+        self.user.apps += 1;
+        let id = made::app_id(self.user.apps);
+        // Few names, so that some are taken.
+        let name = made::app_name(self.random.u64(..5));
+        let mut settings = AppSettings {
+            source: Some(made::source()),
+            replicas: self.random.u16(1..=3),
+            ..AppSettings::default()
+        };
+        if self.random.u32(..3) == 0 {
+            settings.domains.insert(made::domain(self.random.u64(..3)));
+        }
+        let create = AppCommand::Create { id, name, settings: Box::new(settings) };
+        self.ask::<App>("create", id.uuid(), create);
+    }
+
+    /// Deploys an app, as a version that does so.
+    pub(crate) fn deploy(&mut self, app: AppId, behaviour: Behaviour) -> DeploymentId {
+        self.user.deployments += 1;
+        let deployment = made::deployment_id(self.user.deployments);
+        self.behaviours.insert(deployment, behaviour);
+        self.note(format_args!("{} is {behaviour:?}", Short(deployment.uuid())));
+        let request = AppCommand::RequestDeployment { deployment, source: None };
+        self.ask::<App>("deploy", app.uuid(), request);
+        deployment
+    }
+
+    fn cancel_some(&mut self) {
+        let moving: Vec<DeploymentId> = self
+            .control
+            .view
+            .deployments
+            .iter()
+            .filter(|(_, view)| view.state.attempt().is_some_and(|a| !a.stage.name().settled()))
+            .map(|(id, _)| *id)
+            .collect();
+        if !moving.is_empty() {
+            let id = moving[self.random.usize(..moving.len())];
+            self.ask::<Deployment>("cancel", id.uuid(), DeploymentCommand::Cancel);
+        }
+    }
+
+    fn configure(&mut self, app: AppId) {
+        let mut change = SettingsChange::default();
+        if self.random.bool() {
+            change.replicas = Some(self.random.u16(1..=4));
+        } else {
+            let domains = (0..3).filter(|_| self.random.u32(..3) == 0);
+            change.domains = Some(domains.map(made::domain).collect());
+        }
+        self.ask::<App>("configure", app.uuid(), AppCommand::Configure(Box::new(change)));
+    }
+
+    fn change_environment(&mut self, app: AppId) {
+        let next = self.control.view.apps[&app].state.active().map_or(1, |app| app.next_secret);
+        let set = BTreeMap::from([(made::env_name(self.random.u64(..3)), next)]);
+        let remove = BTreeSet::new();
+        let change = AppCommand::ChangeEnvironment { set, remove };
+        self.ask::<App>("change the environment of", app.uuid(), change);
+    }
+
+    fn drain_or_not(&mut self) {
+        let m = self.random.usize(..self.machines.len());
+        let id = self.machines[m].id.uuid();
+        if self.machines[m].gone {
+            return self.ask::<Worker>("remove", id, WorkerCommand::Remove);
+        }
+        // One of them has to take what is new.
+        let command = if m > 0 && self.random.u32(..3) == 0 {
+            WorkerCommand::Drain
+        } else {
+            WorkerCommand::Undrain
+        };
+        self.ask::<Worker>("drain or not", id, command);
+    }
+
+    pub(crate) fn user_answered(&mut self, asked: &'static str, answer: &Answer) {
+        match answer {
+            Answer::Done(sequence) => {
+                self.count(format_args!("{asked}: done"));
+                if let Some(sequence) = sequence {
+                    self.acknowledged(*sequence);
+                }
+                self.note(format_args!("{asked}: done, {sequence:?}"));
+            }
+            Answer::Rejected(why) => {
+                self.count(format_args!("{asked}: refused"));
+                self.note(format_args!("{asked}: {why}"));
+            }
+            Answer::ClaimTaken => {
+                self.count(format_args!("{asked}: taken"));
+                self.note(format_args!("{asked}: the name is taken"));
+            }
+            Answer::Busy => self.note(format_args!("{asked}: busy")),
+        }
+    }
+}
