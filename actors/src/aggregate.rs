@@ -23,6 +23,7 @@ use std::time::Duration;
 use hythe_core::app::App;
 use hythe_core::claims::{ClaimChange, ClaimKey};
 use hythe_core::deployment::Deployment;
+use hythe_core::installation::Installation;
 use hythe_core::machine::Machine;
 use hythe_core::record::{Meta, Sequence, Version};
 use hythe_core::rejection::Rejection;
@@ -158,12 +159,19 @@ impl Hosted for Worker {
     }
 }
 
+impl Hosted for Installation {
+    fn host(hosts: &Hosts) -> &Host<Self> {
+        &hosts.installation
+    }
+}
+
 /// The hosts of all kinds.
 #[derive(Clone, Debug)]
 pub struct Hosts {
     apps: Host<App>,
     deployments: Host<Deployment>,
     workers: Host<Worker>,
+    installation: Host<Installation>,
 }
 
 impl Hosts {
@@ -179,8 +187,14 @@ impl Hosts {
             apps: Host::start(journal, limits, &total, health, stop),
             deployments: Host::start(journal, limits, &total, health, stop),
             workers: Host::start(journal, limits, &total, health, stop),
+            installation: Host::start(journal, limits, &total, health, stop),
         };
-        tokio::join!(hosts.apps.started(), hosts.deployments.started(), hosts.workers.started());
+        tokio::join!(
+            hosts.apps.started(),
+            hosts.deployments.started(),
+            hosts.workers.started(),
+            hosts.installation.started()
+        );
         hosts
     }
 
@@ -196,7 +210,12 @@ impl Hosts {
 
     /// Takes nothing new, answers what is under way and lets every aggregate go.
     pub async fn drain(&self) {
-        tokio::join!(self.apps.drain(), self.deployments.drain(), self.workers.drain());
+        tokio::join!(
+            self.apps.drain(),
+            self.deployments.drain(),
+            self.workers.drain(),
+            self.installation.drain()
+        );
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::AppEvent;
 use crate::deployment::DeploymentEvent;
+use crate::installation::InstallationEvent;
 use crate::record::AggregateKind;
 use crate::worker::WorkerEvent;
 
@@ -17,11 +18,13 @@ pub enum Event {
     Deployment(DeploymentEvent),
     /// Of a worker.
     Worker(WorkerEvent),
+    /// Of the installation itself.
+    Installation(InstallationEvent),
 }
 
 impl Event {
     /// The kind and name of every event that there is.
-    pub const NAMES: [(AggregateKind, &'static str); 28] = [
+    pub const NAMES: [(AggregateKind, &'static str); 38] = [
         (AggregateKind::App, "created"),
         (AggregateKind::App, "configured"),
         (AggregateKind::App, "environment_changed"),
@@ -50,6 +53,16 @@ impl Event {
         (AggregateKind::Worker, "drain_started"),
         (AggregateKind::Worker, "drain_ended"),
         (AggregateKind::Worker, "removed"),
+        (AggregateKind::Installation, "backup_scheduled"),
+        (AggregateKind::Installation, "backup_unscheduled"),
+        (AggregateKind::Installation, "backup_made"),
+        (AggregateKind::Installation, "backup_failed"),
+        (AggregateKind::Installation, "backup_became_stale"),
+        (AggregateKind::Installation, "mirror_set"),
+        (AggregateKind::Installation, "mirror_removed"),
+        (AggregateKind::Installation, "mirror_fell_behind"),
+        (AggregateKind::Installation, "mirror_caught_up"),
+        (AggregateKind::Installation, "restored"),
     ];
 
     /// Which kind of aggregate it happened to.
@@ -59,6 +72,7 @@ impl Event {
             Self::App(_) => AggregateKind::App,
             Self::Deployment(_) => AggregateKind::Deployment,
             Self::Worker(_) => AggregateKind::Worker,
+            Self::Installation(_) => AggregateKind::Installation,
         }
     }
 
@@ -99,6 +113,18 @@ impl Event {
                 WorkerEvent::DrainStarted => "drain_started",
                 WorkerEvent::DrainEnded => "drain_ended",
                 WorkerEvent::Removed => "removed",
+            },
+            Self::Installation(event) => match event {
+                InstallationEvent::BackupScheduled { .. } => "backup_scheduled",
+                InstallationEvent::BackupUnscheduled => "backup_unscheduled",
+                InstallationEvent::BackupMade(_) => "backup_made",
+                InstallationEvent::BackupFailed(_) => "backup_failed",
+                InstallationEvent::BackupBecameStale { .. } => "backup_became_stale",
+                InstallationEvent::MirrorSet(_) => "mirror_set",
+                InstallationEvent::MirrorRemoved => "mirror_removed",
+                InstallationEvent::MirrorFellBehind { .. } => "mirror_fell_behind",
+                InstallationEvent::MirrorCaughtUp => "mirror_caught_up",
+                InstallationEvent::Restored(_) => "restored",
             },
         }
     }

@@ -11,6 +11,7 @@ pub mod event;
 mod fault;
 pub mod health;
 pub mod ids;
+pub mod installation;
 pub mod limits;
 pub mod machine;
 pub mod names;

@@ -44,6 +44,20 @@ pub const RESTART_BACKOFF_FIRST: Millis = Millis(1_000);
 /// Longest such wait.
 pub const RESTART_BACKOFF_MOST: Millis = Millis(60_000);
 
+/// A worker not heard of for this long is let go after a restoration where another one has come up
+/// under its name.
+pub const REPLACED_AFTER: Millis = Millis(10_000);
+/// From one scheduled backup to the next, at the least.
+pub const BACKUP_EVERY_LEAST: Millis = Millis(60_000);
+/// And at the most.
+pub const BACKUP_EVERY_MOST: Millis = Millis(366 * 24 * 3_600_000);
+/// First wait before a scheduled backup that failed is tried again; doubles.
+pub const BACKUP_RETRY_FIRST: Millis = Millis(60_000);
+/// Longest such wait.
+pub const BACKUP_RETRY_MOST: Millis = Millis(3_600_000);
+/// How many scheduled backups can be kept.
+pub const MOST_BACKUPS_KEPT: u16 = 1_000;
+
 /// Replicas of one app.
 pub const MOST_REPLICAS: u16 = 64;
 /// Environment variables of one app.

@@ -7,6 +7,7 @@ use crate::app::{AppCommand, AppEvent};
 use crate::deployment::{DeploymentCommand, DeploymentEvent, Outcome};
 use crate::event::Event;
 use crate::ids::{AppId, CorrelationId, DeploymentId};
+use crate::installation::InstallationEvent;
 use crate::record::{Recorded, Sequence};
 use crate::time::Timestamp;
 use crate::worker::WorkerEvent;
@@ -37,6 +38,18 @@ pub fn react(recorded: &Recorded<Event>, now: Timestamp) -> Vec<Reaction> {
             | WorkerEvent::DrainStarted
             | WorkerEvent::DrainEnded
             | WorkerEvent::Removed => Vec::new(),
+        },
+        Event::Installation(event) => match event {
+            InstallationEvent::BackupScheduled { .. }
+            | InstallationEvent::BackupUnscheduled
+            | InstallationEvent::BackupMade(_)
+            | InstallationEvent::BackupFailed(_)
+            | InstallationEvent::BackupBecameStale { .. }
+            | InstallationEvent::MirrorSet(_)
+            | InstallationEvent::MirrorRemoved
+            | InstallationEvent::MirrorFellBehind { .. }
+            | InstallationEvent::MirrorCaughtUp
+            | InstallationEvent::Restored(_) => Vec::new(),
         },
     }
 }

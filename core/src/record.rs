@@ -39,11 +39,13 @@ pub enum AggregateKind {
     Deployment,
     /// A worker.
     Worker,
+    /// The installation itself.
+    Installation,
 }
 
 impl AggregateKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::App, Self::Deployment, Self::Worker];
+    pub const ALL: [Self; 4] = [Self::App, Self::Deployment, Self::Worker, Self::Installation];
 
     /// The number in the journal.
     #[must_use]
@@ -52,6 +54,7 @@ impl AggregateKind {
             Self::App => 1,
             Self::Deployment => 2,
             Self::Worker => 3,
+            Self::Installation => 4,
         }
     }
 
@@ -68,6 +71,7 @@ impl AggregateKind {
             Self::App => "app",
             Self::Deployment => "deployment",
             Self::Worker => "worker",
+            Self::Installation => "installation",
         }
     }
 }
@@ -91,7 +95,7 @@ impl FromStr for AggregateKind {
 
 /// A name that is no aggregate kind.
 #[derive(Debug, thiserror::Error)]
-#[error("\"{0}\" is no kind of aggregate: use app, deployment or worker")]
+#[error("\"{0}\" is no kind of aggregate: use app, deployment, worker or installation")]
 pub struct UnknownKind(String);
 
 /// One aggregate's stream.

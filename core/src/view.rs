@@ -11,6 +11,7 @@ use crate::app::{App, AppEvent};
 use crate::deployment::{Deployment, DeploymentEvent, StageName};
 use crate::event::Event;
 use crate::ids::{AppId, DeploymentId, WorkerId};
+use crate::installation::{Installation, InstallationEvent};
 use crate::limits;
 use crate::machine::Machine;
 use crate::names::{AppName, EnvName};
@@ -33,6 +34,8 @@ pub struct View {
     pub workers: BTreeMap<WorkerId, WorkerView>,
     /// Who asked for the deployments whose own history has not begun yet.
     pub requests: BTreeMap<DeploymentId, Meta>,
+    /// The installation itself.
+    pub installation: InstallationView,
 }
 
 /// An app.
@@ -59,6 +62,8 @@ pub struct DeploymentView {
     pub state: Deployment,
     /// When it came to each stage, in order.
     pub stages: Vec<(StageName, Timestamp)>,
+    /// The first of its events.
+    pub begun: Sequence,
     /// The newest of its events.
     pub last: Sequence,
     /// The event that last changed what workers are to run for it: the generation of orders.
@@ -78,9 +83,20 @@ pub struct WorkerView {
     pub last: Sequence,
 }
 
+/// The installation itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstallationView {
+    /// Its state.
+    pub state: Installation,
+    /// The newest of its events; 0 where there is none.
+    pub last: Sequence,
+    /// The event that says that it was restored last.
+    pub restored_at: Option<Sequence>,
+}
+
 impl View {
     /// The format of its checkpoints.
-    pub const FORMAT: u32 = 2;
+    pub const FORMAT: u32 = 3;
 
     /// Takes in the next event. One that is in it already changes nothing.
     pub fn apply(&mut self, recorded: &Recorded<Event>) {
@@ -105,6 +121,14 @@ impl View {
                 view.last = recorded.sequence;
                 if view.state.ended() {
                     self.workers.remove(&worker);
+                }
+            }
+            Event::Installation(event) => {
+                let view = &mut self.installation;
+                view.state = std::mem::take(&mut view.state).evolve(event);
+                view.last = recorded.sequence;
+                if matches!(event, InstallationEvent::Restored(_)) {
+                    view.restored_at = Some(recorded.sequence);
                 }
             }
         }
@@ -166,6 +190,7 @@ impl View {
         let view = self.deployments.entry(id).or_insert_with(|| DeploymentView {
             state: Deployment::default(),
             stages: Vec::new(),
+            begun: recorded.sequence,
             last: recorded.sequence,
             assigned: Sequence(0),
             requested: asked.unwrap_or_else(|| recorded.meta.clone()),

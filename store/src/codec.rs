@@ -6,6 +6,7 @@
 use hythe_core::app::AppEvent;
 use hythe_core::deployment::DeploymentEvent;
 use hythe_core::event::Event;
+use hythe_core::installation::InstallationEvent;
 use hythe_core::record::{AggregateKind, Recorded, Sequence};
 use hythe_core::worker::WorkerEvent;
 use serde::Serialize;
@@ -51,6 +52,7 @@ pub fn encode(event: &Event) -> Result<Payload, CodecError> {
         Event::App(event) => encode_as(AggregateKind::App, event),
         Event::Deployment(event) => encode_as(AggregateKind::Deployment, event),
         Event::Worker(event) => encode_as(AggregateKind::Worker, event),
+        Event::Installation(event) => encode_as(AggregateKind::Installation, event),
     }
 }
 
@@ -112,6 +114,9 @@ fn decode_at(
             Event::Deployment(typed::<DeploymentEvent>(sequence, kind, payload)?)
         }
         AggregateKind::Worker => Event::Worker(typed::<WorkerEvent>(sequence, kind, payload)?),
+        AggregateKind::Installation => {
+            Event::Installation(typed::<InstallationEvent>(sequence, kind, payload)?)
+        }
     })
 }
 

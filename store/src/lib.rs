@@ -8,6 +8,7 @@
     allow(clippy::disallowed_methods, reason = "tests change things without being a process")
 )]
 
+pub mod backup;
 pub mod codec;
 pub mod durable;
 pub mod error;

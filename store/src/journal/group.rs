@@ -16,6 +16,7 @@ use super::limits::{MOST_APPEND_BYTES, MOST_EVENTS, MOST_PAYLOAD_BYTES};
 use super::queue::Job;
 use super::record::{self, Hash};
 use super::shared::Shared;
+use super::snapshot::SECRETS_CHANGED;
 use super::tables::{BLOCKS, CLAIMS, META};
 use super::{Append, Appended};
 use crate::error::{AppendError, StoreError, database};
@@ -45,6 +46,7 @@ struct Stage<'a> {
     blocks: Table<'a, u64, &'static [u8]>,
     claims: Option<Table<'a, &'static str, &'static [u8]>>,
     versions: HashMap<StreamId, u64>,
+    secrets_changed: bool,
     buffer: &'a mut Vec<u8>,
     staged: Staged,
 }
@@ -64,6 +66,7 @@ pub(crate) fn stage(
         blocks: txn.open_table(BLOCKS).map_err(database(DOING))?,
         claims: None,
         versions: HashMap::new(),
+        secrets_changed: false,
         buffer,
         staged: Staged {
             answers: Vec::with_capacity(jobs.len()),
@@ -78,11 +81,16 @@ pub(crate) fn stage(
     if !stage.staged.written.is_empty() {
         stage.write_block()?;
     }
+    let secrets_changed = stage.secrets_changed;
     let staged = stage.staged;
     if !staged.written.is_empty() {
         let mut meta = txn.open_table(META).map_err(database(DOING))?;
         let value = encode_head(staged.end.head());
         meta.insert(HEAD, value.as_slice()).map_err(database(DOING))?;
+        if secrets_changed {
+            let at = staged.end.head().0.to_be_bytes();
+            meta.insert(SECRETS_CHANGED, at.as_slice()).map_err(database(DOING))?;
+        }
     }
     Ok(staged)
 }
@@ -143,6 +151,7 @@ impl<'a> Stage<'a> {
                 return Ok(Err(error));
             }
             vault.apply(self.txn, &append.secrets)?;
+            self.secrets_changed = true;
         }
         self.write_claims(claims)?;
         let version = self.write_events(append, actual)?;

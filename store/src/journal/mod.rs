@@ -25,6 +25,7 @@ mod reader;
 pub mod record;
 mod room;
 mod shared;
+pub mod snapshot;
 pub mod storage;
 pub(crate) mod tables;
 mod tail;

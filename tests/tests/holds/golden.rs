@@ -14,11 +14,14 @@ use hythe_core::deployment::{
 use hythe_core::event::Event;
 use hythe_core::health::HealthCheck;
 use hythe_core::ids::{AppId, DeploymentId, WorkerId};
+use hythe_core::installation::{
+    BackupPlace, BackupRecipient, Failed, InstallationEvent, Made, Mirror, Restored, Schedule,
+};
 use hythe_core::names::{
     AppName, BranchName, CommitId, EnvName, HealthPath, HostName, ImageId, RepositoryPath,
     RepositoryUrl, WorkerName,
 };
-use hythe_core::record::AggregateKind;
+use hythe_core::record::{AggregateKind, Sequence};
 use hythe_core::source::{BuildSettings, Reference, Resources, Source};
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::worker::{Capacity, WorkerEvent};
@@ -93,6 +96,45 @@ fn built() -> BuiltImage {
         port: 8080,
         worker: worker(),
     }
+}
+
+fn place() -> BackupPlace {
+    BackupPlace::new("s3://bucket/prefix?endpoint=https://s3.example&region=eu-1").unwrap()
+}
+
+fn recipient() -> BackupRecipient {
+    BackupRecipient::new(format!("age1{}", "q".repeat(58))).unwrap()
+}
+
+fn installation() -> Vec<(&'static str, InstallationEvent)> {
+    use InstallationEvent as Is;
+    let schedule =
+        Schedule { to: place(), recipient: recipient(), every: Millis(86_400_000), keep: 7 };
+    let made = Made {
+        id: app().uuid(),
+        to: Some(place()),
+        name: "hythe-1.age".into(),
+        bytes: 70_000,
+        head: Sequence(300),
+        hash: "ab".repeat(32),
+        took: Millis(250),
+        at: at(),
+    };
+    let failed = Failed { id: app().uuid(), to: None, why: "no room".into(), at: at() };
+    let restored = Restored { head: Sequence(300), hash: "ab".repeat(32), at: at() };
+    vec![
+        ("backup_scheduled", Is::BackupScheduled { schedule, at: at() }),
+        ("backup_unscheduled", Is::BackupUnscheduled),
+        ("backup_made", Is::BackupMade(made.clone())),
+        ("backup_made-handed_out", Is::BackupMade(Made { to: None, ..made })),
+        ("backup_failed", Is::BackupFailed(failed)),
+        ("backup_became_stale", Is::BackupBecameStale { at: at() }),
+        ("mirror_set", Is::MirrorSet(Mirror { to: place(), recipient: recipient() })),
+        ("mirror_removed", Is::MirrorRemoved),
+        ("mirror_fell_behind", Is::MirrorFellBehind { why: "slow".into() }),
+        ("mirror_caught_up", Is::MirrorCaughtUp),
+        ("restored", Is::Restored(restored)),
+    ]
 }
 
 fn samples() -> Vec<(&'static str, Event)> {
@@ -191,7 +233,9 @@ fn samples() -> Vec<(&'static str, Event)> {
     let deployments =
         deployments.into_iter().map(|(label, event)| (label, Event::Deployment(event)));
     let workers = workers.into_iter().map(|(label, event)| (label, Event::Worker(event)));
-    apps.chain(deployments).chain(workers).collect()
+    let installation =
+        installation().into_iter().map(|(label, event)| (label, Event::Installation(event)));
+    apps.chain(deployments).chain(workers).chain(installation).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -16,7 +16,7 @@ pub struct EventEntry {
     #[serde(rename = "type")]
     #[schema(example = "deployment.went_live")]
     pub event_type: String,
-    /// What it happened to: `app`, `deployment` or `worker`.
+    /// What it happened to: `app`, `deployment`, `worker` or `installation`.
     #[schema(example = "deployment")]
     pub aggregate: String,
     /// Which one.
@@ -74,7 +74,7 @@ pub struct EventQuery {
     /// Only events up to here: a sequence (that event too), or what was so at a time. A WebSocket
     /// ends there.
     pub until: Option<String>,
-    /// Only of this kind, `app`, `deployment` or `worker`; or only of one: `deployment:ID`,
+    /// Only of this kind, `app`, `deployment`, `worker` or `installation`; or only of one: `deployment:ID`,
     /// `app:NAME`, `worker:NAME`.
     #[param(example = "deployment")]
     pub aggregate: Option<String>,

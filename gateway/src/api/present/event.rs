@@ -29,6 +29,7 @@ fn data(event: &Event) -> Value {
         Event::App(event) => serde_json::to_value(event),
         Event::Deployment(event) => serde_json::to_value(event),
         Event::Worker(event) => serde_json::to_value(event),
+        Event::Installation(event) => serde_json::to_value(event),
     };
     match whole {
         Ok(Value::Object(variant)) => match variant.into_iter().next() {

@@ -141,6 +141,7 @@ fn requested_now(
         state: replay::<Machine>([&event]),
         stages: vec![(StageName::Requested, meta.at)],
         last: Sequence(0),
+        begun: Sequence(0),
         assigned: Sequence(0),
         requested: meta,
     };

@@ -1,0 +1,181 @@
+//! The installation as a whole: how it is backed up and mirrored, how that went, and whether it
+//! came back from a backup.
+//!
+//! What lies where a backup goes is not known here: only that one was made, or why not. Keys that
+//! open a backup never come here; a schedule holds the recipient, which can only close one.
+
+mod decide;
+pub mod due;
+pub mod place;
+pub mod recover;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+pub use self::place::{BackupPlace, BackupRecipient, Location};
+use crate::record::Sequence;
+use crate::time::{Millis, Timestamp};
+
+/// Where backups go by themselves, how often, and how many stay there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// Where they go.
+    pub to: BackupPlace,
+    /// Who can open them.
+    pub recipient: BackupRecipient,
+    /// From one to the next.
+    pub every: Millis,
+    /// How many stay; older ones are removed.
+    pub keep: u16,
+}
+
+/// Where the journal is mirrored to while it grows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mirror {
+    /// Where it goes.
+    pub to: BackupPlace,
+    /// Who can open it.
+    pub recipient: BackupRecipient,
+}
+
+/// A backup that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
+    /// Its id.
+    pub id: Uuid,
+    /// Where it lies; none where it was handed to whoever asked for it.
+    pub to: Option<BackupPlace>,
+    /// Its name there.
+    pub name: String,
+    /// How large it is.
+    pub bytes: u64,
+    /// The last event in it.
+    pub head: Sequence,
+    /// That event's hash, in hexadecimal digits.
+    pub hash: String,
+    /// How long it took.
+    pub took: Millis,
+    /// When it was complete.
+    pub at: Timestamp,
+}
+
+/// A backup that could not be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// Its id.
+    pub id: Uuid,
+    /// Where it should have gone; none where whoever asked for it did not get it.
+    pub to: Option<BackupPlace>,
+    /// Why it is not there, and what to do.
+    pub why: String,
+    /// When that was.
+    pub at: Timestamp,
+}
+
+/// From where the installation came back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restored {
+    /// The last event that came back.
+    pub head: Sequence,
+    /// That event's hash, in hexadecimal digits.
+    pub hash: String,
+    /// When it was put in place.
+    pub at: Timestamp,
+}
+
+/// The installation's state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Installation {
+    /// What is made by itself, since when.
+    pub schedule: Option<(Schedule, Timestamp)>,
+    /// The last backup that was made.
+    pub made: Option<Made>,
+    /// The last one that the schedule asked for, where it asked.
+    pub scheduled: Option<Timestamp>,
+    /// The last one that could not be made, while none was made since.
+    pub failed: Option<Failed>,
+    /// How many could not be made since the last one that was.
+    pub failures: u32,
+    /// Whether the schedule's backup is overdue and that was said.
+    pub stale: bool,
+    /// Where the journal is mirrored to.
+    pub mirror: Option<Mirror>,
+    /// Why the mirror is behind, while it is.
+    pub mirror_behind: Option<String>,
+    /// From where all this came back last.
+    pub restored: Option<Restored>,
+}
+
+/// What the installation can be asked to do, or told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InstallationCommand {
+    /// Makes backups by itself from now on.
+    SetSchedule {
+        /// How.
+        schedule: Schedule,
+        /// Now.
+        at: Timestamp,
+    },
+    /// Makes none by itself any more.
+    RemoveSchedule,
+    /// A backup was made.
+    NoteMade(Made),
+    /// A backup could not be made.
+    NoteFailed(Failed),
+    /// The schedule's backup is overdue.
+    NoteStale {
+        /// Now.
+        at: Timestamp,
+    },
+    /// Mirrors the journal from now on.
+    SetMirror(Mirror),
+    /// Mirrors it no more.
+    RemoveMirror,
+    /// The mirror is further behind than it may be.
+    NoteMirrorBehind {
+        /// Why.
+        why: String,
+    },
+    /// The mirror has everything again.
+    NoteMirrorCaughtUp,
+    /// It was put back from a backup.
+    NoteRestored(Restored),
+}
+
+/// What can happen to the installation. Append-only: postcard stores a variant's position.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InstallationEvent {
+    /// Backups are made by themselves from now on.
+    BackupScheduled {
+        /// How.
+        schedule: Schedule,
+        /// Since when.
+        at: Timestamp,
+    },
+    /// None is made by itself any more.
+    BackupUnscheduled,
+    /// A backup was made.
+    BackupMade(Made),
+    /// A backup could not be made.
+    BackupFailed(Failed),
+    /// The schedule's backup is overdue.
+    BackupBecameStale {
+        /// When that was seen.
+        at: Timestamp,
+    },
+    /// The journal is mirrored from now on.
+    MirrorSet(Mirror),
+    /// It is mirrored no more.
+    MirrorRemoved,
+    /// The mirror is further behind than it may be.
+    MirrorFellBehind {
+        /// Why.
+        why: String,
+    },
+    /// The mirror has everything again.
+    MirrorCaughtUp,
+    /// It was put back from a backup.
+    Restored(Restored),
+}

@@ -1,0 +1,139 @@
+//! What must be done so that a restored installation runs again what it ran.
+//!
+//! A backup holds decisions, not images and not machines. Where a machine came back empty, its new
+//! agent has the old one's name, and the images of what was live are nowhere. So a worker whose
+//! name another one has come up with is let go, and each app whose live version cannot run where
+//! it was placed is deployed anew from the commit that it was built from: once, as part of the
+//! restoration. Where the workers are still there with what they ran, nothing is to be done.
+
+use crate::deployment::{Attempt, Stage};
+use crate::ids::{AppId, DeploymentId, WorkerId};
+use crate::limits;
+use crate::observed::Observed;
+use crate::record::Sequence;
+use crate::source::{Reference, Source};
+use crate::time::Timestamp;
+use crate::view::{AppView, View};
+use crate::wire::worker::{EngineState, ReplicaState};
+use crate::worker::Lease;
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recovery {
+    /// Another worker has its name, and it is not heard of.
+    LetGo(WorkerId),
+    /// Deploy this source of an app: what ran can run no more where it was.
+    Deploy {
+        /// The app.
+        app: AppId,
+        /// What was live.
+        live: DeploymentId,
+        /// Its commit.
+        source: Source,
+    },
+}
+
+/// What there is to do for an installation that was restored; nothing for any other.
+///
+/// An app counts as seen to once a deployment of it was requested because of the restoration, or
+/// by anybody after it.
+#[must_use]
+pub fn recover(view: &View, observed: &Observed, now: Timestamp) -> Vec<Recovery> {
+    let Some(restored) = view.installation.restored_at else { return Vec::new() };
+    let mut todo: Vec<Recovery> =
+        replaced(view, observed, now).into_iter().map(Recovery::LetGo).collect();
+    if ready(view, observed) {
+        let apps = view.apps.iter();
+        todo.extend(apps.filter_map(|(id, app)| deploy(*id, app, restored, view, observed)));
+    }
+    todo
+}
+
+/// Members that are not heard of while a worker that is none has come up under their name.
+fn replaced(view: &View, observed: &Observed, now: Timestamp) -> Vec<WorkerId> {
+    let strangers = observed.workers.iter().filter(|(id, _)| !view.workers.contains_key(id));
+    let mut replaced: Vec<WorkerId> = strangers
+        .filter_map(|(_, seen)| {
+            let holder = view.workers.iter().find(|(_, worker)| {
+                worker.state.member().is_some_and(|member| member.name == seen.report.name)
+            });
+            let (id, _) = holder?;
+            let heard = observed.workers.get(id).map(|worker| worker.heard_at);
+            (observed.silence(heard, now) >= limits::REPLACED_AFTER).then_some(*id)
+        })
+        .collect();
+    replaced.sort_unstable();
+    replaced.dedup();
+    replaced
+}
+
+/// Whether there is a worker that can build and run.
+fn ready(view: &View, observed: &Observed) -> bool {
+    view.workers.iter().any(|(id, worker)| {
+        let held = worker.state.member().is_some_and(|m| m.lease == Lease::Held && !m.draining);
+        let seen = observed.workers.get(id);
+        held && seen.is_some_and(|seen| match seen.report.engine {
+            EngineState::Ready { .. } => true,
+            EngineState::Unreachable { .. } => false,
+        })
+    })
+}
+
+fn deploy(
+    id: AppId,
+    app: &AppView,
+    restored: Sequence,
+    view: &View,
+    observed: &Observed,
+) -> Option<Recovery> {
+    let active = app.state.active()?;
+    let live = active.live?;
+    if active.rolling.is_some() || active.waiting.is_some() {
+        return None;
+    }
+    let of_app = app.deployments.iter().filter_map(|id| view.deployments.get(id));
+    let seen_to = of_app.into_iter().any(|deployment| deployment.begun > restored);
+    if seen_to {
+        return None;
+    }
+    let attempt = view.deployments.get(&live)?.state.attempt()?;
+    match attempt.stage {
+        Stage::Live => {}
+        Stage::Requested
+        | Stage::Queued { .. }
+        | Stage::Building { .. }
+        | Stage::Built { .. }
+        | Stage::Starting { .. }
+        | Stage::Healthy
+        | Stage::Switching { .. }
+        | Stage::Draining { .. }
+        | Stage::Ended(_) => return None,
+    }
+    if !cannot_run(live, attempt, view, observed) {
+        return None;
+    }
+    let commit = attempt.built.as_ref()?.commit.clone();
+    let repository = attempt.spec.source.repository.clone();
+    let source = Source { repository, reference: Reference::Commit(commit) };
+    Some(Recovery::Deploy { app: id, live, source })
+}
+
+/// Whether a replica's worker is gone, or says that it cannot be created there. One that it only
+/// has not come to yet is waited for.
+fn cannot_run(live: DeploymentId, attempt: &Attempt, view: &View, observed: &Observed) -> bool {
+    attempt.placements.iter().any(|place| {
+        let member = view.workers.get(&place.worker).and_then(|worker| worker.state.member());
+        if member.is_none_or(|member| member.lease == Lease::Lost) {
+            return true;
+        }
+        observed.replica(live, place).is_some_and(|replica| match replica.state {
+            ReplicaState::Failed { .. } => true,
+            ReplicaState::Creating
+            | ReplicaState::Starting { .. }
+            | ReplicaState::Healthy
+            | ReplicaState::Unhealthy { .. }
+            | ReplicaState::Exited { .. }
+            | ReplicaState::Stopping => false,
+        })
+    })
+}
