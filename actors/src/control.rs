@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 pub use crate::aggregate::{CommandError, Done, Extras};
 use crate::aggregate::{Hosted, Hosts};
+use crate::backup::Backups;
 use crate::bus::{Bus, BusState};
 use crate::clock::Clock;
 use crate::health::Health;
@@ -41,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) installation: InstallationId,
     pub(crate) past: Past,
+    pub(crate) backups: Backups,
 }
 
 /// Whether the control plane can do its work.
@@ -157,6 +159,12 @@ impl Control {
     #[must_use]
     pub fn installation(&self) -> InstallationId {
         self.0.installation
+    }
+
+    /// Backups of it.
+    #[must_use]
+    pub fn backups(&self) -> &Backups {
+        &self.0.backups
     }
 
     /// How many aggregates are in memory: apps, deployments, workers.

@@ -7,6 +7,7 @@
 )]
 
 pub mod aggregate;
+pub mod backup;
 pub mod build;
 pub mod bus;
 pub mod clock;

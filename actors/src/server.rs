@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::aggregate::{AggregateLimits, Hosts};
+use crate::backup::{self, Backups};
 use crate::bus::{BusError, NatsSettings, connect_in_background};
 use crate::clock::Clock;
 use crate::control::{Control, Inner};
@@ -107,6 +108,7 @@ pub struct Server {
 /// Where the journal cannot be opened or read, or the settings make no sense.
 pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
     let ServerConfig { data, nats, base_domain, journal, limits, clock } = config;
+    let backups = Backups::new(data.clone());
     let opening = tokio::task::spawn_blocking(move || {
         let journal = Journal::open(&data, journal)?;
         let projection = Projection::open(&journal)?;
@@ -122,8 +124,18 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
     let hosts = Hosts::start(&journal, limits, &health, &stop_last).await;
     let observatory = Observatory::starting_at(clock.now());
     let past = Past::new(&journal);
-    let inner =
-        Inner { journal, hosts, projection, observatory, bus, health, clock, installation, past };
+    let inner = Inner {
+        journal,
+        hosts,
+        projection,
+        observatory,
+        bus,
+        health,
+        clock,
+        installation,
+        backups,
+        past,
+    };
     let control = Control::new(inner);
     let parts = start_parts(&control, &base_domain, &stop);
     let last_parts = start_last_parts(&control, &stop_last);
@@ -167,6 +179,17 @@ fn start_parts(control: &Control, base_domain: &HostName, stop: &CancellationTok
     parts.spawn(supervise("publisher", health(), token(), move || {
         let (journal, bus) = (publishing.journal().clone(), publishing.bus().clone());
         publisher::run(journal, bus, publishing.installation(), of_publisher.clone())
+    }));
+    let (scheduling, mirroring, recovering) = (control.clone(), control.clone(), control.clone());
+    let (of_schedule, of_mirror, of_recovery) = (token(), token(), token());
+    parts.spawn(supervise("backups", health(), token(), move || {
+        backup::keep_schedule(scheduling.clone(), of_schedule.clone())
+    }));
+    parts.spawn(supervise("mirror", health(), token(), move || {
+        backup::keep_mirror(mirroring.clone(), of_mirror.clone())
+    }));
+    parts.spawn(supervise("recovery", health(), token(), move || {
+        backup::recover(recovering.clone(), of_recovery.clone())
     }));
     parts
 }

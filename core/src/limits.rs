@@ -47,6 +47,8 @@ pub const RESTART_BACKOFF_MOST: Millis = Millis(60_000);
 /// A worker not heard of for this long is let go after a restoration where another one has come up
 /// under its name.
 pub const REPLACED_AFTER: Millis = Millis(10_000);
+/// How long after a restoration what was live is made to run again by itself.
+pub const RECOVER_WITHIN: Millis = Millis(24 * 3_600_000);
 /// From one scheduled backup to the next, at the least.
 pub const BACKUP_EVERY_LEAST: Millis = Millis(60_000);
 /// And at the most.

@@ -16,5 +16,6 @@ pub mod failpoints;
 pub mod git_server;
 pub mod http;
 pub mod installation;
+pub mod object_store;
 pub mod repository;
 pub mod small_disk;

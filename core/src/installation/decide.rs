@@ -4,6 +4,7 @@ use super::{Installation, InstallationCommand, InstallationEvent, Schedule};
 use crate::claims::ClaimChange;
 use crate::limits;
 use crate::machine::Machine;
+use crate::priority::Priority;
 use crate::record::AggregateKind;
 use crate::rejection::Rejection;
 
@@ -118,6 +119,23 @@ impl Machine for Installation {
 
     fn claims(&self, _event: &InstallationEvent) -> Vec<ClaimChange> {
         Vec::new()
+    }
+
+    fn priority(command: &InstallationCommand) -> Priority {
+        match command {
+            InstallationCommand::SetSchedule { .. } | InstallationCommand::SetMirror(_) => {
+                Priority::Ordinary
+            }
+            // What became of a backup is worth its few bytes just then.
+            InstallationCommand::RemoveSchedule
+            | InstallationCommand::RemoveMirror
+            | InstallationCommand::NoteMade(_)
+            | InstallationCommand::NoteFailed(_)
+            | InstallationCommand::NoteStale { .. }
+            | InstallationCommand::NoteMirrorBehind { .. }
+            | InstallationCommand::NoteMirrorCaughtUp
+            | InstallationCommand::NoteRestored(_) => Priority::Urgent,
+        }
     }
 
     fn ended(&self) -> bool {

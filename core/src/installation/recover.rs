@@ -33,13 +33,19 @@ pub enum Recovery {
     },
 }
 
-/// What there is to do for an installation that was restored; nothing for any other.
+/// What there is to do for an installation that was restored a short while ago; nothing for any
+/// other.
 ///
 /// An app counts as seen to once a deployment of it was requested because of the restoration, or
 /// by anybody after it.
 #[must_use]
 pub fn recover(view: &View, observed: &Observed, now: Timestamp) -> Vec<Recovery> {
     let Some(restored) = view.installation.restored_at else { return Vec::new() };
+    let at = view.installation.state.restored.as_ref().map_or(now, |restored| restored.at);
+    if now.since(at) > limits::RECOVER_WITHIN {
+        // What fails later fails for other reasons.
+        return Vec::new();
+    }
     let mut todo: Vec<Recovery> =
         replaced(view, observed, now).into_iter().map(Recovery::LetGo).collect();
     if ready(view, observed) {
@@ -124,6 +130,13 @@ fn cannot_run(live: DeploymentId, attempt: &Attempt, view: &View, observed: &Obs
     attempt.placements.iter().any(|place| {
         let member = view.workers.get(&place.worker).and_then(|worker| worker.state.member());
         if member.is_none_or(|member| member.lease == Lease::Lost) {
+            return true;
+        }
+        // Told of something that was lost with the end of the history: it would take no order of
+        // ours for this one.
+        let last = view.deployments.get(&live).map_or(0, |deployment| deployment.last.0);
+        let told = observed.workers.get(&place.worker).map_or(0, |seen| seen.generation(live));
+        if told > last {
             return true;
         }
         observed.replica(live, place).is_some_and(|replica| match replica.state {

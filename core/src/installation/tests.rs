@@ -297,6 +297,7 @@ fn a_missing_image_is_built_again_once() {
     let mut back = Back::new().restored();
     back.reports(1, "one", Some(ReplicaState::Failed { message: "no image".into() }));
     assert!(deploys(&back.todo(200)));
+    assert_eq!(back.todo(26 * HOUR), [], "what fails a day later fails for another reason");
     let again =
         AppEvent::DeploymentRequested { deployment: deployment_id(2), spec: Box::new(spec(1)) };
     back.happens(app_id(1).uuid(), Event::App(again));
@@ -308,6 +309,20 @@ fn a_missing_image_is_built_again_once() {
     let settled = AppEvent::DeploymentSettled { deployment: deployment_id(2) };
     back.happens(app_id(1).uuid(), Event::App(settled));
     assert_eq!(back.todo(200), [], "it failed: that is for people to see");
+}
+
+#[test]
+fn a_worker_that_was_told_what_nobody_remembers_is_told_anew() {
+    let mut back = Back::new().restored();
+    back.reports(1, "one", Some(ReplicaState::Healthy));
+    let mut report = back.observed.workers[&worker_id(1)].report.clone();
+    let held = |generation| Held { deployment: deployment_id(1), generation, stopping: true };
+    report.assignments = vec![held(5)];
+    back.observed.workers.insert(worker_id(1), WorkerSeen::new(report.clone(), at(101)));
+    assert_eq!(back.todo(200), []);
+    report.assignments = vec![held(900)];
+    back.observed.workers.insert(worker_id(1), WorkerSeen::new(report, at(101)));
+    assert!(deploys(&back.todo(200)));
 }
 
 #[test]

@@ -36,6 +36,7 @@ use super::problem::{MEDIA_TYPE, Problem};
         (name = "events", description = "What happened"),
         (name = "workers", description = "Where replicas run"),
         (name = "routes", description = "Which host leads where"),
+        (name = "backups", description = "Backups, their schedule, and the mirror"),
         (name = "session", description = "Signing in with a browser"),
         (name = "server", description = "Whether the server is well"),
     )

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::http::{Method, StatusCode};
 use hythe_core::observed::Observed;
 use hythe_core::record::Sequence;
+use hythe_core::time::Timestamp;
 use hythe_core::view::View;
 use hythe_store::Room;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -68,6 +69,8 @@ pub(crate) struct Metrics {
     workers: Family<Stage, Gauge>,
     edges: Gauge,
     nats: Gauge,
+    backup: Gauge<f64, AtomicU64>,
+    mirror_lag: Gauge<f64, AtomicU64>,
     memory: Gauge,
 }
 
@@ -79,6 +82,10 @@ pub(crate) struct Now<'a> {
     pub(crate) head: Sequence,
     pub(crate) room: Room,
     pub(crate) nats: bool,
+    /// When the last backup was made.
+    pub(crate) backup_at: Option<Timestamp>,
+    /// How far the mirror is behind, in milliseconds, where there is one.
+    pub(crate) mirror_lag: Option<u64>,
 }
 
 impl Metrics {
@@ -98,6 +105,8 @@ impl Metrics {
             workers: Family::default(),
             edges: Gauge::default(),
             nats: Gauge::default(),
+            backup: Gauge::default(),
+            mirror_lag: Gauge::default(),
             memory: Gauge::default(),
             registry: Registry::default(),
         };
@@ -131,6 +140,15 @@ impl Metrics {
         registry.register("hythe_workers", "Workers by status", m.workers.clone());
         registry.register("hythe_edges", "Edges heard of lately", m.edges.clone());
         registry.register("hythe_nats_connected", "1 while NATS is there", m.nats.clone());
+        let help = "When the last backup was made, since the Unix epoch; 0 where none was";
+        registry.register_with_unit(
+            "hythe_backup_last_timestamp",
+            help,
+            Unit::Seconds,
+            m.backup.clone(),
+        );
+        let help = "For how long something has been waiting to be mirrored; -1 without a mirror";
+        registry.register_with_unit("hythe_mirror_lag", help, Unit::Seconds, m.mirror_lag.clone());
         let help = "Memory that this process has in use";
         registry.register_with_unit("process_resident_memory", help, Unit::Bytes, m.memory.clone());
         Self { registry, ..metrics }
@@ -167,7 +185,7 @@ impl Metrics {
 
     /// Everything, as text.
     pub(crate) fn text(&self, now: &Now<'_>) -> Result<String, std::fmt::Error> {
-        let Now { view, observed, workers, head, room, nats } = now;
+        let Now { view, observed, workers, head, room, nats, backup_at, mirror_lag } = now;
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.head.set(head.0);
         self.room.set(room.free.unwrap_or(0));
@@ -175,6 +193,9 @@ impl Metrics {
         self.apps.set(count(view.apps.len()));
         self.edges.set(count(observed.edges.len()));
         self.nats.set(i64::from(*nats));
+        let seconds = |millis: u64| Duration::from_millis(millis).as_secs_f64();
+        self.backup.set(seconds(backup_at.unwrap_or_default().0));
+        self.mirror_lag.set(mirror_lag.map_or(-1.0, seconds));
         self.memory.set(resident_bytes());
         for status in STAGES {
             self.deployments.get_or_create(&Stage { status: status.as_str() }).set(0);
@@ -243,6 +264,8 @@ mod tests {
             head: Sequence(7),
             room: Room { place: "/".into(), free: Some(9), needed: 10, scarce: true },
             nats: true,
+            backup_at: Some(Timestamp(1_500)),
+            mirror_lag: Some(250),
         };
         let text = metrics.text(&now).unwrap();
         for line in [
@@ -255,6 +278,8 @@ mod tests {
             "hythe_deployments{status=\"live\"} 0",
             "hythe_workers{status=\"ready\"} 1",
             "hythe_nats_connected 1",
+            "hythe_backup_last_timestamp_seconds 1.5",
+            "hythe_mirror_lag_seconds 0.25",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");
         }

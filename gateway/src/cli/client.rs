@@ -21,6 +21,8 @@ use crate::api::problem::Problem;
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// How long one answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// How long something long may take.
+const DOWNLOAD_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a server that was there may be away while a command waits for it.
 pub const AWAY_WITHIN: Duration = Duration::from_secs(120);
 /// Between two tries.
@@ -131,6 +133,45 @@ impl Client {
         let url = self.address(path, &[])?;
         let body = serde_json::to_vec(body).map_err(|e| Failure::of(&e))?;
         self.send(method, url, Some(body), patience).await
+    }
+
+    /// Asks for something to be done, once, without being able to ask again: it takes as long as it
+    /// takes.
+    ///
+    /// # Errors
+    /// The server was not reached, or said no.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Outcome<T> {
+        self.write(Method::POST, path, body, Patience::OnceReached).await
+    }
+
+    /// Asks for something long, to be read piece by piece.
+    ///
+    /// # Errors
+    /// The server was not reached, or said no.
+    pub async fn download(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Outcome<reqwest::Response> {
+        let url = self.address(path, &[])?;
+        let body = serde_json::to_vec(body).map_err(|e| Failure::of(&e))?;
+        let mut request = self.http.post(url).timeout(DOWNLOAD_WITHIN);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let request = request.header(header::CONTENT_TYPE, "application/json").body(body);
+        let answer = request.send().await.map_err(|error| self.not_there(&chain(&error)))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let bytes = read(answer).await.map_err(|why| self.not_there(&why))?;
+        self.understand::<serde::de::IgnoredAny>(status, &bytes)?;
+        Err(self.not_there("it answers what nobody asked for"))
     }
 
     /// Removes something.

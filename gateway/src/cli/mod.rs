@@ -5,6 +5,7 @@
 
 mod app;
 pub mod args;
+pub mod backup;
 pub mod client;
 mod deploy;
 mod deployments;
@@ -49,6 +50,7 @@ pub async fn run(command: ClientCommand, global: &Global, output: Output) -> Out
             completions(shell, &output);
             return Ok(());
         }
+        ClientCommand::Backup(offline) => return backup::offline(*offline, &output).await,
         ClientCommand::Online(command) => command,
     };
     let client = Client::new(&Target {
@@ -73,6 +75,8 @@ pub async fn run(command: ClientCommand, global: &Global, output: Output) -> Out
         }
         Online::Events(args) => events::run(&context, *args).await,
         Online::Open { name, print } => app::open(&context, &name, print).await,
+        Online::Backup(command) => backup::online(&context, *command).await,
+        Online::Status => backup::status(&context).await,
     }
 }
 
@@ -83,6 +87,8 @@ pub enum ClientCommand {
     Journal(args::JournalCommand),
     /// Works on nothing.
     Completions(clap_complete::Shell),
+    /// Works on backups.
+    Backup(Box<backup::Offline>),
     /// Asks a server.
     Online(Online),
 }
@@ -115,6 +121,11 @@ pub enum Online {
     Worker(args::WorkerCommand),
     /// `events`
     Events(Box<args::EventsArgs>),
+    Events(args::EventsArgs),
+    /// `backup`
+    Backup(Box<backup::Online>),
+    /// `status`
+    Status,
     /// `open`
     Open {
         /// The app.
@@ -179,6 +190,15 @@ impl From<Command> for Kind {
             Command::Worker(command) => online(Online::Worker(command)),
             Command::Events(args) => online(Online::Events(args)),
             Command::Open { name, print } => online(Online::Open { name, print }),
+            Command::Status => online(Online::Status),
+            Command::Backup(args) => match backup::sorted(*args) {
+                Ok(command) => online(Online::Backup(Box::new(command))),
+                Err(offline) => Self::Client(ClientCommand::Backup(Box::new(offline))),
+            },
+            Command::Restore(args) => {
+                let restore = backup::Offline::Restore(args);
+                Self::Client(ClientCommand::Backup(Box::new(restore)))
+            }
         }
     }
 }

@@ -22,7 +22,8 @@ use super::process::{Identity, Process};
 /// The hidden subcommand that becomes a part.
 pub const EXEC_PART: &str = "exec-part";
 /// What a part must not inherit: what the user of the CLI gave for requests of his own.
-const NOT_INHERITED: [&str; 3] = ["HYTHE_TOKEN", "HYTHE_TOKEN_FILE", "HYTHE_URL"];
+const NOT_INHERITED: [&str; 5] =
+    ["HYTHE_TOKEN", "HYTHE_TOKEN_FILE", "HYTHE_URL", "HYTHE_BACKUP_KEY", "HYTHE_BACKUP_KEY_FILE"];
 
 /// The program file of this very process, also after another was put in its place.
 #[derive(Clone, Debug)]

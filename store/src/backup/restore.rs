@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hythe_core::priority::Priority;
 use hythe_core::record::{Recorded, Sequence, Version};
 use hythe_core::time::Timestamp;
 use uuid::Uuid;
@@ -94,7 +95,9 @@ impl Chain {
         let event =
             Recorded { sequence, stream, version, meta: meta.clone(), event: payload.clone() };
         let events = vec![payload];
-        let append = Append { stream, expected, events, meta, claims, secrets: Vec::new() };
+        let priority = Priority::Urgent;
+        let append =
+            Append { stream, expected, events, meta, claims, secrets: Vec::new(), priority };
         Ok((append, event))
     }
 }

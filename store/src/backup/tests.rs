@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use hythe_core::app::{AppEvent, SettingsChange};
 use hythe_core::event::Event;
 use hythe_core::installation::{BackupPlace, InstallationEvent, Mirror};
+use hythe_core::priority::Priority;
 use hythe_core::record::{StreamId, Version};
 use tempfile::TempDir;
 
@@ -83,6 +84,7 @@ fn append(app: u128, expected: u64, event: &Event) -> Append {
         meta: meta(),
         claims: vec![take(&format!("{app}/{expected}"))],
         secrets: Vec::new(),
+        priority: Priority::Ordinary,
     }
 }
 
@@ -436,9 +438,9 @@ impl Mirrored {
 
     fn ship(&mut self, server: &Server, key: &BackupKey) {
         self.turn += 1;
-        let (about, known) = (server.about(), self.known.take());
-        let done =
-            segment(&server.journal, &about, key.recipient(), self.at, known, Vec::new()).unwrap();
+        let (about, recipient) = (server.about(), key.recipient());
+        let known = self.known.as_ref().map(|(known, at)| (known, *at));
+        let done = segment(&server.journal, &about, recipient, self.at, known, Vec::new()).unwrap();
         let name = Name {
             after: self.at.0,
             upto: done.part.head.sequence,
@@ -447,7 +449,8 @@ impl Mirrored {
         };
         std::fs::write(self.dir.path().join(name.to_string()), &done.out).unwrap();
         self.at = (done.part.head.sequence, done.hash);
-        self.known = Some((done.known, done.part.secrets_changed));
+        let known = done.known.or_else(|| self.known.take().map(|(known, _)| known)).unwrap();
+        self.known = Some((known, done.part.secrets_changed));
     }
 
     fn stored(&self) -> Vec<Stored> {

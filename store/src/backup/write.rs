@@ -72,10 +72,8 @@ pub fn backup<W: Write>(
     Ok((part, out))
 }
 
-/// Writes one segment of a mirror: the events after `after`, at most `most` of them, and, where
-/// these reach the end, what lies beside the log. `known` is what the parts so far hold; without
-/// it everything beside the log goes along. Says the part and what is known now; no part where
-/// there is nothing new.
+/// Writes one segment of a mirror: the events after `after`, and what lies beside the log. `known` is what the parts so far hold; without
+/// it everything beside the log goes along.
 ///
 /// # Errors
 /// As [`backup`].
@@ -84,26 +82,26 @@ pub fn segment<W: Write>(
     about: &About,
     recipient: &BackupRecipient,
     (after, previous): (Sequence, Hash),
-    known: Option<(Known, Sequence)>,
+    known: Option<(&Known, Sequence)>,
     out: W,
 ) -> Result<Segment<W>, BackupError> {
-    let snapshot = journal.snapshot(known.as_ref().map(|(_, changed)| *changed))?;
+    let snapshot = journal.snapshot(known.map(|(_, changed)| changed))?;
     let end = (snapshot.head, snapshot.hash);
     let mut writer = Writer::begin(about, recipient, (after, previous), end, |_| out)?;
     writer.records(journal, after, snapshot.head, None)?;
     let known = match (&snapshot.secrets, known) {
         (Some(secrets), None) => {
             writer.whole(about, &snapshot)?;
-            Known::of(secrets)
+            Some(Known::of(secrets))
         }
         (Some(secrets), Some((known, _))) => {
             writer.others(known.changes(secrets).into_iter())?;
             writer.cursors(&snapshot)?;
-            Known::of(secrets)
+            Some(Known::of(secrets))
         }
-        (None, Some((known, _))) => {
+        (None, Some(_)) => {
             writer.cursors(&snapshot)?;
-            known
+            None
         }
         (None, None) => return Err(StoreError::Invalid("take the secrets".into()).into()),
     };
@@ -120,8 +118,8 @@ pub struct Segment<W> {
     pub part: Part,
     /// The hash of its last event.
     pub hash: Hash,
-    /// What is known beside the log now.
-    pub known: Known,
+    /// What is known beside the log now; none where that did not change.
+    pub known: Option<Known>,
     /// Where it was written.
     pub out: W,
 }

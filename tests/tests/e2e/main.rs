@@ -13,5 +13,6 @@ mod failures;
 mod full_disk;
 mod hostile;
 mod matrix;
+mod restored;
 mod scene;
 mod sources;

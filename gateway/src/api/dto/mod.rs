@@ -6,6 +6,7 @@
 //! while an answer may gain fields at any time.
 
 mod app;
+mod backup;
 mod deployment;
 mod env;
 mod event;
@@ -20,6 +21,10 @@ mod time;
 mod worker;
 
 pub use app::{App, AppPage, AppRef, AppSettings, AppStatus, CreateApp, UpdateApp};
+pub use backup::{
+    BackupFailed, BackupMade, BackupRun, BackupSchedule, BackupStatus, CreateBackup,
+    DownloadBackup, MirrorStatus, SetBackupSchedule, SetMirror,
+};
 pub use deployment::{
     CreateDeployment, Deployment, DeploymentPage, DeploymentRef, DeploymentSource,
     DeploymentStatus, Durations, Failure, StageEntry,
@@ -35,7 +40,7 @@ pub use past::{
 pub use replica::{Replica, ReplicaList, ReplicaState};
 pub use route::{Route, RoutePage, RouteState};
 pub use session::{CreateSession, Session};
-pub use status::{Check, Health, Readiness};
+pub use status::{Check, Health, JournalStatus, Readiness, ServerStatus};
 pub use time::Time;
 pub use worker::{Worker, WorkerList, WorkerStatus};
 

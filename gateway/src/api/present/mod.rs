@@ -1,6 +1,7 @@
 //! From what is (the view) and what was seen to what people are shown. Pure.
 
 mod app;
+mod backup;
 mod deployment;
 mod event;
 mod log;
@@ -8,6 +9,7 @@ mod route;
 mod worker;
 
 pub(crate) use app::app;
+pub(crate) use backup::{failed, made, mirror, schedule};
 pub(crate) use deployment::{deployment, deployment_in, reference_to};
 pub(crate) use event::event;
 pub(crate) use log::item;

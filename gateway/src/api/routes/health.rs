@@ -33,8 +33,7 @@ pub(crate) async fn alive() -> axum::Json<Health> {
 )]
 pub(crate) async fn ready(State(state): State<ApiState>) -> Response {
     let checks = checks(&state);
-    // Without room it still answers, serves and cleans up: no reason to send people elsewhere.
-    let ready = checks.iter().all(|check| check.ok || check.name == ROOM);
+    let ready = is_ready(&checks);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut response = (status, axum::Json(Readiness { ready, checks })).into_response();
     response.extensions_mut().insert(OwnBody);
@@ -44,7 +43,13 @@ pub(crate) async fn ready(State(state): State<ApiState>) -> Response {
 /// The one check that does not keep a server from being ready.
 const ROOM: &str = "room";
 
-fn checks(state: &ApiState) -> Vec<Check> {
+/// Whether the server can do its work.
+pub(crate) fn is_ready(checks: &[Check]) -> bool {
+    // Without room it still answers, serves and cleans up: no reason to send people elsewhere.
+    checks.iter().all(|check| check.ok || check.name == ROOM)
+}
+
+pub(crate) fn checks(state: &ApiState) -> Vec<Check> {
     let check = |name: &str, ok, detail: String| Check { name: name.into(), ok, detail };
     let control = state.control();
     let problems = control.health().problems();
@@ -109,9 +114,21 @@ fn checks(state: &ApiState) -> Vec<Check> {
 pub(crate) async fn metrics(State(state): State<ApiState>) -> Result<Response, Problem> {
     let (head, room) = (state.control().journal().head(), state.control().journal().room());
     let nats = state.control().bus().is_ready();
+    let at = state.now();
     let text = state.see(|sight| {
         let workers = present::workers(sight).iter().map(|worker| worker.status).collect();
-        let now = Now { view: sight.view, observed: sight.observed, workers, head, room, nats };
+        let installation = &sight.view.installation.state;
+        let mirror = present::mirror(installation, &state.control().backups().mirror(), at);
+        let now = Now {
+            view: sight.view,
+            observed: sight.observed,
+            workers,
+            head,
+            room,
+            nats,
+            backup_at: installation.made.as_ref().map(|made| made.at),
+            mirror_lag: mirror.map(|mirror| mirror.lag_ms),
+        };
         state.metrics().text(&now)
     });
     match text {

@@ -1,6 +1,7 @@
 //! The operations, one file per resource, and the router that they make up.
 
 mod apps;
+mod backups;
 mod deployments;
 mod env;
 mod events;
@@ -8,6 +9,7 @@ mod health;
 mod logs;
 mod session;
 mod table;
+mod status;
 mod workers;
 
 use std::sync::LazyLock;
@@ -47,6 +49,11 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(events::why))
         .routes(routes!(logs::of_app))
         .routes(routes!(logs::of_deployment))
+        .routes(routes!(backups::show, backups::create))
+        .routes(routes!(backups::download))
+        .routes(routes!(backups::schedule, backups::unschedule))
+        .routes(routes!(backups::mirror, backups::unmirror))
+        .routes(routes!(status::show))
         .routes(routes!(session::show, session::delete))
         .routes(routes!(health::metrics))
         .routes(routes!(document))

@@ -3,6 +3,7 @@
 
 mod apps;
 mod past;
+mod backup;
 mod roles;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ pub use apps::{
     RawAssignment, SettingsArgs, Which,
 };
 pub use past::{AtArgs, DiffArgs, EventsArgs, MomentText, SideText};
+pub use backup::{BackupArgs, BackupCommand, KeyArgs, RestoreArgs, ScheduleArgs};
 pub use roles::{AgentArgs, DataArgs, EdgeArgs, LogArgs, NatsArgs, ServerArgs, UpArgs};
 
 /// Where the gateway is asked unless told otherwise.
@@ -128,6 +130,14 @@ pub enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
+    /// Show how the server is doing: parts, backups, room, and what is worth a warning
+    Status,
+    /// Back up a server, while it runs; by hand, by itself, or event by event
+    #[command(after_help = backup::BACKUP_HELP)]
+    Backup(Box<BackupArgs>),
+    /// Make a server from a backup or a mirror
+    #[command(after_help = backup::RESTORE_HELP)]
+    Restore(Box<RestoreArgs>),
     /// Check, export, import and replay the journal, without a server
     #[command(subcommand)]
     Journal(JournalCommand),

@@ -1,0 +1,13 @@
+//! Backups, restorations and the mirror with real processes: what is acknowledged before a machine
+//! is lost comes back.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails on whatever it did not expect"
+)]
+
+mod files;
+mod lost;
+mod places;
+mod server;

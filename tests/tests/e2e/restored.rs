@@ -1,0 +1,67 @@
+//! A machine that is lost with everything on it, and the one that takes its place.
+
+use std::process::Command;
+
+use hythe_tests::installation::{Said, hythe};
+use hythe_tests::repository::apps;
+
+use crate::scene::Scene;
+
+fn docker(args: &[&str]) -> Said {
+    Command::new("docker").args(args).output().unwrap().into()
+}
+
+#[test]
+fn what_was_live_runs_again_on_an_empty_machine() {
+    let mut scene = Scene::new();
+    let repository = scene.repository("shop", &apps::page("one"));
+    let document = scene.deploy_live("shop");
+    // Newer than what is live: a restoration brings back what was, not what came after.
+    repository.commit(&apps::files(&apps::page("two")));
+    let image = document["image"].as_str().unwrap().to_owned();
+    let outside = tempfile::tempdir().unwrap();
+    let path = |name: &str| outside.path().join(name).to_str().unwrap().to_owned();
+    let (key, file) = (path("k.key"), path("b.age"));
+    let offline = |args: &[&str]| Said::from(hythe().args(args).output().unwrap());
+    assert_eq!(offline(&["backup", "key", &key]).code, 0);
+    let made = scene.hythe.json(&["backup", &file, "--key-file", &key]);
+
+    // The machine is gone: processes, data, containers, networks and images.
+    scene.hythe.stop();
+    for id in scene.hythe.containers() {
+        assert_eq!(docker(&["rm", "-f", &id]).code, 0);
+    }
+    for id in scene.hythe.networks() {
+        assert_eq!(docker(&["network", "rm", &id]).code, 0);
+    }
+    let gone = docker(&["rmi", "-f", &image]);
+    assert_eq!(gone.code, 0, "{}", gone.err);
+    for entry in std::fs::read_dir(scene.hythe.data()).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            std::fs::remove_dir_all(path).unwrap();
+        } else {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let data = scene.hythe.data().to_str().unwrap().to_owned();
+    let back = offline(&["restore", &file, "--key-file", &key, "--data", &data, "--json"]);
+    assert_eq!(back.code, 0, "{}", back.err);
+    assert_eq!(back.json()["head"], made["head"]);
+
+    scene.hythe.up();
+    scene.hythe.wait_until("the app answers again", || {
+        scene.hythe.get("shop", "/") == (200, "one".to_owned())
+    });
+    let (_, listed) = scene.hythe.api("GET", "/api/v1/apps/shop/deployments", None);
+    let again = &listed["items"][0];
+    assert_eq!(again["commit"], document["commit"], "{listed}");
+    scene.hythe.wait_for_status(again["id"].as_str().unwrap(), &["live"]);
+    assert_eq!(listed["items"].as_array().unwrap().len(), 2, "once: {listed}");
+    scene.hythe.wait_until("one container runs", || scene.hythe.containers().len() == 1);
+    let workers = scene.hythe.json(&["worker", "ls"]);
+    assert_eq!(workers.as_array().unwrap().len(), 1, "the old one is let go: {workers}");
+    let status = scene.hythe.json(&["status"]);
+    assert!(status["restored_at"].is_string(), "{status}");
+    scene.finish();
+}
