@@ -9,7 +9,7 @@ use hythe_core::event::Event;
 use hythe_core::ids::InstallationId;
 use hythe_core::record::Recorded;
 use hythe_core::wire::subjects;
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 use hythe_store::{Journal, codec};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;

@@ -18,7 +18,7 @@ use hythe_core::wire::edge::EdgeReport;
 use hythe_core::wire::subjects;
 use hythe_core::wire::worker::WorkerReport;
 use hythe_core::worker::{Lease, Worker, WorkerCommand};
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 

@@ -16,7 +16,7 @@ use hythe_gateway::cli::output::Output;
 use hythe_gateway::cli::{Role, data_dir};
 use hythe_gateway::edge::EdgeConfig;
 use hythe_gateway::up::{self, Access, Choice, DataDir, Reporter, UpConfig, UpError};
-use hythe_steps::Process;
+use hythe_store::steps::Process;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -128,7 +128,7 @@ fn name_process(name: &std::ffi::CStr) {
 
 fn server(args: ServerArgs) -> Outcome {
     log(&args.log)?;
-    hythe_steps::this_is(Process::Server);
+    hythe_store::steps::this_is(Process::Server);
     name_process(c"hythe-server");
     let dir = prepare(&args.data)?;
     let token = OwnerToken::load_or_mint(dir.root()).map_err(|error| Failure::of(&error))?;
@@ -171,7 +171,7 @@ async fn serve(
 
 fn agent(args: AgentArgs) -> Outcome {
     log(&args.log)?;
-    hythe_steps::this_is(Process::Agent);
+    hythe_store::steps::this_is(Process::Agent);
     name_process(c"hythe-agent");
     let dir = prepare(&args.data)?;
     let config = AgentConfig {
@@ -190,7 +190,7 @@ fn agent(args: AgentArgs) -> Outcome {
 
 fn edge(args: EdgeArgs) -> Outcome {
     log(&args.log)?;
-    hythe_steps::this_is(Process::Edge);
+    hythe_store::steps::this_is(Process::Edge);
     name_process(c"hythe-edge");
     let dir = prepare(&args.data)?;
     let mut config = EdgeConfig::new(args.edge_http, dir.edge(), nats(&args.nats)?);

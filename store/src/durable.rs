@@ -5,7 +5,7 @@
 use std::io;
 use std::path::Path;
 
-use hythe_steps::Step;
+use crate::steps::Step;
 use redb::{CommitError, WriteTransaction};
 
 /// Commits a transaction.

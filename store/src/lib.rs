@@ -16,6 +16,7 @@ pub mod export;
 pub mod journal;
 pub mod replay;
 pub mod secrets;
+pub mod steps;
 
 pub use error::{AppendError, StoreError};
 pub use journal::claims::ClaimOwner;

@@ -1,8 +1,8 @@
-//! Arming failpoints in the processes of an installation; see [`hythe_steps`].
+//! Arming failpoints in the processes of an installation; see [`hythe_store::steps`].
 
 use std::path::Path;
 
-use hythe_steps::{Process, Step};
+use hythe_store::steps::{Process, Step};
 use tempfile::TempDir;
 
 /// The folder in which an installation's failpoints are armed.

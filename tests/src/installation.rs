@@ -113,7 +113,7 @@ impl Installation {
             .args(["--gateway", &self.gateway.to_string()])
             .args(["--edge-http", &self.edge.to_string()])
             .args(&self.extra)
-            .env(hythe_steps::FOLDER, self.failpoints.folder())
+            .env(hythe_store::steps::FOLDER, self.failpoints.folder())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)

@@ -14,7 +14,7 @@ use futures_util::{Stream, StreamExt, TryStreamExt};
 use http_body_util::BodyExt;
 use hythe_core::deployment::Fault;
 use hythe_core::names::ImageId;
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 use tokio_util::io::StreamReader;
 use tokio_util::sync::CancellationToken;

@@ -30,7 +30,7 @@ use hyper::{Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::names::ImageId;
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};

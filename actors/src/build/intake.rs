@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::build::{BuildCommand, BuildProgress};
 use hythe_core::wire::subjects;
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 use ractor::ActorRef;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;

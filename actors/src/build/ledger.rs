@@ -13,8 +13,8 @@ use std::sync::Arc;
 use hythe_core::ids::DeploymentId;
 use hythe_core::time::Timestamp;
 use hythe_core::wire::build::{BuildCommand, BuildProgress};
-use hythe_steps::Step;
 use hythe_store::durable::commit;
+use hythe_store::steps::Step;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
 

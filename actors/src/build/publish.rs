@@ -11,7 +11,7 @@ use hythe_core::time::Timestamp;
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::build::{BuildProgress, BuildReport};
 use hythe_core::wire::subjects;
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 use serde::Serialize;
 
 /// First wait before a message is sent again; doubles.

@@ -15,7 +15,7 @@ use hythe_core::names::{CommitId, ImageId};
 use hythe_core::source::Reference;
 use hythe_core::time::Millis;
 use hythe_core::wire::build::BuildCommand;
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 use sha2::{Digest, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep};

@@ -12,7 +12,7 @@ use async_nats::jetstream::{AckKind, ErrorCode};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use hythe_core::time::Timestamp;
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 

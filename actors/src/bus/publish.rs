@@ -7,7 +7,7 @@ use async_nats::jetstream::message::PublishMessage;
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use hythe_core::wire::edge::{ROUTES_KEY, RouteTableMessage};
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;

@@ -7,7 +7,7 @@ use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::wire::edge::RouteTableMessage;
 use hythe_core::wire::log::{LogFrame, LogLine, LogSource, LogStream as Pipe};
 use hythe_core::wire::subjects;
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;

@@ -15,7 +15,7 @@ use hythe_core::plan::ReplicaKey;
 use hythe_core::source::Resources;
 use hythe_core::time::Millis;
 use hythe_core::wire::worker::Assignment;
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 use std::collections::HashMap;
 use std::time::Duration;
 

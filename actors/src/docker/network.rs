@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest};
 use bollard::query_parameters::ListNetworksOptionsBuilder;
 use hythe_core::ids::AppId;
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 
 use super::labels::{self, Owner};
 use super::{Engine, EngineError};

@@ -18,7 +18,7 @@ use hythe_core::time::Timestamp;
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::log::{LogFrame, LogLine, LogSource, LogStream};
 use hythe_core::wire::subjects;
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 use tokio::sync::watch;
 
 use super::clock;

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hythe_core::ids::{DeploymentId, WorkerId};
 use hythe_core::plan::{Desired, ReplicaKey, Wanted};
-use hythe_steps::Step;
 use hythe_store::durable::commit;
+use hythe_store::steps::Step;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

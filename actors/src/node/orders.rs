@@ -8,7 +8,7 @@ use hythe_core::plan::Wanted;
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::subjects;
 use hythe_core::wire::worker::{Order, WorkerMessage};
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 use tokio_util::sync::CancellationToken;
 
 use super::builds::Builds;

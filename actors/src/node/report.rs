@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hythe_core::wire::subjects;
 use hythe_core::wire::worker::WorkerReport;
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 use tokio::sync::watch;
 
 use super::builds::Builds;

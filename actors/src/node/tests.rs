@@ -18,7 +18,7 @@ use hythe_core::wire::worker::{
     Assignment, Order, ReplicaReport, ReplicaState, SealedContent, SealedEnvironment, SealingKey,
     WorkerMessage, WorkerReport,
 };
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;

@@ -9,7 +9,7 @@ use hythe_core::wire::FORMAT;
 use hythe_core::wire::build::BuildCommand;
 use hythe_core::wire::subjects;
 use hythe_core::wire::worker::{Assignment, Order, WorkerMessage};
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 use serde::Serialize;
 
 use super::Reconciler;

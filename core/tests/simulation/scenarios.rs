@@ -83,7 +83,7 @@ fn fault(world: &World, id: DeploymentId) -> (StageName, Fault) {
     let ended = world.journal.log.iter().filter(|recorded| recorded.stream.id == id.uuid());
     let mut outcomes = ended.filter_map(|recorded| match &recorded.event {
         Event::Deployment(DeploymentEvent::Ended { outcome, .. }) => Some(outcome.clone()),
-        Event::App(_) | Event::Deployment(_) | Event::Worker(_) => None,
+        Event::App(_) | Event::Deployment(_) | Event::Worker(_) | Event::Installation(_) => None,
     });
     match outcomes.next() {
         Some(Outcome::Failed { stage, fault }) => (stage, fault),

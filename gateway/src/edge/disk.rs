@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use hythe_core::ids::EdgeId;
 use hythe_core::wire::edge::RouteTableMessage;
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 use uuid::Uuid;
 
 use super::EdgeError;

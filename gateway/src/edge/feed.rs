@@ -15,7 +15,7 @@ use futures_util::StreamExt;
 use hythe_actors::bus::Bus;
 use hythe_core::wire::edge::ROUTES_KEY;
 use hythe_core::wire::subjects::ROUTES_BUCKET;
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 
 use super::disk::{self, Disk};
 use super::table::Live;

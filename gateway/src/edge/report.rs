@@ -12,7 +12,7 @@ use hythe_core::limits::EDGE_HEARTBEAT;
 use hythe_core::time::Timestamp;
 use hythe_core::wire::edge::EdgeReport;
 use hythe_core::wire::subjects;
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 
 use super::connection::millis;
 use super::table::Live;

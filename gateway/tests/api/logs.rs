@@ -3,7 +3,7 @@
 use hythe_core::ids::DeploymentId;
 use hythe_core::wire::log::{LogFrame, LogLine, LogSource, LogStream};
 use hythe_core::wire::subjects;
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 use serde_json::json;
 
 use crate::support::{Nats, Server, next};

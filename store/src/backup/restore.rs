@@ -366,7 +366,9 @@ fn move_aside(dir: &Path, now: Timestamp) -> Result<PathBuf, BackupError> {
     DirBuilder::new().mode(0o700).create(&aside).map_err(failed(doing()))?;
     // The mark of an earlier restoration belongs to what goes.
     for name in ["journal"].into_iter().chain(FILES).chain([MARK]) {
-        match std::fs::rename(dir.join(name), aside.join(name)) {
+        #[expect(clippy::disallowed_methods, reason = "no process serves from it any more")]
+        let moved = std::fs::rename(dir.join(name), aside.join(name));
+        match moved {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(failed(doing())(error));
             }
@@ -381,7 +383,9 @@ fn place(beside: &Path, dir: &Path) -> Result<(), BackupError> {
     let doing = || format!("put the restored server into {}", dir.display());
     // The keys first: a journal without its key would be refused for ever.
     for name in FILES.into_iter().chain([MARK, "journal"]) {
-        match std::fs::rename(beside.join(name), dir.join(name)) {
+        #[expect(clippy::disallowed_methods, reason = "no process serves from it yet")]
+        let moved = std::fs::rename(beside.join(name), dir.join(name));
+        match moved {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(failed(doing())(error));
             }

@@ -13,7 +13,7 @@ use super::shared::Shared;
 use super::tables::CHECKPOINTS;
 use crate::durable::commit;
 use crate::error::{StoreError, database};
-use hythe_steps::Step;
+use crate::steps::Step;
 use redb::ReadableDatabase;
 
 /// `format | sequence | hash of that event | hash of this all | bytes`.

@@ -1,6 +1,6 @@
 //! Opening a journal: a new one is laid out, an old one is checked for being what it claims.
 
-use hythe_steps::Step;
+use crate::steps::Step;
 use redb::{Database, ReadableDatabase, TableError};
 
 use super::block::Growing;

@@ -5,8 +5,8 @@
 //! also says up to which event it is complete, and that event's hash, so that an index of another
 //! history is not mistaken for this one's.
 
+use crate::steps::Step;
 use hythe_core::record::{AggregateKind, StreamId};
-use hythe_steps::Step;
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableError};
 use uuid::Uuid;
 

@@ -118,6 +118,7 @@ impl Journal {
                     keys.insert(scope.into_bytes(), wrapped.as_slice()).map_err(database(doing))?;
                 }
             }
+            #[expect(clippy::disallowed_methods, reason = "no process serves from it yet")]
             txn.commit().map_err(database(doing))?;
         }
         for rows in secrets.secrets.chunks(BATCH) {
@@ -129,6 +130,7 @@ impl Journal {
                     table.insert(at, row.sealed.as_slice()).map_err(database(doing))?;
                 }
             }
+            #[expect(clippy::disallowed_methods, reason = "no process serves from it yet")]
             txn.commit().map_err(database(doing))?;
         }
         for (name, at) in cursors {

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::steps::Step;
 use hythe_core::priority::Priority;
 use hythe_core::record::Sequence;
-use hythe_steps::Step;
 
 use super::block::Growing;
 use super::group::{Staged, Written, stage};

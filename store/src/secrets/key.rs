@@ -9,8 +9,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::steps::Step;
 use hkdf::Hkdf;
-use hythe_steps::Step;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 

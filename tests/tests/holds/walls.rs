@@ -26,7 +26,6 @@ fn the_workspace_is_these_crates() {
         "hythe-benches",
         "hythe-core",
         "hythe-gateway",
-        "hythe-steps",
         "hythe-store",
         "hythe-tests",
     ];
@@ -36,12 +35,11 @@ fn the_workspace_is_these_crates() {
 #[test]
 fn crates_know_only_those_below_them() {
     let dependencies = dependencies();
-    let below: [(&str, &[&str]); 5] = [
+    let below: [(&str, &[&str]); 4] = [
         ("hythe-core", &[]),
-        ("hythe-steps", &[]),
-        ("hythe-store", &["hythe-core", "hythe-steps"]),
-        ("hythe-actors", &["hythe-core", "hythe-steps", "hythe-store"]),
-        ("hythe-gateway", &["hythe-core", "hythe-steps", "hythe-store", "hythe-actors"]),
+        ("hythe-store", &["hythe-core"]),
+        ("hythe-actors", &["hythe-core", "hythe-store"]),
+        ("hythe-gateway", &["hythe-core", "hythe-store", "hythe-actors"]),
     ];
     for (name, allowed) in below {
         for dependency in dependencies[name].iter().filter(|name| name.starts_with("hythe-")) {

@@ -18,7 +18,7 @@ use hythe_core::wire::FORMAT;
 use hythe_core::wire::build::{BuildCommand, BuildProgress, BuildReport};
 use hythe_core::wire::log::{LogFrame, LogLine, LogSource};
 use hythe_core::wire::subjects;
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 use uuid::Uuid;
 
 use super::super::publish::now;

@@ -18,7 +18,7 @@ use hythe_core::wire::worker::{
     SealingKey, WorkerMessage, WorkerReport,
 };
 use hythe_core::worker::Capacity;
-use hythe_steps::Step;
+use hythe_store::steps::Step;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;

@@ -34,7 +34,7 @@ impl World {
                 Event::Deployment(event) => {
                     self.witness_deployment(DeploymentId::new(recorded.stream.id), event);
                 }
-                Event::Worker(_) => {}
+                Event::Worker(_) | Event::Installation(_) => {}
             }
             if self.plant == Some(Plant::CancelledComesBack)
                 && let Event::Deployment(DeploymentEvent::Ended { outcome, .. }) = &recorded.event

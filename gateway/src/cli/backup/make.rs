@@ -148,11 +148,13 @@ impl Target {
 
     fn keep(mut self) -> Outcome<u64> {
         let folder = self.file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        #[expect(clippy::disallowed_methods, reason = "a file of whoever runs the command")]
+        let place = |beside: &Path, file: &Path| std::fs::rename(beside, file);
         let kept = self
             .out
             .flush()
             .and_then(|()| self.out.get_ref().sync_all())
-            .and_then(|()| std::fs::rename(&self.beside, &self.file))
+            .and_then(|()| place(&self.beside, &self.file))
             .and_then(|()| File::open(folder.unwrap_or(Path::new(".")))?.sync_all());
         kept.map_err(|error| cannot(&self.file, &error))?;
         self.kept = true;

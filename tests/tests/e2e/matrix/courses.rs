@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use hythe_steps::{Process, Step};
+use hythe_store::steps::{Process, Step};
 use hythe_tests::failpoints::die;
 use hythe_tests::repository::apps;
 use nix::sys::signal::{Signal, kill};

@@ -21,7 +21,7 @@ mod world;
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use hythe_steps::Process;
+use hythe_store::steps::Process;
 
 use self::points::{Course, Deaths, Point, points};
 use self::world::World;

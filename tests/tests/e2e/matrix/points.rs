@@ -1,7 +1,7 @@
 //! The failpoints, and the course of events in which each is reached.
 
 use hythe_core::event::Event;
-use hythe_steps::{Process, Step};
+use hythe_store::steps::{Process, Step};
 use hythe_tests::failpoints::{die, past};
 
 /// Where a process is to die.

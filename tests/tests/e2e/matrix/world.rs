@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use hythe_steps::Process;
+use hythe_store::steps::Process;
 use hythe_tests::http::ask;
 use hythe_tests::installation::Installation;
 use hythe_tests::repository::{Repository, apps};

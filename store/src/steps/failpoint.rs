@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::{FOLDER, Process, Step};
+use super::{FOLDER, Process, Step};
 
 /// The file in which this process's failpoints are armed. The lock keeps passages from being
 /// counted twice.
