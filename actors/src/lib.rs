@@ -16,6 +16,7 @@ pub mod control;
 pub mod docker;
 pub mod git;
 pub mod health;
+mod ledger_file;
 pub mod node;
 pub mod observatory;
 pub mod past;

@@ -15,13 +15,13 @@ use hythe_core::time::Timestamp;
 use hythe_core::wire::build::{BuildCommand, BuildProgress};
 use hythe_store::durable::commit;
 use hythe_store::steps::Step;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
+
+use crate::ledger_file::LedgerFile;
 
 /// Deployment → entry, as JSON.
 const BUILDS: TableDefinition<[u8; 16], &[u8]> = TableDefinition::new("builds");
-/// Bytes of memory for redb.
-const CACHE: usize = 4 * 1024 * 1024;
 /// How long the outcome of an ended build is kept: longer than any message about it lives.
 const KEPT_MILLIS: u64 = 7 * 24 * 60 * 60 * 1_000;
 
@@ -84,13 +84,13 @@ impl<E: Into<redb::Error>> From<E> for LedgerError {
 /// thread for that.
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    file: Database,
+    file: LedgerFile,
 }
 
 impl Ledger {
     /// Opens the file, made where there is none.
     pub(crate) fn open(path: &Path) -> Result<Self, LedgerError> {
-        let file = Database::builder().set_cache_size(CACHE).create(path)?;
+        let file = LedgerFile::open(path)?;
         let write = file.begin_write()?;
         write.open_table(BUILDS)?;
         commit(write, Step::BuildLedgerMade)?;

@@ -15,11 +15,12 @@ use hythe_core::ids::{DeploymentId, WorkerId};
 use hythe_core::plan::{Desired, ReplicaKey, Wanted};
 use hythe_store::durable::commit;
 use hythe_store::steps::Step;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{ReadableTable, TableDefinition};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::position::Position;
+use crate::ledger_file::LedgerFile;
 
 type Key16 = [u8; 16];
 type Key18 = [u8; 18];
@@ -31,8 +32,6 @@ const RESTARTS: TableDefinition<Key18, &[u8]> = TableDefinition::new("restarts")
 const POSITIONS: TableDefinition<Key18, &[u8]> = TableDefinition::new("positions");
 /// The key of this worker's id.
 const WORKER: &str = "worker";
-/// Bytes of memory for redb.
-const CACHE: usize = 4 * 1024 * 1024;
 
 /// How often a replica was started again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +62,7 @@ impl<E: Into<redb::Error>> From<E> for LedgerError {
 /// for that.
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    file: Database,
+    file: LedgerFile,
     /// Positions that are not written yet.
     positions: Mutex<BTreeMap<ReplicaKey, Position>>,
 }
@@ -71,7 +70,7 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Opens the file, made where there is none.
     pub(crate) fn open(path: &Path) -> Result<Self, LedgerError> {
-        let file = Database::builder().set_cache_size(CACHE).create(path)?;
+        let file = LedgerFile::open(path)?;
         let write = file.begin_write()?;
         write.open_table(IDENTITY)?;
         write.open_table(WANTED)?;
@@ -319,5 +318,51 @@ mod tests {
         ledger.forget(deployment, 1).unwrap();
         assert_eq!(ledger.position(key).unwrap(), None);
         assert!(ledger.restarts().unwrap().is_empty());
+    }
+
+    /// A small file system in memory, gone with the test. Needs root, as starting an engine does.
+    struct Small(tempfile::TempDir);
+
+    impl Small {
+        fn mount() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let mut mount = std::process::Command::new("mount");
+            mount.args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(dir.path());
+            assert!(mount.status().unwrap().success(), "a tmpfs can be mounted (as root)");
+            Self(dir)
+        }
+    }
+
+    impl Drop for Small {
+        fn drop(&mut self) {
+            let mut unmount = std::process::Command::new("umount");
+            // Lazily: what still is open there ends with this process.
+            let _ = unmount.arg("--lazy").arg(self.0.path()).status();
+        }
+    }
+
+    #[test]
+    fn a_disk_that_was_full_does_not_stop_it_for_good() {
+        use std::io::Write as _;
+        let disk = Small::mount();
+        let ledger = Ledger::open(&disk.0.path().join("ledger")).unwrap();
+        let first = DeploymentId::new(uuid::Uuid::now_v7());
+        assert!(ledger.accept(first, &stop(1)).unwrap());
+        let filler = disk.0.path().join("filler");
+        let mut file = std::fs::File::create(&filler).unwrap();
+        while file.write_all(&[1; 4096]).is_ok() {}
+        let mut accepted = 1;
+        let refused = loop {
+            match ledger.accept(DeploymentId::new(uuid::Uuid::now_v7()), &stop(1)) {
+                Ok(_) => accepted += 1,
+                Err(error) => break error,
+            }
+            assert!(accepted < 10_000, "it ends some time");
+        };
+        assert!(refused.to_string().contains("No space left"), "{refused}");
+        std::fs::remove_file(&filler).unwrap();
+        assert!(ledger.accept(DeploymentId::new(uuid::Uuid::now_v7()), &stop(1)).unwrap());
+        assert_eq!(ledger.desired().unwrap().len(), accepted + 1);
+        assert!(ledger.desired().unwrap().contains_key(&first));
     }
 }
