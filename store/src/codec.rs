@@ -31,8 +31,26 @@ pub enum CodecError {
         /// The schema found.
         found: u16,
     },
+    /// A kind of event that only a later version of Hythe knows.
+    #[error(
+        "decode event {sequence}: it is number {found} of the events of kind {kind}, and this \
+         version of hythe knows {known}; start the version that wrote it, or a newer one"
+    )]
+    Unknown {
+        /// Where.
+        sequence: Sequence,
+        /// Of which kind of aggregate.
+        kind: AggregateKind,
+        /// Which event, counted from 1.
+        found: u64,
+        /// How many there are.
+        known: u64,
+    },
     /// Not what the schema says.
-    #[error("decode event {sequence} of kind {kind}: {why}")]
+    #[error(
+        "decode event {sequence} of kind {kind}: {why}; if a newer version of hythe wrote it, \
+         start that one, else restore a backup"
+    )]
     Bad {
         /// Where; 0 for bytes that are in no journal yet.
         sequence: Sequence,
@@ -131,12 +149,21 @@ fn typed<E: DeserializeOwned>(
         0 => return Err(bad("there is no schema 0".into())),
         found => return Err(CodecError::Newer { sequence, found }),
     }
-    let (event, rest) =
-        postcard::take_from_bytes(&payload.bytes).map_err(|error| bad(error.to_string()))?;
+    let (event, rest) = postcard::take_from_bytes(&payload.bytes).map_err(|error| {
+        unknown(sequence, kind, payload).unwrap_or_else(|| bad(error.to_string()))
+    })?;
     if !rest.is_empty() {
         return Err(bad(format!("{} bytes are left over", rest.len())));
     }
     Ok(event)
+}
+
+/// Whether bytes are an event that was added later: its position is beyond the last one's.
+fn unknown(sequence: Sequence, kind: AggregateKind, payload: &Payload) -> Option<CodecError> {
+    let (position, _) = postcard::take_from_bytes::<u32>(&payload.bytes).ok()?;
+    let known = Event::NAMES.iter().filter(|(of, _)| *of == kind).count() as u64;
+    let found = u64::from(position) + 1;
+    (found > known).then_some(CodecError::Unknown { sequence, kind, found, known })
 }
 
 #[cfg(test)]
@@ -178,6 +205,10 @@ mod tests {
             let cut = Payload { schema: SCHEMA, bytes: whole.bytes[..len].to_vec() };
             assert!(decode(AggregateKind::Worker, &cut).is_err(), "{len}");
         }
+        let later = Payload { schema: SCHEMA, bytes: vec![99, 1] };
+        let error = decode(AggregateKind::Worker, &later).unwrap_err().to_string();
+        assert!(error.contains("number 100 of the events of kind worker"), "{error}");
+        assert!(error.contains("or a newer one"), "{error}");
         let newer = Recorded {
             sequence: Sequence(9),
             stream: StreamId { kind: AggregateKind::Worker, id: Uuid::nil() },
