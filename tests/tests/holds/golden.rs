@@ -31,15 +31,15 @@ use uuid::Uuid;
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/events.txt");
 
-fn app() -> AppId {
+pub(crate) fn app() -> AppId {
     AppId::new(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0001))
 }
 
-fn deployment(n: u128) -> DeploymentId {
+pub(crate) fn deployment(n: u128) -> DeploymentId {
     DeploymentId::new(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0100 + n))
 }
 
-fn worker() -> WorkerId {
+pub(crate) fn worker() -> WorkerId {
     WorkerId::new(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0002))
 }
 
@@ -70,7 +70,7 @@ fn settings() -> AppSettings {
     }
 }
 
-fn spec() -> DeploymentSpec {
+pub(crate) fn spec() -> DeploymentSpec {
     let settings = settings();
     let commit = CommitId::new("0123456789abcdef0123456789abcdef01234567").unwrap();
     DeploymentSpec {
@@ -137,7 +137,7 @@ fn installation() -> Vec<(&'static str, InstallationEvent)> {
     ]
 }
 
-fn samples() -> Vec<(&'static str, Event)> {
+pub(crate) fn samples() -> Vec<(&'static str, Event)> {
     let env = |name: &str| EnvName::new(name).unwrap();
     let fault = Fault { message: "it failed".into(), log: vec!["last line".into()] };
     let change = SettingsChange {
@@ -238,7 +238,7 @@ fn samples() -> Vec<(&'static str, Event)> {
     apps.chain(deployments).chain(workers).chain(installation).collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -7,4 +7,5 @@
 )]
 
 mod golden;
+mod shapes;
 mod walls;
