@@ -121,7 +121,6 @@ pub enum Online {
     Worker(args::WorkerCommand),
     /// `events`
     Events(Box<args::EventsArgs>),
-    Events(args::EventsArgs),
     /// `backup`
     Backup(Box<backup::Online>),
     /// `status`
