@@ -143,11 +143,12 @@ fn server(args: ServerArgs) -> Outcome {
         secure_cookie: args.secure_cookie,
         local_repositories: args.allow_local_repos,
     };
-    runtime(true)?.block_on(serve(args.gateway, config, api, token))
+    runtime(true)?.block_on(serve(args.gateway, &dir, config, api, token))
 }
 
 async fn serve(
     address: SocketAddr,
+    dir: &DataDir,
     config: ServerConfig,
     api: ApiConfig,
     token: OwnerToken,
@@ -160,12 +161,19 @@ async fn serve(
     })?;
     let server = server::run(config).await.map_err(|error| Failure::of(&error))?;
     tracing::info!(%address, "serving");
+    // Only for commands on this machine that find the folder in use; they can be told otherwise.
+    if let Err(error) =
+        std::fs::write(dir.gateway_file(), format!("http://{}\n", up::reachable(address)))
+    {
+        tracing::debug!(%error, "it is not noted where the server answers");
+    }
     let state = ApiState::new(server.control().clone(), api, token, stopping)
         .map_err(|error| Failure::of(&error));
     if let Ok(state) = &state {
         api::serve(listener, state.clone()).await;
     }
     server.close().await;
+    std::fs::remove_file(dir.gateway_file()).ok();
     state.map(drop)
 }
 

@@ -323,8 +323,10 @@ impl Installation {
         String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
     }
 
-    /// Deletes every app, stops, and sees that nothing is left and the journal is whole.
+    /// Deletes every app, stops, and sees that nothing is left and the journal is whole, running
+    /// and stopped.
     pub fn finish(mut self) {
+        self.verify();
         let apps = self.json(&["app", "ls"]);
         for app in apps.as_array().or_else(|| apps["apps"].as_array()).into_iter().flatten() {
             let path = format!("/api/v1/apps/{}", app["name"].as_str().unwrap_or_default());
@@ -342,7 +344,7 @@ impl Installation {
         self.verify();
     }
 
-    /// Sees that the journal is whole. The installation must be stopped.
+    /// Sees that the journal is whole: by itself, or by asking the server that has it open.
     pub fn verify(&self) {
         let data = self.data().to_str().expect("a plain path");
         let verified: Said = hythe()

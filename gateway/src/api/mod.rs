@@ -27,6 +27,7 @@ mod settings;
 mod socket;
 mod state;
 mod why;
+mod verification;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::auth::{OwnerToken, Sessions, Throttle};
 use super::config::ApiConfig;
 use super::metrics::Metrics;
+use super::verification::Verifications;
 
 /// Requests under way at once.
 const MOST_REQUESTS: usize = 1_024;
@@ -28,6 +29,7 @@ struct Inner {
     sessions: Sessions,
     throttle: Throttle,
     metrics: Metrics,
+    verifications: Verifications,
     permits: Arc<Semaphore>,
     seats: Arc<Semaphore>,
     stopping: CancellationToken,
@@ -60,6 +62,7 @@ impl ApiState {
             token,
             throttle: Throttle::default(),
             metrics: Metrics::new(),
+            verifications: Verifications::default(),
             permits: Arc::new(Semaphore::new(MOST_REQUESTS)),
             seats: Arc::new(Semaphore::new(MOST_SOCKETS)),
             stopping,
@@ -89,6 +92,10 @@ impl ApiState {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    pub(crate) fn verifications(&self) -> &Verifications {
+        &self.0.verifications
     }
 
     pub(crate) fn permits(&self) -> &Semaphore {

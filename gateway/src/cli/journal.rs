@@ -1,25 +1,33 @@
 //! `hythe journal`: works on the data folder itself, without a server. It is looked at only,
-//! except by an import, which makes a new one.
+//! except by an import, which makes a new one. Where a server has it open, that one is asked to
+//! verify it.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hythe_store::{Journal, StoreError, export, verify as look};
+use indicatif::{ProgressBar, ProgressStyle};
+use reqwest::Method;
 use serde_json::json;
 
-use super::args::{DataArgs, JournalCommand};
-use super::data_dir;
-use super::failure::{Failure, Outcome};
+use super::args::{DataArgs, Global, JournalCommand};
+use super::client::{Client, Patience};
+use super::failure::{Exit, Failure, Outcome};
 use super::output::Output;
+use super::{data_dir, target};
+use crate::api::dto::{Verification, VerificationReport, VerificationState};
 use crate::up::DataDir;
 
+/// Between two looks at how far a server is.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Stands for stdin or stdout.
 const STANDARD: &str = "-";
 
-pub(super) fn run(command: JournalCommand, output: &Output) -> Outcome {
+pub(super) async fn run(command: JournalCommand, global: &Global, output: &Output) -> Outcome {
     match command {
-        JournalCommand::Verify { data } => verify(&dir(data), output),
+        JournalCommand::Verify { data } => verify(&dir(data), global, output).await,
         JournalCommand::Export { data, file } => write(&dir(data), &file, output),
         JournalCommand::Import { data, file } => read(&dir(data), &file, output),
         JournalCommand::Replay { data, until } => {
@@ -60,33 +68,56 @@ fn refuse(error: &StoreError) -> Failure {
 }
 
 /// Looks at every record, and at all that is derived from them.
-fn verify(dir: &Path, output: &Output) -> Outcome {
+async fn verify(dir: &Path, global: &Global, output: &Output) -> Outcome {
     let report = match look(dir) {
-        Ok(report) => report,
+        Ok(report) => report.into(),
+        Err(error @ StoreError::InUse { .. }) => match by_server(dir, global).await {
+            // Whoever has it open, it is no server that can be asked.
+            Err(failure) if failure.exit == Exit::Unreachable => return Err(refuse(&error)),
+            other => other?,
+        },
         Err(error) => return Err(unverified(&error, output)),
     };
-    let problems: Vec<_> = report
-        .problems
-        .iter()
-        .map(|problem| json!({"place": problem.place, "what": problem.what}))
-        .collect();
+    told(&report, output)
+}
+
+/// Has the server that uses a data folder look at it, and waits.
+async fn by_server(dir: &Path, global: &Global) -> Outcome<VerificationReport> {
+    let mut target = target(global, dir.to_owned());
+    // The server of this folder is meant, not the one that is asked otherwise.
+    if let Ok(address) = std::fs::read_to_string(dir.join("run/gateway")) {
+        address.trim().clone_into(&mut target.url);
+    }
+    let client = Client::new(&target)?;
+    let path = ["journal", "verification"];
+    let bar = ProgressBar::new(0);
+    bar.set_style(
+        ProgressStyle::with_template("{bar:30} {pos} of {len} events")
+            .map_err(|e| Failure::of(&e))?,
+    );
+    let begun = client.write(Method::POST, &path, &json!({}), Patience::OnceReached);
+    let mut look: Verification = begun.await?;
+    while look.state == VerificationState::Running {
+        bar.set_length(look.head);
+        bar.set_position(look.checked);
+        tokio::time::sleep(LOOK_AGAIN).await;
+        look = client.get_patiently(&path).await?;
+    }
+    bar.finish_and_clear();
+    look.report.ok_or_else(|| {
+        let why = look.error.unwrap_or_else(|| "it says nothing".into());
+        Failure::failed(format!("the server could not look at its journal: {why}"))
+    })
+}
+
+fn told(report: &VerificationReport, output: &Output) -> Outcome {
     if output.json() {
-        output.document(&json!({
-            "ok": report.is_sound(),
-            "events": report.events,
-            "head": report.head,
-            "hash": report.hash,
-            "streams": report.streams,
-            "claims": report.claims,
-            "secrets": report.secrets,
-            "problems": problems,
-            "more_problems": report.more,
-        }));
+        output.document(report);
     } else {
         for problem in &report.problems {
             output.line(format_args!("{}: {}", problem.place, problem.what));
         }
-        if report.is_sound() {
+        if report.ok {
             output.line(format_args!(
                 "{} events of {} streams, {} claims, {} secrets: all as they were written",
                 report.events, report.streams, report.claims, report.secrets
@@ -94,10 +125,10 @@ fn verify(dir: &Path, output: &Output) -> Outcome {
             output.line(format_args!("hash of the last event: {}", report.hash));
         }
     }
-    if report.is_sound() {
+    if report.ok {
         return Ok(());
     }
-    let count = report.problems.len() as u64 + report.more;
+    let count = report.problems.len() as u64 + report.more_problems;
     let failure = Failure::failed(format!("the journal is damaged in {count} places"))
         .hint("keep a copy of the data folder as it is, then restore a backup");
     Err(if output.json() { Failure::silent(failure.exit) } else { failure })

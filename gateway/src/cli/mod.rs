@@ -45,7 +45,7 @@ pub(crate) struct Context {
 /// It did not end well.
 pub async fn run(command: ClientCommand, global: &Global, output: Output) -> Outcome {
     let offline = match command {
-        ClientCommand::Journal(command) => return journal::run(command, &output),
+        ClientCommand::Journal(command) => return journal::run(command, global, &output).await,
         ClientCommand::Completions(shell) => {
             completions(shell, &output);
             return Ok(());
@@ -53,12 +53,7 @@ pub async fn run(command: ClientCommand, global: &Global, output: Output) -> Out
         ClientCommand::Backup(offline) => return backup::offline(*offline, &output).await,
         ClientCommand::Online(command) => command,
     };
-    let client = Client::new(&Target {
-        url: global.url.clone(),
-        token: std::env::var("HYTHE_TOKEN").ok().filter(|token| !token.trim().is_empty()),
-        token_file: global.token_file.clone(),
-        data: data_dir(None),
-    })?;
+    let client = Client::new(&target(global, data_dir(None)))?;
     let context = Context { client, output };
     match offline {
         Online::Deploy(args) => deploy::run(&context, *args).await,
@@ -77,6 +72,15 @@ pub async fn run(command: ClientCommand, global: &Global, output: Output) -> Out
         Online::Open { name, print } => app::open(&context, &name, print).await,
         Online::Backup(command) => backup::online(&context, *command).await,
         Online::Status => backup::status(&context).await,
+    }
+}
+
+fn target(global: &Global, data: PathBuf) -> Target {
+    Target {
+        url: global.url.clone(),
+        token: std::env::var("HYTHE_TOKEN").ok().filter(|token| !token.trim().is_empty()),
+        token_file: global.token_file.clone(),
+        data,
     }
 }
 

@@ -102,6 +102,12 @@ impl DataDir {
         self.root.join("run")
     }
 
+    /// Where the server of this folder answers, while it runs.
+    #[must_use]
+    pub fn gateway_file(&self) -> PathBuf {
+        self.run().join("gateway")
+    }
+
     /// What the parts say.
     #[must_use]
     pub fn logs(&self) -> PathBuf {

@@ -12,6 +12,7 @@ mod changes;
 mod document;
 mod events;
 mod hostile;
+mod journal;
 mod logs;
 mod once;
 mod past;

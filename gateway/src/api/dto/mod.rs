@@ -10,6 +10,7 @@ mod backup;
 mod deployment;
 mod env;
 mod event;
+mod journal;
 mod log;
 mod page;
 mod past;
@@ -31,6 +32,7 @@ pub use deployment::{
 };
 pub use env::{ChangeEnv, EnvList, EnvVariable, SecretText};
 pub use event::{EventEntry, EventPage, EventQuery};
+pub use journal::{JournalProblem, Verification, VerificationReport, VerificationState};
 pub use log::{LogItem, LogOutput, LogPage, LogQuery};
 pub use page::PageQuery;
 pub use past::{

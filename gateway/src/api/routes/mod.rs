@@ -6,6 +6,7 @@ mod deployments;
 mod env;
 mod events;
 mod health;
+mod journal;
 mod logs;
 mod session;
 mod table;
@@ -56,6 +57,7 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(status::show))
         .routes(routes!(session::show, session::delete))
         .routes(routes!(health::metrics))
+        .routes(routes!(journal::last, journal::verify))
         .routes(routes!(document))
 }
 

@@ -175,7 +175,7 @@ pub enum WorkerCommand {
 /// `hythe journal`.
 #[derive(Debug, Subcommand)]
 pub enum JournalCommand {
-    /// Read everything and check it against its hashes
+    /// Read everything and check it against its hashes; where a server has it open, that one does
     Verify {
         /// Where it lies.
         #[command(flatten)]
