@@ -73,7 +73,7 @@ pub fn in_the_name_of(event: &Event) -> Option<DeploymentId> {
             | AppEvent::DeploymentSettled { .. }
             | AppEvent::Deleted { .. } => None,
         },
-        Event::Deployment(_) | Event::Worker(_) => None,
+        Event::Deployment(_) | Event::Worker(_) | Event::Installation(_) => None,
     }
 }
 

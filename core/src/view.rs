@@ -252,7 +252,7 @@ impl View {
     /// Where it first differs from another, in words; none where they are the same.
     #[must_use]
     pub fn first_difference(&self, other: &Self) -> Option<String> {
-        let Self { head, apps, names, deployments, workers, requests } = self;
+        let Self { head, apps, names, deployments, workers, requests, installation } = self;
         if *head != other.head {
             return Some(format!(
                 "they are of the events {} and {}",
@@ -274,6 +274,9 @@ impl View {
             .or_else(|| {
                 let request = differs(requests, &other.requests);
                 request.map(|id| format!("the request of deployment {id}"))
+            })
+            .or_else(|| {
+                (*installation != other.installation).then(|| "backups and mirror".to_owned())
             })
     }
 

@@ -340,7 +340,7 @@ async fn every_event_leads_back_to_what_began_it() {
     let asked = |id| {
         let asks = |event: &&Recorded<Event>| match &event.event {
             Event::App(event) => event.requested().is_some_and(|(asked, _)| asked == id),
-            Event::Deployment(_) | Event::Worker(_) => false,
+            Event::Deployment(_) | Event::Worker(_) | Event::Installation(_) => false,
         };
         all.iter().find(asks).unwrap()
     };

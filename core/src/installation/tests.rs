@@ -19,6 +19,7 @@ use crate::record::{Actor, Meta, Recorded, StreamId, Version};
 use crate::source::Reference;
 use crate::testing::{app_id, at, built, deployment_id, name, placements, spec, worker_id};
 use crate::view::View;
+use crate::wire::worker::Held;
 use crate::wire::worker::{EngineState, ReplicaReport, ReplicaState, SealingKey, WorkerReport};
 use crate::worker::{Capacity, WorkerEvent};
 

@@ -189,7 +189,7 @@ impl Chronicle {
             Event::Worker(event) => {
                 self.note_worker(WorkerId::new(recorded.stream.id), event, point);
             }
-            Event::Deployment(_) => {}
+            Event::Deployment(_) | Event::Installation(_) => {}
         }
     }
 

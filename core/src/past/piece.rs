@@ -60,7 +60,7 @@ fn newest(of_app: &[Recorded<Event>], at: Sequence, most: usize) -> BTreeSet<Dep
 const fn app_event(event: &Event) -> Option<&AppEvent> {
     match event {
         Event::App(event) => Some(event),
-        Event::Deployment(_) | Event::Worker(_) => None,
+        Event::Deployment(_) | Event::Worker(_) | Event::Installation(_) => None,
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::app::{AppEvent, SettingsChange};
 use crate::deployment::{DeploymentEvent, Outcome};
 use crate::event::Event;
+use crate::installation::InstallationEvent;
 use crate::names::EnvName;
 use crate::source::{Reference, Source};
 use crate::worker::WorkerEvent;
@@ -14,6 +15,7 @@ pub fn tell(event: &Event) -> String {
         Event::App(event) => app(event),
         Event::Deployment(event) => deployment(event),
         Event::Worker(event) => worker(event),
+        Event::Installation(event) => installation(event),
     }
 }
 
@@ -116,6 +118,31 @@ fn worker(event: &WorkerEvent) -> String {
         WorkerEvent::DrainStarted => "it takes nothing new".into(),
         WorkerEvent::DrainEnded => "it takes new work again".into(),
         WorkerEvent::Removed => "it was removed".into(),
+    }
+}
+
+fn installation(event: &InstallationEvent) -> String {
+    match event {
+        InstallationEvent::BackupScheduled { schedule, .. } => format!(
+            "a backup goes to {} every {}, and {} stay there",
+            schedule.to, schedule.every, schedule.keep
+        ),
+        InstallationEvent::BackupUnscheduled => "no backup is made by itself any more".into(),
+        InstallationEvent::BackupMade(made) => match &made.to {
+            Some(to) => format!("backup {} was made at {to}", made.name),
+            None => format!("backup {} was handed out", made.name),
+        },
+        InstallationEvent::BackupFailed(failed) => {
+            format!("a backup could not be made: {}", failed.why)
+        }
+        InstallationEvent::BackupBecameStale { .. } => "the next backup is overdue".into(),
+        InstallationEvent::MirrorSet(mirror) => format!("the journal is mirrored to {}", mirror.to),
+        InstallationEvent::MirrorRemoved => "the journal is mirrored no more".into(),
+        InstallationEvent::MirrorFellBehind { why } => format!("the mirror fell behind: {why}"),
+        InstallationEvent::MirrorCaughtUp => "the mirror has everything again".into(),
+        InstallationEvent::Restored(restored) => {
+            format!("it was put back from a backup, up to event {}", restored.head)
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why something happened: the event that it follows from, or what began it.
 
 use crate::event::Event;
+use crate::installation::InstallationEvent;
 use crate::record::{Actor, Recorded, Sequence};
 use crate::worker::WorkerEvent;
 
@@ -45,7 +46,21 @@ pub fn beginning(recorded: &Recorded<Event>) -> Option<Beginning> {
         Actor::Owner => Some(Beginning::Request),
         Actor::Worker(_) => Some(Beginning::Report),
         Actor::System => match &recorded.event {
-            Event::Worker(WorkerEvent::Lost) => Some(Beginning::Watch),
+            Event::Worker(WorkerEvent::Lost)
+            | Event::Installation(
+                InstallationEvent::BackupMade(_)
+                | InstallationEvent::BackupFailed(_)
+                | InstallationEvent::BackupBecameStale { .. }
+                | InstallationEvent::MirrorFellBehind { .. }
+                | InstallationEvent::MirrorCaughtUp
+                | InstallationEvent::Restored(_),
+            ) => Some(Beginning::Watch),
+            Event::Installation(
+                InstallationEvent::BackupScheduled { .. }
+                | InstallationEvent::BackupUnscheduled
+                | InstallationEvent::MirrorSet(_)
+                | InstallationEvent::MirrorRemoved,
+            ) => None,
             Event::App(_) | Event::Deployment(_) => None,
             Event::Worker(
                 WorkerEvent::Registered { .. }

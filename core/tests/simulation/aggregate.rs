@@ -204,6 +204,8 @@ impl World {
                     self.appended::<Deployment>(stream.id, ticket, outcome);
                 }
                 AggregateKind::Worker => self.appended::<Worker>(stream.id, ticket, outcome),
+                // Backups are beyond this world.
+                AggregateKind::Installation => {}
             }
         }
         let life = self.control.life;

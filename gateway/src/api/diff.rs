@@ -243,7 +243,7 @@ impl<'a> Comparison<'a> {
 fn requested(event: &Event) -> Option<(DeploymentId, u64)> {
     match event {
         Event::App(event) => event.requested().map(|(id, spec)| (id, spec.number)),
-        Event::Deployment(_) | Event::Worker(_) => None,
+        Event::Deployment(_) | Event::Worker(_) | Event::Installation(_) => None,
     }
 }
 
@@ -276,7 +276,7 @@ fn attempt(
 fn settled(history: &[Recorded<Event>], attempt: &Attempt) -> Point {
     let promotes = |event: &Event| match event {
         Event::App(AppEvent::DeploymentPromoted { deployment, .. }) => *deployment == attempt.id,
-        Event::App(_) | Event::Deployment(_) | Event::Worker(_) => false,
+        Event::App(_) | Event::Deployment(_) | Event::Worker(_) | Event::Installation(_) => false,
     };
     let promoted = history.iter().find(|recorded| promotes(&recorded.event));
     promoted.or(attempt.events.last()).map_or(attempt.asked, |recorded| Point {
@@ -289,7 +289,7 @@ fn settled(history: &[Recorded<Event>], attempt: &Attempt) -> Point {
 fn made(attempt: &Attempt, field: &str) -> Sequence {
     let built = |event: &Event| match event {
         Event::Deployment(DeploymentEvent::Built { .. }) => true,
-        Event::App(_) | Event::Deployment(_) | Event::Worker(_) => false,
+        Event::App(_) | Event::Deployment(_) | Event::Worker(_) | Event::Installation(_) => false,
     };
     let found = if field.starts_with("built.") {
         attempt.events.iter().find(|recorded| built(&recorded.event))
@@ -304,7 +304,7 @@ fn made(attempt: &Attempt, field: &str) -> Sequence {
 fn facts(attempt: &Attempt) -> Result<Facts, Problem> {
     let events = attempt.events.iter().filter_map(|recorded| match &recorded.event {
         Event::Deployment(event) => Some(event),
-        Event::App(_) | Event::Worker(_) => None,
+        Event::App(_) | Event::Worker(_) | Event::Installation(_) => None,
     });
     let deployment: Deployment = replay(events);
     deployment.attempt().map(of_deployment).ok_or_else(|| {

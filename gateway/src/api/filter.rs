@@ -139,7 +139,7 @@ impl Filter {
         let wanted = match (self.app, &recorded.event) {
             (None, _) => true,
             (Some(app), Event::App(_)) => recorded.stream.id == app.uuid(),
-            (Some(_), Event::Worker(_)) => false,
+            (Some(_), Event::Worker(_) | Event::Installation(_)) => false,
             (Some(app), Event::Deployment(event)) => {
                 let id = DeploymentId::new(recorded.stream.id);
                 self.app_of(journal, id, event)? == Some(app)
@@ -195,7 +195,7 @@ fn app_named_by(event: &DeploymentEvent) -> Option<AppId> {
 pub(crate) fn of_which_app(first: &Recorded<Event>) -> Option<AppId> {
     match &first.event {
         Event::Deployment(event) => app_named_by(event),
-        Event::App(_) | Event::Worker(_) => None,
+        Event::App(_) | Event::Worker(_) | Event::Installation(_) => None,
     }
 }
 
@@ -270,6 +270,9 @@ fn one(book: &Book, kind: AggregateKind, which: &str) -> Result<Uuid, Problem> {
         AggregateKind::Deployment => which
             .parse()
             .map_err(|_| Problem::field("aggregate", "a deployment is named by its id")),
+        AggregateKind::Installation => which
+            .parse()
+            .map_err(|_| Problem::field("aggregate", "there is one installation: leave out which")),
     }
 }
 

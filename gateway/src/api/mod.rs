@@ -26,8 +26,8 @@ mod serve;
 mod settings;
 mod socket;
 mod state;
-mod why;
 mod verification;
+mod why;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;

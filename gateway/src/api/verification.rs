@@ -62,7 +62,7 @@ impl Verifications {
         rustix::process::setpriority_process(thread, NICE).ok();
         let told = |events| counter.store(events, Ordering::Relaxed);
         let looked = catch_unwind(AssertUnwindSafe(|| journal.verify_on_disk(&told)));
-        let looked = looked.unwrap_or_else(|_panic| Err(hythe_store::StoreError::Closed));
+        let looked = looked.unwrap_or(Err(hythe_store::StoreError::Closed));
         let mut look = self.lock();
         let Some(look) = &mut *look else { return };
         match looked {

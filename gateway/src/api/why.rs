@@ -121,6 +121,7 @@ fn subject(first: &Recorded<Event>) -> String {
             format!("deployment #{} of {}", spec.number, spec.app_name)
         }
         Event::Worker(WorkerEvent::Registered { name, .. }) => format!("worker {name}"),
+        Event::Installation(_) => "the installation".to_owned(),
         // No history begins otherwise.
         Event::App(_) | Event::Deployment(_) | Event::Worker(_) => first.stream.to_string(),
     }

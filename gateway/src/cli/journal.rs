@@ -95,7 +95,8 @@ async fn by_server(dir: &Path, global: &Global) -> Outcome<VerificationReport> {
         ProgressStyle::with_template("{bar:30} {pos} of {len} events")
             .map_err(|e| Failure::of(&e))?,
     );
-    let begun = client.write(Method::POST, &path, &json!({}), Patience::OnceReached);
+    let nothing = json!({});
+    let begun = client.write(Method::POST, &path, &nothing, Patience::OnceReached);
     let mut look: Verification = begun.await?;
     while look.state == VerificationState::Running {
         bar.set_length(look.head);

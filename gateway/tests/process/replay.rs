@@ -94,7 +94,7 @@ async fn what_is_rebuilt_is_compared_with_the_checkpoint() {
     assert!(beyond.err.contains("the last one is 5"), "{}", beyond.err);
 
     let journal = Journal::open(data.path(), JournalOptions::default()).unwrap();
-    let mut wrong = right.clone();
+    let mut wrong = right;
     wrong.apps.get_mut(&AppId::new(Uuid::from_u128(2))).unwrap().updated_at = Timestamp(7);
     save(&journal, &wrong);
     journal.close();

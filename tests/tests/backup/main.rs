@@ -1,11 +1,7 @@
 //! Backups, restorations and the mirror with real processes: what is acknowledged before a machine
 //! is lost comes back.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails on whatever it did not expect"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails on whatever it did not expect")]
 
 mod files;
 mod lost;

@@ -9,8 +9,8 @@ mod health;
 mod journal;
 mod logs;
 mod session;
-mod table;
 mod status;
+mod table;
 mod workers;
 
 use std::sync::LazyLock;

@@ -2,8 +2,8 @@
 //! core's own types, before anything is asked of a server.
 
 mod apps;
-mod past;
 mod backup;
+mod past;
 mod roles;
 
 use std::path::PathBuf;
@@ -15,8 +15,8 @@ pub use apps::{
     AppCommand, BuildOf, DeployArgs, DeploymentsCommand, EnvCommand, EnvSetArgs, LogsArgs,
     RawAssignment, SettingsArgs, Which,
 };
-pub use past::{AtArgs, DiffArgs, EventsArgs, MomentText, SideText};
 pub use backup::{BackupArgs, BackupCommand, KeyArgs, RestoreArgs, ScheduleArgs};
+pub use past::{AtArgs, DiffArgs, EventsArgs, MomentText, SideText};
 pub use roles::{AgentArgs, DataArgs, EdgeArgs, LogArgs, NatsArgs, ServerArgs, UpArgs};
 
 /// Where the gateway is asked unless told otherwise.
