@@ -85,10 +85,8 @@ pub fn follows_from<A, B>(
     own: Option<&Recorded<B>>,
 ) -> (CorrelationId, Sequence) {
     match own {
-        Some(own) if own.meta.correlation != recorded.meta.correlation => {
-            (own.meta.correlation, own.sequence)
-        }
-        Some(_) | None => (recorded.meta.correlation, recorded.sequence),
+        Some(own) => (own.meta.correlation, own.sequence),
+        None => (recorded.meta.correlation, recorded.sequence),
     }
 }
 
@@ -165,7 +163,7 @@ mod tests {
         journal.app(1, begun);
         let mut event = journal.events.last().unwrap().clone();
         let (mine, others) = (own.meta.correlation, CorrelationId::new(Uuid::from_u128(9)));
-        assert_eq!(follows_from(&event, Some(&own)), (mine, event.sequence), "of one request");
+        assert_eq!(follows_from(&event, Some(&own)), (mine, own.sequence), "of one request");
         event.meta.correlation = others;
         assert_eq!(follows_from(&event, Some(&own)), (mine, own.sequence), "of another one's");
         let nothing: Option<&Recorded<Event>> = None;

@@ -81,7 +81,7 @@ fn source(source: &Source) -> String {
 
 fn deployment(event: &DeploymentEvent) -> String {
     match event {
-        DeploymentEvent::Requested(spec) => format!("#{} of {} began", spec.number, spec.app_name),
+        DeploymentEvent::Requested(_) => "it began".into(),
         DeploymentEvent::BuildQueued { generation: 1, .. } => "a build was queued".into(),
         DeploymentEvent::BuildQueued { generation, .. } => {
             format!("the build was given out again, for the {generation}. time")
@@ -168,7 +168,7 @@ mod tests {
                 "its settings changed: port from the image, replicas 3",
                 "deployment #1 was asked for, from https://git.example/shop.git",
                 "it was the deployment's turn",
-                "#1 of shop began",
+                "it began",
             ]
         );
     }

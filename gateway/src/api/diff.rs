@@ -152,7 +152,12 @@ impl<'a> Comparison<'a> {
         };
         let mut changes = Vec::new();
         for change in compare(&walk.before, &walk.after) {
-            let by = blame(&walk.steps, &change).or_else(|| last.map(|to| made(to, &change.field)));
+            let by = match last {
+                // The app has a status of its own, and builds nothing.
+                Some(to) if of_its_own(&change.field) => Some(made(to, &change.field)),
+                Some(to) => blame(&walk.steps, &change).or(Some(to.asked.sequence)),
+                None => blame(&walk.steps, &change),
+            };
             changes.push(self.told(change, by)?);
         }
         let events = tell_events.then(|| self.steps(&walk.steps)).transpose()?;
@@ -283,6 +288,11 @@ fn settled(history: &[Recorded<Event>], attempt: &Attempt) -> Point {
         sequence: recorded.sequence,
         time: recorded.meta.at,
     })
+}
+
+/// Whether a fact of a deployment comes from its own history, not from its app's settings.
+fn of_its_own(field: &str) -> bool {
+    field == "status" || field.starts_with("built.")
 }
 
 /// The event of a deployment's own that a fact of it comes from; else its request.

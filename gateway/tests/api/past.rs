@@ -217,7 +217,8 @@ async fn a_comparison_says_what_changed_and_who_changed_it() {
 
     let first = server.post("/api/v1/apps/shop/deployments", json!({})).await.is(202).json;
     let first = first["id"].as_str().unwrap();
-    get(&server, &format!("deployments/{first}")).await;
+    let mut socket = server.socket("/api/v1/events?after=0&type=build_queued").await.unwrap();
+    assert_eq!(crate::support::next(&mut socket).await.unwrap()["id"], first);
     set(&server, json!({"port": 4000})).await;
     let ported = head(&server);
     let second = server.post("/api/v1/apps/shop/deployments", json!({})).await.is(202).json;
@@ -230,6 +231,9 @@ async fn a_comparison_says_what_changed_and_who_changed_it() {
         assert!(port["by"]["sequence"].as_u64().unwrap() <= ported, "{diff}");
         assert_eq!(port["by"]["type"], "app.configured");
         assert_eq!(diff["from"]["deployment"]["number"], 1);
+        let status = field(&diff, "status");
+        assert_eq!((&status["before"], &status["after"]), (&json!("queued"), &json!("requested")));
+        assert_eq!(status["by"]["type"], "deployment.requested", "its own, not its app's: {diff}");
     }
     let mixed = get(&server, &format!("apps/shop/diff?from={created}&to=%231")).await;
     assert_eq!(field(&mixed, "rolling")["after"], "#1", "{mixed}");
@@ -272,6 +276,7 @@ async fn every_event_says_why() {
     assert_eq!(chain.last().unwrap()["event"], queued);
     assert_eq!(chain.last().unwrap()["subject"], "deployment #1 of shop");
     assert_eq!(chain[0]["subject"], "app shop");
+    assert_eq!(chain[0]["event"]["type"], "app.deployment_requested", "{why}");
     let first = &chain[0]["event"]["sequence"];
     let effects = get(&server, &format!("events/{first}/why?effects=true")).await;
     let effects = effects["effects"].as_array().unwrap();

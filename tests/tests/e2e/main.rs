@@ -14,5 +14,6 @@ mod full_disk;
 mod hostile;
 mod matrix;
 mod restored;
+mod past;
 mod scene;
 mod sources;
