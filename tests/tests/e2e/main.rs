@@ -13,7 +13,7 @@ mod failures;
 mod full_disk;
 mod hostile;
 mod matrix;
-mod restored;
 mod past;
+mod restored;
 mod scene;
 mod sources;
