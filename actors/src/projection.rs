@@ -14,6 +14,7 @@ use hythe_core::view::View;
 use hythe_store::codec::decode_recorded;
 use hythe_store::{Journal, StoreError, replay};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::views::Views;
 
@@ -21,8 +22,48 @@ use crate::views::Views;
 const BATCH: usize = 256;
 /// Events after which another checkpoint is worth its disk write.
 const CHECKPOINT_EVERY: u64 = 10_000;
-/// Checkpoints are saved no more often than this.
+/// Checkpoints are saved no more often than this while little happens.
 const CHECKPOINT_PAUSE: Duration = Duration::from_secs(30);
+/// Events after which one is saved earlier, so that a start after a crash has little to fold.
+const CHECKPOINT_SOON: u64 = 100_000;
+/// All together they take no more than this part of the time.
+const CHECKPOINT_SHARE: u32 = 200;
+
+/// When the last checkpoint was saved, and the one that is being saved.
+struct Checkpoints {
+    at: Sequence,
+    when: Instant,
+    took: Duration,
+    saving: Option<JoinHandle<Duration>>,
+}
+
+impl Checkpoints {
+    fn after(at: Sequence) -> Self {
+        Self { at, when: Instant::now(), took: Duration::ZERO, saving: None }
+    }
+
+    /// Begins to save another one where it is due.
+    async fn tend(&mut self, projection: &Projection, journal: &Journal) {
+        if let Some(done) = self.saving.take_if(|saving| saving.is_finished()) {
+            self.took = done.await.unwrap_or_default();
+        }
+        let head = projection.head();
+        if self.saving.is_none() && is_due(head.0 - self.at.0, self.when.elapsed(), self.took) {
+            self.saving = Some(projection.save_in_background(journal));
+            (self.at, self.when) = (head, Instant::now());
+        }
+    }
+}
+
+/// Whether another checkpoint is due: so many events and so long after the last one, which took
+/// so long.
+fn is_due(events: u64, since: Duration, took: Duration) -> bool {
+    match events {
+        CHECKPOINT_SOON.. => since >= took * CHECKPOINT_SHARE,
+        CHECKPOINT_EVERY.. => since >= CHECKPOINT_PAUSE,
+        0..CHECKPOINT_EVERY => false,
+    }
+}
 
 /// The view as it is now. Clones share it.
 #[derive(Clone)]
@@ -103,7 +144,7 @@ impl Projection {
     /// At the first event that cannot be read.
     pub(crate) async fn follow(&self, journal: Journal) -> Result<(), String> {
         let mut grown = journal.watch();
-        let mut saved = (self.head(), Instant::now());
+        let mut checkpoints = Checkpoints::after(self.head());
         loop {
             grown.borrow_and_update();
             loop {
@@ -114,12 +155,8 @@ impl Projection {
                 }
                 let events: Result<Vec<_>, _> = page.into_iter().map(decode_recorded).collect();
                 self.take_in(&events.map_err(|error| error.to_string())?);
+                checkpoints.tend(self, &journal).await;
                 tokio::task::yield_now().await;
-            }
-            let (at, when) = saved;
-            if self.head().0 - at.0 >= CHECKPOINT_EVERY && when.elapsed() >= CHECKPOINT_PAUSE {
-                self.save_in_background(&journal).await;
-                saved = (self.head(), Instant::now());
             }
             if grown.changed().await.is_err() {
                 return Ok(());
@@ -127,12 +164,16 @@ impl Projection {
         }
     }
 
-    async fn save_in_background(&self, journal: &Journal) {
+    /// Saves a checkpoint while events go on being taken in; how long that took.
+    fn save_in_background(&self, journal: &Journal) -> JoinHandle<Duration> {
         let (this, journal) = (self.clone(), journal.clone());
-        let saved = tokio::task::spawn_blocking(move || this.save(&journal)).await;
-        if let Ok(Err(why)) = saved {
-            tracing::warn!(%why, "failed to save a checkpoint; the next start takes longer");
-        }
+        tokio::task::spawn_blocking(move || {
+            let begun = Instant::now();
+            if let Err(why) = this.save(&journal) {
+                tracing::warn!(%why, "failed to save a checkpoint; the next start takes longer");
+            }
+            begun.elapsed()
+        })
     }
 
     /// Saves a checkpoint. Blocks on the disk.
@@ -177,6 +218,16 @@ mod tests {
             view
         });
         fold.unwrap().state
+    }
+
+    #[test]
+    fn a_checkpoint_is_due_by_time_or_soon_where_much_has_happened() {
+        let (none, short, long) = (Duration::ZERO, Duration::from_millis(50), CHECKPOINT_PAUSE);
+        assert!(!is_due(CHECKPOINT_EVERY - 1, long * 9, none));
+        assert!(!is_due(CHECKPOINT_EVERY, long / 2, none) && is_due(CHECKPOINT_EVERY, long, none));
+        assert!(is_due(CHECKPOINT_SOON, short, none));
+        assert!(!is_due(CHECKPOINT_SOON, short * 199, short));
+        assert!(is_due(CHECKPOINT_SOON, short * 200, short));
     }
 
     #[tokio::test]

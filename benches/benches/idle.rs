@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use hythe_benches::figure;
+use hythe_benches::{figure, resident_mb};
 use hythe_tests::git_server::GitServer;
 use hythe_tests::installation::Installation;
 use hythe_tests::repository::{Repositories, apps};
@@ -34,7 +34,7 @@ fn main() {
     let watched = begin.elapsed().as_secs_f64();
     let (mut memory, mut cpu) = (0.0, 0.0);
     for ((part, pid), before) in pids.iter().zip(before) {
-        let resident = resident_mb(pid.as_raw());
+        let resident = resident_mb(pid.as_raw().cast_unsigned());
         let share = (cpu_seconds(pid.as_raw()) - before) / watched * 100.0;
         figure(&format!("idle {part}, resident"), resident, "MB");
         figure(&format!("idle {part}, CPU"), share, "% of a core");
@@ -44,13 +44,6 @@ fn main() {
     figure("idle, all processes, resident", memory, "MB");
     figure("idle, all processes, CPU", cpu, "% of a core");
     hythe.finish();
-}
-
-/// Resident memory, `VmRSS` of `/proc/PID/status`.
-fn resident_mb(pid: i32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
 }
 
 /// User and system time, fields 14 and 15 of `/proc/PID/stat`, in ticks of 10 ms.

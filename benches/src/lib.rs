@@ -5,6 +5,9 @@
 
 #![expect(clippy::print_stdout, reason = "benches print what they measured")]
 
+pub mod history;
+pub mod server;
+
 use std::time::Duration;
 
 /// The value below which `part` (0 to 1) of the samples lie.
@@ -35,11 +38,20 @@ pub fn row(what: &str, ours: f64, theirs: f64, unit: &str) {
 
 /// Prints a figure that has nothing to be compared with.
 pub fn figure(what: &str, value: f64, unit: &str) {
-    println!("{what:<44} {value:>12.1} {unit}");
+    println!("{what:<44} {value:>12.2} {unit}");
 }
 
 /// Milliseconds, with their fraction.
 #[must_use]
 pub fn millis(span: Duration) -> f64 {
     span.as_secs_f64() * 1000.0
+}
+
+/// Resident memory of a process in MB, `VmRSS` of `/proc/PID/status`; 0 where it is gone.
+#[must_use]
+pub fn resident_mb(pid: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
+    let kib = line.split_whitespace().nth(1).and_then(|word| word.parse::<f64>().ok());
+    kib.unwrap_or_default() / 1024.0
 }

@@ -26,6 +26,8 @@ use crate::error::StoreError;
 const FORMAT: u8 = 2;
 /// What fits a page of 4096 bytes beside the page's own head. A larger record has a block alone.
 const MOST_BYTES: usize = 4080;
+/// No block has more records: none takes less than three bytes.
+pub(crate) const MOST_RECORDS: u64 = MOST_BYTES as u64 / 3;
 const CHECK_SUM: usize = 16;
 const TRAILER: usize = 32 + CHECK_SUM;
 

@@ -10,7 +10,7 @@ use super::cursor::check_name;
 use super::limits::MOST_CHECKPOINT_BYTES;
 use super::record::Hash;
 use super::shared::Shared;
-use super::tables::CHECKPOINTS;
+use super::tables::{self, CHECKPOINTS};
 use crate::durable::commit;
 use crate::error::{StoreError, database};
 use crate::steps::Step;
@@ -61,12 +61,6 @@ impl Shared {
                 bytes.len()
             )));
         }
-        if self.room.is_scarce() {
-            return Err(StoreError::Invalid(format!(
-                "save checkpoint \"{name}\": {}",
-                self.no_room()
-            )));
-        }
         let event = self.view()?.hash_at(at.0)?;
         let event = event.ok_or_else(|| {
             StoreError::Invalid(format!("save checkpoint \"{name}\": there is no event {at}"))
@@ -74,7 +68,7 @@ impl Shared {
         let value = encode(format, at, &event, bytes);
         let doing = "save a checkpoint";
         self.with_index(|index| {
-            let txn = index.begin_write().map_err(database(doing))?;
+            let txn = tables::rare(index).map_err(database(doing))?;
             txn.open_table(CHECKPOINTS)
                 .map_err(database(doing))?
                 .insert(name, value.as_slice())

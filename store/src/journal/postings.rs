@@ -11,7 +11,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, Ta
 use uuid::Uuid;
 
 use super::record::Hash;
-use super::tables::{CHECKPOINTS, INDEXED, POSTINGS};
+use super::tables::{self, CHECKPOINTS, INDEXED, POSTINGS};
 use super::tail::{Run, Segment};
 use super::varint;
 use crate::durable::commit;
@@ -161,7 +161,7 @@ pub(crate) fn position_in(txn: &ReadTransaction) -> Result<Option<(u64, Hash)>, 
 
 /// Makes an empty index.
 pub(crate) fn create(index: &Database) -> Result<(), StoreError> {
-    let txn = index.begin_write().map_err(database(WRITING))?;
+    let txn = tables::rare(index).map_err(database(WRITING))?;
     txn.open_table(POSTINGS).map_err(database(WRITING))?;
     txn.open_table(CHECKPOINTS).map_err(database(WRITING))?;
     put_position(&mut txn.open_table(INDEXED).map_err(database(WRITING))?, (0, [0; 32]))?;
@@ -182,7 +182,7 @@ pub(crate) fn add(index: &Database, segment: &Segment) -> Result<(), StoreError>
     let mut streams: Vec<_> = segment.streams.iter().collect();
     // In the order of the keys: pages are written once each, and two runs write the same file.
     streams.sort_unstable_by_key(|(stream, run)| key(stream, run.first));
-    let txn = index.begin_write().map_err(database(WRITING))?;
+    let txn = tables::rare(index).map_err(database(WRITING))?;
     {
         let mut table = txn.open_table(POSTINGS).map_err(database(WRITING))?;
         for (stream, run) in streams {

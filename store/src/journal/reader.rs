@@ -5,7 +5,7 @@ use hythe_core::record::{Recorded, Sequence, StreamId, Version};
 use redb::{AccessGuard, ReadOnlyTable, ReadTransaction, ReadableTable, TableError};
 
 use super::Payload;
-use super::block::{Block, Growing};
+use super::block::{Block, Growing, MOST_RECORDS};
 use super::limits::MOST_READ_BYTES;
 use super::record::{BROKEN, GENESIS, Hash, Stored, carried_hash, decode, peek};
 use super::shared::Shared;
@@ -69,6 +69,25 @@ impl View {
         let mut rows = self.blocks.range(..=sequence).map_err(database(DOING))?;
         let row = rows.next_back().transpose().map_err(database(DOING))?;
         Ok(row.map(|(at, value)| (at.value(), value)))
+    }
+
+    /// The block that an event must be in, with the hash that it builds on: both in one look-up,
+    /// since a block's neighbour is next to it.
+    fn block_after(
+        &self,
+        sequence: u64,
+    ) -> Result<(u64, AccessGuard<'_, &'static [u8]>, Hash), StoreError> {
+        // Two blocks begin within this distance, or else the one before is looked up by itself.
+        let near = sequence.saturating_sub(2 * MOST_RECORDS);
+        let mut rows = self.blocks.range(near..=sequence).map_err(database(DOING))?;
+        let row = rows.next_back().transpose().map_err(database(DOING))?;
+        let (at, value) = row.ok_or_else(|| missing(sequence))?;
+        let before = rows.next_back().transpose().map_err(database(DOING))?;
+        let previous = match before {
+            Some((at, value)) => Block::unchecked(at.value(), value.value())?.end,
+            None => self.hash_before(at.value())?,
+        };
+        Ok((at.value(), value, previous))
     }
 
     /// The hash that what begins with the event `first` builds on.
@@ -206,8 +225,8 @@ impl View {
                 }
                 continue;
             }
-            let (first, value) = self.block(sequence)?.ok_or_else(|| missing(sequence))?;
-            let block = Block::open(first, value.value(), &self.hash_before(first)?)?;
+            let (first, value, previous) = self.block_after(sequence)?;
+            let block = Block::open(first, value.value(), &previous)?;
             // Neighbours in the stream often share a block.
             for packed in block.records() {
                 let packed = packed?;

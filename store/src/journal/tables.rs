@@ -1,6 +1,6 @@
 //! The tables in the journal's two files. A name and its types never change their meaning.
 
-use redb::{Database, StorageBackend, TableDefinition};
+use redb::{Database, StorageBackend, TableDefinition, TransactionError, WriteTransaction};
 
 use super::storage::{Backend, Part, Storage};
 use crate::error::{StoreError, database, io};
@@ -45,4 +45,12 @@ pub(crate) fn open_on(
         .set_cache_size(cache_bytes)
         .create_with_backend(Backend(file))
         .map_err(database("open the journal's file"))
+}
+
+/// A transaction in a file that is written now and then: it costs more, and spares the walk
+/// through the file at the start after a crash.
+pub(crate) fn rare(database: &Database) -> Result<WriteTransaction, TransactionError> {
+    let mut txn = database.begin_write()?;
+    txn.set_quick_repair(true);
+    Ok(txn)
 }
