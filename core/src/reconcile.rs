@@ -11,7 +11,7 @@ mod builds;
 mod replicas;
 mod switches;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::deployment::{Attempt, DeploymentCommand};
 use crate::ids::{DeploymentId, WorkerId};
@@ -104,18 +104,17 @@ pub fn reconcile(
     now: Timestamp,
 ) -> Vec<Effect> {
     let mut effects = Vec::new();
-    publish(view, observed, base_domain, now, &mut effects);
-    let routed = effects.is_empty() && observed.table.revision > 0;
+    let has_traffic = publish(view, observed, base_domain, now, &mut effects);
     for (id, deployment) in &view.deployments {
         let Some(attempt) = deployment.state.attempt() else { continue };
         let mut of_this = Vec::new();
         builds::send(*id, deployment, attempt, observed, now, &mut of_this);
         replicas::settle(*id, attempt, deployment.assigned, view, observed, now, &mut of_this);
-        switches::advance(*id, attempt, observed, now, &mut of_this);
+        switches::advance(*id, attempt, observed, &has_traffic, now, &mut of_this);
         let moves = of_this.iter().any(|effect| matches!(effect, Effect::Deployment(..)));
         if let Some(at) = overdue(deployment, attempt, now).filter(|_| !moves) {
             let waiting_for = overdue_because(view, observed, *id);
-            let command = switches::overdue(*id, attempt, observed, routed, at, waiting_for);
+            let command = switches::overdue(*id, attempt, observed, &has_traffic, at, waiting_for);
             of_this.extend(command.map(|command| Effect::Deployment(*id, command)));
         }
         effects.append(&mut of_this);
@@ -151,13 +150,15 @@ pub fn next_deadline(view: &View, now: Timestamp) -> Option<Timestamp> {
     deadlines.filter(|until| *until > now).min()
 }
 
+/// Publishes what should be in force where it is not, and says which deployments are to have
+/// traffic; none where that cannot be told yet.
 fn publish(
     view: &View,
     observed: &Observed,
     base_domain: &HostName,
     now: Timestamp,
     effects: &mut Vec<Effect>,
-) {
+) -> Option<BTreeSet<DeploymentId>> {
     // After a start without a table to go by, a half-known one would take apps down: wait for the
     // workers that should be heard of.
     let members = view.workers.iter().filter(|(_, worker)| {
@@ -166,15 +167,17 @@ fn publish(
     let all_heard = members.into_iter().all(|(id, _)| observed.workers.contains_key(id));
     let blind = observed.table.revision == 0;
     if blind && !all_heard && now.since(observed.started_at) < limits::WORKER_LEASE {
-        return;
+        return None;
     }
     let routes = routes(view, observed, base_domain, observed.routes());
+    let has_traffic = routes.values().filter_map(|route| route.backend.deployment()).collect();
     // An edge that follows a table of a larger revision, of before NATS lost it, takes ours up only
     // under one that is larger still.
     let ahead = observed.live_edges(now).any(|edge| edge.revision > observed.table.revision);
     if blind || ahead || routes != observed.table.routes {
         effects.push(Effect::PublishRoutes(routes));
     }
+    Some(has_traffic)
 }
 
 fn leases(view: &View, observed: &Observed, now: Timestamp, effects: &mut Vec<Effect>) {

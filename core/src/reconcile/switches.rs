@@ -1,5 +1,7 @@
 //! Switches: confirmed when every live edge has the new route, over when the old requests are.
 
+use std::collections::BTreeSet;
+
 use super::Effect;
 use crate::deployment::{Attempt, DeploymentCommand, Fault, Stage};
 use crate::ids::DeploymentId;
@@ -10,17 +12,19 @@ pub(super) fn advance(
     id: DeploymentId,
     attempt: &Attempt,
     observed: &Observed,
+    has_traffic: &Option<BTreeSet<DeploymentId>>,
     now: Timestamp,
     effects: &mut Vec<Effect>,
 ) {
+    // The table in force may lead there while the one that follows it does not any more.
+    let stays = has_traffic.as_ref().is_some_and(|deployments| deployments.contains(&id));
     let command = match attempt.stage {
-        Stage::Switching { .. } => {
-            confirmed(id, observed, now).then_some(DeploymentCommand::ConfirmSwitch { at: now })
-        }
+        Stage::Switching { .. } => (stays && confirmed(id, observed, now))
+            .then_some(DeploymentCommand::ConfirmSwitch { at: now }),
         Stage::Draining { previous: None, .. } => Some(DeploymentCommand::FinishDrain),
-        Stage::Draining { previous: Some(previous), .. } => {
-            drained(id, previous, observed, now).then_some(DeploymentCommand::FinishDrain)
-        }
+        Stage::Draining { previous: Some(previous), .. } => (stays
+            && drained(id, previous, observed, now))
+        .then_some(DeploymentCommand::FinishDrain),
         Stage::Requested
         | Stage::Queued { .. }
         | Stage::Building { .. }
@@ -33,8 +37,8 @@ pub(super) fn advance(
     effects.extend(command.map(|command| Effect::Deployment(id, command)));
 }
 
-/// What ends a deployment that has waited too long. `routed`: whether the table in force is the
-/// one that should be.
+/// What ends a deployment that has waited too long. `has_traffic`: the deployments that are to
+/// have traffic, where that is known.
 ///
 /// Requests to the version before are cut off, but only where the new one has the traffic: where
 /// it lost its replicas meanwhile, the version before serves again, and goes on to.
@@ -42,20 +46,21 @@ pub(super) fn overdue(
     id: DeploymentId,
     attempt: &Attempt,
     observed: &Observed,
-    routed: bool,
+    has_traffic: &Option<BTreeSet<DeploymentId>>,
     at: Timestamp,
     waiting_for: Fault,
 ) -> Option<DeploymentCommand> {
     if let Stage::Draining { .. } = attempt.stage {
-        if !routed {
-            return None;
-        }
-        if !observed.routed_since.contains_key(&id) {
+        let has_traffic = has_traffic.as_ref()?;
+        if !has_traffic.contains(&id) {
             let fault = Fault::new(
                 "its replicas stopped answering right after the switch; the version before has \
                  the traffic again. See the log of this one, then deploy again",
             );
             return Some(DeploymentCommand::LoseTraffic { fault });
+        }
+        if !observed.routed_since.contains_key(&id) {
+            return None;
         }
     }
     Some(DeploymentCommand::Expire { at, waiting_for })

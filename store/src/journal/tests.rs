@@ -11,6 +11,7 @@ mod disk;
 mod faults;
 mod formats;
 mod image;
+mod kill;
 mod living;
 mod machine;
 mod model;

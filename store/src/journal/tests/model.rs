@@ -174,8 +174,15 @@ impl Model {
         for (owner, done) in seen {
             self.tell(owner, at, Ok(done));
         }
-        // What is not there after a crash never was; nobody was told otherwise.
         Ok(())
+    }
+
+    /// What was asked for and is not there after a crash never will be.
+    pub(crate) fn forget_the_rest(&mut self) {
+        for asked in self.lanes.values_mut() {
+            let there = asked.iter().take_while(|asked| asked.told.is_some()).count();
+            asked.truncate(there);
+        }
     }
 
     /// How many appends were acknowledged.
@@ -369,7 +376,11 @@ impl Fold {
             }
         }
         for (scope, name, version) in names {
-            let found = journal.secret(scope, &name, version).map_err(|e| e.to_string())?;
+            let found = match journal.secret(scope, &name, version) {
+                // It is only looked at, without the key.
+                Err(crate::StoreError::Closed) => continue,
+                found => found.map_err(|error| error.to_string())?,
+            };
             let expected = self.secrets.get(&(scope, name.clone(), version));
             if found.as_ref().map(crate::secrets::Secret::expose) != expected.map(Vec::as_slice) {
                 return Err(format!("secret {name} version {version} is not what was kept"));
