@@ -360,6 +360,7 @@ mod tests {
             assert!(accepted < 10_000, "it ends some time");
         };
         assert!(refused.to_string().contains("No space left"), "{refused}");
+        drop(file);
         std::fs::remove_file(&filler).unwrap();
         assert!(ledger.accept(DeploymentId::new(uuid::Uuid::now_v7()), &stop(1)).unwrap());
         assert_eq!(ledger.desired().unwrap().len(), accepted + 1);

@@ -198,6 +198,8 @@ impl Back {
         let asked =
             AppEvent::DeploymentRequested { deployment: deployment_id(1), spec: Box::new(spec(1)) };
         this.happens(app, Event::App(asked));
+        let begun = AppEvent::DeploymentBegun { deployment: deployment_id(1) };
+        this.happens(app, Event::App(begun));
         for event in [
             DeploymentEvent::Requested(Box::new(spec(1))),
             DeploymentEvent::Built { built: built(), until: at(99) },

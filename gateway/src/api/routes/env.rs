@@ -1,6 +1,7 @@
 //! Environment variables: names can be read, values can only be written.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -24,6 +25,8 @@ use crate::api::settings;
 
 /// How often a change is tried while others change the same environment.
 const TRIES: u32 = 8;
+/// How long reads may take to show a change that was quicker.
+const MOVES_ON_WITHIN: Duration = Duration::from_secs(1);
 
 /// Lists an app's environment variables
 ///
@@ -108,7 +111,7 @@ pub(crate) async fn change(
         match state.command::<App>(id.uuid(), command, state.meta(&asked), with).await {
             Ok(_) => return answer(id),
             Err(CommandError::Rejected(Rejection::Conflict { .. }))
-                if tries < TRIES && state.app(&app)?.1.next_secret != version =>
+                if tries < TRIES && moved_on(&state, &app, version).await? =>
             {
                 tries += 1;
             }
@@ -118,6 +121,24 @@ pub(crate) async fn change(
             }
         }
     }
+}
+
+/// Waits until reads show an app whose next change is another one: the app knows of the change that
+/// was quicker before they do. False where that does not happen soon.
+async fn moved_on(state: &ApiState, app: &str, version: u64) -> Result<bool, Problem> {
+    let mut seen = state.control().seen();
+    let moved = async {
+        loop {
+            seen.mark_unchanged();
+            if state.app(app)?.1.next_secret != version {
+                return Ok(true);
+            }
+            if seen.changed().await.is_err() {
+                return Ok(false);
+            }
+        }
+    };
+    tokio::time::timeout(MOVES_ON_WITHIN, moved).await.unwrap_or(Ok(false))
 }
 
 /// A change whose every name and value was checked.

@@ -146,12 +146,13 @@ pub struct RestoreArgs {
 /// A span in milliseconds: a number and s, m, h or d.
 fn span(text: &str) -> Result<u64, String> {
     let wrong = || "is a number and a unit, such as 30m, 12h or 1d".to_owned();
-    let (number, unit) = text.split_at(text.len().saturating_sub(1));
+    let (at, unit) = text.char_indices().next_back().ok_or_else(wrong)?;
+    let number = text.get(..at).unwrap_or_default();
     let each: u64 = match unit {
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
+        's' => 1_000,
+        'm' => 60_000,
+        'h' => 3_600_000,
+        'd' => 86_400_000,
         _ => return Err(wrong()),
     };
     let number: u64 = number.parse().map_err(|_| wrong())?;
