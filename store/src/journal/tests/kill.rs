@@ -123,14 +123,15 @@ fn killed(dir: &Path, round: u32, random: &mut Random) -> Vec<String> {
     let out = BufReader::new(child.stdout.take().unwrap());
     let (begun, begins) = std::sync::mpsc::channel();
     let reader = std::thread::spawn(move || {
-        let mut lines = Vec::new();
-        for line in out.split(b'\n') {
-            lines.push(String::from_utf8(line.unwrap()).unwrap());
+        let (mut lines, mut out) = (Vec::new(), out);
+        loop {
+            let mut line = String::new();
+            out.read_line(&mut line).unwrap();
+            // What comes last may be cut short.
+            let Some(whole) = line.strip_suffix('\n') else { return lines };
+            lines.push(whole.to_owned());
             let _ = begun.send(());
         }
-        // What comes last may be cut short.
-        lines.pop();
-        lines
     });
     // Now and then while it still opens, mostly in the middle of it.
     let opening = random.chance(8);
