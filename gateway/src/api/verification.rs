@@ -61,7 +61,7 @@ impl Verifications {
         let thread = Some(rustix::thread::gettid());
         rustix::process::setpriority_process(thread, NICE).ok();
         let told = |events| counter.store(events, Ordering::Relaxed);
-        let looked = catch_unwind(AssertUnwindSafe(|| journal.verify_on_disk(&told)));
+        let looked = catch_unwind(AssertUnwindSafe(|| journal.verify_telling(&told)));
         let looked = looked.unwrap_or(Err(hythe_store::StoreError::Closed));
         let mut look = self.lock();
         let Some(look) = &mut *look else { return };

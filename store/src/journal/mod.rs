@@ -16,7 +16,6 @@ mod cursor;
 mod group;
 mod indexer;
 pub mod limits;
-mod on_disk;
 mod open;
 pub mod options;
 mod overlay;
@@ -394,7 +393,6 @@ fn prepare(
         index_suspect: AtomicBool::new(false),
         commit_micros: AtomicU64::new(0),
         room: room::Known::default(),
-        view_wanted: Mutex::default(),
         options,
     };
     Ok((Arc::new(shared), end))

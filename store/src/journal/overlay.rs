@@ -36,16 +36,6 @@ impl Overlay {
         Ok(Self { file: Some(file), state: Mutex::new(state) })
     }
 
-    /// Over a file that others write: what is read of its first block stays as it is now.
-    pub(crate) fn over_living(file: File) -> io::Result<Self> {
-        let overlay = Self::over(file)?;
-        let len = overlay.len()?.min(BLOCK as u64);
-        let mut first = vec![0; usize::try_from(len).unwrap_or(BLOCK)];
-        overlay.read(0, &mut first)?;
-        overlay.write(0, &first)?;
-        Ok(overlay)
-    }
-
     /// Over nothing: an empty file in memory.
     pub(crate) fn empty() -> Self {
         let state = State { len: 0, visible: 0, blocks: BTreeMap::new() };

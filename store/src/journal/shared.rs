@@ -14,7 +14,6 @@ use uuid::Uuid;
 
 use super::claims::ClaimOwner;
 use super::cursor::Cursors;
-use super::on_disk::Wanted;
 use super::options::JournalOptions;
 use super::postings::Lookup;
 use super::queue::Queue;
@@ -59,8 +58,6 @@ pub(crate) struct Shared {
     pub(crate) commit_micros: AtomicU64,
     /// How it stands with the room.
     pub(crate) room: Known,
-    /// Who wants to look at the log on the disk.
-    pub(crate) view_wanted: Mutex<Option<Wanted>>,
 }
 
 impl Shared {

@@ -96,17 +96,6 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// A file as it lies on the disk at this moment, past what the system has of it in memory, to
-    /// be looked at only; none where there is no such way. Called while nobody writes. Whoever
-    /// writes later must keep from what was reachable then; the first page is kept here.
-    ///
-    /// # Errors
-    /// What the system says.
-    fn view(&self, part: Part) -> io::Result<Option<Box<dyn StorageBackend>>> {
-        let _ = part;
-        Ok(None)
-    }
-
     /// Where all this is, for messages.
     fn place(&self) -> PathBuf {
         PathBuf::new()
@@ -311,13 +300,6 @@ impl Storage for Directory {
                 Err(error.into())
             }
         }
-    }
-
-    fn view(&self, part: Part) -> io::Result<Option<Box<dyn StorageBackend>>> {
-        let file = File::open(self.dir.join(part.file()))?;
-        // It only makes the look more thorough.
-        let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
-        Ok(Some(Box::new(Overlay::over_living(file)?)))
     }
 
     fn place(&self) -> PathBuf {

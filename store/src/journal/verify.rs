@@ -7,7 +7,6 @@
 //! journal, in short transactions, without holding anybody up.
 
 use std::collections::{BTreeMap, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use hythe_core::claims::ClaimChange;
@@ -17,7 +16,6 @@ use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable};
 use super::block::Block;
 use super::claims::{self, ClaimOwner};
 use super::group::{HEAD, encode_head};
-use super::on_disk::OnDisk;
 use super::options::JournalOptions;
 use super::reader::{Piece, View};
 use super::record::{BROKEN, GENESIS, Hash, carried_hash, decode, peek};
@@ -96,10 +94,19 @@ impl Journal {
     /// # Errors
     /// What keeps it from looking; what it finds is in the report.
     pub fn verify(&self) -> Result<VerifyReport, StoreError> {
+        self.verify_telling(&|_| {})
+    }
+
+    /// As [`Journal::verify`]; `told` hears how many events were looked at, now and then.
+    ///
+    /// # Errors
+    /// As [`Journal::verify`].
+    pub fn verify_telling(&self, told: &dyn Fn(u64)) -> Result<VerifyReport, StoreError> {
         let shared = self.shared();
         let look = || {
             let read = || shared.read_log();
             let mut verifier = Verifier::new(&read);
+            verifier.told = Some(told);
             verifier.log()?;
             verifier.secrets(shared.vault.as_ref())?;
             let index = shared.with_index(|index| index.begin_read().map_err(database(DOING)))?;
@@ -107,54 +114,6 @@ impl Journal {
             Ok(verifier.finish())
         };
         shared.watched(look())
-    }
-}
-
-impl Journal {
-    /// As [`Journal::verify`], of what is on the disk rather than of what is served: past the
-    /// memory of the database and of the system. Appends and reads go on; meanwhile the file may
-    /// grow by what commits would otherwise use again. `told` hears how many events were looked at,
-    /// now and then.
-    ///
-    /// # Errors
-    /// What keeps it from looking, such as that room got scarce.
-    pub fn verify_on_disk(&self, told: &dyn Fn(u64)) -> Result<VerifyReport, StoreError> {
-        let shared = self.shared();
-        // Taken first, so that it leads to nothing that is not in the log as looked at.
-        let index = shared.with_index(|index| index.begin_read().map_err(database(DOING)))?;
-        let OnDisk { log, head, pin } = shared.on_disk()?;
-        let look = || {
-            let log = tables::open_on(log, shared.options.cache_bytes)?;
-            let read = || {
-                if shared.room.is_scarce() {
-                    return Err(StoreError::Invalid(format!("go on: {}", shared.no_room())));
-                }
-                log.begin_read().map_err(database(DOING))
-            };
-            let mut verifier = Verifier::new(&read);
-            verifier.told = Some(told);
-            verifier.log()?;
-            verifier.secrets(shared.vault.as_ref())?;
-            verifier.index(&index)?;
-            if (verifier.at, verifier.hash) != head {
-                let what = "the log on the disk does not end where it should";
-                verifier.report.note(format!("event {}", head.0), what);
-            }
-            Ok(verifier.finish())
-        };
-        let looked = catch_unwind(AssertUnwindSafe(look));
-        drop(pin);
-        let why = match looked {
-            Ok(Err(StoreError::Database { doing: _, why })) => why,
-            Ok(Err(StoreError::Io { doing: _, source })) => source.to_string(),
-            Ok(Err(StoreError::Damaged { place, what })) => format!("{place}: {what}"),
-            Ok(other) => return other,
-            Err(_panic) => "it makes no sense".into(),
-        };
-        // The file as a whole is not right. What is served may say where.
-        let mut report = self.verify()?;
-        report.note("journal.redb on the disk", why);
-        Ok(report)
     }
 }
 

@@ -74,9 +74,6 @@ impl Writer {
                 break;
             }
             self.mend();
-            if self.broken.is_none() {
-                self.shared.hand_out_view(self.end.head());
-            }
             if !taken.jobs.is_empty() || self.shared.room.is_scarce() {
                 self.gauge.look(&self.shared);
             }
