@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -464,8 +465,22 @@ pub fn curl(args: &[&str]) -> Said {
     output.into()
 }
 
-/// Addresses on loopback that are free now.
+/// Addresses on loopback that are free now: below the ports that the system gives to whoever
+/// connects somewhere, or one of those could be taken before it is listened on.
 fn free_addresses<const N: usize>() -> [SocketAddr; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    const FIRST: u32 = 10_000;
+    const PORTS: u32 = 22_000;
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    let listeners = [(); N].map(|()| {
+        loop {
+            let tried = TRIED.fetch_add(1, Ordering::Relaxed);
+            // Tests are processes: each begins elsewhere.
+            let port = FIRST + (std::process::id().wrapping_mul(97).wrapping_add(tried)) % PORTS;
+            let port = u16::try_from(port).expect("a port");
+            if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+                break listener;
+            }
+        }
+    });
     listeners.map(|listener| listener.local_addr().expect("an address"))
 }
