@@ -95,6 +95,24 @@ apt_install() {
         die "could not install ${missing[*]}"
 }
 
+# apt_install_stopped SERVICE PACKAGE...: the same for packages of which only the programs are wanted:
+# their service is neither started now nor at the next boot.
+apt_install_stopped() {
+    local service=$1 policy=/usr/sbin/policy-rc.d ours=0
+    shift
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+        ours=1
+    fi
+    # In a shell of its own, so that what is in the way of services goes also where this fails.
+    (
+        [ "$ours" -eq 0 ] || trap 'as_root rm -f "$policy"' EXIT
+        apt_install "$@"
+    ) || exit
+    ! have systemctl || as_root systemctl disable --quiet "$service" 2>/dev/null || true
+}
+
 apt_get() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=180 "$@"
 }

@@ -25,13 +25,14 @@ use hythe_core::claims::{ClaimChange, ClaimKey};
 use hythe_core::deployment::Deployment;
 use hythe_core::installation::Installation;
 use hythe_core::machine::Machine;
+use hythe_core::project::Project;
 use hythe_core::record::{Meta, Sequence, Version};
 use hythe_core::rejection::Rejection;
 use hythe_core::worker::Worker;
+use hythe_store::codec::StoredEvent;
 use hythe_store::{ClaimOwner, Journal, NoRoom, SecretChange};
 use ractor::{Actor, ActorRef};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -136,7 +137,7 @@ impl From<Rejection> for CommandError {
 }
 
 /// A machine that can be hosted: its events can be stored.
-pub trait Hosted: Machine<Event: Serialize + DeserializeOwned> {
+pub trait Hosted: Machine<Event: Serialize + StoredEvent> {
     /// The host of this kind.
     fn host(hosts: &Hosts) -> &Host<Self>;
 }
@@ -159,6 +160,12 @@ impl Hosted for Worker {
     }
 }
 
+impl Hosted for Project {
+    fn host(hosts: &Hosts) -> &Host<Self> {
+        &hosts.projects
+    }
+}
+
 impl Hosted for Installation {
     fn host(hosts: &Hosts) -> &Host<Self> {
         &hosts.installation
@@ -172,6 +179,7 @@ pub struct Hosts {
     deployments: Host<Deployment>,
     workers: Host<Worker>,
     installation: Host<Installation>,
+    projects: Host<Project>,
 }
 
 impl Hosts {
@@ -188,12 +196,14 @@ impl Hosts {
             deployments: Host::start(journal, limits, &total, health, stop),
             workers: Host::start(journal, limits, &total, health, stop),
             installation: Host::start(journal, limits, &total, health, stop),
+            projects: Host::start(journal, limits, &total, health, stop),
         };
         tokio::join!(
             hosts.apps.started(),
             hosts.deployments.started(),
             hosts.workers.started(),
-            hosts.installation.started()
+            hosts.installation.started(),
+            hosts.projects.started()
         );
         hosts
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use hythe_core::ids::InstallationId;
 use hythe_core::observed::Observed;
 use hythe_core::record::Sequence;
+use hythe_core::sweep::cache::CacheBudget;
 use hythe_core::view::View;
 use hythe_store::Journal;
 use tokio::sync::watch;
@@ -24,6 +25,7 @@ use crate::health::Health;
 use crate::observatory::Observatory;
 use crate::past::Past;
 use crate::projection::Projection;
+use crate::runs::Runs;
 
 /// How long [`Control::wait_for`] waits.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
@@ -43,6 +45,9 @@ pub(crate) struct Inner {
     pub(crate) installation: InstallationId,
     pub(crate) past: Past,
     pub(crate) backups: Backups,
+    pub(crate) keep_versions: u16,
+    pub(crate) build_cache: CacheBudget,
+    pub(crate) runs: Runs,
 }
 
 /// Whether the control plane can do its work.
@@ -165,6 +170,24 @@ impl Control {
     #[must_use]
     pub fn backups(&self) -> &Backups {
         &self.0.backups
+    }
+
+    /// Commands that are run once and looked after here.
+    #[must_use]
+    pub fn runs(&self) -> &Runs {
+        &self.0.runs
+    }
+
+    /// How many earlier versions of each app can be gone back to.
+    #[must_use]
+    pub fn keep_versions(&self) -> u16 {
+        self.0.keep_versions
+    }
+
+    /// How much of the build cache each worker keeps.
+    #[must_use]
+    pub fn build_cache(&self) -> CacheBudget {
+        self.0.build_cache
     }
 
     /// How many aggregates are in memory: apps, deployments, workers.

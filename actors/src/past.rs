@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hythe_core::event::Event;
-use hythe_core::ids::{AppId, DeploymentId, WorkerId};
-use hythe_core::past::{Chronicle, Point, newest_by, piece, wanted, wanted_in_brief};
+use hythe_core::ids::{AppId, DeploymentId, ProjectId, WorkerId};
+use hythe_core::past::{Chronicle, Point, newest_by, piece, projects, wanted, wanted_in_brief};
 use hythe_core::record::{AggregateKind, Recorded, Sequence, StreamId, Version};
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::view::View;
@@ -305,9 +305,11 @@ impl Book {
     /// As [`Book::stream`].
     pub fn app(&self, app: AppId, at: Sequence) -> Result<View, PastError> {
         let mut events = self.of_app(app, at)?;
+        let projects = projects(&events);
         for deployment in wanted(&events, at) {
             events.extend(self.of_deployment(deployment, at)?);
         }
+        events.extend(self.of_projects(projects, at)?);
         Ok(piece(events, at))
     }
 
@@ -324,10 +326,47 @@ impl Book {
         let mut events = self.of_app(app, at)?;
         let mut deployments = wanted_in_brief(&events, at);
         deployments.extend(more);
+        let projects = projects(&events);
         for deployment in deployments {
             events.extend(self.of_deployment(deployment, at)?);
         }
+        events.extend(self.of_projects(projects, at)?);
         Ok(piece(events, at))
+    }
+
+    /// What the view said of all projects, and of which app was in which, as of the event `at`.
+    /// Of the apps it says no more.
+    ///
+    /// # Errors
+    /// As [`Book::stream`].
+    pub fn projects(&self, at: Sequence) -> Result<View, PastError> {
+        let (projects, apps) = self.chronicle(|chronicle| {
+            let projects = chronicle.projects.all(at, None).map(|(_, life)| life.id);
+            let apps = chronicle.apps.all(at, None).map(|(_, life)| life.id);
+            (projects.collect::<Vec<_>>(), apps.collect::<Vec<_>>())
+        })?;
+        let mut events = self.of_projects(projects, at)?;
+        for app in apps {
+            events.extend(self.of_app(app, at)?);
+        }
+        Ok(piece(events, at))
+    }
+
+    /// The own events of projects up to the event `at`.
+    ///
+    /// # Errors
+    /// As [`Book::stream`].
+    pub fn of_projects(
+        &self,
+        projects: impl IntoIterator<Item = ProjectId>,
+        at: Sequence,
+    ) -> Result<Vec<Recorded<Event>>, PastError> {
+        let mut events = Vec::new();
+        for project in projects {
+            let stream = StreamId { kind: AggregateKind::Project, id: project.uuid() };
+            events.extend(self.stream(stream, at)?);
+        }
+        Ok(events)
     }
 
     /// What the view said of these workers as of the event `at`.

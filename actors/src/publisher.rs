@@ -7,19 +7,23 @@ use std::time::Duration;
 
 use hythe_core::event::Event;
 use hythe_core::ids::InstallationId;
-use hythe_core::record::Recorded;
+use hythe_core::record::{Recorded, Sequence};
 use hythe_core::wire::subjects;
 use hythe_store::steps::Step;
 use hythe_store::{Journal, codec};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::bus::{Bus, BusError};
+use crate::bus::{Bus, BusError, Outgoing, encode};
 
 /// The cursor's name in the journal.
 const CURSOR: &str = "publisher";
 /// Events read at once.
 const PAGE: usize = 256;
+/// After more than so many at once it waits for [`GATHER`], so that under load they come in large
+/// groups: one by one they would take more of the machine than what they tell of.
+const FEW: usize = 4;
+const GATHER: Duration = Duration::from_millis(20);
 /// When it tries again after NATS did not take an event.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -46,35 +50,63 @@ pub async fn run(
                 Some(Err(_)) => return Err("the journal is closed".into()),
             }
         }
+        let many = page.len() > FEW;
+        let mut events = Vec::with_capacity(page.len());
         for stored in page {
             let recorded = codec::decode_recorded(stored).map_err(|error| error.to_string())?;
-            let subject =
-                subjects::event(recorded.stream.kind, recorded.event.name(), recorded.stream.id);
-            let message = cloud_event(&recorded, installation);
-            // Another installation on the same NATS counts its events as well.
-            let id = format!("{installation}-{}", recorded.sequence);
-            while let Err(error) =
-                bus.publish(Step::EventPublished, &subject, &message, Some(&id)).await
-            {
-                if matches!(error, BusError::TooLarge { .. } | BusError::Format { .. }) {
-                    // It would never get through, and hold up all that come after it.
-                    let sequence = recorded.sequence;
-                    tracing::error!(%error, %sequence, "an event is only in the journal");
-                    break;
-                }
-                tracing::debug!(%error, sequence = %recorded.sequence, "an event is published later");
-                let pause = async {
-                    bus.ready().await;
-                    tokio::time::sleep(AGAIN_AFTER).await;
-                };
-                if stop.run_until_cancelled(pause).await.is_none() {
-                    return Ok(());
-                }
+            events.push((recorded.sequence, outgoing(&recorded, installation)?));
+        }
+        let messages: Vec<_> = events.iter().map(|(_, message)| message.clone()).collect();
+        let there = bus.publish_in_order(Step::EventPublished, &messages).await;
+        // The first that is not there, and what was refused for its sake, one by one.
+        for (at, (sequence, message)) in events.iter().enumerate() {
+            if at >= there && !publish(&bus, *sequence, message, &stop).await {
+                return Ok(());
             }
-            done = recorded.sequence;
-            journal.save_cursor(CURSOR, done).map_err(|error| error.to_string())?;
+            done = *sequence;
+        }
+        journal.save_cursor(CURSOR, done).map_err(|error| error.to_string())?;
+        if many && stop.run_until_cancelled(tokio::time::sleep(GATHER)).await.is_none() {
+            return Ok(());
         }
     }
+}
+
+/// Publishes one event, however long that takes. False once everything stops.
+async fn publish(
+    bus: &Bus,
+    sequence: Sequence,
+    message: &Outgoing,
+    stop: &CancellationToken,
+) -> bool {
+    let Outgoing { subject, payload, id } = message;
+    while let Err(error) =
+        bus.publish_bytes(Step::EventPublished, subject, payload.clone(), Some(id)).await
+    {
+        if matches!(error, BusError::TooLarge { .. }) {
+            // It would never get through, and hold up all that come after it.
+            tracing::error!(%error, %sequence, "an event is only in the journal");
+            return true;
+        }
+        tracing::debug!(%error, %sequence, "an event is published later");
+        let pause = async {
+            bus.ready().await;
+            tokio::time::sleep(AGAIN_AFTER).await;
+        };
+        if stop.run_until_cancelled(pause).await.is_none() {
+            return false;
+        }
+    }
+    true
+}
+
+/// An event as it is published.
+fn outgoing(recorded: &Recorded<Event>, installation: InstallationId) -> Result<Outgoing, String> {
+    let subject = subjects::event(recorded.stream.kind, recorded.event.name(), recorded.stream.id);
+    let message = cloud_event(recorded, installation);
+    let payload = encode(&subject, &message).map_err(|error| error.to_string())?;
+    // Another installation on the same NATS counts its events as well.
+    Ok(Outgoing { payload, id: format!("{installation}-{}", recorded.sequence), subject })
 }
 
 /// An event as CloudEvents 1.0 has it (structured mode, JSON).

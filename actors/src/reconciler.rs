@@ -8,18 +8,19 @@
 mod messages;
 mod routes;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use hythe_core::deployment::{Deployment, DeploymentCommand, Fault};
-use hythe_core::ids::DeploymentId;
+use hythe_core::app::App;
+use hythe_core::deployment::{Deployment, DeploymentCommand};
+use hythe_core::ids::{DeploymentId, InstallationId};
 use hythe_core::names::HostName;
 use hythe_core::observed::Sent;
 use hythe_core::reconcile::{Effect, next_deadline, reconcile};
 use hythe_core::record::{Actor, Meta};
 use hythe_core::worker::Worker;
-use hythe_store::Journal;
+use hythe_store::{Journal, SecretChange};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +35,10 @@ use crate::views::Views;
 
 /// How often it looks when nothing calls for it: leases and deadlines pass by themselves.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// While something calls for it all the time, it rests so many times as long as a look took.
+const REST: u32 = 4;
+/// Looks that take less are not worth a rest.
+const QUICK: Duration = Duration::from_micros(250);
 /// Messages on their way at once.
 const SENDING_AT_ONCE: usize = 64;
 
@@ -46,6 +51,8 @@ pub struct Reconciler<V> {
     pub hosts: Hosts,
     /// Where secrets lie.
     pub journal: Journal,
+    /// Which installation this is: registries' passwords lie under it.
+    pub installation: InstallationId,
     /// What was seen.
     pub observatory: Observatory,
     /// What was decided.
@@ -72,6 +79,7 @@ impl<V: Views> Reconciler<V> {
             head.mark_unchanged();
             seen.mark_unchanged();
             let now = self.clock.now();
+            let begun = Instant::now();
             self.observatory.note_quietly(|observed| observed.forget_old(now));
             let (effects, deadline) = self.views.look(|view| {
                 let effects = self
@@ -79,7 +87,15 @@ impl<V: Views> Reconciler<V> {
                     .read(|observed| reconcile(view, observed, &self.base_domain, now));
                 (effects, next_deadline(view, now))
             });
+            let took = begun.elapsed();
             self.carry_out(effects, &mut routes, &mut sending).await;
+            if took > QUICK {
+                // With many apps a look takes long, and each of them may call for another one.
+                let rest = tokio::time::sleep(took.saturating_mul(REST).min(LOOK_EVERY));
+                if stop.run_until_cancelled(rest).await.is_none() {
+                    return Ok(());
+                }
+            }
             let until = deadline.map_or(LOOK_EVERY, |at| Duration::from_millis(at.since(now).0));
             let pause = until.clamp(Duration::from_millis(20), LOOK_EVERY);
             tokio::select! {
@@ -106,7 +122,9 @@ impl<V: Views> Reconciler<V> {
                 Effect::PublishRoutes(table) => {
                     routes.publish(table, &self.bus, &self.observatory, self.clock.now()).await;
                 }
-                Effect::Deployment(..) | Effect::Worker(..) => commands.push(self.command(effect)),
+                Effect::App(..) | Effect::Deployment(..) | Effect::Worker(..) => {
+                    commands.push(self.command(effect));
+                }
                 Effect::SendBuild { .. }
                 | Effect::SendRun { .. }
                 | Effect::SendStop { .. }
@@ -119,6 +137,12 @@ impl<V: Views> Reconciler<V> {
     async fn command(&self, effect: Effect) {
         let result = match effect {
             Effect::Deployment(id, command) => self.to_deployment(id, command).await,
+            Effect::App(id, command) => {
+                // Nobody is to read what was its own any more.
+                let secrets = vec![SecretChange::DeleteScope { scope: id.uuid() }];
+                let extras = Extras { secrets, ..Extras::from(self.meta(None)) };
+                App::host(&self.hosts).command(id.uuid(), command, extras).await.map(drop)
+            }
             Effect::Worker(id, command) => {
                 let meta = self.meta(None);
                 let extras = Extras::from(meta);
@@ -199,8 +223,7 @@ impl<V: Views> Reconciler<V> {
         let made = match self.message(&effect) {
             Ok(made) => made,
             Err(Unsendable::Outdated) => return Ok(()),
-            Err(Unsendable::Never { deployment, why }) => {
-                let command = DeploymentCommand::FailStart { fault: Fault::new(why) };
+            Err(Unsendable::Never(deployment, command)) => {
                 if let Err(error) = self.to_deployment(deployment, command).await {
                     tracing::warn!(%error, "a deployment that cannot start could not be ended");
                 }

@@ -206,8 +206,12 @@ impl<V: Views> Reports<V> {
         if self.is_stale(&delivery) {
             return Verdict::Done;
         }
-        let seen =
-            EdgeSeen { revision: report.revision, busy: report.busy, heard_at: self.clock.now() };
+        let seen = EdgeSeen {
+            revision: report.revision,
+            busy: report.busy,
+            leaving: report.leaving,
+            heard_at: self.clock.now(),
+        };
         self.observatory.note(|observed| {
             if observed.edges.len() < MOST_SEEN || observed.edges.contains_key(&report.edge) {
                 observed.edges.insert(report.edge, seen);

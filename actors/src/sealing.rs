@@ -1,12 +1,18 @@
-//! Environments on their way to a worker: values out of the secret table into a box that only that
-//! worker can open.
+//! Environments, logins and what reaches repositories, on their way to a worker: values out of the secret table into a box that
+//! only that worker can open.
 
 use std::collections::BTreeMap;
 
 use crypto_box::PublicKey;
 use crypto_box::aead::OsRng;
-use hythe_core::ids::{AppId, DeploymentId};
-use hythe_core::names::EnvName;
+use hythe_core::app::SourceKey;
+use hythe_core::argv::Argv;
+use hythe_core::ids::{AppId, DeploymentId, InstallationId, RunId};
+use hythe_core::installation::{Installation, RegistryHost, RegistryLogin, SshHost};
+use hythe_core::names::{AppName, EnvName};
+use hythe_core::repository::Location;
+use hythe_core::wire::build::{KnownHost, SealedAccess, SealedLogin, SealedLogins, SealedToken};
+use hythe_core::wire::run::SealedRun;
 use hythe_core::wire::worker::{SealedContent, SealedEnvironment, SealingKey};
 use hythe_store::Journal;
 use zeroize::{Zeroize, Zeroizing};
@@ -40,19 +46,160 @@ pub fn seal(
         return Ok(SealedEnvironment::default());
     }
     let broken = |error: String| SealError::Broken(error);
-    let mut content = SealedContent { deployment, variables: Vec::with_capacity(env.len()) };
-    for (name, version) in env {
-        let secret = journal
-            .secret(app.uuid(), name.as_str(), *version)
-            .map_err(|error| broken(error.to_string()))?
-            .ok_or_else(|| SealError::Gone { name: name.clone() })?;
-        let value =
-            std::str::from_utf8(secret.expose()).map_err(|error| broken(error.to_string()))?;
-        content.variables.push((name.clone(), value.to_owned()));
-    }
+    let mut content = SealedContent { deployment, variables: values(journal, app, env)? };
     let plain = postcard::to_stdvec(&content).map(Zeroizing::new);
     content.variables.iter_mut().for_each(|(_, value)| value.zeroize());
     let plain = plain.map_err(|error| broken(error.to_string()))?;
-    let sealed = PublicKey::from(key.0).seal(&mut OsRng, &plain);
-    sealed.map(SealedEnvironment).map_err(|error| broken(error.to_string()))
+    close(&plain, key).map(SealedEnvironment)
+}
+
+/// The values of an app's variables.
+fn values(
+    journal: &Journal,
+    app: AppId,
+    env: &BTreeMap<EnvName, u64>,
+) -> Result<Vec<(EnvName, String)>, SealError> {
+    let mut variables = Vec::with_capacity(env.len());
+    for (name, version) in env {
+        let value = value(journal, app.uuid(), name.as_str(), *version)?
+            .ok_or_else(|| SealError::Gone { name: name.clone() })?;
+        variables.push((name.clone(), value));
+    }
+    Ok(variables)
+}
+
+/// Puts a command that is run once in a box for the worker of `key`, with the values of `env` and
+/// the variables given with it, which go before those.
+pub(crate) fn seal_run(
+    journal: &Journal,
+    app: AppId,
+    env: &BTreeMap<EnvName, u64>,
+    run: RunId,
+    (command, given): (Argv, Vec<(EnvName, String)>),
+    key: SealingKey,
+) -> Result<Vec<u8>, SealError> {
+    let mut variables = values(journal, app, env)?;
+    variables.retain(|(name, _)| given.iter().all(|(other, _)| other != name));
+    variables.extend(given);
+    let mut content = SealedRun { run, command, variables };
+    let plain = postcard::to_stdvec(&content).map(Zeroizing::new);
+    content.variables.iter_mut().for_each(|(_, value)| value.zeroize());
+    close(&plain.map_err(|error| SealError::Broken(error.to_string()))?, key)
+}
+
+fn close(plain: &[u8], key: SealingKey) -> Result<Vec<u8>, SealError> {
+    let sealed = PublicKey::from(key.0).seal(&mut OsRng, plain);
+    sealed.map_err(|error| SealError::Broken(error.to_string()))
+}
+
+/// The logins of a build, out of the secret table. Wiped when dropped.
+pub(crate) struct Logins {
+    content: SealedLogins,
+    /// The registries whose password is not there.
+    pub(crate) missing: Vec<RegistryHost>,
+}
+
+impl Logins {
+    /// Reads the passwords of these registries.
+    pub(crate) fn read(
+        journal: &Journal,
+        installation: InstallationId,
+        deployment: DeploymentId,
+        registries: &BTreeMap<RegistryHost, RegistryLogin>,
+    ) -> Result<Self, SealError> {
+        let content = SealedLogins { deployment, logins: Vec::with_capacity(registries.len()) };
+        let mut this = Self { content, missing: Vec::new() };
+        for (host, RegistryLogin { user, version, at: _ }) in registries {
+            let Some(password) = value(journal, installation.uuid(), &host.secret(), *version)?
+            else {
+                this.missing.push(host.clone());
+                continue;
+            };
+            let (host, user) = (host.clone(), user.clone());
+            this.content.logins.push(SealedLogin { host, user, password });
+        }
+        Ok(this)
+    }
+
+    /// Puts them in a box for the worker of `key`.
+    pub(crate) fn seal(&self, key: SealingKey) -> Result<Vec<u8>, SealError> {
+        let plain = postcard::to_stdvec(&self.content).map(Zeroizing::new);
+        close(&plain.map_err(|error| SealError::Broken(error.to_string()))?, key)
+    }
+}
+
+impl Drop for Logins {
+    fn drop(&mut self) {
+        self.content.logins.iter_mut().for_each(|login| login.password.zeroize());
+    }
+}
+
+/// What a build reaches its repository with, out of the secret table. Wiped when dropped.
+pub(crate) struct Access {
+    content: SealedAccess,
+    /// What is not there, and what gives it anew.
+    pub(crate) missing: Vec<String>,
+}
+
+impl Access {
+    /// Reads what a repository at this place needs: over https the tokens for its host, over ssh the
+    /// app's key and what the host is known by.
+    pub(crate) fn read(
+        journal: &Journal,
+        (installation, state): (InstallationId, &Installation),
+        deployment: DeploymentId,
+        (app, name, key): (AppId, &AppName, Option<&SourceKey>),
+        repository: &Location,
+    ) -> Result<Self, SealError> {
+        let content = SealedAccess { deployment, tokens: vec![], key: None, hosts: vec![] };
+        let mut this = Self { content, missing: Vec::new() };
+        for (prefix, token) in state.source_tokens_at(repository) {
+            match value(journal, installation.uuid(), &prefix.secret(), token.version)? {
+                Some(password) => {
+                    let (prefix, user) = (prefix.clone(), token.user.clone());
+                    this.content.tokens.push(SealedToken { prefix, user, password });
+                }
+                None => this.missing.push(format!("hythe source token set {prefix}")),
+            }
+        }
+        let Some(host) = SshHost::of(repository) else { return Ok(this) };
+        this.content.hosts = vec![KnownHost { keys: state.keys_of(&host), host }];
+        if let Some(key) = key {
+            this.content.key = value(journal, app.uuid(), SourceKey::SECRET, key.version)?;
+            if this.content.key.is_none() {
+                this.missing.push(format!("hythe source key {name} --rotate"));
+            }
+        }
+        Ok(this)
+    }
+
+    /// Whether there is nothing that a builder would need.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.content.tokens.is_empty() && self.content.hosts.is_empty()
+    }
+
+    /// Puts it in a box for the worker of `key`.
+    pub(crate) fn seal(&self, key: SealingKey) -> Result<Vec<u8>, SealError> {
+        let plain = postcard::to_stdvec(&self.content).map(Zeroizing::new);
+        close(&plain.map_err(|error| SealError::Broken(error.to_string()))?, key)
+    }
+}
+
+impl Drop for Access {
+    fn drop(&mut self) {
+        self.content.tokens.iter_mut().for_each(|token| token.password.zeroize());
+        self.content.key.zeroize();
+    }
+}
+
+fn value(
+    journal: &Journal,
+    scope: uuid::Uuid,
+    name: &str,
+    version: u64,
+) -> Result<Option<String>, SealError> {
+    let broken = |error: String| SealError::Broken(error);
+    let secret = journal.secret(scope, name, version).map_err(|error| broken(error.to_string()))?;
+    let text = secret.map(|secret| std::str::from_utf8(secret.expose()).map(str::to_owned));
+    text.transpose().map_err(|error| broken(error.to_string()))
 }

@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hythe_core::ids::InstallationId;
+use hythe_core::limits;
 use hythe_core::names::HostName;
+use hythe_core::sweep::cache::CacheBudget;
 use hythe_store::{Journal, JournalOptions, StoreError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -29,8 +31,9 @@ use crate::past::Past;
 use crate::projection::Projection;
 use crate::reconciler::Reconciler;
 use crate::reports::Reports;
+use crate::runs::{self, Runs};
 use crate::supervise::supervise;
-use crate::{publisher, reactor};
+use crate::{housekeeping, publisher, reactor};
 
 /// How long each step of closing may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
@@ -47,6 +50,10 @@ pub struct ServerConfig {
     pub base_domain: HostName,
     /// The journal's bounds.
     pub journal: JournalOptions,
+    /// How many earlier versions of each app can be gone back to.
+    pub keep_versions: u16,
+    /// How much of the build cache each worker keeps.
+    pub build_cache: CacheBudget,
     /// The aggregates' bounds.
     pub limits: AggregateLimits,
     /// What time it is.
@@ -62,6 +69,8 @@ impl ServerConfig {
             nats,
             base_domain,
             journal: JournalOptions::default(),
+            keep_versions: limits::VERSIONS_KEPT,
+            build_cache: CacheBudget::default(),
             limits: AggregateLimits::default(),
             clock: Clock::system(),
         }
@@ -107,7 +116,16 @@ pub struct Server {
 /// # Errors
 /// Where the journal cannot be opened or read, or the settings make no sense.
 pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
-    let ServerConfig { data, nats, base_domain, journal, limits, clock } = config;
+    let ServerConfig {
+        data,
+        nats,
+        base_domain,
+        journal,
+        keep_versions,
+        build_cache,
+        limits,
+        clock,
+    } = config;
     let backups = Backups::new(data.clone());
     let opening = tokio::task::spawn_blocking(move || {
         let journal = Journal::open(&data, journal)?;
@@ -135,6 +153,9 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
         installation,
         backups,
         past,
+        keep_versions,
+        build_cache,
+        runs: Runs::default(),
     };
     let control = Control::new(inner);
     let parts = start_parts(&control, &base_domain, &stop);
@@ -155,6 +176,7 @@ fn start_parts(control: &Control, base_domain: &HostName, stop: &CancellationTok
         bus: control.bus().clone(),
         hosts: control.hosts().clone(),
         journal: control.journal().clone(),
+        installation: control.installation(),
         observatory: control.observatory().clone(),
         views: control.projection().clone(),
         clock: control.clock().clone(),
@@ -190,6 +212,14 @@ fn start_parts(control: &Control, base_domain: &HostName, stop: &CancellationTok
     }));
     parts.spawn(supervise("recovery", health(), token(), move || {
         backup::recover(recovering.clone(), of_recovery.clone())
+    }));
+    let (watching, of_runs) = (control.clone(), token());
+    parts.spawn(supervise("runs", health(), token(), move || {
+        runs::keep(watching.clone(), of_runs.clone())
+    }));
+    let (tidying, of_housekeeping) = (control.clone(), token());
+    parts.spawn(supervise("housekeeping", health(), token(), move || {
+        housekeeping::keep_tidy(tidying.clone(), of_housekeeping.clone())
     }));
     parts
 }

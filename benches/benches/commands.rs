@@ -6,7 +6,6 @@
 #![expect(clippy::unwrap_used, reason = "a bench that cannot measure stops")]
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +16,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use hythe_benches::by_hand::client;
 use hythe_benches::server::{Nats, Server};
 use hythe_benches::{figure, history, millis, percentile, row};
 use tokio::net::TcpStream;
@@ -136,7 +136,7 @@ impl Build {
         let work = "FROM busybox\n\
                     RUN (gzip -9 </dev/urandom >/dev/null & gzip -9 </dev/urandom >/dev/null & wait)\n";
         std::fs::write(files.path().join("Dockerfile"), work).unwrap();
-        let child = Command::new(docker())
+        let child = Command::new(client())
             .env("DOCKER_BUILDKIT", "1")
             .args(["build", "--no-cache"])
             .arg(files.path())
@@ -162,12 +162,6 @@ impl Drop for Build {
         let _gone_already = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT);
         let _gone_already = self.child.wait();
     }
-}
-
-/// Debian's client has the builder inside; another one on the path may want a plugin for it.
-fn docker() -> &'static Path {
-    let debian = Path::new("/usr/bin/docker");
-    if debian.exists() { debian } else { Path::new("docker") }
 }
 
 /// Whether both of the build's processes run.

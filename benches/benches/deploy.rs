@@ -7,27 +7,23 @@
 //!
 //! Cold: an early layer changes, so every step runs. Warm: only the page changes.
 //!
-//! Whoever asks for the new version costs the machine something too: on our side the old version
-//! answers until then, and its server makes a process for every request. So both sides are asked
-//! every [`ASK_EVERY`], which adds half of that to both.
+//! Unchanged: nothing at all is different. Ours counts until the deployment is live, for its page
+//! says the same as before; theirs builds from its cache, runs, and has its first 200.
 
-#![expect(clippy::panic, clippy::expect_used, reason = "a bench that cannot measure stops")]
+#![expect(clippy::expect_used, reason = "a bench that cannot measure stops")]
 #![expect(clippy::print_stdout, reason = "benches print what they measured")]
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use hythe_benches::by_hand::{Container, build, folder_of, request, until_served};
 use hythe_benches::{median, millis, percentile, row};
 use hythe_tests::git_server::GitServer;
 use hythe_tests::installation::Installation;
 use hythe_tests::repository::{Repositories, Repository};
 
 const PAIRS: usize = 12;
-/// From one question for the new version to the next.
-const ASK_EVERY: Duration = Duration::from_millis(8);
+/// What the other side calls its image.
+const BY_HAND: &str = "hythe-bench-by-hand";
 
 const DOCKERFILE: &str = "FROM busybox\nCOPY dependencies /dependencies\n\
     RUN for n in 1 2 3 4 5 6 7 8; do sha256sum /dependencies > /sum-$n; done && sleep 0.5\n\
@@ -63,7 +59,31 @@ fn main() {
         println!("  ours:   {our_parts}");
         println!("  theirs: {their_parts}");
     }
+    unchanged(&hythe, &repository);
     hythe.finish();
+}
+
+fn unchanged(hythe: &Installation, repository: &Repository) {
+    let files = files("same", "same");
+    repository.commit(&files);
+    hythe.json(&["deploy", "app", "--wait"]);
+    let folder = folder_of(&files);
+    build(folder.path(), BY_HAND);
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..PAIRS {
+        let begin = Instant::now();
+        hythe.wait_for_status(&request(hythe, "app"), &["live"]);
+        ours.push(begin.elapsed());
+        hythe.wait_until("the old version is gone", || hythe.containers().len() == 1);
+
+        let begin = Instant::now();
+        build(folder.path(), BY_HAND);
+        let container = Container::run(BY_HAND);
+        until_served(container.address(), "by-hand", "same");
+        theirs.push(begin.elapsed());
+    }
+    let what = "deploy, nothing changed, until live";
+    row(what, millis(median(&ours)), millis(median(&theirs)), "ms median");
 }
 
 /// What the whole was made of.
@@ -101,7 +121,7 @@ fn through_hythe(
 ) -> Duration {
     repository.commit(&files(layer, page));
     let begin = Instant::now();
-    let id = request(hythe);
+    let id = request(hythe, "app");
     parts.add("accepted", begin.elapsed());
     until_served(hythe.edge(), "app.localhost", page);
     let took = begin.elapsed();
@@ -116,85 +136,17 @@ fn through_hythe(
     took
 }
 
-/// Asks for a deployment, without a process in between; says its id.
-fn request(hythe: &Installation) -> String {
-    let mut stream = TcpStream::connect(hythe.gateway()).expect("the gateway");
-    let request = format!(
-        "POST /api/v1/apps/app/deployments HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\
-         Content-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}",
-        hythe.gateway(),
-        hythe.token(),
-    );
-    stream.write_all(request.as_bytes()).expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
-    assert!(head.starts_with("HTTP/1.1 20"), "{answer}");
-    let body: serde_json::Value = serde_json::from_str(body).expect("a document");
-    body["id"].as_str().expect("an id").to_owned()
-}
-
 fn by_hand(layer: &str, page: &str, parts: &mut Parts) -> Duration {
-    let folder = tempfile::TempDir::new().expect("a folder");
-    for (name, content) in files(layer, page) {
-        std::fs::write(folder.path().join(name), content).expect("a file");
-    }
+    let folder = folder_of(&files(layer, page));
     let begin = Instant::now();
-    docker(&["build", "-q", "-t", "hythe-bench-by-hand", "."], folder.path());
+    build(folder.path(), BY_HAND);
     let built = begin.elapsed();
     parts.add("build", built);
-    let id =
-        docker(&["run", "-d", "--label", "hythe-bench=1", "hythe-bench-by-hand"], folder.path());
+    let container = Container::run(BY_HAND);
     let run = begin.elapsed();
     parts.add("run", run.saturating_sub(built));
-    let format = "{{.NetworkSettings.IPAddress}}";
-    let address = docker(&["inspect", "-f", format, &id], folder.path());
-    until_served(format!("{address}:8080").parse().expect("an address"), "by-hand", page);
+    until_served(container.address(), "by-hand", page);
     let took = begin.elapsed();
     parts.add("inspect and first 200", took.saturating_sub(run));
-    docker(&["rm", "-f", &id], folder.path());
     took
-}
-
-fn docker(args: &[&str], folder: &Path) -> String {
-    // The distribution's own client knows BuildKit without a plugin.
-    let client = if Path::new("/usr/bin/docker").exists() { "/usr/bin/docker" } else { "docker" };
-    let output = Command::new(client)
-        .args(args)
-        .current_dir(folder)
-        .env("DOCKER_BUILDKIT", "1")
-        .stdin(Stdio::null())
-        .output()
-        .expect("the docker client runs");
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
-
-/// Asks until the page is served; every try a connection of its own.
-fn until_served(address: SocketAddr, host: &str, page: &str) {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while Instant::now() < deadline {
-        if ask(address, host).is_some_and(|answer| {
-            answer.starts_with("HTTP/1.") && answer.contains(" 200 ") && answer.ends_with(page)
-        }) {
-            return;
-        }
-        std::thread::sleep(
-            std::env::var("ASK")
-                .ok()
-                .and_then(|a| a.parse().ok())
-                .map_or(ASK_EVERY, Duration::from_millis),
-        );
-    }
-    panic!("{page} was not served");
-}
-
-fn ask(address: SocketAddr, host: &str) -> Option<String> {
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    Some(answer)
 }

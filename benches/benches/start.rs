@@ -1,5 +1,6 @@
 //! How long a server with 10,000 apps takes to start, after it was stopped and after it was
-//! killed, by the length of its history; and what one aggregate of many takes to come back.
+//! killed, by the length of its history: at work, and after a second in which nothing was asked of
+//! it; and what one aggregate of many takes to come back.
 //!
 //! Arguments: how many events each, as in `-- 100000 1000000`.
 
@@ -16,6 +17,8 @@ use serde_json::json;
 
 const APPS: u64 = 10_000;
 const STARTS: usize = 5;
+/// How long nothing is asked of a server before it is killed at rest.
+const QUIET: Duration = Duration::from_secs(1);
 
 fn main() {
     let mut lengths: Vec<u64> = std::env::args().filter_map(|text| text.parse().ok()).collect();
@@ -35,7 +38,8 @@ fn start(data: &std::path::Path, nats: &Nats, events: u64) {
     // The first start folds everything and leaves a checkpoint when it is stopped.
     let (server, first) = Server::start(data, nats);
     server.stop();
-    let (mut clean, mut crashed, mut resident) = (Vec::new(), Vec::new(), 0.0f64);
+    let (mut clean, mut resident) = (Vec::new(), 0.0f64);
+    let (mut at_work, mut at_rest) = (Vec::new(), Vec::new());
     for round in 0..STARTS {
         let (server, took) = Server::start(data, nats);
         clean.push(took);
@@ -45,7 +49,13 @@ fn start(data: &std::path::Path, nats: &Nats, events: u64) {
         change(&server, round);
         server.kill();
         let (server, took) = Server::start(data, nats);
-        crashed.push(took);
+        at_work.push(took);
+        resident = resident.max(server.resident_mb());
+        change(&server, round);
+        std::thread::sleep(QUIET);
+        server.kill();
+        let (server, took) = Server::start(data, nats);
+        at_rest.push(took);
         resident = resident.max(server.resident_mb());
         server.stop();
     }
@@ -53,8 +63,10 @@ fn start(data: &std::path::Path, nats: &Nats, events: u64) {
     figure(&label("start without a checkpoint"), millis(first), "ms");
     figure(&label("start after a stop"), millis(median(&clean)), "ms");
     figure(&label("  the slowest"), millis(percentile(&clean, 1.0)), "ms");
-    figure(&label("start after kill -9"), millis(median(&crashed)), "ms");
-    figure(&label("  the slowest"), millis(percentile(&crashed, 1.0)), "ms");
+    for (what, took) in [("at work", at_work), ("at rest", at_rest)] {
+        figure(&label(&format!("start after kill -9 {what}")), millis(median(&took)), "ms");
+        figure(&label("  the slowest"), millis(percentile(&took, 1.0)), "ms");
+    }
     figure(&label("resident at most"), resident, "MB");
 }
 

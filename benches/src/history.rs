@@ -69,6 +69,8 @@ pub fn name(app: u64) -> AppName {
 /// Where it cannot be written: a bench that cannot measure stops.
 #[expect(clippy::expect_used, reason = "a bench that cannot measure stops")]
 pub fn write(data: &Path, apps: u64, events: u64) {
+    // A server takes no folder in which something else lies.
+    std::fs::write(data.join("instance"), format!("{}\n", Uuid::now_v7())).expect("an id");
     let journal = Journal::open(data, JournalOptions::default()).expect("a journal");
     let (tell, told) = mpsc::sync_channel::<bool>(AT_ONCE);
     let at_once = AT_ONCE as u64;

@@ -5,10 +5,16 @@
 
 #![expect(clippy::print_stdout, reason = "benches print what they measured")]
 
+pub mod by_hand;
 pub mod history;
+pub mod load;
 pub mod server;
 
 use std::time::Duration;
+
+/// The one that `hythe` has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The value below which `part` (0 to 1) of the samples lie.
 #[must_use]

@@ -82,7 +82,7 @@ impl Server {
             .stderr(log)
             .spawn()
             .expect("hythe starts");
-        let server = Self { child, address, data: data.to_owned() };
+        let mut server = Self { child, address, data: data.to_owned() };
         let url = format!("http://{address}/readyz");
         loop {
             let said = curl(&[&url, "--output", "/dev/null", "--write-out", "%{http_code}"]);
@@ -90,7 +90,10 @@ impl Server {
             if said.out == "200" || said.out == "503" {
                 return (server, began.elapsed());
             }
-            assert!(began.elapsed() < PATIENCE, "no answer within {PATIENCE:?}");
+            let ended = server.child.try_wait().expect("its state");
+            let log = || std::fs::read_to_string(data.join("server.log")).unwrap_or_default();
+            assert!(ended.is_none(), "it has ended: {}", log());
+            assert!(began.elapsed() < PATIENCE, "no answer within {PATIENCE:?}: {}", log());
             std::thread::sleep(Duration::from_millis(2));
         }
     }

@@ -14,6 +14,12 @@ impl ClaimKey {
         Self(format!("app-name/{name}"))
     }
 
+    /// The key of a project's name.
+    #[must_use]
+    pub fn project_name(name: &crate::names::ProjectName) -> Self {
+        Self(format!("project-name/{name}"))
+    }
+
     /// The key of a domain that is routed to an app.
     #[must_use]
     pub fn domain(domain: &crate::names::HostName) -> Self {
@@ -30,6 +36,13 @@ impl ClaimKey {
     #[must_use]
     pub fn idempotency(key: &str) -> Self {
         Self(format!("idempotency/{key}"))
+    }
+
+    /// The key of what a delivery of a webhook means for one app. `delivery` is the provider's name
+    /// for it.
+    #[must_use]
+    pub fn delivery(hook: crate::ids::HookId, app: crate::ids::AppId, delivery: &str) -> Self {
+        Self(format!("hook-delivery/{hook}/{app}/{delivery}"))
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::app::AppEvent;
 use crate::deployment::DeploymentEvent;
 use crate::installation::InstallationEvent;
+use crate::project::ProjectEvent;
 use crate::record::AggregateKind;
 use crate::worker::WorkerEvent;
 
@@ -20,11 +21,13 @@ pub enum Event {
     Worker(WorkerEvent),
     /// Of the installation itself.
     Installation(InstallationEvent),
+    /// Of a project.
+    Project(ProjectEvent),
 }
 
 impl Event {
     /// The kind and name of every event that there is.
-    pub const NAMES: [(AggregateKind, &'static str); 38] = [
+    pub const NAMES: [(AggregateKind, &'static str); 69] = [
         (AggregateKind::App, "created"),
         (AggregateKind::App, "configured"),
         (AggregateKind::App, "environment_changed"),
@@ -36,6 +39,17 @@ impl Event {
         (AggregateKind::App, "deployment_promoted"),
         (AggregateKind::App, "deployment_settled"),
         (AggregateKind::App, "deleted"),
+        (AggregateKind::App, "deployment_repeated"),
+        (AggregateKind::App, "deployment_called_off"),
+        (AggregateKind::App, "stopped"),
+        (AggregateKind::App, "started"),
+        (AggregateKind::App, "scaled"),
+        (AggregateKind::App, "discarded"),
+        (AggregateKind::App, "restored"),
+        (AggregateKind::App, "triggers_set"),
+        (AggregateKind::App, "source_key_set"),
+        (AggregateKind::App, "command_run"),
+        (AggregateKind::App, "command_ended"),
         (AggregateKind::Deployment, "requested"),
         (AggregateKind::Deployment, "build_queued"),
         (AggregateKind::Deployment, "build_started"),
@@ -46,6 +60,13 @@ impl Event {
         (AggregateKind::Deployment, "switched"),
         (AggregateKind::Deployment, "went_live"),
         (AggregateKind::Deployment, "ended"),
+        (AggregateKind::Deployment, "build_skipped"),
+        (AggregateKind::Deployment, "image_missed"),
+        (AggregateKind::Deployment, "scaled"),
+        (AggregateKind::Deployment, "rescaled"),
+        (AggregateKind::Deployment, "replicas_left"),
+        (AggregateKind::Deployment, "release_started"),
+        (AggregateKind::Deployment, "released"),
         (AggregateKind::Worker, "registered"),
         (AggregateKind::Worker, "capacity_changed"),
         (AggregateKind::Worker, "lost"),
@@ -63,6 +84,19 @@ impl Event {
         (AggregateKind::Installation, "mirror_fell_behind"),
         (AggregateKind::Installation, "mirror_caught_up"),
         (AggregateKind::Installation, "restored"),
+        (AggregateKind::Installation, "registry_set"),
+        (AggregateKind::Installation, "registry_removed"),
+        (AggregateKind::Installation, "hook_added"),
+        (AggregateKind::Installation, "hook_rotated"),
+        (AggregateKind::Installation, "hook_removed"),
+        (AggregateKind::Installation, "address_set"),
+        (AggregateKind::Installation, "address_removed"),
+        (AggregateKind::Installation, "source_token_set"),
+        (AggregateKind::Installation, "source_token_removed"),
+        (AggregateKind::Installation, "source_host_set"),
+        (AggregateKind::Installation, "source_host_removed"),
+        (AggregateKind::Project, "created"),
+        (AggregateKind::Project, "deleted"),
     ];
 
     /// Which kind of aggregate it happened to.
@@ -73,6 +107,7 @@ impl Event {
             Self::Deployment(_) => AggregateKind::Deployment,
             Self::Worker(_) => AggregateKind::Worker,
             Self::Installation(_) => AggregateKind::Installation,
+            Self::Project(_) => AggregateKind::Project,
         }
     }
 
@@ -92,6 +127,17 @@ impl Event {
                 AppEvent::DeploymentPromoted { .. } => "deployment_promoted",
                 AppEvent::DeploymentSettled { .. } => "deployment_settled",
                 AppEvent::Deleted { .. } => "deleted",
+                AppEvent::DeploymentRepeated { .. } => "deployment_repeated",
+                AppEvent::DeploymentCalledOff { .. } => "deployment_called_off",
+                AppEvent::Stopped { .. } => "stopped",
+                AppEvent::Started => "started",
+                AppEvent::Scaled { .. } => "scaled",
+                AppEvent::Discarded { .. } => "discarded",
+                AppEvent::Restored { .. } => "restored",
+                AppEvent::TriggersSet(_) => "triggers_set",
+                AppEvent::SourceKeySet(_) => "source_key_set",
+                AppEvent::CommandRun { .. } => "command_run",
+                AppEvent::CommandEnded { .. } => "command_ended",
             },
             Self::Deployment(event) => match event {
                 DeploymentEvent::Requested(_) => "requested",
@@ -104,6 +150,13 @@ impl Event {
                 DeploymentEvent::Switched { .. } => "switched",
                 DeploymentEvent::WentLive { .. } => "went_live",
                 DeploymentEvent::Ended { .. } => "ended",
+                DeploymentEvent::BuildSkipped { .. } => "build_skipped",
+                DeploymentEvent::ImageMissed { .. } => "image_missed",
+                DeploymentEvent::Scaled { .. } => "scaled",
+                DeploymentEvent::Rescaled { .. } => "rescaled",
+                DeploymentEvent::ReplicasLeft => "replicas_left",
+                DeploymentEvent::ReleaseStarted { .. } => "release_started",
+                DeploymentEvent::Released { .. } => "released",
             },
             Self::Worker(event) => match event {
                 WorkerEvent::Registered { .. } => "registered",
@@ -125,6 +178,21 @@ impl Event {
                 InstallationEvent::MirrorFellBehind { .. } => "mirror_fell_behind",
                 InstallationEvent::MirrorCaughtUp => "mirror_caught_up",
                 InstallationEvent::Restored(_) => "restored",
+                InstallationEvent::RegistrySet { .. } => "registry_set",
+                InstallationEvent::RegistryRemoved { .. } => "registry_removed",
+                InstallationEvent::HookAdded { .. } => "hook_added",
+                InstallationEvent::HookRotated { .. } => "hook_rotated",
+                InstallationEvent::HookRemoved { .. } => "hook_removed",
+                InstallationEvent::AddressSet { .. } => "address_set",
+                InstallationEvent::AddressRemoved => "address_removed",
+                InstallationEvent::SourceTokenSet { .. } => "source_token_set",
+                InstallationEvent::SourceTokenRemoved { .. } => "source_token_removed",
+                InstallationEvent::SourceHostSet { .. } => "source_host_set",
+                InstallationEvent::SourceHostRemoved { .. } => "source_host_removed",
+            },
+            Self::Project(event) => match event {
+                ProjectEvent::Created { .. } => "created",
+                ProjectEvent::Deleted => "deleted",
             },
         }
     }

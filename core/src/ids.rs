@@ -60,12 +60,20 @@ id!(
     DeploymentId
 );
 id!(
+    /// Apps that belong together.
+    ProjectId
+);
+id!(
     /// A machine that runs replicas and builds.
     WorkerId
 );
 id!(
     /// An edge: a process that serves traffic.
     EdgeId
+);
+id!(
+    /// A webhook of a repository.
+    HookId
 );
 id!(
     /// What ties everything together that one request set off.
@@ -76,6 +84,21 @@ id!(
     MessageId
 );
 id!(
+    /// A command that is run once.
+    RunId
+);
+id!(
     /// One installation of Hythe: keeps two on the same engine apart.
     InstallationId
 );
+
+impl ProjectId {
+    /// The project that is always there: where apps are that were put in no other.
+    pub const DEFAULT: Self = Self(Uuid::nil());
+}
+
+impl Default for ProjectId {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

@@ -4,31 +4,43 @@
 //! commands. It imports no other crate of the workspace. `clippy.toml` beside it keeps it so.
 
 pub mod app;
+pub mod argv;
 pub mod claims;
 pub mod deployment;
 pub mod detect;
 pub mod event;
 mod fault;
 pub mod health;
+pub mod hook;
 pub mod ids;
+pub mod import;
 pub mod installation;
 pub mod limits;
+pub mod link;
 pub mod machine;
 pub mod names;
 pub mod observed;
+pub mod one_off;
 pub mod past;
 pub mod place;
 pub mod plan;
 pub mod priority;
+pub mod project;
 pub mod react;
 pub mod reconcile;
 pub mod record;
 pub mod rejection;
+pub mod repository;
 pub mod routes;
+pub mod run;
 pub mod source;
+pub mod sweep;
+pub mod task;
 #[cfg(test)]
 mod testing;
 pub mod time;
+pub mod turns;
+pub mod versions;
 pub mod view;
 pub mod waiting;
 pub mod wire;

@@ -2,6 +2,8 @@
 
 use crate::time::Millis;
 
+/// For so long an app that was deleted may be restored.
+pub const DISCARDED_KEPT: Millis = Millis::seconds(24 * 60 * 60);
 /// From one heartbeat of an edge to the next.
 pub const EDGE_HEARTBEAT: Millis = Millis(2_000);
 /// An edge not heard of for this long is taken for dead and not waited for.
@@ -28,11 +30,25 @@ pub const LOOK_WITHIN: Millis = Millis(3_000);
 pub const OBSERVED_KEPT: Millis = Millis(10 * 60_000);
 /// How often a build is given out before it fails for want of a builder that finishes.
 pub const BUILD_ATTEMPTS: u32 = 4;
-/// How long one build may take, waiting for a builder included.
+/// How long one build may take once a builder works on it, unless the app says otherwise.
 pub const BUILD_WITHIN: Millis = Millis(30 * 60_000);
+/// The least that an app may say.
+pub const BUILD_WITHIN_LEAST: Millis = Millis(10_000);
+/// The most that an app may say.
+pub const BUILD_WITHIN_MOST: Millis = Millis(4 * 3_600_000);
+/// How long a build may wait for a builder, and for other builds to be done, in all.
+pub const BUILD_WAIT: Millis = Millis(30 * 60_000);
+/// Build arguments of one app.
+pub const MOST_BUILD_ARGS: usize = 64;
 /// How long a deployment may wait for a worker, and its replicas for an answer of the worker,
 /// beyond what its health check allows.
 pub const START_GRACE: Millis = Millis(120_000);
+/// How long a command that runs once for each deployment may take, unless the app says otherwise.
+pub const HOOK_WITHIN: Millis = Millis(10 * 60_000);
+/// The least that an app may say.
+pub const HOOK_WITHIN_LEAST: Millis = Millis(1_000);
+/// The most that an app may say.
+pub const HOOK_WITHIN_MOST: Millis = Millis(4 * 3_600_000);
 /// How long the edges may take to confirm a switch.
 pub const SWITCH_WITHIN: Millis = Millis(120_000);
 /// How long requests may go on after the switch.
@@ -41,8 +57,39 @@ pub const DRAIN_WITHIN: Millis = Millis(30_000);
 pub const STOP_WITHIN: Millis = Millis(10_000);
 /// First wait before an exited replica of a live deployment is started again; doubles.
 pub const RESTART_BACKOFF_FIRST: Millis = Millis(1_000);
-/// Longest such wait.
+/// Longest such wait. One that was healthy for this long is not taken to fail in a row.
 pub const RESTART_BACKOFF_MOST: Millis = Millis(60_000);
+/// How long a replica of a live deployment may fail its checks before it is ended, to be started
+/// again: it left the route when it began to, and what it still answers has this long to end.
+pub const AILING_WITHIN: Millis = Millis(10_000);
+/// Starts in a row that make a crash loop.
+pub const CRASH_LOOP: u32 = 3;
+
+/// From one health check to the next, where nothing is said.
+pub const HEALTH_INTERVAL: Millis = Millis(500);
+/// The same for a command: each is a process in the container.
+pub const COMMAND_INTERVAL: Millis = Millis(5_000);
+/// How long one health check may take, where nothing is said.
+pub const HEALTH_TIMEOUT: Millis = Millis(5_000);
+/// Failures in a row that make a healthy replica unhealthy, where nothing is said.
+pub const HEALTH_RETRIES: u16 = 3;
+/// Most failures in a row that can be asked for.
+pub const HEALTH_RETRIES_MOST: u16 = 100;
+/// How long a replica may take to become healthy, where nothing is said.
+pub const HEALTH_START_WITHIN: Millis = Millis(60_000);
+/// From one check of an image's own to the next, where it does not say so; as engines have it.
+pub const IMAGE_HEALTH_INTERVAL: Millis = Millis(30_000);
+/// How long one check of an image's own may take, where it does not say so.
+pub const IMAGE_HEALTH_TIMEOUT: Millis = Millis(30_000);
+/// How much time to become healthy an image can ask for by itself. Less than that after which a
+/// deployment that nothing is heard of fails.
+pub const IMAGE_START_MOST: Millis = Millis(150_000);
+/// Interval and time of a health check, at the least.
+pub const HEALTH_SPAN_LEAST: Millis = Millis(100);
+/// And at the most.
+pub const HEALTH_SPAN_MOST: Millis = Millis(300_000);
+/// Bytes of what a health check's command wrote that are kept: the last ones.
+pub const MOST_CHECK_BYTES: usize = 400;
 
 /// A worker not heard of for this long is let go after a restoration where another one has come up
 /// under its name.
@@ -60,6 +107,26 @@ pub const BACKUP_RETRY_MOST: Millis = Millis(3_600_000);
 /// How many scheduled backups can be kept.
 pub const MOST_BACKUPS_KEPT: u16 = 1_000;
 
+/// Earlier versions of an app whose images are kept, where nothing else is said.
+pub const VERSIONS_KEPT: u16 = 5;
+/// Bytes of build cache that each worker keeps, where nothing else is said.
+pub const BUILD_CACHE_BYTES: u64 = 20 * 1024 * 1024 * 1024;
+/// How long build cache that no build uses is kept, where nothing else is said.
+pub const BUILD_CACHE_UNUSED: Millis = Millis(14 * 24 * 3_600_000);
+/// Registries that builds log in to.
+pub const MOST_REGISTRIES: usize = 16;
+/// Webhooks of the installation.
+pub const MOST_HOOKS: usize = 256;
+/// Patterns for the paths that one app watches.
+pub const MOST_WATCH_PATHS: usize = 64;
+/// Bytes of a commit's message that are looked at.
+pub const MOST_MESSAGE_BYTES: usize = 64 * 1024;
+/// Tokens that builds reach private repositories with.
+pub const MOST_SOURCE_TOKENS: usize = 64;
+/// Hosts that builds know over ssh, besides the well-known.
+pub const MOST_SOURCE_HOSTS: usize = 64;
+/// Keys that one host is known by.
+pub const MOST_KEYS_OF_HOST: usize = 8;
 /// Replicas of one app.
 pub const MOST_REPLICAS: u16 = 64;
 /// Environment variables of one app.
@@ -74,7 +141,22 @@ pub const MOST_TAIL_LINES: usize = 20;
 pub const MOST_LINE_BYTES: usize = 8 * 1024;
 /// Bytes of one line that goes with a failure.
 pub const MOST_TAIL_LINE_BYTES: usize = 400;
+/// Characters of a command that a message shows.
+pub const MOST_COMMAND_SHOWN: usize = 160;
 /// Bytes of the message of a failure.
 pub const MOST_REASON_BYTES: usize = 1_000;
 /// Ended deployments of one app that lists keep.
 pub const MOST_ENDED_KEPT: usize = 100;
+
+/// Commands of one app that run at once, each in a container of its own.
+pub const MOST_ONE_OFFS: usize = 8;
+/// The same on one worker.
+pub const MOST_ONE_OFFS_HERE: usize = 16;
+/// How long such a command may take, where nothing is said.
+pub const ONE_OFF_WITHIN: Millis = Millis(3_600_000);
+/// The most that can be asked for.
+pub const ONE_OFF_WITHIN_MOST: Millis = Millis(24 * 3_600_000);
+/// How long what a detached command wrote is kept after its end.
+pub const ONE_OFF_LOG_KEPT: Millis = Millis(3_600_000);
+/// Who is to attach to a command does so within this time, or it never starts.
+pub const ONE_OFF_ATTACH_WITHIN: Millis = Millis(30_000);

@@ -19,7 +19,7 @@ pub struct BadText {
     pub why: String,
 }
 
-fn bad(what: &'static str, why: impl Into<String>) -> BadText {
+pub(crate) fn bad(what: &'static str, why: impl Into<String>) -> BadText {
     BadText { what, why: why.into() }
 }
 
@@ -77,9 +77,15 @@ macro_rules! text {
     };
 }
 
+pub(crate) use text;
+
 text!(
     /// An app's name: one DNS label, for it becomes a host name. 1 to 40 characters.
     AppName, "an app name", |text| label(text, 40)
+);
+text!(
+    /// A project's name: one DNS label of at most 40 characters.
+    ProjectName, "a project name", |text| label(text, 40)
 );
 text!(
     /// A worker's name: one DNS label of at most 63 characters.
@@ -132,6 +138,44 @@ text!(
     }
 );
 text!(
+    /// The name of a build argument: as that of an environment variable, but none of those that
+    /// tell BuildKit itself what to do.
+    BuildArg, "a build argument's name", |text| {
+        if text.to_ascii_uppercase().starts_with("BUILDKIT_") {
+            return Err(format!("does not begin with BUILDKIT_; got {}", shown(text)));
+        }
+        EnvName::new(text).map(drop).map_err(|bad| bad.why)
+    }
+);
+text!(
+    /// The value of a build argument: at most 4,096 bytes, no control characters.
+    BuildArgValue, "a build argument's value", |text| {
+        if text.len() <= 4096 && !text.chars().any(char::is_control) {
+            Ok(())
+        } else {
+            Err(format!("has at most 4096 bytes and no control characters; got {}", shown(text)))
+        }
+    }
+);
+text!(
+    /// The name of a stage of a Dockerfile, or its number: letters, digits, `.`, `_` and `-`,
+    /// beginning with a letter or digit; at most 128 characters.
+    BuildTarget, "a build target", |text| {
+        let first = text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+        let rest = text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+        if first && rest && text.len() <= 128 {
+            Ok(())
+        } else {
+            Err(format!(
+                "is the name of a stage: at most 128 letters, digits, \".\", \"_\" and \"-\"; got {}",
+                shown(text)
+            ))
+        }
+    }
+);
+text!(
     /// The path of a health check: begins with `/`, visible ASCII only, at most 1,024 characters.
     HealthPath, "a health check's path", |text| {
         if text.starts_with('/') && text.len() <= 1024 && text.bytes().all(|b| b.is_ascii_graphic())
@@ -157,8 +201,27 @@ text!(
     }
 );
 
+impl ProjectName {
+    /// What the project is called that is always there.
+    pub const DEFAULT: &str = "default";
+
+    /// Whether it is the name of the project that is always there.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        self.as_str() == Self::DEFAULT
+    }
+}
+
+impl BuildArg {
+    /// Whether an environment variable has the same name.
+    #[must_use]
+    pub fn is(&self, name: &EnvName) -> bool {
+        self.0 == name.0
+    }
+}
+
 /// A text in a message: quoted, escaped, cut to 60 characters.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     if text.is_empty() {
         return "nothing".into();
     }
@@ -184,7 +247,7 @@ fn label(text: &str, most: usize) -> Result<(), String> {
     }
 }
 
-fn host(text: &str) -> Result<(), String> {
+pub(crate) fn host(text: &str) -> Result<(), String> {
     if text.is_empty() || text.len() > 253 {
         return Err(format!("has 1 to 253 characters; got {}", shown(text)));
     }
@@ -376,6 +439,24 @@ mod tests {
                     "é",
                     &"a".repeat(41),
                 ],
+            ),
+            (
+                "build argument",
+                |t| BuildArg::new(t).is_ok(),
+                &["VERSION", "_x1"],
+                &["", "1A", "A-B", "BUILDKIT_SYNTAX", "buildkit_context", "A=B", "A\n"],
+            ),
+            (
+                "build argument's value",
+                |t| BuildArgValue::new(t).is_ok(),
+                &["", "1.2", "$(id) \"x\" é"],
+                &["a\nb", "\u{1b}[31m", &"x".repeat(4097)],
+            ),
+            (
+                "build target",
+                |t| BuildTarget::new(t).is_ok(),
+                &["release", "0", "stage-1.b_c"],
+                &["", "-x", ".x", "a b", "a/b", "é", &"x".repeat(129)],
             ),
             (
                 "host",

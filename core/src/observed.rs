@@ -2,14 +2,15 @@
 //! sent to them. Lost with the process, and heard anew after it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use crate::deployment::Placement;
 use crate::ids::{DeploymentId, EdgeId, WorkerId};
 use crate::limits;
 use crate::plan::ReplicaKey;
-use crate::routes::{Route, RouteTable};
+use crate::routes::{Backend, Route, RouteTable};
 use crate::time::{Millis, Timestamp};
-use crate::wire::edge::Busy;
+use crate::wire::edge::{Busy, Leaving};
 use crate::wire::worker::{ReplicaReport, WorkerReport};
 
 /// What was seen since this control plane started.
@@ -88,6 +89,8 @@ pub struct EdgeSeen {
     pub revision: u64,
     /// Requests to deployments that take no new ones.
     pub busy: Vec<Busy>,
+    /// Requests to replicas that take no new ones.
+    pub leaving: Vec<Leaving>,
     /// When it came.
     pub heard_at: Timestamp,
 }
@@ -197,6 +200,25 @@ impl Observed {
             || self.live_edges(now).any(|edge| !self.follows(edge, left.revision))
     }
 
+    /// Whether the table in force leads to one of these addresses.
+    #[must_use]
+    pub fn leads_to(&self, addresses: &[SocketAddr]) -> bool {
+        self.table.routes.values().any(|route| match &route.backend {
+            Backend::Replicas { targets, .. } => targets.iter().any(|at| addresses.contains(at)),
+            Backend::Starting | Backend::Down => false,
+        })
+    }
+
+    /// Whether there is an edge, and every live one has said that it follows the table in force.
+    #[must_use]
+    pub fn all_follow(&self, now: Timestamp) -> bool {
+        let revision = self.table.revision;
+        let mut edges = self.live_edges(now).peekable();
+        edges.peek().is_some()
+            && self.edges_had_time(now)
+            && edges.all(|edge| self.follows(edge, revision))
+    }
+
     /// Keeps the moments in here right where the clock was set, or nobody looked for a while.
     ///
     /// Set back, nothing was heard in the future. Set forward, or after a standstill, nobody could
@@ -245,7 +267,6 @@ mod tests {
     use super::*;
     use crate::ids::AppId;
     use crate::names::HostName;
-    use crate::routes::Backend;
     use crate::testing::{at, deployment_id, name};
     use uuid::Uuid;
 
@@ -256,13 +277,21 @@ mod tests {
             let targets = vec![std::net::SocketAddr::from(([10, 0, 0, 1], 80))];
             let backend = Backend::Replicas { deployment: deployment_id(*n), targets };
             let host = HostName::new(format!("app-{n}.localhost")).unwrap();
-            (host, Route { app: AppId::new(Uuid::from_u128(*n)), name: name("shop"), backend })
+            (
+                host,
+                Route {
+                    app: AppId::new(Uuid::from_u128(*n)),
+                    name: name("shop"),
+                    backend,
+                    stopped: false,
+                },
+            )
         };
         RouteTable { revision, routes: to.iter().map(route).collect() }
     }
 
     fn edge(revision: u64, heard_at: Timestamp) -> EdgeSeen {
-        EdgeSeen { revision, busy: Vec::new(), heard_at }
+        EdgeSeen { revision, busy: Vec::new(), leaving: Vec::new(), heard_at }
     }
 
     fn edge_id(n: u128) -> EdgeId {

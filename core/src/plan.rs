@@ -3,6 +3,11 @@
 //! Run again on every change, every inventory and when a wait is over. A step that is under way
 //! already shows up again until its effect is seen: the executor leaves out what it is doing, and
 //! every step done twice is done once. Nothing is remembered here, so a crash loses nothing.
+//!
+//! There are no moments in here, only how long something has been so: whoever asks measures that
+//! by a clock that nobody sets.
+
+mod ailing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AppId, DeploymentId};
 use crate::limits;
-use crate::time::{Millis, Timestamp};
+use crate::task::is_task;
+use crate::time::Millis;
 use crate::wire::worker::Assignment;
 
 /// One replica of one deployment.
@@ -66,7 +72,7 @@ pub struct Container {
     pub app: AppId,
     /// How it is.
     pub state: ContainerState,
-    /// How often in a row it was started again.
+    /// How often in a row it was started again, without having been healthy for long.
     pub restarts: u32,
     /// Whether its CPU limit is in force; it starts without one.
     pub limited: bool,
@@ -79,13 +85,16 @@ pub enum ContainerState {
     Created,
     /// Running.
     Running {
-        /// Whether its health check has succeeded.
+        /// Whether its health check has succeeded in this run.
         healthy: bool,
+        /// Where its newest checks failed, or it had all its time to become healthy: for how long
+        /// that is so.
+        ails: Option<Millis>,
     },
     /// Ended.
     Exited {
-        /// When.
-        at: Timestamp,
+        /// How long ago.
+        ago: Millis,
     },
 }
 
@@ -108,23 +117,23 @@ pub enum Step {
     Forget(DeploymentId),
 }
 
-/// What to do now, and when to look again at the latest.
+/// What to do now, and after how long to look again at the latest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// What to do, in this order where they concern the same thing.
     pub steps: Vec<Step>,
-    /// When a wait is over, where there is one.
-    pub look_again: Option<Timestamp>,
+    /// How long the shortest wait is, where there is one.
+    pub look_again: Option<Millis>,
 }
 
 /// Compares what should be with what is.
 #[must_use]
-pub fn plan(desired: &Desired, seen: &Seen, now: Timestamp) -> Plan {
+pub fn plan(desired: &Desired, seen: &Seen) -> Plan {
     let mut plan = Plan::default();
     for (key, container) in &seen.containers {
         match desired.get(&key.deployment) {
-            Some(Wanted::Run(assignment)) if assignment.replicas.contains(&key.index) => {
-                plan.keep(*key, container, assignment, now);
+            Some(Wanted::Run(assignment)) if assignment.includes(key.index) => {
+                plan.keep(*key, container, assignment);
             }
             Some(Wanted::Run(assignment)) => plan.end(*key, container, assignment.stop_within),
             Some(Wanted::Stop { stop_within, .. }) => plan.end(*key, container, *stop_within),
@@ -133,7 +142,10 @@ pub fn plan(desired: &Desired, seen: &Seen, now: Timestamp) -> Plan {
     }
     for (deployment, wanted) in desired {
         match wanted {
-            Wanted::Run(assignment) => plan.create_missing(assignment, seen),
+            Wanted::Run(assignment) => {
+                plan.create_missing(assignment, seen);
+                plan.end_ailing(assignment, seen);
+            }
             Wanted::Stop { .. } => {
                 if !seen.containers.keys().any(|key| key.deployment == *deployment) {
                     plan.steps.push(Step::Forget(*deployment));
@@ -152,28 +164,21 @@ pub fn plan(desired: &Desired, seen: &Seen, now: Timestamp) -> Plan {
 }
 
 impl Plan {
-    fn keep(
-        &mut self,
-        key: ReplicaKey,
-        container: &Container,
-        assignment: &Assignment,
-        now: Timestamp,
-    ) {
+    fn keep(&mut self, key: ReplicaKey, container: &Container, assignment: &Assignment) {
         match container.state {
             ContainerState::Created => self.steps.push(Step::Start(key)),
-            ContainerState::Running { healthy: true } if !container.limited => {
+            ContainerState::Running { healthy: true, .. } if !container.limited => {
                 self.steps.push(Step::Limit(key));
             }
             ContainerState::Running { .. } => {}
-            // Its end is the deployment's failure: it stays to be looked at.
-            ContainerState::Exited { .. } if !assignment.restart => {}
-            ContainerState::Exited { at } => {
-                let due = at.plus(backoff(container.restarts));
-                // One that ended in the future did so before the clock was set back.
-                if due <= now || at > now {
+            // Its end is the deployment's failure, or a task's end: it stays to be looked at.
+            ContainerState::Exited { .. } if !assignment.restart || is_task(key.index) => {}
+            ContainerState::Exited { ago } => {
+                let wait = backoff(container.restarts);
+                if ago >= wait {
                     self.steps.push(Step::Start(key));
                 } else {
-                    self.wake(due);
+                    self.wake(Millis(wait.0.saturating_sub(ago.0)));
                 }
             }
         }
@@ -188,14 +193,13 @@ impl Plan {
 
     fn create_missing(&mut self, assignment: &Assignment, seen: &Seen) {
         let keys = assignment
-            .replicas
-            .iter()
-            .map(|index| ReplicaKey { deployment: assignment.deployment, index: *index });
+            .indices()
+            .map(|index| ReplicaKey { deployment: assignment.deployment, index });
         self.steps.extend(keys.filter(|key| !seen.containers.contains_key(key)).map(Step::Create));
     }
 
-    fn wake(&mut self, at: Timestamp) {
-        self.look_again = Some(self.look_again.map_or(at, |sooner| sooner.min(at)));
+    fn wake(&mut self, after: Millis) {
+        self.look_again = Some(self.look_again.map_or(after, |sooner| sooner.min(after)));
     }
 }
 
@@ -207,46 +211,51 @@ pub fn backoff(restarts: u32) -> Millis {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::testing::{app_id, at, deployment_id, image, name};
-    use crate::wire::worker::SealedEnvironment;
+    use crate::testing::{app_id, deployment_id, image, name};
+    use crate::wire::worker::{SealedEnvironment, TaskOrder};
 
-    const NOW: Timestamp = at(1_000);
-
-    fn key(index: u16) -> ReplicaKey {
+    pub(crate) fn key(index: u16) -> ReplicaKey {
         ReplicaKey { deployment: deployment_id(1), index }
     }
 
-    fn run(replicas: &[u16], restart: bool) -> Wanted {
+    pub(crate) fn run(replicas: &[u16], restart: bool) -> Wanted {
         Wanted::Run(Box::new(Assignment {
             deployment: deployment_id(1),
             app: app_id(1),
             app_name: name("shop"),
             generation: 5,
-            replicas: replicas.to_vec(),
+            replicas: replicas.iter().copied().filter(|index| !is_task(*index)).collect(),
+            tasks: replicas.iter().copied().filter(|index| is_task(*index)).map(task).collect(),
             image: image(),
             port: 80,
             environment: SealedEnvironment::default(),
             health: crate::health::HealthCheck::default(),
             resources: crate::source::Resources::default(),
+            run: crate::run::RunSettings::default(),
             stop_within: Millis::seconds(7),
             restart,
         }))
+    }
+
+    fn task(index: u16) -> TaskOrder {
+        let command = crate::argv::Argv::new(vec!["migrate".into()]).unwrap();
+        TaskOrder { index, command, within: Millis::seconds(60) }
     }
 
     fn stop() -> Wanted {
         Wanted::Stop { generation: 6, stop_within: Millis::seconds(7) }
     }
 
-    fn container(state: ContainerState, restarts: u32) -> Container {
+    pub(crate) fn container(state: ContainerState, restarts: u32) -> Container {
         Container { app: app_id(1), state, restarts, limited: false }
     }
 
     #[test]
     fn each_difference_has_its_step() {
-        let running = |healthy| ContainerState::Running { healthy };
-        let exited = |seconds| ContainerState::Exited { at: at(seconds) };
+        let running = |healthy| ContainerState::Running { healthy, ails: None };
+        let exited = |ago| ContainerState::Exited { ago: Millis::seconds(ago) };
         let own = Millis::seconds(7);
         type Row = (&'static str, Option<Wanted>, Option<Container>, Vec<Step>);
         let rows: Vec<Row> = vec![
@@ -279,16 +288,11 @@ mod tests {
             (
                 "exited when live",
                 Some(run(&[0], true)),
-                Some(container(exited(999), 0)),
+                Some(container(exited(1), 0)),
                 vec![Step::Start(key(0))],
             ),
-            (
-                "exited a moment ago",
-                Some(run(&[0], true)),
-                Some(container(exited(1_000), 0)),
-                vec![],
-            ),
-            ("exited often", Some(run(&[0], true)), Some(container(exited(990), 5)), vec![]),
+            ("exited a moment ago", Some(run(&[0], true)), Some(container(exited(0), 0)), vec![]),
+            ("exited often", Some(run(&[0], true)), Some(container(exited(10), 5)), vec![]),
             (
                 "one too many",
                 Some(run(&[], true)),
@@ -316,42 +320,55 @@ mod tests {
             let desired = wanted.map(|wanted| (deployment_id(1), wanted)).into_iter().collect();
             let containers = seen.map(|container| (key(0), container)).into_iter().collect();
             let seen = Seen { containers, networks: BTreeSet::new() };
-            assert_eq!(plan(&desired, &seen, NOW).steps, expected, "{what}");
+            assert_eq!(plan(&desired, &seen).steps, expected, "{what}");
         }
+    }
+
+    #[test]
+    fn a_task_runs_once_also_beside_replicas_that_are_started_again() {
+        let index = crate::task::Hook::Release.index();
+        let running = ContainerState::Running { healthy: false, ails: Some(Millis::seconds(99)) };
+        let exited = ContainerState::Exited { ago: Millis::seconds(500) };
+        let rows = [
+            ("missing", None, vec![Step::Create(key(index))]),
+            ("never started", Some(ContainerState::Created), vec![Step::Start(key(index))]),
+            ("running, for however long", Some(running), vec![]),
+            ("over", Some(exited), vec![]),
+        ];
+        for (what, state, expected) in rows {
+            let desired = Desired::from([(deployment_id(1), run(&[index], true))]);
+            let seen = state.map(|state| (key(index), container(state, 0)));
+            let seen = Seen { containers: seen.into_iter().collect(), networks: BTreeSet::new() };
+            assert_eq!(plan(&desired, &seen).steps, expected, "{what}");
+        }
+        // Not wanted any more, it goes as a replica does.
+        let desired = Desired::from([(deployment_id(1), run(&[], true))]);
+        let containers = BTreeMap::from([(key(index), container(exited, 0))]);
+        let seen = Seen { containers, networks: BTreeSet::new() };
+        assert_eq!(plan(&desired, &seen).steps, [Step::Remove(key(index))]);
     }
 
     #[test]
     fn a_network_goes_when_nothing_of_its_app_is_left() {
         let networks = BTreeSet::from([app_id(1)]);
         let empty = Seen { networks: networks.clone(), ..Seen::default() };
-        assert_eq!(plan(&Desired::new(), &empty, NOW).steps, [Step::RemoveNetwork(app_id(1))]);
+        assert_eq!(plan(&Desired::new(), &empty).steps, [Step::RemoveNetwork(app_id(1))]);
         let wanted = Desired::from([(deployment_id(1), run(&[0], true))]);
-        assert_eq!(plan(&wanted, &empty, NOW).steps, [Step::Create(key(0))]);
-        let ended = container(ContainerState::Exited { at: at(1) }, 0);
+        assert_eq!(plan(&wanted, &empty).steps, [Step::Create(key(0))]);
+        let ended = container(ContainerState::Exited { ago: Millis(1) }, 0);
         let left = Seen { containers: BTreeMap::from([(key(0), ended)]), networks };
-        assert_eq!(plan(&Desired::new(), &left, NOW).steps, [Step::Remove(key(0))]);
-    }
-
-    #[test]
-    fn what_ended_before_the_clock_was_set_back_is_started_at_once() {
-        let desired = Desired::from([(deployment_id(1), run(&[0], true))]);
-        for (ended, steps) in [(at(1_001), vec![Step::Start(key(0))]), (NOW, vec![])] {
-            let of = container(ContainerState::Exited { at: ended }, 3);
-            let containers = BTreeMap::from([(key(0), of)]);
-            let seen = Seen { containers, networks: BTreeSet::new() };
-            assert_eq!(plan(&desired, &seen, NOW).steps, steps);
-        }
+        assert_eq!(plan(&Desired::new(), &left).steps, [Step::Remove(key(0))]);
     }
 
     #[test]
     fn it_says_when_to_look_again_and_waits_longer_each_time() {
         let desired = Desired::from([(deployment_id(1), run(&[0, 1], true))]);
-        let of = |restarts| container(ContainerState::Exited { at: NOW }, restarts);
+        let of = |restarts| container(ContainerState::Exited { ago: Millis(500) }, restarts);
         let seen = Seen {
             containers: BTreeMap::from([(key(0), of(3)), (key(1), of(1))]),
             networks: BTreeSet::new(),
         };
-        assert_eq!(plan(&desired, &seen, NOW).look_again, Some(NOW.plus(Millis(2_000))));
+        assert_eq!(plan(&desired, &seen).look_again, Some(Millis(1_500)));
         let waits: Vec<u64> = [0, 1, 2, 6, 60].map(|n| backoff(n).0).to_vec();
         assert_eq!(waits, [1_000, 2_000, 4_000, 60_000, 60_000]);
     }

@@ -8,6 +8,7 @@ use crate::deployment::{DeploymentCommand, DeploymentEvent, Outcome};
 use crate::event::Event;
 use crate::ids::{AppId, CorrelationId, DeploymentId};
 use crate::installation::InstallationEvent;
+use crate::project::ProjectEvent;
 use crate::record::{Recorded, Sequence};
 use crate::time::Timestamp;
 use crate::worker::WorkerEvent;
@@ -49,7 +50,21 @@ pub fn react(recorded: &Recorded<Event>, now: Timestamp) -> Vec<Reaction> {
             | InstallationEvent::MirrorRemoved
             | InstallationEvent::MirrorFellBehind { .. }
             | InstallationEvent::MirrorCaughtUp
-            | InstallationEvent::Restored(_) => Vec::new(),
+            | InstallationEvent::Restored(_)
+            | InstallationEvent::RegistrySet { .. }
+            | InstallationEvent::RegistryRemoved { .. }
+            | InstallationEvent::HookAdded { .. }
+            | InstallationEvent::HookRotated { .. }
+            | InstallationEvent::HookRemoved { .. }
+            | InstallationEvent::AddressSet { .. }
+            | InstallationEvent::AddressRemoved
+            | InstallationEvent::SourceTokenSet { .. }
+            | InstallationEvent::SourceTokenRemoved { .. }
+            | InstallationEvent::SourceHostSet { .. }
+            | InstallationEvent::SourceHostRemoved { .. } => Vec::new(),
+        },
+        Event::Project(event) => match event {
+            ProjectEvent::Created { .. } | ProjectEvent::Deleted => Vec::new(),
         },
     }
 }
@@ -71,9 +86,22 @@ pub fn in_the_name_of(event: &Event) -> Option<DeploymentId> {
             | AppEvent::TrafficReturned { .. }
             | AppEvent::DeploymentPromoted { .. }
             | AppEvent::DeploymentSettled { .. }
-            | AppEvent::Deleted { .. } => None,
+            | AppEvent::Deleted { .. }
+            | AppEvent::DeploymentRepeated { .. }
+            | AppEvent::DeploymentCalledOff { .. }
+            | AppEvent::Stopped { .. }
+            | AppEvent::Started
+            | AppEvent::Discarded { .. }
+            | AppEvent::Restored { .. }
+            | AppEvent::TriggersSet(_)
+            | AppEvent::Scaled { .. }
+            | AppEvent::SourceKeySet(_)
+            | AppEvent::CommandRun { .. }
+            | AppEvent::CommandEnded { .. } => None,
         },
-        Event::Deployment(_) | Event::Worker(_) | Event::Installation(_) => None,
+        Event::Deployment(_) | Event::Worker(_) | Event::Installation(_) | Event::Project(_) => {
+            None
+        }
     }
 }
 
@@ -94,11 +122,22 @@ fn of_app(event: &AppEvent, now: Timestamp) -> Vec<Reaction> {
     use DeploymentCommand as Command;
     let to = |deployment: &DeploymentId, command| Reaction::Deployment(*deployment, command);
     match event {
-        AppEvent::DeploymentRequested { deployment, spec } => {
+        AppEvent::DeploymentRequested { deployment, spec }
+        | AppEvent::DeploymentRepeated { deployment, spec, .. } => {
             vec![to(deployment, Command::Request(spec.clone()))]
         }
         AppEvent::DeploymentReplaced { deployment, by: _ } => {
             vec![to(deployment, Command::Supersede)]
+        }
+        AppEvent::DeploymentCalledOff { deployment, by: Some(_) } => {
+            vec![to(deployment, Command::Supersede)]
+        }
+        AppEvent::DeploymentCalledOff { deployment, by: None } => {
+            vec![to(deployment, Command::Cancel)]
+        }
+        AppEvent::Scaled { replicas, deployments } => {
+            let scale = |deployment| to(deployment, Command::Scale { replicas: *replicas });
+            deployments.iter().map(scale).collect()
         }
         AppEvent::DeploymentBegun { deployment } => {
             vec![to(deployment, Command::Begin { at: now })]
@@ -117,7 +156,15 @@ fn of_app(event: &AppEvent, now: Timestamp) -> Vec<Reaction> {
         | AppEvent::Configured(_)
         | AppEvent::EnvironmentChanged { .. }
         | AppEvent::TrafficReturned { .. }
-        | AppEvent::DeploymentSettled { .. } => Vec::new(),
+        | AppEvent::DeploymentSettled { .. }
+        | AppEvent::Stopped { .. }
+        | AppEvent::Started
+        | AppEvent::Discarded { .. }
+        | AppEvent::Restored { .. }
+        | AppEvent::TriggersSet(_)
+        | AppEvent::SourceKeySet(_)
+        | AppEvent::CommandRun { .. }
+        | AppEvent::CommandEnded { .. } => Vec::new(),
     }
 }
 
@@ -139,7 +186,14 @@ fn of_deployment(deployment: DeploymentId, event: &DeploymentEvent) -> Option<Re
         | DeploymentEvent::Built { .. }
         | DeploymentEvent::Placed { .. }
         | DeploymentEvent::SwitchStarted { .. }
-        | DeploymentEvent::Switched { .. } => None,
+        | DeploymentEvent::Switched { .. }
+        | DeploymentEvent::BuildSkipped { .. }
+        | DeploymentEvent::ImageMissed { .. }
+        | DeploymentEvent::Scaled { .. }
+        | DeploymentEvent::Rescaled { .. }
+        | DeploymentEvent::ReplicasLeft
+        | DeploymentEvent::ReleaseStarted { .. }
+        | DeploymentEvent::Released { .. } => None,
     }
 }
 

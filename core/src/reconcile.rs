@@ -8,18 +8,22 @@
 //! What all of this comes to is tested in `tests/simulation/`, against a world that breaks.
 
 mod builds;
+pub(crate) mod releases;
 mod replicas;
+mod scaling;
 mod switches;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::deployment::{Attempt, DeploymentCommand};
-use crate::ids::{DeploymentId, WorkerId};
+use crate::app::AppCommand;
+use crate::deployment::{Attempt, DeploymentCommand, Stage};
+use crate::ids::{AppId, DeploymentId, WorkerId};
 use crate::limits;
 use crate::names::HostName;
 use crate::observed::{Observed, Sent};
 use crate::routes::{Route, routes};
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
+use crate::turns::Turns;
 use crate::view::{DeploymentView, View};
 use crate::waiting::waiting_for;
 use crate::worker::{Lease, WorkerCommand};
@@ -29,6 +33,8 @@ use crate::worker::{Lease, WorkerCommand};
 pub enum Effect {
     /// Give a command to a deployment.
     Deployment(DeploymentId, DeploymentCommand),
+    /// Give a command to an app. What belongs to one that is deleted goes with it.
+    App(AppId, AppCommand),
     /// Give a command to a worker's aggregate.
     Worker(WorkerId, WorkerCommand),
     /// Send a build to the builders.
@@ -90,7 +96,9 @@ impl Effect {
             Self::SendCancelBuild { worker, deployment, generation } => {
                 Some(Sent::CancelBuild(*worker, *deployment, *generation))
             }
-            Self::Deployment(..) | Self::Worker(..) | Self::PublishRoutes(_) => None,
+            Self::App(..) | Self::Deployment(..) | Self::Worker(..) | Self::PublishRoutes(_) => {
+                None
+            }
         }
     }
 }
@@ -105,14 +113,17 @@ pub fn reconcile(
 ) -> Vec<Effect> {
     let mut effects = Vec::new();
     let has_traffic = publish(view, observed, base_domain, now, &mut effects);
+    let turns = Turns::of(view, observed);
     for (id, deployment) in &view.deployments {
         let Some(attempt) = deployment.state.attempt() else { continue };
         let mut of_this = Vec::new();
-        builds::send(*id, deployment, attempt, observed, now, &mut of_this);
+        builds::send(*id, deployment, attempt, &turns, observed, now, &mut of_this);
         replicas::settle(*id, attempt, deployment.assigned, view, observed, now, &mut of_this);
         switches::advance(*id, attempt, observed, &has_traffic, now, &mut of_this);
         let moves = of_this.iter().any(|effect| matches!(effect, Effect::Deployment(..)));
-        if let Some(at) = overdue(deployment, attempt, now).filter(|_| !moves) {
+        // Nobody is late who had no chance to be heard of yet.
+        let late = !moves && !releases::unheard(attempt, observed, now);
+        if let Some(at) = overdue(deployment, attempt, now).filter(|_| late) {
             let waiting_for = overdue_because(view, observed, *id);
             let command = switches::overdue(*id, attempt, observed, &has_traffic, at, waiting_for);
             of_this.extend(command.map(|command| Effect::Deployment(*id, command)));
@@ -122,18 +133,47 @@ pub fn reconcile(
     replicas::order(view, observed, now, &mut effects);
     builds::cancel(view, observed, now, &mut effects);
     leases(view, observed, now, &mut effects);
+    effects.extend(view.apps.iter().filter_map(|(id, app)| {
+        let spent = app.state.active().is_some_and(|app| app.is_spent(now));
+        spent.then_some(Effect::App(*id, AppCommand::Delete))
+    }));
     effects
 }
 
 /// The moment by which a deployment has waited too long, where it has.
 ///
 /// A clock that was set back by more than all the time that the stage was given does not say any
-/// more how long that was, and its deadline may be days away: then the wait is over, too.
+/// more how long that was, and its deadline may be days away: then the wait is over, too. Where it
+/// was set back within the stage, no more counts than what such a stage is ever given.
 fn overdue(deployment: &DeploymentView, attempt: &Attempt, now: Timestamp) -> Option<Timestamp> {
     let until = attempt.stage.until()?;
     let since = deployment.since();
-    let set_back = now.plus(until.since(since)) < since;
-    (now >= until || set_back).then(|| now.max(until))
+    let given = until.since(since).min(most(attempt)?);
+    let over = now >= until || now >= since.plus(given);
+    let set_back = now.plus(given) < since;
+    (over || set_back).then(|| now.max(until))
+}
+
+/// The most that a stage is given, where there is an end to it.
+fn most(attempt: &Attempt) -> Option<Millis> {
+    match attempt.stage {
+        Stage::Queued { .. } | Stage::Building { .. } => {
+            let within = attempt.spec.build.within.0;
+            Some(Millis(within.saturating_add(limits::BUILD_WAIT.0)))
+        }
+        Stage::Built { .. } => Some(limits::START_GRACE),
+        Stage::Releasing { .. } => {
+            let within = attempt.to_release()?.within.0;
+            Some(Millis(within.saturating_add(limits::START_GRACE.0)))
+        }
+        Stage::Starting { .. } => {
+            let within = attempt.spec.health.start_within().0;
+            Some(Millis(within.saturating_add(limits::START_GRACE.0)))
+        }
+        Stage::Switching { .. } => Some(limits::SWITCH_WITHIN),
+        Stage::Draining { .. } => Some(attempt.spec.drain_within),
+        Stage::Requested | Stage::Healthy | Stage::Live | Stage::Ended(_) => None,
+    }
 }
 
 fn overdue_because(view: &View, observed: &Observed, id: DeploymentId) -> crate::deployment::Fault {

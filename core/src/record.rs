@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::hook::Webhook;
 use crate::ids::{CorrelationId, WorkerId};
 use crate::time::Timestamp;
 
@@ -41,11 +42,14 @@ pub enum AggregateKind {
     Worker,
     /// The installation itself.
     Installation,
+    /// A project.
+    Project,
 }
 
 impl AggregateKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::App, Self::Deployment, Self::Worker, Self::Installation];
+    pub const ALL: [Self; 5] =
+        [Self::App, Self::Deployment, Self::Worker, Self::Installation, Self::Project];
 
     /// The number in the journal.
     #[must_use]
@@ -55,6 +59,7 @@ impl AggregateKind {
             Self::Deployment => 2,
             Self::Worker => 3,
             Self::Installation => 4,
+            Self::Project => 5,
         }
     }
 
@@ -72,6 +77,7 @@ impl AggregateKind {
             Self::Deployment => "deployment",
             Self::Worker => "worker",
             Self::Installation => "installation",
+            Self::Project => "project",
         }
     }
 }
@@ -95,7 +101,7 @@ impl FromStr for AggregateKind {
 
 /// A name that is no aggregate kind.
 #[derive(Debug, thiserror::Error)]
-#[error("\"{0}\" is no kind of aggregate: use app, deployment, worker or installation")]
+#[error("\"{0}\" is no kind of aggregate: use app, deployment, worker, installation or project")]
 pub struct UnknownKind(String);
 
 /// One aggregate's stream.
@@ -122,6 +128,8 @@ pub enum Actor {
     System,
     /// A worker's report.
     Worker(WorkerId),
+    /// A webhook, for whoever pushed.
+    Webhook(Webhook),
 }
 
 impl fmt::Display for Actor {
@@ -130,6 +138,7 @@ impl fmt::Display for Actor {
             Self::Owner => f.write_str("owner"),
             Self::System => f.write_str("system"),
             Self::Worker(id) => write!(f, "worker/{id}"),
+            Self::Webhook(webhook) => webhook.fmt(f),
         }
     }
 }

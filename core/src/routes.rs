@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::app::ActiveApp;
+use crate::deployment::Placement;
 use crate::ids::{AppId, DeploymentId};
 use crate::names::{AppName, HostName};
 use crate::observed::Observed;
@@ -30,6 +31,9 @@ pub struct Route {
     pub name: AppName,
     /// What stands behind it now.
     pub backend: Backend,
+    /// Whether there is nothing because somebody stopped it: the page of 503 says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopped: bool,
 }
 
 /// What stands behind a route.
@@ -72,12 +76,15 @@ pub fn routes(
     previous: &BTreeMap<HostName, Route>,
 ) -> BTreeMap<HostName, Route> {
     let mut table = BTreeMap::new();
-    for (id, app) in view.apps.iter().filter_map(|(id, app)| Some((id, app.state.active()?))) {
+    let apps = view.apps.iter().filter_map(|(id, app)| Some((id, app.state.active()?)));
+    for (id, app) in apps.filter(|(_, app)| app.discarded.is_none()) {
         let Ok(host) = HostName::new(format!("{}.{base_domain}", app.name)) else {
             continue;
         };
-        let backend = backend(view, observed, app, previous.get(&host));
-        let route = Route { app: *id, name: app.name.clone(), backend };
+        let stopped = app.rests();
+        let backend =
+            if stopped { Backend::Down } else { backend(view, observed, app, previous.get(&host)) };
+        let route = Route { app: *id, name: app.name.clone(), backend, stopped };
         for domain in &app.settings.domains {
             table.insert(domain.clone(), route.clone());
         }
@@ -112,20 +119,20 @@ fn replicas(
     if !heard && let Some(route) = previous.filter(|r| r.backend.deployment() == Some(deployment)) {
         return Some(route.backend.clone());
     }
-    let mine = || attempt.placements.iter().filter_map(|p| observed.replica(deployment, p));
-    let healthy: Vec<SocketAddr> = mine()
-        .filter(|replica| replica.state == ReplicaState::Healthy)
-        .filter_map(|replica| replica.endpoint)
-        .collect();
+    let that = |places: &[Placement], is: fn(&ReplicaState) -> bool| -> Vec<SocketAddr> {
+        let replicas = places.iter().filter_map(|place| observed.replica(deployment, place));
+        replicas.filter(|replica| is(&replica.state)).filter_map(|one| one.endpoint).collect()
+    };
+    let healthy = |state: &ReplicaState| *state == ReplicaState::Healthy;
+    let ailing = |state: &ReplicaState| matches!(state, ReplicaState::Unhealthy { .. });
     // Where every replica that was healthy fails its check, the check may be what is wrong:
     // answering from an ailing replica is better than answering from none.
-    let targets = if healthy.is_empty() {
-        mine()
-            .filter(|replica| matches!(replica.state, ReplicaState::Unhealthy { .. }))
-            .filter_map(|replica| replica.endpoint)
-            .collect()
-    } else {
-        healthy
-    };
+    // And where only one that is too many is healthy, it goes on.
+    let targets = [
+        that(&attempt.placements, healthy),
+        that(&attempt.leaving, healthy),
+        that(&attempt.placements, ailing),
+    ];
+    let targets = targets.into_iter().find(|targets| !targets.is_empty()).unwrap_or_default();
     (!targets.is_empty()).then_some(Backend::Replicas { deployment, targets })
 }

@@ -1,8 +1,16 @@
 //! What an app is made from and how it is to run: settings that people give.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
-use crate::names::{BranchName, CommitId, RepositoryPath, RepositoryUrl};
+use crate::limits;
+use crate::names::{
+    BranchName, BuildArg, BuildArgValue, BuildTarget, CommitId, EnvName, RepositoryPath,
+    RepositoryUrl,
+};
+use crate::rejection::Rejection;
+use crate::time::Millis;
 
 /// Where the source lies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,10 +33,71 @@ pub enum Reference {
 }
 
 /// How the source becomes an image.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct BuildSettings {
     /// The Dockerfile; found by itself where none is given.
     pub dockerfile: Option<RepositoryPath>,
+    /// The folder of the repository whose files the build sees; all of it where none is given.
+    pub context: Option<RepositoryPath>,
+    /// The stage of the Dockerfile that becomes the image; its last one where none is given.
+    pub target: Option<BuildTarget>,
+    /// Build arguments. They are in the image's history for everyone to read: nothing secret.
+    pub args: BTreeMap<BuildArg, BuildArgValue>,
+    /// The app's environment variables that its build may read, by mounting them as secrets.
+    pub secrets: BTreeSet<EnvName>,
+    /// How long one build may take once a builder works on it.
+    pub within: Millis,
+    /// Nothing that earlier builds left is used again.
+    pub no_cache: bool,
+}
+
+impl Default for BuildSettings {
+    fn default() -> Self {
+        Self {
+            dockerfile: None,
+            context: None,
+            target: None,
+            args: BTreeMap::new(),
+            secrets: BTreeSet::new(),
+            within: limits::BUILD_WITHIN,
+            no_cache: false,
+        }
+    }
+}
+
+impl BuildSettings {
+    /// Whether they are within their bounds.
+    ///
+    /// # Errors
+    /// A [`Rejection`] names the setting and its bounds.
+    pub fn check(&self) -> Result<(), Rejection> {
+        let Self { dockerfile: _, context: _, target: _, args, secrets, within, no_cache: _ } =
+            self;
+        if args.len() > limits::MOST_BUILD_ARGS {
+            let most = limits::MOST_BUILD_ARGS;
+            return Err(Rejection::invalid("build_args", format!("are at most {most}")));
+        }
+        if secrets.len() > limits::MOST_ENV {
+            let most = limits::MOST_ENV;
+            return Err(Rejection::invalid("build_secrets", format!("are at most {most}")));
+        }
+        if let Some(name) = secrets.iter().find(|name| args.keys().any(|arg| arg.is(name))) {
+            return Err(Rejection::invalid(
+                "build_secrets",
+                format!(
+                    "{name} is a build argument, too: an argument can be read in the image's \
+                     history, so name it in one of the two"
+                ),
+            ));
+        }
+        let (least, most) = (limits::BUILD_WITHIN_LEAST, limits::BUILD_WITHIN_MOST);
+        if *within < least || *within > most {
+            let why = format!("is {least} to {most}; got {within}");
+            return Err(Rejection::invalid("build_within", why));
+        }
+        Ok(())
+    }
 }
 
 /// The most that one replica may use.

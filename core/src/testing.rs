@@ -38,6 +38,7 @@ pub(crate) fn spec(replicas: u16) -> DeploymentSpec {
     DeploymentSpec {
         app: app_id(1),
         app_name: name("shop"),
+        project: crate::ids::ProjectId::DEFAULT,
         number: 1,
         source: source(),
         build: BuildSettings::default(),
@@ -48,6 +49,8 @@ pub(crate) fn spec(replicas: u16) -> DeploymentSpec {
         resources: Resources::default(),
         drain_within: Millis::seconds(30),
         stop_within: Millis::seconds(10),
+        run: crate::run::RunSettings::default(),
+        origin: crate::deployment::Origin::Build,
     }
 }
 

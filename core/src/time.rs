@@ -23,6 +23,13 @@ impl Timestamp {
     pub const fn since(self, earlier: Self) -> Millis {
         Millis(self.0.saturating_sub(earlier.0))
     }
+
+    /// Whether what was given `given` and ends at this moment is over. A clock that was set back by
+    /// more than that no longer says how long it was: then it is over, too.
+    #[must_use]
+    pub const fn is_over(self, given: Millis, now: Self) -> bool {
+        now.0 >= self.0 || now.plus(given).plus(given).0 < self.0
+    }
 }
 
 /// A span of time in milliseconds.

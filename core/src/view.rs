@@ -3,19 +3,21 @@
 //! It is rebuilt from the journal at any time; a checkpoint of it only saves that time. Raise
 //! [`View::FORMAT`] whenever a type inside it changes, and older checkpoints are rebuilt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::app::{App, AppEvent};
 use crate::deployment::{Deployment, DeploymentEvent, StageName};
 use crate::event::Event;
-use crate::ids::{AppId, DeploymentId, WorkerId};
+use crate::ids::{AppId, DeploymentId, ProjectId, WorkerId};
 use crate::installation::{Installation, InstallationEvent};
 use crate::limits;
 use crate::machine::Machine;
-use crate::names::{AppName, EnvName};
+use crate::names::{AppName, EnvName, HostName};
+use crate::project::{ActiveProject, Project};
 use crate::record::{Actor, Meta, Recorded, Sequence};
+use crate::source::Source;
 use crate::time::Timestamp;
 use crate::worker::Worker;
 
@@ -32,10 +34,23 @@ pub struct View {
     pub deployments: BTreeMap<DeploymentId, DeploymentView>,
     /// Workers that belong to the installation.
     pub workers: BTreeMap<WorkerId, WorkerView>,
-    /// Who asked for the deployments whose own history has not begun yet.
-    pub requests: BTreeMap<DeploymentId, Meta>,
+    /// How the deployments were asked for whose own history has not begun yet.
+    pub requests: BTreeMap<DeploymentId, Asked>,
     /// The installation itself.
     pub installation: InstallationView,
+    /// Projects, but for the one that is always there.
+    pub projects: BTreeMap<ProjectId, ProjectView>,
+}
+
+/// A project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectView {
+    /// Its state.
+    pub state: Project,
+    /// When it came into being.
+    pub created_at: Timestamp,
+    /// The newest of its events.
+    pub last: Sequence,
 }
 
 /// An app.
@@ -70,6 +85,27 @@ pub struct DeploymentView {
     pub assigned: Sequence,
     /// How it came about: who, when, in what connection.
     pub requested: Meta,
+    /// What the app's settings were then, as far as its own spec does not say it.
+    pub then: Then,
+}
+
+/// How a deployment was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Who, when, in what connection.
+    pub meta: Meta,
+    /// What the app's settings were.
+    pub then: Then,
+}
+
+/// An app's settings when a deployment was asked for, as far as they are no part of its spec: what
+/// a rollback to it brings back besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Then {
+    /// The source that the app was deployed from.
+    pub source: Option<Source>,
+    /// The host names besides its own.
+    pub domains: BTreeSet<HostName>,
 }
 
 /// A worker.
@@ -96,7 +132,7 @@ pub struct InstallationView {
 
 impl View {
     /// The format of its checkpoints.
-    pub const FORMAT: u32 = 3;
+    pub const FORMAT: u32 = 9;
 
     /// Takes in the next event. One that is in it already changes nothing.
     pub fn apply(&mut self, recorded: &Recorded<Event>) {
@@ -131,6 +167,19 @@ impl View {
                     view.restored_at = Some(recorded.sequence);
                 }
             }
+            Event::Project(event) => {
+                let project = ProjectId::new(id);
+                let view = self.projects.entry(project).or_insert_with(|| ProjectView {
+                    state: Project::default(),
+                    created_at: recorded.meta.at,
+                    last: recorded.sequence,
+                });
+                view.state = std::mem::take(&mut view.state).evolve(event);
+                view.last = recorded.sequence;
+                if view.state.ended() {
+                    self.projects.remove(&project);
+                }
+            }
         }
     }
 
@@ -152,13 +201,25 @@ impl View {
                 view.env_set_at.retain(|name, _| !remove.contains(name));
                 view.env_set_at.extend(set.keys().map(|name| (name.clone(), at)));
             }
-            AppEvent::Deleted { .. } => {
-                if let Some(app) = view.state.active() {
+            AppEvent::Discarded { .. } | AppEvent::Deleted { .. } => {
+                // One that was deleted before may have left it to another.
+                let app = view.state.active().filter(|app| app.discarded.is_none());
+                if let Some(app) = app {
                     self.names.remove(&app.name);
                 }
             }
-            AppEvent::DeploymentRequested { deployment, .. } => {
-                self.requests.insert(*deployment, recorded.meta.clone());
+            AppEvent::Restored { name } => {
+                self.names.insert(name.clone(), id);
+            }
+            AppEvent::DeploymentRequested { deployment, .. }
+            | AppEvent::DeploymentRepeated { deployment, .. } => {
+                let settings = view.state.active().map(|app| &app.settings);
+                let then = settings.map(|settings| Then {
+                    source: settings.source.clone(),
+                    domains: settings.domains.clone(),
+                });
+                let asked = Asked { meta: recorded.meta.clone(), then: then.unwrap_or_default() };
+                self.requests.insert(*deployment, asked);
             }
             AppEvent::Configured(_)
             | AppEvent::DeploymentReplaced { .. }
@@ -166,11 +227,30 @@ impl View {
             | AppEvent::TrafficSwitched { .. }
             | AppEvent::TrafficReturned { .. }
             | AppEvent::DeploymentPromoted { .. }
-            | AppEvent::DeploymentSettled { .. } => {}
+            | AppEvent::DeploymentSettled { .. }
+            | AppEvent::DeploymentCalledOff { .. }
+            | AppEvent::Scaled { .. }
+            | AppEvent::SourceKeySet(_)
+            | AppEvent::Stopped { .. }
+            | AppEvent::TriggersSet(_)
+            | AppEvent::CommandRun { .. }
+            | AppEvent::CommandEnded { .. }
+            | AppEvent::Started => {}
         }
         view.state = std::mem::take(&mut view.state).evolve(event);
         view.updated_at = at;
         view.last = recorded.sequence;
+        if let AppEvent::Stopped { .. }
+        | AppEvent::Started
+        | AppEvent::Discarded { .. }
+        | AppEvent::Restored { .. } = event
+        {
+            // Whether its replicas run is another matter now.
+            let live = view.state.active().and_then(|app| app.live);
+            if let Some(deployment) = live.and_then(|live| self.deployments.get_mut(&live)) {
+                deployment.assigned = recorded.sequence;
+            }
+        }
         if view.state.ended() {
             let gone = self.apps.remove(&id).map(|view| view.deployments).unwrap_or_default();
             for deployment in gone {
@@ -187,13 +267,18 @@ impl View {
     ) {
         // Its first event is a reaction; whoever asked did so through the app.
         let asked = self.requests.remove(&id);
-        let view = self.deployments.entry(id).or_insert_with(|| DeploymentView {
-            state: Deployment::default(),
-            stages: Vec::new(),
-            begun: recorded.sequence,
-            last: recorded.sequence,
-            assigned: Sequence(0),
-            requested: asked.unwrap_or_else(|| recorded.meta.clone()),
+        let view = self.deployments.entry(id).or_insert_with(|| {
+            let nobody = || Asked { meta: recorded.meta.clone(), then: Then::default() };
+            let Asked { meta, then } = asked.unwrap_or_else(nobody);
+            DeploymentView {
+                state: Deployment::default(),
+                stages: Vec::new(),
+                begun: recorded.sequence,
+                last: recorded.sequence,
+                assigned: Sequence(0),
+                requested: meta,
+                then,
+            }
         });
         view.state = std::mem::take(&mut view.state).evolve(event);
         view.last = recorded.sequence;
@@ -207,7 +292,11 @@ impl View {
         }
         let app = attempt.spec.app;
         match event {
-            DeploymentEvent::Placed { .. } | DeploymentEvent::WentLive { .. } => {
+            DeploymentEvent::Placed { .. }
+            | DeploymentEvent::WentLive { .. }
+            | DeploymentEvent::Rescaled { .. }
+            | DeploymentEvent::ReleaseStarted { .. }
+            | DeploymentEvent::ReplicasLeft => {
                 view.assigned = recorded.sequence;
             }
             DeploymentEvent::Requested(_) => {
@@ -221,7 +310,11 @@ impl View {
             | DeploymentEvent::Built { .. }
             | DeploymentEvent::BecameHealthy { .. }
             | DeploymentEvent::SwitchStarted { .. }
-            | DeploymentEvent::Switched { .. } => {}
+            | DeploymentEvent::Switched { .. }
+            | DeploymentEvent::BuildSkipped { .. }
+            | DeploymentEvent::ImageMissed { .. }
+            | DeploymentEvent::Released { .. }
+            | DeploymentEvent::Scaled { .. } => {}
         }
     }
 
@@ -252,7 +345,8 @@ impl View {
     /// Where it first differs from another, in words; none where they are the same.
     #[must_use]
     pub fn first_difference(&self, other: &Self) -> Option<String> {
-        let Self { head, apps, names, deployments, workers, requests, installation } = self;
+        let Self { head, apps, names, deployments, workers, requests, installation, projects } =
+            self;
         if *head != other.head {
             return Some(format!(
                 "they are of the events {} and {}",
@@ -276,8 +370,23 @@ impl View {
                 request.map(|id| format!("the request of deployment {id}"))
             })
             .or_else(|| {
-                (*installation != other.installation).then(|| "backups and mirror".to_owned())
+                (*installation != other.installation).then(|| "the installation itself".to_owned())
             })
+            .or_else(|| differs(projects, &other.projects).map(|id| format!("project {id}")))
+    }
+
+    /// The project of an id, where it is not the one that is always there.
+    #[must_use]
+    pub fn project(&self, id: ProjectId) -> Option<&ActiveProject> {
+        self.projects.get(&id)?.state.active()
+    }
+
+    /// The project that an app is in: where its own is gone, the one that is always there.
+    #[must_use]
+    pub fn project_of(&self, app: AppId) -> ProjectId {
+        let settings = self.apps.get(&app).and_then(|app| app.state.active());
+        let project = settings.map_or(ProjectId::DEFAULT, |app| app.settings.project);
+        self.project(project).map_or(ProjectId::DEFAULT, |project| project.id)
     }
 
     /// The app of a name.

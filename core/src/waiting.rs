@@ -3,25 +3,37 @@
 use crate::deployment::{Attempt, Fault, Stage};
 use crate::ids::DeploymentId;
 use crate::observed::Observed;
+use crate::reconcile::releases;
 use crate::record::AggregateKind;
+use crate::turns::Turns;
 use crate::view::View;
 use crate::wire::worker::{EngineState, ReplicaReport, ReplicaState};
 
-/// What a deployment waits for, with log lines where they say more; none once it is settled.
+/// What a deployment waits for, with log lines where they say more; none once it is settled and has
+/// as many replicas as it is to have.
 #[must_use]
 pub fn waiting_for(view: &View, observed: &Observed, id: DeploymentId) -> Option<Fault> {
     let deployment = view.deployments.get(&id)?;
     let attempt = deployment.state.attempt()?;
     match &attempt.stage {
-        Stage::Requested => {
-            Some(Fault::new("its turn: another deployment of this app is on its way"))
+        Stage::Requested => Some(Fault::new(turn(view, attempt))),
+        Stage::Queued { .. } => {
+            let turn = its_turn(&Turns::of(view, observed), id);
+            let waits = turn.unwrap_or_else(|| builders(observed));
+            Some(Fault::new(if attempt.rebuilt {
+                format!("{waits}; the image of the earlier deployment is gone: it is built again")
+            } else {
+                waits
+            }))
         }
-        Stage::Queued { .. } => Some(Fault::new(builders(observed))),
         Stage::Building { worker, .. } => {
             let name = worker_name(view, *worker);
             Some(Fault::new(format!("the build on {name}")))
         }
         Stage::Built { .. } => Some(Fault::new(places(view, observed, attempt))),
+        Stage::Releasing { worker, .. } => {
+            Some(releases::waiting(view, observed, id, attempt, *worker))
+        }
         Stage::Starting { .. } => Some(replicas(view, observed, id, attempt)),
         Stage::Healthy => Some(Fault::new(format!("the {} to switch", AggregateKind::App))),
         Stage::Switching { .. } => Some(Fault::new(edges(observed))),
@@ -35,8 +47,54 @@ pub fn waiting_for(view: &View, observed: &Observed, id: DeploymentId) -> Option
                 .sum();
             Some(Fault::new(format!("{left} requests to the version before")))
         }
-        Stage::Live | Stage::Ended(_) => None,
+        Stage::Live => scaling(view, attempt).map(Fault::new),
+        Stage::Ended(_) => None,
     }
+}
+
+/// What a live deployment waits for until it has as many replicas as it is to have.
+fn scaling(view: &View, attempt: &Attempt) -> Option<String> {
+    let (has, wanted) = (attempt.placements.len(), usize::from(attempt.replicas));
+    if has < wanted {
+        let on = attempt.built.as_ref().map(|built| worker_name(view, built.worker));
+        let on = on.unwrap_or_else(|| "a worker".into());
+        return Some(format!("room for {} more replicas on {on}", wanted - has));
+    }
+    match attempt.leaving.len() {
+        0 => None,
+        left => Some(format!(
+            "requests to {left} replicas that are too many, and the others to be healthy"
+        )),
+    }
+}
+
+/// Before whom it stands.
+fn turn(view: &View, attempt: &Attempt) -> String {
+    let app = view.apps.get(&attempt.spec.app).and_then(|app| app.state.active());
+    let rolling = app.and_then(|app| app.rolling);
+    let before = rolling.and_then(|id| view.deployments.get(&id)?.state.attempt());
+    match before.filter(|before| before.spec.number != attempt.spec.number) {
+        Some(before) => {
+            let Attempt { spec, stage, .. } = before;
+            format!("its turn: deployment {} of this app is {}", spec.number, stage.name())
+        }
+        None => "to begin".into(),
+    }
+}
+
+/// Where a build stands that is not given out because all builders are busy.
+fn its_turn(turns: &Turns, id: DeploymentId) -> Option<String> {
+    let before = turns.before(id)?;
+    if turns.out.is_empty() {
+        return None;
+    }
+    let (slots, out) = (turns.slots, turns.out.len());
+    let next = match before {
+        0 => "it is next".to_owned(),
+        1 => "1 more is before it".to_owned(),
+        more => format!("{more} more are before it"),
+    };
+    Some(format!("its turn to be built: {out} of {slots} builds at once are under way, {next}"))
 }
 
 fn builders(observed: &Observed) -> String {
@@ -56,7 +114,7 @@ fn unreachable(engine: &EngineState) -> Option<&str> {
     }
 }
 
-fn worker_name(view: &View, id: crate::ids::WorkerId) -> String {
+pub(crate) fn worker_name(view: &View, id: crate::ids::WorkerId) -> String {
     let member = view.workers.get(&id).and_then(|worker| worker.state.member());
     member.map_or_else(|| id.to_string(), |member| member.name.to_string())
 }
@@ -94,9 +152,9 @@ fn replicas(view: &View, observed: &Observed, id: DeploymentId, attempt: &Attemp
 #[must_use]
 pub fn replica_state(replica: &ReplicaReport) -> Fault {
     let index = replica.index;
-    let message = match &replica.state {
+    let mut message = match &replica.state {
         ReplicaState::Creating => format!("replica {index} to start"),
-        ReplicaState::Starting { check, elapsed: _ } => {
+        ReplicaState::Starting { check, elapsed: _, within: _ } => {
             format!("replica {index} to become healthy; its last check: {check}")
         }
         ReplicaState::Healthy => format!("replica {index}, which is healthy"),
@@ -114,6 +172,10 @@ pub fn replica_state(replica: &ReplicaReport) -> Fault {
         }
         ReplicaState::Stopping => format!("replica {index}, which is stopping"),
     };
+    if replica.crash_loop() {
+        let times = replica.in_a_row;
+        message += &format!(" (crash loop: started again {times} times in a row)");
+    }
     Fault { message, log: replica.log.clone() }
 }
 
@@ -128,4 +190,41 @@ fn edges(observed: &Observed) -> String {
         .map(|(id, _)| id.to_string())
         .collect::<Vec<_>>();
     format!("edges to take up the route table: {}", behind.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::CRASH_LOOP;
+    use crate::testing::{app_id, deployment_id};
+
+    #[test]
+    fn a_crash_loop_is_named_for_as_long_as_it_is_one() {
+        let check = || "it answered GET / with 500".to_owned();
+        let exited = || ReplicaState::Exited { code: 9, out_of_memory: false };
+        let rows = [
+            (exited(), CRASH_LOOP, true),
+            (exited(), CRASH_LOOP - 1, false),
+            (ReplicaState::Unhealthy { check: check() }, CRASH_LOOP, true),
+            (ReplicaState::Healthy, 9, false),
+            (ReplicaState::Stopping, 9, false),
+        ];
+        for (state, in_a_row, looping) in rows {
+            let replica = ReplicaReport {
+                deployment: deployment_id(1),
+                app: app_id(1),
+                index: 2,
+                state,
+                endpoint: None,
+                restarts: 20,
+                in_a_row,
+                log: vec!["the-end".into()],
+                image_missing: false,
+            };
+            let Fault { message, log } = replica_state(&replica);
+            let named = message.contains("crash loop: started again 3 times in a row");
+            assert_eq!((replica.crash_loop(), named), (looping, looping), "{message}");
+            assert_eq!(log, ["the-end"]);
+        }
+    }
 }

@@ -8,5 +8,7 @@
 pub mod api;
 pub mod cli;
 pub mod edge;
+mod hooks;
 mod moment;
+mod tls;
 pub mod up;

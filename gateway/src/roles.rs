@@ -84,6 +84,9 @@ fn up_config(args: UpArgs) -> Outcome<UpConfig> {
             image: args.nats_image,
         },
         local_repos: folders(&args.local_repos)?,
+        keep_versions: args.keep_versions,
+        build_cache: args.build_cache.to_args(),
+        builder: args.builds.to_args(),
         longest_wait: Duration::from_millis(args.longest_wait),
     })
 }
@@ -133,7 +136,11 @@ fn server(args: ServerArgs) -> Outcome {
     let dir = prepare(&args.data)?;
     let token = OwnerToken::load_or_mint(dir.root()).map_err(|error| Failure::of(&error))?;
     let nats = nats(&args.nats)?;
-    let config = ServerConfig::new(dir.root().to_owned(), nats, args.base_domain.clone());
+    let config = ServerConfig {
+        keep_versions: args.keep_versions,
+        build_cache: args.build_cache.budget(),
+        ..ServerConfig::new(dir.root().to_owned(), nats, args.base_domain.clone())
+    };
     let api = ApiConfig {
         base_domain: args.base_domain,
         edge_port: args.edge_http.port(),
@@ -189,10 +196,12 @@ fn agent(args: AgentArgs) -> Outcome {
         nats: nats(&args.nats)?,
         docker_host: args.docker_host,
         local_repos: folders(&args.local_repos)?,
-        builds_at_once: args.builds,
+        builds_at_once: args.builds.at_once(),
+        guard: args.builds.guard(),
+        base_images: args.builds.base_images(),
     };
     runtime(true)?
-        .block_on(async { node::run(config, stop_token()).await })
+        .block_on(async { Box::pin(node::run(config, stop_token())).await })
         .map_err(|error| Failure::of(&error))
 }
 

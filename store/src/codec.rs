@@ -1,21 +1,28 @@
 //! Events as bytes and back: postcard, one enum per kind of aggregate, under a schema number.
 //!
-//! Postcard stores a variant's position, so the event enums only ever grow at their ends; a type
-//! that has to change otherwise gets a new schema number here, and the old one stays readable.
+//! Postcard stores a variant's position, so the event enums only ever grow at their ends. Where the
+//! form of an event itself changes, the schema number goes up for that event: it is written in its
+//! new form from then on, and the old form stays readable in a module of its own.
+
+mod schema_1;
 
 use hythe_core::app::AppEvent;
 use hythe_core::deployment::DeploymentEvent;
 use hythe_core::event::Event;
 use hythe_core::installation::InstallationEvent;
+use hythe_core::project::ProjectEvent;
 use hythe_core::record::{AggregateKind, Recorded, Sequence};
 use hythe_core::worker::WorkerEvent;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
+pub use self::schema_1::StoredEvent;
+pub(crate) use self::schema_1::from_json as first_from_json;
 use crate::journal::Payload;
 
-/// The schema of what is written now.
-pub const SCHEMA: u16 = 1;
+/// The newest schema: that of the events whose form has changed since the first one.
+pub const SCHEMA: u16 = 2;
+/// The first schema, and still that of all other events.
+const FIRST: u16 = 1;
 
 /// Why bytes are not an event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +78,7 @@ pub fn encode(event: &Event) -> Result<Payload, CodecError> {
         Event::Deployment(event) => encode_as(AggregateKind::Deployment, event),
         Event::Worker(event) => encode_as(AggregateKind::Worker, event),
         Event::Installation(event) => encode_as(AggregateKind::Installation, event),
+        Event::Project(event) => encode_as(AggregateKind::Project, event),
     }
 }
 
@@ -78,13 +86,17 @@ pub fn encode(event: &Event) -> Result<Payload, CodecError> {
 ///
 /// # Errors
 /// As [`encode`].
-pub fn encode_as<E: Serialize>(kind: AggregateKind, event: &E) -> Result<Payload, CodecError> {
+pub fn encode_as<E: StoredEvent + Serialize>(
+    kind: AggregateKind,
+    event: &E,
+) -> Result<Payload, CodecError> {
     let bytes = postcard::to_stdvec(event).map_err(|error| CodecError::Bad {
         sequence: Sequence(0),
         kind,
         why: error.to_string(),
     })?;
-    Ok(Payload { schema: SCHEMA, bytes })
+    let schema = if event.has_changed() { SCHEMA } else { FIRST };
+    Ok(Payload { schema, bytes })
 }
 
 /// The event in a payload of an aggregate of this kind.
@@ -99,10 +111,7 @@ pub fn decode(kind: AggregateKind, payload: &Payload) -> Result<Event, CodecErro
 ///
 /// # Errors
 /// As [`decode`].
-pub fn decode_as<E: DeserializeOwned>(
-    kind: AggregateKind,
-    payload: &Payload,
-) -> Result<E, CodecError> {
+pub fn decode_as<E: StoredEvent>(kind: AggregateKind, payload: &Payload) -> Result<E, CodecError> {
     typed(Sequence(0), kind, payload)
 }
 
@@ -135,27 +144,38 @@ fn decode_at(
         AggregateKind::Installation => {
             Event::Installation(typed::<InstallationEvent>(sequence, kind, payload)?)
         }
+        AggregateKind::Project => Event::Project(typed::<ProjectEvent>(sequence, kind, payload)?),
     })
 }
 
-fn typed<E: DeserializeOwned>(
+fn typed<E: StoredEvent>(
     sequence: Sequence,
     kind: AggregateKind,
     payload: &Payload,
 ) -> Result<E, CodecError> {
     let bad = |why: String| CodecError::Bad { sequence, kind, why };
     match payload.schema {
-        SCHEMA => {}
+        FIRST | SCHEMA => {}
         0 => return Err(bad("there is no schema 0".into())),
         found => return Err(CodecError::Newer { sequence, found }),
     }
-    let (event, rest) = postcard::take_from_bytes(&payload.bytes).map_err(|error| {
+    let read = match payload.schema {
+        FIRST => read_first(&payload.bytes),
+        _newest => postcard::take_from_bytes(&payload.bytes),
+    };
+    let (event, rest) = read.map_err(|error| {
         unknown(sequence, kind, payload).unwrap_or_else(|| bad(error.to_string()))
     })?;
     if !rest.is_empty() {
         return Err(bad(format!("{} bytes are left over", rest.len())));
     }
     Ok(event)
+}
+
+/// An event of the first schema, where its form may be another one than today's.
+fn read_first<E: StoredEvent>(bytes: &[u8]) -> postcard::Result<(E, &[u8])> {
+    let (position, rest) = postcard::take_from_bytes::<u32>(bytes)?;
+    E::changed(position, rest).unwrap_or_else(|| postcard::take_from_bytes(bytes))
 }
 
 /// Whether bytes are an event that was added later: its position is beyond the last one's.
@@ -202,7 +222,7 @@ mod tests {
         let error = decode(AggregateKind::Worker, &long).unwrap_err().to_string();
         assert!(error.contains("1 bytes are left over"), "{error}");
         for len in 0..whole.bytes.len() {
-            let cut = Payload { schema: SCHEMA, bytes: whole.bytes[..len].to_vec() };
+            let cut = Payload { schema: FIRST, bytes: whole.bytes[..len].to_vec() };
             assert!(decode(AggregateKind::Worker, &cut).is_err(), "{len}");
         }
         let later = Payload { schema: SCHEMA, bytes: vec![99, 1] };
@@ -217,6 +237,6 @@ mod tests {
             event: Payload { schema: SCHEMA + 1, ..whole },
         };
         let error = decode_recorded(newer).unwrap_err();
-        assert_eq!(error, CodecError::Newer { sequence: Sequence(9), found: 2 });
+        assert_eq!(error, CodecError::Newer { sequence: Sequence(9), found: 3 });
     }
 }

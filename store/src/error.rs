@@ -1,12 +1,14 @@
 //! What can go wrong in the store. Every message completes the sentence "failed to …" and says
 //! what to do where there is something to do.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use hythe_core::claims::ClaimKey;
 use hythe_core::record::{Sequence, Version};
 
+use crate::guard::SOMEWHERE;
 use crate::journal::NoRoom;
 use crate::journal::claims::ClaimOwner;
 
@@ -136,22 +138,59 @@ pub(crate) fn database<E: Into<redb::Error>>(doing: &'static str) -> impl FnOnce
     move |error| {
         let error = error.into();
         if let redb::Error::Io(source) = error {
+            // What is no database, or ends too early, is not the disk's failure.
+            if matches!(source.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) {
+                return StoreError::damaged(SOMEWHERE, source.to_string());
+            }
             return io(doing)(source);
         }
         if let redb::Error::PreviousIo = error {
-            let source = std::io::Error::other("the disk failed before; opening the file again");
-            return StoreError::Io { doing: doing.into(), source };
+            let what = "the disk failed before; opening the file again";
+            return io(doing)(std::io::Error::other(what));
+        }
+        if let redb::Error::DatabaseClosed = error {
+            // Somebody else found it damaged or failing in the middle of this look.
+            return StoreError::Reopening { what: "journal" };
+        }
+        if is_damage(&error) {
+            return StoreError::damaged(SOMEWHERE, error.to_string());
         }
         StoreError::Database { doing: doing.into(), why: error.to_string() }
     }
 }
 
+/// Whether the database says that its file is not what it or we wrote: the journal's tables are
+/// always there, under their types.
+fn is_damage(error: &redb::Error) -> bool {
+    matches!(
+        error,
+        redb::Error::Corrupted(_)
+            | redb::Error::UpgradeRequired(_)
+            | redb::Error::TableTypeMismatch { .. }
+            | redb::Error::TableIsMultimap(_)
+            | redb::Error::TableIsNotMultimap(_)
+            | redb::Error::TypeDefinitionChanged { .. }
+            | redb::Error::TableDoesNotExist(_)
+    )
+}
+
+/// Turns an error in opening a file into ours: one that is not what was written is damaged. Made for
+/// `map_err`.
+pub(crate) fn opening(
+    doing: &'static str,
+    place: &'static str,
+) -> impl FnOnce(std::io::Error) -> StoreError {
+    move |source| match source.kind() == ErrorKind::InvalidData {
+        true => StoreError::damaged(place, source.to_string()),
+        false => io(doing)(source),
+    }
+}
+
 /// Turns an error of the operating system into ours. Made for `map_err`.
 pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> StoreError {
-    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
     move |source| {
         let doing = doing.into();
-        if matches!(source.kind(), StorageFull | QuotaExceeded) {
+        if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
             return StoreError::NoRoom { doing, source };
         }
         StoreError::Io { doing, source }

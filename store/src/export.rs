@@ -108,13 +108,15 @@ fn line(stored: Stored) -> Result<Line, StoreError> {
     let event = codec::decode(kind, &recorded.event)
         .ok()
         .and_then(|event| serde_json::to_value(event).ok());
-    let follows = event.as_ref().and_then(from_json).as_ref() == Some(&recorded.event);
+    let schema = recorded.event.schema;
+    let again = event.as_ref().and_then(|event| from_json(schema, event));
+    let follows = again.as_ref() == Some(&recorded.event);
     Ok(Line {
         sequence: recorded.sequence,
         stream: recorded.stream,
         version: recorded.version,
         meta: recorded.meta,
-        schema: recorded.event.schema,
+        schema,
         payload: (!follows).then(|| hex::encode(&recorded.event.bytes)),
         event,
         claims: claims.into_iter().map(Claim::from).collect(),
@@ -122,9 +124,11 @@ fn line(stored: Stored) -> Result<Line, StoreError> {
     })
 }
 
-/// The bytes that an event in JSON comes to.
-fn from_json(value: &serde_json::Value) -> Option<Payload> {
-    serde_json::from_value(value.clone()).ok().and_then(|event| codec::encode(&event).ok())
+/// The bytes that an event in JSON comes to. An export of an earlier version has the JSON of then.
+fn from_json(schema: u16, value: &serde_json::Value) -> Option<Payload> {
+    let today = || serde_json::from_value(value.clone()).ok().and_then(|e| codec::encode(&e).ok());
+    let first = || codec::first_from_json(value).filter(|_| schema == 1);
+    first().or_else(today)
 }
 
 impl From<ClaimChange> for Claim {
@@ -155,6 +159,18 @@ impl Claim {
 /// [`StoreError::Invalid`] naming the line that is off, or that there is a journal already; what
 /// the system says.
 pub fn import(dir: &Path, input: impl BufRead) -> Result<Moved, StoreError> {
+    let beside = dir.join("import.part");
+    let doing = || format!("import into {}", dir.display());
+    // One that was killed while it moved its files here left the key without a journal. That key
+    // opens nothing: it was made for the journal that is still beside.
+    if beside.join("journal").exists()
+        && !beside.join("master.key").exists()
+        && !dir.join("journal").exists()
+        && dir.join("master.key").exists()
+    {
+        #[expect(clippy::disallowed_methods, reason = "no process serves from it yet")]
+        std::fs::rename(dir.join("master.key"), beside.join("master.key")).map_err(io(doing()))?;
+    }
     for there in ["journal", "master.key"] {
         if dir.join(there).exists() {
             return Err(StoreError::Invalid(format!(
@@ -163,8 +179,6 @@ pub fn import(dir: &Path, input: impl BufRead) -> Result<Moved, StoreError> {
             )));
         }
     }
-    let beside = dir.join("import.part");
-    let doing = || format!("import into {}", dir.display());
     if beside.exists() {
         std::fs::remove_dir_all(&beside).map_err(io(doing()))?;
     }
@@ -253,14 +267,14 @@ fn read_line(line: Line, (before, previous): (u64, Hash)) -> Result<(Append, (u6
             schema: line.schema,
             bytes: hex::decode(bytes).map_err(|error| format!("the payload: {error}"))?,
         },
-        (None, Some(event)) => {
-            from_json(event).ok_or("the event is none that this version of hythe knows")?
-        }
+        (None, Some(event)) => from_json(line.schema, event)
+            .ok_or("the event is none that this version of hythe knows")?,
         (None, None) => return Err("there is neither event nor payload".into()),
     };
     if let (Some(_), Some(event)) = (&line.payload, &line.event) {
         let decoded = codec::decode(line.stream.kind, &payload).map_err(|e| e.to_string())?;
-        if serde_json::to_value(decoded).ok().as_ref() != Some(event) {
+        let said = serde_json::to_value(decoded).ok().as_ref() == Some(event);
+        if !said && from_json(line.schema, event).as_ref() != Some(&payload) {
             return Err("event and payload say different things".into());
         }
     }

@@ -13,6 +13,7 @@ pub mod codec;
 pub mod durable;
 pub mod error;
 pub mod export;
+mod guard;
 pub mod journal;
 pub mod replay;
 pub mod secrets;

@@ -4,32 +4,27 @@
 //! auth where asked for. It can be told to answer nothing, so that a fetch hangs until somebody
 //! ends it. Gone when it is dropped.
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
 use tokio::process::Command;
-use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 
-/// A running git server, on a thread of its own: tests need no runtime for it.
+use super::served::Served;
+
+/// A running git server.
 #[derive(Debug)]
 pub struct GitServer {
-    address: SocketAddr,
+    served: Served,
     shared: Arc<Shared>,
-    thread: Option<std::thread::JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -38,7 +33,8 @@ struct Shared {
     /// What the Authorization header must be.
     authorization: Option<String>,
     silent: watch::Sender<bool>,
-    stop: Notify,
+    /// Where all requests are sent on to.
+    elsewhere: Mutex<Option<String>>,
     requests: AtomicUsize,
 }
 
@@ -57,40 +53,36 @@ impl GitServer {
     }
 
     fn serve(root: &Path, authorization: Option<String>) -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        listener.set_nonblocking(true).expect("a socket of ours");
-        let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
             root: root.to_owned(),
             authorization,
             silent: watch::Sender::new(false),
-            stop: Notify::new(),
+            elsewhere: Mutex::new(None),
             requests: AtomicUsize::new(0),
         });
         let serving = Arc::clone(&shared);
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(async {
-                let listener = TcpListener::from_std(listener).expect("a listener");
-                tokio::select! {
-                    () = accept(listener, Arc::clone(&serving)) => {}
-                    () = serving.stop.notified() => {}
-                }
-            });
+        let served = Served::start(move |_address, request| {
+            let shared = Arc::clone(&serving);
+            async move { answer(&shared, request).await }
         });
-        Self { address, shared, thread: Some(thread) }
+        Self { served, shared }
     }
 
     /// Where it answers: `http://ADDRESS:PORT`. The repository `NAME` is at `URL/NAME.git`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.served.address)
     }
 
     /// Whether requests are left without an answer from now on; those that wait get theirs once
     /// this is over.
     pub fn be_silent(&self, silent: bool) {
         self.shared.silent.send_replace(silent);
+    }
+
+    /// Sends all requests on to another server from now on.
+    pub fn send_on(&self, to: &str) {
+        *self.shared.elsewhere.lock().unwrap() = Some(to.to_owned());
     }
 
     /// How many requests came so far, refused ones included.
@@ -100,39 +92,19 @@ impl GitServer {
     }
 }
 
-impl Drop for GitServer {
-    fn drop(&mut self) {
-        self.shared.stop.notify_one();
-        if let Some(thread) = self.thread.take() {
-            // A panic in it has failed its test already.
-            drop(thread.join());
-        }
-    }
-}
-
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    // Dropped with this task, so that no connection outlives the server.
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        while connections.try_join_next().is_some() {}
-        let shared = Arc::clone(&shared);
-        connections.spawn(async move {
-            let service = service_fn(move |request| {
-                let shared = Arc::clone(&shared);
-                async move { Ok::<_, Infallible>(answer(&shared, request).await) }
-            });
-            let connection = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service);
-            // Clients that go away are what some tests are about.
-            drop(connection.await);
-        });
-    }
-}
-
 async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Full<Bytes>> {
     shared.requests.fetch_add(1, Ordering::SeqCst);
     let mut silent = shared.silent.subscribe();
     drop(silent.wait_for(|silent| !silent).await);
+    let elsewhere = shared.elsewhere.lock().unwrap().clone();
+    if let Some(to) = elsewhere {
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        return Response::builder()
+            .status(StatusCode::MOVED_PERMANENTLY)
+            .header("location", format!("{to}{path}"))
+            .body(Full::default())
+            .unwrap();
+    }
     let given = request.headers().get("authorization").and_then(|value| value.to_str().ok());
     if shared.authorization.as_deref().is_some_and(|wanted| given != Some(wanted)) {
         return Response::builder()

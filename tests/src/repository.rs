@@ -64,6 +64,12 @@ impl Repository {
         git(&self.work, &["rev-parse", "HEAD"])
     }
 
+    /// The folder in which its commits are made.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.work
+    }
+
     /// Where it lies.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -60,7 +60,8 @@ async fn step(control: &Control, what: Recovery) {
         Recovery::Deploy { app, live, source } => {
             tracing::info!(%app, %live, "what was live cannot run where it was: deploying it anew");
             let deployment = DeploymentId::new(Uuid::now_v7());
-            let command = AppCommand::RequestDeployment { deployment, source: Some(source) };
+            let command =
+                AppCommand::RequestDeployment { deployment, source: Some(source), no_cache: false };
             // Once for each restoration, whatever is seen or dies in between.
             let key = format!("restored/{}/{app}", restored.map_or(0, |at| at.0));
             let key = ClaimKey::idempotency(&key);

@@ -3,7 +3,7 @@
 //! A build has succeeded only if the engine said so with an image id. A step that failed, an error
 //! in the stream, a stream that just ends: each is a failed build.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::ready;
 use std::io;
 
@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 use super::context::Context;
 use super::engine::{Engine, Lifeline};
 use super::log::BuildLog;
+use super::registries::Logins;
+use super::secrets::Secrets;
 use super::session::{Files, METHODS};
 use super::steps::Steps;
 
@@ -46,6 +48,16 @@ pub(crate) struct Request<'a> {
     pub(crate) name: &'a str,
     /// Its labels.
     pub(crate) labels: HashMap<String, String>,
+    /// The stage that becomes the image.
+    pub(crate) target: Option<&'a str>,
+    /// Build arguments.
+    pub(crate) args: BTreeMap<&'a str, &'a str>,
+    /// Nothing of earlier builds is used.
+    pub(crate) no_cache: bool,
+    /// What the build may read.
+    pub(crate) secrets: Secrets,
+    /// The registries that it may log in to.
+    pub(crate) logins: Logins,
 }
 
 /// Builds. When this returns or is dropped the engine has been told to end the build.
@@ -93,9 +105,9 @@ pub(crate) async fn build(
             Step::ImageBuilt.passed();
             Ok(image)
         }
-        (None, _) if steps.failed() => Err(NoImage::Failed(steps.fault(None))),
+        (None, _) if steps.failed() => Err(failed(&steps, None, &request.logins)),
         (None, _) => Err(NoImage::Engine("it ended the build without an image".to_owned())),
-        (Some(error), _) => Err(explain(&error, &steps)),
+        (Some(error), _) => Err(explain(&error, &steps, &request.logins)),
     }
 }
 
@@ -106,10 +118,20 @@ async fn begin(
     files: &Files,
 ) -> Result<impl Stream<Item = Result<BuildInfo, EngineError>> + Unpin + use<>, EngineError> {
     let session = lifeline.session(&METHODS).await?;
-    tokio::spawn(files.clone().serve(session));
+    let (secrets, logins) = (request.secrets.clone(), request.logins.clone());
+    tokio::spawn(files.clone().serve(secrets, logins, session));
     let labels = serde_json::to_string(&request.labels)?;
-    let parameters =
-        [("t", request.name), ("dockerfile", files.dockerfile()), ("labels", labels.as_str())];
+    let args = serde_json::to_string(&request.args)?;
+    let mut parameters = vec![
+        ("t", request.name),
+        ("dockerfile", files.dockerfile()),
+        ("labels", labels.as_str()),
+        ("buildargs", args.as_str()),
+    ];
+    parameters.extend(request.target.map(|target| ("target", target)));
+    if request.no_cache {
+        parameters.push(("nocache", "1"));
+    }
     let answer = lifeline.build(&parameters).await?;
     let bytes = StreamReader::new(answer.into_data_stream().map_err(io::Error::other));
     let lines = FramedRead::new(bytes, LinesCodec::new_with_max_length(MOST_ANSWER_BYTES));
@@ -156,15 +178,25 @@ async fn take(info: BuildInfo, steps: &mut Steps, image: &mut Option<ImageId>, l
 }
 
 /// Tells a build that failed from an engine that did.
-fn explain(error: &EngineError, steps: &Steps) -> NoImage {
+fn explain(error: &EngineError, steps: &Steps, logins: &Logins) -> NoImage {
     if let EngineError::DockerStreamError { error }
     | EngineError::DockerResponseServerError { status_code: 400..=499, message: error } = error
     {
-        return NoImage::Failed(steps.fault(Some(error)));
+        return failed(steps, Some(error), logins);
     }
     // Every other error is the connection's or the engine's; a step that failed before counts.
     if steps.failed() {
-        return NoImage::Failed(steps.fault(None));
+        return failed(steps, None, logins);
     }
     NoImage::Engine(error.to_string())
+}
+
+/// A build that failed, and what to do where that is known.
+fn failed(steps: &Steps, error: Option<&str>, logins: &Logins) -> NoImage {
+    let mut fault = steps.fault(error);
+    let base = steps.base_image();
+    if let Some(advice) = base.and_then(|(image, error)| logins.advice(image, error)) {
+        fault.message = format!("{}; {advice}", fault.message);
+    }
+    NoImage::Failed(fault.bounded())
 }

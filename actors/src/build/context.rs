@@ -11,7 +11,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use hythe_core::detect::{BuildPlan, FileKind, GeneratedFile, StaticSite};
+use hythe_core::detect::{BaseImages, BuildPlan, FileKind, GeneratedFile, StaticSite};
+use hythe_core::names::RepositoryPath;
 
 use super::checkout::Entry;
 use super::dockerignore::Ignore;
@@ -36,6 +37,8 @@ pub(crate) struct Item {
     /// Relative, with `/`.
     pub(crate) path: String,
     pub(crate) kind: Kind,
+    /// Whether it lies beside the context: a Dockerfile from elsewhere, and its ignore file.
+    pub(crate) beside: bool,
 }
 
 /// What a thing is.
@@ -60,73 +63,108 @@ pub(crate) enum Content {
 
 #[derive(Debug)]
 enum Layout {
-    /// All files as they lie, but those left out.
-    Whole { ignore: Ignore, always: String },
+    /// All files as they lie, but those left out. Without its Dockerfile the engine has nothing to
+    /// build by, whatever the patterns say.
+    Whole { ignore: Ignore, always: Option<String> },
     /// The files of one folder, below a folder of its own, beside generated ones.
     Site { ignore: Ignore, unpublished: Ignore, folder: Option<String>, files: Vec<GeneratedFile> },
 }
 
 impl Context {
-    /// Prepares what a plan needs of a checkout. `time` is in seconds since the Unix epoch.
+    /// Prepares what a plan needs of a checkout, or of one folder of it. `time` is in seconds since
+    /// the Unix epoch.
     ///
     /// # Errors
     /// What is wrong with the `.dockerignore` or a link, for the person whose it is.
     pub(crate) fn new(
         root: &Path,
         entries: &[Entry],
+        folder: Option<&RepositoryPath>,
         plan: &BuildPlan,
-        base_image: &str,
+        images: &BaseImages,
         time: u64,
     ) -> Result<Self, String> {
+        let below = folder.map(|folder| format!("{folder}/"));
+        let inside = |path: &str| match &below {
+            Some(below) => path.strip_prefix(below.as_str()).map(str::to_owned),
+            None => Some(path.to_owned()),
+        };
+        let general = inside_of(folder, ".dockerignore");
+        let mut beside = Vec::new();
         let (layout, dockerfile) = match plan {
             BuildPlan::Dockerfile { path } => {
                 let own = format!("{path}.dockerignore");
                 let ignore = read_ignore(root, &own)?
-                    .map_or_else(|| read_ignore(root, ".dockerignore"), |found| Ok(Some(found)))?;
-                // Without it the engine has nothing to build by, whatever the patterns say.
-                let layout = Layout::Whole {
-                    ignore: ignore.unwrap_or_default(),
-                    always: path.as_str().to_owned(),
-                };
-                (layout, path.as_str().to_owned())
+                    .map_or_else(|| read_ignore(root, &general), |found| Ok(Some(found)))?;
+                let path = path.as_str();
+                let always = inside(path);
+                if always.is_none() {
+                    beside.extend(folders_above(path).map(|folder| Item::folder(folder, true)));
+                    for entry in entries.iter().filter(|e| e.path == path || e.path == own) {
+                        let path = entry.path.clone();
+                        beside.push(Item { path, kind: kind(root, entry)?, beside: true });
+                    }
+                }
+                let dockerfile = always.clone().unwrap_or_else(|| path.to_owned());
+                (Layout::Whole { ignore: ignore.unwrap_or_default(), always }, dockerfile)
             }
             BuildPlan::Static(site) => {
+                let of_site = site.folder.as_ref().map(|folder| format!("{folder}/"));
                 let layout = Layout::Site {
-                    ignore: read_ignore(root, ".dockerignore")?.unwrap_or_default(),
+                    ignore: read_ignore(root, &general)?.unwrap_or_default(),
                     unpublished: Ignore::of(StaticSite::UNPUBLISHED.iter().copied())?,
-                    folder: site.folder.as_ref().map(|folder| format!("{folder}/")),
-                    files: site.files(base_image),
+                    folder: of_site.and_then(|of_site| inside(&of_site)).filter(|f| !f.is_empty()),
+                    files: site.files(images),
                 };
                 (layout, StaticSite::DOCKERFILE.to_owned())
             }
+            BuildPlan::Preset { dockerfile } => {
+                let ignore = read_ignore(root, &general)?.unwrap_or_default();
+                // Not among the files of the repository, which may have a folder of this name.
+                let path = StaticSite::DOCKERFILE.to_owned();
+                beside.push(Item { path: path.clone(), kind: made(dockerfile), beside: true });
+                (Layout::Whole { ignore, always: None }, path)
+            }
         };
-        let items = layout.items(root, entries)?;
+        let within = entries.iter().filter_map(|entry| Some((inside(&entry.path)?, entry)));
+        let mut items = layout.items(root, within)?;
+        items.extend(beside);
         Ok(Self { items, time, dockerfile })
     }
 }
 
+/// A path of the repository, by its path in one of its folders.
+fn inside_of(folder: Option<&RepositoryPath>, path: &str) -> String {
+    folder.map_or_else(|| path.to_owned(), |folder| format!("{folder}/{path}"))
+}
+
 impl Layout {
     /// Everything that goes in, in order, with the folders that lead there.
-    fn items(&self, root: &Path, entries: &[Entry]) -> Result<Vec<Item>, String> {
+    fn items<'a>(
+        &self,
+        root: &Path,
+        entries: impl Iterator<Item = (String, &'a Entry)>,
+    ) -> Result<Vec<Item>, String> {
         let mut items = Vec::new();
         if let Self::Site { files, .. } = self {
-            items.extend(files.iter().map(|file| {
-                let content = Content::Here(Bytes::copy_from_slice(file.text.as_bytes()));
-                let size = file.text.len() as u64;
-                let kind = Kind::File { content, size, runnable: false };
-                Item { path: file.path.to_owned(), kind }
+            items.extend(files.iter().map(|file| Item {
+                path: file.path.to_owned(),
+                kind: made(&file.text),
+                beside: false,
             }));
-            items.push(Item { path: StaticSite::FOLDER.to_owned(), kind: Kind::Folder });
+            items.push(Item::folder(StaticSite::FOLDER, false));
         }
         let mut left_out: Option<String> = None;
-        for entry in entries {
-            if left_out.as_ref().is_some_and(|folder| entry.path.starts_with(folder.as_str())) {
+        for (path, entry) in entries {
+            if left_out.as_ref().is_some_and(|folder| path.starts_with(folder.as_str())) {
                 continue;
             }
-            match self.place(entry) {
-                Place::At(path) => items.push(Item { path, kind: kind(root, entry)? }),
+            match self.place(&path, entry.kind) {
+                Place::At(path) => {
+                    items.push(Item { path, kind: kind(root, entry)?, beside: false });
+                }
                 Place::Nowhere => {}
-                Place::NothingBelow => left_out = Some(format!("{}/", entry.path)),
+                Place::NothingBelow => left_out = Some(format!("{path}/")),
             }
         }
         // What was brought back may lie in a folder that was left out.
@@ -137,20 +175,21 @@ impl Layout {
             .filter(|folder| !there.contains(folder))
             .map(str::to_owned)
             .collect();
-        items.extend(missing.into_iter().map(|path| Item { path, kind: Kind::Folder }));
+        items.extend(missing.iter().map(|path| Item::folder(path, false)));
         items.sort_by(|one, other| one.path.split('/').cmp(other.path.split('/')));
         Ok(items)
     }
 
     /// Where an entry goes.
-    fn place(&self, entry: &Entry) -> Place {
+    fn place(&self, path: &str, kind: FileKind) -> Place {
         match self {
             Self::Whole { ignore, always } => {
-                let needed =
-                    always == &entry.path || folders_above(always).any(|path| path == entry.path);
-                if needed || !ignore.leaves_out(&entry.path) {
-                    Place::At(entry.path.clone())
-                } else if entry.kind == FileKind::Folder && ignore.is_final() {
+                let needed = always.as_ref().is_some_and(|always| {
+                    always == path || folders_above(always).any(|folder| folder == path)
+                });
+                if needed || !ignore.leaves_out(path) {
+                    Place::At(path.to_owned())
+                } else if kind == FileKind::Folder && ignore.is_final() {
                     Place::NothingBelow
                 } else {
                     Place::Nowhere
@@ -158,14 +197,12 @@ impl Layout {
             }
             Self::Site { ignore, unpublished, folder, .. } => {
                 let inside = match folder {
-                    Some(folder) => entry.path.strip_prefix(folder.as_str()),
-                    None => Some(entry.path.as_str()),
+                    Some(folder) => path.strip_prefix(folder.as_str()),
+                    None => Some(path),
                 };
                 match inside {
-                    Some(path)
-                        if !ignore.leaves_out(&entry.path) && !unpublished.leaves_out(path) =>
-                    {
-                        Place::At(format!("{}/{path}", StaticSite::FOLDER))
+                    Some(inside) if !ignore.leaves_out(path) && !unpublished.leaves_out(inside) => {
+                        Place::At(format!("{}/{inside}", StaticSite::FOLDER))
                     }
                     Some(_) | None => Place::Nowhere,
                 }
@@ -174,9 +211,21 @@ impl Layout {
     }
 }
 
+impl Item {
+    fn folder(path: &str, beside: bool) -> Self {
+        Self { path: path.to_owned(), kind: Kind::Folder, beside }
+    }
+}
+
 /// The folders that a path lies in.
 pub(crate) fn folders_above(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').filter_map(|(at, _)| path.get(..at))
+}
+
+/// A file that no checkout has.
+fn made(text: &str) -> Kind {
+    let content = Content::Here(Bytes::copy_from_slice(text.as_bytes()));
+    Kind::File { content, size: text.len() as u64, runnable: false }
 }
 
 fn kind(root: &Path, entry: &Entry) -> Result<Kind, String> {
@@ -230,7 +279,6 @@ mod tests {
     use super::super::checkout::list;
     use super::*;
     use hythe_core::detect::StaticSite;
-    use hythe_core::names::RepositoryPath;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn checkout(files: &[&str]) -> tempfile::TempDir {
@@ -245,7 +293,8 @@ mod tests {
 
     fn whole(root: &Path) -> Context {
         let plan = BuildPlan::Dockerfile { path: RepositoryPath::new("Dockerfile").unwrap() };
-        Context::new(root, &list(root).unwrap(), &plan, "busybox:latest", 1_000).unwrap()
+        Context::new(root, &list(root).unwrap(), None, &plan, &BaseImages::default(), 1_000)
+            .unwrap()
     }
 
     fn paths(context: &Context) -> Vec<&str> {
@@ -270,6 +319,43 @@ mod tests {
         let context = whole(root.path());
         assert_eq!(paths(&context), ["Dockerfile", "a", "a/b", "a/b/kept", "a-b"]);
         assert!(matches!(context.items[1].kind, Kind::Folder));
+    }
+
+    #[test]
+    fn of_a_larger_repository_only_one_folder_goes_in_and_its_ignore_file_holds() {
+        let root =
+            checkout(&["Dockerfile", "ops/Dockerfile", "apps/web/a.log", "apps/web/b/c", "apps/x"]);
+        fs::write(root.path().join(".dockerignore"), "**/c\n").unwrap();
+        fs::write(root.path().join("apps/web/.dockerignore"), "*.log\n.dockerignore\n").unwrap();
+        let entries = list(root.path()).unwrap();
+        let folder = RepositoryPath::new("apps/web").unwrap();
+        let of = |plan: &BuildPlan| {
+            Context::new(root.path(), &entries, Some(&folder), plan, &BaseImages::default(), 0)
+                .unwrap()
+        };
+        let by = |path: &str| BuildPlan::Dockerfile { path: RepositoryPath::new(path).unwrap() };
+        let context = of(&by("ops/Dockerfile"));
+        assert_eq!(paths(&context), ["b", "b/c", "ops", "ops/Dockerfile"]);
+        let beside: Vec<bool> = context.items.iter().map(|item| item.beside).collect();
+        assert_eq!(
+            (beside, context.dockerfile.as_str()),
+            (vec![false, false, true, true], "ops/Dockerfile")
+        );
+        fs::write(root.path().join("apps/web/Dockerfile"), "").unwrap();
+        let entries = list(root.path()).unwrap();
+        let plan = by("apps/web/Dockerfile");
+        let context =
+            Context::new(root.path(), &entries, Some(&folder), &plan, &BaseImages::default(), 0)
+                .unwrap();
+        assert_eq!(paths(&context), ["Dockerfile", "b", "b/c"]);
+        assert_eq!(context.dockerfile, "Dockerfile");
+        let site = |folder: &str| {
+            let folder = Some(RepositoryPath::new(folder).unwrap());
+            BuildPlan::Static(StaticSite { folder, not_found_page: false })
+        };
+        let own = ["Dockerfile", "httpd.conf", "site"];
+        assert_eq!(paths(&of(&site("apps/web"))), [&own[..], &["site/b", "site/b/c"]].concat());
+        assert_eq!(paths(&of(&site("apps/web/b"))), [&own[..], &["site/c"]].concat());
     }
 
     #[test]
@@ -314,7 +400,8 @@ mod tests {
         symlink("/etc/passwd", root.path().join(".dockerignore")).unwrap();
         let plan = BuildPlan::Dockerfile { path: RepositoryPath::new("Dockerfile").unwrap() };
         let entries = list(root.path()).unwrap();
-        let refused = Context::new(root.path(), &entries, &plan, "x", 0).unwrap_err();
+        let refused = Context::new(root.path(), &entries, None, &plan, &BaseImages::default(), 0)
+            .unwrap_err();
         assert!(refused.contains("leads out"), "{refused}");
     }
 
@@ -334,7 +421,8 @@ mod tests {
         };
         let plan = BuildPlan::Static(site);
         let entries = list(root.path()).unwrap();
-        let context = Context::new(root.path(), &entries, &plan, "busybox:latest", 0).unwrap();
+        let context =
+            Context::new(root.path(), &entries, None, &plan, &BaseImages::default(), 0).unwrap();
         assert_eq!(
             paths(&context),
             [

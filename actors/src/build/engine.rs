@@ -30,12 +30,15 @@ use hyper::{Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::names::ImageId;
+use hythe_core::wire::storage::ImageName;
 use hythe_store::steps::Step;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 use url::form_urlencoded;
 use uuid::Uuid;
+
+use crate::docker::images::{image_name, repository};
 
 /// The app that an image belongs to.
 pub(crate) const LABEL_APP: &str = "hythe.app";
@@ -48,10 +51,14 @@ pub(crate) const LABEL_COMMIT: &str = "hythe.commit";
 /// A digest of all that went into it.
 pub(crate) const LABEL_SOURCE: &str = "hythe.source";
 
+/// What the engine calls the name of a network's bridge.
+const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
 /// How long the engine may take to answer a question, in seconds.
 const ANSWER_SECONDS: u64 = 30;
 /// The most bytes of an answer that is an error.
 const MOST_ERROR_BYTES: usize = 64 * 1024;
+/// The most bytes of what it says about its cache.
+const MOST_LIST_BYTES: usize = 64 * 1024 * 1024;
 /// What this program calls itself in a build's session.
 const SESSION_NAME: &str = "hythe";
 
@@ -126,6 +133,31 @@ impl Lifeline {
         if answer.status().is_success() { Ok(answer) } else { Err(refusal(answer).await) }
     }
 
+    /// The engine's whole build cache, in its own form.
+    pub(crate) async fn cache(&self) -> Result<Vec<u8>, EngineError> {
+        let path = format!("/v{}/system/df?type=build-cache&verbose=1", self.version);
+        self.answer(hyper::Request::get(path)).await
+    }
+
+    /// Has the engine let go of records of its build cache, by its filter on their ids.
+    pub(crate) async fn prune(&self, filters: &str) -> Result<Vec<u8>, EngineError> {
+        let mut path = "build/prune?".to_owned();
+        let before = path.len();
+        path = form_urlencoded::Serializer::for_suffix(path, before)
+            .extend_pairs([("all", "1"), ("filters", filters)])
+            .finish();
+        self.answer(self.post(&path)).await
+    }
+
+    async fn answer(&self, request: hyper::http::request::Builder) -> Result<Vec<u8>, EngineError> {
+        let answer = self.ask(request).await?;
+        if !answer.status().is_success() {
+            return Err(refusal(answer).await);
+        }
+        let body = Limited::new(answer.into_body(), MOST_LIST_BYTES).collect().await;
+        Ok(body.map_err(io::Error::other)?.to_bytes().into())
+    }
+
     /// Asks the engine to end the build; its stream ends once nothing of it runs any more.
     pub(crate) async fn cancel(&self) -> Result<(), EngineError> {
         let answer = self.ask(self.post(&format!("build/cancel?id={}", self.id))).await?;
@@ -171,6 +203,18 @@ impl Engine {
         Ok(docker.client_version())
     }
 
+    /// Where it keeps its images.
+    pub(crate) async fn folder(&self) -> Result<Option<String>, EngineError> {
+        Ok(self.docker.info().await?.docker_root_dir)
+    }
+
+    /// The bridge that builds run on.
+    pub(crate) async fn bridge(&self) -> Result<String, EngineError> {
+        let network = self.docker.inspect_network("bridge", None).await?;
+        let name = network.options.and_then(|mut options| options.remove(BRIDGE_NAME));
+        Ok(name.unwrap_or_else(|| "docker0".to_owned()))
+    }
+
     /// A hold for one build.
     pub(crate) fn for_build(&self, version: &ClientVersion) -> Lifeline {
         let token = CancellationToken::new();
@@ -193,10 +237,17 @@ impl Engine {
         let filters = HashMap::from([("label", labels)]);
         let options = ListImagesOptionsBuilder::new().filters(&filters).build();
         let images = self.docker.list_images(Some(options)).await?;
-        let by_source = images.into_iter().filter_map(|image| {
-            Some((image.labels.get(LABEL_SOURCE)?.clone(), ImageId::new(image.id).ok()?))
-        });
-        Ok(by_source.collect())
+        let mut by_source: HashMap<String, (i64, ImageId)> = HashMap::new();
+        for image in images {
+            let Some(source) = image.labels.get(LABEL_SOURCE) else { continue };
+            let Ok(id) = ImageId::new(image.id) else { continue };
+            // The newest: an older one was built anew because something is wrong with it.
+            let known = by_source.get(source).map(|(made, _)| *made);
+            if known.is_none_or(|made| made < image.created) {
+                by_source.insert(source.clone(), (image.created, id));
+            }
+        }
+        Ok(by_source.into_iter().map(|(source, (_, id))| (source, id)).collect())
     }
 
     /// Looks at an image by its name; `None` where there is none.
@@ -235,7 +286,7 @@ impl Engine {
     /// needs it. Nothing there is as good.
     pub(crate) async fn untag(&self, app: AppId, deployment: DeploymentId) {
         let options = RemoveImageOptionsBuilder::new().build();
-        let name = name(app, deployment);
+        let name = image_name(ImageName { app, deployment });
         #[expect(clippy::disallowed_methods, reason = "with its step")]
         let gone = self.docker.remove_image(&name, Some(options), None);
         if let Err(error) = gone.await {
@@ -243,16 +294,6 @@ impl Engine {
         }
         Step::ImageUntagged.passed();
     }
-}
-
-/// The repository of an app's images.
-fn repository(app: AppId) -> String {
-    format!("hythe/{app}")
-}
-
-/// The name of a deployment's image.
-pub(crate) fn name(app: AppId, deployment: DeploymentId) -> String {
-    format!("{}:{deployment}", repository(app))
 }
 
 /// `8080/tcp`, or `8080`.

@@ -19,6 +19,7 @@ use tokio::time::sleep;
 
 use super::ledger::Verdict;
 use super::run::Builder;
+use super::secrets;
 use super::supervisor::Order;
 use crate::bus;
 
@@ -103,6 +104,12 @@ async fn receive(
         }
     };
     let (deployment, generation) = (command.deployment, command.generation);
+    if !secrets::are_for(&command, builder.settings.worker) {
+        // It is sent again as long as nobody takes it on, then for this worker, too.
+        tracing::info!(%deployment, "a build whose secrets are for others is left to them");
+        acknowledge(message, AckKind::Ack).await;
+        return;
+    }
     let kept = command.clone();
     let progress = match builder.ledger.with(move |ledger| ledger.accept(&kept)).await {
         Ok(Verdict::Accepted) => {

@@ -15,13 +15,18 @@ use hythe_core::time::Timestamp;
 use hythe_core::wire::build::{BuildCommand, BuildProgress};
 use hythe_store::durable::commit;
 use hythe_store::steps::Step;
-use redb::{ReadableTable, TableDefinition};
+use redb::{ReadableTable, ReadableTableMetadata, TableDefinition};
 use serde::{Deserialize, Serialize};
 
 use crate::ledger_file::LedgerFile;
 
 /// Deployment → entry, as JSON.
 const BUILDS: TableDefinition<[u8; 16], &[u8]> = TableDefinition::new("builds");
+/// When BuildKit built for us: from → until, in milliseconds since 1970. What it made of its cache
+/// within them is taken for ours.
+const SPANS: TableDefinition<u64, u64> = TableDefinition::new("spans");
+/// The most spans; older ones are forgotten, and what was made in them is nobody's.
+const MOST_SPANS: u64 = 10_000;
 /// How long the outcome of an ended build is kept: longer than any message about it lives.
 const KEPT_MILLIS: u64 = 7 * 24 * 60 * 60 * 1_000;
 
@@ -93,6 +98,7 @@ impl Ledger {
         let file = LedgerFile::open(path)?;
         let write = file.begin_write()?;
         write.open_table(BUILDS)?;
+        write.open_table(SPANS)?;
         commit(write, Step::BuildLedgerMade)?;
         Ok(Self { file })
     }
@@ -181,6 +187,33 @@ impl Ledger {
                 (Some(progress), Some(Entry { generation, state }))
             }
         })
+    }
+
+    /// Remembers when BuildKit built for us.
+    pub(crate) fn built(&self, from: Timestamp, until: Timestamp) -> Result<(), LedgerError> {
+        let write = self.file.begin_write()?;
+        {
+            let mut spans = write.open_table(SPANS)?;
+            let known = spans.get(from.0)?.map(|known| known.value());
+            spans.insert(from.0, known.map_or(until.0, |known| known.max(until.0)))?;
+            while spans.len()? > MOST_SPANS {
+                spans.pop_first()?;
+            }
+        }
+        #[expect(clippy::disallowed_methods, reason = "nothing follows: cache would stay longer")]
+        write.commit()?;
+        Ok(())
+    }
+
+    /// When BuildKit built for us, earliest first.
+    pub(crate) fn spans(&self) -> Result<Vec<(Timestamp, Timestamp)>, LedgerError> {
+        let read = self.file.begin_read()?;
+        let spans = read.open_table(SPANS)?;
+        let all = spans.iter()?.map(|span| {
+            let (from, until) = span?;
+            Ok((Timestamp(from.value()), Timestamp(until.value())))
+        });
+        all.collect()
     }
 
     /// Remembers that JetStream has the report of a build's end.

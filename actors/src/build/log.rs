@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::publish::{self, publish};
+use crate::mask::Mask;
 
 /// Lines in one frame.
 const FRAME_LINES: usize = 64;
@@ -41,6 +42,7 @@ const END_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) struct BuildLog {
     lines: mpsc::Sender<Option<LogLine>>,
     writer: JoinHandle<()>,
+    mask: Mask,
 }
 
 impl BuildLog {
@@ -50,6 +52,7 @@ impl BuildLog {
         deployment: DeploymentId,
         generation: u32,
         first: u64,
+        mask: Mask,
     ) -> Self {
         let (lines, waiting) = mpsc::channel(WAITING_LINES);
         let writer = Writer {
@@ -59,7 +62,7 @@ impl BuildLog {
             generation,
             next: first,
         };
-        Self { lines, writer: tokio::spawn(writer.run(waiting)) }
+        Self { lines, writer: tokio::spawn(writer.run(waiting)), mask }
     }
 
     /// What Hythe itself says.
@@ -70,9 +73,22 @@ impl BuildLog {
 
     /// A line of the build. `at` is in nanoseconds since the Unix epoch.
     pub(crate) async fn line(&self, at: u64, stream: LogStream, text: &str) {
-        let line = LogLine { at, stream, text: cut(text) };
+        let line = LogLine { at, stream, text: self.fit(text) };
         // The writer never stops reading while this is alive.
         let _ = self.lines.send(Some(line)).await;
+    }
+
+    /// A text as it may be shown: within its bounds, with the values of secrets masked, without
+    /// what would move the reader's cursor.
+    pub(crate) fn fit(&self, text: &str) -> String {
+        let clean: String = text.chars().filter(|c| !matches!(c, '\0' | '\r' | '\n')).collect();
+        cut(&self.mask, &clean)
+    }
+
+    /// How many bytes of a line have to be known so that it can be shown.
+    pub(crate) const fn line_bytes(&self) -> usize {
+        // One more than a line may have, so that what cuts it sees that it was longer.
+        limits::MOST_LINE_BYTES + 1 + self.mask.longest()
     }
 
     /// Ends the log: its last frame says so.
@@ -82,19 +98,25 @@ impl BuildLog {
     }
 }
 
-/// A line within its bounds, without what would move the reader's cursor.
-fn cut(text: &str) -> String {
+/// A line within its bounds. Masked first: nothing of a value shows where it is cut.
+fn cut(mask: &Mask, text: &str) -> String {
     let most = limits::MOST_LINE_BYTES;
-    let clean = |text: &str| text.chars().filter(|c| !matches!(c, '\0' | '\r' | '\n')).collect();
     if text.len() <= most {
-        return clean(text);
+        let shown = mask.mask(text);
+        // A mask may be longer than what it hides.
+        return if shown.len() <= most { shown } else { shorten(&shown, most) };
     }
     let note = format!("… (cut: {} bytes)", text.len());
-    let mut end = most - note.len();
+    let shown = mask.up_to(text, most - note.len());
+    shorten(&shown, most - note.len()) + &note
+}
+
+fn shorten(text: &str, most: usize) -> String {
+    let mut end = most.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    clean(&text[..end]) + &note
+    text.get(..end).unwrap_or_default().to_owned()
 }
 
 struct Writer {

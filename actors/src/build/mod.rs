@@ -12,34 +12,53 @@
 //! The supervisor is one actor that only keeps the list of what runs; nothing in its handlers
 //! waits. The ledger's transactions are what puts commands, cancels and ends in order.
 
+mod access;
 mod buildkit;
+mod cache;
+mod cgroup;
 mod checkout;
 mod context;
 mod dockerignore;
 mod engine;
+mod firewall;
+mod guard;
 mod intake;
 mod ledger;
 mod log;
 mod publish;
+mod registries;
 mod run;
+mod secrets;
 mod session;
 mod steps;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod transfer;
 mod work;
 
 use std::path::PathBuf;
 
-use hythe_core::detect::StaticSite;
+use hythe_core::detect::BaseImages;
 use hythe_core::ids::{InstallationId, WorkerId};
 use hythe_core::wire::subjects::DEFAULT_POOL;
 
 use crate::git::GitSettings;
 
+pub use cgroup::BuildLimits;
+pub use firewall::{Confinement, Network};
+pub use guard::GuardSettings;
 pub use ledger::LedgerError;
 pub use supervisor::{BuildSupervisor, BuilderError};
+pub use texts::read_texts;
+
+/// How many builds a machine does at once unless told otherwise: what is left of it is for apps.
+#[must_use]
+pub fn builds_at_once() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    (processors / 2).max(1)
+}
 
 /// How this builder works.
 #[derive(Clone, Debug)]
@@ -56,25 +75,30 @@ pub struct BuilderSettings {
     pub pool: String,
     /// Builds at once; at least one.
     pub at_once: usize,
-    /// The image that serves static files: busybox's `httpd` and `sh` must be in it.
-    pub static_image: String,
+    /// What builds are kept to.
+    pub guard: GuardSettings,
+    /// Where the images come from that apps without a Dockerfile are built on.
+    pub base_images: BaseImages,
+    /// The file of the key that environments are sealed with for its worker.
+    pub sealing_key: PathBuf,
     /// How sources are fetched.
     pub git: GitSettings,
 }
 
 impl BuilderSettings {
-    /// The usual settings: two builds at once, or half as many as there are processors.
+    /// The usual settings: half as many builds at once as there are processors, at least one.
     #[must_use]
     pub fn new(worker: WorkerId, installation: InstallationId, data: PathBuf) -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             worker,
             installation,
+            sealing_key: data.join("sealing.key"),
             data,
             engine: PathBuf::from("/var/run/docker.sock"),
             pool: DEFAULT_POOL.to_owned(),
-            at_once: (processors / 2).max(2),
-            static_image: StaticSite::BASE_IMAGE.to_owned(),
+            at_once: builds_at_once(),
+            guard: GuardSettings::default(),
+            base_images: BaseImages::default(),
             git: GitSettings::default(),
         }
     }

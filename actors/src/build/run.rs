@@ -4,7 +4,7 @@
 //! from app and deployment, and the ledger decides which end counts. So a build that was cut off
 //! anywhere is simply done again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hythe_core::deployment::Fault;
@@ -19,13 +19,16 @@ use tokio_util::sync::CancellationToken;
 use super::BuilderSettings;
 use super::buildkit::NoImage;
 use super::engine::Engine;
+use super::guard::Guard;
 use super::ledger::Ledger;
 use super::log::BuildLog;
 use super::publish::{Reporter, now};
+use super::secrets::{self, Opened};
 use super::work::Work;
+use crate::node::Keys;
 
 /// How long a cancelled build may take to end in order, before it is dropped where it stands.
-const CANCEL_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const CANCEL_WITHIN: Duration = Duration::from_secs(5);
 
 /// What all builds of this builder share.
 #[derive(Debug)]
@@ -34,6 +37,10 @@ pub(crate) struct Builder {
     pub(crate) engine: Engine,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) reporter: Reporter,
+    /// What opens the boxes that are sealed for this worker.
+    pub(crate) keys: Keys,
+    /// What builds are kept to.
+    pub(crate) guard: Guard,
     /// One permit per build at once.
     pub(crate) slots: Arc<Semaphore>,
 }
@@ -127,16 +134,42 @@ impl Builder {
         let command = &job.command;
         let (deployment, generation) = (command.deployment, command.generation);
         let first = if job.resumed { self.next_line(command).await } else { 1 };
-        let log = BuildLog::start(self.reporter.jetstream.clone(), deployment, generation, first);
+        let (mut opened, fault) = match secrets::open(command, self.settings.worker, &self.keys) {
+            Some(Ok(opened)) => (opened, None),
+            Some(Err(error)) => (Opened::default(), Some(error.to_string())),
+            // The intake takes none such.
+            None => (Opened::default(), Some("its secrets are not for this worker".to_owned())),
+        };
+        let (mask, remarks) =
+            (std::mem::take(&mut opened.mask), std::mem::take(&mut opened.remarks));
+        let jetstream = self.reporter.jetstream.clone();
+        let log = BuildLog::start(jetstream, deployment, generation, first, mask);
         if job.resumed {
             log.say("the builder was restarted; this build begins again").await;
         }
+        for remark in remarks {
+            log.say(remark).await;
+        }
         let doing = Mutex::new("waiting for its turn");
         let scratch = self.settings.scratch().join(format!("{deployment}-{generation}"));
-        let work =
-            Work { builder: self, command, cancel: &job.cancel, log: &log, scratch, doing: &doing };
+        // Cancelled from without, or because a limit was met.
+        let cancel = job.cancel.child_token();
+        let work = Work {
+            builder: self,
+            command,
+            cancel: &cancel,
+            log: &log,
+            scratch,
+            doing: &doing,
+            opened: &opened,
+        };
         let left = command.until.since(now());
-        let mut building = Box::pin(work.build(slot));
+        let mut building = Box::pin(async {
+            match fault {
+                None => work.build(slot).await,
+                Some(why) => Err(NoImage::Failed(Fault::new(why))),
+            }
+        });
         let outcome = tokio::select! {
             outcome = &mut building => outcome,
             () = job.cancel.cancelled() => {
@@ -145,18 +178,19 @@ impl Builder {
                 Err(NoImage::Cancelled)
             }
             () = sleep(Duration::from_millis(left.0)) => {
-                job.cancel.cancel();
+                cancel.cancel();
                 let _ = timeout(CANCEL_WITHIN, &mut building).await;
-                let doing = *doing.lock().unwrap_or_else(PoisonError::into_inner);
                 Err(NoImage::Failed(Fault::new(format!(
-                    "the build was not done in the time it had; it was {doing}"
+                    "the build was not done in the time it had; it was {}",
+                    work.was_doing()
                 ))))
             }
         };
         drop(building);
         let progress = match outcome {
             Ok(built) => BuildProgress::Finished(Ok(built)),
-            Err(NoImage::Failed(fault)) => {
+            Err(NoImage::Failed(Fault { message, log: lines })) => {
+                let fault = Fault { message: log.fit(&message), log: lines };
                 log.say(format!("the build failed: {}", fault.message)).await;
                 BuildProgress::Finished(Err(fault))
             }

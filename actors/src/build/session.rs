@@ -1,7 +1,9 @@
-//! What BuildKit may ask us during a build, over the session that belongs to it: files.
+//! What BuildKit may ask us during a build, over the session that belongs to it: files, secrets
+//! and logins to registries.
 //!
 //! It asks for the Dockerfile and the context by name, takes what it needs, and leaves the rest.
-//! Nothing outside of the [`Context`] can be asked for.
+//! Nothing outside of the [`Context`] can be asked for, and no value that the app does not let its
+//! build read.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +14,8 @@ use bollard::health::{
     HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,
     health_check_response::ServingStatus,
 };
+use bollard::moby::buildkit::secrets::v1::secrets_server::SecretsServer;
+use bollard::moby::filesync::v1::auth_server::AuthServer;
 use bollard::moby::filesync::v1::file_sync_server::{FileSync, FileSyncServer};
 use futures_util::{Stream, stream};
 use hyper::server::conn::http2;
@@ -24,11 +28,17 @@ use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::context::{Context, folders_above};
+use super::registries::Logins;
+use super::secrets::Secrets;
 use super::transfer::{self, PACKETS, TransferError};
 
 /// What BuildKit is told that it may call.
-pub(crate) const METHODS: [&str; 2] =
-    ["/moby.filesync.v1.FileSync/DiffCopy", "/grpc.health.v1.Health/Check"];
+pub(crate) const METHODS: [&str; 4] = [
+    "/moby.filesync.v1.FileSync/DiffCopy",
+    "/moby.buildkit.secrets.v1.Secrets/GetSecret",
+    "/moby.filesync.v1.Auth/Credentials",
+    "/grpc.health.v1.Health/Check",
+];
 /// The names of the folders that a Dockerfile's build has.
 const CONTEXT: &str = "context";
 const DOCKERFILE: &str = "dockerfile";
@@ -61,8 +71,11 @@ impl Files {
     }
 
     /// Answers for as long as the connection is there.
-    pub(crate) async fn serve(self, connection: Upgraded) {
-        let routes = Routes::new(HealthServer::new(Alive)).add_service(FileSyncServer::new(self));
+    pub(crate) async fn serve(self, secrets: Secrets, logins: Logins, connection: Upgraded) {
+        let routes = Routes::new(HealthServer::new(Alive))
+            .add_service(FileSyncServer::new(self))
+            .add_service(SecretsServer::new(secrets))
+            .add_service(AuthServer::new(logins));
         let serving = http2::Builder::new(TokioExecutor::new())
             .serve_connection(connection, TowerToHyperService::new(routes.prepare()));
         // An end by force is what the cut is for.
@@ -73,7 +86,10 @@ impl Files {
 
     /// The places of the items that a request is about.
     fn chosen(&self, asked: &Asked) -> Option<Vec<usize>> {
-        let all = self.context.items.iter().enumerate();
+        // A Dockerfile from elsewhere is no part of the context, and the context none of its folder.
+        let elsewhere = self.context.items.iter().any(|item| item.beside);
+        let beside = elsewhere && asked.folder == DOCKERFILE;
+        let all = self.context.items.iter().enumerate().filter(|(_, item)| item.beside == beside);
         let named = |path: &str| {
             asked
                 .names
@@ -196,7 +212,10 @@ mod tests {
     fn files(paths: &[&str]) -> Files {
         let items = paths
             .iter()
-            .map(|path| Item { path: (*path).to_owned(), kind: Kind::Folder })
+            .map(|path| match path.strip_prefix('+') {
+                Some(path) => Item { path: path.to_owned(), kind: Kind::Folder, beside: true },
+                None => Item { path: (*path).to_owned(), kind: Kind::Folder, beside: false },
+            })
             .collect();
         Files::of(Context { items, time: 0, dockerfile: "docker/File".to_owned() })
     }
@@ -220,6 +239,17 @@ mod tests {
             let asked = Asked { folder: folder.to_owned(), names };
             assert_eq!(files.chosen(&asked), expected, "{asked:?}");
         }
+    }
+
+    #[test]
+    fn a_dockerfile_from_elsewhere_is_no_part_of_the_context() {
+        let files = files(&["a", "docker/File", "+docker/File", "+docker/File.dockerignore"]);
+        let of = |folder: &str, names: &[&str]| {
+            let names = names.iter().map(ToString::to_string).collect();
+            files.chosen(&Asked { folder: folder.to_owned(), names })
+        };
+        assert_eq!(of("context", &[]), Some(vec![0, 1]));
+        assert_eq!(of("dockerfile", &["docker/File", "a"]), Some(vec![2]));
     }
 
     #[test]

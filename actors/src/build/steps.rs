@@ -92,8 +92,8 @@ impl Steps {
                 number: 0,
                 name: vertex.name.clone(),
                 told: Told::Nothing,
-                stdout: Partial::default(),
-                stderr: Partial::default(),
+                stdout: Partial::of(log.line_bytes()),
+                stderr: Partial::of(log.line_bytes()),
             };
             self.steps.insert(vertex.digest.clone(), step);
         }
@@ -150,7 +150,7 @@ impl Steps {
             }
             Some(step) => (LogStream::Stdout, step.number, step.stdout.take(&output.msg)),
             None => {
-                let mut partial = Partial::default();
+                let mut partial = Partial::of(log.line_bytes());
                 let mut lines = partial.take(&output.msg);
                 lines.extend(partial.rest());
                 (LogStream::Stdout, 0, lines)
@@ -173,7 +173,7 @@ impl Steps {
         if self.lines.len() == KEPT_LINES {
             self.lines.pop_front();
         }
-        self.lines.push_back(Line { of: number, stream, text: line });
+        self.lines.push_back(Line { of: number, stream, text: log.fit(&line) });
     }
 
     /// Shows what never got its line end.
@@ -186,6 +186,13 @@ impl Steps {
         for (number, stream, line) in rest {
             self.show(number, nanos_now(), stream, line, log).await;
         }
+    }
+
+    /// The base image that could not be had, and what the engine said, where the build failed by
+    /// that.
+    pub(crate) fn base_image(&self) -> Option<(&str, &str)> {
+        let failed = self.failed.as_ref()?;
+        Some((failed.name.strip_prefix(BASE_IMAGE)?, failed.error.as_str()))
     }
 
     /// Why the build failed: the step that did, what the engine said, and the last lines.
@@ -202,6 +209,9 @@ impl Steps {
         Fault { message, log }.bounded()
     }
 }
+
+/// What BuildKit calls the step that asks a registry for a base image, but for the image.
+const BASE_IMAGE: &str = "[internal] load metadata for ";
 
 /// The last lines in their order. What a step wrote to standard error comes to us through another
 /// pipe than the rest, so some of it is kept even where newer lines of the other would push it out.
@@ -224,7 +234,7 @@ fn last<'a>(lines: impl DoubleEndedIterator<Item = &'a Line>) -> Vec<String> {
 
 /// What an error of BuildKit's means to the person whose Dockerfile it is.
 fn explain(step: &str, error: &str) -> String {
-    if let Some(image) = step.strip_prefix("[internal] load metadata for ") {
+    if let Some(image) = step.strip_prefix(BASE_IMAGE) {
         return format!("the base image {image} cannot be had: {}", last_part(error));
     }
     // "[stage 2/3] RUN npm ci"
@@ -288,19 +298,24 @@ fn nanos(seconds: i64, nanos: i32) -> u64 {
 }
 
 /// Bytes on their way to becoming lines.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Partial {
     bytes: Vec<u8>,
+    /// The most bytes of one line.
+    most: usize,
 }
 
 impl Partial {
+    fn of(most: usize) -> Self {
+        Self { bytes: Vec::new(), most }
+    }
+
     /// Takes bytes in; answers with the lines that are whole now.
     fn take(&mut self, bytes: &[u8]) -> Vec<String> {
         let mut lines = Vec::new();
         let mut pieces = bytes.split(|byte| *byte == b'\n').peekable();
         while let Some(piece) = pieces.next() {
-            // One byte more than a line may have, so that what cuts it sees that it was longer.
-            let room = (limits::MOST_LINE_BYTES + 1).saturating_sub(self.bytes.len());
+            let room = self.most.saturating_sub(self.bytes.len());
             self.bytes.extend_from_slice(piece.get(..room.min(piece.len())).unwrap_or_default());
             if pieces.peek().is_some() {
                 lines.push(self.line());
@@ -388,7 +403,7 @@ mod tests {
 
     #[test]
     fn bytes_become_lines_however_they_come() {
-        let mut partial = Partial::default();
+        let mut partial = Partial::of(limits::MOST_LINE_BYTES + 1);
         assert_eq!(partial.take(b"a\nb"), ["a"]);
         assert_eq!(partial.take(b"c\r\n\nd"), ["bc", ""]);
         assert_eq!(partial.take(b"10%\r20%\r30%\n"), ["30%"]);

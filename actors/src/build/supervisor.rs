@@ -10,18 +10,21 @@ use futures_util::FutureExt;
 use hythe_core::deployment::Fault;
 use hythe_core::ids::DeploymentId;
 use hythe_core::wire::build::{BuildCommand, BuildProgress};
+use hythe_core::wire::storage::{CacheId, CacheRecord};
 use hythe_core::wire::worker::BuildHeld;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::BuilderSettings;
 use super::engine::Engine;
+use super::guard::Guard;
 use super::intake;
 use super::ledger::{Ledger, LedgerError, State as Standing};
 use super::publish::{Reporter, now};
 use super::run::{Builder, Job, remove};
+use super::{BuilderSettings, cache};
+use crate::node::{EnvironmentError, Keys};
 
 /// How long the supervisor may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_millis(ANSWER_MILLIS);
@@ -43,6 +46,9 @@ pub enum BuilderError {
     /// Its ledger cannot be used.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// Its key cannot be used.
+    #[error(transparent)]
+    Key(#[from] EnvironmentError),
     /// The engine's address cannot be used.
     #[error("the engine's socket cannot be used: {0}")]
     Engine(#[from] bollard::errors::Error),
@@ -55,7 +61,7 @@ pub enum BuilderError {
 #[derive(Clone, Debug)]
 pub struct BuildSupervisor {
     actor: ActorRef<Order>,
-    ledger: Arc<Ledger>,
+    builder: Arc<Builder>,
 }
 
 impl BuildSupervisor {
@@ -77,21 +83,25 @@ impl BuildSupervisor {
         });
         made.await.map_err(|error| BuilderError::Gone(error.to_string()))?.map_err(in_folder)?;
         let path = settings.data.join("builds.redb");
-        let ledger = tokio::task::spawn_blocking(move || Ledger::open(&path))
-            .await
-            .map_err(|error| BuilderError::Gone(error.to_string()))??;
-        let ledger = Arc::new(ledger);
+        let key = settings.sealing_key.clone();
+        let opened = tokio::task::spawn_blocking(move || {
+            Ok::<_, BuilderError>((Ledger::open(&path)?, Keys::open(&key)?))
+        });
+        let (ledger, keys) =
+            opened.await.map_err(|error| BuilderError::Gone(error.to_string()))??;
         let builder = Arc::new(Builder {
             engine: Engine::at(&settings.engine)?,
-            ledger: Arc::clone(&ledger),
+            ledger: Arc::new(ledger),
             reporter: Reporter { jetstream, worker: settings.worker },
+            keys,
+            guard: Guard::new(settings.guard.clone()),
             slots: Arc::new(Semaphore::new(settings.at_once.max(1))),
             settings,
         });
-        let (actor, _) = Actor::spawn(None, Supervisor, builder)
+        let (actor, _) = Actor::spawn(None, Supervisor, Arc::clone(&builder))
             .await
             .map_err(|error| BuilderError::Gone(error.to_string()))?;
-        Ok(Self { actor, ledger })
+        Ok(Self { actor, builder })
     }
 
     /// Ends a build and all earlier givings-out of it, known or still to come. Returns once this
@@ -104,7 +114,8 @@ impl BuildSupervisor {
         deployment: DeploymentId,
         generation: u32,
     ) -> Result<(), BuilderError> {
-        let open = self.ledger.with(move |ledger| ledger.cancel(deployment, generation)).await?;
+        let open =
+            self.builder.ledger.with(move |ledger| ledger.cancel(deployment, generation)).await?;
         if open {
             let order = Order::Cancel { deployment, generation };
             self.actor.cast(order).map_err(|error| BuilderError::Gone(error.to_string()))?;
@@ -119,6 +130,28 @@ impl BuildSupervisor {
     pub async fn running(&self) -> Result<Vec<BuildHeld>, BuilderError> {
         ractor::call_t!(self.actor, Order::Running, ANSWER_MILLIS)
             .map_err(|error| BuilderError::Gone(error.to_string()))
+    }
+
+    /// The build cache that builds of this builder left.
+    ///
+    /// # Errors
+    /// Where the engine or the ledger cannot be read, in words.
+    pub async fn cache(&self) -> Result<Vec<CacheRecord>, String> {
+        cache::stored(&self.builder).await
+    }
+
+    /// Lets go of some of it; answers how many bytes that gave.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn remove_cache(&self, ids: &[CacheId]) -> Result<u64, String> {
+        cache::remove(&self.builder, ids).await
+    }
+
+    /// What of the limits on builds cannot be kept here and why, for people.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        self.builder.guard.remarks()
     }
 
     /// Ends all that runs without reporting it: the next start goes on with it.
@@ -189,7 +222,10 @@ impl Actor for Supervisor {
         }
         // After those, so that they have the first slots.
         myself.cast(Order::Take)?;
-        Ok(State { builder, running: BTreeMap::new(), tasks: JoinSet::new() })
+        let mut tasks = JoinSet::new();
+        let preparing = Arc::clone(&builder);
+        tasks.spawn(async move { preparing.guard.prepare(&preparing.engine).await });
+        Ok(State { builder, running: BTreeMap::new(), tasks })
     }
 
     async fn handle(

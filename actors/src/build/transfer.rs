@@ -179,12 +179,13 @@ mod tests {
                 size: size as u64,
                 runnable,
             },
+            beside: false,
         };
         let items = vec![
             file("Dockerfile", 3, false),
-            Item { path: "a".to_owned(), kind: Kind::Folder },
+            Item { path: "a".to_owned(), kind: Kind::Folder, beside: false },
             file("a/big", 2 * PIECE + 1, true),
-            Item { path: "a/link".to_owned(), kind: Kind::Link("big".to_owned()) },
+            Item { path: "a/link".to_owned(), kind: Kind::Link("big".to_owned()), beside: false },
         ];
         Arc::new(Context { items, time: 7, dockerfile: "Dockerfile".to_owned() })
     }
@@ -273,7 +274,7 @@ mod tests {
     async fn a_file_that_is_gone_is_named() {
         let path = std::path::PathBuf::from("/nonexistent/file");
         let kind = Kind::File { content: Content::OnDisk(path), size: 1, runnable: false };
-        let items = vec![Item { path: "gone".to_owned(), kind }];
+        let items = vec![Item { path: "gone".to_owned(), kind, beside: false }];
         let context = Arc::new(Context { items, time: 0, dockerfile: String::new() });
         let asked = vec![asks(PacketType::PacketReq, 0), asks(PacketType::PacketFin, 0)];
         let (_, ended) = exchange(&context, asked).await;

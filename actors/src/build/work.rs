@@ -3,38 +3,43 @@
 //! Nothing here outlives the future that does it: dropped, git's process group is killed and the
 //! engine's connections are cut. Told to cancel, it ends in order and says so.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::ClientVersion;
 use hythe_core::deployment::{BuiltImage, Fault};
-use hythe_core::detect::{self, BuildPlan};
-use hythe_core::names::{CommitId, ImageId};
-use hythe_core::source::Reference;
-use hythe_core::time::Millis;
+use hythe_core::detect::{self, BuildPlan, Detected, Mirror};
+use hythe_core::names::{BuildTarget, CommitId, ImageId};
+use hythe_core::source::{BuildSettings, Reference};
+use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::build::BuildCommand;
+use hythe_core::wire::storage::ImageName;
 use hythe_store::steps::Step;
 use sha2::{Digest, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::buildkit::{self, NoImage, Request};
 use super::checkout;
 use super::context::Context;
-use super::engine::{
-    self, LABEL_APP, LABEL_COMMIT, LABEL_DEPLOYMENT, LABEL_INSTANCE, LABEL_SOURCE,
-};
+use super::engine::{LABEL_APP, LABEL_COMMIT, LABEL_DEPLOYMENT, LABEL_INSTANCE, LABEL_SOURCE};
 use super::log::BuildLog;
-use super::run::{Builder, remove};
+use super::publish::now;
+use super::run::{Builder, CANCEL_WITHIN, remove};
+use super::secrets::Opened;
+use super::texts::read_texts;
+use crate::docker::images::image_name;
 use crate::git::{self, GitError};
 
 /// How often a build is begun again because the engine went away under it.
 const ENGINE_TRIES: u32 = 3;
 /// From one question whether the engine is back to the next.
 const ENGINE_ASKED_EVERY: Duration = Duration::from_secs(1);
+/// The build argument by which BuildKit names cache mounts.
+const CACHE_MOUNTS: &str = "BUILDKIT_CACHE_MOUNT_NS";
 /// The port of an app that says nothing about it.
 const DEFAULT_PORT: u16 = 8080;
 
@@ -46,6 +51,7 @@ pub(super) struct Work<'a> {
     pub(super) log: &'a BuildLog,
     pub(super) scratch: PathBuf,
     pub(super) doing: &'a Mutex<&'static str>,
+    pub(super) opened: &'a Opened,
 }
 
 /// What there is to build from.
@@ -85,6 +91,29 @@ impl Work<'_> {
         if self.cancel.is_cancelled() {
             return Err(NoImage::Cancelled);
         }
+        let within = self.command.spec.build.within;
+        let mut building = Box::pin(self.tries());
+        let fault = tokio::select! {
+            outcome = &mut building => return outcome,
+            fault = self.builder.guard.watch(&self.builder.engine) => fault,
+            () = sleep(Duration::from_millis(within.0)) => Fault::new(format!(
+                "the build was not done within {within}, which is as long as a build of this app \
+                 may take (--build-timeout); it was {}",
+                self.was_doing()
+            )),
+        };
+        // It sees that, and ends what it runs.
+        self.cancel.cancel();
+        let _ = timeout(CANCEL_WITHIN, building).await;
+        Err(NoImage::Failed(fault))
+    }
+
+    /// What it does now, or did last.
+    pub(super) fn was_doing(&self) -> &'static str {
+        *self.doing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn tries(&self) -> Result<BuiltImage, NoImage> {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -105,7 +134,11 @@ impl Work<'_> {
         let engine = &self.builder.engine;
         let ask = || async {
             let version = engine.greet().await?;
-            let images = engine.images_of(&instance, self.command.spec.app).await?;
+            let images = if self.command.spec.build.no_cache {
+                HashMap::new()
+            } else {
+                engine.images_of(&instance, self.command.spec.app).await?
+            };
             Ok::<_, bollard::errors::Error>((version, images))
         };
         let mut told = false;
@@ -144,10 +177,17 @@ impl Work<'_> {
         let (commit, digest) = (checkout.commit.clone(), self.digest(&checkout.commit));
         let context = self.plan(checkout).await?;
 
+        let guard = &self.builder.guard;
+        guard.admit(&self.builder.engine).await.map_err(NoImage::Failed)?;
         self.doing("building the image");
-        self.log.say("building the image").await;
+        let how = if self.command.spec.build.no_cache {
+            "building the image, without anything that earlier builds left"
+        } else {
+            "building the image"
+        };
+        self.log.say(how).await;
         let spec = &self.command.spec;
-        let name = engine::name(spec.app, self.command.deployment);
+        let name = image_name(ImageName { app: spec.app, deployment: self.command.deployment });
         let labels = HashMap::from([
             (LABEL_APP.to_owned(), spec.app.to_string()),
             (LABEL_DEPLOYMENT.to_owned(), self.command.deployment.to_string()),
@@ -155,10 +195,27 @@ impl Work<'_> {
             (LABEL_COMMIT.to_owned(), commit.to_string()),
             (LABEL_SOURCE.to_owned(), digest),
         ]);
-        let request = Request { name: &name, labels };
+        let settings = &spec.build;
+        let app = spec.app.to_string();
+        let mut args: BTreeMap<&str, &str> =
+            settings.args.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        // Cache mounts of apps that name them alike stay apart.
+        args.insert(CACHE_MOUNTS, &app);
+        let request = Request {
+            name: &name,
+            labels,
+            target: settings.target.as_ref().map(BuildTarget::as_str),
+            args,
+            no_cache: settings.no_cache,
+            secrets: self.opened.secrets.clone(),
+            logins: self.opened.logins.clone(),
+        };
         let engine = &self.builder.engine;
-        let building = Instant::now();
-        let id = buildkit::build(engine, &version, request, context, self.log, self.cancel).await?;
+        let (building, from) = (Instant::now(), now());
+        let built =
+            buildkit::build(engine, &version, request, context, self.log, self.cancel).await;
+        self.note_span(from);
+        let id = built?;
         let built = building.elapsed();
         let built_image = self.look(id.as_str(), commit).await?;
         let text = format!(
@@ -171,6 +228,16 @@ impl Work<'_> {
         );
         self.log.say(text).await;
         Ok(built_image)
+    }
+
+    /// Notes when BuildKit built for us. Nobody waits for it: what is not noted is only kept longer.
+    fn note_span(&self, from: Timestamp) {
+        let (ledger, until) = (Arc::clone(&self.builder.ledger), now());
+        tokio::spawn(async move {
+            if let Err(error) = ledger.with(move |ledger| ledger.built(from, until)).await {
+                tracing::warn!(%error, "what this build leaves in the cache stays for ever");
+            }
+        });
     }
 
     /// Fetches the source, and meanwhile looks for an image that makes it needless: asking first
@@ -218,8 +285,8 @@ impl Work<'_> {
     /// Which commit is wanted now.
     async fn resolve(&self) -> Result<CommitId, NoImage> {
         let scratch = self.folder("resolve").await?;
-        let (git, source) = (&self.builder.settings.git, &self.command.spec.source);
-        Ok(git::resolve(git, source, &scratch, self.cancel).await?)
+        let git = &self.builder.settings.git;
+        Ok(git::resolve(git, self.wanted(), &scratch, self.cancel).await?)
     }
 
     /// Uses an image that was made from the same commit in the same way, where there is one.
@@ -246,6 +313,12 @@ impl Work<'_> {
         Ok(Some(built))
     }
 
+    /// The source, and what it may be reached with.
+    fn wanted(&self) -> git::Wanted<'_> {
+        let spec = &self.command.spec;
+        git::Wanted { source: &spec.source, app: &spec.app_name, access: &self.opened.access }
+    }
+
     async fn fetch(&self) -> Result<git::Checkout, NoImage> {
         self.doing("fetching the source");
         let source = &self.command.spec.source;
@@ -258,7 +331,7 @@ impl Work<'_> {
         let begun = Instant::now();
         let scratch = self.folder("source").await?;
         let git = &self.builder.settings.git;
-        let fetched = git::fetch(git, source, &scratch, self.cancel);
+        let fetched = git::fetch(git, self.wanted(), &scratch, self.cancel);
         let checkout = Step::SourceFetched.take(fetched).await?;
         let text = format!(
             "fetched commit {} \u{201c}{}\u{201d} in {}",
@@ -274,29 +347,43 @@ impl Work<'_> {
     async fn plan(&self, checkout: git::Checkout) -> Result<Context, NoImage> {
         self.doing("looking at the source");
         let settings = self.command.spec.build.clone();
-        let base = self.builder.settings.static_image.clone();
+        let images = self.builder.settings.base_images.clone();
         let found = tokio::task::spawn_blocking(move || {
             let entries = checkout::list(&checkout.tree).map_err(|error| {
                 failed(format!("the files of the repository cannot be used: {error}"))
             })?;
             let notes = checkout::left_alone(&checkout.tree);
-            let plan = detect::detect(&checkout::listing(&entries), &settings).map_err(failed)?;
-            let context =
-                Context::new(&checkout.tree, &entries, &plan, &base, checkout.committed_at)
-                    .map_err(failed)?;
-            Ok::<_, NoImage>((plan, notes, context))
+            let files = checkout::listing(&entries);
+            let texts = read_texts(&checkout.tree, &detect::wanted(&files, &settings));
+            let Detected { plan, found } =
+                detect::detect(&files, &texts, &settings, &images).map_err(failed)?;
+            let context = Context::new(
+                &checkout.tree,
+                &entries,
+                settings.context.as_ref(),
+                &plan,
+                &images,
+                checkout.committed_at,
+            )
+            .map_err(failed)?;
+            Ok::<_, NoImage>((plan, found, notes, context))
         });
-        let (plan, notes, context) = found.await.map_err(failed)??;
+        let (plan, found, notes, context) = found.await.map_err(failed)??;
         for note in notes {
             self.log.say(note).await;
         }
         let text = match plan {
             BuildPlan::Dockerfile { path } => format!("building by {path}"),
             BuildPlan::Static(site) => format!(
-                "no Dockerfile, but an index.html: {} will be served as it is, by {}",
+                "no Dockerfile, but an index.html: {} will be served as it is",
                 site.folder.map_or("the repository".to_owned(), |folder| format!("{folder}/")),
-                self.builder.settings.static_image,
             ),
+            BuildPlan::Preset { .. } => {
+                for reason in &found.reasons {
+                    self.log.say(format!("found: {reason}")).await;
+                }
+                format!("no Dockerfile: building by one that is made for {found}")
+            }
         };
         self.log.say(text).await;
         Ok(context)
@@ -329,13 +416,23 @@ impl Work<'_> {
     /// A name for all that goes into an image: the same again gives the same image.
     fn digest(&self, commit: &CommitId) -> String {
         let spec = &self.command.spec;
-        let parts = [
+        let BuildSettings { dockerfile, context, target, args, secrets, within: _, no_cache: _ } =
+            &spec.build;
+        let mut parts = vec![
             detect::RULES.to_string(),
             spec.app.to_string(),
             commit.to_string(),
-            spec.build.dockerfile.as_ref().map_or(String::new(), ToString::to_string),
-            self.builder.settings.static_image.clone(),
+            dockerfile.as_ref().map_or(String::new(), ToString::to_string),
+            self.builder.settings.base_images.mirror().map_or(String::new(), Mirror::to_string),
         ];
+        // None of these holds a line end.
+        parts.extend(context.iter().map(|folder| format!("context {folder}")));
+        parts.extend(target.iter().map(|target| format!("target {target}")));
+        parts.extend(args.iter().map(|(name, value)| format!("arg {name}={value}")));
+        parts.extend(secrets.iter().map(|name| {
+            let version = spec.env.get(name).copied().unwrap_or_default();
+            format!("secret {name} {version}")
+        }));
         let digest = Sha256::digest(parts.join("\n").as_bytes());
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }

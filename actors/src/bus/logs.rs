@@ -61,21 +61,21 @@ impl Stream for LogStream {
 }
 
 impl Bus {
-    /// Reads the lines on `filter` (see [`hythe_core::wire::subjects`]): what there is, and with
+    /// Reads the lines on any of `subjects` (see [`hythe_core::wire::subjects`]): what there is, and with
     /// `follow` what comes, until the stream is dropped.
     ///
     /// # Errors
     /// Where NATS does not answer within a few seconds. Later breaks are waited out.
     pub async fn logs(
         &self,
-        filter: &str,
+        subjects: &[String],
         from: LogsFrom,
         follow: bool,
     ) -> Result<LogStream, BusError> {
         let (tell, items) = mpsc::channel(BUFFERED);
         let mut reader = Reader {
             bus: self.clone(),
-            filter: filter.into(),
+            subjects: subjects.to_vec(),
             follow,
             tell,
             lines: match from {
@@ -102,7 +102,7 @@ impl Bus {
 
 struct Reader {
     bus: Bus,
-    filter: String,
+    subjects: Vec<String>,
     follow: bool,
     tell: mpsc::Sender<LogItem>,
     lines: Lines,
@@ -215,7 +215,7 @@ impl Reader {
         }
     }
 
-    /// A sequence with at least `most` frames of this filter behind it, or the first one. Every
+    /// A sequence with at least `most` frames of these subjects behind it, or the first one. Every
     /// frame has a line, so that is enough.
     async fn tail_start(&self, most: usize, first: u64, last: u64) -> Result<u64, BusError> {
         let mut back = 1_024_u64.max(most as u64);
@@ -235,7 +235,7 @@ impl Reader {
 
     async fn consumer(&self, start: u64) -> Result<PullConsumer, BusError> {
         let config = consumer::pull::Config {
-            filter_subject: self.filter.clone(),
+            filter_subjects: self.subjects.clone(),
             deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: start },
             ack_policy: AckPolicy::None,
             inactive_threshold: FORGET_AFTER,

@@ -8,6 +8,7 @@
 //! Nothing here knows an aggregate. Names of streams and subjects are in
 //! [`hythe_core::wire::subjects`].
 
+mod ask;
 mod connection;
 mod consume;
 mod cursor;
@@ -29,5 +30,6 @@ pub use cursor::{BadCursor, LogCursor};
 pub use error::BusError;
 pub use lines::LogItem;
 pub use logs::{LogStream, LogsFrom};
-pub use publish::Published;
+pub(crate) use publish::encode;
+pub use publish::{Outgoing, Published};
 pub use settings::NatsSettings;

@@ -35,7 +35,7 @@ impl TestNats {
         NatsSettings::load(format!("nats://127.0.0.1:{}", self.port), None).unwrap()
     }
 
-    fn store(&self) -> PathBuf {
+    pub(crate) fn store(&self) -> PathBuf {
         self.folder.path().join("store")
     }
 

@@ -183,7 +183,7 @@ impl Writer {
     }
 
     async fn read(&self, from: LogsFrom, follow: bool) -> LogStream {
-        self.bus.logs(&subjects::app_logs(self.app), from, follow).await.unwrap()
+        self.bus.logs(&[subjects::app_logs(self.app)], from, follow).await.unwrap()
     }
 }
 

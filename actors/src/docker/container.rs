@@ -1,4 +1,4 @@
-//! Containers of replicas: made from an allow-list of settings, started, limited, stopped, removed.
+//! Containers of replicas and tasks: made from an allow-list of settings, started, limited, stopped, removed.
 //!
 //! Invariants: a container's name derives from deployment and number, so making it twice makes
 //! one. What the app may do to the machine is what [`hardened`] lists, and nothing else. A
@@ -13,12 +13,14 @@ use bollard::query_parameters::{
 };
 use hythe_core::plan::ReplicaKey;
 use hythe_core::source::Resources;
+use hythe_core::task::{self, is_task};
 use hythe_core::time::Millis;
 use hythe_core::wire::worker::Assignment;
 use hythe_store::steps::Step;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::inspect::Condition;
 use super::labels::{self, Labels, Owner};
 use super::{Engine, EngineError};
 
@@ -38,7 +40,7 @@ const NANO_CPUS_PER_MILLI: i64 = 1_000_000;
 /// The name of a replica's container.
 #[must_use]
 pub fn container_name(key: ReplicaKey) -> String {
-    format!("hythe-{}-{}", key.deployment, key.index)
+    format!("hythe-{}-{}", key.deployment, task::name(key.index))
 }
 
 /// What a replica's container bears.
@@ -51,12 +53,15 @@ fn container_labels(owner: &Owner, assignment: &Assignment, index: u16) -> Label
         (labels::REPLICA.to_owned(), index.to_string()),
         (labels::GENERATION.to_owned(), assignment.generation.to_string()),
     ]);
+    if is_task(index) {
+        labels.insert(labels::TASK.to_owned(), task::name(index));
+    }
     labels
 }
 
 /// What a replica may do to its machine. The CPU limit comes later, by [`Engine::limit`]: a quota
 /// during the start triples its slowest cases.
-fn hardened(network: &str, resources: &Resources) -> HostConfig {
+pub(super) fn hardened(network: &str, resources: &Resources) -> HostConfig {
     let memory = i64::try_from(resources.memory_bytes).unwrap_or(i64::MAX);
     HostConfig {
         cap_drop: Some(vec!["ALL".into()]),
@@ -90,7 +95,7 @@ fn hardened(network: &str, resources: &Resources) -> HostConfig {
 }
 
 impl Engine {
-    /// Makes a replica's container on an app's network, with `environment` as `NAME=value`, or
+    /// Makes a replica's or a task's container on an app's network, with `environment` as `NAME=value`, or
     /// adopts the one that was made before. Returns its id. Does not start it.
     ///
     /// # Errors
@@ -106,13 +111,24 @@ impl Engine {
     ) -> Result<String, EngineError> {
         let key = ReplicaKey { deployment: assignment.deployment, index };
         let name = container_name(key);
+        let task = assignment.task(index);
+        let limit = match task {
+            // No check says when its start is over: it has its limit from the beginning.
+            Some(_) => Some(Box::pin(self.nano_cpus(&assignment.resources)).await?),
+            None => None,
+        };
+        let host = HostConfig { nano_cpus: limit, ..hardened(network, &assignment.resources) };
         let alias = EndpointSettings {
-            aliases: Some(vec![assignment.app_name.to_string()]),
+            // Who asks for the app by its name wants what serves.
+            aliases: task.is_none().then(|| vec![assignment.app_name.to_string()]),
             ..Default::default()
         };
+        let command = task.map(|task| &task.command).or(assignment.run.command.as_ref());
         let body = ContainerCreateBody {
-            hostname: Some(format!("{}-{index}", assignment.app_name)),
+            hostname: Some(format!("{}-{}", assignment.app_name, task::name(index))),
             image: Some(assignment.image.to_string()),
+            // In place of the image's command; its entrypoint stays, as everywhere.
+            cmd: command.map(|command| command.words().to_vec()),
             env: Some(environment),
             labels: Some(container_labels(owner, assignment, index)),
             // Hythe checks by itself; the image's own check would only use up CPU.
@@ -121,7 +137,7 @@ impl Engine {
                 ..Default::default()
             }),
             tty: Some(false),
-            host_config: Some(hardened(network, &assignment.resources)),
+            host_config: Some(host),
             networking_config: Some(NetworkingConfig {
                 endpoints_config: Some(HashMap::from([(network.to_owned(), alias)])),
             }),
@@ -165,12 +181,18 @@ impl Engine {
         }
     }
 
-    /// Starts a replica's container. One that runs is left alone.
+    /// Starts a replica's container. One that runs is left alone, and a task's that has run.
     ///
     /// # Errors
     /// [`EngineError`], also where the image's program cannot be run.
     pub async fn start(&self, owner: &Owner, key: ReplicaKey) -> Result<(), EngineError> {
         let id = self.own(owner, key).await?;
+        if is_task(key.index) {
+            let seen = Box::pin(self.observe(owner, &id)).await?;
+            if seen.is_some_and(|seen| seen.state != Condition::Created) {
+                return Ok(());
+            }
+        }
         let docker = self.docker().await?;
         #[expect(clippy::disallowed_methods, reason = "with its step")]
         let started = Step::ContainerStarted.take(docker.start_container(&id, None)).await;
@@ -188,16 +210,21 @@ impl Engine {
         resources: &Resources,
     ) -> Result<(), EngineError> {
         let id = self.own(owner, key).await?;
+        let limit = self.nano_cpus(resources).await?;
         let docker = self.docker().await?;
-        let info = docker.info().await.map_err(|error| self.fault(&error))?;
-        let most = info.ncpu.unwrap_or(1).max(1) * 1000;
-        let update = ContainerUpdateBody {
-            nano_cpus: Some(i64::from(resources.cpu_millis).min(most) * NANO_CPUS_PER_MILLI),
-            ..ContainerUpdateBody::default()
-        };
+        let update =
+            ContainerUpdateBody { nano_cpus: Some(limit), ..ContainerUpdateBody::default() };
         #[expect(clippy::disallowed_methods, reason = "with its step")]
         let limited = Step::ContainerLimited.take(docker.update_container(&id, update)).await;
         limited.map_err(|error| self.fault(&error))
+    }
+
+    /// The CPU limit as the engine counts; never more than the machine has.
+    async fn nano_cpus(&self, resources: &Resources) -> Result<i64, EngineError> {
+        let docker = self.docker().await?;
+        let info = docker.info().await.map_err(|error| self.fault(&error))?;
+        let most = info.ncpu.unwrap_or(1).max(1) * 1000;
+        Ok(i64::from(resources.cpu_millis).min(most) * NANO_CPUS_PER_MILLI)
     }
 
     /// Sends the stop signal (SIGTERM, where the image names no other), waits, and kills what is

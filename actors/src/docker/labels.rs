@@ -19,8 +19,20 @@ pub const APP_NAME: &str = "hythe.app.name";
 pub const DEPLOYMENT: &str = "hythe.deployment";
 /// The replica's number.
 pub const REPLICA: &str = "hythe.replica";
+/// What runs in it, where that is a task and no replica.
+pub const TASK: &str = "hythe.task";
 /// The generation of the assignment that it was made for.
 pub const GENERATION: &str = "hythe.generation";
+/// Which run of a command a container is, where it is no replica's.
+pub const RUN: &str = "hythe.run";
+/// The deployment whose version such a command is run in.
+pub const RUN_OF: &str = "hythe.run.deployment";
+/// Whether such a command goes on without whoever began it.
+pub const RUN_DETACHED: &str = "hythe.run.detached";
+/// When such a command is ended, in milliseconds since the Unix epoch.
+pub const RUN_UNTIL: &str = "hythe.run.until";
+/// How many milliseconds such a command has from SIGTERM to SIGKILL.
+pub const RUN_STOP_WITHIN: &str = "hythe.run.stop-within";
 
 /// Labels as the engine's API has them.
 pub type Labels = HashMap<String, String>;

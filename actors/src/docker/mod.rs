@@ -4,12 +4,17 @@
 //! worker's label are changed or removed; nothing is pruned. Every fault becomes an
 //! [`EngineError`] that says what to do.
 
+pub(crate) mod attach;
 pub mod container;
 mod error;
+pub mod exec;
+pub mod image_check;
+pub mod images;
 pub mod inspect;
 pub mod labels;
 pub mod logs;
 pub mod network;
+pub(crate) mod one_off;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -55,15 +55,17 @@ async fn clean(engine: &Engine, owner: &Owner) {
 
 /// A tiny image made from busybox with this command: made once, found by its id afterwards.
 pub(crate) async fn image(engine: &Engine, command: &[&str]) -> ImageId {
+    let command = serde_json::to_string(command).unwrap();
+    image_of(engine, &format!("FROM busybox\nLABEL hythe.test=node\nCMD {command}\n")).await
+}
+
+/// The image of a Dockerfile: made once.
+pub(crate) async fn image_of(engine: &Engine, dockerfile: &str) -> ImageId {
     let docker = engine.docker().await.unwrap();
-    let name = format!("hythe-test-node:{:x}", short_hash(&command.join("\0")));
+    let name = format!("hythe-test-node:{:x}", short_hash(dockerfile));
     if let Ok(found) = docker.inspect_image(&name).await {
         return ImageId::new(found.id.unwrap()).unwrap();
     }
-    let dockerfile = format!(
-        "FROM busybox\nLABEL hythe.test=node\nCMD {}\n",
-        serde_json::to_string(command).unwrap()
-    );
     let mut tar = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
     header.set_size(dockerfile.len() as u64);
@@ -99,6 +101,8 @@ pub(crate) fn assignment(image: ImageId, replicas: &[u16]) -> Assignment {
         environment: SealedEnvironment::default(),
         health: HealthCheck::default(),
         resources: Resources { memory_bytes: 64 * 1024 * 1024, cpu_millis: 500, processes: 64 },
+        tasks: Vec::new(),
+        run: hythe_core::run::RunSettings::default(),
         stop_within: Millis(1_000),
         restart: false,
     }

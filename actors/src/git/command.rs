@@ -1,6 +1,5 @@
 //! One git process: its argv, its environment, its bounds and its end.
 
-use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,7 +12,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::local::Remote;
+use super::local::{Reach, Remote};
 use super::{GitError, GitSettings};
 
 /// The most that is kept of what git writes; the rest is read and dropped.
@@ -47,7 +46,7 @@ const CONFIG: &[&str] = &[
 #[derive(Debug)]
 pub(super) struct Git<'a> {
     pub(super) settings: &'a GitSettings,
-    pub(super) remote: &'a Remote,
+    pub(super) remote: &'a Remote<'a>,
     /// Holds `git`, `tree` and `home`, all for this source alone.
     pub(super) scratch: &'a Path,
     pub(super) cancel: &'a CancellationToken,
@@ -71,6 +70,11 @@ impl Git<'_> {
     /// Where git keeps its objects.
     pub(super) fn git_dir(&self) -> PathBuf {
         self.scratch.join("git")
+    }
+
+    /// What git and ssh take for the user's own folder.
+    pub(super) fn home(&self) -> PathBuf {
+        self.scratch.join("home")
     }
 
     /// Runs git and waits for its end.
@@ -139,7 +143,7 @@ impl Git<'_> {
         command.env_clear().envs(settings.passed_on.iter().map(|(name, value)| (name, value)));
         command
             .env("PATH", &settings.path)
-            .env("HOME", self.scratch.join("home"))
+            .env("HOME", self.home())
             .env("LC_ALL", "C")
             .env("GIT_DIR", self.git_dir())
             .env("GIT_WORK_TREE", self.tree())
@@ -152,16 +156,15 @@ impl Git<'_> {
             .env("GIT_NO_REPLACE_OBJECTS", "1")
             .env("GIT_LFS_SKIP_SMUDGE", "1")
             .env("GIT_ALLOW_PROTOCOL", self.remote.protocol);
-        if let Some(ssh) = &settings.ssh {
-            // Git gives this to a shell: nothing in it but our own text and quoted paths.
-            let mut line = OsString::from(
-                "ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=yes \
-                 -o IdentitiesOnly=yes -o ForwardAgent=no -o ConnectTimeout=20 -o UserKnownHostsFile=",
-            );
-            line.push(quoted(&ssh.known_hosts));
-            line.push(" -i ");
-            line.push(quoted(&ssh.key));
-            command.env("GIT_SSH_COMMAND", line).env("GIT_SSH_VARIANT", "ssh");
+        match &self.remote.reach {
+            Reach::Open => {}
+            Reach::Token(token, location) => {
+                command.envs(token.environment(location));
+            }
+            Reach::Ssh(ssh) => {
+                command.env("GIT_SSH_COMMAND", ssh.command(&self.home()));
+                command.env("GIT_SSH_VARIANT", "ssh");
+            }
         }
         for setting in CONFIG {
             command.arg("-c").arg(setting);
@@ -176,24 +179,10 @@ impl Git<'_> {
     /// not take it from the command line. For local repositories there is such a file.
     pub(super) fn global_config(&self) -> PathBuf {
         match self.remote.folder {
-            Some(_) => self.scratch.join("home").join("gitconfig"),
+            Some(_) => self.home().join("gitconfig"),
             None => PathBuf::from("/dev/null"),
         }
     }
-}
-
-/// A path as one word for a shell.
-fn quoted(path: &Path) -> OsString {
-    use std::os::unix::ffi::{OsStrExt, OsStringExt};
-    let mut word = vec![b'\''];
-    for byte in path.as_os_str().as_bytes() {
-        match byte {
-            b'\'' => word.extend_from_slice(b"'\\''"),
-            byte => word.push(*byte),
-        }
-    }
-    word.push(b'\'');
-    OsString::from_vec(word)
 }
 
 /// A child that leads its own process group; dropped before its end, the whole group is killed.

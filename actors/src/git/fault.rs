@@ -6,17 +6,23 @@
 use std::io;
 use std::time::Duration;
 
-use hythe_core::names::{BranchName, CommitId};
+use hythe_core::installation::{SourcePrefix, SourceUser, SshHost};
+use hythe_core::names::{AppName, BranchName, CommitId};
+use hythe_core::repository::Location;
 use hythe_core::source::{Reference, Source};
+
+use super::Wanted;
 
 /// Why a commit could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     /// There is no repository at the URL.
-    #[error("the repository {url} was not found; check its spelling")]
+    #[error("the repository {url} was not found; check its spelling{hint}")]
     NotFound {
         /// The URL.
         url: String,
+        /// What else it may be.
+        hint: String,
     },
     /// The repository has no commit yet.
     #[error("{url} has no commit yet; push one, or name the branch to build")]
@@ -43,12 +49,59 @@ pub enum GitError {
     /// It is private, or is not there: servers do not tell which.
     #[error(
         "{url} is private or does not exist: its server asks for credentials, and Hythe has none \
-         for it. Check the URL, make the repository readable for everyone, or give the builder's \
-         ssh key access and use the ssh:// URL"
+         for it. Check the URL, or give Hythe a token that may read it: \
+         hythe source token set {place} --username NAME --password-stdin"
     )]
     NeedsCredentials {
         /// The URL.
         url: String,
+        /// What a token would be for.
+        place: String,
+    },
+    /// The token that there is does not open it.
+    #[error(
+        "{url} was not given out: its server was told the token of {user} for {prefix} and did not \
+         take it for this repository. It may have expired, or may not read it; give Hythe another \
+         one: hythe source token set {prefix} --username NAME --password-stdin"
+    )]
+    TokenRefused {
+        /// The URL.
+        url: String,
+        /// What the token is for.
+        prefix: SourcePrefix,
+        /// The name that goes with it.
+        user: SourceUser,
+    },
+    /// Its server says that it is elsewhere.
+    #[error(
+        "{url} has moved: its server sends on to another address, which a token does not go along \
+         to; use the repository's new URL"
+    )]
+    Moved {
+        /// The URL.
+        url: String,
+    },
+    /// The app has no key for ssh.
+    #[error(
+        "{url} is reached over ssh, and {app} has no key for that: run hythe source key {app}, give \
+         the key that it shows to the repository as a deploy key, and deploy again"
+    )]
+    NoDeployKey {
+        /// The URL.
+        url: String,
+        /// The app.
+        app: AppName,
+    },
+    /// The host does not take it.
+    #[error(
+        "{url} did not take the key of {app}: give the key that hythe source key {app} shows to the \
+         repository as a deploy key (it needs to read only), and deploy again"
+    )]
+    KeyRefused {
+        /// The URL.
+        url: String,
+        /// The app.
+        app: AppName,
     },
     /// Its host does not answer.
     #[error("the host of {url} cannot be reached: {why}")]
@@ -68,16 +121,31 @@ pub enum GitError {
     },
     /// ssh does not know the host.
     #[error(
-        "the host key of {url} is not known to the builder; add it to the builder's known hosts \
-         once you have checked it"
+        "the key of the host {host} is not known. See what it has with: ssh-keyscan {at}; compare \
+         it with what the host's owner publishes, and add it: \
+         hythe source host add {host} --key 'ssh-ed25519 AAAA…'",
+        at = scanned(host)
     )]
     HostKeyUnknown {
+        /// The host.
+        host: SshHost,
+    },
+    /// The host shows another key than it should.
+    #[error(
+        "the host {host} shows another key than the one that it is known by: somebody may be in \
+         between, and nothing was sent to it. If its owner says that the key has changed, add the \
+         new one: hythe source host add {host} --key 'ssh-ed25519 AAAA…'"
+    )]
+    HostKeyChanged {
+        /// The host.
+        host: SshHost,
+    },
+    /// There is no ssh.
+    #[error("the builder has no ssh to reach {url} with; install openssh-client on it")]
+    NoSsh {
         /// The URL.
         url: String,
     },
-    /// ssh has no key.
-    #[error("this builder has no ssh key set up; use the https:// URL")]
-    SshNotSetUp,
     /// The URL's protocol is not allowed.
     #[error("{scheme}:// is not allowed; use https:// or ssh://")]
     ProtocolNotAllowed {
@@ -134,9 +202,13 @@ pub(super) enum Meaning {
     NoSuchRef,
     NoSuchObject,
     NeedsCredentials,
+    KeyRefused,
+    Moved,
     Unreachable,
     Untrusted,
     HostKey,
+    HostKeyChanged,
+    NoSsh,
     Protocol,
     OtherHash,
     NoSpace,
@@ -153,10 +225,15 @@ const PHRASES: &[(&str, Meaning)] = &[
     ("could not read username", Meaning::NeedsCredentials),
     ("could not read password", Meaning::NeedsCredentials),
     ("authentication failed", Meaning::NeedsCredentials),
-    ("permission denied (publickey", Meaning::NeedsCredentials),
+    ("permission denied (publickey", Meaning::KeyRefused),
+    ("too many authentication failures", Meaning::KeyRefused),
     ("returned error: 401", Meaning::NeedsCredentials),
     ("returned error: 403", Meaning::NeedsCredentials),
+    ("returned error: 30", Meaning::Moved),
+    ("remote host identification has changed", Meaning::HostKeyChanged),
     ("host key verification failed", Meaning::HostKey),
+    ("ssh: not found", Meaning::NoSsh),
+    ("cannot run ssh", Meaning::NoSsh),
     ("certificate", Meaning::Untrusted),
     ("not allowed", Meaning::Protocol),
     ("is not supported", Meaning::Protocol),
@@ -189,21 +266,70 @@ pub(super) fn meaning(stderr: &str) -> Meaning {
 }
 
 /// Turns git's words into an error about a source.
-pub(super) fn explain(source: &Source, stderr: &str) -> GitError {
-    let url = source.repository.as_str().to_owned();
+pub(super) fn explain(wanted: Wanted<'_>, stderr: &str) -> GitError {
+    let url = wanted.source.repository.as_str().to_owned();
+    let app = wanted.app.clone();
+    let location = Location::of(&wanted.source.repository);
+    let host = location.as_ref().and_then(SshHost::of);
     match meaning(stderr) {
-        Meaning::NotFound => GitError::NotFound { url },
-        Meaning::NoSuchRef | Meaning::NoSuchObject => no_such(source),
-        Meaning::NeedsCredentials => GitError::NeedsCredentials { url },
+        Meaning::NotFound => GitError::NotFound { hint: hint(wanted, location.as_ref()), url },
+        Meaning::NoSuchRef | Meaning::NoSuchObject => no_such(wanted.source),
+        Meaning::NeedsCredentials => refused(wanted, location.as_ref()),
+        Meaning::KeyRefused => GitError::KeyRefused { url, app },
+        Meaning::Moved => GitError::Moved { url },
         Meaning::Unreachable => GitError::Unreachable { url, why: said(stderr) },
         Meaning::Untrusted => GitError::Untrusted { url, why: said(stderr) },
-        Meaning::HostKey => GitError::HostKeyUnknown { url },
+        Meaning::NoSsh => GitError::NoSsh { url },
         Meaning::Protocol => GitError::ProtocolNotAllowed {
             scheme: url.split("://").next().unwrap_or_default().to_owned(),
+        },
+        meaning @ (Meaning::HostKey | Meaning::HostKeyChanged) => match host {
+            Some(host) if meaning == Meaning::HostKey => GitError::HostKeyUnknown { host },
+            Some(host) => GitError::HostKeyChanged { host },
+            None => GitError::Failed { said: said(stderr) },
         },
         Meaning::OtherHash | Meaning::NoSpace | Meaning::Unknown => {
             GitError::Failed { said: said(stderr) }
         }
+    }
+}
+
+/// The server wants to know who asks, or somebody else.
+fn refused(wanted: Wanted<'_>, location: Option<&Location>) -> GitError {
+    let url = wanted.source.repository.as_str().to_owned();
+    match location.and_then(|location| wanted.access.token(location)) {
+        Some(token) => {
+            let (prefix, user) = (token.prefix.clone(), token.user.clone());
+            GitError::TokenRefused { url, prefix, user }
+        }
+        None => {
+            let place = location.and_then(SourcePrefix::host_of);
+            let place = place.map_or_else(|| "HOST".to_owned(), |place| place.to_string());
+            GitError::NeedsCredentials { url, place }
+        }
+    }
+}
+
+/// Why a repository that exists may not be found: what it was asked with may not read it.
+fn hint(wanted: Wanted<'_>, location: Option<&Location>) -> String {
+    let Some(location) = location else { return String::new() };
+    match (SshHost::of(location), wanted.access.token(location)) {
+        (Some(_), _) => format!(
+            ", and whether it has the key that hythe source key {} shows as a deploy key",
+            wanted.app
+        ),
+        (None, Some(token)) => {
+            format!(", and whether the token of {} for {} may read it", token.user, token.prefix)
+        }
+        (None, None) => String::new(),
+    }
+}
+
+/// A host as `ssh-keyscan` takes it.
+fn scanned(host: &SshHost) -> String {
+    match host.as_str().rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => format!("-p {port} {name}"),
+        Some(_) | None => host.to_string(),
     }
 }
 
@@ -247,8 +373,18 @@ mod tests {
                 Meaning::NeedsCredentials
             }),
             ("git@h: Permission denied (publickey).\nfatal: Could not read from remote", {
-                Meaning::NeedsCredentials
+                Meaning::KeyRefused
             }),
+            ("fatal: unable to access 'http://h/': The requested URL returned error: 301", {
+                Meaning::Moved
+            }),
+            ("ssh -F /dev/null: 1: ssh: not found\nfatal: Could not read from remote", {
+                Meaning::NoSsh
+            }),
+            (
+                "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
+                Meaning::HostKeyChanged,
+            ),
             ("fatal: unable to access 'https://h/': The requested URL returned error: 403", {
                 Meaning::NeedsCredentials
             }),

@@ -6,15 +6,16 @@
 use std::path::Path;
 
 use hythe_core::names::CommitId;
-use hythe_core::source::{Reference, Source};
+use hythe_core::source::Reference;
 use tokio::fs;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::command::Git;
 use super::fault::{self, Meaning, explain, no_such};
-use super::local::{Remote, remote};
-use super::{Checkout, GitError, GitSettings};
+use super::local::{Reach, Remote, remote};
+use super::ssh::Ssh;
+use super::{Checkout, GitError, GitSettings, Wanted};
 
 /// Fetches a commit into `scratch`, a folder that is empty and the caller's to remove.
 ///
@@ -22,15 +23,15 @@ use super::{Checkout, GitError, GitSettings};
 /// [`GitError`], fit for the person who gave the source. Nothing runs any more then.
 pub async fn fetch(
     settings: &GitSettings,
-    source: &Source,
+    wanted: Wanted<'_>,
     scratch: &Path,
     cancel: &CancellationToken,
 ) -> Result<Checkout, GitError> {
-    let remote = remote(settings, &source.repository)?;
+    let remote = remote(settings, wanted)?;
     let git = prepare(settings, &remote, scratch, cancel).await?;
-    let fetched = fetch_objects(&git, source).await?;
+    let fetched = fetch_objects(&git, wanted).await?;
     git.check_size().await?;
-    check_out(&git, source, &fetched).await
+    check_out(&git, wanted, &fetched).await
 }
 
 /// Asks which commit a source means now, without fetching it.
@@ -39,14 +40,15 @@ pub async fn fetch(
 /// As [`fetch`].
 pub async fn resolve(
     settings: &GitSettings,
-    source: &Source,
+    wanted: Wanted<'_>,
     scratch: &Path,
     cancel: &CancellationToken,
 ) -> Result<CommitId, GitError> {
+    let source = wanted.source;
     if let Reference::Commit(commit) = &source.reference {
         return Ok(commit.clone());
     }
-    let remote = remote(settings, &source.repository)?;
+    let remote = remote(settings, wanted)?;
     let git = prepare(settings, &remote, scratch, cancel).await?;
     let names = references(&source.reference);
     let mut args = vec!["ls-remote", "--quiet", "--", remote.url.as_str()];
@@ -56,7 +58,7 @@ pub async fn resolve(
     args.extend(peeled.iter().map(String::as_str));
     let ran = git.run(&args).await?;
     if !ran.success {
-        return Err(explain(source, &ran.stderr));
+        return Err(explain(wanted, &ran.stderr));
     }
     let listed = |wanted: &str| {
         ran.stdout.lines().find_map(|line| {
@@ -82,7 +84,7 @@ fn references(reference: &Reference) -> Vec<String> {
 /// Makes the folders of a bare repository by hand: it saves a process.
 async fn prepare<'a>(
     settings: &'a GitSettings,
-    remote: &'a Remote,
+    remote: &'a Remote<'a>,
     scratch: &'a Path,
     cancel: &'a CancellationToken,
 ) -> Result<Git<'a>, GitError> {
@@ -92,11 +94,14 @@ async fn prepare<'a>(
     for name in ["objects", "refs"] {
         fs::create_dir_all(folder.join(name)).await?;
     }
-    for path in [git.tree(), scratch.join("home")] {
+    for path in [git.tree(), git.home()] {
         fs::create_dir_all(path).await?;
     }
     fs::write(folder.join("HEAD"), "ref: refs/heads/none\n").await?;
     write_config(&git, Hash::Sha1).await?;
+    if let Reach::Ssh(ssh) = &remote.reach {
+        fs::write(Ssh::known_hosts(&git.home()), ssh.known()).await?;
+    }
     if let Some(folder) = &remote.folder {
         let path = folder.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
         let bare = format!("{path}/.git");
@@ -125,7 +130,8 @@ async fn write_config(git: &Git<'_>, hash: Hash) -> Result<(), GitError> {
 }
 
 /// Fetches the one commit; answers with its name, or that of a tag which leads to it.
-async fn fetch_objects(git: &Git<'_>, source: &Source) -> Result<String, GitError> {
+async fn fetch_objects(git: &Git<'_>, wanted: Wanted<'_>) -> Result<String, GitError> {
+    let source = wanted.source;
     let mut hash = match &source.reference {
         Reference::Commit(commit) if commit.as_str().len() == 64 => Hash::Sha256,
         Reference::Commit(_) | Reference::DefaultBranch | Reference::Branch(_) => Hash::Sha1,
@@ -134,8 +140,8 @@ async fn fetch_objects(git: &Git<'_>, source: &Source) -> Result<String, GitErro
     let names = references(&source.reference);
     let mut names = names.iter().map(String::as_str);
     let mut name = names.next();
-    while let Some(wanted) = name {
-        let ran = git.run(&shallow(&git.remote.url, wanted)).await?;
+    while let Some(reference) = name {
+        let ran = git.run(&shallow(&git.remote.url, reference)).await?;
         if ran.success {
             return fetched(git).await;
         }
@@ -146,16 +152,20 @@ async fn fetch_objects(git: &Git<'_>, source: &Source) -> Result<String, GitErro
                 write_config(git, hash).await?;
             }
             Meaning::NoSuchRef => name = names.next(),
-            Meaning::NoSuchObject => return fetch_all(git, source).await,
+            Meaning::NoSuchObject => return fetch_all(git, wanted).await,
             Meaning::NotFound
             | Meaning::NeedsCredentials
+            | Meaning::KeyRefused
+            | Meaning::Moved
             | Meaning::Unreachable
             | Meaning::Untrusted
             | Meaning::HostKey
+            | Meaning::HostKeyChanged
+            | Meaning::NoSsh
             | Meaning::Protocol
             | Meaning::OtherHash
             | Meaning::NoSpace
-            | Meaning::Unknown => return Err(explain(source, &ran.stderr)),
+            | Meaning::Unknown => return Err(explain(wanted, &ran.stderr)),
         }
     }
     Err(no_such(source))
@@ -169,7 +179,8 @@ fn shallow<'a>(url: &'a str, wanted: &'a str) -> [&'a str; 8] {
 
 /// Some servers hand out only what a branch or tag points to. Then everything is fetched, and the
 /// commit is looked for in it.
-async fn fetch_all(git: &Git<'_>, source: &Source) -> Result<String, GitError> {
+async fn fetch_all(git: &Git<'_>, wanted: Wanted<'_>) -> Result<String, GitError> {
+    let source = wanted.source;
     let Reference::Commit(commit) = &source.reference else { return Err(no_such(source)) };
     let args = [
         "fetch",
@@ -184,7 +195,7 @@ async fn fetch_all(git: &Git<'_>, source: &Source) -> Result<String, GitError> {
     ];
     let ran = git.run(&args).await?;
     if !ran.success {
-        return Err(explain(source, &ran.stderr));
+        return Err(explain(wanted, &ran.stderr));
     }
     let object = format!("{commit}^{{commit}}");
     let there = git.run(&["cat-file", "-e", &object]).await?;
@@ -200,13 +211,13 @@ async fn fetched(git: &Git<'_>) -> Result<String, GitError> {
         .map_err(|error| GitError::Failed { said: error.to_string() })
 }
 
-async fn check_out(git: &Git<'_>, source: &Source, fetched: &str) -> Result<Checkout, GitError> {
+async fn check_out(git: &Git<'_>, wanted: Wanted<'_>, fetched: &str) -> Result<Checkout, GitError> {
     let object = format!("{fetched}^{{commit}}");
     let about = ["log", "-1", "--no-show-signature", "--format=%H%n%ct%n%s", &object, "--"];
     let files = ["checkout", "--quiet", "--force", "--detach", fetched];
     let (about, files) = tokio::try_join!(git.run(&about), git.run(&files))?;
     if let Some(failed) = [&about, &files].into_iter().find(|ran| !ran.success) {
-        return Err(explain(source, &failed.stderr));
+        return Err(explain(wanted, &failed.stderr));
     }
     git.check_size().await?;
     let mut lines = about.stdout.lines();

@@ -1,41 +1,79 @@
-//! Whether a repository may be reached at all, and under which URL git gets to see it.
+//! Whether a repository may be reached at all, by what means, and under which URL git gets to see it.
 //!
 //! A `file://` URL is resolved here, once, and git is given the resolved path: what was checked is
 //! what is used. Git decodes `%xx` in URLs, so this does too before it looks.
 
 use std::path::{Path, PathBuf};
 
-use hythe_core::names::RepositoryUrl;
+use hythe_core::installation::SshHost;
+use hythe_core::repository::Location;
 
-use super::{GitError, GitSettings};
+use super::access::Token;
+use super::ssh::Ssh;
+use super::{GitError, GitSettings, Wanted};
 
 /// What git is told about where to fetch from.
 #[derive(Debug)]
-pub(super) struct Remote {
+pub(super) struct Remote<'a> {
     /// The URL for git.
     pub(super) url: String,
     /// What `GIT_ALLOW_PROTOCOL` is.
     pub(super) protocol: &'static str,
     /// A repository on this machine.
     pub(super) folder: Option<PathBuf>,
+    /// What it is reached with.
+    pub(super) reach: Reach<'a>,
 }
 
-/// Checks that an installation's settings allow a repository.
-pub(super) fn remote(settings: &GitSettings, url: &RepositoryUrl) -> Result<Remote, GitError> {
-    let text = url.as_str();
-    let network = |protocol| Ok(Remote { url: text.to_owned(), protocol, folder: None });
+/// What a repository is reached with.
+#[derive(Debug)]
+pub(super) enum Reach<'a> {
+    /// Nothing.
+    Open,
+    /// A token, at this place.
+    Token(&'a Token, Location),
+    /// A key.
+    Ssh(Ssh<'a>),
+}
+
+/// Checks that an installation's settings allow a repository, and looks for what reaches it.
+pub(super) fn remote<'a>(
+    settings: &GitSettings,
+    wanted: Wanted<'a>,
+) -> Result<Remote<'a>, GitError> {
+    let text = wanted.source.repository.as_str();
+    let by = |protocol, reach| Ok(Remote { url: text.to_owned(), protocol, folder: None, reach });
     match text.split_once("://") {
-        Some(("https", _)) => network("https"),
+        Some(("https", _)) => by("https", token(wanted)),
         // A server may send us on from http to https; never the other way.
-        Some(("http", _)) => network("http:https"),
+        Some(("http", _)) => by("http:https", token(wanted)),
         Some(("file", path)) => local(settings, path),
-        Some(("ssh", _)) | None if settings.ssh.is_some() => network("ssh"),
-        Some(("ssh", _)) | None => Err(GitError::SshNotSetUp),
+        Some(("ssh", _)) | None => by("ssh", Reach::Ssh(ssh(wanted)?)),
         Some((scheme, _)) => Err(GitError::ProtocolNotAllowed { scheme: scheme.to_owned() }),
     }
 }
 
-fn local(settings: &GitSettings, path: &str) -> Result<Remote, GitError> {
+fn token(wanted: Wanted<'_>) -> Reach<'_> {
+    let location = Location::of(&wanted.source.repository);
+    let found = location.and_then(|location| Some((wanted.access.token(&location)?, location)));
+    found.map_or(Reach::Open, |(token, location)| Reach::Token(token, location))
+}
+
+fn ssh(wanted: Wanted<'_>) -> Result<Ssh<'_>, GitError> {
+    let url = || wanted.source.repository.as_str().to_owned();
+    let location = Location::of(&wanted.source.repository);
+    let host = location.as_ref().and_then(SshHost::of);
+    let host = host.ok_or_else(|| GitError::NotFound { url: url(), hint: String::new() })?;
+    let key = wanted.access.key();
+    let key = key.ok_or_else(|| GitError::NoDeployKey { url: url(), app: wanted.app.clone() })?;
+    let keys = wanted.access.keys_of(&host);
+    if keys.is_empty() {
+        return Err(GitError::HostKeyUnknown { host });
+    }
+    Ok(Ssh { host, key, keys })
+}
+
+fn local<'a>(settings: &GitSettings, path: &str) -> Result<Remote<'a>, GitError> {
     let refused = || GitError::LocalNotAllowed { path: path.to_owned() };
     let decoded = decode(path).ok_or_else(refused)?;
     // Whether a path exists outside of the allowed folders is nobody's business, so both a
@@ -50,7 +88,8 @@ fn local(settings: &GitSettings, path: &str) -> Result<Remote, GitError> {
     match folder {
         Some(folder) if within(&folder) => {
             let url = folder.to_str().ok_or_else(refused)?.replace('%', "%25");
-            Ok(Remote { url: format!("file://{url}"), protocol: "file", folder: Some(folder) })
+            let url = format!("file://{url}");
+            Ok(Remote { url, protocol: "file", folder: Some(folder), reach: Reach::Open })
         }
         Some(_) => Err(refused()),
         None if settings
@@ -58,7 +97,7 @@ fn local(settings: &GitSettings, path: &str) -> Result<Remote, GitError> {
             .iter()
             .any(|allowed| Path::new(&decoded).starts_with(allowed)) =>
         {
-            Err(GitError::NotFound { url: format!("file://{path}") })
+            Err(GitError::NotFound { url: format!("file://{path}"), hint: String::new() })
         }
         None => Err(refused()),
     }
@@ -82,7 +121,11 @@ fn decode(path: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use hythe_core::names::{AppName, RepositoryUrl};
+    use hythe_core::source::{Reference, Source};
+
     use super::*;
+    use crate::git::Access;
 
     #[test]
     fn files_are_reached_only_below_the_allowed_folders() {
@@ -92,20 +135,25 @@ mod tests {
         std::fs::create_dir_all(evil.join("x.git")).unwrap();
         std::os::unix::fs::symlink(evil.join("x.git"), good.join("link.git")).unwrap();
         let settings = GitSettings { local_repos: vec![good.clone()], ..GitSettings::default() };
+        let (app, access) = (AppName::new("shop").unwrap(), Access::default());
         let try_it = |settings: &GitSettings, path: &str| {
-            remote(settings, &RepositoryUrl::new(format!("file://{path}")).unwrap())
+            let repository = RepositoryUrl::new(format!("file://{path}")).unwrap();
+            let source = Source { repository, reference: Reference::DefaultBranch };
+            let wanted = Wanted { source: &source, app: &app, access: &access };
+            let Remote { url, protocol, .. } = remote(settings, wanted)?;
+            Ok::<_, GitError>((url, protocol))
         };
         let good = good.display();
 
         let found = try_it(&settings, &format!("{good}/a%20b.git")).unwrap();
         assert_eq!(
-            found.url,
+            found.0,
             format!(
                 "file://{}/a b.git",
                 root.path().canonicalize().unwrap().join("repos").display()
             )
         );
-        assert_eq!(found.protocol, "file");
+        assert_eq!(found.1, "file");
 
         for (path, what) in [
             (format!("{good}/link.git"), "a link that leads out"),

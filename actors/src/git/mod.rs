@@ -5,17 +5,21 @@
 //! person typed stands behind `--`. Time, disk and output are bounded; whoever cancels ends the
 //! whole group. Submodules and LFS are left alone for now; both are named in the build's log.
 
+mod access;
 mod command;
 mod fault;
 mod fetch;
 mod local;
+mod ssh;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hythe_core::names::CommitId;
+use hythe_core::names::{AppName, CommitId};
+use hythe_core::source::Source;
 
+pub use access::Access;
 pub use fault::GitError;
 pub use fetch::{fetch, resolve};
 
@@ -28,8 +32,6 @@ pub struct GitSettings {
     pub path: OsString,
     /// Folders below which `file://` repositories may lie; none, and `file://` is refused.
     pub local_repos: Vec<PathBuf>,
-    /// How `ssh://` and `user@host:path` are reached; without it they are refused.
-    pub ssh: Option<SshSettings>,
     /// Variables that go to git as they are: proxies and certificates of this machine.
     pub passed_on: Vec<(OsString, OsString)>,
     /// How long fetching and checking out may take together.
@@ -38,13 +40,15 @@ pub struct GitSettings {
     pub most_bytes: u64,
 }
 
-/// How ssh is used.
-#[derive(Clone, Debug)]
-pub struct SshSettings {
-    /// The private key.
-    pub key: PathBuf,
-    /// The hosts that are trusted. An unknown one is refused.
-    pub known_hosts: PathBuf,
+/// A source, who wants it, and what it may be reached with.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The source.
+    pub source: &'a Source,
+    /// The app that is made from it.
+    pub app: &'a AppName,
+    /// What it may be reached with.
+    pub access: &'a Access,
 }
 
 impl Default for GitSettings {
@@ -53,7 +57,6 @@ impl Default for GitSettings {
             program: PathBuf::from("git"),
             path: std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into()),
             local_repos: Vec::new(),
-            ssh: None,
             passed_on: proxies(),
             within: Duration::from_secs(10 * 60),
             most_bytes: 2 * 1024 * 1024 * 1024,

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use hythe_core::limits::WORKER_HEARTBEAT;
 use hythe_core::plan::{Plan, Step, Wanted, plan};
-use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::worker::{EngineState, WorkerReport};
+use tokio::time::Instant;
 
 use super::actor::Message;
 use super::clock;
@@ -23,9 +23,11 @@ const MOST_STEPS: usize = 4;
 /// Stops at once: each mostly waits.
 const MOST_STOPS: usize = 64;
 /// From one report to the next, at the least.
-const REPORT_APART: Millis = Millis(20);
+const REPORT_APART: Duration = Duration::from_millis(20);
 /// How long the first report waits for the first look at everything.
-const FIRST_REPORT_WITHIN: Millis = Millis::seconds(3);
+const FIRST_REPORT_WITHIN: Duration = Duration::from_secs(3);
+/// From one report to the next, at the most.
+const HEARTBEAT: Duration = clock::span(WORKER_HEARTBEAT);
 /// How often a step that the engine fails (rather than refuses) is tried before that is told.
 const TRIES_BEFORE_TOLD: u32 = 2;
 
@@ -33,8 +35,8 @@ impl Node {
     /// Sees what follows. To be called after everything that the node hears.
     pub(crate) fn see(&mut self) {
         while self.tasks.try_join_next().is_some() {}
-        let now = clock::now();
-        let mut next = vec![self.reported.plus(WORKER_HEARTBEAT)];
+        let now = Instant::now();
+        let mut next: Vec<Instant> = self.reported.iter().map(|at| *at + HEARTBEAT).collect();
         if matches!(self.known.engine, EngineState::Ready { .. }) && self.inventory.is_none() {
             if self.inventory_due <= now {
                 self.take_inventory();
@@ -43,7 +45,7 @@ impl Node {
             }
         }
         if self.known.complete {
-            let plan = plan(&self.known.desired, &self.known.seen(), now);
+            let plan = plan(&self.known.desired, &self.known.seen());
             self.begin(plan, now, &mut next);
         }
         self.watchers.keep(&self.me, &self.setup, &self.known, &mut self.tasks);
@@ -52,8 +54,8 @@ impl Node {
         self.wake(next.into_iter().filter(|at| *at > now).min(), now);
     }
 
-    fn begin(&mut self, plan: Plan, now: Timestamp, next: &mut Vec<Timestamp>) {
-        next.extend(plan.look_again);
+    fn begin(&mut self, plan: Plan, now: Instant, next: &mut Vec<Instant>) {
+        next.extend(plan.look_again.map(|after| now + clock::span(after)));
         for step in plan.steps {
             let Some((target, aim)) = target_of(&step) else {
                 self.forget(&step);
@@ -83,8 +85,10 @@ impl Node {
                 self.changed |= stops;
                 let setup = Arc::clone(&self.setup);
                 self.spawn(async move {
-                    let outcome = guarded(task.run(&setup.tools)).await.unwrap_or_else(|why| {
-                        Outcome { result: Err(StepError::Broken(why)), sight: None }
+                    let outcome = Box::pin(guarded(task.run(&setup.tools))).await;
+                    let outcome = outcome.unwrap_or_else(|why| Outcome {
+                        result: Err(StepError::Broken(why)),
+                        sight: None,
                     });
                     Message::Done { task: Box::new(task), outcome }
                 });
@@ -159,16 +163,16 @@ impl Node {
                 let before = self.known.setbacks.get(&(target, task.aim()));
                 let tried = before.map_or(0, |setback| setback.count);
                 let message = tells(task, &error, tried);
-                self.known.set_back(task, message, clock::now());
+                self.known.set_back(task, message, image_missing(task, &error));
             }
         }
     }
 
     /// A replica that was given all its time is reported at that moment, with its last lines.
-    fn see_overdue(&mut self, now: Timestamp, next: &mut Vec<Timestamp>) {
+    fn see_overdue(&mut self, now: Instant, next: &mut Vec<Instant>) {
         let mut overdue = Vec::new();
         for (key, replica) in &self.known.replicas {
-            let (Some(since), Some(assignment)) = (replica.run(), self.known.assignment(*key))
+            let Some(assignment) = self.known.assignment(*key).filter(|_| replica.run().is_some())
             else {
                 continue;
             };
@@ -176,7 +180,7 @@ impl Node {
             if !waits || replica.overdue_told {
                 continue;
             }
-            let due = since.plus(assignment.health.start_within);
+            let due = replica.since + clock::span(replica.start_within(assignment));
             if due <= now {
                 overdue.push(*key);
             } else {
@@ -187,28 +191,29 @@ impl Node {
             if let Some(replica) = self.known.replicas.get_mut(&key) {
                 replica.overdue_told = true;
             }
-            self.changed = true;
+            // Told with its last lines, once those are read.
             self.read_tail(key);
         }
     }
 
-    fn report_if_due(&mut self, now: Timestamp, next: &mut Vec<Timestamp>) {
+    fn report_if_due(&mut self, now: Instant, next: &mut Vec<Instant>) {
         let asked = matches!(self.known.engine, EngineState::Ready { .. });
         let waits = !self.known.complete
-            && (asked || self.reported == Timestamp(0))
-            && now.since(self.started) < FIRST_REPORT_WITHIN;
+            && (asked || self.reported.is_none())
+            && now.duration_since(self.started) < FIRST_REPORT_WITHIN;
         if waits {
-            next.push(self.started.plus(FIRST_REPORT_WITHIN));
+            next.push(self.started + FIRST_REPORT_WITHIN);
             return;
         }
-        let beat = self.reported.plus(WORKER_HEARTBEAT) <= now;
+        let since = self.reported.map(|at| now.duration_since(at));
+        let beat = since.is_none_or(|since| since >= HEARTBEAT);
         if !beat && !self.changed {
             return;
         }
-        let due = self.reported.plus(REPORT_APART);
-        // A clock that was set back must not silence the worker.
-        if due > now && self.reported <= now {
-            next.push(due);
+        if let Some(soon) = since.and_then(|since| REPORT_APART.checked_sub(since))
+            && !soon.is_zero()
+        {
+            next.push(now + soon);
             return;
         }
         if beat {
@@ -216,15 +221,15 @@ impl Node {
             let ailing: Vec<_> = ailing.map(|(key, _)| *key).collect();
             ailing.into_iter().for_each(|key| self.read_tail(key));
         }
-        self.reported = now;
+        self.reported = Some(now);
         self.changed = false;
-        next.push(now.plus(WORKER_HEARTBEAT));
-        let report = self.report(now);
+        next.push(now + HEARTBEAT);
+        let report = self.report();
         self.setup.reports.send_replace(Some(report));
     }
 
     /// What there is to say now; the builds are added on the way out.
-    pub(crate) fn report(&self, now: Timestamp) -> WorkerReport {
+    pub(crate) fn report(&self) -> WorkerReport {
         let tools = &self.setup.tools;
         WorkerReport {
             format: FORMAT,
@@ -235,14 +240,15 @@ impl Node {
             sealing_key: tools.keys.public(),
             engine: self.known.engine.clone(),
             assignments: self.known.held(),
-            replicas: self.known.replica_reports(now),
+            replicas: self.known.replica_reports(),
             builds: Vec::new(),
-            at: now,
+            builder: None,
+            at: clock::now(),
         }
     }
 
     /// Sets the timer, where what it is set to is not as good.
-    fn wake(&mut self, next: Option<Timestamp>, now: Timestamp) {
+    fn wake(&mut self, next: Option<Instant>, now: Instant) {
         let Some(next) = next else { return };
         if self.alarm.at.is_some_and(|at| at <= next && at > now) {
             return;
@@ -253,7 +259,7 @@ impl Node {
         self.alarm.generation += 1;
         self.alarm.at = Some(next);
         let generation = self.alarm.generation;
-        let wait = Duration::from_millis(next.since(now).0);
+        let wait = next.duration_since(now);
         let timer = self.me.send_after(wait, move || Message::Alarm(generation));
         self.alarm.timer = Some(timer.abort_handle());
     }
@@ -299,6 +305,28 @@ fn tells(task: &Task, error: &StepError, tried: u32) -> Option<String> {
         | StepError::Environment(_)
         | StepError::Ledger(_)
         | StepError::Broken(_) => Some(error.to_string()),
+    }
+}
+
+/// Whether the engine does not have the image that a container is to be made from.
+fn image_missing(task: &Task, error: &StepError) -> bool {
+    let of_image = |message: &str| message.to_ascii_lowercase().contains("image");
+    match (task, error) {
+        (Task::Create(..), StepError::Engine(EngineError::NotFound { message })) => {
+            of_image(message)
+        }
+        (
+            Task::Create(..)
+            | Task::Start(..)
+            | Task::Limit(..)
+            | Task::Stop(..)
+            | Task::Remove(..)
+            | Task::RemoveNetwork(_),
+            StepError::Engine(_)
+            | StepError::Environment(_)
+            | StepError::Ledger(_)
+            | StepError::Broken(_),
+        ) => false,
     }
 }
 

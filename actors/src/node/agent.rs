@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hythe_core::detect::BaseImages;
 use hythe_core::ids::{InstallationId, WorkerId};
 use hythe_core::names::{BadText, WorkerName};
 use ractor::Actor;
@@ -19,8 +20,8 @@ use super::environment::{EnvironmentError, Keys};
 use super::ledger::{Ledger, LedgerError};
 use super::state::Setup;
 use super::steps::Tools;
-use super::{guard, identity};
-use crate::build::BuilderSettings;
+use super::{guard, identity, runs, storage};
+use crate::build::{BuilderSettings, GuardSettings};
 use crate::bus::{self, BusError, NatsSettings};
 use crate::docker::labels::Owner;
 use crate::docker::{Engine, EngineError};
@@ -37,6 +38,9 @@ const AGAIN_MOST: Duration = Duration::from_secs(5);
 /// the process is to see it.
 const MOST_FAILURES: usize = 8;
 const FAILURES_WITHIN: Duration = Duration::from_secs(60);
+
+/// The file of the agent's key.
+const SEALING_KEY: &str = "sealing.key";
 
 /// How an agent is set up.
 #[derive(Clone, Debug)]
@@ -55,6 +59,10 @@ pub struct AgentConfig {
     pub local_repos: Vec<PathBuf>,
     /// Builds at once; 0 for an agent that builds nothing.
     pub builds_at_once: usize,
+    /// What builds are kept to.
+    pub guard: GuardSettings,
+    /// Where the images come from that apps without a Dockerfile are built on.
+    pub base_images: BaseImages,
 }
 
 /// Why an agent cannot work.
@@ -112,7 +120,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         keys: Arc::new(keys),
     };
     let builder = builder(&config, &tools);
-    let builds = Builds::new(builder.is_some());
+    let builds = Builds::new(config.builds_at_once);
     let setup = Arc::new(Setup {
         tools,
         bus: bus.clone(),
@@ -139,7 +147,9 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         stop.cancel();
         ended
     };
-    let (node, building) = tokio::join!(node, building);
+    let storing = storage::answer(bus.clone(), setup.tools.clone(), builds.clone(), stop.clone());
+    let running = runs::keep(bus.clone(), setup.tools.clone(), stop.clone());
+    let (node, building, (), ()) = tokio::join!(node, building, storing, Box::pin(running));
     flushing.abort();
     ledger.with(Ledger::flush).await?;
     bus.close().await;
@@ -153,7 +163,10 @@ fn builder(config: &AgentConfig, tools: &Tools) -> Option<BuilderSettings> {
     let git = GitSettings { local_repos: config.local_repos.clone(), ..usual.git.clone() };
     (config.builds_at_once > 0).then(|| BuilderSettings {
         engine: PathBuf::from(tools.engine.socket()),
+        sealing_key: config.data.join(SEALING_KEY),
         at_once: config.builds_at_once,
+        guard: config.guard.clone(),
+        base_images: config.base_images.clone(),
         git,
         ..usual
     })
@@ -166,7 +179,7 @@ async fn open(data: PathBuf) -> Result<(Arc<Ledger>, Keys, WorkerId), AgentError
         make_private(&data).map_err(|why| AgentError::Folder { path: data.clone(), why })?;
         let ledger = Ledger::open(&data.join("ledger.redb"))?;
         let worker = ledger.worker(WorkerId::new(uuid::Uuid::now_v7()))?;
-        let keys = Keys::open(&data.join("sealing.key"))?;
+        let keys = Keys::open(&data.join(SEALING_KEY))?;
         Ok((Arc::new(ledger), keys, worker))
     });
     opened.await.unwrap_or_else(|error| {

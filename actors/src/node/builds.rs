@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use hythe_core::ids::DeploymentId;
-use hythe_core::wire::worker::BuildHeld;
+use hythe_core::wire::storage::{CacheId, CacheRecord};
+use hythe_core::wire::worker::{BuildHeld, BuilderReport};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -17,14 +18,21 @@ const ALIVE_EVERY: Duration = Duration::from_secs(2);
 /// A handle to the build supervisor, where there is one.
 #[derive(Clone, Debug)]
 pub(crate) struct Builds {
-    /// Whether this agent builds at all.
-    wanted: bool,
+    /// Builds at once; 0 where this agent does not build at all.
+    at_once: usize,
     current: watch::Sender<Option<BuildSupervisor>>,
 }
 
 impl Builds {
-    pub(crate) fn new(wanted: bool) -> Self {
-        Self { wanted, current: watch::Sender::new(None) }
+    pub(crate) fn new(at_once: usize) -> Self {
+        Self { at_once, current: watch::Sender::new(None) }
+    }
+
+    /// How this worker builds.
+    pub(crate) fn report(&self) -> BuilderReport {
+        let at_once = u16::try_from(self.at_once).unwrap_or(u16::MAX);
+        let remarks = self.current.borrow().as_ref().map(BuildSupervisor::remarks);
+        BuilderReport { at_once, remarks: remarks.unwrap_or_default() }
     }
 
     /// Runs a supervisor until `stop`, or until it does not answer.
@@ -63,8 +71,26 @@ impl Builds {
             Some(supervisor) => {
                 supervisor.cancel(deployment, generation).await.map_err(|error| error.to_string())
             }
-            None if !self.wanted => Ok(()),
+            None if self.at_once == 0 => Ok(()),
             None => Err("no build supervisor runs here just now".into()),
+        }
+    }
+
+    /// The build cache that builds of this worker left.
+    pub(crate) async fn cache(&self) -> Result<Vec<CacheRecord>, String> {
+        let supervisor = self.current.borrow().clone();
+        match supervisor {
+            Some(supervisor) => supervisor.cache().await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Lets go of some of it; answers how many bytes that gave.
+    pub(crate) async fn remove_cache(&self, ids: &[CacheId]) -> Result<u64, String> {
+        let supervisor = self.current.borrow().clone();
+        match supervisor {
+            Some(supervisor) => supervisor.remove_cache(ids).await,
+            None => Ok(0),
         }
     }
 

@@ -6,7 +6,9 @@
 use std::path::Path;
 
 use crypto_box::SecretKey;
+use hythe_core::ids::DeploymentId;
 use hythe_core::plan::ReplicaKey;
+use hythe_core::task;
 use hythe_core::wire::worker::{Assignment, SealedContent, SealedEnvironment, SealingKey};
 use hythe_store::durable::put_in_place;
 use hythe_store::steps::Step;
@@ -14,10 +16,10 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::mask::Mask;
+
 /// Shorter values are not masked: they are in ordinary words.
 const LEAST_MASKED: usize = 6;
-/// What stands in the place of a value.
-const MASK: &str = "[hidden]";
 /// Names that Hythe sets; the app's own settings of them are ignored.
 const OWN: [&str; 4] = ["PORT", "HYTHE_APP", "HYTHE_DEPLOYMENT", "HYTHE_REPLICA"];
 
@@ -30,6 +32,9 @@ pub enum EnvironmentError {
     /// It is for another deployment.
     #[error("its environment belongs to another deployment")]
     Foreign,
+    /// There is no memory to open it in.
+    #[error("open what was sealed for this worker: {0}")]
+    Memory(String),
     /// The key's file cannot be used.
     #[error("use the worker's key in {path}: {why}")]
     Key {
@@ -95,15 +100,27 @@ impl Keys {
         &self,
         assignment: &Assignment,
     ) -> Result<Environment, EnvironmentError> {
-        let SealedEnvironment(sealed) = &assignment.environment;
+        self.open_sealed(&assignment.environment, assignment.deployment)
+    }
+
+    /// Opens a box that was sealed for this worker.
+    pub(crate) fn unseal(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, EnvironmentError> {
+        self.secret.unseal(sealed).map(Zeroizing::new).map_err(|_| EnvironmentError::Sealed)
+    }
+
+    /// Opens what was sealed for a deployment.
+    pub(crate) fn open_sealed(
+        &self,
+        SealedEnvironment(sealed): &SealedEnvironment,
+        deployment: DeploymentId,
+    ) -> Result<Environment, EnvironmentError> {
         if sealed.is_empty() {
             return Ok(Environment { variables: Vec::new() });
         }
-        let bytes =
-            Zeroizing::new(self.secret.unseal(sealed).map_err(|_| EnvironmentError::Sealed)?);
+        let bytes = self.unseal(sealed)?;
         let content: SealedContent =
             postcard::from_bytes(&bytes).map_err(|_| EnvironmentError::Sealed)?;
-        if content.deployment != assignment.deployment {
+        if content.deployment != deployment {
             return Err(EnvironmentError::Foreign);
         }
         let variables = content
@@ -133,7 +150,7 @@ impl Environment {
             assignment.port.to_string(),
             assignment.app_name.to_string(),
             key.deployment.to_string(),
-            key.index.to_string(),
+            task::name(key.index),
         ];
         let given = self.variables.iter().filter(|(name, _)| !OWN.contains(&name.as_str()));
         given
@@ -158,37 +175,12 @@ impl Environment {
     }
 
     /// Finds its values in texts.
-    pub(crate) fn masker(&self) -> Masker {
-        let mut secrets: Vec<Zeroizing<String>> = self
-            .variables
-            .iter()
-            .flat_map(|(_, value)| value.lines().map(str::trim))
-            .filter(|line| line.len() >= LEAST_MASKED)
-            .map(|line| Zeroizing::new(line.to_owned()))
-            .collect();
-        // The longest first: one may be a part of another.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        secrets.dedup();
-        Masker { secrets }
+    pub(crate) fn masker(&self) -> Mask {
+        Mask::of(self.variables.iter().map(|(_, value)| value.as_str()), LEAST_MASKED)
     }
-}
 
-/// Replaces the values of secrets in texts.
-#[derive(Default)]
-pub(crate) struct Masker {
-    secrets: Vec<Zeroizing<String>>,
-}
-
-impl std::fmt::Debug for Masker {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Masker({})", self.secrets.len())
-    }
-}
-
-impl Masker {
-    pub(crate) fn mask(&self, text: &str) -> String {
-        self.secrets.iter().fold(text.to_owned(), |text, secret| {
-            if text.contains(secret.as_str()) { text.replace(secret.as_str(), MASK) } else { text }
-        })
+    /// Names and values.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }

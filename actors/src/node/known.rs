@@ -7,70 +7,33 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hythe_core::ids::{AppId, DeploymentId};
-use hythe_core::limits;
 use hythe_core::plan::{Container, ContainerState, Desired, ReplicaKey, Seen, Wanted};
-use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::worker::{Assignment, EngineState, Held, ReplicaReport, ReplicaState};
+use tokio::time::Instant;
 
-use super::environment::Masker;
-use super::health::Health;
+use super::clock;
+use super::health::{Finding, Health};
 use super::ledger::Restarts;
-use super::look::{self, Sight};
+use super::look;
+use super::replica::Replica;
 use super::steps::{Aim, Target, Task};
-use crate::docker::inspect::{Condition, Observed};
+use crate::docker::inspect::Condition;
+use crate::mask::Mask;
 
 /// Bytes of log lines in one report: a NATS message has a megabyte.
 const MOST_TAIL_BYTES: usize = 256 * 1024;
-/// One that ran for this long is not taken to fail in a row.
-const STEADY: Millis = limits::RESTART_BACKOFF_MOST;
-
-/// A container, and what came of watching it.
-#[derive(Debug)]
-pub(crate) struct Replica {
-    pub(crate) observed: Observed,
-    pub(crate) health: Health,
-    /// Whether a check has succeeded in this run.
-    pub(crate) was_healthy: bool,
-    /// Its last lines, as the container wrote them.
-    pub(crate) tail: Vec<String>,
-    /// Whether it was told that this run has had all the time it may take to become healthy.
-    pub(crate) overdue_told: bool,
-}
-
-impl Replica {
-    pub(crate) fn new(sight: Sight) -> Self {
-        Self {
-            observed: sight.observed,
-            health: Health::Unknown,
-            was_healthy: false,
-            tail: sight.tail.unwrap_or_default(),
-            overdue_told: false,
-        }
-    }
-
-    /// Since when it runs; this names the run.
-    pub(crate) const fn run(&self) -> Option<Timestamp> {
-        match self.observed.state {
-            Condition::Running { since } => Some(since),
-            Condition::Created | Condition::Exited { .. } => None,
-        }
-    }
-
-    /// Whether it runs and is not healthy.
-    pub(crate) fn ails(&self) -> bool {
-        self.run().is_some() && self.health != Health::Healthy
-    }
-}
 
 /// A step that failed, and when it is tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Setback {
     /// What to tell, where this keeps the replica from running.
     pub(crate) message: Option<String>,
+    /// Whether the engine does not have the image.
+    pub(crate) image_missing: bool,
     /// How often in a row.
     pub(crate) count: u32,
     /// When to try again.
-    pub(crate) until: Timestamp,
+    pub(crate) until: Instant,
 }
 
 /// A step under way.
@@ -95,7 +58,7 @@ pub(crate) struct Known {
     /// Steps under way.
     pub(crate) busy: BTreeMap<Target, Busy>,
     pub(crate) setbacks: BTreeMap<(Target, Aim), Setback>,
-    pub(crate) maskers: BTreeMap<DeploymentId, Arc<Masker>>,
+    pub(crate) maskers: BTreeMap<DeploymentId, Arc<Mask>>,
 }
 
 impl Known {
@@ -116,9 +79,7 @@ impl Known {
     /// The order to run a replica, where there is one.
     pub(crate) fn assignment(&self, key: ReplicaKey) -> Option<&Assignment> {
         match self.desired.get(&key.deployment) {
-            Some(Wanted::Run(assignment)) if assignment.replicas.contains(&key.index) => {
-                Some(assignment)
-            }
+            Some(Wanted::Run(assignment)) if assignment.includes(key.index) => Some(assignment),
             Some(Wanted::Run(_) | Wanted::Stop { .. }) | None => None,
         }
     }
@@ -128,10 +89,11 @@ impl Known {
         let container = |(key, replica): (&ReplicaKey, &Replica)| {
             let state = match replica.observed.state {
                 Condition::Created => ContainerState::Created,
-                Condition::Running { .. } => {
-                    ContainerState::Running { healthy: replica.was_healthy }
-                }
-                Condition::Exited { at, .. } => ContainerState::Exited { at },
+                Condition::Running { .. } => ContainerState::Running {
+                    healthy: replica.was_healthy,
+                    ails: replica.ails_for(self.assignment(*key)),
+                },
+                Condition::Exited { .. } => ContainerState::Exited { ago: replica.elapsed() },
             };
             let container = Container {
                 app: replica.observed.app,
@@ -147,13 +109,12 @@ impl Known {
         }
     }
 
+    /// How often in a row it was started again: one that was healthy for long begins anew.
     fn restarts_in_a_row(&self, key: ReplicaKey, replica: &Replica) -> u32 {
-        match replica.observed.state {
-            Condition::Exited { ran, .. } if ran < STEADY => {
-                self.restarts.get(&key).map_or(0, |restarts| restarts.in_a_row)
-            }
-            Condition::Exited { .. } | Condition::Created | Condition::Running { .. } => 0,
+        if replica.is_steady(Instant::now()) {
+            return 0;
         }
+        self.restarts.get(&key).map_or(0, |restarts| restarts.in_a_row)
     }
 
     /// What to remember when a replica is started again; none for its first start.
@@ -174,7 +135,7 @@ impl Known {
         target: Target,
         aim: Aim,
         app: Option<AppId>,
-        now: Timestamp,
+        now: Instant,
     ) -> bool {
         let of_its_app = |busy: &Target| match (target, busy) {
             (Target::Replica(_), Target::Network(network)) => Some(*network) == app,
@@ -191,11 +152,12 @@ impl Known {
     }
 
     /// Remembers that a step failed.
-    pub(crate) fn set_back(&mut self, task: &Task, message: Option<String>, now: Timestamp) {
+    pub(crate) fn set_back(&mut self, task: &Task, message: Option<String>, image_missing: bool) {
         let what = (task.target(), task.aim());
         let count = self.setbacks.get(&what).map_or(0, |setback| setback.count);
-        let until = now.plus(hythe_core::plan::backoff(count));
-        self.setbacks.insert(what, Setback { message, count: count.saturating_add(1), until });
+        let until = Instant::now() + clock::span(hythe_core::plan::backoff(count));
+        let count = count.saturating_add(1);
+        self.setbacks.insert(what, Setback { message, image_missing, count, until });
     }
 
     /// Forgets what failed for a deployment's replicas: another order may go well.
@@ -222,10 +184,10 @@ impl Known {
     }
 
     /// Every replica there is or should be.
-    pub(crate) fn replica_reports(&self, now: Timestamp) -> Vec<ReplicaReport> {
+    pub(crate) fn replica_reports(&self) -> Vec<ReplicaReport> {
         let mut room = MOST_TAIL_BYTES;
         let there = self.replicas.iter().map(|(key, replica)| {
-            let state = self.state_of(*key, replica, now);
+            let state = self.state_of(*key, replica);
             let quiet = matches!(state, ReplicaState::Healthy | ReplicaState::Creating);
             let port = self.assignment(*key).map(|assignment| assignment.port);
             let address = replica.observed.address.filter(|_| replica.run().is_some());
@@ -237,13 +199,15 @@ impl Known {
                 state,
                 endpoint: address.zip(port).map(|(address, port)| SocketAddr::new(address, port)),
                 restarts: self.restarts.get(key).map_or(0, |restarts| restarts.total),
+                in_a_row: self.restarts_in_a_row(*key, replica),
                 log,
+                image_missing: self.image_missing(*key),
             }
         });
         let mut reports: Vec<ReplicaReport> = there.collect();
         let missing = self.desired.values().flat_map(|wanted| match wanted {
             Wanted::Run(assignment) => {
-                assignment.replicas.iter().map(|n| (&**assignment, *n)).collect()
+                assignment.indices().map(|index| (&**assignment, index)).collect()
             }
             Wanted::Stop { .. } => Vec::new(),
         });
@@ -259,10 +223,17 @@ impl Known {
                 state: self.not_running(key),
                 endpoint: None,
                 restarts: 0,
+                in_a_row: 0,
                 log: Vec::new(),
+                image_missing: self.image_missing(key),
             });
         }
         reports
+    }
+
+    fn image_missing(&self, key: ReplicaKey) -> bool {
+        let setback = self.setbacks.get(&(Target::Replica(key), Aim::Run));
+        setback.is_some_and(|setback| setback.image_missing)
     }
 
     /// A replica that should run and has not been started.
@@ -274,7 +245,7 @@ impl Known {
         }
     }
 
-    fn state_of(&self, key: ReplicaKey, replica: &Replica, now: Timestamp) -> ReplicaState {
+    fn state_of(&self, key: ReplicaKey, replica: &Replica) -> ReplicaState {
         match &replica.observed.state {
             Condition::Created => self.not_running(key),
             Condition::Exited { code, out_of_memory, .. } => {
@@ -291,26 +262,42 @@ impl Known {
                     }
                 }
             }
-            Condition::Running { since } => {
+            Condition::Running { .. } => {
                 let stops = self.busy.get(&Target::Replica(key)).is_some_and(|busy| busy.stops);
                 if stops || self.assignment(key).is_none() {
                     return ReplicaState::Stopping;
                 }
-                let elapsed = now.since(*since);
+                let elapsed = replica.elapsed();
+                if let Some(task) = self.assignment(key).and_then(|a| a.task(key.index)) {
+                    let (check, within) = ("it is not over yet".into(), Some(task.within));
+                    return ReplicaState::Starting { check, elapsed, within };
+                }
+                let starting = |check, within| ReplicaState::Starting { check, elapsed, within };
                 match &replica.health {
                     // Found running by an agent that has just started: it serves until a check
                     // says otherwise.
                     Health::Unknown if replica.was_healthy => ReplicaState::Healthy,
-                    Health::Unknown => {
-                        ReplicaState::Starting { check: "it was not checked yet".into(), elapsed }
-                    }
-                    Health::Starting { check } => {
-                        ReplicaState::Starting { check: check.clone(), elapsed }
+                    Health::Unknown => starting("it was not checked yet".into(), None),
+                    Health::Starting { check, within } => {
+                        starting(self.told(key, check), Some(*within))
                     }
                     Health::Healthy => ReplicaState::Healthy,
-                    Health::Unhealthy { check } => ReplicaState::Unhealthy { check: check.clone() },
+                    Health::Unhealthy { check } => {
+                        ReplicaState::Unhealthy { check: self.told(key, check) }
+                    }
                 }
             }
+        }
+    }
+
+    /// What a check found, with what its command wrote, masked.
+    fn told(&self, key: ReplicaKey, finding: &Finding) -> String {
+        let Finding { what, output } = finding;
+        // Without its environment nobody can tell what of it is secret.
+        let masker = self.maskers.get(&key.deployment).filter(|_| !output.is_empty());
+        match masker {
+            Some(masker) => format!("{what}: {}", look::cut(masker.mask(output))),
+            None => what.clone(),
         }
     }
 

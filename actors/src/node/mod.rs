@@ -23,9 +23,12 @@ mod look;
 mod orders;
 mod position;
 mod published;
+mod replica;
 mod report;
+mod runs;
 mod state;
 mod steps;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -33,4 +36,6 @@ mod watchers;
 
 pub use agent::{AgentConfig, AgentError, run};
 pub use environment::EnvironmentError;
+pub(crate) use environment::Keys;
+pub(crate) use identity::capacity;
 pub use ledger::LedgerError;

@@ -25,6 +25,7 @@ pub(crate) async fn publish(
             bus.ready().await;
             let Some(mut report) = heard.borrow_and_update().clone() else { break };
             report.builds = builds.running().await;
+            report.builder = Some(builds.report());
             let subject = subjects::worker_report(report.worker);
             match bus.publish(Step::WorkerReported, &subject, &report, None).await {
                 Ok(_published) => break,

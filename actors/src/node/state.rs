@@ -6,24 +6,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hythe_core::ids::DeploymentId;
 use hythe_core::names::WorkerName;
 use hythe_core::plan::{ReplicaKey, Wanted};
-use hythe_core::time::{Millis, Timestamp};
+use hythe_core::time::Timestamp;
 use hythe_core::wire::worker::{EngineState, WorkerReport};
 use hythe_core::worker::Capacity;
 use ractor::ActorRef;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::actor::Message;
 use super::builds::Builds;
-use super::clock;
 use super::guard::guarded;
 use super::health::Health;
-use super::known::{Known, Replica};
+use super::known::Known;
 use super::look::{self, Inventory, Sight};
+use super::replica::Replica;
 use super::steps::Tools;
 use super::watch::News;
 use super::watchers::Watchers;
@@ -32,9 +34,9 @@ use crate::bus::Bus;
 /// Containers that are looked at at once.
 const MOST_LOOKS: usize = 8;
 /// From one look at everything to the next, when nothing breaks.
-const INVENTORY_EVERY: Millis = Millis::seconds(30);
+const INVENTORY_EVERY: Duration = Duration::from_secs(30);
 /// When a look at everything that failed is tried again.
-const INVENTORY_AGAIN: Millis = Millis::seconds(1);
+const INVENTORY_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a node works with.
 #[derive(Clone, Debug)]
@@ -67,10 +69,11 @@ pub(crate) struct Node {
     pub(super) stamps: BTreeMap<ReplicaKey, u64>,
     /// Since when (by `stamp`) everything is being looked at.
     pub(super) inventory: Option<u64>,
-    pub(super) inventory_due: Timestamp,
-    pub(super) started: Timestamp,
+    pub(super) inventory_due: Instant,
+    pub(super) started: Instant,
     pub(super) changed: bool,
-    pub(super) reported: Timestamp,
+    /// When it reported last; none before the first report, and where the next one is due at once.
+    pub(super) reported: Option<Instant>,
     pub(super) alarm: Alarm,
 }
 
@@ -78,7 +81,7 @@ pub(crate) struct Node {
 #[derive(Debug, Default)]
 pub(super) struct Alarm {
     pub(super) generation: u64,
-    pub(super) at: Option<Timestamp>,
+    pub(super) at: Option<Instant>,
     pub(super) timer: Option<tokio::task::AbortHandle>,
 }
 
@@ -112,10 +115,10 @@ impl Node {
             stamp: 0,
             stamps: BTreeMap::new(),
             inventory: None,
-            inventory_due: clock::now(),
-            started: clock::now(),
+            inventory_due: Instant::now(),
+            started: Instant::now(),
             changed: true,
-            reported: Timestamp(0),
+            reported: None,
             alarm: Alarm::default(),
         }
     }
@@ -157,7 +160,7 @@ impl Node {
                 self.known.engine = EngineState::Ready { version };
                 // One that is under way may have begun before the break.
                 self.inventory = None;
-                self.inventory_due = Timestamp(0);
+                self.inventory_due = Instant::now();
                 self.changed = true;
             }
             News::Down { message } => {
@@ -223,12 +226,12 @@ impl Node {
                 replica.observed = sight.observed;
                 self.changed = true;
             }
-            _new => {
-                let mut replica = Replica::new(sight);
-                // The limit is put in force after the first success: it was healthy, under the
-                // agent before this one.
-                replica.was_healthy = replica.observed.limited
-                    && replica.run().is_some_and(|since| since < self.started);
+            before => {
+                // The limit is put in force after the first success: what runs with one when it is
+                // first seen was healthy, under the agent before this one.
+                let adopted = before.is_none() && sight.observed.limited;
+                let mut replica = Replica::new(sight, before.as_deref());
+                replica.was_healthy = adopted && replica.run().is_some();
                 self.known.replicas.insert(key, replica);
                 self.changed = true;
             }
@@ -262,10 +265,10 @@ impl Node {
         }
         self.inventory = None;
         let Some(inventory) = inventory else {
-            self.inventory_due = clock::now().plus(INVENTORY_AGAIN);
+            self.inventory_due = Instant::now() + INVENTORY_AGAIN;
             return;
         };
-        self.inventory_due = clock::now().plus(INVENTORY_EVERY);
+        self.inventory_due = Instant::now() + INVENTORY_EVERY;
         let newer = |stamps: &BTreeMap<ReplicaKey, u64>, key: ReplicaKey| {
             stamps.get(&key).is_some_and(|stamp| *stamp > since)
         };
@@ -293,8 +296,7 @@ impl Node {
         if let Some(replica) = self.known.replicas.get_mut(&key)
             && replica.run() == Some(run)
         {
-            replica.was_healthy |= health == Health::Healthy;
-            replica.health = health;
+            replica.checked(health);
             self.changed = true;
             if replica.ails() {
                 self.read_tail(key);
@@ -323,7 +325,7 @@ impl Node {
             && replica.observed.id == id
             && replica.ails()
         {
-            self.changed |= replica.tail != lines;
+            self.changed |= replica.tail != lines || replica.overdue_told;
             replica.tail = lines;
         }
     }
@@ -331,7 +333,7 @@ impl Node {
     /// The bus was set up again: whatever was in it may be gone.
     pub(crate) const fn bus_ready(&mut self) {
         self.changed = true;
-        self.reported = Timestamp(0);
+        self.reported = None;
     }
 
     /// An order to stop was forgotten, or (none) could not be just now.

@@ -1,6 +1,7 @@
 //! With the real engine and a real nats-server, one of each test's own.
 
 mod breaks;
+mod health;
 mod logs;
 mod orders;
 mod proxy;
@@ -98,6 +99,8 @@ impl World {
             docker_host: self.docker_host.clone(),
             local_repos: Vec::new(),
             builds_at_once: 0,
+            guard: crate::build::GuardSettings::default(),
+            base_images: hythe_core::detect::BaseImages::default(),
         };
         let stop = CancellationToken::new();
         let runtime = tokio::runtime::Builder::new_multi_thread();

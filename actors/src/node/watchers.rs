@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use hythe_core::health::HealthCheck;
 use hythe_core::plan::ReplicaKey;
+use hythe_core::task::is_task;
 use hythe_core::time::Timestamp;
 use ractor::ActorRef;
 use tokio::sync::watch;
@@ -17,8 +19,9 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::actor::Message;
 use super::follow::{self, Follow, Phase};
 use super::guard::for_ever;
-use super::health;
-use super::known::{Known, Replica};
+use super::health::{self, Subject};
+use super::known::Known;
+use super::replica::Replica;
 use super::state::Setup;
 use crate::docker::inspect::Condition;
 
@@ -32,7 +35,8 @@ pub(crate) struct Watchers {
 #[derive(Debug)]
 struct Check {
     run: Timestamp,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
+    check: HealthCheck,
     task: AbortHandle,
 }
 
@@ -75,7 +79,7 @@ impl Watchers {
                 && known.replicas.get(key).and_then(Replica::run) == Some(check.run)
         });
         for (key, replica) in &known.replicas {
-            self.check(me, known, *key, replica, tasks);
+            self.check(me, setup, known, *key, replica, tasks);
             self.read(setup, known, *key, replica, tasks);
         }
         self.readers.retain(|key, reader| {
@@ -90,29 +94,38 @@ impl Watchers {
     fn check(
         &mut self,
         me: &ActorRef<Message>,
+        setup: &Setup,
         known: &Known,
         key: ReplicaKey,
         replica: &Replica,
         tasks: &mut JoinSet<()>,
     ) {
-        let (Some(run), Some(assignment), Some(address)) =
-            (replica.run(), known.assignment(key), replica.observed.address)
-        else {
-            return;
-        };
-        let address = SocketAddr::new(address, assignment.port);
-        if self.checks.get(&key).is_some_and(|check| check.run == run && check.address == address) {
+        let (Some(run), Some(assignment)) = (replica.run(), known.assignment(key)) else { return };
+        if is_task(key.index) {
             return;
         }
-        let (me, check, was_healthy) = (me.clone(), assignment.health.clone(), replica.was_healthy);
+        let address = replica.observed.address.map(|ip| SocketAddr::new(ip, assignment.port));
+        let check = &assignment.health;
+        let same = |now: &Check| now.run == run && now.address == address && now.check == *check;
+        if self.checks.get(&key).is_some_and(same) {
+            return;
+        }
+        let subject = Subject {
+            engine: setup.tools.engine.clone(),
+            container: replica.observed.id.clone(),
+            image: assignment.image.clone(),
+            address,
+        };
+        let (me, check, was_healthy) = (me.clone(), check.clone(), replica.was_healthy);
+        let watched = check.clone();
         let task = tasks.spawn(for_ever("a health check", move || {
             let me = me.clone();
-            health::watch(address, check.clone(), was_healthy, move |health| {
+            health::watch(subject.clone(), watched.clone(), was_healthy, move |health| {
                 // A node that is gone needs no news.
                 let _gone = me.cast(Message::Checked { key, run, health });
             })
         }));
-        self.checks.insert(key, Check { run, address, task });
+        self.checks.insert(key, Check { run, address, check, task });
     }
 
     fn read(

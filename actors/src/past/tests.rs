@@ -58,7 +58,11 @@ async fn what_was_so_is_what_the_view_said() {
     for n in 1..=20 {
         world.give(one, port(n)).await;
         let deployment = DeploymentId::new(Uuid::now_v7());
-        let asked = hythe_core::app::AppCommand::RequestDeployment { deployment, source: None };
+        let asked = hythe_core::app::AppCommand::RequestDeployment {
+            deployment,
+            source: None,
+            no_cache: false,
+        };
         world.give(one, asked).await;
         world.give(other, port(100 + n)).await;
     }

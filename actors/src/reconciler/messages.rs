@@ -1,19 +1,23 @@
 //! Effects as messages to builders and workers.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use hythe_core::deployment::{Attempt, Stage};
+use hythe_core::deployment::{Attempt, DeploymentCommand, DeploymentSpec, Fault, Stage};
 use hythe_core::ids::{DeploymentId, WorkerId};
 use hythe_core::limits;
 use hythe_core::reconcile::Effect;
+use hythe_core::repository::Location;
+use hythe_core::task::is_task;
 use hythe_core::wire::FORMAT;
-use hythe_core::wire::build::BuildCommand;
+use hythe_core::wire::build::{AccessFor, BuildCommand, LoginsFor, SealedFor};
 use hythe_core::wire::subjects;
-use hythe_core::wire::worker::{Assignment, Order, WorkerMessage};
+use hythe_core::wire::worker::{Assignment, Order, SealingKey, TaskOrder, WorkerMessage};
 use hythe_store::steps::Step;
 use serde::Serialize;
 
 use super::Reconciler;
-use crate::sealing::{SealError, seal};
+use crate::sealing::{Access, Logins, SealError, seal};
 use crate::views::Views;
 
 /// A message, ready to be sent.
@@ -28,20 +32,23 @@ pub(super) struct Made {
 pub(super) enum Unsendable {
     /// What it would say does not hold any more, or cannot be said yet.
     Outdated,
-    /// It can never be said.
-    Never { deployment: DeploymentId, why: String },
+    /// It can never be said; what the deployment is told instead.
+    Never(DeploymentId, DeploymentCommand),
 }
 
 impl<V: Views> Reconciler<V> {
     pub(super) fn message(&self, effect: &Effect) -> Result<Made, Unsendable> {
         match effect {
             Effect::SendBuild { deployment, generation, until } => {
-                let attempt = self.attempt(*deployment)?;
+                let spec = self.attempt(*deployment)?.spec;
                 let command = BuildCommand {
                     format: FORMAT,
                     deployment: *deployment,
                     generation: *generation,
-                    spec: attempt.spec,
+                    secrets: self.build_secrets(*deployment, *generation, &spec)?,
+                    registries: self.build_logins(*deployment)?,
+                    access: self.build_access(*deployment, &spec)?,
+                    spec,
                     until: *until,
                 };
                 made(subjects::build_commands(subjects::DEFAULT_POOL), &command, Step::BuildSent)
@@ -63,9 +70,10 @@ impl<V: Views> Reconciler<V> {
                 let (deployment, generation) = (*deployment, *generation);
                 order(*worker, Order::CancelBuild { deployment, generation }, Step::CancelBuildSent)
             }
-            Effect::Deployment(..) | Effect::Worker(..) | Effect::PublishRoutes(_) => {
-                Err(Unsendable::Outdated)
-            }
+            Effect::App(..)
+            | Effect::Deployment(..)
+            | Effect::Worker(..)
+            | Effect::PublishRoutes(_) => Err(Unsendable::Outdated),
         }
     }
 
@@ -76,6 +84,109 @@ impl<V: Views> Reconciler<V> {
         known.ok_or(Unsendable::Outdated)
     }
 
+    /// What a build may read, sealed for each worker that may take it.
+    fn build_secrets(
+        &self,
+        deployment: DeploymentId,
+        generation: u32,
+        spec: &DeploymentSpec,
+    ) -> Result<Vec<SealedFor>, Unsendable> {
+        let wanted = &spec.build.secrets;
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let env: BTreeMap<_, _> = spec
+            .env
+            .iter()
+            .filter(|(name, _)| wanted.contains(*name))
+            .map(|(name, version)| (name.clone(), *version))
+            .collect();
+        let sealed = self.workers().into_iter().map(|(worker, key)| {
+            let environment = seal(&self.journal, spec.app, deployment, &env, key)?;
+            Ok(SealedFor { worker, environment })
+        });
+        sealed.collect::<Result<_, SealError>>().map_err(|error| match error {
+            SealError::Gone { .. } => {
+                let outcome = Err(Fault::new(error.to_string()));
+                let at = self.clock.now();
+                let command = DeploymentCommand::FinishBuild { generation, outcome, at };
+                Unsendable::Never(deployment, command)
+            }
+            SealError::Broken(why) => cannot_seal(deployment, &why),
+        })
+    }
+
+    /// The registries that a build logs in to, sealed for each worker that may take it. One whose
+    /// password is not there is left out: what needs it fails, and says so.
+    fn build_logins(&self, deployment: DeploymentId) -> Result<Vec<LoginsFor>, Unsendable> {
+        let (registries, head) =
+            self.views.look(|view| (view.installation.state.registries.clone(), view.head));
+        if registries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let logins = Logins::read(&self.journal, self.installation, deployment, &registries);
+        let logins = logins.map_err(|error| cannot_seal(deployment, &error.to_string()))?;
+        if !logins.missing.is_empty() && head < self.journal.head() {
+            // It may have another password by now.
+            return Err(Unsendable::Outdated);
+        }
+        for registry in &logins.missing {
+            tracing::warn!(%registry, "its password is gone: hythe registry login {registry}");
+        }
+        let sealed = self.workers().into_iter().map(|(worker, key)| {
+            let sealed = logins.seal(key);
+            sealed.map(|sealed| LoginsFor { worker, sealed })
+        });
+        let sealed: Result<_, SealError> = sealed.collect();
+        sealed.map_err(|error| cannot_seal(deployment, &error.to_string()))
+    }
+
+    /// What a build reaches its repository with, sealed for each worker that may take it. What is
+    /// not there is left out, as above.
+    fn build_access(
+        &self,
+        deployment: DeploymentId,
+        spec: &DeploymentSpec,
+    ) -> Result<Vec<AccessFor>, Unsendable> {
+        let Some(repository) = Location::of(&spec.source.repository) else { return Ok(Vec::new()) };
+        let (installation, key, head) = self.views.look(|view| {
+            let app = view.apps.get(&spec.app).and_then(|view| view.state.active());
+            let key = app.and_then(|app| app.source_key.clone());
+            (view.installation.state.clone(), key, view.head)
+        });
+        let access = Access::read(
+            &self.journal,
+            (self.installation, &installation),
+            deployment,
+            (spec.app, &spec.app_name, key.as_ref()),
+            &repository,
+        );
+        let access = access.map_err(|error| cannot_seal(deployment, &error.to_string()))?;
+        if !access.missing.is_empty() && head < self.journal.head() {
+            return Err(Unsendable::Outdated);
+        }
+        for remedy in &access.missing {
+            tracing::warn!(%deployment, remedy, "what a build reaches its repository with is gone");
+        }
+        if access.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sealed = self.workers().into_iter().map(|(worker, key)| {
+            let sealed = access.seal(key);
+            sealed.map(|sealed| AccessFor { worker, sealed })
+        });
+        let sealed: Result<_, SealError> = sealed.collect();
+        sealed.map_err(|error| cannot_seal(deployment, &error.to_string()))
+    }
+
+    /// The workers that are heard of, and what to seal with for them.
+    fn workers(&self) -> Vec<(WorkerId, SealingKey)> {
+        self.observatory.read(|observed| {
+            let workers = observed.workers.iter();
+            workers.map(|(worker, seen)| (*worker, seen.report.sealing_key)).collect()
+        })
+    }
+
     fn assignment(
         &self,
         worker: WorkerId,
@@ -84,7 +195,7 @@ impl<V: Views> Reconciler<V> {
         replicas: &[u16],
         restart: bool,
     ) -> Result<Assignment, Unsendable> {
-        let Attempt { spec, stage, built, placements: _ } = self.attempt(deployment)?;
+        let Attempt { spec, stage, built, .. } = self.attempt(deployment)?;
         let built = built.ok_or(Unsendable::Outdated)?;
         if matches!(stage, Stage::Ended(_)) {
             return Err(Unsendable::Outdated);
@@ -95,27 +206,34 @@ impl<V: Views> Reconciler<V> {
             .ok_or(Unsendable::Outdated)?;
         let sealed = seal(&self.journal, spec.app, deployment, &spec.env, key);
         let environment = sealed.map_err(|error| match error {
-            SealError::Gone { .. } => Unsendable::Never { deployment, why: error.to_string() },
-            SealError::Broken(why) => {
-                tracing::error!(%deployment, why, "an environment could not be sealed");
-                Unsendable::Outdated
+            SealError::Gone { .. } => {
+                let fault = Fault::new(error.to_string());
+                Unsendable::Never(deployment, DeploymentCommand::FailStart { fault })
             }
+            SealError::Broken(why) => cannot_seal(deployment, &why),
         })?;
         Ok(Assignment {
             deployment,
             app: spec.app,
             app_name: spec.app_name,
             generation,
-            replicas: replicas.to_vec(),
+            replicas: replicas.iter().copied().filter(|index| !is_task(*index)).collect(),
+            tasks: replicas.iter().filter_map(|index| TaskOrder::of(&spec.run, *index)).collect(),
             image: built.image,
             port: built.port,
             environment,
             health: spec.health,
             resources: spec.resources,
+            run: spec.run,
             stop_within: spec.stop_within,
             restart,
         })
     }
+}
+
+fn cannot_seal(deployment: DeploymentId, why: &str) -> Unsendable {
+    tracing::error!(%deployment, why, "an environment could not be sealed");
+    Unsendable::Outdated
 }
 
 fn order(worker: WorkerId, order: Order, step: Step) -> Result<Made, Unsendable> {

@@ -10,6 +10,7 @@ use hythe_core::app::{App, AppCommand};
 use hythe_core::deployment::{Deployment, DeploymentCommand, Outcome, Stage, StageName};
 use hythe_core::event::Event;
 use hythe_core::ids::{AppId, DeploymentId};
+use hythe_core::limits;
 use hythe_core::names::EnvName;
 use hythe_core::past::{beginning, cause};
 use hythe_core::record::{Recorded, Sequence};
@@ -40,6 +41,7 @@ fn failed_in(view: &View, id: DeploymentId) -> Option<(StageName, String, Vec<St
         | Stage::Queued { .. }
         | Stage::Building { .. }
         | Stage::Built { .. }
+        | Stage::Releasing { .. }
         | Stage::Starting { .. }
         | Stage::Healthy
         | Stage::Switching { .. }
@@ -56,6 +58,7 @@ async fn live(world: &World, id: DeploymentId) {
             | Stage::Queued { .. }
             | Stage::Building { .. }
             | Stage::Built { .. }
+            | Stage::Releasing { .. }
             | Stage::Starting { .. }
             | Stage::Healthy
             | Stage::Switching { .. }
@@ -72,7 +75,7 @@ async fn new_app(world: &World, name: &str) -> AppId {
 
 async fn deploy(world: &World, app: AppId) -> DeploymentId {
     let deployment = DeploymentId::new(Uuid::now_v7());
-    let command = AppCommand::RequestDeployment { deployment, source: None };
+    let command = AppCommand::RequestDeployment { deployment, source: None, no_cache: false };
     world.control().command::<App>(app.uuid(), command, extras()).await.unwrap();
     deployment
 }
@@ -159,7 +162,9 @@ async fn each_failure_names_its_stage_and_leaves_the_old_version_serving() {
             matches!(stage(view, slow)?, Stage::Building { .. }).then_some(())
         })
         .await;
-    world.advance(Duration::from_secs(31 * 60));
+    // It may wait for its turn, and then take its time.
+    let most = limits::BUILD_WAIT.0 + limits::BUILD_WITHIN.0;
+    world.advance(Duration::from_millis(most) + Duration::from_secs(60));
     let (stage, message, _) = world.until("failed", |view| failed_in(view, slow)).await;
     assert!(matches!(stage, StageName::Building | StageName::Queued), "{stage}: {message}");
     assert!(message.contains("took too long"), "{message}");
@@ -340,7 +345,10 @@ async fn every_event_leads_back_to_what_began_it() {
     let asked = |id| {
         let asks = |event: &&Recorded<Event>| match &event.event {
             Event::App(event) => event.requested().is_some_and(|(asked, _)| asked == id),
-            Event::Deployment(_) | Event::Worker(_) | Event::Installation(_) => false,
+            Event::Deployment(_)
+            | Event::Worker(_)
+            | Event::Installation(_)
+            | Event::Project(_) => false,
         };
         all.iter().find(asks).unwrap()
     };

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ActiveApp, App, AppCommand, AppEvent, AppSettings, SettingsChange};
 use crate::claims::{ClaimChange, ClaimKey};
-use crate::deployment::DeploymentSpec;
+use crate::deployment::{DeploymentSpec, Origin};
+use crate::health::HealthCheck;
+use crate::hook::Triggers;
 use crate::ids::DeploymentId;
 use crate::limits;
 use crate::machine::Machine;
@@ -33,13 +35,14 @@ impl Machine for App {
             (Self::Active(_) | Self::Deleted, AppCommand::Create { .. }) => {
                 Err(Rejection::Exists { what: "app".into() })
             }
-            (Self::Deleted, AppCommand::Delete) => NOTHING,
+            (Self::Deleted, AppCommand::Delete | AppCommand::Discard { .. }) => NOTHING,
             // What reports and reactions say about an app that is gone means nothing.
             (
                 Self::Deleted,
                 AppCommand::SwitchTraffic { .. }
                 | AppCommand::Promote { .. }
-                | AppCommand::Settle { .. },
+                | AppCommand::Settle { .. }
+                | AppCommand::EndCommand { .. },
             ) => NOTHING,
             (Self::Absent | Self::Deleted, _needs_an_app) => Err(Rejection::not_found("app")),
             (Self::Active(app), command) => app.decide(command),
@@ -54,12 +57,22 @@ impl Machine for App {
         match command {
             AppCommand::Create { .. }
             | AppCommand::Configure(_)
-            | AppCommand::RequestDeployment { .. } => Priority::Ordinary,
+            | AppCommand::SetTriggers(_)
+            | AppCommand::RequestDeployment { .. }
+            | AppCommand::Repeat { .. }
+            | AppCommand::Start
+            | AppCommand::Restore
+            | AppCommand::Scale { .. }
+            | AppCommand::SetSourceKey(_)
+            | AppCommand::RunCommand { .. } => Priority::Ordinary,
             AppCommand::ChangeEnvironment { set, remove: _ } if set.is_empty() => Priority::Urgent,
             AppCommand::ChangeEnvironment { .. } => Priority::Ordinary,
             AppCommand::SwitchTraffic { .. }
             | AppCommand::Promote { .. }
             | AppCommand::Settle { .. }
+            | AppCommand::Stop { .. }
+            | AppCommand::Discard { .. }
+            | AppCommand::EndCommand { .. }
             | AppCommand::Delete => Priority::Urgent,
         }
     }
@@ -74,12 +87,16 @@ impl Machine for App {
                 claims
             }
             AppEvent::Configured(change) => self.domain_claims(change),
-            AppEvent::Deleted { .. } => self.active().map_or_else(Vec::new, |app| {
-                let domains = app.settings.domains.iter().map(ClaimKey::domain);
-                std::iter::once(ClaimKey::app_name(&app.name))
-                    .chain(domains)
-                    .map(|key| ClaimChange::Release { key })
-                    .collect()
+            AppEvent::Discarded { .. } | AppEvent::Deleted { .. } => {
+                // What was deleted before has none any more.
+                let app = self.active().filter(|app| app.discarded.is_none());
+                let keys = app.map(names_of).unwrap_or_default();
+                keys.into_iter().map(|key| ClaimChange::Release { key }).collect()
+            }
+            AppEvent::Restored { name: _ } => self.active().map_or_else(Vec::new, |app| {
+                let note = app.id.uuid().as_bytes().to_vec();
+                let keys = names_of(app).into_iter();
+                keys.map(|key| ClaimChange::Take { key, note: note.clone() }).collect()
             }),
             AppEvent::EnvironmentChanged { .. }
             | AppEvent::DeploymentRequested { .. }
@@ -88,7 +105,16 @@ impl Machine for App {
             | AppEvent::TrafficSwitched { .. }
             | AppEvent::TrafficReturned { .. }
             | AppEvent::DeploymentPromoted { .. }
-            | AppEvent::DeploymentSettled { .. } => Vec::new(),
+            | AppEvent::DeploymentSettled { .. }
+            | AppEvent::DeploymentRepeated { .. }
+            | AppEvent::DeploymentCalledOff { .. }
+            | AppEvent::Stopped { .. }
+            | AppEvent::Started
+            | AppEvent::TriggersSet(_)
+            | AppEvent::Scaled { .. }
+            | AppEvent::SourceKeySet(_)
+            | AppEvent::CommandRun { .. }
+            | AppEvent::CommandEnded { .. } => Vec::new(),
         }
     }
 
@@ -114,19 +140,40 @@ impl App {
     }
 }
 
+/// What no other app may have: its name and its domains.
+fn names_of(app: &ActiveApp) -> Vec<ClaimKey> {
+    let domains = app.settings.domains.iter().map(ClaimKey::domain);
+    std::iter::once(ClaimKey::app_name(&app.name)).chain(domains).collect()
+}
+
 fn take(domain: &HostName, note: &[u8]) -> ClaimChange {
     ClaimChange::Take { key: ClaimKey::domain(domain), note: note.to_vec() }
 }
 
 impl ActiveApp {
     fn decide(&self, command: AppCommand) -> Decision {
+        if let Some(refusal) = self.refuses(&command) {
+            return Err(refusal);
+        }
         match command {
             AppCommand::Create { .. } => Err(Rejection::Exists { what: "app".into() }),
             AppCommand::Configure(change) => self.configure(change),
+            AppCommand::SetTriggers(triggers) => self.set_triggers(triggers),
             AppCommand::ChangeEnvironment { set, remove } => self.change_environment(set, remove),
-            AppCommand::RequestDeployment { deployment, source } => {
-                self.request_deployment(deployment, source)
+            AppCommand::RequestDeployment { deployment, source, no_cache } => {
+                self.request_deployment(deployment, source, no_cache)
             }
+            AppCommand::Repeat { deployment, earlier, how } => {
+                self.repeat(deployment, *earlier, how)
+            }
+            AppCommand::Stop { at } => self.stop(at),
+            AppCommand::Start => Ok(self.start()),
+            AppCommand::Scale { replicas } => self.scale(replicas),
+            AppCommand::SetSourceKey(key) => self.set_source_key(key),
+            AppCommand::Discard { at } => Ok(self.discard(at)),
+            AppCommand::Restore => Ok(self.restore()),
+            AppCommand::RunCommand { run, one_off } => self.run_command(run, one_off),
+            AppCommand::EndCommand { run, end } => Ok(self.end_command(run, end)),
             AppCommand::SwitchTraffic { deployment } => self.switch_traffic(deployment),
             AppCommand::Promote { deployment } => self.promote(deployment),
             AppCommand::Settle { deployment } => self.settle(deployment),
@@ -137,7 +184,7 @@ impl ActiveApp {
         }
     }
 
-    fn configure(&self, change: Box<SettingsChange>) -> Decision {
+    pub(super) fn configure(&self, change: Box<SettingsChange>) -> Decision {
         let mut settings = self.settings.clone();
         change.apply(&mut settings);
         check_settings(&settings)?;
@@ -145,6 +192,14 @@ impl ActiveApp {
             return NOTHING;
         }
         Ok(vec![AppEvent::Configured(change)])
+    }
+
+    fn set_triggers(&self, triggers: Box<Triggers>) -> Decision {
+        triggers.check()?;
+        if *triggers == self.triggers {
+            return NOTHING;
+        }
+        Ok(vec![AppEvent::TriggersSet(triggers)])
     }
 
     fn change_environment(
@@ -179,9 +234,13 @@ impl ActiveApp {
         Ok(vec![AppEvent::EnvironmentChanged { set, remove }])
     }
 
-    fn request_deployment(&self, deployment: DeploymentId, source: Option<Source>) -> Decision {
-        let known = [self.live, self.serving, self.rolling, self.waiting];
-        if known.contains(&Some(deployment)) {
+    fn request_deployment(
+        &self,
+        deployment: DeploymentId,
+        source: Option<Source>,
+        no_cache: bool,
+    ) -> Decision {
+        if self.knows(deployment) {
             return NOTHING;
         }
         let Some(source) = source.or_else(|| self.settings.source.clone()) else {
@@ -190,22 +249,43 @@ impl ActiveApp {
                 self.name
             )));
         };
-        let requested =
-            AppEvent::DeploymentRequested { deployment, spec: Box::new(self.spec(source)) };
-        Ok(match (self.rolling, self.waiting) {
-            (None, _) => vec![requested, AppEvent::DeploymentBegun { deployment }],
-            (Some(_), None) => vec![requested],
-            (Some(_), Some(waiting)) => vec![
-                requested,
-                AppEvent::DeploymentReplaced { deployment: waiting, by: deployment },
-            ],
-        })
+        let mut spec = Box::new(self.spec(source));
+        spec.build.no_cache |= no_cache;
+        if let Some(name) = spec.build.secrets.iter().find(|name| !self.env.contains_key(*name)) {
+            return Err(Rejection::invalid(
+                "build_secrets",
+                format!(
+                    "the build may read {name}, which is not set; set it with `hythe env set {} \
+                     {name}=-`, or take it off the list",
+                    self.name
+                ),
+            ));
+        }
+        let requested = AppEvent::DeploymentRequested { deployment, spec };
+        Ok(std::iter::once(requested).chain(self.turn(deployment)).collect())
     }
 
-    fn spec(&self, source: Source) -> DeploymentSpec {
+    /// Whether it has a part to play here.
+    pub(super) fn knows(&self, deployment: DeploymentId) -> bool {
+        [self.live, self.serving, self.rolling, self.waiting].contains(&Some(deployment))
+    }
+
+    /// What follows from a request at once: it is its turn, or it takes the place of what waits.
+    pub(super) const fn turn(&self, deployment: DeploymentId) -> Option<AppEvent> {
+        match (self.rolling, self.waiting) {
+            (None, _) => Some(AppEvent::DeploymentBegun { deployment }),
+            (Some(_), None) => None,
+            (Some(_), Some(waiting)) => {
+                Some(AppEvent::DeploymentReplaced { deployment: waiting, by: deployment })
+            }
+        }
+    }
+
+    pub(super) fn spec(&self, source: Source) -> DeploymentSpec {
         DeploymentSpec {
             app: self.id,
             app_name: self.name.clone(),
+            project: self.settings.project,
             number: self.deployments + 1,
             source,
             build: self.settings.build.clone(),
@@ -214,13 +294,16 @@ impl ActiveApp {
             replicas: self.settings.replicas,
             health: self.settings.health.clone(),
             resources: self.settings.resources.clone(),
-            drain_within: limits::DRAIN_WITHIN,
-            stop_within: limits::STOP_WITHIN,
+            drain_within: self.settings.drain_within,
+            stop_within: self.settings.stop_within,
+            run: self.settings.run.clone(),
+            origin: Origin::Build,
         }
     }
 
     fn switch_traffic(&self, deployment: DeploymentId) -> Decision {
-        if self.rolling != Some(deployment) || self.serving == Some(deployment) {
+        let wanted = self.rolling == Some(deployment) && self.called_off != Some(deployment);
+        if !wanted || self.serving == Some(deployment) {
             return NOTHING;
         }
         Ok(vec![AppEvent::TrafficSwitched { deployment, previous: self.serving }])
@@ -230,7 +313,11 @@ impl ActiveApp {
         if self.serving != Some(deployment) || self.live == Some(deployment) {
             return NOTHING;
         }
-        let mut events = vec![AppEvent::DeploymentPromoted { deployment, previous: self.live }];
+        let mut events = Vec::new();
+        if self.wakes(deployment) {
+            events.push(AppEvent::Started);
+        }
+        events.push(AppEvent::DeploymentPromoted { deployment, previous: self.live });
         events.extend(self.next());
         Ok(events)
     }
@@ -255,7 +342,21 @@ impl ActiveApp {
 }
 
 fn check_settings(settings: &AppSettings) -> Result<(), Rejection> {
-    let AppSettings { source: _, build: _, port, replicas, health, resources, domains } = settings;
+    let AppSettings {
+        source: _,
+        build,
+        port,
+        replicas,
+        health,
+        resources,
+        domains,
+        project: _,
+        run,
+        drain_within,
+        stop_within,
+    } = settings;
+    build.check()?;
+    run.check()?;
     if *port == Some(0) {
         return Err(Rejection::invalid("port", "is 1 to 65535"));
     }
@@ -267,10 +368,19 @@ fn check_settings(settings: &AppSettings) -> Result<(), Rejection> {
         let most = limits::MOST_DOMAINS;
         return Err(Rejection::invalid("domains", format!("are at most {most}")));
     }
+    let HealthCheck { probe: _, interval, timeout, retries, start_within } = health;
+    let most = limits::HEALTH_RETRIES_MOST;
+    if retries.is_some_and(|retries| retries == 0 || retries > most) {
+        return Err(Rejection::invalid("health.retries", format!("are 1 to {most}")));
+    }
+    let (least, most) = (limits::HEALTH_SPAN_LEAST, limits::HEALTH_SPAN_MOST);
+    let start_within = start_within.unwrap_or(limits::HEALTH_START_WITHIN);
     let spans = [
-        ("health.interval", health.interval, Millis(100), Millis::seconds(300)),
-        ("health.timeout", health.timeout, Millis(100), Millis::seconds(300)),
-        ("health.start_within", health.start_within, Millis::seconds(1), Millis::seconds(3_600)),
+        ("health.interval", interval.unwrap_or(least), least, most),
+        ("health.timeout", timeout.unwrap_or(least), least, most),
+        ("health.start_within", start_within, Millis::seconds(1), Millis::seconds(3_600)),
+        ("drain_within", *drain_within, Millis(0), Millis::seconds(3_600)),
+        ("stop_within", *stop_within, Millis::seconds(1), Millis::seconds(600)),
     ];
     for (field, span, least, most) in spans {
         if span < least || span > most {

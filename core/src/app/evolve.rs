@@ -1,6 +1,7 @@
 //! What an app becomes by an event. An event that does not fit changes nothing.
 
-use super::{ActiveApp, App, AppEvent, AppSettings, SettingsChange};
+use super::{ActiveApp, App, AppEvent, AppSettings, SettingsChange, Stop};
+use crate::hook::Triggers;
 
 pub(super) fn evolve(app: App, event: &AppEvent) -> App {
     match (app, event) {
@@ -16,6 +17,12 @@ pub(super) fn evolve(app: App, event: &AppEvent) -> App {
                 serving: None,
                 rolling: None,
                 waiting: None,
+                called_off: None,
+                stopped: None,
+                discarded: None,
+                triggers: Triggers::default(),
+                source_key: None,
+                one_offs: std::collections::BTreeMap::new(),
             }))
         }
         (App::Absent, _before_creation) => App::Absent,
@@ -39,7 +46,8 @@ impl ActiveApp {
                 let newest = set.values().max().map_or(0, |version| version.saturating_add(1));
                 self.next_secret = self.next_secret.max(newest);
             }
-            AppEvent::DeploymentRequested { deployment, .. } => {
+            AppEvent::DeploymentRequested { deployment, .. }
+            | AppEvent::DeploymentRepeated { deployment, .. } => {
                 self.deployments = self.deployments.saturating_add(1);
                 self.waiting = Some(*deployment);
             }
@@ -54,6 +62,29 @@ impl ActiveApp {
                 }
                 self.rolling = Some(*deployment);
             }
+            AppEvent::DeploymentCalledOff { deployment, by: _ } => {
+                if self.waiting == Some(*deployment) {
+                    self.waiting = None;
+                }
+                if self.rolling == Some(*deployment) {
+                    self.called_off = Some(*deployment);
+                }
+            }
+            AppEvent::Stopped { until } => {
+                self.stopped = Some(Stop { until: *until, during: self.taking_over() });
+            }
+            AppEvent::Started => self.stopped = None,
+            AppEvent::Discarded { until, drained } => self.discarded(*until, *drained),
+            AppEvent::Restored { name: _ } => self.restored(),
+            AppEvent::TriggersSet(triggers) => self.triggers = (**triggers).clone(),
+            AppEvent::CommandRun { run, one_off } => {
+                self.one_offs.insert(*run, (**one_off).clone());
+            }
+            AppEvent::CommandEnded { run, end: _ } => {
+                self.one_offs.remove(run);
+            }
+            AppEvent::Scaled { replicas, deployments: _ } => self.settings.replicas = *replicas,
+            AppEvent::SourceKeySet(key) => self.source_key = Some(key.clone()),
             AppEvent::TrafficSwitched { deployment, .. } => self.serving = Some(*deployment),
             AppEvent::TrafficReturned { to, .. } => self.serving = *to,
             AppEvent::DeploymentPromoted { deployment, .. } => {
@@ -63,9 +94,13 @@ impl ActiveApp {
                 }
             }
             AppEvent::DeploymentSettled { deployment } => {
-                for place in
-                    [&mut self.live, &mut self.serving, &mut self.rolling, &mut self.waiting]
-                {
+                for place in [
+                    &mut self.live,
+                    &mut self.serving,
+                    &mut self.rolling,
+                    &mut self.waiting,
+                    &mut self.called_off,
+                ] {
                     if *place == Some(*deployment) {
                         *place = None;
                     }
@@ -78,7 +113,19 @@ impl ActiveApp {
 impl SettingsChange {
     /// Writes what is given over `settings`.
     pub fn apply(&self, settings: &mut AppSettings) {
-        let Self { source, build, port, replicas, health, resources, domains } = self;
+        let Self {
+            source,
+            build,
+            port,
+            replicas,
+            health,
+            resources,
+            domains,
+            project,
+            run,
+            drain_within,
+            stop_within,
+        } = self;
         if let Some(source) = source {
             settings.source = Some(source.clone());
         }
@@ -99,6 +146,18 @@ impl SettingsChange {
         }
         if let Some(domains) = domains {
             settings.domains.clone_from(domains);
+        }
+        if let Some(project) = project {
+            settings.project = *project;
+        }
+        if let Some(run) = run {
+            settings.run.clone_from(run);
+        }
+        if let Some(drain_within) = drain_within {
+            settings.drain_within = *drain_within;
+        }
+        if let Some(stop_within) = stop_within {
+            settings.stop_within = *stop_within;
         }
     }
 }

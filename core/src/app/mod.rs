@@ -5,7 +5,12 @@
 //! it where the switch fails.
 
 mod decide;
+mod discarding;
 mod evolve;
+mod key;
+mod one_off;
+mod repeat;
+mod running;
 #[cfg(test)]
 mod tests;
 
@@ -15,9 +20,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::deployment::DeploymentSpec;
 use crate::health::HealthCheck;
-use crate::ids::{AppId, DeploymentId};
+use crate::hook::Triggers;
+use crate::ids::{AppId, DeploymentId, ProjectId, RunId};
+use crate::limits;
 use crate::names::{AppName, EnvName, HostName};
+use crate::one_off::{OneOff, OneOffEnd};
+use crate::run::RunSettings;
 use crate::source::{BuildSettings, Resources, Source};
+use crate::time::{Millis, Timestamp};
+
+pub use self::discarding::Discard;
+pub use self::key::SourceKey;
+pub use self::repeat::{Earlier, Repeat};
+pub use self::running::Stop;
 
 /// What people set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +51,14 @@ pub struct AppSettings {
     pub resources: Resources,
     /// Host names besides the app's own.
     pub domains: BTreeSet<HostName>,
+    /// The project that it is in.
+    pub project: ProjectId,
+    /// How its processes are run.
+    pub run: RunSettings,
+    /// How long requests may go on after a switch.
+    pub drain_within: Millis,
+    /// From SIGTERM to SIGKILL.
+    pub stop_within: Millis,
 }
 
 impl Default for AppSettings {
@@ -48,6 +71,10 @@ impl Default for AppSettings {
             health: HealthCheck::default(),
             resources: Resources::default(),
             domains: BTreeSet::new(),
+            project: ProjectId::DEFAULT,
+            run: RunSettings::default(),
+            drain_within: limits::DRAIN_WITHIN,
+            stop_within: limits::STOP_WITHIN,
         }
     }
 }
@@ -69,6 +96,14 @@ pub struct SettingsChange {
     pub resources: Option<Resources>,
     /// New domains, in place of the old ones.
     pub domains: Option<BTreeSet<HostName>>,
+    /// Another project.
+    pub project: Option<ProjectId>,
+    /// How its processes are run from then on.
+    pub run: Option<RunSettings>,
+    /// A new time for requests to go on after a switch.
+    pub drain_within: Option<Millis>,
+    /// A new time from SIGTERM to SIGKILL.
+    pub stop_within: Option<Millis>,
 }
 
 /// An app's state.
@@ -106,6 +141,18 @@ pub struct ActiveApp {
     pub rolling: Option<DeploymentId>,
     /// The deployment that waits for its turn.
     pub waiting: Option<DeploymentId>,
+    /// The deployment that moves, where it was called off: it gets no traffic any more.
+    pub called_off: Option<DeploymentId>,
+    /// That it was stopped, where it was.
+    pub stopped: Option<Stop>,
+    /// That it was deleted and may be restored, where it was.
+    pub discarded: Option<Discard>,
+    /// What deploys it by itself.
+    pub triggers: Triggers,
+    /// The key that its builds reach a private repository with over ssh, where it was given one.
+    pub source_key: Option<SourceKey>,
+    /// Commands that were run once and have not ended.
+    pub one_offs: BTreeMap<RunId, OneOff>,
 }
 
 impl App {
@@ -141,13 +188,47 @@ pub enum AppCommand {
         /// Names to remove.
         remove: BTreeSet<EnvName>,
     },
+    /// Says what deploys it by itself from now on.
+    SetTriggers(Box<Triggers>),
     /// Wants a deployment with the present settings.
     RequestDeployment {
         /// The new deployment's id.
         deployment: DeploymentId,
         /// Another source for this one only, such as another commit.
         source: Option<Source>,
+        /// Nothing that earlier builds left is used again.
+        no_cache: bool,
     },
+    /// Wants a deployment that takes over from an earlier one.
+    Repeat {
+        /// The new deployment's id.
+        deployment: DeploymentId,
+        /// The earlier one.
+        earlier: Box<Earlier>,
+        /// What is taken over.
+        how: Repeat,
+    },
+    /// Nothing of it is to run any more, until it is started or deployed.
+    Stop {
+        /// Now.
+        at: Timestamp,
+    },
+    /// What was live when it was stopped is to run again.
+    Start,
+    /// So many replicas, at once and from now on.
+    Scale {
+        /// How many.
+        replicas: u16,
+    },
+    /// Its builds reach private repositories over ssh with this key from now on.
+    SetSourceKey(SourceKey),
+    /// It is to go, unless somebody restores it in time.
+    Discard {
+        /// Now.
+        at: Timestamp,
+    },
+    /// It is to be as it was before it was deleted.
+    Restore,
     /// A deployment is healthy: it gets the traffic.
     SwitchTraffic {
         /// The deployment.
@@ -162,6 +243,20 @@ pub enum AppCommand {
     Settle {
         /// The deployment.
         deployment: DeploymentId,
+    },
+    /// Runs a command once, in a container of its own.
+    RunCommand {
+        /// Which run this is.
+        run: RunId,
+        /// What runs, and where.
+        one_off: Box<OneOff>,
+    },
+    /// Such a command has ended.
+    EndCommand {
+        /// Which run.
+        run: RunId,
+        /// How.
+        end: OneOffEnd,
     },
     /// Goes, with all its deployments.
     Delete,
@@ -238,6 +333,68 @@ pub enum AppEvent {
         /// Deployments that must end with it.
         deployments: BTreeSet<DeploymentId>,
     },
+    /// A deployment was requested that takes over from an earlier one.
+    DeploymentRepeated {
+        /// Its id.
+        deployment: DeploymentId,
+        /// What it runs with.
+        spec: Box<DeploymentSpec>,
+        /// The number of the earlier one.
+        of: u64,
+        /// What it takes over.
+        how: Repeat,
+    },
+    /// A deployment that waits or moves, and has no traffic yet, is not wanted any more.
+    DeploymentCalledOff {
+        /// The deployment.
+        deployment: DeploymentId,
+        /// The newer one that goes before it, where one does.
+        by: Option<DeploymentId>,
+    },
+    /// It was stopped.
+    Stopped {
+        /// When requests that are under way are cut off.
+        until: Timestamp,
+    },
+    /// It was started again.
+    Started,
+    /// It has another number of replicas.
+    Scaled {
+        /// How many.
+        replicas: u16,
+        /// The deployments that are to have so many.
+        deployments: BTreeSet<DeploymentId>,
+    },
+    /// It was deleted, and may be restored: until then it is stopped and kept.
+    Discarded {
+        /// When it goes for good.
+        until: Timestamp,
+        /// When requests that are under way are cut off.
+        drained: Timestamp,
+    },
+    /// It was restored, under its name.
+    Restored {
+        /// That name.
+        name: AppName,
+    },
+    /// Something else deploys it by itself.
+    TriggersSet(Box<Triggers>),
+    /// Its builds reach private repositories over ssh with another key.
+    SourceKeySet(SourceKey),
+    /// Somebody runs a command once, in a container of its own.
+    CommandRun {
+        /// Which run this is.
+        run: RunId,
+        /// What runs, and where.
+        one_off: Box<OneOff>,
+    },
+    /// Such a command has ended.
+    CommandEnded {
+        /// Which run.
+        run: RunId,
+        /// How.
+        end: OneOffEnd,
+    },
 }
 
 impl AppEvent {
@@ -245,7 +402,8 @@ impl AppEvent {
     #[must_use]
     pub const fn requested(&self) -> Option<(DeploymentId, &DeploymentSpec)> {
         match self {
-            Self::DeploymentRequested { deployment, spec } => Some((*deployment, spec)),
+            Self::DeploymentRequested { deployment, spec }
+            | Self::DeploymentRepeated { deployment, spec, .. } => Some((*deployment, spec)),
             Self::Created { .. }
             | Self::Configured(_)
             | Self::EnvironmentChanged { .. }
@@ -255,6 +413,16 @@ impl AppEvent {
             | Self::TrafficReturned { .. }
             | Self::DeploymentPromoted { .. }
             | Self::DeploymentSettled { .. }
+            | Self::DeploymentCalledOff { .. }
+            | Self::Stopped { .. }
+            | Self::Started
+            | Self::Scaled { .. }
+            | Self::Discarded { .. }
+            | Self::Restored { .. }
+            | Self::TriggersSet(_)
+            | Self::SourceKeySet(_)
+            | Self::CommandRun { .. }
+            | Self::CommandEnded { .. }
             | Self::Deleted { .. } => None,
         }
     }

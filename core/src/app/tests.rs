@@ -8,12 +8,19 @@ use super::*;
 use crate::claims::{ClaimChange, ClaimKey};
 use crate::limits;
 use crate::machine::{Machine, replay};
+use crate::names::{BuildArg, BuildArgValue};
 use crate::rejection::Rejection;
 use crate::testing::{app_id, deployment_id, name, source};
 use crate::time::Millis;
 
 use AppCommand as C;
 use AppEvent as E;
+
+mod discarding;
+mod one_off;
+mod running;
+mod taking_over;
+mod triggers;
 
 fn created() -> E {
     let settings = AppSettings { source: Some(source()), ..AppSettings::default() };
@@ -36,11 +43,44 @@ fn after(commands: Vec<C>) -> App {
 }
 
 fn request(n: u128) -> C {
-    C::RequestDeployment { deployment: deployment_id(n), source: None }
+    C::RequestDeployment { deployment: deployment_id(n), source: None, no_cache: false }
 }
 
 fn names(events: &[E]) -> Vec<&'static str> {
     events.iter().map(|event| crate::event::Event::App(event.clone()).name()).collect()
+}
+
+#[test]
+fn a_build_reads_only_variables_that_are_set() {
+    let name = || EnvName::new("NPM_TOKEN").unwrap();
+    let build = BuildSettings { secrets: BTreeSet::from([name()]), ..BuildSettings::default() };
+    let change = SettingsChange { build: Some(build.clone()), ..SettingsChange::default() };
+    let configured = || C::Configure(Box::new(change.clone()));
+    let refusal = after(vec![configured()]).decide(request(1)).unwrap_err().to_string();
+    assert!(refusal.contains("NPM_TOKEN, which is not set"), "{refusal}");
+    let set = C::ChangeEnvironment { set: BTreeMap::from([(name(), 1)]), remove: BTreeSet::new() };
+    let events = after(vec![configured(), set]).decide(request(1)).unwrap();
+    let (_, spec) = events[0].requested().unwrap();
+    assert_eq!((&spec.build, spec.env[&name()]), (&build, 1));
+
+    let arg = (BuildArg::new("NPM_TOKEN").unwrap(), BuildArgValue::new("x").unwrap());
+    let both = BuildSettings { args: BTreeMap::from([arg]), ..build };
+    let late = BuildSettings { within: Millis(1), ..BuildSettings::default() };
+    for (build, why) in [(both, "history"), (late, "build_within")] {
+        let change = SettingsChange { build: Some(build), ..SettingsChange::default() };
+        let refusal = after(vec![]).decide(C::Configure(Box::new(change))).unwrap_err();
+        assert!(refusal.to_string().contains(why), "{refusal}");
+    }
+}
+
+#[test]
+fn what_is_built_anew_is_said_for_one_deployment() {
+    let fresh = C::RequestDeployment { deployment: deployment_id(1), source: None, no_cache: true };
+    let state = after(vec![]);
+    for (command, expected) in [(fresh, true), (request(2), false)] {
+        let events = state.decide(command).unwrap();
+        assert_eq!(events[0].requested().unwrap().1.build.no_cache, expected);
+    }
 }
 
 #[test]
@@ -143,7 +183,8 @@ fn wrong_settings_are_refused_by_the_name_of_the_field() {
         (
             "health.interval",
             change(|c| {
-                c.health = Some(HealthCheck { interval: Millis(1), ..HealthCheck::default() });
+                c.health =
+                    Some(HealthCheck { interval: Some(Millis(1)), ..HealthCheck::default() });
             }),
         ),
         (
@@ -247,6 +288,10 @@ fn what_is_gone_refuses_people_and_ignores_reactions() {
     assert_eq!(state.decide(C::Delete), Ok(vec![]));
 }
 
+fn any_repeat() -> impl Strategy<Value = Repeat> {
+    prop::sample::select(vec![Repeat::Rollback, Repeat::Redeploy, Repeat::Restart])
+}
+
 fn any_command() -> impl Strategy<Value = C> {
     let id = || (1u128..5).prop_map(deployment_id);
     let env = || prop::sample::select(vec!["A", "B", "C"]).prop_map(|n| EnvName::new(n).unwrap());
@@ -265,7 +310,16 @@ fn any_command() -> impl Strategy<Value = C> {
             prop::collection::btree_set(env(), 0..2)
         )
             .prop_map(|(set, remove)| C::ChangeEnvironment { set, remove }),
-        id().prop_map(|deployment| C::RequestDeployment { deployment, source: None }),
+        id().prop_map(|deployment| C::RequestDeployment {
+            deployment,
+            source: None,
+            no_cache: false
+        }),
+        (0usize..3).prop_map(triggers::set),
+        (0u64..100).prop_map(|at| C::Stop { at: crate::testing::at(at) }),
+        Just(C::Start),
+        (0u16..70).prop_map(|replicas| C::Scale { replicas }),
+        (1u128..5, 1u128..5, any_repeat()).prop_map(|(n, of, how)| repeat(n, (of, 1), how)),
         id().prop_map(|deployment| C::SwitchTraffic { deployment }),
         id().prop_map(|deployment| C::Promote { deployment }),
         id().prop_map(|deployment| C::Settle { deployment }),
@@ -291,6 +345,8 @@ proptest! {
                 prop_assert!(app.serving == app.live || app.serving == app.rolling);
                 prop_assert!(app.waiting.is_none() || app.rolling.is_some());
                 prop_assert!(app.rolling.is_none() || app.rolling != app.waiting);
+                prop_assert!(app.called_off.is_none() || app.called_off == app.rolling);
+                prop_assert!(app.called_off.is_none() || app.called_off != app.serving);
             }
         }
     }
@@ -308,6 +364,10 @@ fn what_frees_something_or_follows_may_use_the_room_kept_back() {
         (C::Create { id: app_id(1), name: name("shop"), settings: Box::default() }, Ordinary),
         (C::Configure(Box::default()), Ordinary),
         (request(1), Ordinary),
+        (repeat(2, (1, 1), Repeat::Rollback), Ordinary),
+        (C::Stop { at: crate::testing::at(1) }, Urgent),
+        (C::Start, Ordinary),
+        (C::Scale { replicas: 2 }, Ordinary),
         (env(&["NEW"]), Ordinary),
         (env(&[]), Urgent),
         (C::SwitchTraffic { deployment }, Urgent),
@@ -317,4 +377,22 @@ fn what_frees_something_or_follows_may_use_the_room_kept_back() {
     ] {
         assert_eq!(App::priority(&command), priority, "{command:?}");
     }
+}
+
+fn earlier(n: u128, number: u64) -> Earlier {
+    let mut spec = crate::testing::spec(2);
+    spec.number = number;
+    spec.env = BTreeMap::from([(EnvName::new("A").unwrap(), 1)]);
+    let built = crate::testing::built();
+    Earlier { deployment: deployment_id(n), spec, built, settings: None }
+}
+
+fn repeat(n: u128, of: (u128, u64), how: Repeat) -> C {
+    let earlier = Box::new(earlier(of.0, of.1));
+    C::Repeat { deployment: deployment_id(n), earlier, how }
+}
+
+fn live(n: u128) -> Vec<C> {
+    let deployment = deployment_id(n);
+    vec![request(n), C::SwitchTraffic { deployment }, C::Promote { deployment }]
 }

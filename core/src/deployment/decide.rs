@@ -2,7 +2,7 @@
 
 use super::{
     Attempt, BuildOutcome, Deployment, DeploymentCommand, DeploymentEvent, DeploymentSpec, Fault,
-    Outcome, Placement, Stage,
+    Origin, Outcome, Placement, Stage,
 };
 use crate::claims::ClaimChange;
 use crate::ids::{DeploymentId, WorkerId};
@@ -13,9 +13,9 @@ use crate::record::AggregateKind;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
-type Decision = Result<Vec<DeploymentEvent>, Rejection>;
+pub(super) type Decision = Result<Vec<DeploymentEvent>, Rejection>;
 
-const NOTHING: Decision = Ok(Vec::new());
+pub(super) const NOTHING: Decision = Ok(Vec::new());
 
 impl Machine for Deployment {
     const KIND: AggregateKind = AggregateKind::Deployment;
@@ -73,7 +73,13 @@ impl Attempt {
             Command::FinishBuild { generation, outcome, at } => {
                 self.finish_build(generation, outcome, at)
             }
+            Command::MissImage { at } => self.miss_image(at),
+            Command::Release { worker, at } => self.release(worker, at),
+            Command::FinishRelease { at } => self.finish_release(at),
             Command::Place { placements, at } => self.place(placements, at),
+            Command::Scale { replicas } => self.scale(replicas),
+            Command::Rescale { placements, at } => self.rescale(placements, at),
+            Command::FinishLeaving => self.finish_leaving(),
             Command::BecomeHealthy => self.become_healthy(),
             Command::FailStart { fault } => self.fail_start(fault),
             Command::Switch { previous, at } => self.switch(previous, at),
@@ -96,9 +102,14 @@ impl Attempt {
 
     fn begin(&self, at: Timestamp) -> Decision {
         match self.stage {
-            Stage::Requested => Ok(vec![DeploymentEvent::BuildQueued {
-                generation: 1,
-                until: at.plus(limits::BUILD_WITHIN),
+            Stage::Requested => Ok(vec![match &self.spec.origin {
+                Origin::Build => DeploymentEvent::BuildQueued {
+                    generation: 1,
+                    until: at.plus(limits::BUILD_WAIT).plus(self.spec.build.within),
+                },
+                Origin::Deployment { .. } | Origin::Restart { .. } => {
+                    DeploymentEvent::BuildSkipped { until: at.plus(limits::START_GRACE) }
+                }
             }]),
             Stage::Queued { .. }
             | Stage::Building { .. }
@@ -108,6 +119,7 @@ impl Attempt {
             | Stage::Switching { .. }
             | Stage::Draining { .. }
             | Stage::Live
+            | Stage::Releasing { .. }
             | Stage::Ended(_) => NOTHING,
         }
     }
@@ -127,6 +139,7 @@ impl Attempt {
             | Stage::Switching { .. }
             | Stage::Draining { .. }
             | Stage::Live
+            | Stage::Releasing { .. }
             | Stage::Ended(_) => NOTHING,
         }
     }
@@ -151,6 +164,7 @@ impl Attempt {
             | Stage::Switching { .. }
             | Stage::Draining { .. }
             | Stage::Live
+            | Stage::Releasing { .. }
             | Stage::Ended(_) => NOTHING,
         }
     }
@@ -179,23 +193,48 @@ impl Attempt {
                 | Stage::Switching { .. }
                 | Stage::Draining { .. }
                 | Stage::Live
+                | Stage::Releasing { .. }
                 | Stage::Ended(_),
                 Ok(_) | Err(_),
             ) => NOTHING,
         }
     }
 
+    fn miss_image(&self, at: Timestamp) -> Decision {
+        match self.stage {
+            Stage::Built { .. } | Stage::Releasing { .. } | Stage::Starting { .. }
+                if self.takes_over() =>
+            {
+                let until = at.plus(limits::BUILD_WAIT).plus(self.spec.build.within);
+                Ok(vec![DeploymentEvent::ImageMissed { until }])
+            }
+            Stage::Built { .. }
+            | Stage::Starting { .. }
+            | Stage::Requested
+            | Stage::Queued { .. }
+            | Stage::Building { .. }
+            | Stage::Healthy
+            | Stage::Switching { .. }
+            | Stage::Draining { .. }
+            | Stage::Live
+            | Stage::Releasing { .. }
+            | Stage::Ended(_) => NOTHING,
+        }
+    }
+
     fn place(&self, placements: Vec<Placement>, at: Timestamp) -> Decision {
         match self.stage {
+            // Nothing starts before that has run.
+            Stage::Built { .. } if self.to_release().is_some() => NOTHING,
             Stage::Built { .. } => {
                 let indices = placements.iter().map(|placement| placement.index);
-                if !indices.eq(0..self.spec.replicas) {
+                if !indices.eq(0..self.replicas) {
                     return Err(Rejection::conflict(format!(
                         "a place is needed for each of the {} replicas, in their order",
-                        self.spec.replicas
+                        self.replicas
                     )));
                 }
-                let until = at.plus(self.spec.health.start_within).plus(limits::START_GRACE);
+                let until = at.plus(self.spec.health.start_within()).plus(limits::START_GRACE);
                 Ok(vec![DeploymentEvent::Placed { placements, until }])
             }
             Stage::Requested
@@ -206,6 +245,7 @@ impl Attempt {
             | Stage::Switching { .. }
             | Stage::Draining { .. }
             | Stage::Live
+            | Stage::Releasing { .. }
             | Stage::Ended(_) => NOTHING,
         }
     }
@@ -223,13 +263,14 @@ impl Attempt {
             | Stage::Switching { .. }
             | Stage::Draining { .. }
             | Stage::Live
+            | Stage::Releasing { .. }
             | Stage::Ended(_) => NOTHING,
         }
     }
 
     fn fail_start(&self, fault: Fault) -> Decision {
         match self.stage {
-            Stage::Starting { .. } => self.fail(fault),
+            Stage::Starting { .. } | Stage::Releasing { .. } => self.fail(fault),
             Stage::Requested
             | Stage::Queued { .. }
             | Stage::Building { .. }
@@ -256,6 +297,7 @@ impl Attempt {
             | Stage::Switching { .. }
             | Stage::Draining { .. }
             | Stage::Live
+            | Stage::Releasing { .. }
             | Stage::Ended(_) => NOTHING,
         }
     }
@@ -279,6 +321,7 @@ impl Attempt {
             | Stage::Healthy
             | Stage::Draining { .. }
             | Stage::Live
+            | Stage::Releasing { .. }
             | Stage::Ended(_) => NOTHING,
         }
     }
@@ -294,6 +337,7 @@ impl Attempt {
             | Stage::Healthy
             | Stage::Switching { .. }
             | Stage::Live
+            | Stage::Releasing { .. }
             | Stage::Ended(_) => NOTHING,
         }
     }
@@ -309,6 +353,7 @@ impl Attempt {
             | Stage::Healthy
             | Stage::Switching { .. }
             | Stage::Live
+            | Stage::Releasing { .. }
             | Stage::Ended(_) => NOTHING,
         }
     }
@@ -324,6 +369,7 @@ impl Attempt {
             Stage::Queued { .. }
             | Stage::Building { .. }
             | Stage::Built { .. }
+            | Stage::Releasing { .. }
             | Stage::Starting { .. }
             | Stage::Switching { .. } => self.fail(waiting_for),
             Stage::Requested | Stage::Healthy | Stage::Live | Stage::Ended(_) => NOTHING,
@@ -336,6 +382,7 @@ impl Attempt {
             | Stage::Queued { .. }
             | Stage::Building { .. }
             | Stage::Built { .. }
+            | Stage::Releasing { .. }
             | Stage::Starting { .. }
             | Stage::Healthy => self.end(Outcome::Cancelled),
             Stage::Switching { .. } | Stage::Draining { .. } => Err(Rejection::conflict(
@@ -362,6 +409,7 @@ impl Attempt {
             | Stage::Healthy
             | Stage::Switching { .. }
             | Stage::Draining { .. }
+            | Stage::Releasing { .. }
             | Stage::Live => self.end(Outcome::Superseded),
             Stage::Ended(_) => NOTHING,
         }

@@ -1,6 +1,7 @@
 //! What a deployment becomes by an event. An event that does not fit changes nothing.
 
-use super::{Attempt, Deployment, DeploymentEvent, Stage};
+use super::{Attempt, Deployment, DeploymentEvent, Placement, Stage};
+use crate::task::Hook;
 
 pub(super) fn evolve(deployment: Deployment, event: &DeploymentEvent) -> Deployment {
     match (deployment, event) {
@@ -10,6 +11,11 @@ pub(super) fn evolve(deployment: Deployment, event: &DeploymentEvent) -> Deploym
                 stage: Stage::Requested,
                 built: None,
                 placements: Vec::new(),
+                replicas: spec.replicas,
+                leaving: Vec::new(),
+                leave_until: None,
+                rebuilt: false,
+                released: false,
             }))
         }
         (Deployment::Absent, _before_any_request) => Deployment::Absent,
@@ -53,6 +59,39 @@ impl Attempt {
             }
             DeploymentEvent::WentLive { .. } => self.stage = Stage::Live,
             DeploymentEvent::Ended { outcome, .. } => self.stage = Stage::Ended(outcome.clone()),
+            DeploymentEvent::BuildSkipped { until } => {
+                if let Some((_, built)) = self.spec.origin.earlier() {
+                    self.built = Some(built.clone());
+                    self.stage = Stage::Built { until: *until };
+                }
+            }
+            DeploymentEvent::Scaled { replicas } => self.replicas = *replicas,
+            DeploymentEvent::Rescaled { placements, until } => {
+                let before = std::mem::replace(&mut self.placements, placements.clone());
+                let all = before.into_iter().chain(std::mem::take(&mut self.leaving));
+                let stays = |place: &Placement| placements.contains(place);
+                self.leaving = all.filter(|place| !stays(place)).collect();
+                self.leave_until = (!self.leaving.is_empty()).then_some(*until);
+            }
+            DeploymentEvent::ReplicasLeft => {
+                self.leaving.clear();
+                self.leave_until = None;
+            }
+            DeploymentEvent::ImageMissed { until } => {
+                self.built = None;
+                self.placements.clear();
+                self.rebuilt = true;
+                self.stage = Stage::Queued { generation: 1, until: *until };
+            }
+            DeploymentEvent::ReleaseStarted { worker, until } => {
+                self.placements = vec![Placement { index: Hook::Release.index(), worker: *worker }];
+                self.stage = Stage::Releasing { worker: *worker, until: *until };
+            }
+            DeploymentEvent::Released { until } => {
+                self.placements.clear();
+                self.released = true;
+                self.stage = Stage::Built { until: *until };
+            }
         }
     }
 }

@@ -1,12 +1,15 @@
 //! A deployment: one attempt to bring one version of an app live.
 //!
 //! `Requested → Queued → Building → Built → Starting → Healthy → Switching → Draining → Live`,
-//! ending as superseded, failed or cancelled. Each stage says which one effect is outstanding and
+//! with `Releasing` after `Built` where a command runs first, ending as superseded, failed or
+//! cancelled. Each stage says which one effect is outstanding and
 //! until when. Commands that follow from reports or reactions are idempotent: late and repeated
 //! ones mean nothing.
 
 mod decide;
 mod evolve;
+mod releasing;
+mod scaling;
 #[cfg(test)]
 #[expect(clippy::wildcard_enum_match_arm, reason = "a test fails on whatever it did not expect")]
 mod tests;
@@ -16,9 +19,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::health::HealthCheck;
-use crate::ids::{AppId, DeploymentId, WorkerId};
+use crate::ids::{AppId, DeploymentId, ProjectId, WorkerId};
 use crate::names::{AppName, CommitId, EnvName, ImageId};
+use crate::run::{HookSettings, RunSettings};
 use crate::source::{BuildSettings, Resources, Source};
+use crate::task::Hook;
 use crate::time::{Millis, Timestamp};
 
 /// Everything that one deployment runs with: a snapshot of the app's settings at its request.
@@ -28,6 +33,9 @@ pub struct DeploymentSpec {
     pub app: AppId,
     /// Its name then.
     pub app_name: AppName,
+    /// The project that it is in.
+    #[serde(default)]
+    pub project: ProjectId,
     /// Counts the app's deployments from 1.
     pub number: u64,
     /// Where the source lies.
@@ -48,6 +56,48 @@ pub struct DeploymentSpec {
     pub drain_within: Millis,
     /// From SIGTERM to SIGKILL.
     pub stop_within: Millis,
+    /// How its processes are run.
+    #[serde(default)]
+    pub run: RunSettings,
+    /// Where its image comes from.
+    #[serde(default)]
+    pub origin: Origin,
+}
+
+/// Where a deployment's image comes from. Append-only: events hold it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// It is built from the source.
+    #[default]
+    Build,
+    /// An earlier deployment has it already: nothing is built.
+    Deployment {
+        /// That deployment.
+        deployment: DeploymentId,
+        /// What was built for it.
+        built: Box<BuiltImage>,
+    },
+    /// The same, and it is to run as that one does: what runs once for a deployment has run.
+    Restart {
+        /// That deployment.
+        deployment: DeploymentId,
+        /// What was built for it.
+        built: Box<BuiltImage>,
+    },
+}
+
+impl Origin {
+    /// The earlier deployment that has the image, and what was built for that.
+    #[must_use]
+    pub const fn earlier(&self) -> Option<(DeploymentId, &BuiltImage)> {
+        match self {
+            Self::Build => None,
+            Self::Deployment { deployment, built } | Self::Restart { deployment, built } => {
+                Some((*deployment, built))
+            }
+        }
+    }
 }
 
 /// What a build gave.
@@ -112,6 +162,8 @@ pub enum StageName {
     Failed,
     /// Somebody cancelled it.
     Cancelled,
+    /// Its release command runs, before its replicas start.
+    Releasing,
 }
 
 impl StageName {
@@ -131,6 +183,7 @@ impl StageName {
             Self::Superseded => "superseded",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::Releasing => "releasing",
         }
     }
 
@@ -146,7 +199,8 @@ impl StageName {
             | Self::Starting
             | Self::Healthy
             | Self::Switching
-            | Self::Draining => false,
+            | Self::Draining
+            | Self::Releasing => false,
         }
     }
 }
@@ -236,6 +290,13 @@ pub enum Stage {
     Live,
     /// It is over.
     Ended(Outcome),
+    /// Waits for its release command to end.
+    Releasing {
+        /// Where that runs.
+        worker: WorkerId,
+        /// When it fails.
+        until: Timestamp,
+    },
 }
 
 impl Stage {
@@ -253,6 +314,7 @@ impl Stage {
             Self::Draining { .. } => StageName::Draining,
             Self::Live => StageName::Live,
             Self::Ended(outcome) => outcome.stage(),
+            Self::Releasing { .. } => StageName::Releasing,
         }
     }
 
@@ -265,7 +327,8 @@ impl Stage {
             | Self::Built { until }
             | Self::Starting { until }
             | Self::Switching { until, .. }
-            | Self::Draining { until, .. } => Some(*until),
+            | Self::Draining { until, .. }
+            | Self::Releasing { until, .. } => Some(*until),
             Self::Requested | Self::Healthy | Self::Live | Self::Ended(_) => None,
         }
     }
@@ -292,6 +355,38 @@ pub struct Attempt {
     pub built: Option<BuiltImage>,
     /// Where its replicas run.
     pub placements: Vec<Placement>,
+    /// How many replicas it is to have now.
+    pub replicas: u16,
+    /// Replicas that are too many: they still run, and get no new requests.
+    pub leaving: Vec<Placement>,
+    /// When requests to those are cut off.
+    pub leave_until: Option<Timestamp>,
+    /// Whether it is built anew because the image that it was to take over was gone.
+    pub rebuilt: bool,
+    /// Whether its release command has run.
+    pub released: bool,
+}
+
+impl Attempt {
+    /// Whether its image is an earlier deployment's, so that it can be built where that is gone.
+    #[must_use]
+    pub const fn takes_over(&self) -> bool {
+        match self.spec.origin {
+            Origin::Deployment { .. } | Origin::Restart { .. } => !self.rebuilt,
+            Origin::Build => false,
+        }
+    }
+
+    /// What runs before its replicas start, where that has not run yet. A restart is the version
+    /// that there is.
+    #[must_use]
+    pub fn to_release(&self) -> Option<&HookSettings> {
+        let release = self.spec.run.hook(Hook::Release).filter(|_| !self.released);
+        match self.spec.origin {
+            Origin::Restart { .. } => None,
+            Origin::Build | Origin::Deployment { .. } => release,
+        }
+    }
 }
 
 impl Deployment {
@@ -336,6 +431,37 @@ pub enum DeploymentCommand {
         /// Now.
         at: Timestamp,
     },
+    /// The image that it was to take over is gone.
+    MissImage {
+        /// Now.
+        at: Timestamp,
+    },
+    /// It is to have so many replicas.
+    Scale {
+        /// How many.
+        replicas: u16,
+    },
+    /// Live, it gets other places: as many as it is to have.
+    Rescale {
+        /// One per replica.
+        placements: Vec<Placement>,
+        /// Now.
+        at: Timestamp,
+    },
+    /// No request to the replicas that are too many is under way any more.
+    FinishLeaving,
+    /// Its release command is to run.
+    Release {
+        /// Where.
+        worker: WorkerId,
+        /// Now.
+        at: Timestamp,
+    },
+    /// Its release command has ended well.
+    FinishRelease {
+        /// Now.
+        at: Timestamp,
+    },
     /// Workers were chosen.
     Place {
         /// One per replica.
@@ -345,7 +471,7 @@ pub enum DeploymentCommand {
     },
     /// All replicas are healthy.
     BecomeHealthy,
-    /// A replica cannot start.
+    /// A replica cannot start, or its release command has failed.
     FailStart {
         /// Why.
         fault: Fault,
@@ -445,5 +571,41 @@ pub enum DeploymentEvent {
         app: AppId,
         /// How.
         outcome: Outcome,
+    },
+    /// It takes the image of an earlier deployment.
+    BuildSkipped {
+        /// When waiting for a place fails.
+        until: Timestamp,
+    },
+    /// That image was gone: it is built anew, from the commit that it was made from.
+    ImageMissed {
+        /// When the build fails.
+        until: Timestamp,
+    },
+    /// It is to have another number of replicas.
+    Scaled {
+        /// How many.
+        replicas: u16,
+    },
+    /// Live, it has other places. Replicas that have none any more get no new requests.
+    Rescaled {
+        /// One per replica.
+        placements: Vec<Placement>,
+        /// When requests to those that have none are cut off.
+        until: Timestamp,
+    },
+    /// The replicas that were too many may go.
+    ReplicasLeft,
+    /// Its release command runs.
+    ReleaseStarted {
+        /// Where.
+        worker: WorkerId,
+        /// When it fails.
+        until: Timestamp,
+    },
+    /// Its release command has ended well.
+    Released {
+        /// When waiting for a place fails.
+        until: Timestamp,
     },
 }

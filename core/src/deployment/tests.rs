@@ -35,6 +35,7 @@ fn history(stage: StageName) -> Vec<E> {
         }
     }
     events.push(match stage {
+        StageName::Releasing => return releasing(),
         StageName::Failed => {
             ended(Outcome::Failed { stage: StageName::Starting, fault: Fault::new("x") })
         }
@@ -45,7 +46,25 @@ fn history(stage: StageName) -> Vec<E> {
     events
 }
 
-const STAGES: [StageName; 12] = [
+/// A history that leads to a release command under way.
+fn releasing() -> Vec<E> {
+    let started = E::ReleaseStarted { worker: worker_id(1), until: at(250) };
+    vec![
+        E::Requested(Box::new(with_release(Origin::Build))),
+        E::BuildQueued { generation: 1, until: at(100) },
+        E::Built { built: built(), until: at(200) },
+        started,
+    ]
+}
+
+fn with_release(origin: Origin) -> DeploymentSpec {
+    let command = crate::argv::Argv::new(vec!["migrate".into()]).unwrap();
+    let release = HookSettings { command, within: Millis::seconds(60) };
+    let run = RunSettings { command: None, hooks: [(Hook::Release, release)].into() };
+    DeploymentSpec { run, origin, ..spec(2) }
+}
+
+const STAGES: [StageName; 13] = [
     StageName::Requested,
     StageName::Queued,
     StageName::Building,
@@ -58,6 +77,7 @@ const STAGES: [StageName; 12] = [
     StageName::Superseded,
     StageName::Failed,
     StageName::Cancelled,
+    StageName::Releasing,
 ];
 
 fn in_stage(stage: StageName) -> Deployment {
@@ -86,6 +106,9 @@ fn each_command_moves_the_stages_it_is_meant_for_and_no_other() {
     let previous = Some(deployment_id(9));
     let rows: Vec<(C, Vec<(S, S)>)> = vec![
         (C::Begin { at: at(1) }, vec![(S::Requested, S::Queued)]),
+        (C::MissImage { at: at(1) }, vec![]),
+        (C::Rescale { placements: placements(2), at: at(1) }, vec![]),
+        (C::FinishLeaving, vec![]),
         (C::AcceptBuild { generation: 1, worker: worker_id(1) }, vec![(S::Queued, S::Building)]),
         (C::AcceptBuild { generation: 2, worker: worker_id(1) }, vec![]),
         (C::LoseBuild { generation: 1 }, vec![(S::Building, S::Queued)]),
@@ -101,7 +124,12 @@ fn each_command_moves_the_stages_it_is_meant_for_and_no_other() {
         (C::FinishBuild { generation: 7, outcome: Ok(built()), at: at(1) }, vec![]),
         (C::Place { placements: placements(2), at: at(1) }, vec![(S::Built, S::Starting)]),
         (C::BecomeHealthy, vec![(S::Starting, S::Healthy)]),
-        (C::FailStart { fault: Fault::new("x") }, vec![(S::Starting, S::Failed)]),
+        (C::Release { worker: worker_id(1), at: at(1) }, vec![]),
+        (C::FinishRelease { at: at(1) }, vec![(S::Releasing, S::Built)]),
+        (
+            C::FailStart { fault: Fault::new("x") },
+            vec![(S::Starting, S::Failed), (S::Releasing, S::Failed)],
+        ),
         (C::Switch { previous, at: at(1) }, vec![(S::Healthy, S::Switching)]),
         (C::ConfirmSwitch { at: at(1) }, vec![(S::Switching, S::Draining)]),
         (C::FinishDrain, vec![(S::Draining, S::Live)]),
@@ -114,15 +142,27 @@ fn each_command_moves_the_stages_it_is_meant_for_and_no_other() {
                 (S::Building, S::Failed),
                 (S::Built, S::Failed),
                 (S::Starting, S::Failed),
+                (S::Releasing, S::Failed),
                 (S::Switching, S::Failed),
                 (S::Draining, S::Live),
             ],
         ),
-        (C::Supersede, STAGES[..9].iter().map(|stage| (*stage, S::Superseded)).collect()),
-        (C::Request(Box::new(spec(2))), vec![]),
+        (
+            C::Supersede,
+            STAGES[..9]
+                .iter()
+                .chain(&[S::Releasing])
+                .map(|stage| (*stage, S::Superseded))
+                .collect(),
+        ),
     ];
     for (command, expected) in rows {
         only_in(&command, &expected);
+    }
+    for stage in STAGES {
+        let asked = in_stage(stage);
+        let again = C::Request(Box::new(asked.attempt().unwrap().spec.clone()));
+        assert_eq!(asked.decide(again).unwrap(), [], "asked for again in {stage}");
     }
 }
 
@@ -130,7 +170,7 @@ fn each_command_moves_the_stages_it_is_meant_for_and_no_other() {
 fn cancelling_ends_what_has_not_got_traffic_and_refuses_the_rest() {
     for stage in STAGES {
         let decision = in_stage(stage).decide(C::Cancel);
-        let ends = stage < StageName::Switching;
+        let ends = stage < StageName::Switching || stage == StageName::Releasing;
         match decision {
             Ok(events) if ends => {
                 assert!(matches!(
@@ -190,6 +230,131 @@ fn places_have_to_be_whole_and_in_order() {
     }
 }
 
+#[test]
+fn what_is_live_gets_replicas_and_lets_them_go_in_place() {
+    let mut state = in_stage(StageName::Live);
+    let mut give = |command: C| {
+        let events = state.decide(command).unwrap();
+        state = events.iter().fold(std::mem::take(&mut state), Deployment::evolve);
+        (events, state.attempt().unwrap().clone())
+    };
+    let indices = |places: &[Placement]| places.iter().map(|at| at.index).collect::<Vec<_>>();
+    let (_, now) = give(C::Scale { replicas: 3 });
+    assert_eq!((now.replicas, now.placements.len()), (3, 2), "places are the reconciler's matter");
+    assert!(give(C::Scale { replicas: 3 }).0.is_empty(), "once");
+    assert!(give(C::Rescale { placements: placements(2), at: at(1) }).0.is_empty(), "too few");
+    let (_, now) = give(C::Rescale { placements: placements(3), at: at(1) });
+    assert_eq!((indices(&now.placements), now.leaving.len()), (vec![0, 1, 2], 0));
+    give(C::Scale { replicas: 1 });
+    let (_, now) = give(C::Rescale { placements: placements(1), at: at(2) });
+    assert_eq!((indices(&now.placements), indices(&now.leaving)), (vec![0], vec![1, 2]));
+    assert_eq!(now.leave_until, Some(at(2).plus(now.spec.drain_within)));
+    // Wanted again before it left.
+    give(C::Scale { replicas: 2 });
+    let (_, now) = give(C::Rescale { placements: placements(2), at: at(3) });
+    assert_eq!((indices(&now.placements), indices(&now.leaving)), (vec![0, 1], vec![2]));
+    let (events, now) = give(C::FinishLeaving);
+    assert_eq!((events, now.leaving.len(), now.leave_until), (vec![E::ReplicasLeft], 0, None));
+    assert!(give(C::FinishLeaving).0.is_empty());
+    for nonsense in [0, limits::MOST_REPLICAS + 1] {
+        assert!(give(C::Scale { replicas: nonsense }).0.is_empty());
+    }
+    // On its way, it gets as many places as it is to have by then.
+    let built = in_stage(StageName::Built);
+    let scaled = built.decide(C::Scale { replicas: 1 }).unwrap();
+    let built = scaled.iter().fold(built, Deployment::evolve);
+    assert!(built.decide(C::Place { placements: placements(2), at: at(1) }).is_err());
+    assert_eq!(built.decide(C::Place { placements: placements(1), at: at(1) }).unwrap().len(), 1);
+}
+
+/// What becomes of a built deployment with a release command that is given these commands.
+fn after_built(origin: Origin, commands: Vec<C>) -> (Vec<E>, Attempt) {
+    let mut state = replay::<Deployment>(&[E::Requested(Box::new(with_release(origin)))]);
+    let mut all = Vec::new();
+    let begin = vec![
+        C::Begin { at: at(1) },
+        C::FinishBuild { generation: 1, outcome: Ok(built()), at: at(1) },
+    ];
+    for command in begin.into_iter().chain(commands) {
+        let events = state.decide(command).unwrap();
+        state = events.iter().fold(state, Deployment::evolve);
+        all = events;
+    }
+    (all, state.attempt().unwrap().clone())
+}
+
+#[test]
+fn a_release_command_comes_before_the_replicas_once_and_not_with_a_restart() {
+    let earlier = || (deployment_id(8), Box::new(built()));
+    let taken = || {
+        let (deployment, built) = earlier();
+        Origin::Deployment { deployment, built }
+    };
+    let place = || C::Place { placements: placements(2), at: at(2) };
+    let release = || C::Release { worker: worker_id(1), at: at(2) };
+    for origin in [Origin::Build, taken()] {
+        let (events, _) = after_built(origin.clone(), vec![place()]);
+        assert_eq!(events, [], "not before it is released");
+        let (events, now) = after_built(origin.clone(), vec![release()]);
+        let until = at(2).plus(Millis::seconds(60)).plus(limits::START_GRACE);
+        assert_eq!(events, [E::ReleaseStarted { worker: worker_id(1), until }]);
+        let index = Hook::Release.index();
+        assert_eq!(now.placements, [Placement { index, worker: worker_id(1) }]);
+        let done = vec![release(), C::FinishRelease { at: at(3) }];
+        let (events, now) = after_built(origin.clone(), done.clone());
+        assert_eq!(events, [E::Released { until: at(3).plus(limits::START_GRACE) }]);
+        assert_eq!((now.stage.name(), now.placements.len()), (StageName::Built, 0));
+        let (events, _) = after_built(origin.clone(), [done.clone(), vec![release()]].concat());
+        assert_eq!(events, [], "once");
+        let (_, now) = after_built(origin, [done, vec![place()]].concat());
+        assert_eq!(now.stage.name(), StageName::Starting);
+    }
+    let (deployment, built) = earlier();
+    let restart = Origin::Restart { deployment, built };
+    let (events, _) = after_built(restart.clone(), vec![release()]);
+    assert_eq!(events, [], "what runs was released");
+    let (_, now) = after_built(restart, vec![place()]);
+    assert_eq!(now.stage.name(), StageName::Starting);
+    // Gone before it could be released: built again, and released then.
+    let missed = vec![
+        release(),
+        C::MissImage { at: at(3) },
+        C::FinishBuild { generation: 1, outcome: Ok(crate::testing::built()), at: at(4) },
+        release(),
+    ];
+    let (_, now) = after_built(taken(), missed);
+    assert_eq!(now.stage.name(), StageName::Releasing);
+}
+
+fn taking_over() -> DeploymentSpec {
+    let origin = Origin::Deployment { deployment: deployment_id(8), built: Box::new(built()) };
+    DeploymentSpec { origin, ..spec(2) }
+}
+
+#[test]
+fn an_image_that_is_there_is_not_built_and_one_that_is_gone_is_built_once() {
+    let mut state = replay::<Deployment>(&[E::Requested(Box::new(taking_over()))]);
+    let mut give = |command: C| {
+        let events = state.decide(command).unwrap();
+        state = events.iter().fold(std::mem::take(&mut state), Deployment::evolve);
+        (events, state.attempt().unwrap().clone())
+    };
+    let (_, now) = give(C::Begin { at: at(1) });
+    assert_eq!((now.stage.name(), now.built), (StageName::Built, Some(built())));
+    let (_, now) = give(C::Place { placements: placements(2), at: at(2) });
+    assert_eq!(now.stage.name(), StageName::Starting);
+    let (events, now) = give(C::MissImage { at: at(3) });
+    let until = at(3).plus(limits::BUILD_WAIT).plus(limits::BUILD_WITHIN);
+    assert_eq!(events, [E::ImageMissed { until }]);
+    assert_eq!((now.stage.name(), &now.built, now.placements.len()), (StageName::Queued, &None, 0));
+    let (events, _) = give(C::MissImage { at: at(3) });
+    assert!(events.is_empty(), "it is on its way");
+    let (_, now) = give(C::FinishBuild { generation: 1, outcome: Ok(built()), at: at(4) });
+    assert_eq!(now.stage.name(), StageName::Built);
+    let (events, _) = give(C::MissImage { at: at(5) });
+    assert!(events.is_empty(), "what was built for it is missed by nobody");
+}
+
 pub(crate) fn any_command() -> impl Strategy<Value = C> {
     let generation = 1u32..4;
     let time = (0u64..10_000).prop_map(at);
@@ -205,7 +370,15 @@ pub(crate) fn any_command() -> impl Strategy<Value = C> {
             let outcome = if good { Ok(built()) } else { Err(Fault::new("x")) };
             C::FinishBuild { generation, outcome, at }
         }),
+        time.clone().prop_map(|at| C::MissImage { at }),
+        (0u16..70).prop_map(|replicas| C::Scale { replicas }),
+        (1u16..4, time.clone()).prop_map(|(n, at)| C::Rescale { placements: placements(n), at }),
+        Just(C::FinishLeaving),
+        Just(C::Request(Box::new(taking_over()))),
         (1u16..4, time.clone()).prop_map(|(n, at)| C::Place { placements: placements(n), at }),
+        Just(C::Request(Box::new(with_release(Origin::Build)))),
+        time.clone().prop_map(|at| C::Release { worker: worker_id(1), at }),
+        time.clone().prop_map(|at| C::FinishRelease { at }),
         Just(C::BecomeHealthy),
         Just(C::FailStart { fault: Fault::new("x") }),
         (previous, time.clone()).prop_map(|(previous, at)| C::Switch { previous, at }),

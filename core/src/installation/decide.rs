@@ -1,16 +1,21 @@
 //! What the installation does when asked, and becomes by it.
 
+use super::access::{SourceHost, SourceToken};
+use super::registry::RegistryLogin;
 use super::{Installation, InstallationCommand, InstallationEvent, Schedule};
 use crate::claims::ClaimChange;
+use crate::hook::{Hook, Provider, RepositoryKey};
+use crate::ids::HookId;
 use crate::limits;
 use crate::machine::Machine;
 use crate::priority::Priority;
 use crate::record::AggregateKind;
 use crate::rejection::Rejection;
+use crate::time::Timestamp;
 
-type Decision = Result<Vec<InstallationEvent>, Rejection>;
+pub(super) type Decision = Result<Vec<InstallationEvent>, Rejection>;
 
-const NOTHING: Decision = Ok(Vec::new());
+pub(super) const NOTHING: Decision = Ok(Vec::new());
 
 impl Machine for Installation {
     const KIND: AggregateKind = AggregateKind::Installation;
@@ -70,6 +75,65 @@ impl Machine for Installation {
                 }
                 Ok(vec![InstallationEvent::Restored(restored)])
             }
+            InstallationCommand::SetRegistry { host, user, version, at } => {
+                if version != self.registry_version + 1 {
+                    return Err(Rejection::conflict(
+                        "a login to a registry was changed at the same moment; try again",
+                    ));
+                }
+                let most = limits::MOST_REGISTRIES;
+                if !self.registries.contains_key(&host) && self.registries.len() >= most {
+                    return Err(Rejection::conflict(format!(
+                        "there are {most} registries to log in to, which is the most; remove one \
+                         first (hythe registry logout HOST)"
+                    )));
+                }
+                Ok(vec![InstallationEvent::RegistrySet { host, user, version, at }])
+            }
+            InstallationCommand::RemoveRegistry { host } if self.registries.contains_key(&host) => {
+                Ok(vec![InstallationEvent::RegistryRemoved { host }])
+            }
+            InstallationCommand::RemoveRegistry { .. } => NOTHING,
+            InstallationCommand::AddHook { id, provider, repository, at } => {
+                self.add_hook(id, provider, repository, at)
+            }
+            InstallationCommand::RotateHook { id, version, at } => match self.hooks.get(&id) {
+                None => Err(Rejection::not_found("webhook")),
+                Some(hook) if version != hook.version + 1 => Err(Rejection::conflict(
+                    "this webhook got another secret at the same moment; try again",
+                )),
+                Some(_) => Ok(vec![InstallationEvent::HookRotated { id, version, at }]),
+            },
+            InstallationCommand::RemoveHook { id } if self.hooks.contains_key(&id) => {
+                Ok(vec![InstallationEvent::HookRemoved { id }])
+            }
+            InstallationCommand::RemoveHook { .. } => NOTHING,
+            InstallationCommand::SetAddress { address } => {
+                if self.address.as_ref() == Some(&address) {
+                    return NOTHING;
+                }
+                Ok(vec![InstallationEvent::AddressSet { address }])
+            }
+            InstallationCommand::RemoveAddress if self.address.is_none() => NOTHING,
+            InstallationCommand::RemoveAddress => Ok(vec![InstallationEvent::AddressRemoved]),
+            InstallationCommand::SetSourceToken { prefix, user, version, at } => {
+                self.set_source_token(prefix, user, version, at)
+            }
+            InstallationCommand::RemoveSourceToken { prefix }
+                if self.source_tokens.contains_key(&prefix) =>
+            {
+                Ok(vec![InstallationEvent::SourceTokenRemoved { prefix }])
+            }
+            InstallationCommand::RemoveSourceToken { .. } => NOTHING,
+            InstallationCommand::SetSourceHost { host, keys, at } => {
+                self.set_source_host(host, keys, at)
+            }
+            InstallationCommand::RemoveSourceHost { host }
+                if self.source_hosts.contains_key(&host) =>
+            {
+                Ok(vec![InstallationEvent::SourceHostRemoved { host }])
+            }
+            InstallationCommand::RemoveSourceHost { .. } => NOTHING,
         }
     }
 
@@ -113,6 +177,44 @@ impl Machine for Installation {
             InstallationEvent::MirrorFellBehind { why } => self.mirror_behind = Some(why.clone()),
             InstallationEvent::MirrorCaughtUp => self.mirror_behind = None,
             InstallationEvent::Restored(restored) => self.restored = Some(restored.clone()),
+            InstallationEvent::RegistrySet { host, user, version, at } => {
+                let login = RegistryLogin { user: user.clone(), version: *version, at: *at };
+                self.registries.insert(host.clone(), login);
+                self.registry_version = *version;
+            }
+            InstallationEvent::RegistryRemoved { host } => {
+                self.registries.remove(host);
+            }
+            InstallationEvent::HookAdded { id, provider, repository, at } => {
+                let (provider, repository) = (*provider, repository.clone());
+                let hook = Hook { provider, repository, version: 1, at: *at, secret_at: *at };
+                self.hooks.insert(*id, hook);
+            }
+            InstallationEvent::HookRotated { id, version, at } => {
+                if let Some(hook) = self.hooks.get_mut(id) {
+                    (hook.version, hook.secret_at) = (*version, *at);
+                }
+            }
+            InstallationEvent::HookRemoved { id } => {
+                self.hooks.remove(id);
+            }
+            InstallationEvent::AddressSet { address } => self.address = Some(address.clone()),
+            InstallationEvent::AddressRemoved => self.address = None,
+            InstallationEvent::SourceTokenSet { prefix, user, version, at } => {
+                let token = SourceToken { user: user.clone(), version: *version, at: *at };
+                self.source_tokens.insert(prefix.clone(), token);
+                self.source_token_version = *version;
+            }
+            InstallationEvent::SourceTokenRemoved { prefix } => {
+                self.source_tokens.remove(prefix);
+            }
+            InstallationEvent::SourceHostSet { host, keys, at } => {
+                let known = SourceHost { keys: keys.clone(), at: *at };
+                self.source_hosts.insert(host.clone(), known);
+            }
+            InstallationEvent::SourceHostRemoved { host } => {
+                self.source_hosts.remove(host);
+            }
         }
         self
     }
@@ -123,12 +225,22 @@ impl Machine for Installation {
 
     fn priority(command: &InstallationCommand) -> Priority {
         match command {
-            InstallationCommand::SetSchedule { .. } | InstallationCommand::SetMirror(_) => {
-                Priority::Ordinary
-            }
+            InstallationCommand::SetSchedule { .. }
+            | InstallationCommand::SetMirror(_)
+            | InstallationCommand::SetRegistry { .. }
+            | InstallationCommand::AddHook { .. }
+            | InstallationCommand::RotateHook { .. }
+            | InstallationCommand::SetAddress { .. }
+            | InstallationCommand::SetSourceToken { .. }
+            | InstallationCommand::SetSourceHost { .. } => Priority::Ordinary,
             // What became of a backup is worth its few bytes just then.
             InstallationCommand::RemoveSchedule
             | InstallationCommand::RemoveMirror
+            | InstallationCommand::RemoveRegistry { .. }
+            | InstallationCommand::RemoveHook { .. }
+            | InstallationCommand::RemoveAddress
+            | InstallationCommand::RemoveSourceToken { .. }
+            | InstallationCommand::RemoveSourceHost { .. }
             | InstallationCommand::NoteMade(_)
             | InstallationCommand::NoteFailed(_)
             | InstallationCommand::NoteStale { .. }
@@ -140,6 +252,34 @@ impl Machine for Installation {
 
     fn ended(&self) -> bool {
         false
+    }
+}
+
+impl Installation {
+    fn add_hook(
+        &self,
+        id: HookId,
+        provider: Provider,
+        repository: RepositoryKey,
+        at: Timestamp,
+    ) -> Decision {
+        if self.hooks.contains_key(&id) {
+            return NOTHING;
+        }
+        let same = |hook: &Hook| hook.provider == provider && hook.repository == repository;
+        if let Some((there, _)) = self.hooks.iter().find(|(_, hook)| same(hook)) {
+            return Err(Rejection::conflict(format!(
+                "{repository} has a webhook already, which serves all its apps: hythe hook show \
+                 {there}; for a new secret: hythe hook rotate {there}"
+            )));
+        }
+        let most = limits::MOST_HOOKS;
+        if self.hooks.len() >= most {
+            return Err(Rejection::conflict(format!(
+                "there are {most} webhooks, which is the most; remove one first (hythe hook rm ID)"
+            )));
+        }
+        Ok(vec![InstallationEvent::HookAdded { id, provider, repository, at }])
     }
 }
 

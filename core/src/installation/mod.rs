@@ -1,20 +1,30 @@
-//! The installation as a whole: how it is backed up and mirrored, how that went, and whether it
-//! came back from a backup.
+//! The installation as a whole: how it is backed up and mirrored, how that went, whether it came
+//! back from a backup, which registries its builds log in to, and how they reach repositories.
 //!
 //! What lies where a backup goes is not known here: only that one was made, or why not. Keys that
 //! open a backup never come here; a schedule holds the recipient, which can only close one.
 
+pub mod access;
 mod decide;
 pub mod due;
 pub mod place;
 pub mod recover;
+pub mod registry;
 #[cfg(test)]
 mod tests;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use self::access::{
+    SourceHost, SourcePassword, SourcePrefix, SourceToken, SourceUser, SshHost, SshKey,
+};
 pub use self::place::{BackupPlace, BackupRecipient, Location};
+pub use self::registry::{RegistryHost, RegistryLogin, RegistryPassword, RegistryUser};
+use crate::hook::{Hook, Provider, PublicAddress, RepositoryKey};
+use crate::ids::HookId;
 use crate::record::Sequence;
 use crate::time::{Millis, Timestamp};
 
@@ -106,6 +116,20 @@ pub struct Installation {
     pub mirror_behind: Option<String>,
     /// From where all this came back last.
     pub restored: Option<Restored>,
+    /// The registries that builds log in to.
+    pub registries: BTreeMap<RegistryHost, RegistryLogin>,
+    /// The version of the newest password, of whichever registry; 0 before the first.
+    pub registry_version: u64,
+    /// The webhooks that deliveries are taken from.
+    pub hooks: BTreeMap<HookId, Hook>,
+    /// Where it is reached from outside, where that was said.
+    pub address: Option<PublicAddress>,
+    /// The tokens that builds reach private repositories with.
+    pub source_tokens: BTreeMap<SourcePrefix, SourceToken>,
+    /// The version of the newest token, for whichever repositories; 0 before the first.
+    pub source_token_version: u64,
+    /// The hosts that builds know when they reach repositories over ssh, besides the well-known.
+    pub source_hosts: BTreeMap<SshHost, SourceHost>,
 }
 
 /// What the installation can be asked to do, or told.
@@ -142,6 +166,84 @@ pub enum InstallationCommand {
     NoteMirrorCaughtUp,
     /// It was put back from a backup.
     NoteRestored(Restored),
+    /// Builds log in to a registry from now on, or in another way.
+    SetRegistry {
+        /// The registry.
+        host: RegistryHost,
+        /// Who logs in.
+        user: RegistryUser,
+        /// The version that the password has: the next one.
+        version: u64,
+        /// Now.
+        at: Timestamp,
+    },
+    /// Builds log in to it no more.
+    RemoveRegistry {
+        /// The registry.
+        host: RegistryHost,
+    },
+    /// Deliveries are taken from a new webhook; its secret is put in the same commit, as version 1.
+    AddHook {
+        /// Its id.
+        id: HookId,
+        /// Who sends.
+        provider: Provider,
+        /// Whose pushes.
+        repository: RepositoryKey,
+        /// Now.
+        at: Timestamp,
+    },
+    /// A webhook has another secret.
+    RotateHook {
+        /// The webhook.
+        id: HookId,
+        /// The version that the new secret has: the next one.
+        version: u64,
+        /// Now.
+        at: Timestamp,
+    },
+    /// Nothing is taken from a webhook any more.
+    RemoveHook {
+        /// The webhook.
+        id: HookId,
+    },
+    /// This is where it is reached from outside.
+    SetAddress {
+        /// The address.
+        address: PublicAddress,
+    },
+    /// Where it is reached is not known any more.
+    RemoveAddress,
+    /// Builds reach repositories with a token from now on, or with another one.
+    SetSourceToken {
+        /// Which repositories.
+        prefix: SourcePrefix,
+        /// The name that goes with it.
+        user: SourceUser,
+        /// The version that the token has: the next one.
+        version: u64,
+        /// Now.
+        at: Timestamp,
+    },
+    /// They reach them without one.
+    RemoveSourceToken {
+        /// Which repositories.
+        prefix: SourcePrefix,
+    },
+    /// Builds know a host by these keys from now on.
+    SetSourceHost {
+        /// The host.
+        host: SshHost,
+        /// Its keys.
+        keys: Vec<SshKey>,
+        /// Now.
+        at: Timestamp,
+    },
+    /// They know it no more, or as everybody does.
+    RemoveSourceHost {
+        /// The host.
+        host: SshHost,
+    },
 }
 
 /// What can happen to the installation. Append-only: postcard stores a variant's position.
@@ -178,4 +280,82 @@ pub enum InstallationEvent {
     MirrorCaughtUp,
     /// It was put back from a backup.
     Restored(Restored),
+    /// Builds log in to a registry from now on.
+    RegistrySet {
+        /// The registry.
+        host: RegistryHost,
+        /// Who logs in.
+        user: RegistryUser,
+        /// The version of the password.
+        version: u64,
+        /// Since when.
+        at: Timestamp,
+    },
+    /// Builds log in to it no more.
+    RegistryRemoved {
+        /// The registry.
+        host: RegistryHost,
+    },
+    /// Deliveries are taken from a new webhook.
+    HookAdded {
+        /// Its id.
+        id: HookId,
+        /// Who sends.
+        provider: Provider,
+        /// Whose pushes.
+        repository: RepositoryKey,
+        /// Since when.
+        at: Timestamp,
+    },
+    /// A webhook has another secret.
+    HookRotated {
+        /// The webhook.
+        id: HookId,
+        /// The version of the secret.
+        version: u64,
+        /// Since when.
+        at: Timestamp,
+    },
+    /// Nothing is taken from a webhook any more.
+    HookRemoved {
+        /// The webhook.
+        id: HookId,
+    },
+    /// It is reached from outside there.
+    AddressSet {
+        /// The address.
+        address: PublicAddress,
+    },
+    /// Where it is reached is not known any more.
+    AddressRemoved,
+    /// Builds reach repositories with a token from now on.
+    SourceTokenSet {
+        /// Which repositories.
+        prefix: SourcePrefix,
+        /// The name that goes with it.
+        user: SourceUser,
+        /// The version of the token.
+        version: u64,
+        /// Since when.
+        at: Timestamp,
+    },
+    /// They reach them without one.
+    SourceTokenRemoved {
+        /// Which repositories.
+        prefix: SourcePrefix,
+    },
+    /// Builds know a host by these keys from now on.
+    SourceHostSet {
+        /// The host.
+        host: SshHost,
+        /// Its keys.
+        keys: Vec<SshKey>,
+        /// Since when.
+        at: Timestamp,
+    },
+    /// They know it no more, or as everybody does.
+    SourceHostRemoved {
+        /// The host.
+        host: SshHost,
+    },
 }

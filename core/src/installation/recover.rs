@@ -94,7 +94,7 @@ fn deploy(
 ) -> Option<Recovery> {
     let active = app.state.active()?;
     let live = active.live?;
-    if active.rolling.is_some() || active.waiting.is_some() {
+    if active.rolling.is_some() || active.waiting.is_some() || active.stopped.is_some() {
         return None;
     }
     let of_app = app.deployments.iter().filter_map(|id| view.deployments.get(id));
@@ -113,6 +113,7 @@ fn deploy(
         | Stage::Healthy
         | Stage::Switching { .. }
         | Stage::Draining { .. }
+        | Stage::Releasing { .. }
         | Stage::Ended(_) => return None,
     }
     if !cannot_run(live, attempt, view, observed) {

@@ -23,6 +23,8 @@ use crate::wire::worker::Held;
 use crate::wire::worker::{EngineState, ReplicaReport, ReplicaState, SealingKey, WorkerReport};
 use crate::worker::{Capacity, WorkerEvent};
 
+mod hooks;
+
 use InstallationCommand as C;
 use InstallationEvent as E;
 
@@ -158,6 +160,40 @@ fn backups_are_due_retried_ever_later_and_overdue_after_twice_their_span() {
     assert_eq!(ask(&[scheduled(1, 1), E::BackupUnscheduled], 200), None);
 }
 
+fn host(n: u64) -> RegistryHost {
+    RegistryHost::new(format!("r{n}.example")).unwrap()
+}
+
+fn set_registry(n: u64, version: u64) -> C {
+    let user = RegistryUser::new("ci").unwrap();
+    C::SetRegistry { host: host(n), user, version, at: at(n) }
+}
+
+#[test]
+fn a_login_has_the_next_version_and_there_are_not_too_many() {
+    let mut state = Installation::default();
+    for version in [0, 2] {
+        assert!(state.decide(set_registry(1, version)).is_err(), "{version}");
+    }
+    assert_eq!(state.decide(C::RemoveRegistry { host: host(1) }).unwrap(), []);
+    let most = u64::try_from(crate::limits::MOST_REGISTRIES).unwrap();
+    for n in 1..=most {
+        let events = state.decide(set_registry(n, n)).unwrap();
+        state = events.iter().fold(state, Machine::evolve);
+    }
+    let error = state.decide(set_registry(most + 1, most + 1)).unwrap_err().to_string();
+    assert!(error.contains("hythe registry logout HOST"), "{error}");
+    // A new password for one that is there.
+    let events = state.decide(set_registry(1, most + 1)).unwrap();
+    state = events.iter().fold(state, Machine::evolve);
+    assert_eq!(state.registries[&host(1)].version, most + 1);
+    let gone = state.decide(C::RemoveRegistry { host: host(1) }).unwrap();
+    assert_eq!(gone, [E::RegistryRemoved { host: host(1) }]);
+    state = gone.iter().fold(state, Machine::evolve);
+    assert!(!state.registries.contains_key(&host(1)));
+    assert_eq!(state.registry_version, most + 1, "no version is given twice");
+}
+
 proptest! {
     #[test]
     fn accepted_commands_replay_to_the_same_state(
@@ -173,6 +209,8 @@ proptest! {
                 Just(C::NoteMirrorBehind { why: "slow".into() }),
                 Just(C::NoteMirrorCaughtUp),
                 Just(C::NoteRestored(restored())),
+                (0u64..3, 0u64..6).prop_map(|(n, version)| set_registry(n, version)),
+                (0u64..3).prop_map(|n| C::RemoveRegistry { host: host(n) }),
             ],
             0..40,
         )
@@ -245,7 +283,9 @@ impl Back {
             state,
             endpoint: None,
             restarts: 0,
+            in_a_row: 0,
             log: Vec::new(),
+            image_missing: false,
         };
         let report = WorkerReport {
             format: 1,
@@ -258,6 +298,7 @@ impl Back {
             assignments: Vec::new(),
             replicas: state.into_iter().map(replica).collect(),
             builds: Vec::new(),
+            builder: None,
             at: at(101),
         };
         self.observed.workers.insert(worker_id(n), WorkerSeen::new(report, at(101)));

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use crate::app::AppEvent;
 use crate::event::Event;
-use crate::ids::{AppId, WorkerId};
-use crate::names::{AppName, WorkerName};
+use crate::ids::{AppId, ProjectId, WorkerId};
+use crate::names::{AppName, ProjectName, WorkerName};
+use crate::project::ProjectEvent;
 use crate::record::{Recorded, Sequence};
 use crate::time::Timestamp;
 use crate::worker::WorkerEvent;
@@ -91,11 +92,11 @@ impl<N: Ord + Clone, I: Ord + Copy> Lives<N, I> {
         self.by_name.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// One of them, and its name.
+    /// One of them as it was last, and its name.
     #[must_use]
     pub fn life(&self, id: I) -> Option<(&N, &Life<I>)> {
         let name = self.names.get(&id)?;
-        Some((name, self.named(name).iter().find(|life| life.id == id)?))
+        Some((name, self.named(name).iter().rfind(|life| life.id == id)?))
     }
 
     /// The one that bore a name after an event.
@@ -111,7 +112,8 @@ impl<N: Ord + Clone, I: Ord + Copy> Lives<N, I> {
     /// # Errors
     /// [`NotThen`] where it was not.
     pub fn there(&self, id: I, at: Sequence) -> Result<I, NotThen> {
-        absent_or(self.life(id).map(|(_, life)| life).into_iter(), at)
+        let named = self.names.get(&id).map_or(&[][..], |name| self.named(name));
+        absent_or(named.iter().filter(|life| life.id == id), at)
     }
 
     /// All that were there after an event, by name, from a name on.
@@ -169,6 +171,8 @@ pub struct Chronicle {
     pub apps: Lives<AppName, AppId>,
     /// All workers that there ever were.
     pub workers: Lives<WorkerName, WorkerId>,
+    /// All projects that there ever were, but the one that is always there.
+    pub projects: Lives<ProjectName, ProjectId>,
 }
 
 impl Chronicle {
@@ -189,6 +193,9 @@ impl Chronicle {
             Event::Worker(event) => {
                 self.note_worker(WorkerId::new(recorded.stream.id), event, point);
             }
+            Event::Project(event) => {
+                self.note_project(ProjectId::new(recorded.stream.id), event, point);
+            }
             Event::Deployment(_) | Event::Installation(_) => {}
         }
     }
@@ -196,7 +203,8 @@ impl Chronicle {
     fn note_app(&mut self, id: AppId, event: &AppEvent, point: Point) {
         match event {
             AppEvent::Created { name, .. } => self.apps.begin(name, id, point),
-            AppEvent::Deleted { .. } => self.apps.end(id, point),
+            AppEvent::Discarded { .. } | AppEvent::Deleted { .. } => self.apps.end(id, point),
+            AppEvent::Restored { name } => self.apps.begin(name, id, point),
             AppEvent::Configured(_)
             | AppEvent::EnvironmentChanged { .. }
             | AppEvent::DeploymentRequested { .. }
@@ -205,7 +213,23 @@ impl Chronicle {
             | AppEvent::TrafficSwitched { .. }
             | AppEvent::TrafficReturned { .. }
             | AppEvent::DeploymentPromoted { .. }
-            | AppEvent::DeploymentSettled { .. } => {}
+            | AppEvent::DeploymentSettled { .. }
+            | AppEvent::DeploymentRepeated { .. }
+            | AppEvent::DeploymentCalledOff { .. }
+            | AppEvent::Stopped { .. }
+            | AppEvent::Started
+            | AppEvent::TriggersSet(_)
+            | AppEvent::Scaled { .. }
+            | AppEvent::SourceKeySet(_)
+            | AppEvent::CommandRun { .. }
+            | AppEvent::CommandEnded { .. } => {}
+        }
+    }
+
+    fn note_project(&mut self, id: ProjectId, event: &ProjectEvent, point: Point) {
+        match event {
+            ProjectEvent::Created { name, .. } => self.projects.begin(name, id, point),
+            ProjectEvent::Deleted => self.projects.end(id, point),
         }
     }
 

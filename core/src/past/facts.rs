@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 
 use crate::app::ActiveApp;
 use crate::deployment::Attempt;
-use crate::health::HealthCheck;
+use crate::health::{HealthCheck, Probe};
+use crate::hook::{DeployOn, PathPattern, Triggers};
 use crate::ids::{AppId, DeploymentId};
-use crate::names::EnvName;
+use crate::names::{EnvName, ProjectName};
+use crate::run::{HookSettings, RunSettings};
 use crate::source::{BuildSettings, Reference, Resources, Source};
+use crate::time::Millis;
 use crate::view::View;
 
 /// What is so, by name.
@@ -21,9 +24,12 @@ pub type Facts = BTreeMap<String, String>;
 #[must_use]
 pub fn of_app(view: &View, id: AppId) -> Facts {
     let mut facts = Facts::new();
-    let Some(app) = view.apps.get(&id).and_then(|app| app.state.active()) else { return facts };
+    // What was deleted says nothing any more, until it is restored.
+    let app = view.apps.get(&id).and_then(|app| app.state.active());
+    let Some(app) = app.filter(|app| app.discarded.is_none()) else { return facts };
     facts.insert("name".into(), app.name.to_string());
-    let ActiveApp { settings, env, live, serving, rolling, waiting, .. } = app;
+    facts.insert("project".into(), project(view, id));
+    let ActiveApp { settings, env, live, serving, rolling, waiting, stopped, triggers, .. } = app;
     put_source(&mut facts, settings.source.as_ref());
     put_run(
         &mut facts,
@@ -33,9 +39,13 @@ pub fn of_app(view: &View, id: AppId) -> Facts {
             replicas: settings.replicas,
             health: &settings.health,
             resources: &settings.resources,
+            run: &settings.run,
+            drain_within: settings.drain_within,
+            stop_within: settings.stop_within,
             env,
         },
     );
+    put_triggers(&mut facts, triggers);
     for domain in &settings.domains {
         facts.insert(format!("domain.{domain}"), "leads here".into());
     }
@@ -52,9 +62,11 @@ pub fn of_app(view: &View, id: AppId) -> Facts {
     }
     if let Some(attempt) = live.and_then(|live| attempt(view, live)) {
         put_built(&mut facts, "live", attempt);
-        facts.insert("live.replicas".into(), attempt.spec.replicas.to_string());
+        facts.insert("live.replicas".into(), attempt.replicas.to_string());
     }
     let status = match (live, rolling.or(*waiting)) {
+        (_, None) if stopped.is_some() => "stopped",
+        (_, Some(_)) if stopped.is_some() => "stopped, deploying",
         (Some(_), None) => "live",
         (Some(_), Some(_)) => "live, deploying",
         (None, Some(_)) => "deploying",
@@ -63,6 +75,12 @@ pub fn of_app(view: &View, id: AppId) -> Facts {
     };
     facts.insert("status".into(), status.into());
     facts
+}
+
+fn project(view: &View, app: AppId) -> String {
+    let id = view.project_of(app);
+    let name = view.project(id).map(|project| project.name.to_string());
+    name.unwrap_or_else(|| ProjectName::DEFAULT.into())
 }
 
 /// What is so of a deployment: what it runs with, and what became of it.
@@ -76,13 +94,19 @@ pub fn of_deployment(attempt: &Attempt) -> Facts {
         &Run {
             build: &spec.build,
             port: spec.port,
-            replicas: spec.replicas,
+            replicas: attempt.replicas,
             health: &spec.health,
             resources: &spec.resources,
+            run: &spec.run,
+            drain_within: spec.drain_within,
+            stop_within: spec.stop_within,
             env: &spec.env,
         },
     );
     put_built(&mut facts, "built", attempt);
+    if let Some((deployment, _)) = spec.origin.earlier() {
+        facts.insert("image_of".into(), deployment.to_string());
+    }
     facts.insert("status".into(), attempt.stage.name().to_string());
     facts
 }
@@ -119,32 +143,84 @@ struct Run<'a> {
     replicas: u16,
     health: &'a HealthCheck,
     resources: &'a Resources,
+    run: &'a RunSettings,
+    drain_within: Millis,
+    stop_within: Millis,
     env: &'a BTreeMap<EnvName, u64>,
 }
 
+fn put_build(facts: &mut Facts, build: &BuildSettings) {
+    let BuildSettings { dockerfile, context, target, args, secrets, within, no_cache } = build;
+    facts.insert("build_within_ms".into(), within.0.to_string());
+    let secrets: Vec<&str> = secrets.iter().map(EnvName::as_str).collect();
+    let sometimes = [
+        ("dockerfile", dockerfile.as_ref().map(ToString::to_string)),
+        ("build_context", context.as_ref().map(ToString::to_string)),
+        ("build_target", target.as_ref().map(ToString::to_string)),
+        ("build_secrets", (!secrets.is_empty()).then(|| secrets.join(", "))),
+        ("no_cache", no_cache.then(|| "true".to_owned())),
+    ];
+    for (name, value) in sometimes {
+        facts.extend(value.map(|value| (name.to_owned(), value)));
+    }
+    for (name, value) in args {
+        facts.insert(format!("build_arg.{name}"), value.to_string());
+    }
+}
+
 fn put_run(facts: &mut Facts, run: &Run<'_>) {
-    let Run { build: BuildSettings { dockerfile }, port, replicas, health, resources, env } = run;
-    let HealthCheck { path, interval, timeout, start_within } = health;
+    let Run {
+        build,
+        port,
+        replicas,
+        health,
+        resources,
+        run: RunSettings { command, hooks },
+        drain_within,
+        stop_within,
+        env,
+    } = run;
+    put_build(facts, build);
+    let HealthCheck { probe, interval, timeout, retries, start_within } = health;
     let Resources { memory_bytes, cpu_millis, processes } = resources;
     let always = [
         ("replicas", replicas.to_string()),
-        ("health_interval_ms", interval.0.to_string()),
-        ("health_timeout_ms", timeout.0.to_string()),
-        ("health_start_within_ms", start_within.0.to_string()),
         ("memory_bytes", memory_bytes.to_string()),
         ("cpu_millis", cpu_millis.to_string()),
         ("processes", processes.to_string()),
+        ("drain_within_ms", drain_within.0.to_string()),
+        ("stop_within_ms", stop_within.0.to_string()),
     ];
     let sometimes = [
-        ("dockerfile", dockerfile.as_ref().map(ToString::to_string)),
         ("port", port.map(|port| port.to_string())),
-        ("health_path", path.as_ref().map(ToString::to_string)),
+        ("health", (*probe != Probe::Default).then(|| probe.to_string())),
+        ("health_interval_ms", interval.map(|span| span.0.to_string())),
+        ("health_timeout_ms", timeout.map(|span| span.0.to_string())),
+        ("health_retries", retries.map(|retries| retries.to_string())),
+        ("health_start_within_ms", start_within.map(|span| span.0.to_string())),
+        ("command", command.as_ref().map(|command| format!("{:?}", command.words()))),
     ];
     facts.extend(always.map(|(name, value)| (name.to_owned(), value)));
     for (name, value) in sometimes {
         facts.extend(value.map(|value| (name.to_owned(), value)));
     }
+    for (hook, HookSettings { command, within }) in hooks {
+        facts.insert(format!("{}_command", hook.as_str()), format!("{:?}", command.words()));
+        facts.insert(format!("{}_within_ms", hook.as_str()), within.0.to_string());
+    }
     for (name, version) in *env {
         facts.insert(format!("env.{name}"), format!("version {version}"));
+    }
+}
+fn put_triggers(facts: &mut Facts, triggers: &Triggers) {
+    match &triggers.on {
+        // As it is where nobody said anything.
+        DeployOn::Push => {}
+        DeployOn::Tag(pattern) => drop(facts.insert("deploy_on".into(), format!("tag {pattern}"))),
+        DeployOn::Off => drop(facts.insert("deploy_on".into(), "off".into())),
+    }
+    if !triggers.watch.is_empty() {
+        let watch: Vec<_> = triggers.watch.iter().map(PathPattern::as_str).collect();
+        facts.insert("watch_paths".into(), watch.join(", "));
     }
 }

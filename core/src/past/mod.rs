@@ -19,6 +19,6 @@ mod why;
 pub use chronicle::{Chronicle, Life, Lives, NotThen, Point, Window, newest_by};
 pub use diff::{Change, Step, Walk, blame, compare};
 pub use facts::{Facts, of_app, of_deployment};
-pub use piece::{piece, wanted, wanted_in_brief};
+pub use piece::{piece, projects, wanted, wanted_in_brief};
 pub use tell::tell;
 pub use why::{Beginning, beginning, cause};

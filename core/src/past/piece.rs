@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::app::{App, AppEvent};
 use crate::event::Event;
-use crate::ids::DeploymentId;
+use crate::ids::{DeploymentId, ProjectId};
 use crate::limits;
 use crate::machine::Machine;
 use crate::record::{Recorded, Sequence};
@@ -57,10 +57,42 @@ fn newest(of_app: &[Recorded<Event>], at: Sequence, most: usize) -> BTreeSet<Dep
     wanted
 }
 
+/// The projects that an app was in, given its own events.
+#[must_use]
+pub fn projects(of_app: &[Recorded<Event>]) -> BTreeSet<ProjectId> {
+    let put_in = |recorded: &Recorded<Event>| match app_event(&recorded.event)? {
+        AppEvent::Created { settings, .. } => Some(settings.project),
+        AppEvent::Configured(change) => change.project,
+        AppEvent::EnvironmentChanged { .. }
+        | AppEvent::DeploymentRequested { .. }
+        | AppEvent::DeploymentReplaced { .. }
+        | AppEvent::DeploymentBegun { .. }
+        | AppEvent::TrafficSwitched { .. }
+        | AppEvent::TrafficReturned { .. }
+        | AppEvent::DeploymentPromoted { .. }
+        | AppEvent::DeploymentSettled { .. }
+        | AppEvent::DeploymentRepeated { .. }
+        | AppEvent::DeploymentCalledOff { .. }
+        | AppEvent::Stopped { .. }
+        | AppEvent::Started
+        | AppEvent::Discarded { .. }
+        | AppEvent::Restored { .. }
+        | AppEvent::TriggersSet(_)
+        | AppEvent::CommandRun { .. }
+        | AppEvent::CommandEnded { .. }
+        | AppEvent::Scaled { .. }
+        | AppEvent::SourceKeySet(_)
+        | AppEvent::Deleted { .. } => None,
+    };
+    of_app.iter().filter_map(put_in).filter(|project| *project != ProjectId::DEFAULT).collect()
+}
+
 const fn app_event(event: &Event) -> Option<&AppEvent> {
     match event {
         Event::App(event) => Some(event),
-        Event::Deployment(_) | Event::Worker(_) | Event::Installation(_) => None,
+        Event::Deployment(_) | Event::Worker(_) | Event::Installation(_) | Event::Project(_) => {
+            None
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! What an event says, in a sentence without its subject: "was created".
 
-use crate::app::{AppEvent, SettingsChange};
+use crate::app::{AppEvent, Repeat, SettingsChange, SourceKey};
 use crate::deployment::{DeploymentEvent, Outcome};
 use crate::event::Event;
+use crate::hook::DeployOn;
 use crate::installation::InstallationEvent;
 use crate::names::EnvName;
+use crate::project::ProjectEvent;
 use crate::source::{Reference, Source};
 use crate::worker::WorkerEvent;
 
@@ -16,6 +18,7 @@ pub fn tell(event: &Event) -> String {
         Event::Deployment(event) => deployment(event),
         Event::Worker(event) => worker(event),
         Event::Installation(event) => installation(event),
+        Event::Project(event) => project(event),
     }
 }
 
@@ -52,20 +55,81 @@ fn app(event: &AppEvent) -> String {
         AppEvent::TrafficReturned { to: None, .. } => "the traffic was taken away again".into(),
         AppEvent::DeploymentPromoted { .. } => "the deployment became the live one".into(),
         AppEvent::DeploymentSettled { .. } => "the deployment was put aside".into(),
-        AppEvent::Deleted { .. } => "it was deleted".into(),
+        AppEvent::Deleted { .. } => "it is gone for good".into(),
+        AppEvent::Discarded { .. } => "it was deleted, and can be restored for a day".into(),
+        AppEvent::Restored { .. } => "it was restored".into(),
+        AppEvent::TriggersSet(set) => match &set.on {
+            DeployOn::Push => "pushes to its branch deploy it".into(),
+            DeployOn::Tag(pattern) => format!("tags like {pattern} deploy it"),
+            DeployOn::Off => "no push deploys it".into(),
+        },
+        AppEvent::SourceKeySet(SourceKey { version: 1, .. }) => {
+            "it was given a key for its repository".into()
+        }
+        AppEvent::SourceKeySet(_) => "it was given another key for its repository".into(),
+        AppEvent::CommandRun { one_off, .. } => {
+            format!("a command was run in it: {}", one_off.command)
+        }
+        AppEvent::CommandEnded { end, .. } => format!("a command in it ended: {end}"),
+        AppEvent::DeploymentRepeated { spec, of, how, .. } => {
+            let number = spec.number;
+            match how {
+                Repeat::Rollback => {
+                    format!("a rollback to #{of} was asked for, as deployment #{number}")
+                }
+                Repeat::Redeploy => format!(
+                    "#{of} was asked for again, with the present settings, as deployment #{number}"
+                ),
+                Repeat::Restart => {
+                    format!("a restart of #{of} was asked for, as deployment #{number}")
+                }
+            }
+        }
+        AppEvent::DeploymentCalledOff { by: Some(_), .. } => {
+            "the deployment on its way was called off: a rollback goes before it".into()
+        }
+        AppEvent::Stopped { .. } => "it was stopped".into(),
+        AppEvent::Started => "it was started".into(),
+        AppEvent::Scaled { replicas, .. } => format!("it was scaled to {}", count(*replicas)),
+        AppEvent::DeploymentCalledOff { by: None, .. } => {
+            "the deployment on its way was called off".into()
+        }
+    }
+}
+
+fn count(replicas: u16) -> String {
+    match replicas {
+        1 => "1 replica".into(),
+        many => format!("{many} replicas"),
     }
 }
 
 fn settings(change: &SettingsChange) -> String {
-    let SettingsChange { source: from, build, port, replicas, health, resources, domains } = change;
+    let SettingsChange {
+        source: from,
+        build,
+        port,
+        replicas,
+        health,
+        resources,
+        domains,
+        project,
+        run,
+        drain_within,
+        stop_within,
+    } = change;
     let parts = [
         from.as_ref().map(|from| format!("source {}", source(from))),
         build.as_ref().map(|_| "build".to_owned()),
         port.map(|port| port.map_or("port from the image".into(), |port| format!("port {port}"))),
         replicas.map(|replicas| format!("replicas {replicas}")),
-        health.as_ref().map(|_| "health check".to_owned()),
+        health.as_ref().map(|health| format!("health check {}", health.probe)),
         resources.as_ref().map(|_| "resources".to_owned()),
         domains.as_ref().map(|_| "domains".to_owned()),
+        project.map(|project| format!("project {project}")),
+        run.as_ref().map(|_| "how it runs".to_owned()),
+        drain_within.map(|within| format!("drained within {within}")),
+        stop_within.map(|within| format!("stopped within {within}")),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
@@ -103,6 +167,22 @@ fn deployment(event: &DeploymentEvent) -> String {
             Outcome::Cancelled => "it was cancelled".into(),
             Outcome::Failed { stage, fault } => format!("it failed ({stage}): {}", fault.message),
         },
+        DeploymentEvent::BuildSkipped { .. } => {
+            "it took the image of the earlier deployment; nothing was built".into()
+        }
+        DeploymentEvent::Scaled { replicas } => format!("it is to have {}", count(*replicas)),
+        DeploymentEvent::Rescaled { placements, .. } => match placements.len() {
+            1 => "one replica has a place".into(),
+            many => format!("{many} replicas have places"),
+        },
+        DeploymentEvent::ReplicasLeft => "replicas that were too many could go".into(),
+        DeploymentEvent::ReleaseStarted { worker, .. } => {
+            format!("its release command runs on worker {worker}")
+        }
+        DeploymentEvent::Released { .. } => "its release command ended well".into(),
+        DeploymentEvent::ImageMissed { .. } => {
+            "the image of the earlier deployment was gone: it is built again from its commit".into()
+        }
     }
 }
 
@@ -118,6 +198,13 @@ fn worker(event: &WorkerEvent) -> String {
         WorkerEvent::DrainStarted => "it takes nothing new".into(),
         WorkerEvent::DrainEnded => "it takes new work again".into(),
         WorkerEvent::Removed => "it was removed".into(),
+    }
+}
+
+fn project(event: &ProjectEvent) -> String {
+    match event {
+        ProjectEvent::Created { name, .. } => format!("{name} was created"),
+        ProjectEvent::Deleted => "it was deleted".into(),
     }
 }
 
@@ -142,6 +229,32 @@ fn installation(event: &InstallationEvent) -> String {
         InstallationEvent::MirrorCaughtUp => "the mirror has everything again".into(),
         InstallationEvent::Restored(restored) => {
             format!("it was put back from a backup, up to event {}", restored.head)
+        }
+        InstallationEvent::RegistrySet { host, user, .. } => {
+            format!("builds log in to {host} as {user}")
+        }
+        InstallationEvent::RegistryRemoved { host } => {
+            format!("builds log in to {host} no more")
+        }
+        InstallationEvent::HookAdded { provider, repository, .. } => {
+            format!("{provider} may tell of pushes to {repository}")
+        }
+        InstallationEvent::HookRotated { .. } => "a webhook has another secret".into(),
+        InstallationEvent::HookRemoved { .. } => "a webhook was removed".into(),
+        InstallationEvent::AddressSet { address } => format!("it is reached at {address}"),
+        InstallationEvent::AddressRemoved => "where it is reached is not known any more".into(),
+        InstallationEvent::SourceTokenSet { prefix, user, .. } => {
+            format!("builds reach {prefix} with a token, as {user}")
+        }
+        InstallationEvent::SourceTokenRemoved { prefix } => {
+            format!("builds have no token for {prefix} any more")
+        }
+        InstallationEvent::SourceHostSet { host, keys, .. } => match keys.len() {
+            1 => format!("builds know {host} by one key"),
+            many => format!("builds know {host} by {many} keys"),
+        },
+        InstallationEvent::SourceHostRemoved { host } => {
+            format!("builds know {host} no more by keys that were given")
         }
     }
 }

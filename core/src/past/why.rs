@@ -43,7 +43,7 @@ pub fn beginning(recorded: &Recorded<Event>) -> Option<Beginning> {
         return None;
     }
     match &recorded.meta.actor {
-        Actor::Owner => Some(Beginning::Request),
+        Actor::Owner | Actor::Webhook(_) => Some(Beginning::Request),
         Actor::Worker(_) => Some(Beginning::Report),
         Actor::System => match &recorded.event {
             Event::Worker(WorkerEvent::Lost)
@@ -59,9 +59,20 @@ pub fn beginning(recorded: &Recorded<Event>) -> Option<Beginning> {
                 InstallationEvent::BackupScheduled { .. }
                 | InstallationEvent::BackupUnscheduled
                 | InstallationEvent::MirrorSet(_)
-                | InstallationEvent::MirrorRemoved,
+                | InstallationEvent::MirrorRemoved
+                | InstallationEvent::RegistrySet { .. }
+                | InstallationEvent::RegistryRemoved { .. }
+                | InstallationEvent::HookAdded { .. }
+                | InstallationEvent::HookRotated { .. }
+                | InstallationEvent::HookRemoved { .. }
+                | InstallationEvent::AddressSet { .. }
+                | InstallationEvent::AddressRemoved
+                | InstallationEvent::SourceTokenSet { .. }
+                | InstallationEvent::SourceTokenRemoved { .. }
+                | InstallationEvent::SourceHostSet { .. }
+                | InstallationEvent::SourceHostRemoved { .. },
             ) => None,
-            Event::App(_) | Event::Deployment(_) => None,
+            Event::App(_) | Event::Deployment(_) | Event::Project(_) => None,
             Event::Worker(
                 WorkerEvent::Registered { .. }
                 | WorkerEvent::CapacityChanged { .. }

@@ -1,22 +1,28 @@
 //! Builds: given out, asked after, given out anew, and ended when nobody wants them.
 
+use std::collections::BTreeSet;
+
 use super::Effect;
 use crate::deployment::{Attempt, DeploymentCommand, Stage};
 use crate::ids::{DeploymentId, WorkerId};
 use crate::limits;
+use crate::machine::Machine as _;
 use crate::observed::{Observed, Sent};
 use crate::time::Timestamp;
+use crate::turns::Turns;
 use crate::view::{DeploymentView, View};
 
 pub(super) fn send(
     id: DeploymentId,
     deployment: &DeploymentView,
     attempt: &Attempt,
+    turns: &Turns,
     observed: &Observed,
     now: Timestamp,
     effects: &mut Vec<Effect>,
 ) {
     let (generation, until) = match attempt.stage {
+        Stage::Queued { .. } if !turns.out.contains(&id) && !turns.next().contains(&id) => return,
         Stage::Queued { generation, until } => (generation, until),
         Stage::Building { generation, until, worker: _ } => {
             let seen = observed.builds.get(&id).filter(|seen| seen.generation == generation);
@@ -34,6 +40,7 @@ pub(super) fn send(
         }
         Stage::Requested
         | Stage::Built { .. }
+        | Stage::Releasing { .. }
         | Stage::Starting { .. }
         | Stage::Healthy
         | Stage::Switching { .. }
@@ -46,18 +53,24 @@ pub(super) fn send(
     }
 }
 
+/// Ends what is built and nobody wants: by the newest inventory of each worker, and at once where a
+/// deployment is over whose builder was heard of since.
 pub(super) fn cancel(view: &View, observed: &Observed, now: Timestamp, effects: &mut Vec<Effect>) {
-    for (worker, seen) in &observed.workers {
-        for build in &seen.report.builds {
-            let unwanted = !wanted(view, *worker, build.deployment, build.generation);
-            let sent = Sent::CancelBuild(*worker, build.deployment, build.generation);
-            if unwanted && observed.due(&sent, limits::RESEND_AFTER, now) {
-                effects.push(Effect::SendCancelBuild {
-                    worker: *worker,
-                    deployment: build.deployment,
-                    generation: build.generation,
-                });
-            }
+    let held = observed.workers.iter().flat_map(|(worker, seen)| {
+        seen.report.builds.iter().map(|build| (*worker, build.deployment, build.generation))
+    });
+    let unwanted = held.filter(|(worker, id, generation)| !wanted(view, *worker, *id, *generation));
+    let since = observed.builds.iter().filter(|(id, build)| {
+        let inventory = observed.workers.get(&build.worker).map(|seen| seen.heard_at);
+        let over = view.deployments.get(id).is_none_or(|of| of.state.ended());
+        over && inventory.is_none_or(|at| at <= build.heard_at)
+    });
+    let since = since.map(|(id, build)| (build.worker, *id, build.generation));
+    let all: BTreeSet<(WorkerId, DeploymentId, u32)> = unwanted.chain(since).collect();
+    for (worker, deployment, generation) in all {
+        let sent = Sent::CancelBuild(worker, deployment, generation);
+        if observed.due(&sent, limits::RESEND_AFTER, now) {
+            effects.push(Effect::SendCancelBuild { worker, deployment, generation });
         }
     }
 }
@@ -77,6 +90,7 @@ fn wanted(view: &View, by: WorkerId, deployment: DeploymentId, given_out: u32) -
             | Stage::Switching { .. }
             | Stage::Draining { .. }
             | Stage::Live
+            | Stage::Releasing { .. }
             | Stage::Ended(_),
         )
         | None => false,

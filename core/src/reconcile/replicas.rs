@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::Effect;
+use super::{Effect, releases, scaling};
+use crate::app::ActiveApp;
 use crate::deployment::{Attempt, DeploymentCommand, Fault, Stage, StageName};
 use crate::ids::{DeploymentId, WorkerId};
 use crate::limits;
-use crate::observed::{Observed, Sent};
+use crate::observed::{EdgeSeen, Observed, Sent};
 use crate::place::{Place, place};
 use crate::record::Sequence;
 use crate::time::Timestamp;
@@ -27,20 +28,42 @@ pub(super) fn settle(
     match &attempt.stage {
         Stage::Built { .. } => {
             let Some(built) = &attempt.built else { return };
+            if attempt.takes_over() && is_gone(view, built.worker) {
+                let command = DeploymentCommand::MissImage { at: now };
+                effects.push(Effect::Deployment(id, command));
+                return;
+            }
             // Without a registry an image is where it was built.
             let mut places = places(view, observed);
             places.retain(|worker, _| *worker == built.worker);
-            if let Some(placements) = place(&places, &attempt.spec.resources, attempt.spec.replicas)
-            {
+            if attempt.to_release().is_some() {
+                effects.extend(
+                    releases::begin(attempt, &places, now)
+                        .map(|command| Effect::Deployment(id, command)),
+                );
+                return;
+            }
+            if let Some(placements) = place(&places, &attempt.spec.resources, attempt.replicas) {
                 let command = DeploymentCommand::Place { placements, at: now };
                 effects.push(Effect::Deployment(id, command));
             }
         }
-        Stage::Starting { .. } => {
+        Stage::Releasing { worker, .. } => {
             effects.extend(
-                verdict(id, attempt, assigned, observed)
+                releases::verdict(id, attempt, *worker, assigned, observed, now)
                     .map(|command| Effect::Deployment(id, command)),
             );
+        }
+        Stage::Starting { .. } => {
+            effects.extend(
+                verdict(id, attempt, assigned, observed, now)
+                    .map(|command| Effect::Deployment(id, command)),
+            );
+        }
+        Stage::Live => {
+            let command = scaling::rescale(attempt, || places(view, observed), now)
+                .or_else(|| scaling::finish(id, attempt, view, observed, now));
+            effects.extend(command.map(|command| Effect::Deployment(id, command)));
         }
         Stage::Requested
         | Stage::Queued { .. }
@@ -48,9 +71,14 @@ pub(super) fn settle(
         | Stage::Healthy
         | Stage::Switching { .. }
         | Stage::Draining { .. }
-        | Stage::Live
         | Stage::Ended(_) => {}
     }
+}
+
+/// Whether a worker left, or was not heard of for too long.
+pub(super) fn is_gone(view: &View, worker: WorkerId) -> bool {
+    let member = view.workers.get(&worker).and_then(|worker| worker.state.member());
+    member.is_none_or(|member| member.lease == Lease::Lost)
 }
 
 fn verdict(
@@ -58,6 +86,7 @@ fn verdict(
     attempt: &Attempt,
     assigned: Sequence,
     observed: &Observed,
+    now: Timestamp,
 ) -> Option<DeploymentCommand> {
     let mut healthy = 0;
     for place in &attempt.placements {
@@ -67,13 +96,16 @@ fn verdict(
             continue;
         }
         let Some(replica) = observed.replica(id, place) else { continue };
+        if replica.image_missing && attempt.takes_over() {
+            return Some(DeploymentCommand::MissImage { at: now });
+        }
         match &replica.state {
             ReplicaState::Healthy => healthy += 1,
             ReplicaState::Exited { .. } | ReplicaState::Failed { .. } => {
                 return Some(DeploymentCommand::FailStart { fault: ended(replica) });
             }
-            ReplicaState::Starting { elapsed, check: _ }
-                if *elapsed >= attempt.spec.health.start_within =>
+            ReplicaState::Starting { elapsed, within, check: _ }
+                if *elapsed >= within.unwrap_or(attempt.spec.health.start_within()) =>
             {
                 return Some(DeploymentCommand::FailStart { fault: ended(replica) });
             }
@@ -98,7 +130,7 @@ fn ended(replica: &ReplicaReport) -> Fault {
              memory"
         ),
         ReplicaState::Failed { message } => format!("replica {index} cannot start: {message}"),
-        ReplicaState::Starting { check, elapsed } => {
+        ReplicaState::Starting { check, elapsed, within: _ } => {
             format!("replica {index} was not healthy within {elapsed}; its last check: {check}")
         }
         ReplicaState::Creating
@@ -121,12 +153,15 @@ pub(super) fn order(view: &View, observed: &Observed, now: Timestamp, effects: &
             .filter(|held| !held.stopping)
             .map(|held| (held.deployment, held.generation))
             .collect();
-        let running = view.deployments.iter().filter(|(_, view)| runs(view));
+        let running = view.deployments.iter().filter(|(id, of)| {
+            runs(of) && resting(view, **id).is_none() && !is_followed(view, **id)
+        });
         for (id, deployment) in running {
             let Some(attempt) = deployment.state.attempt() else { continue };
             let replicas: Vec<u16> = attempt
                 .placements
                 .iter()
+                .chain(&attempt.leaving)
                 .filter(|place| place.worker == *worker)
                 .map(|place| place.index)
                 .collect();
@@ -149,10 +184,21 @@ pub(super) fn order(view: &View, observed: &Observed, now: Timestamp, effects: &
             }
         }
         for (deployment, told) in held {
-            if had_traffic(view, deployment) && observed.may_have_traffic(deployment, now) {
+            // One that runs, and not here, never had traffic here, or none any more.
+            let stopped = resting(view, deployment);
+            let elsewhere = stopped.is_none()
+                && !is_followed(view, deployment)
+                && view.deployments.get(&deployment).is_some_and(runs);
+            let routed =
+                had_traffic(view, deployment) && observed.may_have_traffic(deployment, now);
+            if routed && !elsewhere {
                 continue;
             }
-            let newest = view.deployments.get(&deployment).map_or(0, |view| view.last.0);
+            if stopped.is_some_and(|app| still_busy(app, observed, deployment, now)) {
+                continue;
+            }
+            let of = view.deployments.get(&deployment);
+            let newest = of.map_or(0, |view| view.last.max(view.assigned).0);
             let generation = newest.max(told.saturating_add(1));
             let sent = Sent::Order(*worker, deployment, generation);
             if observed.due(&sent, limits::RESEND_AFTER, now) {
@@ -160,6 +206,34 @@ pub(super) fn order(view: &View, observed: &Observed, now: Timestamp, effects: &
             }
         }
     }
+}
+
+/// The app of a deployment that has come to be live.
+fn app_of_live(view: &View, id: DeploymentId) -> Option<&ActiveApp> {
+    let attempt = view.deployments.get(&id)?.state.attempt()?;
+    matches!(attempt.stage, Stage::Live).then_some(())?;
+    view.apps.get(&attempt.spec.app)?.state.active()
+}
+
+/// The app of a deployment that is live and is to have no replicas, for its app was stopped.
+fn resting(view: &View, id: DeploymentId) -> Option<&ActiveApp> {
+    app_of_live(view, id).filter(|app| app.is_resting(id))
+}
+
+/// Whether another one is live in its place, and it is about to end: were the app stopped before,
+/// it would be started again for that moment.
+fn is_followed(view: &View, id: DeploymentId) -> bool {
+    app_of_live(view, id).is_some_and(|app| app.live != Some(id) && app.serving != Some(id))
+}
+
+/// Whether requests to a deployment of an app that was stopped may still go on.
+fn still_busy(app: &ActiveApp, observed: &Observed, id: DeploymentId, now: Timestamp) -> bool {
+    let in_time =
+        app.stopped.is_some_and(|stop| !stop.until.is_over(app.settings.drain_within, now));
+    let busy = |edge: &EdgeSeen| edge.busy.iter().any(|busy| busy.deployment == id);
+    let mut edges = observed.live_edges(now).peekable();
+    // With no edge to ask, nobody knows.
+    in_time && (edges.peek().is_none() || edges.any(busy))
 }
 
 /// Whether a deployment may ever have had traffic: that is so from when it was healthy. Nothing is
@@ -174,7 +248,8 @@ fn runs(deployment: &DeploymentView) -> bool {
     let stage = deployment.state.attempt().map(|attempt| &attempt.stage);
     match stage {
         Some(
-            Stage::Starting { .. }
+            Stage::Releasing { .. }
+            | Stage::Starting { .. }
             | Stage::Healthy
             | Stage::Switching { .. }
             | Stage::Draining { .. }
@@ -209,7 +284,7 @@ fn places(view: &View, observed: &Observed) -> BTreeMap<WorkerId, Place> {
         .collect();
     for deployment in view.deployments.values().filter(|deployment| runs(deployment)) {
         let Some(attempt) = deployment.state.attempt() else { continue };
-        for placement in &attempt.placements {
+        for placement in attempt.placements.iter().chain(&attempt.leaving) {
             if let Some(place) = places.get_mut(&placement.worker) {
                 let need = &attempt.spec.resources;
                 place.used.memory_bytes = place.used.memory_bytes.saturating_add(need.memory_bytes);

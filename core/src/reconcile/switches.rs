@@ -32,6 +32,7 @@ pub(super) fn advance(
         | Stage::Starting { .. }
         | Stage::Healthy
         | Stage::Live
+        | Stage::Releasing { .. }
         | Stage::Ended(_) => None,
     };
     effects.extend(command.map(|command| Effect::Deployment(id, command)));

@@ -1,5 +1,7 @@
 //! Between control plane and edges: the route table goes out, confirmations come back.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{DeploymentId, EdgeId};
@@ -32,8 +34,20 @@ pub struct EdgeReport {
     pub revision: u64,
     /// Deployments out of the table that still have requests or upgraded connections under way.
     pub busy: Vec<Busy>,
+    /// Replicas out of the table, of deployments within it, that still have some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaving: Vec<Leaving>,
     /// When this was written, by the edge's clock.
     pub at: Timestamp,
+}
+
+/// Requests still under way to a replica that takes no new ones, or about to choose it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leaving {
+    /// Where it answers.
+    pub target: SocketAddr,
+    /// How many requests and upgraded connections.
+    pub requests: u64,
 }
 
 /// Requests still under way to a deployment that takes no new ones.

@@ -6,6 +6,8 @@
 pub mod build;
 pub mod edge;
 pub mod log;
+pub mod run;
+pub mod storage;
 pub mod subjects;
 pub mod worker;
 

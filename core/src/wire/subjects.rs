@@ -1,6 +1,6 @@
 //! The names of streams, buckets and subjects: one place, so that both ends agree.
 
-use crate::ids::{AppId, DeploymentId, EdgeId, WorkerId};
+use crate::ids::{AppId, DeploymentId, EdgeId, RunId, WorkerId};
 use crate::record::AggregateKind;
 
 /// Commands to builders and workers.
@@ -35,6 +35,30 @@ pub fn build_commands(pool: &str) -> String {
 #[must_use]
 pub fn worker_orders(worker: WorkerId) -> String {
     format!("hythe.cmd.worker.{worker}")
+}
+
+/// Questions to one worker about its images; answered, and not kept.
+#[must_use]
+pub fn worker_storage(worker: WorkerId) -> String {
+    format!("hythe.ask.storage.{worker}")
+}
+
+/// Questions to one worker about commands that are run once; answered, and not kept.
+#[must_use]
+pub fn worker_runs(worker: WorkerId) -> String {
+    format!("hythe.ask.run.{worker}")
+}
+
+/// Packets of a run to its worker; not kept.
+#[must_use]
+pub fn run_to_worker(run: RunId) -> String {
+    format!("hythe.run.{run}.in")
+}
+
+/// Packets of a run from its worker; not kept.
+#[must_use]
+pub fn run_from_worker(run: RunId) -> String {
+    format!("hythe.run.{run}.out")
 }
 
 /// How builds stand.

@@ -9,10 +9,14 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::argv::Argv;
 use crate::health::HealthCheck;
 use crate::ids::{AppId, DeploymentId, InstallationId, WorkerId};
+use crate::limits;
 use crate::names::{AppName, EnvName, ImageId, WorkerName};
+use crate::run::{HookSettings, RunSettings};
 use crate::source::Resources;
+use crate::task::Hook;
 use crate::time::{Millis, Timestamp};
 use crate::worker::Capacity;
 
@@ -64,6 +68,9 @@ pub struct Assignment {
     pub generation: u64,
     /// Which replicas: their numbers.
     pub replicas: Vec<u16>,
+    /// Commands that run once, beside them or before them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<TaskOrder>,
     /// The image.
     pub image: ImageId,
     /// The port that they answer on.
@@ -74,11 +81,53 @@ pub struct Assignment {
     pub health: HealthCheck,
     /// The most that one may use.
     pub resources: Resources,
+    /// How their processes are run.
+    #[serde(default)]
+    pub run: RunSettings,
     /// From SIGTERM to SIGKILL.
     pub stop_within: Millis,
     /// Whether one that exits is started again. Not so before the deployment was live: an exit
     /// is a failed deployment then.
     pub restart: bool,
+}
+
+impl Assignment {
+    /// The task that has this number.
+    #[must_use]
+    pub fn task(&self, index: u16) -> Option<&TaskOrder> {
+        self.tasks.iter().find(|task| task.index == index)
+    }
+
+    /// The numbers of everything that is to run: replicas and tasks.
+    pub fn indices(&self) -> impl Iterator<Item = u16> + '_ {
+        self.replicas.iter().copied().chain(self.tasks.iter().map(|task| task.index))
+    }
+
+    /// Whether what has this number is to run.
+    #[must_use]
+    pub fn includes(&self, index: u16) -> bool {
+        self.indices().any(|known| known == index)
+    }
+}
+
+/// A command that a worker is to run once, with image, environment and limits of its deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskOrder {
+    /// Its number among the replicas: see [`crate::task`].
+    pub index: u16,
+    /// What runs.
+    pub command: Argv,
+    /// How long it may take. When that is over it is told at once.
+    pub within: Millis,
+}
+
+impl TaskOrder {
+    /// The one that has this number, where it is one's and there is a command for it.
+    #[must_use]
+    pub fn of(run: &RunSettings, index: u16) -> Option<Self> {
+        let HookSettings { command, within } = run.hook(Hook::of(index)?)?.clone();
+        Some(Self { index, command, within })
+    }
 }
 
 /// Environment variables on their way: a [`SealedContent`] in postcard, in a sealed box
@@ -132,6 +181,9 @@ pub struct WorkerReport {
     pub replicas: Vec<ReplicaReport>,
     /// Builds under way here.
     pub builds: Vec<BuildHeld>,
+    /// How it builds; none of a worker that does not say.
+    #[serde(default)]
+    pub builder: Option<BuilderReport>,
     /// When this was written, by the worker's clock.
     pub at: Timestamp,
 }
@@ -154,6 +206,17 @@ pub struct BuildHeld {
     pub deployment: DeploymentId,
     /// Which giving out.
     pub generation: u32,
+}
+
+/// How a worker builds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuilderReport {
+    /// Builds at once; 0 where it does not build.
+    pub at_once: u16,
+    /// What of the limits on builds cannot be kept here and why, or what else its owner should
+    /// know; for people.
+    #[serde(default)]
+    pub remarks: Vec<String>,
 }
 
 /// How a worker's engine is.
@@ -187,8 +250,28 @@ pub struct ReplicaReport {
     pub endpoint: Option<SocketAddr>,
     /// How often it was started again.
     pub restarts: u32,
+    /// How often of that in a row, without having been healthy for long in between.
+    #[serde(default)]
+    pub in_a_row: u32,
     /// While it is not healthy: its last lines, with the values of secrets masked.
     pub log: Vec<String>,
+    /// Whether it cannot be made because the engine does not have its image.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub image_missing: bool,
+}
+
+impl ReplicaReport {
+    /// Whether it is started again and again, and does not stay healthy.
+    #[must_use]
+    pub const fn crash_loop(&self) -> bool {
+        match self.state {
+            ReplicaState::Creating
+            | ReplicaState::Starting { .. }
+            | ReplicaState::Unhealthy { .. }
+            | ReplicaState::Exited { .. } => self.in_a_row >= limits::CRASH_LOOP,
+            ReplicaState::Healthy | ReplicaState::Failed { .. } | ReplicaState::Stopping => false,
+        }
+    }
 }
 
 /// How a replica is.
@@ -203,6 +286,9 @@ pub enum ReplicaState {
         check: String,
         /// How long it has been running without being healthy.
         elapsed: Millis,
+        /// How long it may take, where the image's own check says so.
+        #[serde(default)]
+        within: Option<Millis>,
     },
     /// It runs and its newest check succeeded.
     Healthy,

@@ -204,8 +204,8 @@ impl World {
                     self.appended::<Deployment>(stream.id, ticket, outcome);
                 }
                 AggregateKind::Worker => self.appended::<Worker>(stream.id, ticket, outcome),
-                // Backups are beyond this world.
-                AggregateKind::Installation => {}
+                // Backups are beyond this world, and projects mean nothing to what runs.
+                AggregateKind::Installation | AggregateKind::Project => {}
             }
         }
         let life = self.control.life;

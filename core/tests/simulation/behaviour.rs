@@ -25,15 +25,26 @@ pub(crate) enum Run {
     CannotBeMade,
 }
 
+/// How its release command does, where its app has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    Works,
+    Fails,
+    /// It goes on until its time is over.
+    Hangs,
+}
+
 /// What one version does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Behaviour {
     pub(crate) build: Build,
     pub(crate) run: Run,
+    pub(crate) release: Release,
 }
 
 impl Behaviour {
-    pub(crate) const GOOD: Self = Self { build: Build::Works, run: Run::Healthy };
+    pub(crate) const GOOD: Self =
+        Self { build: Build::Works, run: Run::Healthy, release: Release::Works };
 
     /// Mostly good.
     pub(crate) fn any(random: &mut Rng) -> Self {
@@ -50,6 +61,11 @@ impl Behaviour {
             4 => Run::CannotBeMade,
             _ => Run::Healthy,
         };
-        Self { build, run }
+        let release = match random.u32(..8) {
+            0 => Release::Fails,
+            1 => Release::Hangs,
+            _ => Release::Works,
+        };
+        Self { build, run, release }
     }
 }

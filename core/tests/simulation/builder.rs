@@ -8,7 +8,7 @@ use hythe_core::ids::DeploymentId;
 use hythe_core::limits;
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::build::{BuildCommand, BuildProgress, BuildReport};
-use hythe_core::wire::worker::BuildHeld;
+use hythe_core::wire::worker::{BuildHeld, BuilderReport};
 
 use crate::behaviour::{Behaviour, Build};
 use crate::made;
@@ -20,6 +20,11 @@ use crate::world::World;
 
 /// Builds at once.
 const AT_ONCE: usize = 2;
+
+/// What its worker says of it.
+pub(crate) fn report() -> BuilderReport {
+    BuilderReport { at_once: u16::try_from(AT_ONCE).unwrap(), remarks: Vec::new() }
+}
 
 /// How a build stands in the ledger.
 #[derive(Clone, Debug)]
@@ -132,7 +137,7 @@ impl World {
     }
 
     fn begin_build(&mut self, m: usize, command: &BuildCommand) {
-        let BuildCommand { deployment, generation, until, format: _, spec: _ } = *command;
+        let BuildCommand { deployment, generation, until, ref spec, .. } = *command;
         let life = self.machines[m].life;
         // A newer giving-out takes the place of those before it.
         self.machines[m].builder.running.retain(|(of, _)| *of != deployment);
@@ -140,7 +145,7 @@ impl World {
         self.machines[m].node.changed = true;
         self.note(format_args!("w{m} builds {} {generation}", Short(deployment.uuid())));
         let behaviour = self.behaviours.get(&deployment).copied().unwrap_or(Behaviour::GOOD);
-        let left = until.since(self.machine_now(m)).0;
+        let left = until.since(self.machine_now(m)).min(spec.build.within).0;
         let takes = self.random.u64(50..25_000);
         let works = behaviour.build == Build::Works && takes < left;
         let after = if behaviour.build == Build::Hangs { left } else { takes.min(left) };
@@ -192,6 +197,9 @@ impl World {
                 let builder = &mut self.machines[m].builder;
                 if !builder.running.remove(&(deployment, generation)) {
                     return;
+                }
+                if works {
+                    self.image_gone.remove(&deployment);
                 }
                 let fault = Fault::new("step 3 failed");
                 let outcome = if works { Ok(made::built(worker)) } else { Err(fault) };

@@ -8,7 +8,7 @@ use hythe_core::ids::{DeploymentId, EdgeId};
 use hythe_core::limits;
 use hythe_core::routes::{Backend, RouteTable};
 use hythe_core::wire::FORMAT;
-use hythe_core::wire::edge::{Busy, EdgeReport};
+use hythe_core::wire::edge::{Busy, EdgeReport, Leaving};
 
 use crate::made;
 use crate::network::{Body, Node, To};
@@ -36,7 +36,7 @@ pub(crate) struct Edge {
     /// Where in which bucket the last value was that it looked at.
     seen: Option<(u32, u64)>,
     /// Requests under way.
-    pub(crate) requests: BTreeMap<u64, DeploymentId>,
+    pub(crate) requests: BTreeMap<u64, (DeploymentId, SocketAddr)>,
     asked: u64,
     beats: u64,
 }
@@ -83,8 +83,35 @@ impl Edge {
             .any(|route| route.backend.deployment() == Some(wanted))
     }
 
+    /// Whether some host leads to this address.
+    pub(crate) fn leads_to(&self, address: SocketAddr) -> bool {
+        let routes = self.table.iter().flat_map(|table| table.routes.values());
+        routes.into_iter().any(|route| match &route.backend {
+            Backend::Replicas { targets, .. } => targets.contains(&address),
+            Backend::Starting | Backend::Down => false,
+        })
+    }
+
     pub(crate) fn requests_to(&self, wanted: DeploymentId) -> usize {
-        self.requests.values().filter(|deployment| **deployment == wanted).count()
+        self.requests.values().filter(|(deployment, _)| *deployment == wanted).count()
+    }
+
+    /// Whether some request is under way to this address.
+    pub(crate) fn is_busy_at(&self, address: SocketAddr) -> bool {
+        self.requests.values().any(|(_, to)| *to == address)
+    }
+
+    /// A request begins, to the first target of a deployment.
+    pub(crate) fn begin(&mut self, request: u64, deployment: DeploymentId) {
+        let routes = self.table.iter().flat_map(|table| table.routes.values());
+        let target = routes.into_iter().find_map(|route| match &route.backend {
+            Backend::Replicas { deployment: of, targets } if *of == deployment => {
+                targets.first().copied()
+            }
+            Backend::Replicas { .. } | Backend::Starting | Backend::Down => None,
+        });
+        let target = target.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
+        self.requests.insert(request, (deployment, target));
     }
 }
 
@@ -145,8 +172,9 @@ impl World {
             EdgeDue::Request => self.request(e),
             EdgeDue::Ended(request) => {
                 let edge = &mut self.edges[e];
-                let Some(deployment) = edge.requests.remove(&request) else { return };
-                if edge.requests_to(deployment) == 0 && !edge.routes_to(deployment) {
+                let Some((deployment, to)) = edge.requests.remove(&request) else { return };
+                let last = edge.requests_to(deployment) == 0 && !edge.routes_to(deployment);
+                if last || (!edge.is_busy_at(to) && !edge.leads_to(to)) {
                     self.edge_reports(e);
                 }
             }
@@ -189,14 +217,21 @@ impl World {
     fn edge_reports(&mut self, e: usize) {
         let edge = &self.edges[e];
         let mut busy: BTreeMap<DeploymentId, u64> = BTreeMap::new();
-        for deployment in edge.requests.values().filter(|id| !edge.routes_to(**id)) {
-            *busy.entry(*deployment).or_default() += 1;
+        let mut leaving: BTreeMap<SocketAddr, u64> = BTreeMap::new();
+        for (deployment, to) in edge.requests.values() {
+            if !edge.routes_to(*deployment) {
+                *busy.entry(*deployment).or_default() += 1;
+            } else if !edge.leads_to(*to) {
+                *leaving.entry(*to).or_default() += 1;
+            }
         }
+        let leaving =
+            leaving.into_iter().map(|(target, requests)| Leaving { target, requests }).collect();
         let busy =
             busy.into_iter().map(|(deployment, requests)| Busy { deployment, requests }).collect();
         let (edge, revision, life) = (edge.id, edge.revision(), edge.life);
         let at = self.clock(0);
-        let report = EdgeReport { format: FORMAT, edge, revision, busy, at };
+        let report = EdgeReport { format: FORMAT, edge, revision, busy, leaving, at };
         if !self.send(Node::Edge(e), To::Control, Body::Edge(report)) && self.nats.up {
             self.after(500, Due::Edge(e, life, EdgeDue::Report));
         }
@@ -223,10 +258,10 @@ impl World {
         if targets.is_empty() {
             return;
         }
-        let (deployment, _) = targets[self.random.usize(..targets.len())];
+        let (deployment, to) = targets[self.random.usize(..targets.len())];
         self.edges[e].asked += 1;
         let request = self.edges[e].asked;
-        self.edges[e].requests.insert(request, deployment);
+        self.edges[e].requests.insert(request, (deployment, to));
         self.count("request");
         let span = match self.random.u32(..60) {
             // One that nobody ends, such as a WebSocket.

@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 
 use hythe_core::ids::AppId;
 use hythe_core::plan::ReplicaKey;
+use hythe_core::task::is_task;
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::worker::Assignment;
 
-use crate::behaviour::{Behaviour, Run};
+use crate::behaviour::{Behaviour, Release, Run};
 use crate::faults::Kind;
 use crate::network::Node;
 use crate::plant::Plant;
@@ -40,6 +41,8 @@ pub(crate) struct Container {
     /// Whether it would answer a health check.
     pub(crate) good: bool,
     pub(crate) behaviour: Behaviour,
+    /// With what its last run ended.
+    pub(crate) code: i64,
 }
 
 impl Container {
@@ -87,6 +90,8 @@ pub(crate) enum Reply {
     Unreachable,
     /// It will not work like this.
     Refused,
+    /// It does not have the image.
+    NoImage,
 }
 
 impl World {
@@ -111,8 +116,12 @@ impl World {
             EngineDue::Ends(key, id, run) => {
                 let now = self.machine_now(m);
                 let Some(container) = self.container(m, key, id, run) else { return };
-                container.exit(now);
+                let released = is_task(key.index) && container.behaviour.release == Release::Works;
+                container.exit(now, if released { 0 } else { 3 });
                 self.note(format_args!("replica {} exits", name(key)));
+                if released {
+                    self.truth.ended_well(key);
+                }
                 self.tell_node(m, key);
             }
         }
@@ -178,6 +187,9 @@ impl World {
     }
 
     fn create(&mut self, m: usize, key: ReplicaKey, assignment: &Assignment) -> Reply {
+        if self.image_gone.contains(&key.deployment) {
+            return Reply::NoImage;
+        }
         let behaviour = self.behaviours.get(&key.deployment).copied().unwrap_or(Behaviour::GOOD);
         if behaviour.run == Run::CannotBeMade {
             return Reply::Refused;
@@ -201,6 +213,7 @@ impl World {
                 address: SocketAddr::from(([10, 0, 0, 0], 0)),
                 good: false,
                 behaviour,
+                code: 0,
             },
         );
         self.note(format_args!("replica {} is created for {}", name(key), assignment.generation));
@@ -218,7 +231,9 @@ impl World {
         engine.made += 1;
         let address = engine.made.to_be_bytes();
         let Some(container) = engine.containers.get_mut(&key) else { return Reply::Refused };
-        if container.runs() {
+        // A task that ran is never started again, whoever asks.
+        let over = is_task(key.index) && container.condition != Condition::Created;
+        if container.runs() || over {
             return Reply::Done;
         }
         container.condition = Condition::Running { since: now };
@@ -226,11 +241,22 @@ impl World {
         container.good = false;
         // Another address each time, as engines give them.
         container.address = SocketAddr::from(([10, host, address[6], address[7]], 8080));
-        let (id, run, behaviour) = (container.id, container.run, container.behaviour.run);
+        let (id, run) = (container.id, container.run);
+        let Behaviour { run: behaviour, release, build: _ } = container.behaviour;
         let soon = self.random.u64(20..2_500);
         let later = soon + self.random.u64(100..120_000);
         let turns = |good| EngineDue::Turns(key, id, run, good);
         let ends = EngineDue::Ends(key, id, run);
+        if is_task(key.index) {
+            self.judge_task(m, key);
+            if self.planted(Plant::TaskRunsTwice) {
+                self.judge_task(m, key);
+            }
+            if release != Release::Hangs {
+                self.after(soon, Due::Engine(m, ends));
+            }
+            return Reply::Done;
+        }
         let mut due = |after, what| self.after(after, Due::Engine(m, what));
         match behaviour {
             Run::NeverHealthy => {}
@@ -255,7 +281,7 @@ impl World {
             && container.runs()
         {
             let quick = within.0.min(50);
-            container.exit(now.plus(Millis(quick)));
+            container.exit(now.plus(Millis(quick)), 137);
             self.note(format_args!("replica {} is stopped", name(key)));
         }
         Reply::Done
@@ -267,13 +293,16 @@ impl World {
         let engine = &mut self.machines[m].engine;
         engine.up = false;
         for container in engine.containers.values_mut().filter(|container| container.runs()) {
-            container.exit(now);
+            container.exit(now, 137);
         }
         if wiped {
             let keys: Vec<ReplicaKey> = engine.containers.keys().copied().collect();
             engine.containers.clear();
             engine.networks.clear();
-            keys.into_iter().for_each(|key| self.judge_removed(m, key));
+            for key in keys {
+                self.judge_removed(m, key);
+                self.truth.task_is_lost(m, key);
+            }
         }
         self.engine_breaks(m);
         let after = self.random.u64(500..30_000);
@@ -295,7 +324,10 @@ impl World {
         let containers = &self.machines[m].engine.containers;
         let ailing: Vec<EngineDue> = containers
             .iter()
-            .filter(|(_, c)| c.runs() && !c.good && c.behaviour.run != Run::NeverHealthy)
+            .filter(|(key, c)| {
+                let never = matches!(c.behaviour.run, Run::NeverHealthy | Run::ExitsAtOnce);
+                c.runs() && !c.good && !never && !is_task(key.index)
+            })
             .map(|(key, c)| EngineDue::Turns(*key, c.id, c.run, true))
             .collect();
         for due in ailing {
@@ -328,10 +360,11 @@ impl World {
 }
 
 impl Container {
-    fn exit(&mut self, at: Timestamp) {
+    fn exit(&mut self, at: Timestamp, code: i64) {
         if let Condition::Running { since } = self.condition {
             self.condition = Condition::Exited { at, ran: at.since(since) };
             self.good = false;
+            self.code = code;
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use hythe_core::plan::{ReplicaKey, Wanted};
+use hythe_core::task::is_task;
 use hythe_core::time::Timestamp;
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::worker::{
@@ -12,6 +13,7 @@ use hythe_core::wire::worker::{
 use crate::engine::Condition;
 use crate::made;
 use crate::network::{Body, Node, To};
+use crate::plant::Plant;
 use crate::schedule::Due;
 use crate::worker::{Known, Machine, NodeDue, Target};
 use crate::world::World;
@@ -30,7 +32,14 @@ impl World {
         if !machine.node.changed || (machine.node.engine_up && !machine.node.complete) {
             return;
         }
-        let report = machine.inventory(self.machine_now(m));
+        let mut report = machine.inventory(self.machine_now(m));
+        if self.plant == Some(Plant::TasksEndWell) {
+            for task in report.replicas.iter_mut().filter(|replica| is_task(replica.index)) {
+                if let ReplicaState::Exited { code, .. } = &mut task.state {
+                    *code = 0;
+                }
+            }
+        }
         let life = machine.life;
         self.machines[m].node.changed = false;
         if !self.send(Node::Agent(m), To::Control, Body::Inventory(report)) {
@@ -63,6 +72,7 @@ impl Machine {
             assignments: held.collect(),
             replicas: self.replicas(now),
             builds: self.builder.held(),
+            builder: Some(crate::builder::report()),
             at: now,
         }
     }
@@ -78,13 +88,15 @@ impl Machine {
                 state,
                 endpoint: self.endpoint(*key, known),
                 restarts: self.restarts(*key),
+                in_a_row: self.ledger.restarts.get(key).map_or(0, |(in_a_row, _)| *in_a_row),
+                image_missing: self.image_missing(*key),
             }
         });
         let mut reports: Vec<ReplicaReport> = there.collect();
         for wanted in self.ledger.wanted.values() {
             let Wanted::Run(run) = wanted else { continue };
-            for index in &run.replicas {
-                let key = ReplicaKey { deployment: run.deployment, index: *index };
+            for index in run.indices() {
+                let key = ReplicaKey { deployment: run.deployment, index };
                 if self.node.replicas.contains_key(&key) {
                     continue;
                 }
@@ -95,7 +107,9 @@ impl Machine {
                     state: self.not_running(key),
                     endpoint: None,
                     restarts: 0,
+                    in_a_row: 0,
                     log: Vec::new(),
+                    image_missing: self.image_missing(key),
                 });
             }
         }
@@ -104,6 +118,11 @@ impl Machine {
 
     fn endpoint(&self, key: ReplicaKey, known: &Known) -> Option<SocketAddr> {
         (known.seen.runs() && self.assignment(key).is_some()).then_some(known.seen.address)
+    }
+
+    fn image_missing(&self, key: ReplicaKey) -> bool {
+        let setback = self.node.setbacks.get(&Target::Replica(key));
+        setback.is_some_and(|setback| setback.image_missing)
     }
 
     fn not_running(&self, key: ReplicaKey) -> ReplicaState {
@@ -125,14 +144,20 @@ impl Machine {
                 | ReplicaState::Healthy
                 | ReplicaState::Unhealthy { .. }
                 | ReplicaState::Exited { .. }
-                | ReplicaState::Stopping => ReplicaState::Exited { code: 3, out_of_memory: false },
+                | ReplicaState::Stopping => {
+                    ReplicaState::Exited { code: known.seen.code, out_of_memory: false }
+                }
             },
             Condition::Running { since } => {
                 let stops = self.node.busy.get(&Target::Replica(key)) == Some(&true);
                 if stops || self.assignment(key).is_none() {
                     return ReplicaState::Stopping;
                 }
-                match (known.health, known.was_healthy) {
+                if is_task(key.index) {
+                    let (check, elapsed) = ("it is not over yet".into(), now.since(since));
+                    return ReplicaState::Starting { check, elapsed, within: None };
+                }
+                match (known.health.map(|(good, _)| good), known.was_healthy) {
                     (Some(true), _) | (None, true) => ReplicaState::Healthy,
                     (Some(false), true) => {
                         ReplicaState::Unhealthy { check: "it answered 500".into() }
@@ -140,6 +165,7 @@ impl Machine {
                     (Some(false) | None, false) => ReplicaState::Starting {
                         check: "connection refused".into(),
                         elapsed: now.since(since),
+                        within: None,
                     },
                 }
             }

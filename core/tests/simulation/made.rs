@@ -1,9 +1,15 @@
 //! Made-up ids, names and settings.
 
+use std::collections::BTreeMap;
+
+use hythe_core::argv::Argv;
 use hythe_core::deployment::BuiltImage;
 use hythe_core::ids::{AppId, DeploymentId, EdgeId, InstallationId, WorkerId};
 use hythe_core::names::{AppName, CommitId, EnvName, HostName, ImageId, RepositoryUrl, WorkerName};
+use hythe_core::run::{HookSettings, RunSettings};
 use hythe_core::source::{Reference, Source};
+use hythe_core::task::Hook;
+use hythe_core::time::Millis;
 use hythe_core::worker::Capacity;
 use uuid::Uuid;
 
@@ -73,4 +79,11 @@ pub(crate) fn built(worker: WorkerId) -> BuiltImage {
         port: 8080,
         worker,
     }
+}
+
+/// Something runs before each version.
+pub(crate) fn with_release() -> RunSettings {
+    let command = Argv::new(vec!["migrate".into()]).unwrap();
+    let release = HookSettings { command, within: Millis::seconds(60) };
+    RunSettings { command: None, hooks: BTreeMap::from([(Hook::Release, release)]) }
 }

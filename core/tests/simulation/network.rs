@@ -42,7 +42,7 @@ pub(crate) enum To {
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
     Order(WorkerMessage),
-    Build(BuildCommand),
+    Build(Box<BuildCommand>),
     Inventory(WorkerReport),
     Progress(BuildReport),
     Edge(EdgeReport),

@@ -20,8 +20,9 @@ impl World {
         let mut next: Option<Timestamp> = None;
         let mut wake = |at: Timestamp| next = Some(next.map_or(at, |sooner| sooner.min(at)));
         if self.machines[m].node.complete {
-            let plan = plan(&self.machines[m].ledger.wanted, &self.machines[m].seen(), now);
-            plan.look_again.into_iter().for_each(&mut wake);
+            let machine = &self.machines[m];
+            let plan = plan(&machine.ledger.wanted, &machine.seen(now, self.now));
+            plan.look_again.into_iter().for_each(|after| wake(now.plus(after)));
             for step in plan.steps {
                 if let Some(until) = self.begin(m, &step, now) {
                     wake(until);
@@ -33,7 +34,9 @@ impl World {
                 && !known.was_healthy
                 && let Some(run) = self.machines[m].assignment(*key)
             {
-                wake(since.plus(run.health.start_within));
+                let task = run.task(key.index);
+                let within = task.map_or(run.health.start_within(), |task| task.within);
+                wake(since.plus(within));
             }
         }
         if let Some(at) = next.filter(|at| *at > now) {
@@ -151,12 +154,14 @@ impl World {
                     Task::Start(..) | Task::Limit(_) | Task::Stop(..) | Task::Remove(_) => {}
                 }
             }
-            Reply::Unreachable | Reply::Refused => {
+            Reply::Unreachable | Reply::Refused | Reply::NoImage => {
                 let count = node.setbacks.get(&target).map_or(0, |setback| setback.count);
-                let refused =
-                    reply == Reply::Refused && matches!(task, Task::Create(..) | Task::Start(..));
+                let refused = matches!(reply, Reply::Refused | Reply::NoImage)
+                    && matches!(task, Task::Create(..) | Task::Start(..));
+                let image_missing = reply == Reply::NoImage;
                 let until = now.plus(backoff(count));
-                let setback = Setback { refused, count: count.saturating_add(1), until };
+                let count = count.saturating_add(1);
+                let setback = Setback { refused, image_missing, count, until };
                 node.setbacks.insert(target, setback);
             }
         }

@@ -4,6 +4,8 @@
 use hythe_core::deployment::{DeploymentCommand, Stage};
 use hythe_core::reconcile::Effect;
 use hythe_core::routes::Backend;
+use hythe_core::task::is_task;
+use hythe_core::view::DeploymentView;
 
 use crate::faults::Profile;
 use crate::world::World;
@@ -59,6 +61,18 @@ pub(crate) enum Plant {
     GenerationGoesBack,
     /// A cancelled deployment begins anew.
     CancelledComesBack,
+    /// A deployment that was called off gets the traffic.
+    CalledOffGoesOn,
+    /// The reconciler lets replicas go at once that are too many.
+    CutsLeaving,
+    /// The reconciler never lets replicas go that are too many.
+    NobodyLeaves,
+    /// An engine starts a task's program twice.
+    TaskRunsTwice,
+    /// The reconciler has replicas started beside the release command.
+    NobodyWaitsForTheRelease,
+    /// An agent says of every task that it ended well.
+    TasksEndWell,
 }
 
 impl Plant {
@@ -87,6 +101,12 @@ impl Plant {
             | Self::SkipsAVersion
             | Self::GenerationGoesBack
             | Self::NobodyWaitsForTheirTurn
+            | Self::CalledOffGoesOn
+            | Self::CutsLeaving
+            | Self::NobodyLeaves
+            | Self::TaskRunsTwice
+            | Self::NobodyWaitsForTheRelease
+            | Self::TasksEndWell
             | Self::CancelledComesBack => Profile::of(seed),
         }
     }
@@ -130,6 +150,7 @@ impl Plant {
                         | Stage::Queued { .. }
                         | Stage::Building { .. }
                         | Stage::Built { .. }
+                        | Stage::Releasing { .. }
                         | Stage::Starting { .. }
                         | Stage::Healthy
                         | Stage::Switching { .. }
@@ -156,6 +177,27 @@ impl Plant {
                     }
                 }
             }
+            Self::CutsLeaving => {
+                let leaving = |of: &DeploymentView| {
+                    of.state.attempt().is_some_and(|attempt| !attempt.leaving.is_empty())
+                };
+                let all = view.deployments.iter().filter(|(_, of)| leaving(of));
+                effects.extend(
+                    all.map(|(id, _)| Effect::Deployment(*id, DeploymentCommand::FinishLeaving)),
+                );
+            }
+            Self::NobodyWaitsForTheRelease => {
+                for effect in &mut effects {
+                    if let Effect::SendRun { replicas, .. } = effect
+                        && replicas.iter().all(|index| is_task(*index))
+                    {
+                        replicas.push(0);
+                    }
+                }
+            }
+            Self::NobodyLeaves => effects.retain(|effect| {
+                !matches!(effect, Effect::Deployment(_, DeploymentCommand::FinishLeaving))
+            }),
             Self::OldVersionNeverRetires
             | Self::NothingExpires
             | Self::EdgeGoesBack
@@ -174,6 +216,9 @@ impl Plant {
             | Self::WritesWhatIsIllegal
             | Self::SkipsAVersion
             | Self::GenerationGoesBack
+            | Self::CalledOffGoesOn
+            | Self::TaskRunsTwice
+            | Self::TasksEndWell
             | Self::CancelledComesBack => {}
         }
         effects

@@ -1,16 +1,17 @@
 //! Single stories in the simulated world: what is done and broken is written down, and only the
 //! moments within a story are left to the seed.
 
-use hythe_core::app::{App, AppCommand, AppEvent, AppSettings};
+use hythe_core::app::{App, AppCommand, AppEvent, AppSettings, SettingsChange};
 use hythe_core::deployment::{DeploymentEvent, Fault, Outcome, StageName};
 use hythe_core::event::Event;
 use hythe_core::ids::DeploymentId;
 use hythe_core::limits;
+use hythe_core::plan::ReplicaKey;
 use hythe_core::record::Actor;
 use hythe_core::routes::Backend;
 
 use crate::aggregate::Waiter;
-use crate::behaviour::{Behaviour, Build, Run};
+use crate::behaviour::{Behaviour, Build, Release, Run};
 use crate::engine::EngineDue;
 use crate::faults::Profile;
 use crate::made;
@@ -61,7 +62,7 @@ fn until(world: &mut World, id: DeploymentId, stage: StageName) {
 }
 
 fn deploy(world: &mut World, build: Build, run: Run) -> DeploymentId {
-    world.deploy(made::app_id(1), Behaviour { build, run })
+    world.deploy(made::app_id(1), Behaviour { build, run, ..Behaviour::GOOD })
 }
 
 fn live(world: &mut World) -> DeploymentId {
@@ -83,7 +84,11 @@ fn fault(world: &World, id: DeploymentId) -> (StageName, Fault) {
     let ended = world.journal.log.iter().filter(|recorded| recorded.stream.id == id.uuid());
     let mut outcomes = ended.filter_map(|recorded| match &recorded.event {
         Event::Deployment(DeploymentEvent::Ended { outcome, .. }) => Some(outcome.clone()),
-        Event::App(_) | Event::Deployment(_) | Event::Worker(_) | Event::Installation(_) => None,
+        Event::App(_)
+        | Event::Deployment(_)
+        | Event::Worker(_)
+        | Event::Installation(_)
+        | Event::Project(_) => None,
     });
     match outcomes.next() {
         Some(Outcome::Failed { stage, fault }) => (stage, fault),
@@ -130,6 +135,61 @@ fn a_version_that_fails_never_gets_traffic_and_says_why() {
     }
 }
 
+/// The app gets a release command; what is deployed from then on does so.
+fn release(world: &mut World, release: Release) -> DeploymentId {
+    let run = Some(made::with_release());
+    let change = SettingsChange { run, ..SettingsChange::default() };
+    ask(world, AppCommand::Configure(Box::new(change)));
+    pass(world, SECOND);
+    world.deploy(made::app_id(1), Behaviour { release, ..Behaviour::GOOD })
+}
+
+#[test]
+fn a_release_command_runs_before_anything_starts_and_leaves_nothing() {
+    let mut world = world();
+    let first = live(&mut world);
+    let second = release(&mut world, Release::Works);
+    until(&mut world, second, StageName::Releasing);
+    assert_eq!(served(&world), Some(first));
+    until(&mut world, second, StageName::Live);
+    pass(&mut world, MINUTE);
+    assert_eq!((served(&world), containers(&world)), (Some(second), 2));
+    assert_eq!(world.counts["\"task begun\""], 1);
+}
+
+#[test]
+fn a_release_command_that_fails_leaves_the_version_before_as_it_is_and_says_why() {
+    let rows = [
+        (Release::Fails, "`migrate` exited with code 3", "boom"),
+        (Release::Hangs, "`migrate` was not done within 1 min 0 s", "booting"),
+    ];
+    for (how, words, line) in rows {
+        let mut world = world();
+        let good = live(&mut world);
+        let bad = release(&mut world, how);
+        until(&mut world, bad, StageName::Failed);
+        let (stage, fault) = fault(&world, bad);
+        assert_eq!(stage, StageName::Releasing);
+        assert!(fault.message.contains(words), "{}", fault.message);
+        assert_eq!(fault.log, [line]);
+        pass(&mut world, 20 * SECOND);
+        assert_eq!((served(&world), containers(&world)), (Some(good), 2));
+        assert_eq!(world.counts["\"task begun\""], 1);
+    }
+}
+
+#[test]
+fn a_release_command_goes_on_while_server_and_agent_are_away_and_runs_once() {
+    let mut world = world();
+    live(&mut world);
+    let second = release(&mut world, Release::Works);
+    until(&mut world, second, StageName::Releasing);
+    world.agent_dies(0);
+    world.control_dies();
+    until(&mut world, second, StageName::Live);
+    assert_eq!(world.counts["\"task begun\""], 1);
+}
+
 #[test]
 fn a_failing_build_is_a_failed_deployment() {
     let mut world = world();
@@ -144,7 +204,7 @@ fn a_failing_build_is_a_failed_deployment() {
 fn the_old_version_serves_until_its_requests_are_over() {
     let mut world = world();
     let first = live(&mut world);
-    world.edges[0].requests.insert(1, first);
+    world.edges[0].begin(1, first);
     let second = deploy(&mut world, Build::Works, Run::Healthy);
     until(&mut world, second, StageName::Draining);
     pass(&mut world, 10 * SECOND);
@@ -160,7 +220,7 @@ fn the_old_version_serves_until_its_requests_are_over() {
 fn a_request_that_never_ends_is_cut_off_when_the_drain_time_is_over() {
     let mut world = world();
     let first = live(&mut world);
-    world.edges[0].requests.insert(1, first);
+    world.edges[0].begin(1, first);
     let second = deploy(&mut world, Build::Works, Run::Healthy);
     until(&mut world, second, StageName::Draining);
     let begun = world.now;
@@ -208,7 +268,7 @@ fn what_fails_in_its_switch_runs_until_every_edge_has_turned_back() {
 fn a_version_that_stops_answering_while_it_drains_gives_way_to_the_one_before() {
     let mut world = world();
     let first = live(&mut world);
-    world.edges[0].requests.insert(1, first);
+    world.edges[0].begin(1, first);
     let second = deploy(&mut world, Build::Works, Run::Healthy);
     until(&mut world, second, StageName::Draining);
     let mine = world.machines[0].engine.containers.iter().filter(|(k, _)| k.deployment == second);
@@ -232,7 +292,8 @@ fn a_builder_that_is_never_heard_of_fails_the_build_in_time() {
     until(&mut world, bad, StageName::Failed);
     assert_eq!(fault(&world, bad).0, StageName::Queued);
     let took = world.now - begun;
-    assert!(took.abs_diff(limits::BUILD_WITHIN.0) < 3 * SECOND, "{took}");
+    let given = limits::BUILD_WAIT.0 + limits::BUILD_WITHIN.0;
+    assert!(took.abs_diff(given) < 3 * SECOND, "{took}");
 }
 
 #[test]
@@ -317,7 +378,7 @@ fn a_clock_that_is_set_holds_nothing_up() {
         let mut world = world();
         let first = live(&mut world);
         // In the middle of waiting for a request that never ends.
-        world.edges[0].requests.insert(1, first);
+        world.edges[0].begin(1, first);
         let second = deploy(&mut world, Build::Works, Run::Healthy);
         until(&mut world, second, StageName::Draining);
         world.control.skew = jump;
@@ -395,4 +456,55 @@ fn of_deployments_that_wait_the_newest_takes_its_turn() {
         matches!(recorded.event, Event::App(AppEvent::DeploymentReplaced { .. }))
     });
     assert_eq!(replaced.count(), 2);
+}
+
+/// From now on these replicas of the first machine fail their checks, until they are started again.
+fn fall_ill(world: &mut World, most: usize) -> Vec<(ReplicaKey, u64)> {
+    let containers = world.machines[0].engine.containers.iter().take(most);
+    let ill: Vec<_> = containers.map(|(key, c)| (*key, c.id, c.run)).collect();
+    for (key, id, run) in &ill {
+        world.engine(0, EngineDue::Turns(*key, *id, *run, false));
+    }
+    ill.into_iter().map(|(key, _, run)| (key, run)).collect()
+}
+
+fn runs(world: &World, key: ReplicaKey) -> u64 {
+    world.machines[0].engine.containers[&key].run
+}
+
+fn targets(world: &World) -> usize {
+    match backend(world) {
+        Backend::Replicas { targets, .. } => targets.len(),
+        Backend::Starting | Backend::Down => 0,
+    }
+}
+
+#[test]
+fn what_ails_leaves_the_route_and_is_started_again() {
+    let mut world = world();
+    live(&mut world);
+    let ill = fall_ill(&mut world, 1);
+    pass(&mut world, 5 * SECOND);
+    let [(key, run)] = ill[..] else { panic!("one of them") };
+    assert_eq!((targets(&world), runs(&world, key)), (1, run), "it is given time");
+    pass(&mut world, MINUTE);
+    assert_eq!((targets(&world), runs(&world, key)), (2, run + 1));
+}
+
+#[test]
+fn where_all_ail_they_serve_and_are_started_again_one_at_a_time() {
+    let mut world = world();
+    live(&mut world);
+    let ill = fall_ill(&mut world, 2);
+    let until = world.now + 2 * MINUTE;
+    while world.now < until {
+        assert!(world.step().is_ok());
+        let up = world.machines[0].engine.containers.values().filter(|c| c.runs()).count();
+        assert!(up > 0, "one of them runs");
+        assert!(targets(&world) > 0, "and has the traffic");
+    }
+    for (key, run) in ill {
+        assert_eq!(runs(&world, key), run + 1);
+    }
+    assert_eq!(targets(&world), 2);
 }

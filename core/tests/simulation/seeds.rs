@@ -120,7 +120,7 @@ fn everything_that_can_happen_does() {
     }
     let stages = ["live", "superseded", "cancelled", "failed while building"];
     stages.into_iter().for_each(|stage| often(stage, 300));
-    for stage in ["queued", "built", "starting"] {
+    for stage in ["queued", "built", "releasing", "starting"] {
         often(&format!("failed while {stage}"), 20);
     }
     for stage in ["switching", "draining"] {
@@ -130,6 +130,14 @@ fn everything_that_can_happen_does() {
     answers.into_iter().for_each(|answer| often(&answer.replace('"', ""), 100));
     let refusals = ["old order refused", "old build refused", "older table refused"];
     refusals.into_iter().for_each(|refusal| often(&format!("{refusal:?}"), 2));
+    for asked in ["rollback", "redeploy", "restart", "stop", "start", "scale"] {
+        often(&format!("{asked}: done"), 20);
+    }
+    often("\"build skipped\"", 100);
+    often("\"replicas left\"", 20);
+    often("\"image missed\"", 20);
+    often("\"called off\"", 20);
+    often("\"released\"", 100);
     often("\"build given out anew\"", 5);
     often("\"durable and unanswered\"", 50);
 }
@@ -144,6 +152,9 @@ fn planted_faults_are_found() {
         (Plant::WritesWhatIsIllegal, "stages_follow_one_another"),
         (Plant::GenerationGoesBack, "build_generations_grow"),
         (Plant::CancelledComesBack, "what_ended_stays_ended"),
+        (Plant::CutsLeaving, "replicas_leave_after_their_requests"),
+        (Plant::NobodyLeaves, "scaling_comes_to_its_end"),
+        (Plant::CalledOffGoesOn, "what_was_called_off_gets_no_traffic"),
         (Plant::LosesTheLastEvent, "nothing_durable_is_lost"),
         (Plant::ProjectionSkipsAnEvent, "log_and_state_agree"),
         (Plant::LosesClaims, "claims_and_names_agree"),
@@ -162,6 +173,9 @@ fn planted_faults_are_found() {
         (Plant::ContainerLeaks, "nothing_runs_that_nobody_wants"),
         (Plant::EdgeIsDeaf, "traffic_goes_to_what_is_live"),
         (Plant::NobodyReturns, "everybody_is_known"),
+        (Plant::TaskRunsTwice, "a_task_runs_once"),
+        (Plant::NobodyWaitsForTheRelease, "nothing_starts_before_it_is_released"),
+        (Plant::TasksEndWell, "what_is_released_ended_well"),
     ];
     let mut blind = Vec::new();
     for (plant, invariant) in rows {

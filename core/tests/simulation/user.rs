@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hythe_core::app::{App, AppCommand, AppSettings, SettingsChange};
+use hythe_core::app::{App, AppCommand, AppSettings, Repeat, SettingsChange};
 use hythe_core::deployment::{Deployment, DeploymentCommand};
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::record::Actor;
+use hythe_core::versions::{before_live, earlier};
 use hythe_core::worker::{Worker, WorkerCommand};
 
 use crate::aggregate::{Answer, Waiter};
@@ -43,15 +44,17 @@ impl World {
         let app = apps[self.random.usize(..apps.len())];
         match self.random.u32(..100) {
             0..8 if apps.len() < MOST_APPS => self.create_app(),
-            8..60 => {
+            8..48 => {
                 let behaviour = Behaviour::any(&mut self.random);
                 self.deploy(app, behaviour);
             }
-            60..75 => self.cancel_some(),
+            48..60 => self.repeat(app),
+            60..71 => self.cancel_some(),
+            71..75 => self.run_or_not(app),
             75..83 => self.configure(app),
             83..89 => self.change_environment(app),
             89..94 => self.drain_or_not(),
-            94..97 => self.ask::<App>("delete", app.uuid(), AppCommand::Delete),
+            94..97 => self.delete_or_restore(app),
             _ => {}
         }
     }
@@ -78,6 +81,9 @@ impl World {
             ..AppSettings::default()
         };
         if self.random.u32(..3) == 0 {
+            settings.run = made::with_release();
+        }
+        if self.random.u32(..3) == 0 {
             settings.domains.insert(made::domain(self.random.u64(..3)));
         }
         let create = AppCommand::Create { id, name, settings: Box::new(settings) };
@@ -90,9 +96,59 @@ impl World {
         let deployment = made::deployment_id(self.user.deployments);
         self.behaviours.insert(deployment, behaviour);
         self.note(format_args!("{} is {behaviour:?}", Short(deployment.uuid())));
-        let request = AppCommand::RequestDeployment { deployment, source: None };
+        let request = AppCommand::RequestDeployment { deployment, source: None, no_cache: false };
         self.ask::<App>("deploy", app.uuid(), request);
         deployment
+    }
+
+    /// Goes back, deploys again or restarts.
+    fn repeat(&mut self, app: AppId) {
+        let view = &self.control.view;
+        let Some(active) = view.apps[&app].state.active() else { return };
+        let kept = view.apps[&app].deployments.clone();
+        let (of, how, asked) = match self.random.u32(..6) {
+            0 => (active.live, Repeat::Restart, "restart"),
+            1 => (active.live, Repeat::Redeploy, "redeploy"),
+            2 => (before_live(view, app), Repeat::Rollback, "rollback"),
+            _ => (self.random.choice(kept), Repeat::Rollback, "rollback"),
+        };
+        let settings = self.random.bool();
+        let Some(earlier) = of.and_then(|of| earlier(&self.control.view, of, settings)) else {
+            return;
+        };
+        self.user.deployments += 1;
+        let deployment = made::deployment_id(self.user.deployments);
+        let behaviour = self.behaviours.get(&earlier.deployment).copied();
+        self.behaviours.insert(deployment, behaviour.unwrap_or(Behaviour::GOOD));
+        if self.random.u32(..4) == 0 {
+            self.image_gone.insert(deployment);
+        }
+        let (of, id) = (Short(earlier.deployment.uuid()), Short(deployment.uuid()));
+        self.note(format_args!("{id} takes over from {of}: {how:?}"));
+        let repeat = AppCommand::Repeat { deployment, earlier: Box::new(earlier), how };
+        self.ask::<App>(asked, app.uuid(), repeat);
+    }
+
+    fn run_or_not(&mut self, app: AppId) {
+        let at = self.control_now();
+        let (asked, command) = match self.random.u32(..5) {
+            0 => ("stop", AppCommand::Stop { at }),
+            1 => ("start", AppCommand::Start),
+            _ => ("scale", AppCommand::Scale { replicas: self.random.u16(1..=4) }),
+        };
+        self.ask::<App>(asked, app.uuid(), command);
+    }
+
+    fn delete_or_restore(&mut self, app: AppId) {
+        let state = self.control.view.apps.get(&app).and_then(|app| app.state.active());
+        let discarded = state.is_some_and(|app| app.discarded.is_some());
+        let at = self.control_now();
+        let (asked, command) = match (discarded, self.random.bool()) {
+            (true, true) => ("restore", AppCommand::Restore),
+            (false, true) => ("delete", AppCommand::Discard { at }),
+            (_, false) => ("delete for good", AppCommand::Delete),
+        };
+        self.ask::<App>(asked, app.uuid(), command);
     }
 
     fn cancel_some(&mut self) {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hythe_core::ids::{AppId, DeploymentId, WorkerId};
 use hythe_core::limits;
 use hythe_core::plan::{self, ContainerState, Desired, ReplicaKey, Seen, Wanted};
+use hythe_core::task::is_task;
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::worker::{Assignment, Order};
 
@@ -56,8 +57,8 @@ pub(crate) struct Ledger {
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     pub(crate) seen: crate::engine::Container,
-    /// What checks say, once there was one.
-    pub(crate) health: Option<bool>,
+    /// What checks say, once there was one, and since when.
+    pub(crate) health: Option<(bool, u64)>,
     pub(crate) was_healthy: bool,
 }
 
@@ -72,6 +73,8 @@ pub(crate) enum Target {
 pub(crate) struct Setback {
     /// Whether the engine said that it will never work.
     pub(crate) refused: bool,
+    /// Whether the engine does not have the image.
+    pub(crate) image_missing: bool,
     pub(crate) count: u32,
     pub(crate) until: Timestamp,
 }
@@ -123,7 +126,7 @@ impl Machine {
 
     pub(crate) fn assignment(&self, key: ReplicaKey) -> Option<&Assignment> {
         match self.ledger.wanted.get(&key.deployment) {
-            Some(Wanted::Run(run)) if run.replicas.contains(&key.index) => Some(run),
+            Some(Wanted::Run(run)) if run.includes(key.index) => Some(run),
             Some(Wanted::Run(_) | Wanted::Stop { .. }) | None => None,
         }
     }
@@ -133,16 +136,31 @@ impl Machine {
         counted.map_or(0, |(in_a_row, _)| *in_a_row)
     }
 
-    /// What the plan is made from.
-    pub(crate) fn seen(&self) -> Seen {
+    /// What the plan is made from, by the machine's clock and by one that nobody sets.
+    pub(crate) fn seen(&self, now: Timestamp, steady: u64) -> Seen {
         let container = |(key, known): (&ReplicaKey, &Known)| {
             let (state, restarts) = match known.seen.condition {
                 Condition::Created => (ContainerState::Created, 0),
-                Condition::Running { .. } => {
-                    (ContainerState::Running { healthy: known.was_healthy }, 0)
+                Condition::Running { since } => {
+                    let late = || {
+                        let within = self.assignment(*key)?.health.start_within();
+                        now.since(since).0.checked_sub(within.0)
+                    };
+                    let ails = match known.health {
+                        _ if is_task(key.index) => None,
+                        Some((true, _)) => None,
+                        Some((false, at)) if known.was_healthy => Some(steady.saturating_sub(at)),
+                        None if known.was_healthy => None,
+                        Some((false, _)) | None => late(),
+                    };
+                    let healthy = known.was_healthy;
+                    let state = ContainerState::Running { healthy, ails: ails.map(Millis) };
+                    (state, self.in_a_row(*key, now.since(since)))
                 }
                 Condition::Exited { at, ran } => {
-                    (ContainerState::Exited { at }, self.in_a_row(*key, ran))
+                    // One that ended in the future did so before the clock was set back.
+                    let ago = if at > now { STEADY } else { now.since(at) };
+                    (ContainerState::Exited { ago }, self.in_a_row(*key, ran))
                 }
             };
             let (app, limited) = (known.seen.app, known.seen.limited);
@@ -281,8 +299,10 @@ impl World {
                 known.seen = container.clone();
             }
             None => {
-                // The limit is put in force after the first success: it was healthy before.
-                let was_healthy = container.limited && container.runs();
+                // The limit is put in force after the first success: what runs with one when it is
+                // first seen was healthy before.
+                let first = !machine.node.replicas.contains_key(&key);
+                let was_healthy = first && container.limited && container.runs();
                 let seen = container.clone();
                 machine.node.replicas.insert(key, Known { seen, health: None, was_healthy });
                 machine.node.changed = true;
@@ -302,9 +322,9 @@ impl World {
             .is_some_and(|container| container.runs() && container.good && machine.engine.up);
         if let Some(known) = machine.node.replicas.get_mut(&key)
             && known.seen.runs()
-            && known.health != Some(good)
+            && known.health.is_none_or(|(was, _)| was != good)
         {
-            known.health = Some(good);
+            known.health = Some((good, self.now));
             known.was_healthy |= good;
             machine.node.changed = true;
         }

@@ -1,6 +1,6 @@
 //! The world of one seed: every role of Hythe in one thread, and what befalls them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use fastrand::Rng;
@@ -57,6 +57,8 @@ pub(crate) struct World {
     pub(crate) edges: Vec<Edge>,
     pub(crate) user: User,
     pub(crate) behaviours: BTreeMap<DeploymentId, Behaviour>,
+    /// Deployments that will not find the image that they take over.
+    pub(crate) image_gone: BTreeSet<DeploymentId>,
 
     pub(crate) truth: Truth,
     pub(crate) breach: Option<Breach>,
@@ -87,6 +89,7 @@ impl World {
             edges: (0..edges).map(Edge::new).collect(),
             user: User::default(),
             behaviours: BTreeMap::new(),
+            image_gone: BTreeSet::new(),
             truth: Truth::new(edges),
             breach: None,
         };

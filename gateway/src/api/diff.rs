@@ -8,7 +8,7 @@ use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::machine::replay;
 use hythe_core::names::AppName;
 use hythe_core::past::{
-    Change, Facts, Point, Step, Walk, blame, compare, of_deployment, piece, wanted,
+    Change, Facts, Point, Step, Walk, blame, compare, of_deployment, piece, projects, wanted,
 };
 use hythe_core::record::{Recorded, Sequence};
 use hythe_core::view::View;
@@ -189,6 +189,7 @@ impl<'a> Comparison<'a> {
         for deployment in deployments {
             events.extend(self.book.of_deployment(deployment, to)?);
         }
+        events.extend(self.book.of_projects(projects(&self.history), to)?);
         events.sort_by_key(|recorded| recorded.sequence);
         let before = events.partition_point(|recorded| recorded.sequence <= from);
         let upto = events.partition_point(|recorded| recorded.sequence <= to);
@@ -248,7 +249,9 @@ impl<'a> Comparison<'a> {
 fn requested(event: &Event) -> Option<(DeploymentId, u64)> {
     match event {
         Event::App(event) => event.requested().map(|(id, spec)| (id, spec.number)),
-        Event::Deployment(_) | Event::Worker(_) | Event::Installation(_) => None,
+        Event::Deployment(_) | Event::Worker(_) | Event::Installation(_) | Event::Project(_) => {
+            None
+        }
     }
 }
 
@@ -281,7 +284,11 @@ fn attempt(
 fn settled(history: &[Recorded<Event>], attempt: &Attempt) -> Point {
     let promotes = |event: &Event| match event {
         Event::App(AppEvent::DeploymentPromoted { deployment, .. }) => *deployment == attempt.id,
-        Event::App(_) | Event::Deployment(_) | Event::Worker(_) | Event::Installation(_) => false,
+        Event::App(_)
+        | Event::Deployment(_)
+        | Event::Worker(_)
+        | Event::Installation(_)
+        | Event::Project(_) => false,
     };
     let promoted = history.iter().find(|recorded| promotes(&recorded.event));
     promoted.or(attempt.events.last()).map_or(attempt.asked, |recorded| Point {
@@ -299,7 +306,11 @@ fn of_its_own(field: &str) -> bool {
 fn made(attempt: &Attempt, field: &str) -> Sequence {
     let built = |event: &Event| match event {
         Event::Deployment(DeploymentEvent::Built { .. }) => true,
-        Event::App(_) | Event::Deployment(_) | Event::Worker(_) | Event::Installation(_) => false,
+        Event::App(_)
+        | Event::Deployment(_)
+        | Event::Worker(_)
+        | Event::Installation(_)
+        | Event::Project(_) => false,
     };
     let found = if field.starts_with("built.") {
         attempt.events.iter().find(|recorded| built(&recorded.event))
@@ -314,7 +325,7 @@ fn made(attempt: &Attempt, field: &str) -> Sequence {
 fn facts(attempt: &Attempt) -> Result<Facts, Problem> {
     let events = attempt.events.iter().filter_map(|recorded| match &recorded.event {
         Event::Deployment(event) => Some(event),
-        Event::App(_) | Event::Worker(_) | Event::Installation(_) => None,
+        Event::App(_) | Event::Worker(_) | Event::Installation(_) | Event::Project(_) => None,
     });
     let deployment: Deployment = replay(events);
     deployment.attempt().map(of_deployment).ok_or_else(|| {

@@ -15,12 +15,13 @@ use super::problem::{MEDIA_TYPE, Problem};
     info(
         title = "Hythe",
         description = "A self-hosted deployment platform: from a git repository to a live URL.\n\n\
-            Everything but `/healthz` and `/readyz` needs the owner token. Whatever goes wrong is a \
+            Everything but `/healthz`, `/readyz` and `/hooks/…` needs the owner token. Whatever goes wrong is a \
             problem document (RFC 9457). Writes may carry the header `Idempotency-Key`: repeated \
             with the same key, they take effect once and answer the same. An answer to a write \
             goes out once it is on disk and everything read afterwards shows it.\n\n\
             `/api/v1/events` and the two `…/logs` are WebSockets too: ask for an upgrade on the \
-            same address, with the same parameters; each message is one item as JSON. A browser, \
+            same address, with the same parameters; each message is one item as JSON. \
+            `/api/v1/runs/{run}/attach` and `…/logs` are WebSockets of binary packets. A browser, \
             which cannot set headers there, signs in first (`POST /api/v1/session`) or offers the \
             subprotocols `hythe.v1` and `hythe.bearer.TOKEN`.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
@@ -32,8 +33,13 @@ use super::problem::{MEDIA_TYPE, Problem};
         (name = "apps", description = "Apps and their settings"),
         (name = "deployments", description = "Attempts to bring a version live"),
         (name = "env", description = "Environment variables: written, never read back"),
+        (name = "runs", description = "Commands that are run once, beside the replicas"),
         (name = "logs", description = "What builds and replicas say"),
         (name = "events", description = "What happened"),
+        (name = "projects", description = "Apps that belong together"),
+        (name = "registries", description = "Registries that builds log in to"),
+        (name = "hooks", description = "Webhooks: what deploys apps by itself"),
+        (name = "sources", description = "How builds reach private repositories"),
         (name = "workers", description = "Where replicas run"),
         (name = "routes", description = "Which host leads where"),
         (name = "backups", description = "Backups, their schedule, and the mirror"),

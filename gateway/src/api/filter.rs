@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use hythe_actors::past::{Book, Moment};
 use hythe_core::deployment::DeploymentEvent;
 use hythe_core::event::Event;
-use hythe_core::ids::{AppId, CorrelationId, DeploymentId, WorkerId};
-use hythe_core::names::{AppName, WorkerName};
+use hythe_core::ids::{AppId, CorrelationId, DeploymentId, ProjectId, WorkerId};
+use hythe_core::names::{AppName, ProjectName, WorkerName};
 use hythe_core::past::Lives;
 use hythe_core::record::{Actor, AggregateKind, Recorded, Sequence, StreamId, Version};
 use hythe_store::{Journal, Payload};
@@ -46,6 +46,7 @@ enum Who {
     Owner,
     System,
     AnyWorker,
+    Webhook,
     Worker(WorkerId),
 }
 
@@ -107,11 +108,13 @@ impl Filter {
         let by = |who| match (who, &meta.actor) {
             (Who::Owner, Actor::Owner)
             | (Who::System, Actor::System)
-            | (Who::AnyWorker, Actor::Worker(_)) => true,
+            | (Who::AnyWorker, Actor::Worker(_))
+            | (Who::Webhook, Actor::Webhook(_)) => true,
             (Who::Worker(wanted), Actor::Worker(id)) => wanted == *id,
-            (Who::Owner, Actor::System | Actor::Worker(_))
-            | (Who::System, Actor::Owner | Actor::Worker(_))
-            | (Who::AnyWorker | Who::Worker(_), Actor::Owner | Actor::System) => false,
+            (Who::Owner, Actor::System | Actor::Worker(_) | Actor::Webhook(_))
+            | (Who::System, Actor::Owner | Actor::Worker(_) | Actor::Webhook(_))
+            | (Who::AnyWorker | Who::Worker(_), Actor::Owner | Actor::System | Actor::Webhook(_))
+            | (Who::Webhook, Actor::Owner | Actor::System | Actor::Worker(_)) => false,
         };
         self.kind.is_none_or(|kind| kind == stream.kind)
             && self.id.is_none_or(|id| id == stream.id)
@@ -139,7 +142,7 @@ impl Filter {
         let wanted = match (self.app, &recorded.event) {
             (None, _) => true,
             (Some(app), Event::App(_)) => recorded.stream.id == app.uuid(),
-            (Some(_), Event::Worker(_) | Event::Installation(_)) => false,
+            (Some(_), Event::Worker(_) | Event::Installation(_) | Event::Project(_)) => false,
             (Some(app), Event::Deployment(event)) => {
                 let id = DeploymentId::new(recorded.stream.id);
                 self.app_of(journal, id, event)? == Some(app)
@@ -187,7 +190,14 @@ fn app_named_by(event: &DeploymentEvent) -> Option<AppId> {
         | DeploymentEvent::Built { .. }
         | DeploymentEvent::Placed { .. }
         | DeploymentEvent::SwitchStarted { .. }
-        | DeploymentEvent::Switched { .. } => None,
+        | DeploymentEvent::Switched { .. }
+        | DeploymentEvent::BuildSkipped { .. }
+        | DeploymentEvent::ImageMissed { .. }
+        | DeploymentEvent::Scaled { .. }
+        | DeploymentEvent::Rescaled { .. }
+        | DeploymentEvent::ReplicasLeft
+        | DeploymentEvent::ReleaseStarted { .. }
+        | DeploymentEvent::Released { .. } => None,
     }
 }
 
@@ -195,7 +205,7 @@ fn app_named_by(event: &DeploymentEvent) -> Option<AppId> {
 pub(crate) fn of_which_app(first: &Recorded<Event>) -> Option<AppId> {
     match &first.event {
         Event::Deployment(event) => app_named_by(event),
-        Event::App(_) | Event::Worker(_) | Event::Installation(_) => None,
+        Event::App(_) | Event::Worker(_) | Event::Installation(_) | Event::Project(_) => None,
     }
 }
 
@@ -252,13 +262,14 @@ fn who(book: &Book, text: &str) -> Result<Who, Problem> {
         "owner" => return Ok(Who::Owner),
         "system" => return Ok(Who::System),
         "worker" => return Ok(Who::AnyWorker),
+        "webhook" => return Ok(Who::Webhook),
         _other => {}
     }
     match text.strip_prefix("worker:").or_else(|| text.strip_prefix("worker/")) {
         Some(which) => worker(book, "who", which).map(Who::Worker),
         None => Err(Problem::field(
             "who",
-            "somebody is owner, system, worker, or one worker: worker:NAME, worker:ID",
+            "somebody is owner, system, webhook, worker, or one worker: worker:NAME, worker:ID",
         )),
     }
 }
@@ -270,6 +281,7 @@ fn one(book: &Book, kind: AggregateKind, which: &str) -> Result<Uuid, Problem> {
         AggregateKind::Deployment => which
             .parse()
             .map_err(|_| Problem::field("aggregate", "a deployment is named by its id")),
+        AggregateKind::Project => project(book, "aggregate", which).map(ProjectId::uuid),
         AggregateKind::Installation => which
             .parse()
             .map_err(|_| Problem::field("aggregate", "there is one installation: leave out which")),
@@ -294,6 +306,15 @@ fn worker(book: &Book, field: &'static str, which: &str) -> Result<WorkerId, Pro
     let name = WorkerName::new(which).map_err(|bad| Problem::field(field, bad.to_string()))?;
     let found = book.chronicle(|chronicle| newest(&chronicle.workers, &name))?;
     found.ok_or_else(|| Problem::not_found(format!("there never was a worker named {name}")))
+}
+
+fn project(book: &Book, field: &'static str, which: &str) -> Result<ProjectId, Problem> {
+    if let Ok(id) = which.parse() {
+        return Ok(id);
+    }
+    let name = ProjectName::new(which).map_err(|bad| Problem::field(field, bad.to_string()))?;
+    let found = book.chronicle(|chronicle| newest(&chronicle.projects, &name))?;
+    found.ok_or_else(|| Problem::not_found(format!("there never was a project named {name}")))
 }
 
 fn newest<N: Ord + Clone, I: Ord + Copy>(lives: &Lives<N, I>, name: &N) -> Option<I> {

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _, stream};
 use hythe_actors::bus::{self, BusError, LogCursor, LogStream, LogsFrom};
-use hythe_core::deployment::{Deployment, Stage};
+use hythe_core::deployment::{Deployment, Stage, StageName};
 use hythe_core::ids::DeploymentId;
 use hythe_core::record::Sequence;
+use hythe_core::task::Hook;
+use hythe_core::wire::log::LogSource;
 use hythe_core::wire::subjects;
 use tokio::sync::watch;
 
@@ -38,14 +40,14 @@ pub(crate) fn from(query: &LogQuery) -> Result<LogsFrom, Problem> {
     }
 }
 
-/// Opens the lines on a subject.
+/// Opens the lines on any of some subjects.
 pub(crate) async fn open(
     state: &ApiState,
-    subject: &str,
+    subjects: &[String],
     from: LogsFrom,
     follow: bool,
 ) -> Result<LogStream, Problem> {
-    state.control().bus().logs(subject, from, follow).await.map_err(|error: BusError| {
+    state.control().bus().logs(subjects, from, follow).await.map_err(|error: BusError| {
         tracing::warn!(%error, "failed to read a log");
         Problem::new(
             Kind::Unavailable,
@@ -58,11 +60,11 @@ pub(crate) async fn open(
 /// A page of what there is.
 pub(crate) async fn page(
     state: &ApiState,
-    subject: &str,
+    subjects: &[String],
     query: &LogQuery,
 ) -> Result<LogPage, Problem> {
     let most = bounded("limit", query.limit, 500, 5_000)?;
-    let lines = open(state, subject, from(query)?, false).await?;
+    let lines = open(state, subjects, from(query)?, false).await?;
     let read = lines.map(present::item).take(most).collect::<Vec<_>>();
     let items = tokio::time::timeout(PAGE_WITHIN, read).await.map_err(|_| {
         Problem::new(Kind::Unavailable, "the log takes too long to read; try again soon")
@@ -76,7 +78,7 @@ pub(crate) async fn page(
     Ok(LogPage { next: next.or_else(|| query.cursor.clone()), items, more })
 }
 
-/// What a build's log ends with, once the build is over.
+/// What a deployment's log ends with, once its build and its release command are over.
 pub(crate) fn note(state: &ApiState, id: DeploymentId) -> Option<LogItem> {
     state.see(|sight| {
         let state = sight.view.deployments.get(&id).map(|view| &view.state);
@@ -84,7 +86,11 @@ pub(crate) fn note(state: &ApiState, id: DeploymentId) -> Option<LogItem> {
             return Some(LogItem::Note { text: "the deployment is gone".into() });
         };
         let text = match &attempt.stage {
-            Stage::Requested | Stage::Queued { .. } | Stage::Building { .. } => return None,
+            Stage::Requested
+            | Stage::Queued { .. }
+            | Stage::Building { .. }
+            | Stage::Releasing { .. } => return None,
+            Stage::Built { .. } if attempt.to_release().is_some() => return None,
             Stage::Ended(_) if attempt.built.is_none() => {
                 format!("there is no image: the deployment is {}", attempt.stage.name())
             }
@@ -102,13 +108,27 @@ pub(crate) fn note(state: &ApiState, id: DeploymentId) -> Option<LogItem> {
     })
 }
 
-/// The subject of a build's log.
-pub(crate) fn of_build(id: DeploymentId) -> String {
-    subjects::build_log(id)
+/// Where the lines of a deployment's build are, and those of its release command.
+pub(crate) fn of_deployment(state: &ApiState, id: DeploymentId) -> Vec<String> {
+    let app = state.see(|sight| {
+        let attempt = sight.view.deployments.get(&id)?.state.attempt()?;
+        attempt.spec.run.hook(Hook::Release).map(|_| attempt.spec.app)
+    });
+    let release = app.map(|app| subjects::replica_log(app, id, Hook::Release.index()));
+    std::iter::once(subjects::build_log(id)).chain(release).collect()
 }
 
-/// A build's lines as they come, until the build is over and its last line was told.
-pub(crate) fn follow_build(
+/// Whether the lines of a release command are part of a deployment's log.
+fn was_released(state: &ApiState, id: DeploymentId) -> bool {
+    state.see(|sight| {
+        let view = sight.view.deployments.get(&id);
+        view.is_some_and(|view| view.stages.iter().any(|(stage, _)| *stage == StageName::Releasing))
+    })
+}
+
+/// A deployment's lines as they come, until its build and its release command are over and their
+/// last line was told.
+pub(crate) fn follow_deployment(
     state: ApiState,
     id: DeploymentId,
     lines: LogStream,
@@ -119,15 +139,18 @@ pub(crate) fn follow_build(
         lines: Option<LogStream>,
         head: watch::Receiver<Sequence>,
         /// Whether the builder has said that no more lines come.
-        ended: bool,
+        built: bool,
+        /// Whether that was said of the release command.
+        released: bool,
     }
     let head = state.control().journal().watch();
-    let at = At { state, id, lines: Some(lines), head, ended: false };
+    let at = At { state, id, lines: Some(lines), head, built: false, released: false };
     stream::unfold(at, |mut at| async move {
         loop {
             let lines = at.lines.as_mut()?;
             let last = note(&at.state, at.id);
-            if let (Some(note), true) = (&last, at.ended) {
+            let ended = if was_released(&at.state, at.id) { at.released } else { at.built };
+            if let (Some(note), true) = (&last, ended) {
                 let note = note.clone();
                 at.lines = None;
                 return Some((Ok(note), at));
@@ -146,7 +169,9 @@ pub(crate) fn follow_build(
             };
             match next {
                 Some(Some(item)) => {
-                    at.ended = matches!(item, bus::LogItem::Ended { .. });
+                    at.built = ends(&item, |source| matches!(source, LogSource::Build { .. }));
+                    at.released |=
+                        ends(&item, |source| matches!(source, LogSource::Replica { .. }));
                     return Some((Ok(present::item(item)), at));
                 }
                 Some(None) | None => {
@@ -156,4 +181,12 @@ pub(crate) fn follow_build(
             }
         }
     })
+}
+
+/// Whether an item says that such a source has no more lines.
+fn ends(item: &bus::LogItem, of: impl Fn(&LogSource) -> bool) -> bool {
+    match item {
+        bus::LogItem::Ended { source } => of(source),
+        bus::LogItem::Line { .. } | bus::LogItem::Gap { .. } => false,
+    }
 }

@@ -190,7 +190,7 @@ impl Metrics {
         self.head.set(head.0);
         self.room.set(room.free.unwrap_or(0));
         self.scarce.set(i64::from(room.scarce));
-        self.apps.set(count(view.apps.len()));
+        self.apps.set(count(view.names.len()));
         self.edges.set(count(observed.edges.len()));
         self.nats.set(i64::from(*nats));
         let seconds = |millis: u64| Duration::from_millis(millis).as_secs_f64();
@@ -214,7 +214,7 @@ impl Metrics {
     }
 }
 
-const STAGES: [DeploymentStatus; 12] = [
+const STAGES: [DeploymentStatus; 13] = [
     DeploymentStatus::Requested,
     DeploymentStatus::Queued,
     DeploymentStatus::Building,
@@ -227,6 +227,7 @@ const STAGES: [DeploymentStatus; 12] = [
     DeploymentStatus::Superseded,
     DeploymentStatus::Failed,
     DeploymentStatus::Cancelled,
+    DeploymentStatus::Releasing,
 ];
 
 const WORKER_STATUSES: [WorkerStatus; 4] = [

@@ -21,6 +21,8 @@ mod past;
 mod plane;
 mod present;
 pub mod problem;
+mod receive;
+mod relay;
 mod routes;
 mod serve;
 mod settings;

@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::sync::LazyLock;
 
 use hythe_actors::past::{Book, Moment, PastError};
-use hythe_core::ids::{AppId, DeploymentId, WorkerId};
-use hythe_core::names::{AppName, WorkerName};
+use hythe_core::ids::{AppId, DeploymentId, ProjectId, WorkerId};
+use hythe_core::names::{AppName, ProjectName, WorkerName};
 use hythe_core::observed::Observed;
 use hythe_core::past::{Lives, NotThen, Point};
 use hythe_core::record::Sequence;
@@ -130,6 +130,19 @@ impl Then<'_> {
             which(&chronicle.apps, name_or_id.parse().ok(), AppName::new(name_or_id).ok(), at)
         })?;
         found.map_err(|not_then| self.absent("app", &not_then))
+    }
+
+    /// The project of a name or an id then.
+    pub(crate) fn project(&self, name_or_id: &str) -> Result<ProjectId, Problem> {
+        if name_or_id == ProjectName::DEFAULT {
+            return Ok(ProjectId::DEFAULT);
+        }
+        let at = self.at();
+        let found = self.book.chronicle(|chronicle| {
+            let name = ProjectName::new(name_or_id).ok();
+            which(&chronicle.projects, name_or_id.parse().ok(), name, at)
+        })?;
+        found.map_err(|not_then| self.absent("project", &not_then))
     }
 
     /// The worker of a name or an id then.

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use hythe_actors::aggregate::{CommandError, Done, Extras, Hosted};
 use hythe_core::app::ActiveApp;
 use hythe_core::claims::{ClaimChange, ClaimKey};
-use hythe_core::ids::{AppId, CorrelationId, DeploymentId};
-use hythe_core::names::AppName;
+use hythe_core::ids::{AppId, CorrelationId, DeploymentId, ProjectId};
+use hythe_core::names::{AppName, ProjectName};
 use hythe_core::record::{Actor, Meta, Sequence};
 use hythe_store::{NoRoom, SecretChange};
 use uuid::Uuid;
@@ -19,6 +19,8 @@ use super::problem::{Kind, Problem};
 /// How long a deployment that an app knows of may take to begin its own history.
 const BEGINS_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long reads may take to show a change that was quicker than another one.
+const SHOWS_WITHIN: Duration = Duration::from_secs(1);
 /// When it is worth looking whether there is room again.
 const ROOM_AGAIN: Duration = Duration::from_secs(5);
 
@@ -78,6 +80,26 @@ impl ApiState {
         })
     }
 
+    /// Waits until reads show what is looked for; false where that does not happen soon.
+    pub(crate) async fn shows(
+        &self,
+        look: impl Fn() -> Result<bool, Problem>,
+    ) -> Result<bool, Problem> {
+        let mut seen = self.control().seen();
+        let shown = async {
+            loop {
+                seen.mark_unchanged();
+                if look()? {
+                    return Ok(true);
+                }
+                if seen.changed().await.is_err() {
+                    return Ok(false);
+                }
+            }
+        };
+        tokio::time::timeout(SHOWS_WITHIN, shown).await.unwrap_or(Ok(false))
+    }
+
     /// What came of a request when it was made before under the same key.
     pub(crate) fn before(&self, once: Option<&Once>) -> Result<Option<Before>, Problem> {
         once.map_or(Ok(None), |once| once.before(self.control().journal()))
@@ -103,7 +125,47 @@ impl ApiState {
                     .and_then(|name| sight.view.app_named(&name).map(|(id, _)| id)),
             };
             let app = id.and_then(|id| Some((id, sight.view.apps.get(&id)?.state.active()?)));
-            app.map(|(id, app)| (id, app.clone())).ok_or_else(no_such_app)
+            let app = app.filter(|(_, app)| app.discarded.is_none());
+            app.map(|(id, app)| (id, app.clone()))
+        })
+        .ok_or_else(|| match self.deleted_app(name_or_id) {
+            Some(_) => Problem::not_found(format!(
+                "the app {name_or_id} was deleted; to have it back: hythe app restore {name_or_id}"
+            )),
+            None => no_such_app(),
+        })
+    }
+
+    /// The deleted app of a name or an id; of several the one that was deleted last.
+    pub(crate) fn deleted_app(&self, name_or_id: &str) -> Option<AppId> {
+        let id = name_or_id.parse::<AppId>().ok();
+        self.see(|sight| {
+            let apps = sight.view.apps.values().filter_map(|view| view.state.active());
+            let deleted = apps.filter_map(|app| Some((app.discarded?.until, app)));
+            let meant =
+                deleted.filter(|(_, app)| id == Some(app.id) || app.name.as_str() == name_or_id);
+            meant.max_by_key(|(until, app)| (*until, app.id)).map(|(_, app)| app.id)
+        })
+    }
+
+    /// The project of a name or an id.
+    pub(crate) fn project(&self, field: &str, name_or_id: &str) -> Result<ProjectId, Problem> {
+        if name_or_id == ProjectName::DEFAULT {
+            return Ok(ProjectId::DEFAULT);
+        }
+        let found = self.see(|sight| {
+            let id = name_or_id.parse::<ProjectId>().ok();
+            let there = sight.view.projects.values().filter_map(|view| view.state.active());
+            let mut there = there
+                .filter(|project| id == Some(project.id) || project.name.as_str() == name_or_id);
+            there.next().map(|project| project.id)
+        });
+        let default = || name_or_id.parse().ok().filter(|id| *id == ProjectId::DEFAULT);
+        found.or_else(default).ok_or_else(|| Problem {
+            field: Some(field.into()),
+            ..Problem::not_found(
+                "there is no project of this name or id; `hythe project ls` shows which there are",
+            )
         })
     }
 
@@ -191,6 +253,13 @@ fn taken(key: &ClaimKey) -> Problem {
             ..Problem::new(
                 Kind::Exists,
                 format!("an app named \"{name}\" exists already; choose another name"),
+            )
+        },
+        Some(("project-name", name)) => Problem {
+            field: Some("name".into()),
+            ..Problem::new(
+                Kind::Exists,
+                format!("a project named \"{name}\" exists already; choose another name"),
             )
         },
         Some(("domain", domain)) => Problem {

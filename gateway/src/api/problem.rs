@@ -262,7 +262,9 @@ fn public_field(field: &str) -> &str {
         "cpu" => "cpu_millis",
         "health.interval" => "health_interval_ms",
         "health.timeout" => "health_timeout_ms",
+        "health.retries" => "health_retries",
         "health.start_within" => "health_start_within_ms",
+        "release_within" => "release_within_ms",
         other => other,
     }
 }

@@ -1,12 +1,17 @@
 //! From what people send to the core's types: each text is checked, each error names its field.
 
+mod health;
+
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use hythe_core::app::{AppSettings, SettingsChange};
+use hythe_core::argv::Argv;
 use hythe_core::limits;
 use hythe_core::names::{BadText, HostName, RepositoryUrl};
+use hythe_core::run::{HookSettings, RunSettings};
 use hythe_core::source::{BuildSettings, Reference, Source};
+use hythe_core::task::Hook;
 use hythe_core::time::Millis;
 
 use super::dto::{self, CreateApp, CreateDeployment, UpdateApp};
@@ -28,20 +33,34 @@ fn optional<T: FromStr<Err = BadText>>(
 pub(super) fn of_new_app(new: &CreateApp, local: bool) -> Result<AppSettings, Problem> {
     let some = |given: &Option<String>| given.clone().map(Some);
     let change = UpdateApp {
+        // Found by whoever knows which projects there are.
+        project: None,
         repository: new.repository.clone(),
         branch: some(&new.branch),
         commit: some(&new.commit),
         dockerfile: some(&new.dockerfile),
+        build_context: some(&new.build_context),
+        build_target: some(&new.build_target),
+        build_args: new.build_args.clone(),
+        build_secrets: new.build_secrets.clone(),
+        build_within_ms: new.build_within_ms,
         port: new.port.map(Some),
         replicas: new.replicas,
+        health: new.health.clone().map(Some),
         health_path: some(&new.health_path),
-        health_interval_ms: new.health_interval_ms,
-        health_timeout_ms: new.health_timeout_ms,
-        health_start_within_ms: new.health_start_within_ms,
+        health_interval_ms: new.health_interval_ms.map(Some),
+        health_timeout_ms: new.health_timeout_ms.map(Some),
+        health_retries: new.health_retries.map(Some),
+        health_start_within_ms: new.health_start_within_ms.map(Some),
         memory_bytes: new.memory_bytes,
         cpu_millis: new.cpu_millis,
         processes: new.processes,
         domains: new.domains.clone(),
+        command: new.command.clone().map(Some),
+        release_command: new.release_command.clone().map(Some),
+        release_within_ms: new.release_within_ms,
+        drain_within_ms: new.drain_within_ms,
+        stop_within_ms: new.stop_within_ms,
     };
     let mut settings = AppSettings::default();
     change_of(&settings, &change, local)?.apply(&mut settings);
@@ -63,39 +82,83 @@ pub(super) fn change_of(
         },
         local,
     )?;
-    let build = match &change.dockerfile {
-        None => None,
-        Some(path) => Some(BuildSettings { dockerfile: optional("dockerfile", path.as_deref())? }),
-    };
     Ok(SettingsChange {
         source,
-        build,
+        build: build(now, change)?,
         port: change.port,
         replicas: change.replicas,
-        health: health(now, change)?,
+        health: health::change_of(now, change)?,
         resources: resources(now, change),
         domains: change.domains.as_deref().map(domains).transpose()?,
+        project: None,
+        run: run(now, change)?,
+        drain_within: change.drain_within_ms.map(Millis),
+        stop_within: change.stop_within_ms.map(Millis),
     })
 }
 
-fn health(
-    now: &AppSettings,
-    change: &UpdateApp,
-) -> Result<Option<hythe_core::health::HealthCheck>, Problem> {
-    let mut health = now.health.clone();
-    if let Some(path) = &change.health_path {
-        health.path = optional("health_path", path.as_deref())?;
+fn build(now: &AppSettings, change: &UpdateApp) -> Result<Option<BuildSettings>, Problem> {
+    let mut build = now.build.clone();
+    if let Some(path) = &change.dockerfile {
+        build.dockerfile = optional("dockerfile", path.as_deref())?;
     }
-    for (given, place) in [
-        (change.health_interval_ms, &mut health.interval),
-        (change.health_timeout_ms, &mut health.timeout),
-        (change.health_start_within_ms, &mut health.start_within),
-    ] {
-        if let Some(millis) = given {
-            *place = Millis(millis);
+    if let Some(path) = &change.build_context {
+        build.context = optional("build_context", path.as_deref())?;
+    }
+    if let Some(target) = &change.build_target {
+        build.target = optional("build_target", target.as_deref())?;
+    }
+    if let Some(args) = &change.build_args {
+        let checked = args.iter().map(|(name, value)| {
+            Ok((text("build_args", name)?, text(&format!("build_args.{name}"), value)?))
+        });
+        build.args = checked.collect::<Result<_, Problem>>()?;
+    }
+    if let Some(secrets) = &change.build_secrets {
+        let checked = secrets.iter().map(|name| text("build_secrets", name));
+        build.secrets = checked.collect::<Result<_, Problem>>()?;
+    }
+    if let Some(within) = change.build_within_ms {
+        build.within = Millis(within);
+    }
+    Ok((build != now.build).then_some(build))
+}
+
+fn run(now: &AppSettings, change: &UpdateApp) -> Result<Option<RunSettings>, Problem> {
+    let mut run = now.run.clone();
+    if let Some(command) = &change.command {
+        let bad = |bad: BadText| Problem::field("command", bad.to_string());
+        run.command = command.clone().map(Argv::new).transpose().map_err(bad)?;
+    }
+    hook(&mut run, Hook::Release, change.release_command.as_ref(), change.release_within_ms)?;
+    Ok((run != now.run).then_some(run))
+}
+
+/// A command that runs once for each deployment; `Some(None)` is none any more.
+fn hook(
+    run: &mut RunSettings,
+    hook: Hook,
+    command: Option<&Option<Vec<String>>>,
+    within: Option<u64>,
+) -> Result<(), Problem> {
+    let name = hook.as_str();
+    match command {
+        Some(None) => drop(run.hooks.remove(&hook)),
+        Some(Some(words)) => {
+            let bad = |bad: BadText| Problem::field(format!("{name}_command"), bad.to_string());
+            let command = Argv::new(words.clone()).map_err(bad)?;
+            let within = run.hook(hook).map_or(limits::HOOK_WITHIN, |before| before.within);
+            run.hooks.insert(hook, HookSettings { command, within });
         }
+        None => {}
     }
-    Ok((health != now.health).then_some(health))
+    let Some(within) = within else { return Ok(()) };
+    let Some(settings) = run.hooks.get_mut(&hook) else {
+        let why = format!("there is no {name} command that it could be for; give one, too");
+        return Err(Problem::field(format!("{name}_within_ms"), why));
+    };
+    settings.within = Millis(within);
+    Ok(())
 }
 
 fn resources(now: &AppSettings, change: &UpdateApp) -> Option<hythe_core::source::Resources> {
@@ -201,23 +264,52 @@ pub(super) fn of_deployment(
 
 /// Settings as people see them.
 pub(super) fn shown(settings: &AppSettings) -> dto::AppSettings {
-    let AppSettings { source, build, port, replicas, health, resources, domains } = settings;
+    let AppSettings {
+        source,
+        build,
+        port,
+        replicas,
+        health,
+        resources,
+        domains,
+        project: _,
+        run,
+        drain_within,
+        stop_within,
+    } = settings;
+    let release = run.hook(Hook::Release);
     let (branch, commit) = reference(source.as_ref());
     dto::AppSettings {
         repository: source.as_ref().map(|source| source.repository.to_string()),
         branch,
         commit,
         dockerfile: build.dockerfile.as_ref().map(ToString::to_string),
+        build_context: build.context.as_ref().map(ToString::to_string),
+        build_target: build.target.as_ref().map(ToString::to_string),
+        build_args: build
+            .args
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect(),
+        build_secrets: build.secrets.iter().map(ToString::to_string).collect(),
+        build_within_ms: build.within.0,
         port: *port,
         replicas: *replicas,
-        health_path: health.path.as_ref().map(ToString::to_string),
-        health_interval_ms: health.interval.0,
-        health_timeout_ms: health.timeout.0,
-        health_start_within_ms: health.start_within.0,
+        health: health::shown(&health.probe),
+        health_path: health::path(&health.probe),
+        health_interval_ms: health.interval.map(|span| span.0),
+        health_timeout_ms: health.timeout.map(|span| span.0),
+        health_retries: health.retries,
+        health_start_within_ms: health.start_within.map(|span| span.0),
         memory_bytes: resources.memory_bytes,
         cpu_millis: resources.cpu_millis,
         processes: resources.processes,
         domains: domains.iter().map(ToString::to_string).collect(),
+        command: run.command.as_ref().map(|command| command.words().to_vec()),
+        release_command: release.map(|release| release.command.words().to_vec()),
+        release_within_ms: release.map(|release| release.within.0),
+        drain_within_ms: drain_within.0,
+        stop_within_ms: stop_within.0,
     }
 }
 

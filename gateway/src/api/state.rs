@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::auth::{OwnerToken, Sessions, Throttle};
 use super::config::ApiConfig;
 use super::metrics::Metrics;
+use super::receive::{Deliveries, Gate};
 use super::verification::Verifications;
 
 /// Requests under way at once.
@@ -30,6 +31,8 @@ struct Inner {
     throttle: Throttle,
     metrics: Metrics,
     verifications: Verifications,
+    gate: Gate,
+    deliveries: Deliveries,
     permits: Arc<Semaphore>,
     seats: Arc<Semaphore>,
     stopping: CancellationToken,
@@ -63,6 +66,8 @@ impl ApiState {
             throttle: Throttle::default(),
             metrics: Metrics::new(),
             verifications: Verifications::default(),
+            gate: Gate::default(),
+            deliveries: Deliveries::default(),
             permits: Arc::new(Semaphore::new(MOST_REQUESTS)),
             seats: Arc::new(Semaphore::new(MOST_SOCKETS)),
             stopping,
@@ -96,6 +101,14 @@ impl ApiState {
 
     pub(crate) fn verifications(&self) -> &Verifications {
         &self.0.verifications
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.0.gate
+    }
+
+    pub(crate) fn deliveries(&self) -> &Deliveries {
+        &self.0.deliveries
     }
 
     pub(crate) fn permits(&self) -> &Semaphore {

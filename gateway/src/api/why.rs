@@ -7,6 +7,7 @@ use hythe_core::app::AppEvent;
 use hythe_core::deployment::DeploymentEvent;
 use hythe_core::event::Event;
 use hythe_core::past::{beginning, cause, tell};
+use hythe_core::project::ProjectEvent;
 use hythe_core::record::{Recorded, Sequence, StreamId};
 use hythe_core::worker::WorkerEvent;
 
@@ -122,7 +123,10 @@ fn subject(first: &Recorded<Event>) -> String {
         }
         Event::Worker(WorkerEvent::Registered { name, .. }) => format!("worker {name}"),
         Event::Installation(_) => "the installation".to_owned(),
+        Event::Project(ProjectEvent::Created { name, .. }) => format!("project {name}"),
         // No history begins otherwise.
-        Event::App(_) | Event::Deployment(_) | Event::Worker(_) => first.stream.to_string(),
+        Event::App(_) | Event::Deployment(_) | Event::Worker(_) | Event::Project(_) => {
+            first.stream.to_string()
+        }
     }
 }

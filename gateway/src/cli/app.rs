@@ -1,17 +1,20 @@
 //! `hythe app` and `hythe open`.
 
-use std::io::{BufRead, IsTerminal};
+use std::io::IsTerminal;
 use std::process::{Command, Stdio};
 
 use hythe_core::names::AppName;
 use reqwest::Method;
 
 use super::Context;
-use super::args::{AppCommand, AtArgs, SettingsArgs};
+use super::args::{AppCommand, AtArgs, HealthArgs, HookArgs, SettingsArgs};
 use super::client::{Client, Patience};
 use super::failure::{Failure, Outcome};
 use super::format;
-use crate::api::dto::{App, AppPage, AsOf, CreateApp, UpdateApp};
+use crate::api::dto::{
+    App, AppPage, AppSettings, AsOf, CreateApp, DeployOn, HealthProbe, Triggers, UpdateApp,
+    UpdateTriggers,
+};
 
 /// How many entries one page of a list has.
 const PAGE: u32 = 200;
@@ -20,56 +23,72 @@ const MOST_PAGES: usize = 500;
 
 pub(super) async fn run(context: &Context, command: AppCommand) -> Outcome {
     match command {
-        AppCommand::Create { name, settings } => {
-            let app = create(&context.client, &name, &settings, settings.commit.is_some()).await?;
+        AppCommand::Create { name, settings, health, hooks } => {
+            let commit = settings.commit.is_some();
+            let app = create(&context.client, &name, &settings, &health, &hooks, commit).await?;
             show(context, &app);
         }
-        AppCommand::Ls(at) => list(context, &at).await?,
+        AppCommand::Ls { deleted: true, at: _ } => super::deleted::list(context).await?,
+        AppCommand::Ls { deleted: false, at } => list(context, &at).await?,
         AppCommand::Diff(args) => super::diff::run(context, args).await?,
         AppCommand::Show { name, at } => {
             let app = context.client.get(&["apps", name.as_str()], &at.query()).await?;
             show(context, &app);
         }
-        AppCommand::Set { name, settings, domains, no_domains } => {
-            let mut change = change(&settings);
+        AppCommand::Set {
+            name,
+            settings,
+            health,
+            hooks,
+            domains,
+            no_domains,
+            triggers,
+            drain,
+            stop,
+            no_command,
+            command,
+        } => {
+            let mut change = UpdateApp {
+                drain_within_ms: drain,
+                stop_within_ms: stop,
+                command: (no_command || !command.is_empty())
+                    .then_some((!command.is_empty()).then_some(command)),
+                ..change(&settings)
+            };
+            health.put(&mut change);
+            hooks.put(&mut change);
             if no_domains || !domains.is_empty() {
                 change.domains = Some(domains.iter().map(ToString::to_string).collect());
             }
-            if change == UpdateApp::default() {
+            let triggers = triggers.change();
+            let deploys = triggers != UpdateTriggers::default();
+            if change == UpdateApp::default() && !deploys {
                 return Err(Failure::usage("nothing to change")
                     .hint("see `hythe app set --help` for what can be set"));
             }
-            let app = update(&context.client, &name, &change).await?;
+            if deploys {
+                let path = ["apps", name.as_str(), "triggers"];
+                let client = &context.client;
+                let _set: Triggers =
+                    client.write(Method::PATCH, &path, &triggers, Patience::OnceReached).await?;
+            }
+            let app = if change == UpdateApp::default() {
+                context.client.get(&["apps", name.as_str()], &[]).await?
+            } else {
+                update(&context.client, &name, &change).await?
+            };
             show(context, &app);
         }
-        AppCommand::Rm { name, yes } => {
-            // Whether it is there is asked first: a question about nothing is a strange one.
-            let app: App = context.client.get(&["apps", name.as_str()], &[]).await?;
-            if !yes {
-                confirm(&app.name)?;
-            }
-            context.client.delete(&["apps", name.as_str()]).await?;
-            if context.output.json() {
-                context.output.document(&serde_json::json!({"app": app.name, "removed": true}));
-            } else {
-                context.output.line(format_args!("{} is removed", app.name));
-            }
+        AppCommand::Rm { which, now, yes } => {
+            super::deleted::remove(context, &which, now, yes).await?;
+        }
+        AppCommand::Restore { which } => {
+            let path = ["apps", which.as_str(), "restore"];
+            let app = context.client.post(&path, &serde_json::json!({})).await?;
+            show(context, &app);
         }
     }
     Ok(())
-}
-
-fn confirm(name: &str) -> Outcome {
-    let stdin = std::io::stdin();
-    if !stdin.is_terminal() {
-        return Err(Failure::usage(format!("removing {name} stops it for good"))
-            .hint("give --yes to do it without being asked"));
-    }
-    let output = super::Output::new(false);
-    output.note(format_args!("Remove {name}, with its deployments and variables? Type its name:"));
-    let mut answer = String::new();
-    stdin.lock().read_line(&mut answer).map_err(|e| Failure::of(&e))?;
-    if answer.trim() == name { Ok(()) } else { Err(Failure::failed("nothing was removed")) }
 }
 
 /// Creates an app. A commit is a setting only where nothing else says what to deploy.
@@ -77,33 +96,43 @@ pub(super) async fn create(
     client: &Client,
     name: &AppName,
     settings: &SettingsArgs,
+    health: &HealthArgs,
+    hooks: &HookArgs,
     with_commit: bool,
 ) -> Outcome<App> {
-    let body = CreateApp {
+    let mut checked = UpdateApp::default();
+    health.put(&mut checked);
+    let mut body = CreateApp {
         name: name.to_string(),
+        project: text(settings.project.as_ref()),
         repository: text(settings.repo.as_ref()),
         branch: text(settings.branch.as_ref()),
         commit: text(settings.commit.as_ref().filter(|_| with_commit)),
-        dockerfile: text(settings.dockerfile.as_ref()),
         port: settings.port,
         replicas: settings.replicas,
+        health: checked.health.flatten(),
         health_path: text(settings.health_path.as_ref()),
-        ..CreateApp::default()
+        health_interval_ms: checked.health_interval_ms.flatten(),
+        health_timeout_ms: checked.health_timeout_ms.flatten(),
+        health_retries: checked.health_retries.flatten(),
+        health_start_within_ms: checked.health_start_within_ms.flatten(),
+        ..settings.build.creation()
     };
+    hooks.put_new(&mut body);
     client.write(Method::POST, &["apps"], &body, Patience::OnceReached).await
 }
 
 /// What was given, as a change.
 pub(super) fn change(settings: &SettingsArgs) -> UpdateApp {
     UpdateApp {
+        project: text(settings.project.as_ref()),
         repository: text(settings.repo.as_ref()),
         branch: text(settings.branch.as_ref()).map(Some),
         commit: text(settings.commit.as_ref()).map(Some),
-        dockerfile: text(settings.dockerfile.as_ref()).map(Some),
         port: settings.port.map(Some),
         replicas: settings.replicas,
         health_path: text(settings.health_path.as_ref()).map(Some),
-        ..UpdateApp::default()
+        ..settings.build.change()
     }
 }
 
@@ -184,6 +213,7 @@ fn show(context: &Context, app: &App) {
     let settings = &app.settings;
     let mut rows = vec![
         ("name", app.name.clone()),
+        ("project", app.project.clone()),
         ("url", app.url.clone()),
         ("status", format::status_of(output, app)),
         ("", output.foreign(&app.status_detail)),
@@ -198,10 +228,35 @@ fn show(context: &Context, app: &App) {
     if let Some(dockerfile) = &settings.dockerfile {
         rows.push(("dockerfile", dockerfile.clone()));
     }
+    if let Some(context) = &settings.build_context {
+        rows.push(("context", context.clone()));
+    }
+    if let Some(target) = &settings.build_target {
+        rows.push(("target", target.clone()));
+    }
+    for (name, value) in &settings.build_args {
+        rows.push(("build arg", format!("{name}={value}")));
+    }
+    for name in &settings.build_secrets {
+        rows.push(("secret", name.clone()));
+    }
     rows.push(("port", settings.port.map_or("from the image".into(), |port| port.to_string())));
     rows.push(("replicas", settings.replicas.to_string()));
-    rows.push(("health", settings.health_path.clone().unwrap_or_else(|| "/ below 500".into())));
+    rows.push(("health", health(settings)));
+    if let Some(command) = &settings.command {
+        rows.push(("command", output.foreign(&command.join(" "))));
+    }
+    if let Some(command) = &settings.release_command {
+        let within = settings
+            .release_within_ms
+            .map_or_else(String::new, |within| format!(", within {}", format::span(within)));
+        rows.push(("release", output.foreign(&format!("{}{within}", command.join(" ")))));
+    }
     rows.push(("memory", format::bytes(settings.memory_bytes)));
+    rows.push(("deploy on", deploys_on(&app.triggers)));
+    if !app.triggers.watch_paths.is_empty() {
+        rows.push(("watches", app.triggers.watch_paths.join(", ")));
+    }
     for domain in &settings.domains {
         rows.push(("domain", domain.clone()));
     }
@@ -213,12 +268,44 @@ fn show(context: &Context, app: &App) {
     {
         if let Some(deployment) = deployment {
             let (number, id) = (deployment.number, deployment.id);
-            rows.push((title, format!("#{number} {id} {}", format::ago(deployment.created_at))));
+            let status = deployment.status.as_str();
+            let ago = format::ago(deployment.created_at);
+            rows.push((title, format!("#{number} {status} {id} {ago}")));
         }
     }
     for (title, value) in rows {
         output.line(format_args!("{title:<11} {value}"));
     }
+}
+
+/// What deploys it by itself, in a line.
+fn deploys_on(triggers: &Triggers) -> String {
+    match triggers.deploy_on {
+        DeployOn::Push => "push".into(),
+        DeployOn::Tag => format!("tag {}", triggers.tags.as_deref().unwrap_or("*")),
+        DeployOn::Off => "off".into(),
+    }
+}
+
+/// How health is checked, in a line.
+fn health(settings: &AppSettings) -> String {
+    let mut line = match &settings.health {
+        None => "the image's HEALTHCHECK, or else / below 500".to_owned(),
+        Some(HealthProbe::Http { path, statuses }) => {
+            format!("GET {path}, {}", statuses.as_deref().unwrap_or("200-399"))
+        }
+        Some(HealthProbe::Tcp {}) => "a connection to the port".into(),
+        Some(HealthProbe::Command { command }) => format!("`{}`", command.join(" ")),
+        Some(HealthProbe::Image {}) => "the image's HEALTHCHECK".into(),
+        Some(HealthProbe::None {}) => "none".into(),
+    };
+    if let Some(interval) = settings.health_interval_ms {
+        line += &format!(", every {interval} ms");
+    }
+    if let Some(retries) = settings.health_retries {
+        line += &format!(", {retries} failures in a row");
+    }
+    line
 }
 
 /// `hythe open`.

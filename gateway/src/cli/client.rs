@@ -4,6 +4,7 @@
 //! off in the middle: it takes effect once. A server that is not there at the first request is
 //! told at once; one that goes away later is waited for, within a bound.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode, header};
@@ -36,6 +37,7 @@ const MOST_BODY: usize = 16 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
+    tls: Arc<rustls::ClientConfig>,
     base: Url,
     token: Option<String>,
 }
@@ -54,10 +56,12 @@ impl Client {
     pub fn new(target: &Target) -> Outcome<Self> {
         let base = target.base()?;
         let token = target.token(&base)?;
+        let tls = target.tls(&base)?;
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("hythe/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_WITHIN)
             .timeout(ANSWER_WITHIN)
+            .tls_backend_preconfigured(tls.clone())
             // The token goes to the server that was named, and to no other.
             .redirect(reqwest::redirect::Policy::none());
         if is_local(&base) {
@@ -65,13 +69,19 @@ impl Client {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|e| Failure::of(&e))?;
-        Ok(Self { http, base, token })
+        Ok(Self { http, tls: Arc::new(tls), base, token })
     }
 
     /// The server's URL.
     #[must_use]
     pub fn base(&self) -> &Url {
         &self.base
+    }
+
+    /// Who is trusted.
+    #[must_use]
+    pub fn tls(&self) -> Arc<rustls::ClientConfig> {
+        Arc::clone(&self.tls)
     }
 
     /// The token, where there is one.
@@ -178,8 +188,8 @@ impl Client {
     ///
     /// # Errors
     /// The server was not reached, or said no.
-    pub async fn delete(&self, path: &[&str]) -> Outcome {
-        let url = self.address(path, &[])?;
+    pub async fn delete(&self, path: &[&str], query: &[(&str, String)]) -> Outcome {
+        let url = self.address(path, query)?;
         self.send::<serde::de::IgnoredAny>(Method::DELETE, url, None, Patience::OnceReached)
             .await?;
         Ok(())
@@ -290,6 +300,12 @@ impl Client {
     }
 
     fn not_there(&self, why: &str) -> Failure {
+        if why.contains("certificate") {
+            return Failure::unreachable(format!("{} is not trusted: {why}", self.base)).hint(
+                "if its certificate is of an authority of your own, name that with --ca-file FILE \
+                 or HYTHE_CA_FILE",
+            );
+        }
         Failure::unreachable(format!("no answer from {}: {why}", self.base)).hint(
             "is `hythe up` running? For a server elsewhere, set HYTHE_URL to its address \
              (such as http://127.0.0.1:7070) and HYTHE_TOKEN to its owner token",
@@ -373,6 +389,7 @@ mod tests {
             url: "http://a:1/base/".into(),
             token: None,
             token_file: None,
+            ca_file: None,
             data: "/nonexistent".into(),
         };
         let client = Client::new(&target).unwrap();

@@ -110,6 +110,11 @@ fn show(output: &Output, deployment: &Deployment) {
         ("replicas", deployment.replicas.to_string()),
         ("requested", format!("{} by {}", deployment.created_at, deployment.requested_by)),
     ];
+    if let Some(of) = &deployment.takes_over {
+        let which = of.number.map_or(of.deployment.to_string(), |number| format!("#{number}"));
+        let rebuilt = if of.rebuilt { ", whose image was gone: built again" } else { "" };
+        rows.push(("takes over", format!("{which}{rebuilt}")));
+    }
     if let Some(as_of) = deployment.as_of {
         rows.insert(0, ("as of", format::as_of(as_of)));
     }

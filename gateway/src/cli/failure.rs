@@ -15,6 +15,8 @@ pub enum Exit {
     Unreachable,
     /// Ended by Ctrl-C; what goes on elsewhere goes on.
     Interrupted,
+    /// Whatever a program that was run ended with.
+    Program(u8),
 }
 
 impl Exit {
@@ -27,6 +29,7 @@ impl Exit {
             Self::Usage => 2,
             Self::Unreachable => 3,
             Self::Interrupted => 130,
+            Self::Program(code) => code,
         }
     }
 }

@@ -53,8 +53,8 @@ pub(super) fn app_status(output: &Output, status: AppStatus) -> String {
     let tone = match status {
         AppStatus::Running => Tone::Good,
         AppStatus::Deploying | AppStatus::Degraded => Tone::Busy,
-        AppStatus::Down | AppStatus::Failed => Tone::Bad,
-        AppStatus::NeverDeployed | AppStatus::Unknown => Tone::Faint,
+        AppStatus::Down | AppStatus::CrashLoop | AppStatus::Failed => Tone::Bad,
+        AppStatus::NeverDeployed | AppStatus::Unknown | AppStatus::Stopped => Tone::Faint,
     };
     output.tone(tone, status.as_str().replace('_', " "))
 }
@@ -70,7 +70,9 @@ pub(super) fn status_of(output: &Output, app: &App) -> String {
             | AppStatus::Running
             | AppStatus::Degraded
             | AppStatus::Down
-            | AppStatus::Failed,
+            | AppStatus::CrashLoop
+            | AppStatus::Failed
+            | AppStatus::Stopped,
             _,
         ) => app_status(output, app.status),
     }
@@ -95,6 +97,7 @@ pub(super) fn route_state(output: &Output, state: RouteState) -> String {
         RouteState::Serving => Tone::Good,
         RouteState::Starting => Tone::Busy,
         RouteState::Down => Tone::Bad,
+        RouteState::Stopped => Tone::Faint,
     };
     output.tone(tone, state.as_str())
 }
@@ -111,7 +114,8 @@ pub(super) fn deployment_status(output: &Output, status: DeploymentStatus) -> St
         | DeploymentStatus::Starting
         | DeploymentStatus::Healthy
         | DeploymentStatus::Switching
-        | DeploymentStatus::Draining => Tone::Busy,
+        | DeploymentStatus::Draining
+        | DeploymentStatus::Releasing => Tone::Busy,
     };
     output.tone(tone, status.as_str())
 }
@@ -120,10 +124,13 @@ pub(super) fn replica_state(output: &Output, state: ReplicaState) -> String {
     let tone = match state {
         ReplicaState::Healthy => Tone::Good,
         ReplicaState::Creating | ReplicaState::Starting => Tone::Busy,
-        ReplicaState::Unhealthy | ReplicaState::Exited | ReplicaState::Failed => Tone::Bad,
+        ReplicaState::Unhealthy
+        | ReplicaState::Exited
+        | ReplicaState::CrashLoop
+        | ReplicaState::Failed => Tone::Bad,
         ReplicaState::Unknown | ReplicaState::Stopping => Tone::Faint,
     };
-    output.tone(tone, state.as_str())
+    output.tone(tone, state.as_str().replace('_', " "))
 }
 
 pub(super) fn worker_status(output: &Output, status: WorkerStatus) -> String {

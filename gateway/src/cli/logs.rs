@@ -120,9 +120,11 @@ impl Printer {
             return;
         }
         match item {
-            LogItem::Line { replica, at, stream, text, .. } => {
+            LogItem::Line { replica, task, at, stream, text, .. } => {
                 let time = if self.timestamps { format!("{at} ") } else { String::new() };
-                let who = replica.map_or(String::new(), |index| format!("{index} | "));
+                let replica = replica.map(|index| index.to_string());
+                let who = task.as_deref().map(|task| output.foreign(task)).or(replica);
+                let who = who.map_or(String::new(), |who| format!("{who} | "));
                 let text = output.foreign(text);
                 let text = match stream {
                     LogOutput::Stdout | LogOutput::Stderr => text,

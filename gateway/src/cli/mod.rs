@@ -7,19 +7,30 @@ mod app;
 pub mod args;
 pub mod backup;
 pub mod client;
+mod deleted;
 mod deploy;
 mod deployments;
+mod detect;
 mod diff;
 mod env;
 mod events;
 pub mod failure;
 mod format;
+mod gc;
+mod hook;
+mod import;
+mod init;
 mod journal;
 mod logs;
 pub mod output;
+mod project;
 mod ps;
+mod registry;
 mod replay;
+mod run;
+mod running;
 mod socket;
+mod source;
 mod table;
 mod target;
 mod why;
@@ -50,6 +61,9 @@ pub async fn run(command: ClientCommand, global: &Global, output: Output) -> Out
             completions(shell, &output);
             return Ok(());
         }
+        ClientCommand::Detect(args) => return detect::run(&args, &output).await,
+        ClientCommand::Init(args) => return init::run(&args, &output).await,
+        ClientCommand::Import(args) => return import::offline(args, &output).await,
         ClientCommand::Backup(offline) => return backup::offline(*offline, &output).await,
         ClientCommand::Online(command) => command,
     };
@@ -57,7 +71,21 @@ pub async fn run(command: ClientCommand, global: &Global, output: Output) -> Out
     let context = Context { client, output };
     match offline {
         Online::Deploy(args) => deploy::run(&context, *args).await,
-        Online::App(command) => app::run(&context, command).await,
+        Online::App(command) => app::run(&context, *command).await,
+        Online::Import(args, app) => import::online(&context, args, &app).await,
+        Online::Project(command) => project::run(&context, command).await,
+        Online::Rollback(args) => deploy::rollback(&context, args).await,
+        Online::Redeploy(args) => deploy::again(&context, args, "redeploy").await,
+        Online::Restart(args) => deploy::again(&context, args, "restart").await,
+        Online::Stop(args) => running::stop(&context, args).await,
+        Online::Start(args) => running::start(&context, args).await,
+        Online::Scale(args) => running::scale(&context, args).await,
+        Online::Run(args) => run::run(&context, *args).await,
+        Online::Runs(command) => run::runs(&context, command).await,
+        Online::Registry(command) => registry::run(&context, command).await,
+        Online::Hook(command) => hook::run(&context, command).await,
+        Online::Address(command) => hook::address(&context, command).await,
+        Online::Source(command) => source::run(&context, command).await,
         Online::Deployments(command) => deployments::run(&context, command).await,
         Online::Cancel(which) => deployments::cancel(&context, which).await,
         Online::Env(command) => env::run(&context, command).await,
@@ -72,6 +100,7 @@ pub async fn run(command: ClientCommand, global: &Global, output: Output) -> Out
         Online::Open { name, print } => app::open(&context, &name, print).await,
         Online::Backup(command) => backup::online(&context, *command).await,
         Online::Status => backup::status(&context).await,
+        Online::Gc { dry_run } => gc::run(&context, dry_run).await,
     }
 }
 
@@ -80,6 +109,7 @@ fn target(global: &Global, data: PathBuf) -> Target {
         url: global.url.clone(),
         token: std::env::var("HYTHE_TOKEN").ok().filter(|token| !token.trim().is_empty()),
         token_file: global.token_file.clone(),
+        ca_file: global.ca_file.clone(),
         data,
     }
 }
@@ -91,6 +121,12 @@ pub enum ClientCommand {
     Journal(args::JournalCommand),
     /// Works on nothing.
     Completions(clap_complete::Shell),
+    /// Works on a folder with an app in it.
+    Detect(args::DetectArgs),
+    /// The same.
+    Init(args::InitArgs),
+    /// The same, where no app is to be changed.
+    Import(args::ImportArgs),
     /// Works on backups.
     Backup(Box<backup::Offline>),
     /// Asks a server.
@@ -103,7 +139,35 @@ pub enum Online {
     /// `deploy`
     Deploy(Box<args::DeployArgs>),
     /// `app`
-    App(args::AppCommand),
+    App(Box<args::AppCommand>),
+    /// `import`
+    Import(args::ImportArgs, hythe_core::names::AppName),
+    /// `project`
+    Project(args::ProjectCommand),
+    /// `rollback`
+    Rollback(args::RollbackArgs),
+    /// `redeploy`
+    Redeploy(args::AgainArgs),
+    /// `restart`
+    Restart(args::AgainArgs),
+    /// `stop`
+    Stop(args::SwitchArgs),
+    /// `start`
+    Start(args::SwitchArgs),
+    /// `scale`
+    Scale(args::ScaleArgs),
+    /// `run`
+    Run(Box<args::RunArgs>),
+    /// `runs`
+    Runs(args::RunsCommand),
+    /// `registry`
+    Registry(args::RegistryCommand),
+    /// `hook`
+    Hook(args::HookCommand),
+    /// `address`
+    Address(args::AddressCommand),
+    /// `source`
+    Source(args::SourceCommand),
     /// `deployments`
     Deployments(args::DeploymentsCommand),
     /// `cancel`
@@ -129,6 +193,11 @@ pub enum Online {
     Backup(Box<backup::Online>),
     /// `status`
     Status,
+    /// `gc`
+    Gc {
+        /// Only look.
+        dry_run: bool,
+    },
     /// `open`
     Open {
         /// The app.
@@ -142,7 +211,7 @@ pub enum Online {
 #[derive(Debug)]
 pub enum Kind {
     /// This process becomes a role, or looks after them.
-    Role(Role),
+    Role(Box<Role>),
     /// A client.
     Client(ClientCommand),
 }
@@ -171,19 +240,39 @@ pub enum Role {
 
 impl From<Command> for Kind {
     fn from(command: Command) -> Self {
+        let role = |role| Self::Role(Box::new(role));
         let online = |command| Self::Client(ClientCommand::Online(command));
         match command {
-            Command::Up(args) => Self::Role(Role::Up(args)),
-            Command::Server(args) => Self::Role(Role::Server(args)),
-            Command::Agent(args) => Self::Role(Role::Agent(args)),
-            Command::Edge(args) => Self::Role(Role::Edge(args)),
+            Command::Up(args) => role(Role::Up(args)),
+            Command::Server(args) => role(Role::Server(args)),
+            Command::Agent(args) => role(Role::Agent(args)),
+            Command::Edge(args) => role(Role::Edge(args)),
             Command::ExecPart { pid_file, fingerprint, command } => {
-                Self::Role(Role::Exec { pid_file, fingerprint, command })
+                role(Role::Exec { pid_file, fingerprint, command })
             }
             Command::Journal(command) => Self::Client(ClientCommand::Journal(command)),
             Command::Completions { shell } => Self::Client(ClientCommand::Completions(shell)),
+            Command::Detect(args) => Self::Client(ClientCommand::Detect(args)),
+            Command::Init(args) => Self::Client(ClientCommand::Init(args)),
+            Command::Import(mut args) => match args.app.take() {
+                Some(app) => online(Online::Import(args, app)),
+                None => Self::Client(ClientCommand::Import(args)),
+            },
             Command::Deploy(args) => online(Online::Deploy(args)),
-            Command::App(command) => online(Online::App(command)),
+            Command::App(command) => online(Online::App(Box::new(command))),
+            Command::Project(command) => online(Online::Project(command)),
+            Command::Rollback(args) => online(Online::Rollback(args)),
+            Command::Redeploy(args) => online(Online::Redeploy(args)),
+            Command::Restart(args) => online(Online::Restart(args)),
+            Command::Stop(args) => online(Online::Stop(args)),
+            Command::Start(args) => online(Online::Start(args)),
+            Command::Scale(args) => online(Online::Scale(args)),
+            Command::Run(args) => online(Online::Run(args)),
+            Command::Runs(command) => online(Online::Runs(command)),
+            Command::Registry(command) => online(Online::Registry(command)),
+            Command::Hook(command) => online(Online::Hook(command)),
+            Command::Address(command) => online(Online::Address(command)),
+            Command::Source(command) => online(Online::Source(command)),
             Command::Deployments(command) => online(Online::Deployments(command)),
             Command::Cancel { which } => online(Online::Cancel(which)),
             Command::Env(command) => online(Online::Env(command)),
@@ -194,6 +283,7 @@ impl From<Command> for Kind {
             Command::Events(args) => online(Online::Events(args)),
             Command::Open { name, print } => online(Online::Open { name, print }),
             Command::Status => online(Online::Status),
+            Command::Gc { dry_run } => online(Online::Gc { dry_run }),
             Command::Backup(args) => match backup::sorted(*args) {
                 Ok(command) => online(Online::Backup(Box::new(command))),
                 Err(offline) => Self::Client(ClientCommand::Backup(Box::new(offline))),

@@ -89,15 +89,23 @@ pub(super) async fn worker(context: &Context, name: &WorkerName, at: &AtArgs) ->
         Some(as_of) => rows.insert(0, ("as of", format::as_of(as_of))),
         None => rows.extend([
             ("replicas", worker.replicas.to_string()),
-            ("builds", worker.builds.to_string()),
+            ("builds", builds(&worker)),
             ("engine", format::or_dash(worker.engine.as_ref())),
             ("seen", worker.seen_at.map_or("-".into(), format::ago)),
         ]),
     }
+    rows.extend(worker.build_remarks.iter().map(|remark| ("remark", output.foreign(remark))));
     for (title, value) in rows {
         output.line(format_args!("{title:<11} {value}"));
     }
     Ok(())
+}
+
+fn builds(worker: &Worker) -> String {
+    match worker.builds_at_once {
+        Some(most) => format!("{} of {most} at once", worker.builds),
+        None => worker.builds.to_string(),
+    }
 }
 
 /// What is only seen, and not kept.

@@ -11,7 +11,9 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
+
+use url::Url;
 
 use super::client::{AWAY_WITHIN, Client};
 use super::failure::{Failure, Outcome};
@@ -25,7 +27,7 @@ const PING_AFTER: Duration = Duration::from_secs(20);
 /// The largest message.
 const MOST_MESSAGE: usize = 4 * 1024 * 1024;
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// What a reader makes of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,14 +87,30 @@ pub(super) async fn follow<S: Stream>(client: &Client, path: &[&str], stream: &m
     }
 }
 
-enum Refusal {
+/// Why a connection does not come about.
+pub(super) enum Refusal {
     Final(Box<Failure>),
     Passing(String),
 }
 
+impl Refusal {
+    /// For whoever does not try again.
+    pub(super) fn failure(self, client: &Client) -> Failure {
+        match self {
+            Self::Final(failure) => *failure,
+            Self::Passing(why) => client.away(&why),
+        }
+    }
+}
+
 async fn connect<S: Stream>(client: &Client, path: &[&str], stream: &S) -> Result<Socket, Refusal> {
+    let url = client.address(path, &stream.query());
+    open(client, url.map_err(|failure| Refusal::Final(Box::new(failure)))?, MOST_MESSAGE).await
+}
+
+/// Opens a WebSocket for messages of at most so many bytes.
+pub(super) async fn open(client: &Client, mut url: Url, most: usize) -> Result<Socket, Refusal> {
     let last = |failure: Failure| Refusal::Final(Box::new(failure));
-    let mut url = client.address(path, &stream.query()).map_err(last)?;
     let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
     url.set_scheme(scheme).map_err(|()| last(Failure::usage("the URL is no server's")))?;
     let mut request =
@@ -103,8 +121,10 @@ async fn connect<S: Stream>(client: &Client, path: &[&str], stream: &S) -> Resul
         value.set_sensitive(true);
         request.headers_mut().insert(header::AUTHORIZATION, value);
     }
-    let config = WebSocketConfig::default().max_message_size(Some(MOST_MESSAGE));
-    let connecting = tokio_tungstenite::connect_async_with_config(request, Some(config), true);
+    let config = WebSocketConfig::default().max_message_size(Some(most));
+    let trust = Some(Connector::Rustls(client.tls()));
+    let connecting =
+        tokio_tungstenite::connect_async_tls_with_config(request, Some(config), true, trust);
     match timeout(CONNECT_WITHIN, connecting).await {
         Err(_) => Err(Refusal::Passing("it does not answer".into())),
         Ok(Ok((socket, _))) => Ok(socket),

@@ -45,7 +45,7 @@ pub(super) async fn run(context: &Context, at: &AtArgs) -> Outcome {
             let targets = match route.state {
                 RouteState::Serving if as_of.is_some() => "-".into(),
                 RouteState::Serving => route.targets.join(" "),
-                RouteState::Starting | RouteState::Down => "-".into(),
+                RouteState::Starting | RouteState::Down | RouteState::Stopped => "-".into(),
             };
             vec![
                 route.host.clone(),

@@ -16,11 +16,25 @@ pub struct Target {
     pub token: Option<String>,
     /// A file with the token.
     pub token_file: Option<PathBuf>,
+    /// A file with certificate authorities to trust besides the machine's.
+    pub ca_file: Option<PathBuf>,
     /// A data folder on this machine, whose owner token will do for a server on this machine.
     pub data: PathBuf,
 }
 
 impl Target {
+    /// Who is trusted when that server is spoken to.
+    ///
+    /// # Errors
+    /// The file with authorities cannot be used.
+    pub(super) fn tls(&self, base: &Url) -> Outcome<rustls::ClientConfig> {
+        let config = match base.scheme() {
+            "https" => crate::tls::trusting(self.ca_file.as_deref()),
+            _ => crate::tls::unused(),
+        };
+        config.map_err(|error| Failure::usage(error.to_string()))
+    }
+
     /// The server's URL.
     ///
     /// # Errors
@@ -45,15 +59,8 @@ fn base_url(text: &str) -> Outcome<Url> {
     };
     let url = Url::parse(text).map_err(|e| wrong(&e.to_string()))?;
     match url.scheme() {
-        "http" => {}
-        "https" => {
-            return Err(wrong("this version speaks http only")).map_err(|failure| {
-                failure.hint(
-                    "reach a server elsewhere through a tunnel: ssh -L 7070:127.0.0.1:7070 HOST",
-                )
-            });
-        }
-        _ => return Err(wrong("it begins with http://")),
+        "http" | "https" => {}
+        _ => return Err(wrong("it begins with https:// or http://")),
     }
     if url.host().is_none() || url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("it is scheme, host and port"));
@@ -115,7 +122,13 @@ mod tests {
     use crate::cli::failure::Exit;
 
     fn target(url: &str, data: &Path) -> Target {
-        Target { url: url.into(), token: None, token_file: None, data: data.to_owned() }
+        Target {
+            url: url.into(),
+            token: None,
+            token_file: None,
+            ca_file: None,
+            data: data.to_owned(),
+        }
     }
 
     #[test]
@@ -138,7 +151,7 @@ mod tests {
     #[test]
     fn urls_that_cannot_be_a_server_are_wrong_usage() {
         let home = tempfile::tempdir().unwrap();
-        for url in ["", "7070", "ftp://a", "https://a", "http://a?b", "http://u:p@a", "http://"] {
+        for url in ["", "7070", "ftp://a", "http://a?b", "http://u:p@a", "http://"] {
             let failure = target(url, home.path()).base().unwrap_err();
             assert_eq!(failure.exit, Exit::Usage, "{url}");
         }

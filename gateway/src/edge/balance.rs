@@ -6,7 +6,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
 
 use hythe_core::ids::DeploymentId;
 
@@ -22,6 +25,12 @@ pub(crate) struct Upstream {
     pub(crate) flight: Arc<Flight>,
     targets: Box<[Target]>,
     next: AtomicUsize,
+    /// Requests that hold this.
+    pub(super) entered: AtomicU64,
+    /// Those of them that have not chosen a target yet.
+    pub(super) undecided: AtomicU64,
+    /// Another list of targets took its place.
+    pub(super) retired: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -44,7 +53,25 @@ impl Upstream {
             flight,
             targets: to.iter().map(target).collect(),
             next: AtomicUsize::new(0),
+            entered: AtomicU64::new(0),
+            undecided: AtomicU64::new(0),
+            retired: AtomicBool::new(false),
         }
+    }
+
+    /// Requests under way to each target, with those that may still choose it.
+    ///
+    /// What has not chosen is read first: whoever chooses meanwhile is counted at its target before
+    /// it is no longer counted here.
+    pub(super) fn under_way(&self) -> Vec<(SocketAddr, u64)> {
+        let undecided = self.undecided.load(SeqCst);
+        let busy = |target: &Target| target.busy.load(SeqCst) as u64;
+        self.targets.iter().map(|target| (target.address, undecided + busy(target))).collect()
+    }
+
+    /// Whether one of its targets has this address.
+    pub(super) fn has(&self, address: SocketAddr) -> bool {
+        self.targets.iter().any(|target| target.address == address)
     }
 
     /// Whether these are its targets, in this order.
@@ -74,7 +101,7 @@ impl Upstream {
             }
         }?;
         let target = self.targets.get(index)?;
-        target.busy.fetch_add(1, Relaxed);
+        target.busy.fetch_add(1, SeqCst);
         Some(Chosen { upstream: Arc::clone(self), index, address: target.address })
     }
 
@@ -103,7 +130,7 @@ impl Chosen {
 impl Drop for Chosen {
     fn drop(&mut self) {
         if let Some(target) = self.upstream.targets.get(self.index) {
-            target.busy.fetch_sub(1, Relaxed);
+            target.busy.fetch_sub(1, SeqCst);
         }
     }
 }
@@ -123,12 +150,17 @@ mod tests {
         let targets = ports.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect();
         let backend = Backend::Replicas { deployment: DeploymentId::new(Uuid::nil()), targets };
         let (app, name) = (AppId::new(Uuid::nil()), "shop".parse().unwrap());
-        let routes = BTreeMap::from([("a".parse().unwrap(), Route { app, name, backend })]);
+        let routes =
+            BTreeMap::from([("a".parse().unwrap(), Route { app, name, backend, stopped: false })]);
         let live = Live::new();
         live.apply(&RouteTable { revision: 1, routes });
         match live.find("a") {
             Found::Replicas(in_flight) => in_flight,
-            other @ (Found::Starting | Found::Down | Found::Nobody | Found::NoTable) => {
+            other @ (Found::Starting
+            | Found::Stopped
+            | Found::Down
+            | Found::Nobody
+            | Found::NoTable) => {
                 panic!("{other:?}")
             }
         }

@@ -38,7 +38,9 @@ pub(crate) enum Page {
     Starting,
     /// The edge itself has no table yet.
     NoTable,
-    /// The app is stopped or failed.
+    /// Somebody stopped the app.
+    Stopped,
+    /// The app has nothing to answer with.
     Down,
     /// No replica could be reached, or one broke off before its answer.
     NotAnswering,
@@ -104,11 +106,18 @@ impl Page {
                 "The edge has not been told yet which apps there are. This page reloads by itself.",
                 Some(2),
             ),
+            Self::Stopped => words(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "stopped",
+                "Stopped",
+                "The app at this address was stopped by whoever runs it.",
+                Some(60),
+            ),
             Self::Down => words(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "down",
                 "Not running",
-                "The app at this address is stopped or could not be started.",
+                "The app at this address could not be started, or has ended.",
                 Some(30),
             ),
             Self::NotAnswering => words(
@@ -235,13 +244,14 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const ALL: [Page; 9] = [
+    const ALL: [Page; 10] = [
         Page::BadHost,
         Page::BadBody,
         Page::NoTunnels,
         Page::NoSuchApp,
         Page::Starting,
         Page::NoTable,
+        Page::Stopped,
         Page::Down,
         Page::NotAnswering,
         Page::TimedOut,

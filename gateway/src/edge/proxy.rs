@@ -115,7 +115,7 @@ impl Proxy {
         let mut tried: Vec<SocketAddr> = Vec::new();
         let mut fresh = false;
         for _ in 0..self.core.limits.tries {
-            let Some(chosen) = in_flight.upstream.choose(&tried, self.core.clock.now_ms()) else {
+            let Some(chosen) = in_flight.choose(&tried, self.core.clock.now_ms()) else {
                 break;
             };
             let to = chosen.address;
@@ -153,8 +153,10 @@ impl Proxy {
                 Asked::Stale => request = draft.ok_or(Page::NotAnswering)?.request(),
                 Asked::Failed(page) => return Err(page),
             }
-            // Where one idle connection was dead, so may others be.
+            // Where one idle connection was dead, so may others be; and each choice is made by the
+            // table that is in force.
             fresh = true;
+            in_flight = self.find(&host.name)?;
         }
         Err(Page::NotAnswering)
     }
@@ -163,6 +165,7 @@ impl Proxy {
         match self.core.live.find(host) {
             Found::Replicas(in_flight) => Ok(in_flight),
             Found::Starting => Err(Page::Starting),
+            Found::Stopped => Err(Page::Stopped),
             Found::Down => Err(Page::Down),
             Found::Nobody => Err(Page::NoSuchApp),
             Found::NoTable => Err(Page::NoTable),

@@ -53,9 +53,10 @@ pub(crate) async fn report(edge: EdgeId, live: Arc<Live>, bus: Bus) {
 }
 
 async fn send(bus: &Bus, edge: EdgeId, live: &Live) -> Result<(), Trouble> {
-    let (revision, busy) = live.report();
+    let (revision, busy, leaving) = live.report();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let report = EdgeReport { format: FORMAT, edge, revision, busy, at: Timestamp(millis(now)) };
+    let at = Timestamp(millis(now));
+    let report = EdgeReport { format: FORMAT, edge, revision, busy, leaving, at };
     // Not for as long as the bus would try: by then there may be something else to say.
     let subject = subjects::edge_report(edge);
     tokio::time::timeout(CONFIRM, bus.publish(Step::EdgeReported, &subject, &report, None))

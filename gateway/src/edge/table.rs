@@ -6,7 +6,7 @@
 //!   new table: a report written after it misses nobody.
 //! - A deployment that left the table stays in the books until its last request has ended.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,10 +14,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use hythe_core::ids::DeploymentId;
 use hythe_core::routes::{Backend, RouteTable};
-use hythe_core::wire::edge::Busy;
+use hythe_core::wire::edge::{Busy, Leaving};
 use tokio::sync::Notify;
 
-use super::balance::Upstream;
+use super::balance::{Chosen, Upstream};
 
 /// What a request for a host gets.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(crate) enum Found {
     Replicas(InFlight),
     /// The app's first deployment is on its way.
     Starting,
+    /// Somebody stopped the app.
+    Stopped,
     /// The app has nothing to answer with.
     Down,
     /// No route has this host.
@@ -38,6 +40,7 @@ pub(crate) enum Found {
 enum Way {
     Replicas(Arc<Upstream>),
     Starting,
+    Stopped,
     Down,
 }
 
@@ -67,18 +70,39 @@ impl Flight {
 #[derive(Debug)]
 pub(crate) struct InFlight {
     pub(crate) upstream: Arc<Upstream>,
+    chose: bool,
 }
 
 impl InFlight {
     fn enter(upstream: &Arc<Upstream>) -> Self {
         upstream.flight.count.fetch_add(1, SeqCst);
-        Self { upstream: Arc::clone(upstream) }
+        upstream.entered.fetch_add(1, SeqCst);
+        upstream.undecided.fetch_add(1, SeqCst);
+        Self { upstream: Arc::clone(upstream), chose: false }
+    }
+
+    /// Chooses a replica that is not among `tried`; none when all are. To be done once: another
+    /// choice takes another look at the table.
+    pub(crate) fn choose(&mut self, tried: &[SocketAddr], now_ms: u64) -> Option<Chosen> {
+        let chosen = self.upstream.choose(tried, now_ms)?;
+        // Counted at its target by now.
+        if !std::mem::replace(&mut self.chose, true) {
+            self.upstream.undecided.fetch_sub(1, SeqCst);
+        }
+        Some(chosen)
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        if !self.chose {
+            self.upstream.undecided.fetch_sub(1, SeqCst);
+        }
+        self.upstream.entered.fetch_sub(1, SeqCst);
         let flight = &self.upstream.flight;
+        if self.upstream.retired.load(SeqCst) {
+            flight.changed.notify_one();
+        }
         // Sequentially consistent with `apply`: either it sees our count, or we see `retired`.
         if flight.count.fetch_sub(1, SeqCst) == 1 && flight.retired() {
             flight.changed.notify_one();
@@ -91,6 +115,25 @@ struct Books {
     revision: u64,
     flights: HashMap<DeploymentId, Arc<Flight>>,
     upstreams: HashMap<DeploymentId, Arc<Upstream>>,
+    /// Lists of targets of before, of deployments that have another one now, with requests.
+    before: Vec<Arc<Upstream>>,
+}
+
+impl Books {
+    /// Requests to replicas that are out of the table, of deployments that are in it.
+    fn leaving(&mut self) -> Vec<Leaving> {
+        self.before.retain(|upstream| upstream.entered.load(SeqCst) > 0);
+        let mut leaving: BTreeMap<SocketAddr, u64> = BTreeMap::new();
+        for upstream in &self.before {
+            let Some(now) = self.upstreams.get(&upstream.deployment) else { continue };
+            for (target, requests) in upstream.under_way() {
+                if requests > 0 && !now.has(target) {
+                    *leaving.entry(target).or_default() += requests;
+                }
+            }
+        }
+        leaving.into_iter().map(|(target, requests)| Leaving { target, requests }).collect()
+    }
 }
 
 /// The table in force.
@@ -136,6 +179,7 @@ impl Live {
             let upstream = match table.hosts.get(host) {
                 Some(Way::Replicas(upstream)) => upstream,
                 Some(Way::Starting) => return Found::Starting,
+                Some(Way::Stopped) => return Found::Stopped,
                 Some(Way::Down) => return Found::Down,
                 None if version == 0 => return Found::NoTable,
                 None => return Found::Nobody,
@@ -159,6 +203,7 @@ impl Live {
                 Backend::Replicas { deployment, targets } if !targets.is_empty() => {
                     Way::Replicas(self.upstream(&mut books, &mut upstreams, *deployment, targets))
                 }
+                Backend::Down if route.stopped => Way::Stopped,
                 // An empty list is against the contract, and one broken route is no reason to
                 // refuse all others.
                 Backend::Replicas { .. } | Backend::Down => Way::Down,
@@ -180,11 +225,18 @@ impl Live {
             }
         }
         books.revision = table.revision;
-        books.upstreams = upstreams;
+        let before = std::mem::replace(&mut books.upstreams, upstreams);
+        for (id, upstream) in before {
+            let stays = books.upstreams.get(&id).is_some_and(|now| Arc::ptr_eq(now, &upstream));
+            if !stays {
+                upstream.retired.store(true, SeqCst);
+                books.before.push(upstream);
+            }
+        }
     }
 
-    /// The revision in force and who is busy outside of it, both of one moment.
-    pub(crate) fn report(&self) -> (u64, Vec<Busy>) {
+    /// The revision in force and who is busy outside of it, all of one moment.
+    pub(crate) fn report(&self) -> (u64, Vec<Busy>, Vec<Leaving>) {
         let mut books = self.books();
         let mut busy = Vec::new();
         books.flights.retain(|deployment, flight| {
@@ -200,7 +252,7 @@ impl Live {
             requests > 0
         });
         busy.sort_by_key(|busy| busy.deployment);
-        (books.revision, busy)
+        (books.revision, busy, books.leaving())
     }
 
     /// The upstream of a deployment: the one already in use where its targets are the same, so
@@ -259,6 +311,7 @@ mod tests {
             app: AppId::new(Uuid::nil()),
             name: "shop".parse().unwrap(),
             backend: backend.clone(),
+            stopped: false,
         };
         let routes = routes.iter().map(|(host, to)| (host.parse().unwrap(), route(to))).collect();
         RouteTable { revision, routes }
@@ -269,10 +322,19 @@ mod tests {
         Backend::Replicas { deployment: deployment(number), targets }
     }
 
+    fn busy(live: &Live) -> (u64, Vec<Busy>) {
+        let (revision, busy, _) = live.report();
+        (revision, busy)
+    }
+
     fn held(live: &Live, host: &str) -> InFlight {
         match live.find(host) {
             Found::Replicas(in_flight) => in_flight,
-            other @ (Found::Starting | Found::Down | Found::Nobody | Found::NoTable) => {
+            other @ (Found::Starting
+            | Found::Stopped
+            | Found::Down
+            | Found::Nobody
+            | Found::NoTable) => {
                 panic!("{other:?}")
             }
         }
@@ -291,7 +353,11 @@ mod tests {
         assert!(matches!(live.find("c"), Found::Down));
         assert!(matches!(live.find("d"), Found::Down));
         assert!(matches!(live.find("e"), Found::Nobody));
-        assert_eq!(live.report(), (4, vec![]));
+        assert_eq!(busy(&live), (4, vec![]));
+        let mut stopped = table(5, &[("c", Backend::Down)]);
+        stopped.routes.values_mut().for_each(|route| route.stopped = true);
+        live.apply(&stopped);
+        assert!(matches!(live.find("c"), Found::Stopped));
     }
 
     #[test]
@@ -299,22 +365,22 @@ mod tests {
         let live = Live::new();
         live.apply(&table(1, &[("a", to(1, &[1])), ("b", to(1, &[1]))]));
         let (first, second) = (held(&live, "a"), held(&live, "b"));
-        assert_eq!(live.report(), (1, vec![]));
+        assert_eq!(busy(&live), (1, vec![]));
         live.apply(&table(2, &[("a", to(2, &[2])), ("b", to(1, &[1]))]));
         // One host still leads there.
-        assert_eq!(live.report(), (2, vec![]));
+        assert_eq!(busy(&live), (2, vec![]));
         live.apply(&table(3, &[("a", to(2, &[2]))]));
-        let busy = |requests| vec![Busy { deployment: deployment(1), requests }];
-        assert_eq!(live.report(), (3, busy(2)));
+        let left = |requests| vec![Busy { deployment: deployment(1), requests }];
+        assert_eq!(busy(&live), (3, left(2)));
         drop(first);
-        assert_eq!(live.report(), (3, busy(1)));
+        assert_eq!(busy(&live), (3, left(1)));
         live.apply(&table(4, &[("a", to(1, &[1, 3]))]));
-        assert_eq!(live.report(), (4, vec![]));
+        assert_eq!(busy(&live), (4, vec![]));
         assert!(!second.upstream.flight.retired());
         live.apply(&table(5, &[]));
-        assert_eq!(live.report(), (5, busy(1)));
+        assert_eq!(busy(&live), (5, left(1)));
         drop(second);
-        assert_eq!(live.report(), (5, vec![]));
+        assert_eq!(busy(&live), (5, vec![]));
     }
 
     #[test]
@@ -327,6 +393,37 @@ mod tests {
         assert!(Arc::ptr_eq(&before.upstream, &held(&live, "b").upstream));
         live.apply(&table(3, &[("a", to(1, &[1]))]));
         assert!(!Arc::ptr_eq(&before.upstream, &held(&live, "a").upstream));
+    }
+
+    #[test]
+    fn a_replica_out_of_the_table_is_reported_until_its_last_request_has_ended() {
+        let live = Live::new();
+        live.apply(&table(1, &[("a", to(1, &[1, 2, 3]))]));
+        let mut requests: Vec<_> = (0..4).map(|_| held(&live, "a")).collect();
+        let chosen: Vec<_> =
+            requests.iter_mut().take(3).map(|one| one.choose(&[], 1).unwrap()).collect();
+        assert_eq!(live.report(), (1, vec![], vec![]));
+        live.apply(&table(2, &[("a", to(1, &[1]))]));
+        let leaving = |ports: &[(u16, u64)]| -> Vec<Leaving> {
+            let leaving = |(port, requests): &(u16, u64)| Leaving {
+                target: target(*port),
+                requests: *requests,
+            };
+            ports.iter().map(leaving).collect()
+        };
+        // One has not chosen yet, and may choose any.
+        assert_eq!(live.report(), (2, vec![], leaving(&[(2, 2), (3, 2)])));
+        requests.pop();
+        assert_eq!(live.report(), (2, vec![], leaving(&[(2, 1), (3, 1)])));
+        for (request, chosen) in requests.into_iter().zip(chosen) {
+            drop((request, chosen));
+        }
+        assert_eq!(live.report(), (2, vec![], vec![]));
+        live.apply(&table(3, &[("a", to(1, &[1, 2, 3]))]));
+        let mut back = held(&live, "a");
+        let _chosen = back.choose(&[], 1).unwrap();
+        live.apply(&table(4, &[]));
+        assert_eq!(live.report().2, vec![], "the whole deployment is out of it");
     }
 
     #[tokio::test]

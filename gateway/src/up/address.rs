@@ -78,7 +78,9 @@ async fn connects(address: SocketAddr) -> bool {
 async fn gateway_ready(address: SocketAddr) -> bool {
     let address = reachable(address);
     // No proxy of the environment stands between a machine and itself.
-    let Ok(client) = reqwest::Client::builder().no_proxy().build() else { return false };
+    let Ok(tls) = crate::tls::unused() else { return false };
+    let client = reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls).build();
+    let Ok(client) = client else { return false };
     let answer = client.get(format!("http://{address}/readyz")).send().await;
     answer.is_ok_and(|answer| answer.status().is_success())
 }

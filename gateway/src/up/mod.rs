@@ -71,6 +71,12 @@ pub struct UpConfig {
     pub nats_choice: Choice,
     /// Folders below which `file://` repositories are allowed.
     pub local_repos: Vec<PathBuf>,
+    /// How many earlier versions of each app can be gone back to.
+    pub keep_versions: u16,
+    /// How much build cache is kept, as the server's command line says it.
+    pub build_cache: Vec<OsString>,
+    /// How the agent builds, as its command line says it.
+    pub builder: Vec<OsString>,
     /// The longest wait between two starts of a part.
     pub longest_wait: Duration,
 }
@@ -184,6 +190,8 @@ impl UpConfig {
         for name in &self.public_names {
             args.extend(["--public-name".into(), name.as_str().into()]);
         }
+        args.extend(["--keep-versions".into(), self.keep_versions.to_string().into()]);
+        args.extend(self.build_cache.iter().cloned());
         if !self.local_repos.is_empty() {
             args.push("--allow-local-repos".into());
         }
@@ -198,6 +206,7 @@ impl UpConfig {
         if let Some(host) = &self.nats_choice.docker_host {
             args.extend(["--docker-host".into(), host.into()]);
         }
+        args.extend(self.builder.iter().cloned());
         args
     }
 

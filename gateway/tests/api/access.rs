@@ -16,6 +16,7 @@ fn operations() -> Vec<(Method, String, bool)> {
                 .replace("{app}", "shop")
                 .replace("{worker}", "machine-1")
                 .replace("{sequence}", "1")
+                .replace("{run}", "019eb2a4-5f00-7c11-9d3c-0a1b2c3d4e5f")
                 .replace("{deployment}", "019eb2a4-5f00-7c11-9d3c-0a1b2c3d4e5f");
             operations.push((method.to_uppercase().parse().unwrap(), path, open));
         }

@@ -171,6 +171,8 @@ async fn a_value_goes_in_and_never_comes_out() {
     let secret = journal.secret(app, "PASSWORD", version).unwrap().unwrap();
     assert_eq!(secret.expose(), canary.as_bytes());
     server.delete("/api/v1/apps/shop").await.is(204);
+    assert!(journal.secret(app, "PASSWORD", version).unwrap().is_some(), "it can be restored");
+    server.delete("/api/v1/apps/shop?now=true").await.is(204);
     assert!(journal.secret(app, "PASSWORD", version).unwrap().is_none());
 }
 
@@ -204,4 +206,43 @@ async fn changes_of_an_environment_at_the_same_moment_all_take_effect() {
     }
     let env = server.get("/api/v1/apps/shop/env").await.is(200).json;
     assert_eq!(env["items"].as_array().unwrap().len(), 6);
+}
+
+#[tokio::test]
+async fn a_release_command_is_set_shown_and_taken_away() {
+    let server = Server::start().await;
+    let new = json!({"name": "shop", "release_command": ["bin/migrate", "--all"]});
+    let made = server.post("/api/v1/apps", new).await.is(201);
+    let settings = &made.json["settings"];
+    assert_eq!(settings["release_command"], json!(["bin/migrate", "--all"]));
+    assert_eq!(settings["release_within_ms"], 600_000);
+
+    let within = json!({"release_within_ms": 60_000});
+    let changed = server.patch("/api/v1/apps/shop", within.clone()).await.is(200);
+    let settings = &changed.json["settings"];
+    assert_eq!(settings["release_command"], json!(["bin/migrate", "--all"]));
+    assert_eq!(settings["release_within_ms"], 60_000);
+    for (wrong, field) in [
+        (json!({"release_command": []}), "release_command"),
+        (json!({"release_command": ["a\u{0}b"]}), "release_command"),
+        (json!({"release_within_ms": 10}), "release_within_ms"),
+        (json!({"release_within_ms": 99_000_000}), "release_within_ms"),
+    ] {
+        let refused = server.patch("/api/v1/apps/shop", wrong.clone()).await;
+        assert_eq!(
+            (refused.status.as_u16(), &refused.json["field"]),
+            (422, &json!(field)),
+            "{wrong}"
+        );
+    }
+
+    let nothing = json!({"release_command": null});
+    let changed = server.patch("/api/v1/apps/shop", nothing).await.is(200);
+    assert_eq!(changed.json["settings"]["release_command"], Value::Null);
+    assert_eq!(changed.json["settings"]["release_within_ms"], Value::Null);
+    let refused = server.patch("/api/v1/apps/shop", within).await;
+    assert_eq!(
+        (refused.status.as_u16(), &refused.json["field"]),
+        (422, &json!("release_within_ms"))
+    );
 }

@@ -65,7 +65,13 @@ async fn the_router_has_what_the_document_says() {
     for (path, item) in document()["paths"].as_object().unwrap() {
         let said: BTreeSet<String> =
             item.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect();
-        let named = [("{app}", "a"), ("{deployment}", "b"), ("{worker}", "c"), ("{sequence}", "1")];
+        let named = [
+            ("{app}", "a"),
+            ("{deployment}", "b"),
+            ("{worker}", "c"),
+            ("{sequence}", "1"),
+            ("{run}", "d"),
+        ];
         let path = named.iter().fold(path.clone(), |path, (name, value)| path.replace(name, value));
         let answer = Answer::of(server.asks(Method::OPTIONS, &path)).await;
         answer.is_problem(405, "method-not-allowed");

@@ -107,7 +107,7 @@ async fn every_filter_leaves_out_what_it_says() {
     server.patch("/api/v1/apps/shop", json!({"replicas": 2})).await.is(200);
     let request = server.patch("/api/v1/apps/other", json!({"replicas": 3})).await.is(200);
     let request = request.headers["x-request-id"].to_str().unwrap().to_owned();
-    server.delete("/api/v1/apps/shop").await.is(204);
+    server.delete("/api/v1/apps/shop?now=true").await.is(204);
     let third = server.get("/api/v1/events?after=2&limit=1").await.json["items"][0].clone();
     let time = third["time"].as_str().unwrap();
     for (query, expected) in [
@@ -170,7 +170,7 @@ async fn a_follower_hears_how_far_it_came_and_where_it_ends() {
     let path = "/api/v1/events?after=0&type=deleted&progress=true";
     let mut socket = server.socket(path).await.unwrap();
     assert_eq!(next(&mut socket).await, Some(json!({"cursor": 3})));
-    server.delete("/api/v1/apps/app-1").await.is(204);
+    server.delete("/api/v1/apps/app-1?now=true").await.is(204);
     assert_eq!(next(&mut socket).await.unwrap()["sequence"], 4);
     // One that is to end ends, also where its last stretch has nothing that is wanted.
     let mut bounded = server.socket("/api/v1/events?since=2&until=3&type=app.*").await.unwrap();

@@ -9,12 +9,21 @@
 
 mod access;
 mod changes;
+mod deleted;
 mod document;
 mod events;
+mod hooks;
 mod hostile;
 mod journal;
 mod logs;
 mod once;
 mod past;
 mod problems;
+mod projects;
+mod registries;
+mod runs;
+mod sources;
+mod storm;
 mod support;
+mod tls;
+mod versions;

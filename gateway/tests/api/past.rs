@@ -255,7 +255,7 @@ async fn a_comparison_says_what_changed_and_who_changed_it() {
     server.delete("/api/v1/apps/shop").await.is(204);
     let gone = get(&server, &format!("apps/shop/diff?from={port}")).await;
     assert_eq!(field(&gone, "name")["after"], Value::Null, "{gone}");
-    assert_eq!(field(&gone, "name")["by"]["type"], "app.deleted");
+    assert_eq!(field(&gone, "name")["by"]["type"], "app.discarded");
 }
 
 #[tokio::test]

@@ -81,6 +81,8 @@ async fn a_wrong_field_is_named_and_methods_that_work_are_too() {
         (json!({"name": "a", "cpu_millis": 1}), "cpu_millis"),
         (json!({"name": "a", "health_path": "x"}), "health_path"),
         (json!({"name": "a", "health_interval_ms": 1}), "health_interval_ms"),
+        (json!({"name": "a", "health_retries": 0}), "health_retries"),
+        (json!({"name": "a", "health": {"type": "http", "path": "x"}}), "health.path"),
         (json!({"name": "a", "domains": ["ok.example", "NO"]}), "domains[1]"),
         (json!({"name": "a", "nothing": true}), "nothing"),
     ] {

@@ -62,6 +62,8 @@ impl Server {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(listener, state));
+        // One for the whole process: whoever was first has set it.
+        let _there = rustls::crypto::ring::default_provider().install_default();
         let client =
             reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let token = token.trim().into();
@@ -96,6 +98,10 @@ impl Server {
 
     pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
         Answer::of(self.asks(Method::PATCH, path).json(&body)).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+        Answer::of(self.asks(Method::PUT, path).json(&body)).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {

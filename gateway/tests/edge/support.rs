@@ -36,6 +36,7 @@ pub fn deployment() -> DeploymentId {
 
 pub fn table(revision: u64, routes: &[(&str, Backend)]) -> RouteTable {
     let route = |backend: &Backend| Route {
+        stopped: false,
         app: AppId::new(Uuid::now_v7()),
         name: "shop".parse().unwrap(),
         backend: backend.clone(),

@@ -19,6 +19,8 @@ fn exit_codes_say_what_kind_of_end_it_was() {
         (&["--version"], 0, ""),
         (&["--help"], 0, ""),
         (&["completions", "bash"], 0, ""),
+        (&["detect", missing], 2, "is no folder"),
+        (&["detect", "--base-images", "https://x"], 2, "mirror"),
         // Nobody is there.
         (&["app", "ls"], 3, "hythe up"),
         (&["app", "show", "shop"], 3, "HYTHE_URL"),
@@ -222,7 +224,9 @@ async fn an_export_goes_out_and_in_again_and_verifies() {
     assert_eq!(said.code, 1, "{}{}", said.out, said.err);
     let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(report["ok"], false);
-    assert!(report["problems"][0]["place"].as_str().unwrap().contains('1'), "{report}");
+    let problem = &report["problems"][0];
+    assert_eq!(problem["place"], "journal.redb", "{report}");
+    assert!(problem["what"].as_str().unwrap().contains("page at byte"), "{report}");
 }
 
 const NAME: &str = "an-app-to-be-damaged";
@@ -265,4 +269,37 @@ fn flip(folder: &Path, pattern: &[u8]) {
         std::fs::write(&path, bytes).unwrap();
     }
     assert!(flipped > 0, "the record is in the log as it is");
+}
+
+#[test]
+fn detect_says_what_a_folder_is_without_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let [nobody] = free();
+    let detect = |args: &[&str]| {
+        let mut command = hythe();
+        command.arg("detect").args(args).env("HYTHE_URL", format!("http://{nobody}"));
+        run(command.current_dir(folder.path()))
+    };
+    let nothing = detect(&[]);
+    assert_eq!(nothing.code, 1, "{}", nothing.err);
+    assert!(nothing.err.contains("nothing to build was found"), "{}", nothing.err);
+
+    std::fs::write(at("package.json"), r#"{"scripts":{"start":"node a.js"}}"#).unwrap();
+    // What git ignores is not in the repository, and so decides nothing.
+    std::fs::write(at(".gitignore"), "Dockerfile\n").unwrap();
+    std::fs::write(at("Dockerfile"), "FROM nothing\n").unwrap();
+    let found = detect(&["--json"]);
+    assert_eq!(found.code, 0, "{}", found.err);
+    let found: serde_json::Value = serde_json::from_str(&found.out).unwrap();
+    assert_eq!((&found["runtime"], &found["port"]), (&"node".into(), &8080.into()), "{found}");
+    assert_eq!(found["start"], "node a.js", "{found}");
+    let dockerfile = detect(&["--dockerfile", "--base-images", "mirror.example/all"]).out;
+    assert!(dockerfile.starts_with("FROM mirror.example/all/library/node:"), "{dockerfile}");
+    assert!(detect(&[]).out.contains("because"), "people are told why");
+
+    std::fs::write(at("hythe.toml"), "[build]\nstrat = \"x\"\n").unwrap();
+    let wrong = detect(&[]);
+    assert_eq!(wrong.code, 1);
+    assert!(wrong.err.contains("line 2") && wrong.err.contains("start?"), "{}", wrong.err);
 }

@@ -9,5 +9,6 @@
 
 mod cli;
 mod common;
+mod moving;
 mod replay;
 mod up;

@@ -184,6 +184,19 @@ fn an_empty_journal_comes_back_too() {
 }
 
 #[test]
+fn what_is_on_the_disk_and_not_told_of_yet_is_in_it() {
+    let (server, key) = (server(), BackupKey::generate());
+    let (head, state) = (server.journal.head(), server.state());
+    // As between a commit and the moment when everybody hears of it.
+    server.journal.shared().head.send_replace(Sequence(head.0 - 1));
+    let file = server.dir.path().join("b.age");
+    assert_eq!(server.backup(&key, &file).head.sequence, head);
+    let (dir, _) = restored(&[file], &key);
+    let journal = Journal::open(dir.path(), JournalOptions::default()).unwrap();
+    assert_eq!(state_of(&journal), state);
+}
+
+#[test]
 fn it_is_of_one_moment_whatever_goes_on() {
     let (server, key) = (Arc::new(server()), BackupKey::generate());
     let stop = Arc::new(AtomicBool::new(false));

@@ -72,8 +72,8 @@ pub fn backup<W: Write>(
     Ok((part, out))
 }
 
-/// Writes one segment of a mirror: the events after `after`, and what lies beside the log. `known` is what the parts so far hold; without
-/// it everything beside the log goes along.
+/// Writes one segment of a mirror: the events after `after`, and what lies beside the log.
+/// `known` is what the parts so far hold; without it everything beside the log goes along.
 ///
 /// # Errors
 /// As [`backup`].
@@ -188,8 +188,7 @@ impl<W: Write> Writer<W> {
         let mut at = after;
         let (mut frame, mut bytes) = (Vec::new(), 0);
         while at < upto {
-            let left = usize::try_from(upto.0 - at.0).unwrap_or(usize::MAX);
-            let page = journal.read_stored(at, left.min(BATCH))?;
+            let page = journal.read_stored_to(at, upto, BATCH)?;
             if page.is_empty() {
                 let what = "the record is missing".to_owned();
                 return Err(

@@ -13,6 +13,7 @@ use super::shared::Shared;
 use super::tables::{self, CHECKPOINTS};
 use crate::durable::commit;
 use crate::error::{StoreError, database};
+use crate::guard::{INDEX, LOG, contained};
 use crate::steps::Step;
 use redb::ReadableDatabase;
 
@@ -86,10 +87,10 @@ impl Shared {
             let Some((at, event, bytes)) = decode(format, value.value()) else {
                 return Ok(None);
             };
-            let same = self.view()?.hash_at(at.0)? == Some(event);
+            let same = contained(LOG, || self.view()?.hash_at(at.0))? == Some(event);
             Ok(same.then(|| (at, bytes.to_vec())))
         };
-        self.watched(load()).unwrap_or_else(|error| {
+        self.watched(|| contained(INDEX, load)).unwrap_or_else(|error| {
             tracing::warn!(%error, name, "a checkpoint cannot be read; its state is folded anew");
             None
         })

@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 use redb::{Database, ReadableDatabase, WriteTransaction};
 
 use super::limits::{MOST_CURSORS, MOST_NAME_BYTES};
+use super::summary::Summary;
 use super::tables::META;
 use crate::error::{StoreError, database};
 
-const PREFIX: &str = "cursor/";
+/// Of a cursor's name, in the table of single values.
+pub(crate) const PREFIX: &str = "cursor/";
 const DOING: &str = "read the cursors";
 
 /// All cursors, as last saved.
@@ -33,7 +35,10 @@ impl Cursors {
             let (key, value) = row.map_err(database(DOING))?;
             let Some(name) = key.value().strip_prefix(PREFIX) else { break };
             let value = value.value().try_into().map_err(|_| {
-                StoreError::damaged(format!("cursor \"{name}\""), "it does not decode")
+                StoreError::damaged(
+                    format!("journal.redb, cursor \"{name}\""),
+                    "it does not decode",
+                )
             })?;
             values.insert(name.to_owned(), u64::from_be_bytes(value));
         }
@@ -87,11 +92,16 @@ impl Cursors {
 pub(crate) fn write(txn: &WriteTransaction, values: &[(String, u64)]) -> Result<(), StoreError> {
     let doing = "write the cursors";
     let mut table = txn.open_table(META).map_err(database(doing))?;
+    let mut summary = Summary::noted(&table)?;
     for (name, value) in values {
-        let key = format!("{PREFIX}{name}");
-        table.insert(key.as_str(), value.to_be_bytes().as_slice()).map_err(database(doing))?;
+        let (key, value) = (format!("{PREFIX}{name}"), value.to_be_bytes());
+        let before = table.insert(key.as_str(), value.as_slice()).map_err(database(doing))?;
+        if let Some(before) = before {
+            summary.cursor(&key, before.value());
+        }
+        summary.cursor(&key, &value);
     }
-    Ok(())
+    summary.note(&mut table)
 }
 
 pub(crate) fn check_name(name: &str) -> Result<(), StoreError> {

@@ -16,8 +16,8 @@ use super::limits::{MOST_APPEND_BYTES, MOST_EVENTS, MOST_PAYLOAD_BYTES};
 use super::queue::Job;
 use super::record::{self, Hash};
 use super::shared::Shared;
-use super::snapshot::SECRETS_CHANGED;
-use super::tables::{BLOCKS, CLAIMS, META};
+use super::summary::Summary;
+use super::tables::{BLOCKS, CLAIMS, META, SECRETS_CHANGED};
 use super::{Append, Appended};
 use crate::error::{AppendError, StoreError, database};
 
@@ -47,6 +47,8 @@ struct Stage<'a> {
     claims: Option<Table<'a, &'static str, &'static [u8]>>,
     versions: HashMap<StreamId, u64>,
     secrets_changed: bool,
+    /// The sums of what lies beside the log, once something of it has changed.
+    summary: Option<Summary>,
     buffer: &'a mut Vec<u8>,
     staged: Staged,
 }
@@ -67,6 +69,7 @@ pub(crate) fn stage(
         claims: None,
         versions: HashMap::new(),
         secrets_changed: false,
+        summary: None,
         buffer,
         staged: Staged {
             answers: Vec::with_capacity(jobs.len()),
@@ -81,15 +84,22 @@ pub(crate) fn stage(
     if !stage.staged.written.is_empty() {
         stage.write_block()?;
     }
-    let secrets_changed = stage.secrets_changed;
+    let (secrets_changed, summary) = (stage.secrets_changed, stage.summary);
     let staged = stage.staged;
     if !staged.written.is_empty() {
         let mut meta = txn.open_table(META).map_err(database(DOING))?;
         let value = encode_head(staged.end.head());
         meta.insert(HEAD, value.as_slice()).map_err(database(DOING))?;
-        if secrets_changed {
-            let at = staged.end.head().0.to_be_bytes();
-            meta.insert(SECRETS_CHANGED, at.as_slice()).map_err(database(DOING))?;
+        if let Some(mut summary) = summary {
+            if secrets_changed {
+                let at = staged.end.head().0.to_be_bytes();
+                let before = meta.insert(SECRETS_CHANGED, at.as_slice());
+                if let Some(before) = before.map_err(database(DOING))? {
+                    summary.secrets_changed(before.value());
+                }
+                summary.secrets_changed(&at);
+            }
+            summary.note(&mut meta)?;
         }
     }
     Ok(staged)
@@ -150,7 +160,9 @@ impl<'a> Stage<'a> {
             if let Some(error) = vault.refusal(self.txn, &append.secrets)? {
                 return Ok(Err(error));
             }
-            vault.apply(self.txn, &append.secrets)?;
+            let mut summary = self.summary()?;
+            vault.apply(self.txn, &append.secrets, &mut summary)?;
+            self.summary = Some(summary);
             self.secrets_changed = true;
         }
         self.write_claims(claims)?;
@@ -237,15 +249,34 @@ impl<'a> Stage<'a> {
         &mut self,
         claims: BTreeMap<&str, Option<ClaimOwner>>,
     ) -> Result<(), StoreError> {
+        if claims.is_empty() {
+            return Ok(());
+        }
+        let mut summary = self.summary()?;
         for (key, owner) in claims {
             let table = self.claims()?;
-            match owner {
-                Some(owner) => table.insert(key, owner.encode().as_slice()),
+            let value = owner.map(|owner| owner.encode());
+            let before = match &value {
+                Some(value) => table.insert(key, value.as_slice()),
                 None => table.remove(key),
+            };
+            if let Some(before) = before.map_err(database(DOING))? {
+                summary.claim(key, before.value());
             }
-            .map_err(database(DOING))?;
+            if let Some(value) = &value {
+                summary.claim(key, value);
+            }
         }
+        self.summary = Some(summary);
         Ok(())
+    }
+
+    /// The sums as this commit has left them so far.
+    fn summary(&self) -> Result<Summary, StoreError> {
+        match self.summary {
+            Some(summary) => Ok(summary),
+            None => Summary::noted(&self.txn.open_table(META).map_err(database(DOING))?),
+        }
     }
 
     fn claims(&mut self) -> Result<&mut Table<'a, &'static str, &'static [u8]>, StoreError> {

@@ -16,6 +16,7 @@ use super::storage::{Part, Storage};
 use super::tail::Segment;
 use super::{postings, tables};
 use crate::error::{StoreError, database};
+use crate::guard::{INDEX, LOG, contained, let_go};
 
 /// Between two attempts after a failure.
 const RETRY: Duration = Duration::from_secs(1);
@@ -27,7 +28,8 @@ pub(crate) fn run(shared: &Shared) {
             let closing = shared.bell.closing.lock().unwrap_or_else(PoisonError::into_inner);
             // What room there is left is not for what can be made again.
             let idle = |closing: &mut bool| {
-                !*closing && (shared.tail().frozen.is_none() || shared.room.is_scarce())
+                let nothing = shared.tail().frozen.is_none() || shared.room.is_scarce();
+                !*closing && nothing && !is_asked(shared)
             };
             // The bell is rung without its lock, by a writer that must not wait: look by
             // yourself now and then.
@@ -41,11 +43,16 @@ pub(crate) fn run(shared: &Shared) {
         if closing {
             shared.tail_mut().freeze();
         }
-        if shared.index_suspect.swap(false, Ordering::Relaxed)
-            && let Err(error) = reopen(shared)
+        let damaged = shared.index_damaged.swap(false, Ordering::Relaxed);
+        if (shared.index_suspect.swap(false, Ordering::Relaxed) || damaged)
+            && let Err(error) = contained(INDEX, || reopen(shared, damaged))
         {
             shared.index_suspect.store(true, Ordering::Relaxed);
+            shared.index_damaged.store(damaged, Ordering::Relaxed);
             tracing::warn!(%error, "the stream index cannot be opened again yet");
+            if !closing {
+                std::thread::sleep(RETRY);
+            }
         }
         let frozen = shared.tail().frozen.clone();
         let Some(segment) = frozen.filter(|_| closing || !shared.room.is_scarce()) else {
@@ -58,7 +65,7 @@ pub(crate) fn run(shared: &Shared) {
             Ok(()) => done(shared),
             Err(error) => {
                 tracing::warn!(%error, "the stream index was not written; opening it again");
-                if let Err(error) = mend(shared, &segment) {
+                if let Err(error) = contained(INDEX, || mend(shared, &segment)) {
                     tracing::warn!(%error, "the stream index cannot be used yet");
                     if closing {
                         return;
@@ -68,6 +75,11 @@ pub(crate) fn run(shared: &Shared) {
             }
         }
     }
+}
+
+/// Whether somebody found the index not to be what it should.
+fn is_asked(shared: &Shared) -> bool {
+    shared.index_suspect.load(Ordering::Relaxed) || shared.index_damaged.load(Ordering::Relaxed)
 }
 
 /// The frozen segment is in the file.
@@ -82,7 +94,7 @@ fn done(shared: &Shared) {
 
 /// Opens the index anew after a failure, and tries the segment once more.
 fn mend(shared: &Shared, segment: &Segment) -> Result<(), StoreError> {
-    reopen(shared)?;
+    reopen(shared, false)?;
     let at = shared.with_index(postings::position)?.map_or(0, |(at, _)| at);
     if at < segment.upto.0 {
         shared.with_index(|index| postings::add(index, segment))?;
@@ -92,8 +104,8 @@ fn mend(shared: &Shared, segment: &Segment) -> Result<(), StoreError> {
 }
 
 /// Opens the index anew, built again where it is not what it should be: complete up to where the
-/// tail begins, or one segment further.
-fn reopen(shared: &Shared) -> Result<(), StoreError> {
+/// tail begins, or one segment further. `damaged` says that it is not, whatever it looks like.
+fn reopen(shared: &Shared, damaged: bool) -> Result<(), StoreError> {
     shared.set_index(None);
     let (cache, every) = (shared.options.cache_bytes, shared.options.index_every);
     let (before, after) = {
@@ -103,15 +115,24 @@ fn reopen(shared: &Shared) -> Result<(), StoreError> {
         (before, tail.frozen.as_deref().map_or(before, |frozen| frozen.upto.0))
     };
     let log = shared.view()?;
-    let (mut index, (at, _)) = open(&*shared.storage, cache, &log)?;
-    if at != before && at != after {
-        drop(index);
-        index = fresh(&*shared.storage, cache)?;
-        let last = extend(&index, &log, (0, GENESIS), before, every)?;
-        if last.events > 0 {
-            postings::add(&index, &last)?;
+    let kept = match damaged {
+        true => None,
+        false => {
+            let (index, (at, _)) = open(&*shared.storage, cache, &log)?;
+            (at == before || at == after).then_some(index)
         }
-    }
+    };
+    let index = match kept {
+        Some(index) => index,
+        None => {
+            let index = fresh(&*shared.storage, cache)?;
+            let last = extend(&index, &log, (0, GENESIS), before, every)?;
+            if last.events > 0 {
+                postings::add(&index, &last)?;
+            }
+            index
+        }
+    };
     shared.set_index(Some(index));
     Ok(())
 }
@@ -123,9 +144,19 @@ pub(crate) fn open(
     cache_bytes: usize,
     log: &View,
 ) -> Result<(Database, (u64, Hash)), StoreError> {
-    let found = tables::open_index(storage, cache_bytes).and_then(|index| {
+    let found = contained(INDEX, || {
+        let mut index = tables::open_index(storage, cache_bytes)?;
+        // A row that is gone would make a stream look shorter than it is.
+        let whole = storage.health(Part::Index).is_some_and(|health| health.is_known());
+        if !whole {
+            tables::check_pages(&mut index)?;
+        }
         let at = match postings::position(&index)? {
-            Some(at) => at,
+            Some(at) if whole => at,
+            Some(at) => {
+                postings::check(&index)?;
+                at
+            }
             None => {
                 postings::create(&index)?;
                 (0, GENESIS)
@@ -133,6 +164,18 @@ pub(crate) fn open(
         };
         Ok((index, at))
     });
+    // It is only written once the log is on the disk. Whoever served what is missing now must not
+    // be contradicted by what would take its place.
+    if let Ok((_, (at, _))) = &found
+        && let head = log.growing()?.head().0
+        && *at > head
+    {
+        let what = format!(
+            "it ends with event {head} and the stream index knows event {at}: events are missing \
+             at its end. If an older file was put there on purpose, remove index.redb beside it"
+        );
+        return Err(StoreError::damaged(LOG, what));
+    }
     match found {
         Ok((index, (0, _))) => Ok((index, (0, GENESIS))),
         Ok((index, at)) if log.hash_at(at.0)? == Some(at.1) => Ok((index, at)),
@@ -192,12 +235,12 @@ pub(crate) fn prepare(
 ) -> Result<(Database, Segment), StoreError> {
     let log = View::new(&log.begin_read().map_err(database("read the journal"))?)?;
     let (index, at) = open(storage, cache_bytes, &log)?;
-    match extend(&index, &log, at, head, every) {
+    match contained(INDEX, || extend(&index, &log, at, head, every)) {
         Ok(segment) => Ok((index, segment)),
         Err(StoreError::Damaged { place, what }) if at.0 > 0 => {
             // Either the log is damaged, then this fails again and says so, or the index is.
             tracing::warn!(place, what, "the stream index does not fit; building it again");
-            drop(index);
+            let_go(INDEX, index);
             let index = fresh(storage, cache_bytes)?;
             let segment = extend(&index, &log, (0, GENESIS), head, every)?;
             Ok((index, segment))

@@ -19,6 +19,7 @@ pub mod limits;
 mod open;
 pub mod options;
 mod overlay;
+pub mod pages;
 mod postings;
 mod queue;
 mod reader;
@@ -27,6 +28,7 @@ mod room;
 mod shared;
 pub mod snapshot;
 pub mod storage;
+pub(crate) mod summary;
 pub(crate) mod tables;
 mod tail;
 mod varint;
@@ -57,6 +59,7 @@ use self::shared::{Bell, Shared};
 use self::storage::{Directory, Part, Storage};
 use self::tail::Tail;
 use crate::error::{AppendError, StoreError, io};
+use crate::guard::{LOG, contained};
 use crate::secrets::key::MasterKey;
 use crate::secrets::vault::Vault;
 use crate::secrets::{Secret, SecretChange};
@@ -145,7 +148,7 @@ impl Journal {
         key: MasterKey,
         options: JournalOptions,
     ) -> Result<Self, StoreError> {
-        let (shared, end) = prepare(storage, Some(key), options)?;
+        let (shared, end) = contained(LOG, || prepare(storage, Some(key), options))?;
         let handle = Arc::new(Handle { shared, threads: Mutex::default() });
         let writer = writer::Writer::new(Arc::clone(&handle.shared), end);
         handle.spawn("journal-writer", move || writer.run())?;
@@ -161,12 +164,12 @@ impl Journal {
     /// As [`Journal::open`], and [`StoreError::Missing`] where there is none.
     pub fn open_read_only(dir: &Path) -> Result<Self, StoreError> {
         let storage = Arc::new(Directory::open_read_only(&dir.join("journal"))?);
-        let (shared, _) = prepare(storage, None, JournalOptions::default())?;
+        let (shared, _) = contained(LOG, || prepare(storage, None, JournalOptions::default()))?;
         shared.queue.close();
         Ok(Self { handle: Arc::new(Handle { shared, threads: Mutex::default() }) })
     }
 
-    fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Shared {
         &self.handle.shared
     }
 
@@ -247,7 +250,7 @@ impl Journal {
     /// # Errors
     /// [`StoreError::Damaged`] at the first record that is not what was written.
     pub fn read(&self, from: Sequence, most: usize) -> Result<Vec<Recorded<Payload>>, StoreError> {
-        self.shared().watched(self.shared().read(from, most))
+        self.shared().watched(|| self.shared().read(from, most))
     }
 
     /// As [`Journal::read`], with claims and hashes.
@@ -255,7 +258,18 @@ impl Journal {
     /// # Errors
     /// As [`Journal::read`].
     pub fn read_stored(&self, from: Sequence, most: usize) -> Result<Vec<Stored>, StoreError> {
-        self.shared().watched(self.shared().read_stored(from, most))
+        self.read_stored_to(from, self.head(), most)
+    }
+
+    /// As [`Journal::read_stored`], up to an event that a [`snapshot`](Self::snapshot) named: what
+    /// is on the disk is there for one moment before [`Journal::head`] tells of it.
+    pub(crate) fn read_stored_to(
+        &self,
+        from: Sequence,
+        upto: Sequence,
+        most: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        self.shared().watched(|| self.shared().read_stored(from, upto, most))
     }
 
     /// A stream's events after a version, oldest first, at most `most`. May be fewer though more
@@ -269,7 +283,7 @@ impl Journal {
         after: Version,
         most: usize,
     ) -> Result<Vec<Recorded<Payload>>, StoreError> {
-        self.shared().watched(self.shared().read_stream(stream, after, most))
+        self.shared().watched(|| self.shared().read_stream(stream, after, most))
     }
 
     /// The last durable version of a stream; 0 where it has no event.
@@ -285,7 +299,7 @@ impl Journal {
     /// # Errors
     /// What the database says.
     pub fn claim(&self, key: &ClaimKey) -> Result<Option<ClaimOwner>, StoreError> {
-        self.shared().watched(self.shared().claim(key))
+        self.shared().watched(|| self.shared().claim(key))
     }
 
     /// One version of a secret, if there is one.
@@ -298,7 +312,7 @@ impl Journal {
         name: &str,
         version: u64,
     ) -> Result<Option<Secret>, StoreError> {
-        self.shared().watched(self.shared().secret(scope, name, version))
+        self.shared().watched(|| self.shared().secret(scope, name, version))
     }
 
     /// A key of this installation for one purpose, always the same.
@@ -322,7 +336,7 @@ impl Journal {
         at: Sequence,
         bytes: &[u8],
     ) -> Result<(), StoreError> {
-        self.shared().watched(self.shared().save_checkpoint(name, format, at, bytes))
+        self.shared().watched(|| self.shared().save_checkpoint(name, format, at, bytes))
     }
 
     /// The last checkpoint under a name, where it is whole, of this format and of this journal.
@@ -391,7 +405,10 @@ fn prepare(
         index_behind: AtomicBool::new(false),
         log_suspect: AtomicBool::new(false),
         index_suspect: AtomicBool::new(false),
+        index_damaged: AtomicBool::new(false),
+        damage: Mutex::default(),
         commit_micros: AtomicU64::new(0),
+        at_rest: AtomicBool::new(false),
         room: room::Known::default(),
         options,
     };

@@ -8,14 +8,18 @@ use super::group::{HEAD, encode_head};
 use super::reader::View;
 use super::record::GENESIS;
 use super::storage::{Part, Storage};
+use super::summary::Summary;
 use super::tables::{self, BLOCKS, CLAIMS, META, SECRET_KEYS, SECRETS};
 use crate::durable::commit;
-use crate::error::{StoreError, database, io};
+use crate::error::{StoreError, database, io, opening};
+use crate::guard::LOG;
 use crate::secrets::key::MasterKey;
 
-/// The layout of the log's file. A later one is refused; 1 kept records one by one, and is read and
-/// written on in blocks.
-const FORMAT: u32 = 2;
+/// The layout of the log's file. A later one is refused, an earlier one is raised: 1 kept records
+/// one by one, which are read and written on in blocks; 2 kept no check sums of what lies beside
+/// the log.
+const FORMAT: u32 = 3;
+const WITHOUT_SUMMARY: u32 = 2;
 const RECORD_BY_RECORD: u32 = 1;
 const FORMAT_KEY: &str = "format";
 const KEY_CHECK: &str = "master-key-check";
@@ -37,25 +41,39 @@ pub(crate) fn log(
         drop(log);
         storage.keep(Part::Log).map_err(io("make the journal's file"))?;
     }
-    let file = storage.open(Part::Log).map_err(io("open the journal's file"))?;
+    let log = file(storage, key, cache_bytes)?;
+    Summary::check(&log.begin_read().map_err(database(DOING))?)?;
+    Ok(log)
+}
+
+/// Opens the log's file for what it claims to be, without a look at what lies beside the log.
+pub(crate) fn file(
+    storage: &dyn Storage,
+    key: Option<&MasterKey>,
+    cache_bytes: usize,
+) -> Result<Database, StoreError> {
+    let file = storage.open(Part::Log).map_err(opening("open the journal's file", LOG))?;
     if file.len().map_err(io("open the journal's file"))? == 0 {
-        return Err(StoreError::damaged("journal.redb", "the file is empty"));
+        return Err(StoreError::damaged(LOG, "the file is empty"));
     }
     let log = tables::open_on(file, cache_bytes)?;
-    if check(&log, key)? == RECORD_BY_RECORD {
+    if check(&log, key)? < FORMAT {
         raise(&log)?;
     }
     Ok(log)
 }
 
-/// Makes room for blocks in a log of format 1, and keeps out whoever only knows that.
+/// Makes room for blocks in a log of format 1, notes the check sums that neither it nor format 2
+/// has, and keeps out whoever only knows those: it would change rows and not their sums.
 fn raise(log: &Database) -> Result<(), StoreError> {
+    let summary = Summary::of(&log.begin_read().map_err(database(DOING))?)?;
     let txn = log.begin_write().map_err(database(DOING))?;
     txn.open_table(BLOCKS).map_err(database(DOING))?;
-    txn.open_table(META)
-        .map_err(database(DOING))?
-        .insert(FORMAT_KEY, FORMAT.to_be_bytes().as_slice())
-        .map_err(database(DOING))?;
+    {
+        let mut meta = txn.open_table(META).map_err(database(DOING))?;
+        meta.insert(FORMAT_KEY, FORMAT.to_be_bytes().as_slice()).map_err(database(DOING))?;
+        summary.note(&mut meta)?;
+    }
     #[expect(clippy::disallowed_methods, reason = "an upgrade: the next start does it if need be")]
     txn.commit().map_err(database(DOING))
 }
@@ -66,18 +84,20 @@ fn check(log: &Database, key: Option<&MasterKey>) -> Result<u32, StoreError> {
     let txn = log.begin_read().map_err(database(DOING))?;
     let meta = match txn.open_table(META) {
         Err(TableError::TableDoesNotExist(_)) => {
-            return Err(StoreError::damaged("table meta", "it is missing"));
+            return Err(StoreError::damaged("journal.redb, table meta", "it is missing"));
         }
         other => other.map_err(database(DOING))?,
     };
     let format = meta.get(FORMAT_KEY).map_err(database(DOING))?;
     let format = format.and_then(|value| value.value().try_into().ok().map(u32::from_be_bytes));
     let format = match format {
-        Some(known @ (FORMAT | RECORD_BY_RECORD)) => known,
+        Some(known @ (FORMAT | WITHOUT_SUMMARY | RECORD_BY_RECORD)) => known,
         Some(found) if found > FORMAT => {
             return Err(StoreError::Newer { found, known: FORMAT });
         }
-        Some(_) | None => return Err(StoreError::damaged("table meta", "it has no format")),
+        Some(_) | None => {
+            return Err(StoreError::damaged("journal.redb, table meta", "it has no format"));
+        }
     };
     if let Some(key) = key {
         let check = meta.get(KEY_CHECK).map_err(database(DOING))?;
@@ -110,6 +130,7 @@ fn lay_out(log: &Database, key: &MasterKey) -> Result<(), StoreError> {
         ] {
             meta.insert(name, value).map_err(database(DOING))?;
         }
+        Summary::default().note(&mut meta)?;
     }
     commit(txn, Step::JournalDrafted).map_err(database(DOING))
 }

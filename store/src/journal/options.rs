@@ -18,6 +18,9 @@ pub struct JournalOptions {
     pub tail_events: usize,
     /// How long a saved cursor may stay in memory only.
     pub cursor_within: Duration,
+    /// After so long without an append, the log's file is left so that a start after a crash need
+    /// not walk through it. The next append undoes that.
+    pub rest_after: Duration,
     /// Appends that can wait are refused while less than this is free on the journal's file
     /// system, in bytes; on a small one, less than a sixteenth of it.
     pub low_room_bytes: u64,
@@ -37,6 +40,7 @@ impl Default for JournalOptions {
             index_every: 64 * 1024,
             tail_events: 1024 * 1024,
             cursor_within: Duration::from_secs(1),
+            rest_after: Duration::from_millis(50),
             low_room_bytes: 32 * 1024 * 1024,
             held_room_bytes: 16 * 1024 * 1024,
             two_phase: false,

@@ -7,10 +7,12 @@ use redb::{AccessGuard, ReadOnlyTable, ReadTransaction, ReadableTable, TableErro
 use super::Payload;
 use super::block::{Block, Growing, MOST_RECORDS};
 use super::limits::MOST_READ_BYTES;
+use super::pages::unchecked;
 use super::record::{BROKEN, GENESIS, Hash, Stored, carried_hash, decode, peek};
 use super::shared::Shared;
 use super::tables::{BLOCKS, RECORDS};
 use crate::error::{StoreError, database};
+use crate::guard::INDEX;
 
 const DOING: &str = "read the journal";
 
@@ -33,6 +35,9 @@ pub(crate) enum Piece<'a> {
 type Row<'a> = (u64, AccessGuard<'a, &'static [u8]>);
 
 /// The log as of one moment. To be short-lived: it keeps space from being used again.
+///
+/// What is read is checked here, event by event, so that its pages need not be; but for the end of
+/// the log, which is written on.
 pub(crate) struct View {
     /// Where the log was made in format 1: its records, and the last of them.
     records: Option<(Table, u64)>,
@@ -107,6 +112,14 @@ impl View {
     pub(crate) fn pieces(
         &self,
         from: u64,
+        take: impl FnMut(Piece<'_>) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        unchecked(|| self.each_piece(from, take))
+    }
+
+    fn each_piece(
+        &self,
+        from: u64,
         mut take: impl FnMut(Piece<'_>) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         if let Some((records, _)) = &self.records {
@@ -143,6 +156,10 @@ impl View {
         if sequence == 0 {
             return Ok(Some(GENESIS));
         }
+        unchecked(|| self.hash_there(sequence))
+    }
+
+    fn hash_there(&self, sequence: u64) -> Result<Option<Hash>, StoreError> {
         if let Some(value) = self.record(sequence)? {
             return carried_hash(sequence, value.value()).map(Some);
         }
@@ -210,6 +227,14 @@ impl View {
         stream: &StreamId,
         places: &[(u64, u64)],
     ) -> Result<Vec<Recorded<Payload>>, StoreError> {
+        unchecked(|| self.fetch_each(stream, places))
+    }
+
+    fn fetch_each(
+        &self,
+        stream: &StreamId,
+        places: &[(u64, u64)],
+    ) -> Result<Vec<Recorded<Payload>>, StoreError> {
         let mut page = Page::new(places.len());
         let mut left = places;
         while let [(version, sequence), rest @ ..] = left {
@@ -250,6 +275,10 @@ impl View {
 
     /// The stream and the version that an event says it has, unchecked.
     pub(crate) fn peek(&self, sequence: u64) -> Result<(StreamId, u64), StoreError> {
+        unchecked(|| self.peek_at(sequence))
+    }
+
+    fn peek_at(&self, sequence: u64) -> Result<(StreamId, u64), StoreError> {
         if let Some(value) = self.record(sequence)? {
             return peek(sequence, value.value());
         }
@@ -273,8 +302,8 @@ fn check_place(
     if found == (*stream, version) {
         return Ok(());
     }
-    let what = format!("the index says it is version {version} of {stream}; it is not");
-    Err(StoreError::damaged_at(sequence, what))
+    let what = format!("it takes event {sequence} for version {version} of {stream}");
+    Err(StoreError::damaged(INDEX, what))
 }
 
 /// What one read gathers.
@@ -387,14 +416,14 @@ impl Shared {
         self.view()?.events(from.0, upto, most)
     }
 
-    /// The same with claims and hashes.
+    /// The same with claims and hashes, up to an event that is durable.
     pub(crate) fn read_stored(
         &self,
         from: Sequence,
+        upto: Sequence,
         most: usize,
     ) -> Result<Vec<Stored>, StoreError> {
-        let upto = self.head.borrow().0;
-        self.view()?.stored(from.0, upto, most)
+        self.view()?.stored(from.0, upto.0, most)
     }
 
     /// Events of a stream after a version.
@@ -408,16 +437,18 @@ impl Shared {
         let (first, in_tail) = self.tail().after(&stream, after.0);
         let mut places = match first {
             Some(first) if first <= after.0 + 1 => Vec::new(),
-            Some(first) => self.lookup()?.between(&stream, after.0, first, most)?,
-            None => self.lookup()?.between(&stream, after.0, u64::MAX, most)?,
+            before => self.looked_up(|index| {
+                index.between(&stream, after.0, before.unwrap_or(u64::MAX), most)
+            })?,
         };
         let room = most - places.len().min(most);
         places.extend(in_tail.into_iter().take(room));
         if let Some(&(version, sequence)) = places.first()
             && version != after.0 + 1
         {
-            let what = format!("the index has no version {} of {stream}", after.0 + 1);
-            return Err(StoreError::damaged(format!("event {sequence}"), what));
+            let missing = after.0 + 1;
+            let what = format!("it has no version {missing} of {stream} before event {sequence}");
+            return Err(StoreError::damaged(INDEX, what));
         }
         self.view()?.fetch(&stream, &places)
     }

@@ -19,12 +19,16 @@ use super::postings::Lookup;
 use super::queue::Queue;
 use super::reader::View;
 use super::room::{Known, NoRoom};
-use super::storage::Storage;
+use super::storage::{Part, Storage};
 use super::tables::{CLAIMS, SECRET_KEYS, SECRETS};
 use super::tail::Tail;
 use crate::error::{StoreError, database};
+use crate::guard::{INDEX, LOG, contained, let_go};
 use crate::secrets::Secret;
 use crate::secrets::vault::Vault;
+
+/// The log, as errors say that it is being opened again.
+const JOURNAL: &str = "journal";
 
 /// What the indexer waits for.
 #[derive(Debug, Default)]
@@ -54,8 +58,14 @@ pub(crate) struct Shared {
     pub(crate) log_suspect: AtomicBool,
     /// Likewise.
     pub(crate) index_suspect: AtomicBool,
+    /// Why the log cannot be opened again: place and what is wrong there.
+    pub(crate) damage: Mutex<Option<(String, String)>>,
+    /// The index led astray, or does not read: it is to be built again.
+    pub(crate) index_damaged: AtomicBool,
     /// How long the last commit took, in microseconds.
     pub(crate) commit_micros: AtomicU64,
+    /// Whether a start after a crash would need no walk through the log's file.
+    pub(crate) at_rest: AtomicBool,
     /// How it stands with the room.
     pub(crate) room: Known,
 }
@@ -70,11 +80,17 @@ impl Shared {
     }
 
     pub(crate) fn set_log(&self, log: Option<Database>) {
-        *self.log.write().unwrap_or_else(PoisonError::into_inner) = log;
+        let mut place = self.log.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *place, log);
+        drop(place);
+        let_go(LOG, before);
     }
 
     pub(crate) fn set_index(&self, index: Option<Database>) {
-        *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
+        let mut place = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *place, index);
+        drop(place);
+        let_go(INDEX, before);
     }
 
     /// What to tell whoever is refused for want of room.
@@ -86,28 +102,47 @@ impl Shared {
     fn absent(&self, what: &'static str) -> StoreError {
         match self.queue.is_closed() {
             true => StoreError::Closed,
-            false => StoreError::Reopening { what },
+            false => {
+                let damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+                match &*damage {
+                    Some((place, found)) if what == JOURNAL => {
+                        StoreError::damaged(place.clone(), found.clone())
+                    }
+                    Some(_) | None => StoreError::Reopening { what },
+                }
+            }
         }
     }
 
-    /// Passes a result on; has the files opened again where the disk failed.
-    pub(crate) fn watched<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Err(StoreError::Io { doing, source } | StoreError::NoRoom { doing, source }) =
-            &result
-        {
+    /// Does something with the files. Has them opened again where the disk failed, and the index
+    /// built again where it is damaged.
+    pub(crate) fn watched<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let result = contained(LOG, work);
+        let Err(error) = &result else { return result };
+        if let StoreError::Io { doing, source } | StoreError::NoRoom { doing, source } = error {
             tracing::error!(doing, error = %source, "the disk failed");
             self.log_suspect.store(true, Ordering::Relaxed);
             self.index_suspect.store(true, Ordering::Relaxed);
-            self.queue.nudge();
-            self.bell.rung.notify_all();
+        } else if let StoreError::Damaged { place, what } = error
+            && place == INDEX
+        {
+            tracing::error!(what, "the stream index is damaged; building it again");
+            self.index_damaged.store(true, Ordering::Relaxed);
+        } else {
+            return result;
         }
+        self.queue.nudge();
+        self.bell.rung.notify_all();
         result
     }
 
     /// A view of the log as of now. To be short-lived: it keeps space from being used again.
     pub(crate) fn read_log(&self) -> Result<ReadTransaction, StoreError> {
         let log = self.log.read().unwrap_or_else(PoisonError::into_inner);
-        let log = log.as_ref().ok_or_else(|| self.absent("journal"))?;
+        let log = log.as_ref().ok_or_else(|| self.absent(JOURNAL))?;
         log.begin_read().map_err(database("read the journal"))
     }
 
@@ -118,7 +153,12 @@ impl Shared {
 
     pub(crate) fn write_log(&self) -> Result<WriteTransaction, StoreError> {
         let log = self.log.read().unwrap_or_else(PoisonError::into_inner);
-        let log = log.as_ref().ok_or_else(|| self.absent("journal"))?;
+        let log = log.as_ref().ok_or_else(|| self.absent(JOURNAL))?;
+        // On what was only looked at nothing may be built.
+        let health = self.storage.health(Part::Log);
+        if let Some(damage) = health.and_then(|health| health.damage()) {
+            return Err(StoreError::damaged(LOG, damage));
+        }
         let mut txn = log.begin_write().map_err(database("write the journal"))?;
         txn.set_two_phase_commit(self.options.two_phase);
         Ok(txn)
@@ -130,12 +170,17 @@ impl Shared {
         work: impl FnOnce(&Database) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        work(index.as_ref().ok_or_else(|| self.absent("stream index"))?)
+        let index = index.as_ref().ok_or_else(|| self.absent("stream index"))?;
+        contained(INDEX, || work(index))
     }
 
-    /// A view of the index as of now.
-    pub(crate) fn lookup(&self) -> Result<Lookup, StoreError> {
-        self.with_index(Lookup::new)
+    /// Looks something up in the index as of now.
+    pub(crate) fn looked_up<T>(
+        &self,
+        look: impl FnOnce(&Lookup) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let lookup = self.with_index(Lookup::new)?;
+        contained(INDEX, || look(&lookup))
     }
 
     /// The last durable version of a stream; 0 where it has no event.
@@ -143,11 +188,12 @@ impl Shared {
         if let Some(version) = self.tail().version(stream) {
             return Ok(version);
         }
-        self.watched(self.indexed_version(stream))
+        self.watched(|| self.indexed_version(stream))
     }
 
     fn indexed_version(&self, stream: &StreamId) -> Result<u64, StoreError> {
-        let Some((version, sequence)) = self.lookup()?.last(stream)? else { return Ok(0) };
+        let last = self.looked_up(|index| index.last(stream))?;
+        let Some((version, sequence)) = last else { return Ok(0) };
         // The index is derived: one wrong row must not let a version be given out twice.
         self.view()?.fetch(stream, &[(version, sequence)])?;
         Ok(version)

@@ -10,14 +10,13 @@ use hythe_core::record::Sequence;
 use uuid::Uuid;
 
 use super::Journal;
+use super::cursor::PREFIX;
 use super::group::HEAD;
 use super::record::Hash;
-use super::tables::{META, SECRET_KEYS, SECRETS};
+use super::summary::Summary;
+use super::tables::{META, SECRET_KEYS, SECRETS, SECRETS_CHANGED};
 use crate::error::{StoreError, database};
 
-/// In `META`: the last event whose commit changed secrets.
-pub(crate) const SECRETS_CHANGED: &str = "secrets-changed";
-const CURSOR_PREFIX: &str = "cursor/";
 const DOING: &str = "take a snapshot of the journal";
 /// Bytes of secrets that one snapshot holds in memory.
 const MOST_BYTES: usize = 512 * 1024 * 1024;
@@ -67,24 +66,24 @@ impl Journal {
     /// # Errors
     /// What the database says; [`StoreError::Invalid`] for more secrets than fit in memory.
     pub fn snapshot(&self, known: Option<Sequence>) -> Result<Snapshot, StoreError> {
-        self.shared().watched(self.take_snapshot(known))
+        self.shared().watched(|| self.take_snapshot(known))
     }
 
     fn take_snapshot(&self, known: Option<Sequence>) -> Result<Snapshot, StoreError> {
         let txn = self.shared().read_log()?;
         let meta = txn.open_table(META).map_err(database(DOING))?;
         let head = meta.get(HEAD).map_err(database(DOING))?;
-        let (head, hash) = head
-            .as_ref()
-            .and_then(|head| decode_head(head.value()))
-            .ok_or_else(|| StoreError::damaged("table meta", "the note of the head is missing"))?;
+        let (head, hash) =
+            head.as_ref().and_then(|head| decode_head(head.value())).ok_or_else(|| {
+                StoreError::damaged("journal.redb, table meta", "the note of the head is missing")
+            })?;
         let changed = meta.get(SECRETS_CHANGED).map_err(database(DOING))?;
         let changed = changed.and_then(|value| value.value().try_into().ok());
         let secrets_changed = Sequence(changed.map_or(0, u64::from_be_bytes));
         let mut cursors = Vec::new();
-        for row in meta.range(CURSOR_PREFIX..).map_err(database(DOING))? {
+        for row in meta.range(PREFIX..).map_err(database(DOING))? {
             let (key, value) = row.map_err(database(DOING))?;
-            let Some(name) = key.value().strip_prefix(CURSOR_PREFIX) else { break };
+            let Some(name) = key.value().strip_prefix(PREFIX) else { break };
             if let Ok(at) = value.value().try_into() {
                 cursors.push((name.to_owned(), Sequence(u64::from_be_bytes(at))));
             }
@@ -133,10 +132,28 @@ impl Journal {
             #[expect(clippy::disallowed_methods, reason = "no process serves from it yet")]
             txn.commit().map_err(database(doing))?;
         }
+        self.count_secrets(doing)?;
         for (name, at) in cursors {
             self.save_cursor(name, *at)?;
         }
         Ok(())
+    }
+}
+
+impl Journal {
+    /// Notes the sum of the secrets that are there.
+    fn count_secrets(&self, doing: &'static str) -> Result<(), StoreError> {
+        let txn = self.shared().write_log()?;
+        {
+            let mut meta = txn.open_table(META).map_err(database(doing))?;
+            let secrets = txn.open_table(SECRETS).map_err(database(doing))?;
+            let keys = txn.open_table(SECRET_KEYS).map_err(database(doing))?;
+            let mut summary = Summary::noted(&meta)?.without_secrets();
+            summary.add_secrets(&meta, &secrets, &keys)?;
+            summary.note(&mut meta)?;
+        }
+        #[expect(clippy::disallowed_methods, reason = "no process serves from it yet")]
+        txn.commit().map_err(database(doing))
     }
 }
 

@@ -10,7 +10,7 @@ use std::ops::Bound;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::steps::Step;
 use nix::errno::Errno;
@@ -19,6 +19,7 @@ use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
 
 use super::overlay::Overlay;
+use super::pages::{Health, Keep, Pages};
 use super::room::Space;
 use crate::durable::put_in_place;
 use crate::error::{StoreError, io};
@@ -39,6 +40,14 @@ impl Part {
             Self::Index => "index.redb",
         }
     }
+
+    /// The check sums of its pages: see [`Pages`].
+    const fn sums(self) -> &'static str {
+        match self {
+            Self::Log => "journal.sums",
+            Self::Index => "index.sums",
+        }
+    }
 }
 
 /// Hands out the journal's files. Must hand out each only once at a time.
@@ -49,6 +58,12 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// What the system says.
     fn open(&self, part: Part) -> io::Result<Box<dyn StorageBackend>>;
+
+    /// What is known of the pages of the file opened last; none where nobody looks.
+    fn health(&self, part: Part) -> Option<Arc<Health>> {
+        let _ = part;
+        None
+    }
 
     /// Whether there is such a file.
     ///
@@ -110,6 +125,8 @@ pub struct Directory {
     read_only: bool,
     /// Looking only, a discarded file is still there but counts as empty.
     hidden: AtomicBool,
+    /// What is known of the files' pages.
+    health: Mutex<Vec<(Part, Arc<Health>)>>,
 }
 
 impl Directory {
@@ -141,6 +158,24 @@ impl Directory {
 
     fn apart(&self, part: Part) -> PathBuf {
         self.dir.join(part.file()).with_extension("redb.new")
+    }
+
+    /// A file with the sums that were kept of its pages.
+    fn checked(&self, part: Part, file: Box<dyn StorageBackend>) -> io::Result<Pages> {
+        let path = self.dir.join(part.sums());
+        // Not synced either: torn or lost, they are as good as none.
+        let kept = std::fs::read(&path).ok();
+        let keep: Keep = Box::new(move |sums: &[u8]| {
+            let mut file = OpenOptions::new();
+            file.write(true).create(true).truncate(true).mode(0o600);
+            file.open(&path)?.write_all(sums)
+        });
+        let keep = (!self.read_only).then_some(keep);
+        let (pages, health) = Pages::over(file, kept.as_deref(), keep)?;
+        let mut all = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|(of, _)| *of != part);
+        all.push((part, health));
+        Ok(pages)
     }
 
     /// The file that holds room back: its bytes mean nothing.
@@ -186,6 +221,7 @@ impl Directory {
             lock: Mutex::new(Some(file)),
             read_only,
             hidden: AtomicBool::new(false),
+            health: Mutex::default(),
         })
     }
 }
@@ -198,10 +234,11 @@ impl Storage for Directory {
                 Part::Log => false,
                 Part::Index => self.hidden.load(Ordering::Relaxed) || !path.exists(),
             };
-            return Ok(Box::new(match absent {
+            let overlay = match absent {
                 true => Overlay::empty(),
                 false => Overlay::over(File::open(path)?)?,
-            }));
+            };
+            return Ok(Box::new(self.checked(part, Box::new(overlay))?));
         }
         let fresh = part == Part::Index && !path.exists();
         let file = OpenOptions::new()
@@ -217,7 +254,13 @@ impl Storage for Directory {
         // After a failed fsync Linux marks the pages clean and goes on serving them: without
         // this, a reopened journal would read what the disk never took.
         let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
-        Ok(Box::new(FileBackend::new(file).map_err(io::Error::other)?))
+        let file = Box::new(FileBackend::new(file).map_err(io::Error::other)?);
+        Ok(Box::new(self.checked(part, file)?))
+    }
+
+    fn health(&self, part: Part) -> Option<Arc<Health>> {
+        let all = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().find(|(of, _)| *of == part).map(|(_, health)| Arc::clone(health))
     }
 
     fn has(&self, part: Part) -> io::Result<bool> {

@@ -3,7 +3,8 @@
 use redb::{Database, StorageBackend, TableDefinition, TransactionError, WriteTransaction};
 
 use super::storage::{Backend, Part, Storage};
-use crate::error::{StoreError, database, io};
+use crate::error::{StoreError, database, opening};
+use crate::guard::{INDEX, SOMEWHERE};
 
 /// The log: sequence of the first record → block.
 pub(crate) const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("blocks");
@@ -17,15 +18,19 @@ pub(crate) const SECRETS: TableDefinition<'_, ([u8; 16], &str, u64), &[u8]> =
 /// Scope → its data key, wrapped.
 pub(crate) const SECRET_KEYS: TableDefinition<'_, [u8; 16], &[u8]> =
     TableDefinition::new("secret_keys");
-/// Single values: `format`, `head`, `master-key-check`, and `cursor/<name>`.
+/// Single values: `format`, `head`, `master-key-check`, `secrets-changed`, `summary`, and
+/// `cursor/<name>`.
 pub(crate) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+
+/// In [`META`]: the last event whose commit changed secrets.
+pub(crate) const SECRETS_CHANGED: &str = "secrets-changed";
 
 /// In the index file: (stream, first version) → sequences.
 pub(crate) const POSTINGS: TableDefinition<'_, [u8; 25], &[u8]> = TableDefinition::new("postings");
 /// In the index file: name → format, position, hashes, bytes.
 pub(crate) const CHECKPOINTS: TableDefinition<'_, &str, &[u8]> =
     TableDefinition::new("checkpoints");
-/// In the index file: up to where the log is indexed.
+/// In the index file: up to where the log is indexed, and the sum of its rows.
 pub(crate) const INDEXED: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("indexed");
 
 /// Opens the index file as a database.
@@ -33,7 +38,18 @@ pub(crate) fn open_index(
     storage: &dyn Storage,
     cache_bytes: usize,
 ) -> Result<Database, StoreError> {
-    open_on(storage.open(Part::Index).map_err(io("open the stream index's file"))?, cache_bytes)
+    let file = storage.open(Part::Index);
+    open_on(file.map_err(opening("open the stream index's file", INDEX))?, cache_bytes)
+}
+
+/// Makes sure that every page is what the database wrote, and free only what is. Looks at all of
+/// them.
+pub(crate) fn check_pages(file: &mut Database) -> Result<(), StoreError> {
+    if file.check_integrity().map_err(database("check the pages of a file"))? {
+        return Ok(());
+    }
+    let what = "a page does not fit its check sum, or is in use and held for free";
+    Err(StoreError::damaged(SOMEWHERE, what))
 }
 
 /// Opens a file as a database: repaired where a crash left it so, made where it is empty.

@@ -3,6 +3,7 @@
 pub(crate) mod fixture;
 
 mod behaviour;
+mod bytes;
 mod campaign;
 mod crash;
 mod crashes;
@@ -15,6 +16,7 @@ mod kill;
 mod living;
 mod machine;
 mod model;
+mod planted;
 mod random;
 mod room;
 mod secrets;

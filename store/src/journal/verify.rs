@@ -2,7 +2,8 @@
 //!
 //! Found are: a flipped byte in any block, an event that is missing, added or moved, a version
 //! out of turn, a claim that the log does not explain, an index row that leads astray, a secret
-//! that does not open. Not found is a log that somebody with the power to write it made up from
+//! that does not open, is missing or was added, a cursor that is not what was saved; and while no
+//! process writes the file, any byte of it that matters. Not found is a log that somebody with the power to write it made up from
 //! scratch, hashes and all: for that, keep a hash of the head elsewhere. Works on a running
 //! journal, in short transactions, without holding anybody up.
 
@@ -11,7 +12,7 @@ use std::path::Path;
 
 use hythe_core::claims::ClaimChange;
 use hythe_core::record::{Recorded, Sequence, StreamId};
-use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable};
+use redb::{ReadTransaction, ReadableDatabase, ReadableTable};
 
 use super::block::Block;
 use super::claims::{self, ClaimOwner};
@@ -19,10 +20,12 @@ use super::group::{HEAD, encode_head};
 use super::options::JournalOptions;
 use super::reader::{Piece, View};
 use super::record::{BROKEN, GENESIS, Hash, carried_hash, decode, peek};
-use super::storage::{Directory, Storage};
+use super::storage::{Directory, Part, Storage};
+use super::summary::Summary;
 use super::tables::{CLAIMS, META, POSTINGS, SECRET_KEYS, SECRETS};
 use super::{Journal, Payload, open, postings, tables};
 use crate::error::{StoreError, database};
+use crate::guard::{INDEX, LOG, contained, let_go};
 use crate::secrets::vault::Vault;
 
 /// Problems that a report names; the rest are counted.
@@ -107,13 +110,17 @@ impl Journal {
             let read = || shared.read_log();
             let mut verifier = Verifier::new(&read);
             verifier.told = Some(told);
-            verifier.log()?;
-            verifier.secrets(shared.vault.as_ref())?;
+            verifier.part(LOG, Verifier::log)?;
+            verifier.part(LOG, |verifier| verifier.secrets(shared.vault.as_ref()))?;
             let index = shared.with_index(|index| index.begin_read().map_err(database(DOING)))?;
-            verifier.index(&index)?;
+            verifier.part(INDEX, |verifier| verifier.index(&index))?;
+            let health = shared.storage.health(Part::Log);
+            if let Some(damage) = health.and_then(|health| health.damage()) {
+                verifier.report.note(LOG, damage);
+            }
             Ok(verifier.finish())
         };
-        shared.watched(look())
+        shared.watched(look)
     }
 }
 
@@ -131,7 +138,7 @@ pub fn verify(dir: &Path) -> Result<VerifyReport, StoreError> {
 
 pub(crate) fn verify_on(storage: &dyn Storage) -> Result<VerifyReport, StoreError> {
     let cache = JournalOptions::default().cache_bytes;
-    let log = match open::log(storage, None, cache) {
+    let mut log = match contained(LOG, || open::file(storage, None, cache)) {
         Ok(log) => log,
         Err(error) => {
             let mut report = VerifyReport::default();
@@ -139,24 +146,33 @@ pub(crate) fn verify_on(storage: &dyn Storage) -> Result<VerifyReport, StoreErro
             return Ok(report);
         }
     };
-    let read = || log.begin_read().map_err(database(DOING));
-    let mut verifier = Verifier::new(&read);
-    verifier.log()?;
-    verifier.secrets(None)?;
-    // Without an index, or with one that does not open, a start builds it: no problem of the
-    // journal's.
-    match tables::open_index(storage, cache) {
-        Ok(index) if postings::position(&index).is_ok_and(|at| at.is_some()) => {
-            verify_index(&mut verifier, &index)?;
+    let mut report = {
+        let read = || log.begin_read().map_err(database(DOING));
+        let mut verifier = Verifier::new(&read);
+        verifier.part(LOG, Verifier::log)?;
+        verifier.part(LOG, |verifier| verifier.secrets(None))?;
+        // Without an index, or with one that does not open, a start builds it: no problem of the
+        // journal's.
+        let index = contained(INDEX, || {
+            let index = tables::open_index(storage, cache)?;
+            Ok(postings::position(&index)?.map(|_| index))
+        });
+        if let Ok(Some(mut index)) = index {
+            verifier.part(INDEX, |verifier| {
+                verifier.index(&index.begin_read().map_err(database(DOING))?)
+            })?;
+            verifier.part(INDEX, |_| tables::check_pages(&mut index))?;
+            let_go(INDEX, index);
         }
-        Ok(_) | Err(_) => {}
+        verifier.finish()
+    };
+    match contained(LOG, || tables::check_pages(&mut log)) {
+        Ok(()) => {}
+        Err(StoreError::Io { .. }) if !report.is_sound() => {}
+        Err(error) => report.found(error)?,
     }
-    Ok(verifier.finish())
-}
-
-fn verify_index(verifier: &mut Verifier<'_>, index: &Database) -> Result<(), StoreError> {
-    let txn = index.begin_read().map_err(database(DOING))?;
-    verifier.index(&txn)
+    let_go(LOG, log);
+    Ok(report)
 }
 
 struct Verifier<'a> {
@@ -186,6 +202,20 @@ impl<'a> Verifier<'a> {
             versions: HashMap::new(),
             claims: BTreeMap::new(),
             told: None,
+        }
+    }
+
+    /// One part of the look; damage there does not keep the others from being looked at.
+    fn part(
+        &mut self,
+        place: &str,
+        look: impl FnOnce(&mut Self) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        match contained(place, || look(self)) {
+            Ok(()) => Ok(()),
+            // After a page that does not fit its check sum the database gives out nothing more.
+            Err(StoreError::Io { .. }) if !self.report.is_sound() => Ok(()),
+            Err(error) => self.report.found(error),
         }
     }
 
@@ -368,6 +398,9 @@ impl<'a> Verifier<'a> {
 
     fn secrets(&mut self, vault: Option<&Vault>) -> Result<(), StoreError> {
         let txn = (self.read)()?;
+        if let Err(error) = contained(LOG, || Summary::check(&txn)) {
+            self.report.found(error)?;
+        }
         let secrets = txn.open_table(SECRETS).map_err(database(DOING))?;
         let keys = txn.open_table(SECRET_KEYS).map_err(database(DOING))?;
         for row in secrets.iter().map_err(database(DOING))? {
@@ -384,13 +417,16 @@ impl<'a> Verifier<'a> {
     }
 
     fn index(&mut self, txn: &ReadTransaction) -> Result<(), StoreError> {
-        const PLACE: &str = "the stream index";
         let upto = match postings::position_in(txn) {
             Ok(at) => at.map_or(0, |(at, _)| at),
             Err(error) => return self.report.found(error),
         };
         self.report.indexed = Sequence(upto);
         let table = txn.open_table(POSTINGS).map_err(database(DOING))?;
+        if upto > self.at {
+            let what = format!("it knows event {upto} and the log ends with {}", self.at);
+            self.report.note(INDEX, what);
+        }
         let mut before: Option<(StreamId, u64)> = None;
         let (mut entries, mut log) = (0, View::new(&(self.read)()?)?);
         for row in table.iter().map_err(database(DOING))? {
@@ -412,7 +448,7 @@ impl<'a> Verifier<'a> {
             };
             if first != after + 1 {
                 let what = format!("version {first} of {stream} follows version {after}");
-                self.report.note(PLACE, what);
+                self.report.note(INDEX, what);
             }
             for (version, sequence) in (first..).zip(&sequences) {
                 self.entry(&log, stream, version, *sequence)?;
@@ -424,7 +460,7 @@ impl<'a> Verifier<'a> {
             before = Some((stream, first + sequences.len() as u64 - 1));
         }
         if entries != upto {
-            self.report.note(PLACE, format!("it has {entries} of the first {upto} events"));
+            self.report.note(INDEX, format!("it has {entries} of the first {upto} events"));
         }
         Ok(())
     }
@@ -439,7 +475,7 @@ impl<'a> Verifier<'a> {
         let there = log.peek(sequence).ok();
         if there != Some((stream, version)) {
             let what = format!("it takes event {sequence} for version {version} of {stream}");
-            self.report.note("the stream index", what);
+            self.report.note(INDEX, what);
         }
         Ok(())
     }

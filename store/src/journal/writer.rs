@@ -29,6 +29,7 @@ use super::{cursor, open};
 use crate::codec;
 use crate::durable::{commit, commit_of};
 use crate::error::{AppendError, StoreError, database};
+use crate::guard::{LOG, contained};
 
 /// Between two attempts to open a journal again that failed.
 const RETRY: Duration = Duration::from_millis(250);
@@ -40,6 +41,8 @@ pub(crate) struct Writer {
     buffer: Vec<u8>,
     broken: Option<Broken>,
     gauge: Gauge,
+    /// When it wrote last.
+    active: Instant,
 }
 
 struct Broken {
@@ -61,7 +64,8 @@ impl From<StoreError> for Failed {
 
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, end: Growing) -> Self {
-        Self { shared, end, buffer: Vec::new(), broken: None, gauge: Gauge::default() }
+        let (buffer, gauge) = (Vec::new(), Gauge::default());
+        Self { shared, end, buffer, broken: None, gauge, active: Instant::now() }
     }
 
     /// Runs until the queue is closed and empty.
@@ -78,14 +82,16 @@ impl Writer {
                 self.gauge.look(&self.shared);
             }
             if taken.jobs.is_empty() {
-                if self.cursors_due() && !self.shared.room.is_scarce() {
-                    self.write_cursors();
+                if (self.cursors_due() || self.rest_due()) && !self.shared.room.is_scarce() {
+                    self.rest();
                 }
             } else {
                 self.write(taken.jobs);
             }
         }
-        self.write_cursors();
+        // Closing leaves the file at rest by itself.
+        self.shared.at_rest.store(true, Ordering::Relaxed);
+        self.rest();
     }
 
     /// When to look without being asked.
@@ -96,12 +102,24 @@ impl Writer {
         if self.shared.room.is_scarce() {
             return Some(LOOK_AGAIN);
         }
-        let due = self.lock_cursors().due(self.shared.options.cursor_within);
-        due.map(|due| due.max(Duration::from_millis(1)))
+        let cursors = self.lock_cursors().due(self.shared.options.cursor_within);
+        // Only a wait for cursors has a least: they may have to be held back.
+        let cursors = cursors.map(|due| due.max(Duration::from_millis(1)));
+        cursors.into_iter().chain(self.until_rest()).min()
     }
 
     fn cursors_due(&self) -> bool {
         self.lock_cursors().due(self.shared.options.cursor_within).is_some_and(|due| due.is_zero())
+    }
+
+    /// How long until the file is to be at rest, where it is not.
+    fn until_rest(&self) -> Option<Duration> {
+        let restless = !self.shared.at_rest.load(Ordering::Relaxed);
+        restless.then(|| self.shared.options.rest_after.saturating_sub(self.active.elapsed()))
+    }
+
+    fn rest_due(&self) -> bool {
+        self.until_rest().is_some_and(|due| due.is_zero())
     }
 
     fn lock_cursors(&self) -> std::sync::MutexGuard<'_, cursor::Cursors> {
@@ -121,7 +139,8 @@ impl Writer {
             return;
         }
         let began = Instant::now();
-        match self.commit(&jobs) {
+        let committed = contained(LOG, || Ok(self.commit(&jobs)));
+        match committed.unwrap_or_else(|error| Err(error.into())) {
             Ok(staged) => {
                 let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
                 self.shared.commit_micros.store(micros, Ordering::Relaxed);
@@ -163,8 +182,11 @@ impl Writer {
         } else {
             Vec::new()
         };
-        let committed = commit_of(txn, Step::JournalAppended, || names(jobs));
-        match committed.map_err(database("commit to the journal")) {
+        let committed = contained(LOG, || {
+            commit_of(txn, Step::JournalAppended, || names(jobs))
+                .map_err(database("commit to the journal"))
+        });
+        match committed {
             Ok(()) => {
                 if !cursors.is_empty() {
                     self.lock_cursors().written(&cursors);
@@ -180,6 +202,8 @@ impl Writer {
         if written.is_empty() {
             return;
         }
+        self.active = Instant::now();
+        self.shared.at_rest.store(false, Ordering::Relaxed);
         let every = self.shared.options.index_every;
         let frozen = {
             let mut tail = self.shared.tail_mut();
@@ -232,7 +256,7 @@ impl Writer {
 
     /// Tries to get a broken journal going again, now and then.
     fn mend(&mut self) {
-        if self.shared.log_suspect.swap(false, Ordering::Relaxed) && self.broken.is_none() {
+        if self.broken.is_none() && self.shared.log_suspect.load(Ordering::Relaxed) {
             let _ = self.reopen();
             return;
         }
@@ -244,7 +268,19 @@ impl Writer {
     }
 
     fn reopen(&mut self) -> Result<(), StoreError> {
-        match self.try_reopen() {
+        let mut reopened = contained(LOG, || self.try_reopen());
+        // Putting the file in order may take some room, and whoever found none may not have asked
+        // for what is held back.
+        let full = matches!(reopened, Err(StoreError::NoRoom { .. }));
+        if full && self.gauge.ran_out(&self.shared) {
+            reopened = contained(LOG, || self.try_reopen());
+        }
+        let damage = match &reopened {
+            Err(StoreError::Damaged { place, what }) => Some((place.clone(), what.clone())),
+            Ok(()) | Err(_) => None,
+        };
+        *self.shared.damage.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = damage;
+        match reopened {
             Ok(()) => {
                 self.broken = None;
                 Ok(())
@@ -283,27 +319,38 @@ impl Writer {
                 true
             })?;
         }
+        // From here on a read that fails is one of the file as it is now.
+        self.shared.log_suspect.store(false, Ordering::Relaxed);
         self.shared.set_log(Some(log));
+        self.shared.at_rest.store(false, Ordering::Relaxed);
         self.publish(&written, end);
         Ok(())
     }
 
-    /// Writes what cursors wait, in a commit of their own.
-    fn write_cursors(&mut self) {
+    /// Nobody appends: writes what cursors wait, in a commit of their own. It costs more than
+    /// others, and after it the start after a crash needs no walk through the file.
+    fn rest(&mut self) {
         let cursors = self.lock_cursors().writable(self.end.head().0);
         if self.broken.is_some() {
             return;
         }
-        if !cursors.is_empty() {
-            let written = self.shared.write_log().and_then(|txn| {
+        if !cursors.is_empty() || !self.shared.at_rest.load(Ordering::Relaxed) {
+            let written = contained(LOG, || {
+                let mut txn = self.shared.write_log()?;
+                txn.set_quick_repair(true);
                 cursor::write(&txn, &cursors)?;
                 commit(txn, Step::CursorsSaved).map_err(database("commit the cursors"))
             });
             if let Err(error) = written {
-                tracing::error!(%error, "cursors were not written");
+                tracing::error!(%error, "the journal's file was not left at rest");
+                self.active = Instant::now();
+                if matches!(error, StoreError::NoRoom { .. }) {
+                    self.gauge.ran_out(&self.shared);
+                }
                 let _ = self.reopen();
                 return;
             }
+            self.shared.at_rest.store(true, Ordering::Relaxed);
         }
         self.lock_cursors().written(&cursors);
     }

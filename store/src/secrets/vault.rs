@@ -16,6 +16,7 @@ use super::key::{MasterKey, random};
 use super::{Secret, SecretChange};
 use crate::error::{AppendError, StoreError, database};
 use crate::journal::limits::{MOST_SECRET_BYTES, MOST_SECRET_NAME_BYTES, MOST_SECRETS};
+use crate::journal::summary::Summary;
 use crate::journal::tables::{SECRET_KEYS, SECRETS};
 
 const NONCE: usize = 24;
@@ -74,6 +75,7 @@ impl Vault {
         &self,
         txn: &WriteTransaction,
         changes: &[SecretChange],
+        summary: &mut Summary,
     ) -> Result<(), StoreError> {
         let doing = "write a secret";
         let mut keys = txn.open_table(SECRET_KEYS).map_err(database(doing))?;
@@ -81,26 +83,35 @@ impl Vault {
         for change in changes {
             match change {
                 SecretChange::Put { scope, name, version, value } => {
-                    let key = self.data_key(&mut keys, *scope)?;
+                    let key = self.data_key(&mut keys, *scope, summary)?;
                     let sealed = seal(&key, value.expose(), &binding(*scope, name, *version))?;
-                    secrets
-                        .insert((scope.into_bytes(), name.as_str(), *version), sealed.as_slice())
-                        .map_err(database(doing))?;
+                    let at = (scope.into_bytes(), name.as_str(), *version);
+                    // There is none before it: that was looked at.
+                    secrets.insert(at, sealed.as_slice()).map_err(database(doing))?;
+                    summary.secret(at, &sealed);
                 }
                 SecretChange::Delete { scope, name } => {
                     let (id, name) = (scope.into_bytes(), name.as_str());
+                    let gone = |key: ([u8; 16], &str, u64), value: &[u8]| {
+                        summary.secret(key, value);
+                        false
+                    };
                     secrets
-                        .retain_in((id, name, 0)..=(id, name, u64::MAX), |_, _| false)
+                        .retain_in((id, name, 0)..=(id, name, u64::MAX), gone)
                         .map_err(database(doing))?;
                 }
                 SecretChange::DeleteScope { scope } => {
                     let id = scope.into_bytes();
-                    keys.remove(id).map_err(database(doing))?;
+                    if let Some(key) = keys.remove(id).map_err(database(doing))? {
+                        summary.data_key(id, key.value());
+                    }
+                    let gone = |key: ([u8; 16], &str, u64), value: &[u8]| {
+                        summary.secret(key, value);
+                        false
+                    };
                     match Uuid::from_u128(scope.as_u128().wrapping_add(1)) {
-                        next if next.is_nil() => secrets.retain_in((id, "", 0).., |_, _| false),
-                        next => {
-                            secrets.retain_in((id, "", 0)..(next.into_bytes(), "", 0), |_, _| false)
-                        }
+                        next if next.is_nil() => secrets.retain_in((id, "", 0).., gone),
+                        next => secrets.retain_in((id, "", 0)..(next.into_bytes(), "", 0), gone),
                     }
                     .map_err(database(doing))?;
                 }
@@ -113,6 +124,7 @@ impl Vault {
         &self,
         keys: &mut Table<'_, [u8; 16], &'static [u8]>,
         scope: Uuid,
+        summary: &mut Summary,
     ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         let doing = "write a secret";
         if let Some(wrapped) = keys.get(scope.into_bytes()).map_err(database(doing))? {
@@ -125,6 +137,7 @@ impl Vault {
         random(&mut key)?;
         let wrapped = seal(&*self.wrapping(), &key, &key_binding(scope))?;
         keys.insert(scope.into_bytes(), wrapped.as_slice()).map_err(database(doing))?;
+        summary.data_key(scope.into_bytes(), &wrapped);
         Ok(key)
     }
 

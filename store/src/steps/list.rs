@@ -77,7 +77,8 @@ steps! {
     /// Events are in the journal, with their claims and secrets; the details are their names, as
     /// `deployment.built`.
     JournalAppended "journal-appended" Server;
-    /// How far readers of the journal have come, where no append took that along.
+    /// How far readers of the journal have come, where no append took that along; and its file is
+    /// at rest.
     CursorsSaved "cursors-saved" Server;
     /// The projection has a checkpoint.
     CheckpointSaved "checkpoint-saved" Server;

@@ -1,5 +1,6 @@
 //! Deployments that go well.
 
+use hythe_tests::installation::Installation;
 use hythe_tests::repository::apps;
 use serde_json::{Value, json};
 
@@ -49,7 +50,7 @@ fn a_commit_of_old_and_another_branch_can_be_deployed() {
 
 #[test]
 fn two_apps_build_at_once() {
-    let scene = Scene::new();
+    let scene = Scene::of(Installation::start_with(&["--builds", "2"]));
     for name in ["left", "right"] {
         scene.repository(name, &apps::slow_build(name, 6));
     }
@@ -87,7 +88,7 @@ fn environment_variables_reach_the_app_and_nobody_else() {
 }
 
 /// Files below a folder that hold a text.
-fn files_with(folder: &std::path::Path, text: &str) -> Vec<std::path::PathBuf> {
+pub(crate) fn files_with(folder: &std::path::Path, text: &str) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
         let path = entry.path();

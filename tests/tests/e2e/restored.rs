@@ -7,7 +7,7 @@ use hythe_tests::repository::apps;
 
 use crate::scene::Scene;
 
-fn docker(args: &[&str]) -> Said {
+pub(crate) fn docker(args: &[&str]) -> Said {
     Command::new("docker").args(args).output().unwrap().into()
 }
 

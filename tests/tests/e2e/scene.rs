@@ -1,6 +1,7 @@
 //! An installation and repositories to deploy from.
 
-use std::process::Child;
+use std::io::Write as _;
+use std::process::{Child, Stdio};
 
 use hythe_tests::git_server::GitServer;
 use hythe_tests::installation::{Installation, Said};
@@ -60,6 +61,15 @@ impl Scene {
     pub(crate) fn deploy_in_background(&self, name: &str) -> Child {
         let args = ["deploy", name, "--repo", &self.url(name), "--wait", "--json"];
         self.hythe.command(&args).spawn().unwrap()
+    }
+
+    /// A command that reads something secret.
+    pub(crate) fn with_input(&self, args: &[&str], input: &str) -> Said {
+        let mut command = self.hythe.command(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap().into()
     }
 
     /// The app's page must be this.

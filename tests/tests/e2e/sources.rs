@@ -1,7 +1,8 @@
-//! Repositories that cannot be had.
+//! Repositories that cannot be had, and private ones that can.
 
 use hythe_tests::git_server::GitServer;
 use hythe_tests::repository::apps;
+use hythe_tests::ssh_server::SshServer;
 
 use crate::scene::Scene;
 
@@ -39,5 +40,60 @@ fn what_is_wrong_with_a_repository_is_said() {
     let local = scene.hythe.run(&["deploy", "local", "--repo", "file:///etc", "--wait"]);
     assert_eq!(local.code, 2, "{}{}", local.out, local.err);
     assert!(local.err.contains("--local-repos"), "{}", local.err);
+    scene.finish();
+}
+
+#[test]
+fn a_private_repository_is_reached_with_a_token_and_another_one_with_a_key() {
+    let scene = Scene::new();
+    let canary = "canary-8277e0910d750195b448797616e091ad";
+    let root =
+        scene.repository("shop", &apps::page("by token")).path().parent().unwrap().to_owned();
+    scene.repository("blog", &apps::page("by key"));
+    let server = GitServer::start_private(&root, "x-access-token", canary);
+    let url = format!("{}/shop.git", server.url());
+    let refused = scene.hythe.run(&["deploy", "shop", "--repo", &url]);
+    assert_eq!(refused.code, 1, "{}{}", refused.out, refused.err);
+    let args = ["source", "token", "set", &server.url(), "--username"];
+    assert!(refused.err.contains(&format!("hythe {}", args.join(" "))), "{}", refused.err);
+    let args = [&args[..], &["x-access-token", "--password-stdin"]].concat();
+    let said = scene.with_input(&args, &format!("{canary}\n"));
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    scene.hythe.json(&["deploy", "shop", "--wait"]);
+    scene.assert_serves("shop", "by token");
+
+    let server = SshServer::start(&root);
+    let url = server.url("blog");
+    let refused = scene.hythe.run(&["deploy", "blog", "--repo", &url]);
+    assert!(refused.err.contains("hythe source key blog"), "{}{}", refused.out, refused.err);
+    let key = scene.hythe.run(&["source", "key", "blog"]);
+    assert!(key.code == 0 && key.out.starts_with("ssh-ed25519 "), "{}{}", key.out, key.err);
+    server.let_in(key.out.trim());
+    let refused = scene.hythe.run(&["deploy", "blog"]);
+    let advice = format!("hythe source host add {} --key", server.host());
+    assert!(refused.err.contains(&advice), "{}{}", refused.out, refused.err);
+    let host = ["source", "host", "add", &server.host(), "--key", &server.host_key()];
+    let said = scene.hythe.run(&host);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    scene.hythe.json(&["deploy", "blog", "--wait"]);
+    scene.assert_serves("blog", "by key");
+
+    // Another key is not let in any more than a stranger's.
+    let rotated = scene.hythe.run(&["source", "key", "blog", "--rotate"]);
+    assert_ne!(rotated.out, key.out);
+    let refused = scene.hythe.run(&["deploy", "blog", "--no-cache"]);
+    assert!(refused.err.contains("did not take the key of blog"), "{}", refused.err);
+    server.let_in(rotated.out.trim());
+    scene.hythe.json(&["deploy", "blog", "--wait", "--no-cache"]);
+
+    let listed = scene.hythe.run(&["source", "token", "ls"]);
+    assert!(listed.out.contains("http://127.0.0.1") && !listed.out.contains(canary));
+    let events = scene.hythe.run(&["events", "--after", "0", "--json"]);
+    assert!(events.out.contains("source_token_set") && !events.out.contains(canary));
+    assert!(!scene.hythe.logs().contains(canary));
+    for text in [canary, "BEGIN OPENSSH PRIVATE KEY"] {
+        let found = super::deploys::files_with(scene.hythe.data(), text);
+        assert!(found.is_empty(), "{text:?} lies in {found:?}");
+    }
     scene.finish();
 }

@@ -8,24 +8,34 @@
 
 use std::collections::BTreeMap;
 
+use hythe_core::argv::Argv;
 use hythe_core::claims::{ClaimChange, ClaimKey};
-use hythe_core::deployment::{Fault, Outcome, StageName};
+use hythe_core::deployment::{Fault, Origin, Outcome, StageName};
 use hythe_core::event::Event;
-use hythe_core::ids::{CorrelationId, WorkerId};
-use hythe_core::names::{BranchName, CommitId};
+use hythe_core::health::Probe;
+use hythe_core::hook::{Provider, SenderName, Webhook};
+use hythe_core::ids::{CorrelationId, InstallationId, WorkerId};
+use hythe_core::names::{AppName, BranchName, CommitId, ImageId};
+use hythe_core::one_off::OneOffEnd;
 use hythe_core::record::{Actor, Meta, Recorded, Sequence, StreamId, Version};
-use hythe_core::source::Reference;
+use hythe_core::run::RunSettings;
+use hythe_core::source::{Reference, Resources};
+use hythe_core::task::Hook;
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::view::View;
 use hythe_core::wire::FORMAT;
-use hythe_core::wire::build::{BuildCommand, BuildProgress};
+use hythe_core::wire::build::{AccessFor, BuildCommand, BuildProgress, LoginsFor, SealedFor};
 use hythe_core::wire::log::{LogFrame, LogLine, LogSource, LogStream};
-use hythe_core::wire::worker::{Order, WorkerMessage};
+use hythe_core::wire::run::{
+    Body, Packet, RunAnswer, RunEnded, RunOpening, RunQuestion, RunSaid, RunSeen, RunWanted,
+    TerminalSize,
+};
+use hythe_core::wire::worker::{Assignment, Order, SealedEnvironment, TaskOrder, WorkerMessage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::golden::{app, deployment, samples, spec, worker};
+use crate::golden::{app, deployment, hook, run, samples, spec, worker};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/shapes.txt");
 
@@ -81,9 +91,17 @@ impl Shapes {
 #[test]
 fn shapes_within_records_stay_as_they_are() {
     let mut shapes = Shapes::load();
-    for (label, actor) in
-        [("owner", Actor::Owner), ("system", Actor::System), ("worker", Actor::Worker(worker()))]
-    {
+    let webhook = Webhook {
+        provider: Provider::GitHub,
+        hook: hook(),
+        sender: SenderName::cleaned("octocat"),
+    };
+    for (label, actor) in [
+        ("owner", Actor::Owner),
+        ("system", Actor::System),
+        ("worker", Actor::Worker(worker())),
+        ("webhook", Actor::Webhook(webhook)),
+    ] {
         shapes.bytes(&format!("actor/{label}"), &actor);
     }
     let key = ClaimKey("app-name/shop".into());
@@ -109,6 +127,7 @@ fn shapes_within_records_stay_as_they_are() {
         StageName::Superseded,
         StageName::Failed,
         StageName::Cancelled,
+        StageName::Releasing,
     ] {
         let outcome = Outcome::Failed { stage, fault: fault.clone() };
         shapes.bytes(&format!("failed-at/{stage:?}").to_lowercase(), &outcome);
@@ -164,6 +183,11 @@ fn view() -> View {
             take(id, &event);
         }
     }
+    for (label, event) in of("project") {
+        if label != "deleted" {
+            take(Uuid::from_u128(0x77), &event);
+        }
+    }
     view
 }
 
@@ -172,9 +196,33 @@ fn shapes_of_checkpoints_are_bound_to_their_format() {
     let mut shapes = Shapes::load();
     let view = view();
     assert!(view.deployments.len() > 5 && view.workers.len() == 1 && view.apps.len() == 1);
+    assert_eq!(view.projects.len(), 1);
     // Where this fails: raise `View::FORMAT`, so that older checkpoints are built again.
     shapes.bytes(&format!("view/{}", View::FORMAT), &view);
     shapes.settle();
+}
+
+/// An order to run a release command and nothing else.
+fn releasing() -> Assignment {
+    let spec = spec();
+    let command = Argv::new(vec!["bin/migrate".into()]).unwrap();
+    let (index, within) = (Hook::Release.index(), Millis(300_000));
+    Assignment {
+        deployment: deployment(1),
+        app: spec.app,
+        app_name: spec.app_name,
+        generation: 9,
+        replicas: Vec::new(),
+        tasks: vec![TaskOrder { index, command, within }],
+        image: ImageId::new(format!("sha256:{}", "5a".repeat(32))).unwrap(),
+        port: 8080,
+        environment: SealedEnvironment(vec![1, 2, 3]),
+        health: spec.health,
+        resources: spec.resources,
+        run: spec.run,
+        stop_within: spec.stop_within,
+        restart: false,
+    }
 }
 
 #[test]
@@ -183,13 +231,28 @@ fn shapes_between_roles_stay_as_they_are_and_may_gain_fields() {
     let spec = spec();
     let (deployment, format) = (deployment(1), FORMAT);
     let until = Timestamp(1_790_000_000_123);
+    let sealed =
+        vec![SealedFor { worker: worker(), environment: SealedEnvironment(vec![1, 2, 3]) }];
+    let registries = vec![LoginsFor { worker: worker(), sealed: vec![4, 5, 6] }];
+    let access = vec![AccessFor { worker: worker(), sealed: vec![7, 8, 9] }];
     shapes.json(
-        "wire/build-command",
-        &BuildCommand { format, deployment, generation: 2, spec, until },
+        "wire/build-command/4",
+        &BuildCommand {
+            format,
+            deployment,
+            generation: 2,
+            spec,
+            until,
+            secrets: sealed,
+            registries,
+            access,
+        },
     );
     let worker = worker();
     let stop = Order::Stop { deployment, generation: 9, stop_within: Millis(10_000) };
     shapes.json("wire/stop", &WorkerMessage { format, worker, order: stop });
+    let release = Order::Run(Box::new(releasing()));
+    shapes.json("wire/run-release", &WorkerMessage { format, worker, order: release });
     let cancel = Order::CancelBuild { deployment, generation: 2 };
     shapes.json("wire/cancel-build", &WorkerMessage { format, worker, order: cancel });
     let lines = [LogStream::Stdout, LogStream::Stderr, LogStream::Hythe].map(|stream| LogLine {
@@ -202,6 +265,55 @@ fn shapes_between_roles_stay_as_they_are_and_may_gain_fields() {
         "wire/log-frame",
         &LogFrame { format, source, first: 7, lines: lines.to_vec(), ended: false },
     );
+    let opening = RunOpening {
+        run: run(),
+        app: app(),
+        app_name: AppName::new("shop").unwrap(),
+        deployment,
+        image: ImageId::new(format!("sha256:{}", "ab".repeat(32))).unwrap(),
+        port: 8080,
+        resources: Resources::default(),
+        within: Millis(3_600_000),
+        stop_within: Millis(10_000),
+        terminal: Some(TerminalSize { columns: 80, rows: 24 }),
+        detached: false,
+        bare: true,
+        sealed: vec![7, 8, 9],
+    };
+    let installation = InstallationId::new(Uuid::from_u128(5));
+    for (label, wanted) in [
+        ("open", RunWanted::Open(Box::new(opening))),
+        ("list", RunWanted::List),
+        ("stop", RunWanted::Stop(run())),
+        ("log", RunWanted::Log { run: run(), reader: run() }),
+    ] {
+        let question = RunQuestion { format, installation, wanted };
+        shapes.json(&format!("wire/run-question/{label}"), &question);
+    }
+    let ended = OneOffEnd::Exited { code: 3, out_of_memory: false };
+    let seen = RunSeen { run: run(), app: app(), ended: Some(ended), until };
+    for (label, said) in [
+        ("done", RunSaid::Done),
+        ("runs", RunSaid::Runs(vec![seen])),
+        ("refused", RunSaid::Refused { why: "so".into() }),
+    ] {
+        let answer = RunAnswer { format, worker, said };
+        shapes.json(&format!("wire/run-answer/{label}"), &answer);
+    }
+    let end = RunEnded { end: ended, code: 3, message: None };
+    let packet =
+        Packet { number: 1, received: 2, used: 3, again: true, body: Body::Ended(end) }.encode();
+    shapes.check("wire/run-packet", &crate::golden::hex(&packet));
+    // A server of before says less.
+    let before = &shapes.frozen["wire/build-command"];
+    let command: BuildCommand = serde_json::from_str(before).unwrap();
+    assert_eq!((command.spec.origin, command.spec.run), (Origin::Build, RunSettings::default()));
+    let before: BuildCommand =
+        serde_json::from_str(&shapes.frozen["wire/build-command/2"]).unwrap();
+    assert_eq!((before.secrets.len(), before.registries.len()), (1, 0));
+    let probe = command.spec.health.probe;
+    let asked = matches!(&probe, Probe::Http { path, .. } if path.as_str() == "/healthz");
+    assert!(asked, "{probe:?}");
     shapes.settle();
     // What a later version may say and this one does not know is an error, never another meaning.
     for unknown in [r#""explode""#, r#"{"explode":{}}"#, "7", "null"] {

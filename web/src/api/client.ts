@@ -100,6 +100,50 @@ export const api = {
       }),
     ),
 
+  rollback: (app: string, to: string) =>
+    unwrap(
+      client.POST("/api/v1/apps/{app}/rollback", {
+        params: { path: { app }, header: idempotency() },
+        body: { to, keep_settings: false },
+      }),
+    ),
+
+  redeploy: (app: string) =>
+    unwrap(
+      client.POST("/api/v1/apps/{app}/redeploy", {
+        params: { path: { app }, header: idempotency() },
+      }),
+    ),
+
+  restart: (app: string) =>
+    unwrap(
+      client.POST("/api/v1/apps/{app}/restart", {
+        params: { path: { app }, header: idempotency() },
+      }),
+    ),
+
+  stop: (app: string) =>
+    unwrap(
+      client.POST("/api/v1/apps/{app}/stop", {
+        params: { path: { app }, header: idempotency() },
+      }),
+    ),
+
+  start: (app: string) =>
+    unwrap(
+      client.POST("/api/v1/apps/{app}/start", {
+        params: { path: { app }, header: idempotency() },
+      }),
+    ),
+
+  scale: (app: string, replicas: number) =>
+    unwrap(
+      client.POST("/api/v1/apps/{app}/scale", {
+        params: { path: { app }, header: idempotency() },
+        body: { replicas },
+      }),
+    ),
+
   log: (deployment: string, cursor: string | undefined, signal?: AbortSignal) =>
     unwrap(
       client.GET("/api/v1/deployments/{deployment}/logs", {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Deployment, DeploymentStatus } from "../api/types";
-import { cancellable, LABEL, passage, shares, taken } from "./passage";
+import type { App, Deployment, DeploymentStatus } from "../api/types";
+import { canComeBack, cancellable, LABEL, passage, shares, taken } from "./passage";
 
 const start = Date.parse("2026-11-21T09:30:00.000Z");
 
@@ -51,6 +51,33 @@ describe("passage", () => {
       "draining ahead",
       "live ahead",
     ]);
+  });
+
+  it("goes past the build of what an earlier deployment has built", () => {
+    const of = { deployment: "019eb2a4-5f00-7c11-9d3c-000000000001", number: 1 };
+    const ahead = (rebuilt: boolean) =>
+      passage(deployment([["requested", null]], { takes_over: { ...of, rebuilt } })).map(
+        ({ stage }) => stage,
+      );
+    expect(ahead(false)).not.toContain("building");
+    expect(ahead(false)).toContain("starting");
+    expect(ahead(true)).toContain("building");
+  });
+
+  it("runs a release command once, where there is one", () => {
+    const ahead = (way: [DeploymentStatus, number | null][], release_command?: string[]) =>
+      passage(deployment(way, release_command ? { release_command } : {}))
+        .filter(({ state }) => state === "ahead")
+        .map(({ stage }) => stage);
+    const before: [DeploymentStatus, number | null][] = [["built", null]];
+    expect(ahead(before)[0]).toBe("starting");
+    expect(ahead(before, ["bin/migrate"])[0]).toBe("releasing");
+    const after: [DeploymentStatus, number | null][] = [
+      ["built", 5],
+      ["releasing", 900],
+      ["built", null],
+    ];
+    expect(ahead(after, ["bin/migrate"])[0]).toBe("starting");
   });
 
   it("ends where it failed and marks the stage that broke", () => {
@@ -136,4 +163,16 @@ describe("cancellable", () => {
 it("says how long it took, or has taken so far", () => {
   expect(taken(deployment([["live", null]], { durations_ms: { total: 4200 } }), start)).toBe(4200);
   expect(taken(deployment([["building", null]]), start + 700)).toBe(700);
+});
+
+describe("canComeBack", () => {
+  it("is so for what was built, is over and has no traffic", () => {
+    const app = { live: { id: "live" } } as App;
+    const image = "sha256:5a";
+    const over = deployment([["superseded", null]], { settled: true, image });
+    expect(canComeBack(over, app)).toBe(true);
+    expect(canComeBack({ ...over, id: "live" }, app)).toBe(false);
+    expect(canComeBack({ ...over, settled: false }, app)).toBe(false);
+    expect(canComeBack({ ...over, image: null }, app)).toBe(false);
+  });
 });

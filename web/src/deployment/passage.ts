@@ -1,6 +1,6 @@
 // The way of a deployment through its stages, as the page draws it.
 
-import type { Deployment, DeploymentStatus } from "../api/types";
+import type { App, Deployment, DeploymentStatus } from "../api/types";
 
 /** The stages on the way to being live, in order. */
 const WAY = [
@@ -8,6 +8,7 @@ const WAY = [
   "queued",
   "building",
   "built",
+  "releasing",
   "starting",
   "healthy",
   "switching",
@@ -20,6 +21,7 @@ export const LABEL: Record<DeploymentStatus, { name: string; doing: string }> = 
   queued: { name: "Queued", doing: "waits for a builder" },
   building: { name: "Building", doing: "fetches the source and builds the image" },
   built: { name: "Built", doing: "waits for a place to run" },
+  releasing: { name: "Releasing", doing: "runs its release command" },
   starting: { name: "Starting", doing: "starts replicas and checks their health" },
   healthy: { name: "Healthy", doing: "is ready to take the traffic" },
   switching: { name: "Switching", doing: "the edges take up the new route" },
@@ -45,6 +47,7 @@ export function tone(status: DeploymentStatus): Tone {
     case "queued":
     case "building":
     case "built":
+    case "releasing":
     case "starting":
     case "healthy":
     case "switching":
@@ -77,10 +80,23 @@ export function passage(deployment: Deployment): Step[] {
   });
   if (settled) return steps;
   const here = WAY.indexOf(status as (typeof WAY)[number]);
-  for (const stage of WAY.slice(here + 1)) {
+  for (const stage of WAY.slice(here + 1).filter((stage) => !skips(deployment, stage))) {
     steps.push({ stage, state: "ahead", broke: false, at: undefined, durationMs: undefined });
   }
   return steps;
+}
+
+/**
+ * Whether it goes past a stage: nothing is built where an earlier deployment has the image, and
+ * nothing is released where there is no command for that, or it has run.
+ */
+function skips(deployment: Deployment, stage: DeploymentStatus): boolean {
+  const { takes_over, release_command, stages } = deployment;
+  if (stage === "releasing") {
+    return release_command == null || stages.some((entry) => entry.stage === "releasing");
+  }
+  const builds = stage === "queued" || stage === "building";
+  return builds && takes_over != null && !takes_over.rebuilt;
 }
 
 export interface Share {
@@ -116,6 +132,11 @@ export function cancellable(deployment: Deployment): boolean {
   if (deployment.settled) return false;
   const here = WAY.indexOf(deployment.status as (typeof WAY)[number]);
   return here >= 0 && here < WAY.indexOf("switching");
+}
+
+/** Whether an app can go back to it: it was built, and is not what has the traffic. */
+export function canComeBack(deployment: Deployment, app: App): boolean {
+  return deployment.settled && deployment.image != null && deployment.id !== app.live?.id;
 }
 
 /** How long it took, or has taken so far. */

@@ -4,7 +4,9 @@ import { useId } from "react";
 import { clockAhead } from "../api/client";
 import { appQuery, deploymentsQuery, envQuery, replicasQuery } from "../api/queries";
 import type { App, Deployment, Replica } from "../api/types";
+import { AppActions, RollBack } from "../deployment/Actions";
 import { taken } from "../deployment/passage";
+import { check } from "../format/health";
 import { running, span } from "../format/span";
 import { bytes, counted } from "../format/text";
 import { useNow, usePolling } from "../live/live";
@@ -29,6 +31,7 @@ export function AppPage({ name }: { name: string }) {
                 <AppState status={data.status} />
               </div>
               {data.live ? <Address url={data.url} /> : null}
+              <AppActions app={data} />
             </div>
             <p className="lead">{data.status_detail}</p>
             <Deployments app={data} />
@@ -89,6 +92,7 @@ function DeploymentTable({ app, deployments }: { app: App; deployments: Deployme
           <th scope="col">Took</th>
           <th scope="col">Asked for</th>
           <th scope="col">By</th>
+          <th scope="col" aria-label="Actions" />
         </tr>
       </thead>
       <tbody>
@@ -109,6 +113,9 @@ function DeploymentTable({ app, deployments }: { app: App; deployments: Deployme
             </td>
             <td data-label="Commit">
               <Commit id={deployment.commit ?? deployment.source.commit} />
+              {deployment.takes_over?.number ? (
+                <span className="faint"> of #{deployment.takes_over.number}</span>
+              ) : null}
             </td>
             <td data-label="Took" className="figure">
               <Taken deployment={deployment} />
@@ -117,6 +124,9 @@ function DeploymentTable({ app, deployments }: { app: App; deployments: Deployme
               <Ago at={deployment.created_at} />
             </td>
             <td data-label="By">{deployment.requested_by}</td>
+            <td>
+              <RollBack app={app} to={deployment} />
+            </td>
           </tr>
         ))}
       </tbody>
@@ -162,16 +172,7 @@ function Settings({ app }: { app: App }) {
           {settings.dockerfile ? <code>{settings.dockerfile}</code> : "found by itself"}
         </Fact>
         <Fact name="Port">{settings.port ?? "found from the image"}</Fact>
-        <Fact name="Health check">
-          {settings.health_path ? (
-            <>
-              <code>{settings.health_path}</code> every {span(settings.health_interval_ms)}
-            </>
-          ) : (
-            `any answer below 500, every ${span(settings.health_interval_ms)}`
-          )}
-          , healthy within {span(settings.health_start_within_ms)}
-        </Fact>
+        <Fact name="Health check">{check(settings)}</Fact>
         <Fact name="Each replica">
           {bytes(settings.memory_bytes)} memory, {settings.cpu_millis / 1000} CPU,{" "}
           {settings.processes} processes at the most

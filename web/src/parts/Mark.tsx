@@ -41,7 +41,9 @@ const APP: Record<AppStatus, MarkTone> = {
   unknown: "idle",
   degraded: "warn",
   down: "bad",
+  crash_loop: "bad",
   failed: "bad",
+  stopped: "idle",
 };
 
 export const AppState = ({ status }: { status: AppStatus }) => (
@@ -59,6 +61,7 @@ const REPLICA: Record<ReplicaState, MarkTone> = {
   healthy: "good",
   unhealthy: "warn",
   exited: "bad",
+  crash_loop: "bad",
   failed: "bad",
   stopping: "idle",
 };

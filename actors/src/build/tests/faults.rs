@@ -90,13 +90,13 @@ async fn sources_that_cannot_be_fetched_say_why() {
         (
             &format!("{}/app.git", private.url()),
             Reference::DefaultBranch,
-            &["private or does not exist", "ssh"],
+            &["private or does not exist", "hythe source token set"],
         ),
         (closed, Reference::DefaultBranch, &["cannot be reached"]),
         ("http://no.such.host.invalid/a", Reference::DefaultBranch, &["cannot be reached"]),
         (&file, Reference::DefaultBranch, &["is not allowed", "--local-repos"]),
-        ("ssh://git@127.0.0.1/a.git", Reference::DefaultBranch, &["no ssh key"]),
-        ("git@127.0.0.1:a.git", Reference::DefaultBranch, &["no ssh key"]),
+        ("ssh://git@127.0.0.1/a.git", Reference::DefaultBranch, &["hythe source key app"]),
+        ("git@127.0.0.1:a.git", Reference::DefaultBranch, &["hythe source key app"]),
     ];
     for (url, reference, parts) in rows {
         let mut command = world.command_for(url);

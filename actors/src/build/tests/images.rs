@@ -173,7 +173,7 @@ async fn static_files_get_a_server() {
 }
 
 /// Runs an image for as long as it takes to ask it a few things.
-async fn serve(world: &World, image: &str, paths: &[&str]) -> Vec<String> {
+pub(super) async fn serve(world: &World, image: &str, paths: &[&str]) -> Vec<String> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let docker = world.docker();
     let body = bollard::models::ContainerCreateBody {

@@ -8,10 +8,11 @@ use async_nats::Subscriber;
 use bollard::Docker;
 use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptionsBuilder};
 use futures_util::StreamExt;
-use hythe_core::deployment::{BuiltImage, DeploymentSpec, Fault};
+use hythe_core::deployment::{BuiltImage, DeploymentSpec, Fault, Origin};
 use hythe_core::health::HealthCheck;
-use hythe_core::ids::{AppId, DeploymentId, InstallationId, WorkerId};
+use hythe_core::ids::{AppId, DeploymentId, InstallationId, ProjectId, WorkerId};
 use hythe_core::names::{AppName, BranchName, CommitId, RepositoryPath, RepositoryUrl};
+use hythe_core::run::RunSettings;
 use hythe_core::source::{BuildSettings, Reference, Resources, Source};
 use hythe_core::time::Millis;
 use hythe_core::wire::FORMAT;
@@ -22,7 +23,7 @@ use hythe_store::steps::Step;
 use uuid::Uuid;
 
 use super::super::publish::now;
-use super::super::{BuildSupervisor, BuilderSettings};
+use super::super::{BuildSupervisor, BuilderSettings, Confinement, GuardSettings};
 use super::git_server::GitServer;
 use super::repository::Repositories;
 use crate::bus::testing::TestNats;
@@ -77,6 +78,13 @@ impl World {
         let installation = InstallationId::new(Uuid::now_v7());
         let mut settings = BuilderSettings::new(worker, installation, data.path().join("builder"));
         settings.at_once = 4;
+        // All builders of these tests share one engine.
+        settings.guard = GuardSettings {
+            limits: None,
+            least_free_bytes: 0,
+            confinement: Confinement::None,
+            allowed: Vec::new(),
+        };
         change(&mut settings);
         let builder =
             BuildSupervisor::start(settings.clone(), bus.jetstream().clone()).await.unwrap();
@@ -164,6 +172,7 @@ pub(super) fn command_for(url: &str) -> BuildCommand {
     let spec = DeploymentSpec {
         app: AppId::new(Uuid::now_v7()),
         app_name: AppName::new("app").unwrap(),
+        project: ProjectId::DEFAULT,
         number: 1,
         source,
         build: BuildSettings::default(),
@@ -174,10 +183,21 @@ pub(super) fn command_for(url: &str) -> BuildCommand {
         resources: Resources::default(),
         drain_within: Millis::seconds(30),
         stop_within: Millis::seconds(10),
+        run: RunSettings::default(),
+        origin: Origin::Build,
     };
     let deployment = DeploymentId::new(Uuid::now_v7());
     let until = now().plus(Millis::seconds(600));
-    BuildCommand { format: FORMAT, deployment, generation: 1, spec, until }
+    BuildCommand {
+        format: FORMAT,
+        deployment,
+        generation: 1,
+        spec,
+        until,
+        secrets: Vec::new(),
+        registries: Vec::new(),
+        access: Vec::new(),
+    }
 }
 
 fn engine() -> Docker {
@@ -256,7 +276,8 @@ pub(super) fn commit(id: &str) -> Reference {
 }
 
 pub(super) fn dockerfile(path: &str) -> BuildSettings {
-    BuildSettings { dockerfile: Some(RepositoryPath::new(path).unwrap()) }
+    let dockerfile = Some(RepositoryPath::new(path).unwrap());
+    BuildSettings { dockerfile, ..BuildSettings::default() }
 }
 
 /// A text that no build has seen before, so that no cache has its step.

@@ -161,7 +161,7 @@ async fn what_cannot_start_says_why() {
     // A better order mends it.
     sealed.generation = 3;
     sealed.environment = SealedEnvironment::default();
-    sealed.health.start_within = Millis(700);
+    sealed.health.start_within = Some(Millis(700));
     world.run(worker, &sealed).await;
     let replica = world
         .replica("it is overdue", key(&sealed, 0), |replica| {
@@ -255,8 +255,9 @@ async fn a_replica_that_falls_ill_is_reported_and_one_removed_by_hand_comes_back
                   trap 'rm /www/up' USR1; trap 'exit 0' TERM; while :; do sleep 0.1; done";
     let mut wanted = assignment(image(&engine, &["sh", "-c", script]).await, &[0]);
     wanted.restart = true;
-    wanted.health.path = Some(hythe_core::names::HealthPath::new("/up").unwrap());
-    wanted.health.interval = Millis(100);
+    let path = hythe_core::names::HealthPath::new("/up").unwrap();
+    wanted.health.probe = hythe_core::health::Probe::Http { path, statuses: None };
+    wanted.health.interval = Some(Millis(100));
     world.run(worker, &wanted).await;
     world.replica("it is healthy", key(&wanted, 0), healthy).await;
     let docker = engine.docker().await.unwrap();
@@ -272,7 +273,7 @@ async fn a_replica_that_falls_ill_is_reported_and_one_removed_by_hand_comes_back
         })
         .await;
     let ReplicaState::Unhealthy { check } = replica.state else { unreachable!() };
-    assert!(check.contains("/up with 404"), "{check}");
+    assert!(check.contains("GET /up with 404"), "{check}");
 
     let options = bollard::query_parameters::RemoveContainerOptionsBuilder::default().force(true);
     docker.remove_container(&name, Some(options.build())).await.unwrap();

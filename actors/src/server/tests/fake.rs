@@ -14,8 +14,8 @@ use hythe_core::wire::build::{BuildCommand, BuildProgress, BuildReport};
 use hythe_core::wire::edge::EdgeReport;
 use hythe_core::wire::subjects;
 use hythe_core::wire::worker::{
-    Assignment, BuildHeld, EngineState, Held, Order, ReplicaReport, ReplicaState, SealedContent,
-    SealingKey, WorkerMessage, WorkerReport,
+    Assignment, BuildHeld, BuilderReport, EngineState, Held, Order, ReplicaReport, ReplicaState,
+    SealedContent, SealingKey, WorkerMessage, WorkerReport,
 };
 use hythe_core::worker::Capacity;
 use hythe_store::steps::Step;
@@ -277,7 +277,9 @@ impl Worker {
                 state: replica_state(outcome),
                 endpoint: Some(([127, 0, 0, 1], 40_000 + *index).into()),
                 restarts: 0,
+                in_a_row: 0,
                 log: vec!["its last words".into()],
+                image_missing: false,
             }));
         }
         let held = |(deployment, generation): (&DeploymentId, &u32)| BuildHeld {
@@ -295,6 +297,7 @@ impl Worker {
             assignments,
             replicas,
             builds: state.building.iter().map(held).collect(),
+            builder: Some(BuilderReport { at_once: u16::MAX, remarks: Vec::new() }),
             at: Timestamp(1),
         };
         // Where NATS is away, the next one says it all.
@@ -317,9 +320,11 @@ fn replica_state(outcome: Replicas) -> ReplicaState {
         Replicas::Healthy => ReplicaState::Healthy,
         Replicas::Exit => ReplicaState::Exited { code: 3, out_of_memory: false },
         Replicas::NeverHealthy => {
-            ReplicaState::Starting { check: check(), elapsed: Millis::seconds(3_600) }
+            ReplicaState::Starting { check: check(), elapsed: Millis::seconds(3_600), within: None }
         }
-        Replicas::NotYet => ReplicaState::Starting { check: check(), elapsed: Millis(1) },
+        Replicas::NotYet => {
+            ReplicaState::Starting { check: check(), elapsed: Millis(1), within: None }
+        }
     }
 }
 
@@ -359,6 +364,7 @@ impl FakeEdge {
                     edge,
                     revision: now.in_force,
                     busy: Vec::new(),
+                    leaving: Vec::new(),
                     at: Timestamp(1),
                 };
                 drop(

@@ -1,15 +1,17 @@
 //! The reconciler: looks on every change and on a timer, waits for the answers to its commands,
 //! sends beside itself, and keeps the routes bucket right.
 
+use hythe_core::app::App;
 use hythe_core::deployment::{Attempt, Deployment, DeploymentCommand, Stage};
 use hythe_core::ids::{DeploymentId, WorkerId};
 use hythe_core::limits;
 use hythe_core::reconcile::{Effect, next_deadline, reconcile};
 use hythe_core::record::Actor;
 use hythe_core::routes::RouteTable;
+use hythe_core::task::is_task;
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::build::BuildCommand;
-use hythe_core::wire::worker::{Assignment, Order, SealedEnvironment, WorkerMessage};
+use hythe_core::wire::worker::{Assignment, Order, SealedEnvironment, TaskOrder, WorkerMessage};
 use hythe_core::worker::Worker;
 
 use crate::aggregate::{Answer, Waiter};
@@ -80,15 +82,24 @@ impl World {
                     let meta = self.meta(Actor::System, cause);
                     self.command::<Deployment>(id.uuid(), command, meta, Waiter::Reconciler);
                 }
+                Effect::App(id, command) => {
+                    self.note(format_args!("reconciled: {} {command:?}", Short(id.uuid())));
+                    self.control.reconciler.waits_for += 1;
+                    let meta = self.meta(Actor::System, None);
+                    self.command::<App>(id.uuid(), command, meta, Waiter::Reconciler);
+                }
                 Effect::Worker(id, command) => {
                     self.note(format_args!("reconciled: {} {command:?}", Short(id.uuid())));
                     self.control.reconciler.waits_for += 1;
                     let meta = self.meta(Actor::System, None);
                     self.command::<Worker>(id.uuid(), command, meta, Waiter::Reconciler);
                 }
+                Effect::SendStop { deployment, .. } => {
+                    self.judge_rest(deployment);
+                    self.send_soon(effect);
+                }
                 Effect::SendBuild { .. }
                 | Effect::SendRun { .. }
-                | Effect::SendStop { .. }
                 | Effect::SendCancelBuild { .. } => self.send_soon(effect),
             }
         }
@@ -179,8 +190,8 @@ impl World {
     /// A message is made from what is known now, and sent.
     pub(crate) fn send_effect(&mut self, effect: &Effect) {
         let Some((to, body)) = self.message(effect) else { return };
-        if let Effect::SendStop { deployment, .. } = effect {
-            self.judge_stop(*deployment);
+        if let Effect::SendStop { worker, deployment, .. } = effect {
+            self.judge_stop(*worker, *deployment);
         }
         self.note(format_args!("sends {:?}", effect.sent()));
         if !self.send(Node::Control, to, body)
@@ -195,8 +206,18 @@ impl World {
             Effect::SendBuild { deployment, generation, until } => {
                 let spec = self.attempt(*deployment)?.spec.clone();
                 let (deployment, generation, until) = (*deployment, *generation, *until);
-                let command = BuildCommand { format: FORMAT, deployment, generation, spec, until };
-                Some((To::Pool, Body::Build(command)))
+                let secrets = Vec::new();
+                let command = BuildCommand {
+                    format: FORMAT,
+                    deployment,
+                    generation,
+                    spec,
+                    until,
+                    secrets,
+                    registries: Vec::new(),
+                    access: Vec::new(),
+                };
+                Some((To::Pool, Body::Build(Box::new(command))))
             }
             Effect::SendRun { worker, deployment, generation, replicas, restart } => {
                 let run = self.assignment(*deployment, *generation, replicas, *restart)?;
@@ -212,7 +233,10 @@ impl World {
                 let (deployment, generation) = (*deployment, *generation);
                 order(*worker, Order::CancelBuild { deployment, generation })
             }
-            Effect::Deployment(..) | Effect::Worker(..) | Effect::PublishRoutes(_) => None,
+            Effect::App(..)
+            | Effect::Deployment(..)
+            | Effect::Worker(..)
+            | Effect::PublishRoutes(_) => None,
         }
     }
 
@@ -227,7 +251,7 @@ impl World {
         replicas: &[u16],
         restart: bool,
     ) -> Option<Assignment> {
-        let Attempt { spec, stage, built, placements: _ } = self.attempt(deployment)?.clone();
+        let Attempt { spec, stage, built, .. } = self.attempt(deployment)?.clone();
         let built = built?;
         if matches!(stage, Stage::Ended(_)) {
             return None;
@@ -237,12 +261,14 @@ impl World {
             app: spec.app,
             app_name: spec.app_name,
             generation,
-            replicas: replicas.to_vec(),
+            replicas: replicas.iter().copied().filter(|index| !is_task(*index)).collect(),
+            tasks: replicas.iter().filter_map(|index| TaskOrder::of(&spec.run, *index)).collect(),
             image: built.image,
             port: built.port,
             environment: SealedEnvironment::default(),
             health: spec.health,
             resources: spec.resources,
+            run: spec.run,
             stop_within: spec.stop_within,
             restart,
         })

@@ -34,8 +34,9 @@ impl World {
     pub(crate) fn hear_edge(&mut self, report: EdgeReport) {
         self.judge_heard(&report);
         let heard_at = self.control_now();
-        let EdgeReport { edge, revision, busy, format: _, at: _ } = report;
-        self.control.observed.edges.insert(edge, EdgeSeen { revision, busy, heard_at });
+        let EdgeReport { edge, revision, busy, leaving, format: _, at: _ } = report;
+        let seen = EdgeSeen { revision, busy, leaving, heard_at };
+        self.control.observed.edges.insert(edge, seen);
         self.wake_reconciler();
     }
 

@@ -1,7 +1,8 @@
-//! An effect happens once, and only by the newest order.
+//! An effect happens once, and only by the newest order; replicas come after the release command.
 
 use hythe_core::ids::DeploymentId;
 use hythe_core::plan::ReplicaKey;
+use hythe_core::task::is_task;
 
 use super::Verdict;
 use crate::engine::name;
@@ -36,6 +37,26 @@ impl World {
         *there += 1;
         let verdict = invariant_a_replica_has_one_container(*there, key, generation);
         self.holds("a_replica_has_one_container", verdict);
+        let verdict = self.invariant_nothing_starts_before_it_is_released(key);
+        self.holds("nothing_starts_before_it_is_released", verdict);
+    }
+
+    /// A task's program begins to run.
+    pub(crate) fn judge_task(&mut self, m: usize, key: ReplicaKey) {
+        let begun = self.truth.tasks.entry((m, key)).or_default();
+        *begun += 1;
+        let verdict = invariant_a_task_runs_once(*begun, key);
+        self.holds("a_task_runs_once", verdict);
+        self.count("task begun");
+    }
+
+    /// Replicas of a version with a release command come into being when that has ended well.
+    fn invariant_nothing_starts_before_it_is_released(&self, key: ReplicaKey) -> Verdict {
+        let told = self.truth.told.get(&key.deployment);
+        if is_task(key.index) || told.is_none_or(|told| !told.to_release) {
+            return Ok(());
+        }
+        Err(format!("replica {} is created before the release", name(key)))
     }
 
     /// A container is gone from an engine.
@@ -43,6 +64,11 @@ impl World {
         let there = self.truth.containers.entry((m, key)).or_default();
         *there = there.saturating_sub(1);
     }
+}
+
+/// Whatever dies and is started again meanwhile, but for an engine that loses its containers.
+fn invariant_a_task_runs_once(begun: u32, key: ReplicaKey) -> Verdict {
+    if begun == 1 { Ok(()) } else { Err(format!("task {} begun {begun} times", name(key))) }
 }
 
 /// A builder takes each giving-out of a build on once, however often it is told.

@@ -1,11 +1,13 @@
 //! Each durable event fits the ones before it.
 
 use hythe_core::app::AppEvent;
-use hythe_core::deployment::{DeploymentEvent, Outcome, StageName};
+use hythe_core::deployment::{DeploymentEvent, Origin, Outcome, StageName};
 use hythe_core::event::Event;
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::machine::Machine;
+use hythe_core::plan::ReplicaKey;
 use hythe_core::record::{Recorded, Sequence};
+use hythe_core::task::Hook;
 
 use super::{Told, Verdict};
 use crate::plant::Plant;
@@ -34,7 +36,7 @@ impl World {
                 Event::Deployment(event) => {
                     self.witness_deployment(DeploymentId::new(recorded.stream.id), event);
                 }
-                Event::Worker(_) | Event::Installation(_) => {}
+                Event::Worker(_) | Event::Installation(_) | Event::Project(_) => {}
             }
             if self.plant == Some(Plant::CancelledComesBack)
                 && let Event::Deployment(DeploymentEvent::Ended { outcome, .. }) = &recorded.event
@@ -49,6 +51,18 @@ impl World {
     }
 
     fn witness_app(&mut self, id: AppId, event: &AppEvent, sequence: Sequence) {
+        let verdict = self.invariant_what_was_called_off_gets_no_traffic(event);
+        self.holds("what_was_called_off_gets_no_traffic", verdict);
+        if let AppEvent::DeploymentCalledOff { deployment, .. } = event {
+            self.truth.called_off.insert(*deployment);
+            self.count("called off");
+            if self.plant == Some(Plant::CalledOffGoesOn) {
+                let (deployment, previous) = (*deployment, None);
+                let switched = AppEvent::TrafficSwitched { deployment, previous };
+                let verdict = self.invariant_what_was_called_off_gets_no_traffic(&switched);
+                self.holds("what_was_called_off_gets_no_traffic", verdict);
+            }
+        }
         let app = self.truth.apps.entry(id).or_default();
         *app = std::mem::take(app).evolve(event);
         if let AppEvent::DeploymentPromoted { previous: Some(previous), .. } = event
@@ -73,6 +87,10 @@ impl World {
         self.holds("stages_follow_one_another", verdict);
         let verdict = invariant_build_generations_grow(told.as_ref(), event);
         self.holds("build_generations_grow", verdict);
+        if let DeploymentEvent::Released { .. } = event {
+            let verdict = self.invariant_what_is_released_ended_well(id);
+            self.holds("what_is_released_ended_well", verdict);
+        }
         let Some(told) = after(told, event) else { return };
         match event {
             DeploymentEvent::Ended { outcome: Outcome::Failed { stage, .. }, .. } => {
@@ -92,11 +110,59 @@ impl World {
             | DeploymentEvent::BecameHealthy { .. }
             | DeploymentEvent::SwitchStarted { .. }
             | DeploymentEvent::Switched { .. } => {}
+            DeploymentEvent::Scaled { .. } | DeploymentEvent::Rescaled { .. } => {}
+            DeploymentEvent::ReplicasLeft => self.count("replicas left"),
+            DeploymentEvent::ReleaseStarted { .. } => {}
+            DeploymentEvent::Released { .. } => self.count("released"),
+            DeploymentEvent::BuildSkipped { .. } => self.count("build skipped"),
+            DeploymentEvent::ImageMissed { .. } => self.count("image missed"),
         }
         let app = told.app;
         self.truth.told.insert(id, told);
         let verdict = self.invariant_one_deployment_moves(app);
         self.holds("one_deployment_moves", verdict);
+    }
+
+    /// A release command whose deployment goes on has exited with 0.
+    fn invariant_what_is_released_ended_well(&self, deployment: DeploymentId) -> Verdict {
+        let key = ReplicaKey { deployment, index: Hook::Release.index() };
+        if self.truth.well.contains(&key) {
+            return Ok(());
+        }
+        Err(format!("{} was not released", Short(deployment.uuid())))
+    }
+
+    /// A deployment that was called off before it had traffic never gets any.
+    fn invariant_what_was_called_off_gets_no_traffic(&self, event: &AppEvent) -> Verdict {
+        match event {
+            AppEvent::TrafficSwitched { deployment, .. }
+                if self.truth.called_off.contains(deployment) =>
+            {
+                Err(format!("{} was called off", Short(deployment.uuid())))
+            }
+            AppEvent::TrafficSwitched { .. }
+            | AppEvent::Created { .. }
+            | AppEvent::Configured(_)
+            | AppEvent::EnvironmentChanged { .. }
+            | AppEvent::DeploymentRequested { .. }
+            | AppEvent::DeploymentReplaced { .. }
+            | AppEvent::DeploymentBegun { .. }
+            | AppEvent::TrafficReturned { .. }
+            | AppEvent::DeploymentPromoted { .. }
+            | AppEvent::DeploymentSettled { .. }
+            | AppEvent::Deleted { .. }
+            | AppEvent::DeploymentRepeated { .. }
+            | AppEvent::DeploymentCalledOff { .. }
+            | AppEvent::Stopped { .. }
+            | AppEvent::Started
+            | AppEvent::Discarded { .. }
+            | AppEvent::Restored { .. }
+            | AppEvent::TriggersSet(_)
+            | AppEvent::Scaled { .. }
+            | AppEvent::SourceKeySet(_)
+            | AppEvent::CommandRun { .. }
+            | AppEvent::CommandEnded { .. } => Ok(()),
+        }
     }
 
     /// Sequences count from 1 over everything, versions over each stream.
@@ -137,6 +203,7 @@ impl World {
             StageName::Queued
             | StageName::Building
             | StageName::Built
+            | StageName::Releasing
             | StageName::Starting
             | StageName::Healthy
             | StageName::Switching
@@ -186,6 +253,7 @@ fn invariant_what_ended_stays_ended(told: Option<&Told>) -> Verdict {
             | StageName::Queued
             | StageName::Building
             | StageName::Built
+            | StageName::Releasing
             | StageName::Starting
             | StageName::Healthy
             | StageName::Switching
@@ -200,21 +268,35 @@ fn invariant_what_ended_stays_ended(told: Option<&Told>) -> Verdict {
 fn invariant_stages_follow_one_another(told: Option<&Told>, event: &DeploymentEvent) -> Verdict {
     use StageName as S;
     let stage = told.map(|told| told.stage);
+    // Nothing is built that an earlier deployment has, while its image is there.
+    let takes_over = told.is_some_and(|told| told.takes_over);
+    let to_release = told.is_some_and(|told| told.to_release);
     let fits = match event {
         DeploymentEvent::Requested(_) => stage.is_none(),
         DeploymentEvent::BuildQueued { generation, .. } => {
-            stage == Some(if *generation == 1 { S::Requested } else { S::Building })
+            let first = *generation == 1;
+            stage == Some(if first { S::Requested } else { S::Building }) && !(first && takes_over)
         }
         DeploymentEvent::BuildStarted { .. } => stage == Some(S::Queued),
         DeploymentEvent::Built { .. } => matches!(stage, Some(S::Queued | S::Building)),
-        DeploymentEvent::Placed { .. } => stage == Some(S::Built),
+        DeploymentEvent::Placed { .. } => stage == Some(S::Built) && !to_release,
+        DeploymentEvent::ReleaseStarted { .. } => stage == Some(S::Built) && to_release,
+        DeploymentEvent::Released { .. } => stage == Some(S::Releasing),
         DeploymentEvent::BecameHealthy { .. } => stage == Some(S::Starting),
         DeploymentEvent::SwitchStarted { .. } => stage == Some(S::Healthy),
         DeploymentEvent::Switched { .. } => stage == Some(S::Switching),
         DeploymentEvent::WentLive { .. } => stage == Some(S::Draining),
+        DeploymentEvent::Scaled { .. } => stage.is_some(),
+        DeploymentEvent::Rescaled { .. } | DeploymentEvent::ReplicasLeft => stage == Some(S::Live),
+        DeploymentEvent::BuildSkipped { .. } => stage == Some(S::Requested) && takes_over,
+        DeploymentEvent::ImageMissed { .. } => {
+            matches!(stage, Some(S::Built | S::Releasing | S::Starting)) && takes_over
+        }
         DeploymentEvent::Ended { outcome, .. } => match outcome {
             Outcome::Superseded => stage.is_some(),
-            Outcome::Cancelled => stage.is_some_and(|stage| stage < S::Switching),
+            Outcome::Cancelled => {
+                stage.is_some_and(|stage| stage < S::Switching || stage == S::Releasing)
+            }
             Outcome::Failed { stage: named, .. } => {
                 stage == Some(*named) || (stage == Some(S::Queued) && *named == S::Building)
             }
@@ -231,6 +313,7 @@ fn invariant_build_generations_grow(told: Option<&Told>, event: &DeploymentEvent
         DeploymentEvent::BuildStarted { generation, .. } => {
             *generation == known && begun != Some(known)
         }
+        DeploymentEvent::ImageMissed { .. } => known == 0,
         DeploymentEvent::Requested(_)
         | DeploymentEvent::Built { .. }
         | DeploymentEvent::Placed { .. }
@@ -238,6 +321,12 @@ fn invariant_build_generations_grow(told: Option<&Told>, event: &DeploymentEvent
         | DeploymentEvent::SwitchStarted { .. }
         | DeploymentEvent::Switched { .. }
         | DeploymentEvent::WentLive { .. }
+        | DeploymentEvent::BuildSkipped { .. }
+        | DeploymentEvent::Scaled { .. }
+        | DeploymentEvent::Rescaled { .. }
+        | DeploymentEvent::ReplicasLeft
+        | DeploymentEvent::ReleaseStarted { .. }
+        | DeploymentEvent::Released { .. }
         | DeploymentEvent::Ended { .. } => true,
     };
     if fits { Ok(()) } else { Err(format!("{event:?} after generation {known}")) }
@@ -248,10 +337,13 @@ fn after(told: Option<Told>, event: &DeploymentEvent) -> Option<Told> {
     if let DeploymentEvent::Requested(spec) = event {
         return Some(Told {
             app: spec.app,
+            takes_over: spec.origin != Origin::Build,
             stage: StageName::Requested,
             was_healthy: false,
             generation: 0,
             builder: None,
+            to_release: !matches!(spec.origin, Origin::Restart { .. })
+                && spec.run.hook(Hook::Release).is_some(),
             superseded: None,
         });
     }
@@ -268,6 +360,11 @@ fn after(told: Option<Told>, event: &DeploymentEvent) -> Option<Told> {
         }
         DeploymentEvent::Built { .. } => StageName::Built,
         DeploymentEvent::Placed { .. } => StageName::Starting,
+        DeploymentEvent::ReleaseStarted { .. } => StageName::Releasing,
+        DeploymentEvent::Released { .. } => {
+            told.to_release = false;
+            StageName::Built
+        }
         DeploymentEvent::BecameHealthy { .. } => {
             told.was_healthy = true;
             StageName::Healthy
@@ -275,6 +372,15 @@ fn after(told: Option<Told>, event: &DeploymentEvent) -> Option<Told> {
         DeploymentEvent::SwitchStarted { .. } => StageName::Switching,
         DeploymentEvent::Switched { .. } => StageName::Draining,
         DeploymentEvent::WentLive { .. } => StageName::Live,
+        DeploymentEvent::Scaled { .. }
+        | DeploymentEvent::Rescaled { .. }
+        | DeploymentEvent::ReplicasLeft => told.stage,
+        DeploymentEvent::BuildSkipped { .. } => StageName::Built,
+        DeploymentEvent::ImageMissed { .. } => {
+            told.generation = 1;
+            told.takes_over = false;
+            StageName::Queued
+        }
         DeploymentEvent::Ended { outcome, .. } => outcome.stage(),
     };
     Some(told)

@@ -9,7 +9,7 @@ mod settled;
 mod state;
 mod traffic;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hythe_core::app::App;
 use hythe_core::deployment::StageName;
@@ -44,10 +44,14 @@ pub(crate) type Verdict = Result<(), String>;
 #[derive(Clone, Debug)]
 struct Told {
     app: AppId,
+    /// Whether it takes the image of an earlier one.
+    takes_over: bool,
     stage: StageName,
     was_healthy: bool,
     generation: u32,
     builder: Option<u32>,
+    /// Whether a release command has to end well before anything starts.
+    to_release: bool,
     /// The promotion that took its place.
     superseded: Option<Sequence>,
 }
@@ -60,6 +64,7 @@ pub(crate) struct Truth {
     versions: BTreeMap<StreamId, u64>,
     told: BTreeMap<DeploymentId, Told>,
     apps: BTreeMap<AppId, App>,
+    called_off: BTreeSet<DeploymentId>,
     acknowledged: Sequence,
     /// Every table that was published.
     tables: BTreeMap<u64, RouteTable>,
@@ -67,6 +72,10 @@ pub(crate) struct Truth {
     heard: Vec<(u32, u32, u64)>,
     builds: BTreeMap<(usize, DeploymentId, u32), u32>,
     containers: BTreeMap<(usize, ReplicaKey), u32>,
+    /// How often each task was begun.
+    tasks: BTreeMap<(usize, ReplicaKey), u32>,
+    /// Tasks that ended well.
+    well: BTreeSet<ReplicaKey>,
     /// The newest order that each worker heard about each deployment.
     orders: BTreeMap<(usize, DeploymentId), u64>,
 }
@@ -78,17 +87,30 @@ impl Truth {
             versions: BTreeMap::new(),
             told: BTreeMap::new(),
             apps: BTreeMap::new(),
+            called_off: BTreeSet::new(),
             acknowledged: Sequence(0),
             tables: BTreeMap::new(),
             heard: vec![(u32::MAX, 0, 0); edges],
             builds: BTreeMap::new(),
             containers: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            well: BTreeSet::new(),
             orders: BTreeMap::new(),
         }
     }
 
     pub(crate) fn stage(&self, deployment: DeploymentId) -> Option<StageName> {
         self.told.get(&deployment).map(|told| told.stage)
+    }
+
+    /// A task exited with 0.
+    pub(crate) fn ended_well(&mut self, key: ReplicaKey) {
+        self.well.insert(key);
+    }
+
+    /// An engine lost a task's container, so that nobody can tell whether it ran.
+    pub(crate) fn task_is_lost(&mut self, m: usize, key: ReplicaKey) {
+        self.tasks.remove(&(m, key));
     }
 
     /// How each deployment stands now.

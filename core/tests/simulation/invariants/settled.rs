@@ -20,6 +20,7 @@ impl World {
     pub(crate) fn unsettled(&self) -> Option<Breach> {
         let verdicts = [
             ("every_deployment_ends", self.invariant_every_deployment_ends()),
+            ("scaling_comes_to_its_end", self.invariant_scaling_comes_to_its_end()),
             ("what_runs_is_what_is_wanted", self.invariant_what_runs_is_what_is_wanted()),
             ("nothing_runs_that_nobody_wants", self.invariant_nothing_runs_that_nobody_wants()),
             ("traffic_goes_to_what_is_live", self.invariant_traffic_goes_to_what_is_live()),
@@ -46,9 +47,27 @@ impl World {
         Ok(())
     }
 
+    /// A live deployment has as many replicas as it is to have, where a worker may take them.
+    fn invariant_scaling_comes_to_its_end(&self) -> Verdict {
+        let view = self.journal.fold();
+        for live in self.active().filter_map(|(_, app)| app.live) {
+            let attempt = view.deployments.get(&live).and_then(|view| view.state.attempt());
+            let Some(attempt) = attempt else { continue };
+            let on = attempt.built.as_ref().map(|built| built.worker);
+            let member = on.and_then(|on| view.workers.get(&on)?.state.member());
+            let open = member.is_some_and(|m| m.lease == Lease::Held && !m.draining);
+            let (has, wanted) = (attempt.placements.len(), usize::from(attempt.replicas));
+            if (open && has != wanted) || has > wanted || !attempt.leaving.is_empty() {
+                let (id, left) = (Short(live.uuid()), attempt.leaving.len());
+                return Err(format!("{id} has {has} replicas of {wanted}, and {left} leave"));
+            }
+        }
+        Ok(())
+    }
+
     /// The replicas of the live deployments, by machine.
     fn wanted(&self) -> BTreeMap<(usize, ReplicaKey), DeploymentId> {
-        let live = self.active().filter_map(|(_, app)| app.live);
+        let live = self.active().filter(|(_, app)| !app.rests()).filter_map(|(_, app)| app.live);
         let view = self.journal.fold();
         live.flat_map(|deployment| {
             let attempt = view.deployments.get(&deployment).and_then(|v| v.state.attempt());
@@ -111,12 +130,13 @@ impl World {
         }
         let wanted = self.wanted();
         let mut hosts = 0;
-        for (id, app) in self.active() {
+        for (id, app) in self.active().filter(|(_, app)| app.discarded.is_none()) {
             hosts += 1 + app.settings.domains.len();
             let host = made::host_of(&app.name);
             let route = table.routes.get(&host).ok_or(format!("{host} has no route"))?;
-            let Some(live) = app.live else {
-                if route.backend == Backend::Down {
+            let live = app.live.filter(|_| !app.rests());
+            let Some(live) = live else {
+                if route.backend == Backend::Down && route.stopped == app.rests() {
                     continue;
                 }
                 return Err(format!("{host} leads to {:?}, nothing is live", route.backend));
@@ -127,7 +147,7 @@ impl World {
                 .map(|container| container.address)
                 .collect();
             // Of a worker that left for ever nothing is known but what was known.
-            let all_there = targets.len() == usize::from(self.replicas_of(live));
+            let all_there = targets.len() == self.placed(live);
             let led: BTreeSet<SocketAddr> = match &route.backend {
                 Backend::Replicas { deployment, targets } if *deployment == live => {
                     targets.iter().copied().collect()
@@ -144,8 +164,8 @@ impl World {
         if hosts == table.routes.len() { Ok(()) } else { Err("other hosts have routes".into()) }
     }
 
-    fn replicas_of(&self, deployment: DeploymentId) -> u16 {
-        self.attempt(deployment).map_or(0, |attempt| attempt.spec.replicas)
+    fn placed(&self, deployment: DeploymentId) -> usize {
+        self.attempt(deployment).map_or(0, |attempt| attempt.placements.len())
     }
 
     /// The reactor and the projection are at the end of the log, and every worker that is there

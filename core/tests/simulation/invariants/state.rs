@@ -72,8 +72,11 @@ impl World {
     pub(super) fn invariant_claims_and_names_agree(&self) -> Verdict {
         let view = self.journal.fold();
         let mut wanted: BTreeMap<ClaimKey, StreamId> = BTreeMap::new();
+        let mut there = 0;
         for (id, app) in &view.apps {
-            let Some(app) = app.state.active() else { continue };
+            let app = app.state.active().filter(|app| app.discarded.is_none());
+            let Some(app) = app else { continue };
+            there += 1;
             let stream = StreamId { kind: AggregateKind::App, id: id.uuid() };
             wanted.insert(ClaimKey::app_name(&app.name), stream);
             let domains = app.settings.domains.iter();
@@ -87,7 +90,7 @@ impl World {
             let stream = StreamId { kind: AggregateKind::Worker, id: id.uuid() };
             wanted.insert(ClaimKey::worker_name(&member.name), stream);
         }
-        if wanted == self.journal.claims && view.names.len() == view.apps.len() {
+        if wanted == self.journal.claims && view.names.len() == there {
             return Ok(());
         }
         Err(format!("{:?} are held, should be {wanted:?}", self.journal.claims))

@@ -1,8 +1,9 @@
 //! Where requests go, and what ends while they go there.
 
-use hythe_core::deployment::{DeploymentCommand, Stage, StageName};
-use hythe_core::ids::DeploymentId;
+use hythe_core::deployment::{DeploymentCommand, Placement, Stage, StageName};
+use hythe_core::ids::{DeploymentId, WorkerId};
 use hythe_core::limits;
+use hythe_core::plan::ReplicaKey;
 use hythe_core::routes::{Backend, RouteTable};
 use hythe_core::wire::edge::EdgeReport;
 use hythe_core::wire::worker::ReplicaState;
@@ -99,7 +100,7 @@ impl World {
 
     /// The reconciler gives a command to a deployment.
     pub(crate) fn judge_command(&mut self, id: DeploymentId, command: &DeploymentCommand) {
-        let Some(attempt) = self.attempt(id) else { return };
+        let Some(attempt) = self.attempt(id).cloned() else { return };
         let overdue = attempt.stage.until().is_some_and(|until| self.control_now() >= until);
         let previous = match &attempt.stage {
             Stage::Draining { previous, .. } => *previous,
@@ -107,6 +108,7 @@ impl World {
             | Stage::Queued { .. }
             | Stage::Building { .. }
             | Stage::Built { .. }
+            | Stage::Releasing { .. }
             | Stage::Starting { .. }
             | Stage::Healthy
             | Stage::Switching { .. }
@@ -119,6 +121,14 @@ impl World {
             let verdict = self.invariant_what_goes_live_has_the_traffic(id);
             self.holds("what_goes_live_has_the_traffic", verdict);
         }
+        if matches!(command, DeploymentCommand::FinishLeaving) {
+            let until = attempt.leave_until.unwrap_or_default();
+            let in_time = !until.is_over(attempt.spec.drain_within, self.control_now());
+            let leaving = &attempt.leaving;
+            let verdict = self.invariant_replicas_leave_after_their_requests(id, leaving, in_time);
+            self.holds("replicas_leave_after_their_requests", verdict);
+            return;
+        }
         if matches!(command, DeploymentCommand::ConfirmSwitch { .. }) {
             let verdict = self.invariant_a_switch_is_confirmed_by_every_edge(id);
             self.holds("a_switch_is_confirmed_by_every_edge", verdict);
@@ -130,6 +140,32 @@ impl World {
             let verdict = self.invariant_requests_finish_before_the_old_version_ends(previous);
             self.holds("requests_finish_before_the_old_version_ends", verdict);
         }
+    }
+
+    /// A replica that is too many goes once no live edge sends anything there, and before its time is
+    /// over only when nothing is under way.
+    fn invariant_replicas_leave_after_their_requests(
+        &self,
+        id: DeploymentId,
+        leaving: &[Placement],
+        in_time: bool,
+    ) -> Verdict {
+        for place in leaving {
+            let key = ReplicaKey { deployment: id, index: place.index };
+            let machine = self.machines.iter().find(|machine| machine.id == place.worker);
+            let container = machine.and_then(|machine| machine.engine.containers.get(&key));
+            let Some(address) = container.filter(|one| one.runs()).map(|one| one.address) else {
+                continue;
+            };
+            let used = |edge: &&crate::edge::Edge| {
+                edge.leads_to(address) || (in_time && edge.is_busy_at(address))
+            };
+            if in_time && let Some(edge) = self.live_edges().find(used) {
+                let (edge, key) = (Short(edge.id.uuid()), crate::engine::name(key));
+                return Err(format!("{edge} uses replica {key}"));
+            }
+        }
+        Ok(())
     }
 
     /// A switch counts as made only when every live edge sends new requests to the new version.
@@ -173,18 +209,57 @@ impl World {
         Err(format!("{left} requests to {} are under way", Short(previous.uuid())))
     }
 
-    /// The control plane orders that nothing of a deployment runs any more.
-    pub(crate) fn judge_stop(&mut self, deployment: DeploymentId) {
-        let verdict = self.invariant_nothing_is_stopped_that_has_traffic(deployment);
+    /// The reconciler has decided that a worker is to run nothing of a deployment any more. Where it
+    /// was stopped, requests to it have their time.
+    pub(crate) fn judge_rest(&mut self, deployment: DeploymentId) {
+        let app = self.truth.told.get(&deployment).map(|told| told.app);
+        let app = app.and_then(|app| self.control.view.apps.get(&app)?.state.active());
+        let resting = app.filter(|app| app.is_resting(deployment));
+        let in_time = resting.is_some_and(|app| {
+            let given = app.settings.drain_within;
+            app.stopped.is_some_and(|stop| !stop.until.is_over(given, self.control_now()))
+        });
+        if in_time {
+            let verdict = self.invariant_requests_finish_before_the_old_version_ends(deployment);
+            self.holds("requests_finish_before_the_old_version_ends", verdict);
+        }
+    }
+
+    /// The control plane orders that a worker runs nothing of a deployment any more.
+    pub(crate) fn judge_stop(&mut self, worker: WorkerId, deployment: DeploymentId) {
+        let verdict = self.invariant_nothing_is_stopped_that_has_traffic(worker, deployment);
         self.holds("nothing_is_stopped_that_has_traffic", verdict);
     }
 
-    /// Nothing is stopped to which a live edge sends new requests, nor what is live.
-    fn invariant_nothing_is_stopped_that_has_traffic(&self, deployment: DeploymentId) -> Verdict {
-        if self.truth.stage(deployment) == Some(StageName::Live) {
+    /// Nothing is stopped to which a live edge sends new requests, nor what is live. Where the
+    /// deployment runs on other workers, what those have is not meant.
+    fn invariant_nothing_is_stopped_that_has_traffic(
+        &self,
+        worker: WorkerId,
+        deployment: DeploymentId,
+    ) -> Verdict {
+        let placements = self.attempt(deployment).map(|attempt| &attempt.placements);
+        let here = placements.is_none_or(|all| all.iter().any(|place| place.worker == worker));
+        let told = self.truth.told.get(&deployment);
+        let app = told.and_then(|told| self.truth.apps.get(&told.app)?.active());
+        let resting = app.is_some_and(|app| app.is_resting(deployment));
+        let followed = app.is_some_and(|app| ![app.live, app.serving].contains(&Some(deployment)));
+        let live = self.truth.stage(deployment) == Some(StageName::Live);
+        if here && live && !resting && !followed {
             return Err(format!("{} is live", Short(deployment.uuid())));
         }
-        match self.live_edges().find(|edge| edge.routes_to(deployment)) {
+        let machine = self.machines.iter().find(|machine| machine.id == worker);
+        let containers = machine.iter().flat_map(|machine| &machine.engine.containers);
+        let of_this = containers.filter(|(key, _)| key.deployment == deployment);
+        let addresses: Vec<_> = of_this.map(|(_, container)| container.address).collect();
+        let leads = |edge: &&crate::edge::Edge| {
+            if here {
+                edge.routes_to(deployment)
+            } else {
+                addresses.iter().any(|address| edge.leads_to(*address))
+            }
+        };
+        match self.live_edges().find(leads) {
             Some(edge) => Err(format!(
                 "{} at {} leads to {}",
                 Short(edge.id.uuid()),

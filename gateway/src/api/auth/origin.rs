@@ -29,6 +29,10 @@ pub(crate) fn check_host(
     if !config.loopback {
         return Ok(());
     }
+    // Providers come by whatever name leads here, sign what they say, and are no browser.
+    if uri.path().starts_with("/hooks/") {
+        return Ok(());
+    }
     let host = authority.host().to_ascii_lowercase();
     let own = host == "localhost"
         || host

@@ -1,10 +1,12 @@
 //! Apps.
 
+use std::collections::BTreeMap;
+
 use hythe_core::ids::AppId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{AsOf, DeploymentRef, Time};
+use super::{AsOf, DeploymentRef, HealthProbe, Time, Triggers};
 
 /// An app: its settings, and how it is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -15,6 +17,9 @@ pub struct App {
     /// Its name: one DNS label.
     #[schema(example = "shop")]
     pub name: String,
+    /// The name of the project that it is in.
+    #[schema(example = "default")]
+    pub project: String,
     /// Where it answers.
     #[schema(example = "http://shop.localhost:8080")]
     pub url: String,
@@ -23,8 +28,12 @@ pub struct App {
     /// The same in plain words, with the reason where something is wrong.
     #[schema(example = "2 of 2 replicas are healthy")]
     pub status_detail: String,
+    /// Whether somebody stopped it; a deployment that goes live starts it again.
+    pub stopped: bool,
     /// What people set.
     pub settings: AppSettings,
+    /// What deploys it by itself.
+    pub triggers: Triggers,
     /// Replicas of the live deployment that are healthy now. That is not kept: of the past, 0.
     pub replicas_healthy: u16,
     /// Replicas of the live deployment that there should be.
@@ -62,11 +71,16 @@ pub enum AppStatus {
     Degraded,
     /// The live deployment has no healthy replica.
     Down,
+    /// The live deployment has no healthy replica: they are started again and again, and do not
+    /// stay healthy.
+    CrashLoop,
     /// The workers of the live deployment have said nothing since the server started; or it is
     /// the past that was asked for, of which it is only known that a deployment was live.
     Unknown,
     /// Nothing is live: the last deployment failed, was cancelled or was replaced.
     Failed,
+    /// Somebody stopped it.
+    Stopped,
 }
 
 impl AppStatus {
@@ -79,8 +93,10 @@ impl AppStatus {
             Self::Running => "running",
             Self::Degraded => "degraded",
             Self::Down => "down",
+            Self::CrashLoop => "crash_loop",
             Self::Unknown => "unknown",
             Self::Failed => "failed",
+            Self::Stopped => "stopped",
         }
     }
 }
@@ -111,24 +127,48 @@ pub struct AppSettings {
     /// The Dockerfile in the repository; found by itself where none is given.
     #[schema(example = "docker/Dockerfile")]
     pub dockerfile: Option<String>,
+    /// The folder of the repository whose files the build sees; all of it where none is given.
+    #[schema(example = "apps/web")]
+    pub build_context: Option<String>,
+    /// The stage of the Dockerfile that becomes the image; its last one where none is given.
+    pub build_target: Option<String>,
+    /// Build arguments. They can be read in the image's history: nothing secret.
+    #[schema(example = json!({"VERSION": "1.2"}))]
+    pub build_args: BTreeMap<String, String>,
+    /// Environment variables of the app that its build may read, as BuildKit's secrets.
+    #[schema(example = json!(["NPM_TOKEN"]))]
+    pub build_secrets: Vec<String>,
+    /// How long one build may take once a builder works on it.
+    #[schema(example = 1_800_000)]
+    pub build_within_ms: u64,
     /// The port that the app listens on; found from the image where none is given.
     #[schema(example = 3000)]
     pub port: Option<u16>,
     /// How many replicas.
     #[schema(example = 2)]
     pub replicas: u16,
-    /// What the health check asks for; without one, `/`, where any answer below 500 will do.
+    /// What is asked of a replica. Where nothing is set: the image's own `HEALTHCHECK` where it has
+    /// one, else `/` over HTTP with any answer below 500, else that whatever listens on the port
+    /// answers in another language.
+    pub health: Option<HealthProbe>,
+    /// What `health` asks for, where it does so over HTTP.
     #[schema(example = "/healthz")]
     pub health_path: Option<String>,
-    /// From one health check to the next.
+    /// From one health check to the next, where that is set: else as the image says where its own
+    /// check is used, 5,000 ms for a command, or 500 ms.
     #[schema(example = 500)]
-    pub health_interval_ms: u64,
-    /// How long one health check may take.
+    pub health_interval_ms: Option<u64>,
+    /// How long one health check may take, where that is set; else as the image says, or 5,000 ms.
     #[schema(example = 5000)]
-    pub health_timeout_ms: u64,
-    /// How long a replica may take to become healthy.
+    pub health_timeout_ms: Option<u64>,
+    /// How many failures in a row make a healthy replica unhealthy, where that is set; else as the
+    /// image says, or 3.
+    #[schema(example = 3)]
+    pub health_retries: Option<u16>,
+    /// How long a replica may take to become healthy, where that is set; else 60,000 ms, or longer
+    /// where the image asks for it.
     #[schema(example = 60000)]
-    pub health_start_within_ms: u64,
+    pub health_start_within_ms: Option<u64>,
     /// Bytes of memory that one replica may use.
     #[schema(example = 536_870_912)]
     pub memory_bytes: u64,
@@ -141,6 +181,23 @@ pub struct AppSettings {
     /// Host names besides the app's own.
     #[schema(example = json!(["shop.example.com"]))]
     pub domains: Vec<String>,
+    /// What runs in each replica in place of the image's command: a program and its arguments, run
+    /// by no shell. The image's entrypoint stays.
+    #[schema(example = json!(["npm", "start"]))]
+    pub command: Option<Vec<String>>,
+    /// What runs once for each deployment, in a container of its image, before its replicas start;
+    /// where it fails, so does the deployment. A program and its arguments, run by no shell.
+    #[schema(example = json!(["bin/migrate"]))]
+    pub release_command: Option<Vec<String>>,
+    /// How long that may take.
+    #[schema(example = 600_000)]
+    pub release_within_ms: Option<u64>,
+    /// How long requests to a version may go on after the traffic moved to the next one.
+    #[schema(example = 30000)]
+    pub drain_within_ms: u64,
+    /// How long a replica has from SIGTERM until SIGKILL.
+    #[schema(example = 10000)]
+    pub stop_within_ms: u64,
 }
 
 /// A new app. All but the name may be left out.
@@ -151,6 +208,10 @@ pub struct CreateApp {
     /// Its name: one DNS label of at most 40 characters, for it becomes a host name.
     #[schema(min_length = 1, max_length = 40)]
     pub name: String,
+    /// The project that it is in, by name or id; `default` where none is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 40)]
+    pub project: Option<String>,
     /// The git repository: `https://…`, `ssh://…` or `user@host:path`, with no password inside.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 2048)]
@@ -168,6 +229,28 @@ pub struct CreateApp {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 255)]
     pub dockerfile: Option<String>,
+    /// The folder of the repository whose files the build sees, and whose `.dockerignore` holds;
+    /// all of it where none is given. The Dockerfile's path still counts from the root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
+    pub build_context: Option<String>,
+    /// The stage of the Dockerfile that becomes the image; its last one where none is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 128)]
+    pub build_target: Option<String>,
+    /// Build arguments: at most 64, none beginning with `BUILDKIT_`. They can be read in the
+    /// image's history: what is secret goes by `build_secrets`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub build_args: Option<BTreeMap<String, String>>,
+    /// Names of environment variables of the app that its build may read, by
+    /// `RUN --mount=type=secret,id=NAME`; they get into no layer, history or log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 512)]
+    pub build_secrets: Option<Vec<String>>,
+    /// How long one build may take once a builder works on it: 10,000 to 14,400,000 ms; 1,800,000
+    /// where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub build_within_ms: Option<u64>,
     /// The port that the app listens on; found from the image where none is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
@@ -176,7 +259,12 @@ pub struct CreateApp {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 64)]
     pub replicas: Option<u16>,
-    /// What the health check asks for; without one, `/`, where any answer below 500 will do.
+    /// What is asked of a replica; where nothing is said: the image's own `HEALTHCHECK` where it has
+    /// one, else `/` over HTTP with any answer below 500, else that whatever listens on the port
+    /// answers in another language.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthProbe>,
+    /// Short for `health` of type `http` with this path. Not together with `health`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 1024)]
     pub health_path: Option<String>,
@@ -186,6 +274,10 @@ pub struct CreateApp {
     /// How long one health check may take: 100 to 300,000 ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health_timeout_ms: Option<u64>,
+    /// How many failures in a row make a healthy replica unhealthy: 1 to 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100)]
+    pub health_retries: Option<u16>,
     /// How long a replica may take to become healthy: 1,000 to 3,600,000 ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health_start_within_ms: Option<u64>,
@@ -202,6 +294,28 @@ pub struct CreateApp {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_items = 64)]
     pub domains: Option<Vec<String>>,
+    /// What runs in each replica in place of the image's command: a program and its arguments, at
+    /// most 64 texts, run by no shell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_items = 1, max_items = 64)]
+    pub command: Option<Vec<String>>,
+    /// What runs once for each deployment, in a container of its image, before its replicas start;
+    /// where it fails, so does the deployment. A program and its arguments, run by no shell. A
+    /// restart does not run it; a rollback does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_items = 1, max_items = 64)]
+    pub release_command: Option<Vec<String>>,
+    /// How long that may take: 1,000 to 14,400,000 ms; 600,000 where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release_within_ms: Option<u64>,
+    /// How long requests to a version may go on after the traffic moved to the next one: 0 to
+    /// 3,600,000 ms; 30,000 where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drain_within_ms: Option<u64>,
+    /// How long a replica has from SIGTERM until SIGKILL: 1,000 to 600,000 ms; 10,000 where nothing
+    /// is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_within_ms: Option<u64>,
 }
 
 /// A change of settings: what is left out stays as it is; `null` goes back to the default.
@@ -209,6 +323,10 @@ pub struct CreateApp {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"replicas": 2, "health_path": "/healthz"}))]
 pub struct UpdateApp {
+    /// Another project, by name or id. It holds at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 40)]
+    pub project: Option<String>,
     /// The git repository: `https://…`, `ssh://…` or `user@host:path`, with no password inside.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 2048)]
@@ -225,6 +343,25 @@ pub struct UpdateApp {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
     #[schema(value_type = Option<String>, max_length = 255)]
     pub dockerfile: Option<Option<String>>,
+    /// The folder of the repository whose files the build sees; `null` for all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    #[schema(value_type = Option<String>, max_length = 255)]
+    pub build_context: Option<Option<String>>,
+    /// The stage of the Dockerfile that becomes the image; `null` for its last one.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    #[schema(value_type = Option<String>, max_length = 128)]
+    pub build_target: Option<Option<String>>,
+    /// Build arguments, in place of the ones before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub build_args: Option<BTreeMap<String, String>>,
+    /// Names of environment variables of the app that its build may read, in place of the ones
+    /// before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 512)]
+    pub build_secrets: Option<Vec<String>>,
+    /// How long one build may take once a builder works on it: 10,000 to 14,400,000 ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub build_within_ms: Option<u64>,
     /// The port that the app listens on; `null` to find it from the image.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
     #[schema(value_type = Option<u16>, minimum = 1)]
@@ -233,19 +370,35 @@ pub struct UpdateApp {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 64)]
     pub replicas: Option<u16>,
-    /// What the health check asks for; `null` for the default.
+    /// What is asked of a replica; `null` for the default.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    #[schema(value_type = Option<HealthProbe>)]
+    pub health: Option<Option<HealthProbe>>,
+    /// Short for `health` of type `http` with this path; `null` for the default. Not together with
+    /// `health`.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
     #[schema(value_type = Option<String>, max_length = 1024)]
     pub health_path: Option<Option<String>>,
-    /// From one health check to the next: 100 to 300,000 ms.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub health_interval_ms: Option<u64>,
-    /// How long one health check may take: 100 to 300,000 ms.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub health_timeout_ms: Option<u64>,
-    /// How long a replica may take to become healthy: 1,000 to 3,600,000 ms.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub health_start_within_ms: Option<u64>,
+    /// From one health check to the next: 100 to 300,000 ms; `null` for the
+    /// default.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    #[schema(value_type = Option<u64>)]
+    pub health_interval_ms: Option<Option<u64>>,
+    /// How long one health check may take: 100 to 300,000 ms; `null` for the
+    /// default.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    #[schema(value_type = Option<u64>)]
+    pub health_timeout_ms: Option<Option<u64>>,
+    /// How many failures in a row make a healthy replica unhealthy: 1 to 100; `null` for the
+    /// default.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    #[schema(value_type = Option<u16>, minimum = 1, maximum = 100)]
+    pub health_retries: Option<Option<u16>>,
+    /// How long a replica may take to become healthy: 1,000 to 3,600,000 ms; `null` for the
+    /// default.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    #[schema(value_type = Option<u64>)]
+    pub health_start_within_ms: Option<Option<u64>>,
     /// Bytes of memory that one replica may use: 6 MiB at the least.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
@@ -259,6 +412,34 @@ pub struct UpdateApp {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_items = 64)]
     pub domains: Option<Vec<String>>,
+    /// What runs in each replica in place of the image's command; `null` for the image's.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 64)]
+    pub command: Option<Option<Vec<String>>>,
+    /// What runs once for each deployment before its replicas start; `null` for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 64)]
+    pub release_command: Option<Option<Vec<String>>>,
+    /// How long that may take: 1,000 to 14,400,000 ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release_within_ms: Option<u64>,
+    /// How long requests to a version may go on after the traffic moved to the next one: 0 to
+    /// 3,600,000 ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drain_within_ms: Option<u64>,
+    /// How long a replica has from SIGTERM until SIGKILL: 1,000 to 600,000 ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_within_ms: Option<u64>,
+}
+
+/// How many replicas an app is to have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"replicas": 3}))]
+pub struct ScaleApp {
+    /// How many; to run none, stop the app.
+    #[schema(minimum = 1, maximum = 64)]
+    pub replicas: u16,
 }
 
 /// A page of apps, by name.

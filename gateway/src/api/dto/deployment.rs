@@ -22,13 +22,16 @@ pub struct Deployment {
     pub status: DeploymentStatus,
     /// Whether nothing more will happen to it by itself: it is live, or it is over.
     pub settled: bool,
-    /// What it waits for, in plain words; nothing once it is settled.
+    /// What it waits for, in plain words; nothing once it is settled and, live, has as many replicas
+    /// as it is to have.
     #[schema(example = "all replicas to pass their health check")]
     pub waiting_for: Option<String>,
     /// When that wait ends in a failure, where it does.
     pub waiting_until: Option<Time>,
     /// What it is made from.
     pub source: DeploymentSource,
+    /// The earlier deployment whose image it takes, where it does: a rollback, a restart.
+    pub takes_over: Option<TakesOver>,
     /// The commit that was built, once that is known.
     #[schema(example = "0123456789abcdef0123456789abcdef01234567")]
     pub commit: Option<String>,
@@ -37,8 +40,11 @@ pub struct Deployment {
     pub image: Option<String>,
     /// The port that its replicas answer on, once that is known.
     pub port: Option<u16>,
-    /// How many replicas it has.
+    /// How many replicas it is to have.
     pub replicas: u16,
+    /// What runs before they start, where anything does.
+    #[schema(example = json!(["bin/migrate"]))]
+    pub release_command: Option<Vec<String>>,
     /// Where the app answers.
     #[schema(example = "http://shop.localhost:8080")]
     pub url: String,
@@ -104,6 +110,8 @@ pub enum DeploymentStatus {
     Failed,
     /// Somebody cancelled it.
     Cancelled,
+    /// Its release command runs, before its replicas start.
+    Releasing,
 }
 
 impl DeploymentStatus {
@@ -129,6 +137,7 @@ impl DeploymentStatus {
             Self::Superseded => StageName::Superseded,
             Self::Failed => StageName::Failed,
             Self::Cancelled => StageName::Cancelled,
+            Self::Releasing => StageName::Releasing,
         }
     }
 }
@@ -148,6 +157,7 @@ impl From<StageName> for DeploymentStatus {
             StageName::Superseded => Self::Superseded,
             StageName::Failed => Self::Failed,
             StageName::Cancelled => Self::Cancelled,
+            StageName::Releasing => Self::Releasing,
         }
     }
 }
@@ -163,6 +173,18 @@ pub struct DeploymentSource {
     pub commit: Option<String>,
     /// The Dockerfile that was asked for.
     pub dockerfile: Option<String>,
+}
+
+/// The earlier deployment whose image another one takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TakesOver {
+    /// Its id.
+    #[schema(value_type = uuid::Uuid)]
+    pub deployment: DeploymentId,
+    /// Its number, where it is kept.
+    pub number: Option<u64>,
+    /// Whether its image was gone, so that it is built again from the commit.
+    pub rebuilt: bool,
 }
 
 /// A stage that a deployment came to.
@@ -188,6 +210,8 @@ pub struct Durations {
     pub building: Option<u64>,
     /// Waited for a place to run.
     pub built: Option<u64>,
+    /// Its release command ran.
+    pub releasing: Option<u64>,
     /// Started and checked.
     pub starting: Option<u64>,
     /// Healthy, until the switch began.
@@ -239,6 +263,23 @@ pub struct CreateDeployment {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub port: Option<u16>,
+    /// Build anew, whatever earlier builds left; for this deployment only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_cache: Option<bool>,
+}
+
+/// Where to go back to. Everything may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schema(example = json!({"to": "3"}))]
+pub struct CreateRollback {
+    /// The number or the id of a deployment; the version that was live before the present one where
+    /// nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 40)]
+    pub to: Option<String>,
+    /// Only what runs goes back; the app's settings, variables and domains stay as they are.
+    pub keep_settings: bool,
 }
 
 /// A page of deployments, newest first.

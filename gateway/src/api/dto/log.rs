@@ -17,8 +17,11 @@ pub enum LogItem {
         /// The deployment whose line it is.
         #[schema(value_type = uuid::Uuid)]
         deployment: DeploymentId,
-        /// The replica's number; nothing for a build.
+        /// The replica's number; nothing for a build or a task.
         replica: Option<u16>,
+        /// Which task it is, as `release`; nothing for a build or a replica.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<String>,
         /// Counts its source's lines from 1.
         number: u64,
         /// When it was written.
@@ -38,8 +41,11 @@ pub enum LogItem {
         /// The deployment whose source it is.
         #[schema(value_type = uuid::Uuid)]
         deployment: DeploymentId,
-        /// The replica's number; nothing for a build.
+        /// The replica's number; nothing for a build or a task.
         replica: Option<u16>,
+        /// Which task it is, as `release`; nothing for a build or a replica.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<String>,
     },
     /// Something to know about the log itself.
     Note {

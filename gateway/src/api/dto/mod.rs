@@ -7,31 +7,48 @@
 
 mod app;
 mod backup;
+mod deleted;
 mod deployment;
 mod env;
 mod event;
+mod health;
+mod hook;
+mod housekeeping;
 mod journal;
 mod log;
 mod page;
 mod past;
+mod project;
+mod registry;
 mod replica;
 mod route;
+mod run;
 mod session;
+mod source;
 mod status;
 mod time;
 mod worker;
 
-pub use app::{App, AppPage, AppRef, AppSettings, AppStatus, CreateApp, UpdateApp};
+pub use app::{App, AppPage, AppRef, AppSettings, AppStatus, CreateApp, ScaleApp, UpdateApp};
 pub use backup::{
     BackupFailed, BackupMade, BackupRun, BackupSchedule, BackupStatus, CreateBackup,
     DownloadBackup, MirrorStatus, SetBackupSchedule, SetMirror,
 };
+pub use deleted::{DeleteQuery, DeletedApp, DeletedAppList};
 pub use deployment::{
-    CreateDeployment, Deployment, DeploymentPage, DeploymentRef, DeploymentSource,
-    DeploymentStatus, Durations, Failure, StageEntry,
+    CreateDeployment, CreateRollback, Deployment, DeploymentPage, DeploymentRef, DeploymentSource,
+    DeploymentStatus, Durations, Failure, StageEntry, TakesOver,
 };
 pub use env::{ChangeEnv, EnvList, EnvVariable, SecretText};
 pub use event::{EventEntry, EventPage, EventQuery};
+pub use health::HealthProbe;
+pub use hook::{
+    Address, CreateHook, DeliveredApp, Delivery, DeliveryList, DeliveryOutcome, DeployOn, Hook,
+    HookApp, HookList, HookQuery, HookSetup, HookWithSecret, SetAddress, Triggers, UpdateTriggers,
+};
+pub use housekeeping::{
+    DispensableCache, DispensableImage, Housekeeping, ImageThatStayed, WorkerHousekeeping,
+};
 pub use journal::{JournalProblem, Verification, VerificationReport, VerificationState};
 pub use log::{LogItem, LogOutput, LogPage, LogQuery};
 pub use page::PageQuery;
@@ -39,9 +56,16 @@ pub use past::{
     AppDiff, AsOf, AtQuery, Beginning, Culprit, DiffQuery, DiffSide, DiffStep, FieldChange,
     StepChange, Why, WhyQuery, WhyStep,
 };
+pub use project::{CreateProject, Project, ProjectList};
+pub use registry::{Registry, RegistryList, SetRegistry};
 pub use replica::{Replica, ReplicaList, ReplicaState};
 pub use route::{Route, RoutePage, RouteState};
+pub use run::{CreateRun, Run, RunList, RunTerminal};
 pub use session::{CreateSession, Session};
+pub use source::{
+    MakeSourceKey, SetSourceHost, SetSourceToken, SourceHost, SourceHostList, SourceKey,
+    SourceToken, SourceTokenList,
+};
 pub use status::{Check, Health, JournalStatus, Readiness, ServerStatus};
 pub use time::Time;
 pub use worker::{Worker, WorkerList, WorkerStatus};

@@ -29,6 +29,8 @@ pub struct Replica {
     pub endpoint: Option<String>,
     /// How often it was started again.
     pub restarts: u32,
+    /// How often of that in a row, without having been healthy for a minute in between.
+    pub restarts_in_a_row: u32,
 }
 
 /// How a replica is.
@@ -47,6 +49,9 @@ pub enum ReplicaState {
     Unhealthy,
     /// It ended.
     Exited,
+    /// It was started again three times in a row or more, and is not healthy: it ends, or fails its
+    /// checks, again and again. It goes on to be started, with growing waits.
+    CrashLoop,
     /// It could not be created or started.
     Failed,
     /// It was told to stop and has not ended yet.
@@ -64,6 +69,7 @@ impl ReplicaState {
             Self::Healthy => "healthy",
             Self::Unhealthy => "unhealthy",
             Self::Exited => "exited",
+            Self::CrashLoop => "crash_loop",
             Self::Failed => "failed",
             Self::Stopping => "stopping",
         }

@@ -32,6 +32,8 @@ pub enum RouteState {
     Starting,
     /// A page that says that nothing is there.
     Down,
+    /// A page that says that somebody stopped it.
+    Stopped,
 }
 
 impl RouteState {
@@ -42,6 +44,7 @@ impl RouteState {
             Self::Serving => "serving",
             Self::Starting => "starting",
             Self::Down => "down",
+            Self::Stopped => "stopped",
         }
     }
 }

@@ -29,6 +29,10 @@ pub struct Worker {
     pub replicas: u32,
     /// How many builds are under way on it. That is not kept: of the past, 0.
     pub builds: u32,
+    /// How many builds it does at once; nothing where it does not say. That is not kept either.
+    pub builds_at_once: Option<u16>,
+    /// What its owner should know about its builds, such as limits that cannot be kept there.
+    pub build_remarks: Vec<String>,
     /// When it was heard of last; nothing where it was not since the server started.
     pub seen_at: Option<Time>,
     /// When it joined.

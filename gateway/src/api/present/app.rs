@@ -3,10 +3,10 @@
 use hythe_core::app::ActiveApp;
 use hythe_core::deployment::Attempt;
 use hythe_core::ids::{AppId, DeploymentId};
-use hythe_core::waiting::replica_state;
+use hythe_core::waiting::{replica_state, waiting_for};
 use hythe_core::wire::worker::ReplicaState;
 
-use super::{Sight, reference_to};
+use super::{Sight, project_of, reference_to};
 use crate::api::dto::{App, AppStatus, DeploymentRef, DeploymentStatus};
 use crate::api::settings;
 
@@ -21,10 +21,13 @@ pub(crate) fn app(sight: Sight<'_>, id: AppId) -> Option<App> {
     Some(App {
         id,
         name: active.name.to_string(),
+        project: project_of(sight, id),
         url: sight.config.url(active.name.as_str()),
         status,
         status_detail,
+        stopped: active.stopped.is_some(),
         settings: settings::shown(&active.settings),
+        triggers: super::triggers(&active.triggers),
         replicas_healthy: health.healthy,
         replicas_wanted: health.wanted,
         deployments: active.deployments,
@@ -63,21 +66,30 @@ struct Health {
     healthy: u16,
     /// Nobody has said anything about them.
     unknown: u16,
-    /// The first that is not well, in words.
+    /// The first that is not well, in words; one in a crash loop before others.
     ill: Option<String>,
+    /// Whether one of them is in a crash loop.
+    looping: bool,
 }
 
 fn health(sight: Sight<'_>, app: &ActiveApp) -> Health {
-    let mut health = Health { wanted: 0, healthy: 0, unknown: 0, ill: None };
+    let mut health = Health { wanted: 0, healthy: 0, unknown: 0, ill: None, looping: false };
     let attempt =
         |id: DeploymentId| -> Option<&Attempt> { sight.view.deployments.get(&id)?.state.attempt() };
     let Some((id, attempt)) = app.live.and_then(|id| Some((id, attempt(id)?))) else {
         return health;
     };
-    health.wanted = attempt.spec.replicas;
+    if app.rests() {
+        return health;
+    }
+    health.wanted = attempt.replicas;
     for place in &attempt.placements {
         match sight.observed.replica(id, place) {
             Some(replica) if replica.state == ReplicaState::Healthy => health.healthy += 1,
+            Some(replica) if replica.crash_loop() && !health.looping => {
+                health.looping = true;
+                health.ill = Some(replica_state(replica).message);
+            }
             Some(replica) => {
                 health.ill.get_or_insert_with(|| replica_state(replica).message);
             }
@@ -86,6 +98,10 @@ fn health(sight: Sight<'_>, app: &ActiveApp) -> Health {
             }
             None => health.unknown += 1,
         }
+    }
+    if health.ill.is_none() {
+        let waits = waiting_for(sight.view, sight.observed, id);
+        health.ill = waits.map(|waits| waits.message);
     }
     health
 }
@@ -96,20 +112,37 @@ fn status(
     health: &Health,
     latest: Option<DeploymentId>,
 ) -> (AppStatus, String) {
-    let Health { wanted, healthy, unknown, ill } = health;
+    let Health { wanted, healthy, unknown, ill, looping } = health;
     let replicas = || {
         let ill = ill.as_ref().map_or_else(String::new, |ill| format!("; waiting for {ill}"));
         format!("{healthy} of {wanted} replicas are healthy{ill}")
     };
     if let Some(moving) = on_its_way(sight, app, app.rolling.or(app.waiting)) {
-        let DeploymentRef { number, status, .. } = moving;
+        let DeploymentRef { id, number, status, .. } = moving;
+        // What it waits for follows from what was seen, which is not kept.
+        let waits = match sight.as_of {
+            Some(_) => None,
+            None => waiting_for(sight.view, sight.observed, id),
+        };
+        let waits =
+            waits.map_or_else(String::new, |waits| format!(", waiting for {}", waits.message));
         let meanwhile = match app.live {
+            _ if app.rests() => "; the app is stopped until it is live".into(),
             Some(_) if sight.as_of.is_some() => "; the version before was live".into(),
             Some(_) => format!("; of the version before, {}", replicas()),
             None => String::new(),
         };
-        let detail = format!("deployment {number} is {}{meanwhile}", status.as_str());
+        let detail = format!("deployment {number} is {}{waits}{meanwhile}", status.as_str());
         return (AppStatus::Deploying, detail);
+    }
+    if app.rests() {
+        let stopped = match app.live.and_then(|live| reference_to(sight, live)) {
+            Some(DeploymentRef { number, .. }) => {
+                format!("stopped; deployment {number} runs again once it is started")
+            }
+            None => "stopped; nothing was live".into(),
+        };
+        return (AppStatus::Stopped, stopped);
     }
     if let Some(DeploymentRef { number, .. }) =
         sight.as_of.and(app.live).and_then(|live| reference_to(sight, live))
@@ -126,10 +159,12 @@ fn status(
             None => (AppStatus::NeverDeployed, "no deployment was requested yet".into()),
         };
     }
-    if healthy == wanted {
+    if healthy >= wanted {
         (AppStatus::Running, replicas())
     } else if *unknown == wanted - healthy && *healthy == 0 {
         (AppStatus::Unknown, "its workers have said nothing since the server started".into())
+    } else if *healthy == 0 && *looping {
+        (AppStatus::CrashLoop, replicas())
     } else if *healthy == 0 {
         (AppStatus::Down, replicas())
     } else {

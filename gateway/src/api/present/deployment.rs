@@ -1,14 +1,15 @@
 //! A deployment as people see it.
 
-use hythe_core::deployment::{Attempt, Outcome, Stage, StageName};
+use hythe_core::deployment::{Attempt, Origin, Outcome, Stage, StageName};
 use hythe_core::ids::DeploymentId;
+use hythe_core::task::Hook;
 use hythe_core::time::Timestamp;
 use hythe_core::view::DeploymentView;
 use hythe_core::waiting::waiting_for;
 
 use super::Sight;
 use crate::api::dto::{
-    AppRef, Deployment, DeploymentRef, DeploymentSource, Durations, Failure, StageEntry,
+    AppRef, Deployment, DeploymentRef, DeploymentSource, Durations, Failure, StageEntry, TakesOver,
 };
 use crate::api::settings;
 
@@ -45,10 +46,12 @@ pub(crate) fn deployment_in(
             commit,
             dockerfile: spec.build.dockerfile.as_ref().map(ToString::to_string),
         },
+        takes_over: takes_over(sight, attempt),
         commit: attempt.built.as_ref().map(|built| built.commit.to_string()),
         image: attempt.built.as_ref().map(|built| built.image.to_string()),
         port: attempt.built.as_ref().map(|built| built.port),
-        replicas: spec.replicas,
+        replicas: attempt.replicas,
+        release_command: release_command(attempt),
         url: sight.config.url(spec.app_name.as_str()),
         stages: stages(&view.stages),
         durations_ms: durations(&view.stages),
@@ -72,6 +75,24 @@ pub(crate) fn reference_to(sight: Sight<'_>, id: DeploymentId) -> Option<Deploym
     })
 }
 
+fn takes_over(sight: Sight<'_>, attempt: &Attempt) -> Option<TakesOver> {
+    match attempt.spec.origin {
+        Origin::Build => None,
+        Origin::Deployment { deployment, .. } | Origin::Restart { deployment, .. } => {
+            let of = sight.view.deployments.get(&deployment).and_then(|of| of.state.attempt());
+            let number = of.map(|of| of.spec.number);
+            Some(TakesOver { deployment, number, rebuilt: attempt.rebuilt })
+        }
+    }
+}
+
+/// What runs, or has run, before its replicas start.
+fn release_command(attempt: &Attempt) -> Option<Vec<String>> {
+    let release = attempt.spec.run.hook(Hook::Release);
+    let runs = attempt.released || attempt.to_release().is_some();
+    release.filter(|_| runs).map(|release| release.command.words().to_vec())
+}
+
 fn failure(attempt: &Attempt) -> Option<Failure> {
     match &attempt.stage {
         Stage::Ended(Outcome::Failed { stage, fault }) => Some(Failure {
@@ -88,6 +109,7 @@ fn failure(attempt: &Attempt) -> Option<Failure> {
         | Stage::Healthy
         | Stage::Switching { .. }
         | Stage::Draining { .. }
+        | Stage::Releasing { .. }
         | Stage::Live => None,
     }
 }
@@ -118,6 +140,7 @@ fn durations(came_to: &[(StageName, Timestamp)]) -> Durations {
             StageName::Healthy => &mut durations.healthy,
             StageName::Switching => &mut durations.switching,
             StageName::Draining => &mut durations.draining,
+            StageName::Releasing => &mut durations.releasing,
             StageName::Live | StageName::Superseded | StageName::Failed | StageName::Cancelled => {
                 continue;
             }

@@ -30,6 +30,7 @@ fn data(event: &Event) -> Value {
         Event::Deployment(event) => serde_json::to_value(event),
         Event::Worker(event) => serde_json::to_value(event),
         Event::Installation(event) => serde_json::to_value(event),
+        Event::Project(event) => serde_json::to_value(event),
     };
     match whole {
         Ok(Value::Object(variant)) => match variant.into_iter().next() {

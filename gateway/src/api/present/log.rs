@@ -2,6 +2,7 @@
 
 use hythe_actors::bus;
 use hythe_core::ids::DeploymentId;
+use hythe_core::task::{self, is_task};
 use hythe_core::time::Timestamp;
 use hythe_core::wire::log::{LogSource, LogStream};
 
@@ -11,11 +12,12 @@ use crate::api::dto::{LogItem, LogOutput};
 pub(crate) fn item(item: bus::LogItem) -> LogItem {
     match item {
         bus::LogItem::Line { cursor, source, number, line } => {
-            let (deployment, replica) = origin(&source);
+            let (deployment, replica, task) = origin(&source);
             LogItem::Line {
                 cursor: cursor.to_string(),
                 deployment,
                 replica,
+                task,
                 number,
                 at: Timestamp(line.at / 1_000_000).into(),
                 stream: match line.stream {
@@ -28,15 +30,18 @@ pub(crate) fn item(item: bus::LogItem) -> LogItem {
         }
         bus::LogItem::Gap { lost } => LogItem::Gap { lost },
         bus::LogItem::Ended { source } => {
-            let (deployment, replica) = origin(&source);
-            LogItem::End { deployment, replica }
+            let (deployment, replica, task) = origin(&source);
+            LogItem::End { deployment, replica, task }
         }
     }
 }
 
-fn origin(source: &LogSource) -> (DeploymentId, Option<u16>) {
+fn origin(source: &LogSource) -> (DeploymentId, Option<u16>, Option<String>) {
     match source {
-        LogSource::Build { deployment, generation: _ } => (*deployment, None),
-        LogSource::Replica { app: _, deployment, index } => (*deployment, Some(*index)),
+        LogSource::Build { deployment, generation: _ } => (*deployment, None, None),
+        LogSource::Replica { app: _, deployment, index } if is_task(*index) => {
+            (*deployment, None, Some(task::name(*index)))
+        }
+        LogSource::Replica { app: _, deployment, index } => (*deployment, Some(*index), None),
     }
 }

@@ -4,7 +4,9 @@ mod app;
 mod backup;
 mod deployment;
 mod event;
+mod hook;
 mod log;
+mod project;
 mod route;
 mod worker;
 
@@ -12,7 +14,9 @@ pub(crate) use app::app;
 pub(crate) use backup::{failed, made, mirror, schedule};
 pub(crate) use deployment::{deployment, deployment_in, reference_to};
 pub(crate) use event::event;
+pub(crate) use hook::{deliveries, hook, hooks, triggers};
 pub(crate) use log::item;
+pub(crate) use project::{project, project_of, projects};
 pub(crate) use route::{in_force, then as routes_then};
 pub(crate) use worker::{replicas, worker, workers};
 

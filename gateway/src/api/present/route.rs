@@ -13,10 +13,12 @@ pub(crate) fn in_force(sight: Sight<'_>, id: AppId) -> Option<Vec<Route>> {
     let app = sight.view.apps.get(&id)?.state.active()?;
     let table = sight.observed.routes();
     let routes = hosts(sight, app).filter_map(|host| {
-        let backend = &table.get(&host)?.backend;
+        let found = table.get(&host)?;
+        let backend = &found.backend;
         let (state, targets) = match backend {
             Backend::Replicas { targets, .. } => (RouteState::Serving, targets.as_slice()),
             Backend::Starting => (RouteState::Starting, &[][..]),
+            Backend::Down if found.stopped => (RouteState::Stopped, &[][..]),
             Backend::Down => (RouteState::Down, &[][..]),
         };
         let targets = targets.iter().map(ToString::to_string).collect();
@@ -28,8 +30,9 @@ pub(crate) fn in_force(sight: Sight<'_>, id: AppId) -> Option<Vec<Route>> {
 /// Where an app's hosts led by what was decided. None where it did not exist.
 pub(crate) fn then(sight: Sight<'_>, id: AppId) -> Option<Vec<Route>> {
     let app = sight.view.apps.get(&id)?.state.active()?;
-    let deployment = app.serving.or(app.live);
+    let deployment = app.serving.or(app.live).filter(|_| !app.rests());
     let state = match deployment {
+        _ if app.rests() => RouteState::Stopped,
         Some(_) => RouteState::Serving,
         None if app.rolling.is_some() || app.waiting.is_some() => RouteState::Starting,
         None => RouteState::Down,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use hythe_core::ids::{AppId, DeploymentId, WorkerId};
 use hythe_core::plan::ReplicaKey;
+use hythe_core::task::is_task;
 use hythe_core::waiting::replica_state;
 use hythe_core::wire::worker::ReplicaState as Seen;
 use hythe_core::wire::worker::{EngineState, ReplicaReport};
@@ -46,6 +47,7 @@ fn shown(sight: Sight<'_>, member: &Member, joined_at: hythe_core::time::Timesta
         }
         (Lease::Held, Some(EngineState::Ready { .. }) | None) => (WorkerStatus::Ready, None),
     };
+    let builder = seen.and_then(|seen| seen.report.builder.as_ref());
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     Worker {
         id: member.id,
@@ -60,6 +62,8 @@ fn shown(sight: Sight<'_>, member: &Member, joined_at: hythe_core::time::Timesta
         },
         replicas: seen.map_or(0, |seen| count(seen.report.replicas.len())),
         builds: seen.map_or(0, |seen| count(seen.report.builds.len())),
+        builds_at_once: builder.map(|builder| builder.at_once),
+        build_remarks: builder.map(|builder| builder.remarks.clone()).unwrap_or_default(),
         seen_at: seen.map(|seen| seen.heard_at.into()),
         joined_at: joined_at.into(),
         as_of: sight.as_of,
@@ -69,14 +73,23 @@ fn shown(sight: Sight<'_>, member: &Member, joined_at: hythe_core::time::Timesta
 /// The replicas of an app: wanted ones and ones on their way out, newest deployment first.
 pub(crate) fn replicas(sight: Sight<'_>, app: AppId) -> Vec<Replica> {
     let mut known: BTreeSet<(DeploymentId, u16, WorkerId)> = BTreeSet::new();
-    for id in sight.view.apps.get(&app).into_iter().flat_map(|app| &app.deployments) {
+    let view = sight.view.apps.get(&app);
+    let active = view.and_then(|view| view.state.active());
+    let rests = active.and_then(|app| app.live.filter(|live| app.is_resting(*live)));
+    let deployments = view.into_iter().flat_map(|view| &view.deployments);
+    for id in deployments.filter(|id| Some(**id) != rests) {
         let attempt = sight.view.deployments.get(id).and_then(|view| view.state.attempt());
         if let Some(attempt) = attempt.filter(|attempt| !over(attempt)) {
-            known.extend(attempt.placements.iter().map(|place| (*id, place.index, place.worker)));
+            let places = attempt.placements.iter().filter(|place| !is_task(place.index));
+            known.extend(places.map(|place| (*id, place.index, place.worker)));
         }
     }
     for (worker, seen) in &sight.observed.workers {
-        let of_app = seen.report.replicas.iter().filter(|replica| replica.app == app);
+        let of_app = seen
+            .report
+            .replicas
+            .iter()
+            .filter(|replica| replica.app == app && !is_task(replica.index));
         known.extend(of_app.map(|replica| (replica.deployment, replica.index, *worker)));
     }
     let mut replicas: Vec<_> =
@@ -111,10 +124,14 @@ fn one(sight: Sight<'_>, which: (DeploymentId, u16, WorkerId)) -> Option<Replica
         healthy: state == ReplicaState::Healthy,
         endpoint: report.and_then(|report| report.endpoint).map(|at| at.to_string()),
         restarts: report.map_or(0, |report| report.restarts),
+        restarts_in_a_row: report.map_or(0, |report| report.in_a_row),
     })
 }
 
 fn state(report: &ReplicaReport) -> ReplicaState {
+    if report.crash_loop() {
+        return ReplicaState::CrashLoop;
+    }
     match report.state {
         Seen::Creating => ReplicaState::Creating,
         Seen::Starting { .. } => ReplicaState::Starting,
@@ -127,6 +144,9 @@ fn state(report: &ReplicaReport) -> ReplicaState {
 }
 
 fn detail(report: &ReplicaReport) -> Option<String> {
+    if report.crash_loop() {
+        return Some(replica_state(report).message);
+    }
     match &report.state {
         Seen::Creating | Seen::Healthy | Seen::Stopping => None,
         Seen::Starting { check, .. } | Seen::Unhealthy { check } => {

@@ -1,4 +1,4 @@
-//! Apps: list, create, show, change, delete.
+//! Apps: list, create, show, change.
 
 use std::ops::Bound;
 
@@ -8,7 +8,6 @@ use axum::response::{IntoResponse, Response};
 use hythe_core::app::{App as Machine, AppCommand};
 use hythe_core::ids::AppId;
 use hythe_core::names::AppName;
-use hythe_store::SecretChange;
 use uuid::Uuid;
 
 use crate::api::ApiState;
@@ -96,7 +95,10 @@ pub(crate) async fn create(
         return Ok(mark_replayed(created(&state, app.resource)?));
     }
     let name: AppName = settings::text("name", &body.value.name)?;
-    let settings = settings::of_new_app(&body.value, state.config().local_repositories)?;
+    let mut settings = settings::of_new_app(&body.value, state.config().local_repositories)?;
+    if let Some(project) = &body.value.project {
+        settings.project = state.project("project", project)?;
+    }
     let id = Uuid::now_v7();
     let command = AppCommand::Create { id: AppId::new(id), name, settings: Box::new(settings) };
     let claim = once.as_ref().map(|once| once.claim(id)).transpose()?;
@@ -136,7 +138,7 @@ pub(crate) async fn diff(
     crate::api::diff::diff(&state, app, query).await.map(axum::Json)
 }
 
-fn shown(state: &ApiState, id: AppId) -> Result<App, Problem> {
+pub(super) fn shown(state: &ApiState, id: AppId) -> Result<App, Problem> {
     let gone = || Problem::not_found("this app was deleted in the meantime");
     state.see(|sight| present::app(sight, id)).ok_or_else(gone)
 }
@@ -182,53 +184,36 @@ pub(crate) async fn update(
     asked: Asked,
     body: Json<UpdateApp>,
 ) -> Result<Response, Problem> {
-    let once = once(&asked, &body.hash, state.request_key())?;
-    let answer =
-        |id: Uuid| Ok::<_, Problem>(axum::Json(shown(&state, AppId::new(id))?).into_response());
-    if let Some(app) = state.before(once.as_ref())? {
-        return Ok(mark_replayed(answer(app.resource)?));
-    }
-    let (id, now) = state.app(&app)?;
-    let local = state.config().local_repositories;
-    let change = settings::change_of(&now.settings, &body.value, local)?;
-    let claim = once.as_ref().map(|once| once.claim(id.uuid())).transpose()?;
-    let command = AppCommand::Configure(Box::new(change));
-    let with = With { claim, secrets: Vec::new() };
-    match state.command::<Machine>(id.uuid(), command, state.meta(&asked), with).await {
-        Ok(_) => answer(id.uuid()),
-        Err(error) => Ok(mark_replayed(answer(state.before_or(once.as_ref(), error)?.resource)?)),
-    }
+    let command = || {
+        let (id, now) = state.app(&app)?;
+        let local = state.config().local_repositories;
+        let mut change = settings::change_of(&now.settings, &body.value, local)?;
+        let project = body.value.project.as_deref();
+        change.project = project.map(|project| state.project("project", project)).transpose()?;
+        Ok((id, AppCommand::Configure(Box::new(change))))
+    };
+    change(&state, &asked, &body.hash, command).await
 }
 
-/// Deletes an app
-///
-/// With its deployments, replicas and secrets. Volumes and images stay.
-#[utoipa::path(
-    delete, path = "/api/v1/apps/{app}", operation_id = "delete_app", tag = "apps",
-    params(
-        ("app" = String, Path, description = "Name or id", example = "shop"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
-    ),
-    responses((status = 204, description = "It is gone; its replicas stop now"), WriteProblems)
-)]
-pub(crate) async fn delete(
-    State(state): State<ApiState>,
-    Which(app): Which,
-    asked: Asked,
+/// Gives an app one command, once, and answers with the app as it is then. What it is and to whom is
+/// asked for only where the same request did not take effect before.
+pub(super) async fn change(
+    state: &ApiState,
+    asked: &Asked,
+    body: &blake3::Hash,
+    command: impl FnOnce() -> Result<(AppId, AppCommand), Problem>,
 ) -> Result<Response, Problem> {
-    let once = once(&asked, &blake3::hash(&[]), state.request_key())?;
-    let replayed = || mark_replayed(StatusCode::NO_CONTENT.into_response());
-    if state.before(once.as_ref())?.is_some() {
-        return Ok(replayed());
+    let once = once(asked, body, state.request_key())?;
+    let answer =
+        |id: Uuid| Ok::<_, Problem>(axum::Json(shown(state, AppId::new(id))?).into_response());
+    if let Some(before) = state.before(once.as_ref())? {
+        return Ok(mark_replayed(answer(before.resource)?));
     }
-    let (id, _) = state.app(&app)?;
+    let (id, command) = command()?;
     let claim = once.as_ref().map(|once| once.claim(id.uuid())).transpose()?;
-    let secrets = vec![SecretChange::DeleteScope { scope: id.uuid() }];
-    let with = With { claim, secrets };
-    let done =
-        state.command::<Machine>(id.uuid(), AppCommand::Delete, state.meta(&asked), with).await;
-    match done {
-        Ok(_) => Ok(StatusCode::NO_CONTENT.into_response()),
-        Err(error) => state.before_or(once.as_ref(), error).map(|_| replayed()),
+    let with = With { claim, secrets: Vec::new() };
+    match state.command::<Machine>(id.uuid(), command, state.meta(asked), with).await {
+        Ok(_) => answer(id.uuid()),
+        Err(error) => Ok(mark_replayed(answer(state.before_or(once.as_ref(), error)?.resource)?)),
     }
 }

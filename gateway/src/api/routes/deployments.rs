@@ -11,7 +11,7 @@ use hythe_core::event::Event;
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::machine::replay;
 use hythe_core::record::{Meta, Sequence};
-use hythe_core::view::DeploymentView;
+use hythe_core::view::{DeploymentView, Then};
 use uuid::Uuid;
 
 use crate::api::ApiState;
@@ -26,7 +26,7 @@ use crate::api::problem::{Kind, Problem};
 use crate::api::settings;
 
 /// Events that asking for a deployment leads to at once.
-const MOST_EVENTS_OF_A_REQUEST: usize = 4;
+const MOST_EVENTS_OF_A_REQUEST: usize = 8;
 
 /// Lists an app's deployments
 ///
@@ -109,7 +109,11 @@ pub(crate) async fn create(
     }
     let id = Uuid::now_v7();
     let deployment = DeploymentId::new(id);
-    let command = AppCommand::RequestDeployment { deployment, source: wanted.source };
+    let command = AppCommand::RequestDeployment {
+        deployment,
+        source: wanted.source,
+        no_cache: body.value.no_cache.unwrap_or(false),
+    };
     let claim = once.as_ref().map(|once| once.claim(id)).transpose()?;
     let with = With { claim, secrets: Vec::new() };
     match state.command::<App>(app.uuid(), command, meta.clone(), with).await {
@@ -124,12 +128,12 @@ pub(crate) async fn create(
     }
 }
 
-fn requested(event: &AppEvent, id: DeploymentId) -> Option<&DeploymentSpec> {
+pub(super) fn requested(event: &AppEvent, id: DeploymentId) -> Option<&DeploymentSpec> {
     event.requested().filter(|(deployment, _)| *deployment == id).map(|(_, spec)| spec)
 }
 
 /// The deployment as it was asked for: its own history begins after the answer.
-fn requested_now(
+pub(super) fn requested_now(
     state: &ApiState,
     id: DeploymentId,
     spec: Option<&DeploymentSpec>,
@@ -144,18 +148,19 @@ fn requested_now(
         begun: Sequence(0),
         assigned: Sequence(0),
         requested: meta,
+        then: Then::default(),
     };
     state
         .see(|sight| present::deployment_in(sight, id, &view))
         .ok_or_else(|| Problem::new(Kind::Internal, "nothing was asked for"))
 }
 
-fn accepted(deployment: Deployment) -> Response {
+pub(super) fn accepted(deployment: Deployment) -> Response {
     let location = [(header::LOCATION, format!("/api/v1/deployments/{}", deployment.id))];
     (StatusCode::ACCEPTED, location, axum::Json(deployment)).into_response()
 }
 
-async fn accepted_before(state: &ApiState, before: Before) -> Result<Response, Problem> {
+pub(super) async fn accepted_before(state: &ApiState, before: Before) -> Result<Response, Problem> {
     let id = DeploymentId::new(before.resource);
     let deployment = match state.see(|sight| present::deployment(sight, id)) {
         Some(deployment) => deployment,

@@ -1,7 +1,6 @@
 //! Environment variables: names can be read, values can only be written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -25,8 +24,6 @@ use crate::api::settings;
 
 /// How often a change is tried while others change the same environment.
 const TRIES: u32 = 8;
-/// How long reads may take to show a change that was quicker.
-const MOVES_ON_WITHIN: Duration = Duration::from_secs(1);
 
 /// Lists an app's environment variables
 ///
@@ -126,19 +123,7 @@ pub(crate) async fn change(
 /// Waits until reads show an app whose next change is another one: the app knows of the change that
 /// was quicker before they do. False where that does not happen soon.
 async fn moved_on(state: &ApiState, app: &str, version: u64) -> Result<bool, Problem> {
-    let mut seen = state.control().seen();
-    let moved = async {
-        loop {
-            seen.mark_unchanged();
-            if state.app(app)?.1.next_secret != version {
-                return Ok(true);
-            }
-            if seen.changed().await.is_err() {
-                return Ok(false);
-            }
-        }
-    };
-    tokio::time::timeout(MOVES_ON_WITHIN, moved).await.unwrap_or(Ok(false))
+    state.shows(|| Ok(state.app(app)?.1.next_secret != version)).await
 }
 
 /// A change whose every name and value was checked.

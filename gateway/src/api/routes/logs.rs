@@ -9,7 +9,7 @@ use crate::api::ApiState;
 use crate::api::doc::ReadProblems;
 use crate::api::dto::{LogPage, LogQuery};
 use crate::api::extract::{Params, Which};
-use crate::api::lines::{self, follow_build, note, of_build, page};
+use crate::api::lines::{self, follow_deployment, note, page};
 use crate::api::present;
 use crate::api::problem::Problem;
 use crate::api::socket;
@@ -33,20 +33,20 @@ pub(crate) async fn of_app(
     request: Request,
 ) -> Result<Response, Problem> {
     let (id, _) = state.app(&app)?;
-    let subject = subjects::app_logs(id);
+    let subjects = [subjects::app_logs(id)];
     if !socket::wanted(&request) {
-        return Ok(axum::Json(page(&state, &subject, &query).await?).into_response());
+        return Ok(axum::Json(page(&state, &subjects, &query).await?).into_response());
     }
     let follow = query.follow.unwrap_or(true);
-    let lines = lines::open(&state, &subject, lines::from(&query)?, follow).await?;
+    let lines = lines::open(&state, &subjects, lines::from(&query)?, follow).await?;
     let items = lines.map(|item| Ok::<_, Problem>(present::item(item)));
     Ok(socket::tell(&state, request, items).await)
 }
 
-/// Reads the log of a deployment's build, or follows it
+/// Reads the log of a deployment's build and of its release command, or follows it
 ///
 /// As a WebSocket (ask for an upgrade): each message is one item; resume with the last `cursor`.
-/// Once the build is over it ends with an item of type `note`.
+/// Once both are over it ends with an item of type `note`.
 #[utoipa::path(
     get, path = "/api/v1/deployments/{deployment}/logs", operation_id = "deployment_logs",
     tag = "logs",
@@ -64,18 +64,18 @@ pub(crate) async fn of_deployment(
     request: Request,
 ) -> Result<Response, Problem> {
     let id = state.deployment(&deployment).await?;
-    let subject = of_build(id);
+    let subjects = lines::of_deployment(&state, id);
     if !socket::wanted(&request) {
         // Looked at first: lines may still be on their way while the build is not over.
         let over = note(&state, id);
-        let mut page = page(&state, &subject, &query).await?;
+        let mut page = page(&state, &subjects, &query).await?;
         page.items.extend(over.filter(|_| !page.more));
         return Ok(axum::Json(page).into_response());
     }
     let follow = query.follow.unwrap_or(true);
-    let lines = lines::open(&state, &subject, lines::from(&query)?, follow).await?;
+    let lines = lines::open(&state, &subjects, lines::from(&query)?, follow).await?;
     if follow {
-        let items = follow_build(state.clone(), id, lines);
+        let items = follow_deployment(state.clone(), id, lines);
         return Ok(socket::tell(&state, request, items).await);
     }
     let items = lines.map(|item| Ok::<_, Problem>(present::item(item)));

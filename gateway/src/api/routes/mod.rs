@@ -1,16 +1,29 @@
 //! The operations, one file per resource, and the router that they make up.
 
+mod address;
 mod apps;
 mod backups;
+mod deleted;
+mod deliver;
 mod deployments;
 mod env;
 mod events;
 mod health;
+mod hooks;
+mod housekeeping;
 mod journal;
 mod logs;
+mod projects;
+mod registries;
+mod running;
+mod runs;
 mod session;
+mod source_key;
+mod sources;
 mod status;
 mod table;
+mod triggers;
+mod versions;
 mod workers;
 
 use std::sync::LazyLock;
@@ -30,18 +43,46 @@ pub(crate) fn open() -> OpenApiRouter<ApiState> {
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(session::create))
+        .routes(routes!(deliver::deliver))
 }
 
 /// Operations that need the owner token.
 pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(utoipa::openapi::OpenApi::default())
         .routes(routes!(apps::list, apps::create))
-        .routes(routes!(apps::show, apps::update, apps::delete))
+        .routes(routes!(apps::show, apps::update, deleted::delete))
+        .routes(routes!(deleted::restore))
+        .routes(routes!(deleted::list))
         .routes(routes!(apps::diff))
         .routes(routes!(deployments::list, deployments::create))
         .routes(routes!(deployments::show))
         .routes(routes!(deployments::cancel))
+        .routes(routes!(running::stop))
+        .routes(routes!(running::start))
+        .routes(routes!(running::scale))
+        .routes(routes!(runs::list, runs::create))
+        .routes(routes!(runs::attach))
+        .routes(routes!(runs::logs))
+        .routes(routes!(runs::stop))
+        .routes(routes!(versions::rollback))
+        .routes(routes!(versions::redeploy))
+        .routes(routes!(versions::restart))
         .routes(routes!(env::list, env::change))
+        .routes(routes!(projects::list, projects::create))
+        .routes(routes!(projects::show, projects::delete))
+        .routes(routes!(registries::list))
+        .routes(routes!(registries::set, registries::remove))
+        .routes(routes!(triggers::show, triggers::update))
+        .routes(routes!(hooks::list, hooks::create))
+        .routes(routes!(hooks::show, hooks::remove))
+        .routes(routes!(hooks::rotate))
+        .routes(routes!(hooks::deliveries))
+        .routes(routes!(address::show, address::set, address::remove))
+        .routes(routes!(sources::tokens))
+        .routes(routes!(sources::set_token, sources::remove_token))
+        .routes(routes!(sources::hosts))
+        .routes(routes!(sources::set_host, sources::remove_host))
+        .routes(routes!(source_key::show, source_key::make))
         .routes(routes!(workers::replicas))
         .routes(routes!(workers::list))
         .routes(routes!(workers::show))
@@ -55,6 +96,7 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(backups::schedule, backups::unschedule))
         .routes(routes!(backups::mirror, backups::unmirror))
         .routes(routes!(status::show))
+        .routes(routes!(housekeeping::show, housekeeping::run))
         .routes(routes!(session::show, session::delete))
         .routes(routes!(health::metrics))
         .routes(routes!(journal::last, journal::verify))

@@ -5,11 +5,16 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use hythe_core::ids::DeploymentId;
 use hythe_core::names::{
-    AppName, BranchName, CommitId, EnvName, EnvValue, HealthPath, HostName, RepositoryPath,
+    AppName, BranchName, CommitId, EnvName, EnvValue, HealthPath, HostName, ProjectName,
     RepositoryUrl,
 };
 
+use super::build::BuildArgs;
+use super::health::HealthArgs;
+use super::hook::TriggerArgs;
+use super::hooks::HookArgs;
 use super::past::{AtArgs, DiffArgs};
+use super::span::span;
 use crate::cli::failure::{Failure, Outcome};
 
 pub(super) const DEPLOY_HELP: &str = "\
@@ -21,6 +26,113 @@ Examples:
   hythe deploy shop                       the newest commit
   hythe deploy shop --commit 0123456789abcdef0123456789abcdef01234567
   hythe deploy shop --env LOG_LEVEL=debug --replicas 2 --json";
+
+pub(super) const ROLLBACK_HELP: &str = "\
+The version that was live before the present one, or the one that --to names, becomes live again in
+seconds. The app's settings, variables and domains become what they were when it was deployed, and the
+next deployment builds on them; with --keep-settings only what runs goes back. What is on its way is
+called off. Where the old image is gone, it is built again from its commit.
+
+Examples:
+  hythe rollback shop
+  hythe rollback shop --to 3              a number as `hythe deployments ls shop` shows it
+  hythe rollback shop --keep-settings";
+
+pub(super) const REDEPLOY_HELP: &str = "\
+Settings and variables that were changed since take effect. Nothing is built where the image is there
+and neither the Dockerfile nor the way to find the port has changed.
+
+Example:
+  hythe env set shop LOG_LEVEL=debug && hythe redeploy shop";
+
+pub(super) const RESTART_HELP: &str = "\
+Settings and variables stay as the live version has them; `hythe redeploy` takes the present ones.
+
+Example:
+  hythe restart shop";
+
+/// `hythe rollback`.
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// The app
+    pub name: AppName,
+    /// The deployment to go back to: its number or id
+    #[arg(long, value_name = "NUMBER|ID")]
+    pub to: Option<EarlierArg>,
+    /// Leave the app's settings, variables and domains as they are
+    #[arg(long)]
+    pub keep_settings: bool,
+    /// Whether to wait.
+    #[command(flatten)]
+    pub waiting: WaitArgs,
+}
+
+/// An earlier deployment, by number or id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EarlierArg(pub String);
+
+impl std::str::FromStr for EarlierArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = text.strip_prefix('#').unwrap_or(text).parse::<u64>().is_ok();
+        if number || text.parse::<DeploymentId>().is_ok() {
+            return Ok(Self(text.to_owned()));
+        }
+        Err("it is a deployment's number or id, as `hythe deployments ls` shows it".into())
+    }
+}
+
+/// `hythe redeploy` and `hythe restart`.
+#[derive(Debug, Args)]
+pub struct AgainArgs {
+    /// The app
+    pub name: AppName,
+    /// Whether to wait.
+    #[command(flatten)]
+    pub waiting: WaitArgs,
+}
+
+/// `hythe stop` and `hythe start`.
+#[derive(Debug, Args)]
+pub struct SwitchArgs {
+    /// The app
+    pub name: AppName,
+    /// Return as soon as it is asked for
+    #[arg(long)]
+    pub detach: bool,
+}
+
+/// `hythe scale`.
+#[derive(Debug, Args)]
+pub struct ScaleArgs {
+    /// The app
+    pub name: AppName,
+    /// How many replicas
+    #[arg(value_name = "N", value_parser = replicas)]
+    pub replicas: u16,
+    /// Return as soon as it is asked for
+    #[arg(long)]
+    pub detach: bool,
+}
+
+/// Whether a command waits for what it set off.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct WaitArgs {
+    /// Wait until it is live or has failed (so by itself)
+    #[arg(long, overrides_with = "detach")]
+    pub wait: bool,
+    /// Return as soon as it is requested
+    #[arg(long, overrides_with = "wait")]
+    pub detach: bool,
+}
+
+const SET_HELP: &str = "\
+Examples:
+  hythe app set shop --health-http /healthz --health-status 200-299
+  hythe app set db --health-command 'pg_isready -q' --health-interval 10s
+  hythe app set shop --release-command 'bin/rails db:migrate' --release-timeout 5m
+  hythe app set shop --drain 60s -- npm start";
 
 /// `hythe deploy`.
 #[derive(Debug, Args)]
@@ -34,17 +146,20 @@ pub struct DeployArgs {
     /// belong into `hythe env set`, where they need not be on the command line
     #[arg(long = "env", value_name = "NAME=VALUE")]
     pub variables: Vec<RawAssignment>,
-    /// Wait until it is live or has failed (so by itself)
-    #[arg(long, overrides_with = "detach")]
-    pub wait: bool,
-    /// Return as soon as it is requested
-    #[arg(long, overrides_with = "wait")]
-    pub detach: bool,
+    /// Build anew, whatever earlier builds left
+    #[arg(long)]
+    pub no_cache: bool,
+    /// Whether to wait.
+    #[command(flatten)]
+    pub waiting: WaitArgs,
 }
 
 /// An app's settings; what is left out stays as it is.
 #[derive(Clone, Debug, Default, Args)]
 pub struct SettingsArgs {
+    /// The project that it is in [default: default]
+    #[arg(long, value_name = "PROJECT")]
+    pub project: Option<ProjectName>,
     /// The git repository: https://…, ssh://… or user@host:path
     #[arg(long, value_name = "URL")]
     pub repo: Option<RepositoryUrl>,
@@ -54,16 +169,16 @@ pub struct SettingsArgs {
     /// A whole commit id
     #[arg(long, value_name = "SHA")]
     pub commit: Option<CommitId>,
-    /// The Dockerfile in the repository [default: found by itself]
-    #[arg(long, value_name = "PATH")]
-    pub dockerfile: Option<RepositoryPath>,
+    /// How it is built.
+    #[command(flatten)]
+    pub build: BuildArgs,
     /// The port that the app listens on [default: found from the image]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
     /// How many replicas
     #[arg(long, value_name = "N", value_parser = replicas)]
     pub replicas: Option<u16>,
-    /// What the health check asks for [default: /, any answer below 500]
+    /// Short for --health-http: the path that the health check asks for
     #[arg(long, value_name = "PATH")]
     pub health_path: Option<HealthPath>,
 }
@@ -85,11 +200,24 @@ pub enum AppCommand {
         name: AppName,
         /// Its settings.
         #[command(flatten)]
-        settings: SettingsArgs,
+        settings: Box<SettingsArgs>,
+        /// How its health is checked.
+        #[command(flatten)]
+        health: Box<HealthArgs>,
+        /// What runs once for each deployment.
+        #[command(flatten)]
+        hooks: Box<HookArgs>,
     },
     /// List all apps
     #[command(visible_alias = "list")]
-    Ls(AtArgs),
+    Ls {
+        /// Those that were deleted and can be restored
+        #[arg(long, conflicts_with = "at")]
+        deleted: bool,
+        /// As of when.
+        #[command(flatten)]
+        at: AtArgs,
+    },
     /// Show an app
     #[command(after_help = "Examples:\n  hythe app show shop\n  \
                             hythe app show shop --at '10m ago'\n  hythe app show shop --at 42")]
@@ -104,27 +232,59 @@ pub enum AppCommand {
     #[command(after_help = super::past::DIFF_HELP)]
     Diff(DiffArgs),
     /// Change settings; they hold from the next deployment on
+    #[command(after_help = SET_HELP)]
     Set {
         /// The app
         name: AppName,
         /// Its settings.
         #[command(flatten)]
-        settings: SettingsArgs,
+        settings: Box<SettingsArgs>,
+        /// How its health is checked.
+        #[command(flatten)]
+        health: Box<HealthArgs>,
+        /// What runs once for each deployment.
+        #[command(flatten)]
+        hooks: Box<HookArgs>,
         /// A host name besides its own; may be given several times, in place of those before
         #[arg(long = "domain", value_name = "HOST", conflicts_with = "no_domains")]
         domains: Vec<HostName>,
         /// No host name besides its own
         #[arg(long)]
         no_domains: bool,
+        /// What deploys it by itself.
+        #[command(flatten)]
+        triggers: Box<TriggerArgs>,
+        /// How long requests to a version may go on after the traffic moved on, such as 30s
+        #[arg(long, value_name = "SPAN", value_parser = span)]
+        drain: Option<u64>,
+        /// How long a replica has to end by itself after SIGTERM, such as 10s
+        #[arg(long, value_name = "SPAN", value_parser = span)]
+        stop: Option<u64>,
+        /// What runs in each replica is the image's own command again
+        #[arg(long, conflicts_with = "command")]
+        no_command: bool,
+        /// What runs in each replica in place of the image's command, by no shell
+        #[arg(last = true, value_name = "COMMAND")]
+        command: Vec<String>,
     },
-    /// Remove an app with all that runs of it
+    /// Remove an app with all that runs of it; for a day it can be restored
     #[command(visible_alias = "delete")]
     Rm {
-        /// The app
-        name: AppName,
+        /// The app; with --now also one that was removed already, by name or id
+        #[arg(value_name = "APP")]
+        which: String,
+        /// For good at once: it cannot be restored
+        #[arg(long)]
+        now: bool,
         /// Do not ask
         #[arg(long, short = 'y')]
         yes: bool,
+    },
+    /// Bring back an app that was removed, as it was
+    Restore {
+        /// Its name, or its id where several had that name (`hythe app ls --deleted`)
+        #[arg(value_name = "APP")]
+        which: String,
     },
 }
 

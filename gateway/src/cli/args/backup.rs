@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::span::span;
+
 pub(super) const BACKUP_HELP: &str = "\
 A backup is one encrypted file with everything that a server needs to be itself again: events,
 secrets, keys and the owner token. It does not hold images; these are built again from their commits.
@@ -141,34 +143,4 @@ pub struct RestoreArgs {
     /// The same, even where it has events that the backup has not
     #[arg(long)]
     pub replace_newer: bool,
-}
-
-/// A span in milliseconds: a number and s, m, h or d.
-fn span(text: &str) -> Result<u64, String> {
-    let wrong = || "is a number and a unit, such as 30m, 12h or 1d".to_owned();
-    let (at, unit) = text.char_indices().next_back().ok_or_else(wrong)?;
-    let number = text.get(..at).unwrap_or_default();
-    let each: u64 = match unit {
-        's' => 1_000,
-        'm' => 60_000,
-        'h' => 3_600_000,
-        'd' => 86_400_000,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    number.checked_mul(each).ok_or_else(wrong)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spans_have_a_unit() {
-        assert_eq!(span("30m"), Ok(1_800_000));
-        assert_eq!(span("1d"), Ok(86_400_000));
-        for text in ["", "1", "d", "1w", "-1d", "1.5h", "99999999999999999999d", "é"] {
-            assert!(span(text).is_err(), "{text}");
-        }
-    }
 }

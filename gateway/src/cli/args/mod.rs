@@ -3,21 +3,42 @@
 
 mod apps;
 mod backup;
+mod build;
+mod builder;
+mod detect;
+mod health;
+mod hook;
+mod hooks;
+mod moving;
 mod past;
+mod registry;
 mod roles;
+mod run;
+mod source;
+mod span;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use hythe_core::names::{AppName, WorkerName};
+use hythe_core::names::{AppName, ProjectName, WorkerName};
 
 pub use apps::{
-    AppCommand, BuildOf, DeployArgs, DeploymentsCommand, EnvCommand, EnvSetArgs, LogsArgs,
-    RawAssignment, SettingsArgs, Which,
+    AgainArgs, AppCommand, BuildOf, DeployArgs, DeploymentsCommand, EarlierArg, EnvCommand,
+    EnvSetArgs, LogsArgs, RawAssignment, RollbackArgs, ScaleArgs, SettingsArgs, SwitchArgs,
+    WaitArgs, Which,
 };
 pub use backup::{BackupArgs, BackupCommand, KeyArgs, RestoreArgs, ScheduleArgs};
+pub use builder::BuilderArgs;
+pub use detect::DetectArgs;
+pub use health::HealthArgs;
+pub use hook::{AddressCommand, HookCommand, TriggerArgs};
+pub use hooks::HookArgs;
+pub use moving::{ImportArgs, InitArgs};
 pub use past::{AtArgs, DiffArgs, EventsArgs, MomentText, SideText};
+pub use registry::RegistryCommand;
 pub use roles::{AgentArgs, DataArgs, EdgeArgs, LogArgs, NatsArgs, ServerArgs, UpArgs};
+pub use run::{RunArgs, RunsCommand};
+pub use source::{HostCommand, SourceCommand, TokenCommand};
 
 /// Where the gateway is asked unless told otherwise.
 pub const USUAL_URL: &str = "http://127.0.0.1:7070";
@@ -62,6 +83,9 @@ pub struct Global {
     /// A file with the owner token; HYTHE_TOKEN, the token itself, goes before it
     #[arg(long, global = true, env = "HYTHE_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// A file with certificate authorities to trust, besides the machine's: PEM
+    #[arg(long, global = true, env = "HYTHE_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// What there is to do.
@@ -79,12 +103,58 @@ pub enum Command {
     /// Bring a version of an app live; the app is created where it does not exist
     #[command(after_help = apps::DEPLOY_HELP)]
     Deploy(Box<DeployArgs>),
+    /// Show how a folder would be built, and why, without building and without a server
+    #[command(after_help = detect::DETECT_HELP)]
+    Detect(DetectArgs),
+    /// Write a hythe.toml from what is found in a folder, to be changed
+    #[command(after_help = moving::INIT_HELP)]
+    Init(InitArgs),
+    /// Take over what a folder still says to Fly, Render, Railway, Heroku, Dokku or CapRover
+    #[command(after_help = moving::IMPORT_HELP)]
+    Import(ImportArgs),
     /// Create, list, show, change and remove apps
     #[command(subcommand)]
     App(AppCommand),
+    /// List, create, show and remove projects: apps that belong together
+    #[command(subcommand)]
+    Project(ProjectCommand),
+    /// Log builds in to registries, for private base images
+    #[command(subcommand)]
+    Registry(RegistryCommand),
+    /// Webhooks: let GitHub, GitLab, Bitbucket, Gitea or Forgejo tell of pushes, which deploy apps
+    #[command(subcommand)]
+    Hook(HookCommand),
+    /// Where this server is reached from outside
+    #[command(subcommand)]
+    Address(AddressCommand),
+    /// Let builds reach private repositories: tokens over https, keys over ssh
+    #[command(subcommand)]
+    Source(SourceCommand),
     /// List an app's deployments, or show one
     #[command(subcommand, visible_alias = "deployment")]
     Deployments(DeploymentsCommand),
+    /// Go back to an earlier version: image, settings, variables and domains, without building
+    #[command(after_help = apps::ROLLBACK_HELP)]
+    Rollback(RollbackArgs),
+    /// Deploy the live version's commit again, with the present settings and variables
+    #[command(after_help = apps::REDEPLOY_HELP)]
+    Redeploy(AgainArgs),
+    /// Run the live version in new replicas; the old ones serve until those are healthy
+    #[command(after_help = apps::RESTART_HELP)]
+    Restart(AgainArgs),
+    /// Stop an app: its address says so, and nothing of it runs until it is started or deployed
+    Stop(SwitchArgs),
+    /// Start a stopped app: the version that was live, as it was
+    Start(SwitchArgs),
+    /// Give an app another number of replicas, without restarting those that it has
+    #[command(after_help = "Example:\n  hythe scale shop 3")]
+    Scale(ScaleArgs),
+    /// Run a command once, in a fresh container of an app's live version
+    #[command(after_help = run::RUN_HELP)]
+    Run(Box<RunArgs>),
+    /// List and end such commands, and show what detached ones wrote
+    #[command(subcommand)]
+    Runs(RunsCommand),
     /// Cancel a deployment that is on its way
     Cancel {
         /// Its id, or the app whose newest deployment is meant
@@ -132,6 +202,16 @@ pub enum Command {
     },
     /// Show how the server is doing: parts, backups, room, and what is worth a warning
     Status,
+    /// Let images go that nobody can go back to, and build cache beyond its budget; the server does
+    /// so by itself now and then
+    #[command(
+        after_help = "Volumes are never touched.\n\nExamples:\n  hythe gc --dry-run\n  hythe gc"
+    )]
+    Gc {
+        /// Only show what would go, and why
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Back up a server, while it runs; by hand, by itself, or event by event
     #[command(after_help = backup::BACKUP_HELP)]
     Backup(Box<BackupArgs>),
@@ -153,6 +233,33 @@ pub enum Command {
         /// Program and arguments
         #[arg(last = true, required = true)]
         command: Vec<std::ffi::OsString>,
+    },
+}
+
+/// `hythe project`.
+#[derive(Debug, Subcommand)]
+pub enum ProjectCommand {
+    /// Create a project; apps come to it with `hythe app set APP --project NAME`
+    Create {
+        /// Its name
+        name: ProjectName,
+    },
+    /// List all projects
+    #[command(visible_alias = "list")]
+    Ls(AtArgs),
+    /// Show a project and which apps are in it
+    Show {
+        /// The project
+        name: ProjectName,
+        /// As of when.
+        #[command(flatten)]
+        at: AtArgs,
+    },
+    /// Remove a project that no app is in
+    #[command(visible_alias = "delete")]
+    Rm {
+        /// The project
+        name: ProjectName,
     },
 }
 
@@ -240,9 +347,39 @@ mod tests {
             &["env", "set", "shop"],
             &["logs", "shop", "--build", "newest"],
             &["cancel", "../x"],
+            &["rollback", "shop", "--to", "latest"],
+            &["rollback", "shop", "--to", "-1"],
+            &["restart", "a b"],
+            &["scale", "shop"],
+            &["scale", "shop", "0"],
+            &["scale", "shop", "65"],
+            &["run", "shop"],
+            &["run", "shop", "ls"],
+            &["run", "a b", "--", "ls"],
+            &["run", "shop", "--timeout", "5", "--", "ls"],
+            &["run", "shop", "--tty", "--detach", "--", "ls"],
+            &["runs", "stop", "x"],
             &["app", "show", "shop", "--at", "soon"],
             &["app", "diff", "shop", "#x"],
             &["app", "diff", "shop"],
+            &["registry", "login", "https://ghcr.io", "-u", "ci", "--password-stdin"],
+            &["registry", "login", "ghcr.io", "-u", "a:b", "--password-stdin"],
+            &["registry", "login", "ghcr.io", "-u", "ci"],
+            &["registry", "logout", "ghcr.io/team"],
+            &["hook", "add"],
+            &["hook", "add", "shop", "--provider", "svn"],
+            &["address", "set", "hythe.example.com"],
+            &["app", "set", "shop", "--deploy-on", "friday"],
+            &["app", "set", "shop", "--watch-paths", "../x"],
+            &["app", "set", "shop", "--watch-paths", "x", "--no-watch-paths"],
+            &["source", "token", "set", "github.com", "-u", "ci"],
+            &["source", "token", "set", "ssh://git@github.com", "-u", "ci", "--password-stdin"],
+            &["source", "token", "set", "u:p@github.com", "-u", "ci", "--password-stdin"],
+            &["source", "token", "set", "github.com/../x", "-u", "ci", "--password-stdin"],
+            &["source", "token", "rm", "-x"],
+            &["source", "key", "a b"],
+            &["source", "host", "add", "*", "--key", "ssh-ed25519 AAAA"],
+            &["source", "host", "add", "git.example", "--key", "ssh-ed25519 AAAA"],
             &["events", "--why", "0"],
             &["events", "--why", "3", "-f"],
             &["events", "--tree"],
@@ -272,7 +409,7 @@ mod tests {
         let detach = |args: &[&str]| {
             let cli = Cli::try_parse_from(["hythe", "deploy", "shop"].iter().chain(args)).unwrap();
             let Command::Deploy(args) = cli.command else { panic!("it is `deploy`") };
-            args.detach
+            args.waiting.detach
         };
         assert!(!detach(&[]));
         assert!(!detach(&["--wait"]));

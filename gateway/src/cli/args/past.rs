@@ -153,7 +153,7 @@ pub struct EventsArgs {
     /// deployment.*
     #[arg(long = "type", value_name = "TYPE")]
     pub types: Option<String>,
-    /// Only by owner, system, worker, or one worker: worker:NAME
+    /// Only by owner, system, webhook, worker, or one worker: worker:NAME
     #[arg(long, value_name = "WHO")]
     pub who: Option<String>,
     /// Only what one request set off: its id

@@ -1,10 +1,16 @@
 //! What the roles take: `up`, `server`, `agent`, `edge`.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use hythe_core::limits::VERSIONS_KEPT;
 use hythe_core::names::HostName;
+use hythe_core::sweep::cache::CacheBudget;
+use hythe_core::time::Millis;
+
+use super::builder::BuilderArgs;
 
 /// Where gateway and edge listen unless told otherwise.
 const USUAL_GATEWAY: &str = "127.0.0.1:7070";
@@ -73,6 +79,16 @@ pub struct UpArgs {
     /// The container engine [default: DOCKER_HOST, else unix:///var/run/docker.sock]
     #[arg(long, value_name = "URL")]
     pub docker_host: Option<String>,
+    /// How many earlier versions of each app can be gone back to, besides the live one
+    #[arg(long, env = "HYTHE_KEEP_VERSIONS", default_value_t = VERSIONS_KEPT, value_name = "N",
+          value_parser = clap::value_parser!(u16).range(..=100))]
+    pub keep_versions: u16,
+    /// How much build cache is kept.
+    #[command(flatten)]
+    pub build_cache: CacheArgs,
+    /// How it builds.
+    #[command(flatten)]
+    pub builds: BuilderArgs,
     /// How long a part that keeps ending waits at the most before it is started again
     #[arg(long, value_name = "MS", default_value_t = 30_000, hide = true)]
     pub longest_wait: u64,
@@ -106,6 +122,13 @@ pub struct ServerArgs {
     /// Take file:// repositories; workers say below which folders
     #[arg(long)]
     pub allow_local_repos: bool,
+    /// How many earlier versions of each app can be gone back to, besides the live one
+    #[arg(long, env = "HYTHE_KEEP_VERSIONS", default_value_t = VERSIONS_KEPT, value_name = "N",
+          value_parser = clap::value_parser!(u16).range(..=100))]
+    pub keep_versions: u16,
+    /// How much build cache is kept.
+    #[command(flatten)]
+    pub build_cache: CacheArgs,
     /// How it logs.
     #[command(flatten)]
     pub log: LogArgs,
@@ -129,9 +152,9 @@ pub struct AgentArgs {
     /// The container engine [default: DOCKER_HOST, else unix:///var/run/docker.sock]
     #[arg(long, value_name = "URL")]
     pub docker_host: Option<String>,
-    /// How many builds it does at once; 0 for none
-    #[arg(long, env = "HYTHE_BUILDS", default_value_t = 2, value_name = "N")]
-    pub builds: usize,
+    /// How it builds.
+    #[command(flatten)]
+    pub builds: BuilderArgs,
     /// How it logs.
     #[command(flatten)]
     pub log: LogArgs,
@@ -167,4 +190,41 @@ pub struct LogArgs {
     /// One JSON document per line
     #[arg(long, env = "HYTHE_LOG_JSON")]
     pub log_json: bool,
+}
+
+/// How much of the build cache workers keep.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct CacheArgs {
+    /// How much build cache each worker keeps, such as 10G [default: 20G]
+    #[arg(long, env = "HYTHE_BUILD_CACHE", value_name = "SIZE", value_parser = super::builder::size)]
+    pub build_cache: Option<u64>,
+    /// For how many days it is kept after a build used it last [default: 14]
+    #[arg(long, env = "HYTHE_BUILD_CACHE_DAYS", value_name = "N",
+          value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub build_cache_days: Option<u16>,
+}
+
+impl CacheArgs {
+    /// The budget.
+    #[must_use]
+    pub fn budget(self) -> CacheBudget {
+        let usual = CacheBudget::default();
+        let days = |days| Millis::seconds(u64::from(days) * 86_400);
+        CacheBudget {
+            most_bytes: self.build_cache.unwrap_or(usual.most_bytes),
+            unused_for: self.build_cache_days.map_or(usual.unused_for, days),
+        }
+    }
+
+    /// The same for the command line of a server on this machine.
+    #[must_use]
+    pub fn to_args(self) -> Vec<OsString> {
+        let given = [
+            ("--build-cache", self.build_cache.map(|bytes| bytes.to_string())),
+            ("--build-cache-days", self.build_cache_days.map(|days| days.to_string())),
+        ];
+        let given =
+            given.into_iter().filter_map(|(name, value)| Some([name.into(), value?.into()]));
+        given.flatten().collect()
+    }
 }

@@ -71,7 +71,7 @@ pub(super) fn own_key(file: &str, output: &Output) {
 pub(super) async fn schedule(context: &Context, args: ScheduleArgs) -> Outcome {
     let (client, output) = (&context.client, &context.output);
     if args.what.as_deref() == Some("off") {
-        client.delete(&["backups", "schedule"]).await?;
+        client.delete(&["backups", "schedule"], &[]).await?;
         output.note("no more backups are made by themselves; those that are there stay");
         return Ok(());
     }
@@ -143,7 +143,7 @@ pub(super) async fn mirror(context: &Context, to: Option<String>, key: &KeyArgs)
             }
         }
         Some("off") => {
-            client.delete(&path).await?;
+            client.delete(&path, &[]).await?;
             output.note("the journal is mirrored no more; what is there stays");
         }
         Some(to) => {

@@ -1,4 +1,5 @@
-//! `hythe deploy`: settings, request, and waiting until it is live or has ended otherwise.
+//! `hythe deploy`, `rollback`, `redeploy` and `restart`: request, and waiting until it is live or has
+//! ended otherwise.
 //!
 //! The deployment does not need this process: when it is interrupted, or the server restarts, the
 //! deployment goes on. So waiting is reading, again and again, whatever answers.
@@ -13,13 +14,15 @@ use reqwest::Method;
 use tokio::time::sleep;
 
 use self::progress::Progress;
-use super::args::DeployArgs;
+use super::args::{AgainArgs, DeployArgs, HealthArgs, HookArgs, RollbackArgs, WaitArgs};
 use super::client::{Client, Patience};
 use super::failure::{Exit, Failure, Outcome};
 use super::logs::{Follow, gap};
 use super::socket::follow;
 use super::{Context, app, env};
-use crate::api::dto::{App, CreateDeployment, Deployment, DeploymentStatus, LogItem, UpdateApp};
+use crate::api::dto::{
+    App, CreateDeployment, CreateRollback, Deployment, DeploymentStatus, LogItem, UpdateApp,
+};
 
 /// From one look at the deployment to the next.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -38,13 +41,39 @@ pub(super) async fn run(context: &Context, args: DeployArgs) -> Outcome {
         repository: args.settings.repo.as_ref().map(ToString::to_string),
         branch: args.settings.branch.as_ref().map(ToString::to_string),
         commit: args.settings.commit.as_ref().map(ToString::to_string),
-        dockerfile: args.settings.dockerfile.as_ref().map(ToString::to_string),
+        dockerfile: args.settings.build.dockerfile.as_ref().map(ToString::to_string),
         port: args.settings.port,
+        no_cache: args.no_cache.then_some(true),
     };
     let path = ["apps", args.name.as_str(), "deployments"];
     let deployment: Deployment =
         context.client.write(Method::POST, &path, &request, Patience::Always).await?;
-    if args.detach {
+    see_through(context, deployment, args.waiting).await
+}
+
+/// `hythe rollback`.
+pub(super) async fn rollback(context: &Context, args: RollbackArgs) -> Outcome {
+    let RollbackArgs { name, to, keep_settings, waiting } = args;
+    let request = CreateRollback { to: to.map(|to| to.0), keep_settings };
+    let path = ["apps", name.as_str(), "rollback"];
+    let deployment: Deployment =
+        context.client.write(Method::POST, &path, &request, Patience::OnceReached).await?;
+    if let Some(number) = deployment.takes_over.as_ref().and_then(|of| of.number) {
+        context.output.note(format_args!("{name} goes back to #{number}"));
+    }
+    see_through(context, deployment, waiting).await
+}
+
+/// `hythe redeploy` and `hythe restart`.
+pub(super) async fn again(context: &Context, args: AgainArgs, what: &str) -> Outcome {
+    let path = ["apps", args.name.as_str(), what];
+    let deployment = context.client.post(&path, &serde_json::json!({})).await?;
+    see_through(context, deployment, args.waiting).await
+}
+
+/// Waits, unless nobody wants to, and says how it ended.
+async fn see_through(context: &Context, deployment: Deployment, waiting: WaitArgs) -> Outcome {
+    if waiting.detach {
         summary::detached(&context.output, &deployment);
         return Ok(());
     }
@@ -74,7 +103,8 @@ async fn prepare(client: &Client, args: &DeployArgs) -> Outcome {
                 return Err(Failure::usage(format!("there is no app {name}"))
                     .hint(format!("create it with: hythe deploy {name} --repo URL")));
             }
-            match app::create(client, &args.name, settings, false).await {
+            let (health, hooks) = (HealthArgs::default(), HookArgs::default());
+            match app::create(client, &args.name, settings, &health, &hooks, false).await {
                 Ok(_) => return Ok(()),
                 // Somebody else was faster: then it is there, which is all that is wanted.
                 Err(failure) if failure.problem.as_deref() == Some("exists") => {}
@@ -84,9 +114,12 @@ async fn prepare(client: &Client, args: &DeployArgs) -> Outcome {
         Err(failure) => return Err(failure),
     }
     let change = UpdateApp {
+        project: settings.project.as_ref().map(ToString::to_string),
         replicas: settings.replicas,
         health_path: settings.health_path.as_ref().map(|path| Some(path.to_string())),
-        ..UpdateApp::default()
+        // The deployment's own request says which Dockerfile.
+        dockerfile: None,
+        ..settings.build.change()
     };
     if change != UpdateApp::default() {
         app::update(client, &args.name, &change).await?;

@@ -240,12 +240,18 @@ fn a_checkpoint_counts_only_for_its_format_and_its_history() {
     assert_eq!(journal.load_checkpoint("lists", 2), None);
     drop(journal);
     // The same index beside another log.
-    std::fs::remove_file(dir.path().join("journal/journal.redb")).unwrap();
+    let [log, index, aside] =
+        ["journal.redb", "index.redb", "aside"].map(|name| dir.path().join("journal").join(name));
+    std::fs::remove_file(&log).unwrap();
+    std::fs::rename(&index, &aside).unwrap();
+    let journal = open(&dir);
+    put(&journal, append(2, 0, &["c", "d"])).unwrap();
+    drop(journal);
+    std::fs::rename(&aside, &index).unwrap();
     let journal = open(&dir);
     assert_eq!(journal.load_checkpoint("lists", 1), None);
-    put(&journal, append(2, 0, &["c", "d"])).unwrap();
-    assert_eq!(journal.load_checkpoint("lists", 1), None);
     assert_eq!(journal.stream_version(stream(1)).unwrap(), Version(0));
+    assert_eq!(journal.stream_version(stream(2)).unwrap(), Version(2));
 }
 
 #[test]
@@ -299,4 +305,39 @@ fn the_last_clone_may_go_in_a_callback() {
         assert!(std::time::Instant::now() < deadline, "it never closed");
         std::thread::yield_now();
     }
+}
+
+/// Opens a copy of the log's file as it is, as after a crash at this moment; whether that takes a
+/// walk through it.
+fn needs_a_walk(dir: &TempDir) -> bool {
+    let copy = dir.path().join("copy.redb");
+    std::fs::copy(dir.path().join("journal/journal.redb"), &copy).unwrap();
+    let mut builder = redb::Database::builder();
+    match builder.set_repair_callback(redb::RepairSession::abort).open(&copy) {
+        Ok(_) => false,
+        Err(redb::DatabaseError::RepairAborted) => true,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn a_crash_of_a_journal_at_rest_is_followed_by_no_walk() {
+    let dir = tempfile::tempdir().unwrap();
+    let never = JournalOptions { rest_after: Duration::from_secs(3600), ..Default::default() };
+    let journal = Journal::open(dir.path(), never).unwrap();
+    put(&journal, append(1, 0, &["a"])).unwrap();
+    assert!(needs_a_walk(&dir), "nothing has left it at rest");
+    journal.close();
+
+    let soon = JournalOptions { rest_after: Duration::from_millis(5), ..Default::default() };
+    let journal = Journal::open(dir.path(), soon).unwrap();
+    put(&journal, append(1, 1, &["b"])).unwrap();
+    let began = std::time::Instant::now();
+    while !journal.shared().at_rest.load(std::sync::atomic::Ordering::Relaxed) {
+        assert!(began.elapsed() < Duration::from_secs(60), "it never comes to rest");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(!needs_a_walk(&dir));
+    put(&journal, append(1, 2, &["c"])).unwrap();
+    assert_eq!(all(&journal).len(), 3);
 }

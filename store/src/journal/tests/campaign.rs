@@ -58,6 +58,32 @@ impl Campaign {
         Self::noted(name.into(), setting, &machine, 0, model)
     }
 
+    /// Appends on a disk that says that it has synced, and has not.
+    pub(crate) fn on_a_lying_disk(setting: Setting) -> Self {
+        let machine = Machine::new(1);
+        let mut model = Model::default();
+        let journal = setting.open(&machine).unwrap();
+        machine.begin_notes();
+        machine.lie();
+        let mut work = Work { journal: &journal, machine: &machine, model: &mut model };
+        (0..3).for_each(|round| work.appends(round));
+        journal.close();
+        Self::noted("lies".into(), setting, &machine, 0, model)
+    }
+
+    /// How many crashes, of some at every position, break the promise.
+    pub(crate) fn failures(&self) -> usize {
+        let mut walk = self.walk_to(self.after);
+        let mut failures = 0;
+        while walk.advance() {
+            for choice in walk.choices(6, &mut seeded(walk.position())) {
+                let crash = self.crash(walk.disk(&choice), walk.position(), false);
+                failures += usize::from(crash.is_err());
+            }
+        }
+        failures
+    }
+
     /// The making of a journal, and its first appends.
     pub(crate) fn making(name: &str, setting: Setting) -> Self {
         let machine = Machine::new(1);

@@ -11,6 +11,7 @@ const APPENDS: usize = 12_000;
 const CLAIMS: usize = 12_000;
 const SECRETS: usize = 12_000;
 const CURSORS: usize = 12_000;
+const RESTS: usize = 6_000;
 const INDEX: usize = 12_000;
 const TWO_PHASES: usize = 11_000;
 const MAKING: usize = 6_000;
@@ -22,6 +23,7 @@ const ALL: usize = APPENDS
     + CLAIMS
     + SECRETS
     + CURSORS
+    + RESTS
     + INDEX
     + TWO_PHASES
     + MAKING
@@ -70,6 +72,13 @@ fn cursors_and_checkpoints_survive_any_loss_of_power() {
         }
     });
     survive(CURSORS, &[campaign]);
+}
+
+#[test]
+fn a_file_left_at_rest_survives_any_loss_of_power() {
+    let setting = Setting { rests: true, ..Setting::PLAIN };
+    let campaign = Campaign::of("rests", setting, |work| work.everything());
+    survive(RESTS, &[campaign]);
 }
 
 #[test]

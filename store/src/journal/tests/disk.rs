@@ -45,6 +45,8 @@ pub(crate) struct Disk {
     files: BTreeMap<FileId, Image>,
     log: Option<FileId>,
     index: Option<FileId>,
+    /// The check sums that were kept of the files' pages.
+    sums: Vec<(Part, Arc<[u8]>)>,
     next: FileId,
 }
 
@@ -54,6 +56,16 @@ impl Disk {
             Part::Log => self.log,
             Part::Index => self.index,
         }
+    }
+
+    pub(crate) fn sums(&self, part: Part) -> Option<Arc<[u8]>> {
+        let kept = self.sums.iter().find(|(of, _)| *of == part);
+        kept.map(|(_, sums)| Arc::clone(sums))
+    }
+
+    pub(crate) fn keep_sums(&mut self, part: Part, sums: &[u8]) {
+        self.sums.retain(|(of, _)| *of != part);
+        self.sums.push((part, sums.into()));
     }
 
     pub(crate) fn add(&mut self) -> FileId {

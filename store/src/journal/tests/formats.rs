@@ -14,11 +14,23 @@ use crate::{export, verify};
 /// What `export` said when the fixture was made.
 const HEAD: &str = "260ad0bc51d6878e4c4d5846e4505fbdf6616d1f5033d5ec16abd8738ed66c7a";
 
+/// The same of format 2, which has one event more.
+const HEAD_2: &str = "8c8e0a68b085cfd225bd392e086335102c53be3a529a59f886c9fda0cc54731f";
+
 /// A copy of a journal that an earlier version wrote: 199 events in four streams, three claims
 /// taken and one given back, a secret, a cursor and a checkpoint.
 fn left_by_format_1() -> tempfile::TempDir {
+    left_by("format-1")
+}
+
+/// Another, in blocks, with an event more that took a claim.
+fn left_by_format_2() -> tempfile::TempDir {
+    left_by("format-2")
+}
+
+fn left_by(format: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/format-1");
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(format);
     std::fs::create_dir(dir.path().join("journal")).unwrap();
     for file in ["master.key", "journal/journal.redb", "journal/index.redb"] {
         std::fs::copy(from.join(file), dir.path().join(file)).unwrap();
@@ -95,13 +107,38 @@ fn a_journal_of_format_1_opens_and_goes_on() {
     assert_eq!(moved.hash, report.hash);
 }
 
-/// What wrote format 1 must not open it any more: it would not see the blocks.
+#[test]
+fn a_journal_of_format_2_opens_and_goes_on() {
+    let dir = left_by_format_2();
+    let report = verify(dir.path()).unwrap();
+    assert!(report.is_sound(), "{report:?}");
+    assert_eq!((report.head, report.hash.as_str()), (Sequence(200), HEAD_2));
+    let journal = Journal::open(dir.path(), JournalOptions::default()).unwrap();
+    assert_eq!(exported(&journal), include_str!("../../../fixtures/format-2/export.jsonl"));
+    let secret = journal.secret(Uuid::from_u128(9), "TOKEN", 1).unwrap().unwrap();
+    assert_eq!(secret.expose(), b"kept since format 2");
+    assert_eq!(journal.load_cursor("reactor"), Sequence(120));
+    let checkpoint = journal.load_checkpoint("view", 3).unwrap();
+    assert_eq!(checkpoint, (Sequence(150), b"state at 150".to_vec()));
+    put(&journal, append(8, 0, &["not with this"]).claiming(vec![take("name/0")])).unwrap_err();
+    put(&journal, append(8, 0, &["but this"]).claiming(vec![take("name/8")])).unwrap();
+    journal.save_cursor("reactor", Sequence(201)).unwrap();
+    journal.close();
+    let journal = Journal::open(dir.path(), JournalOptions::default()).unwrap();
+    let report = journal.verify().unwrap();
+    assert!(report.is_sound(), "{report:?}");
+    assert_eq!((report.head, report.claims), (Sequence(201), 4));
+}
+
+/// What wrote format 1 must not open it any more: it would not see the blocks. Nor must what wrote
+/// format 2: it would change claims and not their sum.
 #[test]
 fn a_journal_that_was_opened_has_the_new_format() {
     use redb::ReadableDatabase;
-    let dir = left_by_format_1();
-    Journal::open(dir.path(), JournalOptions::default()).unwrap().close();
-    let log = redb::Database::open(dir.path().join("journal/journal.redb")).unwrap();
-    let meta = log.begin_read().unwrap().open_table(crate::journal::tables::META).unwrap();
-    assert_eq!(meta.get("format").unwrap().unwrap().value(), 2u32.to_be_bytes());
+    for dir in [left_by_format_1(), left_by_format_2()] {
+        Journal::open(dir.path(), JournalOptions::default()).unwrap().close();
+        let log = redb::Database::open(dir.path().join("journal/journal.redb")).unwrap();
+        let meta = log.begin_read().unwrap().open_table(crate::journal::tables::META).unwrap();
+        assert_eq!(meta.get("format").unwrap().unwrap().value(), 3u32.to_be_bytes());
+    }
 }

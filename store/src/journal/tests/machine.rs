@@ -9,6 +9,7 @@ use redb::StorageBackend;
 use super::crashes::Walk;
 use super::disk::{Disk, FileId, Step};
 use super::random::Random;
+use crate::journal::pages::{Health, Keep, Pages};
 use crate::journal::storage::{Part, Storage};
 
 /// What happens at the chosen operation.
@@ -54,7 +55,11 @@ struct State {
     fault: Option<(u64, Fault)>,
     /// The fault has come and stays.
     failing: Option<Fault>,
+    /// Syncs say that they are done and do nothing.
+    lies: bool,
     random: Random,
+    /// What is known of the files' pages.
+    health: Vec<(Part, Arc<Health>)>,
 }
 
 impl State {
@@ -100,6 +105,7 @@ impl State {
 
     fn sync(&mut self, file: FileId) -> io::Result<()> {
         match self.operate(true) {
+            Ok(()) if self.lies => {}
             Ok(()) => self.note(Step::Sync { file }),
             Err(error) => {
                 if self.failing != Some(Fault::Power) {
@@ -136,7 +142,9 @@ impl Machine {
             operations: 0,
             fault: None,
             failing: None,
+            lies: false,
             random: Random::new(seed),
+            health: Vec::new(),
         })))
     }
 
@@ -149,6 +157,11 @@ impl Machine {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
+    }
+
+    /// From now on nothing is durable that is said to be.
+    pub(crate) fn lie(&self) {
+        self.state().lies = true;
     }
 
     /// Forgets the steps so far: what is seen now is durable.
@@ -231,7 +244,27 @@ impl Storage for Machine {
                 file
             }
         };
-        Ok(Box::new(File { machine: self.clone(), file }))
+        let kept = state.seen.sums(part);
+        drop(state);
+        let machine = self.clone();
+        let keep: Keep = Box::new(move |sums| {
+            let mut state = machine.state();
+            if state.failing.is_none() {
+                state.seen.keep_sums(part, sums);
+            }
+            Ok(())
+        });
+        let file = Box::new(File { machine: self.clone(), file });
+        let (pages, health) = Pages::over(file, kept.as_deref(), Some(keep))?;
+        let mut state = self.state();
+        state.health.retain(|(of, _)| *of != part);
+        state.health.push((part, health));
+        Ok(Box::new(pages))
+    }
+
+    fn health(&self, part: Part) -> Option<Arc<Health>> {
+        let state = self.state();
+        state.health.iter().find(|(of, _)| *of == part).map(|(_, health)| Arc::clone(health))
     }
 
     fn has(&self, part: Part) -> io::Result<bool> {

@@ -54,12 +54,91 @@ pub(super) fn run(world: &mut World, point: &Point, deaths: Deaths) {
             arm(world);
             delete(world, &name);
         }
+        Course::DeleteAndRestore => {
+            let name = new_app(world);
+            arm(world);
+            let path = format!("/api/v1/apps/{name}");
+            let (status, document) = world.insist("DELETE", &path, &Value::Null);
+            // A repeated one may find that the first one was heard.
+            assert!(status < 300 || status == 404, "{status} {document}");
+            world.until("its replica is gone", || world.hythe().containers().len() == 1);
+            let (status, document) = world.insist("POST", &format!("{path}/restore"), &Value::Null);
+            assert!(status < 300, "{status} {document}");
+            runs(world, &name, 1);
+            world.died(point, deaths, before);
+            delete(world, &name);
+        }
+        Course::NewProject => {
+            arm(world);
+            let name = new_project(world);
+            world.died(point, deaths, before);
+            delete_project(world, &name);
+        }
+        Course::DeleteProject => {
+            let name = new_project(world);
+            arm(world);
+            delete_project(world, &name);
+        }
+        Course::NewRegistry => {
+            arm(world);
+            let path = new_registry(world);
+            world.died(point, deaths, before);
+            remove_registry(world, &path);
+        }
+        Course::RemoveRegistry => {
+            let path = new_registry(world);
+            arm(world);
+            remove_registry(world, &path);
+        }
+        Course::NewHook => {
+            arm(world);
+            let path = new_hook(world);
+            world.died(point, deaths, before);
+            remove_hook(world, &path);
+        }
+        Course::RotateHook => {
+            let path = new_hook(world);
+            arm(world);
+            let (status, document) = world.insist("POST", &format!("{path}/rotate"), &Value::Null);
+            assert!(status < 300, "{status} {document}");
+            world.died(point, deaths, before);
+            remove_hook(world, &path);
+        }
+        Course::RemoveHook => {
+            let path = new_hook(world);
+            arm(world);
+            remove_hook(world, &path);
+        }
+        Course::SetTriggers => {
+            arm(world);
+            let watch = [format!("apps/{}/**", world.next())];
+            let change = json!({ "watch_paths": watch });
+            let path = "/api/v1/apps/shop/triggers";
+            let (status, document) = world.insist("PATCH", path, &change);
+            assert!(status < 300, "{status} {document}");
+        }
+        Course::SetAddress => {
+            arm(world);
+            let url = format!("https://h{}.example", world.next());
+            let path = "/api/v1/address";
+            let (status, document) = world.insist("PUT", path, &json!({ "url": url }));
+            assert!(status < 300, "{status} {document}");
+            let (status, document) = world.insist("DELETE", path, &Value::Null);
+            assert!(status < 300, "{status} {document}");
+        }
+        Course::Sources => {
+            arm(world);
+            sources(world);
+        }
         Course::Replace => replace(world, arm),
         Course::CancelBuild => {
             // So long that it cannot end by itself before the worker says that it runs.
             let id = slow_build(world, 600);
             arm(world);
             cancel(world, &id);
+            // What is committed before it was fetched would be built in its place.
+            world.died(point, deaths, before);
+            world.commit_next();
         }
         Course::FailBuild => {
             world.repository.commit(&apps::files(&apps::failing_build()));
@@ -67,6 +146,64 @@ pub(super) fn run(world: &mut World, point: &Point, deaths: Deaths) {
             let id = world.request(APP);
             world.ends(&id, Ending::Failed);
             world.repository.commit(&apps::files(&apps::page(&world.version.to_string())));
+        }
+        Course::Restart => {
+            arm(world);
+            let id = world.ask_for("/api/v1/apps/shop/restart", &Value::Null);
+            world.ends(&id, Ending::Repeated);
+            world.now_live_again(&id);
+        }
+        Course::RollBackUnbuilt => roll_back_unbuilt(world, arm),
+        Course::StopAndStart => {
+            let name = new_app(world);
+            stop_and_start(world, &name, arm);
+            world.died(point, deaths, before);
+            delete(world, &name);
+        }
+        Course::RunCommand => {
+            let name = new_app(world);
+            arm(world);
+            let path = format!("/api/v1/apps/{name}/runs");
+            let body = json!({ "command": ["true"], "detach": true });
+            let (status, document) = world.insist("POST", &path, &body);
+            // A repeated one may find that it has ended.
+            assert!(status < 300 || status == 409, "{status} {document}");
+            world.until("it is known how it ended", || {
+                world.look(&path)["items"].as_array().is_some_and(Vec::is_empty)
+            });
+            world.died(point, deaths, before);
+            // What it wrote is kept until its app goes.
+            delete(world, &name);
+        }
+        Course::Scale => {
+            let name = new_app(world);
+            arm(world);
+            for replicas in [2, 1] {
+                let path = format!("/api/v1/apps/{name}/scale");
+                let (status, document) =
+                    world.insist("POST", &path, &json!({ "replicas": replicas }));
+                assert!(status < 300, "{status} {document}");
+                runs(world, &name, replicas);
+            }
+            let app = world.look(&format!("/api/v1/apps/{name}"));
+            let id = app["live"]["id"].as_str().expect("it is live");
+            world.history.ended(id, Ending::Scaled);
+            world.died(point, deaths, before);
+            delete(world, &name);
+        }
+        Course::Release => {
+            let name = released_app(world);
+            arm(world);
+            let id = world.request(&name);
+            world.ends(&id, Ending::Released);
+            world.died(point, deaths, before);
+            let path = format!("/api/v1/deployments/{id}/logs");
+            world.until("its release command ran once", || {
+                let log = world.look(&path).to_string();
+                assert!(log.matches(RELEASES).count() <= 1, "{log}");
+                log.contains(RELEASES)
+            });
+            delete(world, &name);
         }
         Course::ReplicaDies => {
             arm(world);
@@ -110,12 +247,95 @@ fn new_app(world: &mut World) -> String {
     name
 }
 
+/// What a release command says.
+const RELEASES: &str = "it-is-released";
+
+/// Makes an app with a release command; says its name.
+fn released_app(world: &mut World) -> String {
+    let name = format!("extra-{}", world.next());
+    world.make_app(&name);
+    let line = format!("echo {RELEASES}; sleep 1");
+    let settings = json!({ "release_command": ["sh", "-c", line] });
+    let (status, document) = world.insist("PATCH", &format!("/api/v1/apps/{name}"), &settings);
+    assert!(status < 300, "{status} {document}");
+    name
+}
+
 fn delete(world: &mut World, name: &str) {
     // A repeated one may find that the first one was heard.
-    let (status, document) = world.insist("DELETE", &format!("/api/v1/apps/{name}"), &Value::Null);
+    let path = format!("/api/v1/apps/{name}?now=true");
+    let (status, document) = world.insist("DELETE", &path, &Value::Null);
     assert!(status < 300 || status == 404, "{status} {document}");
     let hythe = world.hythe();
     world.until("its network is gone", || hythe.networks().len() == 1);
+}
+
+/// Makes a project; says its name.
+fn new_project(world: &mut World) -> String {
+    let name = format!("project-{}", world.next());
+    let body = json!({ "name": name });
+    let (status, document) = world.insist("POST", "/api/v1/projects", &body);
+    // A repeated one may find that the first one was heard.
+    assert!(status < 300 || status == 409, "{status} {document}");
+    name
+}
+
+fn delete_project(world: &mut World, name: &str) {
+    let path = format!("/api/v1/projects/{name}");
+    let (status, document) = world.insist("DELETE", &path, &Value::Null);
+    assert!(status < 300 || status == 404, "{status} {document}");
+}
+
+/// Gives builds a login; says where it is found.
+fn new_registry(world: &mut World) -> String {
+    let path = format!("/api/v1/registries/r{}.example", world.next());
+    let body = json!({ "username": "ci", "password": "of no use" });
+    let (status, document) = world.insist("PUT", &path, &body);
+    assert!(status < 300, "{status} {document}");
+    path
+}
+
+fn remove_registry(world: &mut World, path: &str) {
+    // A repeated one may find that the first one was heard.
+    let (status, document) = world.insist("DELETE", path, &Value::Null);
+    assert!(status < 300 || status == 404, "{status} {document}");
+}
+
+/// Gives an app's repository a webhook; says where it is found.
+fn new_hook(world: &mut World) -> String {
+    let body = json!({ "app": APP, "provider": "gitea" });
+    let (status, document) = world.insist("POST", "/api/v1/hooks", &body);
+    // A repeated one may find that the first one was heard.
+    assert!(status < 300 || status == 409, "{status} {document}");
+    let there = world.look("/api/v1/hooks");
+    let id = there["items"][0]["id"].as_str().expect("there is one");
+    format!("/api/v1/hooks/{id}")
+}
+
+fn remove_hook(world: &mut World, path: &str) {
+    // A repeated one may find that the first one was heard.
+    let (status, document) = world.insist("DELETE", path, &Value::Null);
+    assert!(status < 300 || status == 404, "{status} {document}");
+}
+/// Gives builds a token, a host and a key, and takes away what can be.
+fn sources(world: &mut World) {
+    let n = world.next();
+    let token = format!("/api/v1/sources/tokens/git{n}.example");
+    let host = format!("/api/v1/sources/hosts/git{n}.example");
+    let key = format!("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{}", "A".repeat(43));
+    let body = json!({ "username": "ci", "password": "of no use" });
+    for (method, path, body) in [
+        ("PUT", &token, body),
+        ("PUT", &host, json!({ "keys": [key] })),
+        ("POST", &"/api/v1/apps/shop/source-key".to_owned(), json!({ "rotate": true })),
+        ("DELETE", &token, Value::Null),
+        ("DELETE", &host, Value::Null),
+    ] {
+        let (status, document) = world.insist(method, path, &body);
+        // A repeated one may find that the first one was heard.
+        let heard = method == "DELETE" && status == 404;
+        assert!(status < 300 || heard, "{method} {path}: {status} {document}");
+    }
 }
 
 /// Begins a deployment whose build takes so long; gives it back when that is under way.
@@ -139,12 +359,54 @@ fn replace(world: &mut World, arm: impl Fn(&World)) {
     world.now_live(&third);
 }
 
+/// Deploys another version, and goes back to the one before, of which the image is gone.
+fn roll_back_unbuilt(world: &mut World, arm: impl Fn(&World)) {
+    let (before, version) = world.live();
+    world.commit_next();
+    deploy(world);
+    world.serves_the_live_version();
+    let image = world.look(&format!("/api/v1/deployments/{before}"))["image"].clone();
+    let image = image.as_str().expect("it was built");
+    let removed = Command::new("docker").args(["rmi", "-f", image]).output().unwrap();
+    assert!(removed.status.success(), "{}", String::from_utf8_lossy(&removed.stderr));
+    arm(world);
+    let id = world.ask_for("/api/v1/apps/shop/rollback", &json!({ "to": before }));
+    world.ends(&id, Ending::Rebuilt);
+    world.version = version;
+    world.now_live(&id);
+}
+
+fn stop_and_start(world: &mut World, name: &str, arm: impl Fn(&World)) {
+    let files = apps::slow_build(&world.next().to_string(), 600);
+    world.repository.commit(&apps::files(&files));
+    let id = world.request(name);
+    world.until("the build runs", || world.status(&id) == "building");
+    arm(world);
+    for (asked, replicas) in [("stop", 0), ("start", 1)] {
+        let path = format!("/api/v1/apps/{name}/{asked}");
+        let (status, document) = world.insist("POST", &path, &Value::Null);
+        assert!(status < 300, "{status} {document}");
+        runs(world, name, replicas);
+    }
+    world.ends(&id, Ending::Cancelled);
+    world.commit_next();
+}
+
+/// Waits until so many replicas of an app run, each healthy, and no other.
+fn runs(world: &World, name: &str, replicas: usize) {
+    let path = format!("/api/v1/apps/{name}/replicas");
+    world.until(&format!("{replicas} replicas of {name} run"), || {
+        let document = world.look(&path);
+        let items = document["items"].as_array().unwrap();
+        items.len() == replicas && items.iter().all(|one| one["state"] == "healthy")
+    });
+}
+
 fn cancel(world: &mut World, id: &str) {
     let path = format!("/api/v1/deployments/{id}/cancel");
     let (status, document) = world.insist("POST", &path, &Value::Null);
     assert!(status < 300 || status == 409, "{status} {document}");
     world.ends(id, Ending::Cancelled);
-    world.commit_next();
 }
 
 /// Kills the app's program, as the kernel would for want of memory.

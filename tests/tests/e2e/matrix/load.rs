@@ -12,7 +12,7 @@ use hythe_tests::http::ask;
 const EVERY: Duration = Duration::from_millis(25);
 
 #[derive(Debug)]
-pub(super) struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     seen: Arc<Mutex<Seen>>,
     asking: Option<JoinHandle<()>>,
@@ -20,13 +20,13 @@ pub(super) struct Load {
 
 /// What came back.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
-    pub(super) answers: u32,
-    pub(super) failures: Vec<String>,
+pub(crate) struct Seen {
+    pub(crate) answers: u32,
+    pub(crate) failures: Vec<String>,
 }
 
 impl Load {
-    pub(super) fn start(edge: SocketAddr, host: &'static str) -> Self {
+    pub(crate) fn start(edge: SocketAddr, host: &'static str) -> Self {
         let (stop, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::default()));
         let (stopped, noted) = (Arc::clone(&stop), Arc::clone(&seen));
         let asking = std::thread::spawn(move || {
@@ -45,7 +45,7 @@ impl Load {
     }
 
     /// What came back since this was called last.
-    pub(super) fn take(&self) -> Seen {
+    pub(crate) fn take(&self) -> Seen {
         std::mem::take(&mut self.seen.lock().unwrap())
     }
 }

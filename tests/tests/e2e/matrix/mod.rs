@@ -14,7 +14,7 @@
 
 mod courses;
 mod history;
-mod load;
+pub(crate) mod load;
 mod points;
 mod world;
 

@@ -28,14 +28,48 @@ pub(super) enum Course {
     Environment,
     /// An app that never was is deployed for the first time.
     NewApp,
-    /// An app is deleted.
+    /// An app is deleted for good.
     DeleteApp,
+    /// An app is deleted, and restored.
+    DeleteAndRestore,
+    /// A project is made.
+    NewProject,
+    /// A project without apps is deleted.
+    DeleteProject,
+    /// Builds are given a login to a registry.
+    NewRegistry,
+    /// It is taken away from them.
+    RemoveRegistry,
+    /// A repository gets a webhook.
+    NewHook,
+    /// A webhook gets another secret.
+    RotateHook,
+    /// A webhook is removed.
+    RemoveHook,
+    /// What deploys an app by itself is changed.
+    SetTriggers,
+    /// It is said where the server is reached, and taken back.
+    SetAddress,
+    /// Builds are given what reaches private repositories, and it is taken away from them.
+    Sources,
     /// A waiting request is replaced by a newer one.
     Replace,
     /// A build is cancelled.
     CancelBuild,
     /// A build fails.
     FailBuild,
+    /// The live version is run anew.
+    Restart,
+    /// A version comes back whose image is gone.
+    RollBackUnbuilt,
+    /// An app is stopped while a version is built, and started again.
+    StopAndStart,
+    /// A command is run once.
+    RunCommand,
+    /// An app gets a replica more, and one less.
+    Scale,
+    /// A version with a release command is deployed.
+    Release,
     /// The app's program dies.
     ReplicaDies,
     /// The server is stopped in order while a version is built.
@@ -188,6 +222,29 @@ fn course_of_event(name: &str) -> Course {
         "deployment.ended" | "app.deployment_settled" => Course::FailBuild,
         "app.deployment_replaced" => Course::Replace,
         "app.deleted" => Course::DeleteApp,
+        "app.discarded" | "app.restored" => Course::DeleteAndRestore,
+        "app.deployment_repeated" | "deployment.build_skipped" => Course::Restart,
+        "deployment.image_missed" => Course::RollBackUnbuilt,
+        "deployment.release_started" | "deployment.released" => Course::Release,
+        "app.stopped" | "app.deployment_called_off" | "app.started" => Course::StopAndStart,
+        "app.scaled" | "deployment.scaled" | "deployment.rescaled" | "deployment.replicas_left" => {
+            Course::Scale
+        }
+        "app.command_run" | "app.command_ended" => Course::RunCommand,
+        "project.created" => Course::NewProject,
+        "project.deleted" => Course::DeleteProject,
+        "installation.registry_set" => Course::NewRegistry,
+        "installation.registry_removed" => Course::RemoveRegistry,
+        "installation.hook_added" => Course::NewHook,
+        "installation.hook_rotated" => Course::RotateHook,
+        "installation.hook_removed" => Course::RemoveHook,
+        "installation.address_set" | "installation.address_removed" => Course::SetAddress,
+        "app.triggers_set" => Course::SetTriggers,
+        "app.source_key_set"
+        | "installation.source_token_set"
+        | "installation.source_token_removed"
+        | "installation.source_host_set"
+        | "installation.source_host_removed" => Course::Sources,
         "worker.registered" => Course::FirstStart,
         "app.traffic_returned" => Course::Never("only where a replica dies while it takes over"),
         "worker.capacity_changed" => Course::Never("a machine has to change"),

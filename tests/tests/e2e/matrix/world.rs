@@ -124,8 +124,12 @@ impl World {
 
     /// Requests a deployment; says its id.
     pub(super) fn request(&mut self, app: &str) -> String {
-        let path = format!("/api/v1/apps/{app}/deployments");
-        let (status, document) = self.insist("POST", &path, &Value::Null);
+        self.ask_for(&format!("/api/v1/apps/{app}/deployments"), &Value::Null)
+    }
+
+    /// Asks for what makes a deployment; says its id.
+    pub(super) fn ask_for(&mut self, path: &str, body: &Value) -> String {
+        let (status, document) = self.insist("POST", path, body);
         assert!(status < 300, "{status} {document}");
         document["id"].as_str().or_else(|| document["deployment"].as_str()).unwrap().to_owned()
     }
@@ -155,6 +159,16 @@ impl World {
     /// The newest version is live, under this deployment.
     pub(super) fn now_live(&mut self, id: &str) {
         self.live = (id.to_owned(), self.version);
+    }
+
+    /// The live version runs under another deployment.
+    pub(super) fn now_live_again(&mut self, id: &str) {
+        id.clone_into(&mut self.live.0);
+    }
+
+    /// The live deployment, and its version.
+    pub(super) fn live(&self) -> (String, u32) {
+        self.live.clone()
     }
 
     /// How long the live version took, stage by stage.

@@ -1,0 +1,211 @@
+//! What a builder keeps its builds to: memory and processors, free room on the engine's disk, and
+//! the networks that they may reach. What cannot be kept here is said, and where it must be,
+//! nothing is built.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use hythe_core::deployment::Fault;
+use hythe_core::wire::storage::DiskRoom;
+use tokio::time::{Instant, sleep};
+
+use super::cgroup::{BuildLimits, Limiter};
+use super::engine::Engine;
+use super::firewall::{self, Confinement, Network};
+use crate::docker::images::room_of;
+
+/// From one look to the next while builds run.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long the rules are taken to be in force without a look.
+const CONFINED_FOR: Duration = Duration::from_secs(20);
+/// The engine's default bridge where it does not say.
+const USUAL_BRIDGE: &str = "docker0";
+const MIB: u64 = 1024 * 1024;
+
+/// What builds are kept to.
+#[derive(Clone, Debug)]
+pub struct GuardSettings {
+    /// The most that all builds may use together; none where they are not limited.
+    pub limits: Option<BuildLimits>,
+    /// The fewest free bytes on the engine's disk with which builds go on.
+    pub least_free_bytes: u64,
+    /// Whether they are kept away from this machine's networks.
+    pub confinement: Confinement,
+    /// Private networks that they may reach all the same.
+    pub allowed: Vec<Network>,
+}
+
+impl Default for GuardSettings {
+    /// Half the machine's memory and nine tenths of its processors, no fewer than 2 GiB of free
+    /// disk, and no way into its networks.
+    fn default() -> Self {
+        let capacity = crate::node::capacity();
+        let limits = BuildLimits {
+            memory_bytes: capacity.memory_bytes / 2,
+            cpu_millis: capacity.cpu_millis / 10 * 9,
+        };
+        Self {
+            limits: Some(limits),
+            least_free_bytes: 2 * 1024 * MIB,
+            confinement: Confinement::Required,
+            allowed: Vec::new(),
+        }
+    }
+}
+
+/// Keeps builds to their limits.
+#[derive(Debug)]
+pub(super) struct Guard {
+    settings: GuardSettings,
+    limiter: Mutex<Option<Limiter>>,
+    remarks: Mutex<Remarks>,
+    /// Where the engine keeps its images, once it said so.
+    folder: Mutex<Option<PathBuf>>,
+    /// When the rules were put up last.
+    confined: Mutex<Option<Instant>>,
+}
+
+#[derive(Debug, Default)]
+struct Remarks {
+    limits: Option<String>,
+    disk: Option<String>,
+    network: Option<String>,
+}
+
+impl Guard {
+    pub(super) fn new(settings: GuardSettings) -> Self {
+        let limiter = Mutex::new(settings.limits.map(Limiter::new));
+        Self {
+            settings,
+            limiter,
+            remarks: Mutex::default(),
+            folder: Mutex::default(),
+            confined: Mutex::default(),
+        }
+    }
+
+    /// What cannot be kept here, for people.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        let Remarks { limits, disk, network } =
+            &*self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        [limits, disk, network].into_iter().flatten().cloned().collect()
+    }
+
+    fn remark(&self, change: impl FnOnce(&mut Remarks)) {
+        change(&mut self.remarks.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Sees to everything before a build; `Err` says why it must not begin.
+    pub(super) async fn admit(&self, engine: &Engine) -> Result<(), Fault> {
+        self.hold_limits();
+        self.confine(engine).await?;
+        self.room(self.engine_folder(engine).await)
+    }
+
+    /// Looks on while a build runs; answers when it has to end, with the reason.
+    pub(super) async fn watch(&self, engine: &Engine) -> Fault {
+        let folder = self.engine_folder(engine).await;
+        loop {
+            sleep(LOOK_EVERY).await;
+            self.hold_limits();
+            let kept = match self.confine(engine).await {
+                Ok(()) => self.room(folder.clone()),
+                Err(fault) => Err(fault),
+            };
+            if let Err(fault) = kept {
+                return fault;
+            }
+        }
+    }
+
+    /// What holds before the first build, as far as it can be told.
+    pub(super) async fn prepare(&self, engine: &Engine) {
+        self.hold_limits();
+        if let Err(fault) = self.confine(engine).await {
+            tracing::error!(why = fault.message, "nothing will be built here");
+        }
+    }
+
+    fn hold_limits(&self) {
+        let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(limiter) = limiter.as_mut() {
+            limiter.hold();
+            let remark = limiter.remark();
+            self.remark(|remarks| remarks.limits = remark);
+        }
+    }
+
+    async fn confine(&self, engine: &Engine) -> Result<(), Fault> {
+        let lately = |at: Instant| at.elapsed() < CONFINED_FOR;
+        let confined = *self.confined.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.settings.confinement == Confinement::None || confined.is_some_and(lately) {
+            return Ok(());
+        }
+        let bridge = engine.bridge().await.unwrap_or_else(|_| USUAL_BRIDGE.to_owned());
+        let Err(why) = firewall::put_up(&bridge, &self.settings.allowed).await else {
+            self.remark(|remarks| remarks.network = None);
+            let mut confined = self.confined.lock().unwrap_or_else(PoisonError::into_inner);
+            *confined = Some(Instant::now());
+            return Ok(());
+        };
+        match self.settings.confinement {
+            Confinement::Required => {
+                let text = format!(
+                    "this worker builds nothing, because it cannot keep builds away from its \
+                     networks ({why}); run the agent as root with iptables installed, or let \
+                     builds reach them with --builds-unconfined"
+                );
+                self.remark(|remarks| remarks.network = Some(text.clone()));
+                Err(Fault::new(text))
+            }
+            Confinement::WherePossible | Confinement::None => {
+                let text = format!(
+                    "builds here can reach apps, ports of the host and private networks: they \
+                     cannot be kept away ({why}); run the agent as root with iptables installed"
+                );
+                self.remark(|remarks| remarks.network = Some(text));
+                Ok(())
+            }
+        }
+    }
+
+    async fn engine_folder(&self, engine: &Engine) -> Option<PathBuf> {
+        let known = self.folder.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if known.is_some() {
+            return known;
+        }
+        let folder = engine.folder().await.ok().flatten().map(PathBuf::from);
+        self.folder.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&folder);
+        folder
+    }
+
+    /// Whether there is room to build in.
+    fn room(&self, folder: Option<PathBuf>) -> Result<(), Fault> {
+        let Some(folder) = folder else { return Ok(()) };
+        let least = self.settings.least_free_bytes;
+        let shown = folder.display();
+        match room_of(&folder) {
+            Ok(DiskRoom { free, whole: _ }) => {
+                self.remark(|remarks| remarks.disk = None);
+                if free >= least {
+                    return Ok(());
+                }
+                Err(Fault::new(format!(
+                    "{} MiB are free where the engine keeps its images ({shown}), and builds end \
+                     below {} MiB so that apps go on; free some room there, then deploy again",
+                    free / MIB,
+                    least / MIB
+                )))
+            }
+            Err(error) => {
+                let text = format!(
+                    "the room that builds take cannot be watched: {shown}, where the engine keeps \
+                     its images, cannot be looked at ({error})"
+                );
+                self.remark(|remarks| remarks.disk = Some(text));
+                Ok(())
+            }
+        }
+    }
+}

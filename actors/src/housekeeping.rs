@@ -1,0 +1,184 @@
+//! Housekeeping: lets images go that nobody can go back to any more, and build cache beyond its
+//! budget.
+//!
+//! What may go is decided by [`hythe_core::sweep`] over what workers say that they have. Nothing of
+//! it is remembered: whatever stays this time is found again the next time.
+
+use std::time::Duration;
+
+use hythe_core::ids::WorkerId;
+use hythe_core::names::WorkerName;
+use hythe_core::sweep::cache::DispensableCache;
+use hythe_core::sweep::{Dispensable, cache, sweep};
+use hythe_core::wire::FORMAT;
+use hythe_core::wire::storage::{
+    DiskRoom, ImageName, MOST_CACHE_REMOVED, MOST_REMOVED, StorageAnswer, StorageQuestion,
+    StorageSaid, StorageWanted,
+};
+use hythe_core::wire::subjects;
+use hythe_core::worker::Lease;
+use tokio_util::sync::CancellationToken;
+
+use crate::control::Control;
+
+/// From one look to the next, and before the first one after a start.
+const EVERY: Duration = Duration::from_secs(15 * 60);
+const FIRST_AFTER: Duration = Duration::from_secs(5 * 60);
+/// How long a worker may take to say what it has, and to let go of some of it.
+const SURVEY_WITHIN: Duration = Duration::from_secs(30);
+const REMOVE_WITHIN: Duration = Duration::from_secs(120);
+
+/// What a worker could let go of.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    /// The worker.
+    pub worker: WorkerId,
+    /// Its name.
+    pub name: WorkerName,
+    /// How many images of ours it has, and how large they are together, in bytes.
+    pub images: usize,
+    /// As above. What images share is counted for each of them.
+    pub bytes: u64,
+    /// The disk that they lie on, where that can be seen.
+    pub disk: Option<DiskRoom>,
+    /// What may go.
+    pub going: Vec<Dispensable>,
+    /// How large the build cache is that our builds left, in bytes.
+    pub cache_bytes: u64,
+    /// What of it may go.
+    pub cache_going: Vec<DispensableCache>,
+    /// How many bytes that gave, where it was asked for.
+    pub cache_gone_bytes: u64,
+    /// What went, where that was asked for.
+    pub gone: Vec<ImageName>,
+    /// What did not go, each with the reason.
+    pub stayed: Vec<(ImageName, String)>,
+    /// Why nothing is known, or the work broke off.
+    pub failed: Option<String>,
+}
+
+/// Looks at every worker that is heard of; with `act`, what may go goes.
+pub async fn look(control: &Control, act: bool) -> Vec<Sweep> {
+    let workers = control.read(|view| {
+        let members = view.workers.values().filter_map(|worker| worker.state.member());
+        let held = members.filter(|member| member.lease == Lease::Held);
+        held.map(|member| (member.id, member.name.clone())).collect::<Vec<_>>()
+    });
+    let looks = workers.into_iter().map(|(id, name)| one(control, id, name, act));
+    futures_util::future::join_all(looks).await
+}
+
+async fn one(control: &Control, worker: WorkerId, name: WorkerName, act: bool) -> Sweep {
+    let mut found = Sweep {
+        worker,
+        name,
+        images: 0,
+        bytes: 0,
+        disk: None,
+        going: Vec::new(),
+        cache_bytes: 0,
+        cache_going: Vec::new(),
+        cache_gone_bytes: 0,
+        gone: Vec::new(),
+        stayed: Vec::new(),
+        failed: None,
+    };
+    match ask(control, worker, StorageWanted::Survey, SURVEY_WITHIN).await {
+        Ok(StorageSaid::Stored { images, disk, cache: cached }) => {
+            found.images = images.len();
+            found.bytes = images.iter().map(|image| image.bytes).sum();
+            found.disk = disk;
+            found.going = control.read(|view| sweep(view, &images, control.keep_versions().into()));
+            found.cache_bytes = cached.iter().map(|record| record.bytes).sum();
+            found.cache_going = cache::sweep(&cached, control.build_cache(), control.clock().now());
+        }
+        Ok(StorageSaid::Failed { why }) | Err(why) => found.failed = Some(why),
+        Ok(StorageSaid::Removed { .. } | StorageSaid::CacheRemoved { .. }) => {
+            found.failed = Some(strange());
+        }
+    }
+    if !act {
+        return found;
+    }
+    let names: Vec<ImageName> = found.going.iter().map(|going| going.name).collect();
+    for names in names.chunks(MOST_REMOVED) {
+        let wanted = StorageWanted::Remove(names.to_vec());
+        match ask(control, worker, wanted, REMOVE_WITHIN).await {
+            Ok(StorageSaid::Removed { gone, stayed }) => {
+                found.gone.extend(gone);
+                found.stayed.extend(stayed);
+            }
+            Ok(StorageSaid::Failed { why }) | Err(why) => {
+                found.failed = Some(why);
+                break;
+            }
+            Ok(StorageSaid::Stored { .. } | StorageSaid::CacheRemoved { .. }) => {
+                found.failed = Some(strange());
+                break;
+            }
+        }
+    }
+    let ids: Vec<_> = found.cache_going.iter().map(|going| going.record.id.clone()).collect();
+    for ids in ids.chunks(MOST_CACHE_REMOVED) {
+        let wanted = StorageWanted::RemoveCache(ids.to_vec());
+        match ask(control, worker, wanted, REMOVE_WITHIN).await {
+            Ok(StorageSaid::CacheRemoved { bytes }) => found.cache_gone_bytes += bytes,
+            Ok(StorageSaid::Failed { why }) | Err(why) => {
+                found.failed = Some(why);
+                break;
+            }
+            Ok(StorageSaid::Stored { .. } | StorageSaid::Removed { .. }) => {
+                found.failed = Some(strange());
+                break;
+            }
+        }
+    }
+    found
+}
+
+fn strange() -> String {
+    "the worker answered something else; run the same version everywhere".into()
+}
+
+async fn ask(
+    control: &Control,
+    worker: WorkerId,
+    wanted: StorageWanted,
+    within: Duration,
+) -> Result<StorageSaid, String> {
+    let question = StorageQuestion { format: FORMAT, installation: control.installation(), wanted };
+    let subject = subjects::worker_storage(worker);
+    let answer: Result<StorageAnswer, _> = control.bus().ask(&subject, &question, within).await;
+    match answer {
+        Ok(answer) if answer.format == FORMAT && answer.worker == worker => Ok(answer.said),
+        Ok(_) => Err(strange()),
+        Err(error) => Err(format!("failed to {error}")),
+    }
+}
+
+/// Keeps workers tidy until `stop`.
+///
+/// # Errors
+/// Never: what does not work now is tried again later.
+pub(crate) async fn keep_tidy(control: Control, stop: CancellationToken) -> Result<(), String> {
+    let mut wait = FIRST_AFTER;
+    while stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_some() {
+        wait = EVERY;
+        let Some(swept) = stop.run_until_cancelled(look(&control, true)).await else { break };
+        for Sweep { worker, gone, stayed, failed, cache_gone_bytes, .. } in swept {
+            if cache_gone_bytes > 0 {
+                tracing::info!(%worker, bytes = cache_gone_bytes, "build cache went");
+            }
+            if !gone.is_empty() {
+                tracing::info!(%worker, count = gone.len(), "images that nobody needs went");
+            }
+            for (name, why) in stayed {
+                tracing::info!(%worker, deployment = %name.deployment, why, "an image stayed");
+            }
+            if let Some(why) = failed {
+                tracing::warn!(%worker, why, "a worker could not be tidied up");
+            }
+        }
+    }
+    Ok(())
+}

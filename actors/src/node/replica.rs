@@ -1,0 +1,232 @@
+//! A container as the node sees it, and what came of watching it.
+//!
+//! Invariant: how long something is so is measured by a clock that nobody sets. What the engine
+//! says about moments is compared with the machine's own clock once, when it is first seen.
+
+use hythe_core::limits;
+use hythe_core::task::is_task;
+use hythe_core::time::{Millis, Timestamp};
+use hythe_core::wire::worker::Assignment;
+use tokio::time::Instant;
+
+use super::clock;
+use super::health::Health;
+use super::look::Sight;
+use crate::docker::inspect::{Condition, Observed};
+
+/// One that was healthy for this long is not taken to fail in a row.
+const STEADY: Millis = limits::RESTART_BACKOFF_MOST;
+
+/// A container, and what came of watching it.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    pub(crate) observed: Observed,
+    /// Since when it is in this state, by a clock that nobody sets.
+    pub(crate) since: Instant,
+    pub(crate) health: Health,
+    /// Since when its health is this one.
+    health_since: Instant,
+    /// Whether a check has succeeded in this run.
+    pub(crate) was_healthy: bool,
+    /// Whether it was healthy for long in this run, or in the one that has ended.
+    steady: bool,
+    /// Its last lines, as the container wrote them.
+    pub(crate) tail: Vec<String>,
+    /// Whether it was told that this run has had all the time it may take to become healthy.
+    pub(crate) overdue_told: bool,
+}
+
+impl Replica {
+    /// A replica as it was just seen, and what was known of it before.
+    pub(crate) fn new(sight: Sight, before: Option<&Self>) -> Self {
+        let now = Instant::now();
+        let (span, ran) = match &sight.observed.state {
+            Condition::Created => (Millis(0), Millis(0)),
+            Condition::Running { since } => (clock::now().since(*since), Millis(0)),
+            Condition::Exited { at, ran, .. } => (ended_for(*at), *ran),
+        };
+        let ended = match sight.observed.state {
+            Condition::Exited { .. } => before
+                .filter(|before| before.run().is_some() && before.observed.id == sight.observed.id),
+            Condition::Created | Condition::Running { .. } => None,
+        };
+        Self {
+            observed: sight.observed,
+            since: now.checked_sub(clock::span(span)).unwrap_or(now),
+            health: Health::Unknown,
+            health_since: now,
+            was_healthy: false,
+            // Of a run that nobody watched only its length is known.
+            steady: ended.map_or(ran >= STEADY, |before| before.is_steady(now)),
+            tail: sight.tail.unwrap_or_default(),
+            overdue_told: false,
+        }
+    }
+
+    /// A check found something new.
+    pub(crate) fn checked(&mut self, health: Health) {
+        let now = Instant::now();
+        // A check that broke off and began anew does not know what the one before it saw.
+        let health = match health {
+            Health::Starting { check, .. } if self.was_healthy => Health::Unhealthy { check },
+            Health::Unknown
+            | Health::Starting { .. }
+            | Health::Healthy
+            | Health::Unhealthy { .. } => health,
+        };
+        self.steady = self.is_steady(now);
+        self.was_healthy |= health == Health::Healthy;
+        if std::mem::discriminant(&self.health) != std::mem::discriminant(&health) {
+            self.health_since = now;
+        }
+        self.health = health;
+    }
+
+    pub(crate) fn is_steady(&self, now: Instant) -> bool {
+        let healthy = match self.health {
+            Health::Healthy => true,
+            Health::Unknown => self.was_healthy,
+            Health::Starting { .. } | Health::Unhealthy { .. } => false,
+        };
+        self.steady || healthy && now.duration_since(self.health_since) >= clock::span(STEADY)
+    }
+
+    /// For how long it fails its checks, or is not healthy beyond its time for that.
+    pub(crate) fn ails_for(&self, assignment: Option<&Assignment>) -> Option<Millis> {
+        if is_task(self.observed.key.index) {
+            return None;
+        }
+        match &self.health {
+            Health::Healthy => None,
+            Health::Unknown if self.was_healthy => None,
+            Health::Unknown | Health::Starting { .. } => {
+                let late = self.elapsed().0.checked_sub(self.start_within(assignment?).0);
+                late.map(Millis)
+            }
+            Health::Unhealthy { .. } => Some(clock::millis(self.health_since.elapsed())),
+        }
+    }
+
+    /// How long it may take to become healthy, or a task to end.
+    pub(crate) fn start_within(&self, assignment: &Assignment) -> Millis {
+        if let Some(task) = assignment.task(self.observed.key.index) {
+            return task.within;
+        }
+        match self.health {
+            Health::Starting { within, .. } => within,
+            Health::Unknown | Health::Healthy | Health::Unhealthy { .. } => {
+                assignment.health.start_within()
+            }
+        }
+    }
+
+    /// For how long it has been in its state.
+    pub(crate) fn elapsed(&self) -> Millis {
+        clock::millis(self.since.elapsed())
+    }
+
+    /// Since when it runs; this names the run.
+    pub(crate) const fn run(&self) -> Option<Timestamp> {
+        match self.observed.state {
+            Condition::Running { since } => Some(since),
+            Condition::Created | Condition::Exited { .. } => None,
+        }
+    }
+
+    /// Whether it runs and is not healthy.
+    pub(crate) fn ails(&self) -> bool {
+        self.run().is_some() && self.health != Health::Healthy
+    }
+}
+
+/// How long ago something ended, as of now. What ended in the future did so before the clock was set
+/// back: long enough ago for whatever waits for it.
+fn ended_for(at: Timestamp) -> Millis {
+    let now = clock::now();
+    if at > now { STEADY } else { now.since(at) }
+}
+
+#[cfg(test)]
+mod tests {
+    use hythe_core::ids::{AppId, DeploymentId};
+    use hythe_core::names::ImageId;
+    use hythe_core::plan::ReplicaKey;
+    use uuid::Uuid;
+
+    use super::super::health::Finding;
+    use super::*;
+    use crate::docker::tests::assignment;
+
+    fn sight(state: Condition) -> Sight {
+        let key = ReplicaKey { deployment: DeploymentId::new(Uuid::nil()), index: 0 };
+        let app = AppId::new(Uuid::nil());
+        let observed = Observed { id: "c".into(), app, key, state, address: None, limited: false };
+        Sight { observed, tail: None }
+    }
+
+    fn running() -> Replica {
+        Replica::new(sight(Condition::Running { since: clock::now() }), None)
+    }
+
+    fn exited(at: Timestamp, ran: Millis) -> Sight {
+        sight(Condition::Exited { at, ran, code: 1, out_of_memory: false })
+    }
+
+    fn finding() -> Finding {
+        Finding::plain("no".into())
+    }
+
+    async fn pass(span: Millis) {
+        tokio::time::advance(clock::span(span)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_one_that_was_healthy_for_long_begins_anew() {
+        let short = Millis(STEADY.0 - 1);
+        let ill = || Health::Unhealthy { check: finding() };
+        // Healthy for how long, then ill for how long, and whether its end is one of a row.
+        for (well, ails, steady) in
+            [(STEADY, Millis(0), true), (short, STEADY, false), (STEADY, STEADY, true)]
+        {
+            let mut replica = running();
+            replica.checked(Health::Healthy);
+            pass(well).await;
+            replica.checked(ill());
+            pass(ails).await;
+            let ended = Replica::new(exited(clock::now(), Millis(0)), Some(&replica));
+            assert_eq!(ended.is_steady(Instant::now()), steady, "{well} {ails}");
+        }
+        // Of a run that nobody watched its length is all there is.
+        assert!(Replica::new(exited(clock::now(), STEADY), None).is_steady(Instant::now()));
+        assert!(!Replica::new(exited(clock::now(), short), None).is_steady(Instant::now()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_ails_from_its_illness_or_from_the_end_of_its_time_on() {
+        let image = ImageId::new(format!("sha256:{}", "5a".repeat(32))).unwrap();
+        let wanted = assignment(image, &[0]);
+        let mut replica = running();
+        let late = Millis::seconds(60);
+        pass(late).await;
+        let of = |replica: &Replica| replica.ails_for(Some(&wanted)).map(|span| span.0 / 1_000);
+        assert_eq!(of(&replica), Some(0));
+        let (check, within) = (finding(), Millis::seconds(90));
+        replica.checked(Health::Starting { check, within });
+        assert_eq!(of(&replica), None, "its image asks for more");
+        replica.checked(Health::Healthy);
+        assert_eq!(of(&replica), None);
+        replica.checked(Health::Unhealthy { check: finding() });
+        pass(Millis::seconds(3)).await;
+        replica.checked(Health::Unhealthy { check: Finding::plain("other".into()) });
+        assert_eq!(of(&replica), Some(3), "another finding is no new illness");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_was_set_back_lets_nothing_wait_for_it() {
+        let future = clock::now().plus(Millis::seconds(86_400));
+        let ended = Replica::new(exited(future, Millis(1)), None);
+        assert!(ended.elapsed() >= limits::RESTART_BACKOFF_MOST);
+        let begun = Replica::new(sight(Condition::Running { since: future }), None);
+        assert_eq!(begun.elapsed(), Millis(0), "it has all its time to become healthy");
+    }
+}

@@ -1,0 +1,65 @@
+//! Looks after containers of runs that no session looks after: what is over its time is ended, and
+//! what nobody needs any more goes.
+
+use std::time::Duration;
+
+use hythe_core::limits::ONE_OFF_LOG_KEPT;
+use hythe_core::one_off::{Cut, OneOffEnd};
+
+use super::Runs;
+use crate::docker::EngineError;
+use crate::docker::one_off::OneOffSeen;
+use crate::node::clock;
+use crate::node::guard::for_ever;
+
+/// From one look to the next.
+const EVERY: Duration = Duration::from_secs(5);
+
+pub(super) async fn tidy(runs: &Runs) {
+    for_ever("tidying up after runs", || async {
+        loop {
+            if let Err(error) = look(runs).await
+                && !error.engine_down()
+            {
+                tracing::warn!(%error, "runs could not all be looked after");
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    })
+    .await;
+}
+
+async fn look(runs: &Runs) -> Result<(), EngineError> {
+    let (engine, owner) = (&runs.tools.engine, &runs.tools.owner);
+    for one in engine.one_offs(owner).await? {
+        if runs.known().carried.contains_key(&one.run) {
+            continue;
+        }
+        // It may have been started, and let go of, since it was listed.
+        let fresh = if one.started { Some(one) } else { engine.one_off(owner, &one.id).await? };
+        let Some(one) = fresh else { continue };
+        let now = clock::now();
+        let OneOffSeen { id, run, app, detached, started, until, stop_within, ended } = one;
+        match ended {
+            Some((end, at)) if detached && started => {
+                runs.ended(run, app, until, end);
+                if now.since(at) >= ONE_OFF_LOG_KEPT {
+                    engine.remove_one_off(&id).await?;
+                }
+            }
+            None if detached && started => {
+                if now >= until {
+                    runs.ended(run, app, until, OneOffEnd::Cut(Cut::TooLong));
+                    engine.stop_one_off(&id, stop_within).await?;
+                }
+            }
+            // Its session went with an agent that is no more.
+            Some(_) | None => {
+                runs.ended(run, app, until, OneOffEnd::Cut(Cut::Lost));
+                tracing::info!(%run, "a command whose session is gone is removed");
+                engine.remove_one_off(&id).await?;
+            }
+        }
+    }
+    Ok(())
+}

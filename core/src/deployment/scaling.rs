@@ -1,0 +1,38 @@
+//! Scaling: how many replicas a deployment is to have is said at any time; a live one gets other places
+//! then, and what has none any more leaves once its requests are over.
+
+use super::decide::{Decision, NOTHING};
+use super::{Attempt, DeploymentEvent, Placement, Stage};
+use crate::limits;
+use crate::time::Timestamp;
+
+impl Attempt {
+    pub(super) fn scale(&self, replicas: u16) -> Decision {
+        let ended = matches!(self.stage, Stage::Ended(_));
+        if ended || replicas == self.replicas || replicas == 0 || replicas > limits::MOST_REPLICAS {
+            return NOTHING;
+        }
+        Ok(vec![DeploymentEvent::Scaled { replicas }])
+    }
+
+    pub(super) fn rescale(&self, placements: Vec<Placement>, at: Timestamp) -> Decision {
+        let fits = placements.iter().map(|place| place.index).eq(0..self.replicas);
+        // Scaled again meanwhile, or not live any more.
+        if !fits || !self.is_live() || placements == self.placements {
+            return NOTHING;
+        }
+        let until = at.plus(self.spec.drain_within);
+        Ok(vec![DeploymentEvent::Rescaled { placements, until }])
+    }
+
+    pub(super) fn finish_leaving(&self) -> Decision {
+        if !self.is_live() || self.leaving.is_empty() {
+            return NOTHING;
+        }
+        Ok(vec![DeploymentEvent::ReplicasLeft])
+    }
+
+    const fn is_live(&self) -> bool {
+        matches!(self.stage, Stage::Live)
+    }
+}

@@ -1,0 +1,89 @@
+//! Apps of Deno.
+
+use serde_json::Value;
+
+use super::images;
+use super::node::said;
+use super::recipe::{Recipe, Run, User};
+use super::repo::Repo;
+use super::versions;
+use super::words::Start;
+use crate::rejection::Rejection;
+
+const ENTRIES: &[&str] = &[
+    "main.ts",
+    "server.ts",
+    "app.ts",
+    "index.ts",
+    "mod.ts",
+    "main.tsx",
+    "main.js",
+    "server.js",
+    "src/main.ts",
+    "src/server.ts",
+];
+
+/// Finds out how an app of Deno is built; `None` where there is nothing of the kind.
+pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
+    let Some(manifest) = repo.first(&["deno.json", "deno.jsonc", "deno.lock"]) else {
+        return Ok(None);
+    };
+    // One with comments is only asked for tasks, which it can also name in hythe.toml.
+    let settings: Value = repo.json("deno.json")?.unwrap_or_else(|| {
+        let text = repo.texts_of("deno.jsonc");
+        serde_json::from_str(&without_comments(text)).unwrap_or_default()
+    });
+    let task = |name: &str| settings.pointer(&format!("/tasks/{name}")).is_some();
+    let (line, why) = versions::choose(&images::DENO, said(repo, "deno").as_ref())?;
+    let mut recipe = Recipe::new("deno", line.build, line.run);
+    recipe.versions.push(("deno", line.line.to_owned()));
+    recipe.manager = Some("deno");
+    recipe.because(format!("{manifest} is there"));
+    recipe.because(why);
+    recipe.user = User::There("deno");
+    recipe.build_env("DENO_DIR", "/deno-dir");
+    recipe.run_env("DENO_DIR", "/deno-dir");
+    recipe.taken.insert(0, ("/deno-dir/".to_owned(), "/deno-dir/".to_owned()));
+    let entry = repo.first(ENTRIES);
+    let imports = settings.get("imports").map(Value::to_string).unwrap_or_default();
+    if imports.contains("fresh") {
+        recipe.framework = Some("Fresh");
+    } else if imports.contains("@oak/oak") {
+        recipe.framework = Some("oak");
+    } else if imports.contains("hono") {
+        recipe.framework = Some("Hono");
+    }
+    if task("build") {
+        recipe.because("it has a task \u{201c}build\u{201d}");
+        recipe.build.push(Run::own("deno task build").of_app());
+    }
+    recipe.start = match (task("start"), entry) {
+        (true, _) => {
+            recipe.because("it has a task \u{201c}start\u{201d}");
+            Some(Start::words(&["deno", "task", "start"]))
+        }
+        (false, Some(entry)) => {
+            recipe.because(format!("{entry} is where it begins"));
+            Some(Start::words(&[
+                "deno",
+                "run",
+                "--allow-net",
+                "--allow-env",
+                "--allow-read",
+                entry,
+            ]))
+        }
+        (false, None) => None,
+    };
+    if let Some(entry) = entry {
+        recipe.finish.push(Run::own(format!("deno cache {entry}")));
+    } else {
+        recipe.finish.push(Run::own("mkdir -p /deno-dir"));
+    }
+    Ok(Some(recipe))
+}
+
+/// JSON without comments that have a line of their own.
+fn without_comments(text: &str) -> String {
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect()
+}

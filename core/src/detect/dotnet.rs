@@ -1,0 +1,63 @@
+//! Apps of .NET.
+
+use super::images;
+use super::node::said;
+use super::recipe::{Recipe, Run};
+use super::repo::Repo;
+use super::versions::{self, Wish};
+use super::words::{self, Start};
+use crate::rejection::Rejection;
+
+/// Finds out how an app of .NET is built; `None` where there is nothing of the kind.
+pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
+    let projects: Vec<&str> = repo
+        .all()
+        .filter(|path| path.ends_with(".csproj") || path.ends_with(".fsproj"))
+        .filter(|path| path.matches('/').count() <= 2)
+        .collect();
+    let least = projects.iter().map(|path| path.matches('/').count()).min();
+    let Some(least) = least else { return Ok(None) };
+    let nearest = projects.iter().filter(|path| path.matches('/').count() == least);
+    // What serves the web says so.
+    let web = projects.iter().find(|path| repo.texts_of(path).contains("Microsoft.NET.Sdk.Web"));
+    let mut nearest =
+        nearest.filter(|path| !repo.texts_of(path).contains("Microsoft.NET.Test.Sdk"));
+    let Some(project) = web.or_else(|| nearest.next()) else { return Ok(None) };
+    let text = repo.text(project)?.unwrap_or("<Project/>");
+    let file = roxmltree::Document::parse(text).map_err(|error| repo.broken(project, &error))?;
+    let value = |name: &str| {
+        let mut nodes = file.descendants().filter(|node| node.tag_name().name() == name);
+        nodes.next().and_then(|node| node.text()).map(str::trim)
+    };
+    let framework =
+        value("TargetFramework").or_else(|| value("TargetFrameworks")?.split(';').next());
+    let framework = framework
+        .and_then(|name| name.strip_prefix("net"))
+        .map(|version| version.trim_end_matches(".0"));
+    let wish = said(repo, "dotnet").or(Wish::of(framework, "TargetFramework"));
+    let (line, why) = versions::choose(&images::DOTNET, wish.as_ref())?;
+    let mut recipe = Recipe::new("dotnet", line.build, line.run);
+    recipe.versions.push(("dotnet", line.line.to_owned()));
+    recipe.manager = Some("nuget");
+    recipe.because(format!("{project} is there"));
+    recipe.because(why);
+    let of_web = text.contains("Microsoft.NET.Sdk.Web");
+    if of_web {
+        recipe.framework = Some("ASP.NET Core");
+    }
+    let path = words::path(project, "the path of the project")?;
+    let stem =
+        path.rsplit('/').next().and_then(|name| name.rsplit_once('.')).map_or("", |(s, _)| s);
+    let assembly = words::name(value("AssemblyName").unwrap_or(stem), "AssemblyName")?;
+    let line =
+        format!("dotnet publish {path} --configuration Release --output /out -p:UseAppHost=false");
+    recipe.build.push(Run::own(line).cached(&["/root/.nuget/packages"]).of_app());
+    recipe.taken = vec![("/out/".to_owned(), "/app/".to_owned())];
+    recipe.run_env("DOTNET_EnableDiagnostics", "0");
+    recipe.start = Some(if of_web {
+        Start::own(format!("ASPNETCORE_URLS=http://+:${{PORT:-8080}} exec dotnet {assembly}.dll"))
+    } else {
+        Start::words(&["dotnet", &format!("{assembly}.dll")])
+    });
+    Ok(Some(recipe))
+}

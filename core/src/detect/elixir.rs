@@ -1,0 +1,68 @@
+//! Apps of Elixir: Phoenix and others.
+
+use super::images;
+use super::node::said;
+use super::recipe::{Recipe, Run};
+use super::repo::Repo;
+use super::versions::{self, Wish};
+use super::words::{self, Start};
+use crate::rejection::Rejection;
+
+/// Finds out how an app of Elixir is built; `None` where there is nothing of the kind.
+pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
+    let Some(text) = repo.text("mix.exs")? else { return Ok(None) };
+    let quoted = |key: &str| {
+        let rest = text.split_once(key)?.1.trim_start().strip_prefix('"')?;
+        rest.split('"').next()
+    };
+    let wish = match said(repo, "elixir") {
+        Some(wish) => Some(wish),
+        None => Wish::of(repo.first_line(".elixir-version")?, ".elixir-version")
+            .or(Wish::of(repo.tool_version(&["elixir"])?, ".tool-versions"))
+            .or(Wish::of(quoted("elixir:"), "elixir in mix.exs")),
+    };
+    let (line, why) = versions::choose(&images::ELIXIR, wish.as_ref())?;
+    let mut recipe = Recipe::new("elixir", line.build, line.run);
+    recipe.versions.push(("elixir", line.line.to_owned()));
+    recipe.manager = Some("mix");
+    recipe.because("mix.exs is there");
+    recipe.because(why);
+    recipe.packages(&["build-essential", "git", "ca-certificates"], &["ca-certificates"]);
+    recipe.build_env("MIX_ENV", "prod");
+    recipe.tools.push(Run::own("mix local.hex --force && mix local.rebar --force"));
+    recipe.manifests =
+        ["mix.exs", "mix.lock"].iter().filter(|n| repo.has(n)).map(|n| (*n).to_owned()).collect();
+    if text.contains("path:") || text.contains("in_umbrella") || text.contains("apps_path") {
+        recipe.manifests.clear();
+    }
+    recipe.install.push(Run::own("mix deps.get --only prod").cached(&["/root/.cache/rebar3"]));
+    let phoenix = text.contains(":phoenix");
+    if phoenix {
+        recipe.framework = Some("Phoenix");
+    }
+    recipe.build.push(Run::own("mix compile").of_app());
+    if text.contains("assets.deploy") {
+        if repo.has("assets/package.json") {
+            super::ruby::with_node(&mut recipe)?;
+            recipe.build.push(Run::own("npm install --prefix assets").cached(&["/root/.npm"]));
+        }
+        recipe.build.push(Run::own("mix assets.deploy").of_app());
+        recipe.because("mix.exs has assets.deploy");
+    }
+    // `app: :shop`
+    let app = text.split_once("app:").and_then(|(_, rest)| rest.trim_start().strip_prefix(':'));
+    let end = |c: char| !c.is_ascii_alphanumeric() && c != '_';
+    let app = app.and_then(|rest| rest.split(end).next()).filter(|name| !name.is_empty());
+    let Some(app) = app else { return Ok(Some(recipe)) };
+    let app = words::name(app, "app in mix.exs")?;
+    recipe.build.push(Run::own("mix release --path /out").of_app());
+    recipe.because(format!("its release is {app}"));
+    recipe.taken = vec![("/out/".to_owned(), "/app/".to_owned())];
+    recipe.run_env("MIX_ENV", "prod");
+    recipe.run_env("LANG", "C.UTF-8");
+    if phoenix {
+        recipe.run_env("PHX_SERVER", "true");
+    }
+    recipe.start = Some(Start::words(&[&format!("/app/bin/{app}"), "start"]));
+    Ok(Some(recipe))
+}

@@ -1,0 +1,302 @@
+//! All base images, in one table: which line of a language is built with what and runs on what.
+//!
+//! Tags name a line and a distribution, so that a line's security fixes arrive without a change
+//! here, and nothing else does. The first line of each language is what apps get that name none.
+
+use serde::{Deserialize, Serialize};
+
+/// One line of a language.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    /// Such as `22` or `3.13`.
+    pub(super) line: &'static str,
+    /// What it is built with.
+    pub(super) build: &'static str,
+    /// What it runs on.
+    pub(super) run: &'static str,
+}
+
+/// A language with its lines.
+#[derive(Debug)]
+pub(super) struct Language {
+    /// As people write it.
+    pub(super) name: &'static str,
+    /// What apps get that name none.
+    usual: Line,
+    /// All of them, newest first.
+    pub(super) lines: &'static [Line],
+}
+
+impl Language {
+    pub(super) fn usual(&'static self) -> &'static Line {
+        &self.usual
+    }
+}
+
+const fn same(line: &'static str, image: &'static str) -> Line {
+    Line { line, build: image, run: image }
+}
+
+const fn two(line: &'static str, build: &'static str, run: &'static str) -> Line {
+    Line { line, build, run }
+}
+
+/// Runs programs that bring everything with them.
+pub(super) const DEBIAN: &str = "debian:bookworm-slim";
+/// Serves static files.
+pub(super) const BUSYBOX: &str = "busybox:1.37";
+/// Has Composer, PHP's package manager.
+pub(super) const COMPOSER: &str = "composer:2";
+/// Has the program that puts extensions into PHP's images.
+pub(super) const PHP_EXTENSIONS: &str = "mlocati/php-extension-installer:2";
+
+pub(super) const NODE: Language = Language {
+    name: "Node",
+    usual: same("24", "node:24-bookworm-slim"),
+    lines: &[
+        same("24", "node:24-bookworm-slim"),
+        same("22", "node:22-bookworm-slim"),
+        same("20", "node:20-bookworm-slim"),
+        same("18", "node:18-bookworm-slim"),
+        same("16", "node:16-bookworm-slim"),
+    ],
+};
+pub(super) const BUN: Language = Language {
+    name: "Bun",
+    usual: same("1.3", "oven/bun:1.3-slim"),
+    lines: &[
+        same("1.3", "oven/bun:1.3-slim"),
+        same("1.2", "oven/bun:1.2-slim"),
+        same("1.1", "oven/bun:1.1-slim"),
+    ],
+};
+pub(super) const DENO: Language = Language {
+    name: "Deno",
+    usual: same("2", "denoland/deno:2.5.4"),
+    lines: &[same("2", "denoland/deno:2.5.4"), same("1", "denoland/deno:1.46.3")],
+};
+pub(super) const PYTHON: Language = Language {
+    name: "Python",
+    usual: same("3.13", "python:3.13-slim-bookworm"),
+    lines: &[
+        same("3.14", "python:3.14-slim-bookworm"),
+        same("3.13", "python:3.13-slim-bookworm"),
+        same("3.12", "python:3.12-slim-bookworm"),
+        same("3.11", "python:3.11-slim-bookworm"),
+        same("3.10", "python:3.10-slim-bookworm"),
+        same("3.9", "python:3.9-slim-bookworm"),
+    ],
+};
+pub(super) const GO: Language = Language {
+    name: "Go",
+    usual: two("1.25", "golang:1.25-bookworm", DEBIAN),
+    lines: &[
+        two("1.25", "golang:1.25-bookworm", DEBIAN),
+        two("1.24", "golang:1.24-bookworm", DEBIAN),
+        two("1.23", "golang:1.23-bookworm", DEBIAN),
+        two("1.19", "golang:1.19-bookworm", DEBIAN),
+    ],
+};
+pub(super) const RUST: Language = Language {
+    name: "Rust",
+    usual: two("1", "rust:1-bookworm", DEBIAN),
+    lines: &[two("1", "rust:1-bookworm", DEBIAN)],
+};
+pub(super) const RUBY: Language = Language {
+    name: "Ruby",
+    usual: two("3.4", "ruby:3.4-bookworm", "ruby:3.4-slim-bookworm"),
+    lines: &[
+        two("3.4", "ruby:3.4-bookworm", "ruby:3.4-slim-bookworm"),
+        two("3.3", "ruby:3.3-bookworm", "ruby:3.3-slim-bookworm"),
+        two("3.2", "ruby:3.2-bookworm", "ruby:3.2-slim-bookworm"),
+        two("3.1", "ruby:3.1-bookworm", "ruby:3.1-slim-bookworm"),
+    ],
+};
+pub(super) const PHP: Language = Language {
+    name: "PHP",
+    usual: same("8.4", "php:8.4-apache-bookworm"),
+    lines: &[
+        same("8.4", "php:8.4-apache-bookworm"),
+        same("8.3", "php:8.3-apache-bookworm"),
+        same("8.2", "php:8.2-apache-bookworm"),
+        same("8.1", "php:8.1-apache-bookworm"),
+    ],
+};
+pub(super) const JAVA: Language = Language {
+    name: "Java",
+    usual: two("21", "eclipse-temurin:21-jdk", "eclipse-temurin:21-jre"),
+    lines: &[
+        two("25", "eclipse-temurin:25-jdk", "eclipse-temurin:25-jre"),
+        two("21", "eclipse-temurin:21-jdk", "eclipse-temurin:21-jre"),
+        two("17", "eclipse-temurin:17-jdk", "eclipse-temurin:17-jre"),
+        two("11", "eclipse-temurin:11-jdk", "eclipse-temurin:11-jre"),
+        two("8", "eclipse-temurin:8-jdk", "eclipse-temurin:8-jre"),
+    ],
+};
+pub(super) const DOTNET: Language = Language {
+    name: ".NET",
+    usual: two("8", "mcr.microsoft.com/dotnet/sdk:8.0", "mcr.microsoft.com/dotnet/aspnet:8.0"),
+    lines: &[
+        two("10", "mcr.microsoft.com/dotnet/sdk:10.0", "mcr.microsoft.com/dotnet/aspnet:10.0"),
+        two("9", "mcr.microsoft.com/dotnet/sdk:9.0", "mcr.microsoft.com/dotnet/aspnet:9.0"),
+        two("8", "mcr.microsoft.com/dotnet/sdk:8.0", "mcr.microsoft.com/dotnet/aspnet:8.0"),
+        two("7", "mcr.microsoft.com/dotnet/sdk:7.0", "mcr.microsoft.com/dotnet/aspnet:7.0"),
+        two("6", "mcr.microsoft.com/dotnet/sdk:6.0", "mcr.microsoft.com/dotnet/aspnet:6.0"),
+    ],
+};
+pub(super) const ELIXIR: Language = Language {
+    name: "Elixir",
+    usual: same("1.18", "elixir:1.18-slim"),
+    lines: &[
+        same("1.19", "elixir:1.19-slim"),
+        same("1.18", "elixir:1.18-slim"),
+        same("1.17", "elixir:1.17-slim"),
+        same("1.16", "elixir:1.16-slim"),
+        same("1.15", "elixir:1.15-slim"),
+    ],
+};
+
+/// Maven and Gradle for a line of Java, where a project does not bring them.
+pub(super) fn maven(line: &str) -> String {
+    format!("maven:3.9-eclipse-temurin-{line}")
+}
+
+/// See [`maven`].
+pub(super) fn gradle(line: &str) -> String {
+    format!("gradle:8-jdk{line}")
+}
+
+/// Tools that are installed into a build, each at one version.
+pub(super) mod tools {
+    pub(in crate::detect) const PNPM: &[(&str, &str)] =
+        &[("9", "9.15.9"), ("6", "8.15.9"), ("5", "7.33.7")];
+    pub(in crate::detect) const YARN: &str = "1.22.22";
+    pub(in crate::detect) const YARN_BERRY: &str = "4.9.2";
+    pub(in crate::detect) const UV: &str = "0.9.5";
+    pub(in crate::detect) const POETRY: &str = "2.2.1";
+    pub(in crate::detect) const PIPENV: &str = "2025.0.4";
+    pub(in crate::detect) const PDM: &str = "2.25.9";
+    pub(in crate::detect) const GUNICORN: &str = "23.0.0";
+    pub(in crate::detect) const UVICORN: &str = "0.37.0";
+}
+
+/// Where base images come from: their own registries, or one that mirrors them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaseImages {
+    mirror: Option<Mirror>,
+}
+
+/// A registry, or a folder of one, that has everyone's images: `registry.example.com/mirror`. At
+/// most 200 characters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Mirror(String);
+
+impl Mirror {
+    /// Checks it.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what would be right.
+    pub fn new(text: impl Into<String>) -> Result<Self, String> {
+        let text = text.into();
+        let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+        let (host, folders) = text.split_once('/').unwrap_or((text.as_str(), "x"));
+        let (host, port) = host.split_once(':').unwrap_or((host, "0"));
+        let parts_fine = std::iter::once(host).chain(folders.split('/')).all(|part| {
+            part.starts_with(|c: char| c.is_ascii_alphanumeric()) && part.chars().all(fine)
+        });
+        if parts_fine && port.parse::<u16>().is_ok() && text.len() <= 200 {
+            Ok(Self(text))
+        } else {
+            Err("is a registry, or a folder of one, without https:// and in lower case, such as \
+                 registry.example.com/mirror"
+                .to_owned())
+        }
+    }
+}
+
+impl std::str::FromStr for Mirror {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::new(text)
+    }
+}
+
+impl std::fmt::Display for Mirror {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Mirror {
+    fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        Self::new(String::deserialize(input)?).map_err(serde::de::Error::custom)
+    }
+}
+
+impl BaseImages {
+    /// From a mirror; from their own registries where there is none.
+    #[must_use]
+    pub fn from(mirror: Option<Mirror>) -> Self {
+        Self { mirror }
+    }
+
+    /// The mirror.
+    #[must_use]
+    pub fn mirror(&self) -> Option<&Mirror> {
+        self.mirror.as_ref()
+    }
+
+    /// What an image of the table is called here. In a mirror those of Docker Hub lie where Hub has
+    /// them (`library/node`), all others under the name of their registry.
+    pub(super) fn name(&self, image: &str) -> String {
+        let Some(mirror) = &self.mirror else { return image.to_owned() };
+        match image.contains('/') {
+            true => format!("{mirror}/{image}"),
+            false => format!("{mirror}/library/{image}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: &[Language] = &[NODE, BUN, DENO, PYTHON, GO, RUST, RUBY, PHP, JAVA, DOTNET, ELIXIR];
+
+    #[test]
+    fn what_is_usual_is_one_of_the_lines_and_all_are_pinned() {
+        for image in [DEBIAN, BUSYBOX, COMPOSER, PHP_EXTENSIONS] {
+            assert!(image.contains(':') && !image.ends_with(":latest"), "{image}");
+        }
+        for language in ALL {
+            assert!(language.lines.contains(&language.usual), "{}", language.name);
+            for line in language.lines {
+                assert!(line.build.contains(line.line), "{line:?}");
+                for image in [line.build, line.run] {
+                    assert!(image.contains(':') && !image.ends_with(":latest"), "{line:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_mirror_has_each_image_under_its_own_name() {
+        let own = BaseImages::default();
+        assert_eq!(own.name("node:24-bookworm-slim"), "node:24-bookworm-slim");
+        let mirror = Mirror::new("registry.example.com:5000/mirror").unwrap();
+        let mirrored = BaseImages::from(Some(mirror));
+        for (image, name) in [
+            ("node:24-bookworm-slim", "library/node:24-bookworm-slim"),
+            ("oven/bun:1.3-slim", "oven/bun:1.3-slim"),
+            ("mcr.microsoft.com/dotnet/sdk:8.0", "mcr.microsoft.com/dotnet/sdk:8.0"),
+        ] {
+            let name = format!("registry.example.com:5000/mirror/{name}");
+            assert_eq!(mirrored.name(image), name);
+        }
+        for wrong in ["", "https://x", "a b", "x/", "/x", "-x", "x\nRUN id", "X", "a:b", "a//b"] {
+            assert!(Mirror::new(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

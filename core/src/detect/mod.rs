@@ -1,0 +1,307 @@
+//! Finds out how a repository becomes an image.
+//!
+//! A Dockerfile always wins, unless `hythe.toml` names a preset. Without one, what the repository
+//! is made of says how it is built: a provider for each language looks at the listing and at the
+//! few files that [`wanted`] names, and what it finds becomes a Dockerfile. Static files get a
+//! small server around them. Anything else is refused with what was looked for and what to do:
+//! guessing wrong costs people more than one line. Deterministic: the same files and settings give
+//! the same plan.
+
+mod deno;
+mod dockerfile;
+mod dotnet;
+mod elixir;
+mod found;
+mod go;
+mod images;
+mod java;
+mod listing;
+mod node;
+mod overrides;
+mod php;
+mod preset;
+mod python;
+mod recipe;
+mod refusal;
+mod repo;
+mod ruby;
+mod rust;
+mod settings_file;
+mod site;
+mod texts;
+mod versions;
+mod words;
+
+use serde::{Deserialize, Serialize};
+
+pub use found::Found;
+pub use images::{BaseImages, Mirror};
+pub use listing::{FileKind, FileListing};
+pub use overrides::SCHEMA;
+pub use settings_file::{SETTINGS_FILE, settings_file};
+pub use site::{GeneratedFile, StaticSite};
+pub use texts::{FileText, FileTexts, MOST_TEXT_BYTES, MOST_WANTED, Wanted, wanted};
+
+use overrides::Overrides;
+use repo::Repo;
+
+use crate::names::RepositoryPath;
+use crate::rejection::Rejection;
+use crate::source::BuildSettings;
+
+/// The version of these rules: part of what makes two builds the same.
+pub const RULES: u32 = 2;
+
+/// Where a Dockerfile is looked for when none is named, best first.
+const DOCKERFILES: &[&str] = &["Dockerfile", "dockerfile", "Containerfile"];
+/// Folders into which site generators write; what lies there is finished whatever made it.
+const BUILT_FOLDERS: &[&str] = &["dist", "build", "out", "_site"];
+/// Folders in which a site made by hand lies.
+const SITE_FOLDERS: &[&str] = &["public", "site", "www"];
+/// Files that say that something has to be built first, so that an `index.html` beside them is a
+/// template more often than a page.
+const MANIFESTS: &[&str] = &[
+    "package.json",
+    "Cargo.toml",
+    "go.mod",
+    "requirements.txt",
+    "pyproject.toml",
+    "Pipfile",
+    "Gemfile",
+    "composer.json",
+    "pom.xml",
+    "build.gradle",
+    "build.gradle.kts",
+    "mix.exs",
+    "deno.json",
+];
+
+/// How a repository becomes an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BuildPlan {
+    /// By its own Dockerfile.
+    Dockerfile {
+        /// Where it lies.
+        path: RepositoryPath,
+    },
+    /// Its files are served as they are.
+    Static(StaticSite),
+    /// By a Dockerfile that was made for what was found in it.
+    Preset {
+        /// What it says.
+        dockerfile: String,
+    },
+}
+
+/// A plan, and what it was made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Detected {
+    /// What is built.
+    pub plan: BuildPlan,
+    /// What was found, for people.
+    pub found: Found,
+}
+
+/// Chooses how to build. `texts` is what was read of the files that [`wanted`] names.
+///
+/// # Errors
+/// A [`Rejection`] says what was looked for and what to do.
+pub fn detect(
+    files: &FileListing,
+    texts: &FileTexts,
+    settings: &BuildSettings,
+    images: &BaseImages,
+) -> Result<Detected, Rejection> {
+    let folder = settings.context.as_ref();
+    if let Some(folder) = folder
+        && files.kind(folder.as_str()) != Some(FileKind::Folder)
+    {
+        return Err(refusal::no_folder(folder));
+    }
+    if let Some(path) = &settings.dockerfile {
+        let path = refusal::named(files, path)?;
+        return Ok(by_dockerfile(path, vec!["the app names this Dockerfile".to_owned()]));
+    }
+    let none = Overrides::default();
+    let folder = folder.map_or("", RepositoryPath::as_str);
+    let overrides = overrides::read(&Repo { files, texts, folder, overrides: &none })?;
+    let repo = Repo { files, texts, folder, overrides: &overrides };
+    if let Some(path) = &overrides.dockerfile {
+        let path = known(&repo.at(path.as_str()))?;
+        return Ok(by_dockerfile(refusal::named(files, &path)?, overrides.reasons.clone()));
+    }
+    if !overrides.beats_dockerfile
+        && let Some(name) = repo.first(DOCKERFILES)
+    {
+        let mut reasons = vec![format!("there is a {name}, which goes before all else")];
+        if overrides.steps_named() {
+            reasons.push("steps named elsewhere are not used beside it".to_owned());
+        }
+        return Ok(by_dockerfile(known(&repo.at(name))?, reasons));
+    }
+    if overrides.preset.as_deref() == Some("static") {
+        let folder = overrides.output.clone().unwrap_or_default();
+        if !folder.is_empty() && !repo.has_folder(&folder) {
+            return Err(refusal::no_site(&repo.at(&folder)));
+        }
+        return site_in(&repo, &folder, overrides.reasons.clone(), images);
+    }
+    if let Some(detected) = preset::find(&repo, settings, images)? {
+        return Ok(detected);
+    }
+    let manifest = MANIFESTS.iter().find(|name| repo.has(name));
+    // Beside a manifest only what a generator wrote is taken for finished; without anything that
+    // would build, also a page at the root.
+    let (root, by_hand): (&[&str], &[&str]) = match manifest {
+        None => (&[""], SITE_FOLDERS),
+        Some(&"package.json") => (&[""], &[]),
+        Some(_) => (&[], &[]),
+    };
+    for folder in root.iter().chain(BUILT_FOLDERS).chain(by_hand) {
+        let index = if folder.is_empty() {
+            "index.html".to_owned()
+        } else {
+            format!("{folder}/index.html")
+        };
+        if repo.has(&index) {
+            return site_in(&repo, folder, vec![format!("{index} is there")], images);
+        }
+    }
+    Err(refusal::nothing_found(&repo, manifest.copied()))
+}
+
+fn by_dockerfile(path: RepositoryPath, reasons: Vec<String>) -> Detected {
+    let found = Found::of_dockerfile(&path, reasons);
+    Detected { plan: BuildPlan::Dockerfile { path }, found }
+}
+
+/// The files of one folder of what is built.
+fn site_in(
+    repo: &Repo<'_>,
+    folder: &str,
+    reasons: Vec<String>,
+    images: &BaseImages,
+) -> Result<Detected, Rejection> {
+    let folder = Some(repo.at(folder)).filter(|folder| !folder.is_empty());
+    let folder = folder.map(|folder| known(&folder)).transpose()?;
+    let page = folder.as_ref().map_or("404.html".to_owned(), |folder| format!("{folder}/404.html"));
+    let site = StaticSite { folder, not_found_page: repo.files.has_file(&page) };
+    let found = Found::of_site(&site, reasons, images);
+    Ok(Detected { plan: BuildPlan::Static(site), found })
+}
+
+/// A name from the tables above, below a folder that was checked.
+fn known(name: &str) -> Result<RepositoryPath, Rejection> {
+    RepositoryPath::new(name).map_err(|error| Rejection::invalid("source", error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detect(files: &FileListing, settings: &BuildSettings) -> Result<BuildPlan, Rejection> {
+        let texts = FileTexts::default();
+        super::detect(files, &texts, settings, &BaseImages::default()).map(|found| found.plan)
+    }
+
+    fn listing(files: &[&str]) -> FileListing {
+        files
+            .iter()
+            .map(|path| match (path.strip_suffix('/'), path.strip_suffix('@')) {
+                (Some(folder), _) => (folder, FileKind::Folder),
+                (None, Some(link)) => (link, FileKind::Link),
+                (None, None) => (*path, FileKind::File),
+            })
+            .collect()
+    }
+
+    fn settings(dockerfile: Option<&str>) -> BuildSettings {
+        let dockerfile = dockerfile.map(|path| RepositoryPath::new(path).unwrap());
+        BuildSettings { dockerfile, ..BuildSettings::default() }
+    }
+
+    fn site(folder: Option<&str>, not_found_page: bool) -> BuildPlan {
+        let folder = folder.map(|folder| RepositoryPath::new(folder).unwrap());
+        BuildPlan::Static(StaticSite { folder, not_found_page })
+    }
+
+    fn by(path: &str) -> BuildPlan {
+        BuildPlan::Dockerfile { path: RepositoryPath::new(path).unwrap() }
+    }
+
+    #[test]
+    fn what_is_there_says_how_to_build() {
+        let rows: &[(&[&str], Option<&str>, BuildPlan)] = &[
+            (&["Dockerfile", "package.json"], None, by("Dockerfile")),
+            (&["dockerfile"], None, by("dockerfile")),
+            (&["Containerfile"], None, by("Containerfile")),
+            (&["Containerfile", "Dockerfile", "dockerfile"], None, by("Dockerfile")),
+            (&["Dockerfile@"], None, by("Dockerfile")),
+            (&["Dockerfile/", "index.html"], None, site(None, false)),
+            (&["Dockerfile", "ops/prod.Dockerfile"], Some("ops/prod.Dockerfile"), {
+                by("ops/prod.Dockerfile")
+            }),
+            (&["index.html", "404.html"], None, site(None, true)),
+            (&["index.html", "package.json"], None, site(None, false)),
+            (&["index.html", "public/index.html"], None, site(None, false)),
+            (&["README.md", "public/index.html", "404.html"], None, site(Some("public"), false)),
+            (&["dist/index.html", "dist/404.html", "package.json"], None, site(Some("dist"), true)),
+            (&["public/index.html", "package.json", "_site/index.html"], None, {
+                site(Some("_site"), false)
+            }),
+        ];
+        for (files, dockerfile, plan) in rows {
+            let found = detect(&listing(files), &settings(*dockerfile));
+            assert_eq!(found.as_ref(), Ok(plan), "{files:?}");
+        }
+    }
+
+    #[test]
+    fn a_folder_of_a_larger_repository_is_looked_at_like_a_repository() {
+        fn there<'a>(files: &[&'a str]) -> Vec<&'a str> {
+            [&["apps/", "apps/web/", "Dockerfile"], files].concat()
+        }
+        let of = |files: &[&str], dockerfile| {
+            let context = Some(RepositoryPath::new("apps/web").unwrap());
+            detect(&listing(files), &BuildSettings { context, ..settings(dockerfile) })
+        };
+        let rows: &[(&[&str], Option<&str>, BuildPlan)] = &[
+            (&["apps/web/Dockerfile"], None, by("apps/web/Dockerfile")),
+            (&["ops/Dockerfile"], Some("ops/Dockerfile"), by("ops/Dockerfile")),
+            (&["apps/web/index.html"], None, site(Some("apps/web"), false)),
+            (&["apps/web/dist/index.html", "apps/web/404.html"], None, {
+                site(Some("apps/web/dist"), false)
+            }),
+        ];
+        for (files, dockerfile, plan) in rows {
+            assert_eq!(of(&there(files), *dockerfile).as_ref(), Ok(plan), "{files:?}");
+        }
+        let refusal = of(&there(&["apps/web/package.json"]), None).unwrap_err().to_string();
+        assert!(refusal.contains("in apps/web/") && refusal.contains("name it"), "{refusal}");
+        let refusal = of(&["index.html"], None).unwrap_err().to_string();
+        assert!(refusal.contains("no folder apps/web"), "{refusal}");
+    }
+
+    #[test]
+    fn a_refusal_says_what_was_looked_for_and_what_to_do() {
+        let rows: &[(&[&str], Option<&str>, &[&str])] = &[
+            (&[], None, &["no files"]),
+            (&["main.c"], None, &["Dockerfile, dockerfile, Containerfile", "add a Dockerfile"]),
+            (&["package.json", "public/index.html"], None, &["package.json", "add a Dockerfile"]),
+            (&["docker/Dockerfile.prod"], None, &["docker/Dockerfile.prod", "name it"]),
+            (
+                &["Dockerfile"],
+                Some("ops/Dockerfile"),
+                &["no ops/Dockerfile", "there is Dockerfile"],
+            ),
+            (&["ops/"], Some("ops"), &["ops is a folder"]),
+            (&["Dockerfile.dockerignore"], Some("x"), &["counts from the root"]),
+        ];
+        for (files, dockerfile, parts) in rows {
+            let refusal = detect(&listing(files), &settings(*dockerfile)).unwrap_err().to_string();
+            for part in *parts {
+                assert!(refusal.contains(part), "{files:?}: {refusal}");
+            }
+        }
+    }
+}

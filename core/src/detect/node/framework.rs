@@ -1,0 +1,333 @@
+//! Frameworks of JavaScript: what each leaves when it is built, and what starts that.
+
+use super::manifest::Manifest;
+use crate::detect::recipe::{Missing, Output};
+use crate::detect::repo::Repo;
+use crate::detect::words;
+use crate::rejection::Rejection;
+
+/// What a framework is, and what it makes of an app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Framework {
+    pub(super) name: &'static str,
+    /// What builds where `package.json` has no script for it.
+    pub(super) build: Option<&'static str>,
+    pub(super) makes: Makes,
+    /// Variables of its build and of the app.
+    pub(super) build_env: &'static [(&'static str, &'static str)],
+    pub(super) run_env: &'static [(&'static str, &'static str)],
+}
+
+/// What comes out of a build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Makes {
+    /// A program that the start script runs, or these words where there is none.
+    Program(&'static [&'static str]),
+    /// A program of its own: these words, and only these folders of the app: from, to.
+    Alone(&'static [&'static str], &'static [(&'static str, &'static str)]),
+    /// Files.
+    Files(Output),
+}
+
+const ANYWHERE: &[(&str, &str)] = &[("HOST", "0.0.0.0")];
+
+fn program(
+    name: &'static str,
+    build: Option<&'static str>,
+    words: &'static [&'static str],
+) -> Framework {
+    Framework { name, build, makes: Makes::Program(words), build_env: &[], run_env: ANYWHERE }
+}
+
+fn files(
+    name: &'static str,
+    build: Option<&'static str>,
+    folder: &str,
+    missing: Missing,
+) -> Framework {
+    let output = Output { folder: folder.to_owned(), missing };
+    Framework { name, build, makes: Makes::Files(output), build_env: &[], run_env: &[] }
+}
+
+/// A server that is written by hand: known by name only.
+const SERVERS: &[(&str, &str)] = &[
+    ("@nestjs/core", "NestJS"),
+    ("@adonisjs/core", "AdonisJS"),
+    ("@strapi/strapi", "Strapi"),
+    ("@feathersjs/feathers", "Feathers"),
+    ("express", "Express"),
+    ("fastify", "Fastify"),
+    ("koa", "Koa"),
+    ("hono", "Hono"),
+    ("elysia", "Elysia"),
+    ("@hapi/hapi", "hapi"),
+    ("restify", "Restify"),
+    ("polka", "Polka"),
+    ("h3", "h3"),
+    ("@apollo/server", "Apollo"),
+    ("apollo-server", "Apollo"),
+    ("socket.io", "Socket.IO"),
+    ("ws", "ws"),
+];
+
+/// The server that an app is written with, where there is one.
+pub(super) fn server(manifest: &Manifest) -> Option<&'static str> {
+    SERVERS.iter().find(|(package, _)| manifest.needs(package)).map(|(_, name)| *name)
+}
+
+/// Finds it out.
+pub(super) fn find(repo: &Repo<'_>, manifest: &Manifest) -> Result<Option<Framework>, Rejection> {
+    let needs = |package: &str| manifest.needs(package);
+    let build = manifest.script("build").unwrap_or_default();
+    Ok(Some(if needs("next") {
+        next(repo)?
+    } else if needs("nuxt") || needs("nuxt3") || needs("nuxt-edge") {
+        nuxt(repo, manifest, build)?
+    } else if needs("@react-router/dev") {
+        let config = repo.config("react-router.config")?;
+        if says(config, "ssr", "false") {
+            files("React Router", Some("react-router build"), "build/client", Missing::Index)
+        } else {
+            let start = &["react-router-serve", "./build/server/index.js"];
+            program("React Router", Some("react-router build"), start)
+        }
+    } else if needs("@remix-run/dev") || needs("@remix-run/serve") || needs("@remix-run/express") {
+        let vite = needs("vite");
+        let config = repo.config("vite.config")?;
+        if vite && says(config, "ssr", "false") {
+            files("Remix", Some("remix vite:build"), "build/client", Missing::Index)
+        } else if vite {
+            program("Remix", Some("remix vite:build"), &["remix-serve", "./build/server/index.js"])
+        } else {
+            program("Remix", Some("remix build"), &["remix-serve", "build/index.js"])
+        }
+    } else if needs("@sveltejs/kit") {
+        svelte(repo, manifest)?
+    } else if needs("astro") {
+        if needs("@astrojs/node") {
+            program("Astro", Some("astro build"), &["node", "./dist/server/entry.mjs"])
+        } else {
+            files(
+                "Astro",
+                Some("astro build"),
+                &folder_in(repo.config("astro.config")?, "outDir", "dist")?,
+                Missing::Page,
+            )
+        }
+    } else if needs("@tanstack/react-start") || needs("@tanstack/solid-start") {
+        alone("TanStack Start")
+    } else if needs("@solidjs/start") {
+        alone("SolidStart")
+    } else if needs("@analogjs/platform") {
+        Framework {
+            name: "Analog",
+            build: None,
+            makes: Makes::Alone(
+                &["node", "dist/analog/server/index.mjs"],
+                &[("/app/dist", "/app/dist")],
+            ),
+            build_env: &[],
+            run_env: ANYWHERE,
+        }
+    } else if needs("@angular/core") {
+        return angular(repo, manifest);
+    } else if needs("gatsby") {
+        files("Gatsby", Some("gatsby build"), "public", Missing::Page)
+    } else if needs("@docusaurus/core") {
+        files("Docusaurus", Some("docusaurus build"), "build", Missing::Page)
+    } else if needs("react-scripts") || needs("react-app-rewired") || needs("@craco/craco") {
+        files("Create React App", Some("react-scripts build"), "build", Missing::Index)
+    } else if needs("@vue/cli-service") {
+        files("Vue CLI", Some("vue-cli-service build"), "dist", Missing::Index)
+    } else if needs("@11ty/eleventy") {
+        files("Eleventy", Some("eleventy"), "_site", Missing::Page)
+    } else if needs("hexo") {
+        files("Hexo", Some("hexo generate"), "public", Missing::Page)
+    } else if needs("vitepress") {
+        let docs = repo.has_folder("docs/.vitepress") || build.contains("build docs");
+        let folder = if docs { "docs/.vitepress/dist" } else { ".vitepress/dist" };
+        let with = if docs { "vitepress build docs" } else { "vitepress build" };
+        files("VitePress", Some(with), folder, Missing::Page)
+    } else if needs("vuepress") {
+        files("VuePress", None, "docs/.vuepress/dist", Missing::Page)
+    } else if needs("ember-cli") {
+        files("Ember", Some("ember build --environment=production"), "dist", Missing::Index)
+    } else if needs("preact-cli") {
+        files("Preact CLI", Some("preact build"), "build", Missing::Index)
+    } else if needs("@stencil/core") && needs("@ionic/core") {
+        files("Stencil", Some("stencil build"), "www", Missing::Index)
+    } else if needs("@quasar/app-vite") || needs("@quasar/app-webpack") {
+        files("Quasar", Some("quasar build"), "dist/spa", Missing::Index)
+    } else if needs("expo") && build.contains("expo export") {
+        files("Expo", None, "dist", Missing::Index)
+    } else if server(manifest).is_some() {
+        // A server of its own goes before tools that could also make a site.
+        return Ok(None);
+    } else if needs("vite") || needs("rolldown-vite") {
+        files(
+            "Vite",
+            Some("vite build"),
+            &folder_in(repo.config("vite.config")?, "outDir", "dist")?,
+            Missing::Index,
+        )
+    } else if needs("@rsbuild/core") {
+        files("Rsbuild", Some("rsbuild build"), "dist", Missing::Index)
+    } else if needs("parcel") || needs("parcel-bundler") {
+        files("Parcel", None, "dist", Missing::Index)
+    } else if needs("webpack") && build.contains("webpack") {
+        files("webpack", None, "dist", Missing::Index)
+    } else {
+        return Ok(None);
+    }))
+}
+
+/// What Nitro leaves is complete: it needs nothing that is installed.
+fn alone(name: &'static str) -> Framework {
+    Framework {
+        name,
+        build: None,
+        makes: Makes::Alone(
+            &["node", ".output/server/index.mjs"],
+            &[("/app/.output", "/app/.output")],
+        ),
+        build_env: &[],
+        run_env: ANYWHERE,
+    }
+}
+
+fn next(repo: &Repo<'_>) -> Result<Framework, Rejection> {
+    let config = repo.config("next.config")?;
+    const QUIET: &[(&str, &str)] = &[("NEXT_TELEMETRY_DISABLED", "1")];
+    // Its server listens on the address of this name, which is the container's own otherwise.
+    const RUN: &[(&str, &str)] = &[("NEXT_TELEMETRY_DISABLED", "1"), ("HOSTNAME", "0.0.0.0")];
+    let name = "Next.js";
+    let build = Some("next build");
+    let makes = if says(config, "output", "export") {
+        let folder = folder_in(config, "distDir", "out")?;
+        Makes::Files(Output { folder, missing: Missing::Page })
+    } else if says(config, "output", "standalone") && !config.contains("distDir") {
+        let parts: &[(&str, &str)] = if repo.has_folder("public") {
+            &[
+                ("/app/.next/standalone", "/app"),
+                ("/app/.next/static", "/app/.next/static"),
+                ("/app/public", "/app/public"),
+            ]
+        } else {
+            &[("/app/.next/standalone", "/app"), ("/app/.next/static", "/app/.next/static")]
+        };
+        Makes::Alone(&["node", "server.js"], parts)
+    } else {
+        Makes::Program(&["next", "start"])
+    };
+    Ok(Framework { name, build, makes, build_env: QUIET, run_env: RUN })
+}
+
+fn nuxt(repo: &Repo<'_>, manifest: &Manifest, build: &str) -> Result<Framework, Rejection> {
+    let config = repo.config("nuxt.config")?;
+    let second = manifest.needs("nuxt-edge") || config.contains("buildModules");
+    let generated = build.contains("generate") || says(config, "target", "static");
+    Ok(if second && generated {
+        files("Nuxt", Some("nuxt generate"), "dist", Missing::Page)
+    } else if second {
+        program("Nuxt", Some("nuxt build"), &["nuxt", "start"])
+    } else if generated || config.contains("preset: 'static'") {
+        files("Nuxt", Some("nuxt generate"), ".output/public", Missing::Page)
+    } else {
+        Framework { build: Some("nuxt build"), ..alone("Nuxt") }
+    })
+}
+
+fn svelte(repo: &Repo<'_>, manifest: &Manifest) -> Result<Framework, Rejection> {
+    let name = "SvelteKit";
+    let build = Some("vite build");
+    if manifest.needs("@sveltejs/adapter-static") {
+        let config = repo.config("svelte.config")?;
+        let folder = folder_in(config, "pages", "build")?;
+        let index = says(config, "fallback", "index.html");
+        return Ok(files(name, build, &folder, if index { Missing::Index } else { Missing::Page }));
+    }
+    let with_node = program(name, build, &["node", "build"]);
+    if manifest.needs("@sveltejs/adapter-node") {
+        return Ok(with_node);
+    }
+    if manifest.needs("@sveltejs/adapter-auto") {
+        // By this it takes the adapter for Node, as it does for others that run containers.
+        return Ok(Framework { build_env: &[("GCP_BUILDPACKS", "1")], ..with_node });
+    }
+    Err(Rejection::invalid(
+        "svelte.config.js",
+        "its adapter makes nothing that can run here: use @sveltejs/adapter-node, or \
+         @sveltejs/adapter-static for a site without a server",
+    ))
+}
+
+fn angular(repo: &Repo<'_>, manifest: &Manifest) -> Result<Option<Framework>, Rejection> {
+    let workspace: serde_json::Value = repo.json("angular.json")?.unwrap_or_default();
+    let projects = workspace.get("projects").and_then(serde_json::Value::as_object);
+    let usual = workspace.get("defaultProject").and_then(serde_json::Value::as_str);
+    let project = projects.and_then(|projects| {
+        let application = |project: &serde_json::Value| {
+            project.get("projectType").and_then(serde_json::Value::as_str) != Some("library")
+        };
+        let named = usual.and_then(|usual| projects.get_key_value(usual));
+        named.or_else(|| projects.iter().find(|(_, project)| application(project)))
+    });
+    let Some((name, project)) = project else { return Ok(None) };
+    let target = project.get("architect").or_else(|| project.get("targets"));
+    let target = target.and_then(|target| target.get("build"));
+    let builder = target.and_then(|t| t.get("builder")).and_then(serde_json::Value::as_str);
+    let options = target.and_then(|target| target.get("options"));
+    let path = options.and_then(|options| options.get("outputPath"));
+    let base = path.and_then(|path| path.as_str().or_else(|| path.get("base")?.as_str()));
+    let browser = path.and_then(|path| path.get("browser")?.as_str());
+    let base = match base {
+        Some(base) => base.to_owned(),
+        None => format!("dist/{name}"),
+    };
+    let base = words::path(&base, "outputPath in angular.json")?;
+    let application = builder.is_some_and(|builder| builder.ends_with(":application"));
+    let ssr = options.and_then(|options| options.get("ssr")).is_some_and(|ssr| *ssr != false);
+    if ssr && manifest.script("start").is_none_or(|start| start.starts_with("ng ")) {
+        // Its server is for a script of the app's own, or for hythe.toml, to start.
+        return Ok(None);
+    }
+    let folder = match browser {
+        Some("") => base,
+        Some(browser) => format!("{base}/{}", words::path(browser, "outputPath in angular.json")?),
+        None if application => format!("{base}/browser"),
+        None => base,
+    };
+    Ok(Some(files("Angular", Some("ng build"), &folder, Missing::Index)))
+}
+
+/// Whether settings say `key: value`, with whatever quotes and spaces. What is only in a comment
+/// counts, too; a file of settings rarely has such.
+fn says(config: &str, key: &str, value: &str) -> bool {
+    after(config, key).any(|rest| rest.trim_start_matches(['"', '\'', '`']).starts_with(value))
+}
+
+/// What stands behind each `key:`.
+fn after<'a>(config: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
+    config.match_indices(key).filter_map(move |(at, _)| {
+        let before = config.get(..at)?.chars().next_back();
+        let whole = before.is_none_or(|c| !c.is_ascii_alphanumeric() && c != '_' && c != '.');
+        let rest = config.get(at + key.len()..)?.trim_start_matches(['"', '\'']).trim_start();
+        let rest = rest.strip_prefix(':')?.trim_start();
+        whole.then_some(rest)
+    })
+}
+
+/// The folder that settings name, or the usual one.
+fn folder_in(config: &str, key: &str, usual: &str) -> Result<String, Rejection> {
+    let named = after(config, key).find_map(|rest| {
+        let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
+        rest.get(1..)?.split(quote).next()
+    });
+    match named {
+        // What is computed, or lies outside, can be named in hythe.toml.
+        Some(folder) if !folder.contains("..") && !folder.contains('$') => {
+            words::path(folder, &format!("{key} in the settings"))
+        }
+        Some(_) | None => Ok(usual.to_owned()),
+    }
+}

@@ -1,0 +1,332 @@
+//! Apps of JavaScript and TypeScript, on Node or Bun.
+
+mod framework;
+mod manager;
+mod manifest;
+
+use framework::{Framework, Makes};
+use manager::Manager;
+use manifest::Manifest;
+
+use super::images;
+use super::recipe::{Recipe, Run, User};
+use super::repo::Repo;
+use super::versions::{self, Wish};
+use super::words::{ShellLine, Start};
+use crate::rejection::Rejection;
+
+/// Where a program begins, where `package.json` does not say.
+const ENTRIES: &[&str] = &[
+    "server.js",
+    "index.js",
+    "app.js",
+    "main.js",
+    "server.mjs",
+    "index.mjs",
+    "app.mjs",
+    "src/server.js",
+    "src/index.js",
+    "src/app.js",
+    "src/main.js",
+    "server/index.js",
+];
+/// The same in TypeScript, which only some can run as it is.
+const TYPED: &[&str] =
+    &["index.ts", "server.ts", "app.ts", "main.ts", "src/index.ts", "src/server.ts", "src/main.ts"];
+/// Programs of start scripts that serve for development, or serve files.
+const FOR_DEVELOPMENT: &[&str] = &[
+    "vite",
+    "react-scripts",
+    "react-app-rewired",
+    "craco",
+    "ng",
+    "vue-cli-service",
+    "serve",
+    "http-server",
+    "parcel",
+    "webpack",
+    "webpack-dev-server",
+    "gatsby",
+    "docusaurus",
+    "astro",
+    "eleventy",
+    "live-server",
+    "lite-server",
+    "browser-sync",
+    "ember",
+    "preact",
+    "vitepress",
+    "rsbuild",
+    "expo",
+    "hexo",
+    "quasar",
+    "stencil",
+];
+
+/// Finds out how an app of JavaScript is built; `None` where there is nothing of the kind.
+pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
+    let Some(manifest) = Manifest::read(repo)? else {
+        return Ok(None);
+    };
+    let (manager, lock, why) = Manager::of(repo, &manifest)?;
+    let mut recipe = base(repo, &manifest, manager)?;
+    recipe.manager = Some(manager.program());
+    recipe.because(why);
+    manager.settings(&mut recipe);
+    recipe.tools.extend(manager.tool(repo, &manifest)?);
+    if manifest.has_dependencies() || lock.is_some() {
+        recipe.manifests = Manager::manifests(repo, &manifest, lock);
+        let install = manager.install(lock.is_some());
+        // Scripts of packages are the app's business, as far as they read its variables.
+        recipe.install.push(if recipe.manifests.is_empty() { install.of_app() } else { install });
+    }
+    system_packages(&mut recipe, &manifest);
+
+    let framework = framework::find(repo, &manifest)?;
+    build(&mut recipe, &manifest, manager, framework.as_ref())?;
+    match framework {
+        Some(framework) => of_framework(&mut recipe, repo, &manifest, framework)?,
+        None => {
+            recipe.framework = framework::server(&manifest);
+            start(&mut recipe, repo, &manifest, None)?;
+        }
+    }
+    if recipe.output.is_none() && recipe.start.is_none() && recipe.build.is_empty() {
+        // It is not said to be a program; perhaps it is a site beside a few tools.
+        if repo.overrides.start.is_none()
+            && repo.overrides.build.is_none()
+            && repo.overrides.output.is_none()
+        {
+            return Ok(None);
+        }
+    }
+    prune(&mut recipe, &manifest, manager);
+    manager_to_run(&mut recipe, repo, &manifest, manager)?;
+    Ok(Some(recipe))
+}
+
+/// Which image builds and runs it.
+fn base(repo: &Repo<'_>, manifest: &Manifest, manager: Manager) -> Result<Recipe, Rejection> {
+    if manager == Manager::Bun {
+        let wish = said(repo, "bun").or_else(|| Manager::wish(manifest));
+        let (line, why) = versions::choose(&images::BUN, wish.as_ref())?;
+        let mut recipe = Recipe::new("bun", line.build, line.run);
+        recipe.versions.push(("bun", line.line.to_owned()));
+        recipe.because(why);
+        recipe.user = User::There("bun");
+        return Ok(recipe);
+    }
+    let wish = match said(repo, "node") {
+        Some(wish) => Some(wish),
+        None => Wish::of(manifest.engine("node"), "engines.node in package.json")
+            .or(Wish::of(repo.first_line(".nvmrc")?, ".nvmrc"))
+            .or(Wish::of(repo.first_line(".node-version")?, ".node-version"))
+            .or(Wish::of(repo.tool_version(&["node", "nodejs"])?, ".tool-versions")),
+    };
+    let (line, why) = versions::choose(&images::NODE, wish.as_ref())?;
+    let mut recipe = Recipe::new("node", line.build, line.run);
+    recipe.versions.push(("node", line.line.to_owned()));
+    recipe.because(why);
+    recipe.user = User::There("node");
+    Ok(recipe)
+}
+
+/// What `hythe.toml` and its like say of a version.
+pub(super) fn said(repo: &Repo<'_>, language: &str) -> Option<Wish> {
+    let (version, file) = repo.overrides.versions.get(language)?;
+    Wish::of(Some(version), file)
+}
+
+fn system_packages(recipe: &mut Recipe, manifest: &Manifest) {
+    if manifest.installs_by_git() {
+        recipe.packages(&["git", "ca-certificates"], &[]);
+        recipe.because("git: a dependency is fetched by it");
+    }
+    if manifest.needs_any(&["prisma", "@prisma/client"]).is_some() {
+        recipe.packages(&["openssl", "ca-certificates"], &["openssl", "ca-certificates"]);
+        recipe.because("openssl: Prisma needs it");
+    }
+    if let Some(package) = manifest.needs_any(&[
+        "node-sass",
+        "canvas",
+        "sqlite3",
+        "better-sqlite3",
+        "bcrypt",
+        "argon2",
+    ]) {
+        recipe.packages(&["python3", "make", "g++"], &[]);
+        recipe.because(format!("a compiler: {package} may have to be compiled"));
+    }
+}
+
+fn build(
+    recipe: &mut Recipe,
+    manifest: &Manifest,
+    manager: Manager,
+    framework: Option<&Framework>,
+) -> Result<(), Rejection> {
+    if manifest.script("build").is_some() {
+        recipe.because("package.json has a script \u{201c}build\u{201d}");
+        recipe.build.push(Run::own(manager.run("build")).of_app());
+    } else if let Some(with) = framework.and_then(|framework| framework.build) {
+        recipe.because(
+            "package.json has no script \u{201c}build\u{201d}: the framework's own is used",
+        );
+        recipe.build.push(Run::own(format!("node_modules/.bin/{with}")).of_app());
+    } else if manager == Manager::Npm && manifest.script("heroku-postbuild").is_some() {
+        recipe.build.push(Run::own(manager.run("heroku-postbuild")).of_app());
+    }
+    if let Some(framework) = framework {
+        for (name, value) in framework.build_env {
+            recipe.build_env(name, *value);
+        }
+        for (name, value) in framework.run_env {
+            recipe.run_env(name, *value);
+        }
+    }
+    Ok(())
+}
+
+fn of_framework(
+    recipe: &mut Recipe,
+    repo: &Repo<'_>,
+    manifest: &Manifest,
+    framework: Framework,
+) -> Result<(), Rejection> {
+    recipe.framework = Some(framework.name);
+    recipe.because(format!("{}: package.json depends on it", framework.name));
+    match framework.makes {
+        Makes::Program(words) => start(recipe, repo, manifest, Some(words)),
+        Makes::Alone(words, parts) => {
+            recipe.start = Some(Start::words(words));
+            recipe.run_env("NODE_ENV", "production");
+            recipe.taken = parts.iter().map(|(from, to)| ((*from).into(), (*to).into())).collect();
+            recipe.because("what it builds is complete: nothing else goes into the image");
+            Ok(())
+        }
+        Makes::Files(output) => {
+            if manifest.script("start").is_some_and(is_own_server)
+                && framework::server(manifest).is_some()
+            {
+                recipe.because("its own server serves what it builds");
+                return start(recipe, repo, manifest, None);
+            }
+            recipe.because(format!(
+                "it builds files, in {}: they are served as they are",
+                output.folder
+            ));
+            recipe.output = Some(output);
+            Ok(())
+        }
+    }
+}
+
+/// Whether a start script runs a program of the app's own, rather than a tool that serves files.
+fn is_own_server(script: &str) -> bool {
+    let mut words =
+        script.split_whitespace().filter(|word| !word.contains('=') && *word != "cross-env");
+    let first = words.find(|word| *word != "npx" && *word != "bunx").unwrap_or_default();
+    !FOR_DEVELOPMENT.contains(&first)
+}
+
+/// What starts it.
+fn start(
+    recipe: &mut Recipe,
+    repo: &Repo<'_>,
+    manifest: &Manifest,
+    usual: Option<&[&str]>,
+) -> Result<(), Rejection> {
+    recipe.run_env("NODE_ENV", "production");
+    let runner = if recipe.runtime == "bun" { "bun" } else { "node" };
+    let script = ["start:prod", "start"].into_iter().find_map(|name| {
+        let script = manifest.script(name)?;
+        // For development there is another one: what is built is meant.
+        let fine = is_own_server(script) && !(name == "start" && script.starts_with("nest start"));
+        fine.then_some((name, script))
+    });
+    if let Some((name, script)) = script {
+        recipe.because(format!("package.json has a script \u{201c}{name}\u{201d}"));
+        let alone = manifest.script(&format!("pre{name}")).is_none();
+        let by_manager = ["npm", "npx", "pnpm", "yarn", "bun", "bunx"]
+            .iter()
+            .any(|program| script.split_whitespace().any(|word| word == *program));
+        let line = ShellLine::new(script, "start in package.json").ok();
+        recipe.start = Some(match line {
+            // The program itself, so that it gets the signals, with no manager in between.
+            Some(line) if alone && !by_manager => {
+                recipe.run_env("PATH", "/app/node_modules/.bin:$PATH");
+                Start::line(line)
+            }
+            Some(_) | None if runner == "bun" => Start::words(&["bun", "run", name]),
+            Some(_) | None => Start::words(&["npm", "run", name]),
+        });
+        return Ok(());
+    }
+    if let Some(words) = usual {
+        recipe.run_env("PATH", "/app/node_modules/.bin:$PATH");
+        recipe.start = Some(Start::words(words));
+        return Ok(());
+    }
+    if manifest.needs("@nestjs/core") {
+        recipe.start = Some(Start::words(&["node", "dist/main"]));
+        return Ok(());
+    }
+    let main = manifest.main().map(|main| main.trim_start_matches("./"));
+    let main = main.and_then(|main| {
+        let found =
+            [main.to_owned(), format!("{main}.js")].into_iter().find(|path| repo.has(path))?;
+        super::words::path(&found, "main in package.json").ok()
+    });
+    let typed = if runner == "bun" { repo.first(TYPED) } else { None };
+    let entry = main.or_else(|| repo.first(ENTRIES).or(typed).map(str::to_owned));
+    if let Some(entry) = entry {
+        recipe.because(format!("{entry} is where it begins"));
+        recipe.start = Some(Start::words(&[runner, &entry]));
+    }
+    Ok(())
+}
+
+/// Leaves out what is only for development, where what is started is sure not to need it.
+fn prune(recipe: &mut Recipe, manifest: &Manifest, manager: Manager) {
+    if recipe.output.is_some() || recipe.taken.len() != 1 || !manifest.has_development() {
+        return;
+    }
+    let Some(Start::Words(words)) = &recipe.start else { return };
+    let package = match words.first().map(String::as_str) {
+        Some("node") => None,
+        Some("next") => Some("next"),
+        Some("remix-serve") => Some("@remix-run/serve"),
+        Some("react-router-serve") => Some("@react-router/serve"),
+        Some(_) | None => return,
+    };
+    let plain = words.iter().skip(1).all(|word| !word.starts_with('-'));
+    let there = package.is_none_or(|package| manifest.needs_to_run(package));
+    if plain && there && !manifest.has_workspaces() && takes_all(recipe) {
+        recipe.finish.extend(manager.prune());
+    }
+}
+
+/// Whether all of the app is taken from the build.
+fn takes_all(recipe: &Recipe) -> bool {
+    recipe.taken.first().is_some_and(|(from, _)| from == Recipe::HOME)
+}
+
+/// A start script that calls its manager needs it where it runs.
+fn manager_to_run(
+    recipe: &mut Recipe,
+    repo: &Repo<'_>,
+    manifest: &Manifest,
+    manager: Manager,
+) -> Result<(), Rejection> {
+    let scripts =
+        [manifest.script("start"), manifest.script("start:prod"), manifest.script("prestart")];
+    let said = repo.overrides.start.as_ref().map(ShellLine::as_str);
+    let calls = |text: &str| text.split_whitespace().any(|word| word == manager.program());
+    let by_script =
+        recipe.start.as_ref().is_some_and(|start| start.to_string().starts_with("npm run"));
+    let called = said.is_some_and(calls) || (by_script && scripts.into_iter().flatten().any(calls));
+    if recipe.output.is_none() && called {
+        recipe.run_tools.extend(manager.tool(repo, manifest)?);
+    }
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! What a repository says itself about its build: `hythe.toml` above all, and what it may still
+//! have from where it was deployed before. Each of them only says what those before it did not.
+
+mod hythe_toml;
+mod nixpacks;
+mod procfile;
+mod railpack;
+
+use std::collections::BTreeMap;
+
+use super::repo::Repo;
+use super::words::{self, ShellLine};
+use crate::names::{EnvName, RepositoryPath};
+use crate::rejection::Rejection;
+
+/// The most steps, packages or variables that one file may name.
+const MOST_ITEMS: usize = 64;
+
+/// What was said. `None` and empty: nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Overrides {
+    pub(super) dockerfile: Option<RepositoryPath>,
+    /// The provider to use, whatever else is there.
+    pub(super) preset: Option<String>,
+    /// Whether it was asked for by `hythe.toml`, which knows of Dockerfiles.
+    pub(super) beats_dockerfile: bool,
+    /// Versions, by the names that [`LANGUAGES`] has.
+    pub(super) versions: BTreeMap<&'static str, (String, &'static str)>,
+    /// The steps to use; an empty list for none at all.
+    pub(super) install: Option<Vec<ShellLine>>,
+    pub(super) build: Option<Vec<ShellLine>>,
+    pub(super) start: Option<ShellLine>,
+    pub(super) port: Option<u16>,
+    pub(super) output: Option<String>,
+    pub(super) single_page: Option<bool>,
+    /// Packages of Debian, for the build and the app.
+    pub(super) packages: Vec<String>,
+    pub(super) env: BTreeMap<EnvName, String>,
+    pub(super) reasons: Vec<String>,
+}
+
+/// The JSON schema of `hythe.toml`, for editors.
+pub const SCHEMA: &str = include_str!("hythe.schema.json");
+
+/// What a version can be given for.
+pub(super) const LANGUAGES: &[&str] =
+    &["bun", "deno", "dotnet", "elixir", "go", "java", "node", "php", "python", "ruby"];
+/// What `preset` can be.
+pub(super) const PRESETS: &[&str] =
+    &["deno", "dotnet", "elixir", "go", "java", "node", "php", "python", "ruby", "rust", "static"];
+
+/// Reads all of them.
+pub(super) fn read(repo: &Repo<'_>) -> Result<Overrides, Rejection> {
+    let mut said = Overrides::default();
+    hythe_toml::read(repo, &mut said)?;
+    railpack::read(repo, &mut said)?;
+    nixpacks::read(repo, &mut said)?;
+    procfile::read(repo, &mut said)?;
+    Ok(said)
+}
+
+impl Overrides {
+    /// Whether somebody named a step.
+    pub(super) fn steps_named(&self) -> bool {
+        self.install.is_some() || self.build.is_some() || self.start.is_some()
+    }
+
+    /// The start command, where nothing said it before.
+    fn start(&mut self, text: &str, file: &'static str, place: &str) -> Result<(), Rejection> {
+        let line = ShellLine::new(text, &format!("{place} in {file}"))?;
+        if self.start.is_none() {
+            self.reasons.push(format!("{file} says how it is started"));
+            self.start = Some(line);
+        }
+        Ok(())
+    }
+
+    /// Steps, where nothing said them before.
+    fn steps(
+        &mut self,
+        which: Which,
+        texts: &[&str],
+        file: &'static str,
+        place: &str,
+    ) -> Result<(), Rejection> {
+        let written = format!("{place} in {file}");
+        at_most(texts.len(), &written)?;
+        let lines = texts.iter().filter(|text| !text.trim().is_empty());
+        let lines = lines.map(|text| ShellLine::new(text, &written)).collect::<Result<_, _>>()?;
+        let (steps, what) = match which {
+            Which::Install => (&mut self.install, "what its dependencies are installed by"),
+            Which::Build => (&mut self.build, "how it is built"),
+        };
+        if steps.is_none() {
+            *steps = Some(lines);
+            self.reasons.push(format!("{file} says {what}"));
+        }
+        Ok(())
+    }
+
+    fn packages(
+        &mut self,
+        names: &[&str],
+        file: &'static str,
+        place: &str,
+    ) -> Result<(), Rejection> {
+        let written = format!("{place} in {file}");
+        at_most(names.len() + self.packages.len(), &written)?;
+        for name in names {
+            self.packages.push(words::name(name, &written)?);
+        }
+        if !names.is_empty() {
+            self.reasons.push(format!("{file} wants these packages: {}", names.join(", ")));
+        }
+        Ok(())
+    }
+
+    fn variable(
+        &mut self,
+        name: &str,
+        value: &str,
+        file: &'static str,
+        place: &str,
+    ) -> Result<(), Rejection> {
+        let written = format!("{place} in {file}");
+        at_most(self.env.len() + 1, &written)?;
+        let name = EnvName::new(name)
+            .map_err(|error| Rejection::invalid(written.clone(), error.to_string()))?;
+        let value = words::value(value, &format!("{written}, {name}"))?;
+        self.env.entry(name).or_insert(value);
+        Ok(())
+    }
+
+    fn version(&mut self, language: &str, version: &str, file: &'static str) {
+        if let Some(language) = LANGUAGES.iter().find(|name| **name == language) {
+            self.versions.entry(language).or_insert_with(|| (version.to_owned(), file));
+        }
+    }
+}
+
+/// Which steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Which {
+    Install,
+    Build,
+}
+
+fn at_most(there: usize, written: &str) -> Result<(), Rejection> {
+    if there > MOST_ITEMS {
+        return Err(Rejection::invalid(written, format!("has at most {MOST_ITEMS} items")));
+    }
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! Apps of PHP: Laravel, Symfony and others.
+
+use serde_json::Value;
+
+use super::images;
+use super::node::said;
+use super::recipe::{Recipe, Run, User};
+use super::repo::Repo;
+use super::ruby::with_node;
+use super::versions::{self, Wish};
+use super::words::{self, Start};
+use crate::rejection::Rejection;
+
+/// Frameworks, by their packages: package, name, further extensions.
+const FRAMEWORKS: &[(&str, &str, &[&str])] = &[
+    ("laravel/framework", "Laravel", &["bcmath", "pdo_mysql", "pdo_pgsql", "zip", "opcache"]),
+    ("symfony/framework-bundle", "Symfony", &["intl", "pdo_mysql", "pdo_pgsql", "opcache"]),
+    ("slim/slim", "Slim", &["opcache"]),
+    ("codeigniter4/framework", "CodeIgniter", &["intl", "mysqli", "opcache"]),
+    ("cakephp/cakephp", "CakePHP", &["intl", "pdo_mysql", "opcache"]),
+    ("yiisoft/yii2", "Yii", &["intl", "pdo_mysql", "opcache"]),
+];
+
+/// Finds out how an app of PHP is built; `None` where there is nothing of the kind.
+pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
+    let composer: Option<Value> = repo.json("composer.json")?;
+    let entry =
+        repo.first(&["index.php", "public/index.php", "web/index.php", "webroot/index.php"]);
+    if entry.is_none() && composer.is_none() && !repo.has("composer.json") {
+        return Ok(None);
+    }
+    let composer = composer.unwrap_or_default();
+    let requires = composer.get("require").and_then(Value::as_object);
+    let needs = |name: &str| requires.is_some_and(|list| list.contains_key(name));
+    let named = requires.and_then(|list| list.get("php")?.as_str());
+    let wish = said(repo, "php").or(Wish::of(named, "php in composer.json"));
+    let (line, why) = versions::choose(&images::PHP, wish.as_ref())?;
+    let mut recipe = Recipe::new("php", line.build, line.run);
+    recipe.versions.push(("php", line.line.to_owned()));
+    recipe.because(format!("{} is there", entry.unwrap_or("composer.json")));
+    recipe.because(why);
+    recipe.user = User::There("www-data");
+
+    let framework = FRAMEWORKS.iter().find(|(package, _, _)| needs(package));
+    recipe.framework = framework.map(|(_, name, _)| *name);
+    let mut extensions: Vec<String> = framework
+        .into_iter()
+        .flat_map(|(_, _, extensions)| extensions.iter().map(|name| (*name).to_owned()))
+        .collect();
+    for name in requires.into_iter().flat_map(serde_json::Map::keys) {
+        if let Some(extension) = name.strip_prefix("ext-") {
+            extensions.push(words::name(extension, "an extension in composer.json")?);
+        }
+    }
+    extensions.sort();
+    extensions.dedup();
+    // The image has these.
+    extensions.retain(|name| {
+        ![
+            "json",
+            "mbstring",
+            "ctype",
+            "fileinfo",
+            "pdo",
+            "curl",
+            "dom",
+            "tokenizer",
+            "xml",
+            "openssl",
+        ]
+        .contains(&name.as_str())
+    });
+    if !extensions.is_empty() {
+        recipe.others.push(("extensions", images::PHP_EXTENSIONS.to_owned()));
+        let program = "/usr/bin/install-php-extensions";
+        recipe.fetched.push(("extensions", program, "/usr/local/bin/"));
+        recipe.run_fetched.push(("extensions", program, "/usr/local/bin/"));
+        let line = format!("install-php-extensions {}", extensions.join(" "));
+        recipe.tools.push(Run::own(&line));
+        recipe.run_tools.push(Run::own(&line));
+        recipe.because(format!("extensions: {}", extensions.join(", ")));
+    }
+    if repo.has("composer.json") {
+        recipe.manager = Some("composer");
+        recipe.others.push(("composer", images::COMPOSER.to_owned()));
+        recipe.fetched.push(("composer", "/usr/bin/composer", "/usr/local/bin/composer"));
+        recipe.packages(&["git", "unzip"], &[]);
+        recipe.build_env("COMPOSER_ALLOW_SUPERUSER", "1");
+        let line = "composer install --no-dev --no-interaction --prefer-dist --optimize-autoloader";
+        recipe.install.push(Run::own(line).cached(&["/root/.composer/cache"]).of_app());
+    }
+    scripts(&mut recipe, repo)?;
+    apache(&mut recipe, entry);
+    Ok(Some(recipe))
+}
+
+/// Scripts and styles, where there is something that builds them.
+fn scripts(recipe: &mut Recipe, repo: &Repo<'_>) -> Result<(), Rejection> {
+    let package: Value = repo.json("package.json")?.unwrap_or_default();
+    if package.pointer("/scripts/build").is_some_and(Value::is_string) {
+        with_node(recipe)?;
+        let install = if repo.has("package-lock.json") { "npm ci" } else { "npm install" };
+        recipe.build.push(Run::own(install).cached(&["/root/.npm"]));
+        recipe.build.push(Run::own("npm run build").of_app());
+        recipe.finish.push(Run::own("rm -rf node_modules"));
+    }
+    Ok(())
+}
+
+/// The server: it listens on the port that it is told, and serves what is public.
+fn apache(recipe: &mut Recipe, entry: Option<&'static str>) {
+    let folder = entry.and_then(|entry| entry.split_once('/')).map(|(folder, _)| folder);
+    // A framework's index.php is made when it is installed, where it is not there.
+    let folder =
+        folder.or_else(|| (entry.is_none() && recipe.framework.is_some()).then_some("public"));
+    let root = folder.map_or("/app".to_owned(), |folder| format!("/app/{folder}"));
+    recipe.because(format!("Apache serves {root}"));
+    recipe.run_env("APACHE_DOCUMENT_ROOT", &root);
+    recipe.run_tools.push(Run::own(
+        "sed -ri 's/^Listen 80$/Listen ${PORT}/' /etc/apache2/ports.conf && \
+         sed -ri -e 's/:80>/:${PORT}>/' -e 's#/var/www/html#${APACHE_DOCUMENT_ROOT}#' \
+         /etc/apache2/sites-available/000-default.conf && \
+         sed -ri 's#<Directory /var/www/>#<Directory /app>#' /etc/apache2/apache2.conf \
+         /etc/apache2/conf-available/docker-php.conf && \
+         a2enmod rewrite",
+    ));
+    recipe.start = Some(Start::words(&["apache2-foreground"]));
+}

@@ -1,0 +1,235 @@
+//! What a Python app depends on, and what installs that.
+
+use std::collections::BTreeSet;
+
+use toml::Value;
+
+use crate::detect::images::tools;
+use crate::detect::recipe::{Recipe, Run};
+use crate::detect::repo::Repo;
+use crate::rejection::Rejection;
+
+/// Where packages lie, in the build and in the image: at the same place, as their programs know it.
+pub(super) const VENV: &str = "/opt/venv";
+const PIP_CACHE: &str = "/root/.cache/pip";
+const UV_CACHE: &str = "/root/.cache/uv";
+
+/// A package manager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manager {
+    Pip,
+    Poetry,
+    Uv,
+    Pipenv,
+    Pdm,
+    /// Nothing is depended on.
+    None,
+}
+
+/// What is depended on.
+#[derive(Clone, Debug)]
+pub(super) struct Dependencies {
+    pub(super) manager: Manager,
+    /// The names, in lower case and with dashes.
+    names: BTreeSet<String>,
+    /// `pyproject.toml`, where there is one.
+    pub(super) project: Option<toml::Table>,
+    pub(super) pipfile: Option<toml::Table>,
+}
+
+impl Dependencies {
+    pub(super) fn read(repo: &Repo<'_>) -> Result<Self, Rejection> {
+        let project = repo.toml("pyproject.toml")?;
+        let pipfile = repo.toml("Pipfile")?;
+        let tool = |name: &str| project.as_ref().and_then(|p| p.get("tool")?.get(name)).is_some();
+        let in_project = project.as_ref().is_some_and(|p| p.contains_key("project"));
+        let manager = if repo.has("uv.lock") {
+            Manager::Uv
+        } else if repo.has("poetry.lock") {
+            Manager::Poetry
+        } else if repo.has("pdm.lock") {
+            Manager::Pdm
+        } else if pipfile.is_some() {
+            Manager::Pipenv
+        } else if repo.has("requirements.txt") {
+            Manager::Pip
+        } else if tool("poetry") {
+            Manager::Poetry
+        } else if tool("uv") {
+            Manager::Uv
+        } else if in_project || repo.has("setup.py") {
+            Manager::Pip
+        } else {
+            Manager::None
+        };
+        let mut names = BTreeSet::new();
+        let requirements = repo.text("requirements.txt")?.unwrap_or_default();
+        names.extend(requirements.lines().filter_map(name_of));
+        if let Some(project) = &project {
+            let listed = project.get("project").and_then(|p| p.get("dependencies")?.as_array());
+            names
+                .extend(listed.into_iter().flatten().filter_map(Value::as_str).filter_map(name_of));
+            let poetry =
+                project.get("tool").and_then(|t| t.get("poetry")?.get("dependencies")?.as_table());
+            names.extend(poetry.into_iter().flat_map(toml::Table::keys).filter_map(|n| name_of(n)));
+        }
+        let packages = pipfile.as_ref().and_then(|file| file.get("packages")?.as_table());
+        names.extend(packages.into_iter().flat_map(toml::Table::keys).filter_map(|n| name_of(n)));
+        Ok(Self { manager, names, project, pipfile })
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
+    /// The first of these that is depended on.
+    pub(super) fn first(&self, names: &[&'static str]) -> Option<&'static str> {
+        names.iter().find(|name| self.has(name)).copied()
+    }
+
+    /// Whether it is known what is depended on: a lock or a setup file may name more.
+    pub(super) fn are_known(&self) -> bool {
+        !self.names.is_empty()
+    }
+
+    /// The steps that install, and the packages of the distribution for that.
+    pub(super) fn install(&self, repo: &Repo<'_>, recipe: &mut Recipe) {
+        recipe.build_env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
+        recipe.build_env("PYTHONDONTWRITEBYTECODE", "1");
+        recipe.build_env("VIRTUAL_ENV", VENV);
+        recipe.build_env("PATH", "/opt/venv/bin:$PATH");
+        recipe.tools.push(Run::own(format!("python -m venv {VENV}")));
+        let tool = |name: &str, version: &str| {
+            // Beside the app's own packages, not among them.
+            Run::own(format!(
+                "python -m venv /opt/tool && /opt/tool/bin/pip install {name}=={version}"
+            ))
+            .cached(&[PIP_CACHE])
+        };
+        let manifests: &[&str] = match self.manager {
+            Manager::Pip if repo.has("requirements.txt") => {
+                recipe.install.push(
+                    Run::own("pip install --requirement requirements.txt").cached(&[PIP_CACHE]),
+                );
+                &["requirements.txt"]
+            }
+            Manager::Pip => {
+                recipe.install.push(Run::own("pip install .").cached(&[PIP_CACHE]).of_app());
+                &[]
+            }
+            Manager::Uv => {
+                recipe.tools.push(tool("uv", tools::UV));
+                recipe.build_env("UV_PROJECT_ENVIRONMENT", VENV);
+                recipe.build_env("UV_LINK_MODE", "copy");
+                recipe.build_env("UV_PYTHON_DOWNLOADS", "never");
+                let locked = if repo.has("uv.lock") { " --locked" } else { "" };
+                let package = self.is_package();
+                let project = if package { "" } else { " --no-install-project" };
+                let line = format!("/opt/tool/bin/uv sync{locked} --no-dev --no-editable{project}");
+                recipe.install.push(Run::own(line).cached(&[UV_CACHE]));
+                if package { &[] } else { &["pyproject.toml", "uv.lock"] }
+            }
+            Manager::Poetry => {
+                recipe.tools.push(tool("poetry", tools::POETRY));
+                recipe.build_env("POETRY_VIRTUALENVS_CREATE", "false");
+                let line = "/opt/tool/bin/poetry install --only main --no-root --no-interaction";
+                recipe.install.push(Run::own(line).cached(&["/root/.cache/pypoetry"]));
+                &["pyproject.toml", "poetry.lock", "poetry.toml"]
+            }
+            Manager::Pdm => {
+                recipe.tools.push(tool("pdm", tools::PDM));
+                let line = "/opt/tool/bin/pdm sync --prod --no-self --no-editable";
+                recipe.install.push(Run::own(line).cached(&["/root/.cache/pdm"]));
+                &["pyproject.toml", "pdm.lock"]
+            }
+            Manager::Pipenv => {
+                recipe.tools.push(tool("pipenv", tools::PIPENV));
+                recipe.build_env("PIPENV_VERBOSITY", "-1");
+                let line = if repo.has("Pipfile.lock") {
+                    "/opt/tool/bin/pipenv sync"
+                } else {
+                    "/opt/tool/bin/pipenv install --skip-lock"
+                };
+                recipe.install.push(Run::own(line).cached(&["/root/.cache/pipenv", PIP_CACHE]));
+                &["Pipfile", "Pipfile.lock"]
+            }
+            Manager::None => &[],
+        };
+        let listed = repo.texts_of("requirements.txt");
+        // Such a line leads to further files.
+        let leads_on = manifests.contains(&"requirements.txt")
+            && listed.lines().map(str::trim).any(|line| {
+                line.starts_with("-r")
+                    || line.starts_with("-c")
+                    || line.starts_with("-e")
+                    || line.starts_with("--r")
+                    || line.starts_with("--c")
+                    || line.starts_with("--e")
+                    || line.starts_with('.')
+                    || line.contains("file:")
+            });
+        if !leads_on {
+            let there = manifests.iter().filter(|name| repo.has(name));
+            recipe.manifests = there.map(|name| (*name).to_owned()).collect();
+        }
+        if listed.contains("git+") {
+            recipe.packages(&["git", "ca-certificates"], &[]);
+            recipe.because("git: a dependency is fetched by it");
+        }
+        for (names, build, run) in SYSTEM {
+            if let Some(name) = self.first(names) {
+                recipe.packages(build, run);
+                recipe.because(format!("packages of the distribution: {name} needs them"));
+            }
+        }
+    }
+
+    /// A step that puts a server beside the app's own packages, where they have none.
+    pub(super) fn also(&self, name: &str, version: &str) -> Option<Run> {
+        let line = format!("{VENV}/bin/python -m pip install {name}=={version}");
+        (!self.has(name)).then(|| Run::own(line).cached(&[PIP_CACHE]))
+    }
+
+    /// Whether the project itself is to be installed, rather than only what it needs.
+    fn is_package(&self) -> bool {
+        self.project.as_ref().is_some_and(|project| {
+            let said = project.get("tool").and_then(|t| t.get("uv")?.get("package")?.as_bool());
+            said.unwrap_or_else(|| project.contains_key("build-system"))
+        })
+    }
+
+    pub(super) fn manager_name(&self) -> Option<&'static str> {
+        match self.manager {
+            Manager::Pip => Some("pip"),
+            Manager::Poetry => Some("poetry"),
+            Manager::Uv => Some("uv"),
+            Manager::Pipenv => Some("pipenv"),
+            Manager::Pdm => Some("pdm"),
+            Manager::None => None,
+        }
+    }
+}
+
+/// Packages that have to be compiled, and what of the distribution they need: to build, to run.
+const SYSTEM: &[(&[&str], &[&str], &[&str])] = &[
+    (&["psycopg2"], &["gcc", "libc6-dev", "libpq-dev"], &["libpq5"]),
+    (&["psycopg"], &[], &["libpq5"]),
+    (
+        &["mysqlclient"],
+        &["gcc", "libc6-dev", "pkg-config", "default-libmysqlclient-dev"],
+        &["libmariadb3"],
+    ),
+    (&["python-ldap"], &["gcc", "libc6-dev", "libldap2-dev", "libsasl2-dev"], &["libldap-2.5-0"]),
+    (&["uwsgi"], &["gcc", "libc6-dev"], &[]),
+    (&["weasyprint"], &[], &["libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0"]),
+    (&["opencv-python"], &[], &["libgl1", "libglib2.0-0"]),
+];
+
+/// The name of a requirement, as one writes it: `Flask[async]>=2 ; …`.
+fn name_of(requirement: &str) -> Option<String> {
+    let name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let text = requirement.trim();
+    let end = text.find(|c| !name(c)).unwrap_or(text.len());
+    let text = text.get(..end).filter(|text| !text.is_empty() && !text.starts_with('-'))?;
+    Some(text.to_ascii_lowercase().replace(['_', '.'], "-"))
+}

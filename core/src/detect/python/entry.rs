@@ -1,0 +1,110 @@
+//! Where a Python app begins, and what serves it.
+
+use super::deps::Dependencies;
+use crate::detect::repo::Repo;
+use crate::detect::texts::PYTHON_ENTRIES;
+
+/// Objects of a program that a server can serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Served {
+    /// Such as `app.main:app`, or `app:create_app()`.
+    pub(super) target: String,
+    /// What its framework is called.
+    pub(super) framework: &'static str,
+    /// Whether it is asynchronous.
+    pub(super) asgi: bool,
+}
+
+/// Classes whose objects are served: class, package, framework, asynchronous.
+const CLASSES: &[(&str, &str, &str, bool)] = &[
+    ("FastAPI", "fastapi", "FastAPI", true),
+    ("Starlette", "starlette", "Starlette", true),
+    ("Quart", "quart", "Quart", true),
+    ("Litestar", "litestar", "Litestar", true),
+    ("Flask", "flask", "Flask", false),
+    ("Bottle", "bottle", "Bottle", false),
+    ("falcon.App", "falcon", "Falcon", false),
+];
+
+/// The object that is served, where one of the usual files makes one.
+pub(super) fn served(repo: &Repo<'_>) -> Option<Served> {
+    PYTHON_ENTRIES.iter().find_map(|path| {
+        let text = repo.texts_of(path);
+        let module = path.trim_end_matches(".py").trim_end_matches("/__init__").replace('/', ".");
+        CLASSES.iter().find_map(|(class, package, framework, asgi)| {
+            if !text.contains(package) {
+                return None;
+            }
+            let object = text.lines().find_map(|line| object(line, class));
+            let factory = || {
+                let made = text.lines().any(|line| line.starts_with("def create_app("));
+                (made && text.contains(&format!("{class}(")) && !asgi).then_some("create_app()")
+            };
+            let what = object.or_else(factory)?;
+            let target = format!("{module}:{what}");
+            Some(Served { target, framework, asgi: *asgi })
+        })
+    })
+}
+
+/// `app` of `app = Flask(__name__)` and `app: Flask = Flask(…)`, at the beginning of a line.
+fn object<'t>(line: &'t str, class: &str) -> Option<&'t str> {
+    let (name, made) = line.split_once('=')?;
+    let made = made.trim_start();
+    let last = class.rsplit('.').next().unwrap_or(class);
+    let called = made.split('(').next()?.trim_end();
+    let of_class = called == class || called == last || called.ends_with(&format!(".{last}"));
+    let name = name.split(':').next()?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let name = name.trim_end();
+    let fine = !name.is_empty() && name.chars().all(plain) && name.len() <= 64;
+    (of_class && made.contains('(') && fine).then_some(name)
+}
+
+/// The first of the usual files that is there.
+pub(super) fn script(repo: &Repo<'_>) -> Option<&'static str> {
+    repo.first(PYTHON_ENTRIES).filter(|path| !path.ends_with("__init__.py"))
+}
+
+/// A program that is written for people who look at data: what starts it.
+pub(super) fn of_data(repo: &Repo<'_>, deps: &Dependencies) -> Option<(&'static str, String)> {
+    let script = script(repo)?;
+    if deps.has("streamlit") {
+        return Some((
+            "Streamlit",
+            format!(
+                "exec streamlit run {script} --server.port ${{PORT:-8080}} \
+                 --server.address 0.0.0.0 --server.headless true"
+            ),
+        ));
+    }
+    if deps.has("gradio") {
+        return Some((
+            "Gradio",
+            format!(
+                "export GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=${{PORT:-8080}}; \
+                 exec python {script}"
+            ),
+        ));
+    }
+    None
+}
+
+/// The settings module of a Django project, by what `manage.py` says: `site` of `site.settings`.
+pub(super) fn django(repo: &Repo<'_>) -> Option<String> {
+    let text = repo.texts_of("manage.py");
+    let named = text.split("DJANGO_SETTINGS_MODULE").nth(1).and_then(|rest| {
+        let rest = rest.split_once(',').map(|(_, rest)| rest)?.trim_start();
+        let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+        let module = rest.get(1..)?.split(quote).next()?;
+        module.split(".settings").next().map(str::to_owned)
+    });
+    let found = || {
+        let paths = repo.all().filter(|path| path.ends_with("/wsgi.py"));
+        let path = paths.min_by_key(|path| path.matches('/').count())?;
+        path.strip_suffix("/wsgi.py").map(|folder| folder.replace('/', "."))
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+    let module = named.filter(|module| !module.is_empty()).or_else(found)?;
+    (module.chars().all(plain) && module.len() <= 100).then_some(module)
+}

@@ -1,0 +1,150 @@
+//! Apps of Python: Django, Flask, FastAPI and others.
+
+mod deps;
+mod entry;
+
+use deps::{Dependencies, Manager, VENV};
+
+use super::images::{self, tools};
+use super::node::said;
+use super::recipe::{Missing, Output, Recipe, Run};
+use super::repo::Repo;
+use super::versions::{self, Wish};
+use super::words::Start;
+use crate::rejection::Rejection;
+
+/// Files by which it is known.
+const MANIFESTS: &[&str] =
+    &["requirements.txt", "pyproject.toml", "Pipfile", "uv.lock", "poetry.lock", "setup.py"];
+
+/// Finds out how an app of Python is built; `None` where there is nothing of the kind.
+pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
+    let manifest = repo.first(MANIFESTS);
+    let script = entry::script(repo);
+    let asked = repo.overrides.preset.as_deref() == Some("python");
+    if manifest.is_none() && script.is_none() && !repo.has("manage.py") && !asked {
+        return Ok(None);
+    }
+    let deps = Dependencies::read(repo)?;
+    let (line, why) = versions::choose(&images::PYTHON, wish(repo, &deps)?.as_ref())?;
+    let mut recipe = Recipe::new("python", line.build, line.run);
+    recipe.versions.push(("python", line.line.to_owned()));
+    recipe.because(format!("{} is there", manifest.or(script).unwrap_or("manage.py")));
+    recipe.because(why);
+    recipe.manager = deps.manager_name();
+    deps.install(repo, &mut recipe);
+    recipe.run_env("PYTHONUNBUFFERED", "1");
+    recipe.run_env("PYTHONDONTWRITEBYTECODE", "1");
+    recipe.run_env("VIRTUAL_ENV", VENV);
+    recipe.run_env("PATH", "/opt/venv/bin:$PATH");
+    recipe.taken.insert(0, (VENV.to_owned(), VENV.to_owned()));
+    start(&mut recipe, repo, &deps)?;
+    let said = repo.overrides.start.is_some() || repo.overrides.output.is_some();
+    // Many an app of JavaScript has a few requirements for its tools.
+    if recipe.start.is_none()
+        && recipe.output.is_none()
+        && !said
+        && !asked
+        && (repo.has("package.json") || deps.manager == Manager::None)
+    {
+        return Ok(None);
+    }
+    Ok(Some(recipe))
+}
+
+fn wish(repo: &Repo<'_>, deps: &Dependencies) -> Result<Option<Wish>, Rejection> {
+    if let Some(wish) = said(repo, "python") {
+        return Ok(Some(wish));
+    }
+    let project = deps.project.as_ref();
+    let requires = project.and_then(|p| p.get("project")?.get("requires-python")?.as_str());
+    let poetry = project
+        .and_then(|p| p.get("tool")?.get("poetry")?.get("dependencies")?.get("python")?.as_str());
+    let pipenv = deps.pipfile.as_ref().and_then(|file| {
+        let requires = file.get("requires")?;
+        requires.get("python_full_version").or_else(|| requires.get("python_version"))?.as_str()
+    });
+    let runtime = repo.first_line("runtime.txt")?.filter(|line| line.starts_with("python"));
+    Ok(Wish::of(repo.first_line(".python-version")?, ".python-version")
+        .or(Wish::of(runtime, "runtime.txt"))
+        .or(Wish::of(repo.tool_version(&["python"])?, ".tool-versions"))
+        .or(Wish::of(pipenv, "requires in Pipfile"))
+        .or(Wish::of(requires, "requires-python in pyproject.toml"))
+        .or(Wish::of(poetry, "python in pyproject.toml")))
+}
+
+fn start(recipe: &mut Recipe, repo: &Repo<'_>, deps: &Dependencies) -> Result<(), Rejection> {
+    if repo.has("manage.py") {
+        return django(recipe, repo, deps);
+    }
+    if repo.has("mkdocs.yml") && deps.has("mkdocs") {
+        recipe.framework = Some("MkDocs");
+        recipe.build.push(Run::own("mkdocs build").of_app());
+        recipe.output = Some(Output { folder: "site".to_owned(), missing: Missing::Page });
+        recipe.because("mkdocs.yml is there: what it builds is served as it is");
+        return Ok(());
+    }
+    if let Some(served) = entry::served(repo) {
+        recipe.framework = Some(served.framework);
+        recipe.because(format!("{} makes an app of {}", served.target, served.framework));
+        let target = &served.target;
+        let line = if served.asgi {
+            recipe.build.extend(deps.also("uvicorn", tools::UVICORN));
+            format!(
+                "exec uvicorn {target} --host 0.0.0.0 --port ${{PORT:-8080}} --proxy-headers --forwarded-allow-ips '*'"
+            )
+        } else {
+            recipe.build.extend(deps.also("gunicorn", tools::GUNICORN));
+            format!("exec gunicorn --bind 0.0.0.0:${{PORT:-8080}} --access-logfile - '{target}'")
+        };
+        recipe.start = Some(Start::own(line));
+        return Ok(());
+    }
+    if let Some((framework, line)) = entry::of_data(repo, deps) {
+        recipe.framework = Some(framework);
+        recipe.because(format!("{framework}: it is depended on"));
+        recipe.start = Some(Start::own(line));
+        return Ok(());
+    }
+    if let Some(script) = entry::script(repo) {
+        recipe.because(format!("{script} is where it begins"));
+        recipe.start = Some(Start::words(&["python", script]));
+    }
+    Ok(())
+}
+
+fn django(recipe: &mut Recipe, repo: &Repo<'_>, deps: &Dependencies) -> Result<(), Rejection> {
+    recipe.framework = Some("Django");
+    recipe.because("Django: manage.py is there");
+    if !deps.has("django") && !deps.are_known() {
+        recipe.because("what it depends on is not named");
+    }
+    let Some(module) = entry::django(repo) else { return Ok(()) };
+    let folder = module.replace('.', "/");
+    let settings = format!(
+        "{}{}",
+        repo.texts_of(&format!("{folder}/settings.py")),
+        repo.texts_of(&format!("{folder}/settings/base.py"))
+    );
+    if settings.contains("STATIC_ROOT") {
+        recipe.because("its settings have a STATIC_ROOT: static files are collected");
+        recipe.build_env("SECRET_KEY", "only-while-it-is-built");
+        recipe.build_env("DJANGO_SECRET_KEY", "only-while-it-is-built");
+        recipe.build.push(Run::own("python manage.py collectstatic --noinput").of_app());
+    }
+    let asgi = deps.first(&["daphne", "channels"]).is_some();
+    let serve = if deps.has("daphne") {
+        format!("exec daphne -b 0.0.0.0 -p ${{PORT:-8080}} {module}.asgi:application")
+    } else if asgi || (deps.has("uvicorn") && !deps.has("gunicorn")) {
+        recipe.build.splice(0..0, deps.also("uvicorn", tools::UVICORN));
+        format!("exec uvicorn {module}.asgi:application --host 0.0.0.0 --port ${{PORT:-8080}}")
+    } else {
+        recipe.build.splice(0..0, deps.also("gunicorn", tools::GUNICORN));
+        format!(
+            "exec gunicorn --bind 0.0.0.0:${{PORT:-8080}} --access-logfile - {module}.wsgi:application"
+        )
+    };
+    recipe.because("its migrations are run when it starts");
+    recipe.start = Some(Start::own(format!("python manage.py migrate --noinput && {serve}")));
+    Ok(())
+}

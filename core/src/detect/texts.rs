@@ -1,0 +1,165 @@
+//! The few files whose contents decide something, and what was read of them.
+//!
+//! Nothing is read here: [`wanted`] names the files, whoever has the checkout reads as much of each
+//! as is asked for, and hands in [`FileTexts`].
+
+use std::collections::BTreeMap;
+
+use super::listing::FileListing;
+use crate::names::RepositoryPath;
+use crate::source::BuildSettings;
+
+/// The most files that are asked for.
+pub const MOST_WANTED: usize = 96;
+/// The most bytes of a file that is read as a whole.
+pub const MOST_TEXT_BYTES: usize = 1024 * 1024;
+/// The bytes at a file's beginning that are enough where only its form is in question.
+const HEAD_BYTES: usize = 1024;
+
+/// Files that say something wherever they lie at the root of what is built.
+const WHOLE: &[&str] = &[
+    "hythe.toml",
+    "Procfile",
+    "nixpacks.toml",
+    "railpack.json",
+    "package.json",
+    ".nvmrc",
+    ".node-version",
+    ".tool-versions",
+    "angular.json",
+    "pyproject.toml",
+    "requirements.txt",
+    "Pipfile",
+    ".python-version",
+    "runtime.txt",
+    "manage.py",
+    "go.mod",
+    "go.work",
+    "Cargo.toml",
+    "rust-toolchain",
+    "rust-toolchain.toml",
+    "Gemfile",
+    ".ruby-version",
+    "composer.json",
+    "pom.xml",
+    "build.gradle",
+    "build.gradle.kts",
+    "system.properties",
+    ".java-version",
+    "deno.json",
+    "deno.jsonc",
+    "global.json",
+    "mix.exs",
+    ".elixir-version",
+];
+/// Settings of tools that come in several languages.
+const CONFIGS: &[&str] = &[
+    "next.config",
+    "nuxt.config",
+    "svelte.config",
+    "astro.config",
+    "vite.config",
+    "react-router.config",
+    "remix.config",
+];
+/// The languages they come in.
+pub(super) const CONFIG_ENDINGS: &[&str] = &["js", "mjs", "cjs", "ts", "mts"];
+/// Files of which the beginning is enough.
+const HEADS: &[&str] = &["pnpm-lock.yaml", "yarn.lock"];
+/// Where Python programs begin.
+pub(super) const PYTHON_ENTRIES: &[&str] = &[
+    "main.py",
+    "app.py",
+    "server.py",
+    "wsgi.py",
+    "asgi.py",
+    "application.py",
+    "run.py",
+    "api.py",
+    "index.py",
+    "bot.py",
+    "streamlit_app.py",
+    "hello.py",
+    "app/main.py",
+    "app/app.py",
+    "app/__init__.py",
+    "src/main.py",
+    "src/app.py",
+    "api/main.py",
+    "api/index.py",
+    "backend/main.py",
+];
+/// Endings of files that are wanted at the root, or one or two folders below it.
+const BY_ENDING: &[&str] =
+    &["/settings.py", "/Cargo.toml", ".csproj", ".fsproj", "/wsgi.py", "/settings/base.py"];
+
+/// A file to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its path from the root of the repository.
+    pub path: String,
+    /// How many bytes of it.
+    pub most_bytes: usize,
+    /// Whether its beginning is enough; otherwise one that has more is [`FileText::TooLarge`].
+    pub head: bool,
+}
+
+/// What there was to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileText {
+    /// Its text, or the beginning where that was asked for.
+    Text(String),
+    /// It has more bytes than were asked for.
+    TooLarge,
+    /// It is not UTF-8, cannot be read, or is a link that leads out of the repository.
+    Unreadable,
+}
+
+/// What was read, by path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileTexts(pub(super) BTreeMap<String, FileText>);
+
+impl FileTexts {
+    /// What was read of a file.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<&FileText> {
+        self.0.get(path)
+    }
+}
+
+impl<S: Into<String>> FromIterator<(S, FileText)> for FileTexts {
+    fn from_iter<I: IntoIterator<Item = (S, FileText)>>(texts: I) -> Self {
+        Self(texts.into_iter().map(|(path, text)| (path.into(), text)).collect())
+    }
+}
+
+/// The files to read before [`super::detect`] can choose: at most [`MOST_WANTED`].
+#[must_use]
+pub fn wanted(files: &FileListing, settings: &BuildSettings) -> Vec<Wanted> {
+    let folder = settings.context.as_ref().map_or("", RepositoryPath::as_str);
+    let at = |name: &str| {
+        if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+    };
+    let configs = CONFIGS
+        .iter()
+        .flat_map(|name| CONFIG_ENDINGS.iter().map(move |ending| format!("{name}.{ending}")));
+    let named = WHOLE.iter().chain(PYTHON_ENTRIES).map(|name| (*name).to_owned()).chain(configs);
+    let below = files.files_below(folder).filter(|path| {
+        path.matches('/').count() <= 2
+            && BY_ENDING.iter().any(|ending| path.ends_with(ending))
+            && !path.contains("node_modules/")
+    });
+    let whole = named
+        .filter(|name| files.has_file(&at(name)))
+        .chain(below.map(str::to_owned))
+        .map(|name| Wanted { path: at(&name), most_bytes: MOST_TEXT_BYTES, head: false });
+    let heads = HEADS.iter().filter(|name| files.has_file(&at(name))).map(|name| Wanted {
+        path: at(name),
+        most_bytes: HEAD_BYTES,
+        head: true,
+    });
+    let mut wanted: Vec<Wanted> = heads.chain(whole).take(MOST_WANTED).collect();
+    wanted.sort_by(|one, other| one.path.cmp(&other.path));
+    wanted.dedup_by(|one, other| one.path == other.path);
+    wanted
+}

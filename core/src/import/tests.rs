@@ -1,0 +1,280 @@
+//! What people move over with, and what becomes of it.
+
+use super::*;
+
+fn imported(files: &[(&str, &str)]) -> Imported {
+    import(&texts(files), None)
+}
+
+fn texts(files: &[(&str, &str)]) -> FileTexts {
+    files.iter().map(|(name, text)| (*name, FileText::Text((*text).to_owned()))).collect()
+}
+
+/// Why something was left, by its key.
+fn why<'a>(imported: &'a Imported, key: &str) -> &'a str {
+    let left = imported.left.iter().find(|left| left.key == key);
+    &left.unwrap_or_else(|| panic!("{key} was not left: {imported:#?}")).why
+}
+
+fn takes(imported: &Imported, key: &str) {
+    let taken = imported.taken.iter().any(|taken| taken.key == key);
+    assert!(taken, "{key} was not taken: {imported:#?}");
+}
+
+#[test]
+fn fly() {
+    let got = imported(&[(
+        "fly.toml",
+        r#"
+app = "shop-1234"
+primary_region = "fra"
+kill_signal = "SIGTERM"
+kill_timeout = 20
+
+[build]
+dockerfile = "ops/Dockerfile"
+build-target = "release"
+[build.args]
+RUBY = "3.3"
+
+[deploy]
+release_command = "bin/rails db:migrate"
+
+[env]
+PORT = "3000"
+WORKERS = 2
+
+[processes]
+app = "bin/rails server -b 0.0.0.0"
+worker = "bin/jobs"
+
+[http_service]
+internal_port = 3000
+force_https = true
+auto_stop_machines = "stop"
+[[http_service.checks]]
+grace_period = "10s"
+interval = "30s"
+timeout = "500ms"
+method = "GET"
+path = "/up"
+
+[mounts]
+source = "data"
+destination = "/data"
+
+[[vm]]
+memory = "1gb"
+cpus = 2
+cpu_kind = "shared"
+"#,
+    )]);
+    assert_eq!(got.build.dockerfile.as_deref(), Some("ops/Dockerfile"));
+    let app = &got.app;
+    assert_eq!((app.target.as_deref(), app.port), (Some("release"), Some(3000)));
+    assert_eq!(app.args["RUBY"], "3.3");
+    assert_eq!(app.command.as_ref().unwrap().join(" "), "bin/rails server -b 0.0.0.0");
+    assert_eq!(app.health_path.as_deref(), Some("/up"));
+    let times = (app.health_interval_ms, app.health_timeout_ms, app.health_start_within_ms);
+    assert_eq!(times, (Some(30_000), Some(500), Some(10_000)));
+    assert_eq!(app.stop_within_ms, Some(20_000));
+    assert_eq!((app.memory_bytes, app.cpu_millis), (Some(1 << 30), Some(2_000)));
+    assert_eq!(got.env, [("PORT", "3000"), ("WORKERS", "2")].map(owned).into());
+    assert_eq!(app.release_command.as_ref().unwrap(), &["bin/rails", "db:migrate"]);
+    for key in ["mounts.source", "processes.worker", "vm[0].cpu_kind"] {
+        assert!(!why(&got, key).is_empty());
+    }
+    takes(&got, "http_service.checks[0].method");
+}
+
+fn owned((name, value): (&str, &str)) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+const RENDER: &str = "
+services:
+  - type: worker
+    name: jobs
+    runtime: node
+    startCommand: node jobs.js
+  - type: web
+    name: shop
+    runtime: node
+    repo: https://git.example/shop
+    branch: main
+    rootDir: apps/shop
+    plan: starter
+    buildCommand: npm ci && npm run build
+    startCommand: npm start
+    preDeployCommand: npm run migrate
+    healthCheckPath: /healthz
+    numInstances: 2
+    envVars:
+      - key: MODE
+        value: live
+      - key: API_KEY
+        sync: false
+      - key: DATABASE_URL
+        fromDatabase: { name: db, property: connectionString }
+      - fromGroup: shared
+databases:
+  - name: db
+";
+
+#[test]
+fn render_takes_the_service_with_an_address() {
+    let got = imported(&[("render.yaml", RENDER)]);
+    assert_eq!(got.build.build.as_deref(), Some("npm ci && npm run build"));
+    assert_eq!(got.build.start.as_deref(), Some("npm start"));
+    assert_eq!(got.app.context.as_deref(), Some("apps/shop"));
+    assert_eq!(got.app.replicas, Some(2));
+    assert_eq!(got.env, [("MODE", "live")].map(owned).into());
+    assert!(why(&got, "services[0]").contains("--service jobs"));
+    assert!(why(&got, "services[1].envVars[1]").contains("hythe env set APP API_KEY=-"));
+    assert!(why(&got, "services[1].envVars[2]").contains("DATABASE_URL"));
+    assert_eq!(got.app.release_command.as_ref().unwrap(), &["npm", "run", "migrate"]);
+    for key in ["services[1].envVars[3]", "databases"] {
+        assert!(!why(&got, key).is_empty());
+    }
+}
+
+#[test]
+fn render_takes_the_service_that_is_named() {
+    let texts = texts(&[("render.yaml", RENDER)]);
+    let got = import(&texts, Some("jobs"));
+    assert_eq!(got.build.start.as_deref(), Some("node jobs.js"));
+    assert!(why(&got, "services[0].type").contains("has to listen"));
+    let got = import(&texts, Some("shpo"));
+    assert!(why(&got, "services").contains("there are: jobs, shop"));
+    assert_eq!(got.build, BuildWishes::default());
+}
+
+#[test]
+fn render_of_docker() {
+    let got = imported(&[(
+        "render.yaml",
+        "services:\n- type: web\n  runtime: docker\n  dockerfilePath: ./ops/Dockerfile\n  \
+         dockerContext: .\n  dockerCommand: ./serve --port $PORT\n  maxShutdownDelaySeconds: 60\n",
+    )]);
+    assert_eq!(got.build.dockerfile.as_deref(), Some("ops/Dockerfile"));
+    assert_eq!(got.app.context, None);
+    assert_eq!(got.app.command.unwrap(), ["sh", "-c", "./serve --port $PORT"]);
+    assert_eq!(got.app.stop_within_ms, Some(60_000));
+}
+
+#[test]
+fn railway_in_both_forms() {
+    let json = r#"{"$schema":"x","build":{"builder":"NIXPACKS","buildCommand":"make"},
+        "deploy":{"startCommand":"./app","healthcheckPath":"/up","healthcheckTimeout":120,
+        "numReplicas":3,"restartPolicyType":"ON_FAILURE","cronSchedule":"0 * * * *",
+        "preDeployCommand":["./migrate"]}}"#;
+    let toml = "[build]\nbuilder = \"NIXPACKS\"\nbuildCommand = \"make\"\n[deploy]\n\
+        startCommand = \"./app\"\nhealthcheckPath = \"/up\"\nhealthcheckTimeout = 120\n\
+        numReplicas = 3\nrestartPolicyType = \"ON_FAILURE\"\ncronSchedule = \"0 * * * *\"\n\
+        preDeployCommand = [\"./migrate\"]\n";
+    for file in [("railway.json", json), ("railway.toml", toml)] {
+        let got = imported(&[file]);
+        assert_eq!(got.build.build.as_deref(), Some("make"));
+        assert_eq!(got.build.start.as_deref(), Some("./app"));
+        assert_eq!(got.app.health_start_within_ms, Some(120_000));
+        assert_eq!(got.app.replicas, Some(3));
+        assert_eq!(got.app.release_command.as_ref().unwrap(), &["./migrate"]);
+        for key in ["deploy.restartPolicyType", "deploy.cronSchedule"] {
+            assert!(!why(&got, key).is_empty());
+        }
+    }
+}
+
+#[test]
+fn heroku_and_dokku() {
+    let got = imported(&[
+        (
+            "app.json",
+            r#"{"name":"Shop","env":{"A":"1","SECRET":{"generator":"secret"},
+            "B":{"description":"b","value":"2"}},
+            "formation":{"web":{"quantity":2,"size":"standard-1x"},"worker":{"quantity":1}},
+            "healthchecks":{"web":[{"type":"startup","path":"/up","attempts":4,"timeout":5,
+            "wait":2,"uptime":3}]},
+            "cron":[{"command":"x","schedule":"@daily"}],"addons":["heroku-postgresql"],
+            "scripts":{"postdeploy":"rake seed"},"buildpacks":[{"url":"heroku/ruby"}]}"#,
+        ),
+        ("Procfile", "web: puma\nworker: jobs\n# a: comment\nrelease: rake db:migrate\n"),
+    ]);
+    assert_eq!(got.env, [("A", "1"), ("B", "2")].map(owned).into());
+    let app = &got.app;
+    assert_eq!((app.replicas, app.health_retries), (Some(2), Some(4)));
+    assert_eq!((app.health_timeout_ms, app.health_interval_ms), (Some(5_000), Some(2_000)));
+    for key in [
+        "env.SECRET",
+        "formation.worker.quantity",
+        "healthchecks.web[0].uptime",
+        "cron[0].command",
+        "addons",
+        "scripts.postdeploy",
+        "buildpacks[0].url",
+        "worker",
+    ] {
+        assert!(!why(&got, key).is_empty());
+    }
+    takes(&got, "web");
+    assert_eq!(app.release_command.as_ref().unwrap(), &["rake", "db:migrate"]);
+}
+
+#[test]
+fn dokku_checks_and_caprover() {
+    let got = imported(&[
+        ("CHECKS", "WAIT=5\nATTEMPTS=6\n# a comment\n\n//shop.example/up  Welcome\n/other\n"),
+        ("captain-definition", r#"{"schemaVersion":2,"dockerfilePath":"./Dockerfile.prod"}"#),
+    ]);
+    let app = &got.app;
+    assert_eq!(app.health_path.as_deref(), Some("/up"));
+    assert_eq!((app.health_interval_ms, app.health_retries), (Some(5_000), Some(6)));
+    assert!(why(&got, "line 6").contains("counts"));
+    assert!(why(&got, "line 5").contains("not what it says"));
+    assert_eq!(got.build.dockerfile.as_deref(), Some("Dockerfile.prod"));
+}
+
+#[test]
+fn the_first_one_counts_where_two_say_different_things() {
+    let got = imported(&[
+        ("fly.toml", "[http_service]\ninternal_port = 3000\n[env]\nA = \"1\"\n"),
+        ("railway.json", r#"{"deploy":{"numReplicas":2}}"#),
+        ("app.json", r#"{"env":{"A":"2","B":"3"},"formation":{"web":{"quantity":2}}}"#),
+    ]);
+    assert_eq!(got.env, [("A", "1"), ("B", "3")].map(owned).into());
+    assert!(why(&got, "env.A").contains("said before"));
+    takes(&got, "formation.web.quantity");
+}
+
+#[test]
+fn what_cannot_be_read_says_so_and_nonsense_is_left() {
+    for (file, text) in [
+        ("fly.toml", "app = "),
+        ("render.yaml", "services: [\n"),
+        ("railway.json", "{"),
+        ("app.json", "nothing"),
+        ("captain-definition", "[1,"),
+    ] {
+        let got = imported(&[(file, text)]);
+        assert!(why(&got, "").contains("cannot be read"), "{file}");
+        assert!(got.taken.is_empty());
+    }
+    let unreadable = [("fly.toml", FileText::TooLarge), ("app.json", FileText::Unreadable)];
+    assert_eq!(import(&unreadable.into_iter().collect(), None).left.len(), 2);
+    let got = imported(&[(
+        "fly.toml",
+        "kill_timeout = \"soon\"\n[[vm]]\ncpus = 99999999\nmemory = \"lots\"\n\
+         [http_service]\ninternal_port = 70000\n",
+    )]);
+    assert_eq!((got.app, got.taken.len(), got.left.len()), (AppWishes::default(), 0, 4));
+}
+
+#[test]
+fn however_much_there_is_the_notes_are_bounded() {
+    let many: String = (0..20_000).map(|n| format!("\"V{n}\":{n},")).collect();
+    let got = imported(&[("app.json", &format!("{{\"x\":{{{many}\"y\":1}}}}"))]);
+    assert!(got.taken.len() + got.left.len() <= 1_000);
+    let deep = "[".repeat(100) + &"]".repeat(100);
+    let got = imported(&[("railway.json", &format!("{{\"a\":{deep}}}"))]);
+    assert_eq!(got.left.len(), 1);
+}

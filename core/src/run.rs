@@ -1,0 +1,154 @@
+//! How an app's processes are run, where not as its image says.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::argv::Argv;
+use crate::limits;
+use crate::rejection::Rejection;
+use crate::task::Hook;
+use crate::time::Millis;
+
+/// How an app's processes are run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunSettings {
+    /// What runs in each replica, in place of the image's own command.
+    pub command: Option<Argv>,
+    /// What runs once for each deployment, in a container of its own.
+    pub hooks: BTreeMap<Hook, HookSettings>,
+}
+
+/// A command that runs once for each deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookSettings {
+    /// What runs, in place of the image's own command; the image's entrypoint stays.
+    pub command: Argv,
+    /// How long it may take.
+    pub within: Millis,
+}
+
+impl RunSettings {
+    /// What runs at this place of a deployment, where anything does.
+    #[must_use]
+    pub fn hook(&self, hook: Hook) -> Option<&HookSettings> {
+        self.hooks.get(&hook)
+    }
+
+    /// Whether every hook has a time that it may take.
+    ///
+    /// # Errors
+    /// [`Rejection`] names the setting.
+    pub fn check(&self) -> Result<(), Rejection> {
+        let (least, most) = (limits::HOOK_WITHIN_LEAST, limits::HOOK_WITHIN_MOST);
+        for (hook, HookSettings { command: _, within }) in &self.hooks {
+            if *within < least || *within > most {
+                let field = hook.within_field();
+                return Err(Rejection::invalid(
+                    field,
+                    format!("is {least} to {most}; got {within}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The settings with names, as JSON has them.
+#[derive(Serialize, Deserialize)]
+struct Named {
+    #[serde(default)]
+    command: Option<Argv>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    hooks: BTreeMap<Hook, HookSettings>,
+}
+
+/// The settings by position, as events have them. Append-only. The first two are the bytes of the
+/// `Option<Argv>` that there was before there were hooks: what was written then means the same.
+#[derive(Serialize, Deserialize)]
+enum Placed {
+    Usual,
+    Command(Argv),
+    Hooks(Option<Argv>, BTreeMap<Hook, HookSettings>),
+}
+
+impl Serialize for RunSettings {
+    fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
+        let Self { command, hooks } = self.clone();
+        if into.is_human_readable() {
+            return Named { command, hooks }.serialize(into);
+        }
+        let placed = match command {
+            None if hooks.is_empty() => Placed::Usual,
+            Some(command) if hooks.is_empty() => Placed::Command(command),
+            command => Placed::Hooks(command, hooks),
+        };
+        placed.serialize(into)
+    }
+}
+
+impl<'de> Deserialize<'de> for RunSettings {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        if from.is_human_readable() {
+            let Named { command, hooks } = Named::deserialize(from)?;
+            return Ok(Self { command, hooks });
+        }
+        Ok(match Placed::deserialize(from)? {
+            Placed::Usual => Self::default(),
+            Placed::Command(command) => Self { command: Some(command), ..Self::default() },
+            Placed::Hooks(command, hooks) => Self { command, hooks },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn argv(words: &[&str]) -> Argv {
+        Argv::new(words.iter().map(|word| (*word).to_owned()).collect()).unwrap()
+    }
+
+    fn with_release(command: Option<Argv>) -> RunSettings {
+        let release = HookSettings { command: argv(&["migrate"]), within: Millis(60_000) };
+        RunSettings { command, hooks: BTreeMap::from([(Hook::Release, release)]) }
+    }
+
+    #[test]
+    fn what_was_written_before_there_were_hooks_is_still_written_so_and_read() {
+        for command in [None, Some(argv(&["npm", "start"]))] {
+            let before = postcard::to_allocvec(&command).unwrap();
+            let now = RunSettings { command, ..RunSettings::default() };
+            assert_eq!(postcard::to_allocvec(&now).unwrap(), before);
+            assert_eq!(postcard::from_bytes::<RunSettings>(&before).unwrap(), now);
+        }
+        let before = serde_json::json!({ "command": ["npm", "start"] });
+        let now = RunSettings { command: Some(argv(&["npm", "start"])), ..RunSettings::default() };
+        assert_eq!(serde_json::to_value(&now).unwrap(), before);
+        assert_eq!(serde_json::from_str::<RunSettings>("{}").unwrap(), RunSettings::default());
+    }
+
+    #[test]
+    fn hooks_come_back() {
+        for settings in [with_release(None), with_release(Some(argv(&["npm", "start"])))] {
+            let bytes = postcard::to_allocvec(&settings).unwrap();
+            assert_eq!(postcard::from_bytes::<RunSettings>(&bytes).unwrap(), settings);
+            let json = serde_json::to_string(&settings).unwrap();
+            assert_eq!(serde_json::from_str::<RunSettings>(&json).unwrap(), settings);
+        }
+    }
+
+    #[test]
+    fn a_hook_has_a_time_within_bounds() {
+        let of = |within| {
+            let mut settings = with_release(None);
+            settings.hooks.get_mut(&Hook::Release).unwrap().within = within;
+            settings.check().map_err(|refused| refused.to_string())
+        };
+        assert_eq!(of(limits::HOOK_WITHIN_LEAST), Ok(()));
+        assert_eq!(of(limits::HOOK_WITHIN_MOST), Ok(()));
+        for wrong in [Millis(0), Millis(limits::HOOK_WITHIN_MOST.0 + 1)] {
+            assert!(of(wrong).unwrap_err().contains("release_within"), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Which images may go: those that nobody can go back to any more.
+//!
+//! Kept are the images of deployments that have not ended, of what an app is live with, and of the
+//! last versions that were live before, as many as are to be kept of each app; and whatever a
+//! container uses. An image may have several names: it goes with the last of them.
+
+pub mod cache;
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use crate::deployment::StageName;
+use crate::ids::{AppId, DeploymentId};
+use crate::machine::Machine;
+use crate::names::ImageId;
+use crate::view::{AppView, DeploymentView, View};
+use crate::wire::storage::{ImageName, StoredImage};
+
+/// A name that may go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dispensable {
+    /// The name.
+    pub name: ImageName,
+    /// The image.
+    pub image: ImageId,
+    /// How many bytes go with it at the most: none where the image keeps another name.
+    pub bytes: u64,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a name may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Its app was deleted.
+    AppGone,
+    /// It was never live, and its deployment is over.
+    NeverLive,
+    /// Enough newer versions of the app were live since.
+    Older,
+}
+
+impl Why {
+    /// In words.
+    #[must_use]
+    pub const fn says(self) -> &'static str {
+        match self {
+            Self::AppGone => "its app was deleted",
+            Self::NeverLive => "its deployment ended without ever being live",
+            Self::Older => "newer versions than are kept were live since",
+        }
+    }
+}
+
+/// The names that may go, of the images that a worker has. `keep`: how many earlier versions of
+/// each app stay, besides the one that is live.
+#[must_use]
+pub fn sweep(view: &View, stored: &[StoredImage], keep: usize) -> Vec<Dispensable> {
+    let mut apps: BTreeSet<AppId> = BTreeSet::new();
+    apps.extend(stored.iter().flat_map(|image| &image.names).map(|name| name.app));
+    let mut kept = Kept::default();
+    for app in apps {
+        kept.keep_of(view, app, keep);
+    }
+    let mut found = Vec::new();
+    for image in stored.iter().filter(|image| !image.used && !kept.images.contains(&image.id)) {
+        let going: Vec<(ImageName, Why)> =
+            image.names.iter().filter_map(|name| Some((*name, kept.why(view, *name)?))).collect();
+        let all = going.len() == image.names.len();
+        for (at, (name, why)) in going.iter().enumerate() {
+            let last = all && at + 1 == going.len();
+            let bytes = if last { image.bytes } else { 0 };
+            found.push(Dispensable { name: *name, image: image.id.clone(), bytes, why: *why });
+        }
+    }
+    found
+}
+
+#[derive(Default)]
+struct Kept {
+    deployments: BTreeSet<DeploymentId>,
+    /// Images that a kept deployment runs or would run, under whatever name.
+    images: BTreeSet<ImageId>,
+}
+
+impl Kept {
+    fn keep_of(&mut self, view: &View, app: AppId, keep: usize) {
+        let Some(app) = view.apps.get(&app) else { return };
+        for (id, deployment) in of_app(view, app).filter(|(_, view)| !view.state.ended()) {
+            self.keep(id, deployment);
+        }
+        let mut before: Vec<_> =
+            of_app(view, app).filter(|(_, view)| view.state.ended() && was_live(view)).collect();
+        before.sort_by_key(|(_, view)| Reverse(view.state.attempt().map(|a| a.spec.number)));
+        for (id, deployment) in before.into_iter().take(keep) {
+            self.keep(id, deployment);
+        }
+    }
+
+    fn keep(&mut self, id: DeploymentId, deployment: &DeploymentView) {
+        self.deployments.insert(id);
+        let Some(attempt) = deployment.state.attempt() else { return };
+        self.images.extend(attempt.built.iter().map(|built| built.image.clone()));
+        if let Some((deployment, built)) = attempt.spec.origin.earlier() {
+            self.deployments.insert(deployment);
+            self.images.insert(built.image.clone());
+        }
+    }
+
+    /// Why a name may go; none where it may not.
+    fn why(&self, view: &View, name: ImageName) -> Option<Why> {
+        if self.deployments.contains(&name.deployment) {
+            return None;
+        }
+        if !view.apps.contains_key(&name.app) {
+            // One of a deployment that still has to be brought to its end is held a little longer.
+            let ended = view.deployments.get(&name.deployment).is_none_or(|d| d.state.ended());
+            return ended.then_some(Why::AppGone);
+        }
+        Some(match view.deployments.get(&name.deployment) {
+            Some(deployment) if !was_live(deployment) => Why::NeverLive,
+            // What the view has forgotten is older than all that it remembers.
+            Some(_) | None => Why::Older,
+        })
+    }
+}
+
+fn of_app<'a>(
+    view: &'a View,
+    app: &'a AppView,
+) -> impl Iterator<Item = (DeploymentId, &'a DeploymentView)> {
+    app.deployments.iter().filter_map(|id| Some((*id, view.deployments.get(id)?)))
+}
+
+fn was_live(deployment: &DeploymentView) -> bool {
+    deployment.stages.iter().any(|(stage, _)| *stage == StageName::Live)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deployment::{DeploymentEvent, Outcome};
+    use crate::event::Event;
+    use crate::past::testing::Journal;
+    use crate::testing::{app_id, deployment_id};
+
+    fn image(n: u128) -> ImageId {
+        ImageId::new(format!("sha256:{n:064x}")).unwrap()
+    }
+
+    fn named(n: u128, deployments: &[u128]) -> StoredImage {
+        let name = |n: &u128| ImageName { app: app_id(1), deployment: deployment_id(*n) };
+        let names = deployments.iter().map(name).collect();
+        StoredImage { id: image(n), names, bytes: 100, used: false }
+    }
+
+    /// Versions 1 to 4 were live in turn, 5 failed, 6 is on its way.
+    fn journal() -> Journal {
+        let mut journal = Journal::default();
+        journal.create(1, "shop");
+        for n in 1..=4 {
+            journal.deploy(1, n);
+        }
+        journal.request(1, 5);
+        let fault = crate::deployment::Fault::new("it failed");
+        let outcome = Outcome::Failed { stage: StageName::Starting, fault };
+        let failed = DeploymentEvent::Ended { app: app_id(1), outcome };
+        journal.push(deployment_id(5).uuid(), Event::Deployment(failed));
+        journal.request(1, 6);
+        journal
+    }
+
+    fn view(journal: &Journal) -> View {
+        let mut view = View::default();
+        journal.events.iter().for_each(|event| view.apply(event));
+        view
+    }
+
+    fn gone(view: &View, stored: &[StoredImage], keep: usize) -> Vec<(u128, Why, u64)> {
+        let number = |name: ImageName| name.deployment.uuid().as_u128() - 0x0d00;
+        sweep(view, stored, keep).iter().map(|d| (number(d.name), d.why, d.bytes)).collect()
+    }
+
+    #[test]
+    fn what_can_be_gone_back_to_stays() {
+        let view = view(&journal());
+        let all: Vec<_> = (1..=6).map(|n| named(n, &[n])).collect();
+        for (keep, expected) in [
+            (9, vec![(5, Why::NeverLive, 100)]),
+            (2, vec![(1, Why::Older, 100), (5, Why::NeverLive, 100)]),
+            (1, vec![(1, Why::Older, 100), (2, Why::Older, 100), (5, Why::NeverLive, 100)]),
+            (
+                0,
+                vec![
+                    (1, Why::Older, 100),
+                    (2, Why::Older, 100),
+                    (3, Why::Older, 100),
+                    (5, Why::NeverLive, 100),
+                ],
+            ),
+        ] {
+            assert_eq!(gone(&view, &all, keep), expected, "keep {keep}");
+        }
+        // Never built for anybody who is still known.
+        assert_eq!(gone(&view, &[named(70, &[70])], 9), [(70, Why::Older, 100)]);
+    }
+
+    #[test]
+    fn an_image_goes_with_its_last_name_and_not_while_it_is_used() {
+        let view = view(&journal());
+        assert_eq!(gone(&view, &[named(9, &[1, 4])], 0), [(1, Why::Older, 0)]);
+        let two = [named(9, &[1, 2])];
+        assert_eq!(gone(&view, &two, 0), [(1, Why::Older, 0), (2, Why::Older, 100)]);
+        let used = StoredImage { used: true, ..named(9, &[1, 2]) };
+        assert_eq!(gone(&view, &[used], 0), []);
+        // The image that the live version runs stays, whatever it is called.
+        let same = StoredImage { id: crate::testing::image(), ..named(9, &[1]) };
+        assert_eq!(gone(&view, &[same], 0), []);
+    }
+
+    #[test]
+    fn all_goes_with_the_app() {
+        let mut journal = journal();
+        journal.delete(1);
+        let gone = gone(&view(&journal), &[named(1, &[1]), named(5, &[5])], 9);
+        assert_eq!(gone, [(1, Why::AppGone, 100), (5, Why::AppGone, 100)]);
+    }
+}

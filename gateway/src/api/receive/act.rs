@@ -1,0 +1,175 @@
+//! What a signed push leads to: a deployment of the commit that was pushed, of each app that it
+//! concerns.
+
+use std::time::{Duration, Instant};
+
+use axum::http::StatusCode;
+use futures_util::{StreamExt as _, stream};
+use hythe_actors::aggregate::CommandError;
+use hythe_core::app::{App, AppCommand};
+use hythe_core::claims::{ClaimChange, ClaimKey};
+use hythe_core::hook::{Hook, RepositoryKey, Triggers, Webhook};
+use hythe_core::ids::{AppId, CorrelationId, DeploymentId, HookId};
+use hythe_core::names::AppName;
+use hythe_core::record::{Actor, Meta};
+use hythe_core::source::{Reference, Source};
+use hythe_core::view::View;
+use uuid::Uuid;
+
+use crate::api::ApiState;
+use crate::api::dto::{DeliveredApp, Delivery, DeliveryOutcome};
+use crate::api::plane::{self, With};
+use crate::api::problem::Problem;
+use crate::hooks::matching::{Verdict, judge};
+use crate::hooks::payload::Push;
+
+/// Apps that are asked at once.
+const AT_ONCE: usize = 64;
+/// How long an app that has too much to do is asked again. Providers wait ten seconds.
+const AGAIN_WITHIN: Duration = Duration::from_secs(5);
+
+/// An app of the repository.
+struct Served {
+    id: AppId,
+    name: AppName,
+    source: Source,
+    triggers: Triggers,
+}
+
+/// Asks every app of the repository for what the push means for it. Answers when all of that is on
+/// disk.
+pub(super) async fn deploy(
+    state: &ApiState,
+    request: Uuid,
+    id: HookId,
+    hook: &Hook,
+    push: &Push,
+    delivery: &mut Delivery,
+) -> Result<StatusCode, Problem> {
+    let apps = state.control().read(|view| served(view, &hook.repository));
+    let webhook = Webhook { provider: hook.provider, hook: id, sender: push.sender.clone() };
+    let meta = Meta {
+        at: state.now(),
+        actor: Actor::Webhook(webhook),
+        correlation: CorrelationId::new(request),
+        causation: None,
+    };
+    let name = delivery.id.clone().unwrap_or_default();
+    let one = |app: Served| {
+        let key = ClaimKey::delivery(id, app.id, &name);
+        of_app(state, app, push, key, meta.clone())
+    };
+    let done: Vec<_> = stream::iter(apps.into_iter().map(one)).buffered(AT_ONCE).collect().await;
+    let mut failed = None;
+    for (app, problem) in done {
+        delivery.apps.push(app);
+        failed = failed.or(problem);
+    }
+    let all = |outcome| delivery.apps.iter().any(|app| app.outcome == outcome);
+    let order = [
+        DeliveryOutcome::Failed,
+        DeliveryOutcome::Deployed,
+        DeliveryOutcome::Repeated,
+        DeliveryOutcome::Refused,
+        DeliveryOutcome::Skipped,
+    ];
+    match order.into_iter().find(|outcome| all(*outcome)) {
+        Some(outcome) => delivery.outcome = outcome,
+        None => {
+            delivery.outcome = DeliveryOutcome::Skipped;
+            delivery.reason = Some(format!("no app is deployed from {}", hook.repository));
+        }
+    }
+    match (failed, delivery.outcome) {
+        (Some(problem), _) => Err(problem),
+        (None, DeliveryOutcome::Deployed | DeliveryOutcome::Repeated) => Ok(StatusCode::ACCEPTED),
+        (None, _) => Ok(StatusCode::OK),
+    }
+}
+
+fn served(view: &View, repository: &RepositoryKey) -> Vec<Served> {
+    let apps = view.names.values().filter_map(|id| view.apps.get(id)?.state.active());
+    let of = apps.filter_map(|app| {
+        let source = app.settings.source.as_ref()?;
+        let own = RepositoryKey::of(&source.repository)?;
+        (own == *repository).then(|| Served {
+            id: app.id,
+            name: app.name.clone(),
+            source: source.clone(),
+            triggers: app.triggers.clone(),
+        })
+    });
+    of.collect()
+}
+
+/// What comes of it for one app; and the problem where it is worth sending the delivery again.
+async fn of_app(
+    state: &ApiState,
+    app: Served,
+    push: &Push,
+    key: ClaimKey,
+    meta: Meta,
+) -> (DeliveredApp, Option<Problem>) {
+    let Served { id, name, source, triggers } = app;
+    let said = |outcome, reason, deployment| DeliveredApp {
+        id,
+        name: name.to_string(),
+        outcome,
+        reason,
+        deployment,
+    };
+    let (commit, note) = match judge(push, &source, &triggers) {
+        Verdict::Skip(why) => return (said(DeliveryOutcome::Skipped, Some(why), None), None),
+        Verdict::Deploy { commit, note } => (commit, note),
+    };
+    let source = Source { repository: source.repository, reference: Reference::Commit(commit) };
+    let deployment = DeploymentId::new(Uuid::now_v7());
+    match request(state, id, deployment, source, &key, meta).await {
+        Ok(()) => (said(DeliveryOutcome::Deployed, note, Some(deployment)), None),
+        Err(CommandError::ClaimTaken { key: _, owner }) => {
+            let before = Uuid::from_slice(&owner.note).ok().map(DeploymentId::new);
+            let why = "this delivery was taken before".to_owned();
+            (said(DeliveryOutcome::Repeated, Some(why), before), None)
+        }
+        Err(CommandError::Rejected(refusal)) => {
+            (said(DeliveryOutcome::Refused, Some(refusal.to_string()), None), None)
+        }
+        Err(
+            error @ (CommandError::Busy { .. }
+            | CommandError::NoRoom(_)
+            | CommandError::Unavailable(_)),
+        ) => {
+            let problem = plane::problem(error);
+            let why = format!("{}; send the delivery again", problem.detail.trim_end_matches('.'));
+            (said(DeliveryOutcome::Failed, Some(why), None), Some(problem))
+        }
+    }
+}
+
+/// Asks the app, and again where it has too much to do.
+async fn request(
+    state: &ApiState,
+    app: AppId,
+    deployment: DeploymentId,
+    source: Source,
+    key: &ClaimKey,
+    meta: Meta,
+) -> Result<(), CommandError> {
+    let until = Instant::now() + AGAIN_WITHIN;
+    loop {
+        let command = AppCommand::RequestDeployment {
+            deployment,
+            source: Some(source.clone()),
+            no_cache: false,
+        };
+        let note = deployment.uuid().as_bytes().to_vec();
+        let claim = Some(ClaimChange::Take { key: key.clone(), note });
+        let with = With { claim, secrets: Vec::new() };
+        match state.command::<App>(app.uuid(), command, meta.clone(), with).await {
+            Err(CommandError::Busy { retry_after }) if Instant::now() + retry_after < until => {
+                tokio::time::sleep(retry_after).await;
+            }
+            done => return done.map(drop),
+        }
+    }
+}

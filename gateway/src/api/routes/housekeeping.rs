@@ -1,0 +1,101 @@
+//! Housekeeping: see what may go, and let it go.
+
+use axum::extract::State;
+use hythe_actors::housekeeping::{self, Sweep};
+use hythe_core::sweep;
+
+use crate::api::ApiState;
+use crate::api::doc::{ReadProblems, WriteProblems};
+use crate::api::dto::{
+    DispensableCache, DispensableImage, Housekeeping, ImageThatStayed, WorkerHousekeeping,
+};
+use crate::api::problem::Problem;
+
+/// Shows what may go
+///
+/// Images that nobody can go back to any more, and build cache beyond its budget, on each worker.
+/// Volumes are never among it.
+#[utoipa::path(
+    get, path = "/api/v1/housekeeping", operation_id = "get_housekeeping", tag = "server",
+    responses((status = 200, description = "What may go", body = Housekeeping), ReadProblems)
+)]
+pub(crate) async fn show(
+    State(state): State<ApiState>,
+) -> Result<axum::Json<Housekeeping>, Problem> {
+    Ok(axum::Json(look(&state, false).await))
+}
+
+/// Lets go of what may go
+///
+/// The server does so by itself every quarter of an hour; this is for who cannot wait. Done twice
+/// it is done once.
+#[utoipa::path(
+    post, path = "/api/v1/housekeeping", operation_id = "run_housekeeping", tag = "server",
+    responses((status = 200, description = "What went", body = Housekeeping), WriteProblems)
+)]
+pub(crate) async fn run(
+    State(state): State<ApiState>,
+) -> Result<axum::Json<Housekeeping>, Problem> {
+    Ok(axum::Json(look(&state, true).await))
+}
+
+async fn look(state: &ApiState, act: bool) -> Housekeeping {
+    let control = state.control();
+    let swept = housekeeping::look(control, act).await;
+    let workers = swept.into_iter().map(|swept| shown(state, swept)).collect();
+    let budget = control.build_cache();
+    Housekeeping {
+        keep_versions: control.keep_versions(),
+        keep_cache_bytes: budget.most_bytes,
+        keep_cache_ms: budget.unused_for.0,
+        workers,
+    }
+}
+
+fn shown(state: &ApiState, swept: Sweep) -> WorkerHousekeeping {
+    let Sweep { worker, name, images, bytes, disk, going, gone, stayed, .. } = swept;
+    let going = state.see(|sight| {
+        let app_name = |app| {
+            let app = sight.view.apps.get(&app)?.state.active()?;
+            Some(app.name.to_string())
+        };
+        let one = |going: &hythe_core::sweep::Dispensable| DispensableImage {
+            app: going.name.app,
+            app_name: app_name(going.name.app),
+            deployment: going.name.deployment,
+            image: going.image.to_string(),
+            bytes: going.bytes,
+            why: going.why.says().into(),
+        };
+        going.iter().map(one).collect()
+    });
+    let stayed = stayed.into_iter();
+    WorkerHousekeeping {
+        id: worker,
+        name: name.to_string(),
+        images: u32::try_from(images).unwrap_or(u32::MAX),
+        image_bytes: bytes,
+        disk_bytes: disk.map(|disk| disk.whole),
+        disk_free_bytes: disk.map(|disk| disk.free),
+        going,
+        gone: gone.into_iter().map(|name| name.deployment).collect(),
+        stayed: stayed
+            .map(|(name, why)| ImageThatStayed { deployment: name.deployment, why })
+            .collect(),
+        cache_bytes: swept.cache_bytes,
+        cache_going: swept.cache_going.into_iter().map(of_cache).collect(),
+        cache_gone_bytes: swept.cache_gone_bytes,
+        failed: swept.failed,
+    }
+}
+
+fn of_cache(going: sweep::cache::DispensableCache) -> DispensableCache {
+    let sweep::cache::DispensableCache { record, why } = going;
+    DispensableCache {
+        id: record.id.to_string(),
+        what: record.what,
+        bytes: record.bytes,
+        used_at: record.used_at.into(),
+        why: why.says().into(),
+    }
+}

@@ -1,0 +1,125 @@
+//! `hythe hook`, `hythe address`, and what deploys an app by itself.
+
+use clap::{Args, Subcommand, ValueEnum};
+use hythe_core::hook::{PathPattern, Provider, PublicAddress, TagPattern, UnknownProvider};
+
+use crate::api::dto::{DeployOn, UpdateTriggers};
+
+pub(super) const ADD_HELP: &str = "\
+A webhook belongs to a repository and serves every app of it: a push deploys the apps whose branch it
+is, each at the commit that was pushed. What deploys an app is said with `hythe app set APP
+--deploy-on`, and which files count with --watch-paths.
+
+Examples:
+  hythe address set https://hythe.example.com
+  hythe hook add shop
+  hythe hook add shop --provider forgejo
+  hythe hook deliveries shop";
+
+/// `hythe hook`.
+#[derive(Debug, Subcommand)]
+pub enum HookCommand {
+    /// Make a webhook for an app's repository; prints what to enter at the provider, secret included
+    #[command(after_help = ADD_HELP)]
+    Add {
+        /// The app
+        app: String,
+        /// Who sends: github, gitlab, bitbucket, gitea or forgejo [default: found from the repository]
+        #[arg(long, value_parser = provider)]
+        provider: Option<Provider>,
+    },
+    /// List all webhooks
+    #[command(visible_alias = "list")]
+    Ls,
+    /// Show what to enter at the provider, but for the secret
+    Show {
+        /// Its id, or an app that it serves
+        #[arg(value_name = "HOOK|APP")]
+        which: String,
+    },
+    /// Give it another secret; deliveries with the one before are refused at once
+    Rotate {
+        /// Its id, or an app that it serves
+        #[arg(value_name = "HOOK|APP")]
+        which: String,
+    },
+    /// Remove it
+    #[command(visible_alias = "delete")]
+    Rm {
+        /// Its id, or an app that it serves
+        #[arg(value_name = "HOOK|APP")]
+        which: String,
+    },
+    /// Show what came through it, and what came of that
+    Deliveries {
+        /// Its id, or an app that it serves
+        #[arg(value_name = "HOOK|APP")]
+        which: String,
+    },
+}
+
+/// `hythe address`.
+#[derive(Debug, Subcommand)]
+pub enum AddressCommand {
+    /// Show it
+    Show,
+    /// Say where this server is reached from outside: it stands in what providers are given
+    #[command(after_help = "Example:\n  hythe address set https://hythe.example.com")]
+    Set {
+        /// https:// or http:// and a host
+        url: PublicAddress,
+    },
+    /// Forget it
+    Rm,
+}
+
+fn provider(text: &str) -> Result<Provider, String> {
+    text.parse().map_err(|unknown: UnknownProvider| unknown.to_string())
+}
+
+/// What deploys an app by itself; what is left out stays as it is.
+#[derive(Clone, Debug, Default, Args)]
+pub struct TriggerArgs {
+    /// What deploys it by itself: pushes to its branch, new tags, or nothing
+    #[arg(long, value_name = "WHAT")]
+    pub deploy_on: Option<DeployOnArg>,
+    /// Which tags, where tags deploy it, such as 'v*' [default: all]
+    #[arg(long, value_name = "PATTERN")]
+    pub tags: Option<TagPattern>,
+    /// Only pushes that change a file that fits: 'apps/web/**,libs/**'; with ! before, what does not
+    /// count
+    #[arg(long, value_name = "PATTERNS", value_delimiter = ',', conflicts_with = "no_watch_paths")]
+    pub watch_paths: Vec<PathPattern>,
+    /// Every push, whatever it changes
+    #[arg(long)]
+    pub no_watch_paths: bool,
+}
+
+/// What deploys an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DeployOnArg {
+    /// Pushes to its branch.
+    Push,
+    /// New tags.
+    Tag,
+    /// Nothing.
+    Off,
+}
+
+impl TriggerArgs {
+    /// What was given, as a change.
+    #[must_use]
+    pub fn change(&self) -> UpdateTriggers {
+        let Self { deploy_on, tags, watch_paths, no_watch_paths } = self;
+        UpdateTriggers {
+            deploy_on: deploy_on.map(|on| match on {
+                DeployOnArg::Push => DeployOn::Push,
+                DeployOnArg::Tag => DeployOn::Tag,
+                DeployOnArg::Off => DeployOn::Off,
+            }),
+            tags: tags.as_ref().map(ToString::to_string),
+            watch_paths: (*no_watch_paths || !watch_paths.is_empty())
+                .then(|| watch_paths.iter().map(ToString::to_string).collect()),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! `hythe stop`, `hythe start` and `hythe scale`: asked for, and waited for unless nobody wants to.
+//!
+//! What was asked for does not need this process: when it is interrupted, it comes about all the
+//! same.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::Context;
+use super::args::{ScaleArgs, SwitchArgs};
+use super::failure::{Exit, Failure, Outcome};
+use crate::api::dto::{App, AppStatus, ReplicaList, ReplicaState, ScaleApp};
+use hythe_core::limits;
+
+/// From one look to the next.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// What is given beyond the app's own times: for orders to arrive, and edges to follow.
+const GRACE: Duration = Duration::from_secs(150);
+
+/// `hythe stop`.
+pub(super) async fn stop(context: &Context, args: SwitchArgs) -> Outcome {
+    let SwitchArgs { name, detach } = args;
+    let app = context.client.post(&["apps", name.as_str(), "stop"], &serde_json::json!({})).await?;
+    let app = wait(context, app, detach, "stops", |_, replicas| replicas.items.is_empty()).await?;
+    say(context, &app, detach, "is stopped");
+    Ok(())
+}
+
+/// `hythe start`.
+pub(super) async fn start(context: &Context, args: SwitchArgs) -> Outcome {
+    let SwitchArgs { name, detach } = args;
+    let app =
+        context.client.post(&["apps", name.as_str(), "start"], &serde_json::json!({})).await?;
+    let app = wait(context, app, detach, "starts", runs).await?;
+    say(context, &app, detach, "runs");
+    Ok(())
+}
+
+/// `hythe scale`.
+pub(super) async fn scale(context: &Context, args: ScaleArgs) -> Outcome {
+    let ScaleArgs { name, replicas, detach } = args;
+    let path = ["apps", name.as_str(), "scale"];
+    let app: App = context.client.post(&path, &ScaleApp { replicas }).await?;
+    // Nothing runs of it now: it holds from its start, or its next deployment on.
+    let detach = detach || app.live.is_none() || app.stopped;
+    // The deployment takes it up a moment after the app.
+    let there = |app: &App, list: &ReplicaList| app.replicas_wanted == replicas && runs(app, list);
+    let app = wait(context, app, detach, "is scaled", there).await?;
+    let count = if replicas == 1 { "replica" } else { "replicas" };
+    say(context, &app, detach, &format!("has {replicas} {count}"));
+    Ok(())
+}
+
+/// Whether all that should run runs, and nothing besides.
+fn runs(app: &App, replicas: &ReplicaList) -> bool {
+    let well = replicas.items.iter().filter(|one| one.state == ReplicaState::Healthy).count();
+    app.status == AppStatus::Running
+        && well == usize::from(app.replicas_wanted)
+        && replicas.items.len() == well
+}
+
+/// Looks until it has come about, and shows how the app is meanwhile.
+async fn wait(
+    context: &Context,
+    mut app: App,
+    detach: bool,
+    doing: &str,
+    done: impl Fn(&App, &ReplicaList) -> bool,
+) -> Outcome<App> {
+    if detach {
+        return Ok(app);
+    }
+    let name = app.name.clone();
+    let settings = &app.settings;
+    let start_within = settings.health_start_within_ms.unwrap_or(limits::HEALTH_START_WITHIN.0);
+    let own = [settings.drain_within_ms, settings.stop_within_ms, start_within];
+    let until = Instant::now() + GRACE + Duration::from_millis(own.iter().sum());
+    let mut said = String::new();
+    loop {
+        let replicas: ReplicaList =
+            context.client.get_patiently(&["apps", &name, "replicas"]).await?;
+        if done(&app, &replicas) {
+            return Ok(app);
+        }
+        if said != app.status_detail {
+            said.clone_from(&app.status_detail);
+            let detail = context.output.foreign(&said);
+            context.output.note(format_args!("{name} {doing}: {detail}"));
+        }
+        if Instant::now() > until {
+            let detail = context.output.foreign(&app.status_detail);
+            return Err(Failure::failed(format!("{name} did not get there in time: {detail}"))
+                .hint(format!("it goes on by itself; how it is: hythe ps {name}")));
+        }
+        tokio::select! {
+            () = sleep(LOOK_EVERY) => {}
+            signal = tokio::signal::ctrl_c() => {
+                signal.map_err(|error| Failure::of(&error))?;
+                context.output.note(format_args!("{name} goes on without this command"));
+                return Err(Failure::silent(Exit::Interrupted));
+            }
+        }
+        app = context.client.get_patiently(&["apps", &name]).await?;
+    }
+}
+
+fn say(context: &Context, app: &App, detach: bool, what: &str) {
+    let output = &context.output;
+    if output.json() {
+        output.document(app);
+        return;
+    }
+    let name = &app.name;
+    if detach {
+        output.line(format_args!("{name}: {}", output.foreign(&app.status_detail)));
+    } else {
+        output.line(format_args!("{name} {what}"));
+    }
+}

@@ -1,0 +1,131 @@
+//! GitHub, and Gitea and Forgejo, which say nearly the same.
+
+use hythe_core::hook::{Provider, SenderName};
+use serde::Deserialize;
+
+use super::{Files, Push, RefChange, Remote, Said, Unreadable, commit, parse, reference, skip};
+
+/// Commits from which on GitHub leaves the older ones out.
+const MOST_COMMITS: usize = 2_048;
+/// Files of one commit from which on GitHub may leave some out.
+const MOST_FILES: usize = 3_000;
+
+#[derive(Deserialize)]
+struct Pushed {
+    #[serde(rename = "ref")]
+    reference: String,
+    before: Option<String>,
+    after: String,
+    #[serde(default)]
+    created: bool,
+    #[serde(default)]
+    deleted: bool,
+    #[serde(default)]
+    forced: bool,
+    commits: Option<Vec<Commit>>,
+    head_commit: Option<Commit>,
+    /// Gitea alone says it: it lists only the newest ones.
+    total_commits: Option<usize>,
+    repository: Repository,
+    pusher: Option<Account>,
+    sender: Option<Account>,
+}
+
+#[derive(Deserialize)]
+struct Commit {
+    id: String,
+    message: Option<String>,
+    added: Option<Vec<String>>,
+    modified: Option<Vec<String>>,
+    removed: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Repository {
+    clone_url: Option<String>,
+    ssh_url: Option<String>,
+    html_url: Option<String>,
+    default_branch: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Account {
+    login: Option<String>,
+    username: Option<String>,
+    name: Option<String>,
+}
+
+impl Account {
+    fn name(&self) -> Option<&str> {
+        let names = [&self.login, &self.username, &self.name];
+        names.into_iter().flatten().map(String::as_str).find(|name| !name.is_empty())
+    }
+}
+
+pub(super) fn read(provider: Provider, event: &str, json: &[u8]) -> Result<Said, Unreadable> {
+    match event {
+        "ping" => Ok(Said::Ping),
+        "push" => Ok(Said::Push(push(provider, &parse(json)?))),
+        _ if event.starts_with("pull_request") => Ok(Said::PullRequest),
+        _ => Ok(Said::Other),
+    }
+}
+
+fn push(provider: Provider, pushed: &Pushed) -> Push {
+    let urls =
+        [&pushed.repository.clone_url, &pushed.repository.ssh_url, &pushed.repository.html_url];
+    let remote = Remote::new(urls.map(Option::as_ref), pushed.repository.default_branch.clone());
+    let sender = [&pushed.sender, &pushed.pusher].into_iter().flatten().find_map(Account::name);
+    let sender = SenderName::cleaned(sender.unwrap_or_default());
+    let changes =
+        reference(&pushed.reference).map(|(tag, name)| change(provider, pushed, tag, name));
+    Push { remote, sender, changes: changes.into_iter().collect() }
+}
+
+fn change(provider: Provider, pushed: &Pushed, tag: bool, name: String) -> RefChange {
+    let head = pushed.head_commit.as_ref();
+    let after = commit(&pushed.after).filter(|_| !pushed.deleted);
+    // Of an annotated tag `after` is the tag itself; the commit is the one that it is about.
+    let peeled = head.filter(|_| tag && after.is_some()).and_then(|head| commit(&head.id));
+    let newest = pushed.commits.iter().flatten().find(|one| one.id == pushed.after);
+    RefChange {
+        tag,
+        name,
+        commit: peeled.or(after),
+        unmoved: pushed.before.as_deref() == Some(pushed.after.as_str()),
+        skip: skip(newest.or(head).and_then(|one| one.message.as_ref())),
+        files: files(provider, pushed),
+    }
+}
+
+fn files(provider: Provider, pushed: &Pushed) -> Files {
+    let Some(commits) = pushed.commits.as_ref().filter(|commits| !commits.is_empty()) else {
+        return Files::Unknown("the delivery lists no commits");
+    };
+    if pushed.forced {
+        return Files::Unknown("it was pushed by force");
+    }
+    if pushed.created || pushed.before.as_deref().and_then(commit).is_none() {
+        return Files::Unknown("the branch is new");
+    }
+    let whole = match provider {
+        Provider::Gitea => pushed.total_commits == Some(commits.len()),
+        Provider::GitHub | Provider::GitLab | Provider::Bitbucket => commits.len() < MOST_COMMITS,
+    };
+    if !whole || commits.iter().all(|one| one.id != pushed.after) {
+        return Files::Unknown("the delivery does not list all commits");
+    }
+    let mut all = std::collections::BTreeSet::new();
+    for one in commits {
+        let (Some(added), Some(modified), Some(removed)) =
+            (&one.added, &one.modified, &one.removed)
+        else {
+            return Files::Unknown("the delivery lists no files");
+        };
+        if added.len() + modified.len() + removed.len() >= MOST_FILES {
+            return Files::Unknown("the delivery does not list all files");
+        }
+        all.extend([added, modified, removed].into_iter().flatten().cloned());
+    }
+    Files::Known(all)
+}

@@ -1,0 +1,173 @@
+//! No request is lost: under constant load, versions come and go, good ones and broken ones, come
+//! back, are run anew and scaled, and the processes of Hythe are killed. `HYTHE_SOAK=1` makes a hundred deployments under answers that
+//! take twenty seconds.
+
+mod load;
+
+use std::time::Duration;
+
+use hythe_tests::repository::Repository;
+use serde_json::{Value, json};
+
+use crate::scene::Scene;
+use load::Load;
+
+const SERVER: &str = include_str!("server.js");
+
+/// What is wrong with a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    Good,
+    Exits,
+    NeverHealthy,
+    WrongPort,
+    FailsToBuild,
+}
+
+impl Version {
+    const BROKEN: [Self; 4] =
+        [Self::NeverHealthy, Self::Exits, Self::WrongPort, Self::FailsToBuild];
+
+    fn files(self, name: &str) -> Vec<(&'static str, String)> {
+        let mode = match self {
+            Self::Good | Self::FailsToBuild => "good",
+            Self::Exits => "exits",
+            Self::NeverHealthy => "never-healthy",
+            Self::WrongPort => "wrong-port",
+        };
+        let step = if self == Self::FailsToBuild { "RUN exit 7\n" } else { "" };
+        let dockerfile = format!(
+            "FROM node:20-bookworm-slim\n{step}WORKDIR /app\nCOPY server.js version.json ./\n\
+             EXPOSE 8080\nUSER node\nCMD [\"node\", \"server.js\"]\n"
+        );
+        vec![
+            ("Dockerfile", dockerfile),
+            ("server.js", SERVER.to_owned()),
+            ("version.json", json!({ "version": name, "mode": mode }).to_string()),
+        ]
+    }
+
+    /// Stage and words of its failure.
+    const fn failure(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Good => None,
+            Self::Exits => Some(("starting", "exited with code 3")),
+            Self::NeverHealthy => Some(("starting", "answered GET /healthz with 500")),
+            Self::WrongPort => Some(("starting", "nothing listens on port 8080")),
+            Self::FailsToBuild => Some(("building", "exit")),
+        }
+    }
+}
+
+struct Shop {
+    scene: Scene,
+    repository: Repository,
+    count: u32,
+}
+
+impl Shop {
+    fn open() -> Self {
+        let scene = Scene::new();
+        let files = Version::Good.files("v0");
+        let repository = scene.repository("shop", &files);
+        assert_eq!(scene.hythe.run(&["app", "create", "shop"]).code, 0);
+        let mut shop = Self { scene, repository, count: 0 };
+        shop.set(&json!({ "health_path": "/healthz", "health_interval_ms": 250 }));
+        shop.deploy(Version::Good);
+        shop
+    }
+
+    fn set(&self, settings: &Value) {
+        let (status, body) = self.scene.hythe.api("PATCH", "/api/v1/apps/shop", Some(settings));
+        assert_eq!(status, 200, "{body}");
+    }
+
+    /// Pushes a version; says its name.
+    fn push(&mut self, version: Version) -> String {
+        self.count += 1;
+        let good = if version == Version::Good { "good" } else { "broken" };
+        let name = format!("{good}-{}", self.count);
+        let files = version.files(&name);
+        let files: Vec<_> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+        self.repository.commit(&files);
+        name
+    }
+
+    /// Pushes and deploys a version, and sees that it ends as it should.
+    fn deploy(&mut self, version: Version) {
+        let name = self.push(version);
+        // A good one has all the time that a busy machine needs.
+        let within = if version == Version::Good { 60_000 } else { 2_000 };
+        self.set(&json!({ "health_start_within_ms": within }));
+        let said = self.scene.deploy("shop");
+        let document = said.json();
+        match version.failure() {
+            None => {
+                assert_eq!(said.code, 0, "{name}: {}{}", said.out, said.err);
+                self.scene.assert_serves("shop", &name);
+            }
+            Some((stage, words)) => {
+                assert_eq!((said.code, &document["status"]), (1, &json!("failed")), "{document}");
+                let failure = &document["failure"];
+                assert_eq!(failure["stage"], json!(stage), "{document}");
+                assert!(failure["message"].as_str().unwrap().contains(words), "{document}");
+            }
+        }
+    }
+
+    /// Deploys what is there with other settings, while a process is killed.
+    fn deploy_while_killing(&mut self, part: &str) {
+        let name = self.push(Version::Good);
+        self.set(&json!({ "health_start_within_ms": 60_000 }));
+        let id = self.scene.begin("shop");
+        self.scene.hythe.kill(part);
+        self.scene.hythe.wait_for_status(&id, &["live"]);
+        self.scene.assert_serves("shop", &name);
+    }
+}
+
+#[test]
+fn no_request_is_lost_while_versions_come_and_go_and_processes_die() {
+    let soak = std::env::var_os("HYTHE_SOAK").is_some();
+    let (rounds, long) = if soak { (100_u32, 20) } else { (6, 2) };
+    let mut shop = Shop::open();
+    let edge = shop.scene.hythe.edge();
+    let load = Load::start(edge, "shop.localhost", Duration::from_secs(long));
+    let mut broken = Version::BROKEN.into_iter().cycle();
+    for round in 0..rounds {
+        // A third of them is broken in a way of its own, in the short form more than that.
+        let bad = round % 3 == 1 || !soak && round % 3 == 2;
+        shop.deploy(if bad { broken.next().unwrap() } else { Version::Good });
+        assert_eq!(load.failures(), Vec::<String>::new(), "after round {round}");
+    }
+    let set = shop.scene.hythe.run(&["env", "set", "shop", "LEVEL=debug"]);
+    assert_eq!(set.code, 0, "{}", set.err);
+    // What asks for no new version loses no request either.
+    for round in 0..rounds.div_ceil(6) {
+        for asked in [
+            ["redeploy", "shop"].as_slice(),
+            &["restart", "shop"],
+            &["scale", "shop", "3"],
+            &["rollback", "shop"],
+            &["scale", "shop", "1"],
+        ] {
+            let said = shop.scene.hythe.run(asked);
+            assert_eq!(said.code, 0, "{asked:?}: {}{}", said.out, said.err);
+            assert_eq!(load.failures(), Vec::<String>::new(), "{asked:?} in round {round}");
+        }
+    }
+    shop.deploy_while_killing("server");
+    shop.set(&json!({ "replicas": 2 }));
+    shop.deploy_while_killing("agent");
+    shop.set(&json!({ "replicas": 1 }));
+    shop.deploy(Version::Good);
+
+    let seen = load.finish();
+    assert!(seen.failures.is_empty(), "{:#?}\n{}", seen.failures, shop.scene.hythe.logs());
+    for kind in ["keep-alive", "slow", "upload", "socket"] {
+        assert!(seen.answers.get(kind).is_some_and(|count| *count > 10), "{seen:?}");
+    }
+    assert!(seen.versions.keys().all(|name| name.starts_with("good-")), "{seen:?}");
+    println!("{:?}, {:?}", seen.answers, seen.versions);
+    shop.scene.finish();
+}
