@@ -26,6 +26,7 @@ use crate::observatory::Observatory;
 use crate::past::Past;
 use crate::projection::Projection;
 use crate::runs::Runs;
+use crate::statuses::Statuses;
 
 /// How long [`Control::wait_for`] waits.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
@@ -48,6 +49,7 @@ pub(crate) struct Inner {
     pub(crate) keep_versions: u16,
     pub(crate) build_cache: CacheBudget,
     pub(crate) runs: Runs,
+    pub(crate) statuses: Statuses,
 }
 
 /// Whether the control plane can do its work.
@@ -176,6 +178,12 @@ impl Control {
     #[must_use]
     pub fn runs(&self) -> &Runs {
         &self.0.runs
+    }
+
+    /// What providers were told of commits.
+    #[must_use]
+    pub fn statuses(&self) -> &Statuses {
+        &self.0.statuses
     }
 
     /// How many earlier versions of each app can be gone back to.

@@ -30,6 +30,7 @@ pub mod reports;
 pub mod runs;
 pub mod sealing;
 pub mod server;
+pub mod statuses;
 pub mod supervise;
 #[cfg(test)]
 mod testing;

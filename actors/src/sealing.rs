@@ -192,7 +192,8 @@ impl Drop for Access {
     }
 }
 
-fn value(
+/// A secret's value; none where it is not there.
+pub(crate) fn value(
     journal: &Journal,
     scope: uuid::Uuid,
     name: &str,

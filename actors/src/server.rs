@@ -32,6 +32,7 @@ use crate::projection::Projection;
 use crate::reconciler::Reconciler;
 use crate::reports::Reports;
 use crate::runs::{self, Runs};
+use crate::statuses::{self, Statuses};
 use crate::supervise::supervise;
 use crate::{housekeeping, publisher, reactor};
 
@@ -156,6 +157,7 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
         keep_versions,
         build_cache,
         runs: Runs::default(),
+        statuses: Statuses::default(),
     };
     let control = Control::new(inner);
     let parts = start_parts(&control, &base_domain, &stop);
@@ -216,6 +218,10 @@ fn start_parts(control: &Control, base_domain: &HostName, stop: &CancellationTok
     let (watching, of_runs) = (control.clone(), token());
     parts.spawn(supervise("runs", health(), token(), move || {
         runs::keep(watching.clone(), of_runs.clone())
+    }));
+    let (telling, of_statuses) = (control.clone(), token());
+    parts.spawn(supervise("statuses", health(), token(), move || {
+        statuses::keep(telling.clone(), of_statuses.clone())
     }));
     let (tidying, of_housekeeping) = (control.clone(), token());
     parts.spawn(supervise("housekeeping", health(), token(), move || {

@@ -27,7 +27,7 @@ pub enum Event {
 
 impl Event {
     /// The kind and name of every event that there is.
-    pub const NAMES: [(AggregateKind, &'static str); 69] = [
+    pub const NAMES: [(AggregateKind, &'static str); 70] = [
         (AggregateKind::App, "created"),
         (AggregateKind::App, "configured"),
         (AggregateKind::App, "environment_changed"),
@@ -95,6 +95,7 @@ impl Event {
         (AggregateKind::Installation, "source_token_removed"),
         (AggregateKind::Installation, "source_host_set"),
         (AggregateKind::Installation, "source_host_removed"),
+        (AggregateKind::Installation, "statuses_set"),
         (AggregateKind::Project, "created"),
         (AggregateKind::Project, "deleted"),
     ];
@@ -189,6 +190,7 @@ impl Event {
                 InstallationEvent::SourceTokenRemoved { .. } => "source_token_removed",
                 InstallationEvent::SourceHostSet { .. } => "source_host_set",
                 InstallationEvent::SourceHostRemoved { .. } => "source_host_removed",
+                InstallationEvent::StatusesSet { .. } => "statuses_set",
             },
             Self::Project(event) => match event {
                 ProjectEvent::Created { .. } => "created",

@@ -61,7 +61,8 @@ pub fn react(recorded: &Recorded<Event>, now: Timestamp) -> Vec<Reaction> {
             | InstallationEvent::SourceTokenSet { .. }
             | InstallationEvent::SourceTokenRemoved { .. }
             | InstallationEvent::SourceHostSet { .. }
-            | InstallationEvent::SourceHostRemoved { .. } => Vec::new(),
+            | InstallationEvent::SourceHostRemoved { .. }
+            | InstallationEvent::StatusesSet { .. } => Vec::new(),
         },
         Event::Project(event) => match event {
             ProjectEvent::Created { .. } | ProjectEvent::Deleted => Vec::new(),

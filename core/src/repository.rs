@@ -1,6 +1,6 @@
 //! What a repository's URL says: how it is reached, at which host, and under which path.
 
-use crate::names::RepositoryUrl;
+use crate::names::{RepositoryUrl, host};
 
 /// How a repository is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +100,14 @@ pub(crate) fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     let digits = port.bytes().all(|byte| byte.is_ascii_digit());
     let port = port.parse::<u16>().ok().filter(|port| digits && *port != 0)?;
     Some((host, Some(port)))
+}
+
+/// Whether a text is a host's name in lower case, an IPv4 address, or an IPv6 address in brackets.
+pub(crate) fn is_host(text: &str) -> bool {
+    match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => host(text).is_ok(),
+    }
 }
 
 #[cfg(test)]

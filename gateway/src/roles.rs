@@ -82,10 +82,12 @@ fn up_config(args: UpArgs) -> Outcome<UpConfig> {
             program: args.nats_server.as_deref().map(absolute),
             docker_host: args.docker_host,
             image: args.nats_image,
+            log_bytes: args.app_logs.budget().most_bytes,
         },
         local_repos: folders(&args.local_repos)?,
         keep_versions: args.keep_versions,
         build_cache: args.build_cache.to_args(),
+        app_logs: args.app_logs.to_args(),
         builder: args.builds.to_args(),
         longest_wait: Duration::from_millis(args.longest_wait),
     })
@@ -135,7 +137,7 @@ fn server(args: ServerArgs) -> Outcome {
     name_process(c"hythe-server");
     let dir = prepare(&args.data)?;
     let token = OwnerToken::load_or_mint(dir.root()).map_err(|error| Failure::of(&error))?;
-    let nats = nats(&args.nats)?;
+    let nats = NatsSettings { logs: Some(args.app_logs.budget()), ..nats(&args.nats)? };
     let config = ServerConfig {
         keep_versions: args.keep_versions,
         build_cache: args.build_cache.budget(),

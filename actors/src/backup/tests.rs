@@ -44,7 +44,12 @@ impl World {
     }
 
     async fn start(&mut self) {
-        let nats = NatsSettings { url: "nats://127.0.0.1:1".into(), user: None, password: None };
+        let nats = NatsSettings {
+            url: "nats://127.0.0.1:1".into(),
+            user: None,
+            password: None,
+            logs: None,
+        };
         let clock = Arc::clone(&self.clock);
         let clock = Clock::new(move || Timestamp(clock.load(Ordering::Relaxed)));
         let config = ServerConfig::new(self.dir.path().into(), nats, "localhost".parse().unwrap());

@@ -153,8 +153,8 @@ impl Guard {
             Confinement::Required => {
                 let text = format!(
                     "this worker builds nothing, because it cannot keep builds away from its \
-                     networks ({why}); run the agent as root with iptables installed, or let \
-                     builds reach them with --builds-unconfined"
+                     networks ({why}); run the agent as root with iptables or nft \
+                     installed, or let builds reach them with --builds-unconfined"
                 );
                 self.remark(|remarks| remarks.network = Some(text.clone()));
                 Err(Fault::new(text))
@@ -162,7 +162,8 @@ impl Guard {
             Confinement::WherePossible | Confinement::None => {
                 let text = format!(
                     "builds here can reach apps, ports of the host and private networks: they \
-                     cannot be kept away ({why}); run the agent as root with iptables installed"
+                     cannot be kept away ({why}); run the agent as root with iptables or nft \
+                     installed"
                 );
                 self.remark(|remarks| remarks.network = Some(text));
                 Ok(())

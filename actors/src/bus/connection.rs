@@ -17,7 +17,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::error::{BusError, OLDEST};
 use super::settings::NatsSettings;
-use super::streams;
+use super::streams::{self, LogBudget};
 
 /// How long a connection may take to be made.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -81,6 +81,7 @@ struct Inner {
     client: async_nats::Client,
     jetstream: jetstream::Context,
     shown_url: String,
+    logs: Option<LogBudget>,
     link: watch::Sender<Link>,
     state: watch::Receiver<BusState>,
     _keeper: DropGuard,
@@ -171,6 +172,7 @@ async fn start(
         client: client.clone(),
         jetstream: jetstream.clone(),
         shown_url: shown_url.clone(),
+        logs: settings.logs,
         link: link_changes,
         state: tell,
         epoch: 0,
@@ -180,7 +182,8 @@ async fn start(
         stopped.run_until_cancelled(Box::pin(keeper.run())).await;
     });
     let keeper = stop.drop_guard();
-    let inner = Inner { client, jetstream, shown_url, link, state, _keeper: keeper };
+    let logs = settings.logs;
+    let inner = Inner { client, jetstream, shown_url, logs, link, state, _keeper: keeper };
     Ok(Bus { inner: Arc::new(inner) })
 }
 
@@ -232,6 +235,7 @@ struct Keeper {
     client: async_nats::Client,
     jetstream: jetstream::Context,
     shown_url: String,
+    logs: Option<LogBudget>,
     link: watch::Receiver<Link>,
     state: watch::Sender<BusState>,
     epoch: u64,
@@ -292,7 +296,7 @@ impl Keeper {
 
     async fn try_set_up(&self) -> Result<(), BusError> {
         check_version(&self.shown_url, &self.client.server_info().version)?;
-        streams::ensure(&self.jetstream, &self.shown_url).await
+        streams::ensure(&self.jetstream, &self.shown_url, self.logs).await
     }
 }
 
@@ -338,7 +342,7 @@ impl Bus {
     /// # Errors
     /// What the server says.
     pub async fn ensure_streams(&self) -> Result<(), BusError> {
-        streams::ensure(self.jetstream(), &self.inner.shown_url).await
+        streams::ensure(self.jetstream(), &self.inner.shown_url, self.inner.logs).await
     }
 
     /// Says that something was not there which should be: all of it is set up again, under a new

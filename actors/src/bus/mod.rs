@@ -33,3 +33,4 @@ pub use logs::{LogStream, LogsFrom};
 pub(crate) use publish::encode;
 pub use publish::{Outgoing, Published};
 pub use settings::NatsSettings;
+pub use streams::{BESIDE_LOGS, LogBudget};

@@ -9,6 +9,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::error::BusError;
+use super::streams::LogBudget;
 
 /// The longest credentials file that is read, in bytes.
 const MOST_BYTES: u16 = 4 * 1024;
@@ -22,6 +23,8 @@ pub struct NatsSettings {
     pub user: Option<String>,
     /// The user's password.
     pub password: Option<Zeroizing<String>>,
+    /// How much is kept of what apps and builds log; none where another role says so.
+    pub logs: Option<LogBudget>,
 }
 
 impl NatsSettings {
@@ -33,7 +36,7 @@ impl NatsSettings {
     pub fn load(url: impl Into<String>, credentials: Option<&Path>) -> Result<Self, BusError> {
         let url = url.into();
         let Some(path) = credentials else {
-            return Ok(Self { url, user: None, password: None });
+            return Ok(Self { url, user: None, password: None, logs: None });
         };
         let bad = |why: String| BusError::Credentials { path: path.to_owned(), why };
         let file = std::fs::File::open(path).map_err(|error| bad(error.to_string()))?;
@@ -55,6 +58,7 @@ impl NatsSettings {
                 url,
                 user: Some(user.to_owned()),
                 password: Some(Zeroizing::new(password.to_owned())),
+                logs: None,
             }),
             (None | Some(_), None | Some(_)) => {
                 Err(bad("it must hold the user on one line and the password on the next".into()))

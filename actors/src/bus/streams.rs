@@ -13,6 +13,8 @@ use hythe_store::steps::Step;
 use super::error::BusError;
 
 const MIB: i64 = 1024 * 1024;
+/// What the streams beside the one of logs may take together, in bytes.
+pub const BESIDE_LOGS: u64 = 1024 * 1024 * 1024;
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -23,6 +25,22 @@ const TABLES_KEPT: i64 = 5;
 /// Reports kept of one worker, edge or build. The newest says all there is to say about a worker;
 /// a bound keeps its heartbeats from pushing out what builders said of builds.
 const REPORTS_OF_ONE: i64 = 32;
+
+/// How much of what apps and builds log is kept; beyond either, what is oldest goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogBudget {
+    /// The most bytes of all of it.
+    pub most_bytes: u64,
+    /// The longest that a line is kept.
+    pub kept_for: Duration,
+}
+
+impl Default for LogBudget {
+    /// 1 GiB, and seven days.
+    fn default() -> Self {
+        Self { most_bytes: 1024 * 1024 * 1024, kept_for: 7 * DAY }
+    }
+}
 
 fn stream(name: &str, subjects: &str, description: &str) -> stream::Config {
     stream::Config {
@@ -41,7 +59,16 @@ fn stream(name: &str, subjects: &str, description: &str) -> stream::Config {
     }
 }
 
-fn streams() -> [stream::Config; 4] {
+fn logs(budget: LogBudget) -> stream::Config {
+    stream::Config {
+        discard: stream::DiscardPolicy::Old,
+        max_bytes: i64::try_from(budget.most_bytes).unwrap_or(i64::MAX),
+        max_age: budget.kept_for,
+        ..stream(subjects::LOGS, subjects::ALL_LOGS, "lines of log")
+    }
+}
+
+fn streams() -> [stream::Config; 3] {
     [
         stream::Config {
             discard: stream::DiscardPolicy::New,
@@ -56,12 +83,6 @@ fn streams() -> [stream::Config; 4] {
             max_age: DAY,
             max_messages_per_subject: REPORTS_OF_ONE,
             ..stream(subjects::REPORTS, subjects::ALL_REPORTS, "reports of workers and edges")
-        },
-        stream::Config {
-            discard: stream::DiscardPolicy::Old,
-            max_bytes: 1024 * MIB,
-            max_age: 7 * DAY,
-            ..stream(subjects::LOGS, subjects::ALL_LOGS, "lines of log")
         },
         stream::Config {
             discard: stream::DiscardPolicy::Old,
@@ -84,9 +105,14 @@ fn bucket() -> jetstream::kv::Config {
     }
 }
 
-/// Makes what is missing, and sets right what is there.
+/// Makes what is missing, and sets right what is there. Whoever is told no budget of logs leaves that
+/// stream as it is.
 #[expect(clippy::disallowed_methods, reason = "with one step for all of them")]
-pub(super) async fn ensure(jetstream: &jetstream::Context, url: &str) -> Result<(), BusError> {
+pub(super) async fn ensure(
+    jetstream: &jetstream::Context,
+    url: &str,
+    budget: Option<LogBudget>,
+) -> Result<(), BusError> {
     for config in streams() {
         let name = config.name.clone();
         jetstream
@@ -94,6 +120,11 @@ pub(super) async fn ensure(jetstream: &jetstream::Context, url: &str) -> Result<
             .await
             .map_err(|error| failed(&name, url, &error.kind(), &error.to_string()))?;
     }
+    let made = match budget.map(logs) {
+        Some(config) => jetstream.create_or_update_stream(config).await.map(drop),
+        None => jetstream.get_or_create_stream(logs(LogBudget::default())).await.map(drop),
+    };
+    made.map_err(|error| failed(subjects::LOGS, url, &error.kind(), &error.to_string()))?;
     let bucket = bucket();
     let name = format!("the bucket {}", bucket.bucket);
     jetstream

@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use super::testing::TestNats;
 use super::{
-    Bus, BusError, BusState, ConsumerSpec, Delivery, LogItem, LogStream, LogsFrom, Verdict,
-    connect, connect_in_background,
+    Bus, BusError, BusState, ConsumerSpec, Delivery, LogBudget, LogItem, LogStream, LogsFrom,
+    NatsSettings, Verdict, connect, connect_in_background,
 };
 
 const WITHIN: Duration = Duration::from_secs(20);
@@ -65,6 +65,25 @@ async fn a_repeated_id_is_dropped_and_a_missing_stream_is_made_again() {
 
     bus.jetstream().delete_stream(subjects::COMMANDS).await.unwrap();
     bus.publish(Step::BuildSent, "hythe.cmd.build.default", &2, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn how_much_is_kept_of_logs_is_said_by_whoever_has_a_budget() {
+    let nats = TestNats::start().await;
+    let kept = async |bus: &Bus| {
+        let stream = bus.jetstream().get_stream(subjects::LOGS).await.unwrap();
+        let config = &stream.cached_info().config;
+        LogBudget { most_bytes: config.max_bytes.try_into().unwrap(), kept_for: config.max_age }
+    };
+    let agent = connect(&nats.settings(), "agent").await.unwrap();
+    assert_eq!(kept(&agent).await, LogBudget::default());
+
+    let budget = LogBudget { most_bytes: 64 << 20, kept_for: Duration::from_secs(3_600) };
+    let settings = NatsSettings { logs: Some(budget), ..nats.settings() };
+    let server = connect(&settings, "server").await.unwrap();
+    assert_eq!(kept(&server).await, budget);
+    agent.ensure_streams().await.unwrap();
+    assert_eq!(kept(&agent).await, budget);
 }
 
 fn commands(bus: &Bus, stop: &CancellationToken) -> mpsc::Receiver<i32> {

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::names::{BadText, bad, host, shown, text};
+use crate::names::{BadText, bad, shown, text};
+use crate::repository::is_host;
 
 text!(
     /// Where the gateway is reached from outside: `https://` or `http://` and a host, with a port where
@@ -18,12 +19,7 @@ text!(
         };
         let number = |port: &str| !port.starts_with('0') && port.parse::<u16>().is_ok()
             && port.bytes().all(|b| b.is_ascii_digit());
-        let address = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        let named = match address {
-            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-            None => host(name).is_ok(),
-        };
-        if named && port.is_none_or(number) {
+        if is_host(name) && port.is_none_or(number) {
             Ok(())
         } else {
             Err(format!(

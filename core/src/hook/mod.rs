@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod repository;
+pub mod status;
 pub mod triggers;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use self::address::PublicAddress;
 pub use self::repository::RepositoryKey;
+pub use self::status::ApiAddress;
 pub use self::triggers::{DeployOn, PathPattern, TagPattern, Triggers};
 use crate::ids::HookId;
 use crate::limits;
@@ -155,6 +157,8 @@ pub struct Hook {
     pub at: Timestamp,
     /// Since when it has this secret.
     pub secret_at: Timestamp,
+    /// Where its provider is told how commits fare, where it is.
+    pub statuses: Option<ApiAddress>,
 }
 
 impl HookId {

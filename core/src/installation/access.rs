@@ -13,9 +13,9 @@ use super::decide::{Decision, NOTHING};
 use super::registry::password;
 use super::{Installation, InstallationEvent};
 use crate::limits;
-use crate::names::{BadText, bad, host, shown, text};
+use crate::names::{BadText, bad, shown, text};
 use crate::rejection::Rejection;
-use crate::repository::{Location, Scheme, split_port};
+use crate::repository::{Location, Scheme, is_host, split_port};
 use crate::time::Timestamp;
 
 text!(
@@ -130,13 +130,6 @@ fn prefix(text: &str) -> Result<(), String> {
         Ok(())
     } else {
         Err(wrong())
-    }
-}
-
-fn is_host(text: &str) -> bool {
-    match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => host(text).is_ok(),
     }
 }
 

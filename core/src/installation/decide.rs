@@ -108,6 +108,11 @@ impl Machine for Installation {
                 Ok(vec![InstallationEvent::HookRemoved { id }])
             }
             InstallationCommand::RemoveHook { .. } => NOTHING,
+            InstallationCommand::SetStatuses { id, api } => match self.hooks.get(&id) {
+                None => Err(Rejection::not_found("webhook")),
+                Some(hook) if hook.statuses == api => NOTHING,
+                Some(_) => Ok(vec![InstallationEvent::StatusesSet { id, api }]),
+            },
             InstallationCommand::SetAddress { address } => {
                 if self.address.as_ref() == Some(&address) {
                     return NOTHING;
@@ -187,7 +192,9 @@ impl Machine for Installation {
             }
             InstallationEvent::HookAdded { id, provider, repository, at } => {
                 let (provider, repository) = (*provider, repository.clone());
-                let hook = Hook { provider, repository, version: 1, at: *at, secret_at: *at };
+                let (version, at) = (1, *at);
+                let secret_at = at;
+                let hook = Hook { provider, repository, version, at, secret_at, statuses: None };
                 self.hooks.insert(*id, hook);
             }
             InstallationEvent::HookRotated { id, version, at } => {
@@ -197,6 +204,11 @@ impl Machine for Installation {
             }
             InstallationEvent::HookRemoved { id } => {
                 self.hooks.remove(id);
+            }
+            InstallationEvent::StatusesSet { id, api } => {
+                if let Some(hook) = self.hooks.get_mut(id) {
+                    hook.statuses.clone_from(api);
+                }
             }
             InstallationEvent::AddressSet { address } => self.address = Some(address.clone()),
             InstallationEvent::AddressRemoved => self.address = None,
@@ -230,6 +242,7 @@ impl Machine for Installation {
             | InstallationCommand::SetRegistry { .. }
             | InstallationCommand::AddHook { .. }
             | InstallationCommand::RotateHook { .. }
+            | InstallationCommand::SetStatuses { .. }
             | InstallationCommand::SetAddress { .. }
             | InstallationCommand::SetSourceToken { .. }
             | InstallationCommand::SetSourceHost { .. } => Priority::Ordinary,

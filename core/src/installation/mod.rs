@@ -23,7 +23,7 @@ pub use self::access::{
 };
 pub use self::place::{BackupPlace, BackupRecipient, Location};
 pub use self::registry::{RegistryHost, RegistryLogin, RegistryPassword, RegistryUser};
-use crate::hook::{Hook, Provider, PublicAddress, RepositoryKey};
+use crate::hook::{ApiAddress, Hook, Provider, PublicAddress, RepositoryKey};
 use crate::ids::HookId;
 use crate::record::Sequence;
 use crate::time::{Millis, Timestamp};
@@ -207,6 +207,13 @@ pub enum InstallationCommand {
         /// The webhook.
         id: HookId,
     },
+    /// A webhook's provider is told how commits fare, or no more.
+    SetStatuses {
+        /// The webhook.
+        id: HookId,
+        /// Where it is told; none for no more.
+        api: Option<ApiAddress>,
+    },
     /// This is where it is reached from outside.
     SetAddress {
         /// The address.
@@ -357,5 +364,12 @@ pub enum InstallationEvent {
     SourceHostRemoved {
         /// The host.
         host: SshHost,
+    },
+    /// A webhook's provider is told how commits fare from now on, or no more.
+    StatusesSet {
+        /// The webhook.
+        id: HookId,
+        /// Where it is told; none for no more.
+        api: Option<ApiAddress>,
     },
 }

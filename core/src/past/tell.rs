@@ -256,6 +256,12 @@ fn installation(event: &InstallationEvent) -> String {
         InstallationEvent::SourceHostRemoved { host } => {
             format!("builds know {host} no more by keys that were given")
         }
+        InstallationEvent::StatusesSet { api: Some(api), .. } => {
+            format!("{api} is told how commits fare")
+        }
+        InstallationEvent::StatusesSet { api: None, .. } => {
+            "a webhook's provider is told no more how commits fare".into()
+        }
     }
 }
 

@@ -70,7 +70,8 @@ pub fn beginning(recorded: &Recorded<Event>) -> Option<Beginning> {
                 | InstallationEvent::SourceTokenSet { .. }
                 | InstallationEvent::SourceTokenRemoved { .. }
                 | InstallationEvent::SourceHostSet { .. }
-                | InstallationEvent::SourceHostRemoved { .. },
+                | InstallationEvent::SourceHostRemoved { .. }
+                | InstallationEvent::StatusesSet { .. },
             ) => None,
             Event::App(_) | Event::Deployment(_) | Event::Project(_) => None,
             Event::Worker(

@@ -150,7 +150,12 @@ mod tests {
     use crate::api::{ApiConfig, OwnerToken};
 
     async fn state(dir: &std::path::Path) -> (Server, ApiState) {
-        let nats = NatsSettings { url: "nats://127.0.0.1:1".into(), user: None, password: None };
+        let nats = NatsSettings {
+            url: "nats://127.0.0.1:1".into(),
+            user: None,
+            password: None,
+            logs: None,
+        };
         let base_domain: hythe_core::names::HostName = "localhost".parse().unwrap();
         let server = run(ServerConfig::new(dir.into(), nats, base_domain.clone())).await.unwrap();
         let config = ApiConfig {

@@ -100,19 +100,22 @@ impl ApiState {
         tokio::time::timeout(SHOWS_WITHIN, shown).await.unwrap_or(Ok(false))
     }
 
-    /// What came of a request when it was made before under the same key.
-    pub(crate) fn before(&self, once: Option<&Once>) -> Result<Option<Before>, Problem> {
-        once.map_or(Ok(None), |once| once.before(self.control().journal()))
+    /// What came of a request when it was made before under the same key, once reads show that.
+    pub(crate) async fn before(&self, once: Option<&Once>) -> Result<Option<Before>, Problem> {
+        let Some(once) = once else { return Ok(None) };
+        let Some(before) = once.before(self.control().journal())? else { return Ok(None) };
+        self.seen(before.sequence).await.map_err(problem)?;
+        Ok(Some(before))
     }
 
     /// What to say of a failed command: what came of it before, where the same request under the
     /// same key was faster, or the problem.
-    pub(crate) fn before_or(
+    pub(crate) async fn before_or(
         &self,
         once: Option<&Once>,
         error: CommandError,
     ) -> Result<Before, Problem> {
-        self.before(once)?.ok_or_else(|| problem(error))
+        self.before(once).await?.ok_or_else(|| problem(error))
     }
 
     /// The app of a name or an id.

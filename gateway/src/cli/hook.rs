@@ -10,8 +10,8 @@ use super::failure::{Failure, Outcome};
 use super::format;
 use super::output::Output;
 use crate::api::dto::{
-    Address, CreateHook, Delivery, DeliveryList, DeliveryOutcome, Hook, HookList, HookWithSecret,
-    SetAddress,
+    Address, CommitStatuses, CreateHook, Delivery, DeliveryList, DeliveryOutcome, Hook, HookList,
+    HookWithSecret, SetAddress, SetCommitStatuses,
 };
 
 pub(super) async fn run(context: &Context, command: HookCommand) -> Outcome {
@@ -73,6 +73,18 @@ pub(super) async fn run(context: &Context, command: HookCommand) -> Outcome {
             let id = one(context, &which).await?;
             let list: DeliveryList = client.get(&["hooks", &id, "deliveries"], &[]).await?;
             deliveries(output, &list);
+        }
+        HookCommand::Statuses { which, on, api, off } => {
+            let id = one(context, &which).await?;
+            let path = ["hooks", id.as_str(), "statuses"];
+            if off {
+                client.delete(&path, &[]).await?;
+            } else if on || api.is_some() {
+                let body = SetCommitStatuses { api: api.map(|api| api.to_string()) };
+                let _told: CommitStatuses =
+                    client.write(Method::PUT, &path, &body, Patience::OnceReached).await?;
+            }
+            statuses(output, &client.get(&path, &[]).await?);
         }
     }
     Ok(())
@@ -179,6 +191,30 @@ fn deliveries(output: &Output, list: &DeliveryList) {
     }
     let heading = ["CAME", "EVENT", "OF", "COMMIT", "BY", "APP", "OUTCOME", "WHY"];
     output.table(&heading, &rows);
+}
+
+fn statuses(output: &Output, told: &CommitStatuses) {
+    if output.json() {
+        output.document(told);
+        return;
+    }
+    match &told.api {
+        Some(api) => output.note(format_args!("{api} is told how commits fare")),
+        None => output.note("the provider is not told; begin with --on"),
+    }
+    let rows = told.items.iter().map(|told| {
+        vec![
+            format::ago(told.at),
+            told.app.clone(),
+            format::short(Some(&told.commit)),
+            told.state.as_str().to_owned(),
+            output.foreign(told.refused.as_deref().unwrap_or_default()),
+        ]
+    });
+    if !told.items.is_empty() {
+        let heading = ["TOLD", "APP", "COMMIT", "STATE", "NOT TAKEN"];
+        output.table(&heading, &rows.collect::<Vec<_>>());
+    }
 }
 
 fn outcome(output: &Output, delivery: &Delivery) -> Vec<String> {

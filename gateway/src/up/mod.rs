@@ -75,6 +75,8 @@ pub struct UpConfig {
     pub keep_versions: u16,
     /// How much build cache is kept, as the server's command line says it.
     pub build_cache: Vec<OsString>,
+    /// How much of logs is kept, in the same form.
+    pub app_logs: Vec<OsString>,
     /// How the agent builds, as its command line says it.
     pub builder: Vec<OsString>,
     /// The longest wait between two starts of a part.
@@ -192,6 +194,7 @@ impl UpConfig {
         }
         args.extend(["--keep-versions".into(), self.keep_versions.to_string().into()]);
         args.extend(self.build_cache.iter().cloned());
+        args.extend(self.app_logs.iter().cloned());
         if !self.local_repos.is_empty() {
             args.push("--allow-local-repos".into());
         }

@@ -23,6 +23,7 @@ mod projects;
 mod registries;
 mod runs;
 mod sources;
+mod statuses;
 mod storm;
 mod support;
 mod tls;

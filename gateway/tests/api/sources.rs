@@ -152,6 +152,16 @@ async fn an_app_has_a_key_of_its_own_whose_private_half_is_shown_to_nobody() {
     assert_ne!(second.json["public_key"], first.json["public_key"]);
     assert_eq!(rotate().await.is(200).json, second.json);
     assert_eq!(kept(1), None);
+
+    // Asked for by many at the same moment under one key, it is made once, and all see it.
+    server.post("/api/v1/apps", json!({"name": "wiki"})).await.is(201);
+    let together = (0..16).map(|_| {
+        let request = server.asks(Method::POST, "/api/v1/apps/wiki/source-key");
+        Answer::of(request.header("idempotency-key", "together").json(&json!({})))
+    });
+    for answer in futures_util::future::join_all(together).await {
+        assert_eq!(answer.is(200).json["version"], 1);
+    }
     let newer = kept(2).unwrap();
 
     let mut seen = String::new();

@@ -25,7 +25,11 @@ pub(crate) struct Server {
     pub(crate) control: Control,
     client: reqwest::Client,
     stopping: CancellationToken,
-    _plane: hythe_actors::server::Server,
+    plane: Option<hythe_actors::server::Server>,
+}
+
+fn nowhere() -> NatsSettings {
+    NatsSettings { url: "nats://127.0.0.1:1".into(), user: None, password: None, logs: None }
 }
 
 impl Drop for Server {
@@ -37,12 +41,22 @@ impl Drop for Server {
 impl Server {
     /// Without NATS: commands and reads need none.
     pub(crate) async fn start() -> Self {
-        let nowhere = NatsSettings { url: "nats://127.0.0.1:1".into(), user: None, password: None };
-        Self::start_with(nowhere).await
+        Self::start_with(nowhere()).await
     }
 
     pub(crate) async fn start_with(nats: NatsSettings) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), nats).await
+    }
+
+    /// Ends it, and starts another one on the same data.
+    pub(crate) async fn again(mut self) -> Self {
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
+        self.stopping.cancel();
+        self.plane.take().unwrap().close().await;
+        Self::start_in(dir, nowhere()).await
+    }
+
+    async fn start_in(dir: tempfile::TempDir, nats: NatsSettings) -> Self {
         let domain = "localhost".parse().unwrap();
         let plane = run(ServerConfig::new(dir.path().into(), nats, domain)).await.unwrap();
         let control = plane.control().clone();
@@ -67,7 +81,7 @@ impl Server {
         let client =
             reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let token = token.trim().into();
-        Self { dir, address, token, control, client, stopping, _plane: plane }
+        Self { dir, address, token, control, client, stopping, plane: Some(plane) }
     }
 
     pub(crate) fn stop(&self) {
@@ -218,7 +232,7 @@ impl Nats {
             .spawn()
             .expect("nats-server on PATH");
         let url = url_of(dir.path(), child.id()).await;
-        let settings = NatsSettings { url, user: None, password: None };
+        let settings = NatsSettings { url, user: None, password: None, logs: None };
         let bus = connect(&settings, "test").await.unwrap();
         Self { child, _dir: dir, settings, bus }
     }

@@ -62,7 +62,7 @@ impl Nats {
 
     fn settings(&self) -> NatsSettings {
         let url = format!("nats://127.0.0.1:{}", self.port);
-        NatsSettings { url, user: None, password: None }
+        NatsSettings { url, user: None, password: None, logs: None }
     }
 
     async fn control(&self) -> Control {

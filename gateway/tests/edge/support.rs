@@ -53,7 +53,7 @@ pub fn message(table: RouteTable) -> Vec<u8> {
 /// NATS settings that lead nowhere.
 pub fn no_nats() -> NatsSettings {
     // Port 9 is "discard"; nothing listens there.
-    NatsSettings { url: "nats://127.0.0.1:9".into(), user: None, password: None }
+    NatsSettings { url: "nats://127.0.0.1:9".into(), user: None, password: None, logs: None }
 }
 
 /// An edge on one core with short deadlines where a test sets them.

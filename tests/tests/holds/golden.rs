@@ -15,7 +15,7 @@ use hythe_core::deployment::{
 use hythe_core::event::Event;
 use hythe_core::health::{HealthCheck, Probe, StatusRange};
 use hythe_core::hook::{
-    DeployOn, PathPattern, Provider, PublicAddress, RepositoryKey, TagPattern, Triggers,
+    ApiAddress, DeployOn, PathPattern, Provider, PublicAddress, RepositoryKey, TagPattern, Triggers,
 };
 use hythe_core::ids::{AppId, DeploymentId, HookId, ProjectId, RunId, WorkerId};
 use hythe_core::installation::{
@@ -240,6 +240,13 @@ fn installation() -> Vec<(&'static str, InstallationEvent)> {
         ("source_token_removed", Is::SourceTokenRemoved { prefix: prefix() }),
         ("source_host_set", Is::SourceHostSet { host: ssh(), keys: vec![ssh_key()], at: at() }),
         ("source_host_removed", Is::SourceHostRemoved { host: ssh() }),
+        (
+            "statuses_set",
+            Is::StatusesSet {
+                id: hook(),
+                api: Some(ApiAddress::new("https://git.example/api/v1").unwrap()),
+            },
+        ),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! Tables of webhooks and of the public address.
 
 use super::*;
-use crate::hook::{Provider, PublicAddress, RepositoryKey};
+use crate::hook::{ApiAddress, Provider, PublicAddress, RepositoryKey};
 use crate::ids::HookId;
 use crate::limits;
 
@@ -74,4 +74,23 @@ proptest! {
         });
         crate::testing::replays_to_the_same_state::<Installation>(commands.collect())?;
     }
+}
+
+#[test]
+fn a_provider_is_told_until_it_is_told_no_more() {
+    let api = |text: &str| Some(ApiAddress::new(text).unwrap());
+    let set = |n: u128, api: Option<ApiAddress>| C::SetStatuses { id: id(n), api };
+    let there = after(vec![add(1, "git.example/a")]);
+    assert_eq!(there.hooks[&id(1)].statuses, None);
+    assert_eq!(there.decide(set(1, None)).unwrap(), []);
+    assert!(there.decide(set(2, None)).is_err(), "there is none");
+    let told = after(vec![add(1, "git.example/a"), set(1, api("https://git.example/api/v1"))]);
+    assert_eq!(told.hooks[&id(1)].statuses, api("https://git.example/api/v1"));
+    assert_eq!(told.decide(set(1, api("https://git.example/api/v1"))).unwrap(), []);
+    let rotated =
+        after(vec![add(1, "git.example/a"), set(1, api("https://a.example")), rotate(1, 2)]);
+    assert!(rotated.hooks[&id(1)].statuses.is_some(), "another secret changes nothing of it");
+    let no_more =
+        after(vec![add(1, "git.example/a"), set(1, api("https://a.example")), set(1, None)]);
+    assert_eq!(no_more.hooks[&id(1)].statuses, None);
 }

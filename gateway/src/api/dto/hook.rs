@@ -28,6 +28,9 @@ pub struct Hook {
     pub created_at: Time,
     /// When it got its present secret.
     pub secret_set_at: Time,
+    /// The address of the provider's API, where it is told how commits fare.
+    #[schema(example = "https://api.github.com")]
+    pub statuses: Option<String>,
 }
 
 /// What to enter at the provider, besides the secret.

@@ -7,6 +7,7 @@
 
 mod app;
 mod backup;
+mod commit_status;
 mod deleted;
 mod deployment;
 mod env;
@@ -34,6 +35,7 @@ pub use backup::{
     BackupFailed, BackupMade, BackupRun, BackupSchedule, BackupStatus, CreateBackup,
     DownloadBackup, MirrorStatus, SetBackupSchedule, SetMirror,
 };
+pub use commit_status::{CommitStatuses, SetCommitStatuses, ToldStatus};
 pub use deleted::{DeleteQuery, DeletedApp, DeletedAppList};
 pub use deployment::{
     CreateDeployment, CreateRollback, Deployment, DeploymentPage, DeploymentRef, DeploymentSource,

@@ -34,6 +34,7 @@ pub(crate) fn hook(sight: Sight<'_>, id: HookId) -> Option<dto::Hook> {
             .collect(),
         created_at: hook.at.into(),
         secret_set_at: hook.secret_at.into(),
+        statuses: hook.statuses.as_ref().map(ToString::to_string),
     })
 }
 

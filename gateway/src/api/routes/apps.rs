@@ -91,7 +91,7 @@ pub(crate) async fn create(
     body: Json<CreateApp>,
 ) -> Result<Response, Problem> {
     let once = once(&asked, &body.hash, state.request_key())?;
-    if let Some(app) = state.before(once.as_ref())? {
+    if let Some(app) = state.before(once.as_ref()).await? {
         return Ok(mark_replayed(created(&state, app.resource)?));
     }
     let name: AppName = settings::text("name", &body.value.name)?;
@@ -106,7 +106,7 @@ pub(crate) async fn create(
     match state.command::<Machine>(id, command, state.meta(&asked), with).await {
         Ok(_) => created(&state, id),
         Err(error) => {
-            let app = state.before_or(once.as_ref(), error)?;
+            let app = state.before_or(once.as_ref(), error).await?;
             Ok(mark_replayed(created(&state, app.resource)?))
         }
     }
@@ -206,7 +206,7 @@ pub(super) async fn change(
     let once = once(asked, body, state.request_key())?;
     let answer =
         |id: Uuid| Ok::<_, Problem>(axum::Json(shown(state, AppId::new(id))?).into_response());
-    if let Some(before) = state.before(once.as_ref())? {
+    if let Some(before) = state.before(once.as_ref()).await? {
         return Ok(mark_replayed(answer(before.resource)?));
     }
     let (id, command) = command()?;
@@ -214,6 +214,6 @@ pub(super) async fn change(
     let with = With { claim, secrets: Vec::new() };
     match state.command::<Machine>(id.uuid(), command, state.meta(asked), with).await {
         Ok(_) => answer(id.uuid()),
-        Err(error) => Ok(mark_replayed(answer(state.before_or(once.as_ref(), error)?.resource)?)),
+        Err(error) => Ok(mark_replayed(answer(state.before_or(once.as_ref(), error).await?.resource)?)),
     }
 }

@@ -41,7 +41,7 @@ pub(crate) async fn delete(
     let hash = blake3::hash(&[u8::from(query.now)]);
     let once = once(&asked, &hash, state.request_key())?;
     let replayed = || mark_replayed(StatusCode::NO_CONTENT.into_response());
-    if state.before(once.as_ref())?.is_some() {
+    if state.before(once.as_ref()).await?.is_some() {
         return Ok(replayed());
     }
     let id = match state.app(&app) {
@@ -58,7 +58,7 @@ pub(crate) async fn delete(
     let with = With { claim, secrets };
     match state.command::<Machine>(id.uuid(), command, state.meta(&asked), with).await {
         Ok(_) => Ok(StatusCode::NO_CONTENT.into_response()),
-        Err(error) => state.before_or(once.as_ref(), error).map(|_| replayed()),
+        Err(error) => state.before_or(once.as_ref(), error).await.map(|_| replayed()),
     }
 }
 

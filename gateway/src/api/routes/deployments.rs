@@ -95,7 +95,7 @@ pub(crate) async fn create(
     OptionalJson(body): OptionalJson<CreateDeployment>,
 ) -> Result<Response, Problem> {
     let once = once(&asked, &body.hash, state.request_key())?;
-    if let Some(before) = state.before(once.as_ref())? {
+    if let Some(before) = state.before(once.as_ref()).await? {
         return accepted_before(&state, before).await;
     }
     let (app, now) = state.app(&app)?;
@@ -122,7 +122,7 @@ pub(crate) async fn create(
             requested_now(&state, deployment, spec, meta).map(accepted)
         }
         Err(error) => {
-            let before = state.before_or(once.as_ref(), error)?;
+            let before = state.before_or(once.as_ref(), error).await?;
             accepted_before(&state, before).await
         }
     }
@@ -235,7 +235,7 @@ pub(crate) async fn cancel(
     let once = once(&asked, &blake3::hash(&[]), state.request_key())?;
     let answer =
         |id: DeploymentId| Ok::<_, Problem>(axum::Json(shown(&state, id)?).into_response());
-    if let Some(before) = state.before(once.as_ref())? {
+    if let Some(before) = state.before(once.as_ref()).await? {
         return Ok(mark_replayed(answer(DeploymentId::new(before.resource))?));
     }
     let id = state.deployment(&deployment).await?;
@@ -245,7 +245,7 @@ pub(crate) async fn cancel(
     match state.command::<Machine>(id.uuid(), command, state.meta(&asked), with).await {
         Ok(_) => answer(id),
         Err(error) => {
-            let before = state.before_or(once.as_ref(), error)?;
+            let before = state.before_or(once.as_ref(), error).await?;
             Ok(mark_replayed(answer(DeploymentId::new(before.resource))?))
         }
     }

@@ -88,7 +88,7 @@ pub(crate) async fn change(
 ) -> Result<Response, Problem> {
     let once = once(&asked, &body.hash, state.request_key())?;
     let answer = |id: AppId| Ok::<_, Problem>(axum::Json(shown(&state, id)?).into_response());
-    if let Some(before) = state.before(once.as_ref())? {
+    if let Some(before) = state.before(once.as_ref()).await? {
         return Ok(mark_replayed(answer(AppId::new(before.resource))?));
     }
     let wanted = Wanted::read(&body.value)?;
@@ -113,7 +113,7 @@ pub(crate) async fn change(
                 tries += 1;
             }
             Err(error) => {
-                let before = state.before_or(once.as_ref(), error)?;
+                let before = state.before_or(once.as_ref(), error).await?;
                 return Ok(mark_replayed(answer(AppId::new(before.resource))?));
             }
         }

@@ -70,7 +70,7 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let once = once(&asked, &body.hash, state.request_key())?;
     let replayed = |id: Uuid| Ok(mark_replayed(created(&state, HookId::new(id), None)?));
-    if let Some(before) = state.before(once.as_ref())? {
+    if let Some(before) = state.before(once.as_ref()).await? {
         return replayed(before.resource);
     }
     let repository = repository_of(&state, &body.value.app)?;
@@ -83,7 +83,7 @@ pub(crate) async fn create(
     let scope = state.control().installation().uuid();
     match state.command::<Installation>(scope, command, state.meta(&asked), with).await {
         Ok(_) => created(&state, id, Some(&secret)),
-        Err(error) => replayed(state.before_or(once.as_ref(), error)?.resource),
+        Err(error) => replayed(state.before_or(once.as_ref(), error).await?.resource),
     }
 }
 
@@ -176,11 +176,11 @@ pub(crate) async fn deliveries(
     Ok(axum::Json(DeliveryList { items }))
 }
 
-fn id(text: &str) -> Result<HookId, Problem> {
+pub(super) fn id(text: &str) -> Result<HookId, Problem> {
     text.parse().map_err(|_not_an_id| no_such_hook())
 }
 
-fn no_such_hook() -> Problem {
+pub(super) fn no_such_hook() -> Problem {
     Problem::not_found("there is no webhook of this id; `hythe hook ls` shows which there are")
 }
 
@@ -188,7 +188,7 @@ fn shown(state: &ApiState, id: HookId) -> Result<Hook, Problem> {
     state.see(|sight| present::hook(sight, id)).ok_or_else(no_such_hook)
 }
 
-async fn give(
+pub(super) async fn give(
     state: &ApiState,
     asked: &Asked,
     command: InstallationCommand,

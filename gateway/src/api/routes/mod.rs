@@ -21,6 +21,7 @@ mod session;
 mod source_key;
 mod sources;
 mod status;
+mod statuses;
 mod table;
 mod triggers;
 mod versions;
@@ -77,6 +78,7 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(hooks::show, hooks::remove))
         .routes(routes!(hooks::rotate))
         .routes(routes!(hooks::deliveries))
+        .routes(routes!(statuses::show, statuses::set, statuses::remove))
         .routes(routes!(address::show, address::set, address::remove))
         .routes(routes!(sources::tokens))
         .routes(routes!(sources::set_token, sources::remove_token))

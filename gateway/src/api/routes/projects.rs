@@ -58,7 +58,7 @@ pub(crate) async fn create(
     body: Json<CreateProject>,
 ) -> Result<Response, Problem> {
     let once = once(&asked, &body.hash, state.request_key())?;
-    if let Some(before) = state.before(once.as_ref())? {
+    if let Some(before) = state.before(once.as_ref()).await? {
         return Ok(mark_replayed(created(&state, before.resource)?));
     }
     let name: ProjectName = settings::text("name", &body.value.name)?;
@@ -69,7 +69,7 @@ pub(crate) async fn create(
     match state.command::<Machine>(id, command, state.meta(&asked), with).await {
         Ok(_) => created(&state, id),
         Err(error) => {
-            let before = state.before_or(once.as_ref(), error)?;
+            let before = state.before_or(once.as_ref(), error).await?;
             Ok(mark_replayed(created(&state, before.resource)?))
         }
     }
@@ -127,7 +127,7 @@ pub(crate) async fn delete(
 ) -> Result<Response, Problem> {
     let once = once(&asked, &blake3::hash(&[]), state.request_key())?;
     let replayed = || mark_replayed(StatusCode::NO_CONTENT.into_response());
-    if state.before(once.as_ref())?.is_some() {
+    if state.before(once.as_ref()).await?.is_some() {
         return Ok(replayed());
     }
     let id = state.project("project", &project)?;
@@ -149,6 +149,6 @@ pub(crate) async fn delete(
     let command = ProjectCommand::Delete;
     match state.command::<Machine>(id.uuid(), command, state.meta(&asked), with).await {
         Ok(_) => Ok(StatusCode::NO_CONTENT.into_response()),
-        Err(error) => state.before_or(once.as_ref(), error).map(|_| replayed()),
+        Err(error) => state.before_or(once.as_ref(), error).await.map(|_| replayed()),
     }
 }

@@ -87,7 +87,7 @@ pub(crate) async fn create(
     SecretJson(body): SecretJson<CreateRun>,
 ) -> Result<Response, Problem> {
     let once = once(&asked, &body.hash, state.request_key())?;
-    if let Some(before) = state.before(once.as_ref())? {
+    if let Some(before) = state.before(once.as_ref()).await? {
         return Ok(mark_replayed(again(&state, RunId::new(before.resource))?));
     }
     let (app, _) = state.app(&app)?;
@@ -102,7 +102,7 @@ pub(crate) async fn create(
     if let Err(error) =
         state.command::<Machine>(app.uuid(), command, state.meta(&asked), with).await
     {
-        let before = state.before_or(once.as_ref(), error)?;
+        let before = state.before_or(once.as_ref(), error).await?;
         return Ok(mark_replayed(again(&state, RunId::new(before.resource))?));
     }
     let answer = (StatusCode::CREATED, axum::Json(shown(app, run, &prepared.one_off)));

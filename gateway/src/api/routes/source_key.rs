@@ -74,7 +74,7 @@ pub(crate) async fn make(
         let key = shown(&app)?.ok_or_else(|| Problem::not_found("this app has no key"))?;
         Ok::<_, Problem>(axum::Json(key).into_response())
     };
-    if let Some(before) = state.before(once.as_ref())? {
+    if let Some(before) = state.before(once.as_ref()).await? {
         return Ok(mark_replayed(answer(AppId::new(before.resource))?));
     }
     let (id, app) = state.app(&app)?;
@@ -95,7 +95,7 @@ pub(crate) async fn make(
     match state.command::<App>(scope, command, state.meta(&asked), with).await {
         Ok(_) => answer(id),
         Err(error) => {
-            let before = state.before_or(once.as_ref(), error)?;
+            let before = state.before_or(once.as_ref(), error).await?;
             Ok(mark_replayed(answer(AppId::new(before.resource))?))
         }
     }

@@ -44,7 +44,7 @@ pub(crate) async fn rollback(
     OptionalJson(body): OptionalJson<CreateRollback>,
 ) -> Result<Response, Problem> {
     let once = once(&asked, &body.hash, state.request_key())?;
-    if let Some(before) = state.before(once.as_ref())? {
+    if let Some(before) = state.before(once.as_ref()).await? {
         return accepted_before(&state, before).await;
     }
     let (id, now) = state.app(&app)?;
@@ -109,7 +109,7 @@ async fn again(
     asked: &Asked,
 ) -> Result<Response, Problem> {
     let once = once(asked, &blake3::hash(&[]), state.request_key())?;
-    if let Some(before) = state.before(once.as_ref())? {
+    if let Some(before) = state.before(once.as_ref()).await? {
         return accepted_before(state, before).await;
     }
     let (id, now) = state.app(app)?;
@@ -156,7 +156,7 @@ async fn repeat(
             ))
         }
         Err(error) => {
-            let before = state.before_or(once.as_ref(), error)?;
+            let before = state.before_or(once.as_ref(), error).await?;
             accepted_before(state, before).await
         }
     }

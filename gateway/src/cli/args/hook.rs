@@ -1,7 +1,9 @@
 //! `hythe hook`, `hythe address`, and what deploys an app by itself.
 
 use clap::{Args, Subcommand, ValueEnum};
-use hythe_core::hook::{PathPattern, Provider, PublicAddress, TagPattern, UnknownProvider};
+use hythe_core::hook::{
+    ApiAddress, PathPattern, Provider, PublicAddress, TagPattern, UnknownProvider,
+};
 
 use crate::api::dto::{DeployOn, UpdateTriggers};
 
@@ -15,6 +17,16 @@ Examples:
   hythe hook add shop
   hythe hook add shop --provider forgejo
   hythe hook deliveries shop";
+
+pub(super) const STATUSES_HELP: &str = "\
+Each commit of the repository that is deployed gets a status: under way, live, or why not. It goes with
+the token for the repository, which must be one that may write statuses.
+
+Examples:
+  hythe source token set github.com/team --username x-access-token --password-stdin < token.txt
+  hythe hook statuses shop --on
+  hythe hook statuses shop --api https://git.example.com/api/v1
+  hythe hook statuses shop";
 
 /// `hythe hook`.
 #[derive(Debug, Subcommand)]
@@ -55,6 +67,22 @@ pub enum HookCommand {
         /// Its id, or an app that it serves
         #[arg(value_name = "HOOK|APP")]
         which: String,
+    },
+    /// Tell the provider how commits fare, and show what it was told
+    #[command(after_help = STATUSES_HELP)]
+    Statuses {
+        /// Its id, or an app that it serves
+        #[arg(value_name = "HOOK|APP")]
+        which: String,
+        /// Tell it from now on
+        #[arg(long)]
+        on: bool,
+        /// Tell it there [default: found from the repository]
+        #[arg(long, value_name = "URL")]
+        api: Option<ApiAddress>,
+        /// Tell it no more
+        #[arg(long, conflicts_with_all = ["on", "api"])]
+        off: bool,
     },
 }
 

@@ -368,6 +368,8 @@ mod tests {
             &["registry", "logout", "ghcr.io/team"],
             &["hook", "add"],
             &["hook", "add", "shop", "--provider", "svn"],
+            &["hook", "statuses", "shop", "--on", "--off"],
+            &["hook", "statuses", "shop", "--api", "git.example.com"],
             &["address", "set", "hythe.example.com"],
             &["app", "set", "shop", "--deploy-on", "friday"],
             &["app", "set", "shop", "--watch-paths", "../x"],

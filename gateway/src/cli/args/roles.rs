@@ -3,8 +3,10 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
+use hythe_actors::bus::LogBudget;
 use hythe_core::limits::VERSIONS_KEPT;
 use hythe_core::names::HostName;
 use hythe_core::sweep::cache::CacheBudget;
@@ -86,6 +88,9 @@ pub struct UpArgs {
     /// How much build cache is kept.
     #[command(flatten)]
     pub build_cache: CacheArgs,
+    /// How much of logs is kept.
+    #[command(flatten)]
+    pub app_logs: AppLogsArgs,
     /// How it builds.
     #[command(flatten)]
     pub builds: BuilderArgs,
@@ -129,6 +134,9 @@ pub struct ServerArgs {
     /// How much build cache is kept.
     #[command(flatten)]
     pub build_cache: CacheArgs,
+    /// How much of logs is kept.
+    #[command(flatten)]
+    pub app_logs: AppLogsArgs,
     /// How it logs.
     #[command(flatten)]
     pub log: LogArgs,
@@ -219,12 +227,53 @@ impl CacheArgs {
     /// The same for the command line of a server on this machine.
     #[must_use]
     pub fn to_args(self) -> Vec<OsString> {
-        let given = [
-            ("--build-cache", self.build_cache.map(|bytes| bytes.to_string())),
-            ("--build-cache-days", self.build_cache_days.map(|days| days.to_string())),
-        ];
-        let given =
-            given.into_iter().filter_map(|(name, value)| Some([name.into(), value?.into()]));
-        given.flatten().collect()
+        size_and_days("--build-cache", self.build_cache, self.build_cache_days)
     }
+}
+
+/// How much of what apps and builds log is kept.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct AppLogsArgs {
+    /// How much of apps' and builds' logs is kept, all together, such as 4G [default: 1G]
+    #[arg(long, env = "HYTHE_APP_LOGS", value_name = "SIZE", value_parser = log_size)]
+    pub app_logs: Option<u64>,
+    /// For how many days they are kept [default: 7]
+    #[arg(long, env = "HYTHE_APP_LOGS_DAYS", value_name = "N",
+          value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub app_logs_days: Option<u16>,
+}
+
+impl AppLogsArgs {
+    /// The budget.
+    #[must_use]
+    pub fn budget(self) -> LogBudget {
+        let usual = LogBudget::default();
+        let days = |days| Duration::from_secs(u64::from(days) * 86_400);
+        LogBudget {
+            most_bytes: self.app_logs.unwrap_or(usual.most_bytes),
+            kept_for: self.app_logs_days.map_or(usual.kept_for, days),
+        }
+    }
+
+    /// The same for the command line of a server on this machine.
+    #[must_use]
+    pub fn to_args(self) -> Vec<OsString> {
+        size_and_days("--app-logs", self.app_logs, self.app_logs_days)
+    }
+}
+
+/// A size of which something is left where many apps log: 16 MiB to 1 TiB.
+fn log_size(text: &str) -> Result<u64, String> {
+    let bytes = super::builder::size(text)?;
+    if (16 << 20..=1 << 40).contains(&bytes) { Ok(bytes) } else { Err("is 16M to 1T".to_owned()) }
+}
+
+/// What was given of a budget, as a command line says it.
+fn size_and_days(option: &str, bytes: Option<u64>, days: Option<u16>) -> Vec<OsString> {
+    let given = [
+        (option.to_owned(), bytes.map(|bytes| bytes.to_string())),
+        (format!("{option}-days"), days.map(|days| days.to_string())),
+    ];
+    let given = given.into_iter().filter_map(|(name, value)| Some([name.into(), value?.into()]));
+    given.flatten().collect()
 }

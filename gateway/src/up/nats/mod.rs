@@ -10,6 +10,8 @@ mod ready;
 
 use std::path::{Path, PathBuf};
 
+use hythe_actors::bus::BESIDE_LOGS;
+
 use self::binary::{LEAST_VERSION, Version};
 
 use super::error::UpError;
@@ -121,6 +123,17 @@ pub struct Choice {
     pub docker_host: Option<String>,
     /// Another image than the official one.
     pub image: Option<String>,
+    /// How many bytes of apps' and builds' logs it must have room for.
+    pub log_bytes: u64,
+}
+
+impl Choice {
+    /// What is settled, with room for as many logs as are to be kept.
+    fn settle(&self, dir: &DataDir) -> Result<config::Settings, UpError> {
+        let mut settings = config::settle(dir)?;
+        settings.store_bytes = settings.store_bytes.max(self.log_bytes.saturating_add(BESIDE_LOGS));
+        Ok(settings)
+    }
 }
 
 /// Finds a NATS server and writes its configuration.
@@ -134,12 +147,12 @@ async fn manage(dir: &DataDir, own: &OwnBinary, choice: &Choice) -> Result<Manag
     };
     if let Some(program) = program {
         binary::check(&program).await?;
-        return as_program(dir, own, program);
+        return as_program(dir, own, choice, program);
     }
     let engine = container::connect(choice.docker_host.as_deref())
         .await
         .map_err(|engine| NatsError::Missing { engine })?;
-    let settings = config::settle(dir)?;
+    let settings = choice.settle(dir)?;
     let file = config::write(dir, &settings, &config::Place::Container)?;
     let plan = ContainerPlan::new(engine, dir, &settings, &file, choice.image.as_deref())?;
     Ok(Managed { access: settings.access(dir), launch: Launch::Container(Box::new(plan)) })
@@ -162,8 +175,13 @@ pub(super) async fn manage_free(
     manage(dir, own, choice).await
 }
 
-fn as_program(dir: &DataDir, own: &OwnBinary, program: PathBuf) -> Result<Managed, UpError> {
-    let settings = config::settle(dir)?;
+fn as_program(
+    dir: &DataDir,
+    own: &OwnBinary,
+    choice: &Choice,
+    program: PathBuf,
+) -> Result<Managed, UpError> {
+    let settings = choice.settle(dir)?;
     let file = config::write(dir, &settings, &config::Place::Process)?;
     let fingerprint =
         Fingerprint::default().file(&resolved(&program))?.text(config::read(&file)?).finish();

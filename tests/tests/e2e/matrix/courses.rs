@@ -109,6 +109,15 @@ pub(super) fn run(world: &mut World, point: &Point, deaths: Deaths) {
             arm(world);
             remove_hook(world, &path);
         }
+        Course::SetStatuses => {
+            let path = new_hook(world);
+            arm(world);
+            let body = json!({"api": "https://git.example/api/v1"});
+            let (status, document) = world.insist("PUT", &format!("{path}/statuses"), &body);
+            assert!(status < 300, "{status} {document}");
+            world.died(point, deaths, before);
+            remove_hook(world, &path);
+        }
         Course::SetTriggers => {
             arm(world);
             let watch = [format!("apps/{}/**", world.next())];

@@ -44,6 +44,8 @@ pub(super) enum Course {
     NewHook,
     /// A webhook gets another secret.
     RotateHook,
+    /// A webhook's provider is told how commits fare.
+    SetStatuses,
     /// A webhook is removed.
     RemoveHook,
     /// What deploys an app by itself is changed.
@@ -238,6 +240,7 @@ fn course_of_event(name: &str) -> Course {
         "installation.hook_added" => Course::NewHook,
         "installation.hook_rotated" => Course::RotateHook,
         "installation.hook_removed" => Course::RemoveHook,
+        "installation.statuses_set" => Course::SetStatuses,
         "installation.address_set" | "installation.address_removed" => Course::SetAddress,
         "app.triggers_set" => Course::SetTriggers,
         "app.source_key_set"

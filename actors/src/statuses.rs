@@ -1,0 +1,248 @@
+//! Tells providers how the commits fare that are deployed: an outbox over the journal.
+//!
+//! Invariants: what is told follows from the journal alone, from a cursor that is kept in it, so that
+//! no end of a deployment goes untold because of a crash; of several states of one deployment only the
+//! newest is told. Telling twice says the same. A provider that does not answer is given up after a
+//! bounded time, and holds up nothing but what is told after it. A token goes to the API that the
+//! installation's owner named for its hook, follows no server that sends on to another, and is never
+//! written in the clear where the repository is not fetched so.
+
+mod send;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::StreamExt as _;
+use hythe_core::deployment::StageName;
+use hythe_core::event::Event;
+use hythe_core::hook::status::{CommitState, CommitStatus, over_https, page};
+use hythe_core::hook::{ApiAddress, Provider, RepositoryKey};
+use hythe_core::ids::{DeploymentId, HookId};
+use hythe_core::installation::SourcePrefix;
+use hythe_core::names::{AppName, CommitId};
+use hythe_core::record::{Recorded, Sequence};
+use hythe_core::repository::Location;
+use hythe_core::time::{Millis, Timestamp};
+use hythe_core::view::View;
+use hythe_store::codec::decode_recorded;
+use tokio_util::sync::CancellationToken;
+
+use self::send::Sender;
+use crate::control::Control;
+
+/// The cursor's name in the journal.
+const CURSOR: &str = "statuses";
+/// Events read at once.
+const PAGE: usize = 256;
+/// What is told at the same time.
+const AT_ONCE: usize = 8;
+/// What came about longer ago is not told any more: who waited for it has looked elsewhere.
+const NOT_AFTER: Millis = Millis::seconds(24 * 60 * 60);
+/// How many are remembered of each hook.
+const REMEMBERED: usize = 50;
+
+/// What was told, for people to look at. Cheap to clone; forgotten when the server ends.
+#[derive(Clone, Debug, Default)]
+pub struct Statuses(Arc<Mutex<BTreeMap<HookId, VecDeque<Told>>>>);
+
+/// What a provider was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// When.
+    pub at: Timestamp,
+    /// Of which deployment.
+    pub deployment: DeploymentId,
+    /// Of which app.
+    pub app: AppName,
+    /// Of which commit.
+    pub commit: CommitId,
+    /// How it fares.
+    pub state: CommitState,
+    /// Why the provider did not take it, where it did not.
+    pub refused: Option<String>,
+}
+
+impl Statuses {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<HookId, VecDeque<Told>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was told through a hook, the newest first.
+    #[must_use]
+    pub fn of(&self, hook: HookId) -> Vec<Told> {
+        self.all().get(&hook).map(|told| told.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    fn remember(&self, hook: HookId, told: Told) {
+        let mut all = self.all();
+        let of_hook = all.entry(hook).or_default();
+        of_hook.push_front(told);
+        of_hook.truncate(REMEMBERED);
+    }
+
+    /// Keeps those that there still are.
+    fn retain(&self, there: &BTreeSet<HookId>) {
+        self.all().retain(|hook, _| there.contains(hook));
+    }
+}
+
+/// Something to tell.
+#[derive(Debug)]
+struct Due {
+    hook: HookId,
+    provider: Provider,
+    api: ApiAddress,
+    repository: Location,
+    deployment: DeploymentId,
+    app: AppName,
+    status: CommitStatus,
+    /// Where people read more.
+    page: Option<String>,
+    /// The token that goes with it.
+    token: Option<Token>,
+}
+
+/// A token: its value lies with the other secrets.
+#[derive(Debug)]
+struct Token {
+    prefix: SourcePrefix,
+    user: String,
+    version: u64,
+}
+
+/// Tells until `stop` is cancelled.
+///
+/// # Errors
+/// Where the journal cannot be read.
+pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<(), String> {
+    let mut head = control.seen();
+    let sender = Sender::default();
+    let mut told: BTreeMap<DeploymentId, CommitState> = BTreeMap::new();
+    let mut done = control.journal().load_cursor(CURSOR);
+    if done == Sequence(0) {
+        // An installation from before there was this: it begins with what comes now.
+        done = *head.borrow();
+    }
+    loop {
+        let seen = *head.borrow_and_update();
+        let (hooks, wanted) = control.read(|view| {
+            let hooks = &view.installation.state.hooks;
+            let ids: BTreeSet<_> = hooks.keys().copied().collect();
+            (ids, hooks.values().any(|hook| hook.statuses.is_some()))
+        });
+        control.statuses().retain(&hooks);
+        if wanted && done < seen {
+            let (deployments, until) = changed(&control, done, seen)?;
+            let due = control.read(|view| {
+                told.retain(|deployment, _| view.deployments.contains_key(deployment));
+                let now = control.clock().now();
+                let due = |id: &DeploymentId| due(view, *id, now);
+                deployments.iter().filter_map(due).collect::<Vec<_>>()
+            });
+            let fresh = due
+                .into_iter()
+                .filter(|due| told.get(&due.deployment) != Some(&due.status.state))
+                .collect::<Vec<_>>();
+            told.extend(fresh.iter().map(|due| (due.deployment, due.status.state)));
+            let all = futures_util::stream::iter(fresh).for_each_concurrent(AT_ONCE, |due| {
+                let (control, sender) = (control.clone(), sender.clone());
+                async move { tell(&control, &sender, &due).await }
+            });
+            if stop.run_until_cancelled(all).await.is_none() {
+                return Ok(());
+            }
+            done = until;
+        } else {
+            done = done.max(seen);
+        }
+        control.journal().save_cursor(CURSOR, done).map_err(|error| error.to_string())?;
+        if done >= seen {
+            match stop.run_until_cancelled(head.changed()).await {
+                None => return Ok(()),
+                Some(Ok(())) => {}
+                Some(Err(_)) => return Err("the projection is closed".into()),
+            }
+        }
+    }
+}
+
+/// The deployments that something happened to, in the next events up to `seen`, and the last of those.
+fn changed(
+    control: &Control,
+    from: Sequence,
+    seen: Sequence,
+) -> Result<(Vec<DeploymentId>, Sequence), String> {
+    let page = control.journal().read(from, PAGE).map_err(|error| error.to_string())?;
+    let (mut deployments, mut until) = (Vec::new(), from);
+    for stored in page {
+        if stored.sequence > seen {
+            break;
+        }
+        until = stored.sequence;
+        let recorded: Recorded<Event> =
+            decode_recorded(stored).map_err(|error| error.to_string())?;
+        if matches!(recorded.event, Event::Deployment(_)) {
+            let id = DeploymentId::new(recorded.stream.id);
+            if !deployments.contains(&id) {
+                deployments.push(id);
+            }
+        }
+    }
+    Ok((deployments, until))
+}
+
+/// What is to be told of a deployment now, where anything is.
+fn due(view: &View, id: DeploymentId, now: Timestamp) -> Option<Due> {
+    let deployment = view.deployments.get(&id)?;
+    let since = deployment.stages.last().map(|(_, at)| *at)?;
+    if now.since(since) > NOT_AFTER {
+        return None;
+    }
+    let attempt = deployment.state.attempt()?;
+    let was_live = deployment.stages.iter().any(|(stage, _)| *stage == StageName::Live);
+    let status = CommitStatus::of(attempt, was_live)?;
+    let url = &attempt.spec.source.repository;
+    let key = RepositoryKey::of(url)?;
+    let installation = &view.installation.state;
+    let (hook, provider, api) = installation.hooks.iter().find_map(|(id, hook)| {
+        let api = hook.statuses.clone().filter(|_| hook.repository == key)?;
+        Some((*id, hook.provider, api))
+    })?;
+    let repository = over_https(&Location::of(url)?)?;
+    let covering =
+        installation.source_tokens.iter().filter(|(prefix, _)| prefix.covers(&repository));
+    let token = covering.max_by_key(|(prefix, _)| prefix.as_str().len());
+    Some(Due {
+        hook,
+        provider,
+        api,
+        deployment: id,
+        app: attempt.spec.app_name.clone(),
+        status,
+        page: installation.address.as_ref().map(|address| page(address, id)),
+        token: token.map(|(prefix, token)| Token {
+            prefix: prefix.clone(),
+            user: token.user.to_string(),
+            version: token.version,
+        }),
+        repository,
+    })
+}
+
+/// Tells it, and remembers what came of it.
+async fn tell(control: &Control, sender: &Sender, due: &Due) {
+    let refused = sender.send(control, due).await.err();
+    if let Some(why) = &refused {
+        tracing::warn!(hook = %due.hook, app = %due.app, why, "a provider was not told");
+    }
+    let Due { deployment, app, status, .. } = due;
+    let told = Told {
+        at: control.clock().now(),
+        deployment: *deployment,
+        app: app.clone(),
+        commit: status.commit.clone(),
+        state: status.state,
+        refused,
+    };
+    control.statuses().remember(due.hook, told);
+}
