@@ -19,8 +19,11 @@ pub(super) fn advance(
     // The table in force may lead there while the one that follows it does not any more.
     let stays = has_traffic.as_ref().is_some_and(|deployments| deployments.contains(&id));
     let command = match attempt.stage {
-        Stage::Switching { .. } => (stays && confirmed(id, observed, now))
-            .then_some(DeploymentCommand::ConfirmSwitch { at: now }),
+        // Where there is no version before, an edge that was not heard of yet leads nobody astray.
+        Stage::Switching { previous, .. } => (stays
+            && confirmed(id, observed, now)
+            && (previous.is_none() || observed.edges_had_time(now)))
+        .then_some(DeploymentCommand::ConfirmSwitch { at: now }),
         Stage::Draining { previous: None, .. } => Some(DeploymentCommand::FinishDrain),
         Stage::Draining { previous: Some(previous), .. } => (stays
             && drained(id, previous, observed, now))
@@ -71,12 +74,12 @@ pub(super) fn overdue(
 fn confirmed(id: DeploymentId, observed: &Observed, now: Timestamp) -> bool {
     let Some(revision) = observed.routed_since.get(&id) else { return false };
     let mut alive = observed.live_edges(now).peekable();
-    alive.peek().is_some()
-        && observed.edges_had_time(now)
-        && alive.all(|edge| observed.follows(edge, *revision))
+    alive.peek().is_some() && alive.all(|edge| observed.follows(edge, *revision))
 }
 
 fn drained(id: DeploymentId, previous: DeploymentId, observed: &Observed, now: Timestamp) -> bool {
     let idle = |edge: &EdgeSeen| edge.busy.iter().all(|busy| busy.deployment != previous);
-    confirmed(id, observed, now) && observed.live_edges(now).all(idle)
+    confirmed(id, observed, now)
+        && observed.edges_had_time(now)
+        && observed.live_edges(now).all(idle)
 }
