@@ -132,7 +132,7 @@ pub struct InstallationView {
 
 impl View {
     /// The format of its checkpoints.
-    pub const FORMAT: u32 = 9;
+    pub const FORMAT: u32 = 10;
 
     /// Takes in the next event. One that is in it already changes nothing.
     pub fn apply(&mut self, recorded: &Recorded<Event>) {
@@ -303,6 +303,17 @@ impl View {
                 if let Some(app) = self.apps.get_mut(&app) {
                     app.deployments.push(id);
                 }
+            }
+            DeploymentEvent::PostDeployStarted { .. } => view.assigned = recorded.sequence,
+            DeploymentEvent::PostDeployed | DeploymentEvent::PostDeployFailed { .. } => {
+                view.assigned = recorded.sequence;
+                if view.state.ended() {
+                    self.trim(app, id);
+                }
+            }
+            DeploymentEvent::Ended { .. } if attempt.post_deploying().is_some() => {
+                // Its replicas go, and that stays.
+                view.assigned = recorded.sequence;
             }
             DeploymentEvent::Ended { .. } => self.trim(app, id),
             DeploymentEvent::BuildQueued { .. }

@@ -37,7 +37,7 @@ pub use backup::{
 pub use deleted::{DeleteQuery, DeletedApp, DeletedAppList};
 pub use deployment::{
     CreateDeployment, CreateRollback, Deployment, DeploymentPage, DeploymentRef, DeploymentSource,
-    DeploymentStatus, Durations, Failure, StageEntry, TakesOver,
+    DeploymentStatus, Durations, Failure, PostDeploy, PostDeployStatus, StageEntry, TakesOver,
 };
 pub use env::{ChangeEnv, EnvList, EnvVariable, SecretText};
 pub use event::{EventEntry, EventPage, EventQuery};
