@@ -27,7 +27,7 @@ pub enum Event {
 
 impl Event {
     /// The kind and name of every event that there is.
-    pub const NAMES: [(AggregateKind, &'static str); 70] = [
+    pub const NAMES: [(AggregateKind, &'static str); 73] = [
         (AggregateKind::App, "created"),
         (AggregateKind::App, "configured"),
         (AggregateKind::App, "environment_changed"),
@@ -67,6 +67,9 @@ impl Event {
         (AggregateKind::Deployment, "replicas_left"),
         (AggregateKind::Deployment, "release_started"),
         (AggregateKind::Deployment, "released"),
+        (AggregateKind::Deployment, "post_deploy_started"),
+        (AggregateKind::Deployment, "post_deployed"),
+        (AggregateKind::Deployment, "post_deploy_failed"),
         (AggregateKind::Worker, "registered"),
         (AggregateKind::Worker, "capacity_changed"),
         (AggregateKind::Worker, "lost"),
@@ -158,6 +161,9 @@ impl Event {
                 DeploymentEvent::ReplicasLeft => "replicas_left",
                 DeploymentEvent::ReleaseStarted { .. } => "release_started",
                 DeploymentEvent::Released { .. } => "released",
+                DeploymentEvent::PostDeployStarted { .. } => "post_deploy_started",
+                DeploymentEvent::PostDeployed => "post_deployed",
+                DeploymentEvent::PostDeployFailed { .. } => "post_deploy_failed",
             },
             Self::Worker(event) => match event {
                 WorkerEvent::Registered { .. } => "registered",

@@ -194,7 +194,10 @@ fn of_deployment(deployment: DeploymentId, event: &DeploymentEvent) -> Option<Re
         | DeploymentEvent::Rescaled { .. }
         | DeploymentEvent::ReplicasLeft
         | DeploymentEvent::ReleaseStarted { .. }
-        | DeploymentEvent::Released { .. } => None,
+        | DeploymentEvent::Released { .. }
+        | DeploymentEvent::PostDeployStarted { .. }
+        | DeploymentEvent::PostDeployed
+        | DeploymentEvent::PostDeployFailed { .. } => None,
     }
 }
 

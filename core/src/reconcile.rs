@@ -8,10 +8,12 @@
 //! What all of this comes to is tested in `tests/simulation/`, against a world that breaks.
 
 mod builds;
+mod post_deploys;
 pub(crate) mod releases;
 mod replicas;
 mod scaling;
 mod switches;
+mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -128,6 +130,7 @@ pub fn reconcile(
             let command = switches::overdue(*id, attempt, observed, &has_traffic, at, waiting_for);
             of_this.extend(command.map(|command| Effect::Deployment(*id, command)));
         }
+        post_deploys::settle(*id, deployment, attempt, view, observed, now, &mut of_this);
         effects.append(&mut of_this);
     }
     replicas::order(view, observed, now, &mut effects);
@@ -186,8 +189,9 @@ fn overdue_because(view: &View, observed: &Observed, id: DeploymentId) -> crate:
 /// When the deadline after `now` that comes next is over.
 #[must_use]
 pub fn next_deadline(view: &View, now: Timestamp) -> Option<Timestamp> {
-    let deadlines = view.deployments.values().filter_map(|v| v.state.attempt()?.stage.until());
-    deadlines.filter(|until| *until > now).min()
+    let attempts = view.deployments.values().filter_map(|v| v.state.attempt());
+    let deadlines = attempts.flat_map(|attempt| [attempt.stage.until(), attempt.post_deploy.until()]);
+    deadlines.flatten().filter(|until| *until > now).min()
 }
 
 /// Publishes what should be in force where it is not, and says which deployments are to have

@@ -139,6 +139,18 @@ mod tests {
     }
 
     #[test]
+    fn a_hook_is_written_by_its_name_and_by_its_place() {
+        let mut settings = with_release(None);
+        let release = settings.hooks[&Hook::Release].clone();
+        settings.hooks = BTreeMap::from([(Hook::PostDeploy, release)]);
+        let json = serde_json::to_value(&settings).unwrap();
+        assert_eq!(json["hooks"]["post_deploy"]["command"], serde_json::json!(["migrate"]));
+        assert_eq!(serde_json::from_value::<RunSettings>(json).unwrap(), settings);
+        let bytes = postcard::to_allocvec(&settings).unwrap();
+        assert_eq!(postcard::from_bytes::<RunSettings>(&bytes).unwrap(), settings);
+    }
+
+    #[test]
     fn a_hook_has_a_time_within_bounds() {
         let of = |within| {
             let mut settings = with_release(None);

@@ -20,17 +20,20 @@ const _: () = assert!(limits::MOST_REPLICAS < FIRST);
 pub enum Hook {
     /// Before its replicas start: it fails with it.
     Release,
+    /// After it went live: it stays live, however that ends.
+    PostDeploy,
 }
 
 impl Hook {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Release];
+    pub const ALL: [Self; 2] = [Self::Release, Self::PostDeploy];
 
     /// The number of its container among the replicas of the deployment.
     #[must_use]
     pub const fn index(self) -> u16 {
         match self {
             Self::Release => u16::MAX,
+            Self::PostDeploy => u16::MAX - 1,
         }
     }
 
@@ -45,6 +48,16 @@ impl Hook {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Release => "release",
+            Self::PostDeploy => "post-deploy",
+        }
+    }
+
+    /// The setting of what runs.
+    #[must_use]
+    pub const fn command_field(self) -> &'static str {
+        match self {
+            Self::Release => "release_command",
+            Self::PostDeploy => "post_deploy_command",
         }
     }
 
@@ -53,6 +66,7 @@ impl Hook {
     pub const fn within_field(self) -> &'static str {
         match self {
             Self::Release => "release_within",
+            Self::PostDeploy => "post_deploy_within",
         }
     }
 }

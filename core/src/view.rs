@@ -304,6 +304,17 @@ impl View {
                     app.deployments.push(id);
                 }
             }
+            DeploymentEvent::PostDeployStarted { .. } => view.assigned = recorded.sequence,
+            DeploymentEvent::PostDeployed | DeploymentEvent::PostDeployFailed { .. } => {
+                view.assigned = recorded.sequence;
+                if view.state.ended() {
+                    self.trim(app, id);
+                }
+            }
+            DeploymentEvent::Ended { .. } if attempt.post_deploying().is_some() => {
+                // Its replicas go, and that stays.
+                view.assigned = recorded.sequence;
+            }
             DeploymentEvent::Ended { .. } => self.trim(app, id),
             DeploymentEvent::BuildQueued { .. }
             | DeploymentEvent::BuildStarted { .. }

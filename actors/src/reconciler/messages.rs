@@ -195,9 +195,11 @@ impl<V: Views> Reconciler<V> {
         replicas: &[u16],
         restart: bool,
     ) -> Result<Assignment, Unsendable> {
-        let Attempt { spec, stage, built, .. } = self.attempt(deployment)?;
+        let attempt = self.attempt(deployment)?;
+        let goes_on = attempt.post_deploying().is_some();
+        let Attempt { spec, stage, built, .. } = attempt;
         let built = built.ok_or(Unsendable::Outdated)?;
-        if matches!(stage, Stage::Ended(_)) {
+        if matches!(stage, Stage::Ended(_)) && !goes_on {
             return Err(Unsendable::Outdated);
         }
         let key = self

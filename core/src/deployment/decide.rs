@@ -46,7 +46,9 @@ impl Machine for Deployment {
     fn ended(&self) -> bool {
         match self {
             Self::Absent => false,
-            Self::Present(attempt) => matches!(attempt.stage, Stage::Ended(_)),
+            Self::Present(attempt) => {
+                matches!(attempt.stage, Stage::Ended(_)) && attempt.post_deploying().is_none()
+            }
         }
     }
 }
@@ -76,6 +78,9 @@ impl Attempt {
             Command::MissImage { at } => self.miss_image(at),
             Command::Release { worker, at } => self.release(worker, at),
             Command::FinishRelease { at } => self.finish_release(at),
+            Command::PostDeploy { worker, at } => self.post_deploy(worker, at),
+            Command::FinishPostDeploy => self.finish_post_deploy(),
+            Command::FailPostDeploy { fault } => self.fail_post_deploy(fault),
             Command::Place { placements, at } => self.place(placements, at),
             Command::Scale { replicas } => self.scale(replicas),
             Command::Rescale { placements, at } => self.rescale(placements, at),

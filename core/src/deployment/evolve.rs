@@ -1,6 +1,6 @@
 //! What a deployment becomes by an event. An event that does not fit changes nothing.
 
-use super::{Attempt, Deployment, DeploymentEvent, Placement, Stage};
+use super::{Attempt, Deployment, DeploymentEvent, Placement, PostDeploy, Stage};
 use crate::task::Hook;
 
 pub(super) fn evolve(deployment: Deployment, event: &DeploymentEvent) -> Deployment {
@@ -16,6 +16,7 @@ pub(super) fn evolve(deployment: Deployment, event: &DeploymentEvent) -> Deploym
                 leave_until: None,
                 rebuilt: false,
                 released: false,
+                post_deploy: PostDeploy::Outstanding,
             }))
         }
         (Deployment::Absent, _before_any_request) => Deployment::Absent,
@@ -28,6 +29,7 @@ pub(super) fn evolve(deployment: Deployment, event: &DeploymentEvent) -> Deploym
 
 impl Attempt {
     fn apply(&mut self, event: &DeploymentEvent) {
+        self.apply_post_deploy(event);
         if matches!(self.stage, Stage::Ended(_)) {
             return;
         }
@@ -92,6 +94,9 @@ impl Attempt {
                 self.released = true;
                 self.stage = Stage::Built { until: *until };
             }
+            DeploymentEvent::PostDeployStarted { .. }
+            | DeploymentEvent::PostDeployed
+            | DeploymentEvent::PostDeployFailed { .. } => {}
         }
     }
 }

@@ -8,6 +8,7 @@
 
 mod decide;
 mod evolve;
+mod post_deploy;
 mod releasing;
 mod scaling;
 #[cfg(test)]
@@ -25,6 +26,8 @@ use crate::run::{HookSettings, RunSettings};
 use crate::source::{BuildSettings, Resources, Source};
 use crate::task::Hook;
 use crate::time::{Millis, Timestamp};
+
+pub use self::post_deploy::PostDeploy;
 
 /// Everything that one deployment runs with: a snapshot of the app's settings at its request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -365,6 +368,8 @@ pub struct Attempt {
     pub rebuilt: bool,
     /// Whether its release command has run.
     pub released: bool,
+    /// How its post-deploy command stands, where it has one.
+    pub post_deploy: PostDeploy,
 }
 
 impl Attempt {
@@ -377,14 +382,18 @@ impl Attempt {
         }
     }
 
-    /// What runs before its replicas start, where that has not run yet. A restart is the version
-    /// that there is.
+    /// What runs before its replicas start, where that has not run yet.
     #[must_use]
     pub fn to_release(&self) -> Option<&HookSettings> {
-        let release = self.spec.run.hook(Hook::Release).filter(|_| !self.released);
+        self.hook(Hook::Release).filter(|_| !self.released)
+    }
+
+    /// What runs at this place of it. A restart is the version that there is: nothing runs again.
+    #[must_use]
+    pub fn hook(&self, hook: Hook) -> Option<&HookSettings> {
         match self.spec.origin {
             Origin::Restart { .. } => None,
-            Origin::Build | Origin::Deployment { .. } => release,
+            Origin::Build | Origin::Deployment { .. } => self.spec.run.hook(hook),
         }
     }
 }
@@ -461,6 +470,20 @@ pub enum DeploymentCommand {
     FinishRelease {
         /// Now.
         at: Timestamp,
+    },
+    /// Its post-deploy command is to run.
+    PostDeploy {
+        /// Where.
+        worker: WorkerId,
+        /// Now.
+        at: Timestamp,
+    },
+    /// Its post-deploy command has ended well.
+    FinishPostDeploy,
+    /// Its post-deploy command has failed, or will not run.
+    FailPostDeploy {
+        /// Why.
+        fault: Fault,
     },
     /// Workers were chosen.
     Place {
@@ -607,5 +630,19 @@ pub enum DeploymentEvent {
     Released {
         /// When waiting for a place fails.
         until: Timestamp,
+    },
+    /// Live, it has its post-deploy command run.
+    PostDeployStarted {
+        /// Where.
+        worker: WorkerId,
+        /// When that fails.
+        until: Timestamp,
+    },
+    /// Its post-deploy command has ended well.
+    PostDeployed,
+    /// Its post-deploy command has failed, or was not run; the version stays as it is.
+    PostDeployFailed {
+        /// Why.
+        fault: Fault,
     },
 }

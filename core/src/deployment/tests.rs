@@ -58,9 +58,13 @@ fn releasing() -> Vec<E> {
 }
 
 fn with_release(origin: Origin) -> DeploymentSpec {
+    with_hook(Hook::Release, origin)
+}
+
+fn with_hook(hook: Hook, origin: Origin) -> DeploymentSpec {
     let command = crate::argv::Argv::new(vec!["migrate".into()]).unwrap();
-    let release = HookSettings { command, within: Millis::seconds(60) };
-    let run = RunSettings { command: None, hooks: [(Hook::Release, release)].into() };
+    let settings = HookSettings { command, within: Millis::seconds(60) };
+    let run = RunSettings { command: None, hooks: [(hook, settings)].into() };
     DeploymentSpec { run, origin, ..spec(2) }
 }
 
@@ -130,6 +134,9 @@ fn each_command_moves_the_stages_it_is_meant_for_and_no_other() {
             C::FailStart { fault: Fault::new("x") },
             vec![(S::Starting, S::Failed), (S::Releasing, S::Failed)],
         ),
+        (C::PostDeploy { worker: worker_id(1), at: at(1) }, vec![]),
+        (C::FinishPostDeploy, vec![]),
+        (C::FailPostDeploy { fault: Fault::new("x") }, vec![]),
         (C::Switch { previous, at: at(1) }, vec![(S::Healthy, S::Switching)]),
         (C::ConfirmSwitch { at: at(1) }, vec![(S::Switching, S::Draining)]),
         (C::FinishDrain, vec![(S::Draining, S::Live)]),
@@ -326,6 +333,64 @@ fn a_release_command_comes_before_the_replicas_once_and_not_with_a_restart() {
     assert_eq!(now.stage.name(), StageName::Releasing);
 }
 
+/// A deployment in a stage, with a post-deploy command.
+fn with_post_deploy(origin: Origin, stage: StageName) -> Deployment {
+    let asked = E::Requested(Box::new(with_hook(Hook::PostDeploy, origin)));
+    let way = std::iter::once(asked).chain(history(stage).into_iter().skip(1));
+    replay(&way.collect::<Vec<_>>())
+}
+
+fn given(state: Deployment, command: &C) -> (Vec<E>, Deployment) {
+    let events = state.decide(command.clone()).unwrap();
+    let state = events.iter().fold(state, Deployment::evolve);
+    (events, state)
+}
+
+#[test]
+fn a_post_deploy_command_runs_once_and_only_when_live() {
+    let begin = C::PostDeploy { worker: worker_id(1), at: at(2) };
+    let fail = C::FailPostDeploy { fault: Fault::new("x") };
+    for stage in STAGES.into_iter().filter(|stage| *stage != StageName::Releasing) {
+        let state = with_post_deploy(Origin::Build, stage);
+        let (began, _) = given(state.clone(), &begin);
+        let (failed, _) = given(state, &fail);
+        let live = usize::from(stage == StageName::Live);
+        assert_eq!((began.len(), failed.len()), (live, live), "{stage}");
+    }
+    let restart = Origin::Restart { deployment: deployment_id(8), built: Box::new(built()) };
+    let nothing = [in_stage(StageName::Live), with_post_deploy(restart, StageName::Live)];
+    for state in nothing {
+        assert_eq!(given(state, &begin).0, [], "nothing is to run");
+    }
+
+    let (events, runs) = given(with_post_deploy(Origin::Build, StageName::Live), &begin);
+    let until = at(2).plus(Millis::seconds(60)).plus(limits::START_GRACE);
+    assert_eq!(events, [E::PostDeployStarted { worker: worker_id(1), until }]);
+    let index = Hook::PostDeploy.index();
+    let place = Some(Placement { index, worker: worker_id(1) });
+    assert_eq!(runs.attempt().unwrap().post_deploying(), place);
+    assert_eq!(given(runs.clone(), &begin).0, [], "once");
+    for (end, event) in [
+        (C::FinishPostDeploy, E::PostDeployed),
+        (fail.clone(), E::PostDeployFailed { fault: Fault::new("x") }),
+    ] {
+        // Also where another version took its place meanwhile.
+        for before in [vec![], vec![C::Supersede]] {
+            let state = before.iter().fold(runs.clone(), |state, command| given(state, command).1);
+            let stage = state.attempt().unwrap().stage.clone();
+            assert!(!state.ended(), "something of it runs");
+            let (events, over) = given(state, &end);
+            assert_eq!(events, [event.clone()]);
+            let attempt = over.attempt().unwrap();
+            assert_eq!((&attempt.stage, attempt.post_deploying()), (&stage, None));
+            assert_eq!(over.ended(), !before.is_empty());
+            for command in [&begin, &C::FinishPostDeploy, &fail] {
+                assert_eq!(given(over.clone(), command).0, [], "{command:?}");
+            }
+        }
+    }
+}
+
 fn taking_over() -> DeploymentSpec {
     let origin = Origin::Deployment { deployment: deployment_id(8), built: Box::new(built()) };
     DeploymentSpec { origin, ..spec(2) }
@@ -379,6 +444,10 @@ pub(crate) fn any_command() -> impl Strategy<Value = C> {
         Just(C::Request(Box::new(with_release(Origin::Build)))),
         time.clone().prop_map(|at| C::Release { worker: worker_id(1), at }),
         time.clone().prop_map(|at| C::FinishRelease { at }),
+        Just(C::Request(Box::new(with_hook(Hook::PostDeploy, Origin::Build)))),
+        time.clone().prop_map(|at| C::PostDeploy { worker: worker_id(1), at }),
+        Just(C::FinishPostDeploy),
+        Just(C::FailPostDeploy { fault: Fault::new("x") }),
         Just(C::BecomeHealthy),
         Just(C::FailStart { fault: Fault::new("x") }),
         (previous, time.clone()).prop_map(|(previous, at)| C::Switch { previous, at }),

@@ -60,6 +60,8 @@ pub(super) fn read(text: &str, sheet: &mut Sheet<'_>) -> Result<(), String> {
             }
             ["cron", ..] => sheet.left(key, super::procfile::SCHEDULE),
             ["scripts", "release"] | ["scripts", "dokku", "predeploy"] => sheet.release(key, value),
+            ["scripts", "dokku", "postdeploy"] => sheet.post_deploy(key, value),
+            // Of Heroku and Dokku alike: the first deployment of an app only.
             ["scripts", "postdeploy"] => {
                 sheet.left(key, "it runs once, when an app is made: `hythe run APP -- COMMAND`");
             }

@@ -88,6 +88,8 @@ pub struct AppWishes {
     pub command: Option<Vec<String>>,
     /// Words that run once before a new version starts.
     pub release_command: Option<Vec<String>>,
+    /// Words that run once after a new version went live.
+    pub post_deploy_command: Option<Vec<String>>,
     /// The path that the health check asks for.
     pub health_path: Option<String>,
     /// Words of a health check in the container.

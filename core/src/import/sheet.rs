@@ -70,6 +70,11 @@ impl<'a> Sheet<'a> {
         self.line(key, "release command", value, |to| &mut to.app.release_command);
     }
 
+    /// Takes a line that is to be run once after a new version went live.
+    pub(super) fn post_deploy(&mut self, key: &str, value: &Value) {
+        self.line(key, "post-deploy command", value, |to| &mut to.app.post_deploy_command);
+    }
+
     fn line(
         &mut self,
         key: &str,

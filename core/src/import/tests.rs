@@ -196,7 +196,7 @@ fn heroku_and_dokku() {
             "healthchecks":{"web":[{"type":"startup","path":"/up","attempts":4,"timeout":5,
             "wait":2,"uptime":3}]},
             "cron":[{"command":"x","schedule":"@daily"}],"addons":["heroku-postgresql"],
-            "scripts":{"postdeploy":"rake seed"},"buildpacks":[{"url":"heroku/ruby"}]}"#,
+            "scripts":{"postdeploy":"rake seed","dokku":{"postdeploy":"bin/warm-up"}},"buildpacks":[{"url":"heroku/ruby"}]}"#,
         ),
         ("Procfile", "web: puma\nworker: jobs\n# a: comment\nrelease: rake db:migrate\n"),
     ]);
@@ -218,6 +218,7 @@ fn heroku_and_dokku() {
     }
     takes(&got, "web");
     assert_eq!(app.release_command.as_ref().unwrap(), &["rake", "db:migrate"]);
+    assert_eq!(app.post_deploy_command.as_ref().unwrap(), &["bin/warm-up"]);
 }
 
 #[test]

@@ -180,6 +180,13 @@ fn deployment(event: &DeploymentEvent) -> String {
             format!("its release command runs on worker {worker}")
         }
         DeploymentEvent::Released { .. } => "its release command ended well".into(),
+        DeploymentEvent::PostDeployStarted { worker, .. } => {
+            format!("its post-deploy command runs on worker {worker}")
+        }
+        DeploymentEvent::PostDeployed => "its post-deploy command ended well".into(),
+        DeploymentEvent::PostDeployFailed { fault } => {
+            format!("it is live, and {}", fault.message)
+        }
         DeploymentEvent::ImageMissed { .. } => {
             "the image of the earlier deployment was gone: it is built again from its commit".into()
         }

@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use super::tasks;
 use crate::deployment::{Attempt, DeploymentCommand, Fault, Stage};
 use crate::ids::{DeploymentId, WorkerId};
-use crate::limits;
 use crate::observed::Observed;
 use crate::place::{Place, place};
 use crate::plan::ReplicaKey;
 use crate::record::Sequence;
-use crate::run::HookSettings;
 use crate::task::Hook;
 use crate::time::Timestamp;
 use crate::view::View;
 use crate::waiting::worker_name;
-use crate::wire::worker::{ReplicaReport, ReplicaState};
+use crate::wire::worker::ReplicaState;
 
 /// Gives it a place as large as a replica's, where there is one.
 pub(super) fn begin(
@@ -46,53 +45,16 @@ pub(super) fn verdict(
     if report.image_missing && attempt.takes_over() {
         return Some(DeploymentCommand::MissImage { at: now });
     }
-    let late = match &report.state {
-        ReplicaState::Exited { code: 0, out_of_memory: _ } => {
-            return Some(DeploymentCommand::FinishRelease { at: now });
-        }
-        ReplicaState::Exited { .. } | ReplicaState::Failed { .. } => true,
-        ReplicaState::Starting { elapsed, check: _, within: _ } => *elapsed >= release.within,
-        ReplicaState::Creating
-        | ReplicaState::Healthy
-        | ReplicaState::Unhealthy { .. }
-        | ReplicaState::Stopping => false,
-    };
-    late.then(|| DeploymentCommand::FailStart { fault: failed(release, report) })
-}
-
-fn failed(release: &HookSettings, report: &ReplicaReport) -> Fault {
-    let command = &release.command;
-    let message = match &report.state {
-        ReplicaState::Exited { code, out_of_memory: true } => format!(
-            "the release command `{command}` ran out of memory and was ended with code {code}; \
-             give the app more memory"
-        ),
-        ReplicaState::Exited { code: 127, out_of_memory: false } => format!(
-            "the release command `{command}` exited with code 127, which mostly means that there is \
-             no such program in the image"
-        ),
-        ReplicaState::Exited { code, out_of_memory: false } => {
-            format!("the release command `{command}` exited with code {code}")
-        }
-        ReplicaState::Failed { message } => {
-            format!("the release command `{command}` cannot start: {message}")
-        }
-        ReplicaState::Creating
-        | ReplicaState::Starting { .. }
-        | ReplicaState::Healthy
-        | ReplicaState::Unhealthy { .. }
-        | ReplicaState::Stopping => format!(
-            "the release command `{command}` was not done within {} and was ended",
-            release.within
-        ),
-    };
-    Fault { message, log: report.log.clone() }
+    Some(match tasks::ended(Hook::Release, release, report)? {
+        Ok(()) => DeploymentCommand::FinishRelease { at: now },
+        Err(fault) => DeploymentCommand::FailStart { fault },
+    })
 }
 
 /// Whether its worker had no chance to say how it ended since this control plane started.
 pub(super) fn unheard(attempt: &Attempt, observed: &Observed, now: Timestamp) -> bool {
     let Stage::Releasing { worker, .. } = attempt.stage else { return false };
-    !observed.workers.contains_key(&worker) && observed.silence(None, now) < limits::WORKER_LEASE
+    tasks::unheard(worker, observed, now)
 }
 
 /// What a deployment waits for whose release command runs.
@@ -130,14 +92,11 @@ pub(crate) fn waiting(
 mod tests {
     use super::*;
     use crate::deployment::{Deployment, DeploymentEvent, DeploymentSpec};
-    use crate::ids::InstallationId;
+    use crate::limits;
     use crate::machine::replay;
-    use crate::names::WorkerName;
-    use crate::observed::WorkerSeen;
-    use crate::run::RunSettings;
-    use crate::testing::{app_id, at, built, deployment_id, spec, worker_id};
+    use crate::run::{HookSettings, RunSettings};
+    use crate::testing::{at, built, deployment_id, spec, worker_id};
     use crate::time::Millis;
-    use crate::wire::worker::{EngineState, Held, SealingKey, WorkerReport};
 
     /// A deployment whose release command runs, by order 7.
     fn attempt() -> Attempt {
@@ -155,35 +114,7 @@ mod tests {
     }
 
     fn observed(generation: u64, state: ReplicaState) -> Observed {
-        let deployment = deployment_id(1);
-        let task = ReplicaReport {
-            deployment,
-            app: app_id(1),
-            index: Hook::Release.index(),
-            state,
-            endpoint: None,
-            restarts: 0,
-            in_a_row: 0,
-            log: vec!["last words".into()],
-            image_missing: false,
-        };
-        let report = WorkerReport {
-            format: 1,
-            worker: worker_id(1),
-            installation: InstallationId::new(uuid::Uuid::nil()),
-            name: WorkerName::new("one").unwrap(),
-            capacity: crate::worker::Capacity::default(),
-            sealing_key: SealingKey([0; 32]),
-            engine: EngineState::Ready { version: "1".into() },
-            assignments: vec![Held { deployment, generation, stopping: false }],
-            replicas: vec![task],
-            builds: Vec::new(),
-            builder: None,
-            at: at(1),
-        };
-        let mut observed = Observed::starting_at(at(0));
-        observed.workers.insert(worker_id(1), WorkerSeen::new(report, at(1)));
-        observed
+        tasks::testing::observed(Hook::Release, generation, state)
     }
 
     #[test]

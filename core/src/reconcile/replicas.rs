@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Effect, releases, scaling};
+use super::{Effect, post_deploys, releases, scaling};
 use crate::app::ActiveApp;
-use crate::deployment::{Attempt, DeploymentCommand, Fault, Stage, StageName};
+use crate::deployment::{Attempt, DeploymentCommand, Fault, Placement, Stage, StageName};
 use crate::ids::{DeploymentId, WorkerId};
 use crate::limits;
 use crate::observed::{EdgeSeen, Observed, Sent};
@@ -154,18 +154,22 @@ pub(super) fn order(view: &View, observed: &Observed, now: Timestamp, effects: &
             .map(|held| (held.deployment, held.generation))
             .collect();
         let running = view.deployments.iter().filter(|(id, of)| {
-            runs(of) && resting(view, **id).is_none() && !is_followed(view, **id)
+            let stays = !runs(of) || !is_followed(view, **id);
+            occupies(of) && resting(view, **id).is_none() && stays
         });
         for (id, deployment) in running {
             let Some(attempt) = deployment.state.attempt() else { continue };
-            let replicas: Vec<u16> = attempt
-                .placements
-                .iter()
-                .chain(&attempt.leaving)
-                .filter(|place| place.worker == *worker)
-                .map(|place| place.index)
-                .collect();
+            if !runs(deployment) && !post_deploys::goes_on(view, *id, attempt) {
+                continue;
+            }
+            let here = occupied(deployment).filter(|place| place.worker == *worker);
+            let replicas: Vec<u16> = here.map(|place| place.index).collect();
             if replicas.is_empty() {
+                continue;
+            }
+            if !runs(deployment) && may_be_asked(view, observed, *id, now) {
+                // Its replicas have to stay for a moment, and so does the order that they are in.
+                held.remove(id);
                 continue;
             }
             held.remove(id);
@@ -189,9 +193,13 @@ pub(super) fn order(view: &View, observed: &Observed, now: Timestamp, effects: &
             let elsewhere = stopped.is_none()
                 && !is_followed(view, deployment)
                 && view.deployments.get(&deployment).is_some_and(runs);
-            let routed =
-                had_traffic(view, deployment) && observed.may_have_traffic(deployment, now);
-            if routed && !elsewhere {
+            if may_be_asked(view, observed, deployment, now) && !elsewhere {
+                continue;
+            }
+            let attempt = view.deployments.get(&deployment).and_then(|of| of.state.attempt());
+            let goes_on = |attempt| post_deploys::goes_on(view, deployment, attempt);
+            if is_followed(view, deployment) && attempt.is_some_and(goes_on) {
+                // Once it has ended, what goes on of it is ordered without its replicas.
                 continue;
             }
             if stopped.is_some_and(|app| still_busy(app, observed, deployment, now)) {
@@ -236,6 +244,11 @@ fn still_busy(app: &ActiveApp, observed: &Observed, id: DeploymentId, now: Times
     in_time && (edges.peek().is_none() || edges.any(busy))
 }
 
+/// Whether requests may still come to a deployment that is not to run any more.
+fn may_be_asked(view: &View, observed: &Observed, id: DeploymentId, now: Timestamp) -> bool {
+    had_traffic(view, id) && observed.may_have_traffic(id, now)
+}
+
 /// Whether a deployment may ever have had traffic: that is so from when it was healthy. Nothing is
 /// known of one that went with its app.
 fn had_traffic(view: &View, deployment: DeploymentId) -> bool {
@@ -266,8 +279,21 @@ fn runs(deployment: &DeploymentView) -> bool {
     }
 }
 
+/// Whether anything of it is to be on a worker: its replicas, or a command that outlives it.
+fn occupies(deployment: &DeploymentView) -> bool {
+    occupied(deployment).next().is_some()
+}
+
+/// What is to be on workers of it.
+fn occupied(deployment: &DeploymentView) -> impl Iterator<Item = Placement> + '_ {
+    let replicas = deployment.state.attempt().filter(|_| runs(deployment));
+    let replicas = replicas.into_iter().flat_map(|of| of.placements.iter().chain(&of.leaving));
+    let task = deployment.state.attempt().and_then(Attempt::post_deploying);
+    replicas.cloned().chain(task)
+}
+
 /// The workers as places for replicas.
-fn places(view: &View, observed: &Observed) -> BTreeMap<WorkerId, Place> {
+pub(super) fn places(view: &View, observed: &Observed) -> BTreeMap<WorkerId, Place> {
     let mut places: BTreeMap<WorkerId, Place> = view
         .workers
         .iter()
@@ -282,9 +308,9 @@ fn places(view: &View, observed: &Observed) -> BTreeMap<WorkerId, Place> {
             Some((*id, Place { capacity: member.capacity.clone(), used, open }))
         })
         .collect();
-    for deployment in view.deployments.values().filter(|deployment| runs(deployment)) {
+    for deployment in view.deployments.values() {
         let Some(attempt) = deployment.state.attempt() else { continue };
-        for placement in attempt.placements.iter().chain(&attempt.leaving) {
+        for placement in occupied(deployment) {
             if let Some(place) = places.get_mut(&placement.worker) {
                 let need = &attempt.spec.resources;
                 place.used.memory_bytes = place.used.memory_bytes.saturating_add(need.memory_bytes);

@@ -1,6 +1,7 @@
 //! What a made-up version of an app does when it is built and run.
 
 use fastrand::Rng;
+use hythe_core::task::Hook;
 
 /// How its build ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,9 +26,9 @@ pub(crate) enum Run {
     CannotBeMade,
 }
 
-/// How its release command does, where its app has one.
+/// How a command that runs once does, where its app has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Release {
+pub(crate) enum Once {
     Works,
     Fails,
     /// It goes on until its time is over.
@@ -39,12 +40,26 @@ pub(crate) enum Release {
 pub(crate) struct Behaviour {
     pub(crate) build: Build,
     pub(crate) run: Run,
-    pub(crate) release: Release,
+    pub(crate) release: Once,
+    pub(crate) post_deploy: Once,
 }
 
 impl Behaviour {
-    pub(crate) const GOOD: Self =
-        Self { build: Build::Works, run: Run::Healthy, release: Release::Works };
+    pub(crate) const GOOD: Self = Self {
+        build: Build::Works,
+        run: Run::Healthy,
+        release: Once::Works,
+        post_deploy: Once::Works,
+    };
+
+    /// How the task of this number does.
+    pub(crate) fn task(&self, index: u16) -> Once {
+        match Hook::of(index) {
+            Some(Hook::Release) => self.release,
+            Some(Hook::PostDeploy) => self.post_deploy,
+            None => panic!("there is no task {index}"),
+        }
+    }
 
     /// Mostly good.
     pub(crate) fn any(random: &mut Rng) -> Self {
@@ -61,11 +76,12 @@ impl Behaviour {
             4 => Run::CannotBeMade,
             _ => Run::Healthy,
         };
-        let release = match random.u32(..8) {
-            0 => Release::Fails,
-            1 => Release::Hangs,
-            _ => Release::Works,
+        let mut once = || match random.u32(..8) {
+            0 => Once::Fails,
+            1 => Once::Hangs,
+            _ => Once::Works,
         };
-        Self { build, run, release }
+        let (release, post_deploy) = (once(), once());
+        Self { build, run, release, post_deploy }
     }
 }

@@ -10,7 +10,7 @@ use hythe_core::task::is_task;
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::worker::Assignment;
 
-use crate::behaviour::{Behaviour, Release, Run};
+use crate::behaviour::{Once, Run};
 use crate::faults::Kind;
 use crate::network::Node;
 use crate::plant::Plant;
@@ -116,10 +116,11 @@ impl World {
             EngineDue::Ends(key, id, run) => {
                 let now = self.machine_now(m);
                 let Some(container) = self.container(m, key, id, run) else { return };
-                let released = is_task(key.index) && container.behaviour.release == Release::Works;
-                container.exit(now, if released { 0 } else { 3 });
+                let well =
+                    is_task(key.index) && container.behaviour.task(key.index) == Once::Works;
+                container.exit(now, if well { 0 } else { 3 });
                 self.note(format_args!("replica {} exits", name(key)));
-                if released {
+                if well {
                     self.truth.ended_well(key);
                 }
                 self.tell_node(m, key);
@@ -242,7 +243,7 @@ impl World {
         // Another address each time, as engines give them.
         container.address = SocketAddr::from(([10, host, address[6], address[7]], 8080));
         let (id, run) = (container.id, container.run);
-        let Behaviour { run: behaviour, release, build: _ } = container.behaviour;
+        let behaviour = container.behaviour;
         let soon = self.random.u64(20..2_500);
         let later = soon + self.random.u64(100..120_000);
         let turns = |good| EngineDue::Turns(key, id, run, good);
@@ -252,13 +253,13 @@ impl World {
             if self.planted(Plant::TaskRunsTwice) {
                 self.judge_task(m, key);
             }
-            if release != Release::Hangs {
+            if behaviour.task(key.index) != Once::Hangs {
                 self.after(soon, Due::Engine(m, ends));
             }
             return Reply::Done;
         }
         let mut due = |after, what| self.after(after, Due::Engine(m, what));
-        match behaviour {
+        match behaviour.run {
             Run::NeverHealthy => {}
             Run::ExitsAtOnce => due(soon, ends),
             Run::Healthy | Run::CannotBeMade => due(soon, turns(true)),

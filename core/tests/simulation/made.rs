@@ -1,7 +1,5 @@
 //! Made-up ids, names and settings.
 
-use std::collections::BTreeMap;
-
 use hythe_core::argv::Argv;
 use hythe_core::deployment::BuiltImage;
 use hythe_core::ids::{AppId, DeploymentId, EdgeId, InstallationId, WorkerId};
@@ -81,9 +79,15 @@ pub(crate) fn built(worker: WorkerId) -> BuiltImage {
     }
 }
 
-/// Something runs before each version.
-pub(crate) fn with_release() -> RunSettings {
-    let command = Argv::new(vec!["migrate".into()]).unwrap();
-    let release = HookSettings { command, within: Millis::seconds(60) };
-    RunSettings { command: None, hooks: BTreeMap::from([(Hook::Release, release)]) }
+/// Something runs at these places of each version.
+pub(crate) fn with_hooks(hooks: &[Hook]) -> RunSettings {
+    let settings = |hook: &Hook| {
+        let program = match hook {
+            Hook::Release => "migrate",
+            Hook::PostDeploy => "warm-up",
+        };
+        let command = Argv::new(vec![program.into()]).unwrap();
+        (*hook, HookSettings { command, within: Millis::seconds(60) })
+    };
+    RunSettings { command: None, hooks: hooks.iter().map(settings).collect() }
 }

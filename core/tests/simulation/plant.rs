@@ -4,7 +4,7 @@
 use hythe_core::deployment::{DeploymentCommand, Stage};
 use hythe_core::reconcile::Effect;
 use hythe_core::routes::Backend;
-use hythe_core::task::is_task;
+use hythe_core::task::Hook;
 use hythe_core::view::DeploymentView;
 
 use crate::faults::Profile;
@@ -189,7 +189,7 @@ impl Plant {
             Self::NobodyWaitsForTheRelease => {
                 for effect in &mut effects {
                     if let Effect::SendRun { replicas, .. } = effect
-                        && replicas.iter().all(|index| is_task(*index))
+                        && *replicas == [Hook::Release.index()]
                     {
                         replicas.push(0);
                     }

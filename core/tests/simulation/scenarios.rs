@@ -2,16 +2,17 @@
 //! moments within a story are left to the seed.
 
 use hythe_core::app::{App, AppCommand, AppEvent, AppSettings, SettingsChange};
-use hythe_core::deployment::{DeploymentEvent, Fault, Outcome, StageName};
+use hythe_core::deployment::{DeploymentEvent, Fault, Outcome, PostDeploy, StageName};
 use hythe_core::event::Event;
 use hythe_core::ids::DeploymentId;
 use hythe_core::limits;
 use hythe_core::plan::ReplicaKey;
 use hythe_core::record::Actor;
 use hythe_core::routes::Backend;
+use hythe_core::task::Hook;
 
 use crate::aggregate::Waiter;
-use crate::behaviour::{Behaviour, Build, Release, Run};
+use crate::behaviour::{Behaviour, Build, Once, Run};
 use crate::engine::EngineDue;
 use crate::faults::Profile;
 use crate::made;
@@ -135,20 +136,28 @@ fn a_version_that_fails_never_gets_traffic_and_says_why() {
     }
 }
 
-/// The app gets a release command; what is deployed from then on does so.
-fn release(world: &mut World, release: Release) -> DeploymentId {
-    let run = Some(made::with_release());
+/// The app gets a command that runs once; what is deployed from then on does so.
+fn hook(world: &mut World, hook: Hook, behaviour: Behaviour) -> DeploymentId {
+    let run = Some(made::with_hooks(&[hook]));
     let change = SettingsChange { run, ..SettingsChange::default() };
     ask(world, AppCommand::Configure(Box::new(change)));
     pass(world, SECOND);
-    world.deploy(made::app_id(1), Behaviour { release, ..Behaviour::GOOD })
+    world.deploy(made::app_id(1), behaviour)
+}
+
+fn release(world: &mut World, release: Once) -> DeploymentId {
+    hook(world, Hook::Release, Behaviour { release, ..Behaviour::GOOD })
+}
+
+fn post_deploy(world: &mut World, post_deploy: Once) -> DeploymentId {
+    hook(world, Hook::PostDeploy, Behaviour { post_deploy, ..Behaviour::GOOD })
 }
 
 #[test]
 fn a_release_command_runs_before_anything_starts_and_leaves_nothing() {
     let mut world = world();
     let first = live(&mut world);
-    let second = release(&mut world, Release::Works);
+    let second = release(&mut world, Once::Works);
     until(&mut world, second, StageName::Releasing);
     assert_eq!(served(&world), Some(first));
     until(&mut world, second, StageName::Live);
@@ -160,8 +169,8 @@ fn a_release_command_runs_before_anything_starts_and_leaves_nothing() {
 #[test]
 fn a_release_command_that_fails_leaves_the_version_before_as_it_is_and_says_why() {
     let rows = [
-        (Release::Fails, "`migrate` exited with code 3", "boom"),
-        (Release::Hangs, "`migrate` was not done within 1 min 0 s", "booting"),
+        (Once::Fails, "`migrate` exited with code 3", "boom"),
+        (Once::Hangs, "`migrate` was not done within 1 min 0 s", "booting"),
     ];
     for (how, words, line) in rows {
         let mut world = world();
@@ -182,12 +191,98 @@ fn a_release_command_that_fails_leaves_the_version_before_as_it_is_and_says_why(
 fn a_release_command_goes_on_while_server_and_agent_are_away_and_runs_once() {
     let mut world = world();
     live(&mut world);
-    let second = release(&mut world, Release::Works);
+    let second = release(&mut world, Once::Works);
     until(&mut world, second, StageName::Releasing);
     world.agent_dies(0);
     world.control_dies();
     until(&mut world, second, StageName::Live);
     assert_eq!(world.counts["\"task begun\""], 1);
+}
+
+fn post_deployed(world: &World, id: DeploymentId) -> PostDeploy {
+    world.attempt(id).unwrap().post_deploy.clone()
+}
+
+/// Runs until the post-deploy command of a deployment is over.
+fn until_over(world: &mut World, id: DeploymentId) -> PostDeploy {
+    for _ in 0..600 {
+        match post_deployed(world, id) {
+            over @ (PostDeploy::Done | PostDeploy::Failed(_)) => return over,
+            PostDeploy::Outstanding | PostDeploy::Runs { .. } => pass(world, SECOND),
+        }
+    }
+    panic!("it goes on for ever")
+}
+
+#[test]
+fn a_post_deploy_command_runs_once_when_a_version_is_live_and_leaves_nothing() {
+    let mut world = world();
+    live(&mut world);
+    let second = post_deploy(&mut world, Once::Works);
+    until(&mut world, second, StageName::Draining);
+    assert!(!world.counts.contains_key("\"task begun\""), "not before it is live");
+    until(&mut world, second, StageName::Live);
+    assert_eq!(until_over(&mut world, second), PostDeploy::Done);
+    pass(&mut world, MINUTE);
+    assert_eq!((served(&world), containers(&world)), (Some(second), 2));
+    assert_eq!(world.counts["\"task begun\""], 1);
+}
+
+#[test]
+fn a_post_deploy_command_that_fails_undoes_nothing_and_says_why() {
+    let rows = [
+        (Once::Fails, "`warm-up` exited with code 3", "boom"),
+        (Once::Hangs, "`warm-up` was not done within 1 min 0 s", "booting"),
+    ];
+    for (how, words, line) in rows {
+        let mut world = world();
+        live(&mut world);
+        let second = post_deploy(&mut world, how);
+        until(&mut world, second, StageName::Live);
+        let PostDeploy::Failed(fault) = until_over(&mut world, second) else { panic!("{how:?}") };
+        assert!(fault.message.contains(words), "{}", fault.message);
+        assert_eq!(fault.log, [line]);
+        pass(&mut world, 20 * SECOND);
+        assert_eq!((served(&world), containers(&world)), (Some(second), 2));
+        assert_eq!(world.truth.stage(second), Some(StageName::Live));
+        assert_eq!(world.counts["\"task begun\""], 1);
+    }
+}
+
+#[test]
+fn a_post_deploy_command_goes_on_while_server_and_agent_are_away_and_runs_once() {
+    let mut world = world();
+    live(&mut world);
+    let second = post_deploy(&mut world, Once::Works);
+    until(&mut world, second, StageName::Live);
+    world.agent_dies(0);
+    world.control_dies();
+    assert_eq!(until_over(&mut world, second), PostDeploy::Done);
+    assert_eq!(world.counts["\"task begun\""], 1);
+}
+
+#[test]
+fn a_post_deploy_command_outlives_its_version_and_ends_with_its_app() {
+    let mut world = world();
+    let first = post_deploy(&mut world, Once::Hangs);
+    until(&mut world, first, StageName::Live);
+    pass(&mut world, 10 * SECOND);
+    let second = post_deploy(&mut world, Once::Hangs);
+    until(&mut world, second, StageName::Live);
+    until(&mut world, first, StageName::Superseded);
+    pass(&mut world, 10 * SECOND);
+    assert!(matches!(post_deployed(&world, first), PostDeploy::Runs { .. }));
+    // Two replicas of the second, and the command of each.
+    assert_eq!((served(&world), containers(&world)), (Some(second), 4));
+    let PostDeploy::Failed(fault) = until_over(&mut world, first) else { panic!("it hangs") };
+    assert!(fault.message.contains("was not done within"), "{}", fault.message);
+    let at = world.control_now();
+    ask(&mut world, AppCommand::Stop { at });
+    let PostDeploy::Failed(fault) = until_over(&mut world, second) else { panic!("it hangs") };
+    assert!(fault.message.ends_with("was ended, for the app was stopped"), "{}", fault.message);
+    pass(&mut world, MINUTE);
+    assert_eq!(containers(&world), 0);
+    assert_eq!(world.counts["\"task begun\""], 2);
 }
 
 #[test]

@@ -138,6 +138,8 @@ fn everything_that_can_happen_does() {
     often("\"image missed\"", 20);
     often("\"called off\"", 20);
     often("\"released\"", 100);
+    often("\"post-deployed\"", 100);
+    often("\"post-deploy failed\"", 20);
     often("\"build given out anew\"", 5);
     often("\"durable and unanswered\"", 50);
 }
@@ -175,7 +177,7 @@ fn planted_faults_are_found() {
         (Plant::NobodyReturns, "everybody_is_known"),
         (Plant::TaskRunsTwice, "a_task_runs_once"),
         (Plant::NobodyWaitsForTheRelease, "nothing_starts_before_it_is_released"),
-        (Plant::TasksEndWell, "what_is_released_ended_well"),
+        (Plant::TasksEndWell, "what_is_said_to_end_well_did"),
     ];
     let mut blind = Vec::new();
     for (plant, invariant) in rows {

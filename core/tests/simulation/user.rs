@@ -6,6 +6,7 @@ use hythe_core::app::{App, AppCommand, AppSettings, Repeat, SettingsChange};
 use hythe_core::deployment::{Deployment, DeploymentCommand};
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::record::Actor;
+use hythe_core::task::Hook;
 use hythe_core::versions::{before_live, earlier};
 use hythe_core::worker::{Worker, WorkerCommand};
 
@@ -81,7 +82,8 @@ impl World {
             ..AppSettings::default()
         };
         if self.random.u32(..3) == 0 {
-            settings.run = made::with_release();
+            let hooks: [&[Hook]; 3] = [&[Hook::Release], &[Hook::PostDeploy], &Hook::ALL];
+            settings.run = made::with_hooks(hooks[self.random.usize(..3)]);
         }
         if self.random.u32(..3) == 0 {
             settings.domains.insert(made::domain(self.random.u64(..3)));

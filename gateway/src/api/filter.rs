@@ -197,7 +197,10 @@ fn app_named_by(event: &DeploymentEvent) -> Option<AppId> {
         | DeploymentEvent::Rescaled { .. }
         | DeploymentEvent::ReplicasLeft
         | DeploymentEvent::ReleaseStarted { .. }
-        | DeploymentEvent::Released { .. } => None,
+        | DeploymentEvent::Released { .. }
+        | DeploymentEvent::PostDeployStarted { .. }
+        | DeploymentEvent::PostDeployed
+        | DeploymentEvent::PostDeployFailed { .. } => None,
     }
 }
 

@@ -265,6 +265,7 @@ fn public_field(field: &str) -> &str {
         "health.retries" => "health_retries",
         "health.start_within" => "health_start_within_ms",
         "release_within" => "release_within_ms",
+        "post_deploy_within" => "post_deploy_within_ms",
         other => other,
     }
 }

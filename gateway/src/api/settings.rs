@@ -59,6 +59,8 @@ pub(super) fn of_new_app(new: &CreateApp, local: bool) -> Result<AppSettings, Pr
         command: new.command.clone().map(Some),
         release_command: new.release_command.clone().map(Some),
         release_within_ms: new.release_within_ms,
+        post_deploy_command: new.post_deploy_command.clone().map(Some),
+        post_deploy_within_ms: new.post_deploy_within_ms,
         drain_within_ms: new.drain_within_ms,
         stop_within_ms: new.stop_within_ms,
     };
@@ -131,6 +133,8 @@ fn run(now: &AppSettings, change: &UpdateApp) -> Result<Option<RunSettings>, Pro
         run.command = command.clone().map(Argv::new).transpose().map_err(bad)?;
     }
     hook(&mut run, Hook::Release, change.release_command.as_ref(), change.release_within_ms)?;
+    let (command, within) = (change.post_deploy_command.as_ref(), change.post_deploy_within_ms);
+    hook(&mut run, Hook::PostDeploy, command, within)?;
     Ok((run != now.run).then_some(run))
 }
 
@@ -141,11 +145,10 @@ fn hook(
     command: Option<&Option<Vec<String>>>,
     within: Option<u64>,
 ) -> Result<(), Problem> {
-    let name = hook.as_str();
     match command {
         Some(None) => drop(run.hooks.remove(&hook)),
         Some(Some(words)) => {
-            let bad = |bad: BadText| Problem::field(format!("{name}_command"), bad.to_string());
+            let bad = |bad: BadText| Problem::field(hook.command_field(), bad.to_string());
             let command = Argv::new(words.clone()).map_err(bad)?;
             let within = run.hook(hook).map_or(limits::HOOK_WITHIN, |before| before.within);
             run.hooks.insert(hook, HookSettings { command, within });
@@ -154,8 +157,9 @@ fn hook(
     }
     let Some(within) = within else { return Ok(()) };
     let Some(settings) = run.hooks.get_mut(&hook) else {
+        let name = hook.as_str();
         let why = format!("there is no {name} command that it could be for; give one, too");
-        return Err(Problem::field(format!("{name}_within_ms"), why));
+        return Err(Problem::field(format!("{}_ms", hook.within_field()), why));
     };
     settings.within = Millis(within);
     Ok(())
@@ -277,7 +281,7 @@ pub(super) fn shown(settings: &AppSettings) -> dto::AppSettings {
         drain_within,
         stop_within,
     } = settings;
-    let release = run.hook(Hook::Release);
+    let [release, post_deploy] = [Hook::Release, Hook::PostDeploy].map(|hook| run.hook(hook));
     let (branch, commit) = reference(source.as_ref());
     dto::AppSettings {
         repository: source.as_ref().map(|source| source.repository.to_string()),
@@ -308,6 +312,8 @@ pub(super) fn shown(settings: &AppSettings) -> dto::AppSettings {
         command: run.command.as_ref().map(|command| command.words().to_vec()),
         release_command: release.map(|release| release.command.words().to_vec()),
         release_within_ms: release.map(|release| release.within.0),
+        post_deploy_command: post_deploy.map(|hook| hook.command.words().to_vec()),
+        post_deploy_within_ms: post_deploy.map(|hook| hook.within.0),
         drain_within_ms: drain_within.0,
         stop_within_ms: stop_within.0,
     }

@@ -11,9 +11,10 @@ use super::args::{AppCommand, AtArgs, HealthArgs, HookArgs, SettingsArgs};
 use super::client::{Client, Patience};
 use super::failure::{Failure, Outcome};
 use super::format;
+use super::output::Tone;
 use crate::api::dto::{
-    App, AppPage, AppSettings, AsOf, CreateApp, DeployOn, HealthProbe, Triggers, UpdateApp,
-    UpdateTriggers,
+    App, AppPage, AppSettings, AsOf, CreateApp, DeployOn, HealthProbe, PostDeployStatus, Triggers,
+    UpdateApp, UpdateTriggers,
 };
 
 /// How many entries one page of a list has.
@@ -246,11 +247,15 @@ fn show(context: &Context, app: &App) {
     if let Some(command) = &settings.command {
         rows.push(("command", output.foreign(&command.join(" "))));
     }
-    if let Some(command) = &settings.release_command {
-        let within = settings
-            .release_within_ms
-            .map_or_else(String::new, |within| format!(", within {}", format::span(within)));
-        rows.push(("release", output.foreign(&format!("{}{within}", command.join(" ")))));
+    let hooks = [
+        ("release", &settings.release_command, settings.release_within_ms),
+        ("post-deploy", &settings.post_deploy_command, settings.post_deploy_within_ms),
+    ];
+    for (title, command, within) in hooks {
+        let Some(command) = command else { continue };
+        let within =
+            within.map_or_else(String::new, |within| format!(", within {}", format::span(within)));
+        rows.push((title, output.foreign(&format!("{}{within}", command.join(" ")))));
     }
     rows.push(("memory", format::bytes(settings.memory_bytes)));
     rows.push(("deploy on", deploys_on(&app.triggers)));
@@ -271,6 +276,10 @@ fn show(context: &Context, app: &App) {
             let status = deployment.status.as_str();
             let ago = format::ago(deployment.created_at);
             rows.push((title, format!("#{number} {status} {id} {ago}")));
+            if deployment.post_deploy == Some(PostDeployStatus::Failed) {
+                let how = format!("its post-deploy command failed: hythe deployments show {id}");
+                rows.push(("", output.tone(Tone::Bad, how)));
+            }
         }
     }
     for (title, value) in rows {

@@ -209,40 +209,39 @@ async fn changes_of_an_environment_at_the_same_moment_all_take_effect() {
 }
 
 #[tokio::test]
-async fn a_release_command_is_set_shown_and_taken_away() {
+async fn commands_that_run_once_are_set_shown_and_taken_away() {
     let server = Server::start().await;
-    let new = json!({"name": "shop", "release_command": ["bin/migrate", "--all"]});
-    let made = server.post("/api/v1/apps", new).await.is(201);
-    let settings = &made.json["settings"];
-    assert_eq!(settings["release_command"], json!(["bin/migrate", "--all"]));
-    assert_eq!(settings["release_within_ms"], 600_000);
+    for hook in ["release", "post_deploy"] {
+        let (command, within) = (format!("{hook}_command"), format!("{hook}_within_ms"));
+        let app = format!("/api/v1/apps/{}", hook.replace('_', "-"));
+        let new = json!({"name": hook.replace('_', "-"), &command: ["bin/task", "--all"]});
+        let made = server.post("/api/v1/apps", new).await.is(201);
+        let settings = &made.json["settings"];
+        assert_eq!(settings[&command], json!(["bin/task", "--all"]));
+        assert_eq!(settings[&within], 600_000);
 
-    let within = json!({"release_within_ms": 60_000});
-    let changed = server.patch("/api/v1/apps/shop", within.clone()).await.is(200);
-    let settings = &changed.json["settings"];
-    assert_eq!(settings["release_command"], json!(["bin/migrate", "--all"]));
-    assert_eq!(settings["release_within_ms"], 60_000);
-    for (wrong, field) in [
-        (json!({"release_command": []}), "release_command"),
-        (json!({"release_command": ["a\u{0}b"]}), "release_command"),
-        (json!({"release_within_ms": 10}), "release_within_ms"),
-        (json!({"release_within_ms": 99_000_000}), "release_within_ms"),
-    ] {
-        let refused = server.patch("/api/v1/apps/shop", wrong.clone()).await;
-        assert_eq!(
-            (refused.status.as_u16(), &refused.json["field"]),
-            (422, &json!(field)),
-            "{wrong}"
-        );
+        let minute = json!({&within: 60_000});
+        let changed = server.patch(&app, minute.clone()).await.is(200);
+        let settings = &changed.json["settings"];
+        assert_eq!(settings[&command], json!(["bin/task", "--all"]));
+        assert_eq!(settings[&within], 60_000);
+        for (wrong, field) in [
+            (json!({&command: []}), &command),
+            (json!({&command: ["a\u{0}b"]}), &command),
+            (json!({&within: 10}), &within),
+            (json!({&within: 99_000_000}), &within),
+        ] {
+            let refused = server.patch(&app, wrong.clone()).await;
+            let said = (refused.status.as_u16(), &refused.json["field"]);
+            assert_eq!(said, (422, &json!(field)), "{wrong}");
+        }
+
+        let nothing = json!({&command: null});
+        let changed = server.patch(&app, nothing).await.is(200);
+        assert_eq!(changed.json["settings"][&command], Value::Null);
+        assert_eq!(changed.json["settings"][&within], Value::Null);
+        let refused = server.patch(&app, minute).await;
+        let said = (refused.status.as_u16(), &refused.json["field"]);
+        assert_eq!(said, (422, &json!(within)));
     }
-
-    let nothing = json!({"release_command": null});
-    let changed = server.patch("/api/v1/apps/shop", nothing).await.is(200);
-    assert_eq!(changed.json["settings"]["release_command"], Value::Null);
-    assert_eq!(changed.json["settings"]["release_within_ms"], Value::Null);
-    let refused = server.patch("/api/v1/apps/shop", within).await;
-    assert_eq!(
-        (refused.status.as_u16(), &refused.json["field"]),
-        (422, &json!("release_within_ms"))
-    );
 }

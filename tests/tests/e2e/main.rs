@@ -19,6 +19,7 @@ mod moving;
 mod past;
 mod presets;
 mod registries;
+mod post_deploys;
 mod releases;
 mod restored;
 mod runs;

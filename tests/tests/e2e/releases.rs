@@ -9,14 +9,15 @@ use serde_json::{Value, json};
 use crate::matrix::load::Load;
 use crate::scene::Scene;
 
-struct Shop {
-    scene: Scene,
+/// An app with commands that run once for each deployment.
+pub(crate) struct Shop {
+    pub(crate) scene: Scene,
     repository: Repository,
 }
 
 impl Shop {
-    /// An app of which `one` is live, deployed without a release command.
-    fn new() -> Self {
+    /// An app of which `one` is live, deployed without any.
+    pub(crate) fn new() -> Self {
         let scene = Scene::new();
         let repository = scene.repository("shop", &apps::page("one"));
         scene.deploy_live("shop");
@@ -25,12 +26,22 @@ impl Shop {
 
     /// Sets the release command, a line for a shell, and commits `two`.
     fn release(&self, line: &str, more: &[&str]) {
-        let command = json!(["sh", "-c", line]).to_string();
-        let set = [&["app", "set", "shop", "--release-command", &command], more].concat();
+        self.hook("release", line, more);
+        self.commit("two");
+    }
+
+    /// Sets a command that runs once, a line for a shell.
+    pub(crate) fn hook(&self, hook: &str, line: &str, more: &[&str]) {
+        let (option, command) = (format!("--{hook}-command"), json!(["sh", "-c", line]));
+        let command = command.to_string();
+        let set = [&["app", "set", "shop", &option, &command], more].concat();
         let said = self.scene.hythe.run(&set);
         assert_eq!(said.code, 0, "{}", said.err);
-        assert!(said.out.contains("release     sh -c"), "{}", said.out);
-        self.repository.commit(&[("index.html", "two")]);
+        assert!(said.out.contains(&format!("{hook:<11} sh -c")), "{}", said.out);
+    }
+
+    pub(crate) fn commit(&self, page: &'static str) {
+        self.repository.commit(&[("index.html", page)]);
     }
 
     fn log(&self, id: &str) -> String {
@@ -45,15 +56,15 @@ impl Shop {
         document["stages"].as_array().unwrap().iter().any(|entry| entry["stage"] == "releasing")
     }
 
-    /// The container of a release command that runs.
-    fn task(&self) -> Option<String> {
+    /// The container of a command that runs once, while it does.
+    pub(crate) fn task(&self) -> Option<String> {
         let filter = format!("label=hythe.instance={}", self.scene.hythe.id());
-        let filters = ["--filter", &filter, "--filter", "label=hythe.task=release"];
+        let filters = ["--filter", &filter, "--filter", "label=hythe.task"];
         let output = Command::new("docker").args(["ps", "--quiet"]).args(filters).output().unwrap();
         String::from_utf8(output.stdout).unwrap().lines().next().map(str::to_owned)
     }
 
-    fn one_container_is_left(&self) {
+    pub(crate) fn one_container_is_left(&self) {
         self.scene.hythe.wait_until("nothing of it is left", || {
             self.scene.hythe.containers().len() == 1 && self.task().is_none()
         });

@@ -358,6 +358,13 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
         ("triggers_set-off", triggers(DeployOn::Off)),
     ];
     let ended = |outcome| DeploymentEvent::Ended { app: app(), outcome };
+    let failed = fault.clone();
+    let warm_up = HookSettings {
+        command: Argv::new(vec!["bin/warm-up".into()]).unwrap(),
+        within: Millis(60_000),
+    };
+    let mut with_post_deploy = DeploymentSpec { run: with_hooks(), ..spec() };
+    with_post_deploy.run.hooks.insert(Hook::PostDeploy, warm_up);
     let deployments = [
         ("requested", DeploymentEvent::Requested(Box::new(spec()))),
         ("build_queued", DeploymentEvent::BuildQueued { generation: 1, until: at() }),
@@ -393,6 +400,13 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
         ("replicas_left", DeploymentEvent::ReplicasLeft),
         ("release_started", DeploymentEvent::ReleaseStarted { worker: worker(), until: at() }),
         ("released", DeploymentEvent::Released { until: at() }),
+        ("requested-post-deploy", DeploymentEvent::Requested(Box::new(with_post_deploy))),
+        (
+            "post_deploy_started",
+            DeploymentEvent::PostDeployStarted { worker: worker(), until: at() },
+        ),
+        ("post_deployed", DeploymentEvent::PostDeployed),
+        ("post_deploy_failed", DeploymentEvent::PostDeployFailed { fault: failed }),
     ];
     let capacity = Capacity { memory_bytes: 8 << 30, cpu_millis: 4_000 };
     let workers = [

@@ -251,9 +251,11 @@ impl World {
         replicas: &[u16],
         restart: bool,
     ) -> Option<Assignment> {
-        let Attempt { spec, stage, built, .. } = self.attempt(deployment)?.clone();
+        let attempt = self.attempt(deployment)?.clone();
+        let goes_on = attempt.post_deploying().is_some();
+        let Attempt { spec, stage, built, .. } = attempt;
         let built = built?;
-        if matches!(stage, Stage::Ended(_)) {
+        if matches!(stage, Stage::Ended(_)) && !goes_on {
             return None;
         }
         Some(Assignment {

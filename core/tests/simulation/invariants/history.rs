@@ -81,15 +81,18 @@ impl World {
 
     fn witness_deployment(&mut self, id: DeploymentId, event: &DeploymentEvent) {
         let told = self.truth.told.get(&id).cloned();
-        let verdict = invariant_what_ended_stays_ended(told.as_ref());
+        let verdict = invariant_what_ended_stays_ended(told.as_ref(), event);
         self.holds("what_ended_stays_ended", verdict);
         let verdict = invariant_stages_follow_one_another(told.as_ref(), event);
         self.holds("stages_follow_one_another", verdict);
         let verdict = invariant_build_generations_grow(told.as_ref(), event);
         self.holds("build_generations_grow", verdict);
-        if let DeploymentEvent::Released { .. } = event {
-            let verdict = self.invariant_what_is_released_ended_well(id);
-            self.holds("what_is_released_ended_well", verdict);
+        let released = matches!(event, DeploymentEvent::Released { .. });
+        let post_deployed = matches!(event, DeploymentEvent::PostDeployed);
+        let well = released.then_some(Hook::Release);
+        if let Some(hook) = well.or(post_deployed.then_some(Hook::PostDeploy)) {
+            let verdict = self.invariant_what_is_said_to_end_well_did(id, hook);
+            self.holds("what_is_said_to_end_well_did", verdict);
         }
         let Some(told) = after(told, event) else { return };
         match event {
@@ -114,6 +117,9 @@ impl World {
             DeploymentEvent::ReplicasLeft => self.count("replicas left"),
             DeploymentEvent::ReleaseStarted { .. } => {}
             DeploymentEvent::Released { .. } => self.count("released"),
+            DeploymentEvent::PostDeployStarted { .. } => {}
+            DeploymentEvent::PostDeployed => self.count("post-deployed"),
+            DeploymentEvent::PostDeployFailed { .. } => self.count("post-deploy failed"),
             DeploymentEvent::BuildSkipped { .. } => self.count("build skipped"),
             DeploymentEvent::ImageMissed { .. } => self.count("image missed"),
         }
@@ -123,13 +129,13 @@ impl World {
         self.holds("one_deployment_moves", verdict);
     }
 
-    /// A release command whose deployment goes on has exited with 0.
-    fn invariant_what_is_released_ended_well(&self, deployment: DeploymentId) -> Verdict {
-        let key = ReplicaKey { deployment, index: Hook::Release.index() };
+    /// A command that is said to have ended well has exited with 0.
+    fn invariant_what_is_said_to_end_well_did(&self, id: DeploymentId, hook: Hook) -> Verdict {
+        let key = ReplicaKey { deployment: id, index: hook.index() };
         if self.truth.well.contains(&key) {
             return Ok(());
         }
-        Err(format!("{} was not released", Short(deployment.uuid())))
+        Err(format!("the {} command of {} did not", hook.as_str(), Short(id.uuid())))
     }
 
     /// A deployment that was called off before it had traffic never gets any.
@@ -242,8 +248,12 @@ impl World {
     }
 }
 
-/// What has ended, however it did, stays so: nothing happens to it any more.
-fn invariant_what_ended_stays_ended(told: Option<&Told>) -> Verdict {
+/// What has ended, however it did, stays so: nothing happens to it any more, but that the command
+/// ends that it had begun.
+fn invariant_what_ended_stays_ended(told: Option<&Told>, event: &DeploymentEvent) -> Verdict {
+    if ends_post_deploy(event) && told.is_some_and(|told| told.post_deploying) {
+        return Ok(());
+    }
     match told.map(|told| told.stage) {
         Some(ended @ (StageName::Superseded | StageName::Failed | StageName::Cancelled)) => {
             Err(format!("something happened to what is {ended}"))
@@ -264,6 +274,10 @@ fn invariant_what_ended_stays_ended(told: Option<&Told>) -> Verdict {
     }
 }
 
+const fn ends_post_deploy(event: &DeploymentEvent) -> bool {
+    matches!(event, DeploymentEvent::PostDeployed | DeploymentEvent::PostDeployFailed { .. })
+}
+
 /// Stages come in their order, and endings where they may.
 fn invariant_stages_follow_one_another(told: Option<&Told>, event: &DeploymentEvent) -> Verdict {
     use StageName as S;
@@ -282,6 +296,13 @@ fn invariant_stages_follow_one_another(told: Option<&Told>, event: &DeploymentEv
         DeploymentEvent::Placed { .. } => stage == Some(S::Built) && !to_release,
         DeploymentEvent::ReleaseStarted { .. } => stage == Some(S::Built) && to_release,
         DeploymentEvent::Released { .. } => stage == Some(S::Releasing),
+        DeploymentEvent::PostDeployStarted { .. } => {
+            stage == Some(S::Live) && told.is_some_and(|told| told.to_post_deploy)
+        }
+        DeploymentEvent::PostDeployed => told.is_some_and(|told| told.post_deploying),
+        DeploymentEvent::PostDeployFailed { .. } => told.is_some_and(|told| {
+            told.post_deploying || (told.to_post_deploy && stage == Some(S::Live))
+        }),
         DeploymentEvent::BecameHealthy { .. } => stage == Some(S::Starting),
         DeploymentEvent::SwitchStarted { .. } => stage == Some(S::Healthy),
         DeploymentEvent::Switched { .. } => stage == Some(S::Switching),
@@ -327,6 +348,9 @@ fn invariant_build_generations_grow(told: Option<&Told>, event: &DeploymentEvent
         | DeploymentEvent::ReplicasLeft
         | DeploymentEvent::ReleaseStarted { .. }
         | DeploymentEvent::Released { .. }
+        | DeploymentEvent::PostDeployStarted { .. }
+        | DeploymentEvent::PostDeployed
+        | DeploymentEvent::PostDeployFailed { .. }
         | DeploymentEvent::Ended { .. } => true,
     };
     if fits { Ok(()) } else { Err(format!("{event:?} after generation {known}")) }
@@ -335,6 +359,8 @@ fn invariant_build_generations_grow(told: Option<&Told>, event: &DeploymentEvent
 /// A deployment after one more event; not by the core's own fold.
 fn after(told: Option<Told>, event: &DeploymentEvent) -> Option<Told> {
     if let DeploymentEvent::Requested(spec) = event {
+        let restart = matches!(spec.origin, Origin::Restart { .. });
+        let runs = |hook| !restart && spec.run.hook(hook).is_some();
         return Some(Told {
             app: spec.app,
             takes_over: spec.origin != Origin::Build,
@@ -342,8 +368,9 @@ fn after(told: Option<Told>, event: &DeploymentEvent) -> Option<Told> {
             was_healthy: false,
             generation: 0,
             builder: None,
-            to_release: !matches!(spec.origin, Origin::Restart { .. })
-                && spec.run.hook(Hook::Release).is_some(),
+            to_release: runs(Hook::Release),
+            to_post_deploy: runs(Hook::PostDeploy),
+            post_deploying: false,
             superseded: None,
         });
     }
@@ -364,6 +391,14 @@ fn after(told: Option<Told>, event: &DeploymentEvent) -> Option<Told> {
         DeploymentEvent::Released { .. } => {
             told.to_release = false;
             StageName::Built
+        }
+        DeploymentEvent::PostDeployStarted { .. } => {
+            (told.to_post_deploy, told.post_deploying) = (false, true);
+            told.stage
+        }
+        DeploymentEvent::PostDeployed | DeploymentEvent::PostDeployFailed { .. } => {
+            (told.to_post_deploy, told.post_deploying) = (false, false);
+            told.stage
         }
         DeploymentEvent::BecameHealthy { .. } => {
             told.was_healthy = true;

@@ -52,6 +52,10 @@ struct Told {
     builder: Option<u32>,
     /// Whether a release command has to end well before anything starts.
     to_release: bool,
+    /// Whether a post-deploy command is to run once it is live.
+    to_post_deploy: bool,
+    /// Whether that runs.
+    post_deploying: bool,
     /// The promotion that took its place.
     superseded: Option<Sequence>,
 }

@@ -192,6 +192,13 @@ pub struct AppSettings {
     /// How long that may take.
     #[schema(example = 600_000)]
     pub release_within_ms: Option<u64>,
+    /// What runs once for each deployment, in a container of its image, after it went live; where it
+    /// fails, the version stays. A program and its arguments, run by no shell.
+    #[schema(example = json!(["bin/warm-up"]))]
+    pub post_deploy_command: Option<Vec<String>>,
+    /// How long that may take.
+    #[schema(example = 600_000)]
+    pub post_deploy_within_ms: Option<u64>,
     /// How long requests to a version may go on after the traffic moved to the next one.
     #[schema(example = 30000)]
     pub drain_within_ms: u64,
@@ -308,6 +315,15 @@ pub struct CreateApp {
     /// How long that may take: 1,000 to 14,400,000 ms; 600,000 where nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release_within_ms: Option<u64>,
+    /// What runs once for each deployment, in a container of its image, after it went live; where it
+    /// fails, the version stays. A program and its arguments, run by no shell. A restart does not run
+    /// it; a rollback does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_items = 1, max_items = 64)]
+    pub post_deploy_command: Option<Vec<String>>,
+    /// How long that may take: 1,000 to 14,400,000 ms; 600,000 where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub post_deploy_within_ms: Option<u64>,
     /// How long requests to a version may go on after the traffic moved to the next one: 0 to
     /// 3,600,000 ms; 30,000 where nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -423,6 +439,13 @@ pub struct UpdateApp {
     /// How long that may take: 1,000 to 14,400,000 ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release_within_ms: Option<u64>,
+    /// What runs once for each deployment after it went live; `null` for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 64)]
+    pub post_deploy_command: Option<Option<Vec<String>>>,
+    /// How long that may take: 1,000 to 14,400,000 ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub post_deploy_within_ms: Option<u64>,
     /// How long requests to a version may go on after the traffic moved to the next one: 0 to
     /// 3,600,000 ms.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -45,6 +45,9 @@ pub struct Deployment {
     /// What runs before they start, where anything does.
     #[schema(example = json!(["bin/migrate"]))]
     pub release_command: Option<Vec<String>>,
+    /// What runs once it is live, where anything does, and how that stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub post_deploy: Option<PostDeploy>,
     /// Where the app answers.
     #[schema(example = "http://shop.localhost:8080")]
     pub url: String,
@@ -78,6 +81,55 @@ pub struct DeploymentRef {
     pub commit: Option<String>,
     /// When it was asked for.
     pub created_at: Time,
+    /// How its post-deploy command stands, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub post_deploy: Option<PostDeployStatus>,
+}
+
+/// A command that runs once after a deployment went live.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PostDeploy {
+    /// A program and its arguments.
+    #[schema(example = json!(["bin/warm-up"]))]
+    pub command: Vec<String>,
+    /// How it stands.
+    pub status: PostDeployStatus,
+    /// Why it failed, where it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The last lines of log before that, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+}
+
+/// How a post-deploy command stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PostDeployStatus {
+    /// It runs once the deployment is live.
+    Outstanding,
+    /// It runs.
+    Running,
+    /// It has ended well.
+    Done,
+    /// It has failed, or was not run in time; the version stays as it is.
+    Failed,
+    /// Its deployment was over before it could run.
+    NotRun,
+}
+
+impl PostDeployStatus {
+    /// The name in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Outstanding => "outstanding",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::NotRun => "not_run",
+        }
+    }
 }
 
 /// The stages of a deployment.

@@ -39,7 +39,7 @@ pub use commit_status::{CommitStatuses, SetCommitStatuses, ToldStatus};
 pub use deleted::{DeleteQuery, DeletedApp, DeletedAppList};
 pub use deployment::{
     CreateDeployment, CreateRollback, Deployment, DeploymentPage, DeploymentRef, DeploymentSource,
-    DeploymentStatus, Durations, Failure, StageEntry, TakesOver,
+    DeploymentStatus, Durations, Failure, PostDeploy, PostDeployStatus, StageEntry, TakesOver,
 };
 pub use env::{ChangeEnv, EnvList, EnvVariable, SecretText};
 pub use event::{EventEntry, EventPage, EventQuery};

@@ -56,6 +56,7 @@ fn on_its_way(
             status: DeploymentStatus::Requested,
             commit: None,
             created_at: requested_at.into(),
+            post_deploy: None,
         })
     })
 }

@@ -1,6 +1,6 @@
 //! A deployment as people see it.
 
-use hythe_core::deployment::{Attempt, Origin, Outcome, Stage, StageName};
+use hythe_core::deployment::{Attempt, Origin, Outcome, PostDeploy, Stage, StageName};
 use hythe_core::ids::DeploymentId;
 use hythe_core::task::Hook;
 use hythe_core::time::Timestamp;
@@ -9,7 +9,8 @@ use hythe_core::waiting::waiting_for;
 
 use super::Sight;
 use crate::api::dto::{
-    AppRef, Deployment, DeploymentRef, DeploymentSource, Durations, Failure, StageEntry, TakesOver,
+    self, AppRef, Deployment, DeploymentRef, DeploymentSource, Durations, Failure, PostDeployStatus,
+    StageEntry, TakesOver,
 };
 use crate::api::settings;
 
@@ -52,6 +53,7 @@ pub(crate) fn deployment_in(
         port: attempt.built.as_ref().map(|built| built.port),
         replicas: attempt.replicas,
         release_command: release_command(attempt),
+        post_deploy: post_deploy(attempt),
         url: sight.config.url(spec.app_name.as_str()),
         stages: stages(&view.stages),
         durations_ms: durations(&view.stages),
@@ -72,6 +74,7 @@ pub(crate) fn reference_to(sight: Sight<'_>, id: DeploymentId) -> Option<Deploym
         status: attempt.stage.name().into(),
         commit: attempt.built.as_ref().map(|built| built.commit.to_string()),
         created_at: view.requested.at.into(),
+        post_deploy: attempt.hook(Hook::PostDeploy).map(|_| post_deploy_status(attempt)),
     })
 }
 
@@ -91,6 +94,26 @@ fn release_command(attempt: &Attempt) -> Option<Vec<String>> {
     let release = attempt.spec.run.hook(Hook::Release);
     let runs = attempt.released || attempt.to_release().is_some();
     release.filter(|_| runs).map(|release| release.command.words().to_vec())
+}
+
+/// What runs once it is live, and how that stands.
+fn post_deploy(attempt: &Attempt) -> Option<dto::PostDeploy> {
+    let command = attempt.hook(Hook::PostDeploy)?.command.words().to_vec();
+    let (message, log) = match &attempt.post_deploy {
+        PostDeploy::Failed(fault) => (Some(fault.message.clone()), fault.log.clone()),
+        PostDeploy::Outstanding | PostDeploy::Runs { .. } | PostDeploy::Done => (None, Vec::new()),
+    };
+    Some(dto::PostDeploy { command, status: post_deploy_status(attempt), message, log })
+}
+
+const fn post_deploy_status(attempt: &Attempt) -> PostDeployStatus {
+    match (&attempt.post_deploy, &attempt.stage) {
+        (PostDeploy::Outstanding, Stage::Ended(_)) => PostDeployStatus::NotRun,
+        (PostDeploy::Outstanding, _) => PostDeployStatus::Outstanding,
+        (PostDeploy::Runs { .. }, _) => PostDeployStatus::Running,
+        (PostDeploy::Done, _) => PostDeployStatus::Done,
+        (PostDeploy::Failed(_), _) => PostDeployStatus::Failed,
+    }
 }
 
 fn failure(attempt: &Attempt) -> Option<Failure> {

@@ -132,6 +132,7 @@ Examples:
   hythe app set shop --health-http /healthz --health-status 200-299
   hythe app set db --health-command 'pg_isready -q' --health-interval 10s
   hythe app set shop --release-command 'bin/rails db:migrate' --release-timeout 5m
+  hythe app set shop --post-deploy-command 'bin/warm-up https://shop.example.com'
   hythe app set shop --drain 60s -- npm start";
 
 /// `hythe deploy`.

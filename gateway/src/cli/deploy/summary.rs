@@ -80,6 +80,12 @@ pub(super) fn ended(output: &Output, deployment: &Deployment) {
             .total
             .map_or(String::new(), |total| format!(" after {}", format::span(total)));
         output.note(format_args!("{} #{} is live{took}", deployment.app.name, deployment.number));
+        if deployment.post_deploy.is_some() {
+            let id = deployment.id;
+            output.note(format_args!(
+                "its post-deploy command runs now; how it ends: hythe deployments show {id}"
+            ));
+        }
         output.line(&deployment.url);
     }
     if deployment.status != DeploymentStatus::Live {

@@ -200,8 +200,10 @@ pub(super) fn run(world: &mut World, point: &Point, deaths: Deaths) {
             world.died(point, deaths, before);
             delete(world, &name);
         }
+        Course::PostDeploy => post_deploys(world, 0, arm),
+        Course::PostDeployFails => post_deploys(world, 3, arm),
         Course::Release => {
-            let name = released_app(world);
+            let name = hooked_app(world, "release_command", 0);
             arm(world);
             let id = world.request(&name);
             world.ends(&id, Ending::Released);
@@ -209,8 +211,8 @@ pub(super) fn run(world: &mut World, point: &Point, deaths: Deaths) {
             let path = format!("/api/v1/deployments/{id}/logs");
             world.until("its release command ran once", || {
                 let log = world.look(&path).to_string();
-                assert!(log.matches(RELEASES).count() <= 1, "{log}");
-                log.contains(RELEASES)
+                assert!(log.matches(RAN).count() <= 1, "{log}");
+                log.contains(RAN)
             });
             delete(world, &name);
         }
@@ -256,18 +258,41 @@ fn new_app(world: &mut World) -> String {
     name
 }
 
-/// What a release command says.
-const RELEASES: &str = "it-is-released";
+/// What a command says that runs once.
+const RAN: &str = "it-has-run";
 
-/// Makes an app with a release command; says its name.
-fn released_app(world: &mut World) -> String {
+/// Makes an app with a command that runs once and ends so; says its name.
+fn hooked_app(world: &mut World, setting: &str, code: u8) -> String {
     let name = format!("extra-{}", world.next());
     world.make_app(&name);
-    let line = format!("echo {RELEASES}; sleep 1");
-    let settings = json!({ "release_command": ["sh", "-c", line] });
+    let line = format!("echo {RAN}; sleep 1; exit {code}");
+    let settings = json!({ setting: ["sh", "-c", line] });
     let (status, document) = world.insist("PATCH", &format!("/api/v1/apps/{name}"), &settings);
     assert!(status < 300, "{status} {document}");
     name
+}
+
+/// Deploys an app whose post-deploy command ends so, and sees that it runs once.
+fn post_deploys(world: &mut World, code: u8, arm: impl Fn(&World)) {
+    let name = hooked_app(world, "post_deploy_command", code);
+    arm(world);
+    let id = world.request(&name);
+    let (ending, status) = match code {
+        0 => (Ending::PostDeployed, "done"),
+        _ => (Ending::PostDeployFailed, "failed"),
+    };
+    world.ends(&id, ending);
+    let path = format!("/api/v1/deployments/{id}");
+    world.until("its post-deploy command is over", || {
+        world.look(&path)["post_deploy"]["status"] == status
+    });
+    let path = format!("/api/v1/apps/{name}/logs");
+    world.until("its post-deploy command ran once", || {
+        let log = world.look(&path).to_string();
+        assert!(log.matches(RAN).count() <= 1, "{log}");
+        log.contains(RAN)
+    });
+    delete(world, &name);
 }
 
 fn delete(world: &mut World, name: &str) {

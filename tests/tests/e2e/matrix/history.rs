@@ -17,6 +17,10 @@ pub(super) enum Ending {
     Rebuilt,
     /// Live, after its release command ran.
     Released,
+    /// Live, and its post-deploy command ran.
+    PostDeployed,
+    /// Live, and its post-deploy command failed.
+    PostDeployFailed,
     /// Live, and scaled up and down since.
     Scaled,
     Failed,
@@ -28,7 +32,13 @@ pub(super) enum Ending {
 impl Ending {
     pub(super) const fn status(self) -> &'static str {
         match self {
-            Self::Live | Self::Repeated | Self::Rebuilt | Self::Scaled | Self::Released => "live",
+            Self::Live
+            | Self::Repeated
+            | Self::Rebuilt
+            | Self::Scaled
+            | Self::Released
+            | Self::PostDeployed
+            | Self::PostDeployFailed => "live",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Superseded => "superseded",
@@ -123,11 +133,15 @@ impl History {
             }
             // A build's end may be heard of before its beginning: the newest report counts.
             let scaled = [WAY.as_slice(), &SCALED].concat();
+            let after = |end| [WAY.as_slice(), &["post_deploy_started", end]].concat();
+            let (done, not_done) = (after("post_deployed"), after("post_deploy_failed"));
             let whole: &[&str] = match ending {
                 Ending::Repeated => &REPEATED,
                 Ending::Rebuilt => &REBUILT,
                 Ending::Scaled => &scaled,
                 Ending::Released => &RELEASED,
+                Ending::PostDeployed => &done,
+                Ending::PostDeployFailed => &not_done,
                 Ending::Live | Ending::Failed | Ending::Cancelled | Ending::Superseded => &WAY,
             };
             if let Some(begun) = whole.iter().position(|step| *step == STARTED)
@@ -147,6 +161,8 @@ impl History {
                 Ending::Live
                 | Ending::Scaled
                 | Ending::Released
+                | Ending::PostDeployed
+                | Ending::PostDeployFailed
                 | Ending::Failed
                 | Ending::Cancelled
                 | Ending::Superseded => "deployment_requested",

@@ -72,6 +72,10 @@ pub(super) enum Course {
     Scale,
     /// A version with a release command is deployed.
     Release,
+    /// A version with a post-deploy command is deployed.
+    PostDeploy,
+    /// The same, and that command fails.
+    PostDeployFails,
     /// The app's program dies.
     ReplicaDies,
     /// The server is stopped in order while a version is built.
@@ -228,6 +232,8 @@ fn course_of_event(name: &str) -> Course {
         "app.deployment_repeated" | "deployment.build_skipped" => Course::Restart,
         "deployment.image_missed" => Course::RollBackUnbuilt,
         "deployment.release_started" | "deployment.released" => Course::Release,
+        "deployment.post_deploy_started" | "deployment.post_deployed" => Course::PostDeploy,
+        "deployment.post_deploy_failed" => Course::PostDeployFails,
         "app.stopped" | "app.deployment_called_off" | "app.started" => Course::StopAndStart,
         "app.scaled" | "deployment.scaled" | "deployment.rescaled" | "deployment.replicas_left" => {
             Course::Scale
