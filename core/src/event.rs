@@ -27,7 +27,7 @@ pub enum Event {
 
 impl Event {
     /// The kind and name of every event that there is.
-    pub const NAMES: [(AggregateKind, &'static str); 69] = [
+    pub const NAMES: [(AggregateKind, &'static str); 71] = [
         (AggregateKind::App, "created"),
         (AggregateKind::App, "configured"),
         (AggregateKind::App, "environment_changed"),
@@ -50,6 +50,7 @@ impl Event {
         (AggregateKind::App, "source_key_set"),
         (AggregateKind::App, "command_run"),
         (AggregateKind::App, "command_ended"),
+        (AggregateKind::App, "processes_scaled"),
         (AggregateKind::Deployment, "requested"),
         (AggregateKind::Deployment, "build_queued"),
         (AggregateKind::Deployment, "build_started"),
@@ -67,6 +68,7 @@ impl Event {
         (AggregateKind::Deployment, "replicas_left"),
         (AggregateKind::Deployment, "release_started"),
         (AggregateKind::Deployment, "released"),
+        (AggregateKind::Deployment, "processes_scaled"),
         (AggregateKind::Worker, "registered"),
         (AggregateKind::Worker, "capacity_changed"),
         (AggregateKind::Worker, "lost"),
@@ -138,6 +140,7 @@ impl Event {
                 AppEvent::SourceKeySet(_) => "source_key_set",
                 AppEvent::CommandRun { .. } => "command_run",
                 AppEvent::CommandEnded { .. } => "command_ended",
+                AppEvent::ProcessesScaled { .. } => "processes_scaled",
             },
             Self::Deployment(event) => match event {
                 DeploymentEvent::Requested(_) => "requested",
@@ -157,6 +160,7 @@ impl Event {
                 DeploymentEvent::ReplicasLeft => "replicas_left",
                 DeploymentEvent::ReleaseStarted { .. } => "release_started",
                 DeploymentEvent::Released { .. } => "released",
+                DeploymentEvent::ProcessesScaled { .. } => "processes_scaled",
             },
             Self::Worker(event) => match event {
                 WorkerEvent::Registered { .. } => "registered",

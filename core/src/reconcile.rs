@@ -12,6 +12,8 @@ pub(crate) mod releases;
 mod replicas;
 mod scaling;
 mod switches;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -132,7 +132,7 @@ pub struct InstallationView {
 
 impl View {
     /// The format of its checkpoints.
-    pub const FORMAT: u32 = 9;
+    pub const FORMAT: u32 = 10;
 
     /// Takes in the next event. One that is in it already changes nothing.
     pub fn apply(&mut self, recorded: &Recorded<Event>) {
@@ -229,6 +229,7 @@ impl View {
             | AppEvent::DeploymentPromoted { .. }
             | AppEvent::DeploymentSettled { .. }
             | AppEvent::DeploymentCalledOff { .. }
+            | AppEvent::ProcessesScaled { .. }
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::Stopped { .. }
@@ -314,6 +315,7 @@ impl View {
             | DeploymentEvent::BuildSkipped { .. }
             | DeploymentEvent::ImageMissed { .. }
             | DeploymentEvent::Released { .. }
+            | DeploymentEvent::ProcessesScaled { .. }
             | DeploymentEvent::Scaled { .. } => {}
         }
     }

@@ -6,6 +6,7 @@ use hythe_core::argv::Argv;
 use hythe_core::deployment::BuiltImage;
 use hythe_core::ids::{AppId, DeploymentId, EdgeId, InstallationId, WorkerId};
 use hythe_core::names::{AppName, CommitId, EnvName, HostName, ImageId, RepositoryUrl, WorkerName};
+use hythe_core::process::{ProcessName, ProcessSettings};
 use hythe_core::run::{HookSettings, RunSettings};
 use hythe_core::source::{Reference, Source};
 use hythe_core::task::Hook;
@@ -85,5 +86,17 @@ pub(crate) fn built(worker: WorkerId) -> BuiltImage {
 pub(crate) fn with_release() -> RunSettings {
     let command = Argv::new(vec!["migrate".into()]).unwrap();
     let release = HookSettings { command, within: Millis::seconds(60) };
-    RunSettings { command: None, hooks: BTreeMap::from([(Hook::Release, release)]) }
+    let hooks = BTreeMap::from([(Hook::Release, release)]);
+    RunSettings { hooks, ..RunSettings::default() }
+}
+
+pub(crate) fn worker_process() -> ProcessName {
+    ProcessName::new("worker").unwrap()
+}
+
+/// Something runs beside web, in so many replicas.
+pub(crate) fn beside_web(replicas: u16) -> BTreeMap<ProcessName, ProcessSettings> {
+    let command = Argv::new(vec!["work".into()]).unwrap();
+    let settings = ProcessSettings { command, replicas, memory_bytes: None, cpu_millis: None };
+    BTreeMap::from([(worker_process(), settings)])
 }

@@ -246,6 +246,10 @@ fn show(context: &Context, app: &App) {
     if let Some(command) = &settings.command {
         rows.push(("command", output.foreign(&command.join(" "))));
     }
+    for (name, process) in &settings.process_types {
+        let line = format!("{name}: {}", super::process::described(process));
+        rows.push(("process", output.foreign(&line)));
+    }
     if let Some(command) = &settings.release_command {
         let within = settings
             .release_within_ms

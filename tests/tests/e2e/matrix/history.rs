@@ -19,6 +19,8 @@ pub(super) enum Ending {
     Released,
     /// Live, and scaled up and down since.
     Scaled,
+    /// The same of a process beside web.
+    ProcessesScaled,
     Failed,
     Cancelled,
     /// It never began.
@@ -28,7 +30,12 @@ pub(super) enum Ending {
 impl Ending {
     pub(super) const fn status(self) -> &'static str {
         match self {
-            Self::Live | Self::Repeated | Self::Rebuilt | Self::Scaled | Self::Released => "live",
+            Self::Live
+            | Self::Repeated
+            | Self::Rebuilt
+            | Self::Scaled
+            | Self::ProcessesScaled
+            | Self::Released => "live",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Superseded => "superseded",
@@ -91,6 +98,10 @@ const RELEASED: [&str; 11] = [
 /// What comes after it where it is scaled up and down.
 const SCALED: [&str; 5] = ["scaled", "rescaled", "scaled", "rescaled", "replicas_left"];
 
+/// The same of a process beside web.
+const PROCESSES_SCALED: [&str; 5] =
+    ["processes_scaled", "rescaled", "processes_scaled", "rescaled", "replicas_left"];
+
 /// The step that is left out where the report of the end comes first.
 const STARTED: &str = "build_started";
 
@@ -123,10 +134,12 @@ impl History {
             }
             // A build's end may be heard of before its beginning: the newest report counts.
             let scaled = [WAY.as_slice(), &SCALED].concat();
+            let processes_scaled = [WAY.as_slice(), &PROCESSES_SCALED].concat();
             let whole: &[&str] = match ending {
                 Ending::Repeated => &REPEATED,
                 Ending::Rebuilt => &REBUILT,
                 Ending::Scaled => &scaled,
+                Ending::ProcessesScaled => &processes_scaled,
                 Ending::Released => &RELEASED,
                 Ending::Live | Ending::Failed | Ending::Cancelled | Ending::Superseded => &WAY,
             };
@@ -146,6 +159,7 @@ impl History {
                 Ending::Repeated | Ending::Rebuilt => "deployment_repeated",
                 Ending::Live
                 | Ending::Scaled
+                | Ending::ProcessesScaled
                 | Ending::Released
                 | Ending::Failed
                 | Ending::Cancelled

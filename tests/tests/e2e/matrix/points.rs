@@ -68,6 +68,8 @@ pub(super) enum Course {
     RunCommand,
     /// An app gets a replica more, and one less.
     Scale,
+    /// A process beside web gets a replica more, and one less.
+    ScaleProcesses,
     /// A version with a release command is deployed.
     Release,
     /// The app's program dies.
@@ -230,6 +232,7 @@ fn course_of_event(name: &str) -> Course {
         "app.scaled" | "deployment.scaled" | "deployment.rescaled" | "deployment.replicas_left" => {
             Course::Scale
         }
+        "app.processes_scaled" | "deployment.processes_scaled" => Course::ScaleProcesses,
         "app.command_run" | "app.command_ended" => Course::RunCommand,
         "project.created" => Course::NewProject,
         "project.deleted" => Course::DeleteProject,
