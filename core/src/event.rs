@@ -27,7 +27,7 @@ pub enum Event {
 
 impl Event {
     /// The kind and name of every event that there is.
-    pub const NAMES: [(AggregateKind, &'static str); 73] = [
+    pub const NAMES: [(AggregateKind, &'static str); 75] = [
         (AggregateKind::App, "created"),
         (AggregateKind::App, "configured"),
         (AggregateKind::App, "environment_changed"),
@@ -50,6 +50,7 @@ impl Event {
         (AggregateKind::App, "source_key_set"),
         (AggregateKind::App, "command_run"),
         (AggregateKind::App, "command_ended"),
+        (AggregateKind::App, "processes_scaled"),
         (AggregateKind::Deployment, "requested"),
         (AggregateKind::Deployment, "build_queued"),
         (AggregateKind::Deployment, "build_started"),
@@ -70,6 +71,7 @@ impl Event {
         (AggregateKind::Deployment, "post_deploy_started"),
         (AggregateKind::Deployment, "post_deployed"),
         (AggregateKind::Deployment, "post_deploy_failed"),
+        (AggregateKind::Deployment, "processes_scaled"),
         (AggregateKind::Worker, "registered"),
         (AggregateKind::Worker, "capacity_changed"),
         (AggregateKind::Worker, "lost"),
@@ -142,6 +144,7 @@ impl Event {
                 AppEvent::SourceKeySet(_) => "source_key_set",
                 AppEvent::CommandRun { .. } => "command_run",
                 AppEvent::CommandEnded { .. } => "command_ended",
+                AppEvent::ProcessesScaled { .. } => "processes_scaled",
             },
             Self::Deployment(event) => match event {
                 DeploymentEvent::Requested(_) => "requested",
@@ -164,6 +167,7 @@ impl Event {
                 DeploymentEvent::PostDeployStarted { .. } => "post_deploy_started",
                 DeploymentEvent::PostDeployed => "post_deployed",
                 DeploymentEvent::PostDeployFailed { .. } => "post_deploy_failed",
+                DeploymentEvent::ProcessesScaled { .. } => "processes_scaled",
             },
             Self::Worker(event) => match event {
                 WorkerEvent::Registered { .. } => "registered",

@@ -25,6 +25,7 @@ pub mod past;
 pub mod place;
 pub mod plan;
 pub mod priority;
+pub mod process;
 pub mod project;
 pub mod react;
 pub mod reconcile;

@@ -49,6 +49,8 @@ pub const HOOK_WITHIN: Millis = Millis(10 * 60_000);
 pub const HOOK_WITHIN_LEAST: Millis = Millis(1_000);
 /// The most that an app may say.
 pub const HOOK_WITHIN_MOST: Millis = Millis(4 * 3_600_000);
+/// A process beside web counts as ready once one of its replicas has stayed up for so long.
+pub const PROCESS_UP_FOR: Millis = Millis(5_000);
 /// How long the edges may take to confirm a switch.
 pub const SWITCH_WITHIN: Millis = Millis(120_000);
 /// How long requests may go on after the switch.
@@ -129,6 +131,8 @@ pub const MOST_SOURCE_HOSTS: usize = 64;
 pub const MOST_KEYS_OF_HOST: usize = 8;
 /// Replicas of one app.
 pub const MOST_REPLICAS: u16 = 64;
+/// Processes of one app besides web.
+pub const MOST_PROCESSES: usize = 16;
 /// Environment variables of one app.
 pub const MOST_ENV: usize = 512;
 /// Bytes in all environment variables of one app.

@@ -95,6 +95,7 @@ pub fn in_the_name_of(event: &Event) -> Option<DeploymentId> {
             | AppEvent::Discarded { .. }
             | AppEvent::Restored { .. }
             | AppEvent::TriggersSet(_)
+            | AppEvent::ProcessesScaled { .. }
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }
@@ -138,6 +139,12 @@ fn of_app(event: &AppEvent, now: Timestamp) -> Vec<Reaction> {
         }
         AppEvent::Scaled { replicas, deployments } => {
             let scale = |deployment| to(deployment, Command::Scale { replicas: *replicas });
+            deployments.iter().map(scale).collect()
+        }
+        AppEvent::ProcessesScaled { processes, deployments } => {
+            let scale = |deployment| {
+                to(deployment, Command::ScaleProcesses { processes: processes.clone() })
+            };
             deployments.iter().map(scale).collect()
         }
         AppEvent::DeploymentBegun { deployment } => {
@@ -190,6 +197,7 @@ fn of_deployment(deployment: DeploymentId, event: &DeploymentEvent) -> Option<Re
         | DeploymentEvent::Switched { .. }
         | DeploymentEvent::BuildSkipped { .. }
         | DeploymentEvent::ImageMissed { .. }
+        | DeploymentEvent::ProcessesScaled { .. }
         | DeploymentEvent::Scaled { .. }
         | DeploymentEvent::Rescaled { .. }
         | DeploymentEvent::ReplicasLeft

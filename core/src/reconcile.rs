@@ -13,6 +13,8 @@ pub(crate) mod releases;
 mod replicas;
 mod scaling;
 mod switches;
+#[cfg(test)]
+mod tests;
 mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -10,6 +10,7 @@ use crate::deployment::Placement;
 use crate::ids::{AppId, DeploymentId};
 use crate::names::{AppName, HostName};
 use crate::observed::Observed;
+use crate::process::is_process;
 use crate::view::View;
 use crate::wire::worker::ReplicaState;
 
@@ -115,12 +116,16 @@ fn replicas(
     previous: Option<&Route>,
 ) -> Option<Backend> {
     let attempt = view.deployments.get(&deployment)?.state.attempt()?;
-    let heard = attempt.placements.iter().all(|place| observed.workers.contains_key(&place.worker));
+    let web = |place: &&Placement| !is_process(place.index);
+    let mut placed = attempt.placements.iter().filter(web);
+    let heard = placed.all(|place| observed.workers.contains_key(&place.worker));
     if !heard && let Some(route) = previous.filter(|r| r.backend.deployment() == Some(deployment)) {
         return Some(route.backend.clone());
     }
     let that = |places: &[Placement], is: fn(&ReplicaState) -> bool| -> Vec<SocketAddr> {
-        let replicas = places.iter().filter_map(|place| observed.replica(deployment, place));
+        // Whatever else runs of the deployment has no part in this.
+        let places = places.iter().filter(web);
+        let replicas = places.filter_map(|place| observed.replica(deployment, place));
         replicas.filter(|replica| is(&replica.state)).filter_map(|one| one.endpoint).collect()
     };
     let healthy = |state: &ReplicaState| *state == ReplicaState::Healthy;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::argv::Argv;
 use crate::limits;
+use crate::process::{ProcessName, ProcessSettings};
 use crate::rejection::Rejection;
 use crate::task::Hook;
 use crate::time::Millis;
@@ -17,6 +18,8 @@ pub struct RunSettings {
     pub command: Option<Argv>,
     /// What runs once for each deployment, in a container of its own.
     pub hooks: BTreeMap<Hook, HookSettings>,
+    /// What runs besides, without traffic.
+    pub processes: BTreeMap<ProcessName, ProcessSettings>,
 }
 
 /// A command that runs once for each deployment.
@@ -35,7 +38,7 @@ impl RunSettings {
         self.hooks.get(&hook)
     }
 
-    /// Whether every hook has a time that it may take.
+    /// Whether every hook has a time that it may take, and every process its bounds.
     ///
     /// # Errors
     /// [`Rejection`] names the setting.
@@ -50,7 +53,7 @@ impl RunSettings {
                 ));
             }
         }
-        Ok(())
+        self.check_processes()
     }
 }
 
@@ -61,6 +64,8 @@ struct Named {
     command: Option<Argv>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     hooks: BTreeMap<Hook, HookSettings>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    processes: BTreeMap<ProcessName, ProcessSettings>,
 }
 
 /// The settings by position, as events have them. Append-only. The first two are the bytes of the
@@ -70,15 +75,17 @@ enum Placed {
     Usual,
     Command(Argv),
     Hooks(Option<Argv>, BTreeMap<Hook, HookSettings>),
+    Processes(Option<Argv>, BTreeMap<Hook, HookSettings>, BTreeMap<ProcessName, ProcessSettings>),
 }
 
 impl Serialize for RunSettings {
     fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
-        let Self { command, hooks } = self.clone();
+        let Self { command, hooks, processes } = self.clone();
         if into.is_human_readable() {
-            return Named { command, hooks }.serialize(into);
+            return Named { command, hooks, processes }.serialize(into);
         }
         let placed = match command {
+            command if !processes.is_empty() => Placed::Processes(command, hooks, processes),
             None if hooks.is_empty() => Placed::Usual,
             Some(command) if hooks.is_empty() => Placed::Command(command),
             command => Placed::Hooks(command, hooks),
@@ -90,13 +97,14 @@ impl Serialize for RunSettings {
 impl<'de> Deserialize<'de> for RunSettings {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         if from.is_human_readable() {
-            let Named { command, hooks } = Named::deserialize(from)?;
-            return Ok(Self { command, hooks });
+            let Named { command, hooks, processes } = Named::deserialize(from)?;
+            return Ok(Self { command, hooks, processes });
         }
         Ok(match Placed::deserialize(from)? {
             Placed::Usual => Self::default(),
             Placed::Command(command) => Self { command: Some(command), ..Self::default() },
-            Placed::Hooks(command, hooks) => Self { command, hooks },
+            Placed::Hooks(command, hooks) => Self { command, hooks, ..Self::default() },
+            Placed::Processes(command, hooks, processes) => Self { command, hooks, processes },
         })
     }
 }
@@ -111,7 +119,8 @@ mod tests {
 
     fn with_release(command: Option<Argv>) -> RunSettings {
         let release = HookSettings { command: argv(&["migrate"]), within: Millis(60_000) };
-        RunSettings { command, hooks: BTreeMap::from([(Hook::Release, release)]) }
+        let hooks = BTreeMap::from([(Hook::Release, release)]);
+        RunSettings { command, hooks, ..RunSettings::default() }
     }
 
     #[test]
@@ -129,8 +138,21 @@ mod tests {
     }
 
     #[test]
-    fn hooks_come_back() {
-        for settings in [with_release(None), with_release(Some(argv(&["npm", "start"])))] {
+    fn hooks_and_processes_come_back() {
+        let worker = ProcessSettings {
+            command: argv(&["npm", "run", "worker"]),
+            replicas: 0,
+            memory_bytes: Some(1 << 30),
+            cpu_millis: None,
+        };
+        let processes = BTreeMap::from([(ProcessName::new("worker").unwrap(), worker)]);
+        let hooks = with_release(None);
+        for settings in [
+            RunSettings { processes: processes.clone(), ..RunSettings::default() },
+            RunSettings { processes, ..hooks.clone() },
+            hooks,
+            with_release(Some(argv(&["npm", "start"]))),
+        ] {
             let bytes = postcard::to_allocvec(&settings).unwrap();
             assert_eq!(postcard::from_bytes::<RunSettings>(&bytes).unwrap(), settings);
             let json = serde_json::to_string(&settings).unwrap();

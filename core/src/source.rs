@@ -120,4 +120,6 @@ impl Default for Resources {
 impl Resources {
     /// The least memory that an engine gives a container: 6 MiB.
     pub const LEAST_MEMORY_BYTES: u64 = 6 * 1024 * 1024;
+    /// The least of a CPU that makes sense: one hundredth.
+    pub const LEAST_CPU_MILLIS: u32 = 10;
 }

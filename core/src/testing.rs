@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
+use crate::argv::Argv;
 use crate::deployment::{BuiltImage, DeploymentSpec, Placement};
 use crate::health::HealthCheck;
 use crate::ids::{AppId, DeploymentId, WorkerId};
 use crate::names::{AppName, CommitId, ImageId, RepositoryUrl};
+use crate::process::{ProcessName, ProcessSettings};
 use crate::source::{BuildSettings, Reference, Resources, Source};
 use crate::time::{Millis, Timestamp};
 
@@ -52,6 +54,20 @@ pub(crate) fn spec(replicas: u16) -> DeploymentSpec {
         run: crate::run::RunSettings::default(),
         origin: crate::deployment::Origin::Build,
     }
+}
+
+/// A process beside web, in so many replicas.
+pub(crate) fn worker(replicas: u16) -> (ProcessName, ProcessSettings) {
+    let command = Argv::new(vec!["work".into()]).unwrap();
+    let settings = ProcessSettings { command, replicas, memory_bytes: None, cpu_millis: None };
+    (ProcessName::new("worker").unwrap(), settings)
+}
+
+/// The same as [`spec`] with such a process.
+pub(crate) fn spec_with_worker(replicas: u16, workers: u16) -> DeploymentSpec {
+    let processes = BTreeMap::from([worker(workers)]);
+    let run = crate::run::RunSettings { processes, ..crate::run::RunSettings::default() };
+    DeploymentSpec { run, ..spec(replicas) }
 }
 
 pub(crate) fn image() -> ImageId {

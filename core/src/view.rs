@@ -229,6 +229,7 @@ impl View {
             | AppEvent::DeploymentPromoted { .. }
             | AppEvent::DeploymentSettled { .. }
             | AppEvent::DeploymentCalledOff { .. }
+            | AppEvent::ProcessesScaled { .. }
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::Stopped { .. }
@@ -325,6 +326,7 @@ impl View {
             | DeploymentEvent::BuildSkipped { .. }
             | DeploymentEvent::ImageMissed { .. }
             | DeploymentEvent::Released { .. }
+            | DeploymentEvent::ProcessesScaled { .. }
             | DeploymentEvent::Scaled { .. } => {}
         }
     }

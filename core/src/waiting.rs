@@ -2,9 +2,12 @@
 
 use crate::deployment::{Attempt, Fault, Stage};
 use crate::ids::DeploymentId;
+use crate::limits;
 use crate::observed::Observed;
+use crate::process::is_process;
 use crate::reconcile::releases;
 use crate::record::AggregateKind;
+use crate::run::RunSettings;
 use crate::turns::Turns;
 use crate::view::View;
 use crate::wire::worker::{EngineState, ReplicaReport, ReplicaState};
@@ -54,15 +57,19 @@ pub fn waiting_for(view: &View, observed: &Observed, id: DeploymentId) -> Option
 
 /// What a live deployment waits for until it has as many replicas as it is to have.
 fn scaling(view: &View, attempt: &Attempt) -> Option<String> {
-    let (has, wanted) = (attempt.placements.len(), usize::from(attempt.replicas));
-    if has < wanted {
+    let has = |index| attempt.placements.iter().any(|place| place.index == index);
+    let missing = attempt.wanted().filter(|index| !has(*index)).count();
+    if missing > 0 {
         let on = attempt.built.as_ref().map(|built| worker_name(view, built.worker));
         let on = on.unwrap_or_else(|| "a worker".into());
-        return Some(format!("room for {} more replicas on {on}", wanted - has));
+        return Some(format!("room for {missing} more replicas on {on}"));
     }
-    match attempt.leaving.len() {
-        0 => None,
-        left => Some(format!(
+    let (processes, web): (Vec<_>, Vec<_>) =
+        attempt.leaving.iter().partition(|place| is_process(place.index));
+    match (web.len(), processes.len()) {
+        (0, 0) => None,
+        (0, left) => Some(format!("{left} replicas that are too many to be stopped")),
+        (left, _) => Some(format!(
             "requests to {left} replicas that are too many, and the others to be healthy"
         )),
     }
@@ -138,39 +145,45 @@ fn places(view: &View, observed: &Observed, attempt: &Attempt) -> String {
 fn replicas(view: &View, observed: &Observed, id: DeploymentId, attempt: &Attempt) -> Fault {
     let late = attempt.placements.iter().find_map(|place| match observed.replica(id, place) {
         Some(replica) if replica.state == ReplicaState::Healthy => None,
-        Some(replica) => Some(replica_state(replica)),
+        Some(replica) => Some(replica_state(&attempt.spec.run, replica)),
         None => Some(Fault::new(format!(
-            "replica {} to be created on {}",
-            place.index,
+            "{} to be created on {}",
+            attempt.spec.run.title(place.index),
             worker_name(view, place.worker)
         ))),
     });
     late.unwrap_or_else(|| Fault::new("all replicas to be confirmed"))
 }
 
-/// One replica in words, with its last lines.
+/// One replica in words, with its last lines. `run`: what its deployment runs by.
 #[must_use]
-pub fn replica_state(replica: &ReplicaReport) -> Fault {
-    let index = replica.index;
+pub fn replica_state(run: &RunSettings, replica: &ReplicaReport) -> Fault {
+    let title = run.title(replica.index);
     let mut message = match &replica.state {
-        ReplicaState::Creating => format!("replica {index} to start"),
-        ReplicaState::Starting { check, elapsed: _, within: _ } => {
-            format!("replica {index} to become healthy; its last check: {check}")
+        ReplicaState::Creating => format!("{title} to start"),
+        ReplicaState::Starting { elapsed, .. } if is_process(replica.index) => {
+            format!(
+                "{title} to have stayed up for {}; it runs for {elapsed}",
+                limits::PROCESS_UP_FOR
+            )
         }
-        ReplicaState::Healthy => format!("replica {index}, which is healthy"),
+        ReplicaState::Starting { check, elapsed: _, within: _ } => {
+            format!("{title} to become healthy; its last check: {check}")
+        }
+        ReplicaState::Healthy => format!("{title}, which is healthy"),
         ReplicaState::Unhealthy { check } => {
-            format!("replica {index} to become healthy again; its last check: {check}")
+            format!("{title} to become healthy again; its last check: {check}")
         }
         ReplicaState::Exited { code, out_of_memory: false } => {
-            format!("replica {index}, which exited with code {code}")
+            format!("{title}, which exited with code {code}")
         }
         ReplicaState::Exited { code, out_of_memory: true } => {
-            format!("replica {index}, which ran out of memory and exited with code {code}")
+            format!("{title}, which ran out of memory and exited with code {code}")
         }
         ReplicaState::Failed { message } => {
-            format!("replica {index}, which cannot start: {message}")
+            format!("{title}, which cannot start: {message}")
         }
-        ReplicaState::Stopping => format!("replica {index}, which is stopping"),
+        ReplicaState::Stopping => format!("{title}, which is stopping"),
     };
     if replica.crash_loop() {
         let times = replica.in_a_row;
@@ -221,7 +234,7 @@ mod tests {
                 log: vec!["the-end".into()],
                 image_missing: false,
             };
-            let Fault { message, log } = replica_state(&replica);
+            let Fault { message, log } = replica_state(&RunSettings::default(), &replica);
             let named = message.contains("crash loop: started again 3 times in a row");
             assert_eq!((replica.crash_loop(), named), (looping, looping), "{message}");
             assert_eq!(log, ["the-end"]);

@@ -12,6 +12,7 @@ use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
 };
 use hythe_core::plan::ReplicaKey;
+use hythe_core::process::is_process;
 use hythe_core::source::Resources;
 use hythe_core::task::{self, is_task};
 use hythe_core::time::Millis;
@@ -55,6 +56,9 @@ fn container_labels(owner: &Owner, assignment: &Assignment, index: u16) -> Label
     ]);
     if is_task(index) {
         labels.insert(labels::TASK.to_owned(), task::name(index));
+    }
+    if let Some((process, _)) = assignment.run.process(index) {
+        labels.insert(labels::PROCESS.to_owned(), process.to_string());
     }
     labels
 }
@@ -111,21 +115,23 @@ impl Engine {
     ) -> Result<String, EngineError> {
         let key = ReplicaKey { deployment: assignment.deployment, index };
         let name = container_name(key);
-        let task = assignment.task(index);
-        let limit = match task {
+        let resources = assignment.resources(index);
+        let limit = match assignment.task(index) {
             // No check says when its start is over: it has its limit from the beginning.
-            Some(_) => Some(Box::pin(self.nano_cpus(&assignment.resources)).await?),
+            Some(_) => Some(Box::pin(self.nano_cpus(&resources)).await?),
             None => None,
         };
-        let host = HostConfig { nano_cpus: limit, ..hardened(network, &assignment.resources) };
+        let host = HostConfig { nano_cpus: limit, ..hardened(network, &resources) };
+        let serves = !is_task(index) && !is_process(index);
         let alias = EndpointSettings {
             // Who asks for the app by its name wants what serves.
-            aliases: task.is_none().then(|| vec![assignment.app_name.to_string()]),
+            aliases: serves.then(|| vec![assignment.app_name.to_string()]),
             ..Default::default()
         };
-        let command = task.map(|task| &task.command).or(assignment.run.command.as_ref());
+        let command = assignment.command(index);
+        let own_name = assignment.run.name(index).replace(['.', '_'], "-");
         let body = ContainerCreateBody {
-            hostname: Some(format!("{}-{}", assignment.app_name, task::name(index))),
+            hostname: Some(format!("{}-{own_name}", assignment.app_name)),
             image: Some(assignment.image.to_string()),
             // In place of the image's command; its entrypoint stays, as everywhere.
             cmd: command.map(|command| command.words().to_vec()),

@@ -21,6 +21,8 @@ pub const DEPLOYMENT: &str = "hythe.deployment";
 pub const REPLICA: &str = "hythe.replica";
 /// What runs in it, where that is a task and no replica.
 pub const TASK: &str = "hythe.task";
+/// Which process beside web runs in it, where one does.
+pub const PROCESS: &str = "hythe.process";
 /// The generation of the assignment that it was made for.
 pub const GENERATION: &str = "hythe.generation";
 /// Which run of a command a container is, where it is no replica's.

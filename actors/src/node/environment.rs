@@ -8,7 +8,6 @@ use std::path::Path;
 use crypto_box::SecretKey;
 use hythe_core::ids::DeploymentId;
 use hythe_core::plan::ReplicaKey;
-use hythe_core::task;
 use hythe_core::wire::worker::{Assignment, SealedContent, SealedEnvironment, SealingKey};
 use hythe_store::durable::put_in_place;
 use hythe_store::steps::Step;
@@ -150,7 +149,7 @@ impl Environment {
             assignment.port.to_string(),
             assignment.app_name.to_string(),
             key.deployment.to_string(),
-            task::name(key.index),
+            assignment.run.name(key.index),
         ];
         let given = self.variables.iter().filter(|(name, _)| !OWN.contains(&name.as_str()));
         given

@@ -7,7 +7,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hythe_core::ids::{AppId, DeploymentId};
+use hythe_core::limits;
 use hythe_core::plan::{Container, ContainerState, Desired, ReplicaKey, Seen, Wanted};
+use hythe_core::process::is_process;
 use hythe_core::wire::worker::{Assignment, EngineState, Held, ReplicaReport, ReplicaState};
 use tokio::time::Instant;
 
@@ -189,7 +191,9 @@ impl Known {
         let there = self.replicas.iter().map(|(key, replica)| {
             let state = self.state_of(*key, replica);
             let quiet = matches!(state, ReplicaState::Healthy | ReplicaState::Creating);
+            // A process beside web answers nowhere.
             let port = self.assignment(*key).map(|assignment| assignment.port);
+            let port = port.filter(|_| !is_process(key.index));
             let address = replica.observed.address.filter(|_| replica.run().is_some());
             let log = if quiet { Vec::new() } else { self.tail(*key, replica, &mut room) };
             ReplicaReport {
@@ -271,6 +275,13 @@ impl Known {
                 if let Some(task) = self.assignment(key).and_then(|a| a.task(key.index)) {
                     let (check, within) = ("it is not over yet".into(), Some(task.within));
                     return ReplicaState::Starting { check, elapsed, within };
+                }
+                if is_process(key.index) && elapsed < limits::PROCESS_UP_FOR {
+                    let check = format!("it has to stay up for {}", limits::PROCESS_UP_FOR);
+                    return ReplicaState::Starting { check, elapsed, within: None };
+                }
+                if is_process(key.index) {
+                    return ReplicaState::Healthy;
                 }
                 let starting = |check, within| ReplicaState::Starting { check, elapsed, within };
                 match &replica.health {

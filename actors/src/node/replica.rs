@@ -4,6 +4,7 @@
 //! says about moments is compared with the machine's own clock once, when it is first seen.
 
 use hythe_core::limits;
+use hythe_core::process::is_process;
 use hythe_core::task::is_task;
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::worker::Assignment;
@@ -93,7 +94,9 @@ impl Replica {
 
     /// For how long it fails its checks, or is not healthy beyond its time for that.
     pub(crate) fn ails_for(&self, assignment: Option<&Assignment>) -> Option<Millis> {
-        if is_task(self.observed.key.index) {
+        let index = self.observed.key.index;
+        // Nothing asks these how they are.
+        if is_task(index) || is_process(index) {
             return None;
         }
         match &self.health {
@@ -107,10 +110,15 @@ impl Replica {
         }
     }
 
-    /// How long it may take to become healthy, or a task to end.
+    /// How long it may take to become healthy, or a task to end. A process beside web is healthy once it
+    /// has stayed up, and so never late.
     pub(crate) fn start_within(&self, assignment: &Assignment) -> Millis {
-        if let Some(task) = assignment.task(self.observed.key.index) {
+        let index = self.observed.key.index;
+        if let Some(task) = assignment.task(index) {
             return task.within;
+        }
+        if is_process(index) {
+            return limits::START_GRACE;
         }
         match self.health {
             Health::Starting { within, .. } => within,
@@ -219,6 +227,21 @@ mod tests {
         pass(Millis::seconds(3)).await;
         replica.checked(Health::Unhealthy { check: Finding::plain("other".into()) });
         assert_eq!(of(&replica), Some(3), "another finding is no new illness");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_beside_web_ails_never_and_is_never_late() {
+        let mut seen = sight(Condition::Running { since: clock::now() });
+        seen.observed.key.index = hythe_core::process::STRIDE;
+        let mut replica = Replica::new(seen, None);
+        let image = ImageId::new(format!("sha256:{}", "5a".repeat(32))).unwrap();
+        let wanted = assignment(image, &[hythe_core::process::STRIDE]);
+        pass(Millis::seconds(90)).await;
+        assert_eq!(replica.ails_for(Some(&wanted)), None);
+        assert!(replica.elapsed() < replica.start_within(&wanted));
+        replica.checked(Health::Healthy);
+        pass(STEADY).await;
+        assert!(replica.is_steady(Instant::now()), "it has stayed up for long");
     }
 
     #[tokio::test(start_paused = true)]

@@ -138,7 +138,7 @@ impl Task {
                 engine.start(owner, *key).await?;
             }
             Self::Limit(key, assignment) => {
-                engine.limit(owner, *key, &assignment.resources).await?;
+                engine.limit(owner, *key, &assignment.resources(key.index)).await?;
             }
             Self::Stop(key, within) => engine.stop(owner, *key, *within).await?,
             Self::Remove(key, drained) => {

@@ -1,7 +1,8 @@
 //! The tasks beside each replica: its health check, and the reader of its log.
 //!
-//! Invariants: one check and one reader per replica; a check belongs to one run of a container, a
-//! reader to one container. A reader whose container is gone publishes what is left and ends.
+//! Invariants: one check and one reader per replica (of a process beside web, the check is that it
+//! stays up); a check belongs to one run of a container, a reader to one container. A reader whose
+//! container is gone publishes what is left and ends.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,7 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use hythe_core::health::HealthCheck;
+use hythe_core::limits;
 use hythe_core::plan::ReplicaKey;
+use hythe_core::process::is_process;
 use hythe_core::task::is_task;
 use hythe_core::time::Timestamp;
 use ractor::ActorRef;
@@ -17,9 +20,10 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::actor::Message;
+use super::clock;
 use super::follow::{self, Follow, Phase};
 use super::guard::for_ever;
-use super::health::{self, Subject};
+use super::health::{self, Health, Subject};
 use super::known::Known;
 use super::replica::Replica;
 use super::state::Setup;
@@ -104,7 +108,9 @@ impl Watchers {
         if is_task(key.index) {
             return;
         }
-        let address = replica.observed.address.map(|ip| SocketAddr::new(ip, assignment.port));
+        let beside_web = is_process(key.index);
+        let address = replica.observed.address.filter(|_| !beside_web);
+        let address = address.map(|ip| SocketAddr::new(ip, assignment.port));
         let check = &assignment.health;
         let same = |now: &Check| now.run == run && now.address == address && now.check == *check;
         if self.checks.get(&key).is_some_and(same) {
@@ -118,6 +124,16 @@ impl Watchers {
         };
         let (me, check, was_healthy) = (me.clone(), check.clone(), replica.was_healthy);
         let watched = check.clone();
+        if beside_web {
+            // It is asked nothing: it only has to stay up.
+            let rest = clock::span(limits::PROCESS_UP_FOR).saturating_sub(replica.since.elapsed());
+            let task = tasks.spawn(async move {
+                tokio::time::sleep(rest).await;
+                let _gone = me.cast(Message::Checked { key, run, health: Health::Healthy });
+            });
+            self.checks.insert(key, Check { run, address, check, task });
+            return;
+        }
         let task = tasks.spawn(for_ever("a health check", move || {
             let me = me.clone();
             health::watch(subject.clone(), watched.clone(), was_healthy, move |health| {

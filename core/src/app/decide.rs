@@ -114,7 +114,8 @@ impl Machine for App {
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }
-            | AppEvent::CommandEnded { .. } => Vec::new(),
+            | AppEvent::CommandEnded { .. }
+            | AppEvent::ProcessesScaled { .. } => Vec::new(),
         }
     }
 
@@ -168,7 +169,7 @@ impl ActiveApp {
             }
             AppCommand::Stop { at } => self.stop(at),
             AppCommand::Start => Ok(self.start()),
-            AppCommand::Scale { replicas } => self.scale(replicas),
+            AppCommand::Scale { replicas, processes } => self.scale(replicas, processes),
             AppCommand::SetSourceKey(key) => self.set_source_key(key),
             AppCommand::Discard { at } => Ok(self.discard(at)),
             AppCommand::Restore => Ok(self.restore()),
@@ -391,7 +392,7 @@ fn check_settings(settings: &AppSettings) -> Result<(), Rejection> {
     if *memory_bytes < Resources::LEAST_MEMORY_BYTES {
         return Err(Rejection::invalid("memory", "is 6 MiB at the least"));
     }
-    if *cpu_millis < 10 {
+    if *cpu_millis < Resources::LEAST_CPU_MILLIS {
         return Err(Rejection::invalid("cpu", "is 0.01 of a CPU at the least"));
     }
     if *processes < 1 {

@@ -84,6 +84,9 @@ impl ActiveApp {
                 self.one_offs.remove(run);
             }
             AppEvent::Scaled { replicas, deployments: _ } => self.settings.replicas = *replicas,
+            AppEvent::ProcessesScaled { processes, deployments: _ } => {
+                self.settings.run.scale_processes(processes);
+            }
             AppEvent::SourceKeySet(key) => self.source_key = Some(key.clone()),
             AppEvent::TrafficSwitched { deployment, .. } => self.serving = Some(*deployment),
             AppEvent::TrafficReturned { to, .. } => self.serving = *to,

@@ -25,6 +25,7 @@ use crate::ids::{AppId, DeploymentId, ProjectId, RunId};
 use crate::limits;
 use crate::names::{AppName, EnvName, HostName};
 use crate::one_off::{OneOff, OneOffEnd};
+use crate::process::ProcessName;
 use crate::run::RunSettings;
 use crate::source::{BuildSettings, Resources, Source};
 use crate::time::{Millis, Timestamp};
@@ -217,8 +218,10 @@ pub enum AppCommand {
     Start,
     /// So many replicas, at once and from now on.
     Scale {
-        /// How many.
-        replicas: u16,
+        /// How many of web, where that is to change.
+        replicas: Option<u16>,
+        /// How many of processes beside it.
+        processes: BTreeMap<ProcessName, u16>,
     },
     /// Its builds reach private repositories over ssh with this key from now on.
     SetSourceKey(SourceKey),
@@ -395,6 +398,13 @@ pub enum AppEvent {
         /// How.
         end: OneOffEnd,
     },
+    /// Processes beside web have other numbers of replicas.
+    ProcessesScaled {
+        /// How many.
+        processes: BTreeMap<ProcessName, u16>,
+        /// The deployments that are to have so many.
+        deployments: BTreeSet<DeploymentId>,
+    },
 }
 
 impl AppEvent {
@@ -423,6 +433,7 @@ impl AppEvent {
             | Self::SourceKeySet(_)
             | Self::CommandRun { .. }
             | Self::CommandEnded { .. }
+            | Self::ProcessesScaled { .. }
             | Self::Deleted { .. } => None,
         }
     }

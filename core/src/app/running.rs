@@ -4,13 +4,14 @@
 //! stopped then. A deployment that was asked for after the stop starts the app once it is live; until
 //! then, and where it fails, the app stays as it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::{ActiveApp, AppEvent};
 use crate::ids::DeploymentId;
 use crate::limits;
+use crate::process::ProcessName;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
@@ -68,20 +69,58 @@ impl ActiveApp {
         self.stopped.iter().map(|_| AppEvent::Started).collect()
     }
 
-    pub(super) fn scale(&self, replicas: u16) -> Result<Vec<AppEvent>, Rejection> {
-        if replicas == 0 || replicas > limits::MOST_REPLICAS {
-            let (most, name) = (limits::MOST_REPLICAS, &self.name);
+    pub(super) fn scale(
+        &self,
+        replicas: Option<u16>,
+        processes: BTreeMap<ProcessName, u16>,
+    ) -> Result<Vec<AppEvent>, Rejection> {
+        let most = limits::MOST_REPLICAS;
+        if let Some(replicas) = replicas.filter(|replicas| *replicas == 0 || *replicas > most) {
+            let name = &self.name;
             return Err(Rejection::invalid(
                 "replicas",
                 format!("is 1 to {most}; got {replicas}. To run none: hythe stop {name}"),
             ));
         }
+        let known = &self.settings.run.processes;
+        for (name, replicas) in &processes {
+            if !known.contains_key(name) {
+                return Err(self.has_no(name));
+            }
+            if *replicas > most {
+                let why = format!("is 0 to {most}; got {replicas}");
+                return Err(Rejection::invalid(format!("processes.{name}"), why));
+            }
+        }
         let deployments: BTreeSet<DeploymentId> =
             [self.live, self.rolling, self.waiting].into_iter().flatten().collect();
-        if deployments.is_empty() && self.settings.replicas == replicas {
-            return Ok(Vec::new());
+        let nobody = deployments.is_empty();
+        let mut events = Vec::new();
+        if let Some(replicas) = replicas.filter(|n| !nobody || *n != self.settings.replicas) {
+            events.push(AppEvent::Scaled { replicas, deployments: deployments.clone() });
         }
-        Ok(vec![AppEvent::Scaled { replicas, deployments }])
+        let other = |name: &ProcessName, replicas: u16| {
+            known.get(name).is_none_or(|process| process.replicas != replicas)
+        };
+        if processes.iter().any(|(name, replicas)| !nobody || other(name, *replicas)) {
+            events.push(AppEvent::ProcessesScaled { processes, deployments });
+        }
+        Ok(events)
+    }
+
+    fn has_no(&self, process: &ProcessName) -> Rejection {
+        let known: Vec<_> = self.settings.run.processes.keys().map(ToString::to_string).collect();
+        let app = &self.name;
+        let known = match known.as_slice() {
+            [] => format!(
+                "it has none besides web; for one: hythe process set {app} {process} -- CMD"
+            ),
+            known => format!("besides web there are: {}", known.join(", ")),
+        };
+        Rejection::invalid(
+            format!("processes.{process}"),
+            format!("{app} has no process {process}; {known}"),
+        )
     }
 
     /// The deployment that has the traffic and is not live yet.

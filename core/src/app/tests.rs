@@ -318,7 +318,15 @@ fn any_command() -> impl Strategy<Value = C> {
         (0usize..3).prop_map(triggers::set),
         (0u64..100).prop_map(|at| C::Stop { at: crate::testing::at(at) }),
         Just(C::Start),
-        (0u16..70).prop_map(|replicas| C::Scale { replicas }),
+        (proptest::option::of(0u16..70), 0u16..70).prop_map(|(replicas, of_worker)| C::Scale {
+            replicas,
+            processes: [(ProcessName::new("worker").unwrap(), of_worker)].into(),
+        }),
+        proptest::option::of(0u16..70).prop_map(|replicas| {
+            let processes = replicas.map(crate::testing::worker).into_iter().collect();
+            let run = Some(RunSettings { processes, ..RunSettings::default() });
+            C::Configure(Box::new(SettingsChange { run, ..SettingsChange::default() }))
+        }),
         (1u128..5, 1u128..5, any_repeat()).prop_map(|(n, of, how)| repeat(n, (of, 1), how)),
         id().prop_map(|deployment| C::SwitchTraffic { deployment }),
         id().prop_map(|deployment| C::Promote { deployment }),
@@ -367,7 +375,7 @@ fn what_frees_something_or_follows_may_use_the_room_kept_back() {
         (repeat(2, (1, 1), Repeat::Rollback), Ordinary),
         (C::Stop { at: crate::testing::at(1) }, Urgent),
         (C::Start, Ordinary),
-        (C::Scale { replicas: 2 }, Ordinary),
+        (C::Scale { replicas: Some(2), processes: BTreeMap::new() }, Ordinary),
         (env(&["NEW"]), Ordinary),
         (env(&[]), Urgent),
         (C::SwitchTraffic { deployment }, Urgent),

@@ -83,6 +83,7 @@ impl Attempt {
             Command::FailPostDeploy { fault } => self.fail_post_deploy(fault),
             Command::Place { placements, at } => self.place(placements, at),
             Command::Scale { replicas } => self.scale(replicas),
+            Command::ScaleProcesses { processes } => self.scale_processes(processes),
             Command::Rescale { placements, at } => self.rescale(placements, at),
             Command::FinishLeaving => self.finish_leaving(),
             Command::BecomeHealthy => self.become_healthy(),
@@ -233,10 +234,10 @@ impl Attempt {
             Stage::Built { .. } if self.to_release().is_some() => NOTHING,
             Stage::Built { .. } => {
                 let indices = placements.iter().map(|placement| placement.index);
-                if !indices.eq(0..self.replicas) {
+                if !indices.eq(self.wanted()) {
                     return Err(Rejection::conflict(format!(
                         "a place is needed for each of the {} replicas, in their order",
-                        self.replicas
+                        self.wanted().count()
                     )));
                 }
                 let until = at.plus(self.spec.health.start_within()).plus(limits::START_GRACE);

@@ -68,6 +68,9 @@ impl Attempt {
                 }
             }
             DeploymentEvent::Scaled { replicas } => self.replicas = *replicas,
+            DeploymentEvent::ProcessesScaled { processes } => {
+                self.spec.run.scale_processes(processes);
+            }
             DeploymentEvent::Rescaled { placements, until } => {
                 let before = std::mem::replace(&mut self.placements, placements.clone());
                 let all = before.into_iter().chain(std::mem::take(&mut self.leaving));

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::health::HealthCheck;
 use crate::ids::{AppId, DeploymentId, ProjectId, WorkerId};
 use crate::names::{AppName, CommitId, EnvName, ImageId};
+use crate::process::ProcessName;
 use crate::run::{HookSettings, RunSettings};
 use crate::source::{BuildSettings, Resources, Source};
 use crate::task::Hook;
@@ -119,7 +120,7 @@ pub struct BuiltImage {
 /// Where one replica runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placement {
-    /// The replica: 0, 1, …
+    /// The replica: 0, 1, …; those of processes beside web and tasks have numbers of their own.
     pub index: u16,
     /// The worker.
     pub worker: WorkerId,
@@ -358,7 +359,8 @@ pub struct Attempt {
     pub built: Option<BuiltImage>,
     /// Where its replicas run.
     pub placements: Vec<Placement>,
-    /// How many replicas it is to have now.
+    /// How many replicas it is to have now. Those of processes beside web stand in its spec, as they
+    /// were scaled.
     pub replicas: u16,
     /// Replicas that are too many: they still run, and get no new requests.
     pub leaving: Vec<Placement>,
@@ -380,6 +382,17 @@ impl Attempt {
             Origin::Deployment { .. } | Origin::Restart { .. } => !self.rebuilt,
             Origin::Build => false,
         }
+    }
+
+    /// The numbers of all that it is to run now: of web, and of the processes beside it.
+    pub fn wanted(&self) -> impl Iterator<Item = u16> + '_ {
+        (0..self.replicas).chain(self.spec.run.process_indices())
+    }
+
+    /// What one with this number may use.
+    #[must_use]
+    pub fn resources(&self, index: u16) -> Resources {
+        self.spec.run.resources(index, &self.spec.resources)
     }
 
     /// What runs before its replicas start, where that has not run yet.
@@ -449,6 +462,12 @@ pub enum DeploymentCommand {
     Scale {
         /// How many.
         replicas: u16,
+    },
+    /// Processes beside web are to have so many replicas; of those that it does not have, nothing
+    /// follows.
+    ScaleProcesses {
+        /// How many.
+        processes: BTreeMap<ProcessName, u16>,
     },
     /// Live, it gets other places: as many as it is to have.
     Rescale {
@@ -644,5 +663,10 @@ pub enum DeploymentEvent {
     PostDeployFailed {
         /// Why.
         fault: Fault,
+    },
+    /// Processes beside web are to have other numbers of replicas.
+    ProcessesScaled {
+        /// How many.
+        processes: BTreeMap<ProcessName, u16>,
     },
 }

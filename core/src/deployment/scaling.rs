@@ -1,9 +1,12 @@
 //! Scaling: how many replicas a deployment is to have is said at any time; a live one gets other places
 //! then, and what has none any more leaves once its requests are over.
 
+use std::collections::BTreeMap;
+
 use super::decide::{Decision, NOTHING};
 use super::{Attempt, DeploymentEvent, Placement, Stage};
 use crate::limits;
+use crate::process::ProcessName;
 use crate::time::Timestamp;
 
 impl Attempt {
@@ -15,8 +18,20 @@ impl Attempt {
         Ok(vec![DeploymentEvent::Scaled { replicas }])
     }
 
+    pub(super) fn scale_processes(&self, mut processes: BTreeMap<ProcessName, u16>) -> Decision {
+        let ended = matches!(self.stage, Stage::Ended(_));
+        processes.retain(|name, replicas| {
+            let has = self.spec.run.processes.get(name).map(|process| process.replicas);
+            has.is_some_and(|has| has != *replicas) && *replicas <= limits::MOST_REPLICAS
+        });
+        if ended || processes.is_empty() {
+            return NOTHING;
+        }
+        Ok(vec![DeploymentEvent::ProcessesScaled { processes }])
+    }
+
     pub(super) fn rescale(&self, placements: Vec<Placement>, at: Timestamp) -> Decision {
-        let fits = placements.iter().map(|place| place.index).eq(0..self.replicas);
+        let fits = placements.iter().map(|place| place.index).eq(self.wanted());
         // Scaled again meanwhile, or not live any more.
         if !fits || !self.is_live() || placements == self.placements {
             return NOTHING;

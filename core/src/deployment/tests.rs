@@ -6,7 +6,9 @@ use super::*;
 use crate::limits;
 use crate::machine::{Machine, replay};
 use crate::rejection::Rejection;
-use crate::testing::{app_id, at, built, deployment_id, placements, spec, worker_id};
+use crate::testing::{
+    app_id, at, built, deployment_id, placements, spec, spec_with_worker, worker_id,
+};
 
 use DeploymentCommand as C;
 use DeploymentEvent as E;
@@ -64,7 +66,8 @@ fn with_release(origin: Origin) -> DeploymentSpec {
 fn with_hook(hook: Hook, origin: Origin) -> DeploymentSpec {
     let command = crate::argv::Argv::new(vec!["migrate".into()]).unwrap();
     let settings = HookSettings { command, within: Millis::seconds(60) };
-    let run = RunSettings { command: None, hooks: [(hook, settings)].into() };
+    let hooks = [(hook, settings)].into();
+    let run = RunSettings { hooks, ..RunSettings::default() };
     DeploymentSpec { run, origin, ..spec(2) }
 }
 
@@ -274,6 +277,53 @@ fn what_is_live_gets_replicas_and_lets_them_go_in_place() {
     assert_eq!(built.decide(C::Place { placements: placements(1), at: at(1) }).unwrap().len(), 1);
 }
 
+#[test]
+fn processes_beside_web_get_places_with_web_and_are_scaled_in_place() {
+    let spec = spec_with_worker(1, 1);
+    let until = at(500);
+    let mut state =
+        replay::<Deployment>(&[E::Requested(Box::new(spec)), E::Built { built: built(), until }]);
+    let mut give = |command: C| {
+        let events = state.decide(command).unwrap_or_default();
+        state = events.iter().fold(std::mem::take(&mut state), Deployment::evolve);
+        (events, state.attempt().unwrap().clone())
+    };
+    let places = |indices: &[u16]| -> Vec<Placement> {
+        indices.iter().map(|index| Placement { index: *index, worker: worker_id(1) }).collect()
+    };
+    let place = |indices: &[u16]| C::Place { placements: places(indices), at: at(1) };
+    let scale = |n: u16| C::ScaleProcesses { processes: [(worker_name("worker"), n)].into() };
+    for wrong in [&[0][..], &[1_024], &[1_024, 0], &[0, 1_024, 1_025], &[0, 1]] {
+        assert_eq!(give(place(wrong)).0, [], "{wrong:?}");
+    }
+    let (_, now) = give(place(&[0, 1_024]));
+    assert_eq!(now.stage.name(), StageName::Starting);
+    give(C::BecomeHealthy);
+    give(C::Switch { previous: None, at: at(2) });
+    let (_, now) = give(C::ConfirmSwitch { at: at(3) });
+    assert_eq!(now.stage.name(), StageName::Live);
+    let (events, now) = give(scale(3));
+    let processes = BTreeMap::from([(worker_name("worker"), 3)]);
+    assert_eq!(events, [E::ProcessesScaled { processes }]);
+    assert_eq!(now.wanted().collect::<Vec<_>>(), [0, 1_024, 1_025, 1_026]);
+    assert_eq!(now.placements.len(), 2, "places are the reconciler's matter");
+    assert!(give(scale(3)).0.is_empty(), "once");
+    let other = C::ScaleProcesses { processes: [(worker_name("other"), 1)].into() };
+    assert!(give(other).0.is_empty(), "it has no such process");
+    assert!(give(scale(limits::MOST_REPLICAS + 1)).0.is_empty());
+    let rescale = |indices: &[u16]| C::Rescale { placements: places(indices), at: at(4) };
+    assert!(give(rescale(&[0, 1_024, 1_025])).0.is_empty(), "too few");
+    let (_, now) = give(rescale(&[0, 1_024, 1_025, 1_026]));
+    assert_eq!((now.placements.len(), now.leaving.len()), (4, 0));
+    give(scale(0));
+    let (_, now) = give(rescale(&[0]));
+    assert_eq!((now.placements, now.leaving), (places(&[0]), places(&[1_024, 1_025, 1_026])));
+}
+
+fn worker_name(text: &str) -> ProcessName {
+    ProcessName::new(text).unwrap()
+}
+
 /// What becomes of a built deployment with a release command that is given these commands.
 fn after_built(origin: Origin, commands: Vec<C>) -> (Vec<E>, Attempt) {
     let mut state = replay::<Deployment>(&[E::Requested(Box::new(with_release(origin)))]);
@@ -437,6 +487,15 @@ pub(crate) fn any_command() -> impl Strategy<Value = C> {
         }),
         time.clone().prop_map(|at| C::MissImage { at }),
         (0u16..70).prop_map(|replicas| C::Scale { replicas }),
+        Just(C::Request(Box::new(spec_with_worker(1, 2)))),
+        (0u16..70)
+            .prop_map(|n| C::ScaleProcesses { processes: [(worker_name("worker"), n)].into() }),
+        (1u16..3, 0u16..4, any::<bool>(), time.clone()).prop_map(|(web, workers, first, at)| {
+            let indices = (0..web).chain((0..workers).map(|n| 1_024 + n));
+            let placements: Vec<_> =
+                indices.map(|index| Placement { index, worker: worker_id(1) }).collect();
+            if first { C::Place { placements, at } } else { C::Rescale { placements, at } }
+        }),
         (1u16..4, time.clone()).prop_map(|(n, at)| C::Rescale { placements: placements(n), at }),
         Just(C::FinishLeaving),
         Just(C::Request(Box::new(taking_over()))),

@@ -4,6 +4,7 @@
 //! What is written changes nothing by itself: where a key said what was found, and the image came out
 //! otherwise, it stands there as a comment, too.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use toml::Value;
@@ -11,7 +12,7 @@ use toml::Value;
 use super::listing::FileKind;
 use super::overrides::LANGUAGES;
 use super::{BaseImages, Detected, FileListing, FileText, FileTexts, Found, detect};
-use crate::import::BuildWishes;
+use crate::import::{BuildWishes, ProcessWish};
 use crate::names::RepositoryPath;
 use crate::rejection::Rejection;
 use crate::source::BuildSettings;
@@ -19,7 +20,7 @@ use crate::source::BuildSettings;
 /// Its name.
 pub const SETTINGS_FILE: &str = "hythe.toml";
 
-/// Writes one. `said` goes before what is found.
+/// Writes one. `said` goes before what is found; `processes` are what runs beside web.
 ///
 /// # Errors
 /// As [`detect`]; also where what was said cannot be used.
@@ -29,6 +30,7 @@ pub fn settings_file(
     settings: &BuildSettings,
     images: &BaseImages,
     said: &BuildWishes,
+    processes: &BTreeMap<String, ProcessWish>,
 ) -> Result<(String, Detected), Rejection> {
     let folder = settings.context.as_ref().map_or("", RepositoryPath::as_str);
     let place = match folder {
@@ -46,16 +48,16 @@ pub fn settings_file(
     let found = if nothing_said {
         detect(files, texts, settings, images)?
     } else {
-        with(&write(None, said, true))?
+        with(&write(None, said, processes, true))?
     };
-    let text = write(Some(&found.found), said, false);
+    let text = write(Some(&found.found), said, processes, false);
     let same = |other: &Result<Detected, Rejection>| {
         other.as_ref().is_ok_and(|other| other.plan == found.plan)
     };
     if same(&with(&text)) {
         return Ok((text, found));
     }
-    let text = write(Some(&found.found), said, true);
+    let text = write(Some(&found.found), said, processes, true);
     let detected = with(&text)?;
     Ok((text, detected))
 }
@@ -100,7 +102,12 @@ impl Key {
 }
 
 /// `only_said`: what was only found stands as a comment.
-fn write(found: Option<&Found>, said: &BuildWishes, only_said: bool) -> String {
+fn write(
+    found: Option<&Found>,
+    said: &BuildWishes,
+    processes: &BTreeMap<String, ProcessWish>,
+    only_said: bool,
+) -> String {
     let made = found.filter(|found| found.dockerfile_path.is_none());
     let steps = |steps: fn(&Found) -> &Vec<String>| {
         made.map(steps).filter(|steps| !steps.is_empty()).map(|steps| steps.join(" && "))
@@ -154,6 +161,18 @@ fn write(found: Option<&Found>, said: &BuildWishes, only_said: bool) -> String {
         (true, _) => text.push_str("# [build.versions]\n# node = \"22\"\n"),
     }
     text.push_str(TAIL);
+    text.push_str(PROCESSES);
+    for (name, ProcessWish { command, replicas }) in processes {
+        let line = match command.as_deref().unwrap_or_default() {
+            [shell, option, line] if shell == "sh" && option == "-c" => line.clone(),
+            words => words.join(" "),
+        };
+        text.push_str(&format!("[processes.{name}]\ncommand = {}\n", Value::from(line)));
+        text.extend(replicas.map(|replicas| format!("replicas = {replicas}\n")));
+    }
+    if processes.is_empty() {
+        text.push_str("# [processes.worker]\n# command = \"./worker\"\n# replicas = 1\n");
+    }
     text
 }
 
@@ -169,6 +188,10 @@ const TAIL: &str = "
 # MODE = \"live\"
 ";
 
+const PROCESSES: &str = "
+# What runs beside web, without traffic: `hythe import --app APP` gives it to an app.
+";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,7 +200,8 @@ mod tests {
         let listing = files.iter().map(|(path, _)| (*path, FileKind::File)).collect();
         let texts = files.iter().map(|(path, text)| (*path, FileText::Text((*text).to_owned())));
         let (settings, images) = (BuildSettings::default(), BaseImages::default());
-        settings_file(&listing, &texts.collect(), &settings, &images, said)
+        let processes = BTreeMap::new();
+        settings_file(&listing, &texts.collect(), &settings, &images, said, &processes)
     }
 
     const NODE: &[(&str, &str)] =
@@ -205,6 +229,24 @@ mod tests {
         assert!(of(NODE, &said).unwrap_err().to_string().contains("no missing/Dockerfile"));
         said = BuildWishes { start: Some("a\nb".to_owned()), ..BuildWishes::default() };
         assert!(of(NODE, &said).unwrap_err().to_string().contains("one line"));
+    }
+
+    #[test]
+    fn what_runs_beside_web_is_written_as_import_takes_it() {
+        let texts = [("Procfile", "web: x\nworker: node w.js\nclock: a && b \"c\"\n")];
+        let texts: FileTexts =
+            texts.into_iter().map(|(path, text)| (path, FileText::Text(text.to_owned()))).collect();
+        let mut processes = crate::import::import(&texts, None).app.processes;
+        processes.get_mut("worker").unwrap().replicas = Some(0);
+        let listing = NODE.iter().map(|(path, _)| (*path, FileKind::File)).collect();
+        let node = NODE.iter().map(|(path, text)| (*path, FileText::Text((*text).to_owned())));
+        let (settings, images) = (BuildSettings::default(), BaseImages::default());
+        let none = BuildWishes::default();
+        let (text, _) =
+            settings_file(&listing, &node.collect(), &settings, &images, &none, &processes)
+                .unwrap();
+        let again: FileTexts = [("hythe.toml", FileText::Text(text.clone()))].into_iter().collect();
+        assert_eq!(crate::import::import(&again, None).app.processes, processes, "{text}");
     }
 
     #[test]

@@ -24,9 +24,11 @@ pub(super) fn read(text: &str, sheet: &mut Sheet<'_>) -> Result<(), String> {
             ["formation", "web", "size"] => {
                 sheet.left(key, "memory and processors are said by number");
             }
-            ["formation", ..] => {
-                sheet.left(key, "an app runs one kind of process: make it an app of its own");
-            }
+            ["formation", name, "quantity"] => sheet.process_replicas(key, name, value),
+            ["formation", _, "size"] => sheet.left(
+                key,
+                "memory and processors are said by number: `hythe process set APP NAME --memory`",
+            ),
             ["healthchecks", "web", "*", "path"] => {
                 sheet.text(key, "health check of", value, |to| &mut to.app.health_path);
             }

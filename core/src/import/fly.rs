@@ -26,9 +26,7 @@ pub(super) fn read(text: &str, sheet: &mut Sheet<'_>) -> Result<(), String> {
             }
             ["env", name] => sheet.variable(key, name, value),
             ["processes", "app" | "web"] => sheet.command(key, value),
-            ["processes", _] => {
-                sheet.left(key, "an app runs one kind of process: make it an app of its own");
-            }
+            ["processes", name] => sheet.process(key, name, value),
             ["http_service", "internal_port"] | ["services", "*", "internal_port"] => {
                 sheet.number(key, "port", value, |to| &mut to.app.port);
             }

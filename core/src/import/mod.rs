@@ -8,6 +8,7 @@ mod app_json;
 mod captain;
 mod checks;
 mod fly;
+mod hythe_toml;
 mod leaves;
 mod procfile;
 mod railway;
@@ -23,6 +24,7 @@ use crate::detect::{FileListing, FileText, FileTexts, MOST_TEXT_BYTES, Wanted};
 
 /// The files that are looked for, in the order in which they count.
 pub const FILES: &[&str] = &[
+    "hythe.toml",
     "fly.toml",
     "render.yaml",
     "railway.json",
@@ -90,6 +92,8 @@ pub struct AppWishes {
     pub release_command: Option<Vec<String>>,
     /// Words that run once after a new version went live.
     pub post_deploy_command: Option<Vec<String>>,
+    /// What runs beside web, by name.
+    pub processes: BTreeMap<String, ProcessWish>,
     /// The path that the health check asks for.
     pub health_path: Option<String>,
     /// Words of a health check in the container.
@@ -106,6 +110,15 @@ pub struct AppWishes {
     pub health_start_within_ms: Option<u64>,
     /// From SIGTERM to SIGKILL.
     pub stop_within_ms: Option<u64>,
+}
+
+/// A process beside web.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ProcessWish {
+    /// Words that run in place of the image's command; none only while the files are read.
+    pub command: Option<Vec<String>>,
+    /// How many replicas.
+    pub replicas: Option<u16>,
 }
 
 /// A value that was taken.
@@ -157,7 +170,30 @@ pub fn import(texts: &FileTexts, service: Option<&str>) -> Imported {
             sheet.left("", format!("it cannot be read: {why}"));
         }
     }
+    drop_nameless(&mut imported);
     imported
+}
+
+/// What has a number of replicas and no command is no process.
+fn drop_nameless(imported: &mut Imported) {
+    let empty: Vec<String> = imported
+        .app
+        .processes
+        .extract_if(.., |_, wish| wish.command.is_none())
+        .map(|(name, _)| name)
+        .collect();
+    for name in empty {
+        let of = |key: &str| key.split('.').any(|part| part.eq_ignore_ascii_case(&name));
+        let (gone, taken) =
+            std::mem::take(&mut imported.taken).into_iter().partition(|taken| of(&taken.key));
+        imported.taken = taken;
+        let gone: Vec<Taken> = gone;
+        imported.left.extend(gone.into_iter().map(|Taken { file, key, means: _ }| Left {
+            file,
+            key,
+            why: "no file says what it runs: `hythe process set` does".to_owned(),
+        }));
+    }
 }
 
 fn read(
@@ -167,6 +203,7 @@ fn read(
     sheet: &mut Sheet<'_>,
 ) -> Result<(), String> {
     match file {
+        "hythe.toml" => hythe_toml::read(text, sheet),
         "fly.toml" => fly::read(text, sheet),
         "render.yaml" => render::read(text, service, sheet),
         "railway.json" => railway::read_json(text, sheet),

@@ -1,4 +1,4 @@
-//! `Procfile`: builds read its `web` line by themselves; the others are more than one app here.
+//! `Procfile`: builds read its `web` line by themselves; the others are processes beside it.
 
 use serde_json::Value;
 
@@ -16,8 +16,8 @@ pub(super) fn read(text: &str, sheet: &mut Sheet<'_>) {
             "web" => sheet.taken("web", "read by every build as it is"),
             "release" => sheet.release("release", &Value::from(command)),
             kind => {
-                let kind: String = super::sheet::shown(kind);
-                sheet.left(&kind, "an app runs one kind of process: make it an app of its own");
+                let key: String = super::sheet::shown(kind);
+                sheet.process(&key, kind, &Value::from(command));
             }
         }
     }

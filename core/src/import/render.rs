@@ -24,8 +24,11 @@ pub(super) fn read(text: &str, wanted: Option<&str>, sheet: &mut Sheet<'_>) -> R
     }
     for (n, service) in services.iter().enumerate() {
         let key = format!("services[{n}]");
+        let of = chosen.and_then(|chosen| services.get(chosen));
         if Some(n) == chosen {
             of_service(&key, service, sheet);
+        } else if let Some(of) = of.filter(|of| runs_beside(service, of)) {
+            of_worker(&key, service, of, sheet);
         } else {
             let name = name(service).unwrap_or_default();
             let why = format!("an app is one service; for this one --service {}", shown(&name));
@@ -41,6 +44,45 @@ pub(super) fn read(text: &str, wanted: Option<&str>, sheet: &mut Sheet<'_>) -> R
 
 fn kind(service: &Value) -> &str {
     service.get("type").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Whether a service is a worker that is built from the same as another.
+fn runs_beside(service: &Value, of: &Value) -> bool {
+    // Where one does not say it, it is the repository that the file is in.
+    let alike = |key: &str| match (service.get(key), of.get(key)) {
+        (Some(one), Some(other)) => one == other,
+        (None, _) | (_, None) => true,
+    };
+    let same = |key: &str| service.get(key) == of.get(key);
+    kind(service) == "worker"
+        && ["repo", "branch"].iter().all(|key| alike(key))
+        && ["runtime", "env", "rootDir", "dockerfilePath", "dockerContext"]
+            .iter()
+            .all(|key| same(key))
+}
+
+/// Takes a worker as a process beside the web of the service that it goes with.
+fn of_worker(prefix: &str, service: &Value, of: &Value, sheet: &mut Sheet<'_>) {
+    let name = service.get("name").and_then(Value::as_str).unwrap_or_default();
+    let runs = ["startCommand", "dockerCommand"].iter().any(|key| service.get(key).is_some());
+    for (field, value) in service.as_object().into_iter().flatten() {
+        let key = format!("{prefix}.{field}");
+        let key = key.as_str();
+        match field.as_str() {
+            "name" => sheet.taken(key, "the name of a process beside web"),
+            "type" => sheet.taken(key, "a process beside web"),
+            "startCommand" | "dockerCommand" => sheet.process(key, name, value),
+            "numInstances" if runs => sheet.process_replicas(key, name, value),
+            _ if of.get(field) == Some(value) => sheet.taken(key, "as the app has it"),
+            "repo" | "branch" => sheet.taken(key, "where the app is built from"),
+            "envVars" => {
+                sheet.left(key, "a process has the variables of its app: `hythe env set`");
+            }
+            "buildCommand" => sheet.left(key, "a process runs from the app's own image"),
+            "plan" | "region" => sheet.left(key, "an app runs where your workers are"),
+            _ => sheet.left(key, "there is nothing here that it would set"),
+        }
+    }
 }
 
 fn elsewhere(key: &str) -> &'static str {

@@ -3,6 +3,9 @@
 use serde_json::Value;
 
 use super::{Imported, Left, Taken};
+use crate::limits;
+use crate::process::{ProcessName, WEB};
+use crate::task::Hook;
 
 /// The most notes of one import: a file that has more says so.
 const MOST_NOTES: usize = 500;
@@ -73,6 +76,44 @@ impl<'a> Sheet<'a> {
     /// Takes a line that is to be run once after a new version went live.
     pub(super) fn post_deploy(&mut self, key: &str, value: &Value) {
         self.line(key, "post-deploy command", value, |to| &mut to.app.post_deploy_command);
+    }
+
+    /// Takes the line of a process beside web.
+    pub(super) fn process(&mut self, key: &str, name: &str, value: &Value) {
+        if self.may_have(key, name) {
+            let name = name.to_ascii_lowercase();
+            let what = format!("process {name}");
+            self.line(key, &what, value, |to| {
+                &mut to.app.processes.entry(name).or_default().command
+            });
+        }
+    }
+
+    /// Takes how many replicas a process beside web has.
+    pub(super) fn process_replicas(&mut self, key: &str, name: &str, value: &Value) {
+        if self.may_have(key, name) {
+            let name = name.to_ascii_lowercase();
+            let what = format!("replicas of {name}");
+            self.number(key, &what, value, |to| {
+                &mut to.app.processes.entry(name).or_default().replicas
+            });
+        }
+    }
+
+    /// Whether there can be a process of this name; it says so where not.
+    fn may_have(&mut self, key: &str, name: &str) -> bool {
+        let name = name.to_ascii_lowercase();
+        let processes = &self.imported.app.processes;
+        let full = processes.len() >= limits::MOST_PROCESSES && !processes.contains_key(&name);
+        let taken = name == WEB || Hook::ALL.iter().any(|hook| hook.as_str() == name);
+        let why = match ProcessName::new(name.as_str()) {
+            Err(bad) => bad.to_string(),
+            Ok(_) if taken => "its name stands for something else here".to_owned(),
+            Ok(_) if full => format!("an app has at most {} processes", limits::MOST_PROCESSES),
+            Ok(_) => return true,
+        };
+        self.left(key, why);
+        false
     }
 
     fn line(

@@ -21,6 +21,11 @@ fn takes(imported: &Imported, key: &str) {
     assert!(taken, "{key} was not taken: {imported:#?}");
 }
 
+fn wish(command: &[&str], replicas: Option<u16>) -> ProcessWish {
+    let command = command.iter().map(|word| (*word).to_owned()).collect();
+    ProcessWish { command: Some(command), replicas }
+}
+
 #[test]
 fn fly() {
     let got = imported(&[(
@@ -81,7 +86,8 @@ cpu_kind = "shared"
     assert_eq!((app.memory_bytes, app.cpu_millis), (Some(1 << 30), Some(2_000)));
     assert_eq!(got.env, [("PORT", "3000"), ("WORKERS", "2")].map(owned).into());
     assert_eq!(app.release_command.as_ref().unwrap(), &["bin/rails", "db:migrate"]);
-    for key in ["mounts.source", "processes.worker", "vm[0].cpu_kind"] {
+    assert_eq!(app.processes, [("worker".to_owned(), wish(&["bin/jobs"], None))].into());
+    for key in ["mounts.source", "vm[0].cpu_kind"] {
         assert!(!why(&got, key).is_empty());
     }
     takes(&got, "http_service.checks[0].method");
@@ -150,6 +156,46 @@ fn render_takes_the_service_that_is_named() {
 }
 
 #[test]
+fn render_takes_workers_that_are_built_from_the_same() {
+    let got = imported(&[(
+        "render.yaml",
+        "services:\n- type: web\n  name: shop\n  runtime: node\n  buildCommand: npm ci\n  \
+         startCommand: npm start\n- type: worker\n  name: jobs\n  runtime: node\n  branch: main\n  \
+         buildCommand: npm ci\n  startCommand: node jobs.js\n  numInstances: 2\n  envVars:\n  \
+         - key: QUEUE\n    value: low\n- type: worker\n  name: other\n  runtime: docker\n",
+    )]);
+    let jobs = ("jobs".to_owned(), wish(&["node", "jobs.js"], Some(2)));
+    assert_eq!(got.app.processes, [jobs].into());
+    assert_eq!(got.build.start.as_deref(), Some("npm start"));
+    for key in ["type", "name", "runtime", "branch", "buildCommand", "startCommand"] {
+        takes(&got, &format!("services[1].{key}"));
+    }
+    assert!(why(&got, "services[1].envVars").contains("hythe env set"));
+    assert!(why(&got, "services[2]").contains("--service other"));
+}
+
+#[test]
+fn what_runs_beside_web_may_stand_in_our_own_file() {
+    let text = "[build]\nstart = \"x\"\n[processes.worker]\ncommand = \"jobs --all\"\n\
+                replicas = 0\n[processes.clock]\nreplicas = 1\n";
+    let got = imported(&[("hythe.toml", text), ("Procfile", "worker: other\n")]);
+    let worker = ("worker".to_owned(), wish(&["jobs", "--all"], Some(0)));
+    assert_eq!(got.app.processes, [worker].into());
+    assert_eq!(got.build, BuildWishes::default(), "builds read it by themselves");
+    takes(&got, "build");
+    assert!(why(&got, "worker").contains("said before"));
+    assert!(why(&got, "processes.clock.replicas").contains("what it runs"));
+}
+
+#[test]
+fn there_are_only_so_many_processes() {
+    let lines: String = (0..99).map(|n| format!("p{n}: run\n")).collect();
+    let got = imported(&[("Procfile", &lines)]);
+    assert_eq!(got.app.processes.len(), crate::limits::MOST_PROCESSES);
+    assert!(why(&got, "p98").contains("at most 16"));
+}
+
+#[test]
 fn render_of_docker() {
     let got = imported(&[(
         "render.yaml",
@@ -192,13 +238,17 @@ fn heroku_and_dokku() {
             "app.json",
             r#"{"name":"Shop","env":{"A":"1","SECRET":{"generator":"secret"},
             "B":{"description":"b","value":"2"}},
-            "formation":{"web":{"quantity":2,"size":"standard-1x"},"worker":{"quantity":1}},
+            "formation":{"web":{"quantity":2,"size":"standard-1x"},"worker":{"quantity":3,"size":"x"},"idle":{"quantity":1}},
             "healthchecks":{"web":[{"type":"startup","path":"/up","attempts":4,"timeout":5,
             "wait":2,"uptime":3}]},
             "cron":[{"command":"x","schedule":"@daily"}],"addons":["heroku-postgresql"],
             "scripts":{"postdeploy":"rake seed","dokku":{"postdeploy":"bin/warm-up"}},"buildpacks":[{"url":"heroku/ruby"}]}"#,
         ),
-        ("Procfile", "web: puma\nworker: jobs\n# a: comment\nrelease: rake db:migrate\n"),
+        (
+            "Procfile",
+            "web: puma\nworker: jobs $Q\nClock: tick\nBad name: x\n# a: comment\n\
+          release: rake db:migrate\n",
+        ),
     ]);
     assert_eq!(got.env, [("A", "1"), ("B", "2")].map(owned).into());
     let app = &got.app;
@@ -206,17 +256,24 @@ fn heroku_and_dokku() {
     assert_eq!((app.health_timeout_ms, app.health_interval_ms), (Some(5_000), Some(2_000)));
     for key in [
         "env.SECRET",
-        "formation.worker.quantity",
+        "formation.idle.quantity",
+        "formation.worker.size",
         "healthchecks.web[0].uptime",
         "cron[0].command",
         "addons",
         "scripts.postdeploy",
         "buildpacks[0].url",
-        "worker",
+        "Bad name",
     ] {
         assert!(!why(&got, key).is_empty());
     }
     takes(&got, "web");
+    takes(&got, "formation.worker.quantity");
+    let processes = [
+        ("worker".to_owned(), wish(&["sh", "-c", "jobs $Q"], Some(3))),
+        ("clock".to_owned(), wish(&["tick"], None)),
+    ];
+    assert_eq!(app.processes, processes.into());
     assert_eq!(app.release_command.as_ref().unwrap(), &["rake", "db:migrate"]);
     assert_eq!(app.post_deploy_command.as_ref().unwrap(), &["bin/warm-up"]);
 }

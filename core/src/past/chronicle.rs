@@ -219,6 +219,7 @@ impl Chronicle {
             | AppEvent::Stopped { .. }
             | AppEvent::Started
             | AppEvent::TriggersSet(_)
+            | AppEvent::ProcessesScaled { .. }
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }

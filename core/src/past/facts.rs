@@ -11,6 +11,7 @@ use crate::health::{HealthCheck, Probe};
 use crate::hook::{DeployOn, PathPattern, Triggers};
 use crate::ids::{AppId, DeploymentId};
 use crate::names::{EnvName, ProjectName};
+use crate::process::ProcessSettings;
 use crate::run::{HookSettings, RunSettings};
 use crate::source::{BuildSettings, Reference, Resources, Source};
 use crate::time::Millis;
@@ -175,7 +176,7 @@ fn put_run(facts: &mut Facts, run: &Run<'_>) {
         replicas,
         health,
         resources,
-        run: RunSettings { command, hooks },
+        run: RunSettings { command, hooks, processes: beside_web },
         drain_within,
         stop_within,
         env,
@@ -207,6 +208,14 @@ fn put_run(facts: &mut Facts, run: &Run<'_>) {
     for (hook, HookSettings { command, within }) in hooks {
         facts.insert(format!("{}_command", hook.as_str()), format!("{:?}", command.words()));
         facts.insert(format!("{}_within_ms", hook.as_str()), within.0.to_string());
+    }
+    for (name, process) in beside_web {
+        let ProcessSettings { command, replicas, memory_bytes, cpu_millis } = process;
+        let of = |field: &str| format!("process_types.{name}.{field}");
+        facts.insert(of("command"), format!("{:?}", command.words()));
+        facts.insert(of("replicas"), replicas.to_string());
+        facts.extend(memory_bytes.map(|bytes| (of("memory_bytes"), bytes.to_string())));
+        facts.extend(cpu_millis.map(|millis| (of("cpu_millis"), millis.to_string())));
     }
     for (name, version) in *env {
         facts.insert(format!("env.{name}"), format!("version {version}"));

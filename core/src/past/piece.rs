@@ -80,6 +80,7 @@ pub fn projects(of_app: &[Recorded<Event>]) -> BTreeSet<ProjectId> {
         | AppEvent::TriggersSet(_)
         | AppEvent::CommandRun { .. }
         | AppEvent::CommandEnded { .. }
+        | AppEvent::ProcessesScaled { .. }
         | AppEvent::Scaled { .. }
         | AppEvent::SourceKeySet(_)
         | AppEvent::Deleted { .. } => None,

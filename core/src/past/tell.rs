@@ -1,11 +1,14 @@
 //! What an event says, in a sentence without its subject: "was created".
 
+use std::collections::BTreeMap;
+
 use crate::app::{AppEvent, Repeat, SettingsChange, SourceKey};
 use crate::deployment::{DeploymentEvent, Outcome};
 use crate::event::Event;
 use crate::hook::DeployOn;
 use crate::installation::InstallationEvent;
 use crate::names::EnvName;
+use crate::process::ProcessName;
 use crate::project::ProjectEvent;
 use crate::source::{Reference, Source};
 use crate::worker::WorkerEvent;
@@ -91,6 +94,9 @@ fn app(event: &AppEvent) -> String {
         AppEvent::Stopped { .. } => "it was stopped".into(),
         AppEvent::Started => "it was started".into(),
         AppEvent::Scaled { replicas, .. } => format!("it was scaled to {}", count(*replicas)),
+        AppEvent::ProcessesScaled { processes, .. } => {
+            format!("it was scaled: {}", counts(processes))
+        }
         AppEvent::DeploymentCalledOff { by: None, .. } => {
             "the deployment on its way was called off".into()
         }
@@ -102,6 +108,12 @@ fn count(replicas: u16) -> String {
         1 => "1 replica".into(),
         many => format!("{many} replicas"),
     }
+}
+
+/// Replicas of processes beside web, such as `worker=2`.
+fn counts(processes: &BTreeMap<ProcessName, u16>) -> String {
+    let each = processes.iter().map(|(name, replicas)| format!("{name}={replicas}"));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 fn settings(change: &SettingsChange) -> String {
@@ -171,6 +183,9 @@ fn deployment(event: &DeploymentEvent) -> String {
             "it took the image of the earlier deployment; nothing was built".into()
         }
         DeploymentEvent::Scaled { replicas } => format!("it is to have {}", count(*replicas)),
+        DeploymentEvent::ProcessesScaled { processes } => {
+            format!("it is to have other numbers of replicas: {}", counts(processes))
+        }
         DeploymentEvent::Rescaled { placements, .. } => match placements.len() {
             1 => "one replica has a place".into(),
             many => format!("{many} replicas have places"),

@@ -9,6 +9,7 @@
 
 use super::{ContainerState, Plan, ReplicaKey, Seen, Step};
 use crate::limits;
+use crate::process::is_process;
 use crate::time::Millis;
 use crate::wire::worker::Assignment;
 
@@ -22,7 +23,8 @@ impl Plan {
             return;
         }
         let mut longest: Option<(Millis, ReplicaKey)> = None;
-        for index in &assignment.replicas {
+        // Nothing asks a process beside web how it is, and one that starts is nobody's help.
+        for index in assignment.replicas.iter().filter(|index| !is_process(**index)) {
             let key = ReplicaKey { deployment: assignment.deployment, index: *index };
             let Some(container) = seen.containers.get(&key) else { continue };
             let looping = container.restarts >= limits::CRASH_LOOP;

@@ -21,7 +21,8 @@ pub(super) fn begin(
     places: &BTreeMap<WorkerId, Place>,
     now: Timestamp,
 ) -> Option<DeploymentCommand> {
-    let placed = place(places, &attempt.spec.resources, 1)?;
+    let need = (Hook::Release.index(), attempt.spec.resources.clone());
+    let placed = place(places, [need])?;
     let worker = placed.first()?.worker;
     Some(DeploymentCommand::Release { worker, at: now })
 }
@@ -102,7 +103,8 @@ mod tests {
     fn attempt() -> Attempt {
         let command = crate::argv::Argv::new(vec!["rake".into(), "db:migrate".into()]).unwrap();
         let release = HookSettings { command, within: Millis::seconds(60) };
-        let run = RunSettings { command: None, hooks: [(Hook::Release, release)].into() };
+        let hooks = [(Hook::Release, release)].into();
+        let run = RunSettings { hooks, ..RunSettings::default() };
         let spec = DeploymentSpec { run, ..spec(1) };
         let until = at(500);
         let deployment: Deployment = replay(&[

@@ -9,6 +9,7 @@ use crate::ids::{DeploymentId, WorkerId};
 use crate::limits;
 use crate::observed::{EdgeSeen, Observed, Sent};
 use crate::place::{Place, place};
+use crate::process::is_process;
 use crate::record::Sequence;
 use crate::time::Timestamp;
 use crate::view::{DeploymentView, View};
@@ -43,7 +44,8 @@ pub(super) fn settle(
                 );
                 return;
             }
-            if let Some(placements) = place(&places, &attempt.spec.resources, attempt.replicas) {
+            let needs = attempt.wanted().map(|index| (index, attempt.resources(index)));
+            if let Some(placements) = place(&places, needs) {
                 let command = DeploymentCommand::Place { placements, at: now };
                 effects.push(Effect::Deployment(id, command));
             }
@@ -102,12 +104,14 @@ fn verdict(
         match &replica.state {
             ReplicaState::Healthy => healthy += 1,
             ReplicaState::Exited { .. } | ReplicaState::Failed { .. } => {
-                return Some(DeploymentCommand::FailStart { fault: ended(replica) });
+                return Some(DeploymentCommand::FailStart { fault: ended(attempt, replica) });
             }
+            // Nothing asks a process beside web how it is: it only has to stay up.
             ReplicaState::Starting { elapsed, within, check: _ }
-                if *elapsed >= within.unwrap_or(attempt.spec.health.start_within()) =>
+                if !is_process(place.index)
+                    && *elapsed >= within.unwrap_or(attempt.spec.health.start_within()) =>
             {
-                return Some(DeploymentCommand::FailStart { fault: ended(replica) });
+                return Some(DeploymentCommand::FailStart { fault: ended(attempt, replica) });
             }
             ReplicaState::Creating
             | ReplicaState::Starting { .. }
@@ -118,25 +122,35 @@ fn verdict(
     (healthy == attempt.placements.len()).then_some(DeploymentCommand::BecomeHealthy)
 }
 
-fn ended(replica: &ReplicaReport) -> Fault {
-    let index = replica.index;
-    let message = match &replica.state {
-        ReplicaState::Exited { code, out_of_memory: false } => format!(
-            "replica {index} exited with code {code} before it was healthy; an app has to keep \
-             running and answer on its port"
+fn ended(attempt: &Attempt, replica: &ReplicaReport) -> Fault {
+    let run = &attempt.spec.run;
+    let title = run.title(replica.index);
+    let message = match (&replica.state, run.process(replica.index)) {
+        (ReplicaState::Exited { code, out_of_memory: false }, None) => format!(
+            "{title} exited with code {code} before it was healthy; an app has to keep running and \
+             answer on its port"
         ),
-        ReplicaState::Exited { code, out_of_memory: true } => format!(
-            "replica {index} ran out of memory and was ended with code {code}; give the app more \
-             memory"
+        (ReplicaState::Exited { code, out_of_memory: false }, Some((_, process))) => format!(
+            "{title} (`{}`) exited with code {code} before it had stayed up for {}; a process has to \
+             keep running",
+            process.command,
+            limits::PROCESS_UP_FOR
         ),
-        ReplicaState::Failed { message } => format!("replica {index} cannot start: {message}"),
-        ReplicaState::Starting { check, elapsed, within: _ } => {
-            format!("replica {index} was not healthy within {elapsed}; its last check: {check}")
+        (ReplicaState::Exited { code, out_of_memory: true }, process) => format!(
+            "{title} ran out of memory and was ended with code {code}; give {} more memory",
+            if process.is_some() { "it" } else { "the app" }
+        ),
+        (ReplicaState::Failed { message }, _) => format!("{title} cannot start: {message}"),
+        (ReplicaState::Starting { check, elapsed, within: _ }, _) => {
+            format!("{title} was not healthy within {elapsed}; its last check: {check}")
         }
-        ReplicaState::Creating
-        | ReplicaState::Healthy
-        | ReplicaState::Unhealthy { .. }
-        | ReplicaState::Stopping => format!("replica {index} did not become healthy"),
+        (
+            ReplicaState::Creating
+            | ReplicaState::Healthy
+            | ReplicaState::Unhealthy { .. }
+            | ReplicaState::Stopping,
+            _,
+        ) => format!("{title} did not become healthy"),
     };
     Fault { message, log: replica.log.clone() }
 }
@@ -312,7 +326,7 @@ pub(super) fn places(view: &View, observed: &Observed) -> BTreeMap<WorkerId, Pla
         let Some(attempt) = deployment.state.attempt() else { continue };
         for placement in occupied(deployment) {
             if let Some(place) = places.get_mut(&placement.worker) {
-                let need = &attempt.spec.resources;
+                let need = attempt.resources(placement.index);
                 place.used.memory_bytes = place.used.memory_bytes.saturating_add(need.memory_bytes);
                 place.used.cpu_millis = place.used.cpu_millis.saturating_add(need.cpu_millis);
             }

@@ -10,38 +10,35 @@ use crate::ids::{DeploymentId, WorkerId};
 use crate::limits;
 use crate::observed::Observed;
 use crate::place::{Place, place};
+use crate::process::is_process;
 use crate::time::Timestamp;
 use crate::view::View;
 use crate::wire::worker::ReplicaState;
 
-/// Other places for a live deployment that does not have as many replicas as it is to have. Those
-/// with the highest numbers go, and those on their way out come back first.
+/// Other places for a live deployment that does not have as many replicas as it is to have, of web and
+/// of the processes beside it. Those with the highest numbers of each go, and those on their way out
+/// come back first.
 pub(super) fn rescale(
     attempt: &Attempt,
     places: impl FnOnce() -> BTreeMap<WorkerId, Place>,
     now: Timestamp,
 ) -> Option<DeploymentCommand> {
-    let wanted = attempt.replicas;
-    let had = u16::try_from(attempt.placements.len()).unwrap_or(u16::MAX);
-    if had == wanted {
+    let has = |index| attempt.placements.iter().find(|place| place.index == index);
+    if attempt.placements.iter().map(|place| place.index).eq(attempt.wanted()) {
         return None;
     }
-    let mut placements: Vec<Placement> =
-        attempt.placements.iter().take(usize::from(wanted)).cloned().collect();
-    for index in had..wanted {
-        placements.extend(attempt.leaving.iter().find(|place| place.index == index).cloned());
-    }
-    let first = u16::try_from(placements.len()).unwrap_or(u16::MAX);
-    let missing = wanted.saturating_sub(first);
-    if missing > 0 {
+    let leaves = |index| attempt.leaving.iter().find(|place| place.index == index);
+    let known = |index| has(index).or_else(|| leaves(index));
+    let mut placements: Vec<Placement> = attempt.wanted().filter_map(known).cloned().collect();
+    let mut missing = attempt.wanted().filter(|index| known(*index).is_none()).peekable();
+    if missing.peek().is_some() {
         // Without a registry an image is where it was built.
         let worker = attempt.built.as_ref()?.worker;
         let mut places = places();
         places.retain(|id, _| *id == worker);
-        let more = place(&places, &attempt.spec.resources, missing)?;
-        placements.extend(
-            more.into_iter().map(|place| Placement { index: first + place.index, ..place }),
-        );
+        let needs = missing.map(|index| (index, attempt.resources(index)));
+        placements.extend(place(&places, needs)?);
+        placements.sort_by_key(|place| place.index);
     }
     Some(DeploymentCommand::Rescale { placements, at: now })
 }
@@ -65,7 +62,8 @@ pub(super) fn finish(
     let given = attempt.spec.drain_within;
     let over = until.is_over(given, now);
     let mut addresses: Vec<SocketAddr> = Vec::new();
-    for place in &attempt.leaving {
+    // No request ever goes to a process beside web.
+    for place in attempt.leaving.iter().filter(|place| !is_process(place.index)) {
         match observed.replica(id, place).map(|replica| (replica.endpoint, &replica.state)) {
             Some((Some(endpoint), _)) => addresses.push(endpoint),
             Some((None, ReplicaState::Exited { .. } | ReplicaState::Failed { .. })) => {}

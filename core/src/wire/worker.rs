@@ -14,6 +14,7 @@ use crate::health::HealthCheck;
 use crate::ids::{AppId, DeploymentId, InstallationId, WorkerId};
 use crate::limits;
 use crate::names::{AppName, EnvName, ImageId, WorkerName};
+use crate::process::is_process;
 use crate::run::{HookSettings, RunSettings};
 use crate::source::Resources;
 use crate::task::Hook;
@@ -66,7 +67,8 @@ pub struct Assignment {
     pub app_name: AppName,
     /// The generation of this assignment.
     pub generation: u64,
-    /// Which replicas: their numbers.
+    /// Which replicas: their numbers. Those of processes beside web have numbers of their own: see
+    /// [`crate::process`].
     pub replicas: Vec<u16>,
     /// Commands that run once, beside them or before them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -96,6 +98,21 @@ impl Assignment {
     #[must_use]
     pub fn task(&self, index: u16) -> Option<&TaskOrder> {
         self.tasks.iter().find(|task| task.index == index)
+    }
+
+    /// What one with this number may use.
+    #[must_use]
+    pub fn resources(&self, index: u16) -> Resources {
+        self.run.resources(index, &self.resources)
+    }
+
+    /// What runs in one with this number, in place of the image's own command.
+    #[must_use]
+    pub fn command(&self, index: u16) -> Option<&Argv> {
+        let task = self.task(index).map(|task| &task.command);
+        let process = || self.run.process(index).map(|(_, process)| &process.command);
+        let web = || self.run.command.as_ref().filter(|_| !is_process(index));
+        task.or_else(process).or_else(web)
     }
 
     /// The numbers of everything that is to run: replicas and tasks.

@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod shapes;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -90,7 +90,14 @@ fn a_settings_file_that_says_what_was_found_changes_nothing() {
         }
         let Ok(before) = shape.detect(&settings, &images) else { continue };
         let said = BuildWishes::default();
-        let written = settings_file(&shape.listing(), &shape.texts(), &settings, &images, &said);
+        let written = settings_file(
+            &shape.listing(),
+            &shape.texts(),
+            &settings,
+            &images,
+            &said,
+            &BTreeMap::new(),
+        );
         let (text, _) = written.unwrap_or_else(|why| panic!("{}: {why}", shape.name));
         let after = shape.with(SETTINGS_FILE, &text).detect(&settings, &images).unwrap();
         assert_eq!(after.plan, before.plan, "{}: {text}", shape.name);

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use hythe_core::ids::AppId;
+use hythe_core::limits;
 use hythe_core::plan::ReplicaKey;
+use hythe_core::process::is_process;
 use hythe_core::task::is_task;
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::worker::Assignment;
@@ -259,6 +261,18 @@ impl World {
             return Reply::Done;
         }
         let mut due = |after, what| self.after(after, Due::Engine(m, what));
+        if is_process(key.index) {
+            // Asked nothing: it is well once it has stayed up.
+            match behaviour.run {
+                Run::ExitsAtOnce => due(soon, ends),
+                Run::NeverHealthy
+                | Run::Healthy
+                | Run::CannotBeMade
+                | Run::ExitsLater
+                | Run::AilsLater => due(limits::PROCESS_UP_FOR.0, turns(true)),
+            }
+            return Reply::Done;
+        }
         match behaviour.run {
             Run::NeverHealthy => {}
             Run::ExitsAtOnce => due(soon, ends),
@@ -342,7 +356,10 @@ impl World {
             .engine
             .containers
             .iter()
-            .filter(|(_, container)| container.runs() && (exits || container.good))
+            .filter(|(key, container)| {
+                let asked = !is_process(key.index);
+                container.runs() && (exits || container.good && asked)
+            })
             .map(|(key, container)| (*key, container.id, container.run))
             .collect();
         if running.is_empty() {

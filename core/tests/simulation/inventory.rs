@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use hythe_core::plan::{ReplicaKey, Wanted};
+use hythe_core::process::is_process;
 use hythe_core::task::is_task;
 use hythe_core::time::Timestamp;
 use hythe_core::wire::FORMAT;
@@ -117,7 +118,8 @@ impl Machine {
     }
 
     fn endpoint(&self, key: ReplicaKey, known: &Known) -> Option<SocketAddr> {
-        (known.seen.runs() && self.assignment(key).is_some()).then_some(known.seen.address)
+        let answers = known.seen.runs() && self.assignment(key).is_some() && !is_process(key.index);
+        answers.then_some(known.seen.address)
     }
 
     fn image_missing(&self, key: ReplicaKey) -> bool {
@@ -159,10 +161,10 @@ impl Machine {
                 }
                 match (known.health.map(|(good, _)| good), known.was_healthy) {
                     (Some(true), _) | (None, true) => ReplicaState::Healthy,
-                    (Some(false), true) => {
+                    (Some(false), true) if !is_process(key.index) => {
                         ReplicaState::Unhealthy { check: "it answered 500".into() }
                     }
-                    (Some(false) | None, false) => ReplicaState::Starting {
+                    (Some(false) | None, _) => ReplicaState::Starting {
                         check: "connection refused".into(),
                         elapsed: now.since(since),
                         within: None,

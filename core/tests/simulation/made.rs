@@ -4,6 +4,7 @@ use hythe_core::argv::Argv;
 use hythe_core::deployment::BuiltImage;
 use hythe_core::ids::{AppId, DeploymentId, EdgeId, InstallationId, WorkerId};
 use hythe_core::names::{AppName, CommitId, EnvName, HostName, ImageId, RepositoryUrl, WorkerName};
+use hythe_core::process::{ProcessName, ProcessSettings};
 use hythe_core::run::{HookSettings, RunSettings};
 use hythe_core::source::{Reference, Source};
 use hythe_core::task::Hook;
@@ -89,5 +90,17 @@ pub(crate) fn with_hooks(hooks: &[Hook]) -> RunSettings {
         let command = Argv::new(vec![program.into()]).unwrap();
         (*hook, HookSettings { command, within: Millis::seconds(60) })
     };
-    RunSettings { command: None, hooks: hooks.iter().map(settings).collect() }
+    let hooks = hooks.iter().map(settings).collect();
+    RunSettings { hooks, ..RunSettings::default() }
+}
+
+pub(crate) fn worker_process() -> ProcessName {
+    ProcessName::new("worker").unwrap()
+}
+
+/// Something runs beside web, in so many replicas.
+pub(crate) fn beside_web(replicas: u16) -> BTreeMap<ProcessName, ProcessSettings> {
+    let command = Argv::new(vec!["work".into()]).unwrap();
+    let settings = ProcessSettings { command, replicas, memory_bytes: None, cpu_millis: None };
+    BTreeMap::from([(worker_process(), settings)])
 }

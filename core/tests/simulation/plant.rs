@@ -2,6 +2,7 @@
 //! simulated roles; nothing of this is in what Hythe runs.
 
 use hythe_core::deployment::{DeploymentCommand, Stage};
+use hythe_core::process::is_process;
 use hythe_core::reconcile::Effect;
 use hythe_core::routes::Backend;
 use hythe_core::task::Hook;
@@ -73,6 +74,8 @@ pub(crate) enum Plant {
     NobodyWaitsForTheRelease,
     /// An agent says of every task that it ended well.
     TasksEndWell,
+    /// The reconciler routes to what is beside web.
+    RoutesToProcesses,
 }
 
 impl Plant {
@@ -107,6 +110,7 @@ impl Plant {
             | Self::TaskRunsTwice
             | Self::NobodyWaitsForTheRelease
             | Self::TasksEndWell
+            | Self::RoutesToProcesses
             | Self::CancelledComesBack => Profile::of(seed),
         }
     }
@@ -192,6 +196,22 @@ impl Plant {
                         && *replicas == [Hook::Release.index()]
                     {
                         replicas.push(0);
+                    }
+                }
+            }
+            Self::RoutesToProcesses => {
+                for effect in &mut effects {
+                    let Effect::PublishRoutes(routes) = effect else { continue };
+                    for route in routes.values_mut() {
+                        let Backend::Replicas { deployment, targets } = &mut route.backend else {
+                            continue;
+                        };
+                        let machines = world.machines.iter();
+                        let all = machines.flat_map(|machine| &machine.engine.containers);
+                        let beside_web = all.filter(|(key, _)| {
+                            key.deployment == *deployment && is_process(key.index)
+                        });
+                        targets.extend(beside_web.map(|(_, container)| container.address));
                     }
                 }
             }

@@ -135,6 +135,7 @@ fn everything_that_can_happen_does() {
     }
     often("\"build skipped\"", 100);
     often("\"replicas left\"", 20);
+    often("\"processes scaled\"", 20);
     often("\"image missed\"", 20);
     often("\"called off\"", 20);
     often("\"released\"", 100);
@@ -178,6 +179,7 @@ fn planted_faults_are_found() {
         (Plant::TaskRunsTwice, "a_task_runs_once"),
         (Plant::NobodyWaitsForTheRelease, "nothing_starts_before_it_is_released"),
         (Plant::TasksEndWell, "what_is_said_to_end_well_did"),
+        (Plant::RoutesToProcesses, "no_route_leads_to_a_process_beside_web"),
     ];
     let mut blind = Vec::new();
     for (plant, invariant) in rows {

@@ -86,6 +86,9 @@ impl World {
             settings.run = made::with_hooks(hooks[self.random.usize(..3)]);
         }
         if self.random.u32(..3) == 0 {
+            settings.run.processes = made::beside_web(self.random.u16(0..=2));
+        }
+        if self.random.u32(..3) == 0 {
             settings.domains.insert(made::domain(self.random.u64(..3)));
         }
         let create = AppCommand::Create { id, name, settings: Box::new(settings) };
@@ -133,10 +136,19 @@ impl World {
 
     fn run_or_not(&mut self, app: AppId) {
         let at = self.control_now();
+        let state = self.control.view.apps.get(&app).and_then(|app| app.state.active());
+        let beside_web = state.is_some_and(|app| !app.settings.run.processes.is_empty());
         let (asked, command) = match self.random.u32(..5) {
             0 => ("stop", AppCommand::Stop { at }),
             1 => ("start", AppCommand::Start),
-            _ => ("scale", AppCommand::Scale { replicas: self.random.u16(1..=4) }),
+            2 if beside_web => {
+                let processes = [(made::worker_process(), self.random.u16(0..=3))].into();
+                ("scale processes", AppCommand::Scale { replicas: None, processes })
+            }
+            _ => {
+                let replicas = Some(self.random.u16(1..=4));
+                ("scale", AppCommand::Scale { replicas, processes: BTreeMap::new() })
+            }
         };
         self.ask::<App>(asked, app.uuid(), command);
     }
@@ -170,11 +182,21 @@ impl World {
 
     fn configure(&mut self, app: AppId) {
         let mut change = SettingsChange::default();
-        if self.random.bool() {
-            change.replicas = Some(self.random.u16(1..=4));
-        } else {
-            let domains = (0..3).filter(|_| self.random.u32(..3) == 0);
-            change.domains = Some(domains.map(made::domain).collect());
+        match self.random.u32(..3) {
+            0 => change.replicas = Some(self.random.u16(1..=4)),
+            1 => {
+                let domains = (0..3).filter(|_| self.random.u32(..3) == 0);
+                change.domains = Some(domains.map(made::domain).collect());
+            }
+            _ => {
+                let state = self.control.view.apps[&app].state.active();
+                let mut run = state.map(|app| app.settings.run.clone()).unwrap_or_default();
+                run.processes = match self.random.u16(0..=3) {
+                    0 => BTreeMap::new(),
+                    replicas => made::beside_web(replicas - 1),
+                };
+                change.run = Some(run);
+            }
         }
         self.ask::<App>("configure", app.uuid(), AppCommand::Configure(Box::new(change)));
     }

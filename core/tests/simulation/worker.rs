@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hythe_core::ids::{AppId, DeploymentId, WorkerId};
 use hythe_core::limits;
 use hythe_core::plan::{self, ContainerState, Desired, ReplicaKey, Seen, Wanted};
+use hythe_core::process::is_process;
 use hythe_core::task::is_task;
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::worker::{Assignment, Order};
@@ -147,7 +148,8 @@ impl Machine {
                         now.since(since).0.checked_sub(within.0)
                     };
                     let ails = match known.health {
-                        _ if is_task(key.index) => None,
+                        // Nothing asks these how they are.
+                        _ if is_task(key.index) || is_process(key.index) => None,
                         Some((true, _)) => None,
                         Some((false, at)) if known.was_healthy => Some(steady.saturating_sub(at)),
                         None if known.was_healthy => None,

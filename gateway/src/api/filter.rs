@@ -193,6 +193,7 @@ fn app_named_by(event: &DeploymentEvent) -> Option<AppId> {
         | DeploymentEvent::Switched { .. }
         | DeploymentEvent::BuildSkipped { .. }
         | DeploymentEvent::ImageMissed { .. }
+        | DeploymentEvent::ProcessesScaled { .. }
         | DeploymentEvent::Scaled { .. }
         | DeploymentEvent::Rescaled { .. }
         | DeploymentEvent::ReplicasLeft

@@ -57,6 +57,11 @@ pub(crate) async fn open(
     })
 }
 
+/// An item as people see it.
+pub(crate) fn shown(state: &ApiState, item: bus::LogItem) -> LogItem {
+    state.see(|sight| present::item(sight, item))
+}
+
 /// A page of what there is.
 pub(crate) async fn page(
     state: &ApiState,
@@ -65,7 +70,7 @@ pub(crate) async fn page(
 ) -> Result<LogPage, Problem> {
     let most = bounded("limit", query.limit, 500, 5_000)?;
     let lines = open(state, subjects, from(query)?, false).await?;
-    let read = lines.map(present::item).take(most).collect::<Vec<_>>();
+    let read = lines.map(|item| shown(state, item)).take(most).collect::<Vec<_>>();
     let items = tokio::time::timeout(PAGE_WITHIN, read).await.map_err(|_| {
         Problem::new(Kind::Unavailable, "the log takes too long to read; try again soon")
             .retry_after(Duration::from_secs(2))
@@ -172,7 +177,8 @@ pub(crate) fn follow_deployment(
                     at.built = ends(&item, |source| matches!(source, LogSource::Build { .. }));
                     at.released |=
                         ends(&item, |source| matches!(source, LogSource::Replica { .. }));
-                    return Some((Ok(present::item(item)), at));
+                    let item = shown(&at.state, item);
+                    return Some((Ok(item), at));
                 }
                 Some(None) | None => {
                     at.lines = None;

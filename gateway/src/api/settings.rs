@@ -1,6 +1,7 @@
 //! From what people send to the core's types: each text is checked, each error names its field.
 
 mod health;
+pub(super) mod processes;
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -57,6 +58,9 @@ pub(super) fn of_new_app(new: &CreateApp, local: bool) -> Result<AppSettings, Pr
         processes: new.processes,
         domains: new.domains.clone(),
         command: new.command.clone().map(Some),
+        process_types: new.process_types.clone().map(|processes| {
+            processes.into_iter().map(|(name, process)| (name, Some(process))).collect()
+        }),
         release_command: new.release_command.clone().map(Some),
         release_within_ms: new.release_within_ms,
         post_deploy_command: new.post_deploy_command.clone().map(Some),
@@ -131,6 +135,9 @@ fn run(now: &AppSettings, change: &UpdateApp) -> Result<Option<RunSettings>, Pro
     if let Some(command) = &change.command {
         let bad = |bad: BadText| Problem::field("command", bad.to_string());
         run.command = command.clone().map(Argv::new).transpose().map_err(bad)?;
+    }
+    if let Some(changes) = &change.process_types {
+        processes::change(&mut run, changes)?;
     }
     hook(&mut run, Hook::Release, change.release_command.as_ref(), change.release_within_ms)?;
     let (command, within) = (change.post_deploy_command.as_ref(), change.post_deploy_within_ms);
@@ -310,6 +317,7 @@ pub(super) fn shown(settings: &AppSettings) -> dto::AppSettings {
         processes: resources.processes,
         domains: domains.iter().map(ToString::to_string).collect(),
         command: run.command.as_ref().map(|command| command.words().to_vec()),
+        process_types: processes::shown(run),
         release_command: release.map(|release| release.command.words().to_vec()),
         release_within_ms: release.map(|release| release.within.0),
         post_deploy_command: post_deploy.map(|hook| hook.command.words().to_vec()),

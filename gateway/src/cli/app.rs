@@ -247,6 +247,10 @@ fn show(context: &Context, app: &App) {
     if let Some(command) = &settings.command {
         rows.push(("command", output.foreign(&command.join(" "))));
     }
+    for (name, process) in &settings.process_types {
+        let line = format!("{name}: {}", super::process::described(process));
+        rows.push(("process", output.foreign(&line)));
+    }
     let hooks = [
         ("release", &settings.release_command, settings.release_within_ms),
         ("post-deploy", &settings.post_deploy_command, settings.post_deploy_within_ms),

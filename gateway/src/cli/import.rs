@@ -1,8 +1,10 @@
 //! `hythe import`: what a folder still says to where its app ran before, and what that is here.
 
+use std::collections::BTreeMap;
+
 use hythe_actors::build::read_texts;
 use hythe_core::detect::{SETTINGS_FILE, wanted};
-use hythe_core::import::{self, AppWishes, BuildWishes, FILES, Imported};
+use hythe_core::import::{self, AppWishes, BuildWishes, FILES, Imported, ProcessWish};
 use hythe_core::names::{AppName, EnvName, EnvValue};
 use hythe_core::source::BuildSettings;
 use reqwest::Method;
@@ -12,7 +14,7 @@ use super::client::Patience;
 use super::failure::{Failure, Outcome};
 use super::output::{Output, Tone};
 use super::{Context, app, detect, env, init};
-use crate::api::dto::{App, HealthProbe, UpdateApp};
+use crate::api::dto::{App, HealthProbe, SetProcess, UpdateApp};
 
 /// What was found, and the settings file that was written for it.
 struct Taking {
@@ -102,7 +104,8 @@ async fn take(args: ImportArgs) -> Outcome<Taking> {
         if args.write && imported.build != BuildWishes::default() {
             let path = args.folder.join(SETTINGS_FILE);
             let texts = read_texts(&args.folder, &wanted(&files, &BuildSettings::default()));
-            let (text, _) = init::settings(&files, &texts, &imported.build)?;
+            let (text, _) =
+                init::settings(&files, &texts, &imported.build, &imported.app.processes)?;
             init::write(&path, &text, false)?;
             wrote = Some(path.display().to_string());
         }
@@ -126,6 +129,7 @@ fn change(wishes: &AppWishes) -> UpdateApp {
         command,
         release_command,
         post_deploy_command,
+        processes,
         health_path,
         health_command,
         health_tcp,
@@ -142,6 +146,11 @@ fn change(wishes: &AppWishes) -> UpdateApp {
         (None, None, Some(true)) => Some(HealthProbe::Tcp {}),
         (None, None, Some(false) | None) => None,
     };
+    let process_types = processes.into_iter().map(|(name, wish)| {
+        let ProcessWish { command, replicas } = wish;
+        (name, Some(SetProcess { command, replicas, ..SetProcess::default() }))
+    });
+    let process_types: BTreeMap<_, _> = process_types.collect();
     UpdateApp {
         repository,
         branch: branch.map(Some),
@@ -155,6 +164,7 @@ fn change(wishes: &AppWishes) -> UpdateApp {
         command: command.map(Some),
         release_command: release_command.map(Some),
         post_deploy_command: post_deploy_command.map(Some),
+        process_types: (!process_types.is_empty()).then_some(process_types),
         health: health.map(Some),
         health_interval_ms: health_interval_ms.map(Some),
         health_timeout_ms: health_timeout_ms.map(Some),

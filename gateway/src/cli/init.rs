@@ -1,5 +1,6 @@
 //! `hythe init`: a `hythe.toml` of what is found in a folder.
 
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use hythe_actors::build::read_texts;
 use hythe_core::detect::{
     BaseImages, FileListing, FileTexts, Found, SCHEMA, SETTINGS_FILE, settings_file, wanted,
 };
-use hythe_core::import::BuildWishes;
+use hythe_core::import::{self, BuildWishes, ProcessWish};
 use hythe_core::source::BuildSettings;
 
 use super::args::InitArgs;
@@ -31,7 +32,9 @@ pub(super) async fn run(args: &InitArgs, output: &Output) -> Outcome {
         // What it says now is what is to be written anew.
         let files = files.without(SETTINGS_FILE);
         let texts = read_texts(&args.folder, &wanted(&files, &BuildSettings::default()));
-        let (text, found) = settings(&files, &texts, &BuildWishes::default())?;
+        let beside_web = import::import(&read_texts(&args.folder, &import::wanted(&files)), None);
+        let processes = beside_web.app.processes;
+        let (text, found) = settings(&files, &texts, &BuildWishes::default(), &processes)?;
         if !args.print {
             write(&path, &text, args.force)?;
         }
@@ -54,9 +57,10 @@ pub(super) fn settings(
     files: &FileListing,
     texts: &FileTexts,
     said: &BuildWishes,
+    processes: &BTreeMap<String, ProcessWish>,
 ) -> Outcome<(String, Found)> {
     let (settings, images) = (BuildSettings::default(), BaseImages::default());
-    let written = settings_file(files, texts, &settings, &images, said);
+    let written = settings_file(files, texts, &settings, &images, said, processes);
     let (text, detected) = written.map_err(|why| Failure::failed(why.to_string()))?;
     Ok((text, detected.found))
 }

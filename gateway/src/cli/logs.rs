@@ -120,9 +120,11 @@ impl Printer {
             return;
         }
         match item {
-            LogItem::Line { replica, task, at, stream, text, .. } => {
+            LogItem::Line { replica, process, task, at, stream, text, .. } => {
                 let time = if self.timestamps { format!("{at} ") } else { String::new() };
-                let replica = replica.map(|index| index.to_string());
+                let process = process.as_deref().map(|process| output.foreign(process) + ".");
+                let process = process.unwrap_or_default();
+                let replica = replica.map(|index| format!("{process}{index}"));
                 let who = task.as_deref().map(|task| output.foreign(task)).or(replica);
                 let who = who.map_or(String::new(), |who| format!("{who} | "));
                 let text = output.foreign(text);

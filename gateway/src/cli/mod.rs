@@ -23,6 +23,7 @@ mod init;
 mod journal;
 mod logs;
 pub mod output;
+mod process;
 mod project;
 mod ps;
 mod registry;
@@ -80,6 +81,7 @@ pub async fn run(command: ClientCommand, global: &Global, output: Output) -> Out
         Online::Stop(args) => running::stop(&context, args).await,
         Online::Start(args) => running::start(&context, args).await,
         Online::Scale(args) => running::scale(&context, args).await,
+        Online::Process(command) => process::run(&context, command).await,
         Online::Run(args) => run::run(&context, *args).await,
         Online::Runs(command) => run::runs(&context, command).await,
         Online::Registry(command) => registry::run(&context, command).await,
@@ -156,6 +158,8 @@ pub enum Online {
     Start(args::SwitchArgs),
     /// `scale`
     Scale(args::ScaleArgs),
+    /// `process`
+    Process(args::ProcessCommand),
     /// `run`
     Run(Box<args::RunArgs>),
     /// `runs`
@@ -267,6 +271,7 @@ impl From<Command> for Kind {
             Command::Stop(args) => online(Online::Stop(args)),
             Command::Start(args) => online(Online::Start(args)),
             Command::Scale(args) => online(Online::Scale(args)),
+            Command::Process(command) => online(Online::Process(command)),
             Command::Run(args) => online(Online::Run(args)),
             Command::Runs(command) => online(Online::Runs(command)),
             Command::Registry(command) => online(Online::Registry(command)),

@@ -1,6 +1,7 @@
 //! `hythe ps` and `hythe worker`: what runs, and where.
 
 use hythe_core::names::{AppName, WorkerName};
+use hythe_core::process::WEB;
 use serde::Serialize;
 
 use super::args::AtArgs;
@@ -52,7 +53,7 @@ pub(super) async fn replicas(context: &Context, name: Option<AppName>, at: &AtAr
         .iter()
         .map(|OfApp { app, replica }| {
             vec![
-                format!("{app}/{}.{}", replica.deployment.number, replica.index),
+                format!("{app}/{}.{}", replica.deployment.number, name_of(replica)),
                 format::replica_state(output, replica.state),
                 format::short(replica.deployment.commit.as_deref()),
                 replica.worker.clone().unwrap_or_else(|| replica.worker_id.to_string()),
@@ -65,6 +66,12 @@ pub(super) async fn replicas(context: &Context, name: Option<AppName>, at: &AtAr
     let heading = ["REPLICA", "STATE", "COMMIT", "WORKER", "ADDRESS", "RESTARTS", "DETAIL"];
     output.table(&heading, &rows);
     Ok(())
+}
+
+/// What names a replica within its deployment: web's by number alone.
+fn name_of(replica: &Replica) -> String {
+    let Replica { process, index, .. } = replica;
+    if process == WEB { index.to_string() } else { format!("{process}.{index}") }
 }
 
 /// `hythe worker show`.

@@ -39,25 +39,50 @@ pub(super) async fn start(context: &Context, args: SwitchArgs) -> Outcome {
 
 /// `hythe scale`.
 pub(super) async fn scale(context: &Context, args: ScaleArgs) -> Outcome {
-    let ScaleArgs { name, replicas, detach } = args;
+    let ScaleArgs { name, counts, detach } = args;
+    let wanted = super::args::scale(&counts)?;
     let path = ["apps", name.as_str(), "scale"];
-    let app: App = context.client.post(&path, &ScaleApp { replicas }).await?;
+    let app: App = context.client.post(&path, &wanted).await?;
     // Nothing runs of it now: it holds from its start, or its next deployment on.
     let detach = detach || app.live.is_none() || app.stopped;
+    for name in wanted.processes.keys() {
+        if !detach && !app.processes.iter().any(|process| process.name == *name) {
+            context.output.note(format_args!(
+                "{name} is not among what is live; it runs from the next deployment on"
+            ));
+        }
+    }
     // The deployment takes it up a moment after the app.
-    let there = |app: &App, list: &ReplicaList| app.replicas_wanted == replicas && runs(app, list);
+    let there = |app: &App, list: &ReplicaList| has(app, &wanted) && runs(app, list);
     let app = wait(context, app, detach, "is scaled", there).await?;
-    let count = if replicas == 1 { "replica" } else { "replicas" };
-    say(context, &app, detach, &format!("has {replicas} {count}"));
+    say(context, &app, detach, &format!("has {}", counted(&wanted)));
     Ok(())
+}
+
+/// Whether as many are to run of the live version as were asked for, of what it has.
+fn has(app: &App, wanted: &ScaleApp) -> bool {
+    let ScaleApp { replicas, processes } = wanted;
+    let mut beside_web = app.processes.iter();
+    replicas.is_none_or(|replicas| app.replicas_wanted == replicas)
+        && beside_web.all(|process| {
+            processes.get(&process.name).is_none_or(|wanted| *wanted == process.replicas_wanted)
+        })
+}
+
+/// How many that is, in words.
+fn counted(wanted: &ScaleApp) -> String {
+    let count = |n: &u16| if *n == 1 { "1 replica".into() } else { format!("{n} replicas") };
+    let web = wanted.replicas.iter().map(count);
+    let others = wanted.processes.iter().map(|(name, n)| format!("{} of {name}", count(n)));
+    web.chain(others).collect::<Vec<String>>().join(", ")
 }
 
 /// Whether all that should run runs, and nothing besides.
 fn runs(app: &App, replicas: &ReplicaList) -> bool {
+    let beside_web = app.processes.iter().map(|process| usize::from(process.replicas_wanted));
+    let wanted = usize::from(app.replicas_wanted) + beside_web.sum::<usize>();
     let well = replicas.items.iter().filter(|one| one.state == ReplicaState::Healthy).count();
-    app.status == AppStatus::Running
-        && well == usize::from(app.replicas_wanted)
-        && replicas.items.len() == well
+    app.status == AppStatus::Running && well == wanted && replicas.items.len() == well
 }
 
 /// Looks until it has come about, and shows how the app is meanwhile.

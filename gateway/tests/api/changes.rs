@@ -245,3 +245,57 @@ async fn commands_that_run_once_are_set_shown_and_taken_away() {
         assert_eq!(said, (422, &json!(within)));
     }
 }
+
+#[tokio::test]
+async fn processes_beside_web_are_set_scaled_shown_and_taken_away() {
+    let server = Server::start().await;
+    let worker = json!({"command": ["bin/jobs"], "memory_bytes": 1 << 28});
+    let made = json!({"name": "shop", "process_types": {"worker": worker}});
+    let made = server.post("/api/v1/apps", made).await.is(201);
+    let expected = json!({"command": ["bin/jobs"], "replicas": 1, "memory_bytes": 1 << 28,
+        "cpu_millis": null});
+    assert_eq!(made.json["settings"]["process_types"], json!({"worker": expected}));
+    assert_eq!(made.json["processes"], json!([]), "nothing is live");
+    let change = json!({"process_types": {
+        "worker": {"replicas": 2, "memory_bytes": null},
+        "clock": {"command": ["tick"], "replicas": 0},
+    }});
+    let changed = server.patch("/api/v1/apps/shop", change).await.is(200);
+    let types = &changed.json["settings"]["process_types"];
+    assert_eq!((&types["worker"]["replicas"], &types["clock"]["replicas"]), (&json!(2), &json!(0)));
+    assert_eq!(types["worker"]["memory_bytes"], Value::Null);
+
+    let scale = json!({"replicas": 3, "processes": {"clock": 1}});
+    let scaled = server.post("/api/v1/apps/shop/scale", scale).await.is(200);
+    assert_eq!(scaled.json["settings"]["replicas"], 3);
+    assert_eq!(scaled.json["settings"]["process_types"]["clock"]["replicas"], 1);
+    assert_eq!(scaled.json["settings"]["process_types"]["worker"]["replicas"], 2);
+    let gone = json!({"process_types": {"clock": null}});
+    let gone = server.patch("/api/v1/apps/shop", gone).await.is(200);
+    assert_eq!(gone.json["settings"]["process_types"]["clock"], Value::Null);
+
+    for (body, field, words) in [
+        (json!({"clock": null}), "process_types.clock", "no process clock"),
+        (json!({"clock": {}}), "process_types.clock.command", "say what it runs"),
+        (json!({"web": {"command": ["x"]}}), "process_types.web", "the app's own"),
+        (json!({"release": {"command": ["x"]}}), "process_types.release", "runs once"),
+        (json!({"A b": {"command": ["x"]}}), "process_types", "lower-case letters"),
+        (json!({"worker": {"replicas": 65}}), "process_types.worker.replicas", "0 to 64"),
+        (json!({"worker": {"memory_bytes": 1}}), "process_types.worker.memory", "6 MiB"),
+    ] {
+        let refused = server.patch("/api/v1/apps/shop", json!({"process_types": body})).await;
+        refused.is_problem(422, "invalid-field");
+        assert_eq!(refused.json["field"], field, "{}", refused.json);
+        assert!(refused.json.to_string().contains(words), "{}", refused.json);
+    }
+    for (body, field) in [
+        (json!({}), "replicas"),
+        (json!({"processes": {"other": 1}}), "processes.other"),
+        (json!({"processes": {"worker": 65}}), "processes.worker"),
+        (json!({"processes": {"A b": 1}}), "processes"),
+    ] {
+        let refused = server.post("/api/v1/apps/shop/scale", body).await;
+        refused.is_problem(422, "invalid-field");
+        assert_eq!(refused.json["field"], field, "{}", refused.json);
+    }
+}

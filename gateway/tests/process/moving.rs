@@ -24,8 +24,10 @@ fn init_writes_what_was_found_and_nothing_twice() {
     assert!(err.contains("nothing to build was found") && !at("hythe.toml").exists(), "{err}");
 
     std::fs::write(at("package.json"), r#"{"scripts":{"start":"node a.js"}}"#).unwrap();
+    std::fs::write(at("Procfile"), "worker: node w.js\n").unwrap();
     let (_, shown, _) = init(&["--print"]);
     assert!(shown.contains("start = \"node a.js\"") && !at("hythe.toml").exists(), "{shown}");
+    assert!(shown.contains("[processes.worker]\ncommand = \"node w.js\"\n"), "{shown}");
     let (code, out, err) = init(&[]);
     assert_eq!(code, 0, "{err}");
     assert!(out.contains("hythe.toml") && out.contains("node"), "{out}");
@@ -60,7 +62,7 @@ fn import_says_what_it_took_and_what_it_could_not() {
     let import = |args: &[&str]| within(folder.path(), &[&["import"], args].concat());
 
     let (code, _, err) = import(&[]);
-    assert_eq!((code, err.contains("looked for: fly.toml")), (1, true), "{err}");
+    assert_eq!((code, err.contains("looked for: hythe.toml")), (1, true), "{err}");
 
     std::fs::write(at("main.py"), "").unwrap();
     std::fs::write(at("requirements.txt"), "flask\n").unwrap();
@@ -70,6 +72,7 @@ fn import_says_what_it_took_and_what_it_could_not() {
     )
     .unwrap();
     std::fs::write(at("railway.json"), r#"{"deploy":{"startCommand":"flask run"}}"#).unwrap();
+    std::fs::write(at("Procfile"), "worker: celery -A shop\n").unwrap();
     let (code, out, err) = import(&[]);
     assert_eq!(code, 0, "{err}");
     for words in ["fly.toml http_service.internal_port", "port: 5000", "mounts.source", "start:"] {
@@ -83,6 +86,8 @@ fn import_says_what_it_took_and_what_it_could_not() {
     assert_eq!(code, 0, "{err}");
     let document: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(document["app"]["port"], 5000);
+    let worker = serde_json::json!(["celery", "-A", "shop"]);
+    assert_eq!(document["app"]["processes"]["worker"]["command"], worker);
     assert_eq!(document["wrote"], "./hythe.toml");
     let text = std::fs::read_to_string(at("hythe.toml")).unwrap();
     assert!(text.contains("\nstart = \"flask run\"\n"), "{text}");

@@ -110,6 +110,7 @@ impl StoredEvent for AppEvent {
             | Self::SourceKeySet(_)
             | Self::CommandRun { .. }
             | Self::CommandEnded { .. }
+            | Self::ProcessesScaled { .. }
             | Self::Scaled { .. } => false,
         }
     }
@@ -140,6 +141,7 @@ impl StoredEvent for DeploymentEvent {
             | Self::Ended { .. }
             | Self::BuildSkipped { .. }
             | Self::ImageMissed { .. }
+            | Self::ProcessesScaled { .. }
             | Self::Scaled { .. }
             | Self::Rescaled { .. }
             | Self::ReplicasLeft

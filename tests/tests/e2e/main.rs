@@ -18,6 +18,7 @@ mod matrix;
 mod moving;
 mod past;
 mod presets;
+mod processes;
 mod registries;
 mod post_deploys;
 mod releases;

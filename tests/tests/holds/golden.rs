@@ -27,6 +27,7 @@ use hythe_core::names::{
     HostName, ImageId, ProjectName, RepositoryPath, RepositoryUrl, WorkerName,
 };
 use hythe_core::one_off::{CommandLine, Cut, OneOff, OneOffEnd};
+use hythe_core::process::{ProcessName, ProcessSettings};
 use hythe_core::project::ProjectEvent;
 use hythe_core::record::{AggregateKind, Sequence};
 use hythe_core::run::{HookSettings, RunSettings};
@@ -137,6 +138,19 @@ fn with_hooks() -> RunSettings {
     let command = Argv::new(vec!["bin/migrate".into()]).unwrap();
     let release = HookSettings { command, within: Millis(300_000) };
     RunSettings { hooks: BTreeMap::from([(Hook::Release, release)]), ..settings().run }
+}
+
+/// The same with a process beside web, or with that alone.
+pub(crate) fn with_processes(hooks: bool) -> RunSettings {
+    let before = if hooks { with_hooks() } else { RunSettings::default() };
+    let (command, replicas) = (Argv::new(vec!["bin/jobs".into()]).unwrap(), 2);
+    let (memory_bytes, cpu_millis) = (Some(256 << 20), None);
+    let worker = ProcessSettings { command, replicas, memory_bytes, cpu_millis };
+    RunSettings { processes: BTreeMap::from([(process(), worker)]), ..before }
+}
+
+fn process() -> ProcessName {
+    ProcessName::new("worker").unwrap()
 }
 
 pub(crate) fn spec() -> DeploymentSpec {
@@ -278,6 +292,9 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
         ..spec()
     };
     let released = SettingsChange { run: Some(with_hooks()), ..SettingsChange::default() };
+    let with_all = SettingsChange { run: Some(with_processes(true)), ..SettingsChange::default() };
+    let alone = SettingsChange { run: Some(with_processes(false)), ..SettingsChange::default() };
+    let scaled = || BTreeMap::from([(process(), 3)]);
     let apps = [
         (
             "created",
@@ -356,6 +373,15 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
         ("triggers_set", triggers(DeployOn::Push)),
         ("triggers_set-tag", triggers(DeployOn::Tag(TagPattern::new("v*").unwrap()))),
         ("triggers_set-off", triggers(DeployOn::Off)),
+        ("configured-processes", AppEvent::Configured(Box::new(with_all))),
+        ("configured-only-processes", AppEvent::Configured(Box::new(alone))),
+        (
+            "processes_scaled",
+            AppEvent::ProcessesScaled {
+                processes: scaled(),
+                deployments: BTreeSet::from([deployment(2)]),
+            },
+        ),
     ];
     let ended = |outcome| DeploymentEvent::Ended { app: app(), outcome };
     let failed = fault.clone();
@@ -407,6 +433,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
         ),
         ("post_deployed", DeploymentEvent::PostDeployed),
         ("post_deploy_failed", DeploymentEvent::PostDeployFailed { fault: failed }),
+        ("processes_scaled", DeploymentEvent::ProcessesScaled { processes: scaled() }),
     ];
     let capacity = Capacity { memory_bytes: 8 << 30, cpu_millis: 4_000 };
     let workers = [
@@ -504,6 +531,7 @@ fn of_schema_1() -> Vec<(&'static str, Event)> {
     let later = |label: &str, event: &Event| {
         event.kind() == AggregateKind::Project
             || label.ends_with("-hooks")
+            || label.ends_with("-processes")
             || matches!(event, Event::App(AppEvent::DeploymentRepeated { .. }))
     };
     let then = samples().into_iter().filter(|(label, event)| !later(label, event));

@@ -35,7 +35,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::golden::{app, deployment, hook, run, samples, spec, worker};
+use crate::golden::{app, deployment, hook, run, samples, spec, with_processes, worker};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/shapes.txt");
 
@@ -253,6 +253,14 @@ fn shapes_between_roles_stay_as_they_are_and_may_gain_fields() {
     shapes.json("wire/stop", &WorkerMessage { format, worker, order: stop });
     let release = Order::Run(Box::new(releasing()));
     shapes.json("wire/run-release", &WorkerMessage { format, worker, order: release });
+    let beside_web = Assignment {
+        replicas: vec![0, 1_024, 1_025],
+        tasks: Vec::new(),
+        run: with_processes(true),
+        ..releasing()
+    };
+    let beside_web = Order::Run(Box::new(beside_web));
+    shapes.json("wire/run-processes", &WorkerMessage { format, worker, order: beside_web });
     let cancel = Order::CancelBuild { deployment, generation: 2 };
     shapes.json("wire/cancel-build", &WorkerMessage { format, worker, order: cancel });
     let lines = [LogStream::Stdout, LogStream::Stderr, LogStream::Hythe].map(|stream| LogLine {

@@ -177,6 +177,18 @@ function Settings({ app }: { app: App }) {
           {bytes(settings.memory_bytes)} memory, {settings.cpu_millis / 1000} CPU,{" "}
           {settings.processes} processes at the most
         </Fact>
+        {Object.keys(settings.process_types).length > 0 ? (
+          <Fact name="Beside web">
+            <ul className="plain-list">
+              {Object.entries(settings.process_types).map(([name, process]) => (
+                <li key={name}>
+                  {name}: {counted(process.replicas, "replica")} of{" "}
+                  <code className="breaks">{process.command.join(" ")}</code>
+                </li>
+              ))}
+            </ul>
+          </Fact>
+        ) : null}
         {settings.domains.length > 0 ? (
           <Fact name="Domains">
             <ul className="plain-list">
@@ -204,6 +216,10 @@ function Replicas({ app, polling }: { app: App; polling: number }) {
         {app.replicas_wanted > 0 ? (
           <span className="faint">
             {app.replicas_healthy} of {app.replicas_wanted} healthy
+            {app.processes.map(
+              ({ name, replicas_healthy, replicas_wanted }) =>
+                `, ${name} ${replicas_healthy} of ${replicas_wanted}`,
+            )}
           </span>
         ) : null}
       </h2>
@@ -214,7 +230,10 @@ function Replicas({ app, polling }: { app: App; polling: number }) {
           ) : (
             <ul className="replicas">
               {items.map((replica) => (
-                <ReplicaRow key={`${replica.deployment.id}/${replica.index}`} replica={replica} />
+                <ReplicaRow
+                  key={`${replica.deployment.id}/${replica.process}/${replica.index}`}
+                  replica={replica}
+                />
               ))}
             </ul>
           )
@@ -228,7 +247,8 @@ function ReplicaRow({ replica }: { replica: Replica }) {
   return (
     <li>
       <span className="number">
-        #{replica.deployment.number}/{replica.index}
+        #{replica.deployment.number}/
+        {replica.process === "web" ? replica.index : `${replica.process}.${replica.index}`}
       </span>
       <ReplicaStatus state={replica.state} />
       <span className="faint">on {replica.worker ?? "a worker"}</span>

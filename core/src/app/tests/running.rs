@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn scale(replicas: u16) -> C {
+    C::Scale { replicas: Some(replicas), processes: BTreeMap::new() }
+}
+
 #[test]
 fn a_stop_lasts_until_a_start_or_until_what_was_asked_for_after_it_is_live() {
     let at = crate::testing::at(1);
@@ -90,15 +94,68 @@ fn a_stop_lasts_until_a_start_or_until_what_was_asked_for_after_it_is_live() {
 #[test]
 fn scaling_is_remembered_and_meant_for_every_deployment_that_has_a_part_to_play() {
     let given = [live(1), vec![request(2), request(3)]].concat();
-    let events = after(given).decide(C::Scale { replicas: 4 }).unwrap();
+    let events = after(given).decide(scale(4)).unwrap();
     let deployments = [1, 2, 3].map(deployment_id).into();
     assert_eq!(events, [E::Scaled { replicas: 4, deployments }]);
     let now = events.iter().fold(after(vec![]), App::evolve);
     assert_eq!(now.active().unwrap().settings.replicas, 4);
-    assert_eq!(after(vec![]).decide(C::Scale { replicas: 1 }), Ok(vec![]), "it is so already");
+    assert_eq!(after(vec![]).decide(scale(1)), Ok(vec![]), "it is so already");
     for replicas in [0, limits::MOST_REPLICAS + 1] {
-        let refused = after(live(1)).decide(C::Scale { replicas }).unwrap_err();
+        let refused = after(live(1)).decide(scale(replicas)).unwrap_err();
         assert!(matches!(&refused, Rejection::Invalid { field, .. } if field == "replicas"));
         assert!(refused.to_string().contains("hythe stop shop"), "{refused}");
     }
+}
+
+fn process(text: &str) -> ProcessName {
+    ProcessName::new(text).unwrap()
+}
+
+/// The app has a worker beside web, in so many replicas.
+fn with_worker(replicas: u16) -> C {
+    let processes = BTreeMap::from([crate::testing::worker(replicas)]);
+    let run = Some(RunSettings { processes, ..RunSettings::default() });
+    C::Configure(Box::new(SettingsChange { run, ..SettingsChange::default() }))
+}
+
+#[test]
+fn processes_beside_web_are_scaled_by_name_together_with_web_or_alone() {
+    let scale = |replicas, processes: &[(&str, u16)]| C::Scale {
+        replicas,
+        processes: processes.iter().map(|(name, n)| (process(name), *n)).collect(),
+    };
+    let given = || after([vec![with_worker(1)], live(1)].concat());
+    let deployments: BTreeSet<_> = [deployment_id(1)].into();
+    let workers = |n| BTreeMap::from([(process("worker"), n)]);
+    let scaled = |n| E::ProcessesScaled { processes: workers(n), deployments: deployments.clone() };
+    let events = given().decide(scale(None, &[("worker", 0)])).unwrap();
+    assert_eq!(events, [scaled(0)], "none is a number");
+    let now = events.iter().fold(given(), App::evolve);
+    let settings = &now.active().unwrap().settings;
+    assert_eq!(settings.run.processes[&process("worker")].replicas, 0);
+    let both = given().decide(scale(Some(3), &[("worker", 2)])).unwrap();
+    let web = E::Scaled { replicas: 3, deployments: deployments.clone() };
+    assert_eq!(both, [web, scaled(2)]);
+    // Nothing of it runs, and it is so already.
+    assert_eq!(after(vec![with_worker(1)]).decide(scale(None, &[("worker", 1)])), Ok(vec![]));
+    for (processes, field, part) in [
+        (&[("worker", 65)], "processes.worker", "0 to 64; got 65"),
+        (
+            &[("wroker", 1)],
+            "processes.wroker",
+            "shop has no process wroker; besides web there are: worker",
+        ),
+    ] {
+        let refused = given().decide(scale(None, processes)).unwrap_err();
+        assert!(matches!(&refused, Rejection::Invalid { field: f, .. } if f == field), "{refused}");
+        assert!(refused.to_string().contains(part), "{refused}");
+    }
+    let none = after(live(1)).decide(scale(None, &[("worker", 1)])).unwrap_err().to_string();
+    assert!(none.contains("hythe process set shop worker -- CMD"), "{none}");
+}
+
+#[test]
+fn an_app_without_processes_that_make_sense_is_refused() {
+    let refused = after(vec![]).decide(with_worker(65)).unwrap_err().to_string();
+    assert!(refused.contains("process_types.worker.replicas"), "{refused}");
 }

@@ -9,12 +9,16 @@ use toml::de::{DeArray, DeTable, DeValue};
 use super::{LANGUAGES, Overrides, PRESETS, Which};
 use crate::detect::repo::Repo;
 use crate::detect::words;
+use crate::limits;
 use crate::names::RepositoryPath;
+use crate::process::ProcessName;
 use crate::rejection::Rejection;
 
 const FILE: &str = "hythe.toml";
 /// The keys of the file.
-const TOP: &[&str] = &["build"];
+const TOP: &[&str] = &["build", "processes"];
+/// The keys of `[processes.NAME]`.
+const PROCESS: &[&str] = &["command", "replicas"];
 /// The keys of `[build]`.
 const BUILD: &[&str] = &[
     "build",
@@ -39,10 +43,13 @@ pub(super) fn read(repo: &Repo<'_>, said: &mut Overrides) -> Result<(), Rejectio
     })?;
     let table = table.get_ref();
     file.keys(table, TOP, "")?;
-    match table.get("build") {
-        Some(build) => file.build(file.table(build, "build")?, said),
-        None => Ok(()),
+    if let Some(build) = table.get("build") {
+        file.build(file.table(build, "build")?, said)?;
     }
+    if let Some(processes) = table.get("processes") {
+        file.processes(file.table(processes, "processes")?, said)?;
+    }
+    Ok(())
 }
 
 /// The file, for saying where something stands in it.
@@ -157,6 +164,44 @@ impl File<'_> {
         Ok(())
     }
 
+    /// What runs beside web is no matter of a build; that it could run is looked at all the same.
+    fn processes(&self, table: &DeTable<'_>, said: &mut Overrides) -> Result<(), Rejection> {
+        let mut names = Vec::new();
+        for (name, value) in table {
+            let at = name.span().start;
+            let name = ProcessName::new(name.get_ref().as_ref());
+            let name = name.map_err(|bad| self.wrong(at, bad))?;
+            let place = format!("processes.{name}");
+            let process = self.table(value, &place)?;
+            self.keys(process, PROCESS, &place)?;
+            let command = process.get("command");
+            let command = command.ok_or_else(|| {
+                self.wrong(at, format!("[{place}] needs a command, such as \"node worker.js\""))
+            })?;
+            let text = self.text_of(command, "command")?;
+            self.at(command, words::ShellLine::new(text, "command"))?;
+            if let Some(replicas) = process.get("replicas") {
+                let number = replicas.get_ref().as_integer();
+                let number = number
+                    .and_then(|number| u16::from_str_radix(number.as_str(), number.radix()).ok());
+                let most = limits::MOST_REPLICAS;
+                number.filter(|number| *number <= most).ok_or_else(|| {
+                    let why = format!("replicas is a number from 0 to {most}");
+                    self.wrong(replicas.span().start, why)
+                })?;
+            }
+            names.push(name.to_string());
+        }
+        if !names.is_empty() {
+            let names = names.join(", ");
+            said.reasons.push(format!(
+                "what {FILE} says of the processes {names} is given to an app by \
+                 `hythe import --app APP`"
+            ));
+        }
+        Ok(())
+    }
+
     fn table<'t, 'i>(
         &self,
         value: &'t Spanned<DeValue<'i>>,
@@ -232,6 +277,16 @@ mod tests {
     }
 
     #[test]
+    fn processes_are_no_matter_of_the_build_and_are_told_of() {
+        let text = "[processes.worker]\ncommand = \"node w.js\"\nreplicas = 0\n\
+                    [processes.clock]\ncommand = \"tick && tock\"\n";
+        let said = said(text).unwrap();
+        assert_eq!(said.start, None);
+        let [reason] = &said.reasons[..] else { panic!("{:?}", said.reasons) };
+        assert!(reason.contains("worker") && reason.contains("hythe import"), "{reason}");
+    }
+
+    #[test]
     fn the_schema_has_the_same_keys() {
         let schema: serde_json::Value = serde_json::from_str(super::super::SCHEMA).unwrap();
         let keys = |at: &str| -> Vec<String> {
@@ -240,6 +295,7 @@ mod tests {
         };
         assert_eq!(keys("/properties"), TOP);
         assert_eq!(keys("/properties/build/properties"), BUILD);
+        assert_eq!(keys("/properties/processes/additionalProperties/properties"), PROCESS);
         assert_eq!(keys("/properties/build/properties/versions/properties"), LANGUAGES);
         let presets = schema.pointer("/properties/build/properties/preset/enum").unwrap();
         assert_eq!(presets, &serde_json::json!(PRESETS));
@@ -269,6 +325,12 @@ mod tests {
             ("[build]\npackages = [\"a; id\"]\n", &["line 2", "name of letters"]),
             ("[build.env]\nA = \"$(id)\"\n", &["line 2", "hythe env set"]),
             ("build = 1\n", &["line 1", "is a table"]),
+            ("[processes]\nworker = 1\n", &["line 2", "[processes.worker] is a table"]),
+            ("[processes.worker]\nreplicas = 1\n", &["line 1", "needs a command"]),
+            ("[processes.Worker]\ncommand = \"x\"\n", &["line 1", "lower-case letters"]),
+            ("[processes.w]\ncomand = \"x\"\n", &["line 2", "did you mean command?"]),
+            ("[processes.w]\ncommand = [\"x\"]\n", &["line 2", "text in quotes"]),
+            ("[processes.w]\ncommand = \"x\"\nreplicas = 65\n", &["line 3", "0 to 64"]),
             ("[build\n", &["line 1"]),
             ("[build]\nstart = \"a\"\nstart = \"b\"\n", &["line 3"]),
         ];

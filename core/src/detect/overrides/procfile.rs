@@ -21,7 +21,11 @@ pub(super) fn read(repo: &Repo<'_>, said: &mut Overrides) -> Result<(), Rejectio
     if !others.is_empty() {
         others.truncate(8);
         let others: Vec<String> = others;
-        said.reasons.push(format!("of Procfile only web is run, not {}", others.join(", ")));
+        let others = others.join(", ");
+        said.reasons.push(format!(
+            "of Procfile a build takes web only; what {others} says is given to an app by \
+             `hythe import --app APP`"
+        ));
     }
     Ok(())
 }

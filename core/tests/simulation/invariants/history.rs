@@ -114,6 +114,7 @@ impl World {
             | DeploymentEvent::SwitchStarted { .. }
             | DeploymentEvent::Switched { .. } => {}
             DeploymentEvent::Scaled { .. } | DeploymentEvent::Rescaled { .. } => {}
+            DeploymentEvent::ProcessesScaled { .. } => self.count("processes scaled"),
             DeploymentEvent::ReplicasLeft => self.count("replicas left"),
             DeploymentEvent::ReleaseStarted { .. } => {}
             DeploymentEvent::Released { .. } => self.count("released"),
@@ -164,6 +165,7 @@ impl World {
             | AppEvent::Discarded { .. }
             | AppEvent::Restored { .. }
             | AppEvent::TriggersSet(_)
+            | AppEvent::ProcessesScaled { .. }
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }
@@ -307,7 +309,7 @@ fn invariant_stages_follow_one_another(told: Option<&Told>, event: &DeploymentEv
         DeploymentEvent::SwitchStarted { .. } => stage == Some(S::Healthy),
         DeploymentEvent::Switched { .. } => stage == Some(S::Switching),
         DeploymentEvent::WentLive { .. } => stage == Some(S::Draining),
-        DeploymentEvent::Scaled { .. } => stage.is_some(),
+        DeploymentEvent::Scaled { .. } | DeploymentEvent::ProcessesScaled { .. } => stage.is_some(),
         DeploymentEvent::Rescaled { .. } | DeploymentEvent::ReplicasLeft => stage == Some(S::Live),
         DeploymentEvent::BuildSkipped { .. } => stage == Some(S::Requested) && takes_over,
         DeploymentEvent::ImageMissed { .. } => {
@@ -343,6 +345,7 @@ fn invariant_build_generations_grow(told: Option<&Told>, event: &DeploymentEvent
         | DeploymentEvent::Switched { .. }
         | DeploymentEvent::WentLive { .. }
         | DeploymentEvent::BuildSkipped { .. }
+        | DeploymentEvent::ProcessesScaled { .. }
         | DeploymentEvent::Scaled { .. }
         | DeploymentEvent::Rescaled { .. }
         | DeploymentEvent::ReplicasLeft
@@ -408,6 +411,7 @@ fn after(told: Option<Told>, event: &DeploymentEvent) -> Option<Told> {
         DeploymentEvent::Switched { .. } => StageName::Draining,
         DeploymentEvent::WentLive { .. } => StageName::Live,
         DeploymentEvent::Scaled { .. }
+        | DeploymentEvent::ProcessesScaled { .. }
         | DeploymentEvent::Rescaled { .. }
         | DeploymentEvent::ReplicasLeft => told.stage,
         DeploymentEvent::BuildSkipped { .. } => StageName::Built,

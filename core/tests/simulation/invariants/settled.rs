@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use hythe_core::app::ActiveApp;
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::plan::{ReplicaKey, Wanted};
+use hythe_core::process::is_process;
 use hythe_core::routes::Backend;
 use hythe_core::worker::Lease;
 
@@ -47,7 +48,8 @@ impl World {
         Ok(())
     }
 
-    /// A live deployment has as many replicas as it is to have, where a worker may take them.
+    /// A live deployment has as many replicas as it is to have, of web and of what is beside it, where
+    /// a worker may take them.
     fn invariant_scaling_comes_to_its_end(&self) -> Verdict {
         let view = self.journal.fold();
         for live in self.active().filter_map(|(_, app)| app.live) {
@@ -56,10 +58,16 @@ impl World {
             let on = attempt.built.as_ref().map(|built| built.worker);
             let member = on.and_then(|on| view.workers.get(&on)?.state.member());
             let open = member.is_some_and(|m| m.lease == Lease::Held && !m.draining);
-            let (has, wanted) = (attempt.placements.len(), usize::from(attempt.replicas));
-            if (open && has != wanted) || has > wanted || !attempt.leaving.is_empty() {
-                let (id, left) = (Short(live.uuid()), attempt.leaving.len());
-                return Err(format!("{id} has {has} replicas of {wanted}, and {left} leave"));
+            let (beside, web): (Vec<_>, Vec<_>) =
+                attempt.placements.iter().partition(|place| is_process(place.index));
+            let processes = attempt.spec.run.processes.values();
+            let to_be_beside: u16 = processes.map(|process| process.replicas).sum();
+            for (has, wanted) in [(web, attempt.replicas), (beside, to_be_beside)] {
+                let (has, wanted) = (has.len(), usize::from(wanted));
+                if (open && has != wanted) || has > wanted || !attempt.leaving.is_empty() {
+                    let (id, left) = (Short(live.uuid()), attempt.leaving.len());
+                    return Err(format!("{id} has {has} replicas of {wanted}, and {left} leave"));
+                }
             }
         }
         Ok(())
@@ -141,7 +149,9 @@ impl World {
                 }
                 return Err(format!("{host} leads to {:?}, nothing is live", route.backend));
             };
-            let mine = wanted.iter().filter(|(_, deployment)| **deployment == live);
+            let mine = wanted
+                .iter()
+                .filter(|((_, key), deployment)| **deployment == live && !is_process(key.index));
             let targets: BTreeSet<SocketAddr> = mine
                 .filter_map(|((m, key), _)| self.machines[*m].engine.containers.get(key))
                 .map(|container| container.address)
@@ -165,7 +175,9 @@ impl World {
     }
 
     fn placed(&self, deployment: DeploymentId) -> usize {
-        self.attempt(deployment).map_or(0, |attempt| attempt.placements.len())
+        self.attempt(deployment).map_or(0, |attempt| {
+            attempt.placements.iter().filter(|place| !is_process(place.index)).count()
+        })
     }
 
     /// The reactor and the projection are at the end of the log, and every worker that is there

@@ -1,10 +1,14 @@
 //! Where requests go, and what ends while they go there.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
 use hythe_core::deployment::{DeploymentCommand, Placement, Stage, StageName};
 use hythe_core::ids::{DeploymentId, WorkerId};
 use hythe_core::limits;
 use hythe_core::plan::ReplicaKey;
-use hythe_core::routes::{Backend, RouteTable};
+use hythe_core::process::is_process;
+use hythe_core::routes::{Backend, Route, RouteTable};
 use hythe_core::wire::edge::EdgeReport;
 use hythe_core::wire::worker::ReplicaState;
 
@@ -33,9 +37,28 @@ impl World {
 
     /// The control plane publishes a table.
     pub(crate) fn judge_table(&mut self, table: &RouteTable) {
+        let verdict = self.invariant_no_route_leads_to_a_process_beside_web(table);
+        self.holds("no_route_leads_to_a_process_beside_web", verdict);
         let verdict = self.invariant_tables_lead_to_healthy_replicas(table);
         self.holds("tables_lead_to_healthy_replicas", verdict);
         self.truth.tables.insert(table.revision, table.clone());
+    }
+
+    /// No table has a target that is beside web, whatever it may be taken for.
+    fn invariant_no_route_leads_to_a_process_beside_web(&self, table: &RouteTable) -> Verdict {
+        let containers = self.machines.iter().flat_map(|machine| &machine.engine.containers);
+        let beside_web =
+            containers.filter(|(key, container)| is_process(key.index) && container.runs());
+        let targets = |route: &Route| match &route.backend {
+            Backend::Replicas { targets, .. } => targets.clone(),
+            Backend::Starting | Backend::Down => Vec::new(),
+        };
+        let led: BTreeSet<SocketAddr> = table.routes.values().flat_map(targets).collect();
+        let mut led = beside_web.filter(|(_, container)| led.contains(&container.address));
+        match led.next() {
+            Some((key, _)) => Err(format!("a route leads to {}", crate::engine::name(*key))),
+            None => Ok(()),
+        }
     }
 
     /// Every target of a table was healthy by the newest word of its worker. Two exceptions: of a

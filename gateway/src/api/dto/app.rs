@@ -6,7 +6,9 @@ use hythe_core::ids::AppId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{AsOf, DeploymentRef, HealthProbe, Time, Triggers};
+use super::{
+    AsOf, DeploymentRef, HealthProbe, ProcessCount, ProcessType, SetProcess, Time, Triggers,
+};
 
 /// An app: its settings, and how it is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -34,10 +36,14 @@ pub struct App {
     pub settings: AppSettings,
     /// What deploys it by itself.
     pub triggers: Triggers,
-    /// Replicas of the live deployment that are healthy now. That is not kept: of the past, 0.
+    /// Replicas of the live deployment that are healthy now. That is not kept: of the past, 0. Those
+    /// of processes beside web do not count here.
     pub replicas_healthy: u16,
     /// Replicas of the live deployment that there should be.
     pub replicas_wanted: u16,
+    /// The same for each process beside web that the live deployment has.
+    #[serde(default)]
+    pub processes: Vec<ProcessCount>,
     /// How many deployments were ever requested.
     pub deployments: u64,
     /// The deployment that has the traffic.
@@ -67,7 +73,8 @@ pub enum AppStatus {
     Deploying,
     /// All replicas of the live deployment are healthy.
     Running,
-    /// Some replicas of the live deployment are not healthy.
+    /// Some replicas of the live deployment are not healthy, or some of processes beside web do not
+    /// run.
     Degraded,
     /// The live deployment has no healthy replica.
     Down,
@@ -185,6 +192,9 @@ pub struct AppSettings {
     /// by no shell. The image's entrypoint stays.
     #[schema(example = json!(["npm", "start"]))]
     pub command: Option<Vec<String>>,
+    /// What runs besides, without traffic, by name.
+    #[serde(default)]
+    pub process_types: BTreeMap<String, ProcessType>,
     /// What runs once for each deployment, in a container of its image, before its replicas start;
     /// where it fails, so does the deployment. A program and its arguments, run by no shell.
     #[schema(example = json!(["bin/migrate"]))]
@@ -306,6 +316,9 @@ pub struct CreateApp {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(min_items = 1, max_items = 64)]
     pub command: Option<Vec<String>>,
+    /// What runs besides, without traffic, by name: at most 16 processes, such as workers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process_types: Option<BTreeMap<String, SetProcess>>,
     /// What runs once for each deployment, in a container of its image, before its replicas start;
     /// where it fails, so does the deployment. A program and its arguments, run by no shell. A
     /// restart does not run it; a rollback does.
@@ -432,6 +445,11 @@ pub struct UpdateApp {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
     #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 64)]
     pub command: Option<Option<Vec<String>>>,
+    /// What runs besides, without traffic, by name: at most 16 processes. Those that are not named
+    /// stay as they are; `null` takes one away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = super::process::changes)]
+    pub process_types: Option<BTreeMap<String, Option<SetProcess>>>,
     /// What runs once for each deployment before its replicas start; `null` for nothing.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
     #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 64)]
@@ -453,16 +471,6 @@ pub struct UpdateApp {
     /// How long a replica has from SIGTERM until SIGKILL: 1,000 to 600,000 ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_within_ms: Option<u64>,
-}
-
-/// How many replicas an app is to have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"replicas": 3}))]
-pub struct ScaleApp {
-    /// How many; to run none, stop the app.
-    #[schema(minimum = 1, maximum = 64)]
-    pub replicas: u16,
 }
 
 /// A page of apps, by name.

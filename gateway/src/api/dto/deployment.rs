@@ -1,11 +1,13 @@
 //! Deployments.
 
+use std::collections::BTreeMap;
+
 use hythe_core::deployment::StageName;
 use hythe_core::ids::DeploymentId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{AppRef, AsOf, Time};
+use super::{AppRef, AsOf, ProcessType, Time};
 
 /// One attempt to bring one version of an app live.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -42,6 +44,9 @@ pub struct Deployment {
     pub port: Option<u16>,
     /// How many replicas it is to have.
     pub replicas: u16,
+    /// What runs besides, without traffic, by name.
+    #[serde(default)]
+    pub process_types: BTreeMap<String, ProcessType>,
     /// What runs before they start, where anything does.
     #[schema(example = json!(["bin/migrate"]))]
     pub release_command: Option<Vec<String>>,

@@ -19,6 +19,9 @@ pub enum LogItem {
         deployment: DeploymentId,
         /// The replica's number; nothing for a build or a task.
         replica: Option<u16>,
+        /// The process beside web that the replica is one of, where it is of one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        process: Option<String>,
         /// Which task it is, as `release`; nothing for a build or a replica.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         task: Option<String>,
@@ -43,6 +46,9 @@ pub enum LogItem {
         deployment: DeploymentId,
         /// The replica's number; nothing for a build or a task.
         replica: Option<u16>,
+        /// The process beside web that the replica is one of, where it is of one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        process: Option<String>,
         /// Which task it is, as `release`; nothing for a build or a replica.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         task: Option<String>,

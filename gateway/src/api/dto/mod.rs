@@ -19,6 +19,7 @@ mod journal;
 mod log;
 mod page;
 mod past;
+mod process;
 mod project;
 mod registry;
 mod replica;
@@ -30,7 +31,7 @@ mod status;
 mod time;
 mod worker;
 
-pub use app::{App, AppPage, AppRef, AppSettings, AppStatus, CreateApp, ScaleApp, UpdateApp};
+pub use app::{App, AppPage, AppRef, AppSettings, AppStatus, CreateApp, UpdateApp};
 pub use backup::{
     BackupFailed, BackupMade, BackupRun, BackupSchedule, BackupStatus, CreateBackup,
     DownloadBackup, MirrorStatus, SetBackupSchedule, SetMirror,
@@ -58,6 +59,7 @@ pub use past::{
     AppDiff, AsOf, AtQuery, Beginning, Culprit, DiffQuery, DiffSide, DiffStep, FieldChange,
     StepChange, Why, WhyQuery, WhyStep,
 };
+pub use process::{ProcessCount, ProcessType, ScaleApp, SetProcess};
 pub use project::{CreateProject, Project, ProjectList};
 pub use registry::{Registry, RegistryList, SetRegistry};
 pub use replica::{Replica, ReplicaList, ReplicaState};

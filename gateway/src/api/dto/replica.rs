@@ -11,7 +11,11 @@ use super::{AsOf, DeploymentRef};
 pub struct Replica {
     /// The deployment that it belongs to.
     pub deployment: DeploymentRef,
-    /// Its number within the deployment, from 0.
+    /// The process that it is one of: `web`, which has the traffic, or another.
+    #[serde(default = "web")]
+    #[schema(example = "web")]
+    pub process: String,
+    /// Its number among those of its process, from 0.
     pub index: u16,
     /// The worker that it runs on.
     #[schema(value_type = uuid::Uuid)]
@@ -31,6 +35,11 @@ pub struct Replica {
     pub restarts: u32,
     /// How often of that in a row, without having been healthy for a minute in between.
     pub restarts_in_a_row: u32,
+}
+
+/// What there was before there were others.
+fn web() -> String {
+    hythe_core::process::WEB.into()
 }
 
 /// How a replica is.
@@ -76,7 +85,7 @@ impl ReplicaState {
     }
 }
 
-/// The replicas of an app: newest deployment first, then by number.
+/// The replicas of an app: newest deployment first, then web before other processes, then by number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReplicaList {
     /// The replicas.

@@ -1,13 +1,16 @@
 //! An app as people see it.
 
+use std::collections::BTreeMap;
+
 use hythe_core::app::ActiveApp;
 use hythe_core::deployment::Attempt;
 use hythe_core::ids::{AppId, DeploymentId};
+use hythe_core::process::{ProcessName, ProcessSettings};
 use hythe_core::waiting::{replica_state, waiting_for};
 use hythe_core::wire::worker::ReplicaState;
 
 use super::{Sight, project_of, reference_to};
-use crate::api::dto::{App, AppStatus, DeploymentRef, DeploymentStatus};
+use crate::api::dto::{App, AppStatus, DeploymentRef, DeploymentStatus, ProcessCount};
 use crate::api::settings;
 
 /// An app, where it exists.
@@ -30,6 +33,7 @@ pub(crate) fn app(sight: Sight<'_>, id: AppId) -> Option<App> {
         triggers: super::triggers(&active.triggers),
         replicas_healthy: health.healthy,
         replicas_wanted: health.wanted,
+        processes: health.processes.clone(),
         deployments: active.deployments,
         live: reference(active.live),
         rolling: on_its_way(sight, active, active.rolling),
@@ -67,14 +71,33 @@ struct Health {
     healthy: u16,
     /// Nobody has said anything about them.
     unknown: u16,
+    /// The same of what runs beside web.
+    processes: Vec<ProcessCount>,
     /// The first that is not well, in words; one in a crash loop before others.
     ill: Option<String>,
     /// Whether one of them is in a crash loop.
     looping: bool,
+    /// Whether one of web is.
+    web_looping: bool,
+}
+
+impl Health {
+    /// What is beside web and is not as many as it should be.
+    fn too_few(&self) -> impl Iterator<Item = &ProcessCount> {
+        self.processes.iter().filter(|one| one.replicas_healthy < one.replicas_wanted)
+    }
 }
 
 fn health(sight: Sight<'_>, app: &ActiveApp) -> Health {
-    let mut health = Health { wanted: 0, healthy: 0, unknown: 0, ill: None, looping: false };
+    let mut health = Health {
+        wanted: 0,
+        healthy: 0,
+        unknown: 0,
+        processes: Vec::new(),
+        ill: None,
+        looping: false,
+        web_looping: false,
+    };
     let attempt =
         |id: DeploymentId| -> Option<&Attempt> { sight.view.deployments.get(&id)?.state.attempt() };
     let Some((id, attempt)) = app.live.and_then(|id| Some((id, attempt(id)?))) else {
@@ -83,23 +106,39 @@ fn health(sight: Sight<'_>, app: &ActiveApp) -> Health {
     if app.rests() {
         return health;
     }
+    let run = &attempt.spec.run;
     health.wanted = attempt.replicas;
+    let mut beside_web: BTreeMap<&ProcessName, u16> = BTreeMap::new();
     for place in &attempt.placements {
+        let process = run.process(place.index).map(|(name, _)| name);
         match sight.observed.replica(id, place) {
-            Some(replica) if replica.state == ReplicaState::Healthy => health.healthy += 1,
-            Some(replica) if replica.crash_loop() && !health.looping => {
-                health.looping = true;
-                health.ill = Some(replica_state(replica).message);
-            }
+            Some(replica) if replica.state == ReplicaState::Healthy => match process {
+                None => health.healthy += 1,
+                Some(name) => *beside_web.entry(name).or_default() += 1,
+            },
             Some(replica) => {
-                health.ill.get_or_insert_with(|| replica_state(replica).message);
+                let looping = replica.crash_loop();
+                health.web_looping |= looping && process.is_none();
+                if looping && !health.looping {
+                    health.looping = true;
+                    health.ill = Some(replica_state(run, replica).message);
+                }
+                health.ill.get_or_insert_with(|| replica_state(run, replica).message);
             }
             None if sight.observed.workers.contains_key(&place.worker) => {
-                health.ill.get_or_insert_with(|| format!("replica {} to be created", place.index));
+                let title = run.title(place.index);
+                health.ill.get_or_insert_with(|| format!("{title} to be created"));
             }
-            None => health.unknown += 1,
+            None if process.is_none() => health.unknown += 1,
+            None => {}
         }
     }
+    let count = |(name, process): (&ProcessName, &ProcessSettings)| ProcessCount {
+        name: name.to_string(),
+        replicas_healthy: beside_web.get(name).copied().unwrap_or_default(),
+        replicas_wanted: process.replicas,
+    };
+    health.processes = run.processes.iter().map(count).collect();
     if health.ill.is_none() {
         let waits = waiting_for(sight.view, sight.observed, id);
         health.ill = waits.map(|waits| waits.message);
@@ -113,10 +152,15 @@ fn status(
     health: &Health,
     latest: Option<DeploymentId>,
 ) -> (AppStatus, String) {
-    let Health { wanted, healthy, unknown, ill, looping } = health;
+    let Health { wanted, healthy, unknown, processes: _, ill, looping: _, web_looping } = health;
     let replicas = || {
+        let beside_web = health.too_few().map(|one| {
+            let ProcessCount { name, replicas_healthy, replicas_wanted } = one;
+            format!(", {replicas_healthy} of {replicas_wanted} of {name} run")
+        });
+        let beside_web: String = beside_web.collect();
         let ill = ill.as_ref().map_or_else(String::new, |ill| format!("; waiting for {ill}"));
-        format!("{healthy} of {wanted} replicas are healthy{ill}")
+        format!("{healthy} of {wanted} replicas are healthy{beside_web}{ill}")
     };
     if let Some(moving) = on_its_way(sight, app, app.rolling.or(app.waiting)) {
         let DeploymentRef { id, number, status, .. } = moving;
@@ -160,11 +204,13 @@ fn status(
             None => (AppStatus::NeverDeployed, "no deployment was requested yet".into()),
         };
     }
-    if healthy >= wanted {
+    if healthy >= wanted && health.too_few().next().is_some() {
+        (AppStatus::Degraded, replicas())
+    } else if healthy >= wanted {
         (AppStatus::Running, replicas())
     } else if *unknown == wanted - healthy && *healthy == 0 {
         (AppStatus::Unknown, "its workers have said nothing since the server started".into())
-    } else if *healthy == 0 && *looping {
+    } else if *healthy == 0 && *web_looping {
         (AppStatus::CrashLoop, replicas())
     } else if *healthy == 0 {
         (AppStatus::Down, replicas())

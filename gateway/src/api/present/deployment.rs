@@ -52,6 +52,7 @@ pub(crate) fn deployment_in(
         image: attempt.built.as_ref().map(|built| built.image.to_string()),
         port: attempt.built.as_ref().map(|built| built.port),
         replicas: attempt.replicas,
+        process_types: settings::processes::shown(&spec.run),
         release_command: release_command(attempt),
         post_deploy: post_deploy(attempt),
         url: sight.config.url(spec.app_name.as_str()),

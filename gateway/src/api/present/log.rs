@@ -2,21 +2,25 @@
 
 use hythe_actors::bus;
 use hythe_core::ids::DeploymentId;
+use hythe_core::process;
+use hythe_core::run::RunSettings;
 use hythe_core::task::{self, is_task};
 use hythe_core::time::Timestamp;
 use hythe_core::wire::log::{LogSource, LogStream};
 
+use super::{Sight, process_of};
 use crate::api::dto::{LogItem, LogOutput};
 
 /// An item of a log.
-pub(crate) fn item(item: bus::LogItem) -> LogItem {
+pub(crate) fn item(sight: Sight<'_>, item: bus::LogItem) -> LogItem {
     match item {
         bus::LogItem::Line { cursor, source, number, line } => {
-            let (deployment, replica, task) = origin(&source);
+            let Origin { deployment, replica, process, task } = origin(sight, &source);
             LogItem::Line {
                 cursor: cursor.to_string(),
                 deployment,
                 replica,
+                process,
                 task,
                 number,
                 at: Timestamp(line.at / 1_000_000).into(),
@@ -30,18 +34,38 @@ pub(crate) fn item(item: bus::LogItem) -> LogItem {
         }
         bus::LogItem::Gap { lost } => LogItem::Gap { lost },
         bus::LogItem::Ended { source } => {
-            let (deployment, replica, task) = origin(&source);
-            LogItem::End { deployment, replica, task }
+            let Origin { deployment, replica, process, task } = origin(sight, &source);
+            LogItem::End { deployment, replica, process, task }
         }
     }
 }
 
-fn origin(source: &LogSource) -> (DeploymentId, Option<u16>, Option<String>) {
+/// Where a line comes from.
+struct Origin {
+    deployment: DeploymentId,
+    replica: Option<u16>,
+    process: Option<String>,
+    task: Option<String>,
+}
+
+fn origin(sight: Sight<'_>, source: &LogSource) -> Origin {
     match source {
-        LogSource::Build { deployment, generation: _ } => (*deployment, None, None),
-        LogSource::Replica { app: _, deployment, index } if is_task(*index) => {
-            (*deployment, None, Some(task::name(*index)))
+        LogSource::Build { deployment, generation: _ } => {
+            Origin { deployment: *deployment, replica: None, process: None, task: None }
         }
-        LogSource::Replica { app: _, deployment, index } => (*deployment, Some(*index), None),
+        LogSource::Replica { app: _, deployment, index } if is_task(*index) => {
+            let task = Some(task::name(*index));
+            Origin { deployment: *deployment, replica: None, process: None, task }
+        }
+        LogSource::Replica { app: _, deployment, index } => {
+            let view = sight.view.deployments.get(deployment);
+            let attempt = view.and_then(|view| view.state.attempt());
+            // What ended long ago is not known by name any more.
+            let unknown = RunSettings::default();
+            let run = attempt.map_or(&unknown, |attempt| &attempt.spec.run);
+            let process = process_of(run, *index);
+            let replica = Some(process::number(*index));
+            Origin { deployment: *deployment, replica, process, task: None }
+        }
     }
 }

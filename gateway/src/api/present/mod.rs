@@ -18,7 +18,7 @@ pub(crate) use hook::{deliveries, hook, hooks, triggers};
 pub(crate) use log::item;
 pub(crate) use project::{project, project_of, projects};
 pub(crate) use route::{in_force, then as routes_then};
-pub(crate) use worker::{replicas, worker, workers};
+pub(crate) use worker::{process_of, replicas, worker, workers};
 
 use hythe_core::observed::Observed;
 use hythe_core::view::View;

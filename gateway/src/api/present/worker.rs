@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use hythe_core::ids::{AppId, DeploymentId, WorkerId};
 use hythe_core::plan::ReplicaKey;
+use hythe_core::process::{self, is_process};
+use hythe_core::run::RunSettings;
 use hythe_core::task::is_task;
 use hythe_core::waiting::replica_state;
 use hythe_core::wire::worker::ReplicaState as Seen;
@@ -92,13 +94,17 @@ pub(crate) fn replicas(sight: Sight<'_>, app: AppId) -> Vec<Replica> {
             .filter(|replica| replica.app == app && !is_task(replica.index));
         known.extend(of_app.map(|replica| (replica.deployment, replica.index, *worker)));
     }
-    let mut replicas: Vec<_> =
-        known.into_iter().filter_map(|replica| one(sight, replica)).collect();
-    replicas.sort_by(|one, other| {
-        let number = |replica: &Replica| std::cmp::Reverse(replica.deployment.number);
-        (number(one), one.index).cmp(&(number(other), other.index))
-    });
-    replicas
+    // By number as they are known: web comes before what is beside it.
+    let shown = known.into_iter().filter_map(|which| Some((which.1, one(sight, which)?)));
+    let mut replicas: Vec<_> = shown.collect();
+    replicas.sort_by_key(|(index, replica)| (std::cmp::Reverse(replica.deployment.number), *index));
+    replicas.into_iter().map(|(_, replica)| replica).collect()
+}
+
+/// The name of the process beside web that a number is of, where it is of one.
+pub(crate) fn process_of(run: &RunSettings, index: u16) -> Option<String> {
+    let name = run.process(index).map(|(name, _)| name.to_string());
+    name.or_else(|| is_process(index).then(|| "process".into()))
 }
 
 fn over(attempt: &hythe_core::deployment::Attempt) -> bool {
@@ -114,13 +120,16 @@ fn one(sight: Sight<'_>, which: (DeploymentId, u16, WorkerId)) -> Option<Replica
         .get(&worker_id)
         .and_then(|seen| seen.replica(ReplicaKey { deployment, index }));
     let state = report.map_or(ReplicaState::Unknown, state);
+    let attempt = sight.view.deployments.get(&deployment)?.state.attempt()?;
+    let run = &attempt.spec.run;
     Some(Replica {
         deployment: reference_to(sight, deployment)?,
-        index,
+        process: process_of(run, index).unwrap_or_else(|| process::WEB.into()),
+        index: process::number(index),
         worker_id,
         worker: member.map(|member| member.name.to_string()),
         state,
-        detail: report.and_then(detail),
+        detail: report.and_then(|report| detail(run, report)),
         healthy: state == ReplicaState::Healthy,
         endpoint: report.and_then(|report| report.endpoint).map(|at| at.to_string()),
         restarts: report.map_or(0, |report| report.restarts),
@@ -143,15 +152,15 @@ fn state(report: &ReplicaReport) -> ReplicaState {
     }
 }
 
-fn detail(report: &ReplicaReport) -> Option<String> {
+fn detail(run: &RunSettings, report: &ReplicaReport) -> Option<String> {
     if report.crash_loop() {
-        return Some(replica_state(report).message);
+        return Some(replica_state(run, report).message);
     }
     match &report.state {
         Seen::Creating | Seen::Healthy | Seen::Stopping => None,
         Seen::Starting { check, .. } | Seen::Unhealthy { check } => {
             Some(format!("its last check: {check}"))
         }
-        Seen::Exited { .. } | Seen::Failed { .. } => Some(replica_state(report).message),
+        Seen::Exited { .. } | Seen::Failed { .. } => Some(replica_state(run, report).message),
     }
 }

@@ -10,7 +10,6 @@ use crate::api::doc::ReadProblems;
 use crate::api::dto::{LogPage, LogQuery};
 use crate::api::extract::{Params, Which};
 use crate::api::lines::{self, follow_deployment, note, page};
-use crate::api::present;
 use crate::api::problem::Problem;
 use crate::api::socket;
 
@@ -39,7 +38,8 @@ pub(crate) async fn of_app(
     }
     let follow = query.follow.unwrap_or(true);
     let lines = lines::open(&state, &subjects, lines::from(&query)?, follow).await?;
-    let items = lines.map(|item| Ok::<_, Problem>(present::item(item)));
+    let seen = state.clone();
+    let items = lines.map(move |item| Ok::<_, Problem>(lines::shown(&seen, item)));
     Ok(socket::tell(&state, request, items).await)
 }
 
@@ -78,6 +78,7 @@ pub(crate) async fn of_deployment(
         let items = follow_deployment(state.clone(), id, lines);
         return Ok(socket::tell(&state, request, items).await);
     }
-    let items = lines.map(|item| Ok::<_, Problem>(present::item(item)));
+    let seen = state.clone();
+    let items = lines.map(move |item| Ok::<_, Problem>(lines::shown(&seen, item)));
     Ok(socket::tell(&state, request, items).await)
 }

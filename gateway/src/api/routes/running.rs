@@ -11,6 +11,7 @@ use crate::api::dto::{App, ScaleApp};
 use crate::api::extract::{Json, Which};
 use crate::api::idempotency::Asked;
 use crate::api::problem::Problem;
+use crate::api::settings;
 
 /// Stops an app
 ///
@@ -55,7 +56,8 @@ pub(crate) async fn start(
 /// Scales an app
 ///
 /// In place: the live version gets replicas, or lets those with the highest numbers go once their
-/// requests have ended; the others stay as they are. It is saved as the app's setting too.
+/// requests have ended; the others stay as they are. It is saved as the app's setting too. Processes
+/// beside web are scaled by their names; 0 stops all of one.
 #[utoipa::path(
     post, path = "/api/v1/apps/{app}/scale", operation_id = "scale_app", tag = "apps",
     params(
@@ -71,7 +73,16 @@ pub(crate) async fn scale(
     asked: Asked,
     body: Json<ScaleApp>,
 ) -> Result<Response, Problem> {
-    let command = AppCommand::Scale { replicas: body.value.replicas };
+    let ScaleApp { replicas, processes } = &body.value;
+    if replicas.is_none() && processes.is_empty() {
+        let why = "say how many replicas: of web, or of a process beside it";
+        return Err(Problem::field("replicas", why));
+    }
+    let named = |(name, replicas): (&String, &u16)| {
+        Ok::<_, Problem>((settings::text("processes", name)?, *replicas))
+    };
+    let processes = processes.iter().map(named).collect::<Result<_, _>>()?;
+    let command = AppCommand::Scale { replicas: *replicas, processes };
     give(&state, &app, &asked, &body.hash, command).await
 }
 

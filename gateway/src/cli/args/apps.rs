@@ -14,6 +14,7 @@ use super::health::HealthArgs;
 use super::hook::TriggerArgs;
 use super::hooks::HookArgs;
 use super::past::{AtArgs, DiffArgs};
+use super::process::CountArg;
 use super::span::span;
 use crate::cli::failure::{Failure, Outcome};
 
@@ -108,9 +109,9 @@ pub struct SwitchArgs {
 pub struct ScaleArgs {
     /// The app
     pub name: AppName,
-    /// How many replicas
-    #[arg(value_name = "N", value_parser = replicas)]
-    pub replicas: u16,
+    /// How many replicas: of web, or of a process that is named
+    #[arg(value_name = "N|PROCESS=N", required = true)]
+    pub counts: Vec<CountArg>,
     /// Return as soon as it is asked for
     #[arg(long)]
     pub detach: bool,

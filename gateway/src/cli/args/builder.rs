@@ -112,7 +112,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
 }
 
 /// Thousandths of a processor, from a number of them with up to three decimals.
-fn cpus(text: &str) -> Result<u32, String> {
+pub(super) fn cpus(text: &str) -> Result<u32, String> {
     let wrong = || "is a number of processors from 0.1 on, such as 1.5".to_owned();
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
     if part.is_empty() || part.len() > 3 {

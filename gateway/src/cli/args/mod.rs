@@ -11,6 +11,7 @@ mod hook;
 mod hooks;
 mod moving;
 mod past;
+mod process;
 mod registry;
 mod roles;
 mod run;
@@ -35,6 +36,7 @@ pub use hook::{AddressCommand, HookCommand, TriggerArgs};
 pub use hooks::HookArgs;
 pub use moving::{ImportArgs, InitArgs};
 pub use past::{AtArgs, DiffArgs, EventsArgs, MomentText, SideText};
+pub use process::{CountArg, ProcessCommand, ProcessSetArgs, scale};
 pub use registry::RegistryCommand;
 pub use roles::{AgentArgs, DataArgs, EdgeArgs, LogArgs, NatsArgs, ServerArgs, UpArgs};
 pub use run::{RunArgs, RunsCommand};
@@ -147,8 +149,12 @@ pub enum Command {
     /// Start a stopped app: the version that was live, as it was
     Start(SwitchArgs),
     /// Give an app another number of replicas, without restarting those that it has
-    #[command(after_help = "Example:\n  hythe scale shop 3")]
+    #[command(after_help = "Examples:\n  hythe scale shop 3\n  hythe scale shop worker=2\n  \
+                            hythe scale shop web=3 worker=0")]
     Scale(ScaleArgs),
+    /// Processes beside web, such as workers: list, set and remove them
+    #[command(subcommand)]
+    Process(ProcessCommand),
     /// Run a command once, in a fresh container of an app's live version
     #[command(after_help = run::RUN_HELP)]
     Run(Box<RunArgs>),
@@ -353,6 +359,13 @@ mod tests {
             &["scale", "shop"],
             &["scale", "shop", "0"],
             &["scale", "shop", "65"],
+            &["scale", "shop", "worker=65"],
+            &["scale", "shop", "a b=1"],
+            &["process", "set", "shop", "Worker", "--", "work"],
+            &["process", "set", "shop", "worker", "work"],
+            &["process", "set", "shop", "worker", "--replicas", "65"],
+            &["process", "set", "shop", "worker", "--memory", "much"],
+            &["process", "rm", "shop"],
             &["run", "shop"],
             &["run", "shop", "ls"],
             &["run", "a b", "--", "ls"],

@@ -12,8 +12,8 @@ Examples:
   hythe init --schema > hythe.schema.json      for editors that complete and check by it";
 
 pub(super) const IMPORT_HELP: &str = "\
-Read, where there: fly.toml, render.yaml, railway.json, railway.toml, app.json, captain-definition,
-CHECKS and Procfile. How the app is built goes into hythe.toml (--write), how it runs into the app's
+Read, where there: hythe.toml, fly.toml, render.yaml, railway.json, railway.toml, app.json,
+captain-definition, CHECKS and Procfile. How the app is built goes into hythe.toml (--write), how it runs into the app's
 settings and variables (--app). Without either, nothing is changed.
 
 Examples:

@@ -202,6 +202,23 @@ pub(super) fn run(world: &mut World, point: &Point, deaths: Deaths) {
         }
         Course::PostDeploy => post_deploys(world, 0, arm),
         Course::PostDeployFails => post_deploys(world, 3, arm),
+        Course::ScaleProcesses => {
+            let name = app_with_worker(world);
+            arm(world);
+            for workers in [2, 1] {
+                let path = format!("/api/v1/apps/{name}/scale");
+                let body = json!({ "processes": { "worker": workers } });
+                let (status, document) = world.insist("POST", &path, &body);
+                assert!(status < 300, "{status} {document}");
+                // One of web beside them.
+                runs(world, &name, workers + 1);
+            }
+            let app = world.look(&format!("/api/v1/apps/{name}"));
+            let id = app["live"]["id"].as_str().expect("it is live");
+            world.history.ended(id, Ending::ProcessesScaled);
+            world.died(point, deaths, before);
+            delete(world, &name);
+        }
         Course::Release => {
             let name = hooked_app(world, "release_command", 0);
             arm(world);
@@ -253,6 +270,19 @@ fn deploy(world: &mut World) {
 fn new_app(world: &mut World) -> String {
     let name = format!("extra-{}", world.next());
     world.make_app(&name);
+    let id = world.request(&name);
+    world.ends(&id, Ending::Live);
+    name
+}
+
+/// Makes an app with a process beside web and deploys it; says its name.
+fn app_with_worker(world: &mut World) -> String {
+    let name = format!("extra-{}", world.next());
+    world.make_app(&name);
+    let worker = json!({ "command": ["sleep", "900"] });
+    let settings = json!({ "process_types": { "worker": worker } });
+    let (status, document) = world.insist("PATCH", &format!("/api/v1/apps/{name}"), &settings);
+    assert!(status < 300, "{status} {document}");
     let id = world.request(&name);
     world.ends(&id, Ending::Live);
     name

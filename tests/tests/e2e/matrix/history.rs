@@ -23,6 +23,8 @@ pub(super) enum Ending {
     PostDeployFailed,
     /// Live, and scaled up and down since.
     Scaled,
+    /// The same of a process beside web.
+    ProcessesScaled,
     Failed,
     Cancelled,
     /// It never began.
@@ -36,6 +38,7 @@ impl Ending {
             | Self::Repeated
             | Self::Rebuilt
             | Self::Scaled
+            | Self::ProcessesScaled
             | Self::Released
             | Self::PostDeployed
             | Self::PostDeployFailed => "live",
@@ -101,6 +104,10 @@ const RELEASED: [&str; 11] = [
 /// What comes after it where it is scaled up and down.
 const SCALED: [&str; 5] = ["scaled", "rescaled", "scaled", "rescaled", "replicas_left"];
 
+/// The same of a process beside web.
+const PROCESSES_SCALED: [&str; 5] =
+    ["processes_scaled", "rescaled", "processes_scaled", "rescaled", "replicas_left"];
+
 /// The step that is left out where the report of the end comes first.
 const STARTED: &str = "build_started";
 
@@ -135,10 +142,12 @@ impl History {
             let scaled = [WAY.as_slice(), &SCALED].concat();
             let after = |end| [WAY.as_slice(), &["post_deploy_started", end]].concat();
             let (done, not_done) = (after("post_deployed"), after("post_deploy_failed"));
+            let processes_scaled = [WAY.as_slice(), &PROCESSES_SCALED].concat();
             let whole: &[&str] = match ending {
                 Ending::Repeated => &REPEATED,
                 Ending::Rebuilt => &REBUILT,
                 Ending::Scaled => &scaled,
+                Ending::ProcessesScaled => &processes_scaled,
                 Ending::Released => &RELEASED,
                 Ending::PostDeployed => &done,
                 Ending::PostDeployFailed => &not_done,
@@ -160,6 +169,7 @@ impl History {
                 Ending::Repeated | Ending::Rebuilt => "deployment_repeated",
                 Ending::Live
                 | Ending::Scaled
+                | Ending::ProcessesScaled
                 | Ending::Released
                 | Ending::PostDeployed
                 | Ending::PostDeployFailed

@@ -70,6 +70,8 @@ pub(super) enum Course {
     RunCommand,
     /// An app gets a replica more, and one less.
     Scale,
+    /// A process beside web gets a replica more, and one less.
+    ScaleProcesses,
     /// A version with a release command is deployed.
     Release,
     /// A version with a post-deploy command is deployed.
@@ -238,6 +240,7 @@ fn course_of_event(name: &str) -> Course {
         "app.scaled" | "deployment.scaled" | "deployment.rescaled" | "deployment.replicas_left" => {
             Course::Scale
         }
+        "app.processes_scaled" | "deployment.processes_scaled" => Course::ScaleProcesses,
         "app.command_run" | "app.command_ended" => Course::RunCommand,
         "project.created" => Course::NewProject,
         "project.deleted" => Course::DeleteProject,
