@@ -19,6 +19,7 @@ pub mod limits;
 pub mod link;
 pub mod machine;
 pub mod names;
+pub mod near;
 pub mod observed;
 pub mod one_off;
 pub mod past;

@@ -102,7 +102,11 @@ text!(
 );
 text!(
     /// A git branch or tag name as `git check-ref-format` allows it; at most 200 characters.
-    BranchName, "a branch name", branch
+    BranchName, "a branch name", |text| reference(text, "a branch")
+);
+text!(
+    /// A git tag's name as `git check-ref-format` allows it; at most 200 characters.
+    TagName, "a tag name", |text| reference(text, "a tag")
 );
 text!(
     /// A whole commit id: 40 (SHA-1) or 64 (SHA-256) lower-case hexadecimal digits.
@@ -334,7 +338,7 @@ fn scp_like(text: &str) -> Result<(), String> {
     }
 }
 
-fn branch(text: &str) -> Result<(), String> {
+fn reference(text: &str, what: &str) -> Result<(), String> {
     let refused = text.is_empty()
         || text.len() > 200
         || text.starts_with(['-', '/', '.'])
@@ -352,7 +356,7 @@ fn branch(text: &str) -> Result<(), String> {
             .any(|c| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\'));
     if refused {
         Err(format!(
-            "is a name that git allows for a branch, of at most 200 characters; got {}",
+            "is a name that git allows for {what}, of at most 200 characters; got {}",
             shown(text)
         ))
     } else {
@@ -495,6 +499,12 @@ mod tests {
                     "https://h/$`id`",
                     "ssh://u:p@h/a",
                 ],
+            ),
+            (
+                "tag",
+                |t| TagName::new(t).is_ok(),
+                &["v1.2.0", "release/7"],
+                &["", "-d", "a..b", "a b"],
             ),
             (
                 "branch",

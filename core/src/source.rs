@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::limits;
 use crate::names::{
     BranchName, BuildArg, BuildArgValue, BuildTarget, CommitId, EnvName, RepositoryPath,
-    RepositoryUrl,
+    RepositoryUrl, TagName,
 };
 use crate::rejection::Rejection;
 use crate::time::Millis;
@@ -21,7 +21,7 @@ pub struct Source {
     pub reference: Reference,
 }
 
-/// Which commit of a repository.
+/// Which commit of a repository. In events by position: append-only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reference {
     /// The newest commit of whatever branch the repository names as its own.
@@ -30,6 +30,8 @@ pub enum Reference {
     Branch(BranchName),
     /// Exactly this commit.
     Commit(CommitId),
+    /// What a tag of this name leads to, whatever branches are called.
+    Tag(TagName),
 }
 
 /// How the source becomes an image.

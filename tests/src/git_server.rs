@@ -31,11 +31,12 @@ pub struct GitServer {
 struct Shared {
     root: PathBuf,
     /// What the Authorization header must be.
-    authorization: Option<String>,
+    authorization: Mutex<Option<String>>,
     silent: watch::Sender<bool>,
     /// Where all requests are sent on to.
     elsewhere: Mutex<Option<String>>,
     requests: AtomicUsize,
+    sent: AtomicUsize,
 }
 
 impl GitServer {
@@ -48,17 +49,22 @@ impl GitServer {
     /// Serves them to who gives this user and password.
     #[must_use]
     pub fn start_private(root: &Path, user: &str, password: &str) -> Self {
-        let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
-        Self::serve(root, Some(format!("Basic {pair}")))
+        Self::serve(root, Some(basic(user, password)))
+    }
+
+    /// Serves from now on to who gives this user and password, and to nobody else.
+    pub fn change_password(&self, user: &str, password: &str) {
+        *self.shared.authorization.lock().unwrap() = Some(basic(user, password));
     }
 
     fn serve(root: &Path, authorization: Option<String>) -> Self {
         let shared = Arc::new(Shared {
             root: root.to_owned(),
-            authorization,
+            authorization: Mutex::new(authorization),
             silent: watch::Sender::new(false),
             elsewhere: Mutex::new(None),
             requests: AtomicUsize::new(0),
+            sent: AtomicUsize::new(0),
         });
         let serving = Arc::clone(&shared);
         let served = Served::start(move |_address, request| {
@@ -85,11 +91,22 @@ impl GitServer {
         *self.shared.elsewhere.lock().unwrap() = Some(to.to_owned());
     }
 
+    /// How many bytes of repositories were sent so far.
+    #[must_use]
+    pub fn sent(&self) -> usize {
+        self.shared.sent.load(Ordering::SeqCst)
+    }
+
     /// How many requests came so far, refused ones included.
     #[must_use]
     pub fn requests(&self) -> usize {
         self.shared.requests.load(Ordering::SeqCst)
     }
+}
+
+fn basic(user: &str, password: &str) -> String {
+    let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+    format!("Basic {pair}")
 }
 
 async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -106,7 +123,8 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Full<By
             .unwrap();
     }
     let given = request.headers().get("authorization").and_then(|value| value.to_str().ok());
-    if shared.authorization.as_deref().is_some_and(|wanted| given != Some(wanted)) {
+    let wanted = shared.authorization.lock().unwrap().clone();
+    if wanted.is_some_and(|wanted| given != Some(wanted.as_str())) {
         return Response::builder()
             .status(StatusCode::UNAUTHORIZED)
             .header("www-authenticate", "Basic realm=\"git\"")
@@ -150,7 +168,9 @@ async fn run(shared: &Shared, request: Request<Incoming>) -> Response<Full<Bytes
         drop(input.write_all(&body).await);
     };
     let ((), output) = tokio::join!(feed, child.wait_with_output());
-    respond(&output.expect("git http-backend runs").stdout)
+    let output = output.expect("git http-backend runs").stdout;
+    shared.sent.fetch_add(output.len(), Ordering::SeqCst);
+    respond(&output)
 }
 
 /// Turns a CGI answer into one of HTTP.

@@ -64,6 +64,11 @@ impl Repository {
         git(&self.work, &["rev-parse", "HEAD"])
     }
 
+    /// Gives the newest commit of `main` a tag.
+    pub fn tag(&self, name: &str) {
+        git(&self.bare, &["tag", name, "refs/heads/main"]);
+    }
+
     /// The folder in which its commits are made.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -1,9 +1,10 @@
-//! The build cache that our builds left on the engine.
+//! The build cache that our builds left: on the engine, and as mirrors of repositories beside it.
 //!
 //! BuildKit does not say whose a record is. Those that it made while it built for us are taken for
 //! ours, by what the ledger says of when that was; all others stay, whoever they belong to. Nothing
 //! is forced: what a build uses, or another record is made of, stays for another time.
 
+use std::io;
 use std::time::Duration;
 
 use hythe_core::time::Timestamp;
@@ -62,6 +63,23 @@ struct Pruned {
 
 /// The records that came of builds of this builder; some of them where there are very many.
 pub(super) async fn stored(builder: &Builder) -> Result<Vec<CacheRecord>, String> {
+    let mirrors = builder.mirrors.clone();
+    let mirrors = tokio::task::spawn_blocking(move || mirrors.records()).await;
+    let mirrors = mirrors.map_err(|error| error.to_string())?;
+    let mirrors =
+        mirrors.map_err(|error| format!("look at the mirrors of repositories: {error}"))?;
+    Ok(oldest(mirrors.into_iter().chain(on_engine(builder).await?)))
+}
+
+/// Those that were used longest ago; some of them where there are very many.
+fn oldest(records: impl Iterator<Item = CacheRecord>) -> Vec<CacheRecord> {
+    let mut records: Vec<CacheRecord> = records.collect();
+    records.sort_by_key(|record| record.used_at);
+    records.truncate(MOST_CACHE);
+    records
+}
+
+async fn on_engine(builder: &Builder) -> Result<Vec<CacheRecord>, String> {
     let spans = builder.ledger.with(|ledger| ledger.spans()).await;
     let spans = spans.map_err(|error| error.to_string())?;
     if spans.is_empty() {
@@ -81,10 +99,7 @@ pub(super) async fn stored(builder: &Builder) -> Result<Vec<CacheRecord>, String
 fn ours(usage: Usage, spans: &[(Timestamp, Timestamp)]) -> Vec<CacheRecord> {
     let newer = usage.build_cache_usage.and_then(|usage| usage.items).unwrap_or_default();
     let all = usage.build_cache.unwrap_or_default().into_iter().chain(newer);
-    let mut found: Vec<CacheRecord> = all.filter_map(|record| of_ours(record, spans)).collect();
-    found.sort_by_key(|record| record.used_at);
-    found.truncate(MOST_CACHE);
-    found
+    oldest(all.filter_map(|record| of_ours(record, spans)))
 }
 
 fn of_ours(record: Record, spans: &[(Timestamp, Timestamp)]) -> Option<CacheRecord> {
@@ -110,15 +125,21 @@ fn of_ours(record: Record, spans: &[(Timestamp, Timestamp)]) -> Option<CacheReco
 
 /// Lets go of records; answers how many bytes that gave.
 pub(super) async fn remove(builder: &Builder, ids: &[CacheId]) -> Result<u64, String> {
+    let (mirrors, going) = (builder.mirrors.clone(), ids.to_vec());
+    let removed = tokio::task::spawn_blocking(move || {
+        going.iter().try_fold(0, |bytes, id| Ok::<u64, io::Error>(bytes + mirrors.remove(id)?))
+    });
+    let removed = removed.await.map_err(|error| error.to_string())?;
+    let removed = removed.map_err(|error| format!("let go of a mirror: {error}"))?;
     // What is not ours (any more) is not asked for.
-    let known = stored(builder).await?;
+    let known = on_engine(builder).await?;
     let ids: Vec<&str> = ids
         .iter()
         .filter(|id| known.iter().any(|record| record.id == **id))
         .map(CacheId::as_str)
         .collect();
     if ids.is_empty() {
-        return Ok(0);
+        return Ok(removed);
     }
     // The engine takes one value, as a regular expression.
     let filters = serde_json::json!({ "id": [format!("\"^({})$\"", ids.join("|"))] }).to_string();
@@ -130,7 +151,7 @@ pub(super) async fn remove(builder: &Builder, ids: &[CacheId]) -> Result<u64, St
     let said = said.map_err(|error| format!("let go of build cache: {error}"))?;
     let pruned: Pruned = serde_json::from_slice(&said)
         .map_err(|error| format!("read what the engine let go of: {error}"))?;
-    Ok(u64::try_from(pruned.space_reclaimed).unwrap_or_default())
+    Ok(removed + u64::try_from(pruned.space_reclaimed).unwrap_or_default())
 }
 
 #[cfg(test)]

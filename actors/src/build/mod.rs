@@ -33,7 +33,7 @@ mod session;
 mod steps;
 mod supervisor;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod texts;
 mod transfer;
 mod work;
@@ -67,7 +67,7 @@ pub struct BuilderSettings {
     pub worker: WorkerId,
     /// The installation: images bear it as a label.
     pub installation: InstallationId,
-    /// A folder of its own: the ledger, and the scratch folders of builds.
+    /// A folder of its own: the ledger, mirrors of repositories, and the scratch folders of builds.
     pub data: PathBuf,
     /// The engine's Unix socket.
     pub engine: PathBuf,
@@ -101,6 +101,10 @@ impl BuilderSettings {
             base_images: BaseImages::default(),
             git: GitSettings::default(),
         }
+    }
+
+    fn mirrors(&self) -> PathBuf {
+        self.data.join("mirrors")
     }
 
     fn scratch(&self) -> PathBuf {

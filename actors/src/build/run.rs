@@ -25,6 +25,7 @@ use super::log::BuildLog;
 use super::publish::{Reporter, now};
 use super::secrets::{self, Opened};
 use super::work::Work;
+use crate::git::Mirrors;
 use crate::node::Keys;
 
 /// How long a cancelled build may take to end in order, before it is dropped where it stands.
@@ -41,6 +42,8 @@ pub(crate) struct Builder {
     pub(crate) keys: Keys,
     /// What builds are kept to.
     pub(crate) guard: Guard,
+    /// What was fetched before.
+    pub(crate) mirrors: Mirrors,
     /// One permit per build at once.
     pub(crate) slots: Arc<Semaphore>,
 }

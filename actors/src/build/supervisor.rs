@@ -24,6 +24,7 @@ use super::ledger::{Ledger, LedgerError, State as Standing};
 use super::publish::{Reporter, now};
 use super::run::{Builder, Job, remove};
 use super::{BuilderSettings, cache};
+use crate::git::Mirrors;
 use crate::node::{EnvironmentError, Keys};
 
 /// How long the supervisor may take to answer.
@@ -83,11 +84,17 @@ impl BuildSupervisor {
         });
         made.await.map_err(|error| BuilderError::Gone(error.to_string()))?.map_err(in_folder)?;
         let path = settings.data.join("builds.redb");
-        let key = settings.sealing_key.clone();
+        let (key, folder) = (settings.sealing_key.clone(), settings.mirrors());
         let opened = tokio::task::spawn_blocking(move || {
-            Ok::<_, BuilderError>((Ledger::open(&path)?, Keys::open(&key)?))
+            // The ledger first: who holds it is alone with the rest.
+            let (ledger, keys) = (Ledger::open(&path)?, Keys::open(&key)?);
+            let mirrors = Mirrors::open(&folder).map_err(|error| BuilderError::Folder {
+                folder: folder.display().to_string(),
+                error,
+            })?;
+            Ok::<_, BuilderError>((ledger, keys, mirrors))
         });
-        let (ledger, keys) =
+        let (ledger, keys, mirrors) =
             opened.await.map_err(|error| BuilderError::Gone(error.to_string()))??;
         let builder = Arc::new(Builder {
             engine: Engine::at(&settings.engine)?,
@@ -95,6 +102,7 @@ impl BuildSupervisor {
             reporter: Reporter { jetstream, worker: settings.worker },
             keys,
             guard: Guard::new(settings.guard.clone()),
+            mirrors,
             slots: Arc::new(Semaphore::new(settings.at_once.max(1))),
             settings,
         });

@@ -256,12 +256,12 @@ impl Work<'_> {
         };
         let known = match &self.command.spec.source.reference {
             Reference::Commit(commit) => Some(commit.clone()),
-            Reference::DefaultBranch | Reference::Branch(_)
+            Reference::DefaultBranch | Reference::Branch(_) | Reference::Tag(_)
                 if fetched.is_some() || images.is_empty() =>
             {
                 None
             }
-            Reference::DefaultBranch | Reference::Branch(_) => tokio::select! {
+            Reference::DefaultBranch | Reference::Branch(_) | Reference::Tag(_) => tokio::select! {
                 // What is wrong with the source, the fetch says.
                 commit = self.resolve() => commit.ok(),
                 checkout = &mut fetch => { fetched = Some(checkout?); None }
@@ -325,13 +325,14 @@ impl Work<'_> {
         let what = match &source.reference {
             Reference::DefaultBranch => "its default branch".to_owned(),
             Reference::Branch(branch) => format!("branch {branch}"),
+            Reference::Tag(tag) => format!("tag {tag}"),
             Reference::Commit(commit) => format!("commit {}", short_commit(commit)),
         };
         self.log.say(format!("fetching {} ({what})", source.repository)).await;
         let begun = Instant::now();
         let scratch = self.folder("source").await?;
-        let git = &self.builder.settings.git;
-        let fetched = git::fetch(git, self.wanted(), &scratch, self.cancel);
+        let (git, mirrors) = (&self.builder.settings.git, Some(&self.builder.mirrors));
+        let fetched = git::fetch(git, mirrors, self.wanted(), &scratch, self.cancel);
         let checkout = Step::SourceFetched.take(fetched).await?;
         let text = format!(
             "fetched commit {} \u{201c}{}\u{201d} in {}",

@@ -21,6 +21,8 @@ use hythe_core::wire::build::{KnownHost, SealedToken};
 use rustix::fs::MemfdFlags;
 use zeroize::Zeroizing;
 
+use super::local::Reach;
+
 /// What one build may use.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
@@ -87,6 +89,15 @@ impl Access {
     /// The file of the private key, where there is one.
     pub(super) fn key(&self) -> Option<&Path> {
         self.inner.key.as_ref().map(|key| key.path.as_path())
+    }
+
+    /// What tells two ways to reach a repository apart.
+    pub(super) fn reached_with<'a>(&'a self, reach: &'a Reach<'_>) -> Vec<&'a str> {
+        match reach {
+            Reach::Open => vec!["open"],
+            Reach::Token(token, _) => vec!["token", token.prefix.as_str(), token.pair.as_str()],
+            Reach::Ssh(_) => vec!["key", self.inner.key.as_ref().map_or("", |key| &key.text)],
+        }
     }
 
     /// What a host is known by; nothing where it is not.

@@ -22,12 +22,15 @@ const SIZE_EVERY: Duration = Duration::from_millis(500);
 /// How long what git left behind may hold on to its output once git itself has ended.
 const PIPES_WITHIN: Duration = Duration::from_secs(2);
 
+/// What lies in a scratch folder is removed after a crash, not read.
+const NOT_SYNCED: &str = "core.fsync=none";
+/// What lies in a mirror is read after it.
+const SYNCED: &str = "core.fsync=committed";
+
 /// Settings that hold for every git process here, whatever its version knows of them.
 const CONFIG: &[&str] = &[
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
-    // The folder is scratch: after a crash it is removed, not read.
-    "core.fsync=none",
     "core.symlinks=true",
     "credential.helper=",
     "gc.auto=0",
@@ -43,14 +46,26 @@ const CONFIG: &[&str] = &[
 ];
 
 /// Everything that git processes for one source share.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Git<'a> {
     pub(super) settings: &'a GitSettings,
     pub(super) remote: &'a Remote<'a>,
     /// Holds `git`, `tree` and `home`, all for this source alone.
     pub(super) scratch: &'a Path,
+    objects: Objects<'a>,
     pub(super) cancel: &'a CancellationToken,
     pub(super) deadline: Instant,
+}
+
+/// Where objects lie besides `scratch`.
+#[derive(Clone, Copy, Debug)]
+enum Objects<'a> {
+    /// Nowhere.
+    Here,
+    /// They are fetched into this mirror.
+    Into(&'a Path),
+    /// They are read from this mirror.
+    From(&'a Path),
 }
 
 /// How a git process ended.
@@ -61,7 +76,28 @@ pub(super) struct Ran {
     pub(super) stderr: String,
 }
 
-impl Git<'_> {
+impl<'a> Git<'a> {
+    /// Works in `scratch`.
+    pub(super) const fn new(
+        settings: &'a GitSettings,
+        remote: &'a Remote<'a>,
+        scratch: &'a Path,
+        cancel: &'a CancellationToken,
+        deadline: Instant,
+    ) -> Self {
+        Self { settings, remote, scratch, objects: Objects::Here, cancel, deadline }
+    }
+
+    /// The same, but objects are written to a mirror.
+    pub(super) fn writing(&self, folder: &'a Path) -> Self {
+        Self { objects: Objects::Into(folder), ..self.clone() }
+    }
+
+    /// The same, but those of a mirror are read, too.
+    pub(super) fn reading(&self, folder: &'a Path) -> Self {
+        Self { objects: Objects::From(folder), ..self.clone() }
+    }
+
     /// Where the files are checked out.
     pub(super) fn tree(&self) -> PathBuf {
         self.scratch.join("tree")
@@ -69,7 +105,20 @@ impl Git<'_> {
 
     /// Where git keeps its objects.
     pub(super) fn git_dir(&self) -> PathBuf {
-        self.scratch.join("git")
+        match self.objects {
+            Objects::Into(mirror) => mirror.join("git"),
+            Objects::Here | Objects::From(_) => self.scratch.join("git"),
+        }
+    }
+
+    /// What counts for how much room is taken.
+    fn sized(&self) -> Vec<PathBuf> {
+        match self.objects {
+            Objects::Here => vec![self.scratch.to_owned()],
+            Objects::Into(mirror) | Objects::From(mirror) => {
+                vec![mirror.to_owned(), self.scratch.to_owned()]
+            }
+        }
     }
 
     /// What git and ssh take for the user's own folder.
@@ -114,8 +163,8 @@ impl Git<'_> {
                     break GitError::TimedOut { within: self.settings.within };
                 }
                 _ = sizes.tick() => {
-                    let folder = self.scratch.to_owned();
-                    let size = tokio::task::spawn_blocking(move || size_up_to(&folder, most));
+                    let folders = self.sized();
+                    let size = tokio::task::spawn_blocking(move || size_up_to(folders, most));
                     if size.await.is_ok_and(|size| size > most) {
                         break GitError::TooLarge { most };
                     }
@@ -129,8 +178,8 @@ impl Git<'_> {
 
     /// Whether what lies on disk now is more than allowed.
     pub(super) async fn check_size(&self) -> Result<(), GitError> {
-        let (folder, most) = (self.scratch.to_owned(), self.settings.most_bytes);
-        let size = tokio::task::spawn_blocking(move || size_up_to(&folder, most)).await;
+        let (folders, most) = (self.sized(), self.settings.most_bytes);
+        let size = tokio::task::spawn_blocking(move || size_up_to(folders, most)).await;
         if size.is_ok_and(|size| size > most) {
             return Err(GitError::TooLarge { most });
         }
@@ -166,7 +215,11 @@ impl Git<'_> {
                 command.env("GIT_SSH_VARIANT", "ssh");
             }
         }
-        for setting in CONFIG {
+        let synced = match self.objects {
+            Objects::Into(_) => SYNCED,
+            Objects::Here | Objects::From(_) => NOT_SYNCED,
+        };
+        for setting in CONFIG.iter().chain([&synced]) {
             command.arg("-c").arg(setting);
         }
         command.args(args).current_dir(self.scratch);
@@ -236,10 +289,9 @@ async fn first_bytes(pipe: Option<impl AsyncRead + Unpin>) -> String {
     String::from_utf8_lossy(&kept).into_owned()
 }
 
-/// Bytes of all files below a folder; stops counting once there are more than `most`.
-fn size_up_to(folder: &Path, most: u64) -> u64 {
+/// Bytes of all files below some folders; stops counting once there are more than `most`.
+pub(super) fn size_up_to(mut folders: Vec<PathBuf>, most: u64) -> u64 {
     let mut size = 0;
-    let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         // What vanishes meanwhile takes no room.
         let Ok(entries) = std::fs::read_dir(&folder) else { continue };

@@ -7,11 +7,15 @@ use std::io;
 use std::time::Duration;
 
 use hythe_core::installation::{SourcePrefix, SourceUser, SshHost};
-use hythe_core::names::{AppName, BranchName, CommitId};
+use hythe_core::names::{AppName, BranchName, CommitId, TagName};
+use hythe_core::near::nearest;
 use hythe_core::repository::Location;
 use hythe_core::source::{Reference, Source};
 
 use super::Wanted;
+
+/// How many names are told of that may have been meant.
+const MOST_NEAR: usize = 3;
 
 /// Why a commit could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -31,12 +35,24 @@ pub enum GitError {
         url: String,
     },
     /// It has no such branch or tag.
-    #[error("{url} has no branch or tag {branch}")]
+    #[error("{url} has no branch or tag {branch}{near}")]
     NoSuchBranch {
         /// What was asked for.
         branch: BranchName,
         /// The URL.
         url: String,
+        /// What it has instead.
+        near: String,
+    },
+    /// It has no such tag.
+    #[error("{url} has no tag {tag}{near}")]
+    NoSuchTag {
+        /// What was asked for.
+        tag: TagName,
+        /// The URL.
+        url: String,
+        /// What it has instead.
+        near: String,
     },
     /// It has no such commit.
     #[error("{url} has no commit {commit}, or no branch leads to it any more")]
@@ -335,11 +351,43 @@ fn scanned(host: &SshHost) -> String {
 
 /// That what was asked for is not there.
 pub(super) fn no_such(source: &Source) -> GitError {
+    no_such_of(source, "")
+}
+
+/// The same, with the nearest of what is there, as `git ls-remote` lists it.
+pub(super) fn no_such_of(source: &Source, listed: &str) -> GitError {
     let url = source.repository.as_str().to_owned();
     match &source.reference {
         Reference::DefaultBranch => GitError::Empty { url },
-        Reference::Branch(branch) => GitError::NoSuchBranch { branch: branch.clone(), url },
+        Reference::Branch(branch) => {
+            let near = near(branch.as_str(), listed, false);
+            GitError::NoSuchBranch { branch: branch.clone(), url, near }
+        }
+        Reference::Tag(tag) => {
+            let near = near(tag.as_str(), listed, true);
+            GitError::NoSuchTag { tag: tag.clone(), url, near }
+        }
         Reference::Commit(commit) => GitError::CommitNotFound { commit: commit.clone(), url },
+    }
+}
+
+/// What was probably meant, in words; nothing where that is not known.
+fn near(name: &str, listed: &str, tag: bool) -> String {
+    let names = || listed.lines().filter_map(|line| line.split_once('\t')).map(|(_, name)| name);
+    let tags = || names().filter_map(|name| name.strip_prefix("refs/tags/"));
+    let branches = || names().filter_map(|name| name.strip_prefix("refs/heads/"));
+    if tag && branches().any(|branch| branch == name) {
+        return format!(", but a branch of that name: --branch {name}");
+    }
+    let near = if tag {
+        nearest(name, tags(), MOST_NEAR)
+    } else {
+        nearest(name, branches().chain(tags()), MOST_NEAR)
+    };
+    match (near.is_empty(), tag && !listed.is_empty() && tags().next().is_none()) {
+        (false, _) => format!("; the nearest that it has: {}", near.join(", ")),
+        (true, true) => ", nor any other tag".to_owned(),
+        (true, false) => String::new(),
     }
 }
 
@@ -358,6 +406,23 @@ fn said(stderr: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_have_been_meant_is_named() {
+        let listed =
+            "0a\trefs/heads/main\n0b\trefs/heads/v2\n0c\trefs/tags/v1.0\n0d\trefs/tags/v1.1\n";
+        for (name, tag, expected) in [
+            ("v1", true, "; the nearest that it has: v1.1, v1.0"),
+            ("v2", true, ", but a branch of that name: --branch v2"),
+            ("xyzzy", true, ""),
+            ("mian", false, "; the nearest that it has: main"),
+            ("xyzzy", false, ""),
+        ] {
+            assert_eq!(near(name, listed, tag), expected, "{name}");
+        }
+        assert_eq!(near("v1", "0a\trefs/heads/main\n", true), ", nor any other tag");
+        assert_eq!(near("v1", "", true), "", "nothing is known of what it has");
+    }
 
     #[test]
     fn gits_words_are_understood() {

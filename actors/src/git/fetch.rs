@@ -6,32 +6,47 @@
 use std::path::Path;
 
 use hythe_core::names::CommitId;
-use hythe_core::source::Reference;
+use hythe_core::source::{Reference, Source};
 use tokio::fs;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::command::Git;
-use super::fault::{self, Meaning, explain, no_such};
-use super::local::{Reach, Remote, remote};
+use super::fault::{self, Meaning, explain, no_such, no_such_of};
+use super::local::{Reach, remote};
+use super::mirrors::Mirrors;
 use super::ssh::Ssh;
+use super::through;
 use super::{Checkout, GitError, GitSettings, Wanted};
 
-/// Fetches a commit into `scratch`, a folder that is empty and the caller's to remove.
+/// Fetches a commit into `scratch`, a folder that is empty and the caller's to remove; what is in
+/// the repository's mirror already is taken from there.
 ///
 /// # Errors
 /// [`GitError`], fit for the person who gave the source. Nothing runs any more then.
 pub async fn fetch(
     settings: &GitSettings,
+    mirrors: Option<&Mirrors>,
     wanted: Wanted<'_>,
     scratch: &Path,
     cancel: &CancellationToken,
 ) -> Result<Checkout, GitError> {
     let remote = remote(settings, wanted)?;
-    let git = prepare(settings, &remote, scratch, cancel).await?;
-    let fetched = fetch_objects(&git, wanted).await?;
+    let deadline = Instant::now() + settings.within;
+    let git = Git::new(settings, &remote, scratch, cancel, deadline);
+    let mirrors = mirrors.filter(|_| remote.folder.is_none());
+    if let Some(mirrors) = mirrors {
+        return through::fetch(&git, mirrors, wanted).await;
+    }
+    fetch_alone(&git, wanted).await
+}
+
+/// Fetches all of a commit, whatever mirrors hold.
+pub(super) async fn fetch_alone(git: &Git<'_>, wanted: Wanted<'_>) -> Result<Checkout, GitError> {
+    prepare(git).await?;
+    let fetched = fetch_objects(git, wanted, Servers::All).await?;
     git.check_size().await?;
-    check_out(&git, wanted, &fetched).await
+    check_out(git, wanted, &fetched.name).await
 }
 
 /// Asks which commit a source means now, without fetching it.
@@ -49,7 +64,9 @@ pub async fn resolve(
         return Ok(commit.clone());
     }
     let remote = remote(settings, wanted)?;
-    let git = prepare(settings, &remote, scratch, cancel).await?;
+    let git = Git::new(settings, &remote, scratch, cancel, Instant::now() + settings.within);
+    prepare(&git).await?;
+    Hash::Sha1.write(&git.git_dir()).await?;
     let names = references(&source.reference);
     let mut args = vec!["ls-remote", "--quiet", "--", remote.url.as_str()];
     // A tag that is an object of its own is listed with the commit it stands for as well.
@@ -78,82 +95,117 @@ fn references(reference: &Reference) -> Vec<String> {
         Reference::DefaultBranch => vec!["HEAD".to_owned()],
         Reference::Branch(name) => vec![format!("refs/heads/{name}"), format!("refs/tags/{name}")],
         Reference::Commit(commit) => vec![commit.as_str().to_owned()],
+        Reference::Tag(name) => vec![format!("refs/tags/{name}")],
     }
 }
 
-/// Makes the folders of a bare repository by hand: it saves a process.
-async fn prepare<'a>(
-    settings: &'a GitSettings,
-    remote: &'a Remote<'a>,
-    scratch: &'a Path,
-    cancel: &'a CancellationToken,
-) -> Result<Git<'a>, GitError> {
-    let deadline = Instant::now() + settings.within;
-    let git = Git { settings, remote, scratch, cancel, deadline };
-    let folder = git.git_dir();
-    for name in ["objects", "refs"] {
-        fs::create_dir_all(folder.join(name)).await?;
-    }
+/// Makes the folders that git works in.
+pub(super) async fn prepare(git: &Git<'_>) -> Result<(), GitError> {
+    prepare_repository(&git.git_dir()).await?;
     for path in [git.tree(), git.home()] {
         fs::create_dir_all(path).await?;
     }
-    fs::write(folder.join("HEAD"), "ref: refs/heads/none\n").await?;
-    write_config(&git, Hash::Sha1).await?;
-    if let Reach::Ssh(ssh) = &remote.reach {
+    if let Reach::Ssh(ssh) = &git.remote.reach {
         fs::write(Ssh::known_hosts(&git.home()), ssh.known()).await?;
     }
-    if let Some(folder) = &remote.folder {
+    if let Some(folder) = &git.remote.folder {
         let path = folder.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
         let bare = format!("{path}/.git");
         let text = format!("[safe]\n\tdirectory = \"{path}\"\n\tdirectory = \"{bare}\"\n");
         fs::write(git.global_config(), text).await?;
     }
-    Ok(git)
+    Ok(())
+}
+
+/// Makes the folders of a bare repository by hand: it saves a process.
+pub(super) async fn prepare_repository(folder: &Path) -> Result<(), GitError> {
+    for name in ["objects/info", "objects/pack", "refs"] {
+        fs::create_dir_all(folder.join(name)).await?;
+    }
+    Ok(fs::write(folder.join("HEAD"), "ref: refs/heads/none\n").await?)
 }
 
 /// How a repository names its objects.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Hash {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hash {
     Sha1,
     Sha256,
 }
 
-async fn write_config(git: &Git<'_>, hash: Hash) -> Result<(), GitError> {
-    let text = match hash {
-        Hash::Sha1 => "[core]\n\trepositoryformatversion = 0\n\tbare = false\n",
-        Hash::Sha256 => {
-            "[core]\n\trepositoryformatversion = 1\n\tbare = false\n\
-             [extensions]\n\tobjectformat = sha256\n"
+impl Hash {
+    /// That of a repository which is there, or is to be made.
+    async fn of(folder: &Path) -> Self {
+        match fs::read_to_string(folder.join("config")).await {
+            Ok(text) if text.contains("sha256") => Self::Sha256,
+            Ok(_) | Err(_) => Self::Sha1,
         }
-    };
-    Ok(fs::write(git.git_dir().join("config"), text).await?)
+    }
+
+    /// Makes the repository's configuration: nothing in it but this.
+    pub(super) async fn write(self, folder: &Path) -> Result<(), GitError> {
+        let text = match self {
+            Self::Sha1 => "[core]\n\trepositoryformatversion = 0\n\tbare = false\n",
+            Self::Sha256 => {
+                "[core]\n\trepositoryformatversion = 1\n\tbare = false\n\
+                 [extensions]\n\tobjectformat = sha256\n"
+            }
+        };
+        Ok(fs::write(folder.join("config"), text).await?)
+    }
 }
 
-/// Fetches the one commit; answers with its name, or that of a tag which leads to it.
-async fn fetch_objects(git: &Git<'_>, wanted: Wanted<'_>) -> Result<String, GitError> {
+/// What was fetched.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    /// The commit's name, or that of a tag which leads to it.
+    pub(super) name: String,
+    pub(super) hash: Hash,
+}
+
+/// From which servers a commit is fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Servers {
+    /// From those that hand out any commit that is asked for.
+    Obliging,
+    /// From those, too, that hand out only what a branch or tag points to.
+    All,
+}
+
+/// Fetches the one commit.
+pub(super) async fn fetch_objects(
+    git: &Git<'_>,
+    wanted: Wanted<'_>,
+    servers: Servers,
+) -> Result<Fetched, GitError> {
     let source = wanted.source;
     let mut hash = match &source.reference {
         Reference::Commit(commit) if commit.as_str().len() == 64 => Hash::Sha256,
-        Reference::Commit(_) | Reference::DefaultBranch | Reference::Branch(_) => Hash::Sha1,
+        Reference::Commit(_)
+        | Reference::DefaultBranch
+        | Reference::Branch(_)
+        | Reference::Tag(_) => Hash::of(&git.git_dir()).await,
     };
-    write_config(git, hash).await?;
+    hash.write(&git.git_dir()).await?;
     let names = references(&source.reference);
     let mut names = names.iter().map(String::as_str);
     let mut name = names.next();
     while let Some(reference) = name {
         let ran = git.run(&shallow(&git.remote.url, reference)).await?;
         if ran.success {
-            return fetched(git).await;
+            return Ok(Fetched { name: fetched(git).await?, hash });
         }
         match fault::meaning(&ran.stderr) {
             // The URL is right and holds the other kind of repository: the same once more.
             Meaning::OtherHash if hash == Hash::Sha1 => {
                 hash = Hash::Sha256;
-                write_config(git, hash).await?;
+                hash.write(&git.git_dir()).await?;
             }
             Meaning::NoSuchRef => name = names.next(),
-            Meaning::NoSuchObject => return fetch_all(git, wanted).await,
-            Meaning::NotFound
+            Meaning::NoSuchObject if servers == Servers::All => {
+                return Ok(Fetched { name: fetch_all(git, wanted).await?, hash });
+            }
+            Meaning::NoSuchObject
+            | Meaning::NotFound
             | Meaning::NeedsCredentials
             | Meaning::KeyRefused
             | Meaning::Moved
@@ -168,10 +220,24 @@ async fn fetch_objects(git: &Git<'_>, wanted: Wanted<'_>) -> Result<String, GitE
             | Meaning::Unknown => return Err(explain(wanted, &ran.stderr)),
         }
     }
-    Err(no_such(source))
+    Err(missing(git, source).await)
+}
+
+/// That what was asked for is not there, and what is instead.
+async fn missing(git: &Git<'_>, source: &Source) -> GitError {
+    let url = git.remote.url.as_str();
+    let listed = match &source.reference {
+        Reference::Branch(_) | Reference::Tag(_) => {
+            git.run(&["ls-remote", "--quiet", "--refs", "--heads", "--tags", "--", url]).await
+        }
+        Reference::DefaultBranch | Reference::Commit(_) => return no_such(source),
+    };
+    // Only the beginning of a very long list is kept, which is good enough for a hint.
+    no_such_of(source, &listed.map(|ran| ran.stdout).unwrap_or_default())
 }
 
 fn shallow<'a>(url: &'a str, wanted: &'a str) -> [&'a str; 8] {
+    // The depth has git ask the server in any case, also for a commit that is here already.
     let quiet = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--depth=1", "--"];
     let [a, b, c, d, e, f] = quiet;
     [a, b, c, d, e, f, url, wanted]
@@ -211,7 +277,11 @@ async fn fetched(git: &Git<'_>) -> Result<String, GitError> {
         .map_err(|error| GitError::Failed { said: error.to_string() })
 }
 
-async fn check_out(git: &Git<'_>, wanted: Wanted<'_>, fetched: &str) -> Result<Checkout, GitError> {
+pub(super) async fn check_out(
+    git: &Git<'_>,
+    wanted: Wanted<'_>,
+    fetched: &str,
+) -> Result<Checkout, GitError> {
     let object = format!("{fetched}^{{commit}}");
     let about = ["log", "-1", "--no-show-signature", "--format=%H%n%ct%n%s", &object, "--"];
     let files = ["checkout", "--quiet", "--force", "--detach", fetched];

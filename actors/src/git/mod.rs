@@ -10,7 +10,11 @@ mod command;
 mod fault;
 mod fetch;
 mod local;
+mod mirrors;
 mod ssh;
+#[cfg(test)]
+mod tests;
+mod through;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -22,6 +26,7 @@ use hythe_core::source::Source;
 pub use access::Access;
 pub use fault::GitError;
 pub use fetch::{fetch, resolve};
+pub use mirrors::Mirrors;
 
 /// How this installation fetches.
 #[derive(Clone, Debug)]

@@ -108,7 +108,9 @@ impl CommitStatus {
         let commit = match (&attempt.built, &spec.source.reference) {
             (Some(built), _) => built.commit.clone(),
             (None, Reference::Commit(commit)) => commit.clone(),
-            (None, Reference::DefaultBranch | Reference::Branch(_)) => return None,
+            (None, Reference::DefaultBranch | Reference::Branch(_) | Reference::Tag(_)) => {
+                return None;
+            }
         };
         let number = spec.number;
         let (state, description) = match &attempt.stage {

@@ -135,6 +135,9 @@ fn put_source(facts: &mut Facts, source: Option<&Source>) {
         Reference::Commit(commit) => {
             facts.insert("commit".into(), commit.to_string());
         }
+        Reference::Tag(tag) => {
+            facts.insert("tag".into(), tag.to_string());
+        }
     }
 }
 

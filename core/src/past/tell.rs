@@ -152,6 +152,7 @@ fn source(source: &Source) -> String {
         Reference::DefaultBranch => format!("from {repository}"),
         Reference::Branch(branch) => format!("from {repository}, branch {branch}"),
         Reference::Commit(commit) => format!("from {repository}, commit {commit}"),
+        Reference::Tag(tag) => format!("from {repository}, tag {tag}"),
     }
 }
 

@@ -38,6 +38,7 @@ pub(super) fn of_new_app(new: &CreateApp, local: bool) -> Result<AppSettings, Pr
         project: None,
         repository: new.repository.clone(),
         branch: some(&new.branch),
+        tag: some(&new.tag),
         commit: some(&new.commit),
         dockerfile: some(&new.dockerfile),
         build_context: some(&new.build_context),
@@ -84,6 +85,7 @@ pub(super) fn change_of(
         Wanted {
             repository: change.repository.as_deref(),
             branch: change.branch.as_ref().map(Option::as_deref),
+            tag: change.tag.as_ref().map(Option::as_deref),
             commit: change.commit.as_ref().map(Option::as_deref),
         },
         local,
@@ -194,6 +196,7 @@ fn domains(given: &[String]) -> Result<BTreeSet<HostName>, Problem> {
 struct Wanted<'a> {
     repository: Option<&'a str>,
     branch: Option<Option<&'a str>>,
+    tag: Option<Option<&'a str>>,
     commit: Option<Option<&'a str>>,
 }
 
@@ -202,13 +205,13 @@ fn source(
     wanted: Wanted<'_>,
     local: bool,
 ) -> Result<Option<Source>, Problem> {
-    let Wanted { repository, branch, commit } = wanted;
-    if repository.is_none() && branch.is_none() && commit.is_none() {
+    let Wanted { repository, branch, tag, commit } = wanted;
+    if repository.is_none() && branch.is_none() && tag.is_none() && commit.is_none() {
         return Ok(None);
     }
-    if let (Some(Some(_)), Some(Some(_))) = (branch, commit) {
-        return Err(Problem::field("commit", "give a branch or a commit, not both"));
-    }
+    let (named_branch, named_tag, named_commit) =
+        (branch.flatten(), tag.flatten(), commit.flatten());
+    one_of(named_branch.is_some(), named_tag.is_some(), named_commit.is_some())?;
     let given = optional::<RepositoryUrl>("repository", repository)?;
     if !local && given.as_ref().is_some_and(|url| url.as_str().starts_with("file://")) {
         return Err(Problem::field(
@@ -222,19 +225,34 @@ fn source(
         return Err(Problem::field("repository", "this app has no repository yet; give one too"));
     };
     let kept = || now.filter(|_| !elsewhere).map(|now| now.reference.clone());
-    let reference = match (branch, commit) {
-        (_, Some(Some(commit))) => Reference::Commit(text("commit", commit)?),
-        (Some(Some(branch)), None | Some(None)) => Reference::Branch(text("branch", branch)?),
-        (Some(None), None | Some(None)) => Reference::DefaultBranch,
-        (None, Some(None)) => match kept() {
-            Some(Reference::Branch(branch)) => Reference::Branch(branch),
-            Some(Reference::DefaultBranch | Reference::Commit(_)) | None => {
+    let reference = match (named_branch, named_tag, named_commit) {
+        (_, _, Some(commit)) => Reference::Commit(text("commit", commit)?),
+        (_, Some(tag), None) => Reference::Tag(text("tag", tag)?),
+        (Some(branch), None, None) => Reference::Branch(text("branch", branch)?),
+        // Only what was taken back is not kept.
+        (None, None, None) => match kept() {
+            Some(Reference::Branch(_)) if branch.is_some() => Reference::DefaultBranch,
+            Some(Reference::Tag(_)) if tag.is_some() || branch.is_some() => {
                 Reference::DefaultBranch
             }
+            Some(Reference::Commit(_)) if commit.is_some() || branch.is_some() => {
+                Reference::DefaultBranch
+            }
+            Some(reference) => reference,
+            None => Reference::DefaultBranch,
         },
-        (None, None) => kept().unwrap_or(Reference::DefaultBranch),
     };
     Ok(Some(Source { repository, reference }))
+}
+
+/// That at the most one of them is given.
+fn one_of(branch: bool, tag: bool, commit: bool) -> Result<(), Problem> {
+    match (branch, tag, commit) {
+        (true, _, true) => Err(Problem::field("commit", "give a branch or a commit, not both")),
+        (false, true, true) => Err(Problem::field("commit", "give a tag or a commit, not both")),
+        (true, true, false) => Err(Problem::field("tag", "give a branch or a tag, not both")),
+        (false, false, _) | (true, false, false) | (false, true, false) => Ok(()),
+    }
 }
 
 /// What a request for a deployment comes to.
@@ -246,16 +264,14 @@ pub(super) struct ForDeployment {
     pub(super) source: Option<Source>,
 }
 
-/// What a request for a deployment comes to, given the app's settings. A commit holds for this
-/// deployment only: the next one takes the branch again.
+/// What a request for a deployment comes to, given the app's settings. A tag or commit holds for
+/// this deployment only: the next one takes the branch again.
 pub(super) fn of_deployment(
     now: &AppSettings,
     new: &CreateDeployment,
     local: bool,
 ) -> Result<ForDeployment, Problem> {
-    if new.branch.is_some() && new.commit.is_some() {
-        return Err(Problem::field("commit", "give a branch or a commit, not both"));
-    }
+    one_of(new.branch.is_some(), new.tag.is_some(), new.commit.is_some())?;
     let lasting = UpdateApp {
         repository: new.repository.clone(),
         branch: new.branch.clone().map(Some),
@@ -264,11 +280,12 @@ pub(super) fn of_deployment(
         ..UpdateApp::default()
     };
     let change = change_of(now, &lasting, local)?;
-    let Some(commit) = new.commit.as_deref() else {
+    let (tag, commit) = (new.tag.as_deref().map(Some), new.commit.as_deref().map(Some));
+    if tag.is_none() && commit.is_none() {
         return Ok(ForDeployment { change, source: None });
-    };
+    }
     let settled = change.source.as_ref().or(now.source.as_ref());
-    let wanted = Wanted { commit: Some(Some(commit)), ..Wanted::default() };
+    let wanted = Wanted { tag, commit, ..Wanted::default() };
     let source = source(settled, wanted, local)?;
     Ok(ForDeployment { change, source })
 }
@@ -289,10 +306,11 @@ pub(super) fn shown(settings: &AppSettings) -> dto::AppSettings {
         stop_within,
     } = settings;
     let [release, post_deploy] = [Hook::Release, Hook::PostDeploy].map(|hook| run.hook(hook));
-    let (branch, commit) = reference(source.as_ref());
+    let Named { branch, tag, commit } = reference(source.as_ref());
     dto::AppSettings {
         repository: source.as_ref().map(|source| source.repository.to_string()),
         branch,
+        tag,
         commit,
         dockerfile: build.dockerfile.as_ref().map(ToString::to_string),
         build_context: build.context.as_ref().map(ToString::to_string),
@@ -327,12 +345,22 @@ pub(super) fn shown(settings: &AppSettings) -> dto::AppSettings {
     }
 }
 
-/// Branch and commit of a source.
-pub(super) fn reference(source: Option<&Source>) -> (Option<String>, Option<String>) {
+/// What a source names, one of these at the most.
+#[derive(Default)]
+pub(super) struct Named {
+    pub(super) branch: Option<String>,
+    pub(super) tag: Option<String>,
+    pub(super) commit: Option<String>,
+}
+
+/// Branch, tag and commit of a source.
+pub(super) fn reference(source: Option<&Source>) -> Named {
+    let none = Named::default();
     match source.map(|source| &source.reference) {
-        Some(Reference::Branch(branch)) => (Some(branch.to_string()), None),
-        Some(Reference::Commit(commit)) => (None, Some(commit.to_string())),
-        Some(Reference::DefaultBranch) | None => (None, None),
+        Some(Reference::Branch(branch)) => Named { branch: Some(branch.to_string()), ..none },
+        Some(Reference::Tag(tag)) => Named { tag: Some(tag.to_string()), ..none },
+        Some(Reference::Commit(commit)) => Named { commit: Some(commit.to_string()), ..none },
+        Some(Reference::DefaultBranch) | None => none,
     }
 }
 
@@ -394,6 +422,36 @@ mod tests {
     }
 
     #[test]
+    fn a_branch_a_tag_and_a_commit_take_each_others_place() {
+        let tag = || Reference::Tag("v1".parse().unwrap());
+        let commit = || Reference::Commit(COMMIT.parse().unwrap());
+        let gone = Some(None);
+        let rows = [
+            (main(), Wanted { tag: Some(Some("v1")), ..Wanted::default() }, tag()),
+            (tag(), Wanted { branch: Some(Some("main")), ..Wanted::default() }, main()),
+            (tag(), Wanted { commit: Some(Some(COMMIT)), ..Wanted::default() }, commit()),
+            (tag(), Wanted { tag: gone, ..Wanted::default() }, Reference::DefaultBranch),
+            (tag(), Wanted { branch: gone, ..Wanted::default() }, Reference::DefaultBranch),
+            (tag(), Wanted { commit: gone, ..Wanted::default() }, tag()),
+            (main(), Wanted { tag: gone, ..Wanted::default() }, main()),
+            (commit(), Wanted { commit: gone, ..Wanted::default() }, Reference::DefaultBranch),
+            (commit(), Wanted { tag: gone, ..Wanted::default() }, commit()),
+            (tag(), Wanted { repository: Some(A), ..Wanted::default() }, tag()),
+            (tag(), Wanted { repository: Some(B), ..Wanted::default() }, Reference::DefaultBranch),
+        ];
+        for (now, wanted, expected) in rows {
+            let what = format!("{now:?}, {:?} {:?} {:?}", wanted.branch, wanted.tag, wanted.commit);
+            let found = source(Some(&at(A, now)), wanted, false).unwrap().unwrap();
+            assert_eq!(found.reference, expected, "{what}");
+        }
+        let refused = |wanted| source(Some(&at(A, main())), wanted, false).unwrap_err().field;
+        let both = Wanted { tag: Some(Some("x")), branch: Some(Some("x")), ..Wanted::default() };
+        assert_eq!(refused(both).as_deref(), Some("tag"));
+        let both = Wanted { tag: Some(Some("x")), commit: Some(Some(COMMIT)), ..Wanted::default() };
+        assert_eq!(refused(both).as_deref(), Some("commit"));
+    }
+
+    #[test]
     fn folders_need_to_be_allowed() {
         let wanted = Wanted { repository: Some("file:///srv/a.git"), ..Wanted::default() };
         assert!(source(None, wanted, true).is_ok());
@@ -411,5 +469,17 @@ mod tests {
         let wanted = of_deployment(&AppSettings::default(), &new, false).unwrap();
         assert_eq!(wanted.change.source, Some(at(A, Reference::DefaultBranch)));
         assert_eq!(wanted.source, Some(at(A, Reference::Commit(COMMIT.parse().unwrap()))));
+    }
+
+    #[test]
+    fn a_tag_is_for_one_deployment() {
+        let now = AppSettings { source: Some(at(A, main())), ..AppSettings::default() };
+        let new = CreateDeployment { tag: Some("v1".into()), ..CreateDeployment::default() };
+        let wanted = of_deployment(&now, &new, false).unwrap();
+        assert_eq!(wanted.change.source, None);
+        assert_eq!(wanted.source, Some(at(A, Reference::Tag("v1".parse().unwrap()))));
+        let both = CreateDeployment { branch: Some("v1".into()), ..new };
+        let refused = of_deployment(&now, &both, false).unwrap_err();
+        assert_eq!(refused.field.as_deref(), Some("tag"));
     }
 }

@@ -92,14 +92,14 @@ pub(super) async fn run(context: &Context, command: AppCommand) -> Outcome {
     Ok(())
 }
 
-/// Creates an app. A commit is a setting only where nothing else says what to deploy.
+/// Creates an app. A tag or commit is a setting only where nothing else says what to deploy.
 pub(super) async fn create(
     client: &Client,
     name: &AppName,
     settings: &SettingsArgs,
     health: &HealthArgs,
     hooks: &HookArgs,
-    with_commit: bool,
+    pinned: bool,
 ) -> Outcome<App> {
     let mut checked = UpdateApp::default();
     health.put(&mut checked);
@@ -108,7 +108,8 @@ pub(super) async fn create(
         project: text(settings.project.as_ref()),
         repository: text(settings.repo.as_ref()),
         branch: text(settings.branch.as_ref()),
-        commit: text(settings.commit.as_ref().filter(|_| with_commit)),
+        tag: text(settings.tag.as_ref().filter(|_| pinned)),
+        commit: text(settings.commit.as_ref().filter(|_| pinned)),
         port: settings.port,
         replicas: settings.replicas,
         health: checked.health.flatten(),
@@ -129,6 +130,7 @@ pub(super) fn change(settings: &SettingsArgs) -> UpdateApp {
         project: text(settings.project.as_ref()),
         repository: text(settings.repo.as_ref()),
         branch: text(settings.branch.as_ref()).map(Some),
+        tag: text(settings.tag.as_ref()).map(Some),
         commit: text(settings.commit.as_ref()).map(Some),
         port: settings.port.map(Some),
         replicas: settings.replicas,
@@ -222,6 +224,9 @@ fn show(context: &Context, app: &App) {
     ];
     if let Some(branch) = &settings.branch {
         rows.push(("branch", branch.clone()));
+    }
+    if let Some(tag) = &settings.tag {
+        rows.push(("tag", tag.clone()));
     }
     if let Some(commit) = &settings.commit {
         rows.push(("commit", commit.clone()));

@@ -88,6 +88,7 @@ fn is_branch(remote: &Remote, source: &Source, name: &str) -> Result<(), String>
         Reference::Commit(commit) => {
             return Err(format!("the app is set to the commit {commit}"));
         }
+        Reference::Tag(tag) => return Err(format!("the app is set to the tag {tag}")),
     };
     if wanted == name {
         return Ok(());
@@ -182,7 +183,7 @@ fn tag_fits(pattern: &TagPattern, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use hythe_core::names::{BranchName, RepositoryUrl};
+    use hythe_core::names::{BranchName, RepositoryUrl, TagName};
 
     use super::super::payload::tests::github;
     use super::*;
@@ -230,6 +231,8 @@ mod tests {
         skips(judge(&push, &branch("Main"), &plain), "another branch");
         let pinned = source(Reference::Commit(CommitId::new("a".repeat(40)).unwrap()));
         skips(judge(&push, &pinned, &plain), "set to the commit");
+        let tagged = source(Reference::Tag(TagName::new("main").unwrap()));
+        skips(judge(&push, &tagged, &plain), "set to the tag main");
         let off = Triggers { on: DeployOn::Off, ..plain.clone() };
         skips(judge(&push, &branch("main"), &off), "off");
         let mut silent = push.clone();
@@ -257,6 +260,8 @@ mod tests {
         let triggers = Triggers { on, watch: watching(&["docs/**"]).watch };
         assert!(deploys(&judge(&tagged("v1.2.0"), &branch("other"), &triggers)));
         assert!(deploys(&judge(&tagged("v1/2"), &branch("other"), &triggers)));
+        let set = source(Reference::Tag(TagName::new("v1.1.0").unwrap()));
+        assert!(deploys(&judge(&tagged("v1.2.0"), &set, &triggers)));
         skips(judge(&tagged("release-1"), &branch("main"), &triggers), "none like v*");
         skips(judge(&github(), &branch("main"), &triggers), "tags like v*");
         skips(judge(&tagged("v1"), &branch("main"), &Triggers::default()), "tag \"v1\"");

@@ -154,6 +154,10 @@ steps! {
     BuildSettled "build-settled" Agent;
     /// That a build was taken on, or goes on, can be found.
     BuildAlive "build-alive" Agent;
+    /// The folder of mirrors can be used.
+    MirrorsMade "mirrors-made" Agent;
+    /// The mirror of a repository has what was fetched.
+    MirrorFetched "mirror-fetched" Agent;
     /// The source of a build is on the disk.
     SourceFetched "source-fetched" Agent;
     /// The engine has the image.

@@ -44,6 +44,25 @@ fn what_is_wrong_with_a_repository_is_said() {
 }
 
 #[test]
+fn a_tag_is_deployed_by_its_name_and_for_this_once() {
+    let scene = Scene::new();
+    let repository = scene.repository("shop", &apps::page("one"));
+    repository.tag("v1.0");
+    repository.commit(&apps::files(&apps::page("two")));
+    scene.deploy_live("shop");
+    scene.assert_serves("shop", "two");
+    scene.hythe.json(&["deploy", "shop", "--tag", "v1.0", "--wait"]);
+    scene.assert_serves("shop", "one");
+    let missing = scene.hythe.run(&["deploy", "shop", "--tag", "v1", "--wait", "--json"]);
+    assert_eq!(missing.code, 1, "{}{}", missing.out, missing.err);
+    let message = missing.json()["failure"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("no tag v1; the nearest that it has: v1.0"), "{message}");
+    scene.hythe.json(&["deploy", "shop", "--wait"]);
+    scene.assert_serves("shop", "two");
+    scene.finish();
+}
+
+#[test]
 fn a_private_repository_is_reached_with_a_token_and_another_one_with_a_key() {
     let scene = Scene::new();
     let canary = "canary-8277e0910d750195b448797616e091ad";

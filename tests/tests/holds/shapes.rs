@@ -15,7 +15,7 @@ use hythe_core::event::Event;
 use hythe_core::health::Probe;
 use hythe_core::hook::{Provider, SenderName, Webhook};
 use hythe_core::ids::{CorrelationId, InstallationId, WorkerId};
-use hythe_core::names::{AppName, BranchName, CommitId, ImageId};
+use hythe_core::names::{AppName, BranchName, CommitId, ImageId, TagName};
 use hythe_core::one_off::OneOffEnd;
 use hythe_core::record::{Actor, Meta, Recorded, Sequence, StreamId, Version};
 use hythe_core::run::RunSettings;
@@ -113,6 +113,7 @@ fn shapes_within_records_stay_as_they_are() {
     let branch = BranchName::new("main").unwrap();
     shapes.bytes("reference/branch", &Reference::Branch(branch));
     shapes.bytes("reference/commit", &Reference::Commit(commit));
+    shapes.bytes("reference/tag", &Reference::Tag(TagName::new("v1.2").unwrap()));
     let fault = Fault { message: "it failed".into(), log: vec!["last line".into()] };
     for stage in [
         StageName::Requested,

@@ -1319,8 +1319,8 @@ export interface components {
         /** @description What people set for an app. It holds from the next deployment on; domains at once. */
         AppSettings: {
             /**
-             * @description The branch or tag that is deployed; without one (and without a commit), the repository's
-             *     own default branch.
+             * @description The branch that is deployed, or a tag where no branch has that name; without one (and
+             *     without `tag` and `commit`), the repository's own default branch.
              * @example main
              */
             branch?: string | null;
@@ -1470,6 +1470,11 @@ export interface components {
              * @example 10000
              */
             stop_within_ms: number;
+            /**
+             * @description The tag that is deployed, where it is always the same one.
+             * @example v1.2.0
+             */
+            tag?: string | null;
         };
         /**
          * @description How an app is doing.
@@ -1622,8 +1627,8 @@ export interface components {
          */
         CreateApp: {
             /**
-             * @description The branch or tag; the repository's default branch where none is given. Not together with
-             *     `commit`.
+             * @description The branch, or a tag where no branch has that name; the repository's default branch where
+             *     nothing is given. Not together with `tag` or `commit`.
              */
             branch?: string | null;
             /**
@@ -1656,7 +1661,7 @@ export interface components {
              *     most 64 texts, run by no shell.
              */
             command?: string[] | null;
-            /** @description A whole commit id of 40 or 64 hexadecimal digits. Not together with `branch`. */
+            /** @description A whole commit id of 40 or 64 hexadecimal digits. Not together with `branch` or `tag`. */
             commit?: string | null;
             /**
              * Format: int32
@@ -1739,6 +1744,8 @@ export interface components {
              *     is said.
              */
             stop_within_ms?: number | null;
+            /** @description A tag. Not together with `branch` or `commit`. */
+            tag?: string | null;
         };
         /** @description Makes a backup in a place that the server reaches. */
         CreateBackup: {
@@ -1752,18 +1759,18 @@ export interface components {
         };
         /**
          * @description A deployment to make. Everything may be left out: then it is made from the app's settings.
-         *     What is given is saved as the app's settings too, except a `commit`, which holds for this
-         *     deployment only.
+         *     What is given is saved as the app's settings too, except a `tag` or `commit`, which holds for
+         *     this deployment only.
          * @example {
          *       "branch": "main"
          *     }
          */
         CreateDeployment: {
-            /** @description The branch or tag. Not together with `commit`. */
+            /** @description The branch, or a tag where no branch has that name. Not together with `tag` or `commit`. */
             branch?: string | null;
             /**
              * @description A whole commit id of 40 or 64 hexadecimal digits, for this deployment only. Not together
-             *     with `branch`.
+             *     with `branch` or `tag`.
              */
             commit?: string | null;
             /** @description The Dockerfile's path in the repository. */
@@ -1777,6 +1784,8 @@ export interface components {
             port?: number | null;
             /** @description The git repository. */
             repository?: string | null;
+            /** @description A tag, for this deployment only. Not together with `branch` or `commit`. */
+            tag?: string | null;
         };
         /**
          * @description A new webhook.
@@ -2083,7 +2092,7 @@ export interface components {
         };
         /** @description What a deployment is made from. */
         DeploymentSource: {
-            /** @description The branch or tag that was asked for. */
+            /** @description The branch that was asked for. */
             branch?: string | null;
             /** @description The commit that was asked for. */
             commit?: string | null;
@@ -2091,6 +2100,8 @@ export interface components {
             dockerfile?: string | null;
             /** @description The git repository. */
             repository: string;
+            /** @description The tag that was asked for. */
+            tag?: string | null;
         };
         /**
          * @description The stages of a deployment.
@@ -3151,7 +3162,10 @@ export interface components {
          *     }
          */
         UpdateApp: {
-            /** @description The branch or tag; `null` for the repository's default branch. Not together with `commit`. */
+            /**
+             * @description The branch, or a tag where no branch has that name; `null` for the repository's default
+             *     branch. Not together with `tag` or `commit`.
+             */
             branch?: string | null;
             /** @description Build arguments, in place of the ones before. */
             build_args?: {
@@ -3173,7 +3187,10 @@ export interface components {
             build_within_ms?: number | null;
             /** @description What runs in each replica in place of the image's command; `null` for the image's. */
             command?: string[] | null;
-            /** @description A whole commit id of 40 or 64 hexadecimal digits. Not together with `branch`. */
+            /**
+             * @description A whole commit id of 40 or 64 hexadecimal digits; `null` for none any more. Not together with
+             *     `branch` or `tag`.
+             */
             commit?: string | null;
             /**
              * Format: int32
@@ -3256,6 +3273,8 @@ export interface components {
              * @description How long a replica has from SIGTERM until SIGKILL: 1,000 to 600,000 ms.
              */
             stop_within_ms?: number | null;
+            /** @description A tag; `null` for none any more. Not together with `branch` or `commit`. */
+            tag?: string | null;
         };
         /**
          * @description A change of what deploys an app: what is left out stays as it is.

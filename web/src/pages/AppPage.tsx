@@ -160,6 +160,10 @@ function Settings({ app }: { app: App }) {
             <>
               always commit <Commit id={settings.commit} />
             </>
+          ) : settings.tag ? (
+            <>
+              always tag <code>{settings.tag}</code>
+            </>
           ) : settings.branch ? (
             <>
               newest of <code>{settings.branch}</code>

@@ -62,10 +62,11 @@ function Source({ deployment }: { deployment: Deployment }) {
     <dl className="facts in-line">
       <Fact name="Commit">
         <Commit id={deployment.commit ?? source.commit} />
-        {source.branch ? (
+        {source.branch || source.tag ? (
           <span className="faint">
             {" "}
-            of <code>{source.branch}</code>
+            of {source.tag ? "tag " : null}
+            <code>{source.tag ?? source.branch}</code>
           </span>
         ) : null}
       </Fact>

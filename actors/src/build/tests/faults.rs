@@ -7,7 +7,7 @@ use hythe_core::wire::build::BuildCommand;
 
 use super::super::publish::now;
 use super::git_server::GitServer;
-use super::world::{World, branch, commit, dockerfile, unique};
+use super::world::{World, branch, commit, dockerfile, tag, unique};
 
 async fn fails(world: &World, command: BuildCommand, parts: &[&str]) -> Fault {
     let (build, outcome) = world.build(command).await;
@@ -85,6 +85,9 @@ async fn sources_that_cannot_be_fetched_say_why() {
         (&world.url("none"), Reference::DefaultBranch, &["/none.git was not found"]),
         (&world.url("empty"), Reference::DefaultBranch, &["has no commit yet"]),
         (&url, branch("nope"), &["no branch or tag nope"]),
+        (&url, branch("mian"), &["no branch or tag mian; the nearest that it has: main"]),
+        (&url, tag("v1"), &["no tag v1, nor any other tag"]),
+        (&url, tag("main"), &["no tag main, but a branch of that name: --branch main"]),
         (&url, branch("a$(id)&b"), &["no branch or tag a$(id)&b"]),
         (&url, commit(missing), &["has no commit 0123456789"]),
         (

@@ -7,7 +7,7 @@ use hythe_core::limits::MOST_LINE_BYTES;
 use hythe_core::wire::build::BuildProgress;
 use hythe_core::wire::log::LogStream;
 
-use super::world::{World, branch, commit, dockerfile, soon, unique};
+use super::world::{World, branch, commit, dockerfile, soon, tag, unique};
 
 #[tokio::test]
 async fn a_dockerfile_becomes_an_image_that_bears_its_labels() {
@@ -62,10 +62,16 @@ async fn the_wanted_branch_tag_commit_and_dockerfile_are_built() {
     let first = repository.commit(&[]);
     git(repository.path(), &["branch", "old"]);
     git(repository.path(), &["tag", "-a", "-m", "a tag", "v1"]);
+    // A tag and a branch of one name.
+    git(repository.path(), &["tag", "-a", "-m", "the same", "main"]);
+    git(repository.path(), &["tag", "light"]);
     repository.commit(&[("Dockerfile", &file("second")), ("ops/b a.Dockerfile", &file("other"))]);
     let rows = [
         (branch("old"), None, "first"),
         (branch("v1"), None, "first"),
+        (tag("v1"), None, "first"),
+        (tag("light"), None, "first"),
+        (tag("main"), None, "first"),
         (branch("main"), None, "second"),
         (commit(&first), None, "first"),
         (branch("main"), Some("ops/b a.Dockerfile"), "other"),

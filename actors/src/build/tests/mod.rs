@@ -2,26 +2,27 @@
 
 #[expect(unreachable_pub, reason = "shared with the tests crate, which uses all of it")]
 #[path = "../../../../tests/src/git_server.rs"]
-mod git_server;
+pub(crate) mod git_server;
 #[expect(unreachable_pub, reason = "shared with the tests crate, which uses all of it")]
 #[path = "../../../../tests/src/registry.rs"]
 mod registry;
 #[expect(dead_code, unreachable_pub, reason = "shared with the tests crate, which uses all of it")]
 #[path = "../../../../tests/src/repository.rs"]
-mod repository;
+pub(crate) mod repository;
 #[path = "../../../../tests/src/served.rs"]
 mod served;
 #[expect(unreachable_pub, reason = "shared with the tests crate, which uses all of it")]
 #[path = "../../../../tests/src/ssh_server.rs"]
-mod ssh_server;
+pub(crate) mod ssh_server;
 
 mod access;
 mod ending;
 mod faults;
 mod guard;
 mod images;
+mod mirrors;
 mod presets;
 mod registries;
-mod secrets;
+pub(crate) mod secrets;
 mod settings;
 mod world;

@@ -34,7 +34,7 @@ fn with_secrets(world: &World, mut command: BuildCommand, values: &[(&str, &str)
 }
 
 /// All bytes of the files below a folder.
-pub(super) fn files_below(folder: &Path) -> Vec<u8> {
+pub(crate) fn files_below(folder: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -49,7 +49,7 @@ pub(super) fn files_below(folder: &Path) -> Vec<u8> {
     bytes
 }
 
-pub(super) fn holds(bytes: &[u8], text: &str) -> bool {
+pub(crate) fn holds(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 

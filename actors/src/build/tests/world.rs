@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use hythe_core::deployment::{BuiltImage, DeploymentSpec, Fault, Origin};
 use hythe_core::health::HealthCheck;
 use hythe_core::ids::{AppId, DeploymentId, InstallationId, ProjectId, WorkerId};
-use hythe_core::names::{AppName, BranchName, CommitId, RepositoryPath, RepositoryUrl};
+use hythe_core::names::{AppName, BranchName, CommitId, RepositoryPath, RepositoryUrl, TagName};
 use hythe_core::run::RunSettings;
 use hythe_core::source::{BuildSettings, Reference, Resources, Source};
 use hythe_core::time::Millis;
@@ -269,6 +269,10 @@ impl Build {
 
 pub(super) fn branch(name: &str) -> Reference {
     Reference::Branch(BranchName::new(name).unwrap())
+}
+
+pub(super) fn tag(name: &str) -> Reference {
+    Reference::Tag(TagName::new(name).unwrap())
 }
 
 pub(super) fn commit(id: &str) -> Reference {

@@ -11,6 +11,7 @@ use crate::detect::repo::Repo;
 use crate::detect::words;
 use crate::limits;
 use crate::names::RepositoryPath;
+use crate::near;
 use crate::process::ProcessName;
 use crate::rejection::Rejection;
 
@@ -239,9 +240,7 @@ fn texts<'t>(array: &'t DeArray<'_>) -> Option<Vec<&'t str>> {
 
 /// What was probably meant.
 fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
-    let near = |key: &str| strsim::jaro_winkler(&name.to_lowercase(), key);
-    let best = known.iter().max_by(|one, other| near(one).total_cmp(&near(other)));
-    best.copied().filter(|key| near(key) > 0.7)
+    near::nearest(name, known.iter().copied(), 1).first().copied()
 }
 
 #[cfg(test)]

@@ -125,10 +125,13 @@ pub struct AppSettings {
     /// The git repository; nothing can be deployed without one.
     #[schema(example = "https://git.example/shop.git")]
     pub repository: Option<String>,
-    /// The branch or tag that is deployed; without one (and without a commit), the repository's
-    /// own default branch.
+    /// The branch that is deployed, or a tag where no branch has that name; without one (and
+    /// without `tag` and `commit`), the repository's own default branch.
     #[schema(example = "main")]
     pub branch: Option<String>,
+    /// The tag that is deployed, where it is always the same one.
+    #[schema(example = "v1.2.0")]
+    pub tag: Option<String>,
     /// The commit that is deployed, where it is always the same one.
     pub commit: Option<String>,
     /// The Dockerfile in the repository; found by itself where none is given.
@@ -233,12 +236,16 @@ pub struct CreateApp {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 2048)]
     pub repository: Option<String>,
-    /// The branch or tag; the repository's default branch where none is given. Not together with
-    /// `commit`.
+    /// The branch, or a tag where no branch has that name; the repository's default branch where
+    /// nothing is given. Not together with `tag` or `commit`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 200)]
     pub branch: Option<String>,
-    /// A whole commit id of 40 or 64 hexadecimal digits. Not together with `branch`.
+    /// A tag. Not together with `branch` or `commit`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub tag: Option<String>,
+    /// A whole commit id of 40 or 64 hexadecimal digits. Not together with `branch` or `tag`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 64)]
     pub commit: Option<String>,
@@ -360,11 +367,17 @@ pub struct UpdateApp {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 2048)]
     pub repository: Option<String>,
-    /// The branch or tag; `null` for the repository's default branch. Not together with `commit`.
+    /// The branch, or a tag where no branch has that name; `null` for the repository's default
+    /// branch. Not together with `tag` or `commit`.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
     #[schema(value_type = Option<String>, max_length = 200)]
     pub branch: Option<Option<String>>,
-    /// A whole commit id of 40 or 64 hexadecimal digits. Not together with `branch`.
+    /// A tag; `null` for none any more. Not together with `branch` or `commit`.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    #[schema(value_type = Option<String>, max_length = 200)]
+    pub tag: Option<Option<String>>,
+    /// A whole commit id of 40 or 64 hexadecimal digits; `null` for none any more. Not together with
+    /// `branch` or `tag`.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
     #[schema(value_type = Option<String>, max_length = 64)]
     pub commit: Option<Option<String>>,

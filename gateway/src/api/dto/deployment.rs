@@ -224,8 +224,10 @@ impl From<StageName> for DeploymentStatus {
 pub struct DeploymentSource {
     /// The git repository.
     pub repository: String,
-    /// The branch or tag that was asked for.
+    /// The branch that was asked for.
     pub branch: Option<String>,
+    /// The tag that was asked for.
+    pub tag: Option<String>,
     /// The commit that was asked for.
     pub commit: Option<String>,
     /// The Dockerfile that was asked for.
@@ -293,8 +295,8 @@ pub struct Failure {
 }
 
 /// A deployment to make. Everything may be left out: then it is made from the app's settings.
-/// What is given is saved as the app's settings too, except a `commit`, which holds for this
-/// deployment only.
+/// What is given is saved as the app's settings too, except a `tag` or `commit`, which holds for
+/// this deployment only.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"branch": "main"}))]
@@ -303,12 +305,16 @@ pub struct CreateDeployment {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 2048)]
     pub repository: Option<String>,
-    /// The branch or tag. Not together with `commit`.
+    /// The branch, or a tag where no branch has that name. Not together with `tag` or `commit`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 200)]
     pub branch: Option<String>,
+    /// A tag, for this deployment only. Not together with `branch` or `commit`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub tag: Option<String>,
     /// A whole commit id of 40 or 64 hexadecimal digits, for this deployment only. Not together
-    /// with `branch`.
+    /// with `branch` or `tag`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 64)]
     pub commit: Option<String>,

@@ -12,7 +12,7 @@ use crate::api::dto::{
     self, AppRef, Deployment, DeploymentRef, DeploymentSource, Durations, Failure, PostDeployStatus,
     StageEntry, TakesOver,
 };
-use crate::api::settings;
+use crate::api::settings::{self, Named};
 
 /// A deployment, where the view has it.
 pub(crate) fn deployment(sight: Sight<'_>, id: DeploymentId) -> Option<Deployment> {
@@ -28,7 +28,7 @@ pub(crate) fn deployment_in(
     let attempt = view.state.attempt()?;
     let spec = &attempt.spec;
     let stage = attempt.stage.name();
-    let (branch, commit) = settings::reference(Some(&spec.source));
+    let Named { branch, tag, commit } = settings::reference(Some(&spec.source));
     Some(Deployment {
         id,
         app: AppRef { id: spec.app, name: spec.app_name.to_string() },
@@ -44,6 +44,7 @@ pub(crate) fn deployment_in(
         source: DeploymentSource {
             repository: spec.source.repository.to_string(),
             branch,
+            tag,
             commit,
             dockerfile: spec.build.dockerfile.as_ref().map(ToString::to_string),
         },

@@ -71,6 +71,9 @@ fn deploys_on(app: &ActiveApp) -> String {
         (DeployOn::Push, Some(Reference::Commit(_)) | None) => {
             "nothing: it is set to one commit".into()
         }
+        (DeployOn::Push, Some(Reference::Tag(tag))) => {
+            format!("nothing: it is set to the tag {tag}")
+        }
     }
 }
 
@@ -142,7 +145,7 @@ pub(crate) fn deliveries(
         }
         let commit = match &attempt.spec.source.reference {
             Reference::Commit(commit) => Some(commit.to_string()),
-            Reference::Branch(_) | Reference::DefaultBranch => None,
+            Reference::Branch(_) | Reference::DefaultBranch | Reference::Tag(_) => None,
         };
         let delivery = told.entry(view.requested.correlation).or_insert_with(|| dto::Delivery {
             id: None,

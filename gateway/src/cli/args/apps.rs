@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use hythe_core::ids::DeploymentId;
 use hythe_core::names::{
     AppName, BranchName, CommitId, EnvName, EnvValue, HealthPath, HostName, ProjectName,
-    RepositoryUrl,
+    RepositoryUrl, TagName,
 };
 
 use super::build::BuildArgs;
@@ -20,11 +20,12 @@ use crate::cli::failure::{Failure, Outcome};
 
 pub(super) const DEPLOY_HELP: &str = "\
 Waits until the new version is live (exit code 0) or the deployment ended otherwise (1); the version
-before serves until then. What is given here is kept for the next deployment, except a commit.
+before serves until then. What is given here is kept for the next deployment, except a tag or commit.
 
 Examples:
   hythe deploy shop --repo https://git.example/shop.git --branch main --port 3000
   hythe deploy shop                       the newest commit
+  hythe deploy shop --tag v1.2.0
   hythe deploy shop --commit 0123456789abcdef0123456789abcdef01234567
   hythe deploy shop --env LOG_LEVEL=debug --replicas 2 --json";
 
@@ -165,9 +166,12 @@ pub struct SettingsArgs {
     /// The git repository: https://…, ssh://… or user@host:path
     #[arg(long, value_name = "URL")]
     pub repo: Option<RepositoryUrl>,
-    /// The branch or tag [default: the repository's own]
-    #[arg(long, value_name = "BRANCH", conflicts_with = "commit")]
+    /// The branch, or a tag where no branch has that name [default: the repository's own branch]
+    #[arg(long, value_name = "BRANCH", conflicts_with_all = ["tag", "commit"])]
     pub branch: Option<BranchName>,
+    /// A tag, also where a branch has the same name
+    #[arg(long, value_name = "TAG", conflicts_with = "commit")]
+    pub tag: Option<TagName>,
     /// A whole commit id
     #[arg(long, value_name = "SHA")]
     pub commit: Option<CommitId>,

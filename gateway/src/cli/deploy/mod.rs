@@ -40,6 +40,7 @@ pub(super) async fn run(context: &Context, args: DeployArgs) -> Outcome {
     let request = CreateDeployment {
         repository: args.settings.repo.as_ref().map(ToString::to_string),
         branch: args.settings.branch.as_ref().map(ToString::to_string),
+        tag: args.settings.tag.as_ref().map(ToString::to_string),
         commit: args.settings.commit.as_ref().map(ToString::to_string),
         dockerfile: args.settings.build.dockerfile.as_ref().map(ToString::to_string),
         port: args.settings.port,

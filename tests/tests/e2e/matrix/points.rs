@@ -166,6 +166,7 @@ const fn course(step: Step) -> Course {
         | Step::WorkerMinted
         | Step::SealingKeyMinted
         | Step::BuildLedgerMade
+        | Step::MirrorsMade
         | Step::EdgeMinted => Course::FirstStart,
         Step::IndexExtended | Step::CheckpointSaved => Course::ServerStops,
         Step::JournalAppended
@@ -192,6 +193,7 @@ const fn course(step: Step) -> Course {
         | Step::BuildAccepted
         | Step::BuildSettled
         | Step::BuildAlive
+        | Step::MirrorFetched
         | Step::SourceFetched
         | Step::ImageBuilt
         | Step::BuildLogPublished

@@ -1,0 +1,5 @@
+//! Fetching from a real git server, with mirrors, from repositories that mean no good, and from ones
+//! that change.
+
+mod mirrors;
+mod world;
