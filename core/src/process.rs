@@ -219,7 +219,7 @@ mod tests {
         let of_web = Resources::default();
         let own = ProcessSettings { memory_bytes: Some(9 << 20), ..process(1) };
         let run = run(&[("worker", own)]);
-        let expected = Resources { memory_bytes: 9 << 20, ..of_web.clone() };
+        let expected = Resources { memory_bytes: 9 << 20, ..of_web };
         assert_eq!(run.resources(STRIDE, &of_web), expected);
         assert_eq!(run.resources(0, &of_web), of_web);
     }

@@ -13,9 +13,9 @@ pub(crate) mod releases;
 mod replicas;
 mod scaling;
 mod switches;
+mod tasks;
 #[cfg(test)]
 mod tests;
-mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -192,7 +192,8 @@ fn overdue_because(view: &View, observed: &Observed, id: DeploymentId) -> crate:
 #[must_use]
 pub fn next_deadline(view: &View, now: Timestamp) -> Option<Timestamp> {
     let attempts = view.deployments.values().filter_map(|v| v.state.attempt());
-    let deadlines = attempts.flat_map(|attempt| [attempt.stage.until(), attempt.post_deploy.until()]);
+    let deadlines =
+        attempts.flat_map(|attempt| [attempt.stage.until(), attempt.post_deploy.until()]);
     deadlines.flatten().filter(|until| *until > now).min()
 }
 

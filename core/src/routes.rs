@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::app::ActiveApp;
-use crate::deployment::Placement;
+use crate::deployment::{Placement, Stage};
 use crate::ids::{AppId, DeploymentId};
 use crate::names::{AppName, HostName};
 use crate::observed::Observed;
@@ -116,6 +116,11 @@ fn replicas(
     previous: Option<&Route>,
 ) -> Option<Backend> {
     let attempt = view.deployments.get(&deployment)?.state.attempt()?;
+    let has_it = previous.is_some_and(|r| r.backend.deployment() == Some(deployment));
+    if matches!(attempt.stage, Stage::Ended(_)) && !has_it {
+        // Its app has not heard of its end yet. What is being stopped gets no traffic anew.
+        return None;
+    }
     let web = |place: &&Placement| !is_process(place.index);
     let mut placed = attempt.placements.iter().filter(web);
     let heard = placed.all(|place| observed.workers.contains_key(&place.worker));

@@ -129,7 +129,8 @@ impl Attempt {
             | DeploymentEvent::Rescaled { .. }
             | DeploymentEvent::ReplicasLeft
             | DeploymentEvent::ReleaseStarted { .. }
-            | DeploymentEvent::Released { .. } => return,
+            | DeploymentEvent::Released { .. }
+            | DeploymentEvent::ProcessesScaled { .. } => return,
         };
         self.post_deploy = now;
     }

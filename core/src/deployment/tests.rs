@@ -430,7 +430,7 @@ fn a_post_deploy_command_runs_once_and_only_when_live() {
             let stage = state.attempt().unwrap().stage.clone();
             assert!(!state.ended(), "something of it runs");
             let (events, over) = given(state, &end);
-            assert_eq!(events, [event.clone()]);
+            assert_eq!(events, std::slice::from_ref(&event));
             let attempt = over.attempt().unwrap();
             assert_eq!((&attempt.stage, attempt.post_deploying()), (&stage, None));
             assert_eq!(over.ended(), !before.is_empty());

@@ -71,7 +71,9 @@ fn begin(
     let worker = attempt.built.as_ref()?.worker;
     let mut places = places(view, observed);
     places.retain(|place, _| *place == worker);
-    if let Some(placed) = place(&places, &attempt.spec.resources, 1) {
+    if let Some(placed) =
+        place(&places, [(Hook::PostDeploy.index(), attempt.spec.resources.clone())])
+    {
         let worker = placed.first()?.worker;
         return Some(DeploymentCommand::PostDeploy { worker, at: now });
     }
@@ -154,13 +156,12 @@ mod tests {
         let deployment = &view.deployments[&id];
         let attempt = deployment.state.attempt().unwrap();
         settle(id, deployment, attempt, view, observed, at(now), &mut effects);
-        match effects.pop()? {
-            Effect::Deployment(_, DeploymentCommand::FailPostDeploy { fault }) => {
-                Some(Err(fault.message))
-            }
-            Effect::Deployment(_, DeploymentCommand::FinishPostDeploy) => Some(Ok(())),
-            other => panic!("{other:?}"),
+        let effect = effects.pop()?;
+        if let Effect::Deployment(_, DeploymentCommand::FailPostDeploy { fault }) = effect {
+            return Some(Err(fault.message));
         }
+        assert_eq!(effect, Effect::Deployment(id, DeploymentCommand::FinishPostDeploy));
+        Some(Ok(()))
     }
 
     fn runs() -> PostDeploy {
@@ -177,7 +178,8 @@ mod tests {
         let stopped = || vec![AppEvent::Stopped { until: at(1) }];
         let outstanding = || PostDeploy::Outstanding;
         let grace = limits::START_GRACE.0 / 1_000;
-        let rows: Vec<(PostDeploy, Vec<AppEvent>, Observed, u64, Option<Result<(), &str>>)> = vec![
+        type Row = (PostDeploy, Vec<AppEvent>, Observed, u64, Option<Result<(), &'static str>>);
+        let rows: Vec<Row> = vec![
             (runs(), vec![], exited(0), 20, Some(Ok(()))),
             (runs(), vec![], exited(3), 20, Some(Err("`warm-up` exited with code 3"))),
             (runs(), vec![], away.clone(), 499, None),

@@ -37,7 +37,9 @@ fn fault(hook: Hook, settings: &HookSettings, report: &ReplicaReport) -> Fault {
     let it = format!("the {} command `{command}`", hook.as_str());
     let message = match &report.state {
         ReplicaState::Exited { code, out_of_memory: true } => {
-            format!("{it} ran out of memory and was ended with code {code}; give the app more memory")
+            format!(
+                "{it} ran out of memory and was ended with code {code}; give the app more memory"
+            )
         }
         ReplicaState::Exited { code: 127, out_of_memory: false } => format!(
             "{it} exited with code 127, which mostly means that there is no such program in the image"

@@ -12,7 +12,7 @@ use hythe_core::task::is_task;
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::worker::Assignment;
 
-use crate::behaviour::{Once, Run};
+use crate::behaviour::{Behaviour, Once, Run};
 use crate::faults::Kind;
 use crate::network::Node;
 use crate::plant::Plant;
@@ -118,8 +118,7 @@ impl World {
             EngineDue::Ends(key, id, run) => {
                 let now = self.machine_now(m);
                 let Some(container) = self.container(m, key, id, run) else { return };
-                let well =
-                    is_task(key.index) && container.behaviour.task(key.index) == Once::Works;
+                let well = is_task(key.index) && container.behaviour.task(key.index) == Once::Works;
                 container.exit(now, if well { 0 } else { 3 });
                 self.note(format_args!("replica {} exits", name(key)));
                 if well {

@@ -1,5 +1,7 @@
 //! Made-up ids, names and settings.
 
+use std::collections::BTreeMap;
+
 use hythe_core::argv::Argv;
 use hythe_core::deployment::BuiltImage;
 use hythe_core::ids::{AppId, DeploymentId, EdgeId, InstallationId, WorkerId};

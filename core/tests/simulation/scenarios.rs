@@ -201,8 +201,9 @@ fn a_release_command_goes_on_while_server_and_agent_are_away_and_runs_once() {
     assert_eq!(world.counts["\"task begun\""], 1);
 }
 
+/// How it stands, as far as the control plane knows: after its death, nothing at first.
 fn post_deployed(world: &World, id: DeploymentId) -> PostDeploy {
-    world.attempt(id).unwrap().post_deploy.clone()
+    world.attempt(id).map(|attempt| attempt.post_deploy.clone()).unwrap_or_default()
 }
 
 /// Runs until the post-deploy command of a deployment is over.

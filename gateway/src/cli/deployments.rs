@@ -123,7 +123,10 @@ fn show(output: &Output, deployment: &Deployment) {
     }
     if let Some(post_deploy) = &deployment.post_deploy {
         let (command, status) = (post_deploy.command.join(" "), post_deploy.status.as_str());
-        rows.push(("post-deploy", format!("{}: {}", status.replace('_', " "), output.foreign(&command))));
+        rows.push((
+            "post-deploy",
+            format!("{}: {}", status.replace('_', " "), output.foreign(&command)),
+        ));
     }
     for (title, value) in rows {
         output.line(format_args!("{title:<11} {value}"));
@@ -146,7 +149,8 @@ fn show(output: &Output, deployment: &Deployment) {
             output.line(format_args!("  | {}", output.foreign(line)));
         }
     }
-    let failed = deployment.post_deploy.as_ref().and_then(|hook| Some((hook, hook.message.as_ref()?)));
+    let failed =
+        deployment.post_deploy.as_ref().and_then(|hook| Some((hook, hook.message.as_ref()?)));
     if let Some((post_deploy, message)) = failed {
         output.line(format_args!("the version stays, but {}", output.foreign(message)));
         for line in &post_deploy.log {

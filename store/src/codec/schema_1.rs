@@ -146,7 +146,10 @@ impl StoredEvent for DeploymentEvent {
             | Self::Rescaled { .. }
             | Self::ReplicasLeft
             | Self::ReleaseStarted { .. }
-            | Self::Released { .. } => false,
+            | Self::Released { .. }
+            | Self::PostDeployStarted { .. }
+            | Self::PostDeployed
+            | Self::PostDeployFailed { .. } => false,
         }
     }
 }

@@ -314,7 +314,8 @@ export interface paths {
         /**
          * Scales an app
          * @description In place: the live version gets replicas, or lets those with the highest numbers go once their
-         *     requests have ended; the others stay as they are. It is saved as the app's setting too.
+         *     requests have ended; the others stay as they are. It is saved as the app's setting too. Processes
+         *     beside web are scaled by their names; 0 stops all of one.
          */
         post: operations["scale_app"];
         delete?: never;
@@ -710,6 +711,33 @@ export interface paths {
          */
         post: operations["rotate_hook"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hooks/{hook}/statuses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shows what a webhook's provider is told of commits
+         * @description The last 50 since the server started, the newest first, with what came of each.
+         */
+        get: operations["list_statuses"];
+        /**
+         * Tells a webhook's provider how commits fare
+         * @description Of each commit of its repository that is deployed from now on: that it is under way, is live, or is
+         *     not. The token is the one for the repository (`PUT /api/v1/sources/tokens/{prefix}`), which must be
+         *     one that may write statuses. Everybody who can read the repository sees them.
+         */
+        put: operations["set_statuses"];
+        post?: never;
+        /** Tells a webhook's provider no more how commits fare */
+        delete: operations["remove_statuses"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1244,6 +1272,8 @@ export interface components {
              * @example shop
              */
             name: string;
+            /** @description The same for each process beside web that the live deployment has. */
+            processes: components["schemas"]["ProcessCount"][];
             /**
              * @description The name of the project that it is in.
              * @example default
@@ -1251,7 +1281,8 @@ export interface components {
             project: string;
             /**
              * Format: int32
-             * @description Replicas of the live deployment that are healthy now. That is not kept: of the past, 0.
+             * @description Replicas of the live deployment that are healthy now. That is not kept: of the past, 0. Those
+             *     of processes beside web do not count here.
              */
             replicas_healthy: number;
             /**
@@ -1433,6 +1464,24 @@ export interface components {
              * @example 3000
              */
             port?: number | null;
+            /**
+             * @description What runs once for each deployment, in a container of its image, after it went live; where it
+             *     fails, the version stays. A program and its arguments, run by no shell.
+             * @example [
+             *       "bin/warm-up"
+             *     ]
+             */
+            post_deploy_command?: string[] | null;
+            /**
+             * Format: int64
+             * @description How long that may take.
+             * @example 600000
+             */
+            post_deploy_within_ms?: number | null;
+            /** @description What runs besides, without traffic, by name. */
+            process_types: {
+                [key: string]: components["schemas"]["ProcessType"];
+            };
             /**
              * Format: int32
              * @description Processes and threads that one replica may have.
@@ -1617,6 +1666,16 @@ export interface components {
             /** @description Whether it is well. */
             ok: boolean;
         };
+        /** @description What a webhook's provider is told of commits. */
+        CommitStatuses: {
+            /**
+             * @description The address of the provider's API; nothing where it is told nothing.
+             * @example https://api.github.com
+             */
+            api?: string | null;
+            /** @description What it was told since the server started, the newest first: the last 50. */
+            items: components["schemas"]["ToldStatus"][];
+        };
         /**
          * @description A new app. All but the name may be left out.
          * @example {
@@ -1713,6 +1772,21 @@ export interface components {
              * @description The port that the app listens on; found from the image where none is given.
              */
             port?: number | null;
+            /**
+             * @description What runs once for each deployment, in a container of its image, after it went live; where it
+             *     fails, the version stays. A program and its arguments, run by no shell. A restart does not run
+             *     it; a rollback does.
+             */
+            post_deploy_command?: string[] | null;
+            /**
+             * Format: int64
+             * @description How long that may take: 1,000 to 14,400,000 ms; 600,000 where nothing is said.
+             */
+            post_deploy_within_ms?: number | null;
+            /** @description What runs besides, without traffic, by name: at most 16 processes, such as workers. */
+            process_types?: {
+                [key: string]: components["schemas"]["SetProcess"];
+            } | null;
             /**
              * Format: int32
              * @description Processes and threads that one replica may have.
@@ -2024,6 +2098,11 @@ export interface components {
              * @description The port that its replicas answer on, once that is known.
              */
             port?: number | null;
+            post_deploy?: components["schemas"]["PostDeploy"] | null;
+            /** @description What runs besides, without traffic, by name. */
+            process_types: {
+                [key: string]: components["schemas"]["ProcessType"];
+            };
             /**
              * @description What runs before they start, where anything does.
              * @example [
@@ -2087,6 +2166,7 @@ export interface components {
              * @description Counts the app's deployments from 1.
              */
             number: number;
+            post_deploy?: components["schemas"]["PostDeployStatus"] | null;
             /** @description The stage that it is in. */
             status: components["schemas"]["DeploymentStatus"];
         };
@@ -2416,6 +2496,11 @@ export interface components {
             secret_set_at: components["schemas"]["Time"];
             /** @description What to enter at the provider. */
             setup: components["schemas"]["HookSetup"];
+            /**
+             * @description The address of the provider's API, where it is told how commits fare.
+             * @example https://api.github.com
+             */
+            statuses?: string | null;
         };
         /** @description An app that a webhook serves. */
         HookApp: {
@@ -2566,6 +2651,8 @@ export interface components {
              * @description Counts its source's lines from 1.
              */
             number: number;
+            /** @description The process beside web that the replica is one of, where it is of one. */
+            process?: string | null;
             /**
              * Format: int32
              * @description The replica's number; nothing for a build or a task.
@@ -2593,6 +2680,8 @@ export interface components {
              * @description The deployment whose source it is.
              */
             deployment: string;
+            /** @description The process beside web that the replica is one of, where it is of one. */
+            process?: string | null;
             /**
              * Format: int32
              * @description The replica's number; nothing for a build or a task.
@@ -2652,6 +2741,27 @@ export interface components {
             trouble?: string | null;
             whole_at?: components["schemas"]["Time"] | null;
         };
+        /** @description A command that runs once after a deployment went live. */
+        PostDeploy: {
+            /**
+             * @description A program and its arguments.
+             * @example [
+             *       "bin/warm-up"
+             *     ]
+             */
+            command: string[];
+            /** @description The last lines of log before that, oldest first. */
+            log?: string[];
+            /** @description Why it failed, where it did. */
+            message?: string | null;
+            /** @description How it stands. */
+            status: components["schemas"]["PostDeployStatus"];
+        };
+        /**
+         * @description How a post-deploy command stands.
+         * @enum {string}
+         */
+        PostDeployStatus: "outstanding" | "running" | "done" | "failed" | "not_run";
         /**
          * @description A problem document.
          * @example {
@@ -2684,6 +2794,53 @@ export interface components {
             title: string;
             /** @description Which kind of problem: `/problems/` and a name that stays the same. */
             type: string;
+        };
+        /** @description How many replicas of a process beside web there are, of the live deployment. */
+        ProcessCount: {
+            /**
+             * @description Its name.
+             * @example worker
+             */
+            name: string;
+            /**
+             * Format: int32
+             * @description Those that have stayed up. That is not kept: of the past, 0.
+             */
+            replicas_healthy: number;
+            /**
+             * Format: int32
+             * @description Those that there should be.
+             */
+            replicas_wanted: number;
+        };
+        /** @description A process beside web: it runs from the app's image with its environment, and gets no traffic. */
+        ProcessType: {
+            /**
+             * @description What runs in each replica: a program and its arguments, run by no shell. The image's
+             *     entrypoint stays.
+             * @example [
+             *       "bundle",
+             *       "exec",
+             *       "sidekiq"
+             *     ]
+             */
+            command: string[];
+            /**
+             * Format: int32
+             * @description Thousandths of a CPU that one replica may use, where that is not what one of web may.
+             */
+            cpu_millis?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes of memory that one replica may use, where that is not what one of web may.
+             */
+            memory_bytes?: number | null;
+            /**
+             * Format: int32
+             * @description How many replicas; 0 is none.
+             * @example 2
+             */
+            replicas: number;
         };
         /** @description A project: apps that belong together. */
         Project: {
@@ -2759,9 +2916,14 @@ export interface components {
             healthy: boolean;
             /**
              * Format: int32
-             * @description Its number within the deployment, from 0.
+             * @description Its number among those of its process, from 0.
              */
             index: number;
+            /**
+             * @description The process that it is one of: `web`, which has the traffic, or another.
+             * @example web
+             */
+            process: string;
             /**
              * Format: int32
              * @description How often it was started again.
@@ -2782,7 +2944,7 @@ export interface components {
              */
             worker_id: string;
         };
-        /** @description The replicas of an app: newest deployment first, then by number. */
+        /** @description The replicas of an app: newest deployment first, then web before other processes, then by number. */
         ReplicaList: {
             as_of?: components["schemas"]["AsOf"] | null;
             /** @description The replicas. */
@@ -2894,17 +3056,24 @@ export interface components {
             rows: number;
         };
         /**
-         * @description How many replicas an app is to have.
+         * @description How many replicas an app is to have: of web, of processes beside it, or of both.
          * @example {
+         *       "processes": {
+         *         "worker": 2
+         *       },
          *       "replicas": 3
          *     }
          */
         ScaleApp: {
+            /** @description How many of processes beside web: 0 to 64 each. */
+            processes?: {
+                [key: string]: number;
+            };
             /**
              * Format: int32
-             * @description How many; to run none, stop the app.
+             * @description How many of web; to run none, stop the app.
              */
-            replicas: number;
+            replicas?: number | null;
         };
         /** Format: password */
         SecretText: string;
@@ -2988,6 +3157,14 @@ export interface components {
              */
             to: string;
         };
+        /**
+         * @description That a provider is told.
+         * @example {}
+         */
+        SetCommitStatuses: {
+            /** @description The address of its API; found from the provider and the repository's host where none is given. */
+            api?: string | null;
+        };
         /** @description Mirrors the journal while it grows. */
         SetMirror: {
             /** @description The public half of the key that opens it; the server's own where nothing is said. */
@@ -2997,6 +3174,38 @@ export interface components {
              * @example file:///mnt/second-disk/hythe
              */
             to: string;
+        };
+        /**
+         * @description A change of a process beside web: what is left out stays as it is; `null` goes back to the default.
+         *     One that there is not yet needs a command.
+         * @example {
+         *       "command": [
+         *         "bundle",
+         *         "exec",
+         *         "sidekiq"
+         *       ],
+         *       "replicas": 2
+         *     }
+         */
+        SetProcess: {
+            /** @description What runs in each replica: a program and its arguments, at most 64 texts, run by no shell. */
+            command?: string[] | null;
+            /**
+             * Format: int32
+             * @description Thousandths of a CPU that one replica may use: 10 at the least; `null` for as many as one of
+             *     web.
+             */
+            cpu_millis?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes of memory that one replica may use: 6 MiB at the least; `null` for as many as one of web.
+             */
+            memory_bytes?: number | null;
+            /**
+             * Format: int32
+             * @description How many replicas; of a new process 1 where nothing is said.
+             */
+            replicas?: number | null;
         };
         /**
          * @description A login.
@@ -3135,6 +3344,30 @@ export interface components {
          * @example 2026-11-21T09:30:00.250Z
          */
         Time: string;
+        /** @description What a provider was told of a commit. */
+        ToldStatus: {
+            /**
+             * @description Of which app.
+             * @example shop
+             */
+            app: string;
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /** @description Of which commit. */
+            commit: string;
+            /**
+             * Format: uuid
+             * @description Of which deployment.
+             */
+            deployment: string;
+            /** @description Why the provider did not take it, where it did not. */
+            refused?: string | null;
+            /**
+             * @description How it fares: `pending`, `success`, `failure` or `cancelled`.
+             * @example success
+             */
+            state: string;
+        };
         /** @description What deploys an app by itself. */
         Triggers: {
             /** @description What does. */
@@ -3247,6 +3480,17 @@ export interface components {
              * @description The port that the app listens on; `null` to find it from the image.
              */
             port?: number | null;
+            /** @description What runs once for each deployment after it went live; `null` for nothing. */
+            post_deploy_command?: string[] | null;
+            /**
+             * Format: int64
+             * @description How long that may take: 1,000 to 14,400,000 ms.
+             */
+            post_deploy_within_ms?: number | null;
+            /** @description What runs besides, without traffic, by name: at most 16 processes. Those that are not named stay as they are; `null` takes one away. */
+            process_types?: {
+                [key: string]: null | components["schemas"]["SetProcess"];
+            } | null;
             /**
              * Format: int32
              * @description Processes and threads that one replica may have.
@@ -9806,6 +10050,410 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["HookWithSecret"];
                 };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_statuses: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id */
+                hook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What it is told */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommitStatuses"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_statuses: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id */
+                hook: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetCommitStatuses"];
+            };
+        };
+        responses: {
+            /** @description It is told from now on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommitStatuses"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_statuses: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id */
+                hook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is told no more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The request cannot be read */
             400: {

@@ -22,6 +22,7 @@ function deployment(
     settled: false,
     source: { repository: "https://git.example/shop.git" },
     replicas: 1,
+    process_types: {},
     url: "http://shop.localhost:8080",
     stages,
     durations_ms: {},

@@ -80,7 +80,7 @@ impl World {
                 .workers
                 .values()
                 .flat_map(|worker| &worker.report.replicas)
-                .filter(|replica| replica.deployment == *deployment)
+                .filter(|one| one.deployment == *deployment && !is_process(one.index))
                 .collect();
             let none_healthy = seen.iter().all(|replica| replica.state != ReplicaState::Healthy);
             for target in targets {
@@ -267,7 +267,8 @@ impl World {
         let app = told.and_then(|told| self.truth.apps.get(&told.app)?.active());
         let resting = app.is_some_and(|app| app.is_resting(deployment));
         let followed = app.is_some_and(|app| ![app.live, app.serving].contains(&Some(deployment)));
-        let live = self.truth.stage(deployment) == Some(StageName::Live);
+        // One whose app was deleted is about to end; it rested before.
+        let live = self.truth.stage(deployment) == Some(StageName::Live) && app.is_some();
         if here && live && !resting && !followed {
             return Err(format!("{} is live", Short(deployment.uuid())));
         }

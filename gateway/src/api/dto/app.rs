@@ -42,7 +42,6 @@ pub struct App {
     /// Replicas of the live deployment that there should be.
     pub replicas_wanted: u16,
     /// The same for each process beside web that the live deployment has.
-    #[serde(default)]
     pub processes: Vec<ProcessCount>,
     /// How many deployments were ever requested.
     pub deployments: u64,
@@ -196,7 +195,6 @@ pub struct AppSettings {
     #[schema(example = json!(["npm", "start"]))]
     pub command: Option<Vec<String>>,
     /// What runs besides, without traffic, by name.
-    #[serde(default)]
     pub process_types: BTreeMap<String, ProcessType>,
     /// What runs once for each deployment, in a container of its image, before its replicas start;
     /// where it fails, so does the deployment. A program and its arguments, run by no shell.

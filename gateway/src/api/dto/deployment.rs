@@ -45,7 +45,6 @@ pub struct Deployment {
     /// How many replicas it is to have.
     pub replicas: u16,
     /// What runs besides, without traffic, by name.
-    #[serde(default)]
     pub process_types: BTreeMap<String, ProcessType>,
     /// What runs before they start, where anything does.
     #[schema(example = json!(["bin/migrate"]))]

@@ -12,7 +12,6 @@ pub struct Replica {
     /// The deployment that it belongs to.
     pub deployment: DeploymentRef,
     /// The process that it is one of: `web`, which has the traffic, or another.
-    #[serde(default = "web")]
     #[schema(example = "web")]
     pub process: String,
     /// Its number among those of its process, from 0.
@@ -35,11 +34,6 @@ pub struct Replica {
     pub restarts: u32,
     /// How often of that in a row, without having been healthy for a minute in between.
     pub restarts_in_a_row: u32,
-}
-
-/// What there was before there were others.
-fn web() -> String {
-    hythe_core::process::WEB.into()
 }
 
 /// How a replica is.

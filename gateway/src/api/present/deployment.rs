@@ -9,8 +9,8 @@ use hythe_core::waiting::waiting_for;
 
 use super::Sight;
 use crate::api::dto::{
-    self, AppRef, Deployment, DeploymentRef, DeploymentSource, Durations, Failure, PostDeployStatus,
-    StageEntry, TakesOver,
+    self, AppRef, Deployment, DeploymentRef, DeploymentSource, Durations, Failure,
+    PostDeployStatus, StageEntry, TakesOver,
 };
 use crate::api::settings::{self, Named};
 

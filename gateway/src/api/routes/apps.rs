@@ -214,6 +214,8 @@ pub(super) async fn change(
     let with = With { claim, secrets: Vec::new() };
     match state.command::<Machine>(id.uuid(), command, state.meta(asked), with).await {
         Ok(_) => answer(id.uuid()),
-        Err(error) => Ok(mark_replayed(answer(state.before_or(once.as_ref(), error).await?.resource)?)),
+        Err(error) => {
+            Ok(mark_replayed(answer(state.before_or(once.as_ref(), error).await?.resource)?))
+        }
     }
 }
