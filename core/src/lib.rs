@@ -36,6 +36,7 @@ pub mod repository;
 pub mod routes;
 pub mod run;
 pub mod source;
+pub mod submodules;
 pub mod sweep;
 pub mod task;
 #[cfg(test)]

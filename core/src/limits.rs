@@ -38,6 +38,10 @@ pub const BUILD_WITHIN_LEAST: Millis = Millis(10_000);
 pub const BUILD_WITHIN_MOST: Millis = Millis(4 * 3_600_000);
 /// How long a build may wait for a builder, and for other builds to be done, in all.
 pub const BUILD_WAIT: Millis = Millis(30 * 60_000);
+/// Submodules of one repository, those of its submodules included.
+pub const MOST_SUBMODULES: usize = 100;
+/// How deep submodules of submodules are fetched.
+pub const MOST_SUBMODULE_DEPTH: usize = 5;
 /// Build arguments of one app.
 pub const MOST_BUILD_ARGS: usize = 64;
 /// How long a deployment may wait for a worker, and its replicas for an answer of the worker,

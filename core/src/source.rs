@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::limits;
 use crate::names::{
@@ -35,8 +35,7 @@ pub enum Reference {
 }
 
 /// How the source becomes an image.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildSettings {
     /// The Dockerfile; found by itself where none is given.
     pub dockerfile: Option<RepositoryPath>,
@@ -52,6 +51,26 @@ pub struct BuildSettings {
     pub within: Millis,
     /// Nothing that earlier builds left is used again.
     pub no_cache: bool,
+    /// What of the source is fetched besides the repository's own files.
+    pub fetches: Fetches,
+}
+
+/// What of a source is fetched besides the repository's own files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Fetches {
+    /// Its submodules, and theirs.
+    pub submodules: bool,
+    /// The files that git LFS keeps elsewhere.
+    pub lfs: bool,
+}
+
+impl Fetches {
+    /// Whether there is nothing of it.
+    #[must_use]
+    pub fn nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Default for BuildSettings {
@@ -64,7 +83,102 @@ impl Default for BuildSettings {
             secrets: BTreeSet::new(),
             within: limits::BUILD_WITHIN,
             no_cache: false,
+            fetches: Fetches::default(),
         }
+    }
+}
+
+/// The settings with names, as JSON has them. What came later is left out where nothing is said.
+#[derive(Serialize, Deserialize)]
+#[serde(default)]
+struct Named {
+    dockerfile: Option<RepositoryPath>,
+    context: Option<RepositoryPath>,
+    target: Option<BuildTarget>,
+    args: BTreeMap<BuildArg, BuildArgValue>,
+    secrets: BTreeSet<EnvName>,
+    within: Millis,
+    no_cache: bool,
+    #[serde(skip_serializing_if = "Fetches::nothing")]
+    fetches: Fetches,
+}
+
+impl Default for Named {
+    fn default() -> Self {
+        BuildSettings::default().into()
+    }
+}
+
+impl From<BuildSettings> for Named {
+    fn from(settings: BuildSettings) -> Self {
+        let BuildSettings { dockerfile, context, target, args, secrets, within, no_cache, fetches } =
+            settings;
+        Self { dockerfile, context, target, args, secrets, within, no_cache, fetches }
+    }
+}
+
+/// The settings by position, as events have them.
+#[derive(Serialize, Deserialize)]
+struct Placed {
+    dockerfile: Option<RepositoryPath>,
+    context: Option<RepositoryPath>,
+    target: Option<BuildTarget>,
+    args: BTreeMap<BuildArg, BuildArgValue>,
+    secrets: BTreeSet<EnvName>,
+    within: Millis,
+    rest: Rest,
+}
+
+/// The last of them. Append-only. The first two are the bytes of the `no_cache: bool` that there was
+/// before anything else was fetched: what was written then means the same.
+#[derive(Serialize, Deserialize)]
+enum Rest {
+    Usual,
+    NoCache,
+    Fetches { no_cache: bool, submodules: bool, lfs: bool },
+}
+
+impl Serialize for BuildSettings {
+    fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
+        let settings = self.clone();
+        if into.is_human_readable() {
+            return Named::from(settings).serialize(into);
+        }
+        let Self { dockerfile, context, target, args, secrets, within, no_cache, fetches } =
+            settings;
+        let rest = match (fetches, no_cache) {
+            (Fetches { submodules: false, lfs: false }, false) => Rest::Usual,
+            (Fetches { submodules: false, lfs: false }, true) => Rest::NoCache,
+            (Fetches { submodules, lfs }, no_cache) => Rest::Fetches { no_cache, submodules, lfs },
+        };
+        Placed { dockerfile, context, target, args, secrets, within, rest }.serialize(into)
+    }
+}
+
+impl<'de> Deserialize<'de> for BuildSettings {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        if from.is_human_readable() {
+            let Named { dockerfile, context, target, args, secrets, within, no_cache, fetches } =
+                Named::deserialize(from)?;
+            return Ok(Self {
+                dockerfile,
+                context,
+                target,
+                args,
+                secrets,
+                within,
+                no_cache,
+                fetches,
+            });
+        }
+        let Placed { dockerfile, context, target, args, secrets, within, rest } =
+            Placed::deserialize(from)?;
+        let (no_cache, fetches) = match rest {
+            Rest::Usual => (false, Fetches::default()),
+            Rest::NoCache => (true, Fetches::default()),
+            Rest::Fetches { no_cache, submodules, lfs } => (no_cache, Fetches { submodules, lfs }),
+        };
+        Ok(Self { dockerfile, context, target, args, secrets, within, no_cache, fetches })
     }
 }
 
@@ -74,8 +188,16 @@ impl BuildSettings {
     /// # Errors
     /// A [`Rejection`] names the setting and its bounds.
     pub fn check(&self) -> Result<(), Rejection> {
-        let Self { dockerfile: _, context: _, target: _, args, secrets, within, no_cache: _ } =
-            self;
+        let Self {
+            dockerfile: _,
+            context: _,
+            target: _,
+            args,
+            secrets,
+            within,
+            no_cache: _,
+            fetches: _,
+        } = self;
         if args.len() > limits::MOST_BUILD_ARGS {
             let most = limits::MOST_BUILD_ARGS;
             return Err(Rejection::invalid("build_args", format!("are at most {most}")));
@@ -124,4 +246,47 @@ impl Resources {
     pub const LEAST_MEMORY_BYTES: u64 = 6 * 1024 * 1024;
     /// The least of a CPU that makes sense: one hundredth.
     pub const LEAST_CPU_MILLIS: u32 = 10;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(no_cache: bool, submodules: bool, lfs: bool) -> BuildSettings {
+        BuildSettings {
+            dockerfile: Some(RepositoryPath::new("Dockerfile").unwrap()),
+            secrets: BTreeSet::from([EnvName::new("TOKEN").unwrap()]),
+            no_cache,
+            fetches: Fetches { submodules, lfs },
+            ..BuildSettings::default()
+        }
+    }
+
+    #[test]
+    fn what_was_written_before_anything_else_was_fetched_is_still_written_so_and_read() {
+        for no_cache in [false, true] {
+            let now = settings(no_cache, false, false);
+            let BuildSettings { dockerfile, context, target, args, secrets, within, .. } =
+                now.clone();
+            let before = (dockerfile, context, target, args, secrets, within, no_cache);
+            let before = postcard::to_allocvec(&before).unwrap();
+            assert_eq!(postcard::to_allocvec(&now).unwrap(), before);
+            assert_eq!(postcard::from_bytes::<BuildSettings>(&before).unwrap(), now);
+            let json = serde_json::to_value(&now).unwrap();
+            assert!(json.get("fetches").is_none(), "{json}");
+            assert_eq!(serde_json::from_value::<BuildSettings>(json).unwrap(), now);
+        }
+        assert_eq!(serde_json::from_str::<BuildSettings>("{}").unwrap(), BuildSettings::default());
+    }
+
+    #[test]
+    fn what_is_fetched_comes_back() {
+        for n in 0..8 {
+            let now = settings(n & 1 != 0, n & 2 != 0, n & 4 != 0);
+            let bytes = postcard::to_allocvec(&now).unwrap();
+            assert_eq!(postcard::from_bytes::<BuildSettings>(&bytes).unwrap(), now);
+            let json = serde_json::to_string(&now).unwrap();
+            assert_eq!(serde_json::from_str::<BuildSettings>(&json).unwrap(), now);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! A git server on loopback: `git http-backend` behind a small CGI server.
 //!
-//! Serves every bare repository below a folder over smart HTTP, as `http://…/NAME.git`, with basic
-//! auth where asked for. It can be told to answer nothing, so that a fetch hangs until somebody
+//! Serves every bare repository below a folder over smart HTTP, as `http://…/NAME.git`, and files of
+//! git LFS beside it, out of `NAME.lfs`, both with basic auth where asked for. It can be told to answer nothing, so that a fetch hangs until somebody
 //! ends it. Gone when it is dropped.
 
 use std::path::{Path, PathBuf};
@@ -14,11 +14,15 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
+use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::sync::watch;
 
 use super::served::Served;
+
+/// What follows the name of a repository where files of git LFS are asked for.
+const LFS: &str = "/info/lfs/";
 
 /// A running git server.
 #[derive(Debug)]
@@ -131,7 +135,49 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Full<By
             .body(Full::default())
             .unwrap();
     }
+    if request.uri().path().contains(LFS) {
+        return large_files(shared, request).await;
+    }
     run(shared, request).await
+}
+
+/// The batch API of git LFS, for downloads, and the downloads.
+async fn large_files(shared: &Shared, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let (parts, body) = request.into_parts();
+    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let answer = |status, body: Bytes| {
+        let response = Response::builder().status(status);
+        let response = response.header("content-type", "application/vnd.git-lfs+json");
+        response.body(Full::from(body)).unwrap()
+    };
+    let (repository, wanted) = parts.uri.path().split_once(LFS).unwrap();
+    let name = repository.trim_start_matches('/').trim_end_matches(".git");
+    let folder = shared.root.join(format!("{name}.lfs"));
+    if let Some(oid) = wanted.strip_prefix("objects/").filter(|oid| *oid != "batch") {
+        let content = std::fs::read(folder.join(oid)).map(Bytes::from);
+        return content.map_or(answer(StatusCode::NOT_FOUND, Bytes::new()), |content| {
+            shared.sent.fetch_add(content.len(), Ordering::SeqCst);
+            answer(StatusCode::OK, content)
+        });
+    }
+    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let asked: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let objects = asked["objects"].as_array().cloned().unwrap_or_default();
+    let objects = objects.into_iter().map(|mut object| {
+        let oid = object["oid"].as_str().unwrap_or_default().to_owned();
+        if folder.join(&oid).is_file() {
+            let host = header("host").unwrap_or_default();
+            let authorization =
+                header("authorization").map(|value| json!({"Authorization": value}));
+            let href = format!("http://{host}{repository}{LFS}objects/{oid}");
+            object["actions"] = json!({"download": {"href": href, "header": authorization}});
+        } else {
+            object["error"] = json!({"code": 404, "message": "there is no such object"});
+        }
+        object
+    });
+    let said = json!({"transfer": "basic", "objects": objects.collect::<Vec<_>>()});
+    answer(StatusCode::OK, said.to_string().into())
 }
 
 /// Runs the CGI program for one request.

@@ -1,15 +1,13 @@
 //! The files of a checkout, as a sorted list. Links are listed, never followed.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use hythe_core::detect::{FileKind, FileListing};
 
 /// The most files in one checkout.
 const MOST_FILES: usize = 500_000;
-/// The most bytes of a file that is looked at for a note to its owner.
-const MOST_NOTE_BYTES: u64 = 1024 * 1024;
 
 /// One entry of a checkout.
 #[derive(Debug)]
@@ -63,20 +61,4 @@ pub(crate) fn list(root: &Path) -> io::Result<Vec<Entry>> {
 /// The same for `detect`.
 pub(crate) fn listing(entries: &[Entry]) -> FileListing {
     entries.iter().map(|entry| (entry.path.clone(), entry.kind)).collect()
-}
-
-/// What of a repository is not fetched, in words for its log.
-pub(crate) fn left_alone(root: &Path) -> Vec<&'static str> {
-    let mut notes = Vec::new();
-    if fs::symlink_metadata(root.join(".gitmodules")).is_ok_and(|data| data.is_file()) {
-        notes.push("note: this repository has submodules; Hythe does not fetch them yet");
-    }
-    let path = root.join(".gitattributes");
-    let plain = fs::symlink_metadata(&path).is_ok_and(|data| data.is_file());
-    let mut text = String::new();
-    let read = |file: File| file.take(MOST_NOTE_BYTES).read_to_string(&mut text);
-    if plain && File::open(&path).and_then(read).is_ok() && text.contains("filter=lfs") {
-        notes.push("note: this repository uses git LFS; Hythe does not fetch its large files yet");
-    }
-    notes
 }

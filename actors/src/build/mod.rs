@@ -24,6 +24,7 @@ mod firewall;
 mod guard;
 mod intake;
 mod ledger;
+mod left_alone;
 mod log;
 mod publish;
 mod registries;

@@ -12,7 +12,7 @@ use bollard::ClientVersion;
 use hythe_core::deployment::{BuiltImage, Fault};
 use hythe_core::detect::{self, BuildPlan, Detected, Mirror};
 use hythe_core::names::{BuildTarget, CommitId, ImageId};
-use hythe_core::source::{BuildSettings, Reference};
+use hythe_core::source::{BuildSettings, Fetches, Reference};
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::build::BuildCommand;
 use hythe_core::wire::storage::ImageName;
@@ -26,6 +26,7 @@ use super::buildkit::{self, NoImage, Request};
 use super::checkout;
 use super::context::Context;
 use super::engine::{LABEL_APP, LABEL_COMMIT, LABEL_DEPLOYMENT, LABEL_INSTANCE, LABEL_SOURCE};
+use super::left_alone;
 use super::log::BuildLog;
 use super::publish::now;
 use super::run::{Builder, CANCEL_WITHIN, remove};
@@ -316,7 +317,12 @@ impl Work<'_> {
     /// The source, and what it may be reached with.
     fn wanted(&self) -> git::Wanted<'_> {
         let spec = &self.command.spec;
-        git::Wanted { source: &spec.source, app: &spec.app_name, access: &self.opened.access }
+        git::Wanted {
+            source: &spec.source,
+            app: &spec.app_name,
+            access: &self.opened.access,
+            fetches: spec.build.fetches,
+        }
     }
 
     async fn fetch(&self) -> Result<git::Checkout, NoImage> {
@@ -341,6 +347,10 @@ impl Work<'_> {
             shown(begun.elapsed())
         );
         self.log.say(text).await;
+        for git::FetchedSubmodule { path, repository, commit } in &checkout.submodules {
+            let commit = short_commit(commit);
+            self.log.say(format!("fetched submodule {path}: {commit} of {repository}")).await;
+        }
         Ok(checkout)
     }
 
@@ -349,11 +359,11 @@ impl Work<'_> {
         self.doing("looking at the source");
         let settings = self.command.spec.build.clone();
         let images = self.builder.settings.base_images.clone();
+        let app = self.command.spec.app_name.clone();
         let found = tokio::task::spawn_blocking(move || {
             let entries = checkout::list(&checkout.tree).map_err(|error| {
                 failed(format!("the files of the repository cannot be used: {error}"))
             })?;
-            let notes = checkout::left_alone(&checkout.tree);
             let files = checkout::listing(&entries);
             let texts = read_texts(&checkout.tree, &detect::wanted(&files, &settings));
             let Detected { plan, found } =
@@ -367,6 +377,7 @@ impl Work<'_> {
                 checkout.committed_at,
             )
             .map_err(failed)?;
+            let notes = left_alone::notes(&checkout.tree, &context, settings.fetches, &app);
             Ok::<_, NoImage>((plan, found, notes, context))
         });
         let (plan, found, notes, context) = found.await.map_err(failed)??;
@@ -417,8 +428,16 @@ impl Work<'_> {
     /// A name for all that goes into an image: the same again gives the same image.
     fn digest(&self, commit: &CommitId) -> String {
         let spec = &self.command.spec;
-        let BuildSettings { dockerfile, context, target, args, secrets, within: _, no_cache: _ } =
-            &spec.build;
+        let BuildSettings {
+            dockerfile,
+            context,
+            target,
+            args,
+            secrets,
+            within: _,
+            no_cache: _,
+            fetches: Fetches { submodules, lfs },
+        } = &spec.build;
         let mut parts = vec![
             detect::RULES.to_string(),
             spec.app.to_string(),
@@ -434,6 +453,8 @@ impl Work<'_> {
             let version = spec.env.get(name).copied().unwrap_or_default();
             format!("secret {name} {version}")
         }));
+        parts.extend(submodules.then(|| "submodules".to_owned()));
+        parts.extend(lfs.then(|| "lfs".to_owned()));
         let digest = Sha256::digest(parts.join("\n").as_bytes());
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }

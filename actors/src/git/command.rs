@@ -13,7 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::local::{Reach, Remote};
-use super::{GitError, GitSettings};
+use super::{GitError, GitSettings, lfs};
 
 /// The most that is kept of what git writes; the rest is read and dropped.
 const MOST_OUTPUT: usize = 256 * 1024;
@@ -50,8 +50,12 @@ const CONFIG: &[&str] = &[
 pub(super) struct Git<'a> {
     pub(super) settings: &'a GitSettings,
     pub(super) remote: &'a Remote<'a>,
-    /// Holds `git`, `tree` and `home`, all for this source alone.
-    pub(super) scratch: &'a Path,
+    /// Holds all that this build fetches: what counts for how much room it takes.
+    whole: &'a Path,
+    /// Holds `git` and `home`, both for this repository alone.
+    scratch: PathBuf,
+    /// Where the files are checked out.
+    tree: PathBuf,
     objects: Objects<'a>,
     pub(super) cancel: &'a CancellationToken,
     pub(super) deadline: Instant,
@@ -78,14 +82,26 @@ pub(super) struct Ran {
 
 impl<'a> Git<'a> {
     /// Works in `scratch`.
-    pub(super) const fn new(
+    pub(super) fn new(
         settings: &'a GitSettings,
         remote: &'a Remote<'a>,
         scratch: &'a Path,
         cancel: &'a CancellationToken,
         deadline: Instant,
     ) -> Self {
-        Self { settings, remote, scratch, objects: Objects::Here, cancel, deadline }
+        let (own, tree) = (scratch.to_owned(), scratch.join("tree"));
+        let objects = Objects::Here;
+        Self { settings, remote, whole: scratch, scratch: own, tree, objects, cancel, deadline }
+    }
+
+    /// The same within the same bounds, for another checkout.
+    pub(super) fn at(&self, scratch: PathBuf, tree: PathBuf) -> Self {
+        Self { scratch, tree, objects: Objects::Here, ..self.clone() }
+    }
+
+    /// The same for another repository.
+    pub(super) fn of(&self, remote: &'a Remote<'a>, scratch: PathBuf, tree: PathBuf) -> Self {
+        Self { remote, ..self.at(scratch, tree) }
     }
 
     /// The same, but objects are written to a mirror.
@@ -100,7 +116,12 @@ impl<'a> Git<'a> {
 
     /// Where the files are checked out.
     pub(super) fn tree(&self) -> PathBuf {
-        self.scratch.join("tree")
+        self.tree.clone()
+    }
+
+    /// Where git and its home lie.
+    pub(super) fn scratch(&self) -> &Path {
+        &self.scratch
     }
 
     /// Where git keeps its objects.
@@ -114,9 +135,9 @@ impl<'a> Git<'a> {
     /// What counts for how much room is taken.
     fn sized(&self) -> Vec<PathBuf> {
         match self.objects {
-            Objects::Here => vec![self.scratch.to_owned()],
+            Objects::Here => vec![self.whole.to_owned()],
             Objects::Into(mirror) | Objects::From(mirror) => {
-                vec![mirror.to_owned(), self.scratch.to_owned()]
+                vec![mirror.to_owned(), self.whole.to_owned()]
             }
         }
     }
@@ -128,10 +149,23 @@ impl<'a> Git<'a> {
 
     /// Runs git and waits for its end.
     pub(super) async fn run(&self, args: &[&str]) -> Result<Ran, GitError> {
+        self.run_command(self.command(args, None)).await
+    }
+
+    /// The same, with the filter of git LFS.
+    pub(super) async fn run_with_lfs(&self, args: &[&str]) -> Result<Ran, GitError> {
+        if !lfs::installed(&self.settings.path) {
+            return Err(GitError::NoLfs);
+        }
+        let config = lfs::config(&self.remote.url, &self.scratch);
+        self.run_command(self.command(args, Some(&config))).await
+    }
+
+    async fn run_command(&self, command: Command) -> Result<Ran, GitError> {
         if self.cancel.is_cancelled() {
             return Err(GitError::Cancelled);
         }
-        let mut group = Group::spawn(self.command(args)).map_err(|error| GitError::NoGit {
+        let mut group = Group::spawn(command).map_err(|error| GitError::NoGit {
             program: self.settings.program.display().to_string(),
             error,
         })?;
@@ -186,7 +220,7 @@ impl<'a> Git<'a> {
         Ok(())
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    fn command(&self, args: &[&str], lfs: Option<&[String]>) -> Command {
         let settings = self.settings;
         let mut command = Command::new(&settings.program);
         command.env_clear().envs(settings.passed_on.iter().map(|(name, value)| (name, value)));
@@ -203,8 +237,10 @@ impl<'a> Git<'a> {
             .env("GIT_CONFIG_GLOBAL", self.global_config())
             .env("GIT_ATTR_NOSYSTEM", "1")
             .env("GIT_NO_REPLACE_OBJECTS", "1")
-            .env("GIT_LFS_SKIP_SMUDGE", "1")
             .env("GIT_ALLOW_PROTOCOL", self.remote.protocol);
+        if lfs.is_none() {
+            command.env("GIT_LFS_SKIP_SMUDGE", "1");
+        }
         match &self.remote.reach {
             Reach::Open => {}
             Reach::Token(token, location) => {
@@ -222,7 +258,10 @@ impl<'a> Git<'a> {
         for setting in CONFIG.iter().chain([&synced]) {
             command.arg("-c").arg(setting);
         }
-        command.args(args).current_dir(self.scratch);
+        for setting in lfs.unwrap_or_default() {
+            command.arg("-c").arg(setting);
+        }
+        command.args(args).current_dir(&self.scratch);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);
         command

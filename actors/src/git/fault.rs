@@ -7,6 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use hythe_core::installation::{SourcePrefix, SourceUser, SshHost};
+use hythe_core::limits::{MOST_SUBMODULE_DEPTH, MOST_SUBMODULES};
 use hythe_core::names::{AppName, BranchName, CommitId, TagName};
 use hythe_core::near::nearest;
 use hythe_core::repository::Location;
@@ -53,6 +54,44 @@ pub enum GitError {
         url: String,
         /// What it has instead.
         near: String,
+    },
+    /// What it says of submodules cannot be used.
+    #[error("its submodules cannot be fetched: {why}")]
+    BadSubmodules {
+        /// What is wrong.
+        why: String,
+    },
+    /// There are too many, or they lie too deep.
+    #[error(
+        "its submodules are more than are fetched: at most {MOST_SUBMODULES}, at most \
+         {MOST_SUBMODULE_DEPTH} within each other; {path} is one more"
+    )]
+    ManySubmodules {
+        /// The first that is too much.
+        path: String,
+    },
+    /// One of them cannot be had.
+    #[error("the submodule {path} cannot be fetched: {error}")]
+    Submodule {
+        /// Where it would be.
+        path: String,
+        /// Why.
+        error: Box<GitError>,
+    },
+    /// There is no git-lfs.
+    #[error(
+        "the builder has no git-lfs to fetch the files with that git LFS keeps elsewhere; install \
+         git-lfs on it, or do without them: hythe app set APP --no-lfs"
+    )]
+    NoLfs,
+    /// git-lfs could not fetch a file.
+    #[error(
+        "a file that git LFS keeps elsewhere cannot be fetched: {said}. Its server is taken to be \
+         that of the repository, and is asked with the same token or key"
+    )]
+    Lfs {
+        /// The last lines that git-lfs wrote.
+        said: String,
     },
     /// It has no such commit.
     #[error("{url} has no commit {commit}, or no branch leads to it any more")]
@@ -392,7 +431,7 @@ fn near(name: &str, listed: &str, tag: bool) -> String {
 }
 
 /// The last lines that say something, on one line and without git's own markers.
-fn said(stderr: &str) -> String {
+pub(super) fn said(stderr: &str) -> String {
     let lines: Vec<&str> = stderr
         .lines()
         .map(|line| line.trim_start_matches("fatal: ").trim_start_matches("error: ").trim())

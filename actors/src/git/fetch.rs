@@ -3,6 +3,7 @@
 //! One process fetches: asking first which commit a branch has would cost a second connection and
 //! could be out of date by the time of the fetch. What was fetched is what counts.
 
+use std::io;
 use std::path::Path;
 
 use hythe_core::names::CommitId;
@@ -16,8 +17,7 @@ use super::fault::{self, Meaning, explain, no_such, no_such_of};
 use super::local::{Reach, remote};
 use super::mirrors::Mirrors;
 use super::ssh::Ssh;
-use super::through;
-use super::{Checkout, GitError, GitSettings, Wanted};
+use super::{Checkout, GitError, GitSettings, Wanted, lfs, submodules, through};
 
 /// Fetches a commit into `scratch`, a folder that is empty and the caller's to remove; what is in
 /// the repository's mirror already is taken from there.
@@ -34,11 +34,24 @@ pub async fn fetch(
     let remote = remote(settings, wanted)?;
     let deadline = Instant::now() + settings.within;
     let git = Git::new(settings, &remote, scratch, cancel, deadline);
-    let mirrors = mirrors.filter(|_| remote.folder.is_none());
-    if let Some(mirrors) = mirrors {
-        return through::fetch(&git, mirrors, wanted).await;
+    let mut checkout = fetch_one(&git, mirrors, wanted).await?;
+    if wanted.fetches.submodules {
+        checkout.submodules = submodules::fetch(&git, mirrors, wanted).await?;
     }
-    fetch_alone(&git, wanted).await
+    Ok(checkout)
+}
+
+/// Fetches a commit of one repository, and nothing that it says of others.
+pub(super) async fn fetch_one(
+    git: &Git<'_>,
+    mirrors: Option<&Mirrors>,
+    wanted: Wanted<'_>,
+) -> Result<Checkout, GitError> {
+    // One on this machine is as near as its mirror would be.
+    match mirrors.filter(|_| git.remote.folder.is_none()) {
+        Some(mirrors) => through::fetch(git, mirrors, wanted).await,
+        None => fetch_alone(git, wanted).await,
+    }
 }
 
 /// Fetches all of a commit, whatever mirrors hold.
@@ -285,15 +298,28 @@ pub(super) async fn check_out(
     let object = format!("{fetched}^{{commit}}");
     let about = ["log", "-1", "--no-show-signature", "--format=%H%n%ct%n%s", &object, "--"];
     let files = ["checkout", "--quiet", "--force", "--detach", fetched];
-    let (about, files) = tokio::try_join!(git.run(&about), git.run(&files))?;
+    let files = async {
+        if wanted.fetches.lfs { git.run_with_lfs(&files).await } else { git.run(&files).await }
+    };
+    let (about, files) = tokio::try_join!(git.run(&about), files)?;
+    if wanted.fetches.lfs && !files.success && files.stderr.contains("lfs") {
+        return Err(GitError::Lfs { said: lfs::said(&files.stderr) });
+    }
     if let Some(failed) = [&about, &files].into_iter().find(|ran| !ran.success) {
         return Err(explain(wanted, &failed.stderr));
     }
     git.check_size().await?;
+    if wanted.fetches.lfs {
+        match fs::remove_dir_all(lfs::storage(git.scratch())).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
     let mut lines = about.stdout.lines();
     let commit = CommitId::new(lines.next().unwrap_or_default())
         .map_err(|error| GitError::Failed { said: error.to_string() })?;
     let committed_at = lines.next().and_then(|at| at.parse().ok()).unwrap_or(0);
     let subject = lines.next().unwrap_or_default().chars().take(120).collect();
-    Ok(Checkout { tree: git.tree(), commit, committed_at, subject })
+    Ok(Checkout { tree: git.tree(), commit, committed_at, subject, submodules: Vec::new() })
 }

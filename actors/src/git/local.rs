@@ -122,7 +122,7 @@ fn decode(path: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use hythe_core::names::{AppName, RepositoryUrl};
-    use hythe_core::source::{Reference, Source};
+    use hythe_core::source::{Fetches, Reference, Source};
 
     use super::*;
     use crate::git::Access;
@@ -139,7 +139,8 @@ mod tests {
         let try_it = |settings: &GitSettings, path: &str| {
             let repository = RepositoryUrl::new(format!("file://{path}")).unwrap();
             let source = Source { repository, reference: Reference::DefaultBranch };
-            let wanted = Wanted { source: &source, app: &app, access: &access };
+            let fetches = Fetches::default();
+            let wanted = Wanted { source: &source, app: &app, access: &access, fetches };
             let Remote { url, protocol, .. } = remote(settings, wanted)?;
             Ok::<_, GitError>((url, protocol))
         };

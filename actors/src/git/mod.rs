@@ -3,15 +3,18 @@
 //! Git runs as a subprocess in its own process group, with argv and an environment that are ours
 //! alone: no shell, no prompt, no hooks, no filters, no configuration of this machine. What a
 //! person typed stands behind `--`. Time, disk and output are bounded; whoever cancels ends the
-//! whole group. Submodules and LFS are left alone for now; both are named in the build's log.
+//! whole group. Submodules and files of git LFS are fetched where that is asked for, and are named in
+//! the build's log where it is not.
 
 mod access;
 mod command;
 mod fault;
 mod fetch;
+mod lfs;
 mod local;
 mod mirrors;
 mod ssh;
+mod submodules;
 #[cfg(test)]
 mod tests;
 mod through;
@@ -20,8 +23,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hythe_core::names::{AppName, CommitId};
-use hythe_core::source::Source;
+use hythe_core::names::{AppName, CommitId, RepositoryUrl};
+use hythe_core::source::{Fetches, Source};
 
 pub use access::Access;
 pub use fault::GitError;
@@ -54,6 +57,8 @@ pub struct Wanted<'a> {
     pub app: &'a AppName,
     /// What it may be reached with.
     pub access: &'a Access,
+    /// What is fetched besides the repository's own files.
+    pub fetches: Fetches,
 }
 
 impl Default for GitSettings {
@@ -97,4 +102,17 @@ pub struct Checkout {
     pub committed_at: u64,
     /// The first line of its message.
     pub subject: String,
+    /// The submodules that are in it.
+    pub submodules: Vec<FetchedSubmodule>,
+}
+
+/// A submodule that was fetched.
+#[derive(Clone, Debug)]
+pub struct FetchedSubmodule {
+    /// Where in the tree.
+    pub path: String,
+    /// From where.
+    pub repository: RepositoryUrl,
+    /// Which commit of it.
+    pub commit: CommitId,
 }

@@ -54,6 +54,11 @@ pub(super) async fn fetch(
             }
         }
         Err(error) => {
+            // Where git came to its own end, nothing is half done. Where the mark stays, a restart
+            // throws the mirror away, and that is all.
+            if !matches!(error, GitError::Cancelled | GitError::TimedOut { .. }) {
+                let _ = held.end();
+            }
             drop(held);
             error
         }
@@ -66,7 +71,7 @@ pub(super) async fn fetch(
         return Err(error);
     }
     tracing::info!(%name, %error, "fetching without the mirror");
-    clear(git.scratch).await?;
+    clear(git).await?;
     let alone = fetch_alone(git, wanted).await;
     if next == Next::AloneAndThrowAway && alone.is_ok() {
         throw_away(mirrors, &name).await;
@@ -106,6 +111,11 @@ fn after(error: &GitError, fresh: bool) -> Next {
         | GitError::LocalNotAllowed { .. }
         | GitError::TimedOut { .. }
         | GitError::NoGit { .. }
+        | GitError::NoLfs
+        | GitError::Lfs { .. }
+        | GitError::BadSubmodules { .. }
+        | GitError::ManySubmodules { .. }
+        | GitError::Submodule { .. }
         | GitError::Cancelled => Next::Say,
         // Servers that hand out only what a branch points to need a whole fetch, which a mirror of
         // single commits gets in the way of.
@@ -172,9 +182,9 @@ async fn throw_away(mirrors: &Mirrors, name: &str) {
 }
 
 /// Removes what was begun.
-async fn clear(scratch: &Path) -> Result<(), GitError> {
-    for name in ["git", "tree", "home"] {
-        match fs::remove_dir_all(scratch.join(name)).await {
+async fn clear(git: &Git<'_>) -> Result<(), GitError> {
+    for folder in [git.git_dir(), git.tree(), git.home()] {
+        match fs::remove_dir_all(folder).await {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error.into()),

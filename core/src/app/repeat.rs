@@ -186,14 +186,23 @@ impl ActiveApp {
 
 /// Whether the same commit gives the same image by both.
 fn built_alike(now: &DeploymentSpec, then: &DeploymentSpec) -> bool {
-    let BuildSettings { dockerfile, context, target, args, secrets, within: _, no_cache: _ } =
-        &now.build;
+    let BuildSettings {
+        dockerfile,
+        context,
+        target,
+        args,
+        secrets,
+        within: _,
+        no_cache: _,
+        fetches,
+    } = &now.build;
     let of = &then.build;
     *dockerfile == of.dockerfile
         && *context == of.context
         && *target == of.target
         && *args == of.args
         && *secrets == of.secrets
+        && *fetches == of.fetches
         && secrets.iter().all(|name| now.env.get(name) == then.env.get(name))
 }
 

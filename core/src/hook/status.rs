@@ -349,7 +349,8 @@ mod tests {
             let api = ApiAddress::usual(provider, &key).unwrap();
             request((provider, &api), &repository, &status(state), page)
         };
-        let page = Some("https://hythe.example.com/deployments/1");
+        let address = "https://hythe.example.com/deployments/1";
+        let page = Some(address);
         let sha = "1481a2de7b2a7d02428ad93446ab166be7793fbb";
         let github =
             told(Provider::GitHub, "git@h.example:Octo/Shop.git", CommitState::Success, page)
@@ -379,7 +380,7 @@ mod tests {
             bitbucket.url,
             format!("https://api.bitbucket.org/2.0/repositories/a/b/commit/{sha}/statuses/build")
         );
-        assert_eq!(bitbucket.body["url"], page.unwrap());
+        assert_eq!(bitbucket.body["url"], address);
         assert_eq!(bitbucket.body["key"], "hythe/shop");
 
         // Bitbucket wants a page; only GitLab has groups in groups.

@@ -13,7 +13,7 @@ use crate::ids::{AppId, DeploymentId};
 use crate::names::{EnvName, ProjectName};
 use crate::process::ProcessSettings;
 use crate::run::{HookSettings, RunSettings};
-use crate::source::{BuildSettings, Reference, Resources, Source};
+use crate::source::{BuildSettings, Fetches, Reference, Resources, Source};
 use crate::time::Millis;
 use crate::view::View;
 
@@ -154,7 +154,9 @@ struct Run<'a> {
 }
 
 fn put_build(facts: &mut Facts, build: &BuildSettings) {
-    let BuildSettings { dockerfile, context, target, args, secrets, within, no_cache } = build;
+    let BuildSettings { dockerfile, context, target, args, secrets, within, no_cache, fetches } =
+        build;
+    let Fetches { submodules, lfs } = fetches;
     facts.insert("build_within_ms".into(), within.0.to_string());
     let secrets: Vec<&str> = secrets.iter().map(EnvName::as_str).collect();
     let sometimes = [
@@ -163,6 +165,8 @@ fn put_build(facts: &mut Facts, build: &BuildSettings) {
         ("build_target", target.as_ref().map(ToString::to_string)),
         ("build_secrets", (!secrets.is_empty()).then(|| secrets.join(", "))),
         ("no_cache", no_cache.then(|| "true".to_owned())),
+        ("submodules", submodules.then(|| "true".to_owned())),
+        ("lfs", lfs.then(|| "true".to_owned())),
     ];
     for (name, value) in sometimes {
         facts.extend(value.map(|value| (name.to_owned(), value)));

@@ -46,6 +46,8 @@ pub(super) fn of_new_app(new: &CreateApp, local: bool) -> Result<AppSettings, Pr
         build_args: new.build_args.clone(),
         build_secrets: new.build_secrets.clone(),
         build_within_ms: new.build_within_ms,
+        submodules: new.submodules,
+        lfs: new.lfs,
         port: new.port.map(Some),
         replicas: new.replicas,
         health: new.health.clone().map(Some),
@@ -129,6 +131,8 @@ fn build(now: &AppSettings, change: &UpdateApp) -> Result<Option<BuildSettings>,
     if let Some(within) = change.build_within_ms {
         build.within = Millis(within);
     }
+    build.fetches.submodules = change.submodules.unwrap_or(build.fetches.submodules);
+    build.fetches.lfs = change.lfs.unwrap_or(build.fetches.lfs);
     Ok((build != now.build).then_some(build))
 }
 
@@ -322,6 +326,8 @@ pub(super) fn shown(settings: &AppSettings) -> dto::AppSettings {
             .collect(),
         build_secrets: build.secrets.iter().map(ToString::to_string).collect(),
         build_within_ms: build.within.0,
+        submodules: build.fetches.submodules,
+        lfs: build.fetches.lfs,
         port: *port,
         replicas: *replicas,
         health: health::shown(&health.probe),

@@ -240,6 +240,10 @@ fn show(context: &Context, app: &App) {
     if let Some(target) = &settings.build_target {
         rows.push(("target", target.clone()));
     }
+    let fetched = [(settings.submodules, "submodules"), (settings.lfs, "git LFS")];
+    for (_, what) in fetched.iter().filter(|(on, _)| *on) {
+        rows.push(("fetches", (*what).to_owned()));
+    }
     for (name, value) in &settings.build_args {
         rows.push(("build arg", format!("{name}={value}")));
     }

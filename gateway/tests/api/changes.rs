@@ -54,6 +54,28 @@ async fn an_app_from_its_creation_to_its_end() {
 }
 
 #[tokio::test]
+async fn what_is_fetched_is_set_shown_and_taken_back() {
+    let server = Server::start().await;
+    let new = json!({"name": "shop", "repository": REPOSITORY, "tag": "v1", "submodules": true});
+    let settings = server.post("/api/v1/apps", new).await.is(201).json["settings"].clone();
+    assert_eq!((&settings["tag"], &settings["branch"]), (&json!("v1"), &Value::Null));
+    assert_eq!((&settings["submodules"], &settings["lfs"]), (&json!(true), &json!(false)));
+    let change = json!({"branch": "main", "submodules": false, "lfs": true});
+    let settings = server.patch("/api/v1/apps/shop", change).await.is(200).json["settings"].clone();
+    assert_eq!((&settings["tag"], &settings["branch"]), (&Value::Null, &json!("main")));
+    assert_eq!((&settings["submodules"], &settings["lfs"]), (&json!(false), &json!(true)));
+    let asked = server.post("/api/v1/apps/shop/deployments", json!({"tag": "v2"})).await.is(202);
+    let source = &asked.json["source"];
+    assert_eq!((&source["tag"], &source["branch"]), (&json!("v2"), &Value::Null));
+    let settings = server.get("/api/v1/apps/shop").await.is(200).json["settings"].clone();
+    assert_eq!(settings["branch"], "main", "a tag is for one deployment");
+    let both = json!({"branch": "main", "tag": "v2"});
+    let refused = server.post("/api/v1/apps/shop/deployments", both).await;
+    refused.is_problem(422, "invalid-field");
+    assert_eq!(refused.json["field"], "tag");
+}
+
+#[tokio::test]
 async fn lists_come_in_pages() {
     let server = Server::start().await;
     for n in 0..5 {

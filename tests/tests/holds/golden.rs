@@ -31,7 +31,7 @@ use hythe_core::process::{ProcessName, ProcessSettings};
 use hythe_core::project::ProjectEvent;
 use hythe_core::record::{AggregateKind, Sequence};
 use hythe_core::run::{HookSettings, RunSettings};
-use hythe_core::source::{BuildSettings, Reference, Resources, Source};
+use hythe_core::source::{BuildSettings, Fetches, Reference, Resources, Source};
 use hythe_core::task::Hook;
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::worker::{Capacity, WorkerEvent};
@@ -103,6 +103,7 @@ fn settings() -> AppSettings {
             secrets: BTreeSet::from([EnvName::new("NPM_TOKEN").unwrap()]),
             within: Millis(600_000),
             no_cache: true,
+            fetches: Fetches::default(),
         },
         port: Some(3000),
         replicas: 2,

@@ -19,7 +19,7 @@ use hythe_core::names::{AppName, BranchName, CommitId, ImageId, TagName};
 use hythe_core::one_off::OneOffEnd;
 use hythe_core::record::{Actor, Meta, Recorded, Sequence, StreamId, Version};
 use hythe_core::run::RunSettings;
-use hythe_core::source::{Reference, Resources};
+use hythe_core::source::{BuildSettings, Fetches, Reference, Resources};
 use hythe_core::task::Hook;
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::view::View;
@@ -114,6 +114,10 @@ fn shapes_within_records_stay_as_they_are() {
     shapes.bytes("reference/branch", &Reference::Branch(branch));
     shapes.bytes("reference/commit", &Reference::Commit(commit));
     shapes.bytes("reference/tag", &Reference::Tag(TagName::new("v1.2").unwrap()));
+    let fetches = Fetches { submodules: true, lfs: true };
+    let fetching = BuildSettings { fetches, ..spec().build };
+    shapes.bytes("build-settings/fetching", &fetching);
+    shapes.json("build-settings/fetching/json", &fetching);
     let fault = Fault { message: "it failed".into(), log: vec!["last line".into()] };
     for stage in [
         StageName::Requested,

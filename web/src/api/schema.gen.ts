@@ -1452,6 +1452,8 @@ export interface components {
              * @example 5000
              */
             health_timeout_ms?: number | null;
+            /** @description Whether files that git LFS keeps elsewhere are fetched. */
+            lfs: boolean;
             /**
              * Format: int64
              * @description Bytes of memory that one replica may use.
@@ -1519,6 +1521,8 @@ export interface components {
              * @example 10000
              */
             stop_within_ms: number;
+            /** @description Whether the repository's submodules are fetched, and theirs. */
+            submodules: boolean;
             /**
              * @description The tag that is deployed, where it is always the same one.
              * @example v1.2.0
@@ -1760,6 +1764,8 @@ export interface components {
              * @description How long one health check may take: 100 to 300,000 ms.
              */
             health_timeout_ms?: number | null;
+            /** @description Whether files that git LFS keeps elsewhere are fetched; the builder needs `git-lfs` for it. */
+            lfs?: boolean | null;
             /**
              * Format: int64
              * @description Bytes of memory that one replica may use: 6 MiB at the least.
@@ -1818,6 +1824,11 @@ export interface components {
              *     is said.
              */
             stop_within_ms?: number | null;
+            /**
+             * @description Whether the repository's submodules are fetched, and theirs: over https and ssh, each at the
+             *     commit that the repository records.
+             */
+            submodules?: boolean | null;
             /** @description A tag. Not together with `branch` or `commit`. */
             tag?: string | null;
         };
@@ -3470,6 +3481,8 @@ export interface components {
              *     default.
              */
             health_timeout_ms?: number | null;
+            /** @description Whether files that git LFS keeps elsewhere are fetched. */
+            lfs?: boolean | null;
             /**
              * Format: int64
              * @description Bytes of memory that one replica may use: 6 MiB at the least.
@@ -3517,6 +3530,8 @@ export interface components {
              * @description How long a replica has from SIGTERM until SIGKILL: 1,000 to 600,000 ms.
              */
             stop_within_ms?: number | null;
+            /** @description Whether the repository's submodules are fetched, and theirs. */
+            submodules?: boolean | null;
             /** @description A tag; `null` for none any more. Not together with `branch` or `commit`. */
             tag?: string | null;
         };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use hythe_core::installation::{SourcePrefix, SourceUser};
 use hythe_core::names::{AppName, CommitId, RepositoryUrl, TagName};
-use hythe_core::source::{Reference, Source};
+use hythe_core::source::{Fetches, Reference, Source};
 use hythe_core::wire::build::SealedToken;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,8 @@ pub(super) struct World {
     pub(super) settings: GitSettings,
     pub(super) mirrors: Mirrors,
     pub(super) folder: TempDir,
+    /// What is fetched besides the repository's own files.
+    pub(super) fetches: Fetches,
 }
 
 /// A checkout that goes with this.
@@ -44,7 +46,8 @@ impl World {
         let server = serve(repositories.root());
         let folder = TempDir::new().unwrap();
         let mirrors = Mirrors::open(&folder.path().join("mirrors")).unwrap();
-        Self { repositories, server, settings: GitSettings::default(), mirrors, folder }
+        let (settings, fetches) = (GitSettings::default(), Fetches::default());
+        Self { repositories, server, settings, mirrors, folder, fetches }
     }
 
     pub(super) fn repository(&self, name: &str, files: &[(&str, &str)]) -> Repository {
@@ -78,7 +81,7 @@ impl World {
         let url = format!("{}/{name}.git", self.server.url());
         let source = Source { repository: RepositoryUrl::new(url).unwrap(), reference };
         let app = AppName::new("shop").unwrap();
-        let wanted = Wanted { source: &source, app: &app, access };
+        let wanted = Wanted { source: &source, app: &app, access, fetches: self.fetches };
         let scratch = TempDir::new().unwrap();
         let (mirrors, cancel) = (Some(&self.mirrors), CancellationToken::new());
         let checkout = fetch(&self.settings, mirrors, wanted, scratch.path(), &cancel).await?;

@@ -150,6 +150,10 @@ pub struct AppSettings {
     /// How long one build may take once a builder works on it.
     #[schema(example = 1_800_000)]
     pub build_within_ms: u64,
+    /// Whether the repository's submodules are fetched, and theirs.
+    pub submodules: bool,
+    /// Whether files that git LFS keeps elsewhere are fetched.
+    pub lfs: bool,
     /// The port that the app listens on; found from the image where none is given.
     #[schema(example = 3000)]
     pub port: Option<u16>,
@@ -273,6 +277,13 @@ pub struct CreateApp {
     /// where nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub build_within_ms: Option<u64>,
+    /// Whether the repository's submodules are fetched, and theirs: over https and ssh, each at the
+    /// commit that the repository records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submodules: Option<bool>,
+    /// Whether files that git LFS keeps elsewhere are fetched; the builder needs `git-lfs` for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lfs: Option<bool>,
     /// The port that the app listens on; found from the image where none is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
@@ -402,6 +413,12 @@ pub struct UpdateApp {
     /// How long one build may take once a builder works on it: 10,000 to 14,400,000 ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub build_within_ms: Option<u64>,
+    /// Whether the repository's submodules are fetched, and theirs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submodules: Option<bool>,
+    /// Whether files that git LFS keeps elsewhere are fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lfs: Option<bool>,
     /// The port that the app listens on; `null` to find it from the image.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
     #[schema(value_type = Option<u16>, minimum = 1)]

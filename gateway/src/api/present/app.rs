@@ -33,7 +33,7 @@ pub(crate) fn app(sight: Sight<'_>, id: AppId) -> Option<App> {
         triggers: super::triggers(&active.triggers),
         replicas_healthy: health.healthy,
         replicas_wanted: health.wanted,
-        processes: health.processes.clone(),
+        processes: health.processes,
         deployments: active.deployments,
         live: reference(active.live),
         rolling: on_its_way(sight, active, active.rolling),

@@ -34,6 +34,18 @@ pub struct BuildArgs {
     /// No build secrets any more
     #[arg(long, conflicts_with = "build_secret")]
     pub no_build_secrets: bool,
+    /// Fetch the repository's submodules, too
+    #[arg(long)]
+    pub submodules: bool,
+    /// No submodules any more
+    #[arg(long, conflicts_with = "submodules")]
+    pub no_submodules: bool,
+    /// Fetch the files that git LFS keeps elsewhere, too; builders need git-lfs for it
+    #[arg(long)]
+    pub lfs: bool,
+    /// No files of git LFS any more
+    #[arg(long, conflicts_with = "lfs")]
+    pub no_lfs: bool,
     /// How long one build may take, such as 30m
     #[arg(long, value_name = "SPAN", value_parser = span)]
     pub build_timeout: Option<u64>,
@@ -77,6 +89,8 @@ impl BuildArgs {
             build_args: self.args(),
             build_secrets: self.secrets(),
             build_within_ms: self.build_timeout,
+            submodules: switch(self.submodules, self.no_submodules),
+            lfs: switch(self.lfs, self.no_lfs),
             ..UpdateApp::default()
         }
     }
@@ -90,9 +104,16 @@ impl BuildArgs {
             build_args: self.args(),
             build_secrets: self.secrets(),
             build_within_ms: self.build_timeout,
+            submodules: switch(self.submodules, self.no_submodules),
+            lfs: switch(self.lfs, self.no_lfs),
             ..CreateApp::default()
         }
     }
+}
+
+/// What two opposite flags say, where one of them is given.
+fn switch(on: bool, off: bool) -> Option<bool> {
+    (on || off).then_some(on)
 }
 
 #[cfg(test)]
