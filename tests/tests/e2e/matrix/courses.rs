@@ -272,6 +272,10 @@ fn new_app(world: &mut World) -> String {
     world.make_app(&name);
     let id = world.request(&name);
     world.ends(&id, Ending::Live);
+    // Its app hears of that a moment later.
+    world.until("its app has it as its live version", || {
+        world.look(&format!("/api/v1/apps/{name}"))["live"]["id"] == id.as_str()
+    });
     name
 }
 
