@@ -83,3 +83,48 @@ fn drained(id: DeploymentId, previous: DeploymentId, observed: &Observed, now: T
         && observed.edges_had_time(now)
         && observed.live_edges(now).all(idle)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::deployment::Deployment;
+    use crate::ids::EdgeId;
+    use crate::limits;
+    use crate::names::HostName;
+    use crate::routes::{Backend, Route, RouteTable};
+    use crate::testing::{deployment_id, run, spec};
+
+    /// What is told of a switch so long after the start of a control plane that has heard of one edge,
+    /// which follows.
+    fn told(previous: Option<DeploymentId>, after: u64) -> Vec<Effect> {
+        let (id, now) = (deployment_id(2), Timestamp(1_000_000 + after));
+        let request = DeploymentCommand::Request(Box::new(spec(1)));
+        let deployment = run::<Deployment>(vec![request]).0;
+        let mut attempt = deployment.attempt().unwrap().clone();
+        attempt.stage = Stage::Switching { previous, until: now.plus(limits::SWITCH_WITHIN) };
+        let mut observed = Observed::starting_at(Timestamp(1_000_000));
+        let targets = vec![SocketAddr::from(([10, 0, 0, 1], 80))];
+        let backend = Backend::Replicas { deployment: id, targets };
+        let (app, name) = (spec(1).app, spec(1).app_name);
+        let route = Route { app, name, backend, stopped: false };
+        let routes = [(HostName::new("shop.localhost").unwrap(), route)].into();
+        observed.put_in_force(RouteTable { revision: 5, routes });
+        let edge = EdgeSeen { revision: 5, busy: vec![], leaving: vec![], heard_at: now };
+        observed.edges.insert(EdgeId::new(Uuid::from_u128(1)), edge);
+        let mut effects = Vec::new();
+        advance(id, &attempt, &observed, &Some([id].into()), now, &mut effects);
+        effects
+    }
+
+    #[test]
+    fn only_where_there_is_a_version_before_are_edges_waited_for_that_may_still_speak_up() {
+        let before = Some(deployment_id(1));
+        assert_eq!(told(None, 10).len(), 1);
+        assert_eq!(told(before, limits::EDGE_LEASE.0 - 1), []);
+        assert_eq!(told(before, limits::EDGE_LEASE.0).len(), 1);
+    }
+}
