@@ -13,6 +13,7 @@ pub mod bus;
 pub mod clock;
 mod commands;
 pub mod control;
+pub mod crons;
 pub mod docker;
 pub mod git;
 pub mod health;

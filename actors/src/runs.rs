@@ -16,9 +16,10 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use hythe_core::app::{App, AppCommand};
 use hythe_core::argv::Argv;
-use hythe_core::ids::{AppId, RunId, WorkerId};
+use hythe_core::deployment::{Attempt, BuiltImage};
+use hythe_core::ids::{AppId, DeploymentId, RunId, WorkerId};
 use hythe_core::limits::ONE_OFF_ATTACH_WITHIN;
-use hythe_core::names::EnvName;
+use hythe_core::names::{AppName, EnvName};
 use hythe_core::one_off::{CommandLine, OneOff, OneOffEnd};
 use hythe_core::record::Actor;
 use hythe_core::time::Millis;
@@ -92,15 +93,21 @@ pub enum RunError {
     Unavailable(String),
 }
 
+/// In what a command runs.
+struct Version {
+    app_name: AppName,
+    deployment: DeploymentId,
+    attempt: Attempt,
+    built: BuiltImage,
+}
+
 /// Chooses where a command runs, and seals for that worker what it consists of.
 ///
 /// # Errors
 /// [`RunError`], in words for people.
 pub fn prepare(control: &Control, run: RunId, wanted: Wanted) -> Result<Prepared, RunError> {
-    let Wanted { app, command, variables, terminal, detached, bare, within } = wanted;
-    let unfit = |why: String| RunError::Unfit(why);
     let found = control.read(|view| {
-        let app = view.apps.get(&app)?.state.active()?;
+        let app = view.apps.get(&wanted.app)?.state.active()?;
         let live = app.live.and_then(|live| view.deployments.get(&live));
         let attempt = live.and_then(|live| live.state.attempt()).cloned();
         let open = view.apps.values().filter_map(|app| app.state.active());
@@ -113,25 +120,63 @@ pub fn prepare(control: &Control, run: RunId, wanted: Wanted) -> Result<Prepared
         let held: Vec<WorkerId> = held.collect();
         Some((app.name.clone(), app.live, attempt, busy, held))
     });
-    let (name, live, attempt, busy, held) =
-        found.ok_or_else(|| unfit("there is no such app".into()))?;
-    let missing = || {
-        unfit(format!(
-            "no version of {name} is live, so there is none to run a command in; deploy it first: \
-             hythe deploy {name}"
-        ))
-    };
-    let (deployment, attempt) = live.zip(attempt).ok_or_else(missing)?;
-    let built = attempt.built.ok_or_else(missing)?;
+    let (app_name, live, attempt, busy, held) = found.ok_or_else(no_such_app)?;
+    let (deployment, attempt) = live.zip(attempt).ok_or_else(|| no_version(&app_name))?;
+    let built = attempt.built.clone().ok_or_else(|| no_version(&app_name))?;
     // Where its replicas run, there is its image; else where it was built.
     let places = attempt.placements.iter().map(|placement| placement.worker).chain([built.worker]);
     let places = places.filter(|worker| held.contains(worker));
     let worker = places.min_by_key(|worker| busy.get(worker).copied().unwrap_or(0));
     let worker = worker.ok_or_else(|| {
         RunError::Unavailable(format!(
-            "no worker that has {name}'s image is heard of at the moment"
+            "no worker that has {app_name}'s image is heard of at the moment"
         ))
     })?;
+    seal(control, run, worker, wanted, Version { app_name, deployment, attempt, built })
+}
+
+/// The same for one that the journal has, and of which its worker may not have heard.
+///
+/// # Errors
+/// [`RunError`], in words for people.
+pub(crate) fn prepare_again(
+    control: &Control,
+    run: RunId,
+    one_off: &OneOff,
+    wanted: Wanted,
+) -> Result<Prepared, RunError> {
+    let deployment = one_off.deployment;
+    let found = control.read(|view| {
+        let app = view.apps.get(&wanted.app)?.state.active()?;
+        let attempt = view.deployments.get(&deployment)?.state.attempt()?;
+        Some((app.name.clone(), attempt.clone()))
+    });
+    let (app_name, attempt) = found.ok_or_else(no_such_app)?;
+    let built = attempt.built.clone().ok_or_else(|| no_version(&app_name))?;
+    let version = Version { app_name, deployment, attempt, built };
+    seal(control, run, one_off.worker, wanted, version)
+}
+
+fn no_such_app() -> RunError {
+    RunError::Unfit("there is no such app".into())
+}
+
+fn no_version(name: &AppName) -> RunError {
+    RunError::Unfit(format!(
+        "no version of {name} is live, so there is none to run a command in; deploy it first: \
+         hythe deploy {name}"
+    ))
+}
+
+fn seal(
+    control: &Control,
+    run: RunId,
+    worker: WorkerId,
+    wanted: Wanted,
+    version: Version,
+) -> Result<Prepared, RunError> {
+    let Wanted { app, command, variables, terminal, detached, bare, within } = wanted;
+    let Version { app_name, deployment, attempt, built } = version;
     let key = control
         .observed(|observed| observed.workers.get(&worker).map(|seen| seen.report.sealing_key))
         .ok_or_else(|| RunError::Unavailable("its worker has not reported yet".into()))?;
@@ -139,30 +184,23 @@ pub fn prepare(control: &Control, run: RunId, wanted: Wanted) -> Result<Prepared
     let env = &attempt.spec.env;
     let sealed = sealing::seal_run(control.journal(), app, env, run, (command, variables), key);
     let sealed = sealed.map_err(|error| match error {
-        SealError::Gone { .. } => unfit(error.to_string()),
+        SealError::Gone { .. } => RunError::Unfit(error.to_string()),
         SealError::Broken(_) => RunError::Unavailable(format!("failed to {error}")),
     })?;
     let until = control.clock().now().plus(within);
-    let terminal_size = terminal;
-    let one_off = OneOff {
-        deployment,
-        worker,
-        command: told,
-        terminal: terminal_size.is_some(),
-        detached,
-        until,
-    };
+    let one_off =
+        OneOff { deployment, worker, command: told, terminal: terminal.is_some(), detached, until };
     let opening = RunOpening {
         run,
         app,
-        app_name: name,
+        app_name,
         deployment,
         image: built.image,
         port: built.port,
         resources: attempt.spec.resources,
         within,
         stop_within: attempt.spec.stop_within,
-        terminal: terminal_size,
+        terminal,
         detached,
         bare,
         sealed,
@@ -330,7 +368,11 @@ pub async fn stop(control: &Control, worker: WorkerId, run: RunId) -> Result<(),
 }
 
 /// Has the worker let go of what is left of a command that has ended.
-async fn forget(control: &Control, worker: WorkerId, run: RunId) -> Result<(), RunError> {
+pub(crate) async fn forget(
+    control: &Control,
+    worker: WorkerId,
+    run: RunId,
+) -> Result<(), RunError> {
     done(ask(control, worker, RunWanted::Forget(run), ANSWER_WITHIN).await?)
 }
 

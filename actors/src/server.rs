@@ -34,7 +34,7 @@ use crate::reports::Reports;
 use crate::runs::{self, Runs};
 use crate::statuses::{self, Statuses};
 use crate::supervise::supervise;
-use crate::{housekeeping, publisher, reactor};
+use crate::{crons, housekeeping, publisher, reactor};
 
 /// How long each step of closing may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
@@ -218,6 +218,10 @@ fn start_parts(control: &Control, base_domain: &HostName, stop: &CancellationTok
     let (watching, of_runs) = (control.clone(), token());
     parts.spawn(supervise("runs", health(), token(), move || {
         runs::keep(watching.clone(), of_runs.clone())
+    }));
+    let (timing, of_crons) = (control.clone(), token());
+    parts.spawn(supervise("cron jobs", health(), token(), move || {
+        crons::keep(timing.clone(), of_crons.clone())
     }));
     let (telling, of_statuses) = (control.clone(), token());
     parts.spawn(supervise("statuses", health(), token(), move || {

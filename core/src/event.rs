@@ -27,7 +27,7 @@ pub enum Event {
 
 impl Event {
     /// The kind and name of every event that there is.
-    pub const NAMES: [(AggregateKind, &'static str); 75] = [
+    pub const NAMES: [(AggregateKind, &'static str); 79] = [
         (AggregateKind::App, "created"),
         (AggregateKind::App, "configured"),
         (AggregateKind::App, "environment_changed"),
@@ -51,6 +51,10 @@ impl Event {
         (AggregateKind::App, "command_run"),
         (AggregateKind::App, "command_ended"),
         (AggregateKind::App, "processes_scaled"),
+        (AggregateKind::App, "cron_set"),
+        (AggregateKind::App, "cron_removed"),
+        (AggregateKind::App, "cron_run"),
+        (AggregateKind::App, "cron_skipped"),
         (AggregateKind::Deployment, "requested"),
         (AggregateKind::Deployment, "build_queued"),
         (AggregateKind::Deployment, "build_started"),
@@ -145,6 +149,10 @@ impl Event {
                 AppEvent::CommandRun { .. } => "command_run",
                 AppEvent::CommandEnded { .. } => "command_ended",
                 AppEvent::ProcessesScaled { .. } => "processes_scaled",
+                AppEvent::CronSet { .. } => "cron_set",
+                AppEvent::CronRemoved { .. } => "cron_removed",
+                AppEvent::CronRun { .. } => "cron_run",
+                AppEvent::CronSkipped { .. } => "cron_skipped",
             },
             Self::Deployment(event) => match event {
                 DeploymentEvent::Requested(_) => "requested",

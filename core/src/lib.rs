@@ -6,6 +6,7 @@
 pub mod app;
 pub mod argv;
 pub mod claims;
+pub mod cron;
 pub mod deployment;
 pub mod detect;
 pub mod event;

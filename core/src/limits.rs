@@ -164,7 +164,20 @@ pub const MOST_ONE_OFFS_HERE: usize = 16;
 pub const ONE_OFF_WITHIN: Millis = Millis(3_600_000);
 /// The most that can be asked for.
 pub const ONE_OFF_WITHIN_MOST: Millis = Millis(24 * 3_600_000);
-/// How long what a detached command wrote is kept after its end.
-pub const ONE_OFF_LOG_KEPT: Millis = Millis(3_600_000);
+/// How long what a detached command wrote is kept after its end: somebody looks on Monday.
+pub const ONE_OFF_LOG_KEPT: Millis = Millis::seconds(3 * 24 * 3_600);
+/// Ended detached commands of which a worker keeps what they wrote.
+pub const MOST_ONE_OFF_LOGS: usize = 200;
+/// Cron jobs of one app.
+pub const MOST_CRONS: usize = 16;
+/// Runs of a cron job that are remembered, with what they wrote: more than may go on at once.
+pub const CRON_RUNS_KEPT: usize = 10;
+/// A cron job that could not run when it was due still runs if no more than this has passed.
+pub const CRON_LATE: Millis = Millis::seconds(300);
+/// A clock that is set back by no more than this runs no cron job twice.
+pub const CRON_CLOCK_BACK: Millis = Millis::seconds(3 * 3_600);
 /// Who is to attach to a command does so within this time, or it never starts.
 pub const ONE_OFF_ATTACH_WITHIN: Millis = Millis(30_000);
+
+// All that go on are remembered.
+const _: () = assert!(CRON_RUNS_KEPT > MOST_ONE_OFFS);

@@ -99,6 +99,10 @@ pub fn in_the_name_of(event: &Event) -> Option<DeploymentId> {
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }
+            | AppEvent::CronSet { .. }
+            | AppEvent::CronRemoved { .. }
+            | AppEvent::CronRun { .. }
+            | AppEvent::CronSkipped { .. }
             | AppEvent::CommandEnded { .. } => None,
         },
         Event::Deployment(_) | Event::Worker(_) | Event::Installation(_) | Event::Project(_) => {
@@ -172,6 +176,10 @@ fn of_app(event: &AppEvent, now: Timestamp) -> Vec<Reaction> {
         | AppEvent::TriggersSet(_)
         | AppEvent::SourceKeySet(_)
         | AppEvent::CommandRun { .. }
+        | AppEvent::CronSet { .. }
+        | AppEvent::CronRemoved { .. }
+        | AppEvent::CronRun { .. }
+        | AppEvent::CronSkipped { .. }
         | AppEvent::CommandEnded { .. } => Vec::new(),
     }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::argv::Argv;
 use crate::deployment::{BuiltImage, DeploymentSpec, Placement};
 use crate::health::HealthCheck;
-use crate::ids::{AppId, DeploymentId, WorkerId};
+use crate::ids::{AppId, DeploymentId, RunId, WorkerId};
 use crate::names::{AppName, CommitId, ImageId, RepositoryUrl};
 use crate::process::{ProcessName, ProcessSettings};
 use crate::source::{BuildSettings, Reference, Resources, Source};
@@ -23,6 +23,10 @@ pub(crate) fn deployment_id(n: u128) -> DeploymentId {
 
 pub(crate) fn worker_id(n: u128) -> WorkerId {
     WorkerId::new(Uuid::from_u128(0x0e00 + n))
+}
+
+pub(crate) fn run_id(n: u128) -> RunId {
+    RunId::new(Uuid::from_u128(0x0f00 + n))
 }
 
 pub(crate) fn name(text: &str) -> AppName {

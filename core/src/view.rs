@@ -132,7 +132,7 @@ pub struct InstallationView {
 
 impl View {
     /// The format of its checkpoints.
-    pub const FORMAT: u32 = 10;
+    pub const FORMAT: u32 = 11;
 
     /// Takes in the next event. One that is in it already changes nothing.
     pub fn apply(&mut self, recorded: &Recorded<Event>) {
@@ -236,6 +236,10 @@ impl View {
             | AppEvent::TriggersSet(_)
             | AppEvent::CommandRun { .. }
             | AppEvent::CommandEnded { .. }
+            | AppEvent::CronSet { .. }
+            | AppEvent::CronRemoved { .. }
+            | AppEvent::CronRun { .. }
+            | AppEvent::CronSkipped { .. }
             | AppEvent::Started => {}
         }
         view.state = std::mem::take(&mut view.state).evolve(event);

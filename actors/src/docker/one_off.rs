@@ -181,19 +181,15 @@ impl Engine {
         }
     }
 
-    /// Every container of a run of ours.
-    pub(crate) async fn one_offs(&self, owner: &Owner) -> Result<Vec<OneOffSeen>, EngineError> {
+    /// The ids of all containers of runs of ours.
+    pub(crate) async fn one_off_ids(&self, owner: &Owner) -> Result<Vec<String>, EngineError> {
         let mut filter = owner.filter();
         filter.entry("label".to_owned()).or_default().push(labels::RUN.to_owned());
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filter).build();
         let docker = self.docker().await?;
         let listed =
             docker.list_containers(Some(options)).await.map_err(|error| self.fault(&error))?;
-        let mut seen = Vec::new();
-        for id in listed.into_iter().filter_map(|container| container.id) {
-            seen.extend(self.one_off(owner, &id).await?);
-        }
-        Ok(seen)
+        Ok(listed.into_iter().filter_map(|container| container.id).collect())
     }
 
     /// The container of a run, by id; none where it is gone or not ours.

@@ -42,7 +42,8 @@ impl Machine for App {
                 AppCommand::SwitchTraffic { .. }
                 | AppCommand::Promote { .. }
                 | AppCommand::Settle { .. }
-                | AppCommand::EndCommand { .. },
+                | AppCommand::EndCommand { .. }
+                | AppCommand::SkipCron { .. },
             ) => NOTHING,
             (Self::Absent | Self::Deleted, _needs_an_app) => Err(Rejection::not_found("app")),
             (Self::Active(app), command) => app.decide(command),
@@ -64,6 +65,9 @@ impl Machine for App {
             | AppCommand::Restore
             | AppCommand::Scale { .. }
             | AppCommand::SetSourceKey(_)
+            | AppCommand::SetCron { .. }
+            | AppCommand::RunCron { .. }
+            | AppCommand::SkipCron { .. }
             | AppCommand::RunCommand { .. } => Priority::Ordinary,
             AppCommand::ChangeEnvironment { set, remove: _ } if set.is_empty() => Priority::Urgent,
             AppCommand::ChangeEnvironment { .. } => Priority::Ordinary,
@@ -73,6 +77,8 @@ impl Machine for App {
             | AppCommand::Stop { .. }
             | AppCommand::Discard { .. }
             | AppCommand::EndCommand { .. }
+            | AppCommand::PauseCron { .. }
+            | AppCommand::RemoveCron { .. }
             | AppCommand::Delete => Priority::Urgent,
         }
     }
@@ -115,6 +121,10 @@ impl Machine for App {
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }
             | AppEvent::CommandEnded { .. }
+            | AppEvent::CronSet { .. }
+            | AppEvent::CronRemoved { .. }
+            | AppEvent::CronRun { .. }
+            | AppEvent::CronSkipped { .. }
             | AppEvent::ProcessesScaled { .. } => Vec::new(),
         }
     }
@@ -175,6 +185,13 @@ impl ActiveApp {
             AppCommand::Restore => Ok(self.restore()),
             AppCommand::RunCommand { run, one_off } => self.run_command(run, one_off),
             AppCommand::EndCommand { run, end } => Ok(self.end_command(run, end)),
+            AppCommand::SetCron { cron, settings, at } => self.set_cron(cron, settings, at),
+            AppCommand::PauseCron { cron, paused, at } => self.pause_cron(cron, paused, at),
+            AppCommand::RemoveCron { cron } => self.remove_cron(cron),
+            AppCommand::RunCron { cron, due, run, one_off } => {
+                self.run_cron(cron, due, run, one_off)
+            }
+            AppCommand::SkipCron { cron, skipped } => Ok(self.skip_cron(cron, skipped)),
             AppCommand::SwitchTraffic { deployment } => self.switch_traffic(deployment),
             AppCommand::Promote { deployment } => self.promote(deployment),
             AppCommand::Settle { deployment } => self.settle(deployment),

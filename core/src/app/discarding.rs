@@ -54,6 +54,10 @@ impl ActiveApp {
             | AppCommand::Start
             | AppCommand::Scale { .. }
             | AppCommand::SetSourceKey(_)
+            | AppCommand::SetCron { .. }
+            | AppCommand::PauseCron { .. }
+            | AppCommand::RemoveCron { .. }
+            | AppCommand::RunCron { .. }
             | AppCommand::RunCommand { .. } => {
                 let (name, id) = (&self.name, self.id);
                 Some(Rejection::conflict(format!(
@@ -65,6 +69,7 @@ impl ActiveApp {
             | AppCommand::Promote { .. }
             | AppCommand::Settle { .. }
             | AppCommand::EndCommand { .. }
+            | AppCommand::SkipCron { .. }
             | AppCommand::Discard { .. }
             | AppCommand::Restore
             | AppCommand::Delete => None,

@@ -23,6 +23,7 @@ pub(super) fn evolve(app: App, event: &AppEvent) -> App {
                 triggers: Triggers::default(),
                 source_key: None,
                 one_offs: std::collections::BTreeMap::new(),
+                crons: std::collections::BTreeMap::new(),
             }))
         }
         (App::Absent, _before_creation) => App::Absent,
@@ -82,7 +83,12 @@ impl ActiveApp {
             }
             AppEvent::CommandEnded { run, end: _ } => {
                 self.one_offs.remove(run);
+                self.apply_cron(event);
             }
+            AppEvent::CronSet { .. }
+            | AppEvent::CronRemoved { .. }
+            | AppEvent::CronRun { .. }
+            | AppEvent::CronSkipped { .. } => self.apply_cron(event),
             AppEvent::Scaled { replicas, deployments: _ } => self.settings.replicas = *replicas,
             AppEvent::ProcessesScaled { processes, deployments: _ } => {
                 self.settings.run.scale_processes(processes);

@@ -4,6 +4,7 @@
 //! `serving` is where traffic is sent: it runs ahead of `live` during a switch and falls back to
 //! it where the switch fails.
 
+mod cron;
 mod decide;
 mod discarding;
 mod evolve;
@@ -18,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::cron::{Cron, CronName, CronSettings, CronSkipped};
 use crate::deployment::DeploymentSpec;
 use crate::health::HealthCheck;
 use crate::hook::Triggers;
@@ -154,6 +156,8 @@ pub struct ActiveApp {
     pub source_key: Option<SourceKey>,
     /// Commands that were run once and have not ended.
     pub one_offs: BTreeMap<RunId, OneOff>,
+    /// Commands that are run by a schedule.
+    pub crons: BTreeMap<CronName, Cron>,
 }
 
 impl App {
@@ -260,6 +264,47 @@ pub enum AppCommand {
         run: RunId,
         /// How.
         end: OneOffEnd,
+    },
+    /// Has a cron job of this name from now on, which may be one that it has.
+    SetCron {
+        /// Its name.
+        cron: CronName,
+        /// What is set.
+        settings: Box<CronSettings>,
+        /// Now: what was due before is not any more.
+        at: Timestamp,
+    },
+    /// A cron job is never due, or is again.
+    PauseCron {
+        /// Which.
+        cron: CronName,
+        /// Whether it is to be never due.
+        paused: bool,
+        /// Now.
+        at: Timestamp,
+    },
+    /// Has no cron job of this name any more.
+    RemoveCron {
+        /// Which.
+        cron: CronName,
+    },
+    /// Runs a cron job.
+    RunCron {
+        /// Which.
+        cron: CronName,
+        /// When it was due; none where somebody asks for it.
+        due: Option<Timestamp>,
+        /// Which run this is.
+        run: RunId,
+        /// What runs, and where.
+        one_off: Box<OneOff>,
+    },
+    /// A cron job did not run when it was due.
+    SkipCron {
+        /// Which.
+        cron: CronName,
+        /// When, and why.
+        skipped: CronSkipped,
     },
     /// Goes, with all its deployments.
     Delete,
@@ -405,6 +450,36 @@ pub enum AppEvent {
         /// The deployments that are to have so many.
         deployments: BTreeSet<DeploymentId>,
     },
+    /// A cron job was set.
+    CronSet {
+        /// Its name.
+        cron: CronName,
+        /// What was set.
+        settings: Box<CronSettings>,
+        /// Times up to this one do not count.
+        at: Timestamp,
+    },
+    /// A cron job was removed.
+    CronRemoved {
+        /// Its name.
+        cron: CronName,
+    },
+    /// A command that is run is a cron job's.
+    CronRun {
+        /// Which job's.
+        cron: CronName,
+        /// When it was due; none where somebody asked for it.
+        due: Option<Timestamp>,
+        /// Which run.
+        run: RunId,
+    },
+    /// A cron job did not run when it was due.
+    CronSkipped {
+        /// Which.
+        cron: CronName,
+        /// When, and why.
+        skipped: CronSkipped,
+    },
 }
 
 impl AppEvent {
@@ -434,6 +509,10 @@ impl AppEvent {
             | Self::CommandRun { .. }
             | Self::CommandEnded { .. }
             | Self::ProcessesScaled { .. }
+            | Self::CronSet { .. }
+            | Self::CronRemoved { .. }
+            | Self::CronRun { .. }
+            | Self::CronSkipped { .. }
             | Self::Deleted { .. } => None,
         }
     }

@@ -16,6 +16,7 @@ use crate::time::Millis;
 use AppCommand as C;
 use AppEvent as E;
 
+mod cron;
 mod discarding;
 mod one_off;
 mod running;
@@ -316,6 +317,7 @@ fn any_command() -> impl Strategy<Value = C> {
             no_cache: false
         }),
         (0usize..3).prop_map(triggers::set),
+        cron::any(),
         (0u64..100).prop_map(|at| C::Stop { at: crate::testing::at(at) }),
         Just(C::Start),
         (proptest::option::of(0u16..70), 0u16..70).prop_map(|(replicas, of_worker)| C::Scale {

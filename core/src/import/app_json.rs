@@ -10,6 +10,18 @@ pub(super) fn read(text: &str, sheet: &mut Sheet<'_>) -> Result<(), String> {
     for (name, variable) in root.get("env").and_then(Value::as_object).into_iter().flatten() {
         of_variable(name, variable, sheet);
     }
+    let jobs = root.get("cron").and_then(Value::as_array);
+    for (n, job) in jobs.into_iter().flatten().enumerate() {
+        if let (Some(schedule), Some(command)) = (job.get("schedule"), job.get("command")) {
+            let of = |field: &str| format!("cron[{n}].{field}");
+            let (at, does) = (of("schedule"), of("command"));
+            sheet.cron(&format!("job-{}", n + 1), (&at, schedule), (&does, command));
+        }
+    }
+    let whole = |n: usize| {
+        let job = jobs.and_then(|jobs| jobs.get(n));
+        job.is_some_and(|job| job.get("schedule").is_some() && job.get("command").is_some())
+    };
     for leaf in leaves(&root) {
         let (key, value) = (leaf.key.as_str(), leaf.value);
         match leaf.path.as_slice() {
@@ -60,6 +72,7 @@ pub(super) fn read(text: &str, sheet: &mut Sheet<'_>) -> Result<(), String> {
             ["healthchecks", "web", "*", "type"] if value == "startup" || value == "liveness" => {
                 sheet.taken(key, "the same check is asked before the traffic comes and after");
             }
+            ["cron", "*", "schedule" | "command"] if index(key).is_some_and(whole) => {}
             ["cron", ..] => sheet.left(key, super::procfile::SCHEDULE),
             ["scripts", "release"] | ["scripts", "dokku", "predeploy"] => sheet.release(key, value),
             ["scripts", "dokku", "postdeploy"] => sheet.post_deploy(key, value),
@@ -77,6 +90,12 @@ pub(super) fn read(text: &str, sheet: &mut Sheet<'_>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The first index in a key.
+fn index(key: &str) -> Option<usize> {
+    let (_, rest) = key.split_once('[')?;
+    rest.split_once(']')?.0.parse().ok()
 }
 
 /// A text that is a value, or what is said about one.

@@ -94,6 +94,8 @@ pub struct AppWishes {
     pub post_deploy_command: Option<Vec<String>>,
     /// What runs beside web, by name.
     pub processes: BTreeMap<String, ProcessWish>,
+    /// What is run by a schedule, by name.
+    pub crons: BTreeMap<String, CronWish>,
     /// The path that the health check asks for.
     pub health_path: Option<String>,
     /// Words of a health check in the container.
@@ -119,6 +121,15 @@ pub struct ProcessWish {
     pub command: Option<Vec<String>>,
     /// How many replicas.
     pub replicas: Option<u16>,
+}
+
+/// A cron job.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CronWish {
+    /// When it is due, in UTC.
+    pub schedule: String,
+    /// Words that run in place of the image's command.
+    pub command: Vec<String>,
 }
 
 /// A value that was taken.

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::sheet::Sheet;
 
-/// What is said of what runs by the clock.
-pub(super) const SCHEDULE: &str = "nothing is run by the clock: let another machine's cron do it";
+/// What is said of what runs by the clock and cannot be told from the rest.
+pub(super) const SCHEDULE: &str = "run it by `hythe cron set APP NAME SCHEDULE -- COMMAND`";
 
 pub(super) fn read(text: &str, sheet: &mut Sheet<'_>) {
     for line in text.lines().map(str::trim) {

@@ -27,8 +27,10 @@ pub(super) fn read(text: &str, wanted: Option<&str>, sheet: &mut Sheet<'_>) -> R
         let of = chosen.and_then(|chosen| services.get(chosen));
         if Some(n) == chosen {
             of_service(&key, service, sheet);
-        } else if let Some(of) = of.filter(|of| runs_beside(service, of)) {
+        } else if let Some(of) = of.filter(|of| runs_beside("worker", service, of)) {
             of_worker(&key, service, of, sheet);
+        } else if let Some(of) = of.filter(|of| runs_beside("cron", service, of)) {
+            of_cron(&key, service, of, sheet);
         } else {
             let name = name(service).unwrap_or_default();
             let why = format!("an app is one service; for this one --service {}", shown(&name));
@@ -46,15 +48,15 @@ fn kind(service: &Value) -> &str {
     service.get("type").and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Whether a service is a worker that is built from the same as another.
-fn runs_beside(service: &Value, of: &Value) -> bool {
+/// Whether a service is of this kind and is built from the same as another.
+fn runs_beside(wanted: &str, service: &Value, of: &Value) -> bool {
     // Where one does not say it, it is the repository that the file is in.
     let alike = |key: &str| match (service.get(key), of.get(key)) {
         (Some(one), Some(other)) => one == other,
         (None, _) | (_, None) => true,
     };
     let same = |key: &str| service.get(key) == of.get(key);
-    kind(service) == "worker"
+    kind(service) == wanted
         && ["repo", "branch"].iter().all(|key| alike(key))
         && ["runtime", "env", "rootDir", "dockerfilePath", "dockerContext"]
             .iter()
@@ -79,6 +81,39 @@ fn of_worker(prefix: &str, service: &Value, of: &Value, sheet: &mut Sheet<'_>) {
                 sheet.left(key, "a process has the variables of its app: `hythe env set`");
             }
             "buildCommand" => sheet.left(key, "a process runs from the app's own image"),
+            "plan" | "region" => sheet.left(key, "an app runs where your workers are"),
+            _ => sheet.left(key, "there is nothing here that it would set"),
+        }
+    }
+}
+
+/// Takes a cron service as a cron job of the service that it goes with.
+fn of_cron(prefix: &str, service: &Value, of: &Value, sheet: &mut Sheet<'_>) {
+    let name = service.get("name").and_then(Value::as_str).unwrap_or_default();
+    let line = ["startCommand", "dockerCommand"].into_iter().find(|key| service.get(key).is_some());
+    let key = |field: &str| format!("{prefix}.{field}");
+    let whole = service.get("schedule").zip(line.and_then(|line| service.get(line)));
+    if let Some((schedule, command)) = whole {
+        let (at, does) = (key("schedule"), key(line.unwrap_or_default()));
+        sheet.cron(&name.to_ascii_lowercase(), (&at, schedule), (&does, command));
+    }
+    for (field, value) in service.as_object().into_iter().flatten() {
+        let key = key(field);
+        let key = key.as_str();
+        match field.as_str() {
+            "name" => sheet.taken(key, "the name of a cron job"),
+            "type" => sheet.taken(key, "a cron job"),
+            "schedule" if whole.is_some() => {}
+            field if whole.is_some() && line == Some(field) => {}
+            "schedule" | "startCommand" | "dockerCommand" => {
+                sheet.left(key, super::procfile::SCHEDULE);
+            }
+            _ if of.get(field) == Some(value) => sheet.taken(key, "as the app has it"),
+            "repo" | "branch" => sheet.taken(key, "where the app is built from"),
+            "envVars" => {
+                sheet.left(key, "a cron job has the variables of its app: `hythe env set`");
+            }
+            "buildCommand" => sheet.left(key, "a cron job runs from the app's own image"),
             "plan" | "region" => sheet.left(key, "an app runs where your workers are"),
             _ => sheet.left(key, "there is nothing here that it would set"),
         }

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Imported, Left, Taken};
+use super::{CronWish, Imported, Left, Taken};
+use crate::cron::{CronName, Schedule};
 use crate::limits;
 use crate::process::{ProcessName, WEB};
 use crate::task::Hook;
@@ -98,6 +99,31 @@ impl<'a> Sheet<'a> {
                 &mut to.app.processes.entry(name).or_default().replicas
             });
         }
+    }
+
+    /// Takes a job that is run by a schedule: the keys of both, and what they say.
+    pub(super) fn cron(&mut self, name: &str, schedule: (&str, &Value), command: (&str, &Value)) {
+        let wanted = Schedule::new(text_of(schedule.1).unwrap_or_default().trim());
+        let line = line_of(command.1);
+        let crons = &self.imported.app.crons;
+        let full = crons.len() >= limits::MOST_CRONS || crons.contains_key(name);
+        let why = match (CronName::new(name), &wanted, &line) {
+            (Err(bad), _, _) => bad.to_string(),
+            (_, Err(bad), _) => bad.to_string(),
+            (_, _, None) => "it is no command".to_owned(),
+            (Ok(_), Ok(_), Some(_)) if full => {
+                format!("an app has at most {} cron jobs, of one name each", limits::MOST_CRONS)
+            }
+            (Ok(_), Ok(_), Some(_)) => String::new(),
+        };
+        let (Ok(wanted), Some(line), true) = (wanted, line, why.is_empty()) else {
+            self.left(schedule.0, &why);
+            return self.left(command.0, &why);
+        };
+        self.taken(schedule.0, format_args!("cron job {name}, due at {wanted} in UTC"));
+        self.taken(command.0, format_args!("cron job {name}: {}", shown(&line)));
+        let wish = CronWish { schedule: wanted.to_string(), command: words(&line) };
+        self.imported.app.crons.insert(name.to_owned(), wish);
     }
 
     /// Whether there can be a process of this name; it says so where not.

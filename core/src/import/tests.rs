@@ -209,6 +209,29 @@ fn render_of_docker() {
 }
 
 #[test]
+fn a_cron_service_of_render_beside_a_web_is_a_cron_job_of_it() {
+    let got = imported(&[(
+        "render.yaml",
+        "services:\n  - type: web\n    name: shop\n    runtime: node\n    repo: https://git.example/shop\n\
+        \x20 - type: cron\n    name: Tidy\n    runtime: node\n    schedule: '30 3 * * *'\n\
+        \x20   startCommand: node tidy.js\n    buildCommand: npm ci\n\
+        \x20 - type: cron\n    name: no time\n    runtime: node\n    startCommand: x\n\
+        \x20 - type: cron\n    name: other\n    repo: https://git.example/other\n    schedule: '@daily'\n",
+    )]);
+    let tidy = CronWish {
+        schedule: "30 3 * * *".into(),
+        command: ["node", "tidy.js"].map(str::to_owned).into(),
+    };
+    assert_eq!(got.app.crons, [("tidy".to_owned(), tidy)].into());
+    for key in ["schedule", "startCommand", "runtime", "type"] {
+        takes(&got, &format!("services[1].{key}"));
+    }
+    assert!(why(&got, "services[1].buildCommand").contains("image"));
+    assert!(why(&got, "services[2].startCommand").contains("hythe cron set"));
+    assert!(why(&got, "services[3]").contains("--service other"));
+}
+
+#[test]
 fn railway_in_both_forms() {
     let json = r#"{"$schema":"x","build":{"builder":"NIXPACKS","buildCommand":"make"},
         "deploy":{"startCommand":"./app","healthcheckPath":"/up","healthcheckTimeout":120,
@@ -241,7 +264,8 @@ fn heroku_and_dokku() {
             "formation":{"web":{"quantity":2,"size":"standard-1x"},"worker":{"quantity":3,"size":"x"},"idle":{"quantity":1}},
             "healthchecks":{"web":[{"type":"startup","path":"/up","attempts":4,"timeout":5,
             "wait":2,"uptime":3}]},
-            "cron":[{"command":"x","schedule":"@daily"}],"addons":["heroku-postgresql"],
+            "cron":[{"command":"rake tidy","schedule":"@daily"},{"command":"x","schedule":"soon"},
+            {"command":"y"}],"addons":["heroku-postgresql"],
             "scripts":{"postdeploy":"rake seed","dokku":{"postdeploy":"bin/warm-up"}},"buildpacks":[{"url":"heroku/ruby"}]}"#,
         ),
         (
@@ -259,7 +283,9 @@ fn heroku_and_dokku() {
         "formation.idle.quantity",
         "formation.worker.size",
         "healthchecks.web[0].uptime",
-        "cron[0].command",
+        "cron[1].command",
+        "cron[1].schedule",
+        "cron[2].command",
         "addons",
         "scripts.postdeploy",
         "buildpacks[0].url",
@@ -269,6 +295,11 @@ fn heroku_and_dokku() {
     }
     takes(&got, "web");
     takes(&got, "formation.worker.quantity");
+    takes(&got, "cron[0].command");
+    takes(&got, "cron[0].schedule");
+    let tidy =
+        CronWish { schedule: "@daily".into(), command: ["rake", "tidy"].map(str::to_owned).into() };
+    assert_eq!(app.crons, [("job-1".to_owned(), tidy)].into());
     let processes = [
         ("worker".to_owned(), wish(&["sh", "-c", "jobs $Q"], Some(3))),
         ("clock".to_owned(), wish(&["tick"], None)),

@@ -223,6 +223,10 @@ impl Chronicle {
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }
+            | AppEvent::CronSet { .. }
+            | AppEvent::CronRemoved { .. }
+            | AppEvent::CronRun { .. }
+            | AppEvent::CronSkipped { .. }
             | AppEvent::CommandEnded { .. } => {}
         }
     }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::app::ActiveApp;
+use crate::cron::{CronName, CronSettings, Overlap};
 use crate::deployment::Attempt;
 use crate::health::{HealthCheck, Probe};
 use crate::hook::{DeployOn, PathPattern, Triggers};
@@ -47,6 +48,9 @@ pub fn of_app(view: &View, id: AppId) -> Facts {
         },
     );
     put_triggers(&mut facts, triggers);
+    for (name, cron) in &app.crons {
+        put_cron(&mut facts, name, &cron.settings);
+    }
     for domain in &settings.domains {
         facts.insert(format!("domain.{domain}"), "leads here".into());
     }
@@ -110,6 +114,26 @@ pub fn of_deployment(attempt: &Attempt) -> Facts {
     }
     facts.insert("status".into(), attempt.stage.name().to_string());
     facts
+}
+
+fn put_cron(facts: &mut Facts, name: &CronName, settings: &CronSettings) {
+    let CronSettings { schedule, zone, command, within, overlap, paused } = settings;
+    let mut put = |field: &str, value: String| facts.insert(format!("crons.{name}.{field}"), value);
+    put("schedule", schedule.to_string());
+    if let Some(zone) = zone {
+        put("time_zone", zone.to_string());
+    }
+    put("command", format!("{:?}", command.words()));
+    put("timeout_ms", within.0.to_string());
+    let overlap = match overlap {
+        Overlap::Skip => "skip",
+        Overlap::Allow => "allow",
+        Overlap::Replace => "replace",
+    };
+    put("overlap", overlap.to_owned());
+    if *paused {
+        put("paused", "true".to_owned());
+    }
 }
 
 fn attempt(view: &View, id: DeploymentId) -> Option<&Attempt> {

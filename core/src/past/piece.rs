@@ -80,6 +80,10 @@ pub fn projects(of_app: &[Recorded<Event>]) -> BTreeSet<ProjectId> {
         | AppEvent::TriggersSet(_)
         | AppEvent::CommandRun { .. }
         | AppEvent::CommandEnded { .. }
+        | AppEvent::CronSet { .. }
+        | AppEvent::CronRemoved { .. }
+        | AppEvent::CronRun { .. }
+        | AppEvent::CronSkipped { .. }
         | AppEvent::ProcessesScaled { .. }
         | AppEvent::Scaled { .. }
         | AppEvent::SourceKeySet(_)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::app::{AppEvent, Repeat, SettingsChange, SourceKey};
+use crate::cron::CronSettings;
 use crate::deployment::{DeploymentEvent, Outcome};
 use crate::event::Event;
 use crate::hook::DeployOn;
@@ -74,6 +75,21 @@ fn app(event: &AppEvent) -> String {
             format!("a command was run in it: {}", one_off.command)
         }
         AppEvent::CommandEnded { end, .. } => format!("a command in it ended: {end}"),
+        AppEvent::CronSet { cron, settings, .. } => {
+            let CronSettings { schedule, command, paused, .. } = &**settings;
+            let paused = if *paused { ", paused" } else { "" };
+            format!("cron job {cron} was set: {schedule}, `{command}`{paused}")
+        }
+        AppEvent::CronRemoved { cron } => format!("cron job {cron} was removed"),
+        AppEvent::CronRun { cron, due: Some(_), .. } => {
+            format!("the command is cron job {cron}, which was due")
+        }
+        AppEvent::CronRun { cron, due: None, .. } => {
+            format!("the command is cron job {cron}, which somebody asked for")
+        }
+        AppEvent::CronSkipped { cron, skipped } => {
+            format!("cron job {cron} was due and did not run: {}", skipped.why)
+        }
         AppEvent::DeploymentRepeated { spec, of, how, .. } => {
             let number = spec.number;
             match how {

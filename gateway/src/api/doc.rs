@@ -33,6 +33,7 @@ use super::problem::{MEDIA_TYPE, Problem};
         (name = "apps", description = "Apps and their settings"),
         (name = "deployments", description = "Attempts to bring a version live"),
         (name = "env", description = "Environment variables: written, never read back"),
+        (name = "crons", description = "Commands that are run by a schedule, beside the replicas"),
         (name = "runs", description = "Commands that are run once, beside the replicas"),
         (name = "logs", description = "What builds and replicas say"),
         (name = "events", description = "What happened"),

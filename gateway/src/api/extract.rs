@@ -177,15 +177,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     }
 }
 
-/// The one part of the path that says which thing is meant.
+/// The part of the path that says which thing is meant; a pair of two, where one lies in the other.
 #[derive(Debug)]
-pub(crate) struct Which(pub(crate) String);
+pub(crate) struct Which<T = String>(pub(crate) T);
 
-impl<S: Send + Sync> FromRequestParts<S> for Which {
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Which<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match Path::<String>::from_request_parts(parts, state).await {
+        match Path::<T>::from_request_parts(parts, state).await {
             Ok(Path(text)) => Ok(Self(text)),
             Err(_not_text) => {
                 Err(Problem::not_found("there is nothing at this address: it is not valid UTF-8"))

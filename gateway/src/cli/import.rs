@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hythe_actors::build::read_texts;
 use hythe_core::detect::{SETTINGS_FILE, wanted};
-use hythe_core::import::{self, AppWishes, BuildWishes, FILES, Imported, ProcessWish};
+use hythe_core::import::{self, AppWishes, BuildWishes, CronWish, FILES, Imported, ProcessWish};
 use hythe_core::names::{AppName, EnvName, EnvValue};
 use hythe_core::source::BuildSettings;
 use reqwest::Method;
@@ -13,8 +13,8 @@ use super::args::ImportArgs;
 use super::client::Patience;
 use super::failure::{Failure, Outcome};
 use super::output::{Output, Tone};
-use super::{Context, app, detect, env, init};
-use crate::api::dto::{App, HealthProbe, SetProcess, UpdateApp};
+use super::{Context, app, cron, detect, env, init};
+use crate::api::dto::{App, CronOverlap, HealthProbe, SetCron, SetProcess, UpdateApp};
 
 /// What was found, and the settings file that was written for it.
 struct Taking {
@@ -81,6 +81,17 @@ pub(super) async fn online(context: &Context, args: ImportArgs, name: &AppName) 
     if !variables.is_empty() {
         env::change(client, name, &variables, &[]).await?;
     }
+    for (job, CronWish { schedule, command }) in &wishes.crons {
+        let wanted = SetCron {
+            schedule: schedule.clone(),
+            time_zone: None,
+            command: command.clone(),
+            timeout_ms: None,
+            overlap: CronOverlap::default(),
+            paused: false,
+        };
+        cron::put(context, name.as_str(), job, &wanted).await?;
+    }
     show(&taking, &context.output);
     if !context.output.json() {
         context.output.note(format_args!(
@@ -130,6 +141,7 @@ fn change(wishes: &AppWishes) -> UpdateApp {
         release_command,
         post_deploy_command,
         processes,
+        crons: _,
         health_path,
         health_command,
         health_tcp,

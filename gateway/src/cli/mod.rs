@@ -7,6 +7,7 @@ mod app;
 pub mod args;
 pub mod backup;
 pub mod client;
+mod cron;
 mod deleted;
 mod deploy;
 mod deployments;
@@ -82,6 +83,7 @@ pub async fn run(command: ClientCommand, global: &Global, output: Output) -> Out
         Online::Start(args) => running::start(&context, args).await,
         Online::Scale(args) => running::scale(&context, args).await,
         Online::Process(command) => process::run(&context, command).await,
+        Online::Cron(command) => cron::cron(&context, command).await,
         Online::Run(args) => run::run(&context, *args).await,
         Online::Runs(command) => run::runs(&context, command).await,
         Online::Registry(command) => registry::run(&context, command).await,
@@ -160,6 +162,8 @@ pub enum Online {
     Scale(args::ScaleArgs),
     /// `process`
     Process(args::ProcessCommand),
+    /// `cron`
+    Cron(args::CronCommand),
     /// `run`
     Run(Box<args::RunArgs>),
     /// `runs`
@@ -272,6 +276,7 @@ impl From<Command> for Kind {
             Command::Start(args) => online(Online::Start(args)),
             Command::Scale(args) => online(Online::Scale(args)),
             Command::Process(command) => online(Online::Process(command)),
+            Command::Cron(command) => online(Online::Cron(command)),
             Command::Run(args) => online(Online::Run(args)),
             Command::Runs(command) => online(Online::Runs(command)),
             Command::Registry(command) => online(Online::Registry(command)),

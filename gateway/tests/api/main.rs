@@ -9,6 +9,7 @@
 
 mod access;
 mod changes;
+mod crons;
 mod deleted;
 mod document;
 mod events;

@@ -110,6 +110,10 @@ impl StoredEvent for AppEvent {
             | Self::SourceKeySet(_)
             | Self::CommandRun { .. }
             | Self::CommandEnded { .. }
+            | Self::CronSet { .. }
+            | Self::CronRemoved { .. }
+            | Self::CronRun { .. }
+            | Self::CronSkipped { .. }
             | Self::ProcessesScaled { .. }
             | Self::Scaled { .. } => false,
         }

@@ -7,6 +7,7 @@
 
 mod browser;
 mod crashes;
+mod crons;
 mod deploys;
 mod engine;
 mod failures;

@@ -91,6 +91,10 @@ fn a_worker_runs_beside_web_under_its_own_name_and_is_scaled_alone() {
     assert!(ps.out.contains("shop/2.worker.0") && ps.out.contains("shop/2.0 "), "{}", ps.out);
 
     let load = Load::start(shop.scene.hythe.edge(), "shop.localhost");
+    // The version before may still be on its way out.
+    shop.scene
+        .hythe
+        .wait_until("only this version runs", || shop.scene.hythe.containers().len() == 2);
     let all = shop.scene.hythe.containers();
     let scaled = shop.scene.hythe.json(&["scale", "shop", "worker=2"]);
     let two = json!([{"name": "worker", "replicas_healthy": 2, "replicas_wanted": 2}]);

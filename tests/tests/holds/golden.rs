@@ -5,6 +5,8 @@
 //! `HYTHE_BLESS=1 cargo test -p hythe-tests golden` appends its line. A line that is there is
 //! never changed: where this test fails on one, the change that made it fail is wrong.
 
+mod crons;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use hythe_core::app::{AppEvent, AppSettings, Repeat, SettingsChange, SourceKey};
@@ -453,7 +455,8 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
         ("drain_ended", WorkerEvent::DrainEnded),
         ("removed", WorkerEvent::Removed),
     ];
-    let apps = apps.into_iter().map(|(label, event)| (label, Event::App(event)));
+    let apps =
+        apps.into_iter().chain(crons::all()).map(|(label, event)| (label, Event::App(event)));
     let deployments =
         deployments.into_iter().map(|(label, event)| (label, Event::Deployment(event)));
     let workers = workers.into_iter().map(|(label, event)| (label, Event::Worker(event)));

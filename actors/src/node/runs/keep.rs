@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use hythe_core::limits::ONE_OFF_LOG_KEPT;
+use hythe_core::limits::{MOST_ONE_OFF_LOGS, ONE_OFF_LOG_KEPT};
 use hythe_core::one_off::{Cut, OneOffEnd};
+use hythe_core::time::Timestamp;
 
 use super::Runs;
 use crate::docker::EngineError;
@@ -31,7 +32,8 @@ pub(super) async fn tidy(runs: &Runs) {
 
 async fn look(runs: &Runs) -> Result<(), EngineError> {
     let (engine, owner) = (&runs.tools.engine, &runs.tools.owner);
-    for one in engine.one_offs(owner).await? {
+    let mut logs: Vec<(Timestamp, String)> = Vec::new();
+    for one in runs.containers().await? {
         if runs.known().carried.contains_key(&one.run) {
             continue;
         }
@@ -45,6 +47,8 @@ async fn look(runs: &Runs) -> Result<(), EngineError> {
                 runs.ended(run, app, until, end);
                 if now.since(at) >= ONE_OFF_LOG_KEPT {
                     engine.remove_one_off(&id).await?;
+                } else {
+                    logs.push((at, id));
                 }
             }
             None if detached && started => {
@@ -60,6 +64,10 @@ async fn look(runs: &Runs) -> Result<(), EngineError> {
                 engine.remove_one_off(&id).await?;
             }
         }
+    }
+    logs.sort();
+    for (_, id) in logs.iter().take(logs.len().saturating_sub(MOST_ONE_OFF_LOGS)) {
+        engine.remove_one_off(id).await?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ mod carry;
 mod keep;
 mod session;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ use super::clock;
 use super::guard::for_ever;
 use super::steps::Tools;
 use crate::bus::Bus;
+use crate::docker::EngineError;
+use crate::docker::one_off::OneOffSeen;
 
 /// How many ends are remembered.
 const MOST_ENDED: usize = 256;
@@ -49,6 +51,8 @@ struct Known {
     carried: BTreeMap<RunId, Carried>,
     /// How the newest ones ended, oldest first.
     ended: VecDeque<RunSeen>,
+    /// Containers of which the program has ended, by id: nothing of them changes any more.
+    over: BTreeMap<String, OneOffSeen>,
 }
 
 #[derive(Clone, Debug)]
@@ -107,7 +111,7 @@ impl Runs {
     }
 
     async fn list(&self) -> RunSaid {
-        let containers = match self.tools.engine.one_offs(&self.tools.owner).await {
+        let containers = match self.containers().await {
             Ok(containers) => containers,
             Err(error) => return RunSaid::Refused { why: format!("failed to {error}") },
         };
@@ -128,13 +132,32 @@ impl Runs {
         RunSaid::Runs(newest.collect())
     }
 
+    /// Every container of a run.
+    async fn containers(&self) -> Result<Vec<OneOffSeen>, EngineError> {
+        let (engine, owner) = (&self.tools.engine, &self.tools.owner);
+        let ids: BTreeSet<String> = engine.one_off_ids(owner).await?.into_iter().collect();
+        let mut over = std::mem::take(&mut self.known().over);
+        over.retain(|id, _| ids.contains(id));
+        let mut all = Vec::with_capacity(ids.len());
+        for id in ids {
+            let seen = match over.get(&id) {
+                Some(seen) => Some(seen.clone()),
+                None => engine.one_off(owner, &id).await?,
+            };
+            all.extend(seen);
+        }
+        let ended = all.iter().filter(|one| one.ended.is_some());
+        self.known().over = ended.map(|one| (one.id.clone(), one.clone())).collect();
+        Ok(all)
+    }
+
     async fn end(&self, run: RunId) -> RunSaid {
         let carried = self.known().carried.get(&run).cloned();
         if let Some(carried) = carried {
             carried.stop.cancel();
             return RunSaid::Done;
         }
-        let containers = match self.tools.engine.one_offs(&self.tools.owner).await {
+        let containers = match self.containers().await {
             Ok(containers) => containers,
             Err(error) => return RunSaid::Refused { why: format!("failed to {error}") },
         };
@@ -148,7 +171,7 @@ impl Runs {
     }
 
     async fn forget(&self, run: RunId) -> RunSaid {
-        let containers = match self.tools.engine.one_offs(&self.tools.owner).await {
+        let containers = match self.containers().await {
             Ok(containers) => containers,
             Err(error) => return RunSaid::Refused { why: format!("failed to {error}") },
         };

@@ -47,7 +47,7 @@ struct Ready {
 impl Runs {
     /// Runs a command: makes its container, and the rest in the background.
     pub(super) async fn open(&self, opening: RunOpening) -> RunSaid {
-        let running = match self.tools.engine.one_offs(&self.tools.owner).await {
+        let running = match self.containers().await {
             Ok(all) => all.iter().filter(|one| one.ended.is_none()).count(),
             Err(error) => return RunSaid::Refused { why: format!("failed to {error}") },
         };
@@ -137,7 +137,7 @@ impl Runs {
     /// Sends what a detached command wrote, from the beginning to its end.
     pub(super) async fn read(&self, run: RunId, reader: RunId) -> RunSaid {
         let refused = |why: String| RunSaid::Refused { why };
-        let found = match self.tools.engine.one_offs(&self.tools.owner).await {
+        let found = match self.containers().await {
             Ok(all) => all.into_iter().find(|one| one.run == run && one.detached),
             Err(error) => return refused(format!("failed to {error}")),
         };

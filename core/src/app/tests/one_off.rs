@@ -2,14 +2,8 @@
 
 use super::*;
 use crate::argv::Argv;
-use crate::ids::RunId;
 use crate::one_off::{CommandLine, Cut};
-use crate::testing::{at, worker_id};
-use uuid::Uuid;
-
-fn run_id(n: u128) -> RunId {
-    RunId::new(Uuid::from_u128(n))
-}
+use crate::testing::{at, run_id, worker_id};
 
 fn run(n: u128, deployment: u128) -> C {
     let one_off = OneOff {

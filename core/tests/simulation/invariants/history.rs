@@ -169,6 +169,10 @@ impl World {
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }
+            | AppEvent::CronSet { .. }
+            | AppEvent::CronRemoved { .. }
+            | AppEvent::CronRun { .. }
+            | AppEvent::CronSkipped { .. }
             | AppEvent::CommandEnded { .. } => Ok(()),
         }
     }

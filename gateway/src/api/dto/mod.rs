@@ -8,6 +8,7 @@
 mod app;
 mod backup;
 mod commit_status;
+mod cron;
 mod deleted;
 mod deployment;
 mod env;
@@ -37,6 +38,7 @@ pub use backup::{
     DownloadBackup, MirrorStatus, SetBackupSchedule, SetMirror,
 };
 pub use commit_status::{CommitStatuses, SetCommitStatuses, ToldStatus};
+pub use cron::{Cron, CronList, CronOverlap, CronRun, CronSkipped, SetCron};
 pub use deleted::{DeleteQuery, DeletedApp, DeletedAppList};
 pub use deployment::{
     CreateDeployment, CreateRollback, Deployment, DeploymentPage, DeploymentRef, DeploymentSource,

@@ -2,6 +2,7 @@
 
 mod app;
 mod backup;
+mod cron;
 mod deployment;
 mod event;
 mod hook;
@@ -12,6 +13,7 @@ mod worker;
 
 pub(crate) use app::app;
 pub(crate) use backup::{failed, made, mirror, schedule};
+pub(crate) use cron::{cron, minted_at};
 pub(crate) use deployment::{deployment, deployment_in, reference_to};
 pub(crate) use event::event;
 pub(crate) use hook::{deliveries, hook, hooks, triggers};

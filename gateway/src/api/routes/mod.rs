@@ -3,6 +3,7 @@
 mod address;
 mod apps;
 mod backups;
+mod crons;
 mod deleted;
 mod deliver;
 mod deployments;
@@ -65,6 +66,11 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(runs::attach))
         .routes(routes!(runs::logs))
         .routes(routes!(runs::stop))
+        .routes(routes!(crons::list))
+        .routes(routes!(crons::show, crons::set, crons::remove))
+        .routes(routes!(crons::pause))
+        .routes(routes!(crons::resume))
+        .routes(routes!(crons::run))
         .routes(routes!(versions::rollback))
         .routes(routes!(versions::redeploy))
         .routes(routes!(versions::restart))

@@ -6,11 +6,12 @@ use axum::response::{IntoResponse, Response};
 use hythe_actors::runs::{self, Prepared, RunError, Wanted};
 use hythe_core::app::{App as Machine, AppCommand};
 use hythe_core::argv::Argv;
+use hythe_core::deployment::StageName;
 use hythe_core::ids::{AppId, RunId};
 use hythe_core::limits;
 use hythe_core::names::{EnvName, EnvValue};
 use hythe_core::one_off::{OneOff, OneOffEnd};
-use hythe_core::time::{Millis, Timestamp};
+use hythe_core::time::Millis;
 use hythe_core::wire::run::TerminalSize;
 use uuid::Uuid;
 
@@ -18,8 +19,9 @@ use crate::api::ApiState;
 use crate::api::doc::{ReadProblems, WriteProblems};
 use crate::api::dto::{CreateRun, Run, RunList};
 use crate::api::extract::{SecretJson, Which};
-use crate::api::idempotency::{Asked, mark_replayed, once};
+use crate::api::idempotency::{Asked, Once, mark_replayed, once};
 use crate::api::plane::With;
+use crate::api::present;
 use crate::api::problem::{Kind, Problem};
 use crate::api::relay;
 use crate::api::{settings, socket};
@@ -53,23 +55,17 @@ fn shown(app: AppId, run: RunId, one_off: &OneOff) -> Run {
         arguments: command.arguments,
         terminal: *terminal,
         detached: *detached,
-        asked_at: minted_at(run).into(),
+        asked_at: present::minted_at(run).into(),
         until: (*until).into(),
     }
-}
-
-/// When an id was minted.
-fn minted_at(run: RunId) -> Timestamp {
-    let (seconds, nanoseconds) = run.uuid().get_timestamp().map_or((0, 0), |at| at.to_unix());
-    Timestamp(seconds.saturating_mul(1_000).saturating_add(u64::from(nanoseconds) / 1_000_000))
 }
 
 /// Runs a command once, in a container of its own
 ///
 /// Of the app's live version: its image, environment, network and limits. That it is run, by whom, and
 /// how it ends are events of the app; they have the program's name and how many arguments it was given,
-/// not what these say. A detached one runs when this is answered, and what it writes is kept until an
-/// hour after its end. Any other one begins when somebody attaches (`GET …/attach`), which has to be
+/// not what these say. A detached one runs when this is answered, and what it writes is kept for three
+/// days after its end. Any other one begins when somebody attaches (`GET …/attach`), which has to be
 /// within 30 seconds. An app has at most 8 at once, a worker 16.
 #[utoipa::path(
     post, path = "/api/v1/apps/{app}/runs", operation_id = "create_run", tag = "runs",
@@ -87,31 +83,54 @@ pub(crate) async fn create(
     SecretJson(body): SecretJson<CreateRun>,
 ) -> Result<Response, Problem> {
     let once = once(&asked, &body.hash, state.request_key())?;
+    let (id, _) = state.app(&app)?;
+    let wanted = wanted(id, &body.value)?;
+    begun(&state, &asked, once, wanted, |run, one_off| AppCommand::RunCommand { run, one_off })
+        .await
+}
+
+/// Begins a run, or answers as before where this was asked before.
+pub(super) async fn begun(
+    state: &ApiState,
+    asked: &Asked,
+    once: Option<Once>,
+    wanted: Wanted,
+    command: impl FnOnce(RunId, Box<OneOff>) -> AppCommand,
+) -> Result<Response, Problem> {
     if let Some(before) = state.before(once.as_ref()).await? {
-        return Ok(mark_replayed(again(&state, RunId::new(before.resource))?));
+        return Ok(mark_replayed(again(state, RunId::new(before.resource))?));
     }
-    let (app, _) = state.app(&app)?;
+    let app = wanted.app;
+    state.shows(|| Ok(!is_promoted_soon(state, app))).await?;
     let run = RunId::new(Uuid::now_v7());
     let control = state.control();
-    let prepared = runs::prepare(control, run, wanted(app, &body.value)?).map_err(unfit)?;
+    let prepared = runs::prepare(control, run, wanted).map_err(unfit)?;
     let claim = once.as_ref().map(|once| once.claim(run.uuid())).transpose()?;
     let with = With { claim, secrets: Vec::new() };
     let hold = control.runs().begin(run);
-    let one_off = Box::new(prepared.one_off.clone());
-    let command = AppCommand::RunCommand { run, one_off };
-    if let Err(error) =
-        state.command::<Machine>(app.uuid(), command, state.meta(&asked), with).await
+    let command = command(run, Box::new(prepared.one_off.clone()));
+    if let Err(error) = state.command::<Machine>(app.uuid(), command, state.meta(asked), with).await
     {
         let before = state.before_or(once.as_ref(), error).await?;
-        return Ok(mark_replayed(again(&state, RunId::new(before.resource))?));
+        return Ok(mark_replayed(again(state, RunId::new(before.resource))?));
     }
     let answer = (StatusCode::CREATED, axum::Json(shown(app, run, &prepared.one_off)));
     if prepared.opening.detached {
-        opened(&state, &prepared).await?;
+        opened(state, &prepared).await?;
     } else {
         control.runs().wait(hold, prepared);
     }
     Ok(answer.into_response())
+}
+
+/// Whether its first version went live a moment ago, and the app has not heard of it.
+fn is_promoted_soon(state: &ApiState, app: AppId) -> bool {
+    state.see(|sight| {
+        let app = sight.view.apps.get(&app).and_then(|app| app.state.active());
+        let rolling = app.filter(|app| app.live.is_none()).and_then(|app| app.rolling);
+        let attempt = rolling.and_then(|id| sight.view.deployments.get(&id)?.state.attempt());
+        attempt.is_some_and(|attempt| attempt.stage.name() == StageName::Live)
+    })
 }
 
 /// The answer to a repeated request.

@@ -5,6 +5,7 @@ mod apps;
 mod backup;
 mod build;
 mod builder;
+mod cron;
 mod detect;
 mod health;
 mod hook;
@@ -30,6 +31,7 @@ pub use apps::{
 };
 pub use backup::{BackupArgs, BackupCommand, KeyArgs, RestoreArgs, ScheduleArgs};
 pub use builder::BuilderArgs;
+pub use cron::{CronArgs, CronCommand, CronSetArgs};
 pub use detect::DetectArgs;
 pub use health::HealthArgs;
 pub use hook::{AddressCommand, HookCommand, TriggerArgs};
@@ -155,6 +157,9 @@ pub enum Command {
     /// Processes beside web, such as workers: list, set and remove them
     #[command(subcommand)]
     Process(ProcessCommand),
+    /// Cron jobs: run commands of an app by a schedule
+    #[command(subcommand)]
+    Cron(CronCommand),
     /// Run a command once, in a fresh container of an app's live version
     #[command(after_help = run::RUN_HELP)]
     Run(Box<RunArgs>),

@@ -13,6 +13,7 @@ use super::format;
 use crate::api::dto::{CreateRun, Run, RunList, RunTerminal, SecretText};
 use session::Ends;
 use terminal::Raw;
+use uuid::Uuid;
 
 /// Of what nobody can say how large it is.
 const USUAL_SIZE: RunTerminal = RunTerminal { columns: 80, rows: 24 };
@@ -38,12 +39,7 @@ pub(super) async fn run(context: &Context, args: RunArgs) -> Outcome {
     let path = ["apps", args.name.as_str(), "runs"];
     let run: Run = context.client.post(&path, &body).await.map_err(not_started)?;
     if args.detach {
-        if context.output.json() {
-            context.output.document(&run);
-        } else {
-            context.output.line(run.id);
-            context.output.note(format_args!("what it writes: hythe runs logs {}", run.id));
-        }
+        detached(context, &run);
         return Ok(());
     }
     let id = run.id.to_string();
@@ -54,6 +50,24 @@ pub(super) async fn run(context: &Context, args: RunArgs) -> Outcome {
     let ended = session::carry(socket, Ends { input: true, terminal }).await;
     drop(raw);
     conclude(context, &ended?)
+}
+
+/// Says which one was left running.
+pub(super) fn detached(context: &Context, run: &Run) {
+    if context.output.json() {
+        context.output.document(run);
+    } else {
+        context.output.line(run.id);
+        context.output.note(format_args!("what it writes: hythe runs logs {}", run.id));
+    }
+}
+
+/// Shows what a detached command writes until it ends, and ends as it does.
+pub(super) async fn logs(context: &Context, run: Uuid) -> Outcome {
+    let id = run.to_string();
+    let socket = session::connect(&context.client, &["runs", &id, "logs"]).await?;
+    let ends = Ends { input: false, terminal: false };
+    conclude(context, &session::carry(socket, ends).await?)
 }
 
 /// What the server refuses before a command runs is no exit code of the command.
@@ -82,12 +96,7 @@ pub(super) async fn runs(context: &Context, command: RunsCommand) -> Outcome {
             let list: RunList = context.client.get(&["apps", name.as_str(), "runs"], &[]).await?;
             show(context, &list);
         }
-        RunsCommand::Logs { run } => {
-            let id = run.to_string();
-            let socket = session::connect(&context.client, &["runs", &id, "logs"]).await?;
-            let ends = Ends { input: false, terminal: false };
-            return conclude(context, &session::carry(socket, ends).await?);
-        }
+        RunsCommand::Logs { run } => return logs(context, run).await,
         RunsCommand::Stop { run } => {
             let id = run.to_string();
             let path = ["runs", id.as_str(), "stop"];

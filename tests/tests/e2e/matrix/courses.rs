@@ -184,6 +184,27 @@ pub(super) fn run(world: &mut World, point: &Point, deaths: Deaths) {
             // What it wrote is kept until its app goes.
             delete(world, &name);
         }
+        Course::Cron => {
+            let name = new_app(world);
+            arm(world);
+            cron(world, &name, "@yearly", "true", |world, path| {
+                world.until("it is known how it ended", || {
+                    world.look(path)["runs"][0]["end"] == "exit code 0"
+                });
+            });
+            world.died(point, deaths, before);
+            delete(world, &name);
+        }
+        Course::CronSkipped => {
+            let name = new_app(world);
+            arm(world);
+            // Longer than from any moment to the next minute.
+            cron(world, &name, "* * * * *", "exec sleep 100", |world, path| {
+                world.until("it is left out once", || !world.look(path)["skipped"].is_null());
+            });
+            world.died(point, deaths, before);
+            delete(world, &name);
+        }
         Course::Scale => {
             let name = new_app(world);
             arm(world);
@@ -290,6 +311,27 @@ fn app_with_worker(world: &mut World) -> String {
     let id = world.request(&name);
     world.ends(&id, Ending::Live);
     name
+}
+
+/// Sets a cron job, runs it by hand, waits, and removes it.
+fn cron(
+    world: &mut World,
+    name: &str,
+    schedule: &str,
+    line: &str,
+    wait: impl FnOnce(&World, &str),
+) {
+    let path = format!("/api/v1/apps/{name}/crons/job");
+    let body = json!({ "schedule": schedule, "command": ["sh", "-c", line] });
+    let (status, document) = world.insist("PUT", &path, &body);
+    assert!(status < 300, "{status} {document}");
+    let (status, document) = world.insist("POST", &format!("{path}/run"), &Value::Null);
+    // A repeated one may find that it runs.
+    assert!(status < 300 || status == 409, "{status} {document}");
+    wait(world, &path);
+    let (status, document) = world.insist("DELETE", &path, &Value::Null);
+    // A repeated one may find that the first one was heard.
+    assert!(status < 300 || status == 404, "{status} {document}");
 }
 
 /// What a command says that runs once.

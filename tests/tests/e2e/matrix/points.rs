@@ -68,6 +68,10 @@ pub(super) enum Course {
     StopAndStart,
     /// A command is run once.
     RunCommand,
+    /// A cron job is set, run by hand, and removed.
+    Cron,
+    /// A cron job is due while it runs.
+    CronSkipped,
     /// An app gets a replica more, and one less.
     Scale,
     /// A process beside web gets a replica more, and one less.
@@ -244,6 +248,8 @@ fn course_of_event(name: &str) -> Course {
         }
         "app.processes_scaled" | "deployment.processes_scaled" => Course::ScaleProcesses,
         "app.command_run" | "app.command_ended" => Course::RunCommand,
+        "app.cron_set" | "app.cron_run" | "app.cron_removed" => Course::Cron,
+        "app.cron_skipped" => Course::CronSkipped,
         "project.created" => Course::NewProject,
         "project.deleted" => Course::DeleteProject,
         "installation.registry_set" => Course::NewRegistry,

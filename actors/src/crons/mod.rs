@@ -1,0 +1,301 @@
+//! Cron jobs: looks every minute which are due, and has them run.
+//!
+//! Invariants: up to which time a job is done with is in the journal, so that a restart neither runs
+//! one twice nor forgets it. What came due while nobody looked runs once where that is not long ago,
+//! and is told as missed where it is. A job that has to wait, for the run before or for a worker,
+//! holds up no other one.
+
+mod again;
+pub mod schedule;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use hythe_core::app::{ActiveApp, App, AppCommand};
+use hythe_core::argv::Argv;
+use hythe_core::cron::{Cron, CronName, CronSettings, CronSkip, CronSkipped, Overlap};
+use hythe_core::ids::{AppId, CorrelationId, RunId, WorkerId};
+use hythe_core::limits;
+use hythe_core::one_off::OneOffEnd;
+use hythe_core::record::Actor;
+use hythe_core::rejection::Rejection;
+use hythe_core::time::{Millis, Timestamp};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use self::schedule::{last_until, next_after};
+use crate::aggregate::{CommandError, Extras};
+use crate::control::Control;
+use crate::runs::{self, RunError, Wanted};
+
+/// Schedules know no less than a minute.
+const MINUTE: u64 = 60_000;
+/// Before what could not be done is tried again.
+const AGAIN: Duration = Duration::from_secs(2);
+/// How long a run that is to give way may take to end beyond its own time for that.
+const GIVES_WAY_WITHIN: Duration = Duration::from_secs(30);
+/// How long what is being begun has when the server stops.
+const STOP_WITHIN: Duration = Duration::from_secs(3);
+/// Jobs that are attended to at the same time: more wait for their turn.
+const MOST_AT_ONCE: usize = 32;
+
+/// Which job.
+type Key = (AppId, CronName);
+
+/// A job that is due.
+#[derive(Clone, Debug)]
+struct Due {
+    app: AppId,
+    cron: CronName,
+    /// The first time since it was looked at.
+    first: Timestamp,
+    /// The last.
+    last: Timestamp,
+}
+
+/// Runs what is due until `stop`.
+///
+/// # Errors
+/// Never: what does not work now is tried again, or told as left out.
+pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<(), String> {
+    let mut attended: JoinSet<Key> = JoinSet::new();
+    let mut busy: BTreeSet<Key> = BTreeSet::new();
+    let resumed = again::resume(&control, &stop);
+    // What came due while the server was away.
+    let mut wait: Vec<Due> = all_due(&control);
+    loop {
+        wait.retain(|due| !busy.contains(&(due.app, due.cron.clone())));
+        for due in std::mem::take(&mut wait) {
+            if attended.len() >= MOST_AT_ONCE {
+                wait.push(due);
+            } else if busy.insert((due.app, due.cron.clone())) {
+                let (control, stop) = (control.clone(), stop.clone());
+                attended.spawn(async move {
+                    let key = (due.app, due.cron.clone());
+                    attend(&control, due, &stop).await;
+                    key
+                });
+            }
+        }
+        let now = control.clock().now().0;
+        let pause = Duration::from_millis(MINUTE - now % MINUTE);
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(done) = attended.join_next() => match done {
+                Ok(key) => {
+                    busy.remove(&key);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a cron job could not be attended to");
+                    // Which one is not known; each may be looked at again.
+                    if attended.is_empty() {
+                        busy.clear();
+                    }
+                }
+            },
+            () = tokio::time::sleep(pause) => wait = all_due(&control),
+        }
+    }
+    // What is just being begun is not left half begun, where that does not take long.
+    let rest = async { while attended.join_next().await.is_some() {} };
+    if tokio::time::timeout(STOP_WITHIN, rest).await.is_err() {
+        tracing::info!("cron jobs that were being begun are looked at again after the next start");
+    }
+    drop(resumed);
+    Ok(())
+}
+
+/// Whether its jobs run at all.
+fn works(app: &ActiveApp) -> bool {
+    app.discarded.is_none() && app.live.is_some() && !app.rests()
+}
+
+fn all_due(control: &Control) -> Vec<Due> {
+    let now = control.clock().now();
+    // Times are worked out afterwards, so that nobody waits for it.
+    let jobs: Vec<(AppId, CronName, CronSettings, Timestamp)> = control.read(|view| {
+        let apps = view.apps.iter().filter_map(|(id, app)| Some((*id, app.state.active()?)));
+        let jobs = apps.filter(|(_, app)| works(app)).flat_map(|(id, app)| {
+            let jobs = app.crons.iter().filter(|(_, cron)| !cron.settings.paused);
+            jobs.map(move |(name, cron)| (id, name.clone(), cron.settings.clone(), cron.from(now)))
+        });
+        jobs.collect()
+    });
+    let due = |(app, cron, settings, from): (AppId, CronName, CronSettings, Timestamp)| {
+        let first = next_after(&settings, from).filter(|first| *first <= now)?;
+        let last = last_until(&settings, now).filter(|last| *last >= first)?;
+        Some(Due { app, cron, first, last })
+    };
+    jobs.into_iter().filter_map(due).collect()
+}
+
+/// A job as it is now.
+fn look(control: &Control, due: &Due) -> Option<(Cron, BTreeMap<RunId, WorkerId>)> {
+    control.read(|view| {
+        let app = view.apps.get(&due.app)?.state.active().filter(|app| works(app))?;
+        let cron = app.crons.get(&due.cron)?;
+        let open = cron.open().map(|run| (run.run, run.worker)).collect();
+        Some((cron.clone(), open))
+    })
+}
+
+async fn attend(control: &Control, due: Due, stop: &CancellationToken) {
+    let late = |now: Timestamp| now.since(due.last) > limits::CRON_LATE;
+    let too_late = late(control.clock().now());
+    if too_late || due.first < due.last {
+        let Some((cron, _)) = look(control, &due) else { return };
+        let before = Timestamp(due.last.0.saturating_sub(1));
+        let last = if too_late { Some(due.last) } else { last_until(&cron.settings, before) };
+        let last = last.unwrap_or(due.first).max(due.first);
+        skip(control, &due, due.first, last, CronSkip::Missed).await;
+    }
+    if too_late {
+        return;
+    }
+    let mut why = CronSkip::NoWorker;
+    while !late(control.clock().now()) {
+        let Some((cron, open)) = look(control, &due) else { return };
+        if cron.settings.paused || cron.is_done_with(due.last) {
+            return;
+        }
+        match cron.settings.overlap {
+            Overlap::Skip if !open.is_empty() => {
+                return skip(control, &due, due.last, due.last, CronSkip::Overlap).await;
+            }
+            Overlap::Replace if !open.is_empty() => {
+                let gave_way = stop.run_until_cancelled(give_way(control, &due, open)).await;
+                let Some(gave_way) = gave_way else { return };
+                if !gave_way {
+                    return skip(control, &due, due.last, due.last, CronSkip::Overlap).await;
+                }
+            }
+            Overlap::Skip | Overlap::Replace | Overlap::Allow => {}
+        }
+        match run(control, &due, &cron).await {
+            Ok(()) => return,
+            Err(Some(left_out)) => why = left_out,
+            Err(None) => {}
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(AGAIN)).await.is_none() {
+            return;
+        }
+    }
+    skip(control, &due, due.last, due.last, why).await;
+}
+
+/// Ends what goes on; whether it did.
+async fn give_way(control: &Control, due: &Due, open: BTreeMap<RunId, WorkerId>) -> bool {
+    for (run, worker) in &open {
+        if let Err(error) = Box::pin(runs::stop(control, *worker, *run)).await {
+            tracing::warn!(%run, %error, "a run that is to give way could not be ended yet");
+        }
+    }
+    let stop_within = control.read(|view| {
+        let app = view.apps.get(&due.app).and_then(|app| app.state.active());
+        app.map_or(limits::STOP_WITHIN, |app| app.settings.stop_within)
+    });
+    let until = Instant::now() + Duration::from_millis(stop_within.0) + GIVES_WAY_WITHIN;
+    let mut seen = control.seen();
+    loop {
+        seen.mark_unchanged();
+        let goes_on =
+            look(control, due).is_some_and(|(_, now)| now.keys().any(|run| open.contains_key(run)));
+        if !goes_on {
+            return true;
+        }
+        if !matches!(tokio::time::timeout_at(until, seen.changed()).await, Ok(Ok(()))) {
+            return false;
+        }
+    }
+}
+
+/// Has it run once.
+///
+/// # Errors
+/// Why it does not, as far as that says why it is left out.
+async fn run(control: &Control, due: &Due, cron: &Cron) -> Result<(), Option<CronSkip>> {
+    let run = RunId::new(Uuid::now_v7());
+    let wanted = wanted(due.app, &cron.settings);
+    let prepared = match runs::prepare(control, run, wanted) {
+        Ok(prepared) => prepared,
+        Err(RunError::Unavailable(why)) => {
+            tracing::info!(cron = %due.cron, why, "a cron job waits");
+            return Err(Some(CronSkip::NoWorker));
+        }
+        Err(RunError::Unfit(why)) => {
+            tracing::info!(cron = %due.cron, why, "a cron job waits");
+            return Err(None);
+        }
+    };
+    // From here on somebody looks after it, until it is open.
+    let hold = control.runs().begin(run);
+    let command = AppCommand::RunCron {
+        cron: due.cron.clone(),
+        due: Some(due.last),
+        run,
+        one_off: Box::new(prepared.one_off.clone()),
+    };
+    let meta = control.meta(Actor::System, Some(CorrelationId::new(run.uuid())), None);
+    let done = control.command::<App>(due.app.uuid(), command, Extras::from(meta)).await;
+    match done {
+        // It was done with already, or was paused meanwhile.
+        Ok(done) if done.events.is_empty() => return Ok(()),
+        Ok(_) => {}
+        Err(CommandError::Rejected(Rejection::Conflict { reason })) => {
+            tracing::info!(cron = %due.cron, reason, "a cron job waits");
+            return Err(Some(CronSkip::TooMany));
+        }
+        Err(error) => {
+            tracing::warn!(cron = %due.cron, %error, "a cron job could not be begun");
+            return Err(None);
+        }
+    }
+    open(control, due.app, &prepared).await;
+    drop(hold);
+    forget_old(control, due, cron).await;
+    Ok(())
+}
+
+/// What is to run.
+#[must_use]
+pub fn wanted(app: AppId, settings: &CronSettings) -> Wanted {
+    let CronSettings { command, within, .. } = settings;
+    let (command, within): (Argv, Millis) = (command.clone(), *within);
+    Wanted {
+        app,
+        command,
+        variables: Vec::new(),
+        terminal: None,
+        detached: true,
+        bare: false,
+        within,
+    }
+}
+
+async fn open(control: &Control, app: AppId, prepared: &runs::Prepared) {
+    if let Err(error) = Box::pin(runs::open(control, prepared)).await {
+        let run = prepared.opening.run;
+        tracing::warn!(%run, %error, "a cron job's command was not started");
+        runs::ended(control, app, run, OneOffEnd::NotStarted).await;
+    }
+}
+
+/// What runs wrote of which nothing is remembered any more goes.
+async fn forget_old(control: &Control, due: &Due, before: &Cron) {
+    let Some((now, _)) = look(control, due) else { return };
+    let still: BTreeSet<RunId> = now.runs.iter().map(|run| run.run).collect();
+    for old in before.runs.iter().filter(|old| !still.contains(&old.run)) {
+        if let Err(error) = Box::pin(runs::forget(control, old.worker, old.run)).await {
+            tracing::debug!(run = %old.run, %error, "what a run wrote goes later");
+        }
+    }
+}
+
+async fn skip(control: &Control, due: &Due, first: Timestamp, last: Timestamp, why: CronSkip) {
+    let skipped = CronSkipped { first, last, why };
+    let command = AppCommand::SkipCron { cron: due.cron.clone(), skipped };
+    let meta = control.meta(Actor::System, None, None);
+    control.insist::<App>(due.app.uuid(), command, meta).await;
+}

@@ -1,0 +1,138 @@
+//! Cron jobs: set, removed, run when they are due or when somebody asks, and left out.
+
+use super::{ActiveApp, AppEvent};
+use crate::cron::{Cron, CronName, CronRun, CronSettings, CronSkipped, Overlap};
+use crate::ids::RunId;
+use crate::limits;
+use crate::near;
+use crate::one_off::OneOff;
+use crate::rejection::Rejection;
+use crate::time::Timestamp;
+
+type Decision = Result<Vec<AppEvent>, Rejection>;
+
+impl ActiveApp {
+    pub(super) fn set_cron(
+        &self,
+        cron: CronName,
+        settings: Box<CronSettings>,
+        at: Timestamp,
+    ) -> Decision {
+        settings.check()?;
+        let known = self.crons.get(&cron);
+        if known.is_some_and(|known| known.settings == *settings) {
+            return Ok(Vec::new());
+        }
+        let most = limits::MOST_CRONS;
+        if known.is_none() && self.crons.len() >= most {
+            return Err(Rejection::conflict(format!(
+                "{} has {most} cron jobs already, and cannot have more; remove one first",
+                self.name
+            )));
+        }
+        Ok(vec![AppEvent::CronSet { cron, settings, at }])
+    }
+
+    pub(super) fn pause_cron(&self, cron: CronName, paused: bool, at: Timestamp) -> Decision {
+        let settings = CronSettings { paused, ..self.cron(&cron)?.settings.clone() };
+        self.set_cron(cron, Box::new(settings), at)
+    }
+
+    pub(super) fn remove_cron(&self, cron: CronName) -> Decision {
+        self.cron(&cron)?;
+        Ok(vec![AppEvent::CronRemoved { cron }])
+    }
+
+    pub(super) fn run_cron(
+        &self,
+        cron: CronName,
+        due: Option<Timestamp>,
+        run: RunId,
+        one_off: Box<OneOff>,
+    ) -> Decision {
+        if self.one_offs.contains_key(&run) {
+            return Ok(Vec::new());
+        }
+        let known = self.cron(&cron)?;
+        if due.is_some_and(|due| known.settings.paused || known.is_done_with(due)) {
+            return Ok(Vec::new());
+        }
+        if let (Overlap::Skip | Overlap::Replace, Some(open)) =
+            (known.settings.overlap, known.open().next())
+        {
+            let run = open.run;
+            return Err(Rejection::conflict(format!(
+                "{cron} runs already; wait for it, or end it: hythe runs stop {run}"
+            )));
+        }
+        let mut events = self.run_command(run, one_off)?;
+        events.push(AppEvent::CronRun { cron, due, run });
+        Ok(events)
+    }
+
+    pub(super) fn skip_cron(&self, cron: CronName, skipped: CronSkipped) -> Vec<AppEvent> {
+        let known = self.crons.get(&cron);
+        let news = known.is_some_and(|known| !known.is_done_with(skipped.last));
+        news.then_some(AppEvent::CronSkipped { cron, skipped }).into_iter().collect()
+    }
+
+    fn cron(&self, name: &CronName) -> Result<&Cron, Rejection> {
+        self.crons.get(name).ok_or_else(|| {
+            let near = near::nearest(name.as_str(), self.crons.keys().map(CronName::as_str), 1);
+            let near = near.first().map_or_else(String::new, |near| format!(" (but {near})"));
+            Rejection::not_found(format!("cron job as {name}{near}"))
+        })
+    }
+
+    /// What the events about them make of it.
+    pub(super) fn apply_cron(&mut self, event: &AppEvent) {
+        match event {
+            AppEvent::CronSet { cron, settings, at } => {
+                let settings = (**settings).clone();
+                self.crons
+                    .entry(cron.clone())
+                    .and_modify(|known| known.set(settings.clone(), *at))
+                    .or_insert_with(|| Cron::new(settings, *at));
+            }
+            AppEvent::CronRemoved { cron } => {
+                self.crons.remove(cron);
+            }
+            AppEvent::CronRun { cron, due, run } => {
+                let worker = self.one_offs.get(run).map(|one_off| one_off.worker);
+                if let Some((known, worker)) = self.crons.get_mut(cron).zip(worker) {
+                    known.ran(CronRun { run: *run, worker, due: *due, end: None });
+                }
+            }
+            AppEvent::CronSkipped { cron, skipped } => {
+                if let Some(known) = self.crons.get_mut(cron) {
+                    known.skip(*skipped);
+                }
+            }
+            AppEvent::CommandEnded { run, end } => {
+                self.crons.values_mut().for_each(|known| known.ended(*run, *end));
+            }
+            AppEvent::Created { .. }
+            | AppEvent::Configured(_)
+            | AppEvent::EnvironmentChanged { .. }
+            | AppEvent::DeploymentRequested { .. }
+            | AppEvent::DeploymentReplaced { .. }
+            | AppEvent::DeploymentBegun { .. }
+            | AppEvent::TrafficSwitched { .. }
+            | AppEvent::TrafficReturned { .. }
+            | AppEvent::DeploymentPromoted { .. }
+            | AppEvent::DeploymentSettled { .. }
+            | AppEvent::Deleted { .. }
+            | AppEvent::DeploymentRepeated { .. }
+            | AppEvent::DeploymentCalledOff { .. }
+            | AppEvent::Stopped { .. }
+            | AppEvent::Started
+            | AppEvent::Scaled { .. }
+            | AppEvent::Discarded { .. }
+            | AppEvent::Restored { .. }
+            | AppEvent::TriggersSet(_)
+            | AppEvent::SourceKeySet(_)
+            | AppEvent::CommandRun { .. }
+            | AppEvent::ProcessesScaled { .. } => {}
+        }
+    }
+}
