@@ -62,7 +62,7 @@ impl ActiveApp {
         {
             let run = open.run;
             return Err(Rejection::conflict(format!(
-                "{cron} runs already; wait for it, or end it: hythe runs stop {run}"
+                "the cron job {cron} runs already; wait for it, or end it: hythe runs stop {run}"
             )));
         }
         let mut events = self.run_command(run, one_off)?;

@@ -44,7 +44,7 @@ async fn a_job_is_set_shown_paused_and_removed() {
 
     let told = server.get("/api/v1/events?limit=1000").await.is(200).text;
     assert_eq!(told.matches("cron_set").count(), 4, "setting what is set is no event: {told}");
-    let then = server.get("/api/v1/apps/shop/diff?from=2&to=3").await.is(200).text;
+    let then = server.get("/api/v1/apps/shop/diff?from=1&to=2").await.is(200).text;
     assert!(then.contains("crons.tidy.schedule"), "{then}");
 
     let server = server.again().await;
@@ -83,7 +83,7 @@ async fn what_cannot_be_is_refused_with_its_field() {
     }
     let fine = with("schedule", json!("@daily"));
     let odd = server.put("/api/v1/apps/shop/crons/No%20name", fine.clone()).await;
-    odd.is_problem(422, "invalid");
+    odd.is_problem(422, "invalid-field");
     server.put("/api/v1/apps/nothing/crons/tidy", fine.clone()).await.is_problem(404, "not-found");
     for n in 0..16 {
         let path = format!("/api/v1/apps/shop/crons/job{n}");
