@@ -5,7 +5,8 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use hythe_tests::http::ask;
 use hythe_tests::installation::Installation;
@@ -47,9 +48,17 @@ pub fn docker(args: &[&str], folder: &Path) -> String {
 /// Where it cannot be written.
 #[must_use]
 pub fn folder_of(files: &[(&str, &str)]) -> TempDir {
+    static MADE: AtomicU64 = AtomicU64::new(0);
     let folder = TempDir::new().expect("a folder");
+    // BuildKit takes a file of the same name, size and time for one that it has, also where it is
+    // another folder's; and the kernel's clock stands still while a folder is made.
+    let made = MADE.fetch_add(1, Ordering::Relaxed);
+    let time = SystemTime::now() - Duration::from_secs(3_600) + Duration::from_millis(made);
     for (name, content) in files {
-        std::fs::write(folder.path().join(name), content).expect("a file");
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).expect("a file");
+        let file = std::fs::File::options().write(true).open(&path).expect("that file");
+        file.set_modified(time).expect("its time");
     }
     folder
 }
