@@ -320,7 +320,7 @@ fn scp_like(text: &str) -> Result<(), String> {
     let wrong = || {
         format!(
             "is https://…, ssh://… or user@host:path; got {}. For a folder on this machine, push it \
-             to a git server or use file:// with --local-repos",
+             to a git server or use file:// with --local-repos DIR",
             shown(text)
         )
     };

@@ -5,8 +5,6 @@ mod roles;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use hythe_gateway::cli::args::Cli;
 use hythe_gateway::cli::failure::Exit;
 use hythe_gateway::cli::output::Output;
 use hythe_gateway::cli::{self, Kind};
@@ -17,7 +15,7 @@ use hythe_gateway::cli::{self, Kind};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = cli::parse();
     let output = Output::new(cli.global.json);
     let outcome = match Kind::from(cli.command) {
         Kind::Role(role) => roles::run(*role, &output),

@@ -221,7 +221,7 @@ fn source(
         return Err(Problem::field(
             "repository",
             "this server takes no folders of its own machine as repositories; push it to a git \
-             server, or start hythe with --local-repos",
+             server, or start hythe with --local-repos DIR",
         ));
     }
     let elsewhere = given.as_ref().is_some_and(|url| now.is_none_or(|now| now.repository != *url));

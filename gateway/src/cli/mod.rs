@@ -22,6 +22,7 @@ mod hook;
 mod import;
 mod init;
 mod journal;
+pub mod link;
 mod logs;
 pub mod output;
 mod process;
@@ -40,6 +41,7 @@ mod why;
 use std::path::PathBuf;
 
 use args::{Cli, Command, Global};
+use clap::{CommandFactory as _, FromArgMatches as _};
 use client::Client;
 use failure::{Failure, Outcome};
 use output::Output;
@@ -50,6 +52,18 @@ use target::Target;
 pub(crate) struct Context {
     pub(crate) client: Client,
     pub(crate) output: Output,
+}
+
+/// Reads the command line, with what a link of the present folder says for what is left out. Ends the
+/// process where it makes no sense.
+#[must_use]
+pub fn parse() -> Cli {
+    let command = Cli::command();
+    let command = match link::present() {
+        Some(link) => link::filled(command, &link),
+        None => command,
+    };
+    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }
 
 /// Runs a command that needs no role of Hythe in this process.
@@ -92,6 +106,8 @@ pub async fn run(command: ClientCommand, global: &Global, output: Output) -> Out
         Online::Source(command) => source::run(&context, command).await,
         Online::Deployments(command) => deployments::run(&context, command).await,
         Online::Cancel(which) => deployments::cancel(&context, which).await,
+        Online::Link(app) => link::link(&context, &global.url, app).await,
+        Online::Unlink => link::unlink(&context),
         Online::Env(command) => env::run(&context, command).await,
         Online::Logs(args) => logs::run(&context, args).await,
         Online::Ps { name, at } => ps::replicas(&context, name, &at).await,
@@ -180,6 +196,10 @@ pub enum Online {
     Deployments(args::DeploymentsCommand),
     /// `cancel`
     Cancel(args::Which),
+    /// `link`
+    Link(Option<hythe_core::names::AppName>),
+    /// `unlink`
+    Unlink,
     /// `env`
     Env(args::EnvCommand),
     /// `logs`
@@ -285,6 +305,8 @@ impl From<Command> for Kind {
             Command::Source(command) => online(Online::Source(command)),
             Command::Deployments(command) => online(Online::Deployments(command)),
             Command::Cancel { which } => online(Online::Cancel(which)),
+            Command::Link { app } => online(Online::Link(app)),
+            Command::Unlink => online(Online::Unlink),
             Command::Env(command) => online(Online::Env(command)),
             Command::Logs(args) => online(Online::Logs(args)),
             Command::Ps { name, at } => online(Online::Ps { name, at }),
@@ -331,7 +353,6 @@ fn set(name: &str) -> Option<PathBuf> {
 }
 
 fn completions(shell: clap_complete::Shell, output: &Output) {
-    use clap::CommandFactory;
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "hythe", &mut script);
     output.text(String::from_utf8_lossy(&script));

@@ -34,6 +34,7 @@ fn exit_codes_say_what_kind_of_end_it_was() {
         (&["ps"], 3, "hythe up"),
         (&["worker", "ls"], 3, "hythe up"),
         (&["open", "shop"], 3, "hythe up"),
+        (&["link", "shop"], 3, "hythe up"),
         // Wrong, and nobody was asked.
         (&[], 2, "Usage"),
         (&["frobnicate"], 2, "unrecognized"),
@@ -52,13 +53,20 @@ fn exit_codes_say_what_kind_of_end_it_was() {
         (&["cancel", "No One"], 2, "app name"),
         (&["--url", "ftp://x", "app", "ls"], 2, "HYTHE_URL"),
         (&["--token-file", missing, "app", "ls"], 2, "missing"),
+        (&["link", "Shop"], 2, "app name"),
+        (&["stop"], 2, "required"),
         // Broken, or not there.
+        (&["link"], 1, "hythe link APP"),
+        (&["unlink"], 1, "linked to no app"),
         (&["journal", "verify", "--data", missing], 1, "there is none"),
         (&["journal", "replay", "--data", missing], 1, "there is none"),
         (&["journal", "export", "--data", missing], 1, "there is none"),
     ];
     for (args, code, word) in rows {
-        let said = run(hythe().args(*args).env("HYTHE_URL", &url).env("HOME", home.path()));
+        let home = home.path();
+        let mut command = hythe();
+        command.args(*args).env("HYTHE_URL", &url).env("HOME", home);
+        let said = run(command.env_remove("XDG_CONFIG_HOME"));
         assert_eq!(said.code, *code, "{args:?}: {}{}", said.out, said.err);
         assert!(said.err.contains(word), "{args:?}: {}", said.err);
         assert!(!said.err.contains("panicked"), "{args:?}: {}", said.err);

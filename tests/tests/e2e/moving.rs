@@ -1,5 +1,9 @@
 //! An app that ran elsewhere before: what its repository says to that place is taken over.
 
+use std::path::Path;
+
+use hythe_tests::installation::Said;
+
 use crate::scene::Scene;
 
 const FLY: &str = r#"
@@ -26,6 +30,32 @@ const DOCKERFILE: &str = "FROM busybox\nARG SHELF\nRUN mkdir -p /www && echo $SH
     CMD [\"sh\", \"-c\", \"mkdir -p /tmp/www; echo $GREETING $(cat /shelf) > /tmp/www/index.html; \
     exec httpd -f -p 9090 -h /tmp/www\"]\n";
 
+fn a_linked_folder_needs_no_name(scene: &Scene, folder: &Path) {
+    let config = tempfile::tempdir().unwrap();
+    let inside = folder.join("ops");
+    let said = |folder: &Path, args: &[&str]| -> Said {
+        let mut command = scene.hythe.command(args);
+        command.current_dir(folder).env("XDG_CONFIG_HOME", config.path());
+        command.output().unwrap().into()
+    };
+    let refused = said(folder, &["link", "shpo"]);
+    assert_eq!((refused.code, refused.err.contains("no app")), (1, true), "{}", refused.err);
+    let refused = said(folder, &["env", "ls"]);
+    assert_eq!(refused.code, 2, "{}", refused.err);
+    let linked = said(folder, &["link", "shop"]);
+    assert_eq!((linked.code, linked.out.contains("linked to shop")), (0, true), "{}", linked.err);
+    for folder in [folder, &inside] {
+        let listed = said(folder, &["env", "ls"]);
+        assert_eq!((listed.code, listed.out.contains("GREETING")), (0, true), "{}", listed.err);
+        let ran = said(folder, &["run", "--", "cat", "/shelf"]);
+        assert_eq!((ran.code, ran.out.as_str()), (0, "upper\n"), "{}", ran.err);
+    }
+    let elsewhere = said(config.path(), &["env", "ls"]);
+    assert_eq!(elsewhere.code, 2, "{}", elsewhere.out);
+    assert_eq!(said(&inside, &["unlink"]).code, 0);
+    assert_eq!(said(folder, &["link"]).code, 1);
+}
+
 #[test]
 fn an_app_moves_over_with_its_settings() {
     let scene = Scene::new();
@@ -45,6 +75,8 @@ fn an_app_moves_over_with_its_settings() {
     repository.commit(&[("hythe.toml", &text)]);
     scene.deploy_live("shop");
     scene.assert_serves("shop", "from fly upper");
+
+    a_linked_folder_needs_no_name(&scene, repository.folder());
 
     // Once more changes nothing, and what a person wrote stays.
     let again = scene.hythe.run(&["import", &folder, "--write", "--app", "shop"]);

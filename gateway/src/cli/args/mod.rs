@@ -62,6 +62,11 @@ Settings:
 
 Exit codes: 0 done, 1 it failed, 2 wrong usage, 3 server not reached or not allowed.";
 
+const LINK_HELP: &str = "\
+Where a folder is linked, the app may be left out of every command that names nothing else before it, such
+as `hythe deploy`, `hythe logs -f` or `hythe run -- sh`, also in the folders inside. The link knows the
+server, too. It lies in ~/.config/hythe/links.json, and not in the folder.";
+
 /// From a git repository to a live URL, on your own machines.
 #[derive(Debug, Parser)]
 #[command(name = "hythe", version, after_help = AFTER_HELP, max_term_width = 100)]
@@ -172,6 +177,14 @@ pub enum Command {
         #[arg(value_name = "DEPLOYMENT|APP")]
         which: Which,
     },
+    /// Link this folder to an app, so that commands in it need no name; without one, show the link
+    #[command(after_help = LINK_HELP)]
+    Link {
+        /// The app
+        app: Option<AppName>,
+    },
+    /// Take the link of this folder away
+    Unlink,
     /// List, set and remove an app's environment variables
     #[command(subcommand)]
     Env(EnvCommand),
