@@ -119,6 +119,16 @@ fn with_app(command: clap::Command, link: &Link) -> clap::Command {
     if SAID.contains(&command.get_name()) {
         return command;
     }
+    match left_out(&command) {
+        Some(app) => {
+            command.mut_arg(app, |arg| arg.required(false).default_value(link.app.to_string()))
+        }
+        None => command,
+    }
+}
+
+/// The argument that names the app, where a command needs one and can be told the rest without it.
+fn left_out(command: &clap::Command) -> Option<clap::Id> {
     let mut named = command.get_positionals();
     let app = named.next().filter(|arg| {
         let kind = arg.get_value_parser().type_id();
@@ -126,12 +136,7 @@ fn with_app(command: clap::Command, link: &Link) -> clap::Command {
     });
     // What comes after "--" is told from an app; whatever else has to be given is not.
     let alone = named.all(|arg| arg.is_last_set() || !arg.is_required_set());
-    match app.map(|arg| arg.get_id().clone()).filter(|_| alone) {
-        Some(app) => {
-            command.mut_arg(app, |arg| arg.required(false).default_value(link.app.to_string()))
-        }
-        None => command,
-    }
+    app.map(|arg| arg.get_id().clone()).filter(|_| alone)
 }
 
 /// `hythe link`.
@@ -218,7 +223,7 @@ mod tests {
         assert_eq!(args.name.as_str(), "other");
         let cli = parsed(&["--url", "http://near.example", "env", "ls"]).unwrap();
         assert_eq!(cli.global.url, "http://near.example");
-        let Command::Env(EnvCommand::Ls { name }) = cli.command else { panic!("env ls") };
+        let Command::Env(EnvCommand::Ls { name, .. }) = cli.command else { panic!("env ls") };
         assert_eq!(name.as_str(), "shop");
         let Command::Run(args) = parsed(&["run", "--", "ls", "-l"]).unwrap().command else {
             panic!("run")
