@@ -84,55 +84,23 @@ impl ActiveApp {
         })
     }
 
-    /// What the events about them make of it.
-    pub(super) fn apply_cron(&mut self, event: &AppEvent) {
-        match event {
-            AppEvent::CronSet { cron, settings, at } => {
-                let settings = (**settings).clone();
-                self.crons
-                    .entry(cron.clone())
-                    .and_modify(|known| known.set(settings.clone(), *at))
-                    .or_insert_with(|| Cron::new(settings, *at));
-            }
-            AppEvent::CronRemoved { cron } => {
-                self.crons.remove(cron);
-            }
-            AppEvent::CronRun { cron, due, run } => {
-                let worker = self.one_offs.get(run).map(|one_off| one_off.worker);
-                if let Some((known, worker)) = self.crons.get_mut(cron).zip(worker) {
-                    known.ran(CronRun { run: *run, worker, due: *due, end: None });
-                }
-            }
-            AppEvent::CronSkipped { cron, skipped } => {
-                if let Some(known) = self.crons.get_mut(cron) {
-                    known.skip(*skipped);
-                }
-            }
-            AppEvent::CommandEnded { run, end } => {
-                self.crons.values_mut().for_each(|known| known.ended(*run, *end));
-            }
-            AppEvent::Created { .. }
-            | AppEvent::Configured(_)
-            | AppEvent::EnvironmentChanged { .. }
-            | AppEvent::DeploymentRequested { .. }
-            | AppEvent::DeploymentReplaced { .. }
-            | AppEvent::DeploymentBegun { .. }
-            | AppEvent::TrafficSwitched { .. }
-            | AppEvent::TrafficReturned { .. }
-            | AppEvent::DeploymentPromoted { .. }
-            | AppEvent::DeploymentSettled { .. }
-            | AppEvent::Deleted { .. }
-            | AppEvent::DeploymentRepeated { .. }
-            | AppEvent::DeploymentCalledOff { .. }
-            | AppEvent::Stopped { .. }
-            | AppEvent::Started
-            | AppEvent::Scaled { .. }
-            | AppEvent::Discarded { .. }
-            | AppEvent::Restored { .. }
-            | AppEvent::TriggersSet(_)
-            | AppEvent::SourceKeySet(_)
-            | AppEvent::CommandRun { .. }
-            | AppEvent::ProcessesScaled { .. } => {}
+    pub(super) fn cron_set(&mut self, cron: &CronName, settings: &CronSettings, at: Timestamp) {
+        match self.crons.get_mut(cron) {
+            Some(known) => known.set(settings.clone(), at),
+            None => drop(self.crons.insert(cron.clone(), Cron::new(settings.clone(), at))),
+        }
+    }
+
+    pub(super) fn cron_ran(&mut self, cron: &CronName, due: Option<Timestamp>, run: RunId) {
+        let worker = self.one_offs.get(&run).map(|one_off| one_off.worker);
+        if let Some((known, worker)) = self.crons.get_mut(cron).zip(worker) {
+            known.ran(CronRun { run, worker, due, end: None });
+        }
+    }
+
+    pub(super) fn cron_skipped(&mut self, cron: &CronName, skipped: CronSkipped) {
+        if let Some(known) = self.crons.get_mut(cron) {
+            known.skip(skipped);
         }
     }
 }

@@ -81,14 +81,16 @@ impl ActiveApp {
             AppEvent::CommandRun { run, one_off } => {
                 self.one_offs.insert(*run, (**one_off).clone());
             }
-            AppEvent::CommandEnded { run, end: _ } => {
+            AppEvent::CommandEnded { run, end } => {
                 self.one_offs.remove(run);
-                self.apply_cron(event);
+                self.crons.values_mut().for_each(|cron| cron.ended(*run, *end));
             }
-            AppEvent::CronSet { .. }
-            | AppEvent::CronRemoved { .. }
-            | AppEvent::CronRun { .. }
-            | AppEvent::CronSkipped { .. } => self.apply_cron(event),
+            AppEvent::CronSet { cron, settings, at } => self.cron_set(cron, settings, *at),
+            AppEvent::CronRemoved { cron } => {
+                self.crons.remove(cron);
+            }
+            AppEvent::CronRun { cron, due, run } => self.cron_ran(cron, *due, *run),
+            AppEvent::CronSkipped { cron, skipped } => self.cron_skipped(cron, *skipped),
             AppEvent::Scaled { replicas, deployments: _ } => self.settings.replicas = *replicas,
             AppEvent::ProcessesScaled { processes, deployments: _ } => {
                 self.settings.run.scale_processes(processes);

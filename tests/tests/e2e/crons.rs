@@ -1,20 +1,8 @@
 //! Cron jobs: run when they are due, over a server that dies, beside themselves or not, and by hand.
 
-use hythe_tests::repository::apps;
 use serde_json::{Value, json};
 
 use crate::scene::Scene;
-
-fn live() -> Scene {
-    let scene = Scene::new();
-    scene.repository("shop", &apps::page("one"));
-    let set = scene.hythe.run(&["app", "create", "shop", "--repo", &scene.url("shop")]);
-    assert_eq!(set.code, 0, "{}", set.err);
-    let set = scene.hythe.run(&["env", "set", "shop", "GREETING=hello there"]);
-    assert_eq!(set.code, 0, "{}", set.err);
-    scene.deploy_live("shop");
-    scene
-}
 
 fn set(scene: &Scene, name: &str, schedule: &str, options: &[&str], line: &str) {
     let before = ["cron", "set", "shop", name, schedule];
@@ -33,7 +21,7 @@ fn end(job: &Value) -> Option<&str> {
 
 #[test]
 fn a_job_runs_when_it_is_due_and_once_also_where_the_server_dies_then() {
-    let scene = live();
+    let scene = Scene::with_shop();
     let hythe = &scene.hythe;
     // Side by side, so that nothing is left out.
     let line = "echo $GREETING from $HYTHE_APP";
@@ -74,7 +62,7 @@ fn a_job_runs_when_it_is_due_and_once_also_where_the_server_dies_then() {
 
 #[test]
 fn by_hand_it_runs_at_once_not_beside_itself_and_its_exit_code_comes_back() {
-    let scene = live();
+    let scene = Scene::with_shop();
     let hythe = &scene.hythe;
     set(&scene, "report", "@yearly", &[], "echo one; echo two >&2; exit 7");
     let said = hythe.run(&["cron", "run", "shop", "report"]);
@@ -119,7 +107,7 @@ fn by_hand_it_runs_at_once_not_beside_itself_and_its_exit_code_comes_back() {
 
 #[test]
 fn what_runs_still_is_left_alone_or_gives_way() {
-    let scene = live();
+    let scene = Scene::with_shop();
     let hythe = &scene.hythe;
     let line = "trap 'exit 0' TERM; sleep 600 & wait";
     set(&scene, "slow", "* * * * *", &[], line);

@@ -6,24 +6,12 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use hythe_tests::installation::Said;
-use hythe_tests::repository::apps;
 use hythe_tests::terminal::Terminal;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::scene::Scene;
-
-fn live() -> Scene {
-    let scene = Scene::new();
-    scene.repository("shop", &apps::page("one"));
-    let set = scene.hythe.run(&["app", "create", "shop", "--repo", &scene.url("shop")]);
-    assert_eq!(set.code, 0, "{}", set.err);
-    let set = scene.hythe.run(&["env", "set", "shop", "GREETING=hello there"]);
-    assert_eq!(set.code, 0, "{}", set.err);
-    scene.deploy_live("shop");
-    scene
-}
 
 /// Bytes without a pattern.
 fn noise(length: usize) -> Vec<u8> {
@@ -90,7 +78,7 @@ fn ended(child: Child) -> Said {
 
 #[test]
 fn what_goes_through_pipes_arrives_whole_and_exit_codes_come_back() {
-    let scene = live();
+    let scene = Scene::with_shop();
     let hythe = &scene.hythe;
     let run = |command: &[&str]| hythe.run(&[&["run", "shop", "--"], command].concat());
 
@@ -160,7 +148,7 @@ fn what_cannot_be_run_is_said_and_told_from_what_programs_say() {
 
 #[test]
 fn a_terminal_is_one_for_the_program_too() {
-    let scene = live();
+    let scene = Scene::with_shop();
     let terminal = Terminal::new(97, 31);
     let shows = |what: &str| {
         scene.hythe.wait_until(&format!("the terminal shows {what:?}"), || {
@@ -207,7 +195,7 @@ fn a_terminal_is_one_for_the_program_too() {
 
 #[test]
 fn whoever_dies_a_command_is_ended_and_nothing_of_it_is_left() {
-    let scene = live();
+    let scene = Scene::with_shop();
     // Whoever ran it.
     let mut child = goes_on(&scene);
     child.kill().unwrap();
@@ -234,7 +222,7 @@ fn whoever_dies_a_command_is_ended_and_nothing_of_it_is_left() {
 
 #[test]
 fn a_reader_that_stalls_stops_the_program_and_loses_nothing() {
-    let scene = live();
+    let scene = Scene::with_shop();
     let command = "i=0; while [ $i -lt 40 ]; do head -c 1000000 /dev/zero; i=$((i+1)); \
                    echo $i >&2; done";
     let mut child =
@@ -277,7 +265,7 @@ fn a_reader_that_stalls_stops_the_program_and_loses_nothing() {
 
 #[test]
 fn a_detached_command_goes_on_by_itself_and_can_be_read_and_stopped() {
-    let scene = live();
+    let scene = Scene::with_shop();
     let hythe = &scene.hythe;
     let begin = |command: &str| {
         let said = hythe.run(&["run", "shop", "--detach", "--", "sh", "-c", command]);

@@ -26,6 +26,21 @@ impl Scene {
         Self { hythe, repositories, git }
     }
 
+    /// One with an app `shop` that is live and has a variable.
+    pub(crate) fn with_shop() -> Self {
+        let scene = Self::new();
+        scene.repository("shop", &apps::page("one"));
+        for args in [
+            &["app", "create", "shop", "--repo", &scene.url("shop")][..],
+            &["env", "set", "shop", "GREETING=hello there"],
+        ] {
+            let said = scene.hythe.run(args);
+            assert_eq!(said.code, 0, "{}", said.err);
+        }
+        scene.deploy_live("shop");
+        scene
+    }
+
     /// A repository with an app in it.
     pub(crate) fn repository(&self, name: &str, files: &[(&'static str, String)]) -> Repository {
         self.repositories.create(name, &apps::files(files))
