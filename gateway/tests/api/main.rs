@@ -27,4 +27,5 @@ mod statuses;
 mod storm;
 mod support;
 mod tls;
+mod uploads;
 mod versions;

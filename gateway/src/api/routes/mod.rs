@@ -24,6 +24,7 @@ mod status;
 mod statuses;
 mod table;
 mod triggers;
+mod uploads;
 mod versions;
 mod workers;
 
@@ -58,6 +59,7 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(deployments::list, deployments::create))
         .routes(routes!(deployments::show))
         .routes(routes!(deployments::cancel))
+        .routes(routes!(uploads::show, uploads::put))
         .routes(routes!(running::stop))
         .routes(routes!(running::start))
         .routes(routes!(running::scale))
