@@ -27,6 +27,7 @@ use crate::past::Past;
 use crate::projection::Projection;
 use crate::runs::Runs;
 use crate::statuses::Statuses;
+use crate::uploads::Uploads;
 
 /// How long [`Control::wait_for`] waits.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
@@ -50,6 +51,7 @@ pub(crate) struct Inner {
     pub(crate) build_cache: CacheBudget,
     pub(crate) runs: Runs,
     pub(crate) statuses: Statuses,
+    pub(crate) uploads: Arc<Uploads>,
 }
 
 /// Whether the control plane can do its work.
@@ -190,6 +192,12 @@ impl Control {
     #[must_use]
     pub fn keep_versions(&self) -> u16 {
         self.0.keep_versions
+    }
+
+    /// What people sent to be built.
+    #[must_use]
+    pub fn uploads(&self) -> &Arc<Uploads> {
+        &self.0.uploads
     }
 
     /// How much of the build cache each worker keeps.

@@ -1,5 +1,5 @@
-//! Housekeeping: lets images go that nobody can go back to any more, and build cache beyond its
-//! budget.
+//! Housekeeping: lets images go that nobody can go back to any more, build cache beyond its budget,
+//! and uploads that nobody needs.
 //!
 //! What may go is decided by [`hythe_core::sweep`] over what workers say that they have. Nothing of
 //! it is remembered: whatever stays this time is found again the next time.
@@ -9,7 +9,8 @@ use std::time::Duration;
 use hythe_core::ids::WorkerId;
 use hythe_core::names::WorkerName;
 use hythe_core::sweep::cache::DispensableCache;
-use hythe_core::sweep::{Dispensable, cache, sweep};
+use hythe_core::sweep::uploads::StoredUpload;
+use hythe_core::sweep::{Dispensable, cache, sweep, uploads};
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::storage::{
     DiskRoom, ImageName, MOST_CACHE_REMOVED, MOST_REMOVED, StorageAnswer, StorageQuestion,
@@ -55,6 +56,49 @@ pub struct Sweep {
     pub stayed: Vec<(ImageName, String)>,
     /// Why nothing is known, or the work broke off.
     pub failed: Option<String>,
+}
+
+/// The uploads that the server could let go of.
+#[derive(Clone, Debug, Default)]
+pub struct UploadSweep {
+    /// How many it has.
+    pub count: usize,
+    /// How many bytes they have together.
+    pub bytes: u64,
+    /// What may go.
+    pub going: Vec<StoredUpload>,
+    /// How many went, where that was asked for.
+    pub gone: usize,
+    /// Why nothing is known, or the work broke off.
+    pub failed: Option<String>,
+}
+
+/// Looks at the server's uploads; with `act`, what may go goes.
+pub async fn look_at_uploads(control: &Control, act: bool) -> UploadSweep {
+    let control = control.clone();
+    let look = tokio::task::spawn_blocking(move || {
+        let stored = match control.uploads().list() {
+            Ok(stored) => stored,
+            Err(error) => {
+                return UploadSweep { failed: Some(error.to_string()), ..UploadSweep::default() };
+            }
+        };
+        let (count, bytes) = (stored.len(), stored.iter().map(|upload| upload.bytes).sum());
+        let (keep, now) = (control.keep_versions().into(), control.clock().now());
+        let going = control.read(|view| uploads::sweep(view, stored, keep, now));
+        let (mut gone, mut failed) = (0, None);
+        for upload in going.iter().filter(|_| act) {
+            match control.uploads().remove(upload) {
+                Ok(went) => gone += usize::from(went),
+                Err(error) => failed = Some(error.to_string()),
+            }
+        }
+        UploadSweep { count, bytes, going, gone, failed }
+    });
+    look.await.unwrap_or_else(|error| UploadSweep {
+        failed: Some(error.to_string()),
+        ..UploadSweep::default()
+    })
 }
 
 /// Looks at every worker that is heard of; with `act`, what may go goes.
@@ -165,6 +209,13 @@ pub(crate) async fn keep_tidy(control: Control, stop: CancellationToken) -> Resu
     while stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_some() {
         wait = EVERY;
         let Some(swept) = stop.run_until_cancelled(look(&control, true)).await else { break };
+        let UploadSweep { gone, failed, .. } = look_at_uploads(&control, true).await;
+        if gone > 0 {
+            tracing::info!(count = gone, "uploads that nobody needs went");
+        }
+        if let Some(why) = failed {
+            tracing::warn!(why, "the uploads could not be tidied up");
+        }
         for Sweep { worker, gone, stayed, failed, cache_gone_bytes, .. } in swept {
             if cache_gone_bytes > 0 {
                 tracing::info!(%worker, bytes = cache_gone_bytes, "build cache went");

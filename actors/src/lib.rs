@@ -35,4 +35,5 @@ pub mod statuses;
 pub mod supervise;
 #[cfg(test)]
 mod testing;
+pub mod uploads;
 pub mod views;

@@ -9,6 +9,7 @@ mod tests;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hythe_core::ids::InstallationId;
@@ -34,6 +35,7 @@ use crate::reports::Reports;
 use crate::runs::{self, Runs};
 use crate::statuses::{self, Statuses};
 use crate::supervise::supervise;
+use crate::uploads::{self, Uploads};
 use crate::{crons, housekeeping, publisher, reactor};
 
 /// How long each step of closing may take.
@@ -43,7 +45,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// The data directory: the journal in `journal/`, the master key in `master.key`, the
-    /// installation's id in `instance`.
+    /// installation's id in `instance`, what people sent to be built in `uploads/`.
     pub data: PathBuf,
     /// Where NATS is.
     pub nats: NatsSettings,
@@ -95,6 +97,14 @@ pub enum ServerError {
         /// What is wrong with it.
         why: String,
     },
+    /// The folder of uploads cannot be used.
+    #[error("use the folder of uploads {}: {error}", path.display())]
+    Uploads {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
     /// A thread of ours failed.
     #[error("start the server: {0}")]
     Failed(String),
@@ -132,10 +142,13 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
         let journal = Journal::open(&data, journal)?;
         let projection = Projection::open(&journal)?;
         let installation = installation(&data)?;
-        Ok::<_, ServerError>((journal, projection, installation))
+        let folder = data.join("uploads");
+        let uploads = Uploads::open(folder.clone())
+            .map_err(|error| ServerError::Uploads { path: folder, error })?;
+        Ok::<_, ServerError>((journal, projection, installation, uploads))
     });
     let opened = opening.await.map_err(|error| ServerError::Failed(error.to_string()))?;
-    let (journal, projection, installation) = opened?;
+    let (journal, projection, installation, uploads) = opened?;
     let bus = connect_in_background(&nats, "hythe server").await?;
 
     let (stop, stop_last) = (CancellationToken::new(), CancellationToken::new());
@@ -158,6 +171,7 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
         build_cache,
         runs: Runs::default(),
         statuses: Statuses::default(),
+        uploads: Arc::new(uploads),
     };
     let control = Control::new(inner);
     let parts = start_parts(&control, &base_domain, &stop);
@@ -226,6 +240,11 @@ fn start_parts(control: &Control, base_domain: &HostName, stop: &CancellationTok
     let (telling, of_statuses) = (control.clone(), token());
     parts.spawn(supervise("statuses", health(), token(), move || {
         statuses::keep(telling.clone(), of_statuses.clone())
+    }));
+    let (giving, of_uploads) = (control.clone(), token());
+    parts.spawn(supervise("uploads", health(), token(), move || {
+        let (bus, uploads) = (giving.bus().clone(), Arc::clone(giving.uploads()));
+        uploads::serve(bus, giving.installation(), uploads, of_uploads.clone())
     }));
     let (tidying, of_housekeeping) = (control.clone(), token());
     parts.spawn(supervise("housekeeping", health(), token(), move || {

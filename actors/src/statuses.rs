@@ -201,7 +201,7 @@ fn due(view: &View, id: DeploymentId, now: Timestamp) -> Option<Due> {
     let attempt = deployment.state.attempt()?;
     let was_live = deployment.stages.iter().any(|(stage, _)| *stage == StageName::Live);
     let status = CommitStatus::of(attempt, was_live)?;
-    let url = &attempt.spec.source.repository;
+    let url = &attempt.spec.source.git()?.repository;
     let key = RepositoryKey::of(url)?;
     let installation = &view.installation.state;
     let (hook, provider, api) = installation.hooks.iter().find_map(|(id, hook)| {

@@ -7,7 +7,7 @@ use hythe_core::app::{AppCommand, AppSettings, SettingsChange};
 use hythe_core::ids::{AppId, CorrelationId};
 use hythe_core::names::{AppName, RepositoryUrl};
 use hythe_core::record::{Actor, Meta};
-use hythe_core::source::{Reference, Source};
+use hythe_core::source::{GitSource, Reference, Source};
 use hythe_core::time::Timestamp;
 use hythe_store::journal::storage::{Part, Storage};
 use hythe_store::secrets::key::MasterKey;
@@ -193,10 +193,10 @@ pub(crate) fn extras() -> Extras {
 }
 
 pub(crate) fn create(id: Uuid, name: &str) -> AppCommand {
-    let source = Source {
+    let source = Source::Git(GitSource {
         repository: RepositoryUrl::new("https://git.example/shop.git").unwrap(),
         reference: Reference::DefaultBranch,
-    };
+    });
     AppCommand::Create {
         id: AppId::new(id),
         name: AppName::new(name).unwrap(),

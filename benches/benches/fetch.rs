@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use hythe_actors::git::{Access, GitSettings, Mirrors, Wanted, fetch};
 use hythe_benches::{median, millis, percentile, row};
 use hythe_core::names::{AppName, RepositoryUrl};
-use hythe_core::source::{Fetches, Reference, Source};
+use hythe_core::source::{Fetches, GitSource, Reference};
 use hythe_tests::git_server::GitServer;
 use hythe_tests::repository::Repositories;
 use tempfile::TempDir;
@@ -33,7 +33,7 @@ fn main() {
     let url = format!("{}/app.git", server.url());
     let folder = TempDir::new().expect("a folder");
     let mirrors = Mirrors::open(&folder.path().join("mirrors")).expect("a folder for mirrors");
-    let source = Source {
+    let source = GitSource {
         repository: RepositoryUrl::new(url.clone()).expect("a URL"),
         reference: Reference::DefaultBranch,
     };

@@ -179,5 +179,23 @@ pub const CRON_CLOCK_BACK: Millis = Millis::seconds(3 * 3_600);
 /// Who is to attach to a command does so within this time, or it never starts.
 pub const ONE_OFF_ATTACH_WITHIN: Millis = Millis(30_000);
 
+/// Bytes of one upload, as it is sent. What is larger than a source code's folder packs to belongs
+/// into an image, or to where an app's data is; and this passes a line of 50 Mbit/s in a minute and
+/// a half.
+pub const MOST_UPLOAD_BYTES: u64 = 512 * 1024 * 1024;
+/// Bytes of an upload's files together once it is unpacked: as much as a repository may take.
+pub const MOST_UNPACKED_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// Files, folders and links in one upload.
+pub const MOST_UPLOAD_ENTRIES: usize = 100_000;
+/// Bytes of a path in an upload, and of what a link in it says.
+pub const MOST_UPLOAD_PATH: usize = 1_024;
+/// How long an upload is kept that no app and no version that can be gone back to refers to.
+pub const UPLOAD_KEPT: Millis = Millis::seconds(7 * 24 * 3_600);
+/// Bytes of the disk that uploads leave free, or a tenth of it where that is less: the journal lies
+/// on it, too.
+pub const UPLOAD_LEAVES_FREE: u64 = 512 * 1024 * 1024;
+/// Uploads that are taken in at once.
+pub const MOST_UPLOADS_AT_ONCE: usize = 4;
+
 // All that go on are remembered.
 const _: () = assert!(CRON_RUNS_KEPT > MOST_ONE_OFFS);

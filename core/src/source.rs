@@ -1,5 +1,9 @@
 //! What an app is made from and how it is to run: settings that people give.
 
+mod form;
+mod image;
+mod upload;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -12,13 +16,57 @@ use crate::names::{
 use crate::rejection::Rejection;
 use crate::time::Millis;
 
-/// Where the source lies.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
+pub use self::image::ImageRef;
+pub use self::upload::UploadDigest;
+
+/// What an app is made from. Only these: a commit of an upload, say, cannot be expressed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A commit of a git repository.
+    Git(GitSource),
+    /// Files that somebody sent; the server has them under this digest.
+    Upload(UploadDigest),
+    /// An image of a registry: nothing is built.
+    Image(ImageRef),
+}
+
+/// A git repository, and which commit of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GitSource {
     /// The git repository.
     pub repository: RepositoryUrl,
     /// Which commit of it.
     pub reference: Reference,
+}
+
+impl From<GitSource> for Source {
+    fn from(git: GitSource) -> Self {
+        Self::Git(git)
+    }
+}
+
+impl Source {
+    /// The repository, where there is one.
+    #[must_use]
+    pub const fn git(&self) -> Option<&GitSource> {
+        match self {
+            Self::Git(git) => Some(git),
+            Self::Upload(_) | Self::Image(_) => None,
+        }
+    }
+
+    /// The same source, fixed to what was made of it once: whatever a branch or tag means since.
+    #[must_use]
+    pub fn at(&self, version: &CommitId) -> Self {
+        match self {
+            Self::Git(GitSource { repository, reference: _ }) => Self::Git(GitSource {
+                repository: repository.clone(),
+                reference: Reference::Commit(version.clone()),
+            }),
+            Self::Upload(_) => self.clone(),
+            Self::Image(image) => Self::Image(image.pinned(version)),
+        }
+    }
 }
 
 /// Which commit of a repository. In events by position: append-only.

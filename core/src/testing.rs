@@ -10,7 +10,7 @@ use crate::health::HealthCheck;
 use crate::ids::{AppId, DeploymentId, RunId, WorkerId};
 use crate::names::{AppName, CommitId, ImageId, RepositoryUrl};
 use crate::process::{ProcessName, ProcessSettings};
-use crate::source::{BuildSettings, Reference, Resources, Source};
+use crate::source::{BuildSettings, GitSource, Reference, Resources, Source};
 use crate::time::{Millis, Timestamp};
 
 pub(crate) fn app_id(n: u128) -> AppId {
@@ -34,10 +34,10 @@ pub(crate) fn name(text: &str) -> AppName {
 }
 
 pub(crate) fn source() -> Source {
-    Source {
+    Source::Git(GitSource {
         repository: RepositoryUrl::new("https://git.example/shop.git").unwrap(),
         reference: Reference::DefaultBranch,
-    }
+    })
 }
 
 pub(crate) fn spec(replicas: u16) -> DeploymentSpec {

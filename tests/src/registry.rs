@@ -1,11 +1,11 @@
-//! A registry on loopback that gives one image, and only to who logs in: what of the distribution
+//! A registry on loopback that gives one image, where that is wanted only to who logs in: what of the distribution
 //! protocol an engine needs to pull, with basic auth or with tokens of its own.
 //!
 //! Engines speak plain HTTP to registries on loopback. Gone when it is dropped.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use bytes::Bytes;
@@ -24,6 +24,8 @@ const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
 /// How a registry wants to know who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Auth {
+    /// Not at all.
+    Nobody,
     /// With each request.
     Basic,
     /// Once, for a token that goes with each request then.
@@ -43,13 +45,34 @@ struct Shared {
     /// What the header of a login must be.
     login: String,
     token: String,
-    manifest: Blob,
-    blobs: Vec<Blob>,
+    images: Mutex<Images>,
     refused: AtomicUsize,
     served: AtomicUsize,
 }
 
-#[derive(Debug)]
+/// What there is; the last of the manifests has the tag.
+#[derive(Debug, Default)]
+struct Images {
+    manifests: Vec<Blob>,
+    blobs: Vec<Blob>,
+}
+
+/// What an image is made on.
+#[derive(Clone, Debug)]
+pub struct Below {
+    /// Layers, as tar archives.
+    pub layers: Vec<Vec<u8>>,
+    /// What its configuration says.
+    pub config: serde_json::Value,
+}
+
+impl Default for Below {
+    fn default() -> Self {
+        Self { layers: Vec::new(), config: json!({ "ExposedPorts": { "4000/tcp": {} } }) }
+    }
+}
+
+#[derive(Clone, Debug)]
 struct Blob {
     digest: String,
     bytes: Bytes,
@@ -67,14 +90,12 @@ impl Registry {
     /// Serves an image that holds one file `/from-the-registry` with this text.
     #[must_use]
     pub fn start(auth: Auth, user: &str, password: &str, text: &str) -> Self {
-        let (manifest, blobs) = image(text);
         let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
         let shared = Arc::new(Shared {
             auth,
             login: format!("Basic {pair}"),
-            token: format!("token-{}", blobs[0].digest),
-            manifest,
-            blobs,
+            token: format!("token-{}", Blob::of(text.as_bytes().to_vec()).digest),
+            images: Mutex::default(),
             refused: AtomicUsize::new(0),
             served: AtomicUsize::new(0),
         });
@@ -82,7 +103,19 @@ impl Registry {
         let served = Served::start(move |address, request| {
             std::future::ready(answer(&serving, address, &request))
         });
-        Self { served, shared }
+        let registry = Self { served, shared };
+        registry.push(&Below::default(), text);
+        registry
+    }
+
+    /// Moves the tag to an image that holds the same file with this text, on these; says its digest.
+    pub fn push(&self, below: &Below, text: &str) -> String {
+        let (manifest, blobs) = image(below, text);
+        let digest = manifest.digest.clone();
+        let mut images = self.shared.images.lock().expect("nobody panics with it");
+        images.manifests.push(manifest);
+        images.blobs.extend(blobs);
+        digest
     }
 
     /// Its name, as images begin with it.
@@ -110,14 +143,20 @@ impl Registry {
     }
 }
 
-/// An image with one layer: its manifest, and what that names.
-fn image(text: &str) -> (Blob, Vec<Blob>) {
+/// An image with one layer more: its manifest, and what that names.
+fn image(below: &Below, text: &str) -> (Blob, Vec<Blob>) {
     let mut archive = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
     header.set_size(text.len() as u64);
     header.set_mode(0o644);
     archive.append_data(&mut header, "from-the-registry", text.as_bytes()).expect("in memory");
-    let layer = Blob::of(archive.into_inner().expect("in memory"));
+    let mut layers: Vec<Blob> = below.layers.iter().cloned().map(Blob::of).collect();
+    layers.push(Blob::of(archive.into_inner().expect("in memory")));
+    let digests: Vec<&str> = layers.iter().map(|layer| layer.digest.as_str()).collect();
+    let history: Vec<_> = layers
+        .iter()
+        .map(|_| json!({ "created": "2024-01-01T00:00:00Z", "created_by": "a test" }))
+        .collect();
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -126,9 +165,9 @@ fn image(text: &str) -> (Blob, Vec<Blob>) {
     let config = json!({
         "architecture": architecture,
         "os": "linux",
-        "config": {},
-        "rootfs": { "type": "layers", "diff_ids": [layer.digest] },
-        "history": [{ "created": "2024-01-01T00:00:00Z", "created_by": "a test" }],
+        "config": below.config,
+        "rootfs": { "type": "layers", "diff_ids": digests },
+        "history": history,
     });
     let config = Blob::of(config.to_string().into_bytes());
     let part = |kind: &str, blob: &Blob| json!({ "mediaType": kind, "size": blob.bytes.len(), "digest": blob.digest });
@@ -136,9 +175,10 @@ fn image(text: &str) -> (Blob, Vec<Blob>) {
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "config": part(CONFIG, &config),
-        "layers": [part(LAYER, &layer)],
+        "layers": layers.iter().map(|layer| part(LAYER, layer)).collect::<Vec<_>>(),
     });
-    (Blob::of(manifest.to_string().into_bytes()), vec![config, layer])
+    layers.push(config);
+    (Blob::of(manifest.to_string().into_bytes()), layers)
 }
 
 fn answer(
@@ -157,6 +197,7 @@ fn answer(
         return respond(StatusCode::OK, "application/json", token.into(), None);
     }
     let (wanted, challenge) = match shared.auth {
+        Auth::Nobody => (given.unwrap_or_default().to_owned(), String::new()),
         Auth::Basic => (shared.login.clone(), "Basic realm=\"registry\"".to_owned()),
         Auth::Bearer => (
             format!("Bearer {}", shared.token),
@@ -169,28 +210,32 @@ fn answer(
     if !path.starts_with("/v2/") || !read {
         return respond(StatusCode::NOT_FOUND, "application/json", Bytes::from("{}"), None);
     }
-    if given != Some(&wanted) {
+    if given.unwrap_or_default() != wanted {
         return refuse(shared, &challenge);
     }
-    let (found, kind) = match path.strip_prefix("/v2/team/base/") {
-        Some("manifests/1") => (Some(&shared.manifest), MANIFEST),
-        Some(rest) if rest.strip_prefix("manifests/") == Some(&shared.manifest.digest) => {
-            (Some(&shared.manifest), MANIFEST)
+    let images = shared.images.lock().expect("nobody panics with it");
+    let of = |all: &[Blob], digest: &str| all.iter().find(|blob| blob.digest == digest).cloned();
+    let rest = path.strip_prefix("/v2/team/base/").unwrap_or_default();
+    let (found, kind) = match rest.split_once('/') {
+        Some(("manifests", "1")) => (images.manifests.last().cloned(), MANIFEST),
+        Some(("manifests", digest)) => (of(&images.manifests, digest), MANIFEST),
+        Some(("blobs", digest)) => (of(&images.blobs, digest), "application/octet-stream"),
+        Some((_, _)) | None if path == "/v2/" => {
+            return respond(StatusCode::OK, "application/json", Bytes::from("{}"), None);
         }
-        Some(rest) => {
-            let digest = rest.strip_prefix("blobs/");
-            let found = shared.blobs.iter().find(|blob| Some(blob.digest.as_str()) == digest);
-            (found, "application/octet-stream")
-        }
-        None => (None, ""),
+        Some((_, _)) | None => (None, ""),
     };
+    drop(images);
     match found {
         Some(blob) => {
             shared.served.fetch_add(1, Ordering::SeqCst);
             let digest = Some(blob.digest.as_str());
             respond(StatusCode::OK, kind, blob.bytes.clone(), digest)
         }
-        None => respond(StatusCode::NOT_FOUND, "application/json", Bytes::from("{}"), None),
+        None => {
+            let why = json!({ "errors": [{ "code": "MANIFEST_UNKNOWN", "message": "manifest unknown" }] });
+            respond(StatusCode::NOT_FOUND, "application/json", why.to_string().into(), None)
+        }
     }
 }
 

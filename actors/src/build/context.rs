@@ -133,6 +133,15 @@ impl Context {
     }
 }
 
+impl Context {
+    /// Nothing but a Dockerfile that is made.
+    pub(crate) fn of_dockerfile(text: &str) -> Self {
+        let path = StaticSite::DOCKERFILE.to_owned();
+        let item = Item { path: path.clone(), kind: made(text), beside: true };
+        Self { items: vec![item], time: 0, dockerfile: path }
+    }
+}
+
 /// A path of the repository, by its path in one of its folders.
 fn inside_of(folder: Option<&RepositoryPath>, path: &str) -> String {
     folder.map_or_else(|| path.to_owned(), |folder| format!("{folder}/{path}"))

@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bollard::auth::DockerCredentials;
 use bollard::errors::Error as EngineError;
 use bollard::models::ErrorResponse;
 use bollard::query_parameters::{
@@ -264,6 +265,16 @@ impl Engine {
         let mut ports: Vec<u16> = exposed.iter().filter_map(|port| tcp(port)).collect();
         ports.sort_unstable();
         Ok(Some(Image { id, ports }))
+    }
+
+    /// What an image's name stands for now, by what its registry says: the digest.
+    pub(crate) async fn digest_of(
+        &self,
+        image: &str,
+        login: Option<DockerCredentials>,
+    ) -> Result<Option<String>, EngineError> {
+        let found = self.docker.inspect_registry_image(image, login).await?;
+        Ok(found.descriptor.digest)
     }
 
     /// Gives an image a further name.

@@ -31,12 +31,14 @@ mod registries;
 mod run;
 mod secrets;
 mod session;
+mod sources;
 mod steps;
 mod supervisor;
 #[cfg(test)]
 pub(crate) mod tests;
 mod texts;
 mod transfer;
+mod upload;
 mod work;
 
 use std::path::PathBuf;

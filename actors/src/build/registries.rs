@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use bollard::auth::DockerCredentials;
 use bollard::moby::filesync::v1::auth_server::Auth;
 use bollard::moby::filesync::v1::{
     CredentialsRequest, CredentialsResponse, FetchTokenRequest, FetchTokenResponse,
@@ -22,7 +23,8 @@ use zeroize::Zeroizing;
 use crate::node::{EnvironmentError, Keys};
 
 /// What registries say, in whatever case, where they want a login or another one.
-const REFUSALS: [&str; 6] = ["401", "403", "authoriz", "authentication", "forbidden", "denied"];
+const REFUSALS: [&str; 7] =
+    ["401", "403", "authoriz", "authentication", "forbidden", "denied", "no basic auth"];
 
 /// The registries that one build may log in to.
 #[derive(Clone, Default)]
@@ -61,6 +63,17 @@ impl Logins {
             password: Zeroizing::new(password),
         };
         Ok(Self { logins: Arc::new(content.logins.into_iter().map(login).collect()) })
+    }
+
+    /// What a registry is told, as the engine takes it for a single question.
+    pub(crate) fn of(&self, host: &RegistryHost) -> Option<DockerCredentials> {
+        let login = self.logins.iter().find(|login| login.host == *host)?;
+        Some(DockerCredentials {
+            username: Some(login.user.to_string()),
+            password: Some(login.password.as_str().to_owned()),
+            serveraddress: Some(host.to_string()),
+            ..DockerCredentials::default()
+        })
     }
 
     /// What is to be kept out of the log.

@@ -12,7 +12,7 @@ use bollard::ClientVersion;
 use hythe_core::deployment::{BuiltImage, Fault};
 use hythe_core::detect::{self, BuildPlan, Detected, Mirror};
 use hythe_core::names::{BuildTarget, CommitId, ImageId};
-use hythe_core::source::{BuildSettings, Fetches, Reference};
+use hythe_core::source::{BuildSettings, Fetches, GitSource, Reference, Source};
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::build::BuildCommand;
 use hythe_core::wire::storage::ImageName;
@@ -34,6 +34,7 @@ use super::secrets::Opened;
 use super::texts::read_texts;
 use crate::docker::images::image_name;
 use crate::git::{self, GitError};
+use crate::uploads::hex;
 
 /// How often a build is begun again because the engine went away under it.
 const ENGINE_TRIES: u32 = 3;
@@ -56,16 +57,28 @@ pub(super) struct Work<'a> {
 }
 
 /// What there is to build from.
-enum Source {
+pub(super) enum Found {
     /// Nothing has to be built.
     Earlier(BuiltImage),
-    /// A checkout, and the version of the engine that is to build it.
-    Fetched(ClientVersion, git::Checkout),
+    /// Files, and the version of the engine that is to build them.
+    Fetched(ClientVersion, Tree),
+    /// An image of a registry, by its digest and as a build that adds nothing to it.
+    Image(ClientVersion, CommitId, Context),
+}
+
+/// The files of a source.
+pub(super) struct Tree {
+    /// Where they lie.
+    pub(super) folder: PathBuf,
+    /// Of which commit, or of which upload.
+    pub(super) version: CommitId,
+    /// The time that they bear, in seconds since the Unix epoch.
+    pub(super) time: u64,
 }
 
 /// A fault from a refusal or error.
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
-fn failed(why: impl ToString) -> NoImage {
+pub(super) fn failed(why: impl ToString) -> NoImage {
     NoImage::Failed(Fault::new(why.to_string()))
 }
 
@@ -76,7 +89,7 @@ impl From<GitError> for NoImage {
 }
 
 impl Work<'_> {
-    fn doing(&self, what: &'static str) {
+    pub(super) fn doing(&self, what: &'static str) {
         *self.doing.lock().unwrap_or_else(PoisonError::into_inner) = what;
     }
 
@@ -130,7 +143,9 @@ impl Work<'_> {
     }
 
     /// Waits until the engine answers, and asks for the app's images.
-    async fn engine(&self) -> Result<(ClientVersion, HashMap<String, ImageId>), NoImage> {
+    pub(super) async fn engine(
+        &self,
+    ) -> Result<(ClientVersion, HashMap<String, ImageId>), NoImage> {
         let instance = self.builder.settings.installation.to_string();
         let engine = &self.builder.engine;
         let ask = || async {
@@ -170,22 +185,34 @@ impl Work<'_> {
 
     async fn once(&self) -> Result<BuiltImage, NoImage> {
         let begun = Instant::now();
-        let (version, checkout) = match self.source().await? {
-            Source::Earlier(built) => return Ok(built),
-            Source::Fetched(version, checkout) => (version, checkout),
+        let found = match &self.command.spec.source {
+            Source::Git(git) => self.git_source(git).await?,
+            Source::Upload(upload) => self.upload_source(upload).await?,
+            Source::Image(image) => self.image_source(image).await?,
         };
         let fetched = begun.elapsed();
-        let (commit, digest) = (checkout.commit.clone(), self.digest(&checkout.commit));
-        let context = self.plan(checkout).await?;
+        let (version, commit, context) = match found {
+            Found::Earlier(built) => return Ok(built),
+            Found::Fetched(version, tree) => {
+                let commit = tree.version.clone();
+                (version, commit, self.plan(tree).await?)
+            }
+            Found::Image(version, digest, context) => (version, digest, context),
+        };
+        let digest = self.digest(&commit);
 
         let guard = &self.builder.guard;
         guard.admit(&self.builder.engine).await.map_err(NoImage::Failed)?;
-        self.doing("building the image");
-        let how = if self.command.spec.build.no_cache {
-            "building the image, without anything that earlier builds left"
-        } else {
-            "building the image"
+        let pulls = matches!(self.command.spec.source, Source::Image(_));
+        let (doing, how) = match (pulls, self.command.spec.build.no_cache) {
+            (true, _) => ("pulling the image", "pulling the image"),
+            (false, true) => (
+                "building the image",
+                "building the image, without anything that earlier builds left",
+            ),
+            (false, false) => ("building the image", "building the image"),
         };
+        self.doing(doing);
         self.log.say(how).await;
         let spec = &self.command.spec;
         let name = image_name(ImageName { app: spec.app, deployment: self.command.deployment });
@@ -198,14 +225,15 @@ impl Work<'_> {
         ]);
         let settings = &spec.build;
         let app = spec.app.to_string();
+        let given = settings.args.iter().filter(|_| !pulls);
         let mut args: BTreeMap<&str, &str> =
-            settings.args.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            given.map(|(name, value)| (name.as_str(), value.as_str())).collect();
         // Cache mounts of apps that name them alike stay apart.
         args.insert(CACHE_MOUNTS, &app);
         let request = Request {
             name: &name,
             labels,
-            target: settings.target.as_ref().map(BuildTarget::as_str),
+            target: settings.target.as_ref().filter(|_| !pulls).map(BuildTarget::as_str),
             args,
             no_cache: settings.no_cache,
             secrets: self.opened.secrets.clone(),
@@ -220,7 +248,8 @@ impl Work<'_> {
         let built = building.elapsed();
         let built_image = self.look(id.as_str(), commit).await?;
         let text = format!(
-            "built {} in {} (source {}, image {}); the app will be asked on port {}",
+            "{} {} in {} (source {}, image {}); the app will be asked on port {}",
+            if pulls { "pulled" } else { "built" },
             short(&id),
             shown(begun.elapsed()),
             shown(fetched),
@@ -243,8 +272,8 @@ impl Work<'_> {
 
     /// Fetches the source, and meanwhile looks for an image that makes it needless: asking first
     /// would cost every build of a new commit a round trip.
-    async fn source(&self) -> Result<Source, NoImage> {
-        let mut fetch = Box::pin(self.fetch());
+    async fn git_source(&self, source: &GitSource) -> Result<Found, NoImage> {
+        let mut fetch = Box::pin(self.fetch(source));
         let mut fetched = None;
         let (version, images) = {
             let mut engine = Box::pin(self.engine());
@@ -255,7 +284,7 @@ impl Work<'_> {
                 }
             }
         };
-        let known = match &self.command.spec.source.reference {
+        let known = match &source.reference {
             Reference::Commit(commit) => Some(commit.clone()),
             Reference::DefaultBranch | Reference::Branch(_) | Reference::Tag(_)
                 if fetched.is_some() || images.is_empty() =>
@@ -264,34 +293,37 @@ impl Work<'_> {
             }
             Reference::DefaultBranch | Reference::Branch(_) | Reference::Tag(_) => tokio::select! {
                 // What is wrong with the source, the fetch says.
-                commit = self.resolve() => commit.ok(),
+                commit = self.resolve(source) => commit.ok(),
                 checkout = &mut fetch => { fetched = Some(checkout?); None }
             },
         };
         if let Some(commit) = known
             && let Some(built) = self.reuse(&images, commit).await?
         {
-            return Ok(Source::Earlier(built));
+            return Ok(Found::Earlier(built));
         }
         let checkout = match fetched {
             Some(checkout) => checkout,
             None => fetch.await?,
         };
         Ok(match self.reuse(&images, checkout.commit.clone()).await? {
-            Some(built) => Source::Earlier(built),
-            None => Source::Fetched(version, checkout),
+            Some(built) => Found::Earlier(built),
+            None => {
+                let git::Checkout { tree, commit, committed_at, .. } = checkout;
+                Found::Fetched(version, Tree { folder: tree, version: commit, time: committed_at })
+            }
         })
     }
 
     /// Which commit is wanted now.
-    async fn resolve(&self) -> Result<CommitId, NoImage> {
+    async fn resolve(&self, source: &GitSource) -> Result<CommitId, NoImage> {
         let scratch = self.folder("resolve").await?;
         let git = &self.builder.settings.git;
-        Ok(git::resolve(git, self.wanted(), &scratch, self.cancel).await?)
+        Ok(git::resolve(git, self.wanted(source), &scratch, self.cancel).await?)
     }
 
     /// Uses an image that was made from the same commit in the same way, where there is one.
-    async fn reuse(
+    pub(super) async fn reuse(
         &self,
         images: &HashMap<String, ImageId>,
         commit: CommitId,
@@ -305,29 +337,31 @@ impl Work<'_> {
             return Ok(None);
         }
         let built = self.look(image.as_str(), commit.clone()).await?;
-        let text = format!(
-            "commit {} was built in the same way before: using {} again",
-            short_commit(&commit),
-            short(image)
-        );
+        let what = match &self.command.spec.source {
+            Source::Git(_) => format!("commit {} was built in the same way", short_commit(&commit)),
+            Source::Upload(upload) => {
+                format!("upload {} was built in the same way", upload.short())
+            }
+            Source::Image(image) => format!("{} was pulled", image.exactly(&commit)),
+        };
+        let text = format!("{what} before: using {} again", short(image));
         self.log.say(text).await;
         Ok(Some(built))
     }
 
     /// The source, and what it may be reached with.
-    fn wanted(&self) -> git::Wanted<'_> {
+    fn wanted<'a>(&'a self, source: &'a GitSource) -> git::Wanted<'a> {
         let spec = &self.command.spec;
         git::Wanted {
-            source: &spec.source,
+            source,
             app: &spec.app_name,
             access: &self.opened.access,
             fetches: spec.build.fetches,
         }
     }
 
-    async fn fetch(&self) -> Result<git::Checkout, NoImage> {
+    async fn fetch(&self, source: &GitSource) -> Result<git::Checkout, NoImage> {
         self.doing("fetching the source");
-        let source = &self.command.spec.source;
         let what = match &source.reference {
             Reference::DefaultBranch => "its default branch".to_owned(),
             Reference::Branch(branch) => format!("branch {branch}"),
@@ -338,7 +372,7 @@ impl Work<'_> {
         let begun = Instant::now();
         let scratch = self.folder("source").await?;
         let (git, mirrors) = (&self.builder.settings.git, Some(&self.builder.mirrors));
-        let fetched = git::fetch(git, mirrors, self.wanted(), &scratch, self.cancel);
+        let fetched = git::fetch(git, mirrors, self.wanted(source), &scratch, self.cancel);
         let checkout = Step::SourceFetched.take(fetched).await?;
         let text = format!(
             "fetched commit {} \u{201c}{}\u{201d} in {}",
@@ -355,29 +389,32 @@ impl Work<'_> {
     }
 
     /// Finds out how to build, and prepares what the engine needs for it.
-    async fn plan(&self, checkout: git::Checkout) -> Result<Context, NoImage> {
+    async fn plan(&self, tree: Tree) -> Result<Context, NoImage> {
         self.doing("looking at the source");
         let settings = self.command.spec.build.clone();
         let images = self.builder.settings.base_images.clone();
         let app = self.command.spec.app_name.clone();
+        let fetches = self.command.spec.source.git().map(|_| settings.fetches);
         let found = tokio::task::spawn_blocking(move || {
-            let entries = checkout::list(&checkout.tree).map_err(|error| {
-                failed(format!("the files of the repository cannot be used: {error}"))
+            let entries = checkout::list(&tree.folder).map_err(|error| {
+                failed(format!("the files of the source cannot be used: {error}"))
             })?;
             let files = checkout::listing(&entries);
-            let texts = read_texts(&checkout.tree, &detect::wanted(&files, &settings));
+            let texts = read_texts(&tree.folder, &detect::wanted(&files, &settings));
             let Detected { plan, found } =
                 detect::detect(&files, &texts, &settings, &images).map_err(failed)?;
             let context = Context::new(
-                &checkout.tree,
+                &tree.folder,
                 &entries,
                 settings.context.as_ref(),
                 &plan,
                 &images,
-                checkout.committed_at,
+                tree.time,
             )
             .map_err(failed)?;
-            let notes = left_alone::notes(&checkout.tree, &context, settings.fetches, &app);
+            let notes = fetches.map_or_else(Vec::new, |fetches| {
+                left_alone::notes(&tree.folder, &context, fetches, &app)
+            });
             Ok::<_, NoImage>((plan, found, notes, context))
         });
         let (plan, found, notes, context) = found.await.map_err(failed)??;
@@ -402,7 +439,7 @@ impl Work<'_> {
     }
 
     /// A new folder for one purpose.
-    async fn folder(&self, purpose: &str) -> Result<PathBuf, NoImage> {
+    pub(super) async fn folder(&self, purpose: &str) -> Result<PathBuf, NoImage> {
         let folder = self.scratch.join(purpose);
         let made = folder.clone();
         let done = tokio::task::spawn_blocking(move || {
@@ -438,6 +475,9 @@ impl Work<'_> {
             no_cache: _,
             fetches: Fetches { submodules, lfs },
         } = &spec.build;
+        if let Source::Image(image) = &spec.source {
+            return hex(&Sha256::digest(format!("{}\n{}", spec.app, image.exactly(commit))));
+        }
         let mut parts = vec![
             detect::RULES.to_string(),
             spec.app.to_string(),
@@ -455,8 +495,8 @@ impl Work<'_> {
         }));
         parts.extend(submodules.then(|| "submodules".to_owned()));
         parts.extend(lfs.then(|| "lfs".to_owned()));
-        let digest = Sha256::digest(parts.join("\n").as_bytes());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        parts.extend(spec.source.git().is_none().then(|| "upload".to_owned()));
+        hex(&Sha256::digest(parts.join("\n").as_bytes()))
     }
 }
 
@@ -473,6 +513,6 @@ fn short(image: &ImageId) -> &str {
     image.as_str().get(..19).unwrap_or(image.as_str())
 }
 
-fn shown(span: Duration) -> Millis {
+pub(super) fn shown(span: Duration) -> Millis {
     Millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
 }

@@ -11,7 +11,7 @@ use hythe_core::limits::{MOST_SUBMODULE_DEPTH, MOST_SUBMODULES};
 use hythe_core::names::{AppName, BranchName, CommitId, TagName};
 use hythe_core::near::nearest;
 use hythe_core::repository::Location;
-use hythe_core::source::{Reference, Source};
+use hythe_core::source::{GitSource, Reference};
 
 use super::Wanted;
 
@@ -389,12 +389,12 @@ fn scanned(host: &SshHost) -> String {
 }
 
 /// That what was asked for is not there.
-pub(super) fn no_such(source: &Source) -> GitError {
+pub(super) fn no_such(source: &GitSource) -> GitError {
     no_such_of(source, "")
 }
 
 /// The same, with the nearest of what is there, as `git ls-remote` lists it.
-pub(super) fn no_such_of(source: &Source, listed: &str) -> GitError {
+pub(super) fn no_such_of(source: &GitSource, listed: &str) -> GitError {
     let url = source.repository.as_str().to_owned();
     match &source.reference {
         Reference::DefaultBranch => GitError::Empty { url },

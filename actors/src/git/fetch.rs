@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 
 use hythe_core::names::CommitId;
-use hythe_core::source::{Reference, Source};
+use hythe_core::source::{GitSource, Reference};
 use tokio::fs;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -237,7 +237,7 @@ pub(super) async fn fetch_objects(
 }
 
 /// That what was asked for is not there, and what is instead.
-async fn missing(git: &Git<'_>, source: &Source) -> GitError {
+async fn missing(git: &Git<'_>, source: &GitSource) -> GitError {
     let url = git.remote.url.as_str();
     let listed = match &source.reference {
         Reference::Branch(_) | Reference::Tag(_) => {

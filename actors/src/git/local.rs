@@ -122,7 +122,7 @@ fn decode(path: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use hythe_core::names::{AppName, RepositoryUrl};
-    use hythe_core::source::{Fetches, Reference, Source};
+    use hythe_core::source::{Fetches, GitSource, Reference};
 
     use super::*;
     use crate::git::Access;
@@ -138,7 +138,7 @@ mod tests {
         let (app, access) = (AppName::new("shop").unwrap(), Access::default());
         let try_it = |settings: &GitSettings, path: &str| {
             let repository = RepositoryUrl::new(format!("file://{path}")).unwrap();
-            let source = Source { repository, reference: Reference::DefaultBranch };
+            let source = GitSource { repository, reference: Reference::DefaultBranch };
             let fetches = Fetches::default();
             let wanted = Wanted { source: &source, app: &app, access: &access, fetches };
             let Remote { url, protocol, .. } = remote(settings, wanted)?;

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hythe_core::names::{AppName, CommitId, RepositoryUrl};
-use hythe_core::source::{Fetches, Source};
+use hythe_core::source::{Fetches, GitSource};
 
 pub use access::Access;
 pub use fault::GitError;
@@ -52,7 +52,7 @@ pub struct GitSettings {
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     /// The source.
-    pub source: &'a Source,
+    pub source: &'a GitSource,
     /// The app that is made from it.
     pub app: &'a AppName,
     /// What it may be reached with.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use hythe_core::limits::{MOST_SUBMODULE_DEPTH, MOST_SUBMODULES};
 use hythe_core::names::{CommitId, RepositoryUrl};
-use hythe_core::source::{Reference, Source};
+use hythe_core::source::{GitSource, Reference};
 use hythe_core::submodules::{Submodule, listed};
 use tokio::fs;
 
@@ -64,7 +64,7 @@ pub(super) async fn fetch(
             })?;
             let scratch = git.scratch().join("modules").join(done.len().to_string());
             fs::create_dir_all(&scratch).await?;
-            let source = Source {
+            let source = GitSource {
                 repository: module.repository.clone(),
                 reference: Reference::Commit(commit.clone()),
             };

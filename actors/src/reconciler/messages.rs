@@ -148,7 +148,8 @@ impl<V: Views> Reconciler<V> {
         deployment: DeploymentId,
         spec: &DeploymentSpec,
     ) -> Result<Vec<AccessFor>, Unsendable> {
-        let Some(repository) = Location::of(&spec.source.repository) else { return Ok(Vec::new()) };
+        let repository = spec.source.git().and_then(|source| Location::of(&source.repository));
+        let Some(repository) = repository else { return Ok(Vec::new()) };
         let (installation, key, head) = self.views.look(|view| {
             let app = view.apps.get(&spec.app).and_then(|view| view.state.active());
             let key = app.and_then(|app| app.source_key.clone());

@@ -13,7 +13,7 @@ use super::{ActiveApp, AppEvent, AppSettings, SettingsChange};
 use crate::deployment::{BuiltImage, DeploymentSpec, Origin};
 use crate::ids::DeploymentId;
 use crate::rejection::Rejection;
-use crate::source::{BuildSettings, Reference, Source};
+use crate::source::{BuildSettings, Source};
 
 /// What a deployment takes over from an earlier one. Append-only: events hold it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,10 +144,7 @@ impl ActiveApp {
 
     fn repeated(&self, earlier: Earlier, how: Repeat) -> DeploymentSpec {
         let Earlier { deployment, spec: then, built, settings: _ } = earlier;
-        let source = Source {
-            repository: then.source.repository.clone(),
-            reference: Reference::Commit(built.commit.clone()),
-        };
+        let source = then.source.at(&built.commit);
         let of = |built| {
             let built = Box::new(built);
             match how {
@@ -186,6 +183,11 @@ impl ActiveApp {
 
 /// Whether the same commit gives the same image by both.
 fn built_alike(now: &DeploymentSpec, then: &DeploymentSpec) -> bool {
+    match &now.source {
+        Source::Git(_) | Source::Upload(_) => {}
+        // Nothing of it is built.
+        Source::Image(_) => return true,
+    }
     let BuildSettings {
         dockerfile,
         context,

@@ -109,7 +109,8 @@ impl Origin {
 pub struct BuiltImage {
     /// The image.
     pub image: ImageId,
-    /// The commit that it was made from.
+    /// The commit that it was made from; of an upload its digest, of a registry's image the digest
+    /// that its name stood for.
     pub commit: CommitId,
     /// The port that its replicas answer on.
     pub port: u16,

@@ -105,7 +105,7 @@ impl CommitStatus {
     #[must_use]
     pub fn of(attempt: &Attempt, was_live: bool) -> Option<Self> {
         let spec = &attempt.spec;
-        let commit = match (&attempt.built, &spec.source.reference) {
+        let commit = match (&attempt.built, &spec.source.git()?.reference) {
             (Some(built), _) => built.commit.clone(),
             (None, Reference::Commit(commit)) => commit.clone(),
             (None, Reference::DefaultBranch | Reference::Branch(_) | Reference::Tag(_)) => {

@@ -11,7 +11,7 @@ use crate::ids::{AppId, DeploymentId, WorkerId};
 use crate::limits;
 use crate::observed::Observed;
 use crate::record::Sequence;
-use crate::source::{Reference, Source};
+use crate::source::Source;
 use crate::time::Timestamp;
 use crate::view::{AppView, View};
 use crate::wire::worker::{EngineState, ReplicaState};
@@ -28,7 +28,7 @@ pub enum Recovery {
         app: AppId,
         /// What was live.
         live: DeploymentId,
-        /// Its commit.
+        /// Its source, at the version that was live.
         source: Source,
     },
 }
@@ -119,9 +119,7 @@ fn deploy(
     if !cannot_run(live, attempt, view, observed) {
         return None;
     }
-    let commit = attempt.built.as_ref()?.commit.clone();
-    let repository = attempt.spec.source.repository.clone();
-    let source = Source { repository, reference: Reference::Commit(commit) };
+    let source = attempt.spec.source.at(&attempt.built.as_ref()?.commit);
     Some(Recovery::Deploy { app: id, live, source })
 }
 

@@ -16,7 +16,6 @@ use crate::machine::{Machine, replay};
 use crate::names::WorkerName;
 use crate::observed::{Observed, WorkerSeen};
 use crate::record::{Actor, Meta, Recorded, StreamId, Version};
-use crate::source::Reference;
 use crate::testing::{app_id, at, built, deployment_id, name, placements, spec, worker_id};
 use crate::view::View;
 use crate::wire::worker::Held;
@@ -313,7 +312,7 @@ fn deploys(todo: &[Recovery]) -> bool {
     match todo {
         [Recovery::Deploy { app, live, source }] => {
             assert_eq!((*app, *live), (app_id(1), deployment_id(1)));
-            assert_eq!(source.reference, Reference::Commit(built().commit));
+            assert_eq!(*source, crate::testing::source().at(&built().commit));
             true
         }
         _ => false,

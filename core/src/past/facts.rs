@@ -14,7 +14,7 @@ use crate::ids::{AppId, DeploymentId};
 use crate::names::{EnvName, ProjectName};
 use crate::process::ProcessSettings;
 use crate::run::{HookSettings, RunSettings};
-use crate::source::{BuildSettings, Fetches, Reference, Resources, Source};
+use crate::source::{BuildSettings, Fetches, GitSource, Reference, Resources, Source};
 use crate::time::Millis;
 use crate::view::View;
 
@@ -142,14 +142,29 @@ fn attempt(view: &View, id: DeploymentId) -> Option<&Attempt> {
 
 fn put_built(facts: &mut Facts, under: &str, attempt: &Attempt) {
     if let Some(built) = &attempt.built {
-        facts.insert(format!("{under}.commit"), built.commit.to_string());
+        let version = match &attempt.spec.source {
+            Source::Git(_) => "commit",
+            Source::Upload(_) | Source::Image(_) => "digest",
+        };
+        facts.insert(format!("{under}.{version}"), built.commit.to_string());
         facts.insert(format!("{under}.image"), built.image.to_string());
         facts.insert(format!("{under}.port"), built.port.to_string());
     }
 }
 
 fn put_source(facts: &mut Facts, source: Option<&Source>) {
-    let Some(Source { repository, reference }) = source else { return };
+    let GitSource { repository, reference } = match source {
+        None => return,
+        Some(Source::Git(git)) => git,
+        Some(Source::Upload(upload)) => {
+            facts.insert("upload".into(), upload.to_string());
+            return;
+        }
+        Some(Source::Image(image)) => {
+            facts.insert("source_image".into(), image.to_string());
+            return;
+        }
+    };
     facts.insert("repository".into(), repository.to_string());
     match reference {
         Reference::DefaultBranch => {}

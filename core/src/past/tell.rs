@@ -11,7 +11,7 @@ use crate::installation::InstallationEvent;
 use crate::names::EnvName;
 use crate::process::ProcessName;
 use crate::project::ProjectEvent;
-use crate::source::{Reference, Source};
+use crate::source::{GitSource, Reference, Source};
 use crate::worker::WorkerEvent;
 
 /// What happened, for people. Names what changed, and of a secret no more than its name.
@@ -163,8 +163,12 @@ fn settings(change: &SettingsChange) -> String {
 }
 
 fn source(source: &Source) -> String {
-    let repository = &source.repository;
-    match &source.reference {
+    let GitSource { repository, reference } = match source {
+        Source::Git(git) => git,
+        Source::Upload(upload) => return format!("from upload {upload}"),
+        Source::Image(image) => return format!("from image {image}"),
+    };
+    match reference {
         Reference::DefaultBranch => format!("from {repository}"),
         Reference::Branch(branch) => format!("from {repository}, branch {branch}"),
         Reference::Commit(commit) => format!("from {repository}, commit {commit}"),
@@ -181,7 +185,7 @@ fn deployment(event: &DeploymentEvent) -> String {
         }
         DeploymentEvent::BuildStarted { worker, .. } => format!("worker {worker} took the build"),
         DeploymentEvent::Built { built, .. } => {
-            format!("commit {} was built into image {}", built.commit, built.image)
+            format!("{} was built into image {}", built.commit, built.image)
         }
         DeploymentEvent::Placed { placements, .. } => match placements.len() {
             1 => "its replica was given a place".into(),

@@ -9,6 +9,7 @@ pub mod log;
 pub mod run;
 pub mod storage;
 pub mod subjects;
+pub mod upload;
 pub mod worker;
 
 /// The format of every message so far.

@@ -1,6 +1,6 @@
 //! The names of streams, buckets and subjects: one place, so that both ends agree.
 
-use crate::ids::{AppId, DeploymentId, EdgeId, RunId, WorkerId};
+use crate::ids::{AppId, DeploymentId, EdgeId, InstallationId, RunId, WorkerId};
 use crate::record::AggregateKind;
 
 /// Commands to builders and workers.
@@ -47,6 +47,12 @@ pub fn worker_storage(worker: WorkerId) -> String {
 #[must_use]
 pub fn worker_runs(worker: WorkerId) -> String {
     format!("hythe.ask.run.{worker}")
+}
+
+/// Questions of builders for pieces of uploads; answered, and not kept.
+#[must_use]
+pub fn uploads(installation: InstallationId) -> String {
+    format!("hythe.ask.upload.{installation}")
 }
 
 /// Packets of a run to its worker; not kept.

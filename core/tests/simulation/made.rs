@@ -8,7 +8,7 @@ use hythe_core::ids::{AppId, DeploymentId, EdgeId, InstallationId, WorkerId};
 use hythe_core::names::{AppName, CommitId, EnvName, HostName, ImageId, RepositoryUrl, WorkerName};
 use hythe_core::process::{ProcessName, ProcessSettings};
 use hythe_core::run::{HookSettings, RunSettings};
-use hythe_core::source::{Reference, Source};
+use hythe_core::source::{GitSource, Reference, Source};
 use hythe_core::task::Hook;
 use hythe_core::time::Millis;
 use hythe_core::worker::Capacity;
@@ -67,10 +67,10 @@ pub(crate) const fn capacity() -> Capacity {
 }
 
 pub(crate) fn source() -> Source {
-    Source {
+    Source::Git(GitSource {
         repository: RepositoryUrl::new("https://git.example/shop.git").unwrap(),
         reference: Reference::DefaultBranch,
-    }
+    })
 }
 
 pub(crate) fn built(worker: WorkerId) -> BuiltImage {

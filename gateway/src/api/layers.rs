@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
@@ -18,6 +18,10 @@ use super::problem::{Kind, Problem};
 
 /// How long one request may take. Following a log or events is no request in this sense.
 const WITHIN: Duration = Duration::from_secs(30);
+/// The operation that takes as long as what is sent takes to come, and how long that may be. One that
+/// stalls is ended long before.
+const UPLOAD: &str = "/api/v1/uploads/{digest}";
+const UPLOAD_WITHIN: Duration = Duration::from_secs(2 * 60 * 60);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The id of a request: the correlation of every event that it sets off.
@@ -51,8 +55,11 @@ async fn inner(state: &ApiState, request: Request, next: Next) -> Response {
             .retry_after(Duration::from_secs(1))
             .into_response();
     };
+    let upload =
+        request.extensions().get::<MatchedPath>().is_some_and(|path| path.as_str() == UPLOAD);
+    let within = if upload && request.method() == Method::PUT { UPLOAD_WITHIN } else { WITHIN };
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(WITHIN, answered).await {
+    match tokio::time::timeout(within, answered).await {
         Ok(Ok(response)) => response,
         Ok(Err(_panic)) => {
             tracing::error!("a request's handler panicked");
@@ -64,7 +71,7 @@ async fn inner(state: &ApiState, request: Request, next: Next) -> Response {
         }
         Err(_elapsed) => Problem::new(
             Kind::TimedOut,
-            "the answer took longer than 30 seconds; a write may have taken effect all the same: \
+            "the answer took longer than it may (30 seconds); a write may have taken effect all the same: \
              look, or repeat it with the same Idempotency-Key",
         )
         .into_response(),

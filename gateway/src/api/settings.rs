@@ -11,7 +11,7 @@ use hythe_core::argv::Argv;
 use hythe_core::limits;
 use hythe_core::names::{BadText, HostName, RepositoryUrl};
 use hythe_core::run::{HookSettings, RunSettings};
-use hythe_core::source::{BuildSettings, Reference, Source};
+use hythe_core::source::{BuildSettings, GitSource, Reference, Source};
 use hythe_core::task::Hook;
 use hythe_core::time::Millis;
 
@@ -37,6 +37,7 @@ pub(super) fn of_new_app(new: &CreateApp, local: bool) -> Result<AppSettings, Pr
         // Found by whoever knows which projects there are.
         project: None,
         repository: new.repository.clone(),
+        image: new.image.clone(),
         branch: some(&new.branch),
         tag: some(&new.tag),
         commit: some(&new.commit),
@@ -89,6 +90,7 @@ pub(super) fn change_of(
             branch: change.branch.as_ref().map(Option::as_deref),
             tag: change.tag.as_ref().map(Option::as_deref),
             commit: change.commit.as_ref().map(Option::as_deref),
+            image: change.image.as_deref(),
         },
         local,
     )?;
@@ -202,6 +204,7 @@ struct Wanted<'a> {
     branch: Option<Option<&'a str>>,
     tag: Option<Option<&'a str>>,
     commit: Option<Option<&'a str>>,
+    image: Option<&'a str>,
 }
 
 fn source(
@@ -209,7 +212,15 @@ fn source(
     wanted: Wanted<'_>,
     local: bool,
 ) -> Result<Option<Source>, Problem> {
-    let Wanted { repository, branch, tag, commit } = wanted;
+    let Wanted { repository, branch, tag, commit, image } = wanted;
+    if let Some(image) = image {
+        let flat = [branch, tag, commit].map(Option::flatten);
+        if repository.is_some() || flat.iter().any(Option::is_some) {
+            return Err(Problem::field("image", "give an image or a repository, not both"));
+        }
+        return Ok(Some(Source::Image(text("image", image)?)));
+    }
+    let now = now.and_then(Source::git);
     if repository.is_none() && branch.is_none() && tag.is_none() && commit.is_none() {
         return Ok(None);
     }
@@ -246,7 +257,7 @@ fn source(
             None => Reference::DefaultBranch,
         },
     };
-    Ok(Some(Source { repository, reference }))
+    Ok(Some(Source::Git(GitSource { repository, reference })))
 }
 
 /// That at the most one of them is given.
@@ -268,6 +279,18 @@ pub(super) struct ForDeployment {
     pub(super) source: Option<Source>,
 }
 
+/// The upload that a deployment is to be made of, where one is named. Whether it is there is for
+/// whoever has it to say.
+fn upload(new: &CreateDeployment) -> Result<Option<Source>, Problem> {
+    let Some(upload) = &new.upload else { return Ok(None) };
+    let others = [&new.repository, &new.branch, &new.tag, &new.commit, &new.image];
+    if others.iter().any(|other| other.is_some()) {
+        let why = "give an upload, an image or a repository, and only one of them";
+        return Err(Problem::field("upload", why));
+    }
+    Ok(Some(Source::Upload(text("upload", upload)?)))
+}
+
 /// What a request for a deployment comes to, given the app's settings. A tag or commit holds for
 /// this deployment only: the next one takes the branch again.
 pub(super) fn of_deployment(
@@ -278,13 +301,21 @@ pub(super) fn of_deployment(
     one_of(new.branch.is_some(), new.tag.is_some(), new.commit.is_some())?;
     let lasting = UpdateApp {
         repository: new.repository.clone(),
+        image: new.image.clone(),
         branch: new.branch.clone().map(Some),
         dockerfile: new.dockerfile.clone().map(Some),
         port: new.port.map(Some),
         ..UpdateApp::default()
     };
-    let change = change_of(now, &lasting, local)?;
+    let mut change = change_of(now, &lasting, local)?;
+    if let Some(upload) = upload(new)? {
+        change.source = Some(upload);
+        return Ok(ForDeployment { change, source: None });
+    }
     let (tag, commit) = (new.tag.as_deref().map(Some), new.commit.as_deref().map(Some));
+    if new.image.is_some() && (tag.is_some() || commit.is_some()) {
+        return Err(Problem::field("image", "give an image or a repository, not both"));
+    }
     if tag.is_none() && commit.is_none() {
         return Ok(ForDeployment { change, source: None });
     }
@@ -310,9 +341,11 @@ pub(super) fn shown(settings: &AppSettings) -> dto::AppSettings {
         stop_within,
     } = settings;
     let [release, post_deploy] = [Hook::Release, Hook::PostDeploy].map(|hook| run.hook(hook));
-    let Named { branch, tag, commit } = reference(source.as_ref());
+    let Named { repository, upload, image, branch, tag, commit } = named(source.as_ref());
     dto::AppSettings {
-        repository: source.as_ref().map(|source| source.repository.to_string()),
+        repository,
+        upload,
+        image,
         branch,
         tag,
         commit,
@@ -351,22 +384,32 @@ pub(super) fn shown(settings: &AppSettings) -> dto::AppSettings {
     }
 }
 
-/// What a source names, one of these at the most.
+/// What a source names.
 #[derive(Default)]
 pub(super) struct Named {
+    pub(super) repository: Option<String>,
+    pub(super) upload: Option<String>,
+    pub(super) image: Option<String>,
     pub(super) branch: Option<String>,
     pub(super) tag: Option<String>,
     pub(super) commit: Option<String>,
 }
 
-/// Branch, tag and commit of a source.
-pub(super) fn reference(source: Option<&Source>) -> Named {
+/// A source in the words of the API.
+pub(super) fn named(source: Option<&Source>) -> Named {
     let none = Named::default();
-    match source.map(|source| &source.reference) {
-        Some(Reference::Branch(branch)) => Named { branch: Some(branch.to_string()), ..none },
-        Some(Reference::Tag(tag)) => Named { tag: Some(tag.to_string()), ..none },
-        Some(Reference::Commit(commit)) => Named { commit: Some(commit.to_string()), ..none },
-        Some(Reference::DefaultBranch) | None => none,
+    let GitSource { repository, reference } = match source {
+        None => return none,
+        Some(Source::Upload(upload)) => return Named { upload: Some(upload.to_string()), ..none },
+        Some(Source::Image(image)) => return Named { image: Some(image.to_string()), ..none },
+        Some(Source::Git(git)) => git,
+    };
+    let none = Named { repository: Some(repository.to_string()), ..none };
+    match reference {
+        Reference::Branch(branch) => Named { branch: Some(branch.to_string()), ..none },
+        Reference::Tag(tag) => Named { tag: Some(tag.to_string()), ..none },
+        Reference::Commit(commit) => Named { commit: Some(commit.to_string()), ..none },
+        Reference::DefaultBranch => none,
     }
 }
 
@@ -379,7 +422,7 @@ mod tests {
     const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
     fn at(repository: &str, reference: Reference) -> Source {
-        Source { repository: RepositoryUrl::new(repository).unwrap(), reference }
+        Source::Git(GitSource { repository: RepositoryUrl::new(repository).unwrap(), reference })
     }
 
     fn main() -> Reference {
@@ -448,7 +491,7 @@ mod tests {
         for (now, wanted, expected) in rows {
             let what = format!("{now:?}, {:?} {:?} {:?}", wanted.branch, wanted.tag, wanted.commit);
             let found = source(Some(&at(A, now)), wanted, false).unwrap().unwrap();
-            assert_eq!(found.reference, expected, "{what}");
+            assert_eq!(found.git().unwrap().reference, expected, "{what}");
         }
         let refused = |wanted| source(Some(&at(A, main())), wanted, false).unwrap_err().field;
         let both = Wanted { tag: Some(Some("x")), branch: Some(Some("x")), ..Wanted::default() };
@@ -487,5 +530,45 @@ mod tests {
         let both = CreateDeployment { branch: Some("v1".into()), ..new };
         let refused = of_deployment(&now, &both, false).unwrap_err();
         assert_eq!(refused.field.as_deref(), Some("tag"));
+    }
+
+    #[test]
+    fn an_image_and_an_upload_take_the_place_of_a_repository_and_are_given_alone() {
+        let now = AppSettings { source: Some(at(A, main())), ..AppSettings::default() };
+        let image =
+            CreateDeployment { image: Some("nginx:1".into()), ..CreateDeployment::default() };
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let upload =
+            CreateDeployment { upload: Some(digest.clone()), ..CreateDeployment::default() };
+        for (new, expected) in [
+            (&image, Source::Image("nginx:1".parse().unwrap())),
+            (&upload, Source::Upload(digest.parse().unwrap())),
+        ] {
+            let wanted = of_deployment(&now, new, false).unwrap();
+            assert_eq!((wanted.change.source, wanted.source), (Some(expected.clone()), None));
+            let again = AppSettings { source: Some(expected), ..AppSettings::default() };
+            let plain = of_deployment(&again, &CreateDeployment::default(), false).unwrap();
+            assert_eq!(plain.change.source, None, "what was given is kept");
+            let git =
+                CreateDeployment { repository: Some(A.into()), ..CreateDeployment::default() };
+            let git = of_deployment(&again, &git, false).unwrap();
+            assert_eq!(git.change.source, Some(at(A, Reference::DefaultBranch)));
+            let branch =
+                CreateDeployment { branch: Some("x".into()), ..CreateDeployment::default() };
+            let refused = of_deployment(&again, &branch, false).unwrap_err();
+            assert_eq!(refused.field.as_deref(), Some("repository"));
+        }
+        for (new, field) in [
+            (CreateDeployment { repository: Some(A.into()), ..image.clone() }, "image"),
+            (CreateDeployment { tag: Some("v1".into()), ..image.clone() }, "image"),
+            (CreateDeployment { commit: Some(COMMIT.into()), ..image.clone() }, "image"),
+            (CreateDeployment { repository: Some(A.into()), ..upload.clone() }, "upload"),
+            (CreateDeployment { tag: Some("v1".into()), ..upload.clone() }, "upload"),
+            (CreateDeployment { image: Some("nginx".into()), ..upload }, "upload"),
+            (CreateDeployment { image: Some("Not An Image".into()), ..image }, "image"),
+        ] {
+            let refused = of_deployment(&now, &new, false).unwrap_err();
+            assert_eq!(refused.field.as_deref(), Some(field), "{new:?}");
+        }
     }
 }

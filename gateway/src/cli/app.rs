@@ -107,6 +107,7 @@ pub(super) async fn create(
         name: name.to_string(),
         project: text(settings.project.as_ref()),
         repository: text(settings.repo.as_ref()),
+        image: text(settings.image.as_ref()),
         branch: text(settings.branch.as_ref()),
         tag: text(settings.tag.as_ref().filter(|_| pinned)),
         commit: text(settings.commit.as_ref().filter(|_| pinned)),
@@ -129,6 +130,7 @@ pub(super) fn change(settings: &SettingsArgs) -> UpdateApp {
     UpdateApp {
         project: text(settings.project.as_ref()),
         repository: text(settings.repo.as_ref()),
+        image: text(settings.image.as_ref()),
         branch: text(settings.branch.as_ref()).map(Some),
         tag: text(settings.tag.as_ref()).map(Some),
         commit: text(settings.commit.as_ref()).map(Some),
@@ -220,7 +222,11 @@ fn show(context: &Context, app: &App) {
         ("url", app.url.clone()),
         ("status", format::status_of(output, app)),
         ("", output.foreign(&app.status_detail)),
-        ("repository", format::or_dash(settings.repository.as_ref())),
+        match (&settings.upload, &settings.image) {
+            (Some(upload), _) => ("upload", upload.clone()),
+            (None, Some(image)) => ("image", image.clone()),
+            (None, None) => ("repository", format::or_dash(settings.repository.as_ref())),
+        },
     ];
     if let Some(branch) = &settings.branch {
         rows.push(("branch", branch.clone()));

@@ -4,6 +4,7 @@
 //! off in the middle: it takes effect once. A server that is not there at the first request is
 //! told at once; one that goes away later is waited for, within a bound.
 
+use std::io::Seek as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -182,6 +183,42 @@ impl Client {
         let bytes = read(answer).await.map_err(|why| self.not_there(&why))?;
         self.understand::<serde::de::IgnoredAny>(status, &bytes)?;
         Err(self.not_there("it answers what nobody asked for"))
+    }
+
+    /// Sends a file, from its beginning, again where the way to the server broke off: it is the same
+    /// however often it is sent.
+    ///
+    /// # Errors
+    /// The server was not reached, or said no.
+    pub async fn upload<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        file: &std::fs::File,
+        bytes: u64,
+    ) -> Outcome<T> {
+        let url = self.address(path, &[])?;
+        let until = Instant::now() + AWAY_WITHIN;
+        loop {
+            let again = file.try_clone().and_then(|mut file| file.rewind().map(|()| file));
+            let file = tokio::fs::File::from_std(again.map_err(|e| Failure::of(&e))?);
+            let mut request = self.http.put(url.clone()).timeout(DOWNLOAD_WITHIN);
+            if let Some(token) = &self.token {
+                request = request.bearer_auth(token);
+            }
+            let request = request
+                .header(header::CONTENT_TYPE, "application/octet-stream")
+                .header(header::CONTENT_LENGTH, bytes)
+                .body(reqwest::Body::from(file));
+            let (wait, why) = match self.attempt(request).await {
+                Attempt::Done(answer) => return answer.map_err(|failure| *failure),
+                Attempt::Busy(wait) => (wait, "it is too busy".to_owned()),
+                Attempt::Lost(failure) => (TRY_AGAIN, failure.message),
+            };
+            if Instant::now() + wait >= until {
+                return Err(self.not_there(&why));
+            }
+            sleep(wait).await;
+        }
     }
 
     /// Removes something.

@@ -11,6 +11,9 @@ use super::format;
 use super::output::{Output, Tone};
 use crate::api::dto::{Deployment, DeploymentPage, DeploymentStatus};
 
+/// `sha256:` and enough of a digest.
+const SHORT_DIGEST: usize = 17;
+
 pub(super) async fn run(context: &Context, command: DeploymentsCommand) -> Outcome {
     match command {
         DeploymentsCommand::Ls { name, limit, at } => list(context, &name, limit, &at).await,
@@ -87,15 +90,28 @@ async fn list(context: &Context, name: &AppName, limit: u32, at: &AtArgs) -> Out
             vec![
                 deployment.number.to_string(),
                 format::deployment_status(output, deployment.status),
-                format::short(deployment.commit.as_deref()),
+                version(deployment),
                 deployment.durations_ms.total.map_or("-".into(), format::span),
                 format::ago(deployment.created_at),
                 deployment.id.to_string(),
             ]
         })
         .collect();
-    output.table(&["NUMBER", "STATUS", "COMMIT", "TOOK", "REQUESTED", "ID"], &rows);
+    output.table(&["NUMBER", "STATUS", "VERSION", "TOOK", "REQUESTED", "ID"], &rows);
     Ok(())
+}
+
+/// What tells a version from others, in short.
+fn version(deployment: &Deployment) -> String {
+    let source = &deployment.source;
+    match (&source.upload, &source.image) {
+        (Some(upload), _) => upload.chars().take(SHORT_DIGEST).collect(),
+        (None, Some(_)) => match &source.digest {
+            Some(digest) => digest.chars().take(SHORT_DIGEST).collect(),
+            None => "-".into(),
+        },
+        (None, None) => format::short(deployment.commit.as_deref()),
+    }
 }
 
 fn show(output: &Output, deployment: &Deployment) {
@@ -104,12 +120,23 @@ fn show(output: &Output, deployment: &Deployment) {
         ("id", deployment.id.to_string()),
         ("status", format::deployment_status(output, deployment.status)),
         ("url", deployment.url.clone()),
-        ("repository", deployment.source.repository.clone()),
-        ("commit", format::or_dash(deployment.commit.as_ref())),
         ("image", format::or_dash(deployment.image.as_ref())),
         ("replicas", deployment.replicas.to_string()),
         ("requested", format!("{} by {}", deployment.created_at, deployment.requested_by)),
     ];
+    let source = &deployment.source;
+    let made_from = match (&source.upload, &source.image) {
+        (Some(upload), _) => vec![("upload", upload.clone())],
+        (None, Some(image)) => {
+            let digest = ("digest", format::or_dash(source.digest.as_ref()));
+            vec![("pulled", image.clone()), digest]
+        }
+        (None, None) => vec![
+            ("repository", format::or_dash(source.repository.as_ref())),
+            ("commit", format::or_dash(deployment.commit.as_ref())),
+        ],
+    };
+    drop(rows.splice(4..4, made_from));
     if let Some(of) = &deployment.takes_over {
         let which = of.number.map_or(of.deployment.to_string(), |number| format!("#{number}"));
         let rebuilt = if of.rebuilt { ", whose image was gone: built again" } else { "" };

@@ -6,7 +6,7 @@ use super::Context;
 use super::client::Patience;
 use super::failure::{Failure, Outcome};
 use super::format;
-use crate::api::dto::{Housekeeping, WorkerHousekeeping};
+use crate::api::dto::{Housekeeping, UploadHousekeeping, WorkerHousekeeping};
 
 pub(super) async fn run(context: &Context, dry_run: bool) -> Outcome {
     let path = ["housekeeping"];
@@ -24,8 +24,37 @@ pub(super) async fn run(context: &Context, dry_run: bool) -> Outcome {
             output.note("no worker is heard of; nothing is known of its images");
         }
     }
+    if !output.json() {
+        show_uploads(context, &found.uploads, dry_run);
+    }
     let failed = found.workers.iter().any(|worker| worker.failed.is_some());
     if failed { Err(Failure::failed("not every worker could be asked")) } else { Ok(()) }
+}
+
+fn show_uploads(context: &Context, uploads: &UploadHousekeeping, dry_run: bool) {
+    let output = &context.output;
+    if uploads.count == 0 && uploads.failed.is_none() {
+        return;
+    }
+    let (count, size) = (uploads.count, format::bytes(uploads.bytes));
+    output.line(format_args!("uploads: {count}, {size}"));
+    if let Some(why) = &uploads.failed {
+        output.line(format_args!("  {}", output.foreign(why)));
+    }
+    if uploads.going.is_empty() {
+        return;
+    }
+    let rows = uploads.going.iter().map(|upload| {
+        let used = format::ago(upload.used_at);
+        vec![upload.digest.clone(), format::bytes(upload.bytes), used, upload.why.clone()]
+    });
+    output.table(&["UPLOAD", "SIZE", "USED", "WHY"], &rows.collect::<Vec<_>>());
+    let (going, gone) = (uploads.going.len(), uploads.gone);
+    if dry_run {
+        output.line(format_args!("  {going} would go"));
+    } else {
+        output.line(format_args!("  {gone} of {going} went"));
+    }
 }
 
 fn show_cache(context: &Context, worker: &WorkerHousekeeping, dry_run: bool) {

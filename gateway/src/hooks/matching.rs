@@ -3,7 +3,7 @@
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use hythe_core::hook::{DeployOn, PathPattern, TagPattern, Triggers};
 use hythe_core::names::CommitId;
-use hythe_core::source::{Reference, Source};
+use hythe_core::source::{GitSource, Reference};
 
 use super::payload::{Files, Push, RefChange, Remote};
 
@@ -28,7 +28,7 @@ enum One {
 }
 
 /// What a push to the app's repository means for it.
-pub(crate) fn judge(push: &Push, source: &Source, triggers: &Triggers) -> Verdict {
+pub(crate) fn judge(push: &Push, source: &GitSource, triggers: &Triggers) -> Verdict {
     let mut first: Option<One> = None;
     for change in &push.changes {
         let one = of_change(&push.remote, change, source, triggers);
@@ -47,7 +47,7 @@ pub(crate) fn judge(push: &Push, source: &Source, triggers: &Triggers) -> Verdic
     }
 }
 
-fn of_change(remote: &Remote, change: &RefChange, source: &Source, triggers: &Triggers) -> One {
+fn of_change(remote: &Remote, change: &RefChange, source: &GitSource, triggers: &Triggers) -> One {
     let name = &change.name;
     match (&triggers.on, change.tag) {
         (DeployOn::Off, _) => {
@@ -78,7 +78,7 @@ fn of_change(remote: &Remote, change: &RefChange, source: &Source, triggers: &Tr
 }
 
 /// Whether the app is deployed from this branch.
-fn is_branch(remote: &Remote, source: &Source, name: &str) -> Result<(), String> {
+fn is_branch(remote: &Remote, source: &GitSource, name: &str) -> Result<(), String> {
     let wanted = match &source.reference {
         Reference::Branch(branch) => branch.as_str(),
         Reference::DefaultBranch => remote.default_branch.as_deref().ok_or(
@@ -190,14 +190,14 @@ mod tests {
 
     const COMMIT: &str = "1481a2de7b2a7d02428ad93446ab166be7793fbb";
 
-    fn source(reference: Reference) -> Source {
-        Source {
+    fn source(reference: Reference) -> GitSource {
+        GitSource {
             repository: RepositoryUrl::new("https://github.com/octo-org/shop").unwrap(),
             reference,
         }
     }
 
-    fn branch(name: &str) -> Source {
+    fn branch(name: &str) -> GitSource {
         source(Reference::Branch(BranchName::new(name).unwrap()))
     }
 

@@ -28,4 +28,5 @@ mod statuses;
 mod storm;
 mod support;
 mod tls;
+mod uploads;
 mod versions;

@@ -81,7 +81,9 @@ impl Builder {
 
     async fn take(self: Arc<Self>, command: BuildCommand) {
         let BuildCommand { deployment, generation, spec, .. } = command;
-        let Reference::Commit(commit) = &spec.source.reference else { panic!("{spec:?}") };
+        let Reference::Commit(commit) = &spec.source.git().unwrap().reference else {
+            panic!("{spec:?}")
+        };
         let count = {
             let mut asked = self.asked.lock().unwrap();
             asked.insert((deployment, generation), (spec.app, commit.to_string()));

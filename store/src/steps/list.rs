@@ -94,6 +94,8 @@ steps! {
     CancelBuildSent "cancel-build-sent" Server;
     /// Edges can find a route table.
     RoutesPut "routes-put" Server;
+    /// An upload is in its place.
+    UploadKept "upload-kept" Server;
     /// Integrations can find an event.
     EventPublished "event-published" Server;
     /// What a builder said will not come again.

@@ -33,7 +33,7 @@ use hythe_core::process::{ProcessName, ProcessSettings};
 use hythe_core::project::ProjectEvent;
 use hythe_core::record::{AggregateKind, Sequence};
 use hythe_core::run::{HookSettings, RunSettings};
-use hythe_core::source::{BuildSettings, Fetches, Reference, Resources, Source};
+use hythe_core::source::{BuildSettings, Fetches, GitSource, Reference, Resources, Source};
 use hythe_core::task::Hook;
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::worker::{Capacity, WorkerEvent};
@@ -88,7 +88,8 @@ fn at() -> Timestamp {
 }
 
 fn source(reference: Reference) -> Source {
-    Source { repository: RepositoryUrl::new("https://git.example/a/shop.git").unwrap(), reference }
+    let repository = RepositoryUrl::new("https://git.example/a/shop.git").unwrap();
+    Source::Git(GitSource { repository, reference })
 }
 
 fn settings() -> AppSettings {

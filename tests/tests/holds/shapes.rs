@@ -19,7 +19,9 @@ use hythe_core::names::{AppName, BranchName, CommitId, ImageId, TagName};
 use hythe_core::one_off::OneOffEnd;
 use hythe_core::record::{Actor, Meta, Recorded, Sequence, StreamId, Version};
 use hythe_core::run::RunSettings;
-use hythe_core::source::{BuildSettings, Fetches, Reference, Resources};
+use hythe_core::source::{
+    BuildSettings, Fetches, ImageRef, Reference, Resources, Source, UploadDigest,
+};
 use hythe_core::task::Hook;
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::view::View;
@@ -30,6 +32,7 @@ use hythe_core::wire::run::{
     Body, Packet, RunAnswer, RunEnded, RunOpening, RunQuestion, RunSaid, RunSeen, RunWanted,
     TerminalSize,
 };
+use hythe_core::wire::upload::UploadQuestion;
 use hythe_core::wire::worker::{Assignment, Order, SealedEnvironment, TaskOrder, WorkerMessage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -114,6 +117,13 @@ fn shapes_within_records_stay_as_they_are() {
     shapes.bytes("reference/branch", &Reference::Branch(branch));
     shapes.bytes("reference/commit", &Reference::Commit(commit));
     shapes.bytes("reference/tag", &Reference::Tag(TagName::new("v1.2").unwrap()));
+    let digest = UploadDigest::new(format!("sha256:{}", "01".repeat(32))).unwrap();
+    let image = ImageRef::new("ghcr.io/team/shop:1.2").unwrap();
+    let sources = [("upload", Source::Upload(digest)), ("image", Source::Image(image))];
+    for (name, source) in sources {
+        shapes.bytes(&format!("source/{name}"), &source);
+        shapes.json(&format!("source/{name}/json"), &source);
+    }
     let fetches = Fetches { submodules: true, lfs: true };
     let fetching = BuildSettings { fetches, ..spec().build };
     shapes.bytes("build-settings/fetching", &fetching);
@@ -253,6 +263,10 @@ fn shapes_between_roles_stay_as_they_are_and_may_gain_fields() {
             access,
         },
     );
+    let upload = UploadDigest::new(format!("sha256:{}", "01".repeat(32))).unwrap();
+    let installation = InstallationId::new(Uuid::from_u128(7));
+    let question = UploadQuestion { format, installation, upload, from: 262_144, most: 1_000 };
+    shapes.json("wire/upload-question", &question);
     let worker = worker();
     let stop = Order::Stop { deployment, generation: 9, stop_within: Millis(10_000) };
     shapes.json("wire/stop", &WorkerMessage { format, worker, order: stop });

@@ -861,7 +861,8 @@ export interface paths {
         };
         /**
          * Shows what may go
-         * @description Images that nobody can go back to any more, and build cache beyond its budget, on each worker.
+         * @description Images that nobody can go back to any more, and build cache beyond its budget, on each worker; and
+         *     uploads of the server that nobody refers to.
          *     Volumes are never among it.
          */
         get: operations["get_housekeeping"];
@@ -1237,6 +1238,33 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/uploads/{digest}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shows an upload
+         * @description Says whether the server has it: then it need not be sent.
+         */
+        get: operations["get_upload"];
+        /**
+         * Sends an upload
+         * @description A tar archive, packed by gzip or not, of at most 512 MiB: the files of an app as a repository would
+         *     have them. It is kept under its digest, so sent again it is there already. A deployment that names
+         *     it builds it. It stays for as long as an app or a version that can be gone back to refers to it, and
+         *     for seven days without.
+         */
+        put: operations["put_upload"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workers": {
         parameters: {
             query?: never;
@@ -1561,6 +1589,11 @@ export interface components {
              * @example 5000
              */
             health_timeout_ms?: number | null;
+            /**
+             * @description The image of a registry that it is, where it is one.
+             * @example ghcr.io/team/shop:1.2
+             */
+            image?: string | null;
             /** @description Whether files that git LFS keeps elsewhere are fetched. */
             lfs: boolean;
             /**
@@ -1620,7 +1653,8 @@ export interface components {
              */
             replicas: number;
             /**
-             * @description The git repository; nothing can be deployed without one.
+             * @description The git repository that it is made from. Nothing can be deployed without one, an upload or an
+             *     image.
              * @example https://git.example/shop.git
              */
             repository?: string | null;
@@ -1637,6 +1671,11 @@ export interface components {
              * @example v1.2.0
              */
             tag?: string | null;
+            /**
+             * @description The upload that it is made from, where it is one.
+             * @example sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+             */
+            upload?: string | null;
         };
         /**
          * @description How an app is doing.
@@ -1873,6 +1912,11 @@ export interface components {
              * @description How long one health check may take: 100 to 300,000 ms.
              */
             health_timeout_ms?: number | null;
+            /**
+             * @description An image of a registry in place of a repository: it is pulled, and nothing is built.
+             * @example ghcr.io/team/shop:1.2
+             */
+            image?: string | null;
             /** @description Whether files that git LFS keeps elsewhere are fetched; the builder needs `git-lfs` for it. */
             lfs?: boolean | null;
             /**
@@ -1969,6 +2013,8 @@ export interface components {
             commit?: string | null;
             /** @description The Dockerfile's path in the repository. */
             dockerfile?: string | null;
+            /** @description An image of a registry, which is pulled: nothing is built. As above. */
+            image?: string | null;
             /** @description Build anew, whatever earlier builds left; for this deployment only. */
             no_cache?: boolean | null;
             /**
@@ -1980,6 +2026,11 @@ export interface components {
             repository?: string | null;
             /** @description A tag, for this deployment only. Not together with `branch` or `commit`. */
             tag?: string | null;
+            /**
+             * @description What was sent with `PUT /api/v1/uploads/{digest}`. Not together with any of the others that
+             *     say what it is made from.
+             */
+            upload?: string | null;
         };
         /**
          * @description A new webhook.
@@ -2266,7 +2317,7 @@ export interface components {
             app: components["schemas"]["AppRef"];
             as_of?: components["schemas"]["AsOf"] | null;
             /**
-             * @description The commit that was built, once that is known.
+             * @description The commit that was built, once that is known, and where it is made from a repository.
              * @example 0123456789abcdef0123456789abcdef01234567
              */
             commit?: string | null;
@@ -2374,12 +2425,27 @@ export interface components {
             branch?: string | null;
             /** @description The commit that was asked for. */
             commit?: string | null;
+            /**
+             * @description The digest that the image's name stood for, once that is known. It is what runs, and what a
+             *     rollback or redeploy runs, whatever the name stands for by then.
+             */
+            digest?: string | null;
             /** @description The Dockerfile that was asked for. */
             dockerfile?: string | null;
-            /** @description The git repository. */
-            repository: string;
+            /**
+             * @description The image of a registry, where it is one.
+             * @example ghcr.io/team/shop:1.2
+             */
+            image?: string | null;
+            /** @description The git repository, where it is made from one. */
+            repository?: string | null;
             /** @description The tag that was asked for. */
             tag?: string | null;
+            /**
+             * @description The upload, where it is made from one.
+             * @example sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+             */
+            upload?: string | null;
         };
         /**
          * @description The stages of a deployment.
@@ -2446,6 +2512,20 @@ export interface components {
              * @description Why it may go.
              * @example newer versions than are kept were live since
              */
+            why: string;
+        };
+        /** @description An upload that nobody refers to. */
+        DispensableUpload: {
+            /**
+             * Format: int64
+             * @description How many bytes it has.
+             */
+            bytes: number;
+            /** @description Its digest. */
+            digest: string;
+            /** @description When it was sent or deployed last. */
+            used_at: components["schemas"]["Time"];
+            /** @description Why it may go. */
             why: string;
         };
         /** @description Asks for a backup to be handed out. */
@@ -2790,6 +2870,8 @@ export interface components {
              * @example 5
              */
             keep_versions: number;
+            /** @description What people sent to be built. */
+            uploads?: components["schemas"]["UploadHousekeeping"];
             /** @description Worker by worker. */
             workers: components["schemas"]["WorkerHousekeeping"][];
         };
@@ -3706,6 +3788,11 @@ export interface components {
              *     default.
              */
             health_timeout_ms?: number | null;
+            /**
+             * @description An image of a registry in place of a repository: it is pulled, and nothing is built.
+             * @example ghcr.io/team/shop:1.2
+             */
+            image?: string | null;
             /** @description Whether files that git LFS keeps elsewhere are fetched. */
             lfs?: boolean | null;
             /**
@@ -3779,6 +3866,42 @@ export interface components {
              *     a leading `!` what they match does not count. At most 64.
              */
             watch_paths?: string[] | null;
+        };
+        /** @description What somebody sent to be built. */
+        Upload: {
+            /**
+             * Format: int64
+             * @description How many bytes it has.
+             * @example 4096
+             */
+            bytes: number;
+            /**
+             * @description The SHA-256 digest of its bytes.
+             * @example sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+             */
+            digest: string;
+        };
+        /** @description The uploads that the server has, and what of them may go or went. */
+        UploadHousekeeping: {
+            /**
+             * Format: int64
+             * @description How many bytes they have together.
+             */
+            bytes: number;
+            /**
+             * Format: int32
+             * @description How many it has.
+             */
+            count: number;
+            /** @description Why they could not be looked at, or the work broke off. */
+            failed?: string | null;
+            /** @description Which may go. */
+            going: components["schemas"]["DispensableUpload"][];
+            /**
+             * Format: int32
+             * @description How many of those went; 0 where it was only looked.
+             */
+            gone: number;
         };
         /** @description A look at the whole journal on the server's disk. */
         Verification: {
@@ -15157,6 +15280,272 @@ export interface operations {
             };
             /** @description It took too long */
             504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `sha256:` and the digest of its bytes */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The server has it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `sha256:` and the digest of its bytes */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            /** @description It was there already */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            /** @description It is there now */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -202,7 +202,7 @@ async fn a_private_repository_over_ssh_needs_its_key_and_a_host_that_is_known() 
 
     let mut missing = with(&world, command(), full());
     let url = server.url("none");
-    missing.spec.source.repository = hythe_core::names::RepositoryUrl::new(url).unwrap();
+    missing.spec.source = super::world::command_for(&url).spec.source;
     let why = refused(&world, missing).await;
     assert!(why.contains("was not found") && why.contains("as a deploy key"), "{why}");
 

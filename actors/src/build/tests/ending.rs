@@ -57,7 +57,7 @@ async fn a_cancel_ends_git_too() {
     let mut build = world.give(world.command("app")).await;
     build.until("fetching").await;
     let folder = world.settings.data.join("scratch");
-    let url = build.command.spec.source.repository.as_str().to_owned();
+    let url = build.command.spec.source.git().unwrap().repository.as_str().to_owned();
     soon("git to run", async {
         while processes(&url).is_empty() {
             tokio::task::yield_now().await;

@@ -7,7 +7,7 @@ use hythe_core::wire::build::BuildCommand;
 
 use super::super::publish::now;
 use super::git_server::GitServer;
-use super::world::{World, branch, commit, dockerfile, tag, unique};
+use super::world::{World, at, branch, commit, dockerfile, tag, unique};
 
 async fn fails(world: &World, command: BuildCommand, parts: &[&str]) -> Fault {
     let (build, outcome) = world.build(command).await;
@@ -103,7 +103,7 @@ async fn sources_that_cannot_be_fetched_say_why() {
     ];
     for (url, reference, parts) in rows {
         let mut command = world.command_for(url);
-        command.spec.source.reference = reference.clone();
+        command.spec.source = at(&command, reference.clone());
         let fault = fails(&world, command, parts).await;
         assert!(!fault.message.contains("secret"), "{}", fault.message);
     }

@@ -7,7 +7,7 @@ use hythe_core::limits::MOST_LINE_BYTES;
 use hythe_core::wire::build::BuildProgress;
 use hythe_core::wire::log::LogStream;
 
-use super::world::{World, branch, commit, dockerfile, soon, tag, unique};
+use super::world::{World, at, branch, commit, dockerfile, soon, tag, unique};
 
 #[tokio::test]
 async fn a_dockerfile_becomes_an_image_that_bears_its_labels() {
@@ -78,7 +78,7 @@ async fn the_wanted_branch_tag_commit_and_dockerfile_are_built() {
     ];
     for (reference, path, expected) in rows {
         let mut command = world.command("app");
-        command.spec.source.reference = reference.clone();
+        command.spec.source = at(&command, reference.clone());
         command.spec.port = Some(4321);
         if let Some(path) = path {
             command.spec.build = dockerfile(path);

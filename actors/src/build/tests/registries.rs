@@ -15,10 +15,14 @@ use super::secrets::{files_below, holds, saved};
 use super::world::{World, unique};
 use crate::node::Keys;
 
-const USER: &str = "robot$team";
+pub(super) const USER: &str = "robot$team";
 
 /// A command with logins, sealed for the builder as the control plane does it.
-fn with_logins(world: &World, mut command: BuildCommand, logins: &[(&str, &str)]) -> BuildCommand {
+pub(super) fn with_logins(
+    world: &World,
+    mut command: BuildCommand,
+    logins: &[(&str, &str)],
+) -> BuildCommand {
     let keys = Keys::open(&world.settings.sealing_key).unwrap();
     let login = |(host, password): &(&str, &str)| SealedLogin {
         host: RegistryHost::new(*host).unwrap(),

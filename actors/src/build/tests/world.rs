@@ -13,7 +13,7 @@ use hythe_core::health::HealthCheck;
 use hythe_core::ids::{AppId, DeploymentId, InstallationId, ProjectId, WorkerId};
 use hythe_core::names::{AppName, BranchName, CommitId, RepositoryPath, RepositoryUrl, TagName};
 use hythe_core::run::RunSettings;
-use hythe_core::source::{BuildSettings, Reference, Resources, Source};
+use hythe_core::source::{BuildSettings, GitSource, Reference, Resources, Source};
 use hythe_core::time::Millis;
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::build::{BuildCommand, BuildProgress, BuildReport};
@@ -165,10 +165,10 @@ impl World {
 
 /// A command to build the default branch of a repository.
 pub(super) fn command_for(url: &str) -> BuildCommand {
-    let source = Source {
+    let source = Source::Git(GitSource {
         repository: RepositoryUrl::new(url).unwrap(),
         reference: Reference::DefaultBranch,
-    };
+    });
     let spec = DeploymentSpec {
         app: AppId::new(Uuid::now_v7()),
         app_name: AppName::new("app").unwrap(),
@@ -265,6 +265,12 @@ impl Build {
     pub(super) fn text(&self) -> String {
         self.lines.iter().map(|line| format!("{}\n", line.text)).collect()
     }
+}
+
+/// The command's repository, at another reference.
+pub(super) fn at(command: &BuildCommand, reference: Reference) -> Source {
+    let repository = command.spec.source.git().unwrap().repository.clone();
+    Source::Git(GitSource { repository, reference })
 }
 
 pub(super) fn branch(name: &str) -> Reference {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use hythe_core::installation::{SourcePrefix, SourceUser};
 use hythe_core::names::{AppName, CommitId, RepositoryUrl, TagName};
-use hythe_core::source::{Fetches, Reference, Source};
+use hythe_core::source::{Fetches, GitSource, Reference};
 use hythe_core::wire::build::SealedToken;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -79,7 +79,7 @@ impl World {
         access: &Access,
     ) -> Result<Fetched, GitError> {
         let url = format!("{}/{name}.git", self.server.url());
-        let source = Source { repository: RepositoryUrl::new(url).unwrap(), reference };
+        let source = GitSource { repository: RepositoryUrl::new(url).unwrap(), reference };
         let app = AppName::new("shop").unwrap();
         let wanted = Wanted { source: &source, app: &app, access, fetches: self.fetches };
         let scratch = TempDir::new().unwrap();

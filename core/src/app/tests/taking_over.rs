@@ -129,7 +129,7 @@ fn a_rollback_takes_over_everything_and_brings_the_settings_back() {
         let spec = spec_of(&events);
         assert_eq!(spec.number, 3);
         assert_eq!((&spec.env, spec.port, spec.replicas), (&expected.env, Some(9_000), 2));
-        assert_eq!(spec.source.reference, crate::source::Reference::Commit(built.commit.clone()));
+        assert_eq!(spec.source, crate::testing::source().at(&built.commit));
         let origin = crate::deployment::Origin::Deployment {
             deployment: deployment_id(1),
             built: Box::new(built),
@@ -182,7 +182,7 @@ fn a_redeployment_takes_the_image_where_it_would_be_built_the_same() {
         assert_eq!(spec.replicas, replicas, "the present settings");
         assert!(spec.env.is_empty(), "the present environment");
         let commit = crate::testing::built().commit;
-        assert_eq!(spec.source.reference, crate::source::Reference::Commit(commit));
+        assert_eq!(spec.source, crate::testing::source().at(&commit));
         let taken = match &spec.origin {
             Origin::Deployment { built, .. } => Some(built.port),
             Origin::Build | Origin::Restart { .. } => None,

@@ -121,9 +121,18 @@ pub struct AppRef {
 /// What people set for an app. It holds from the next deployment on; domains at once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AppSettings {
-    /// The git repository; nothing can be deployed without one.
+    /// The git repository that it is made from. Nothing can be deployed without one, an upload or an
+    /// image.
     #[schema(example = "https://git.example/shop.git")]
     pub repository: Option<String>,
+    /// The upload that it is made from, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")]
+    pub upload: Option<String>,
+    /// The image of a registry that it is, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "ghcr.io/team/shop:1.2")]
+    pub image: Option<String>,
     /// The branch that is deployed, or a tag where no branch has that name; without one (and
     /// without `tag` and `commit`), the repository's own default branch.
     #[schema(example = "main")]
@@ -238,6 +247,10 @@ pub struct CreateApp {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 2048)]
     pub repository: Option<String>,
+    /// An image of a registry in place of a repository: it is pulled, and nothing is built.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 460, example = "ghcr.io/team/shop:1.2")]
+    pub image: Option<String>,
     /// The branch, or a tag where no branch has that name; the repository's default branch where
     /// nothing is given. Not together with `tag` or `commit`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -376,6 +389,10 @@ pub struct UpdateApp {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 2048)]
     pub repository: Option<String>,
+    /// An image of a registry in place of a repository: it is pulled, and nothing is built.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 460, example = "ghcr.io/team/shop:1.2")]
+    pub image: Option<String>,
     /// The branch, or a tag where no branch has that name; `null` for the repository's default
     /// branch. Not together with `tag` or `commit`.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]

@@ -34,7 +34,7 @@ pub struct Deployment {
     pub source: DeploymentSource,
     /// The earlier deployment whose image it takes, where it does: a rollback, a restart.
     pub takes_over: Option<TakesOver>,
-    /// The commit that was built, once that is known.
+    /// The commit that was built, once that is known, and where it is made from a repository.
     #[schema(example = "0123456789abcdef0123456789abcdef01234567")]
     pub commit: Option<String>,
     /// The image, once there is one.
@@ -221,8 +221,20 @@ impl From<StageName> for DeploymentStatus {
 /// What a deployment is made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DeploymentSource {
-    /// The git repository.
-    pub repository: String,
+    /// The git repository, where it is made from one.
+    pub repository: Option<String>,
+    /// The upload, where it is made from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")]
+    pub upload: Option<String>,
+    /// The image of a registry, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "ghcr.io/team/shop:1.2")]
+    pub image: Option<String>,
+    /// The digest that the image's name stood for, once that is known. It is what runs, and what a
+    /// rollback or redeploy runs, whatever the name stands for by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// The branch that was asked for.
     pub branch: Option<String>,
     /// The tag that was asked for.
@@ -304,6 +316,15 @@ pub struct CreateDeployment {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 2048)]
     pub repository: Option<String>,
+    /// What was sent with `PUT /api/v1/uploads/{digest}`. Not together with any of the others that
+    /// say what it is made from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 71)]
+    pub upload: Option<String>,
+    /// An image of a registry, which is pulled: nothing is built. As above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 460)]
+    pub image: Option<String>,
     /// The branch, or a tag where no branch has that name. Not together with `tag` or `commit`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 200)]

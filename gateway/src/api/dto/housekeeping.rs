@@ -20,6 +20,38 @@ pub struct Housekeeping {
     pub keep_cache_ms: u64,
     /// Worker by worker.
     pub workers: Vec<WorkerHousekeeping>,
+    /// What people sent to be built.
+    #[serde(default)]
+    pub uploads: UploadHousekeeping,
+}
+
+/// The uploads that the server has, and what of them may go or went.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UploadHousekeeping {
+    /// How many it has.
+    pub count: u32,
+    /// How many bytes they have together.
+    pub bytes: u64,
+    /// Which may go.
+    pub going: Vec<DispensableUpload>,
+    /// How many of those went; 0 where it was only looked.
+    pub gone: u32,
+    /// Why they could not be looked at, or the work broke off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+}
+
+/// An upload that nobody refers to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DispensableUpload {
+    /// Its digest.
+    pub digest: String,
+    /// How many bytes it has.
+    pub bytes: u64,
+    /// When it was sent or deployed last.
+    pub used_at: Time,
+    /// Why it may go.
+    pub why: String,
 }
 
 /// What a worker has, and what of it may go or went.

@@ -30,6 +30,7 @@ mod session;
 mod source;
 mod status;
 mod time;
+mod upload;
 mod worker;
 
 pub use app::{App, AppPage, AppRef, AppSettings, AppStatus, CreateApp, UpdateApp};
@@ -52,7 +53,8 @@ pub use hook::{
     HookApp, HookList, HookQuery, HookSetup, HookWithSecret, SetAddress, Triggers, UpdateTriggers,
 };
 pub use housekeeping::{
-    DispensableCache, DispensableImage, Housekeeping, ImageThatStayed, WorkerHousekeeping,
+    DispensableCache, DispensableImage, DispensableUpload, Housekeeping, ImageThatStayed,
+    UploadHousekeeping, WorkerHousekeeping,
 };
 pub use journal::{JournalProblem, Verification, VerificationReport, VerificationState};
 pub use log::{LogItem, LogOutput, LogPage, LogQuery};
@@ -74,6 +76,7 @@ pub use source::{
 };
 pub use status::{Check, Health, JournalStatus, Readiness, ServerStatus};
 pub use time::Time;
+pub use upload::Upload;
 pub use worker::{Worker, WorkerList, WorkerStatus};
 
 /// Reads a field that may be left out, be `null`, or have a value: three different things in a

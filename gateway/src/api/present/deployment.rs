@@ -2,6 +2,7 @@
 
 use hythe_core::deployment::{Attempt, Origin, Outcome, PostDeploy, Stage, StageName};
 use hythe_core::ids::DeploymentId;
+use hythe_core::source::Source;
 use hythe_core::task::Hook;
 use hythe_core::time::Timestamp;
 use hythe_core::view::DeploymentView;
@@ -28,7 +29,8 @@ pub(crate) fn deployment_in(
     let attempt = view.state.attempt()?;
     let spec = &attempt.spec;
     let stage = attempt.stage.name();
-    let Named { branch, tag, commit } = settings::reference(Some(&spec.source));
+    let Named { repository, upload, image, branch, tag, commit } =
+        settings::named(Some(&spec.source));
     Some(Deployment {
         id,
         app: AppRef { id: spec.app, name: spec.app_name.to_string() },
@@ -42,14 +44,17 @@ pub(crate) fn deployment_in(
         },
         waiting_until: attempt.stage.until().map(Into::into),
         source: DeploymentSource {
-            repository: spec.source.repository.to_string(),
+            repository,
+            upload,
+            image,
+            digest: digest(attempt),
             branch,
             tag,
             commit,
             dockerfile: spec.build.dockerfile.as_ref().map(ToString::to_string),
         },
         takes_over: takes_over(sight, attempt),
-        commit: attempt.built.as_ref().map(|built| built.commit.to_string()),
+        commit: built_commit(attempt),
         image: attempt.built.as_ref().map(|built| built.image.to_string()),
         port: attempt.built.as_ref().map(|built| built.port),
         replicas: attempt.replicas,
@@ -74,10 +79,25 @@ pub(crate) fn reference_to(sight: Sight<'_>, id: DeploymentId) -> Option<Deploym
         id,
         number: attempt.spec.number,
         status: attempt.stage.name().into(),
-        commit: attempt.built.as_ref().map(|built| built.commit.to_string()),
+        commit: built_commit(attempt),
         created_at: view.requested.at.into(),
         post_deploy: attempt.hook(Hook::PostDeploy).map(|_| post_deploy_status(attempt)),
     })
+}
+
+/// The commit that was built.
+fn built_commit(attempt: &Attempt) -> Option<String> {
+    attempt.spec.source.git()?;
+    attempt.built.as_ref().map(|built| built.commit.to_string())
+}
+
+/// The digest that an image's name stood for.
+fn digest(attempt: &Attempt) -> Option<String> {
+    match (&attempt.spec.source, &attempt.built) {
+        (Source::Image(_), Some(built)) => Some(format!("sha256:{}", built.commit)),
+        (Source::Image(image), None) => image.digest().map(|digest| format!("sha256:{digest}")),
+        (Source::Git(_) | Source::Upload(_), _) => None,
+    }
 }
 
 fn takes_over(sight: Sight<'_>, attempt: &Attempt) -> Option<TakesOver> {

@@ -6,7 +6,7 @@ use hythe_core::app::ActiveApp;
 use hythe_core::hook::{DeployOn, Hook, Provider, RepositoryKey, Triggers};
 use hythe_core::ids::{AppId, CorrelationId, DeploymentId, HookId};
 use hythe_core::record::Actor;
-use hythe_core::source::Reference;
+use hythe_core::source::{Reference, Source};
 
 use super::Sight;
 use crate::api::dto;
@@ -54,13 +54,13 @@ fn served<'a>(
     let apps = sight.view.names.values().filter_map(move |id| sight.view.apps.get(id));
     apps.filter_map(|app| app.state.active()).filter_map(move |app| {
         let source = app.settings.source.as_ref()?;
-        let own = RepositoryKey::of(&source.repository)?;
+        let own = RepositoryKey::of(&source.git()?.repository)?;
         (own == *repository).then_some((app.id, app))
     })
 }
 
 fn deploys_on(app: &ActiveApp) -> String {
-    let source = app.settings.source.as_ref();
+    let source = app.settings.source.as_ref().and_then(Source::git);
     match (&app.triggers.on, source.map(|source| &source.reference)) {
         (DeployOn::Off, _) => "nothing".into(),
         (DeployOn::Tag(pattern), _) => format!("tags like {pattern}"),
@@ -143,9 +143,11 @@ pub(crate) fn deliveries(
         if by.hook != hook || known.contains(id) {
             continue;
         }
-        let commit = match &attempt.spec.source.reference {
-            Reference::Commit(commit) => Some(commit.to_string()),
-            Reference::Branch(_) | Reference::DefaultBranch | Reference::Tag(_) => None,
+        let commit = match attempt.spec.source.git().map(|source| &source.reference) {
+            Some(Reference::Commit(commit)) => Some(commit.to_string()),
+            Some(Reference::Branch(_) | Reference::DefaultBranch | Reference::Tag(_)) | None => {
+                None
+            }
         };
         let delivery = told.entry(view.requested.correlation).or_insert_with(|| dto::Delivery {
             id: None,

@@ -12,7 +12,7 @@ use hythe_core::hook::{Hook, RepositoryKey, Triggers, Webhook};
 use hythe_core::ids::{AppId, CorrelationId, DeploymentId, HookId};
 use hythe_core::names::AppName;
 use hythe_core::record::{Actor, Meta};
-use hythe_core::source::{Reference, Source};
+use hythe_core::source::{GitSource, Reference, Source};
 use hythe_core::view::View;
 use uuid::Uuid;
 
@@ -32,7 +32,7 @@ const AGAIN_WITHIN: Duration = Duration::from_secs(5);
 struct Served {
     id: AppId,
     name: AppName,
-    source: Source,
+    source: GitSource,
     triggers: Triggers,
 }
 
@@ -90,7 +90,7 @@ pub(super) async fn deploy(
 fn served(view: &View, repository: &RepositoryKey) -> Vec<Served> {
     let apps = view.names.values().filter_map(|id| view.apps.get(id)?.state.active());
     let of = apps.filter_map(|app| {
-        let source = app.settings.source.as_ref()?;
+        let source = app.settings.source.as_ref()?.git()?;
         let own = RepositoryKey::of(&source.repository)?;
         (own == *repository).then(|| Served {
             id: app.id,
@@ -122,7 +122,8 @@ async fn of_app(
         Verdict::Skip(why) => return (said(DeliveryOutcome::Skipped, Some(why), None), None),
         Verdict::Deploy { commit, note } => (commit, note),
     };
-    let source = Source { repository: source.repository, reference: Reference::Commit(commit) };
+    let source = GitSource { repository: source.repository, reference: Reference::Commit(commit) };
+    let source = Source::Git(source);
     let deployment = DeploymentId::new(Uuid::now_v7());
     match request(state, id, deployment, source, &key, meta).await {
         Ok(()) => (said(DeliveryOutcome::Deployed, note, Some(deployment)), None),

@@ -11,6 +11,7 @@ use hythe_core::event::Event;
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::machine::replay;
 use hythe_core::record::{Meta, Sequence};
+use hythe_core::source::{Source, UploadDigest};
 use hythe_core::view::{DeploymentView, Then};
 use uuid::Uuid;
 
@@ -101,6 +102,12 @@ pub(crate) async fn create(
     let (app, now) = state.app(&app)?;
     let local = state.config().local_repositories;
     let wanted = settings::of_deployment(&now.settings, &body.value, local)?;
+    let upload = wanted.change.source.as_ref().or(now.settings.source.as_ref());
+    if let Some(Source::Upload(digest)) = upload
+        && super::uploads::touch(&state, digest).await?.is_none()
+    {
+        return Err(gone(digest, body.value.upload.is_some()));
+    }
     let meta = state.meta(&asked);
     if wanted.change != SettingsChange::default() {
         let command = AppCommand::Configure(Box::new(wanted.change));
@@ -126,6 +133,21 @@ pub(crate) async fn create(
             accepted_before(&state, before).await
         }
     }
+}
+
+/// What is to be built is not there: what was named now, or what the app was deployed from before.
+fn gone(digest: &UploadDigest, named: bool) -> Problem {
+    if named {
+        let why = format!("this server has no upload {digest}; send it first");
+        return Problem::field("upload", why);
+    }
+    Problem::new(
+        Kind::Conflict,
+        format!(
+            "the upload {digest} that the app was deployed from is not there any more; send the \
+             folder again: hythe deploy APP DIR"
+        ),
+    )
 }
 
 pub(super) fn requested(event: &AppEvent, id: DeploymentId) -> Option<&DeploymentSpec> {

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use hythe_core::hook::{Provider, RepositoryKey, UnknownProvider};
 use hythe_core::ids::HookId;
 use hythe_core::installation::{Installation, InstallationCommand};
+use hythe_core::source::Source;
 use hythe_store::{Secret, SecretChange};
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -203,8 +204,8 @@ pub(super) async fn give(
 fn repository_of(state: &ApiState, app: &str) -> Result<RepositoryKey, Problem> {
     let (_, app) = state.app(app)?;
     let name = &app.name;
-    let Some(source) = app.settings.source else {
-        let detail = format!("{name} has no source yet: hythe app set {name} --repo URL");
+    let Some(source) = app.settings.source.as_ref().and_then(Source::git) else {
+        let detail = format!("{name} has no repository yet: hythe app set {name} --repo URL");
         return Err(Problem::new(Kind::Conflict, detail));
     };
     RepositoryKey::of(&source.repository).ok_or_else(|| {

@@ -1,19 +1,21 @@
 //! Housekeeping: see what may go, and let it go.
 
 use axum::extract::State;
-use hythe_actors::housekeeping::{self, Sweep};
+use hythe_actors::housekeeping::{self, Sweep, UploadSweep};
 use hythe_core::sweep;
 
 use crate::api::ApiState;
 use crate::api::doc::{ReadProblems, WriteProblems};
 use crate::api::dto::{
-    DispensableCache, DispensableImage, Housekeeping, ImageThatStayed, WorkerHousekeeping,
+    DispensableCache, DispensableImage, DispensableUpload, Housekeeping, ImageThatStayed,
+    UploadHousekeeping, WorkerHousekeeping,
 };
 use crate::api::problem::Problem;
 
 /// Shows what may go
 ///
-/// Images that nobody can go back to any more, and build cache beyond its budget, on each worker.
+/// Images that nobody can go back to any more, and build cache beyond its budget, on each worker; and
+/// uploads of the server that nobody refers to.
 /// Volumes are never among it.
 #[utoipa::path(
     get, path = "/api/v1/housekeeping", operation_id = "get_housekeeping", tag = "server",
@@ -49,6 +51,24 @@ async fn look(state: &ApiState, act: bool) -> Housekeeping {
         keep_cache_bytes: budget.most_bytes,
         keep_cache_ms: budget.unused_for.0,
         workers,
+        uploads: of_uploads(housekeeping::look_at_uploads(control, act).await),
+    }
+}
+
+fn of_uploads(swept: UploadSweep) -> UploadHousekeeping {
+    let UploadSweep { count, bytes, going, gone, failed } = swept;
+    let one = |upload: sweep::uploads::StoredUpload| DispensableUpload {
+        digest: upload.digest.to_string(),
+        bytes: upload.bytes,
+        used_at: upload.used_at.into(),
+        why: sweep::uploads::WHY.into(),
+    };
+    UploadHousekeeping {
+        count: u32::try_from(count).unwrap_or(u32::MAX),
+        bytes,
+        going: going.into_iter().map(one).collect(),
+        gone: u32::try_from(gone).unwrap_or(u32::MAX),
+        failed,
     }
 }
 

@@ -25,6 +25,7 @@ mod status;
 mod statuses;
 mod table;
 mod triggers;
+mod uploads;
 mod versions;
 mod workers;
 
@@ -59,6 +60,7 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(deployments::list, deployments::create))
         .routes(routes!(deployments::show))
         .routes(routes!(deployments::cancel))
+        .routes(routes!(uploads::show, uploads::put))
         .routes(routes!(running::stop))
         .routes(routes!(running::start))
         .routes(routes!(running::scale))

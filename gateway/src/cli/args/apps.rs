@@ -1,6 +1,6 @@
 //! What commands about apps take.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use hythe_core::ids::DeploymentId;
@@ -8,6 +8,7 @@ use hythe_core::names::{
     AppName, BranchName, CommitId, EnvName, EnvValue, HealthPath, HostName, ProjectName,
     RepositoryUrl, TagName,
 };
+use hythe_core::source::ImageRef;
 
 use super::build::BuildArgs;
 use super::health::HealthArgs;
@@ -22,10 +23,17 @@ pub(super) const DEPLOY_HELP: &str = "\
 Waits until the new version is live (exit code 0) or the deployment ended otherwise (1); the version
 before serves until then. What is given here is kept for the next deployment, except a tag or commit.
 
+A folder is packed without .git and what .gitignore and .hytheignore name, and sent: at most 512 MiB. The
+same again is not sent again and needs no build. An image is fixed to what its name stands for now: that
+is what a rollback or redeploy runs, and `hythe deploy shop` asks the registry anew.
+
 Examples:
   hythe deploy shop --repo https://git.example/shop.git --branch main --port 3000
   hythe deploy shop                       the newest commit
   hythe deploy shop --tag v1.2.0
+  hythe deploy shop .                     this folder: what .gitignore and .hytheignore leave of it
+  hythe deploy shop --path build.tar.gz   an archive, such as a pipeline made it
+  hythe deploy shop --image ghcr.io/team/shop:1.2     an image that is there already
   hythe deploy shop --commit 0123456789abcdef0123456789abcdef01234567
   hythe deploy shop --env LOG_LEVEL=debug --replicas 2 --json";
 
@@ -141,7 +149,14 @@ Examples:
 #[derive(Debug, Args)]
 pub struct DeployArgs {
     /// The app
+    #[arg(value_parser = app_first)]
     pub name: AppName,
+    /// A folder or a tar archive to send and build, in place of a repository: `.` for this folder
+    #[arg(value_name = "DIR|FILE", conflicts_with_all = NO_PATH)]
+    pub from: Option<PathBuf>,
+    /// The same
+    #[arg(long, value_name = "DIR|FILE", conflicts_with_all = NO_PATH, conflicts_with = "from")]
+    pub path: Option<PathBuf>,
     /// Its settings.
     #[command(flatten)]
     pub settings: SettingsArgs,
@@ -155,6 +170,28 @@ pub struct DeployArgs {
     /// Whether to wait.
     #[command(flatten)]
     pub waiting: WaitArgs,
+}
+
+/// What a folder cannot be together with.
+const NO_PATH: [&str; 5] = ["repo", "branch", "tag", "commit", "image"];
+
+impl DeployArgs {
+    /// The folder or archive to send.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.from.as_deref().or(self.path.as_deref())
+    }
+}
+
+/// An app's name, where a folder might have been given first.
+fn app_first(text: &str) -> Result<AppName, String> {
+    if text.starts_with('.') || text.contains('/') {
+        return Err(
+            "a folder does not say which app it is: name the app first, as in `hythe deploy shop .`"
+                .to_owned(),
+        );
+    }
+    text.parse().map_err(|bad: hythe_core::names::BadText| bad.to_string())
 }
 
 /// An app's settings; what is left out stays as it is.
@@ -175,6 +212,10 @@ pub struct SettingsArgs {
     /// A whole commit id
     #[arg(long, value_name = "SHA")]
     pub commit: Option<CommitId>,
+    /// An image of a registry in place of a repository, such as ghcr.io/team/shop:1.2: it is pulled,
+    /// and nothing is built
+    #[arg(long, value_name = "IMAGE", conflicts_with_all = ["repo", "branch", "tag", "commit"])]
+    pub image: Option<ImageRef>,
     /// How it is built.
     #[command(flatten)]
     pub build: BuildArgs,

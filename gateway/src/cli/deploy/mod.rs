@@ -4,8 +4,10 @@
 //! The deployment does not need this process: when it is interrupted, or the server restarts, the
 //! deployment goes on. So waiting is reading, again and again, whatever answers.
 
+mod pack;
 mod progress;
 mod summary;
+mod upload;
 
 use std::time::Duration;
 
@@ -33,11 +35,22 @@ const MOST_LINES: usize = 4096;
 
 pub(super) async fn run(context: &Context, args: DeployArgs) -> Outcome {
     let variables = env::checked(&args.variables)?;
+    // Before anything is changed: what cannot be packed is not deployed.
+    let packed = match args.path() {
+        Some(path) => Some(upload::packed(context, path).await?),
+        None => None,
+    };
     prepare(&context.client, &args).await?;
     if !variables.is_empty() {
         env::change(&context.client, &args.name, &variables, &[]).await?;
     }
+    let upload = match packed {
+        Some(packed) => Some(upload::sent(context, packed).await?.to_string()),
+        None => None,
+    };
     let request = CreateDeployment {
+        upload,
+        image: args.settings.image.as_ref().map(ToString::to_string),
         repository: args.settings.repo.as_ref().map(ToString::to_string),
         branch: args.settings.branch.as_ref().map(ToString::to_string),
         tag: args.settings.tag.as_ref().map(ToString::to_string),
@@ -91,18 +104,24 @@ async fn see_through(context: &Context, deployment: Deployment, waiting: WaitArg
 async fn prepare(client: &Client, args: &DeployArgs) -> Outcome {
     let name = args.name.as_str();
     let settings = &args.settings;
+    let from = args.path().is_some() || settings.image.is_some() || settings.repo.is_some();
     let there: Outcome<App> = client.get(&["apps", name], &[]).await;
     match there {
         Ok(app) => {
-            if settings.repo.is_none() && app.settings.repository.is_none() {
-                return Err(Failure::usage(format!("{name} has no repository yet"))
-                    .hint(format!("say where its source is: hythe deploy {name} --repo URL")));
+            let set = &app.settings;
+            if !from && set.repository.is_none() && set.upload.is_none() && set.image.is_none() {
+                return Err(Failure::usage(format!("{name} has no source yet")).hint(format!(
+                    "say where its source is: hythe deploy {name} --repo URL; or send a folder: \
+                     hythe deploy {name} DIR"
+                )));
             }
         }
         Err(failure) if failure.problem.as_deref() == Some("not-found") => {
-            if settings.repo.is_none() {
-                return Err(Failure::usage(format!("there is no app {name}"))
-                    .hint(format!("create it with: hythe deploy {name} --repo URL")));
+            if !from {
+                return Err(Failure::usage(format!("there is no app {name}")).hint(format!(
+                    "create it with: hythe deploy {name} --repo URL; or of a folder: hythe deploy \
+                     {name} DIR"
+                )));
             }
             let (health, hooks) = (HealthArgs::default(), HookArgs::default());
             match app::create(client, &args.name, settings, &health, &hooks, false).await {

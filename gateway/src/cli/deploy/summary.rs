@@ -19,6 +19,10 @@ struct Document<'a> {
     url: &'a str,
     image: Option<&'a str>,
     commit: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upload: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<&'a str>,
     durations_ms: Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<Shown<'a>>,
@@ -41,6 +45,8 @@ impl<'a> Document<'a> {
             url: &deployment.url,
             image: deployment.image.as_deref(),
             commit: deployment.commit.as_deref(),
+            upload: deployment.source.upload.as_deref(),
+            digest: deployment.source.digest.as_deref(),
             durations_ms: known(&deployment.durations_ms),
             failure: deployment.failure.as_ref().map(|reason| Shown {
                 stage: reason.stage.as_str(),

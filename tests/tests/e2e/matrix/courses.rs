@@ -8,6 +8,7 @@ use hythe_tests::failpoints::die;
 use hythe_tests::repository::apps;
 use nix::sys::signal::{Signal, kill};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::history::Ending;
 use super::points::{Course, Deaths, Point, points};
@@ -27,6 +28,18 @@ pub(super) fn run(world: &mut World, point: &Point, deaths: Deaths) {
         }
         Course::DeployAgain => {
             arm(world);
+            deploy(world);
+        }
+        Course::Upload => {
+            // What it holds is looked at by whoever builds it.
+            let body = json!({ "sent": world.next() });
+            let digest = Sha256::digest(body.to_string().as_bytes());
+            let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            arm(world);
+            let path = format!("/api/v1/uploads/sha256:{digits}");
+            let (status, document) = world.insist("PUT", &path, &body);
+            assert!(status < 300, "{status} {document}");
+            assert_eq!(world.look(&path)["bytes"], body.to_string().len());
             deploy(world);
         }
         Course::Configure => {

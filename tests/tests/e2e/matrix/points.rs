@@ -22,6 +22,8 @@ pub(super) enum Course {
     Deploy,
     /// The same version is deployed again.
     DeployAgain,
+    /// Something is sent to be built.
+    Upload,
     /// A setting is changed.
     Configure,
     /// A variable is set, and the app deployed with it.
@@ -209,6 +211,7 @@ const fn course(step: Step) -> Course {
         | Step::EdgeReported => Course::Deploy,
         Step::ImageTagged => Course::DeployAgain,
         Step::CancelBuildSent | Step::BuildCancelled | Step::ImageUntagged => Course::CancelBuild,
+        Step::UploadKept => Course::Upload,
         Step::NetworkMade => Course::NewApp,
         Step::NetworkRemoved => Course::DeleteApp,
         Step::RestartCounted => Course::ReplicaDies,

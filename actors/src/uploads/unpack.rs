@@ -1,0 +1,482 @@
+//! Unpacks an archive that somebody sent into an empty folder.
+//!
+//! An archive is hostile. Invariants: nothing is written outside of the folder, whatever the archive
+//! says: a path has only plain parts, none of them leads through a link, and nothing is written twice. A
+//! link stays one and leads to somewhere in the folder. There are files, folders and links, and no owners,
+//! times, devices or sockets; and no more bytes and entries than the bounds say, however well they are
+//! packed. `.git` is left out.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
+use std::os::unix::fs::{OpenOptionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+use hythe_core::limits;
+use tar::{Archive, Entry};
+use tokio_util::sync::CancellationToken;
+
+/// How a file packed by gzip begins.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// What in a source is never sent to a build.
+const GIT: &str = ".git";
+/// Bytes of an archive for each entry beyond its content, at the most: headers, and long paths.
+const MOST_OVERHEAD: u64 = 16 * 1024;
+
+/// The most that an archive may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Bytes of its files together.
+    pub bytes: u64,
+    /// Files, folders and links.
+    pub entries: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { bytes: limits::MOST_UNPACKED_BYTES, entries: limits::MOST_UPLOAD_ENTRIES }
+    }
+}
+
+/// Why an archive cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    /// It says something that it must not.
+    #[error("the archive holds {}, which {why}", shown(path))]
+    Entry {
+        /// Where.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// It is too large.
+    #[error("the archive holds more than {0}; leave out what no build needs")]
+    TooMuch(String),
+    /// It is none.
+    #[error("it is no tar archive, packed by gzip or not: {0}")]
+    NoArchive(io::Error),
+    /// The folder cannot be written.
+    #[error("unpacking {}: {error}", shown(path))]
+    Folder {
+        /// Where.
+        path: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// It was called off.
+    #[error("it was cancelled")]
+    Cancelled,
+}
+
+fn shown(path: &str) -> String {
+    path.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+/// How much was unpacked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unpacked {
+    /// Bytes of its files together.
+    pub bytes: u64,
+    /// Files, folders and links.
+    pub entries: usize,
+}
+
+/// Unpacks an archive, packed by gzip or not, into a folder that is there and empty. Blocks.
+///
+/// # Errors
+/// [`UnpackError`]; what was unpacked before stays for whoever made the folder to remove.
+pub fn unpack(
+    mut archive: File,
+    folder: &Path,
+    bounds: Bounds,
+    cancel: &CancellationToken,
+) -> Result<Unpacked, UnpackError> {
+    let mut begin = Vec::new();
+    (&mut archive).take(2).read_to_end(&mut begin).map_err(UnpackError::NoArchive)?;
+    archive.seek(SeekFrom::Start(0)).map_err(UnpackError::NoArchive)?;
+    let archive = BufReader::new(archive);
+    if begin == GZIP {
+        all(MultiGzDecoder::new(archive), folder, bounds, cancel)
+    } else {
+        all(archive, folder, bounds, cancel)
+    }
+}
+
+fn all(
+    archive: impl Read,
+    folder: &Path,
+    bounds: Bounds,
+    cancel: &CancellationToken,
+) -> Result<Unpacked, UnpackError> {
+    let entries = u64::try_from(bounds.entries).unwrap_or(u64::MAX).saturating_add(1);
+    // Also what is read past, such as the content of what is left out.
+    let most = bounds.bytes.saturating_add(entries.saturating_mul(MOST_OVERHEAD));
+    let mut archive = Archive::new(archive.take(most));
+    let mut into = Unpacking { folder, bounds, done: Unpacked::default(), seen: 0 };
+    for entry in archive.entries().map_err(UnpackError::NoArchive)? {
+        if cancel.is_cancelled() {
+            return Err(UnpackError::Cancelled);
+        }
+        into.take(&mut entry.map_err(UnpackError::NoArchive)?)?;
+    }
+    if into.done.entries == 0 {
+        return Err(UnpackError::NoArchive(io::Error::other("there is nothing in it")));
+    }
+    Ok(into.done)
+}
+
+struct Unpacking<'a> {
+    folder: &'a Path,
+    bounds: Bounds,
+    done: Unpacked,
+    /// Entries of whatever kind.
+    seen: usize,
+}
+
+impl Unpacking<'_> {
+    fn take<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> Result<(), UnpackError> {
+        let raw = entry.path_bytes();
+        let path = String::from_utf8_lossy(&raw).into_owned();
+        let refuse = |why: &str| UnpackError::Entry { path: path.clone(), why: why.to_owned() };
+        self.seen += 1;
+        if self.seen > self.bounds.entries {
+            return Err(UnpackError::TooMuch(format!("{} entries", self.bounds.entries)));
+        }
+        let kind = entry.header().entry_type();
+        if kind.is_pax_global_extensions() {
+            return Ok(());
+        }
+        if std::str::from_utf8(&raw).is_err() {
+            return Err(refuse("has a name that is not UTF-8"));
+        }
+        let parts = parts(&path).map_err(|why| refuse(&why))?;
+        if parts.contains(&GIT) {
+            return Ok(());
+        }
+        let Some((name, above)) = parts.split_last() else {
+            // The folder itself.
+            return if kind.is_dir() { Ok(()) } else { Err(refuse("has no name")) };
+        };
+        let parent = self.folder_for(above, &path)?;
+        let place = parent.join(name);
+        self.done.entries += 1;
+        if kind.is_dir() {
+            self.folder_for(&parts, &path).map(drop)
+        } else if kind.is_file() || kind.is_contiguous() {
+            self.file(entry, &place, &path)
+        } else if kind.is_symlink() {
+            link(entry, above.len(), &place, &path)
+        } else if kind.is_hard_link() {
+            self.same(entry, &place, &path)
+        } else if kind.is_character_special() || kind.is_block_special() {
+            Err(refuse("is a device"))
+        } else if kind.is_fifo() {
+            Err(refuse("is a pipe"))
+        } else if kind.is_gnu_sparse() {
+            Err(refuse("is a sparse file; pack it without tar's option --sparse"))
+        } else {
+            Err(refuse("is neither a file nor a folder nor a link"))
+        }
+    }
+
+    /// The folder of these parts, made where it is not there, and never reached through a link.
+    fn folder_for(&self, parts: &[&str], path: &str) -> Result<PathBuf, UnpackError> {
+        let mut folder = self.folder.to_owned();
+        for part in parts {
+            folder.push(part);
+            match fs::symlink_metadata(&folder) {
+                Ok(data) if data.is_dir() => {}
+                Ok(_) => {
+                    let why = "lies below something that is no folder".to_owned();
+                    return Err(UnpackError::Entry { path: path.to_owned(), why });
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    fs::create_dir(&folder).map_err(|error| failed(path, error))?;
+                }
+                Err(error) => return Err(failed(path, error)),
+            }
+        }
+        Ok(folder)
+    }
+
+    fn file(
+        &mut self,
+        entry: &mut Entry<'_, impl Read>,
+        place: &Path,
+        path: &str,
+    ) -> Result<(), UnpackError> {
+        let runnable = entry.header().mode().is_ok_and(|mode| mode & 0o100 != 0);
+        let size = entry.size();
+        let mut file = create(place, runnable, path)?;
+        let left = self.bounds.bytes.saturating_sub(self.done.bytes);
+        if size > left {
+            return Err(self.too_much());
+        }
+        let copied = io::copy(entry, &mut file).map_err(|error| failed(path, error))?;
+        if copied != size {
+            let why = "is shorter than the archive says: the archive is cut off".to_owned();
+            return Err(UnpackError::Entry { path: path.to_owned(), why });
+        }
+        self.done.bytes += copied;
+        Ok(())
+    }
+
+    /// A file that the archive has under another name already.
+    fn same(
+        &mut self,
+        entry: &Entry<'_, impl Read>,
+        place: &Path,
+        path: &str,
+    ) -> Result<(), UnpackError> {
+        let refuse = |why: &str| UnpackError::Entry { path: path.to_owned(), why: why.to_owned() };
+        let target = entry.link_name_bytes().unwrap_or_default();
+        let target = std::str::from_utf8(&target).map_err(|_| refuse("leads to no UTF-8 name"))?;
+        let parts = parts(target).map_err(|why| refuse(&format!("leads to what {why}")))?;
+        let Some((name, above)) = parts.split_last() else { return Err(refuse("leads nowhere")) };
+        let other = self.folder_for(above, path)?.join(name);
+        let data = fs::symlink_metadata(&other).ok().filter(fs::Metadata::is_file);
+        let Some(data) = data else {
+            return Err(refuse("is a second name of a file that did not come before it"));
+        };
+        if data.len() > self.bounds.bytes.saturating_sub(self.done.bytes) {
+            return Err(self.too_much());
+        }
+        let runnable = std::os::unix::fs::PermissionsExt::mode(&data.permissions()) & 0o100 != 0;
+        let mut from = File::open(&other).map_err(|error| failed(path, error))?;
+        let mut into = create(place, runnable, path)?;
+        self.done.bytes += io::copy(&mut from, &mut into).map_err(|error| failed(path, error))?;
+        Ok(())
+    }
+
+    fn too_much(&self) -> UnpackError {
+        UnpackError::TooMuch(format!("{} MiB of files", self.bounds.bytes / (1024 * 1024)))
+    }
+}
+
+/// The parts of a path: what is left of it without `.`.
+fn parts(path: &str) -> Result<Vec<&str>, String> {
+    let most = limits::MOST_UPLOAD_PATH;
+    if path.len() > most {
+        return Err(format!("has a path of more than {most} bytes"));
+    }
+    if path.starts_with('/') {
+        return Err("has a path that begins with /".into());
+    }
+    if path.chars().any(char::is_control) {
+        return Err("has a control character in its path".into());
+    }
+    let mut parts = Vec::new();
+    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        if part == ".." {
+            return Err("leads out of the folder".into());
+        }
+        if part.len() > 255 {
+            return Err("has a name of more than 255 bytes".into());
+        }
+        parts.push(part);
+    }
+    Ok(parts)
+}
+
+fn create(place: &Path, runnable: bool, path: &str) -> Result<File, UnpackError> {
+    let mode = if runnable { 0o755 } else { 0o644 };
+    let made = File::options().write(true).create_new(true).mode(mode).open(place);
+    made.map_err(|error| twice(path, error))
+}
+
+fn link(
+    entry: &Entry<'_, impl Read>,
+    depth: usize,
+    place: &Path,
+    path: &str,
+) -> Result<(), UnpackError> {
+    let refuse = |why: &str| UnpackError::Entry { path: path.to_owned(), why: why.to_owned() };
+    let target = entry.link_name_bytes().unwrap_or_default();
+    let target = std::str::from_utf8(&target).map_err(|_| refuse("leads to no UTF-8 name"))?;
+    if !stays_inside(target, depth) {
+        return Err(refuse(&format!("is a link that leads out of the folder: {}", shown(target))));
+    }
+    symlink(target, place).map_err(|error| twice(path, error))
+}
+
+/// Whether a link that lies so deep in a folder leads to somewhere in it, by what it says.
+#[must_use]
+pub fn stays_inside(target: &str, depth: usize) -> bool {
+    let fine = !target.is_empty()
+        && target.len() <= limits::MOST_UPLOAD_PATH
+        && !target.starts_with('/')
+        && !target.chars().any(char::is_control);
+    let mut depth = depth;
+    fine && target.split('/').all(|part| {
+        match part {
+            "" | "." => {}
+            ".." => match depth.checked_sub(1) {
+                Some(above) => depth = above,
+                None => return false,
+            },
+            _ => depth += 1,
+        }
+        true
+    })
+}
+
+fn twice(path: &str, error: io::Error) -> UnpackError {
+    if error.kind() == io::ErrorKind::AlreadyExists {
+        let why = "is in it more than once".to_owned();
+        return UnpackError::Entry { path: path.to_owned(), why };
+    }
+    failed(path, error)
+}
+
+fn failed(path: &str, error: io::Error) -> UnpackError {
+    UnpackError::Folder { path: path.to_owned(), error }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use tar::{Builder, EntryType, Header};
+
+    use super::*;
+
+    /// Entries as they would not let themselves be made: path, kind, what a link says, content.
+    type Row<'a> = (&'a str, EntryType, &'a str, &'a [u8]);
+
+    fn archive(rows: &[Row<'_>]) -> Vec<u8> {
+        let mut archive = Builder::new(Vec::new());
+        for (path, kind, target, content) in rows {
+            let mut header = Header::new_gnu();
+            let fields = header.as_gnu_mut().unwrap();
+            fields.name[..path.len()].copy_from_slice(path.as_bytes());
+            fields.linkname[..target.len()].copy_from_slice(target.as_bytes());
+            header.set_entry_type(*kind);
+            header.set_mode(0o6755);
+            header.set_size(content.len() as u64);
+            header.set_cksum();
+            archive.append(&header, *content).unwrap();
+        }
+        archive.into_inner().unwrap()
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(bytes).unwrap();
+        packed.finish().unwrap()
+    }
+
+    fn unpacked(
+        bytes: &[u8],
+        bounds: Bounds,
+    ) -> (tempfile::TempDir, Result<Unpacked, UnpackError>) {
+        let above = tempfile::tempdir().unwrap();
+        let folder = above.path().join("tree");
+        fs::create_dir(&folder).unwrap();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        let done = unpack(file, &folder, bounds, &CancellationToken::new());
+        let beside: Vec<_> = fs::read_dir(above.path()).unwrap().collect();
+        assert_eq!(beside.len(), 1, "nothing is written beside the folder");
+        (above, done)
+    }
+
+    #[test]
+    fn files_folders_and_links_come_out_as_they_went_in() {
+        let rows: &[Row<'_>] = &[
+            ("./", EntryType::Directory, "", b""),
+            ("./a/run", EntryType::Regular, "", b"#!/bin/sh"),
+            ("a/again", EntryType::Link, "./a/run", b""),
+            ("a/link", EntryType::Symlink, "../b/file", b""),
+            ("b/file", EntryType::Regular, "", b"text"),
+            ("b/", EntryType::Directory, "", b""),
+            (".git/config", EntryType::Regular, "", b"x"),
+            ("a/.git", EntryType::Regular, "", b"gitdir: /"),
+        ];
+        let plain = archive(rows);
+        for bytes in [gzip(&plain), plain] {
+            let (above, done) = unpacked(&bytes, Bounds::default());
+            assert_eq!(done.unwrap(), Unpacked { bytes: 22, entries: 5 });
+            let tree = above.path().join("tree");
+            assert_eq!(fs::read(tree.join("a/again")).unwrap(), b"#!/bin/sh");
+            assert_eq!(fs::read_link(tree.join("a/link")).unwrap(), Path::new("../b/file"));
+            assert!(!tree.join(".git").exists() && !tree.join("a/.git").exists());
+            let mode = fs::metadata(tree.join("a/run")).unwrap().permissions();
+            let mode = std::os::unix::fs::PermissionsExt::mode(&mode);
+            assert_eq!(mode & 0o7000, 0, "no bit but those of reading, writing and running");
+        }
+    }
+
+    #[test]
+    fn what_is_hostile_is_refused_by_name() {
+        let file = EntryType::Regular;
+        let link = EntryType::Symlink;
+        let rows: &[(&[Row<'_>], &str)] = &[
+            (&[("../x", file, "", b"x")], "leads out of the folder"),
+            (&[("a/../../x", file, "", b"x")], "leads out of the folder"),
+            (&[("/etc/x", file, "", b"x")], "begins with /"),
+            (&[("a\nb", file, "", b"x")], "control character"),
+            (&[("a\u{7f}", file, "", b"x")], "control character"),
+            (&[("a", link, "/etc", b"")], "leads out of the folder: /etc"),
+            (&[("a", link, "..", b"")], "leads out of the folder"),
+            (&[("b/a", link, "../../x", b"")], "leads out of the folder"),
+            (&[("b/a", link, "c/../../..", b"")], "leads out of the folder"),
+            (&[("a", link, "", b"")], "leads out of the folder"),
+            (&[("a", link, "b", b""), ("a/x", file, "", b"x")], "no folder"),
+            (&[("a", file, "", b"x"), ("a/x", file, "", b"x")], "no folder"),
+            (&[("a", link, "b", b""), ("a", file, "", b"x")], "more than once"),
+            (&[("a", file, "", b"x"), ("./a", file, "", b"y")], "more than once"),
+            (&[("a", EntryType::Link, "/etc/passwd", b"")], "begins with /"),
+            (&[("a", EntryType::Link, "../x", b"")], "leads out of the folder"),
+            (&[("a", EntryType::Link, "b", b"")], "did not come before"),
+            (&[("l", link, "b", b""), ("a", EntryType::Link, "l", b"")], "did not come before"),
+            (&[("a", EntryType::Char, "", b"")], "is a device"),
+            (&[("a", EntryType::Block, "", b"")], "is a device"),
+            (&[("a", EntryType::Fifo, "", b"")], "is a pipe"),
+            (&[(".", file, "", b"x")], "has no name"),
+            (&[], "nothing in it"),
+        ];
+        for (rows, expected) in rows {
+            let (_, done) = unpacked(&archive(rows), Bounds::default());
+            let why = done.unwrap_err().to_string();
+            assert!(why.contains(expected), "{rows:?}: {why}");
+        }
+        for bytes in [&b""[..], b"hello, this is no archive", &[0x1f, 0x8b, 9, 9, 9]] {
+            let (_, done) = unpacked(bytes, Bounds::default());
+            assert!(matches!(done, Err(UnpackError::NoArchive(_))), "{done:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_much_is_refused_however_well_it_is_packed() {
+        let bounds = Bounds { bytes: 1_000_000, entries: 3 };
+        let zeros = vec![0; 600_000];
+        let file = EntryType::Regular;
+        let large = archive(&[("a", file, "", &zeros), ("b", file, "", &zeros)]);
+        let again = archive(&[("a", file, "", &zeros), ("b", EntryType::Link, "a", b"")]);
+        let many = archive(&["a", "b", "c", "d"].map(|path| (path, file, "", &b""[..])));
+        for (bytes, expected) in [(large, "MiB"), (again, "MiB"), (many, "more than 3 entries")] {
+            let (_, done) = unpacked(&gzip(&bytes), bounds);
+            let why = done.unwrap_err().to_string();
+            assert!(why.contains(expected), "{why}");
+        }
+        let cut = archive(&[("a", file, "", &zeros)]);
+        let (_, done) = unpacked(&cut[..10_000], bounds);
+        assert!(done.is_err());
+        let long = "a/".repeat(limits::MOST_UPLOAD_PATH);
+        assert!(parts(&long).is_err() && parts(&"b".repeat(256)).is_err());
+    }
+
+    #[test]
+    fn one_that_is_called_off_stops() {
+        let cancel = CancellationToken::new();
+        cancel.cancel();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&archive(&[("a", EntryType::Regular, "", b"x")])).unwrap();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let done = unpack(file, folder.path(), Bounds::default(), &cancel);
+        assert!(matches!(done, Err(UnpackError::Cancelled)));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
