@@ -27,7 +27,7 @@ pub enum Event {
 
 impl Event {
     /// The kind and name of every event that there is.
-    pub const NAMES: [(AggregateKind, &'static str); 75] = [
+    pub const NAMES: [(AggregateKind, &'static str); 81] = [
         (AggregateKind::App, "created"),
         (AggregateKind::App, "configured"),
         (AggregateKind::App, "environment_changed"),
@@ -51,6 +51,11 @@ impl Event {
         (AggregateKind::App, "command_run"),
         (AggregateKind::App, "command_ended"),
         (AggregateKind::App, "processes_scaled"),
+        (AggregateKind::App, "previews_set"),
+        (AggregateKind::App, "preview_wanted"),
+        (AggregateKind::App, "preview_unwanted"),
+        (AggregateKind::App, "preview_commented"),
+        (AggregateKind::App, "became_preview"),
         (AggregateKind::Deployment, "requested"),
         (AggregateKind::Deployment, "build_queued"),
         (AggregateKind::Deployment, "build_started"),
@@ -101,6 +106,7 @@ impl Event {
         (AggregateKind::Installation, "source_host_set"),
         (AggregateKind::Installation, "source_host_removed"),
         (AggregateKind::Installation, "statuses_set"),
+        (AggregateKind::Installation, "told_set"),
         (AggregateKind::Project, "created"),
         (AggregateKind::Project, "deleted"),
     ];
@@ -145,6 +151,11 @@ impl Event {
                 AppEvent::CommandRun { .. } => "command_run",
                 AppEvent::CommandEnded { .. } => "command_ended",
                 AppEvent::ProcessesScaled { .. } => "processes_scaled",
+                AppEvent::PreviewsSet(_) => "previews_set",
+                AppEvent::PreviewWanted { .. } => "preview_wanted",
+                AppEvent::PreviewUnwanted { .. } => "preview_unwanted",
+                AppEvent::PreviewCommented { .. } => "preview_commented",
+                AppEvent::BecamePreview(_) => "became_preview",
             },
             Self::Deployment(event) => match event {
                 DeploymentEvent::Requested(_) => "requested",
@@ -201,6 +212,7 @@ impl Event {
                 InstallationEvent::SourceHostSet { .. } => "source_host_set",
                 InstallationEvent::SourceHostRemoved { .. } => "source_host_removed",
                 InstallationEvent::StatusesSet { .. } => "statuses_set",
+                InstallationEvent::ToldSet { .. } => "told_set",
             },
             Self::Project(event) => match event {
                 ProjectEvent::Created { .. } => "created",

@@ -168,3 +168,13 @@ pub const ONE_OFF_WITHIN_MOST: Millis = Millis(24 * 3_600_000);
 pub const ONE_OFF_LOG_KEPT: Millis = Millis(3_600_000);
 /// Who is to attach to a command does so within this time, or it never starts.
 pub const ONE_OFF_ATTACH_WITHIN: Millis = Millis(30_000);
+/// Previews that one app has at once, where nothing else is said, and at the most.
+pub const PREVIEWS: u16 = 10;
+/// The most that can be said.
+pub const MOST_PREVIEWS: u16 = 50;
+/// How short and how long a preview may be kept without a push.
+pub const PREVIEW_KEPT_LEAST: Millis = Millis(3_600_000);
+/// The longest of them.
+pub const PREVIEW_KEPT_MOST: Millis = Millis(365 * 24 * 3_600_000);
+/// Pull requests without a preview that an app remembers: those that changed last.
+pub const MOST_PAST_PREVIEWS: usize = 200;

@@ -34,7 +34,8 @@ impl ActiveApp {
         }
         let (until, drained) =
             (at.plus(limits::DISCARDED_KEPT), at.plus(self.settings.drain_within));
-        self.with_all_called_off(AppEvent::Discarded { until, drained })
+        let discarded = self.with_all_called_off(AppEvent::Discarded { until, drained });
+        self.without_previews().chain(discarded).collect()
     }
 
     pub(super) fn restore(&self) -> Vec<AppEvent> {
@@ -54,6 +55,9 @@ impl ActiveApp {
             | AppCommand::Start
             | AppCommand::Scale { .. }
             | AppCommand::SetSourceKey(_)
+            | AppCommand::SetPreviews(_)
+            | AppCommand::WantPreview { .. }
+            | AppCommand::MovePreview(_)
             | AppCommand::RunCommand { .. } => {
                 let (name, id) = (&self.name, self.id);
                 Some(Rejection::conflict(format!(
@@ -65,6 +69,9 @@ impl ActiveApp {
             | AppCommand::Promote { .. }
             | AppCommand::Settle { .. }
             | AppCommand::EndCommand { .. }
+            | AppCommand::EndPreview { .. }
+            | AppCommand::NotePreviewComment { .. }
+            | AppCommand::CreatePreview(_)
             | AppCommand::Discard { .. }
             | AppCommand::Restore
             | AppCommand::Delete => None,

@@ -18,6 +18,7 @@ use AppEvent as E;
 
 mod discarding;
 mod one_off;
+mod previews;
 mod running;
 mod taking_over;
 mod triggers;

@@ -81,6 +81,11 @@ pub fn projects(of_app: &[Recorded<Event>]) -> BTreeSet<ProjectId> {
         | AppEvent::CommandRun { .. }
         | AppEvent::CommandEnded { .. }
         | AppEvent::ProcessesScaled { .. }
+        | AppEvent::PreviewsSet(_)
+        | AppEvent::PreviewWanted { .. }
+        | AppEvent::PreviewUnwanted { .. }
+        | AppEvent::PreviewCommented { .. }
+        | AppEvent::BecamePreview(_)
         | AppEvent::Scaled { .. }
         | AppEvent::SourceKeySet(_)
         | AppEvent::Deleted { .. } => None,

@@ -111,6 +111,11 @@ impl StoredEvent for AppEvent {
             | Self::CommandRun { .. }
             | Self::CommandEnded { .. }
             | Self::ProcessesScaled { .. }
+            | Self::PreviewsSet(_)
+            | Self::PreviewWanted { .. }
+            | Self::PreviewUnwanted { .. }
+            | Self::PreviewCommented { .. }
+            | Self::BecamePreview(_)
             | Self::Scaled { .. } => false,
         }
     }
