@@ -11,6 +11,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hythe_core::hook::AppsAddress;
 use hythe_core::ids::InstallationId;
 use hythe_core::limits;
 use hythe_core::names::HostName;
@@ -28,13 +29,14 @@ use crate::control::{Control, Inner};
 use crate::health::Health;
 use crate::observatory::Observatory;
 use crate::past::Past;
+use crate::previews::{self, Troubles};
 use crate::projection::Projection;
 use crate::reconciler::Reconciler;
 use crate::reports::Reports;
 use crate::runs::{self, Runs};
 use crate::statuses::{self, Statuses};
 use crate::supervise::supervise;
-use crate::{housekeeping, publisher, reactor};
+use crate::{housekeeping, publisher, pulls, reactor};
 
 /// How long each step of closing may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
@@ -49,6 +51,8 @@ pub struct ServerConfig {
     pub nats: NatsSettings,
     /// Apps answer at `<app>.<base domain>`.
     pub base_domain: HostName,
+    /// Where people reach them, as providers are told.
+    pub apps: AppsAddress,
     /// The journal's bounds.
     pub journal: JournalOptions,
     /// How many earlier versions of each app can be gone back to.
@@ -65,10 +69,12 @@ impl ServerConfig {
     /// With the usual bounds and the machine's clock.
     #[must_use]
     pub fn new(data: PathBuf, nats: NatsSettings, base_domain: HostName) -> Self {
+        let apps = AppsAddress { domain: base_domain.clone(), port: 80, https: false };
         Self {
             data,
             nats,
             base_domain,
+            apps,
             journal: JournalOptions::default(),
             keep_versions: limits::VERSIONS_KEPT,
             build_cache: CacheBudget::default(),
@@ -121,6 +127,7 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
         data,
         nats,
         base_domain,
+        apps,
         journal,
         keep_versions,
         build_cache,
@@ -158,6 +165,8 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
         build_cache,
         runs: Runs::default(),
         statuses: Statuses::default(),
+        troubles: Troubles::default(),
+        apps,
     };
     let control = Control::new(inner);
     let parts = start_parts(&control, &base_domain, &stop);
@@ -222,6 +231,14 @@ fn start_parts(control: &Control, base_domain: &HostName, stop: &CancellationTok
     let (telling, of_statuses) = (control.clone(), token());
     parts.spawn(supervise("statuses", health(), token(), move || {
         statuses::keep(telling.clone(), of_statuses.clone())
+    }));
+    let (previewing, of_previews) = (control.clone(), token());
+    parts.spawn(supervise("previews", health(), token(), move || {
+        previews::keep(previewing.clone(), of_previews.clone())
+    }));
+    let (commenting, of_pulls) = (control.clone(), token());
+    parts.spawn(supervise("pulls", health(), token(), move || {
+        pulls::keep(commenting.clone(), of_pulls.clone())
     }));
     let (tidying, of_housekeeping) = (control.clone(), token());
     parts.spawn(supervise("housekeeping", health(), token(), move || {
