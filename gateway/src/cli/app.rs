@@ -191,7 +191,10 @@ async fn list(context: &Context, at: &AtArgs) -> Outcome {
         .map(|app| {
             let newest = app.latest.as_ref();
             vec![
-                app.name.clone(),
+                match &app.preview {
+                    Some(of) => format!("{} (#{} of {})", app.name, of.number, of.app),
+                    None => app.name.clone(),
+                },
                 format::status_of(output, app),
                 match app.as_of {
                     Some(_) => app.replicas_wanted.to_string(),
@@ -222,6 +225,9 @@ fn show(context: &Context, app: &App) {
         ("", output.foreign(&app.status_detail)),
         ("repository", format::or_dash(settings.repository.as_ref())),
     ];
+    if let Some(of) = &app.preview {
+        rows.push(("preview of", format!("#{} of {}", of.number, of.app)));
+    }
     if let Some(branch) = &settings.branch {
         rows.push(("branch", branch.clone()));
     }
