@@ -19,6 +19,7 @@ mod moving;
 mod past;
 mod post_deploys;
 mod presets;
+mod previews;
 mod processes;
 mod registries;
 mod releases;
