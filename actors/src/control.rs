@@ -7,7 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hythe_core::hook::AppsAddress;
 use hythe_core::ids::InstallationId;
+use hythe_core::names::AppName;
 use hythe_core::observed::Observed;
 use hythe_core::record::Sequence;
 use hythe_core::sweep::cache::CacheBudget;
@@ -24,6 +26,7 @@ use crate::clock::Clock;
 use crate::health::Health;
 use crate::observatory::Observatory;
 use crate::past::Past;
+use crate::previews::Troubles;
 use crate::projection::Projection;
 use crate::runs::Runs;
 use crate::statuses::Statuses;
@@ -52,6 +55,8 @@ pub(crate) struct Inner {
     pub(crate) runs: Runs,
     pub(crate) statuses: Statuses,
     pub(crate) uploads: Arc<Uploads>,
+    pub(crate) troubles: Troubles,
+    pub(crate) apps: AppsAddress,
 }
 
 /// Whether the control plane can do its work.
@@ -186,6 +191,18 @@ impl Control {
     #[must_use]
     pub fn statuses(&self) -> &Statuses {
         &self.0.statuses
+    }
+
+    /// Why previews are not as they are to be.
+    #[must_use]
+    pub fn troubles(&self) -> &Troubles {
+        &self.0.troubles
+    }
+
+    /// Where an app answers.
+    #[must_use]
+    pub fn app_url(&self, app: &AppName) -> String {
+        self.0.apps.of(app.as_str())
     }
 
     /// How many earlier versions of each app can be gone back to.

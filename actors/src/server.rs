@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hythe_core::hook::AppsAddress;
 use hythe_core::ids::InstallationId;
 use hythe_core::limits;
 use hythe_core::names::HostName;
@@ -29,6 +30,7 @@ use crate::control::{Control, Inner};
 use crate::health::Health;
 use crate::observatory::Observatory;
 use crate::past::Past;
+use crate::previews::{self, Troubles};
 use crate::projection::Projection;
 use crate::reconciler::Reconciler;
 use crate::reports::Reports;
@@ -36,7 +38,7 @@ use crate::runs::{self, Runs};
 use crate::statuses::{self, Statuses};
 use crate::supervise::supervise;
 use crate::uploads::{self, Uploads};
-use crate::{crons, housekeeping, publisher, reactor};
+use crate::{crons, housekeeping, publisher, pulls, reactor};
 
 /// How long each step of closing may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
@@ -51,6 +53,8 @@ pub struct ServerConfig {
     pub nats: NatsSettings,
     /// Apps answer at `<app>.<base domain>`.
     pub base_domain: HostName,
+    /// Where people reach them, as providers are told.
+    pub apps: AppsAddress,
     /// The journal's bounds.
     pub journal: JournalOptions,
     /// How many earlier versions of each app can be gone back to.
@@ -67,10 +71,12 @@ impl ServerConfig {
     /// With the usual bounds and the machine's clock.
     #[must_use]
     pub fn new(data: PathBuf, nats: NatsSettings, base_domain: HostName) -> Self {
+        let apps = AppsAddress { domain: base_domain.clone(), port: 80, https: false };
         Self {
             data,
             nats,
             base_domain,
+            apps,
             journal: JournalOptions::default(),
             keep_versions: limits::VERSIONS_KEPT,
             build_cache: CacheBudget::default(),
@@ -131,6 +137,7 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
         data,
         nats,
         base_domain,
+        apps,
         journal,
         keep_versions,
         build_cache,
@@ -172,6 +179,8 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
         runs: Runs::default(),
         statuses: Statuses::default(),
         uploads: Arc::new(uploads),
+        troubles: Troubles::default(),
+        apps,
     };
     let control = Control::new(inner);
     let parts = start_parts(&control, &base_domain, &stop);
@@ -245,6 +254,14 @@ fn start_parts(control: &Control, base_domain: &HostName, stop: &CancellationTok
     parts.spawn(supervise("uploads", health(), token(), move || {
         let (bus, uploads) = (giving.bus().clone(), Arc::clone(giving.uploads()));
         uploads::serve(bus, giving.installation(), uploads, of_uploads.clone())
+    }));
+    let (previewing, of_previews) = (control.clone(), token());
+    parts.spawn(supervise("previews", health(), token(), move || {
+        previews::keep(previewing.clone(), of_previews.clone())
+    }));
+    let (commenting, of_pulls) = (control.clone(), token());
+    parts.spawn(supervise("pulls", health(), token(), move || {
+        pulls::keep(commenting.clone(), of_pulls.clone())
     }));
     let (tidying, of_housekeeping) = (control.clone(), token());
     parts.spawn(supervise("housekeeping", health(), token(), move || {

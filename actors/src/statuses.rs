@@ -7,28 +7,24 @@
 //! installation's owner named for its hook, follows no server that sends on to another, and is never
 //! written in the clear where the repository is not fetched so.
 
-mod send;
-
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::StreamExt as _;
 use hythe_core::deployment::StageName;
 use hythe_core::event::Event;
-use hythe_core::hook::status::{CommitState, CommitStatus, over_https, page};
-use hythe_core::hook::{ApiAddress, Provider, RepositoryKey};
+use hythe_core::hook::status::{self, CommitState, CommitStatus, page};
+use hythe_core::hook::{Provider, RepositoryKey};
 use hythe_core::ids::{DeploymentId, HookId};
-use hythe_core::installation::SourcePrefix;
 use hythe_core::names::{AppName, CommitId};
 use hythe_core::record::{Recorded, Sequence};
-use hythe_core::repository::Location;
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::view::View;
 use hythe_store::codec::decode_recorded;
 use tokio_util::sync::CancellationToken;
 
-use self::send::Sender;
 use crate::control::Control;
+use crate::provider::{Access, Sender};
 
 /// The cursor's name in the journal.
 const CURSOR: &str = "statuses";
@@ -38,6 +34,8 @@ const PAGE: usize = 256;
 const AT_ONCE: usize = 8;
 /// What came about longer ago is not told any more: who waited for it has looked elsewhere.
 const NOT_AFTER: Millis = Millis::seconds(24 * 60 * 60);
+/// What the token must be one for.
+const MAY: &str = "write statuses";
 /// How many are remembered of each hook.
 const REMEMBERED: usize = 50;
 
@@ -90,24 +88,12 @@ impl Statuses {
 #[derive(Debug)]
 struct Due {
     hook: HookId,
-    provider: Provider,
-    api: ApiAddress,
-    repository: Location,
+    access: Access,
     deployment: DeploymentId,
     app: AppName,
     status: CommitStatus,
     /// Where people read more.
     page: Option<String>,
-    /// The token that goes with it.
-    token: Option<Token>,
-}
-
-/// A token: its value lies with the other secrets.
-#[derive(Debug)]
-struct Token {
-    prefix: SourcePrefix,
-    user: String,
-    version: u64,
 }
 
 /// Tells until `stop` is cancelled.
@@ -208,30 +194,19 @@ fn due(view: &View, id: DeploymentId, now: Timestamp) -> Option<Due> {
         let api = hook.statuses.clone().filter(|_| hook.repository == key)?;
         Some((*id, hook.provider, api))
     })?;
-    let repository = over_https(&Location::of(url)?)?;
-    let covering =
-        installation.source_tokens.iter().filter(|(prefix, _)| prefix.covers(&repository));
-    let token = covering.max_by_key(|(prefix, _)| prefix.as_str().len());
     Some(Due {
         hook,
-        provider,
-        api,
+        access: Access::of(installation, url, (provider, api))?,
         deployment: id,
         app: attempt.spec.app_name.clone(),
         status,
         page: installation.address.as_ref().map(|address| page(address, id)),
-        token: token.map(|(prefix, token)| Token {
-            prefix: prefix.clone(),
-            user: token.user.to_string(),
-            version: token.version,
-        }),
-        repository,
     })
 }
 
 /// Tells it, and remembers what came of it.
 async fn tell(control: &Control, sender: &Sender, due: &Due) {
-    let refused = sender.send(control, due).await.err();
+    let refused = send(control, sender, due).await.err();
     if let Some(why) = &refused {
         tracing::warn!(hook = %due.hook, app = %due.app, why, "a provider was not told");
     }
@@ -245,4 +220,30 @@ async fn tell(control: &Control, sender: &Sender, due: &Due) {
         refused,
     };
     control.statuses().remember(due.hook, told);
+}
+
+async fn send(control: &Control, sender: &Sender, due: &Due) -> Result<(), String> {
+    due.access.may_be_asked(MAY).map_err(|refused| refused.why)?;
+    let Access { provider, api, repository, .. } = &due.access;
+    let request = status::request((*provider, api), repository, &due.status, due.page.as_deref());
+    let request = request.ok_or_else(|| match (provider, &due.page) {
+        (Provider::Bitbucket, None) => {
+            "Bitbucket wants a page to link to; say where this server is reached: hythe address set \
+             https://HOST"
+                .to_owned()
+        }
+        (provider, _) => format!("{} is no repository of {provider}'s", repository.path),
+    })?;
+    match sender.ask(control, &due.access, &request, MAY).await {
+        Ok(_) => Ok(()),
+        // It is in that state already: GitLab has no word for saying it again.
+        Err(refused)
+            if *provider == Provider::GitLab
+                && refused.status == Some(400)
+                && refused.why.contains("Cannot transition status") =>
+        {
+            Ok(())
+        }
+        Err(refused) => Err(refused.why),
+    }
 }

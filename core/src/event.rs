@@ -27,7 +27,7 @@ pub enum Event {
 
 impl Event {
     /// The kind and name of every event that there is.
-    pub const NAMES: [(AggregateKind, &'static str); 79] = [
+    pub const NAMES: [(AggregateKind, &'static str); 85] = [
         (AggregateKind::App, "created"),
         (AggregateKind::App, "configured"),
         (AggregateKind::App, "environment_changed"),
@@ -55,6 +55,11 @@ impl Event {
         (AggregateKind::App, "cron_removed"),
         (AggregateKind::App, "cron_run"),
         (AggregateKind::App, "cron_skipped"),
+        (AggregateKind::App, "previews_set"),
+        (AggregateKind::App, "preview_wanted"),
+        (AggregateKind::App, "preview_unwanted"),
+        (AggregateKind::App, "preview_commented"),
+        (AggregateKind::App, "became_preview"),
         (AggregateKind::Deployment, "requested"),
         (AggregateKind::Deployment, "build_queued"),
         (AggregateKind::Deployment, "build_started"),
@@ -105,6 +110,7 @@ impl Event {
         (AggregateKind::Installation, "source_host_set"),
         (AggregateKind::Installation, "source_host_removed"),
         (AggregateKind::Installation, "statuses_set"),
+        (AggregateKind::Installation, "told_set"),
         (AggregateKind::Project, "created"),
         (AggregateKind::Project, "deleted"),
     ];
@@ -153,6 +159,11 @@ impl Event {
                 AppEvent::CronRemoved { .. } => "cron_removed",
                 AppEvent::CronRun { .. } => "cron_run",
                 AppEvent::CronSkipped { .. } => "cron_skipped",
+                AppEvent::PreviewsSet(_) => "previews_set",
+                AppEvent::PreviewWanted { .. } => "preview_wanted",
+                AppEvent::PreviewUnwanted { .. } => "preview_unwanted",
+                AppEvent::PreviewCommented { .. } => "preview_commented",
+                AppEvent::BecamePreview(_) => "became_preview",
             },
             Self::Deployment(event) => match event {
                 DeploymentEvent::Requested(_) => "requested",
@@ -209,6 +220,7 @@ impl Event {
                 InstallationEvent::SourceHostSet { .. } => "source_host_set",
                 InstallationEvent::SourceHostRemoved { .. } => "source_host_removed",
                 InstallationEvent::StatusesSet { .. } => "statuses_set",
+                InstallationEvent::ToldSet { .. } => "told_set",
             },
             Self::Project(event) => match event {
                 ProjectEvent::Created { .. } => "created",

@@ -196,6 +196,16 @@ pub const UPLOAD_KEPT: Millis = Millis::seconds(7 * 24 * 3_600);
 pub const UPLOAD_LEAVES_FREE: u64 = 512 * 1024 * 1024;
 /// Uploads that are taken in at once.
 pub const MOST_UPLOADS_AT_ONCE: usize = 4;
+/// Previews that one app has at once, where nothing else is said, and at the most.
+pub const PREVIEWS: u16 = 10;
+/// The most that can be said.
+pub const MOST_PREVIEWS: u16 = 50;
+/// How short and how long a preview may be kept without a push.
+pub const PREVIEW_KEPT_LEAST: Millis = Millis(3_600_000);
+/// The longest of them.
+pub const PREVIEW_KEPT_MOST: Millis = Millis(365 * 24 * 3_600_000);
+/// Pull requests without a preview that an app remembers: those that changed last.
+pub const MOST_PAST_PREVIEWS: usize = 200;
 
 // All that go on are remembered.
 const _: () = assert!(CRON_RUNS_KEPT > MOST_ONE_OFFS);

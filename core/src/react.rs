@@ -62,7 +62,8 @@ pub fn react(recorded: &Recorded<Event>, now: Timestamp) -> Vec<Reaction> {
             | InstallationEvent::SourceTokenRemoved { .. }
             | InstallationEvent::SourceHostSet { .. }
             | InstallationEvent::SourceHostRemoved { .. }
-            | InstallationEvent::StatusesSet { .. } => Vec::new(),
+            | InstallationEvent::StatusesSet { .. }
+            | InstallationEvent::ToldSet { .. } => Vec::new(),
         },
         Event::Project(event) => match event {
             ProjectEvent::Created { .. } | ProjectEvent::Deleted => Vec::new(),
@@ -96,6 +97,11 @@ pub fn in_the_name_of(event: &Event) -> Option<DeploymentId> {
             | AppEvent::Restored { .. }
             | AppEvent::TriggersSet(_)
             | AppEvent::ProcessesScaled { .. }
+            | AppEvent::PreviewsSet(_)
+            | AppEvent::PreviewWanted { .. }
+            | AppEvent::PreviewUnwanted { .. }
+            | AppEvent::PreviewCommented { .. }
+            | AppEvent::BecamePreview(_)
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }
@@ -180,6 +186,11 @@ fn of_app(event: &AppEvent, now: Timestamp) -> Vec<Reaction> {
         | AppEvent::CronRemoved { .. }
         | AppEvent::CronRun { .. }
         | AppEvent::CronSkipped { .. }
+        | AppEvent::PreviewsSet(_)
+        | AppEvent::PreviewWanted { .. }
+        | AppEvent::PreviewUnwanted { .. }
+        | AppEvent::PreviewCommented { .. }
+        | AppEvent::BecamePreview(_)
         | AppEvent::CommandEnded { .. } => Vec::new(),
     }
 }

@@ -68,6 +68,17 @@ pub struct AppView {
     pub env_set_at: BTreeMap<EnvName, Timestamp>,
     /// Its deployments that are kept in the view, oldest first.
     pub deployments: Vec<DeploymentId>,
+    /// What asked for the newest commit of each of its previews, by the pull request's number.
+    pub previews: BTreeMap<u64, Because>,
+}
+
+/// The event that something follows from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Because {
+    /// Who, when, in what connection.
+    pub meta: Meta,
+    /// The event.
+    pub event: Sequence,
 }
 
 /// A deployment.
@@ -192,6 +203,7 @@ impl View {
             last: recorded.sequence,
             env_set_at: BTreeMap::new(),
             deployments: Vec::new(),
+            previews: BTreeMap::new(),
         });
         match event {
             AppEvent::Created { name, .. } => {
@@ -210,6 +222,13 @@ impl View {
             }
             AppEvent::Restored { name } => {
                 self.names.insert(name.clone(), id);
+            }
+            AppEvent::PreviewWanted { pull, .. } => {
+                let because = Because { meta: recorded.meta.clone(), event: recorded.sequence };
+                view.previews.insert(pull.number, because);
+            }
+            AppEvent::PreviewUnwanted { number, .. } => {
+                view.previews.remove(number);
             }
             AppEvent::DeploymentRequested { deployment, .. }
             | AppEvent::DeploymentRepeated { deployment, .. } => {
@@ -230,6 +249,9 @@ impl View {
             | AppEvent::DeploymentSettled { .. }
             | AppEvent::DeploymentCalledOff { .. }
             | AppEvent::ProcessesScaled { .. }
+            | AppEvent::PreviewsSet(_)
+            | AppEvent::PreviewCommented { .. }
+            | AppEvent::BecamePreview(_)
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::Stopped { .. }

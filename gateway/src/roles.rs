@@ -7,6 +7,7 @@ use std::time::Duration;
 use hythe_actors::bus::NatsSettings;
 use hythe_actors::node::{self, AgentConfig};
 use hythe_actors::server::{self, ServerConfig};
+use hythe_core::hook::AppsAddress;
 use hythe_gateway::api::{self, ApiConfig, ApiState, OwnerToken};
 use hythe_gateway::cli::args::{
     AgentArgs, DataArgs, EdgeArgs, LogArgs, NatsArgs, ServerArgs, UpArgs,
@@ -138,7 +139,10 @@ fn server(args: ServerArgs) -> Outcome {
     let dir = prepare(&args.data)?;
     let token = OwnerToken::load_or_mint(dir.root()).map_err(|error| Failure::of(&error))?;
     let nats = NatsSettings { logs: Some(args.app_logs.budget()), ..nats(&args.nats)? };
+    let apps =
+        AppsAddress { domain: args.base_domain.clone(), port: args.edge_http.port(), https: false };
     let config = ServerConfig {
+        apps,
         keep_versions: args.keep_versions,
         build_cache: args.build_cache.budget(),
         ..ServerConfig::new(dir.root().to_owned(), nats, args.base_domain.clone())

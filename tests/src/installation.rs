@@ -216,6 +216,18 @@ impl Installation {
         (status.parse().unwrap_or(0), serde_json::from_str(body).unwrap_or(Value::Null))
     }
 
+    /// What a provider tells at this path, with headers such as `Name: value`; says status and body.
+    #[must_use]
+    pub fn tell(&self, path: &str, headers: &[&str], body: &Value) -> (u16, Value) {
+        let (url, text) = (format!("http://{}{path}", self.gateway), body.to_string());
+        let mut args = vec!["-X", "POST", &url, "-w", "\n%{http_code}", "--data-binary", &text];
+        args.extend(["-H", "Content-Type: application/json"]);
+        args.extend(headers.iter().flat_map(|header| ["-H", *header]));
+        let said = curl(&args);
+        let (body, status) = said.out.rsplit_once('\n').unwrap_or(("", said.out.as_str()));
+        (status.parse().unwrap_or(0), serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
     /// Asks the edge for an app's page; says status and body.
     #[must_use]
     pub fn get(&self, app: &str, path: &str) -> (u16, String) {

@@ -64,6 +64,11 @@ impl Repository {
         git(&self.work, &["rev-parse", "HEAD"])
     }
 
+    /// Goes on with a branch, from where it is.
+    pub fn branch(&self, name: &str) {
+        git(&self.work, &["checkout", "-q", "-B", name]);
+    }
+
     /// Gives the newest commit of `main` a tag.
     pub fn tag(&self, name: &str) {
         git(&self.bare, &["tag", name, "refs/heads/main"]);

@@ -46,7 +46,7 @@ impl<V: Views> Reconciler<V> {
                     deployment: *deployment,
                     generation: *generation,
                     secrets: self.build_secrets(*deployment, *generation, &spec)?,
-                    registries: self.build_logins(*deployment)?,
+                    registries: self.build_logins(*deployment, &spec)?,
                     access: self.build_access(*deployment, &spec)?,
                     spec,
                     until: *until,
@@ -118,10 +118,18 @@ impl<V: Views> Reconciler<V> {
 
     /// The registries that a build logs in to, sealed for each worker that may take it. One whose
     /// password is not there is left out: what needs it fails, and says so.
-    fn build_logins(&self, deployment: DeploymentId) -> Result<Vec<LoginsFor>, Unsendable> {
-        let (registries, head) =
-            self.views.look(|view| (view.installation.state.registries.clone(), view.head));
-        if registries.is_empty() {
+    fn build_logins(
+        &self,
+        deployment: DeploymentId,
+        spec: &DeploymentSpec,
+    ) -> Result<Vec<LoginsFor>, Unsendable> {
+        let (registries, head, fork) = self.views.look(|view| {
+            let app = view.apps.get(&spec.app).and_then(|view| view.state.active());
+            let fork = app.and_then(|app| app.preview.as_ref()).is_some_and(|of| of.fork);
+            (view.installation.state.registries.clone(), view.head, fork)
+        });
+        // A stranger's Dockerfile would show the world whatever image it names.
+        if registries.is_empty() || fork {
             return Ok(Vec::new());
         }
         let logins = Logins::read(&self.journal, self.installation, deployment, &registries);

@@ -35,7 +35,17 @@ impl Machine for App {
             (Self::Active(_) | Self::Deleted, AppCommand::Create { .. }) => {
                 Err(Rejection::Exists { what: "app".into() })
             }
-            (Self::Deleted, AppCommand::Delete | AppCommand::Discard { .. }) => NOTHING,
+            (Self::Absent, AppCommand::CreatePreview(new)) => super::previews::create(*new),
+            (Self::Active(_) | Self::Deleted, AppCommand::CreatePreview(_)) => {
+                Err(Rejection::Exists { what: "app".into() })
+            }
+            (
+                Self::Deleted,
+                AppCommand::Delete
+                | AppCommand::Discard { .. }
+                | AppCommand::NotePreviewComment { .. }
+                | AppCommand::EndPreview { .. },
+            ) => NOTHING,
             // What reports and reactions say about an app that is gone means nothing.
             (
                 Self::Deleted,
@@ -68,6 +78,10 @@ impl Machine for App {
             | AppCommand::SetCron { .. }
             | AppCommand::RunCron { .. }
             | AppCommand::SkipCron { .. }
+            | AppCommand::SetPreviews(_)
+            | AppCommand::WantPreview { .. }
+            | AppCommand::CreatePreview(_)
+            | AppCommand::MovePreview(_)
             | AppCommand::RunCommand { .. } => Priority::Ordinary,
             AppCommand::ChangeEnvironment { set, remove: _ } if set.is_empty() => Priority::Urgent,
             AppCommand::ChangeEnvironment { .. } => Priority::Ordinary,
@@ -79,6 +93,8 @@ impl Machine for App {
             | AppCommand::EndCommand { .. }
             | AppCommand::PauseCron { .. }
             | AppCommand::RemoveCron { .. }
+            | AppCommand::EndPreview { .. }
+            | AppCommand::NotePreviewComment { .. }
             | AppCommand::Delete => Priority::Urgent,
         }
     }
@@ -125,6 +141,11 @@ impl Machine for App {
             | AppEvent::CronRemoved { .. }
             | AppEvent::CronRun { .. }
             | AppEvent::CronSkipped { .. }
+            | AppEvent::PreviewsSet(_)
+            | AppEvent::PreviewWanted { .. }
+            | AppEvent::PreviewUnwanted { .. }
+            | AppEvent::PreviewCommented { .. }
+            | AppEvent::BecamePreview(_)
             | AppEvent::ProcessesScaled { .. } => Vec::new(),
         }
     }
@@ -167,7 +188,9 @@ impl ActiveApp {
             return Err(refusal);
         }
         match command {
-            AppCommand::Create { .. } => Err(Rejection::Exists { what: "app".into() }),
+            AppCommand::Create { .. } | AppCommand::CreatePreview(_) => {
+                Err(Rejection::Exists { what: "app".into() })
+            }
             AppCommand::Configure(change) => self.configure(change),
             AppCommand::SetTriggers(triggers) => self.set_triggers(triggers),
             AppCommand::ChangeEnvironment { set, remove } => self.change_environment(set, remove),
@@ -197,8 +220,18 @@ impl ActiveApp {
             AppCommand::Settle { deployment } => self.settle(deployment),
             AppCommand::Delete => {
                 let all = [self.live, self.serving, self.rolling, self.waiting];
-                Ok(vec![AppEvent::Deleted { deployments: all.into_iter().flatten().collect() }])
+                let gone = AppEvent::Deleted { deployments: all.into_iter().flatten().collect() };
+                Ok(self.without_previews().chain([gone]).collect())
             }
+            AppCommand::SetPreviews(settings) => self.set_previews(*settings),
+            AppCommand::WantPreview { pull, app, refresh, at } => {
+                self.want_preview(pull, app, refresh, at)
+            }
+            AppCommand::EndPreview { number, why, at } => Ok(self.end_preview(number, why, at)),
+            AppCommand::NotePreviewComment { number, comment } => {
+                Ok(self.note_comment(number, comment))
+            }
+            AppCommand::MovePreview(given) => self.take_over(*given),
         }
     }
 
@@ -220,7 +253,7 @@ impl ActiveApp {
         Ok(vec![AppEvent::TriggersSet(triggers)])
     }
 
-    fn change_environment(
+    pub(super) fn change_environment(
         &self,
         set: BTreeMap<EnvName, u64>,
         remove: BTreeSet<EnvName>,
@@ -252,7 +285,7 @@ impl ActiveApp {
         Ok(vec![AppEvent::EnvironmentChanged { set, remove }])
     }
 
-    fn request_deployment(
+    pub(super) fn request_deployment(
         &self,
         deployment: DeploymentId,
         source: Option<Source>,

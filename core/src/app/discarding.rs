@@ -34,7 +34,8 @@ impl ActiveApp {
         }
         let (until, drained) =
             (at.plus(limits::DISCARDED_KEPT), at.plus(self.settings.drain_within));
-        self.with_all_called_off(AppEvent::Discarded { until, drained })
+        let discarded = self.with_all_called_off(AppEvent::Discarded { until, drained });
+        self.without_previews().chain(discarded).collect()
     }
 
     pub(super) fn restore(&self) -> Vec<AppEvent> {
@@ -58,6 +59,9 @@ impl ActiveApp {
             | AppCommand::PauseCron { .. }
             | AppCommand::RemoveCron { .. }
             | AppCommand::RunCron { .. }
+            | AppCommand::SetPreviews(_)
+            | AppCommand::WantPreview { .. }
+            | AppCommand::MovePreview(_)
             | AppCommand::RunCommand { .. } => {
                 let (name, id) = (&self.name, self.id);
                 Some(Rejection::conflict(format!(
@@ -70,6 +74,9 @@ impl ActiveApp {
             | AppCommand::Settle { .. }
             | AppCommand::EndCommand { .. }
             | AppCommand::SkipCron { .. }
+            | AppCommand::EndPreview { .. }
+            | AppCommand::NotePreviewComment { .. }
+            | AppCommand::CreatePreview(_)
             | AppCommand::Discard { .. }
             | AppCommand::Restore
             | AppCommand::Delete => None,

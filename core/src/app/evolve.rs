@@ -2,6 +2,7 @@
 
 use super::{ActiveApp, App, AppEvent, AppSettings, SettingsChange, Stop};
 use crate::hook::Triggers;
+use crate::preview::Previews;
 
 pub(super) fn evolve(app: App, event: &AppEvent) -> App {
     match (app, event) {
@@ -24,6 +25,8 @@ pub(super) fn evolve(app: App, event: &AppEvent) -> App {
                 source_key: None,
                 one_offs: std::collections::BTreeMap::new(),
                 crons: std::collections::BTreeMap::new(),
+                previews: Previews::default(),
+                preview: None,
             }))
         }
         (App::Absent, _before_creation) => App::Absent,
@@ -95,6 +98,17 @@ impl ActiveApp {
             AppEvent::ProcessesScaled { processes, deployments: _ } => {
                 self.settings.run.scale_processes(processes);
             }
+            AppEvent::PreviewsSet(settings) => self.previews_set(settings),
+            AppEvent::PreviewWanted { pull, app, revision, at } => {
+                self.preview_wanted(pull, *app, *revision, *at);
+            }
+            AppEvent::PreviewUnwanted { number, why, at } => {
+                self.preview_unwanted(*number, *why, *at);
+            }
+            AppEvent::PreviewCommented { number, comment } => {
+                self.preview_commented(*number, *comment);
+            }
+            AppEvent::BecamePreview(of) => self.preview = Some(of.clone()),
             AppEvent::SourceKeySet(key) => self.source_key = Some(key.clone()),
             AppEvent::TrafficSwitched { deployment, .. } => self.serving = Some(*deployment),
             AppEvent::TrafficReturned { to, .. } => self.serving = *to,

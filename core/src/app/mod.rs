@@ -10,6 +10,7 @@ mod discarding;
 mod evolve;
 mod key;
 mod one_off;
+mod previews;
 mod repeat;
 mod running;
 #[cfg(test)]
@@ -22,11 +23,12 @@ use serde::{Deserialize, Serialize};
 use crate::cron::{Cron, CronName, CronSettings, CronSkipped};
 use crate::deployment::DeploymentSpec;
 use crate::health::HealthCheck;
-use crate::hook::Triggers;
+use crate::hook::{PullRequest, Triggers};
 use crate::ids::{AppId, DeploymentId, ProjectId, RunId};
 use crate::limits;
 use crate::names::{AppName, EnvName, HostName};
 use crate::one_off::{OneOff, OneOffEnd};
+use crate::preview::{PreviewEnd, PreviewOf, PreviewSettings, Previews};
 use crate::process::ProcessName;
 use crate::run::RunSettings;
 use crate::source::{BuildSettings, Resources, Source};
@@ -34,6 +36,7 @@ use crate::time::{Millis, Timestamp};
 
 pub use self::discarding::Discard;
 pub use self::key::SourceKey;
+pub use self::previews::{NewPreview, PreviewGiven};
 pub use self::repeat::{Earlier, Repeat};
 pub use self::running::Stop;
 
@@ -158,6 +161,10 @@ pub struct ActiveApp {
     pub one_offs: BTreeMap<RunId, OneOff>,
     /// Commands that are run by a schedule.
     pub crons: BTreeMap<CronName, Cron>,
+    /// Its previews.
+    pub previews: Previews,
+    /// Of what it is a preview, where it is one.
+    pub preview: Option<Box<PreviewOf>>,
 }
 
 impl App {
@@ -308,6 +315,40 @@ pub enum AppCommand {
     },
     /// Goes, with all its deployments.
     Delete,
+    /// Its pull requests get previews made so, or none, from now on. The values of variables that are
+    /// new lie, or are put in the same commit, in the secret table under the versions given here.
+    SetPreviews(Box<PreviewSettings>),
+    /// A pull request is to have a preview, at its newest commit.
+    WantPreview {
+        /// The pull request.
+        pull: Box<PullRequest>,
+        /// The app that the preview becomes, where it has none yet.
+        app: AppId,
+        /// Only what is said of one that there is changes.
+        refresh: bool,
+        /// Now.
+        at: Timestamp,
+    },
+    /// A pull request is to have no preview any more.
+    EndPreview {
+        /// Its number.
+        number: u64,
+        /// Why.
+        why: PreviewEnd,
+        /// When it changed, as the provider says, where it did.
+        at: Option<Timestamp>,
+    },
+    /// A comment tells of a preview.
+    NotePreviewComment {
+        /// The pull request's number.
+        number: u64,
+        /// The provider's id of the comment.
+        comment: u64,
+    },
+    /// Comes into being as a preview, and is deployed.
+    CreatePreview(Box<NewPreview>),
+    /// As a preview, it is brought to another commit.
+    MovePreview(Box<PreviewGiven>),
 }
 
 /// What can happen to an app. Append-only: postcard stores a variant's position.
@@ -480,6 +521,37 @@ pub enum AppEvent {
         /// When, and why.
         skipped: CronSkipped,
     },
+    /// Its pull requests get previews made so, or none.
+    PreviewsSet(Box<PreviewSettings>),
+    /// A pull request is to have a preview, at this commit.
+    PreviewWanted {
+        /// The pull request.
+        pull: Box<PullRequest>,
+        /// The app that the preview is.
+        app: AppId,
+        /// Higher than that of every commit before.
+        revision: u64,
+        /// When that was said.
+        at: Timestamp,
+    },
+    /// A pull request is to have no preview.
+    PreviewUnwanted {
+        /// Its number.
+        number: u64,
+        /// Why.
+        why: PreviewEnd,
+        /// When it changed last, as the provider says.
+        at: Timestamp,
+    },
+    /// A comment tells of a preview.
+    PreviewCommented {
+        /// The pull request's number.
+        number: u64,
+        /// The provider's id of the comment.
+        comment: u64,
+    },
+    /// It is a preview, at this commit and with this.
+    BecamePreview(Box<PreviewOf>),
 }
 
 impl AppEvent {
@@ -513,6 +585,11 @@ impl AppEvent {
             | Self::CronRemoved { .. }
             | Self::CronRun { .. }
             | Self::CronSkipped { .. }
+            | Self::PreviewsSet(_)
+            | Self::PreviewWanted { .. }
+            | Self::PreviewUnwanted { .. }
+            | Self::PreviewCommented { .. }
+            | Self::BecamePreview(_)
             | Self::Deleted { .. } => None,
         }
     }

@@ -19,6 +19,7 @@ use AppEvent as E;
 mod cron;
 mod discarding;
 mod one_off;
+mod previews;
 mod running;
 mod taking_over;
 mod triggers;

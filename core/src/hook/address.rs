@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::names::{BadText, bad, shown, text};
+use crate::names::{BadText, HostName, bad, shown, text};
 use crate::repository::is_host;
 
 text!(
@@ -30,6 +30,31 @@ text!(
         }
     }
 );
+
+/// Where apps answer: each at its name below a domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppsAddress {
+    /// The domain.
+    pub domain: HostName,
+    /// The port on which people reach the edge.
+    pub port: u16,
+    /// Whether they reach it by https.
+    pub https: bool,
+}
+
+impl AppsAddress {
+    /// Where an app answers.
+    #[must_use]
+    pub fn of(&self, app: &str) -> String {
+        let (scheme, usual) = if self.https { ("https", 443) } else { ("http", 80) };
+        let Self { domain, port, https: _ } = self;
+        if *port == usual {
+            format!("{scheme}://{app}.{domain}")
+        } else {
+            format!("{scheme}://{app}.{domain}:{port}")
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,9 @@
 //! name its version, and the value lies with the other secrets, under [`HookId::secret`].
 
 pub mod address;
+pub mod comment;
+pub mod listing;
+pub mod pull;
 pub mod repository;
 pub mod status;
 pub mod triggers;
@@ -14,7 +17,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub use self::address::PublicAddress;
+pub use self::address::{AppsAddress, PublicAddress};
+pub use self::pull::{Head, HeadCommit, PageUrl, PullChange, PullRequest, PullTitle};
 pub use self::repository::RepositoryKey;
 pub use self::status::ApiAddress;
 pub use self::triggers::{DeployOn, PathPattern, TagPattern, Triggers};
@@ -159,6 +163,31 @@ pub struct Hook {
     pub secret_at: Timestamp,
     /// Where its provider is told how commits fare, where it is.
     pub statuses: Option<ApiAddress>,
+    /// Where its provider is told of previews, in a comment on the pull request, where it is.
+    pub comments: Option<ApiAddress>,
+    /// Where its provider is told of deployments, where it is.
+    pub deployments: Option<ApiAddress>,
+}
+
+/// What a provider can be told besides how commits fare. Append-only: postcard stores a variant's
+/// position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Telling {
+    /// Of previews, in a comment on the pull request.
+    Comments,
+    /// Of deployments, each with its environment. GitHub alone has a place for them.
+    Deployments,
+}
+
+impl Hook {
+    /// Where it is told so, where it is.
+    #[must_use]
+    pub const fn told(&self, what: Telling) -> Option<&ApiAddress> {
+        match what {
+            Telling::Comments => self.comments.as_ref(),
+            Telling::Deployments => self.deployments.as_ref(),
+        }
+    }
 }
 
 impl HookId {

@@ -144,7 +144,7 @@ impl CommitStatus {
 }
 
 /// At what a deployment failed, in words.
-const fn while_it(stage: StageName) -> &'static str {
+pub(crate) const fn while_it(stage: StageName) -> &'static str {
     match stage {
         StageName::Queued | StageName::Building => " to build",
         StageName::Releasing => " at its release command",
@@ -158,15 +158,42 @@ const fn while_it(stage: StageName) -> &'static str {
     }
 }
 
+/// What is done with what lies at an address of a provider's API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiMethod {
+    /// It is read.
+    Get,
+    /// Something is put below it.
+    Post,
+    /// It is written anew.
+    Put,
+    /// A part of it is written anew.
+    Patch,
+}
+
 /// A request to a provider's API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiRequest {
+    /// What is done.
+    pub method: ApiMethod,
     /// Where it goes.
     pub url: String,
     /// Headers besides the one that says who asks.
     pub headers: Vec<(&'static str, &'static str)>,
-    /// What it says.
+    /// What it says; nothing where it only reads.
     pub body: Value,
+}
+
+/// What every request to a provider says of how it is to be understood.
+pub(super) fn headers(provider: Provider) -> Vec<(&'static str, &'static str)> {
+    match provider {
+        Provider::GitHub => {
+            vec![("accept", "application/vnd.github+json"), ("x-github-api-version", "2022-11-28")]
+        }
+        Provider::GitLab | Provider::Bitbucket | Provider::Gitea => {
+            vec![("accept", "application/json")]
+        }
+    }
 }
 
 /// How a provider is told of a commit of this repository. `page` is where people read more.
@@ -184,19 +211,18 @@ pub fn request(
     let parts = repository.parts()?;
     let path: Vec<String> = parts.iter().map(|part| encoded(part)).collect();
     let CommitStatus { commit, state, context, description } = status;
-    let owned = |below: &str, headers: &[(&'static str, &'static str)], state: &str| {
+    let (method, headers) = (ApiMethod::Post, headers(provider));
+    let owned = |below: &str, state: &str| {
         let [owner, name] = path.as_slice() else { return None };
         let mut body = json!({"state": state, "context": context, "description": description});
         if let (Some(page), Some(fields)) = (page, body.as_object_mut()) {
             fields.insert("target_url".into(), page.into());
         }
         let url = format!("{api}/repos/{owner}/{name}/{below}/{commit}");
-        Some(ApiRequest { url, headers: headers.to_vec(), body })
+        Some(ApiRequest { method, url, headers: headers.clone(), body })
     };
     match provider {
         Provider::GitHub => {
-            let headers =
-                [("accept", "application/vnd.github+json"), ("x-github-api-version", "2022-11-28")];
             // It has no word for what was cancelled.
             let state = match state {
                 CommitState::Pending => "pending",
@@ -204,7 +230,7 @@ pub fn request(
                 CommitState::Failure => "failure",
                 CommitState::Cancelled => "error",
             };
-            owned("statuses", &headers, state)
+            owned("statuses", state)
         }
         Provider::Gitea => {
             let state = match state {
@@ -213,7 +239,7 @@ pub fn request(
                 CommitState::Failure => "failure",
                 CommitState::Cancelled => "warning",
             };
-            owned("statuses", &[("accept", "application/json")], state)
+            owned("statuses", state)
         }
         Provider::GitLab => {
             let state = match state {
@@ -229,7 +255,7 @@ pub fn request(
             // One part of the address, however deep its group lies.
             let project = path.join("%2F");
             let url = format!("{api}/projects/{project}/statuses/{commit}");
-            Some(ApiRequest { url, headers: vec![("accept", "application/json")], body })
+            Some(ApiRequest { method, url, headers, body })
         }
         Provider::Bitbucket => {
             let [workspace, name] = path.as_slice() else { return None };
@@ -245,13 +271,13 @@ pub fn request(
             });
             let url =
                 format!("{api}/repositories/{workspace}/{name}/commit/{commit}/statuses/build");
-            Some(ApiRequest { url, headers: vec![("accept", "application/json")], body })
+            Some(ApiRequest { method, url, headers, body })
         }
     }
 }
 
 /// One part of an address's path.
-fn encoded(part: &str) -> String {
+pub(super) fn encoded(part: &str) -> String {
     use fmt::Write as _;
     let mut text = String::new();
     for byte in part.bytes() {

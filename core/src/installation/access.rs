@@ -64,6 +64,12 @@ impl SourcePrefix {
         }
     }
 
+    /// Where they lie: the path is empty where that is all of a host.
+    #[must_use]
+    pub fn location(&self) -> Option<Location> {
+        Location::parse(self.as_str())
+    }
+
     /// The name under which its token lies in the table of secrets.
     #[must_use]
     pub fn secret(&self) -> String {

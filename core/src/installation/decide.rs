@@ -4,7 +4,7 @@ use super::access::{SourceHost, SourceToken};
 use super::registry::RegistryLogin;
 use super::{Installation, InstallationCommand, InstallationEvent, Schedule};
 use crate::claims::ClaimChange;
-use crate::hook::{Hook, Provider, RepositoryKey};
+use crate::hook::{Hook, Provider, RepositoryKey, Telling};
 use crate::ids::HookId;
 use crate::limits;
 use crate::machine::Machine;
@@ -113,6 +113,22 @@ impl Machine for Installation {
                 Some(hook) if hook.statuses == api => NOTHING,
                 Some(_) => Ok(vec![InstallationEvent::StatusesSet { id, api }]),
             },
+            InstallationCommand::SetTold { id, what, api } => match (self.hooks.get(&id), what) {
+                (None, _) => Err(Rejection::not_found("webhook")),
+                (Some(hook), _) if hook.told(what) == api.as_ref() => NOTHING,
+                (Some(hook), Telling::Deployments)
+                    if api.is_some() && hook.provider != Provider::GitHub =>
+                {
+                    Err(Rejection::conflict(format!(
+                        "{} has no place for deployments, GitHub alone has; tell it how commits fare: \
+                         hythe hook statuses {id} --on",
+                        hook.provider
+                    )))
+                }
+                (Some(_), Telling::Comments | Telling::Deployments) => {
+                    Ok(vec![InstallationEvent::ToldSet { id, what, api }])
+                }
+            },
             InstallationCommand::SetAddress { address } => {
                 if self.address.as_ref() == Some(&address) {
                     return NOTHING;
@@ -194,7 +210,17 @@ impl Machine for Installation {
                 let (provider, repository) = (*provider, repository.clone());
                 let (version, at) = (1, *at);
                 let secret_at = at;
-                let hook = Hook { provider, repository, version, at, secret_at, statuses: None };
+                let (statuses, comments, deployments) = (None, None, None);
+                let hook = Hook {
+                    provider,
+                    repository,
+                    version,
+                    at,
+                    secret_at,
+                    statuses,
+                    comments,
+                    deployments,
+                };
                 self.hooks.insert(*id, hook);
             }
             InstallationEvent::HookRotated { id, version, at } => {
@@ -208,6 +234,15 @@ impl Machine for Installation {
             InstallationEvent::StatusesSet { id, api } => {
                 if let Some(hook) = self.hooks.get_mut(id) {
                     hook.statuses.clone_from(api);
+                }
+            }
+            InstallationEvent::ToldSet { id, what, api } => {
+                if let Some(hook) = self.hooks.get_mut(id) {
+                    let told = match what {
+                        Telling::Comments => &mut hook.comments,
+                        Telling::Deployments => &mut hook.deployments,
+                    };
+                    told.clone_from(api);
                 }
             }
             InstallationEvent::AddressSet { address } => self.address = Some(address.clone()),
@@ -243,6 +278,7 @@ impl Machine for Installation {
             | InstallationCommand::AddHook { .. }
             | InstallationCommand::RotateHook { .. }
             | InstallationCommand::SetStatuses { .. }
+            | InstallationCommand::SetTold { .. }
             | InstallationCommand::SetAddress { .. }
             | InstallationCommand::SetSourceToken { .. }
             | InstallationCommand::SetSourceHost { .. } => Priority::Ordinary,

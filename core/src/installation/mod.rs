@@ -23,7 +23,7 @@ pub use self::access::{
 };
 pub use self::place::{BackupPlace, BackupRecipient, Location};
 pub use self::registry::{RegistryHost, RegistryLogin, RegistryPassword, RegistryUser};
-use crate::hook::{ApiAddress, Hook, Provider, PublicAddress, RepositoryKey};
+use crate::hook::{ApiAddress, Hook, Provider, PublicAddress, RepositoryKey, Telling};
 use crate::ids::HookId;
 use crate::record::Sequence;
 use crate::time::{Millis, Timestamp};
@@ -214,6 +214,15 @@ pub enum InstallationCommand {
         /// Where it is told; none for no more.
         api: Option<ApiAddress>,
     },
+    /// A webhook's provider is told of previews or deployments, or no more.
+    SetTold {
+        /// The webhook.
+        id: HookId,
+        /// Of which.
+        what: Telling,
+        /// Where it is told; none for no more.
+        api: Option<ApiAddress>,
+    },
     /// This is where it is reached from outside.
     SetAddress {
         /// The address.
@@ -369,6 +378,15 @@ pub enum InstallationEvent {
     StatusesSet {
         /// The webhook.
         id: HookId,
+        /// Where it is told; none for no more.
+        api: Option<ApiAddress>,
+    },
+    /// A webhook's provider is told of previews or deployments from now on, or no more.
+    ToldSet {
+        /// The webhook.
+        id: HookId,
+        /// Of which.
+        what: Telling,
         /// Where it is told; none for no more.
         api: Option<ApiAddress>,
     },

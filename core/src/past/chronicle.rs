@@ -220,6 +220,11 @@ impl Chronicle {
             | AppEvent::Started
             | AppEvent::TriggersSet(_)
             | AppEvent::ProcessesScaled { .. }
+            | AppEvent::PreviewsSet(_)
+            | AppEvent::PreviewWanted { .. }
+            | AppEvent::PreviewUnwanted { .. }
+            | AppEvent::PreviewCommented { .. }
+            | AppEvent::BecamePreview(_)
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }

@@ -85,6 +85,11 @@ pub fn projects(of_app: &[Recorded<Event>]) -> BTreeSet<ProjectId> {
         | AppEvent::CronRun { .. }
         | AppEvent::CronSkipped { .. }
         | AppEvent::ProcessesScaled { .. }
+        | AppEvent::PreviewsSet(_)
+        | AppEvent::PreviewWanted { .. }
+        | AppEvent::PreviewUnwanted { .. }
+        | AppEvent::PreviewCommented { .. }
+        | AppEvent::BecamePreview(_)
         | AppEvent::Scaled { .. }
         | AppEvent::SourceKeySet(_)
         | AppEvent::Deleted { .. } => None,

@@ -6,7 +6,7 @@ use crate::app::{AppEvent, Repeat, SettingsChange, SourceKey};
 use crate::cron::CronSettings;
 use crate::deployment::{DeploymentEvent, Outcome};
 use crate::event::Event;
-use crate::hook::DeployOn;
+use crate::hook::{DeployOn, Telling};
 use crate::installation::InstallationEvent;
 use crate::names::EnvName;
 use crate::process::ProcessName;
@@ -113,6 +113,20 @@ fn app(event: &AppEvent) -> String {
         AppEvent::ProcessesScaled { processes, .. } => {
             format!("it was scaled: {}", counts(processes))
         }
+        AppEvent::PreviewsSet(settings) if settings.on => {
+            format!("pull requests get previews, at most {}", settings.most)
+        }
+        AppEvent::PreviewsSet(_) => "pull requests get no previews".into(),
+        AppEvent::PreviewWanted { pull, .. } => {
+            format!("#{} was to have a preview, at {}", pull.number, pull.commit)
+        }
+        AppEvent::PreviewUnwanted { number, why, .. } => {
+            format!("#{number} was to have no preview: {}", why.why())
+        }
+        AppEvent::PreviewCommented { number, .. } => {
+            format!("a comment tells of the preview of #{number}")
+        }
+        AppEvent::BecamePreview(of) => format!("it became the preview of #{}", of.number),
         AppEvent::DeploymentCalledOff { by: None, .. } => {
             "the deployment on its way was called off".into()
         }
@@ -304,6 +318,16 @@ fn installation(event: &InstallationEvent) -> String {
         }
         InstallationEvent::StatusesSet { api: None, .. } => {
             "a webhook's provider is told no more how commits fare".into()
+        }
+        InstallationEvent::ToldSet { what, api, .. } => {
+            let of = match what {
+                Telling::Comments => "previews",
+                Telling::Deployments => "deployments",
+            };
+            match api {
+                Some(api) => format!("{api} is told of {of}"),
+                None => format!("a webhook's provider is told no more of {of}"),
+            }
         }
     }
 }

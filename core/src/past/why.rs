@@ -71,7 +71,8 @@ pub fn beginning(recorded: &Recorded<Event>) -> Option<Beginning> {
                 | InstallationEvent::SourceTokenRemoved { .. }
                 | InstallationEvent::SourceHostSet { .. }
                 | InstallationEvent::SourceHostRemoved { .. }
-                | InstallationEvent::StatusesSet { .. },
+                | InstallationEvent::StatusesSet { .. }
+                | InstallationEvent::ToldSet { .. },
             ) => None,
             Event::App(_) | Event::Deployment(_) | Event::Project(_) => None,
             Event::Worker(

@@ -1,5 +1,6 @@
 //! What the API has to know about this installation.
 
+use hythe_core::hook::AppsAddress;
 use hythe_core::names::HostName;
 
 /// What the API has to know about this installation.
@@ -26,13 +27,14 @@ impl ApiConfig {
     /// Where an app answers.
     #[must_use]
     pub fn url(&self, app: &str) -> String {
-        let (scheme, usual) = if self.edge_https { ("https", 443) } else { ("http", 80) };
-        let domain = &self.base_domain;
-        if self.edge_port == usual {
-            format!("{scheme}://{app}.{domain}")
-        } else {
-            format!("{scheme}://{app}.{domain}:{}", self.edge_port)
-        }
+        self.apps().of(app)
+    }
+
+    /// Where apps answer.
+    #[must_use]
+    pub fn apps(&self) -> AppsAddress {
+        let domain = self.base_domain.clone();
+        AppsAddress { domain, port: self.edge_port, https: self.edge_https }
     }
 }
 

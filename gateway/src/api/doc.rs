@@ -40,6 +40,7 @@ use super::problem::{MEDIA_TYPE, Problem};
         (name = "projects", description = "Apps that belong together"),
         (name = "registries", description = "Registries that builds log in to"),
         (name = "hooks", description = "Webhooks: what deploys apps by itself"),
+        (name = "previews", description = "An app of its own for each open pull request"),
         (name = "sources", description = "How builds reach private repositories"),
         (name = "workers", description = "Where replicas run"),
         (name = "routes", description = "Which host leads where"),

@@ -193,7 +193,10 @@ async fn list(context: &Context, at: &AtArgs) -> Outcome {
         .map(|app| {
             let newest = app.latest.as_ref();
             vec![
-                app.name.clone(),
+                match &app.preview {
+                    Some(of) => format!("{} (#{} of {})", app.name, of.number, of.app),
+                    None => app.name.clone(),
+                },
                 format::status_of(output, app),
                 match app.as_of {
                     Some(_) => app.replicas_wanted.to_string(),
@@ -228,6 +231,9 @@ fn show(context: &Context, app: &App) {
             (None, None) => ("repository", format::or_dash(settings.repository.as_ref())),
         },
     ];
+    if let Some(of) = &app.preview {
+        rows.push(("preview of", format!("#{} of {}", of.number, of.app)));
+    }
     if let Some(branch) = &settings.branch {
         rows.push(("branch", branch.clone()));
     }

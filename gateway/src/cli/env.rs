@@ -100,8 +100,18 @@ fn gather(args: &EnvSetArgs) -> Outcome<Variables> {
         (None, true) => dotenv(std::io::stdin(), "stdin")?,
         (None, false) => Variables::new(),
     };
-    let mut stdin_used = args.from_stdin || args.env_file.as_deref() == Some(Path::new("-"));
-    for (name, value) in checked(&args.variables)? {
+    let stdin_used = args.from_stdin || args.env_file.as_deref() == Some(Path::new("-"));
+    variables.extend(with_stdin(&args.variables, stdin_used)?);
+    if variables.is_empty() {
+        return Err(Failure::usage("there is no variable to set"));
+    }
+    Ok(variables)
+}
+
+/// What was given on the command line, with one value at the most from stdin.
+pub(super) fn with_stdin(given: &[RawAssignment], mut stdin_used: bool) -> Outcome<Variables> {
+    let mut variables = Variables::new();
+    for (name, value) in checked(given)? {
         let value = if value.reveal() == FROM_STDIN {
             if std::mem::replace(&mut stdin_used, true) {
                 return Err(Failure::usage(format!("{name}: stdin holds one value only")));
@@ -111,9 +121,6 @@ fn gather(args: &EnvSetArgs) -> Outcome<Variables> {
             value
         };
         variables.insert(name, value);
-    }
-    if variables.is_empty() {
-        return Err(Failure::usage("there is no variable to set"));
     }
     Ok(variables)
 }

@@ -4,14 +4,14 @@ use reqwest::Method;
 use uuid::Uuid;
 
 use super::Context;
-use super::args::{AddressCommand, HookCommand};
+use super::args::{AddressCommand, HookCommand, ToldArgs};
 use super::client::Patience;
 use super::failure::{Failure, Outcome};
 use super::format;
 use super::output::Output;
 use crate::api::dto::{
     Address, CommitStatuses, CreateHook, Delivery, DeliveryList, DeliveryOutcome, Hook, HookList,
-    HookWithSecret, SetAddress, SetCommitStatuses,
+    HookWithSecret, SetAddress, SetCommitStatuses, Told,
 };
 
 pub(super) async fn run(context: &Context, command: HookCommand) -> Outcome {
@@ -86,6 +86,35 @@ pub(super) async fn run(context: &Context, command: HookCommand) -> Outcome {
             }
             statuses(output, &client.get(&path, &[]).await?);
         }
+        HookCommand::Comments(args) => told(context, args, "comments").await?,
+        HookCommand::Deployments(args) => told(context, args, "deployments").await?,
+    }
+    Ok(())
+}
+
+async fn told(context: &Context, args: ToldArgs, of: &'static str) -> Outcome {
+    let (client, output) = (&context.client, &context.output);
+    let ToldArgs { which, on, api, off } = args;
+    let id = one(context, &which).await?;
+    let path = ["hooks", id.as_str(), of];
+    if off {
+        client.delete(&path, &[]).await?;
+    } else if on || api.is_some() {
+        let body = SetCommitStatuses { api: api.map(|api| api.to_string()) };
+        let _told: Told = client.write(Method::PUT, &path, &body, Patience::OnceReached).await?;
+    }
+    let hook: Hook = client.get(&["hooks", &id], &[]).await?;
+    let api = if of == "comments" { hook.comments } else { hook.deployments };
+    if output.json() {
+        output.document(&Told { api });
+        return Ok(());
+    }
+    match &api {
+        Some(api) if of == "comments" => {
+            output.note(format_args!("{api} is told of previews, in comments"));
+        }
+        Some(api) => output.note(format_args!("{api} is told of deployments")),
+        None => output.note("the provider is not told; begin with --on"),
     }
     Ok(())
 }

@@ -25,6 +25,7 @@ mod journal;
 pub mod link;
 mod logs;
 pub mod output;
+mod preview;
 mod process;
 mod project;
 mod ps;
@@ -102,6 +103,7 @@ pub async fn run(command: ClientCommand, global: &Global, output: Output) -> Out
         Online::Runs(command) => run::runs(&context, command).await,
         Online::Registry(command) => registry::run(&context, command).await,
         Online::Hook(command) => hook::run(&context, command).await,
+        Online::Preview(command) => preview::run(&context, command).await,
         Online::Address(command) => hook::address(&context, command).await,
         Online::Source(command) => source::run(&context, command).await,
         Online::Deployments(command) => deployments::run(&context, command).await,
@@ -190,6 +192,8 @@ pub enum Online {
     Hook(args::HookCommand),
     /// `address`
     Address(args::AddressCommand),
+    /// `hythe preview`.
+    Preview(args::PreviewCommand),
     /// `source`
     Source(args::SourceCommand),
     /// `deployments`
@@ -301,6 +305,7 @@ impl From<Command> for Kind {
             Command::Runs(command) => online(Online::Runs(command)),
             Command::Registry(command) => online(Online::Registry(command)),
             Command::Hook(command) => online(Online::Hook(command)),
+            Command::Preview(command) => online(Online::Preview(command)),
             Command::Address(command) => online(Online::Address(command)),
             Command::Source(command) => online(Online::Source(command)),
             Command::Deployments(command) => online(Online::Deployments(command)),

@@ -1,18 +1,18 @@
 //! `hythe source`: how builds reach private repositories.
 
 use hythe_core::installation::{SourcePassword, SourcePrefix, SourceUser, SshHost, SshKey};
-use hythe_core::names::AppName;
+use hythe_core::names::{AppName, RepositoryUrl};
 use reqwest::Method;
 use serde_json::json;
 
 use super::Context;
-use super::args::{HostCommand, SourceCommand, TokenCommand};
+use super::args::{AskedArgs, HostCommand, SourceCommand, TokenCommand};
 use super::client::Patience;
 use super::failure::{Failure, Outcome};
 use super::{format, registry};
 use crate::api::dto::{
-    MakeSourceKey, SecretText, SetSourceHost, SetSourceToken, SourceHost, SourceHostList,
-    SourceKey, SourceToken, SourceTokenList,
+    BranchList, MakeSourceKey, RepositoryList, SecretText, SetSourceHost, SetSourceToken,
+    SourceHost, SourceHostList, SourceKey, SourceToken, SourceTokenList,
 };
 
 pub(super) async fn run(context: &Context, command: SourceCommand) -> Outcome {
@@ -20,6 +20,59 @@ pub(super) async fn run(context: &Context, command: SourceCommand) -> Outcome {
         SourceCommand::Token(command) => token(context, command).await,
         SourceCommand::Key { name, rotate } => key(context, &name, rotate).await,
         SourceCommand::Host(command) => host(context, command).await,
+        SourceCommand::Repos { at, asked } => repositories(context, &at, asked).await,
+        SourceCommand::Branches { repository, asked } => {
+            branches(context, &repository, asked).await
+        }
+    }
+}
+
+/// Which provider is asked, besides what it is asked for.
+fn asked((name, of): (&'static str, &str), asked: AskedArgs) -> Vec<(&'static str, String)> {
+    let mut query = vec![(name, of.to_owned())];
+    query.extend(asked.provider.map(|provider| ("provider", provider.to_string())));
+    query.extend(asked.api.map(|api| ("api", api.to_string())));
+    query
+}
+
+async fn repositories(context: &Context, at: &SourcePrefix, who: AskedArgs) -> Outcome {
+    let output = &context.output;
+    let query = asked(("at", at.as_str()), who);
+    let list: RepositoryList = context.client.get(&["sources", "repositories"], &query).await?;
+    if output.json() {
+        output.document(&list);
+        return Ok(());
+    }
+    let rows = list.items.iter().map(|one| {
+        let private = if one.private { "private" } else { "public" };
+        let branch = format::or_dash(one.default_branch.as_ref());
+        vec![output.foreign(&one.url), output.foreign(&branch), private.to_owned()]
+    });
+    output.table(&["REPOSITORY", "BRANCH", "SEEN"], &rows.collect::<Vec<_>>());
+    cut(context, list.more);
+    Ok(())
+}
+
+async fn branches(context: &Context, repository: &RepositoryUrl, who: AskedArgs) -> Outcome {
+    let output = &context.output;
+    let query = asked(("repository", repository.as_str()), who);
+    let list: BranchList = context.client.get(&["sources", "branches"], &query).await?;
+    if output.json() {
+        output.document(&list);
+        return Ok(());
+    }
+    let rows = list
+        .items
+        .iter()
+        .map(|one| vec![output.foreign(&one.name), format::short(one.commit.as_deref())]);
+    output.table(&["BRANCH", "COMMIT"], &rows.collect::<Vec<_>>());
+    cut(context, list.more);
+    Ok(())
+}
+
+fn cut(context: &Context, more: bool) {
+    if more {
+        context.output.note("there are more; these are the first that the provider lists");
     }
 }
 

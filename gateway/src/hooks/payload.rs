@@ -3,11 +3,12 @@
 mod bitbucket;
 mod gitlab;
 mod like_github;
+mod pulled;
 
 use std::collections::BTreeSet;
 
 use axum::http::{HeaderMap, header};
-use hythe_core::hook::{Provider, RepositoryKey, SenderName, says_skip};
+use hythe_core::hook::{Provider, PullChange, PullRequest, RepositoryKey, SenderName, says_skip};
 use hythe_core::names::CommitId;
 use serde::de::DeserializeOwned;
 
@@ -23,10 +24,23 @@ pub(crate) enum Said {
     Ping,
     /// Branches or tags moved.
     Push(Push),
-    /// Something about a pull or merge request.
-    PullRequest,
+    /// Something happened to a pull or merge request.
+    Pull(Box<Pulled>),
     /// Nothing that deploys.
     Other,
+}
+
+/// Something that happened to a pull request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pulled {
+    /// Of which repository.
+    pub(crate) remote: Remote,
+    /// Who did it.
+    pub(crate) sender: SenderName,
+    /// Its number.
+    pub(crate) number: u64,
+    /// What happened, to which; or why nothing follows from it.
+    pub(crate) what: Result<(PullRequest, PullChange), String>,
 }
 
 /// Branches or tags that moved.
@@ -295,7 +309,7 @@ pub(super) mod tests {
             (Provider::Gitea, "pull_request", sample!("gitea_pull_request")),
             (Provider::Gitea, "pull_request_sync", sample!("gitea_pull_request")),
         ] {
-            assert_eq!(said(provider, event, body), Said::PullRequest, "{provider} {event}");
+            assert!(matches!(said(provider, event, body), Said::Pull(_)), "{provider} {event}");
         }
         assert_eq!(said(Provider::GitHub, "ping", sample!("github_ping")), Said::Ping);
         for provider in Provider::ALL {

@@ -268,7 +268,7 @@ async fn what_deploys_nothing_says_why() {
     let unmoved = with(&|body| body["before"] = body["after"].clone());
     for (n, (event, body, outcome, word)) in [
         ("ping", sample!("github_ping"), "ignored", "set up"),
-        ("pull_request", sample!("github_pull_request"), "ignored", "pull requests"),
+        ("pull_request", sample!("github_pull_request"), "skipped", "hythe preview on shop"),
         ("issues", json!({}), "ignored", "events of this kind"),
         ("push", sample!("github_deleted"), "skipped", "deleted"),
         ("push", skips, "skipped", "[skip ci]"),

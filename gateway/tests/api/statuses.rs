@@ -21,19 +21,19 @@ use crate::hooks::{COMMIT, Hook, app};
 use crate::support::Server;
 
 const WITHIN: Duration = Duration::from_secs(20);
-const TOKEN: &str = "s3cret-of-the-provider";
+pub(crate) const TOKEN: &str = "s3cret-of-the-provider";
 
 /// What a provider was asked.
-struct Asked {
-    method: Method,
-    path: String,
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    pub(crate) path: String,
     headers: HeaderMap,
-    body: Value,
+    pub(crate) body: Value,
 }
 
 impl Asked {
     #[track_caller]
-    fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).unwrap_or_else(|| panic!("no {name}")).to_str().unwrap()
     }
 }
@@ -42,14 +42,14 @@ impl Asked {
 type Answers = Arc<Mutex<VecDeque<Option<(StatusCode, Value)>>>>;
 
 /// A stand-in for a provider's API.
-struct Api {
+pub(crate) struct Api {
     address: SocketAddr,
-    asked: mpsc::Receiver<Asked>,
+    pub(crate) asked: mpsc::Receiver<Asked>,
     answers: Answers,
 }
 
 impl Api {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let (tell, asked) = mpsc::channel(64);
         let answers = Answers::default();
         let state = (tell, Arc::clone(&answers));
@@ -60,18 +60,18 @@ impl Api {
         Self { address, asked, answers }
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/api", self.address)
     }
 
-    fn answers(&self, all: impl IntoIterator<Item = Option<(u16, Value)>>) {
+    pub(crate) fn answers(&self, all: impl IntoIterator<Item = Option<(u16, Value)>>) {
         let all = all
             .into_iter()
             .map(|one| one.map(|(status, body)| (StatusCode::from_u16(status).unwrap(), body)));
         self.answers.lock().unwrap().extend(all);
     }
 
-    async fn next(&mut self) -> Asked {
+    pub(crate) async fn next(&mut self) -> Asked {
         let asked = tokio::time::timeout(WITHIN, self.asked.recv()).await;
         asked.expect("the provider is told").unwrap()
     }
@@ -84,7 +84,7 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> (StatusCode, axum::Json<Value>) {
-    let body = serde_json::from_slice(&body).unwrap();
+    let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
     tell.send(Asked { method, path: uri.to_string(), headers, body }).await.unwrap();
     let answer = answers.lock().unwrap().pop_front();
     match answer {
@@ -244,7 +244,7 @@ async fn a_provider_that_fails_is_asked_again_and_one_that_refuses_is_not() {
     assert!(!server.on_disk(TOKEN.as_bytes()));
 }
 
-async fn order(server: &Server, id: DeploymentId, command: DeploymentCommand) {
+pub(crate) async fn order(server: &Server, id: DeploymentId, command: DeploymentCommand) {
     let control = &server.control;
     let by = control.read(|view| view.deployments[&id].requested.clone());
     control.command::<Deployment>(id.uuid(), command, by.into()).await.unwrap();
@@ -303,7 +303,7 @@ async fn a_version_that_is_live_is_told_and_stays_so_when_the_next_one_comes() {
 }
 
 /// Says all that builder, workers and edges say of a version that goes live.
-async fn go_live(server: &Server, id: DeploymentId) {
+pub(crate) async fn go_live(server: &Server, id: DeploymentId) {
     let worker = WorkerId::new(Uuid::now_v7());
     let image = BuiltImage {
         image: ImageId::new(format!("sha256:{}", "5a".repeat(32))).unwrap(),

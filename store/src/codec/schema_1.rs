@@ -115,6 +115,11 @@ impl StoredEvent for AppEvent {
             | Self::CronRun { .. }
             | Self::CronSkipped { .. }
             | Self::ProcessesScaled { .. }
+            | Self::PreviewsSet(_)
+            | Self::PreviewWanted { .. }
+            | Self::PreviewUnwanted { .. }
+            | Self::PreviewCommented { .. }
+            | Self::BecamePreview(_)
             | Self::Scaled { .. } => false,
         }
     }

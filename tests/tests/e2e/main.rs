@@ -20,6 +20,7 @@ mod moving;
 mod past;
 mod post_deploys;
 mod presets;
+mod previews;
 mod processes;
 mod pulls;
 mod registries;

@@ -17,7 +17,8 @@ use hythe_core::deployment::{
 use hythe_core::event::Event;
 use hythe_core::health::{HealthCheck, Probe, StatusRange};
 use hythe_core::hook::{
-    ApiAddress, DeployOn, PathPattern, Provider, PublicAddress, RepositoryKey, TagPattern, Triggers,
+    ApiAddress, DeployOn, Head, HeadCommit, PageUrl, PathPattern, Provider, PublicAddress,
+    PullRequest, PullTitle, RepositoryKey, SenderName, TagPattern, Telling, Triggers,
 };
 use hythe_core::ids::{AppId, DeploymentId, HookId, ProjectId, RunId, WorkerId};
 use hythe_core::installation::{
@@ -29,6 +30,7 @@ use hythe_core::names::{
     HostName, ImageId, ProjectName, RepositoryPath, RepositoryUrl, WorkerName,
 };
 use hythe_core::one_off::{CommandLine, Cut, OneOff, OneOffEnd};
+use hythe_core::preview::{Copied, EnvChoice, Forks, PreviewEnd, PreviewOf, PreviewSettings};
 use hythe_core::process::{ProcessName, ProcessSettings};
 use hythe_core::project::ProjectEvent;
 use hythe_core::record::{AggregateKind, Sequence};
@@ -265,6 +267,81 @@ fn installation() -> Vec<(&'static str, InstallationEvent)> {
                 api: Some(ApiAddress::new("https://git.example/api/v1").unwrap()),
             },
         ),
+        (
+            "told_set-comments",
+            Is::ToldSet {
+                id: hook(),
+                what: Telling::Comments,
+                api: Some(ApiAddress::new("https://git.example/api/v1").unwrap()),
+            },
+        ),
+        ("told_set-deployments", Is::ToldSet { id: hook(), what: Telling::Deployments, api: None }),
+    ]
+}
+
+fn pull(head: Head) -> PullRequest {
+    PullRequest {
+        number: 300,
+        title: PullTitle::cleaned("Fix the cart"),
+        page: Some(PageUrl::new("https://git.example/a/shop/pulls/300").unwrap()),
+        author: SenderName::cleaned("octocat"),
+        commit: HeadCommit::new("1481a2de7b2a").unwrap(),
+        branch: BranchName::new("changes").unwrap(),
+        head,
+        base: BranchName::new("main").unwrap(),
+        draft: true,
+        at: at(),
+    }
+}
+
+fn previews() -> Vec<(&'static str, AppEvent)> {
+    let name = || EnvName::new("LEVEL").unwrap();
+    let set = |env, forks, keep| {
+        AppEvent::PreviewsSet(Box::new(PreviewSettings {
+            on: true,
+            most: 10,
+            forks,
+            drafts: true,
+            env,
+            set: BTreeMap::from([(name(), 300)]),
+            keep,
+        }))
+    };
+    let wanted = |head| AppEvent::PreviewWanted {
+        pull: Box::new(pull(head)),
+        app: app(),
+        revision: 300,
+        at: at(),
+    };
+    let ended = |why| AppEvent::PreviewUnwanted { number: 300, why, at: at() };
+    let fork = RepositoryUrl::new("https://git.example/b/shop").unwrap();
+    let of = PreviewOf {
+        parent: app(),
+        number: 300,
+        revision: 300,
+        fork: true,
+        copied: BTreeMap::from([
+            (name(), Copied::Own(300)),
+            (EnvName::new("ONLY").unwrap(), Copied::Set(1)),
+        ]),
+        key: Some(1),
+    };
+    vec![
+        ("previews_set", set(EnvChoice::Nothing, Forks::Never, None)),
+        ("previews_set-all", set(EnvChoice::All, Forks::Allowed, Some(Millis(3_600_000)))),
+        ("previews_set-some", set(EnvChoice::Only(BTreeSet::from([name()])), Forks::Never, None)),
+        ("preview_wanted", wanted(Head::Own)),
+        ("preview_wanted-fork", wanted(Head::Fork(fork))),
+        ("preview_unwanted-closed", ended(PreviewEnd::Closed)),
+        ("preview_unwanted-merged", ended(PreviewEnd::Merged)),
+        ("preview_unwanted-retargeted", ended(PreviewEnd::Retargeted)),
+        ("preview_unwanted-by-hand", ended(PreviewEnd::ByHand)),
+        ("preview_unwanted-expired", ended(PreviewEnd::Expired)),
+        ("preview_unwanted-off", ended(PreviewEnd::SwitchedOff)),
+        ("preview_unwanted-forks", ended(PreviewEnd::ForksRefused)),
+        ("preview_unwanted-app", ended(PreviewEnd::AppDeleted)),
+        ("preview_commented", AppEvent::PreviewCommented { number: 300, comment: 70_000 }),
+        ("became_preview", AppEvent::BecamePreview(Box::new(of))),
     ]
 }
 
@@ -456,8 +533,8 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
         ("drain_ended", WorkerEvent::DrainEnded),
         ("removed", WorkerEvent::Removed),
     ];
-    let apps =
-        apps.into_iter().chain(crons::all()).map(|(label, event)| (label, Event::App(event)));
+    let apps = apps.into_iter().chain(crons::all()).chain(previews());
+    let apps = apps.map(|(label, event)| (label, Event::App(event)));
     let deployments =
         deployments.into_iter().map(|(label, event)| (label, Event::Deployment(event)));
     let workers = workers.into_iter().map(|(label, event)| (label, Event::Worker(event)));

@@ -32,7 +32,6 @@ use hythe_core::wire::run::{
     Body, Packet, RunAnswer, RunEnded, RunOpening, RunQuestion, RunSaid, RunSeen, RunWanted,
     TerminalSize,
 };
-use hythe_core::wire::upload::UploadQuestion;
 use hythe_core::wire::worker::{Assignment, Order, SealedEnvironment, TaskOrder, WorkerMessage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -263,10 +262,6 @@ fn shapes_between_roles_stay_as_they_are_and_may_gain_fields() {
             access,
         },
     );
-    let upload = UploadDigest::new(format!("sha256:{}", "01".repeat(32))).unwrap();
-    let installation = InstallationId::new(Uuid::from_u128(7));
-    let question = UploadQuestion { format, installation, upload, from: 262_144, most: 1_000 };
-    shapes.json("wire/upload-question", &question);
     let worker = worker();
     let stop = Order::Stop { deployment, generation: 9, stop_within: Millis(10_000) };
     shapes.json("wire/stop", &WorkerMessage { format, worker, order: stop });

@@ -279,6 +279,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/apps/{app}/previews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists an app's previews
+         * @description Of each open pull request that has one or is to have one; and how they are made. At most 50.
+         */
+        get: operations["list_previews"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Changes how an app's previews are made
+         * @description Off unless it is said. It needs a webhook of the repository that tells of pull requests. Each open
+         *     pull request for the app's branch gets an app of its own, with a name and a host name of its own,
+         *     the settings of this one and one replica; it follows the commits and goes with the pull request.
+         *     What a preview is given it has from its next commit on.
+         */
+        patch: operations["update_previews"];
+        trace?: never;
+    };
+    "/api/v1/apps/{app}/previews/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Removes the preview of a pull request
+         * @description At once and for good. The next push to the pull request makes one again.
+         */
+        delete: operations["remove_preview"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/apps/{app}/redeploy": {
         parameters: {
             query?: never;
@@ -784,6 +831,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/hooks/{hook}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Tells a webhook's provider of previews
+         * @description In one comment on each pull request, which is kept up to date: where the preview is, or why there is
+         *     none. The token is the one for the repository, which must be one that may write comments. Everybody
+         *     who can read the repository sees them.
+         */
+        put: operations["set_comments"];
+        post?: never;
+        /** Tells a webhook's provider no more of previews */
+        delete: operations["remove_comments"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/hooks/{hook}/deliveries": {
         parameters: {
             query?: never;
@@ -800,6 +870,29 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hooks/{hook}/deployments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Tells GitHub of deployments
+         * @description Of each deployment of its repository from now on, with the address once it is live: of an app in an
+         *     environment of its name, of a preview in a transient one. The token must be one that may write
+         *     deployments.
+         */
+        put: operations["set_told_deployments"];
+        post?: never;
+        /** Tells GitHub no more of deployments */
+        delete: operations["remove_told_deployments"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1126,6 +1219,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sources/branches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the branches of a repository
+         * @description Asked of the provider at that moment, with the token that there is for it. At most a thousand are
+         *     read.
+         */
+        get: operations["list_branches"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sources/hosts": {
         parameters: {
             query?: never;
@@ -1167,6 +1281,27 @@ export interface paths {
          * @description A well-known one is known as before.
          */
         delete: operations["remove_source_host"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/repositories": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists repositories that a token reaches
+         * @description Asked of the provider at that moment, with the token that there is for them
+         *     (`PUT /api/v1/sources/tokens/{prefix}`). At most a thousand are read.
+         */
+        get: operations["list_repositories"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1409,6 +1544,7 @@ export interface components {
              * @example shop
              */
             name: string;
+            preview?: components["schemas"]["PreviewOf"] | null;
             /** @description The same for each process beside web that the live deployment has. */
             processes: components["schemas"]["ProcessCount"][];
             /**
@@ -1787,6 +1923,13 @@ export interface components {
          * @enum {string}
          */
         Beginning: "request" | "report" | "watch" | "unknown";
+        /** @description Branches of a repository. */
+        BranchList: {
+            /** @description The branches, in the provider's order. */
+            items: components["schemas"]["ListedBranch"][];
+            /** @description Whether there are more than are read: a thousand. */
+            more: boolean;
+        };
         /**
          * @description What changes. It holds from the next deployment on.
          * @example {
@@ -2305,7 +2448,7 @@ export interface components {
          * @description What came of a delivery.
          * @enum {string}
          */
-        DeliveryOutcome: "deployed" | "repeated" | "skipped" | "ignored" | "refused" | "failed";
+        DeliveryOutcome: "deployed" | "repeated" | "skipped" | "ignored" | "refused" | "failed" | "removed";
         /**
          * @description What deploys an app.
          * @enum {string}
@@ -2753,8 +2896,18 @@ export interface components {
         Hook: {
             /** @description The apps of this repository, by name, and what deploys each. */
             apps: components["schemas"]["HookApp"][];
+            /**
+             * @description The same, where it is told of previews in comments on pull requests.
+             * @example https://api.github.com
+             */
+            comments?: string | null;
             /** @description When it was made. */
             created_at: components["schemas"]["Time"];
+            /**
+             * @description The same, where it is told of deployments.
+             * @example https://api.github.com
+             */
+            deployments?: string | null;
             /**
              * Format: uuid
              * @description Its id.
@@ -2915,6 +3068,31 @@ export interface components {
              */
             head: number;
         };
+        /** @description A branch. */
+        ListedBranch: {
+            /** @description Its newest commit. */
+            commit?: string | null;
+            /**
+             * @description Its name.
+             * @example main
+             */
+            name: string;
+        };
+        /** @description A repository that a token reaches. */
+        ListedRepository: {
+            /**
+             * @description Its own branch, where it has one.
+             * @example main
+             */
+            default_branch?: string | null;
+            /** @description Whether not everybody may read it. */
+            private: boolean;
+            /**
+             * @description Where it lies.
+             * @example https://github.com/octo-org/shop.git
+             */
+            url: string;
+        };
         /** @description One item of a log, by its `type`. */
         LogItem: {
             /** @description When it was written. */
@@ -3042,6 +3220,121 @@ export interface components {
          * @enum {string}
          */
         PostDeployStatus: "outstanding" | "running" | "done" | "failed" | "not_run";
+        /** @description The preview of a pull request. */
+        Preview: {
+            /**
+             * @description The app that the preview is: its name, once it is there.
+             * @example shop-pr-4
+             */
+            app?: string | null;
+            /**
+             * Format: uuid
+             * @description The same, as its id.
+             */
+            app_id: string;
+            /** @description Who opened it, as the provider says. */
+            author: string;
+            /** @description The branch that its commits are on. */
+            branch: string;
+            /** @description Its newest commit, as the provider says. */
+            commit: string;
+            /** @description Since when it is wanted. */
+            created_at: components["schemas"]["Time"];
+            deployment?: components["schemas"]["DeploymentRef"] | null;
+            /** @description Whether they come from another repository. */
+            fork: boolean;
+            /**
+             * Format: int64
+             * @description The pull request's number.
+             * @example 4
+             */
+            number: number;
+            /** @description Where people see it. */
+            page?: string | null;
+            /** @description When commits came last. */
+            pushed_at: components["schemas"]["Time"];
+            /**
+             * @description How it fares: `building`, `live`, `failed` or `stopped`.
+             * @example live
+             */
+            status: string;
+            /** @description Why it is not as it is to be, where it is not. */
+            status_detail?: string | null;
+            /** @description What it is called. */
+            title: string;
+            /**
+             * @description Where it answers.
+             * @example http://shop-pr-4.localhost:8080
+             */
+            url?: string | null;
+        };
+        /**
+         * @description Which of the app's variables previews get.
+         * @enum {string}
+         */
+        PreviewEnv: "none" | "all" | "some";
+        /**
+         * @description What becomes of pull requests from other repositories.
+         * @enum {string}
+         */
+        PreviewForks: "never" | "allowed";
+        /** @description An app's previews. */
+        PreviewList: {
+            /** @description Those that there are or are to be, by number. */
+            items: components["schemas"]["Preview"][];
+            /** @description How they are made. */
+            settings: components["schemas"]["PreviewSettings"];
+        };
+        /** @description Of what an app is a preview. */
+        PreviewOf: {
+            /**
+             * @description The app's name.
+             * @example shop
+             */
+            app: string;
+            /**
+             * Format: int64
+             * @description The pull request's number.
+             * @example 4
+             */
+            number: number;
+        };
+        /** @description How an app's previews are made. */
+        PreviewSettings: {
+            /** @description Whether those that say that they are not ready get one. */
+            drafts: boolean;
+            /** @description Which of the app's variables they get. Those of forks get none, whatever stands here. */
+            env: components["schemas"]["PreviewEnv"];
+            /**
+             * @description Where some do: which.
+             * @example [
+             *       "LOG_LEVEL"
+             *     ]
+             */
+            env_names: string[];
+            /** @description What becomes of pull requests from other repositories. */
+            forks: components["schemas"]["PreviewForks"];
+            /**
+             * Format: int64
+             * @description How long one is kept without a push; as long as its pull request is open where nothing is said.
+             */
+            keep_ms?: number | null;
+            /**
+             * Format: int32
+             * @description How many there are at once; a pull request beyond that gets none, and the delivery says so.
+             * @example 10
+             */
+            most: number;
+            /** @description Whether pull requests get previews. */
+            on: boolean;
+            /**
+             * @description Names of variables that only previews have; they go before the app's own.
+             * @example [
+             *       "DATABASE_URL"
+             *     ]
+             */
+            set: string[];
+        };
         /**
          * @description A problem document.
          * @example {
@@ -3235,6 +3528,13 @@ export interface components {
          * @enum {string}
          */
         ReplicaState: "unknown" | "creating" | "starting" | "healthy" | "unhealthy" | "exited" | "crash_loop" | "failed" | "stopping";
+        /** @description Repositories that a token reaches. */
+        RepositoryList: {
+            /** @description The repositories, in the provider's order. */
+            items: components["schemas"]["ListedRepository"][];
+            /** @description Whether there are more than are read: a thousand. */
+            more: boolean;
+        };
         /** @description Where a host leads. */
         Route: {
             /** @description The app behind it. */
@@ -3662,6 +3962,14 @@ export interface components {
          * @example 2026-11-21T09:30:00.250Z
          */
         Time: string;
+        /** @description Whether and where a webhook's provider is told of something. */
+        Told: {
+            /**
+             * @description The address of the provider's API; nothing where it is told nothing.
+             * @example https://api.github.com
+             */
+            api?: string | null;
+        };
         /** @description What a provider was told of a commit. */
         ToldStatus: {
             /**
@@ -3846,6 +4154,45 @@ export interface components {
             submodules?: boolean | null;
             /** @description A tag; `null` for none any more. Not together with `branch` or `commit`. */
             tag?: string | null;
+        };
+        /**
+         * @description A change of how an app's previews are made: what is left out stays as it is.
+         * @example {
+         *       "env_names": [
+         *         "LOG_LEVEL"
+         *       ],
+         *       "on": true,
+         *       "set": {
+         *         "DATABASE_URL": "postgres://…"
+         *       }
+         *     }
+         */
+        UpdatePreviews: {
+            /** @description Whether those that say that they are not ready get one. */
+            drafts?: boolean | null;
+            env?: components["schemas"]["PreviewEnv"] | null;
+            /** @description Names, in place of those before; some variables are given then. */
+            env_names?: string[] | null;
+            forks?: components["schemas"]["PreviewForks"] | null;
+            /**
+             * Format: int64
+             * @description How long one is kept without a push: an hour to 365 days; `null` for as long as its pull request
+             *     is open.
+             */
+            keep_ms?: number | null;
+            /**
+             * Format: int32
+             * @description How many there are at once: 1 to 50.
+             */
+            most?: number | null;
+            /** @description Whether pull requests get previews. Without them, those that there are go. */
+            on?: boolean | null;
+            /** @description Variables that only previews have, to set. */
+            set?: {
+                [key: string]: components["schemas"]["SecretText"];
+            };
+            /** @description Names of such variables, to remove. */
+            unset?: string[];
         };
         /**
          * @description A change of what deploys an app: what is left out stays as it is.
@@ -7011,6 +7358,424 @@ export interface operations {
             };
             /** @description It took too long */
             504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_previews: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Name or id
+                 * @example shop
+                 */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The previews */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewList"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_previews: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Name or id
+                 * @example shop
+                 */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdatePreviews"];
+            };
+        };
+        responses: {
+            /** @description The previews from now on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewList"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_preview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Name or id
+                 * @example shop
+                 */
+                app: string;
+                /**
+                 * @description The pull request's number
+                 * @example 4
+                 */
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It goes now */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -11298,6 +12063,306 @@ export interface operations {
             };
         };
     };
+    set_comments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id */
+                hook: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetCommitStatuses"];
+            };
+        };
+        responses: {
+            /** @description It is told from now on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Told"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_comments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id */
+                hook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is told no more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_deliveries: {
         parameters: {
             query?: never;
@@ -11393,6 +12458,306 @@ export interface operations {
             };
             /** @description It took too long */
             504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_told_deployments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id */
+                hook: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetCommitStatuses"];
+            };
+        };
+        responses: {
+            /** @description It is told from now on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Told"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_told_deployments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id */
+                hook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is told no more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -14374,6 +15739,117 @@ export interface operations {
             };
         };
     };
+    list_branches: {
+        parameters: {
+            query?: {
+                /** @description The repository's URL. */
+                repository?: string;
+                /**
+                 * @description Whose server it is: `github`, `gitlab`, `bitbucket`, `gitea` or `forgejo`; found from the host
+                 *     where that tells it.
+                 */
+                provider?: string;
+                /** @description The address of its API; found from the provider and the host where none is given. */
+                api?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The branches */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BranchList"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_source_hosts: {
         parameters: {
             query?: never;
@@ -14772,6 +16248,117 @@ export interface operations {
             };
             /** @description The disk is full; the detail says what to do, and what works without room */
             507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_repositories: {
+        parameters: {
+            query?: {
+                /** @description Where: a host, or the beginning of the repositories' URLs, such as `github.com/team`. */
+                at?: string;
+                /**
+                 * @description Whose server it is: `github`, `gitlab`, `bitbucket`, `gitea` or `forgejo`; found from the host
+                 *     where that tells it.
+                 */
+                provider?: string;
+                /** @description The address of its API; found from the provider and the host where none is given. */
+                api?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The repositories */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RepositoryList"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };

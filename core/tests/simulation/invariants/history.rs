@@ -166,6 +166,11 @@ impl World {
             | AppEvent::Restored { .. }
             | AppEvent::TriggersSet(_)
             | AppEvent::ProcessesScaled { .. }
+            | AppEvent::PreviewsSet(_)
+            | AppEvent::PreviewWanted { .. }
+            | AppEvent::PreviewUnwanted { .. }
+            | AppEvent::PreviewCommented { .. }
+            | AppEvent::BecamePreview(_)
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }

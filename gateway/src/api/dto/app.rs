@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    AsOf, DeploymentRef, HealthProbe, ProcessCount, ProcessType, SetProcess, Time, Triggers,
+    AsOf, DeploymentRef, HealthProbe, PreviewOf, ProcessCount, ProcessType, SetProcess, Time,
+    Triggers,
 };
 
 /// An app: its settings, and how it is doing.
@@ -36,6 +37,9 @@ pub struct App {
     pub settings: AppSettings,
     /// What deploys it by itself.
     pub triggers: Triggers,
+    /// Of what it is a preview, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<PreviewOf>,
     /// Replicas of the live deployment that are healthy now. That is not kept: of the past, 0. Those
     /// of processes beside web do not count here.
     pub replicas_healthy: u16,

@@ -31,6 +31,12 @@ pub struct Hook {
     /// The address of the provider's API, where it is told how commits fare.
     #[schema(example = "https://api.github.com")]
     pub statuses: Option<String>,
+    /// The same, where it is told of previews in comments on pull requests.
+    #[schema(example = "https://api.github.com")]
+    pub comments: Option<String>,
+    /// The same, where it is told of deployments.
+    #[schema(example = "https://api.github.com")]
+    pub deployments: Option<String>,
 }
 
 /// What to enter at the provider, besides the secret.
@@ -151,7 +157,7 @@ pub struct Delivery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryOutcome {
-    /// A deployment was asked for.
+    /// A deployment was asked for, or a preview.
     Deployed,
     /// The same delivery had its effect before.
     Repeated,
@@ -163,6 +169,8 @@ pub enum DeliveryOutcome {
     Refused,
     /// It could not be taken at that moment; sent again, it is.
     Failed,
+    /// A preview goes.
+    Removed,
 }
 
 impl DeliveryOutcome {
@@ -176,6 +184,7 @@ impl DeliveryOutcome {
             Self::Ignored => "ignored",
             Self::Refused => "refused",
             Self::Failed => "failed",
+            Self::Removed => "removed",
         }
     }
 }

@@ -17,9 +17,11 @@ mod health;
 mod hook;
 mod housekeeping;
 mod journal;
+mod listing;
 mod log;
 mod page;
 mod past;
+mod preview;
 mod process;
 mod project;
 mod registry;
@@ -57,11 +59,18 @@ pub use housekeeping::{
     UploadHousekeeping, WorkerHousekeeping,
 };
 pub use journal::{JournalProblem, Verification, VerificationReport, VerificationState};
+pub use listing::{
+    BranchList, BranchQuery, ListedBranch, ListedRepository, RepositoryList, RepositoryQuery,
+};
 pub use log::{LogItem, LogOutput, LogPage, LogQuery};
 pub use page::PageQuery;
 pub use past::{
     AppDiff, AsOf, AtQuery, Beginning, Culprit, DiffQuery, DiffSide, DiffStep, FieldChange,
     StepChange, Why, WhyQuery, WhyStep,
+};
+pub use preview::{
+    Preview, PreviewEnv, PreviewForks, PreviewList, PreviewOf, PreviewSettings, Told,
+    UpdatePreviews,
 };
 pub use process::{ProcessCount, ProcessType, ScaleApp, SetProcess};
 pub use project::{CreateProject, Project, ProjectList};

@@ -31,6 +31,7 @@ pub(crate) fn app(sight: Sight<'_>, id: AppId) -> Option<App> {
         stopped: active.stopped.is_some(),
         settings: settings::shown(&active.settings),
         triggers: super::triggers(&active.triggers),
+        preview: super::preview::preview_of(sight, active),
         replicas_healthy: health.healthy,
         replicas_wanted: health.wanted,
         processes: health.processes,

@@ -35,6 +35,8 @@ pub(crate) fn hook(sight: Sight<'_>, id: HookId) -> Option<dto::Hook> {
         created_at: hook.at.into(),
         secret_set_at: hook.secret_at.into(),
         statuses: hook.statuses.as_ref().map(ToString::to_string),
+        comments: hook.comments.as_ref().map(ToString::to_string),
+        deployments: hook.deployments.as_ref().map(ToString::to_string),
     })
 }
 
@@ -55,7 +57,8 @@ fn served<'a>(
     apps.filter_map(|app| app.state.active()).filter_map(move |app| {
         let source = app.settings.source.as_ref()?;
         let own = RepositoryKey::of(&source.git()?.repository)?;
-        (own == *repository).then_some((app.id, app))
+        // Previews move with the app that they are of.
+        (own == *repository && app.preview.is_none()).then_some((app.id, app))
     })
 }
 
@@ -143,18 +146,27 @@ pub(crate) fn deliveries(
         if by.hook != hook || known.contains(id) {
             continue;
         }
+        let app = sight.view.apps.get(&attempt.spec.app).and_then(|app| app.state.active());
+        let preview = app.and_then(|app| app.preview.as_deref());
+        let reference = preview.map(|of| format!("#{}", of.number));
         let commit = match attempt.spec.source.git().map(|source| &source.reference) {
             Some(Reference::Commit(commit)) => Some(commit.to_string()),
             Some(Reference::Branch(_) | Reference::DefaultBranch | Reference::Tag(_)) | None => {
                 None
             }
         };
+        // Of a preview it is remembered by the app that it is of.
+        let same =
+            |delivery: &dto::Delivery| delivery.reference == reference && delivery.commit == commit;
+        if preview.is_some() && remembered.iter().any(same) {
+            continue;
+        }
         let delivery = told.entry(view.requested.correlation).or_insert_with(|| dto::Delivery {
             id: None,
             hook,
             at: view.requested.at.into(),
             event: None,
-            reference: None,
+            reference,
             commit,
             sender: Some(by.sender.as_str().to_owned()),
             outcome: dto::DeliveryOutcome::Deployed,

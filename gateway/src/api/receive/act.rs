@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use futures_util::{StreamExt as _, stream};
-use hythe_actors::aggregate::CommandError;
+use hythe_actors::aggregate::{CommandError, Done};
 use hythe_core::app::{App, AppCommand};
 use hythe_core::claims::{ClaimChange, ClaimKey};
-use hythe_core::hook::{Hook, RepositoryKey, Triggers, Webhook};
+use hythe_core::hook::{Hook, RepositoryKey, SenderName, Triggers, Webhook};
 use hythe_core::ids::{AppId, CorrelationId, DeploymentId, HookId};
 use hythe_core::names::AppName;
 use hythe_core::record::{Actor, Meta};
@@ -24,7 +24,7 @@ use crate::hooks::matching::{Verdict, judge};
 use crate::hooks::payload::Push;
 
 /// Apps that are asked at once.
-const AT_ONCE: usize = 64;
+pub(super) const AT_ONCE: usize = 64;
 /// How long an app that has too much to do is asked again. Providers wait ten seconds.
 const AGAIN_WITHIN: Duration = Duration::from_secs(5);
 
@@ -47,19 +47,22 @@ pub(super) async fn deploy(
     delivery: &mut Delivery,
 ) -> Result<StatusCode, Problem> {
     let apps = state.control().read(|view| served(view, &hook.repository));
-    let webhook = Webhook { provider: hook.provider, hook: id, sender: push.sender.clone() };
-    let meta = Meta {
-        at: state.now(),
-        actor: Actor::Webhook(webhook),
-        correlation: CorrelationId::new(request),
-        causation: None,
-    };
+    let meta = meta(state, request, (id, hook), push.sender.clone());
     let name = delivery.id.clone().unwrap_or_default();
     let one = |app: Served| {
         let key = ClaimKey::delivery(id, app.id, &name);
         of_app(state, app, push, key, meta.clone())
     };
     let done: Vec<_> = stream::iter(apps.into_iter().map(one)).buffered(AT_ONCE).collect().await;
+    summed_up(done, &hook.repository, delivery)
+}
+
+/// What came of a delivery all in all, and the answer to it.
+pub(super) fn summed_up(
+    done: Vec<(DeliveredApp, Option<Problem>)>,
+    repository: &RepositoryKey,
+    delivery: &mut Delivery,
+) -> Result<StatusCode, Problem> {
     let mut failed = None;
     for (app, problem) in done {
         delivery.apps.push(app);
@@ -69,6 +72,7 @@ pub(super) async fn deploy(
     let order = [
         DeliveryOutcome::Failed,
         DeliveryOutcome::Deployed,
+        DeliveryOutcome::Removed,
         DeliveryOutcome::Repeated,
         DeliveryOutcome::Refused,
         DeliveryOutcome::Skipped,
@@ -77,19 +81,38 @@ pub(super) async fn deploy(
         Some(outcome) => delivery.outcome = outcome,
         None => {
             delivery.outcome = DeliveryOutcome::Skipped;
-            delivery.reason = Some(format!("no app is deployed from {}", hook.repository));
+            delivery.reason = Some(format!("no app is deployed from {repository}"));
         }
     }
     match (failed, delivery.outcome) {
         (Some(problem), _) => Err(problem),
-        (None, DeliveryOutcome::Deployed | DeliveryOutcome::Repeated) => Ok(StatusCode::ACCEPTED),
+        (
+            None,
+            DeliveryOutcome::Deployed | DeliveryOutcome::Removed | DeliveryOutcome::Repeated,
+        ) => Ok(StatusCode::ACCEPTED),
         (None, _) => Ok(StatusCode::OK),
+    }
+}
+
+/// By whoever the provider says that it was.
+pub(super) fn meta(
+    state: &ApiState,
+    request: Uuid,
+    (id, hook): (HookId, &Hook),
+    sender: SenderName,
+) -> Meta {
+    Meta {
+        at: state.now(),
+        actor: Actor::Webhook(Webhook { provider: hook.provider, hook: id, sender }),
+        correlation: CorrelationId::new(request),
+        causation: None,
     }
 }
 
 fn served(view: &View, repository: &RepositoryKey) -> Vec<Served> {
     let apps = view.names.values().filter_map(|id| view.apps.get(id)?.state.active());
-    let of = apps.filter_map(|app| {
+    // Previews move with the app that they are of.
+    let of = apps.filter(|app| app.preview.is_none()).filter_map(|app| {
         let source = app.settings.source.as_ref()?.git()?;
         let own = RepositoryKey::of(&source.repository)?;
         (own == *repository).then(|| Served {
@@ -156,21 +179,30 @@ async fn request(
     key: &ClaimKey,
     meta: Meta,
 ) -> Result<(), CommandError> {
+    let source = Some(source);
+    let command = AppCommand::RequestDeployment { deployment, source, no_cache: false };
+    ask(state, app, command, (key, deployment.uuid()), meta).await.map(drop)
+}
+
+/// Gives the app a command that takes the delivery up, and again where it has too much to do. Whoever
+/// comes with the same delivery again finds the note.
+pub(super) async fn ask(
+    state: &ApiState,
+    app: AppId,
+    command: AppCommand,
+    (key, note): (&ClaimKey, Uuid),
+    meta: Meta,
+) -> Result<Done<App>, CommandError> {
     let until = Instant::now() + AGAIN_WITHIN;
     loop {
-        let command = AppCommand::RequestDeployment {
-            deployment,
-            source: Some(source.clone()),
-            no_cache: false,
-        };
-        let note = deployment.uuid().as_bytes().to_vec();
+        let note = note.as_bytes().to_vec();
         let claim = Some(ClaimChange::Take { key: key.clone(), note });
         let with = With { claim, secrets: Vec::new() };
-        match state.command::<App>(app.uuid(), command, meta.clone(), with).await {
+        match state.command::<App>(app.uuid(), command.clone(), meta.clone(), with).await {
             Err(CommandError::Busy { retry_after }) if Instant::now() + retry_after < until => {
                 tokio::time::sleep(retry_after).await;
             }
-            done => return done.map(drop),
+            done => return done,
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod act;
 mod gate;
+mod pulls;
 mod ring;
 
 use axum::body::Body;
@@ -21,7 +22,7 @@ pub(crate) use self::ring::Deliveries;
 use super::ApiState;
 use super::dto::{Delivery, DeliveryOutcome};
 use super::problem::{Kind, Problem};
-use crate::hooks::payload::{Push, Said, Unreadable, read};
+use crate::hooks::payload::{Push, Remote, Said, Unreadable, read};
 use crate::hooks::verify::{Unproven, is_signed, verify};
 use crate::hooks::{delivery_id, event_name};
 
@@ -119,22 +120,41 @@ async fn settle(
     };
     match said {
         Said::Ping => ignored("the webhook is set up"),
-        Said::PullRequest => ignored("pull requests deploy nothing yet"),
-        Said::Other => ignored("events of this kind deploy nothing: choose pushes only"),
-        Said::Push(push) if !push.remote.keys.contains(&hook.repository) => {
-            describe(&push, delivery);
-            delivery.outcome = DeliveryOutcome::Ignored;
-            let theirs = push.remote.keys.first().map_or("another one", |key| key.as_str());
-            let own = &hook.repository;
-            delivery.reason =
-                Some(format!("it is of another repository ({theirs}; this webhook is of {own})"));
-            Ok(StatusCode::OK)
+        Said::Other => {
+            ignored("events of this kind deploy nothing: choose pushes and pull requests")
+        }
+        Said::Pull(pulled) => {
+            delivery.sender = Some(pulled.sender.as_str().to_owned());
+            delivery.reference = Some(format!("#{}", pulled.number));
+            if let Ok((pull, _)) = &pulled.what {
+                delivery.commit = Some(pull.commit.to_string());
+            }
+            if elsewhere(&pulled.remote, hook, delivery) {
+                return Ok(StatusCode::OK);
+            }
+            pulls::heard(state, came.request, (id, hook), &pulled, delivery).await
         }
         Said::Push(push) => {
             describe(&push, delivery);
+            if elsewhere(&push.remote, hook, delivery) {
+                return Ok(StatusCode::OK);
+            }
             act::deploy(state, came.request, id, hook, &push, delivery).await
         }
     }
+}
+
+/// Whether it is of another repository than the webhook; says so then.
+fn elsewhere(remote: &Remote, hook: &Hook, delivery: &mut Delivery) -> bool {
+    let own = &hook.repository;
+    if remote.keys.contains(own) {
+        return false;
+    }
+    let theirs = remote.keys.first().map_or("another one", |key| key.as_str());
+    delivery.outcome = DeliveryOutcome::Ignored;
+    delivery.reason =
+        Some(format!("it is of another repository ({theirs}; this webhook is of {own})"));
+    true
 }
 
 fn describe(push: &Push, delivery: &mut Delivery) {

@@ -13,7 +13,9 @@ mod health;
 mod hooks;
 mod housekeeping;
 mod journal;
+mod listing;
 mod logs;
+mod previews;
 mod projects;
 mod registries;
 mod running;
@@ -24,6 +26,7 @@ mod sources;
 mod status;
 mod statuses;
 mod table;
+mod told;
 mod triggers;
 mod uploads;
 mod versions;
@@ -82,12 +85,18 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(registries::list))
         .routes(routes!(registries::set, registries::remove))
         .routes(routes!(triggers::show, triggers::update))
+        .routes(routes!(previews::list, previews::update))
+        .routes(routes!(previews::remove))
         .routes(routes!(hooks::list, hooks::create))
         .routes(routes!(hooks::show, hooks::remove))
         .routes(routes!(hooks::rotate))
         .routes(routes!(hooks::deliveries))
         .routes(routes!(statuses::show, statuses::set, statuses::remove))
+        .routes(routes!(told::comment, told::uncomment))
+        .routes(routes!(told::deploy, told::undeploy))
         .routes(routes!(address::show, address::set, address::remove))
+        .routes(routes!(listing::repositories))
+        .routes(routes!(listing::branches))
         .routes(routes!(sources::tokens))
         .routes(routes!(sources::set_token, sources::remove_token))
         .routes(routes!(sources::hosts))

@@ -74,7 +74,7 @@ pub(crate) async fn remove(
 }
 
 /// Where the provider has its API, as far as the repository's host tells.
-fn usual(state: &ApiState, id: HookId) -> Result<ApiAddress, Problem> {
+pub(super) fn usual(state: &ApiState, id: HookId) -> Result<ApiAddress, Problem> {
     let found = |view: &hythe_core::view::View| view.installation.state.hooks.get(&id).cloned();
     let hook = state.control().read(found).ok_or_else(no_such_hook)?;
     ApiAddress::usual(hook.provider, &hook.repository).ok_or_else(|| {

@@ -28,6 +28,24 @@ Examples:
   hythe hook statuses shop --api https://git.example.com/api/v1
   hythe hook statuses shop";
 
+pub(super) const COMMENTS_HELP: &str = "\
+Each pull request with a preview gets one comment, which is kept up to date: where the preview is, or why
+there is none. It goes with the token for the repository, which must be one that may write comments.
+
+Examples:
+  hythe preview on shop
+  hythe hook comments shop --on
+  hythe hook comments shop --api https://git.example.com/api/v1
+  hythe hook comments shop --off";
+
+pub(super) const DEPLOYMENTS_HELP: &str = "\
+Each deployment is one at GitHub, too, with its address: of an app in an environment of its name, of a
+preview in one such as shop-pr-4 that goes again. It goes with the token for the repository, which must be one that may write deployments.
+
+Examples:
+  hythe hook deployments shop --on
+  hythe hook deployments shop --off";
+
 /// `hythe hook`.
 #[derive(Debug, Subcommand)]
 pub enum HookCommand {
@@ -84,6 +102,29 @@ pub enum HookCommand {
         #[arg(long, conflicts_with_all = ["on", "api"])]
         off: bool,
     },
+    /// Tell the provider of previews, in one comment on each pull request
+    #[command(after_help = COMMENTS_HELP)]
+    Comments(ToldArgs),
+    /// Tell GitHub of deployments, of apps and of previews
+    #[command(after_help = DEPLOYMENTS_HELP)]
+    Deployments(ToldArgs),
+}
+
+/// Whether and where a provider is told of something.
+#[derive(Debug, Args)]
+pub struct ToldArgs {
+    /// Its id, or an app that it serves
+    #[arg(value_name = "HOOK|APP")]
+    pub which: String,
+    /// Tell it from now on
+    #[arg(long)]
+    pub on: bool,
+    /// Tell it there [default: found from the repository]
+    #[arg(long, value_name = "URL")]
+    pub api: Option<ApiAddress>,
+    /// Tell it no more
+    #[arg(long, conflicts_with_all = ["on", "api"])]
+    pub off: bool,
 }
 
 /// `hythe address`.
@@ -101,7 +142,7 @@ pub enum AddressCommand {
     Rm,
 }
 
-fn provider(text: &str) -> Result<Provider, String> {
+pub(super) fn provider(text: &str) -> Result<Provider, String> {
     text.parse().map_err(|unknown: UnknownProvider| unknown.to_string())
 }
 

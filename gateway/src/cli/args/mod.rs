@@ -12,6 +12,7 @@ mod hook;
 mod hooks;
 mod moving;
 mod past;
+mod preview;
 mod process;
 mod registry;
 mod roles;
@@ -34,15 +35,16 @@ pub use builder::BuilderArgs;
 pub use cron::{CronArgs, CronCommand, CronSetArgs};
 pub use detect::DetectArgs;
 pub use health::HealthArgs;
-pub use hook::{AddressCommand, HookCommand, TriggerArgs};
+pub use hook::{AddressCommand, HookCommand, ToldArgs, TriggerArgs};
 pub use hooks::HookArgs;
 pub use moving::{ImportArgs, InitArgs};
 pub use past::{AtArgs, DiffArgs, EventsArgs, MomentText, SideText};
+pub use preview::{EnvArg, ForksArg, KeepArg, PreviewArgs, PreviewCommand};
 pub use process::{CountArg, ProcessCommand, ProcessSetArgs, scale};
 pub use registry::RegistryCommand;
 pub use roles::{AgentArgs, DataArgs, EdgeArgs, LogArgs, NatsArgs, ServerArgs, UpArgs};
 pub use run::{RunArgs, RunsCommand};
-pub use source::{HostCommand, SourceCommand, TokenCommand};
+pub use source::{AskedArgs, HostCommand, SourceCommand, TokenCommand};
 
 /// Where the gateway is asked unless told otherwise.
 pub const USUAL_URL: &str = "http://127.0.0.1:7070";
@@ -133,6 +135,9 @@ pub enum Command {
     /// Webhooks: let GitHub, GitLab, Bitbucket, Gitea or Forgejo tell of pushes, which deploy apps
     #[command(subcommand)]
     Hook(HookCommand),
+    /// Previews: an app of its own for each open pull request
+    #[command(subcommand, visible_alias = "previews")]
+    Preview(PreviewCommand),
     /// Where this server is reached from outside
     #[command(subcommand)]
     Address(AddressCommand),
@@ -405,6 +410,13 @@ mod tests {
             &["hook", "add", "shop", "--provider", "svn"],
             &["hook", "statuses", "shop", "--on", "--off"],
             &["hook", "statuses", "shop", "--api", "git.example.com"],
+            &["hook", "comments", "shop", "--on", "--off"],
+            &["hook", "deployments", "shop", "--api", "git.example.com"],
+            &["preview", "on", "shop", "--most", "0"],
+            &["preview", "on", "shop", "--forks", "some"],
+            &["preview", "on", "shop", "--env", "A B"],
+            &["preview", "on", "shop", "--keep", "a while"],
+            &["preview", "rm", "shop", "-1"],
             &["address", "set", "hythe.example.com"],
             &["app", "set", "shop", "--deploy-on", "friday"],
             &["app", "set", "shop", "--watch-paths", "../x"],
@@ -414,6 +426,10 @@ mod tests {
             &["source", "token", "set", "u:p@github.com", "-u", "ci", "--password-stdin"],
             &["source", "token", "set", "github.com/../x", "-u", "ci", "--password-stdin"],
             &["source", "token", "rm", "-x"],
+            &["source", "repos", "u:p@github.com"],
+            &["source", "repos", "github.com", "--provider", "svn"],
+            &["source", "branches", "--upload-pack=x"],
+            &["source", "branches", "https://github.com/a/b", "--api", "x"],
             &["source", "key", "a b"],
             &["source", "host", "add", "*", "--key", "ssh-ed25519 AAAA"],
             &["source", "host", "add", "git.example", "--key", "ssh-ed25519 AAAA"],

@@ -1,8 +1,9 @@
 //! `hythe source`.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use hythe_core::hook::{ApiAddress, Provider};
 use hythe_core::installation::{SourcePrefix, SourceUser, SshHost, SshKey};
-use hythe_core::names::{AppName, BadText};
+use hythe_core::names::{AppName, BadText, RepositoryUrl};
 
 const SOURCE_HELP: &str = "\
 Over https a token opens a repository, for all apps; over ssh a key does, which each app has for itself.
@@ -36,6 +37,14 @@ host has with ssh-keyscan, and compare it with what its owner publishes.
 Example:
   hythe source host add git.example.com:2222 --key 'ssh-ed25519 AAAA…'";
 
+const REPOS_HELP: &str = "\
+Asked of the provider with the token that there is for them; Bitbucket lists those of a workspace.
+
+Examples:
+  hythe source repos github.com
+  hythe source repos bitbucket.org/team
+  hythe source repos git.example.com --provider forgejo";
+
 /// `hythe source`.
 #[derive(Debug, Subcommand)]
 #[command(after_help = SOURCE_HELP)]
@@ -55,6 +64,37 @@ pub enum SourceCommand {
     /// Hosts that builds know over ssh
     #[command(subcommand)]
     Host(HostCommand),
+    /// List the repositories that a token reaches
+    #[command(after_help = REPOS_HELP)]
+    Repos {
+        /// Where: a host, or the beginning of their URLs
+        #[arg(value_parser = prefix)]
+        at: SourcePrefix,
+        /// Who is asked.
+        #[command(flatten)]
+        asked: AskedArgs,
+    },
+    /// List the branches of a repository
+    #[command(after_help = "Example:\n  hythe source branches https://github.com/team/shop")]
+    Branches {
+        /// The repository
+        #[arg(value_name = "URL")]
+        repository: RepositoryUrl,
+        /// Who is asked.
+        #[command(flatten)]
+        asked: AskedArgs,
+    },
+}
+
+/// Which provider is asked.
+#[derive(Debug, Args)]
+pub struct AskedArgs {
+    /// github, gitlab, bitbucket, gitea or forgejo [default: found from the host]
+    #[arg(long, value_parser = super::hook::provider)]
+    pub provider: Option<Provider>,
+    /// The address of its API [default: found from the host]
+    #[arg(long, value_name = "URL")]
+    pub api: Option<ApiAddress>,
 }
 
 /// `hythe source token`.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use hythe_core::hook::SenderName;
+use hythe_core::hook::{PullChange, SenderName};
 use serde::Deserialize;
 
+use super::pulled::{Parts, pulled};
 use super::{Files, Push, RefChange, Remote, Said, Unreadable, commit, parse, reference, skip};
 
 #[derive(Deserialize)]
@@ -59,15 +60,111 @@ pub(super) fn read(event: &str, json: &[u8]) -> Result<Said, Unreadable> {
     };
     match kind.as_str() {
         "push" | "tag_push" => Ok(Said::Push(push(&parse(json)?))),
-        "merge_request" => Ok(Said::PullRequest),
+        "merge_request" => merge_request(json),
         _ => Ok(Said::Other),
     }
 }
 
+impl Project {
+    fn urls(&self) -> [Option<&String>; 3] {
+        [&self.git_http_url, &self.git_ssh_url, &self.web_url].map(Option::as_ref)
+    }
+
+    fn remote(&self) -> Remote {
+        Remote::new(self.urls(), self.default_branch.clone())
+    }
+}
+
+#[derive(Deserialize)]
+struct Told {
+    project: Project,
+    user: Option<User>,
+    object_attributes: MergeRequest,
+    #[serde(default)]
+    changes: Changes,
+}
+
+#[derive(Deserialize)]
+struct User {
+    username: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct MergeRequest {
+    iid: u64,
+    title: Option<String>,
+    action: Option<String>,
+    source_branch: String,
+    target_branch: String,
+    #[serde(default)]
+    draft: bool,
+    /// What it was called before.
+    #[serde(default)]
+    work_in_progress: bool,
+    url: Option<String>,
+    updated_at: Option<String>,
+    last_commit: Option<Tip>,
+    source: Option<Project>,
+    /// Where an update brought commits: the newest one before.
+    oldrev: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Tip {
+    id: String,
+}
+
+/// What an update changed, as far as it matters.
+#[derive(Default, Deserialize)]
+struct Changes {
+    target_branch: Option<serde::de::IgnoredAny>,
+    draft: Option<serde::de::IgnoredAny>,
+    work_in_progress: Option<serde::de::IgnoredAny>,
+}
+
+impl Told {
+    fn change(&self) -> Option<PullChange> {
+        let Changes { target_branch, draft, work_in_progress } = &self.changes;
+        let moved = self.object_attributes.oldrev.is_some()
+            || target_branch.is_some()
+            || draft.is_some()
+            || work_in_progress.is_some();
+        match self.object_attributes.action.as_deref()? {
+            "open" | "reopen" => Some(PullChange::Came),
+            "update" if moved => Some(PullChange::Came),
+            "update" => Some(PullChange::Edited),
+            "close" => Some(PullChange::Closed { merged: false }),
+            "merge" => Some(PullChange::Closed { merged: true }),
+            _ => None,
+        }
+    }
+}
+
+fn merge_request(json: &[u8]) -> Result<Said, Unreadable> {
+    let told: Told = parse(json)?;
+    let change = told.change();
+    let Told { project, user, object_attributes: request, changes: _ } = &told;
+    let sender = user.as_ref().and_then(|user| user.username.as_deref()).unwrap_or_default();
+    let head = request.source.iter().flat_map(Project::urls).flatten();
+    let parts = Parts {
+        number: request.iid,
+        title: request.title.as_deref().unwrap_or_default(),
+        page: request.url.as_deref(),
+        // Of who opened it there is only a number.
+        author: sender,
+        commit: request.last_commit.as_ref().map_or("", |commit| commit.id.as_str()),
+        branch: &request.source_branch,
+        base: &request.target_branch,
+        head: head.map(String::as_str).collect(),
+        draft: request.draft || request.work_in_progress,
+        at: request.updated_at.as_deref(),
+    };
+    let action = request.action.as_deref().unwrap_or_default();
+    Ok(pulled(project.remote(), sender, change, action, &parts))
+}
+
 fn push(pushed: &Pushed) -> Push {
-    let project = &pushed.project;
-    let urls = [&project.git_http_url, &project.git_ssh_url, &project.web_url];
-    let remote = Remote::new(urls.map(Option::as_ref), project.default_branch.clone());
+    let remote = pushed.project.remote();
     let sender = pushed.user_username.as_ref().filter(|name| !name.is_empty());
     let sender = sender.or(pushed.user_name.as_ref()).map_or("", String::as_str);
     let changes = reference(&pushed.reference).map(|(tag, name)| change(pushed, tag, name));

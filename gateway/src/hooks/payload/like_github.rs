@@ -1,8 +1,9 @@
 //! GitHub, and Gitea and Forgejo, which say nearly the same.
 
-use hythe_core::hook::{Provider, SenderName};
+use hythe_core::hook::{Provider, PullChange, SenderName};
 use serde::Deserialize;
 
+use super::pulled::{Parts, pulled};
 use super::{Files, Push, RefChange, Remote, Said, Unreadable, commit, parse, reference, skip};
 
 /// Commits from which on GitHub leaves the older ones out.
@@ -66,15 +67,99 @@ pub(super) fn read(provider: Provider, event: &str, json: &[u8]) -> Result<Said,
     match event {
         "ping" => Ok(Said::Ping),
         "push" => Ok(Said::Push(push(provider, &parse(json)?))),
-        _ if event.starts_with("pull_request") => Ok(Said::PullRequest),
+        "pull_request" | "pull_request_sync" => pull_request(json),
         _ => Ok(Said::Other),
     }
 }
 
+impl Repository {
+    fn urls(&self) -> [Option<&String>; 3] {
+        [&self.clone_url, &self.ssh_url, &self.html_url].map(Option::as_ref)
+    }
+
+    fn remote(&self) -> Remote {
+        Remote::new(self.urls(), self.default_branch.clone())
+    }
+}
+
+#[derive(Deserialize)]
+struct Told {
+    action: String,
+    pull_request: PullRequest,
+    changes: Option<Changes>,
+    repository: Repository,
+    sender: Option<Account>,
+}
+
+#[derive(Deserialize)]
+struct PullRequest {
+    number: u64,
+    title: Option<String>,
+    html_url: Option<String>,
+    #[serde(default)]
+    draft: bool,
+    merged: Option<bool>,
+    updated_at: Option<String>,
+    user: Option<Account>,
+    head: End,
+    base: End,
+}
+
+#[derive(Deserialize)]
+struct End {
+    #[serde(rename = "ref")]
+    reference: String,
+    sha: Option<String>,
+    /// None where it is gone.
+    repo: Option<Repository>,
+}
+
+/// What an edit changed, as far as it matters: GitHub names the base, Gitea its reference.
+#[derive(Deserialize)]
+struct Changes {
+    base: Option<serde::de::IgnoredAny>,
+    #[serde(rename = "ref")]
+    reference: Option<serde::de::IgnoredAny>,
+}
+
+impl Told {
+    fn change(&self) -> Option<PullChange> {
+        let turned = |changes: &Changes| changes.base.is_some() || changes.reference.is_some();
+        match self.action.as_str() {
+            "opened" | "reopened" | "synchronize" | "synchronized" | "ready_for_review" => {
+                Some(PullChange::Came)
+            }
+            "edited" if self.changes.as_ref().is_some_and(turned) => Some(PullChange::Came),
+            "edited" => Some(PullChange::Edited),
+            "closed" => Some(PullChange::Closed { merged: self.pull_request.merged == Some(true) }),
+            _ => None,
+        }
+    }
+}
+
+fn pull_request(json: &[u8]) -> Result<Said, Unreadable> {
+    let told: Told = parse(json)?;
+    let change = told.change();
+    let Told { action, pull_request: pull, changes: _, repository, sender } = &told;
+    let sender = sender.as_ref().and_then(Account::name).unwrap_or_default();
+    let head = pull.head.repo.iter().flat_map(Repository::urls).flatten();
+    let parts = Parts {
+        number: pull.number,
+        title: pull.title.as_deref().unwrap_or_default(),
+        page: pull.html_url.as_deref(),
+        author: pull.user.as_ref().and_then(Account::name).unwrap_or_default(),
+        commit: pull.head.sha.as_deref().unwrap_or_default(),
+        branch: &pull.head.reference,
+        base: &pull.base.reference,
+        head: head.map(String::as_str).collect(),
+        draft: pull.draft,
+        at: pull.updated_at.as_deref(),
+    };
+    Ok(pulled(repository.remote(), sender, change, action, &parts))
+}
+
 fn push(provider: Provider, pushed: &Pushed) -> Push {
-    let urls =
-        [&pushed.repository.clone_url, &pushed.repository.ssh_url, &pushed.repository.html_url];
-    let remote = Remote::new(urls.map(Option::as_ref), pushed.repository.default_branch.clone());
+    let remote = pushed.repository.remote();
     let sender = [&pushed.sender, &pushed.pusher].into_iter().flatten().find_map(Account::name);
     let sender = SenderName::cleaned(sender.unwrap_or_default());
     let changes =
