@@ -120,9 +120,14 @@ fn with_app(command: clap::Command, link: &Link) -> clap::Command {
         return command;
     }
     match left_out(&command) {
-        Some(app) => {
-            command.mut_arg(app, |arg| arg.required(false).default_value(link.app.to_string()))
-        }
+        // Where it is: one that is changed by itself becomes the last.
+        Some(app) => command.mut_args(|arg| {
+            if arg.get_id() == app.as_str() {
+                arg.required(false).default_value(link.app.to_string())
+            } else {
+                arg
+            }
+        }),
         None => command,
     }
 }

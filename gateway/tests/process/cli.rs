@@ -42,7 +42,7 @@ fn exit_codes_say_what_kind_of_end_it_was() {
         (&["deploy", "-shop"], 2, ""),
         (&["deploy", "shop\n"], 2, "app name"),
         (&["deploy", "$(id)"], 2, "app name"),
-        (&["deploy", "../shop"], 2, "app name"),
+        (&["deploy", "../shop"], 2, "name the app first"),
         (&["deploy", "shop", "--repo", "--upload-pack=x"], 2, ""),
         (&["deploy", "shop", "--repo", "https://u:p@h/a"], 2, "password"),
         (&["deploy", "shop", "--commit", "HEAD"], 2, "hexadecimal"),

@@ -107,7 +107,7 @@ fn a_pull_request_is_seen_at_a_host_of_its_own_until_it_is_closed() {
     let listed = shop.previews();
     assert_eq!((&listed[0]["status"], &listed[0]["commit"]), (&json!("live"), &json!(first)));
     let shown = shop.scene.hythe.run(&["preview", "ls", "shop"]);
-    for part in ["#4", "shop-pr-4.localhost", &first[..12], "live"] {
+    for part in ["#4", "shop-pr-4.localhost", &first[..10], "live"] {
         assert!(shown.out.contains(part), "{part}: {}", shown.out);
     }
     let apps = shop.scene.hythe.run(&["app", "ls"]);

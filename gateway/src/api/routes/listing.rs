@@ -33,7 +33,8 @@ pub(crate) async fn repositories(
     let key = RepositoryKey::of_text(&format!("{at}/x"))
         .ok_or_else(|| Problem::field("at", "names no host"))?;
     let to = provider(query.provider.as_deref(), query.api.as_deref(), &key)?;
-    let (items, more) = listing::repositories(state.control(), &at, to).await.map_err(refused)?;
+    let (items, more) =
+        listing::repositories(state.control(), &at, to).await.map_err(|why| refused(&why))?;
     let items = items.into_iter().map(|one| ListedRepository {
         url: one.url.to_string(),
         default_branch: one.default_branch.map(|branch| branch.to_string()),
@@ -60,7 +61,7 @@ pub(crate) async fn branches(
         .ok_or_else(|| Problem::field("repository", "is at no provider"))?;
     let to = provider(query.provider.as_deref(), query.api.as_deref(), &key)?;
     let (items, more) =
-        listing::branches(state.control(), &repository, to).await.map_err(refused)?;
+        listing::branches(state.control(), &repository, to).await.map_err(|why| refused(&why))?;
     let items = items.into_iter().map(|one| ListedBranch {
         name: one.name.to_string(),
         commit: one.commit.map(|commit| commit.to_string()),
@@ -91,7 +92,7 @@ fn provider(
     Ok((provider, api))
 }
 
-fn refused(why: String) -> Problem {
+fn refused(why: &str) -> Problem {
     Problem::new(
         Kind::Conflict,
         format!("it cannot be listed: {why} (which there are: hythe source token ls)"),
