@@ -19,6 +19,7 @@ use hythe_core::preview::plan::{Todo, plan};
 use hythe_core::preview::{Copied, Preview, PreviewEnd, PreviewOf, copies, name, settings};
 use hythe_core::record::{Actor, Meta};
 use hythe_core::rejection::Rejection;
+use hythe_core::source::Source;
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::view::View;
 use hythe_store::SecretChange;
@@ -233,9 +234,9 @@ fn given(
     there: Option<&ActiveApp>,
 ) -> Result<(PreviewGiven, Vec<SecretChange>), String> {
     let Wanted { parent, preview, meta } = wanted;
-    if parent.settings.source.is_none() {
+    if parent.settings.source.as_ref().and_then(Source::git).is_none() {
         let name = &parent.name;
-        return Err(format!("{name} has no source: hythe app set {name} --repo URL"));
+        return Err(format!("{name} has no repository: hythe app set {name} --repo URL"));
     }
     let fork = preview.pull.is_fork();
     let copied = copies(parent, fork);

@@ -156,13 +156,39 @@ impl Sender {
         request: &ApiRequest,
         may: &str,
     ) -> Result<Value, Refused> {
+        self.ask_times(control, access, request, may, AGAIN).await
+    }
+
+    /// The same for what makes something, and would make another one: where the answer is lost, it is
+    /// looked for before it is made again.
+    ///
+    /// # Errors
+    /// As [`Sender::ask`].
+    pub(crate) async fn ask_once(
+        &self,
+        control: &Control,
+        access: &Access,
+        request: &ApiRequest,
+        may: &str,
+    ) -> Result<Value, Refused> {
+        self.ask_times(control, access, request, may, 0).await
+    }
+
+    async fn ask_times(
+        &self,
+        control: &Control,
+        access: &Access,
+        request: &ApiRequest,
+        may: &str,
+        again: usize,
+    ) -> Result<Value, Refused> {
         let (provider, token) = (&access.provider, access.may_be_asked(may)?);
         let value = value(control, token)?;
         let client = self.client()?;
         let ask = || async { answer(&client, *provider, (request, may), token, &value).await };
         let waits = ExponentialBuilder::default()
             .with_min_delay(FIRST_WAIT)
-            .with_max_times(AGAIN)
+            .with_max_times(again)
             .with_jitter();
         let transient = |attempt: &Attempt| matches!(attempt, Attempt::Transient(_));
         ask.retry(waits).when(transient).await.map_err(Attempt::refused)

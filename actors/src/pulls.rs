@@ -9,6 +9,7 @@
 mod deployed;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use hythe_core::app::{ActiveApp, App, AppCommand, AppEvent};
@@ -23,6 +24,7 @@ use hythe_core::preview::told;
 use hythe_core::record::{Actor, Recorded, Sequence};
 use hythe_core::view::View;
 use hythe_store::codec::decode_recorded;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::Control;
@@ -34,6 +36,10 @@ const CURSOR: &str = "pulls";
 const PAGE: usize = 256;
 /// What is told at the same time.
 const AT_ONCE: usize = 8;
+/// What a provider did not take is told again after this.
+const AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// How often it is told again, before that waits for the next change.
+const MOST_AGAIN: u32 = 10;
 /// What the token must be one for.
 const MAY: &str = "write comments on pull requests";
 
@@ -83,6 +89,9 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
     let mut head = control.seen();
     let sender = Sender::default();
     let mut last: BTreeMap<Subject, Last> = BTreeMap::new();
+    // What was not taken, and how often.
+    let mut again: BTreeMap<Subject, u32> = BTreeMap::new();
+    let mut next = Instant::now() + AGAIN_AFTER;
     let mut done = control.journal().load_cursor(CURSOR);
     if done == Sequence(0) {
         // An installation from before there was this: it begins with what comes now.
@@ -94,38 +103,64 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
             let mut hooks = view.installation.state.hooks.values();
             hooks.any(|hook| hook.comments.is_some() || hook.deployments.is_some())
         });
-        if wanted && done < seen {
-            let (subjects, until) = changed(&control, done, seen)?;
+        let (mut subjects, until) = match wanted && done < seen {
+            true => changed(&control, done, seen)?,
+            false => (BTreeSet::new(), done.max(seen)),
+        };
+        if next <= Instant::now() {
+            next = Instant::now() + AGAIN_AFTER;
+            subjects.extend(again.keys().copied().filter(|_| wanted));
+        }
+        if !subjects.is_empty() {
             let mut due = control.read(|view| {
-                last.retain(|subject, _| match subject {
-                    Subject::Pull(parent, _) => view.apps.contains_key(parent),
-                    Subject::Deployment(id) => view.deployments.contains_key(id),
-                });
+                last.retain(|subject, _| is_there(view, *subject));
+                again.retain(|subject, _| is_there(view, *subject));
                 let due = |subject: &Subject| due(&control, view, *subject);
                 subjects.iter().filter_map(due).collect::<Vec<_>>()
             });
             for due in &mut due {
                 only_news(due, last.entry(due.of).or_default());
             }
-            let all = futures_util::stream::iter(due).for_each_concurrent(AT_ONCE, |due| {
+            let all = futures_util::stream::iter(due).map(|due| {
                 let (control, sender) = (control.clone(), sender.clone());
-                async move { tell(&control, &sender, due).await }
+                async move { (due.of, tell(&control, &sender, due).await) }
             });
-            if stop.run_until_cancelled(all).await.is_none() {
-                return Ok(());
+            let all = all.buffer_unordered(AT_ONCE).collect::<Vec<_>>();
+            let Some(all) = stop.run_until_cancelled(all).await else { return Ok(()) };
+            for (of, taken) in all {
+                let times = again.remove(&of).unwrap_or(0);
+                if !taken {
+                    last.remove(&of);
+                    if times < MOST_AGAIN {
+                        again.insert(of, times + 1);
+                    }
+                }
             }
-            done = until;
-        } else {
-            done = done.max(seen);
         }
+        done = until;
         control.journal().save_cursor(CURSOR, done).map_err(|error| error.to_string())?;
         if done >= seen {
-            match stop.run_until_cancelled(head.changed()).await {
-                None => return Ok(()),
-                Some(Ok(())) => {}
-                Some(Err(_)) => return Err("the projection is closed".into()),
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                changed = head.changed() => {
+                    changed.map_err(|_| "the projection is closed".to_owned())?;
+                }
+                () = tokio::time::sleep_until(next), if !again.is_empty() => {}
             }
         }
+    }
+}
+
+/// Whether there is still something to be told of.
+fn is_there(view: &View, subject: Subject) -> bool {
+    match subject {
+        Subject::Pull(parent, number) => {
+            let app = view.apps.get(&parent).and_then(|app| app.state.active());
+            let previews = app.map(|app| &app.previews);
+            previews
+                .is_some_and(|all| all.open.contains_key(&number) || all.past.contains_key(&number))
+        }
+        Subject::Deployment(id) => view.deployments.contains_key(&id),
     }
 }
 
@@ -219,9 +254,8 @@ fn due(control: &Control, view: &View, of: Subject) -> Option<Due> {
     Some(Due { of, comment, deployment, preview: Some(preview) })
 }
 
-/// Tells it. What a provider does not take is said in the log and beside the preview, and told with the
-/// next change.
-async fn tell(control: &Control, sender: &Sender, due: Due) {
+/// Tells it; whether it was taken. What is not is said in the log and beside the preview.
+async fn tell(control: &Control, sender: &Sender, due: Due) -> bool {
     let Due { of, comment, deployment, preview } = due;
     let mut refused = None;
     if let Some(due) = &comment {
@@ -238,9 +272,11 @@ async fn tell(control: &Control, sender: &Sender, due: Due) {
     if let Some(why) = &why {
         tracing::warn!(?of, why, "a provider was not told");
     }
+    let taken = why.is_none();
     if let Some(preview) = preview {
         control.troubles().told(preview, why);
     }
+    taken
 }
 
 /// Writes down which comment it is.
@@ -280,7 +316,7 @@ async fn say(control: &Control, sender: &Sender, due: &CommentDue) -> Result<Opt
         return Ok(Some(comment));
     }
     let create = thread.create(text).ok_or_else(none)?;
-    let made = sender.ask(control, access, &create, MAY).await?;
+    let made = sender.ask_once(control, access, &create, MAY).await?;
     Ok(created(&made))
 }
 

@@ -124,7 +124,7 @@ pub(super) async fn tell(control: &Control, sender: &Sender, due: &Due) -> Resul
             let (id, environment, transient) = (*id, what.environment.as_str(), what.transient);
             let deployed = Deployed { id, commit, environment, transient };
             let create = thread.deploy(&deployed).ok_or_else(none)?;
-            let made = sender.ask(control, access, &create, MAY).await?;
+            let made = sender.ask_once(control, access, &create, MAY).await?;
             created(&made).ok_or_else(|| {
                 Refused::from("GitHub did not say which deployment that is".to_owned())
             })?

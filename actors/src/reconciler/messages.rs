@@ -125,7 +125,8 @@ impl<V: Views> Reconciler<V> {
     ) -> Result<Vec<LoginsFor>, Unsendable> {
         let (registries, head, fork) = self.views.look(|view| {
             let app = view.apps.get(&spec.app).and_then(|view| view.state.active());
-            let fork = app.and_then(|app| app.preview.as_ref()).is_some_and(|of| of.fork);
+            // Of one that is gone nobody knows whose commits they are.
+            let fork = app.is_none_or(|app| app.preview.as_ref().is_some_and(|of| of.fork));
             (view.installation.state.registries.clone(), view.head, fork)
         });
         // A stranger's Dockerfile would show the world whatever image it names.

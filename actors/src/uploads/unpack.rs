@@ -22,6 +22,8 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 const GIT: &str = ".git";
 /// Bytes of an archive for each entry beyond its content, at the most: headers, and long paths.
 const MOST_OVERHEAD: u64 = 16 * 1024;
+/// Bytes of what describes one entry: its long name, or its attributes.
+const MOST_DESCRIBED: u64 = 64 * 1024;
 
 /// The most that an archive may hold.
 #[derive(Clone, Copy, Debug)]
@@ -93,13 +95,49 @@ pub fn unpack(
 ) -> Result<Unpacked, UnpackError> {
     let mut begin = Vec::new();
     (&mut archive).take(2).read_to_end(&mut begin).map_err(UnpackError::NoArchive)?;
+    let zipped = begin == GZIP;
+    names_are_short(rewound(&mut archive, zipped)?, bounds, cancel)?;
+    all(rewound(&mut archive, zipped)?, folder, bounds, cancel)
+}
+
+/// What is in an archive, from its beginning.
+fn rewound(archive: &mut File, zipped: bool) -> Result<Box<dyn Read + '_>, UnpackError> {
     archive.seek(SeekFrom::Start(0)).map_err(UnpackError::NoArchive)?;
     let archive = BufReader::new(archive);
-    if begin == GZIP {
-        all(MultiGzDecoder::new(archive), folder, bounds, cancel)
-    } else {
-        all(archive, folder, bounds, cancel)
+    Ok(if zipped { Box::new(MultiGzDecoder::new(archive)) } else { Box::new(archive) })
+}
+
+/// The most bytes of an archive: also what is read past, such as the content of what is left out.
+fn most(bounds: Bounds) -> u64 {
+    let entries = u64::try_from(bounds.entries).unwrap_or(u64::MAX).saturating_add(1);
+    bounds.bytes.saturating_add(entries.saturating_mul(MOST_OVERHEAD))
+}
+
+/// Looks whether what describes an entry is short: whoever reads the entries has each of those in memory
+/// as a whole before it is seen.
+fn names_are_short(
+    archive: impl Read,
+    bounds: Bounds,
+    cancel: &CancellationToken,
+) -> Result<(), UnpackError> {
+    let mut archive = Archive::new(archive.take(most(bounds)));
+    for entry in archive.entries().map_err(UnpackError::NoArchive)?.raw(true) {
+        if cancel.is_cancelled() {
+            return Err(UnpackError::Cancelled);
+        }
+        // Whoever unpacks gets no further than here, and says why.
+        let Ok(entry) = entry else { return Ok(()) };
+        let kind = entry.header().entry_type();
+        let describes = kind.is_gnu_longname()
+            || kind.is_gnu_longlink()
+            || kind.is_pax_local_extensions()
+            || kind.is_pax_global_extensions();
+        if describes && entry.size() > MOST_DESCRIBED {
+            let most = MOST_DESCRIBED / 1024;
+            return Err(UnpackError::TooMuch(format!("{most} KiB that say what one entry is")));
+        }
     }
+    Ok(())
 }
 
 fn all(
@@ -108,11 +146,8 @@ fn all(
     bounds: Bounds,
     cancel: &CancellationToken,
 ) -> Result<Unpacked, UnpackError> {
-    let entries = u64::try_from(bounds.entries).unwrap_or(u64::MAX).saturating_add(1);
-    // Also what is read past, such as the content of what is left out.
-    let most = bounds.bytes.saturating_add(entries.saturating_mul(MOST_OVERHEAD));
-    let mut archive = Archive::new(archive.take(most));
-    let mut into = Unpacking { folder, bounds, done: Unpacked::default(), seen: 0 };
+    let mut archive = Archive::new(archive.take(most(bounds)));
+    let mut into = Unpacking { folder, bounds, done: Unpacked::default(), seen: 0, folders: 0 };
     for entry in archive.entries().map_err(UnpackError::NoArchive)? {
         if cancel.is_cancelled() {
             return Err(UnpackError::Cancelled);
@@ -131,6 +166,8 @@ struct Unpacking<'a> {
     done: Unpacked,
     /// Entries of whatever kind.
     seen: usize,
+    /// Folders that were made, also for what only lies in them.
+    folders: usize,
 }
 
 impl Unpacking<'_> {
@@ -180,7 +217,7 @@ impl Unpacking<'_> {
     }
 
     /// The folder of these parts, made where it is not there, and never reached through a link.
-    fn folder_for(&self, parts: &[&str], path: &str) -> Result<PathBuf, UnpackError> {
+    fn folder_for(&mut self, parts: &[&str], path: &str) -> Result<PathBuf, UnpackError> {
         let mut folder = self.folder.to_owned();
         for part in parts {
             folder.push(part);
@@ -191,6 +228,11 @@ impl Unpacking<'_> {
                     return Err(UnpackError::Entry { path: path.to_owned(), why });
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.folders += 1;
+                    if self.folders > self.bounds.entries {
+                        let most = self.bounds.entries;
+                        return Err(UnpackError::TooMuch(format!("{most} folders")));
+                    }
                     fs::create_dir(&folder).map_err(|error| failed(path, error))?;
                 }
                 Err(error) => return Err(failed(path, error)),
@@ -299,22 +341,24 @@ fn link(
     symlink(target, place).map_err(|error| twice(path, error))
 }
 
-/// Whether a link that lies so deep in a folder leads to somewhere in it, by what it says.
+/// Whether a link that lies so deep in a folder leads to somewhere in it, by what it says. It goes up only
+/// at its beginning: what it names on its way may be a link itself, and lead from elsewhere up.
 #[must_use]
 pub fn stays_inside(target: &str, depth: usize) -> bool {
     let fine = !target.is_empty()
         && target.len() <= limits::MOST_UPLOAD_PATH
         && !target.starts_with('/')
         && !target.chars().any(char::is_control);
-    let mut depth = depth;
+    let (mut depth, mut down) = (depth, false);
     fine && target.split('/').all(|part| {
         match part {
             "" | "." => {}
+            ".." if down => return false,
             ".." => match depth.checked_sub(1) {
                 Some(above) => depth = above,
                 None => return false,
             },
-            _ => depth += 1,
+            _ => down = true,
         }
         true
     })
@@ -422,6 +466,7 @@ mod tests {
             (&[("b/a", link, "../../x", b"")], "leads out of the folder"),
             (&[("b/a", link, "c/../../..", b"")], "leads out of the folder"),
             (&[("a", link, "", b"")], "leads out of the folder"),
+            (&[("a/b/s", link, "../..", b""), ("t", link, "a/b/s/../x", b"")], "leads out"),
             (&[("a", link, "b", b""), ("a/x", file, "", b"x")], "no folder"),
             (&[("a", file, "", b"x"), ("a/x", file, "", b"x")], "no folder"),
             (&[("a", link, "b", b""), ("a", file, "", b"x")], "more than once"),
@@ -460,6 +505,13 @@ mod tests {
             let why = done.unwrap_err().to_string();
             assert!(why.contains(expected), "{why}");
         }
+        let named = archive(&[("x", EntryType::GNULongName, "", &zeros), ("a", file, "", b"x")]);
+        let (_, done) = unpacked(&gzip(&named), Bounds::default());
+        let why = done.unwrap_err().to_string();
+        assert!(why.contains("64 KiB that say what one entry is"), "{why}");
+        let (_, done) = unpacked(&archive(&[("a/b/c/d/e", file, "", b"x")]), bounds);
+        let why = done.unwrap_err().to_string();
+        assert!(why.contains("3 folders"), "{why}");
         let cut = archive(&[("a", file, "", &zeros)]);
         let (_, done) = unpacked(&cut[..10_000], bounds);
         assert!(done.is_err());

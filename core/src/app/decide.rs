@@ -242,7 +242,8 @@ impl ActiveApp {
         if settings == self.settings {
             return NOTHING;
         }
-        Ok(vec![AppEvent::Configured(change)])
+        let ended = self.previews_left_behind(&settings);
+        Ok(ended.chain([AppEvent::Configured(change)]).collect())
     }
 
     fn set_triggers(&self, triggers: Box<Triggers>) -> Decision {

@@ -43,7 +43,13 @@ impl ActiveApp {
     fn apply(&mut self, event: &AppEvent) {
         match event {
             AppEvent::Created { .. } | AppEvent::Deleted { .. } => {}
-            AppEvent::Configured(change) => change.apply(&mut self.settings),
+            AppEvent::Configured(change) => {
+                let before = self.settings.repository();
+                change.apply(&mut self.settings);
+                if self.settings.repository() != before {
+                    self.previews.forget_past();
+                }
+            }
             AppEvent::EnvironmentChanged { set, remove } => {
                 self.env.retain(|name, _| !remove.contains(name));
                 self.env.extend(set.iter().map(|(name, version)| (name.clone(), *version)));

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::cron::{Cron, CronName, CronSettings, CronSkipped};
 use crate::deployment::DeploymentSpec;
 use crate::health::HealthCheck;
-use crate::hook::{PullRequest, Triggers};
+use crate::hook::{PullRequest, RepositoryKey, Triggers};
 use crate::ids::{AppId, DeploymentId, ProjectId, RunId};
 use crate::limits;
 use crate::names::{AppName, EnvName, HostName};
@@ -82,6 +82,14 @@ impl Default for AppSettings {
             drain_within: limits::DRAIN_WITHIN,
             stop_within: limits::STOP_WITHIN,
         }
+    }
+}
+
+impl AppSettings {
+    /// The repository that it is deployed from, where it is from one of a provider.
+    #[must_use]
+    pub fn repository(&self) -> Option<RepositoryKey> {
+        RepositoryKey::of(&self.source.as_ref()?.git()?.repository)
     }
 }
 

@@ -167,6 +167,21 @@ impl ActiveApp {
         })
     }
 
+    /// Those that go because the app gets another repository: nobody tells of their pull requests any
+    /// more.
+    pub(super) fn previews_left_behind(
+        &self,
+        settings: &AppSettings,
+    ) -> impl Iterator<Item = AppEvent> {
+        let moves = settings.repository() != self.settings.repository();
+        let open = self.previews.open.iter().filter(move |_| moves);
+        open.map(|(number, open)| AppEvent::PreviewUnwanted {
+            number: *number,
+            why: PreviewEnd::Moved,
+            at: open.pull.at,
+        })
+    }
+
     pub(super) fn note_comment(&self, number: u64, comment: u64) -> Vec<AppEvent> {
         let open = self.previews.open.get(&number).map(|open| open.comment);
         let known = open.or_else(|| self.previews.past.get(&number).map(|past| past.comment));

@@ -187,7 +187,10 @@ impl Cron {
     /// It was set anew: what was due before is not any more.
     pub(crate) fn set(&mut self, settings: CronSettings, at: Timestamp) {
         self.settings = settings;
-        self.counted = at;
+        // What ran in the moment between is not due once more.
+        if !self.is_done_with(at) {
+            self.counted = at;
+        }
     }
 
     /// It runs.
@@ -280,6 +283,9 @@ mod tests {
         assert_eq!((cron.counted, cron.skipped), (at(9), Some(skipped)));
         cron.set(CronSettings { paused: true, ..settings() }, at(50));
         assert_eq!((cron.counted, cron.settings.paused), (at(50), true));
+        // What was set a moment before it ran, and was written down after that.
+        cron.set(settings(), at(49));
+        assert_eq!(cron.counted, at(50));
     }
 
     #[test]

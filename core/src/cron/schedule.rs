@@ -18,8 +18,10 @@ text!(
 
 const MOST: usize = 100;
 
-/// What the days of a schedule stand for, where none of them ever comes.
+/// How long months are; February at its longest.
 const DAYS_OF_MONTHS: [u16; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+const MONTHS: [&str; 12] =
+    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
 /// What a schedule says.
 ///
@@ -53,19 +55,40 @@ fn read(text: &str) -> Result<Cron, String> {
     }
 }
 
-/// Whether a day of its months is ever there. Only plain numbers can miss: the thirty-first of months
-/// that have none. Looking for one that never comes takes its reader very long.
+/// Whether a day of its months is ever there: the thirty-first is not of months that have none. Looking
+/// for one that never comes takes its reader very long.
 fn comes(text: &str) -> bool {
     let fields: Vec<&str> = text.split_whitespace().collect();
-    let [_minute, _hour, day, month, weekday] = fields[..] else { return true };
-    let numbers = |field: &str| -> Option<Vec<u16>> {
-        field.split(',').map(|number| number.parse().ok()).collect()
-    };
-    let (Some(days), Some(months), "*" | "?") = (numbers(day), numbers(month), weekday) else {
-        return true;
-    };
+    let [_minute, _hour, day, months, "*" | "?"] = fields[..] else { return true };
+    let Some(days) = numbers(day, |text| text.parse().ok(), 31) else { return true };
+    let Some(months) = numbers(months, month, 12) else { return true };
     let most = |month: &u16| DAYS_OF_MONTHS.get(usize::from(*month).wrapping_sub(1)).copied();
-    days.iter().any(|day| months.iter().filter_map(most).any(|most| *day <= most))
+    let most = months.iter().filter_map(most).max().unwrap_or(31);
+    days.iter().any(|day| *day <= most)
+}
+
+/// A month by its number or its name.
+fn month(text: &str) -> Option<u16> {
+    let named = MONTHS.iter().position(|name| text.eq_ignore_ascii_case(name));
+    named.and_then(|at| u16::try_from(at + 1).ok()).or_else(|| text.parse().ok())
+}
+
+/// The numbers that a field stands for, up to `most`. None where it says it in another way.
+fn numbers(field: &str, number: impl Fn(&str) -> Option<u16>, most: u16) -> Option<Vec<u16>> {
+    let mut all = Vec::new();
+    for item in field.split(',') {
+        let (range, step) = item.split_once('/').map_or((item, None), |(a, b)| (a, Some(b)));
+        let step: usize =
+            step.map_or(Some(1), |step| step.parse().ok()).filter(|step| *step > 0)?;
+        let (first, last) = match range.split_once('-') {
+            _ if range == "*" || range == "?" => (1, most),
+            Some((first, last)) => (number(first)?, number(last)?),
+            // With a step, from there on.
+            None => (number(range)?, if item == range { number(range)? } else { most }),
+        };
+        all.extend((first..=last.min(most)).step_by(step));
+    }
+    Some(all)
 }
 
 #[cfg(test)]
@@ -81,6 +104,11 @@ mod tests {
             "30 3 1,15 * mon-fri",
             "0 0 29 2 *",
             "0 0 31 1,2 *",
+            "0 0 31 feb-mar *",
+            "0 0 28-31 2 *",
+            "0 0 */2 2 *",
+            "0 0 30 2 mon",
+            "0 0 15W feb *",
             "0 0 L * *",
             "0 0 * * 5#2",
             "0 12 * JAN-MAR SUN",
@@ -107,6 +135,11 @@ mod tests {
             ("* * * 13 *", "13"),
             ("0 0 30 2 *", "there is no such day"),
             ("0 0 31 4,6 *", "there is no such day"),
+            ("0 0 30 feb *", "there is no such day"),
+            ("0 0 31 Jun ?", "there is no such day"),
+            ("0 0 30-31 2 *", "there is no such day"),
+            ("0 0 31 4-6/2 *", "there is no such day"),
+            ("0 0 30,31 FEB-FEB *", "there is no such day"),
             ("@reboot", "has five fields"),
             ("@every 5m", "has five fields"),
             ("every day", "has five fields"),

@@ -134,6 +134,8 @@ pub enum PreviewEnd {
     ForksRefused,
     /// The app was deleted.
     AppDeleted,
+    /// The app has another repository now.
+    Moved,
 }
 
 impl PreviewEnd {
@@ -149,6 +151,7 @@ impl PreviewEnd {
             Self::SwitchedOff => "the app has no previews any more",
             Self::ForksRefused => "pull requests from other repositories get none any more",
             Self::AppDeleted => "the app was deleted",
+            Self::Moved => "the app has another repository now",
         }
     }
 }
@@ -194,6 +197,13 @@ pub struct Previews {
     pub past: BTreeMap<u64, Past>,
     /// The revision of the newest.
     pub revision: u64,
+}
+
+impl Previews {
+    /// Pull requests of another repository have the same numbers, and are none of those.
+    pub(crate) fn forget_past(&mut self) {
+        self.past.clear();
+    }
 }
 
 /// Where the value of a preview's variable was copied from. Append-only: postcard stores a variant's
@@ -283,6 +293,8 @@ pub fn settings(parent: &ActiveApp, preview: &Preview) -> AppSettings {
     settings.domains = BTreeSet::new();
     settings.build.secrets.retain(|name| copied.contains_key(name));
     if fork {
+        // Where the app's own may read them they are no secret, and people put some there all the same.
+        settings.build.args.clear();
         // What it names is fetched with the installation's tokens.
         settings.build.fetches = Fetches::default();
     }

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::hooks::COMMIT;
+use crate::hooks::{COMMIT, Hook};
 use crate::statuses::{Api, TOKEN};
 use crate::support::Server;
 
@@ -11,10 +11,16 @@ fn encoded(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-async fn with_token() -> Server {
+/// One with a token, and a webhook whose provider is told of things there.
+async fn with_token(provider: &'static str, api: &str) -> Server {
     let server = Server::start().await;
     let token = json!({"username": "me", "password": TOKEN});
     server.put("/api/v1/sources/tokens/http:%2F%2Fgit.test", token).await.is(200);
+    let app = json!({"name": "shop", "repository": "http://git.test/team/shop.git"});
+    server.post("/api/v1/apps", app).await.is(201);
+    let hook = Hook::new(&server, "shop", provider).await;
+    let path = format!("/api/v1/hooks/{}/statuses", hook.id);
+    server.put(&path, json!({"api": api})).await.is(200);
     server
 }
 
@@ -64,7 +70,7 @@ async fn every_provider_lists_what_a_token_reaches() {
         ),
     ] {
         let mut api = Api::start().await;
-        let server = with_token().await;
+        let server = with_token(provider, &api.url()).await;
         api.answers([Some((200, answer)), Some((200, branches))]);
         let to = format!("provider={provider}&api={}", encoded(&api.url()));
         let path =
@@ -92,7 +98,7 @@ async fn every_provider_lists_what_a_token_reaches() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_pages_are_read_and_what_cannot_be_listed_says_why() {
     let mut api = Api::start().await;
-    let server = with_token().await;
+    let server = with_token("github", &api.url()).await;
     let one = json!({"name": "main", "commit": {"sha": COMMIT}});
     let full = || Some((200, Value::Array(vec![one.clone(); 50])));
     api.answers([full(), full(), Some((200, json!([one.clone()])))]);
@@ -108,6 +114,17 @@ async fn many_pages_are_read_and_what_cannot_be_listed_says_why() {
     let refused = server.get(&path).await;
     refused.is_problem(409, "conflict");
     assert!(refused.text.contains("may the token read repositories"), "{}", refused.text);
+    // Where nobody said that a provider is, no token goes.
+    let elsewhere = Api::start().await;
+    let to = format!("provider=github&api={}", encoded(&elsewhere.url()));
+    let stolen = format!("/api/v1/sources/branches?repository={repository}&{to}");
+    let team = encoded("http://git.test/team");
+    let all = format!("/api/v1/sources/repositories?at={team}&{to}");
+    for path in [stolen.as_str(), all.as_str()] {
+        let answer = server.get(path).await;
+        answer.is_problem(422, "invalid-field");
+        assert_eq!(answer.json["field"], "api", "{}", answer.text);
+    }
     for (path, field) in [
         ("/api/v1/sources/repositories?at=git.example", "provider"),
         ("/api/v1/sources/repositories?at=", "at"),

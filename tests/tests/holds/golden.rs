@@ -340,6 +340,7 @@ fn previews() -> Vec<(&'static str, AppEvent)> {
         ("preview_unwanted-off", ended(PreviewEnd::SwitchedOff)),
         ("preview_unwanted-forks", ended(PreviewEnd::ForksRefused)),
         ("preview_unwanted-app", ended(PreviewEnd::AppDeleted)),
+        ("preview_unwanted-moved", ended(PreviewEnd::Moved)),
         ("preview_commented", AppEvent::PreviewCommented { number: 300, comment: 70_000 }),
         ("became_preview", AppEvent::BecamePreview(Box::new(of))),
     ]

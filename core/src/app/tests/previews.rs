@@ -7,6 +7,7 @@ use crate::preview::plan::tests::pull;
 use crate::preview::{
     Copied, EnvChoice, Forks, PreviewEnd, PreviewOf, PreviewSettings, copies, settings,
 };
+use crate::source::{GitSource, Reference, Source};
 use crate::testing::at;
 
 fn on() -> PreviewSettings {
@@ -274,4 +275,26 @@ fn a_variable_of_previews_has_a_new_version_each_time() {
     assert!(app.decide(set(off)).is_ok(), "what stays needs no new one");
     let late = app.decide(set(variable(0))).unwrap_err().to_string();
     assert!(late.contains("try again"), "{late}");
+}
+
+#[test]
+fn an_app_that_gets_another_repository_leaves_its_previews_behind() {
+    let moved = |url: &str| {
+        let repository = RepositoryUrl::new(url).unwrap();
+        let source = GitSource { repository, reference: Reference::DefaultBranch };
+        let source = Some(Source::Git(source));
+        C::Configure(Box::new(SettingsChange { source, ..SettingsChange::default() }))
+    };
+    let app = after(vec![set(on()), want(4, 9)]);
+    let events = app.decide(moved("https://git.example/elsewhere.git")).unwrap();
+    assert_eq!(names(&events), ["preview_unwanted", "configured"]);
+    let app = events.iter().fold(app, App::evolve);
+    let previews = &app.active().unwrap().previews;
+    assert!(previews.open.is_empty() && previews.past.is_empty(), "{previews:?}");
+    // Another way to the same one is no other repository.
+    let app = after(vec![set(on()), want(4, 9)]);
+    let own = app.active().unwrap().settings.source.as_ref().unwrap().git().unwrap().clone();
+    let same = format!("{}/", own.repository.as_str().trim_end_matches(".git"));
+    let events = app.decide(moved(&same)).unwrap();
+    assert_eq!(names(&events), ["configured"], "{same}");
 }

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use hythe_actors::listing;
-use hythe_core::hook::{ApiAddress, Provider, RepositoryKey, UnknownProvider};
+use hythe_core::hook::{ApiAddress, Hook, Provider, RepositoryKey, UnknownProvider};
 use hythe_core::installation::SourcePrefix;
 use hythe_core::names::RepositoryUrl;
 
@@ -32,7 +32,7 @@ pub(crate) async fn repositories(
     // Any repository there has the same API.
     let key = RepositoryKey::of_text(&format!("{at}/x"))
         .ok_or_else(|| Problem::field("at", "names no host"))?;
-    let to = provider(query.provider.as_deref(), query.api.as_deref(), &key)?;
+    let to = provider(&state, query.provider.as_deref(), query.api.as_deref(), &key)?;
     let (items, more) =
         listing::repositories(state.control(), &at, to).await.map_err(|why| refused(&why))?;
     let items = items.into_iter().map(|one| ListedRepository {
@@ -59,7 +59,7 @@ pub(crate) async fn branches(
     let repository: RepositoryUrl = settings::text("repository", &query.repository)?;
     let key = RepositoryKey::of(&repository)
         .ok_or_else(|| Problem::field("repository", "is at no provider"))?;
-    let to = provider(query.provider.as_deref(), query.api.as_deref(), &key)?;
+    let to = provider(&state, query.provider.as_deref(), query.api.as_deref(), &key)?;
     let (items, more) =
         listing::branches(state.control(), &repository, to).await.map_err(|why| refused(&why))?;
     let items = items.into_iter().map(|one| ListedBranch {
@@ -70,6 +70,7 @@ pub(crate) async fn branches(
 }
 
 fn provider(
+    state: &ApiState,
     given: Option<&str>,
     api: Option<&str>,
     key: &RepositoryKey,
@@ -84,12 +85,35 @@ fn provider(
         Problem::field("provider", why)
     })?;
     let api = match api {
-        Some(api) => settings::text("api", api.strip_suffix('/').unwrap_or(api))?,
+        Some(api) => {
+            let api = settings::text("api", api.strip_suffix('/').unwrap_or(api))?;
+            // The token goes there, and whoever can make a browser read can name any address.
+            if !is_known(state, provider, key, &api) {
+                let why = format!(
+                    "no webhook of {host} is told there; say it once, with one that is: hythe hook \
+                     statuses APP --on --api URL"
+                );
+                return Err(Problem::field("api", why));
+            }
+            api
+        }
         None => ApiAddress::usual(provider, key).ok_or_else(|| {
             Problem::field("api", format!("where {provider} has it at {host} cannot be told"))
         })?,
     };
     Ok((provider, api))
+}
+
+/// Whether a provider of this host has its API there, or somebody said so of a webhook.
+fn is_known(state: &ApiState, provider: Provider, key: &RepositoryKey, api: &ApiAddress) -> bool {
+    let said = |hook: &Hook| {
+        let told = [&hook.statuses, &hook.comments, &hook.deployments];
+        hook.provider == provider
+            && hook.repository.host() == key.host()
+            && told.into_iter().flatten().any(|told| told == api)
+    };
+    ApiAddress::usual(provider, key).as_ref() == Some(api)
+        || state.control().read(|view| view.installation.state.hooks.values().any(said))
 }
 
 fn refused(why: &str) -> Problem {

@@ -94,6 +94,7 @@ struct MergeRequest {
     iid: u64,
     title: Option<String>,
     action: Option<String>,
+    state: Option<String>,
     source_branch: String,
     target_branch: String,
     #[serde(default)]
@@ -129,9 +130,11 @@ impl Told {
             || target_branch.is_some()
             || draft.is_some()
             || work_in_progress.is_some();
+        // Of one that is closed, too, its title can be changed.
+        let open = self.object_attributes.state.as_deref().is_none_or(|state| state == "opened");
         match self.object_attributes.action.as_deref()? {
-            "open" | "reopen" => Some(PullChange::Came),
-            "update" if moved => Some(PullChange::Came),
+            "open" | "reopen" if open => Some(PullChange::Came),
+            "update" if moved && open => Some(PullChange::Came),
             "update" => Some(PullChange::Edited),
             "close" => Some(PullChange::Closed { merged: false }),
             "merge" => Some(PullChange::Closed { merged: true }),

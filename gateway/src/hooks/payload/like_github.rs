@@ -94,6 +94,7 @@ struct Told {
 #[derive(Deserialize)]
 struct PullRequest {
     number: u64,
+    state: Option<String>,
     title: Option<String>,
     html_url: Option<String>,
     #[serde(default)]
@@ -125,11 +126,13 @@ struct Changes {
 impl Told {
     fn change(&self) -> Option<PullChange> {
         let turned = |changes: &Changes| changes.base.is_some() || changes.reference.is_some();
+        // Of one that is closed, too, much can be changed.
+        let open = self.pull_request.state.as_deref().is_none_or(|state| state == "open");
         match self.action.as_str() {
-            "opened" | "reopened" | "synchronize" | "synchronized" | "ready_for_review" => {
+            "opened" | "reopened" | "synchronize" | "synchronized" | "ready_for_review" if open => {
                 Some(PullChange::Came)
             }
-            "edited" if self.changes.as_ref().is_some_and(turned) => Some(PullChange::Came),
+            "edited" if open && self.changes.as_ref().is_some_and(turned) => Some(PullChange::Came),
             "edited" => Some(PullChange::Edited),
             "closed" => Some(PullChange::Closed { merged: self.pull_request.merged == Some(true) }),
             _ => None,

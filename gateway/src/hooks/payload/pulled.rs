@@ -241,6 +241,7 @@ mod tests {
             body.pointer_mut(within).unwrap()[field] = set;
             body
         };
+        let shut = |body: Value| with(body, "/pull_request/state", "closed".into());
         let base = json!({"base": {"ref": {"from": "next"}}});
         let hub = (Provider::GitHub, "pull_request");
         let tea = (Provider::Gitea, "pull_request");
@@ -252,9 +253,12 @@ mod tests {
             (hub, github("synchronize".into()), came),
             (hub, github("ready_for_review".into()), came),
             (hub, github("edited".into()), edited),
-            (hub, with(github("edited".into()), "/changes", base), came),
+            (hub, with(github("edited".into()), "/changes", base.clone()), came),
             (hub, github("closed".into()), closed(false)),
             (hub, with(github("closed".into()), "/pull_request/merged", true.into()), closed(true)),
+            (hub, shut(with(github("edited".into()), "/changes", base)), edited),
+            (hub, shut(github("ready_for_review".into())), None),
+            (tea, shut(gitea("synchronized".into())), None),
             (hub, github("labeled".into()), None),
             (hub, github("converted_to_draft".into()), None),
             (tea, gitea("synchronized".into()), came),
@@ -268,6 +272,15 @@ mod tests {
             (lab, gitlab("update", json!({})), edited),
             (lab, gitlab("update", json!({"target_branch": {"previous": "x"}})), came),
             (lab, gitlab("update", json!({"draft": {"previous": true}})), came),
+            (
+                lab,
+                with(
+                    gitlab("update", json!({"draft": {"previous": true}})),
+                    "/object_attributes/state",
+                    "closed".into(),
+                ),
+                edited,
+            ),
             (
                 lab,
                 with(gitlab("update", json!({})), "/object_attributes/oldrev", COMMIT.into()),

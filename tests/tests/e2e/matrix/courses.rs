@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::history::Ending;
 use super::points::{Course, Deaths, Point, points};
+use super::previews;
 use super::world::{APP, World};
 
 /// Kills a process at a point, in its course of events.
@@ -126,8 +127,10 @@ pub(super) fn run(world: &mut World, point: &Point, deaths: Deaths) {
             let path = new_hook(world);
             arm(world);
             let body = json!({"api": "https://git.example/api/v1"});
-            let (status, document) = world.insist("PUT", &format!("{path}/statuses"), &body);
-            assert!(status < 300, "{status} {document}");
+            for told in ["statuses", "comments"] {
+                let (status, document) = world.insist("PUT", &format!("{path}/{told}"), &body);
+                assert!(status < 300, "{status} {document}");
+            }
             world.died(point, deaths, before);
             remove_hook(world, &path);
         }
@@ -197,6 +200,7 @@ pub(super) fn run(world: &mut World, point: &Point, deaths: Deaths) {
             // What it wrote is kept until its app goes.
             delete(world, &name);
         }
+        Course::Preview => previews::come_and_go(world, arm),
         Course::Cron => {
             let name = new_app(world);
             arm(world);

@@ -16,6 +16,7 @@ mod courses;
 mod history;
 pub(crate) mod load;
 mod points;
+mod previews;
 mod world;
 
 use std::collections::VecDeque;

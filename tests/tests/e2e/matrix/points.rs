@@ -74,6 +74,8 @@ pub(super) enum Course {
     Cron,
     /// A cron job is due while it runs.
     CronSkipped,
+    /// A pull request comes and goes, and its preview with it.
+    Preview,
     /// An app gets a replica more, and one less.
     Scale,
     /// A process beside web gets a replica more, and one less.
@@ -253,6 +255,11 @@ fn course_of_event(name: &str) -> Course {
         "app.command_run" | "app.command_ended" => Course::RunCommand,
         "app.cron_set" | "app.cron_run" | "app.cron_removed" => Course::Cron,
         "app.cron_skipped" => Course::CronSkipped,
+        "app.previews_set"
+        | "app.preview_wanted"
+        | "app.became_preview"
+        | "app.preview_unwanted" => Course::Preview,
+        "app.preview_commented" => Course::Never("a provider has to take a comment"),
         "project.created" => Course::NewProject,
         "project.deleted" => Course::DeleteProject,
         "installation.registry_set" => Course::NewRegistry,
@@ -260,7 +267,7 @@ fn course_of_event(name: &str) -> Course {
         "installation.hook_added" => Course::NewHook,
         "installation.hook_rotated" => Course::RotateHook,
         "installation.hook_removed" => Course::RemoveHook,
-        "installation.statuses_set" => Course::SetStatuses,
+        "installation.statuses_set" | "installation.told_set" => Course::SetStatuses,
         "installation.address_set" | "installation.address_removed" => Course::SetAddress,
         "app.triggers_set" => Course::SetTriggers,
         "app.source_key_set"
