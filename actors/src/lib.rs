@@ -23,6 +23,7 @@ pub mod listing;
 mod mask;
 pub mod node;
 pub mod observatory;
+mod outbox;
 pub mod past;
 pub mod previews;
 pub mod projection;

@@ -23,17 +23,15 @@ use hythe_core::names::AppName;
 use hythe_core::preview::told;
 use hythe_core::record::{Actor, Recorded, Sequence};
 use hythe_core::view::View;
-use hythe_store::codec::decode_recorded;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::Control;
+use crate::outbox;
 use crate::provider::{Access, Refused, Sender};
 
 /// The cursor's name in the journal.
 const CURSOR: &str = "pulls";
-/// Events read at once.
-const PAGE: usize = 256;
 /// What is told at the same time.
 const AT_ONCE: usize = 8;
 /// What a provider did not take is told again after this.
@@ -184,17 +182,10 @@ fn changed(
     from: Sequence,
     seen: Sequence,
 ) -> Result<(BTreeSet<Subject>, Sequence), String> {
-    let page = control.journal().read(from, PAGE).map_err(|error| error.to_string())?;
-    let (mut subjects, mut until) = (BTreeSet::new(), from);
-    for stored in page {
-        if stored.sequence > seen {
-            break;
-        }
-        until = stored.sequence;
-        let recorded: Recorded<Event> =
-            decode_recorded(stored).map_err(|error| error.to_string())?;
-        subjects.extend(control.read(|view| concerned(view, &recorded)));
-    }
+    let mut subjects = BTreeSet::new();
+    let until = outbox::next(control, from, seen, |recorded| {
+        subjects.extend(control.read(|view| concerned(view, recorded)));
+    })?;
     Ok((subjects, until))
 }
 

@@ -17,19 +17,17 @@ use hythe_core::hook::status::{self, CommitState, CommitStatus, page};
 use hythe_core::hook::{Provider, RepositoryKey};
 use hythe_core::ids::{DeploymentId, HookId};
 use hythe_core::names::{AppName, CommitId};
-use hythe_core::record::{Recorded, Sequence};
+use hythe_core::record::Sequence;
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::view::View;
-use hythe_store::codec::decode_recorded;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::Control;
+use crate::outbox;
 use crate::provider::{Access, Sender};
 
 /// The cursor's name in the journal.
 const CURSOR: &str = "statuses";
-/// Events read at once.
-const PAGE: usize = 256;
 /// What is told at the same time.
 const AT_ONCE: usize = 8;
 /// What came about longer ago is not told any more: who waited for it has looked elsewhere.
@@ -158,22 +156,13 @@ fn changed(
     from: Sequence,
     seen: Sequence,
 ) -> Result<(Vec<DeploymentId>, Sequence), String> {
-    let page = control.journal().read(from, PAGE).map_err(|error| error.to_string())?;
-    let (mut deployments, mut until) = (Vec::new(), from);
-    for stored in page {
-        if stored.sequence > seen {
-            break;
+    let mut deployments = Vec::new();
+    let until = outbox::next(control, from, seen, |recorded| {
+        let id = DeploymentId::new(recorded.stream.id);
+        if matches!(recorded.event, Event::Deployment(_)) && !deployments.contains(&id) {
+            deployments.push(id);
         }
-        until = stored.sequence;
-        let recorded: Recorded<Event> =
-            decode_recorded(stored).map_err(|error| error.to_string())?;
-        if matches!(recorded.event, Event::Deployment(_)) {
-            let id = DeploymentId::new(recorded.stream.id);
-            if !deployments.contains(&id) {
-                deployments.push(id);
-            }
-        }
-    }
+    })?;
     Ok((deployments, until))
 }
 

@@ -12,14 +12,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use hythe_core::app::{ActiveApp, App, AppCommand};
-use hythe_core::argv::Argv;
 use hythe_core::cron::{Cron, CronName, CronSettings, CronSkip, CronSkipped, Overlap};
 use hythe_core::ids::{AppId, CorrelationId, RunId, WorkerId};
 use hythe_core::limits;
 use hythe_core::one_off::OneOffEnd;
 use hythe_core::record::Actor;
 use hythe_core::rejection::Rejection;
-use hythe_core::time::{Millis, Timestamp};
+use hythe_core::time::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +27,7 @@ use uuid::Uuid;
 use self::schedule::{last_until, next_after};
 use crate::aggregate::{CommandError, Extras};
 use crate::control::Control;
+use crate::node::guard::guarded;
 use crate::runs::{self, RunError, Wanted};
 
 /// Schedules know no less than a minute.
@@ -74,7 +74,9 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
                 let (control, stop) = (control.clone(), stop.clone());
                 attended.spawn(async move {
                     let key = (due.app, due.cron.clone());
-                    attend(&control, due, &stop).await;
+                    if let Err(why) = guarded(Box::pin(attend(&control, due, &stop))).await {
+                        tracing::error!(cron = %key.1, why, "a cron job could not be attended to");
+                    }
                     key
                 });
             }
@@ -83,18 +85,9 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
         let pause = Duration::from_millis(MINUTE - now % MINUTE);
         tokio::select! {
             () = stop.cancelled() => break,
-            Some(done) = attended.join_next() => match done {
-                Ok(key) => {
-                    busy.remove(&key);
-                }
-                Err(error) => {
-                    tracing::error!(%error, "a cron job could not be attended to");
-                    // Which one is not known; each may be looked at again.
-                    if attended.is_empty() {
-                        busy.clear();
-                    }
-                }
-            },
+            Some(Ok(key)) = attended.join_next() => {
+                busy.remove(&key);
+            }
             () = tokio::time::sleep(pause) => wait = all_due(&control),
         }
     }
@@ -261,16 +254,14 @@ async fn run(control: &Control, due: &Due, cron: &Cron) -> Result<(), Option<Cro
 /// What is to run.
 #[must_use]
 pub fn wanted(app: AppId, settings: &CronSettings) -> Wanted {
-    let CronSettings { command, within, .. } = settings;
-    let (command, within): (Argv, Millis) = (command.clone(), *within);
     Wanted {
         app,
-        command,
+        command: settings.command.clone(),
         variables: Vec::new(),
         terminal: None,
         detached: true,
         bare: false,
-        within,
+        within: settings.within,
     }
 }
 

@@ -14,7 +14,7 @@ mod builds;
 mod clock;
 mod environment;
 mod follow;
-mod guard;
+pub(crate) mod guard;
 mod health;
 mod identity;
 mod known;

@@ -75,15 +75,28 @@ fn of_worker(prefix: &str, service: &Value, of: &Value, sheet: &mut Sheet<'_>) {
             "type" => sheet.taken(key, "a process beside web"),
             "startCommand" | "dockerCommand" => sheet.process(key, name, value),
             "numInstances" if runs => sheet.process_replicas(key, name, value),
-            _ if of.get(field) == Some(value) => sheet.taken(key, "as the app has it"),
-            "repo" | "branch" => sheet.taken(key, "where the app is built from"),
-            "envVars" => {
-                sheet.left(key, "a process has the variables of its app: `hythe env set`");
-            }
-            "buildCommand" => sheet.left(key, "a process runs from the app's own image"),
-            "plan" | "region" => sheet.left(key, "an app runs where your workers are"),
-            _ => sheet.left(key, "there is nothing here that it would set"),
+            _ => of_app(key, field, value, of, ("a process", sheet)),
         }
+    }
+}
+
+/// What a service that goes with an app says of what is the app's.
+fn of_app(
+    key: &str,
+    field: &str,
+    value: &Value,
+    of: &Value,
+    (what, sheet): (&str, &mut Sheet<'_>),
+) {
+    match field {
+        _ if of.get(field) == Some(value) => sheet.taken(key, "as the app has it"),
+        "repo" | "branch" => sheet.taken(key, "where the app is built from"),
+        "envVars" => {
+            sheet.left(key, format!("{what} has the variables of its app: `hythe env set`"));
+        }
+        "buildCommand" => sheet.left(key, format!("{what} runs from the app's own image")),
+        "plan" | "region" => sheet.left(key, "an app runs where your workers are"),
+        _ => sheet.left(key, "there is nothing here that it would set"),
     }
 }
 
@@ -108,14 +121,7 @@ fn of_cron(prefix: &str, service: &Value, of: &Value, sheet: &mut Sheet<'_>) {
             "schedule" | "startCommand" | "dockerCommand" => {
                 sheet.left(key, super::procfile::SCHEDULE);
             }
-            _ if of.get(field) == Some(value) => sheet.taken(key, "as the app has it"),
-            "repo" | "branch" => sheet.taken(key, "where the app is built from"),
-            "envVars" => {
-                sheet.left(key, "a cron job has the variables of its app: `hythe env set`");
-            }
-            "buildCommand" => sheet.left(key, "a cron job runs from the app's own image"),
-            "plan" | "region" => sheet.left(key, "an app runs where your workers are"),
-            _ => sheet.left(key, "there is nothing here that it would set"),
+            _ => of_app(key, field, value, of, ("a cron job", sheet)),
         }
     }
 }
