@@ -240,6 +240,7 @@ async fn a_preview_that_fails_says_at_what_and_no_more() {
         outcome: Err(fault),
         at,
     };
+    crate::statuses::given_out(&server, id).await;
     crate::statuses::order(&server, id, command).await;
     let failed = says(&mut api, "**Failed** to build").await;
     assert!(!text(&failed).contains("secret step"), "{}", failed.body);

@@ -230,6 +230,7 @@ async fn a_provider_that_fails_is_asked_again_and_one_that_refuses_is_not() {
         outcome: Err(fault),
         at: server.control.clock().now(),
     };
+    given_out(&server, id).await;
     order(&server, id, command).await;
     let failed = api.next().await.body;
     assert_eq!(failed["state"], "failure");
@@ -302,8 +303,14 @@ async fn a_version_that_is_live_is_told_and_stays_so_when_the_next_one_comes() {
     assert_eq!(api.next().await.body["state"], "warning");
 }
 
+/// Waits until it is given out to builders: what they say before that is not listened to.
+pub(crate) async fn given_out(server: &Server, id: DeploymentId) {
+    stage(server, id, StageName::Queued).await;
+}
+
 /// Says all that builder, workers and edges say of a version that goes live.
 pub(crate) async fn go_live(server: &Server, id: DeploymentId) {
+    given_out(server, id).await;
     let worker = WorkerId::new(Uuid::now_v7());
     let image = BuiltImage {
         image: ImageId::new(format!("sha256:{}", "5a".repeat(32))).unwrap(),
