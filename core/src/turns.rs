@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::deployment::{Attempt, Stage, StageName};
 use crate::ids::{DeploymentId, ProjectId};
+use crate::limits;
 use crate::observed::{Observed, Sent};
 use crate::time::Timestamp;
 use crate::view::{DeploymentView, View};
@@ -55,6 +56,8 @@ pub fn in_turn<K: Ord + Copy, B: Ord + Copy>(
 pub struct Turns {
     /// Builds that all workers together do at once.
     pub slots: usize,
+    /// Builds that they take on: those, and each builder one ahead.
+    pub places: usize,
     /// Given to the builders, whether one has begun with it or not.
     pub out: BTreeSet<DeploymentId>,
     /// Not given out yet, in their order.
@@ -106,13 +109,15 @@ impl Turns {
             Some(first) => had(view, &out, first),
             None => BTreeMap::new(),
         };
-        Self { slots: builders.values().sum(), out, waiting: in_turn(&had, waiting) }
+        let slots = builders.values().sum();
+        let places = slots + builders.len() * limits::BUILDS_AHEAD;
+        Self { slots, places, out, waiting: in_turn(&had, waiting) }
     }
 
     /// Those of the waiting whose turn it is.
     #[must_use]
     pub fn next(&self) -> &[DeploymentId] {
-        let free = self.slots.saturating_sub(self.out.len());
+        let free = self.places.saturating_sub(self.out.len());
         self.waiting.get(..free.min(self.waiting.len())).unwrap_or_default()
     }
 
@@ -276,13 +281,13 @@ mod tests {
                 | Effect::PublishRoutes(_) => None,
             }));
         }
-        assert_eq!(given, [deployment_id(1)]);
+        // One that is built, and one ahead: the other project's goes before the rest of the first one's.
+        assert_eq!(given, [deployment_id(1), deployment_id(4)]);
         let says = |n| waiting_for(&view, &observed, deployment_id(n)).unwrap().message;
         assert_eq!(says(1), "a builder");
         let busy = "its turn to be built: 1 of 1 builds at once are under way,";
-        // The other project's one goes before the rest of the first one's.
-        assert_eq!(says(4), format!("{busy} it is next"));
-        assert_eq!(says(2), format!("{busy} 1 more is before it"));
-        assert_eq!(says(3), format!("{busy} 2 more are before it"));
+        assert_eq!(says(4), "a builder");
+        assert_eq!(says(2), format!("{busy} it is next"));
+        assert_eq!(says(3), format!("{busy} 1 more is before it"));
     }
 }

@@ -95,7 +95,8 @@ fn its_turn(turns: &Turns, id: DeploymentId) -> Option<String> {
     if turns.out.is_empty() {
         return None;
     }
-    let (slots, out) = (turns.slots, turns.out.len());
+    // The rest is with a builder, but not under way.
+    let (slots, out) = (turns.slots, turns.out.len().min(turns.slots));
     let next = match before {
         0 => "it is next".to_owned(),
         1 => "1 more is before it".to_owned(),

@@ -12,7 +12,6 @@ use hythe_core::limits;
 use hythe_core::wire::build::{BuildCommand, BuildProgress};
 use hythe_core::wire::log::{LogFrame, LogSource};
 use hythe_core::wire::subjects;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +23,7 @@ use super::ledger::Ledger;
 use super::log::BuildLog;
 use super::publish::{Reporter, now};
 use super::secrets::{self, Opened};
+use super::turn::{Slots, Turn};
 use super::work::Work;
 use crate::git::Mirrors;
 use crate::node::Keys;
@@ -44,8 +44,8 @@ pub(crate) struct Builder {
     pub(crate) guard: Guard,
     /// What was fetched before.
     pub(crate) mirrors: Mirrors,
-    /// One permit per build at once.
-    pub(crate) slots: Arc<Semaphore>,
+    /// How many build at once.
+    pub(crate) slots: Slots,
 }
 
 /// One build.
@@ -56,15 +56,14 @@ pub(crate) struct Job {
     pub(crate) cancel: CancellationToken,
     /// Whether it goes on after a restart of this process.
     pub(crate) resumed: bool,
-    /// Its slot, if it has one already.
-    pub(crate) slot: Option<OwnedSemaphorePermit>,
+    /// Its slot, or its place in the queue for one.
+    pub(crate) turn: Turn,
 }
 
 impl Builder {
     /// Sees a build through, its report included.
-    pub(crate) async fn see_through(self: Arc<Self>, mut job: Job) {
+    pub(crate) async fn see_through(self: Arc<Self>, job: Job) {
         let (deployment, generation) = (job.command.deployment, job.command.generation);
-        let slot = job.slot.take();
         // A cancel may have come between the ledger's yes and this.
         let open = self.ledger.with(move |ledger| ledger.is_open(deployment, generation)).await;
         if open.is_ok_and(|open| !open) {
@@ -75,7 +74,7 @@ impl Builder {
             self.reporter.alive(deployment, generation, BuildProgress::Running).await;
         }
         let progress = {
-            let work = Box::pin(self.work(&job, slot));
+            let work = Box::pin(self.work(&job));
             let beats = self.beat(&job);
             tokio::select! {
                 (progress, log) = work => {
@@ -129,11 +128,7 @@ impl Builder {
     }
 
     /// Builds within its deadline, unless it is cancelled, and cleans up.
-    async fn work(
-        &self,
-        job: &Job,
-        slot: Option<OwnedSemaphorePermit>,
-    ) -> (BuildProgress, BuildLog) {
+    async fn work(&self, job: &Job) -> (BuildProgress, BuildLog) {
         let command = &job.command;
         let (deployment, generation) = (command.deployment, command.generation);
         let first = if job.resumed { self.next_line(command).await } else { 1 };
@@ -153,13 +148,14 @@ impl Builder {
         for remark in remarks {
             log.say(remark).await;
         }
-        let doing = Mutex::new("waiting for its turn");
+        let doing = Mutex::new("about to begin");
         let scratch = self.settings.scratch().join(format!("{deployment}-{generation}"));
         // Cancelled from without, or because a limit was met.
         let cancel = job.cancel.child_token();
         let work = Work {
             builder: self,
             command,
+            turn: &job.turn,
             cancel: &cancel,
             log: &log,
             scratch,
@@ -169,7 +165,7 @@ impl Builder {
         let left = command.until.since(now());
         let mut building = Box::pin(async {
             match fault {
-                None => work.build(slot).await,
+                None => work.build().await,
                 Some(why) => Err(NoImage::Failed(Fault::new(why))),
             }
         });

@@ -13,7 +13,6 @@ use hythe_core::wire::build::{BuildCommand, BuildProgress};
 use hythe_core::wire::storage::{CacheId, CacheRecord};
 use hythe_core::wire::worker::BuildHeld;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +22,7 @@ use super::intake;
 use super::ledger::{Ledger, LedgerError, State as Standing};
 use super::publish::{Reporter, now};
 use super::run::{Builder, Job, remove};
+use super::turn::{Slots, Turn};
 use super::{BuilderSettings, cache};
 use crate::git::Mirrors;
 use crate::node::{EnvironmentError, Keys};
@@ -103,7 +103,7 @@ impl BuildSupervisor {
             keys,
             guard: Guard::new(settings.guard.clone()),
             mirrors,
-            slots: Arc::new(Semaphore::new(settings.at_once.max(1))),
+            slots: Slots::new(settings.at_once),
             settings,
         });
         let (actor, _) = Actor::spawn(None, Supervisor, Arc::clone(&builder))
@@ -175,7 +175,7 @@ impl BuildSupervisor {
 #[derive(Debug)]
 pub(super) enum Order {
     /// A build that the ledger holds as open.
-    Begin { command: Box<BuildCommand>, slot: Option<OwnedSemaphorePermit>, resumed: bool },
+    Begin { command: Box<BuildCommand>, turn: Turn, resumed: bool },
     /// A build that the ledger holds as cancelled.
     Cancel { deployment: DeploymentId, generation: u32 },
     /// An end that the ledger holds and nobody was told of.
@@ -214,7 +214,9 @@ impl Actor for Supervisor {
         for (deployment, entry) in unfinished {
             let generation = entry.generation;
             let order = match entry.state {
-                Standing::Open(command) => Order::Begin { command, slot: None, resumed: true },
+                Standing::Open(command) => {
+                    Order::Begin { command, turn: builder.slots.queue(None), resumed: true }
+                }
                 // Nothing of it runs: what a killed builder leaves behind ends with its scratch
                 // folder and its connections.
                 Standing::Cancelled { .. } => {
@@ -244,8 +246,8 @@ impl Actor for Supervisor {
     ) -> Result<(), ActorProcessingErr> {
         while state.tasks.try_join_next().is_some() {}
         match order {
-            Order::Begin { command, slot, resumed } => {
-                state.begin(&myself, *command, slot, resumed);
+            Order::Begin { command, turn, resumed } => {
+                state.begin(&myself, *command, turn, resumed);
             }
             Order::Cancel { deployment, generation } => {
                 let held = state
@@ -295,7 +297,7 @@ impl State {
         &mut self,
         myself: &ActorRef<Order>,
         command: BuildCommand,
-        slot: Option<OwnedSemaphorePermit>,
+        turn: Turn,
         resumed: bool,
     ) {
         let (deployment, generation) = (command.deployment, command.generation);
@@ -308,7 +310,7 @@ impl State {
         let (builder, myself) = (Arc::clone(&self.builder), myself.clone());
         self.tasks.spawn(async move {
             let ledger = Arc::clone(&builder.ledger);
-            let job = Job { command, cancel, resumed, slot };
+            let job = Job { command, cancel, resumed, turn };
             let build = AssertUnwindSafe(Arc::clone(&builder).see_through(job));
             if build.catch_unwind().await.is_err() {
                 // Told, or the deployment would wait for its deadline.

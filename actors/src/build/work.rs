@@ -18,7 +18,6 @@ use hythe_core::wire::build::BuildCommand;
 use hythe_core::wire::storage::ImageName;
 use hythe_store::steps::Step;
 use sha2::{Digest, Sha256};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +31,7 @@ use super::publish::now;
 use super::run::{Builder, CANCEL_WITHIN, remove};
 use super::secrets::Opened;
 use super::texts::read_texts;
+use super::turn::Turn;
 use crate::docker::images::image_name;
 use crate::git::{self, GitError};
 use crate::uploads::hex;
@@ -49,6 +49,7 @@ const DEFAULT_PORT: u16 = 8080;
 pub(super) struct Work<'a> {
     pub(super) builder: &'a Builder,
     pub(super) command: &'a BuildCommand,
+    pub(super) turn: &'a Turn,
     pub(super) cancel: &'a CancellationToken,
     pub(super) log: &'a BuildLog,
     pub(super) scratch: PathBuf,
@@ -93,15 +94,8 @@ impl Work<'_> {
         *self.doing.lock().unwrap_or_else(PoisonError::into_inner) = what;
     }
 
-    /// Builds, from the first free slot to the image.
-    pub(super) async fn build(
-        &self,
-        slot: Option<OwnedSemaphorePermit>,
-    ) -> Result<BuiltImage, NoImage> {
-        let _slot = match slot {
-            Some(slot) => slot,
-            None => Arc::clone(&self.builder.slots).acquire_owned().await.map_err(failed)?,
-        };
+    /// Builds, from the source to the image.
+    pub(super) async fn build(&self) -> Result<BuiltImage, NoImage> {
         if self.cancel.is_cancelled() {
             return Err(NoImage::Cancelled);
         }
@@ -110,7 +104,7 @@ impl Work<'_> {
         let fault = tokio::select! {
             outcome = &mut building => return outcome,
             fault = self.builder.guard.watch(&self.builder.engine) => fault,
-            () = sleep(Duration::from_millis(within.0)) => Fault::new(format!(
+            () = self.turn.overdue(Duration::from_millis(within.0)) => Fault::new(format!(
                 "the build was not done within {within}, which is as long as a build of this app \
                  may take (--build-timeout); it was {}",
                 self.was_doing()
@@ -200,6 +194,7 @@ impl Work<'_> {
             Found::Image(version, digest, context) => (version, digest, context),
         };
         let digest = self.digest(&commit);
+        self.turn_comes().await?;
 
         let guard = &self.builder.guard;
         guard.admit(&self.builder.engine).await.map_err(NoImage::Failed)?;
@@ -258,6 +253,20 @@ impl Work<'_> {
         );
         self.log.say(text).await;
         Ok(built_image)
+    }
+
+    /// Waits for a slot to build in, where there was none when this was taken on.
+    async fn turn_comes(&self) -> Result<(), NoImage> {
+        if !self.turn.has_come().await {
+            self.doing("waiting for its turn");
+            self.log
+                .say("waiting for its turn: as many builds as may be at once are under way")
+                .await;
+        }
+        tokio::select! {
+            come = self.turn.come() => come.map_err(failed),
+            () = self.cancel.cancelled() => Err(NoImage::Cancelled),
+        }
     }
 
     /// Notes when BuildKit built for us. Nobody waits for it: what is not noted is only kept longer.

@@ -164,15 +164,36 @@ async fn two_apps_build_at_once_and_no_more_than_there_is_room_for() {
     let (mut two, _) = sleeping(&world, "two", 2).await;
     world.repository("three", &[("Dockerfile", "FROM busybox\n")]);
     let mut three = world.give(world.command("three")).await;
+    three.until("waiting for its turn").await;
+    assert!(three.lines.iter().any(|line| line.text.starts_with("fetched commit")), "ahead");
+    assert!(!one.ended && !two.ended);
+    world.repository("four", &[("Dockerfile", "FROM busybox\n")]);
+    let mut four = world.give(world.command("four")).await;
     assert_eq!(
         world.builder().running().await.unwrap().len(),
-        2,
-        "the third is left in the stream"
+        3,
+        "the fourth is left in the stream"
     );
-    assert!(!one.ended && !two.ended);
     one.finished().await.unwrap();
     three.finished().await.unwrap();
+    four.finished().await.unwrap();
     two.finished().await.unwrap();
+}
+
+#[tokio::test]
+async fn one_that_waits_for_its_turn_is_cancelled_at_once_and_takes_none() {
+    let world = World::with(|settings| settings.at_once = 1).await;
+    let (mut one, _) = sleeping(&world, "one", 3).await;
+    world.repository("two", &[("Dockerfile", "FROM busybox\n")]);
+    let mut two = world.give(world.command("two")).await;
+    two.until("waiting for its turn").await;
+    world.builder().cancel(two.command.deployment, 1).await.unwrap();
+    assert_eq!(two.end().await, BuildProgress::Cancelled);
+    assert!(!one.ended);
+    world.repository("three", &[("Dockerfile", "FROM busybox\n")]);
+    let mut three = world.give(world.command("three")).await;
+    one.finished().await.unwrap();
+    three.finished().await.unwrap();
 }
 
 #[tokio::test]
