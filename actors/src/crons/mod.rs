@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use hythe_core::app::{ActiveApp, App, AppCommand};
-use hythe_core::cron::{Cron, CronName, CronSettings, CronSkip, CronSkipped, Overlap};
+use hythe_core::cron::{Attending, Cron, CronName, CronSettings, CronSkip, CronSkipped, Due};
 use hythe_core::ids::{AppId, CorrelationId, RunId, WorkerId};
 use hythe_core::limits;
 use hythe_core::one_off::OneOffEnd;
@@ -46,13 +46,10 @@ type Key = (AppId, CronName);
 
 /// A job that is due.
 #[derive(Clone, Debug)]
-struct Due {
+struct DueJob {
     app: AppId,
     cron: CronName,
-    /// The first time since it was looked at.
-    first: Timestamp,
-    /// The last.
-    last: Timestamp,
+    due: Due,
 }
 
 /// Runs what is due until `stop`.
@@ -64,17 +61,17 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
     let mut busy: BTreeSet<Key> = BTreeSet::new();
     let resumed = again::resume(&control, &stop);
     // What came due while the server was away.
-    let mut wait: Vec<Due> = all_due(&control);
+    let mut wait: Vec<DueJob> = all_due(&control);
     loop {
-        wait.retain(|due| !busy.contains(&(due.app, due.cron.clone())));
-        for due in std::mem::take(&mut wait) {
+        wait.retain(|job| !busy.contains(&(job.app, job.cron.clone())));
+        for job in std::mem::take(&mut wait) {
             if attended.len() >= MOST_AT_ONCE {
-                wait.push(due);
-            } else if busy.insert((due.app, due.cron.clone())) {
+                wait.push(job);
+            } else if busy.insert((job.app, job.cron.clone())) {
                 let (control, stop) = (control.clone(), stop.clone());
                 attended.spawn(async move {
-                    let key = (due.app, due.cron.clone());
-                    if let Err(why) = guarded(Box::pin(attend(&control, due, &stop))).await {
+                    let key = (job.app, job.cron.clone());
+                    if let Err(why) = guarded(Box::pin(attend(&control, &job, &stop))).await {
                         tracing::error!(cron = %key.1, why, "a cron job could not be attended to");
                     }
                     key
@@ -105,7 +102,7 @@ fn works(app: &ActiveApp) -> bool {
     app.discarded.is_none() && app.live.is_some() && !app.rests()
 }
 
-fn all_due(control: &Control) -> Vec<Due> {
+fn all_due(control: &Control) -> Vec<DueJob> {
     let now = control.clock().now();
     // Times are worked out afterwards, so that nobody waits for it.
     let jobs: Vec<(AppId, CronName, CronSettings, Timestamp)> = control.read(|view| {
@@ -119,54 +116,52 @@ fn all_due(control: &Control) -> Vec<Due> {
     let due = |(app, cron, settings, from): (AppId, CronName, CronSettings, Timestamp)| {
         let first = next_after(&settings, from).filter(|first| *first <= now)?;
         let last = last_until(&settings, now).filter(|last| *last >= first)?;
-        Some(Due { app, cron, first, last })
+        let before = Timestamp(last.0.saturating_sub(1));
+        let several = first < last;
+        let last_but_one = several.then(|| last_until(&settings, before)).flatten();
+        Some(DueJob { app, cron, due: Due { first, last_but_one, last } })
     };
     jobs.into_iter().filter_map(due).collect()
 }
 
 /// A job as it is now.
-fn look(control: &Control, due: &Due) -> Option<(Cron, BTreeMap<RunId, WorkerId>)> {
+fn look(control: &Control, job: &DueJob) -> Option<(Cron, BTreeMap<RunId, WorkerId>)> {
     control.read(|view| {
-        let app = view.apps.get(&due.app)?.state.active().filter(|app| works(app))?;
-        let cron = app.crons.get(&due.cron)?;
+        let app = view.apps.get(&job.app)?.state.active().filter(|app| works(app))?;
+        let cron = app.crons.get(&job.cron)?;
         let open = cron.open().map(|run| (run.run, run.worker)).collect();
         Some((cron.clone(), open))
     })
 }
 
-async fn attend(control: &Control, due: Due, stop: &CancellationToken) {
-    let late = |now: Timestamp| now.since(due.last) > limits::CRON_LATE;
-    let too_late = late(control.clock().now());
-    if too_late || due.first < due.last {
-        let Some((cron, _)) = look(control, &due) else { return };
-        let before = Timestamp(due.last.0.saturating_sub(1));
-        let last = if too_late { Some(due.last) } else { last_until(&cron.settings, before) };
-        let last = last.unwrap_or(due.first).max(due.first);
-        skip(control, &due, due.first, last, CronSkip::Missed).await;
-    }
-    if too_late {
-        return;
-    }
-    let mut why = CronSkip::NoWorker;
-    while !late(control.clock().now()) {
-        let Some((cron, open)) = look(control, &due) else { return };
-        if cron.settings.paused || cron.is_done_with(due.last) {
+async fn attend(control: &Control, job: &DueJob, stop: &CancellationToken) {
+    let due = job.due;
+    let now = control.clock().now();
+    if let Some(missed) = due.missed(now) {
+        if look(control, job).is_none() {
             return;
         }
-        match cron.settings.overlap {
-            Overlap::Skip if !open.is_empty() => {
-                return skip(control, &due, due.last, due.last, CronSkip::Overlap).await;
-            }
-            Overlap::Replace if !open.is_empty() => {
-                let gave_way = stop.run_until_cancelled(give_way(control, &due, open)).await;
+        skip(control, job, missed).await;
+        if due.is_late(now) {
+            return;
+        }
+    }
+    let mut why = CronSkip::NoWorker;
+    loop {
+        let Some((cron, open)) = look(control, job) else { return };
+        match due.attend(&cron, control.clock().now(), why) {
+            Attending::Over => return,
+            Attending::LeaveOut(skipped) => return skip(control, job, skipped).await,
+            Attending::GiveWay => {
+                let gave_way = stop.run_until_cancelled(give_way(control, job, open)).await;
                 let Some(gave_way) = gave_way else { return };
                 if !gave_way {
-                    return skip(control, &due, due.last, due.last, CronSkip::Overlap).await;
+                    return skip(control, job, due.left_out(CronSkip::Overlap)).await;
                 }
             }
-            Overlap::Skip | Overlap::Replace | Overlap::Allow => {}
+            Attending::Run => {}
         }
-        match run(control, &due, &cron).await {
+        match run(control, job, &cron).await {
             Ok(()) => return,
             Err(Some(left_out)) => why = left_out,
             Err(None) => {}
@@ -175,18 +170,17 @@ async fn attend(control: &Control, due: Due, stop: &CancellationToken) {
             return;
         }
     }
-    skip(control, &due, due.last, due.last, why).await;
 }
 
 /// Ends what goes on; whether it did.
-async fn give_way(control: &Control, due: &Due, open: BTreeMap<RunId, WorkerId>) -> bool {
+async fn give_way(control: &Control, job: &DueJob, open: BTreeMap<RunId, WorkerId>) -> bool {
     for (run, worker) in &open {
         if let Err(error) = Box::pin(runs::stop(control, *worker, *run)).await {
             tracing::warn!(%run, %error, "a run that is to give way could not be ended yet");
         }
     }
     let stop_within = control.read(|view| {
-        let app = view.apps.get(&due.app).and_then(|app| app.state.active());
+        let app = view.apps.get(&job.app).and_then(|app| app.state.active());
         app.map_or(limits::STOP_WITHIN, |app| app.settings.stop_within)
     });
     let until = Instant::now() + Duration::from_millis(stop_within.0) + GIVES_WAY_WITHIN;
@@ -194,7 +188,7 @@ async fn give_way(control: &Control, due: &Due, open: BTreeMap<RunId, WorkerId>)
     loop {
         seen.mark_unchanged();
         let goes_on =
-            look(control, due).is_some_and(|(_, now)| now.keys().any(|run| open.contains_key(run)));
+            look(control, job).is_some_and(|(_, now)| now.keys().any(|run| open.contains_key(run)));
         if !goes_on {
             return true;
         }
@@ -208,46 +202,46 @@ async fn give_way(control: &Control, due: &Due, open: BTreeMap<RunId, WorkerId>)
 ///
 /// # Errors
 /// Why it does not, as far as that says why it is left out.
-async fn run(control: &Control, due: &Due, cron: &Cron) -> Result<(), Option<CronSkip>> {
+async fn run(control: &Control, job: &DueJob, cron: &Cron) -> Result<(), Option<CronSkip>> {
     let run = RunId::new(Uuid::now_v7());
-    let wanted = wanted(due.app, &cron.settings);
+    let wanted = wanted(job.app, &cron.settings);
     let prepared = match runs::prepare(control, run, wanted) {
         Ok(prepared) => prepared,
         Err(RunError::Unavailable(why)) => {
-            tracing::info!(cron = %due.cron, why, "a cron job waits");
+            tracing::info!(cron = %job.cron, why, "a cron job waits");
             return Err(Some(CronSkip::NoWorker));
         }
         Err(RunError::Unfit(why)) => {
-            tracing::info!(cron = %due.cron, why, "a cron job waits");
+            tracing::info!(cron = %job.cron, why, "a cron job waits");
             return Err(None);
         }
     };
     // From here on somebody looks after it, until it is open.
     let hold = control.runs().begin(run);
     let command = AppCommand::RunCron {
-        cron: due.cron.clone(),
-        due: Some(due.last),
+        cron: job.cron.clone(),
+        due: Some(job.due.last),
         run,
         one_off: Box::new(prepared.one_off.clone()),
     };
     let meta = control.meta(Actor::System, Some(CorrelationId::new(run.uuid())), None);
-    let done = control.command::<App>(due.app.uuid(), command, Extras::from(meta)).await;
+    let done = control.command::<App>(job.app.uuid(), command, Extras::from(meta)).await;
     match done {
         // It was done with already, or was paused meanwhile.
         Ok(done) if done.events.is_empty() => return Ok(()),
         Ok(_) => {}
         Err(CommandError::Rejected(Rejection::Conflict { reason })) => {
-            tracing::info!(cron = %due.cron, reason, "a cron job waits");
+            tracing::info!(cron = %job.cron, reason, "a cron job waits");
             return Err(Some(CronSkip::TooMany));
         }
         Err(error) => {
-            tracing::warn!(cron = %due.cron, %error, "a cron job could not be begun");
+            tracing::warn!(cron = %job.cron, %error, "a cron job could not be begun");
             return Err(None);
         }
     }
-    open(control, due.app, &prepared).await;
+    open(control, job.app, &prepared).await;
     drop(hold);
-    forget_old(control, due, cron).await;
+    forget_old(control, job, cron).await;
     Ok(())
 }
 
@@ -274,8 +268,8 @@ async fn open(control: &Control, app: AppId, prepared: &runs::Prepared) {
 }
 
 /// What runs wrote of which nothing is remembered any more goes.
-async fn forget_old(control: &Control, due: &Due, before: &Cron) {
-    let Some((now, _)) = look(control, due) else { return };
+async fn forget_old(control: &Control, job: &DueJob, before: &Cron) {
+    let Some((now, _)) = look(control, job) else { return };
     let still: BTreeSet<RunId> = now.runs.iter().map(|run| run.run).collect();
     for old in before.runs.iter().filter(|old| !still.contains(&old.run)) {
         if let Err(error) = Box::pin(runs::forget(control, old.worker, old.run)).await {
@@ -284,9 +278,8 @@ async fn forget_old(control: &Control, due: &Due, before: &Cron) {
     }
 }
 
-async fn skip(control: &Control, due: &Due, first: Timestamp, last: Timestamp, why: CronSkip) {
-    let skipped = CronSkipped { first, last, why };
-    let command = AppCommand::SkipCron { cron: due.cron.clone(), skipped };
+async fn skip(control: &Control, job: &DueJob, skipped: CronSkipped) {
+    let command = AppCommand::SkipCron { cron: job.cron.clone(), skipped };
     let meta = control.meta(Actor::System, None, None);
-    control.insist::<App>(due.app.uuid(), command, meta).await;
+    control.insist::<App>(job.app.uuid(), command, meta).await;
 }

@@ -6,6 +6,7 @@
 //!
 //! Invariant: what a time led to is in the journal before anything runs, so that no time runs twice.
 
+mod due;
 mod schedule;
 
 use std::fmt;
@@ -21,6 +22,7 @@ use crate::one_off::OneOffEnd;
 use crate::rejection::Rejection;
 use crate::time::{Millis, Timestamp};
 
+pub use self::due::{Attending, Due};
 pub use self::schedule::{Schedule, parsed};
 
 text!(
@@ -222,7 +224,7 @@ mod tests {
     use super::*;
     use crate::testing::{at, run_id, worker_id};
 
-    fn settings() -> CronSettings {
+    pub(super) fn settings() -> CronSettings {
         CronSettings {
             schedule: Schedule::new("*/5 * * * *").unwrap(),
             zone: None,
@@ -233,11 +235,11 @@ mod tests {
         }
     }
 
-    fn ran(n: u128, due: Option<u64>) -> CronRun {
+    pub(super) fn ran(n: u128, due: Option<u64>) -> CronRun {
         CronRun { run: run_id(n), worker: worker_id(1), due: due.map(at), end: None }
     }
 
-    const OVER: OneOffEnd = OneOffEnd::Exited { code: 0, out_of_memory: false };
+    pub(super) const OVER: OneOffEnd = OneOffEnd::Exited { code: 0, out_of_memory: false };
 
     #[test]
     fn a_time_is_dealt_with_once_and_a_clock_that_was_set_back_far_begins_anew() {
