@@ -75,8 +75,8 @@ impl Due {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cron::tests::{OVER, ran, settings};
     use crate::cron::CronSettings;
+    use crate::cron::tests::{OVER, ran, settings};
     use crate::testing::{at, run_id};
 
     const LATE: u64 = limits::CRON_LATE.0 / 1_000;
