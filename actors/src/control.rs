@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hythe_core::hook::AppsAddress;
-use hythe_core::ids::InstallationId;
+use hythe_core::ids::{EdgeId, InstallationId};
 use hythe_core::names::AppName;
-use hythe_core::observed::Observed;
+use hythe_core::observed::{Carries, EdgeSeen, Observed};
 use hythe_core::record::Sequence;
 use hythe_core::sweep::cache::CacheBudget;
 use hythe_core::view::View;
@@ -28,6 +28,7 @@ use crate::observatory::Observatory;
 use crate::past::Past;
 use crate::previews::Troubles;
 use crate::projection::Projection;
+use crate::reports::note_edge;
 use crate::runs::Runs;
 use crate::statuses::Statuses;
 use crate::uploads::Uploads;
@@ -131,6 +132,12 @@ impl Control {
     #[must_use]
     pub fn seen(&self) -> watch::Receiver<Sequence> {
         self.0.projection.watch()
+    }
+
+    /// Notes that a proxy asked for its routes, and by which table it has gone until now.
+    pub fn polled(&self, edge: EdgeId, revision: u64) {
+        let seen = EdgeSeen { revision, carries: Carries::Unknown, heard_at: self.clock().now() };
+        self.0.observatory.note(|observed| note_edge(observed, edge, seen));
     }
 
     /// Counts changes of [`Control::observed`].

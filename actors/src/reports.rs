@@ -8,9 +8,9 @@
 use std::time::Duration;
 
 use hythe_core::deployment::{Deployment, DeploymentCommand, Stage};
-use hythe_core::ids::{CorrelationId, DeploymentId, InstallationId};
+use hythe_core::ids::{CorrelationId, DeploymentId, EdgeId, InstallationId};
 use hythe_core::limits;
-use hythe_core::observed::{BuildSeen, EdgeSeen, WorkerSeen};
+use hythe_core::observed::{BuildSeen, Carries, EdgeSeen, Observed, WorkerSeen};
 use hythe_core::record::{Actor, Meta};
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::build::{BuildProgress, BuildReport};
@@ -208,16 +208,18 @@ impl<V: Views> Reports<V> {
         }
         let seen = EdgeSeen {
             revision: report.revision,
-            busy: report.busy,
-            leaving: report.leaving,
+            carries: Carries::Known { busy: report.busy, leaving: report.leaving },
             heard_at: self.clock.now(),
         };
-        self.observatory.note(|observed| {
-            if observed.edges.len() < MOST_SEEN || observed.edges.contains_key(&report.edge) {
-                observed.edges.insert(report.edge, seen);
-            }
-        });
+        self.observatory.note(|observed| note_edge(observed, report.edge, seen));
         Verdict::Done
+    }
+}
+
+/// Notes what was heard of an edge.
+pub(crate) fn note_edge(observed: &mut Observed, edge: EdgeId, seen: EdgeSeen) {
+    if observed.edges.len() < MOST_SEEN || observed.edges.contains_key(&edge) {
+        observed.edges.insert(edge, seen);
     }
 }
 

@@ -26,6 +26,7 @@ pub mod one_off;
 pub mod past;
 pub mod place;
 pub mod plan;
+pub mod poller;
 pub mod preview;
 pub mod priority;
 pub mod process;

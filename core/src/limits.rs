@@ -4,6 +4,12 @@ use crate::time::Millis;
 
 /// For so long an app that was deleted may be restored.
 pub const DISCARDED_KEPT: Millis = Millis::seconds(24 * 60 * 60);
+/// A proxy that asks for its routes, and was not heard of for this long, is taken for gone. Traefik asks
+/// every 5 seconds unless told otherwise.
+pub const POLLER_LEASE: Millis = Millis(30_000);
+/// So long after it was given routes, such a proxy goes by them. Traefik waits up to 2 seconds between
+/// two changes of its configuration unless told otherwise (`providersThrottleDuration`).
+pub const POLLER_APPLIES_WITHIN: Millis = Millis(3_000);
 /// From one heartbeat of an edge to the next.
 pub const EDGE_HEARTBEAT: Millis = Millis(2_000);
 /// An edge not heard of for this long is taken for dead and not waited for.

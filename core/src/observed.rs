@@ -87,12 +87,59 @@ impl WorkerSeen {
 pub struct EdgeSeen {
     /// The revision in force there.
     pub revision: u64,
-    /// Requests to deployments that take no new ones.
-    pub busy: Vec<Busy>,
-    /// Requests to replicas that take no new ones.
-    pub leaving: Vec<Leaving>,
+    /// What it says of requests under way.
+    pub carries: Carries,
     /// When it came.
     pub heard_at: Timestamp,
+}
+
+/// What is known of the requests that go on at an edge, to what takes no new ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carries {
+    /// These, and no others.
+    Known {
+        /// Requests to deployments that take no new ones.
+        busy: Vec<Busy>,
+        /// Requests to replicas that take no new ones.
+        leaving: Vec<Leaving>,
+    },
+    /// A proxy of somebody else's, which asks for its routes now and then ([`crate::poller`]), says
+    /// nothing of them: there may be some for as long as they may go on.
+    Unknown,
+}
+
+impl EdgeSeen {
+    /// Whether it is taken for alive.
+    #[must_use]
+    pub fn is_alive(&self, now: Timestamp) -> bool {
+        let lease = match self.carries {
+            Carries::Known { .. } => limits::EDGE_LEASE,
+            Carries::Unknown => limits::POLLER_LEASE,
+        };
+        now.since(self.heard_at) < lease
+    }
+
+    /// Whether requests to a deployment that takes no new ones may go on there.
+    #[must_use]
+    pub fn may_carry(&self, deployment: DeploymentId) -> bool {
+        match &self.carries {
+            Carries::Known { busy, leaving: _ } => {
+                busy.iter().any(|busy| busy.deployment == deployment)
+            }
+            Carries::Unknown => true,
+        }
+    }
+
+    /// Whether requests to one of these addresses, which take no new ones, may go on there.
+    #[must_use]
+    pub fn may_carry_to(&self, addresses: &[SocketAddr]) -> bool {
+        match &self.carries {
+            Carries::Known { busy: _, leaving } => {
+                leaving.iter().any(|leaving| addresses.contains(&leaving.target))
+            }
+            Carries::Unknown => true,
+        }
+    }
 }
 
 /// A build's newest sign of life.
@@ -166,7 +213,7 @@ impl Observed {
 
     /// The edges that are taken for alive.
     pub fn live_edges(&self, now: Timestamp) -> impl Iterator<Item = &EdgeSeen> {
-        self.edges.values().filter(move |edge| now.since(edge.heard_at) < limits::EDGE_LEASE)
+        self.edges.values().filter(move |edge| edge.is_alive(now))
     }
 
     /// Whether every edge that was there before the start had the time to be heard of.
@@ -291,7 +338,8 @@ mod tests {
     }
 
     fn edge(revision: u64, heard_at: Timestamp) -> EdgeSeen {
-        EdgeSeen { revision, busy: Vec::new(), leaving: Vec::new(), heard_at }
+        let carries = Carries::Known { busy: Vec::new(), leaving: Vec::new() };
+        EdgeSeen { revision, carries, heard_at }
     }
 
     fn edge_id(n: u128) -> EdgeId {
@@ -327,6 +375,26 @@ mod tests {
         let later = at(START + 20 + limits::SWITCH_WITHIN.0 / 1000);
         observed.edges = BTreeMap::from([(edge_id(1), edge(5, later))]);
         assert!(!observed.may_have_traffic(deployment_id(1), later));
+    }
+
+    #[test]
+    fn a_proxy_that_asks_lives_longer_and_may_always_carry_requests() {
+        let heard = at(START);
+        let seen = |carries| EdgeSeen { revision: 5, carries, heard_at: heard };
+        let known = seen(Carries::Known {
+            busy: vec![Busy { deployment: deployment_id(1), requests: 2 }],
+            leaving: vec![Leaving { target: ([10, 0, 0, 1], 80).into(), requests: 1 }],
+        });
+        let unknown = seen(Carries::Unknown);
+        for (edge, lease) in [(&known, limits::EDGE_LEASE), (&unknown, limits::POLLER_LEASE)] {
+            assert!(edge.is_alive(Timestamp(heard.0 + lease.0 - 1)));
+            assert!(!edge.is_alive(heard.plus(lease)));
+            assert!(edge.may_carry(deployment_id(1)));
+            assert!(edge.may_carry_to(&[([10, 0, 0, 1], 80).into()]));
+        }
+        assert!(!known.may_carry(deployment_id(2)) && unknown.may_carry(deployment_id(2)));
+        let other = [([10, 0, 0, 2], 80).into()];
+        assert!(!known.may_carry_to(&other) && unknown.may_carry_to(&other));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::deployment::{Attempt, Fault, Stage};
 use crate::ids::DeploymentId;
 use crate::limits;
-use crate::observed::Observed;
+use crate::observed::{Carries, Observed};
 use crate::process::is_process;
 use crate::reconcile::releases;
 use crate::record::AggregateKind;
@@ -40,19 +40,28 @@ pub fn waiting_for(view: &View, observed: &Observed, id: DeploymentId) -> Option
         Stage::Starting { .. } => Some(replicas(view, observed, id, attempt)),
         Stage::Healthy => Some(Fault::new(format!("the {} to switch", AggregateKind::App))),
         Stage::Switching { .. } => Some(Fault::new(edges(observed))),
-        Stage::Draining { previous, .. } => {
-            let left: u64 = observed
-                .edges
-                .values()
-                .flat_map(|edge| &edge.busy)
-                .filter(|busy| Some(busy.deployment) == *previous)
-                .map(|busy| busy.requests)
-                .sum();
-            Some(Fault::new(format!("{left} requests to the version before")))
-        }
+        Stage::Draining { previous, .. } => Some(Fault::new(requests_left(observed, *previous))),
         Stage::Live => scaling(view, attempt).map(Fault::new),
         Stage::Ended(_) => None,
     }
+}
+
+fn requests_left(observed: &Observed, previous: Option<DeploymentId>) -> String {
+    let mut left = 0;
+    for edge in observed.edges.values() {
+        match &edge.carries {
+            Carries::Known { busy, leaving: _ } => {
+                let to_it = busy.iter().filter(|busy| Some(busy.deployment) == previous);
+                left += to_it.map(|busy| busy.requests).sum::<u64>();
+            }
+            Carries::Unknown => {
+                return "its drain time: a proxy that asks for its routes does not say which \
+                        requests to the version before go on"
+                    .to_owned();
+            }
+        }
+    }
+    format!("{left} requests to the version before")
 }
 
 /// What a live deployment waits for until it has as many replicas as it is to have.

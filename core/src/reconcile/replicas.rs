@@ -7,7 +7,7 @@ use crate::app::ActiveApp;
 use crate::deployment::{Attempt, DeploymentCommand, Fault, Placement, Stage, StageName};
 use crate::ids::{DeploymentId, WorkerId};
 use crate::limits;
-use crate::observed::{EdgeSeen, Observed, Sent};
+use crate::observed::{Observed, Sent};
 use crate::place::{Place, place};
 use crate::process::is_process;
 use crate::record::Sequence;
@@ -252,10 +252,9 @@ fn is_followed(view: &View, id: DeploymentId) -> bool {
 fn still_busy(app: &ActiveApp, observed: &Observed, id: DeploymentId, now: Timestamp) -> bool {
     let in_time =
         app.stopped.is_some_and(|stop| !stop.until.is_over(app.settings.drain_within, now));
-    let busy = |edge: &EdgeSeen| edge.busy.iter().any(|busy| busy.deployment == id);
     let mut edges = observed.live_edges(now).peekable();
     // With no edge to ask, nobody knows.
-    in_time && (edges.peek().is_none() || edges.any(busy))
+    in_time && (edges.peek().is_none() || edges.any(|edge| edge.may_carry(id)))
 }
 
 /// Whether requests may still come to a deployment that is not to run any more.

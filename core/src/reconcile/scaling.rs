@@ -93,10 +93,9 @@ pub(super) fn finish(
             return None;
         }
         // With the whole deployment out of the table, edges no longer tell its replicas apart.
-        let busy = observed.live_edges(now).any(|edge| {
-            edge.leaving.iter().any(|leaving| addresses.contains(&leaving.target))
-                || edge.busy.iter().any(|busy| busy.deployment == id)
-        });
+        let busy = observed
+            .live_edges(now)
+            .any(|edge| edge.may_carry_to(&addresses) || edge.may_carry(id));
         if busy && !over {
             return None;
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Effect;
 use crate::deployment::{Attempt, DeploymentCommand, Fault, Stage};
 use crate::ids::DeploymentId;
-use crate::observed::{EdgeSeen, Observed};
+use crate::observed::Observed;
 use crate::time::Timestamp;
 
 pub(super) fn advance(
@@ -78,10 +78,9 @@ fn confirmed(id: DeploymentId, observed: &Observed, now: Timestamp) -> bool {
 }
 
 fn drained(id: DeploymentId, previous: DeploymentId, observed: &Observed, now: Timestamp) -> bool {
-    let idle = |edge: &EdgeSeen| edge.busy.iter().all(|busy| busy.deployment != previous);
     confirmed(id, observed, now)
         && observed.edges_had_time(now)
-        && observed.live_edges(now).all(idle)
+        && observed.live_edges(now).all(|edge| !edge.may_carry(previous))
 }
 
 #[cfg(test)]
@@ -95,6 +94,7 @@ mod tests {
     use crate::ids::EdgeId;
     use crate::limits;
     use crate::names::HostName;
+    use crate::observed::{Carries, EdgeSeen};
     use crate::routes::{Backend, Route, RouteTable};
     use crate::testing::{deployment_id, run, spec};
 
@@ -113,7 +113,8 @@ mod tests {
         let route = Route { app, name, backend, stopped: false };
         let routes = [(HostName::new("shop.localhost").unwrap(), route)].into();
         observed.put_in_force(RouteTable { revision: 5, routes });
-        let edge = EdgeSeen { revision: 5, busy: vec![], leaving: vec![], heard_at: now };
+        let carries = Carries::Known { busy: vec![], leaving: vec![] };
+        let edge = EdgeSeen { revision: 5, carries, heard_at: now };
         observed.edges.insert(EdgeId::new(Uuid::from_u128(1)), edge);
         let mut effects = Vec::new();
         advance(id, &attempt, &observed, &Some([id].into()), now, &mut effects);

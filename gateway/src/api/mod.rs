@@ -19,6 +19,7 @@ mod metrics;
 mod page;
 mod past;
 mod plane;
+mod pollers;
 mod present;
 pub mod problem;
 mod receive;

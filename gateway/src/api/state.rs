@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::auth::{OwnerToken, Sessions, Throttle};
 use super::config::ApiConfig;
 use super::metrics::Metrics;
+use super::pollers::Pollers;
 use super::receive::{Deliveries, Gate};
 use super::verification::Verifications;
 
@@ -31,6 +32,7 @@ struct Inner {
     throttle: Throttle,
     metrics: Metrics,
     verifications: Verifications,
+    pollers: Pollers,
     gate: Gate,
     deliveries: Deliveries,
     permits: Arc<Semaphore>,
@@ -66,6 +68,7 @@ impl ApiState {
             throttle: Throttle::default(),
             metrics: Metrics::new(),
             verifications: Verifications::default(),
+            pollers: Pollers::default(),
             gate: Gate::default(),
             deliveries: Deliveries::default(),
             permits: Arc::new(Semaphore::new(MOST_REQUESTS)),
@@ -101,6 +104,10 @@ impl ApiState {
 
     pub(crate) fn verifications(&self) -> &Verifications {
         &self.0.verifications
+    }
+
+    pub(crate) fn pollers(&self) -> &Pollers {
+        &self.0.pollers
     }
 
     pub(crate) fn gate(&self) -> &Gate {

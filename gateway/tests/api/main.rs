@@ -31,5 +31,6 @@ mod statuses;
 mod storm;
 mod support;
 mod tls;
+mod traefik;
 mod uploads;
 mod versions;

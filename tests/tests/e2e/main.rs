@@ -29,6 +29,7 @@ mod restored;
 mod runs;
 mod scene;
 mod sources;
+mod traefik;
 mod traffic;
 mod uploads;
 mod versions;

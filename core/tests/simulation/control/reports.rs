@@ -1,7 +1,7 @@
 //! What reports mean: noted as seen, and commands where they concern an aggregate.
 
 use hythe_core::deployment::{Deployment, DeploymentCommand, Stage};
-use hythe_core::observed::{BuildSeen, EdgeSeen, WorkerSeen};
+use hythe_core::observed::{BuildSeen, Carries, EdgeSeen, WorkerSeen};
 use hythe_core::record::Actor;
 use hythe_core::wire::build::{BuildProgress, BuildReport};
 use hythe_core::wire::edge::EdgeReport;
@@ -35,7 +35,7 @@ impl World {
         self.judge_heard(&report);
         let heard_at = self.control_now();
         let EdgeReport { edge, revision, busy, leaving, format: _, at: _ } = report;
-        let seen = EdgeSeen { revision, busy, leaving, heard_at };
+        let seen = EdgeSeen { revision, carries: Carries::Known { busy, leaving }, heard_at };
         self.control.observed.edges.insert(edge, seen);
         self.wake_reconciler();
     }

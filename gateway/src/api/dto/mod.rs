@@ -32,6 +32,7 @@ mod session;
 mod source;
 mod status;
 mod time;
+mod traefik;
 mod upload;
 mod worker;
 
@@ -85,6 +86,10 @@ pub use source::{
 };
 pub use status::{Check, Health, JournalStatus, Readiness, ServerStatus};
 pub use time::Time;
+pub use traefik::{
+    TraefikConfig, TraefikHttp, TraefikLoadBalancer, TraefikQuery, TraefikRouter, TraefikServer,
+    TraefikService, TraefikTls,
+};
 pub use upload::Upload;
 pub use worker::{Worker, WorkerList, WorkerStatus};
 

@@ -10,6 +10,7 @@ mod log;
 mod preview;
 mod project;
 mod route;
+mod traefik;
 mod worker;
 
 pub(crate) use app::app;
@@ -22,6 +23,9 @@ pub(crate) use log::item;
 pub(crate) use preview::previews;
 pub(crate) use project::{project, project_of, projects};
 pub(crate) use route::{in_force, then as routes_then};
+pub(crate) use traefik::{
+    Routers as TraefikRouters, of_proxy as traefik_of_proxy, of_worker as traefik_of_worker,
+};
 pub(crate) use worker::{process_of, replicas, worker, workers};
 
 use hythe_core::observed::Observed;

@@ -27,6 +27,7 @@ mod status;
 mod statuses;
 mod table;
 mod told;
+mod traefik;
 mod triggers;
 mod uploads;
 mod versions;
@@ -106,6 +107,8 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(workers::list))
         .routes(routes!(workers::show))
         .routes(routes!(table::list))
+        .routes(routes!(traefik::of_worker))
+        .routes(routes!(traefik::of_proxy))
         .routes(routes!(events::list))
         .routes(routes!(events::why))
         .routes(routes!(logs::of_app))
