@@ -42,7 +42,7 @@ pub const BUILD_WITHIN: Millis = Millis(30 * 60_000);
 pub const BUILD_WITHIN_LEAST: Millis = Millis(10_000);
 /// The most that an app may say.
 pub const BUILD_WITHIN_MOST: Millis = Millis(4 * 3_600_000);
-/// Builds that a builder takes on beside those that it does, to fetch their sources meanwhile.
+/// Builds that the only builder takes on beside those that it does, to fetch their sources meanwhile.
 pub const BUILDS_AHEAD: usize = 1;
 /// How long a build may wait for a builder, and for other builds to be done, in all.
 pub const BUILD_WAIT: Millis = Millis(30 * 60_000);
@@ -163,6 +163,9 @@ pub const MOST_COMMAND_SHOWN: usize = 160;
 pub const MOST_REASON_BYTES: usize = 1_000;
 /// Ended deployments of one app that lists keep.
 pub const MOST_ENDED_KEPT: usize = 100;
+/// Of them, so many that were live stay however many others have ended since: they are what can be gone
+/// back to.
+pub const MOST_LIVE_KEPT: usize = 50;
 
 /// Commands of one app that run at once, each in a container of its own.
 pub const MOST_ONE_OFFS: usize = 8;

@@ -128,8 +128,12 @@ pub fn reconcile(
         // Nobody is late who had no chance to be heard of yet.
         let late = !moves && !releases::unheard(attempt, observed, now);
         if let Some(at) = overdue(deployment, attempt, now).filter(|_| late) {
-            let waiting_for = overdue_because(view, observed, *id);
-            let command = switches::overdue(*id, attempt, observed, &has_traffic, at, waiting_for);
+            let command = if turns.moves_up(*id) {
+                Some(DeploymentCommand::WaitOn { at })
+            } else {
+                let waiting_for = overdue_because(view, observed, *id);
+                switches::overdue(*id, attempt, observed, &has_traffic, at, waiting_for)
+            };
             of_this.extend(command.map(|command| Effect::Deployment(*id, command)));
         }
         post_deploys::settle(*id, deployment, attempt, view, observed, now, &mut of_this);
@@ -140,7 +144,7 @@ pub fn reconcile(
     leases(view, observed, now, &mut effects);
     effects.extend(view.apps.iter().filter_map(|(id, app)| {
         let spent = app.state.active().is_some_and(|app| app.is_spent(now));
-        spent.then_some(Effect::App(*id, AppCommand::Delete))
+        spent.then_some(Effect::App(*id, AppCommand::Expire { at: now }))
     }));
     effects
 }
@@ -151,9 +155,22 @@ pub fn reconcile(
 /// more how long that was, and its deadline may be days away: then the wait is over, too. Where it
 /// was set back within the stage, no more counts than what such a stage is ever given.
 fn overdue(deployment: &DeploymentView, attempt: &Attempt, now: Timestamp) -> Option<Timestamp> {
-    let until = attempt.stage.until()?;
-    let since = deployment.since();
-    let given = until.since(since).min(most(attempt)?);
+    let (until, most) = (attempt.stage.until()?, most(attempt)?);
+    let since = match attempt.stage {
+        // What waits on for its turn is given that time anew, in the stage that it is in.
+        Stage::Queued { .. } => deployment.since().max(Timestamp(until.0.saturating_sub(most.0))),
+        Stage::Requested
+        | Stage::Building { .. }
+        | Stage::Built { .. }
+        | Stage::Releasing { .. }
+        | Stage::Starting { .. }
+        | Stage::Healthy
+        | Stage::Switching { .. }
+        | Stage::Draining { .. }
+        | Stage::Live
+        | Stage::Ended(_) => deployment.since(),
+    };
+    let given = until.since(since).min(most);
     let over = now >= until || now >= since.plus(given);
     let set_back = now.plus(given) < since;
     (over || set_back).then(|| now.max(until))

@@ -10,7 +10,6 @@ pub mod uploads;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use crate::deployment::StageName;
 use crate::ids::{AppId, DeploymentId};
 use crate::machine::Machine;
 use crate::names::ImageId;
@@ -91,9 +90,12 @@ impl Kept {
             self.keep(id, deployment);
         }
         let mut before: Vec<_> =
-            of_app(view, app).filter(|(_, view)| view.state.ended() && was_live(view)).collect();
+            of_app(view, app).filter(|(_, view)| view.state.ended() && view.was_live()).collect();
         before.sort_by_key(|(_, view)| Reverse(view.state.attempt().map(|a| a.spec.number)));
-        for (id, deployment) in before.into_iter().take(keep) {
+        let live = of_app(view, app).filter(|(_, view)| !view.state.ended());
+        let live: BTreeSet<_> = live.filter_map(|(_, view)| image_of(view)).collect();
+        let before = before.into_iter().map(|(id, view)| ((id, view), image_of(view)));
+        for (id, deployment) in as_many_versions(before, &live, keep) {
             self.keep(id, deployment);
         }
     }
@@ -119,7 +121,7 @@ impl Kept {
             return ended.then_some(Why::AppGone);
         }
         Some(match view.deployments.get(&name.deployment) {
-            Some(deployment) if !was_live(deployment) => Why::NeverLive,
+            Some(deployment) if !deployment.was_live() => Why::NeverLive,
             // What the view has forgotten is older than all that it remembers.
             Some(_) | None => Why::Older,
         })
@@ -133,14 +135,38 @@ fn of_app<'a>(
     app.deployments.iter().filter_map(|id| Some((*id, view.deployments.get(id)?)))
 }
 
-fn was_live(deployment: &DeploymentView) -> bool {
-    deployment.stages.iter().any(|(stage, _)| *stage == StageName::Live)
+/// What a deployment runs, or was made of another one's.
+fn image_of(deployment: &DeploymentView) -> Option<&ImageId> {
+    let attempt = deployment.state.attempt()?;
+    let earlier = || attempt.spec.origin.earlier().map(|(_, built)| &built.image);
+    attempt.built.as_ref().map(|built| &built.image).or_else(earlier)
+}
+
+/// The first of these, newest first, that come to so many versions besides the ones that are live. A
+/// version that was restarted or deployed again is the same one, and takes no other one's place.
+fn as_many_versions<D, V: Ord + Copy>(
+    before: impl Iterator<Item = (D, Option<V>)>,
+    live: &BTreeSet<V>,
+    keep: usize,
+) -> Vec<D> {
+    let mut versions = BTreeSet::new();
+    let mut kept = Vec::new();
+    for (deployment, version) in before {
+        if let Some(version) = version.filter(|version| !live.contains(version)) {
+            if versions.len() >= keep && !versions.contains(&version) {
+                break;
+            }
+            versions.insert(version);
+        }
+        kept.push(deployment);
+    }
+    kept
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deployment::{DeploymentEvent, Outcome};
+    use crate::deployment::{DeploymentEvent, Outcome, StageName};
     use crate::event::Event;
     use crate::past::testing::Journal;
     use crate::testing::{app_id, deployment_id};
@@ -160,7 +186,7 @@ mod tests {
         let mut journal = Journal::default();
         journal.create(1, "shop");
         for n in 1..=4 {
-            journal.deploy(1, n);
+            journal.deploy_image(1, n, image(n));
         }
         journal.request(1, 5);
         let fault = crate::deployment::Fault::new("it failed");
@@ -207,6 +233,23 @@ mod tests {
     }
 
     #[test]
+    fn what_was_restarted_again_and_again_is_one_version() {
+        let mut journal = Journal::default();
+        journal.create(1, "shop");
+        for (n, of) in [(1, 1), (2, 2), (3, 3), (4, 3), (5, 3), (6, 4), (7, 4), (8, 4)] {
+            journal.deploy_image(1, n, image(of));
+        }
+        let view = view(&journal);
+        let all: Vec<_> = (1..=4).map(|n| named(n, &[n])).collect();
+        let images =
+            |keep| gone(&view, &all, keep).into_iter().map(|(n, ..)| n).collect::<Vec<_>>();
+        assert_eq!(images(0), [1, 2, 3]);
+        assert_eq!(images(1), [1, 2]);
+        assert_eq!(images(2), [1]);
+        assert_eq!(images(3), [0; 0]);
+    }
+
+    #[test]
     fn an_image_goes_with_its_last_name_and_not_while_it_is_used() {
         let view = view(&journal());
         assert_eq!(gone(&view, &[named(9, &[1, 4])], 0), [(1, Why::Older, 0)]);
@@ -215,7 +258,7 @@ mod tests {
         let used = StoredImage { used: true, ..named(9, &[1, 2]) };
         assert_eq!(gone(&view, &[used], 0), []);
         // The image that the live version runs stays, whatever it is called.
-        let same = StoredImage { id: crate::testing::image(), ..named(9, &[1]) };
+        let same = StoredImage { id: image(4), ..named(9, &[1]) };
         assert_eq!(gone(&view, &[same], 0), []);
     }
 

@@ -56,7 +56,7 @@ pub fn in_turn<K: Ord + Copy, B: Ord + Copy>(
 pub struct Turns {
     /// Builds that all workers together do at once.
     pub slots: usize,
-    /// Builds that they take on: those, and each builder one ahead.
+    /// Builds that they take on: those, and one ahead where there is one builder.
     pub places: usize,
     /// Given to the builders, whether one has begun with it or not.
     pub out: BTreeSet<DeploymentId>,
@@ -110,7 +110,10 @@ impl Turns {
             None => BTreeMap::new(),
         };
         let slots = builders.values().sum();
-        let places = slots + builders.len() * limits::BUILDS_AHEAD;
+        // One that waits for a builder's turn is that builder's: where there are others, one of them may
+        // be free sooner.
+        let ahead = if builders.len() == 1 { limits::BUILDS_AHEAD } else { 0 };
+        let places = slots + ahead;
         Self { slots, places, out, waiting: in_turn(&had, waiting) }
     }
 
@@ -119,6 +122,12 @@ impl Turns {
     pub fn next(&self) -> &[DeploymentId] {
         let free = self.places.saturating_sub(self.out.len());
         self.waiting.get(..free.min(self.waiting.len())).unwrap_or_default()
+    }
+
+    /// Whether one waits for nothing but others that are with the builders, each of which has an end.
+    #[must_use]
+    pub fn moves_up(&self, id: DeploymentId) -> bool {
+        !self.out.is_empty() && self.out.len() >= self.places && self.waiting.contains(&id)
     }
 
     /// How many builds come before one that waits.
@@ -160,7 +169,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::deployment::{DeploymentEvent, DeploymentSpec};
+    use crate::deployment::{DeploymentCommand, DeploymentEvent, DeploymentSpec};
     use crate::event::Event;
     use crate::ids::{CorrelationId, InstallationId};
     use crate::names::{HostName, WorkerName};
@@ -168,6 +177,7 @@ mod tests {
     use crate::reconcile::{Effect, reconcile};
     use crate::record::{Actor, Meta, Recorded, Sequence, StreamId, Version};
     use crate::testing::{at, deployment_id, spec, worker_id};
+    use crate::time::Millis;
     use crate::waiting::waiting_for;
     use crate::wire::worker::{BuilderReport, EngineState, SealingKey, WorkerReport};
     use crate::worker::{Capacity, WorkerEvent};
@@ -218,16 +228,21 @@ mod tests {
         assert_eq!(turns, 6);
     }
 
+    /// What happens next.
+    fn recorded(view: &View, id: Uuid, event: Event) -> Recorded<Event> {
+        let sequence = Sequence(view.head.0 + 1);
+        let (actor, correlation) = (Actor::System, CorrelationId::new(Uuid::nil()));
+        let meta = Meta { at: at(sequence.0), actor, correlation, causation: None };
+        let stream = StreamId { kind: event.kind(), id };
+        Recorded { sequence, stream, version: Version(0), meta, event }
+    }
+
     /// A view in which each of these deployments waits for a builder, of a project each, and a
     /// worker that builds one at a time.
     fn view(deployments: &[(u128, u128)]) -> (View, Observed) {
         let mut view = View::default();
         let mut happens = |id: Uuid, event: Event| {
-            let sequence = Sequence(view.head.0 + 1);
-            let (actor, correlation) = (Actor::System, CorrelationId::new(Uuid::nil()));
-            let meta = Meta { at: at(sequence.0), actor, correlation, causation: None };
-            let stream = StreamId { kind: event.kind(), id };
-            let recorded = Recorded { sequence, stream, version: Version(0), meta, event };
+            let recorded = recorded(&view, id, event);
             view.apply(&recorded);
         };
         let (id, name) = (worker_id(1), WorkerName::new("one").unwrap());
@@ -237,8 +252,9 @@ mod tests {
             let id = deployment_id(*deployment).uuid();
             let project = ProjectId::new(Uuid::from_u128(*project));
             let spec = Box::new(DeploymentSpec { project, ..spec(1) });
+            let until = at(0).plus(limits::BUILD_WAIT).plus(spec.build.within);
             happens(id, Event::Deployment(DeploymentEvent::Requested(spec)));
-            let queued = DeploymentEvent::BuildQueued { generation: 1, until: at(9_999) };
+            let queued = DeploymentEvent::BuildQueued { generation: 1, until };
             happens(id, Event::Deployment(queued));
         }
         let mut observed = Observed::starting_at(at(0));
@@ -289,5 +305,43 @@ mod tests {
         assert_eq!(says(4), "a builder");
         assert_eq!(says(2), format!("{busy} it is next"));
         assert_eq!(says(3), format!("{busy} 1 more is before it"));
+    }
+
+    #[test]
+    fn one_whose_turn_comes_nearer_waits_on_and_one_that_nobody_builds_does_not() {
+        let (view, mut observed) = view(&[(1, 1), (2, 1), (3, 1)]);
+        let host = HostName::new("localhost").unwrap();
+        let late = at(0).plus(limits::BUILD_WAIT).plus(spec(1).build.within).plus(Millis(1));
+        let told = |observed: &Observed, id| {
+            let effects = reconcile(&view, observed, &host, late);
+            let told = effects.into_iter().find_map(|effect| match effect {
+                Effect::Deployment(of, command) if of == deployment_id(id) => Some(command),
+                Effect::Deployment(..)
+                | Effect::SendBuild { .. }
+                | Effect::App(..)
+                | Effect::Worker(..)
+                | Effect::SendRun { .. }
+                | Effect::SendStop { .. }
+                | Effect::SendCancelBuild { .. }
+                | Effect::PublishRoutes(_) => None,
+            });
+            told.unwrap()
+        };
+        // None is with a builder.
+        assert!(matches!(told(&observed, 3), DeploymentCommand::Expire { .. }));
+        observed.sent.insert(Sent::Build(deployment_id(1), 1), late);
+        observed.sent.insert(Sent::Build(deployment_id(2), 1), late);
+        assert_eq!(told(&observed, 3), DeploymentCommand::WaitOn { at: late });
+        assert!(matches!(told(&observed, 1), DeploymentCommand::Expire { .. }));
+        // Given that time anew, it is not late once its turn has come.
+        let mut waited = view.clone();
+        let until = late.plus(limits::BUILD_WAIT).plus(spec(1).build.within);
+        let again = DeploymentEvent::BuildQueued { generation: 1, until };
+        waited.apply(&recorded(&waited, deployment_id(3).uuid(), Event::Deployment(again)));
+        observed.sent.remove(&Sent::Build(deployment_id(1), 1));
+        observed.sent.insert(Sent::Build(deployment_id(3), 1), late);
+        let effects = reconcile(&waited, &observed, &host, late.plus(Millis::seconds(60)));
+        let of_it = |effect: &Effect| matches!(effect, Effect::Deployment(id, _) if *id == deployment_id(3));
+        assert!(!effects.iter().any(of_it), "{effects:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! An app's versions: which one a rollback goes back to, and what a new deployment takes over.
 
 use crate::app::{AppSettings, Earlier};
-use crate::deployment::{Attempt, DeploymentSpec, StageName};
+use crate::deployment::{Attempt, DeploymentSpec};
 use crate::ids::{AppId, DeploymentId};
 use crate::source::BuildSettings;
 use crate::view::{DeploymentView, View};
@@ -59,9 +59,7 @@ pub fn before_live(view: &View, app: AppId) -> Option<DeploymentId> {
     let live = app.state.active()?.live;
     let present = live.and_then(|live| attempt(view, live));
     let was_live = |id: &DeploymentId| {
-        view.deployments.get(id).is_some_and(|deployment| {
-            deployment.stages.iter().any(|(stage, _)| *stage == StageName::Live)
-        })
+        view.deployments.get(id).is_some_and(crate::view::DeploymentView::was_live)
     };
     let other = |id: &DeploymentId| match (present, attempt(view, *id)) {
         (Some(present), Some(before)) => !same_version(present, before),

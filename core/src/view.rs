@@ -143,7 +143,7 @@ pub struct InstallationView {
 
 impl View {
     /// The format of its checkpoints.
-    pub const FORMAT: u32 = 11;
+    pub const FORMAT: u32 = 12;
 
     /// Takes in the next event. One that is in it already changes nothing.
     pub fn apply(&mut self, recorded: &Recorded<Event>) {
@@ -369,7 +369,13 @@ impl View {
         if over <= limits::MOST_ENDED_KEPT {
             return;
         }
-        if let Some(position) = app.deployments.iter().position(is_over) {
+        let newest = app.deployments.iter().rev();
+        let were_live = newest.filter(|id| {
+            deployments.get(id).is_some_and(|view| view.state.ended() && view.was_live())
+        });
+        let stay: BTreeSet<_> = were_live.take(limits::MOST_LIVE_KEPT).copied().collect();
+        let goes = |id: &DeploymentId| is_over(id) && !stay.contains(id);
+        if let Some(position) = app.deployments.iter().position(goes) {
             let oldest = app.deployments.remove(position);
             self.deployments.remove(&oldest);
         }
@@ -452,6 +458,12 @@ impl DeploymentView {
     #[must_use]
     pub fn since(&self) -> Timestamp {
         self.stages.last().map_or(self.requested.at, |(_, at)| *at)
+    }
+
+    /// Whether it ever was live.
+    #[must_use]
+    pub fn was_live(&self) -> bool {
+        self.stages.iter().any(|(stage, _)| *stage == StageName::Live)
     }
 
     /// Who asked for it.

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use hythe_core::limits;
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep};
 
 type Acquiring =
@@ -60,6 +60,7 @@ impl Slots {
 /// One build's turn; dropped, its slot is free for the next.
 pub(crate) struct Turn {
     standing: tokio::sync::Mutex<Standing>,
+    come: watch::Sender<bool>,
     waited: Mutex<Waited>,
 }
 
@@ -83,15 +84,33 @@ impl std::fmt::Debug for Turn {
 
 impl Turn {
     fn new(standing: Standing) -> Self {
-        Self { standing: tokio::sync::Mutex::new(standing), waited: Mutex::new(Waited::default()) }
+        let come = watch::Sender::new(matches!(standing, Standing::Come { .. }));
+        let (standing, waited) = (tokio::sync::Mutex::new(standing), Mutex::default());
+        Self { standing, come, waited }
     }
 
     /// Whether it may build without waiting.
     pub(crate) async fn has_come(&self) -> bool {
-        match &mut *self.standing.lock().await {
-            Standing::Come { .. } => true,
-            Standing::Waits { .. } => false,
+        let mut standing = self.standing.lock().await;
+        if let Standing::Waits { acquiring, .. } = &mut *standing {
+            match acquiring.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Ok(slot)) => self.comes(&mut standing, slot),
+                Poll::Ready(Err(_)) | Poll::Pending => return false,
+            }
         }
+        true
+    }
+
+    /// Waits until it builds.
+    pub(crate) async fn begun(&self) {
+        let mut come = self.come.subscribe();
+        // Its sender is here as long as this is.
+        let _ = come.wait_for(|come| *come).await;
+    }
+
+    fn comes(&self, standing: &mut Standing, slot: OwnedSemaphorePermit) {
+        *standing = Standing::Come { _slot: slot };
+        self.come.send_replace(true);
     }
 
     /// Waits until the build may begin, and stops the clock of [`Self::overdue`] meanwhile.
@@ -103,7 +122,7 @@ impl Turn {
             self.waiting(|waited| {
                 waited.before += waited.since.take().map_or(Duration::ZERO, |at| at.elapsed());
             });
-            *standing = Standing::Come { _slot: slot };
+            self.comes(&mut standing, slot);
         }
         Ok(())
     }
@@ -148,8 +167,10 @@ mod tests {
         assert!(timeout(SOON, &mut third).await.is_err());
         assert!(!second.has_come().await);
         assert!(timeout(SOON, second.come()).await.is_err());
+        assert!(timeout(SOON, second.begun()).await.is_err());
         drop(first);
         second.come().await.unwrap();
+        second.begun().await;
         assert!(second.has_come().await);
         drop(timeout(SOON, slots.ahead()).await.expect("the leave is given back").unwrap());
         assert!(timeout(SOON, &mut third).await.is_err());
@@ -162,9 +183,13 @@ mod tests {
         let slots = Slots::new(1);
         let first = slots.free().await.unwrap();
         let second = slots.queue(None);
+        let third = slots.queue(None);
         drop(first);
-        // The slot was its own already.
+        assert!(second.has_come().await, "without having waited for it");
+        second.begun().await;
         drop(second);
+        // The slot was its own already.
+        drop(third);
         timeout(SOON, slots.free()).await.expect("the slot is free").unwrap();
     }
 

@@ -103,7 +103,7 @@ impl Work<'_> {
         let mut building = Box::pin(self.tries());
         let fault = tokio::select! {
             outcome = &mut building => return outcome,
-            fault = self.builder.guard.watch(&self.builder.engine) => fault,
+            fault = self.watched() => fault,
             () = self.turn.overdue(Duration::from_millis(within.0)) => Fault::new(format!(
                 "the build was not done within {within}, which is as long as a build of this app \
                  may take (--build-timeout); it was {}",
@@ -114,6 +114,12 @@ impl Work<'_> {
         self.cancel.cancel();
         let _ = timeout(CANCEL_WITHIN, building).await;
         Err(NoImage::Failed(fault))
+    }
+
+    /// What the machine has room for matters once it builds: one that waits ends nothing by ending.
+    async fn watched(&self) -> Fault {
+        self.turn.begun().await;
+        self.builder.guard.watch(&self.builder.engine).await
     }
 
     /// What it does now, or did last.

@@ -15,13 +15,13 @@ use crate::control::Control;
 use crate::runs::{self, Hold, RunError, Wanted};
 
 /// A run that goes on, as far as the journal knows.
-struct Open {
-    app: AppId,
-    run: RunId,
-    one_off: OneOff,
-    settings: CronSettings,
+pub(super) struct Open {
+    pub(super) app: AppId,
+    pub(super) run: RunId,
+    pub(super) one_off: OneOff,
+    pub(super) settings: CronSettings,
     /// As long as its worker was not asked, nobody takes it for lost.
-    hold: Hold,
+    pub(super) hold: Hold,
 }
 
 /// Tells the workers, in the background, until what is given back is dropped.
@@ -50,7 +50,8 @@ pub(super) fn resume(control: &Control, stop: &CancellationToken) -> JoinSet<()>
     all
 }
 
-async fn tell(control: &Control, open: Open) {
+/// Tells a worker of a run until it has heard of it, for as long as a time may be late.
+pub(super) async fn tell(control: &Control, open: Open) {
     let Open { app, run, one_off, settings, hold } = open;
     let begun = control.clock().now();
     let given_up = |now: Timestamp| now.since(begun) > limits::CRON_LATE || now >= one_off.until;

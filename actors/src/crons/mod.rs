@@ -24,11 +24,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::again::Open;
 use self::schedule::{last_until, next_after};
 use crate::aggregate::{CommandError, Extras};
 use crate::control::Control;
 use crate::node::guard::guarded;
-use crate::runs::{self, RunError, Wanted};
+use crate::runs::{self, Hold, RunError, Wanted};
 
 /// Schedules know no less than a minute.
 const MINUTE: u64 = 60_000;
@@ -146,11 +147,15 @@ async fn attend(control: &Control, job: &DueJob, stop: &CancellationToken) {
             return;
         }
     }
+    // One for all tries: what became durable without an answer is found again by it.
+    let run = RunId::new(Uuid::now_v7());
+    // From here on somebody looks after it, until its worker has heard of it.
+    let hold = control.runs().begin(run);
     let mut why = CronSkip::NoWorker;
     loop {
         let Some((cron, open)) = look(control, job) else { return };
         match due.attend(&cron, control.clock().now(), why) {
-            Attending::Over => return,
+            Attending::Over => return tell_of_earlier(control, job, run, hold, stop).await,
             Attending::LeaveOut(skipped) => return skip(control, job, skipped).await,
             Attending::GiveWay => {
                 let gave_way = stop.run_until_cancelled(give_way(control, job, open)).await;
@@ -161,8 +166,12 @@ async fn attend(control: &Control, job: &DueJob, stop: &CancellationToken) {
             }
             Attending::Run => {}
         }
-        match run(control, job, &cron).await {
-            Ok(()) => return,
+        match begin(control, job, &cron, run).await {
+            Ok(Begun::Now(prepared)) => {
+                open_now(control, job, &cron, *prepared, hold, stop).await;
+                return forget_old(control, job, &cron).await;
+            }
+            Ok(Begun::Before) => return tell_of_earlier(control, job, run, hold, stop).await,
             Err(Some(left_out)) => why = left_out,
             Err(None) => {}
         }
@@ -198,12 +207,24 @@ async fn give_way(control: &Control, job: &DueJob, open: BTreeMap<RunId, WorkerI
     }
 }
 
-/// Has it run once.
+/// What became of a try.
+enum Begun {
+    /// It is in the journal that it runs, and its worker is to be told.
+    Now(Box<runs::Prepared>),
+    /// It was done with already, or was paused meanwhile.
+    Before,
+}
+
+/// Has the journal say that it runs.
 ///
 /// # Errors
 /// Why it does not, as far as that says why it is left out.
-async fn run(control: &Control, job: &DueJob, cron: &Cron) -> Result<(), Option<CronSkip>> {
-    let run = RunId::new(Uuid::now_v7());
+async fn begin(
+    control: &Control,
+    job: &DueJob,
+    cron: &Cron,
+    run: RunId,
+) -> Result<Begun, Option<CronSkip>> {
     let wanted = wanted(job.app, &cron.settings);
     let prepared = match runs::prepare(control, run, wanted) {
         Ok(prepared) => prepared,
@@ -216,8 +237,6 @@ async fn run(control: &Control, job: &DueJob, cron: &Cron) -> Result<(), Option<
             return Err(None);
         }
     };
-    // From here on somebody looks after it, until it is open.
-    let hold = control.runs().begin(run);
     let command = AppCommand::RunCron {
         cron: job.cron.clone(),
         due: Some(job.due.last),
@@ -225,24 +244,65 @@ async fn run(control: &Control, job: &DueJob, cron: &Cron) -> Result<(), Option<
         one_off: Box::new(prepared.one_off.clone()),
     };
     let meta = control.meta(Actor::System, Some(CorrelationId::new(run.uuid())), None);
-    let done = control.command::<App>(job.app.uuid(), command, Extras::from(meta)).await;
-    match done {
-        // It was done with already, or was paused meanwhile.
-        Ok(done) if done.events.is_empty() => return Ok(()),
-        Ok(_) => {}
+    match control.command::<App>(job.app.uuid(), command, Extras::from(meta)).await {
+        Ok(done) if done.events.is_empty() => Ok(Begun::Before),
+        Ok(_) => Ok(Begun::Now(Box::new(prepared))),
         Err(CommandError::Rejected(Rejection::Conflict { reason })) => {
             tracing::info!(cron = %job.cron, reason, "a cron job waits");
-            return Err(Some(CronSkip::TooMany));
+            Err(Some(CronSkip::TooMany))
         }
         Err(error) => {
             tracing::warn!(cron = %job.cron, %error, "a cron job could not be begun");
-            return Err(None);
+            Err(None)
         }
     }
-    open(control, job.app, &prepared).await;
-    drop(hold);
-    forget_old(control, job, cron).await;
-    Ok(())
+}
+
+/// Tells the worker of a run that has just begun. One that does not answer may have heard of it, or will
+/// when it is back: it is told again.
+async fn open_now(
+    control: &Control,
+    job: &DueJob,
+    cron: &Cron,
+    prepared: runs::Prepared,
+    hold: Hold,
+    stop: &CancellationToken,
+) {
+    let run = prepared.opening.run;
+    match Box::pin(runs::open(control, &prepared)).await {
+        Ok(_) => {}
+        Err(RunError::Unfit(why)) => {
+            tracing::warn!(%run, why, "a cron job's command was not started");
+            runs::ended(control, job.app, run, OneOffEnd::NotStarted).await;
+        }
+        Err(RunError::Unavailable(why)) => {
+            tracing::info!(%run, why, "a cron job's worker does not answer; it is told again");
+            let settings = cron.settings.clone();
+            let open = Open { app: job.app, run, one_off: prepared.one_off, settings, hold };
+            stop.run_until_cancelled(again::tell(control, open)).await;
+        }
+    }
+}
+
+/// Tells the worker of a run that began with an earlier try, whose answer did not come; where there is
+/// one.
+async fn tell_of_earlier(
+    control: &Control,
+    job: &DueJob,
+    run: RunId,
+    hold: Hold,
+    stop: &CancellationToken,
+) {
+    let begun = control.read(|view| {
+        let app = view.apps.get(&job.app)?.state.active()?;
+        let cron = app.crons.get(&job.cron)?;
+        cron.open().find(|open| open.run == run)?;
+        Some((app.one_offs.get(&run)?.clone(), cron.settings.clone()))
+    });
+    if let Some((one_off, settings)) = begun {
+        let open = Open { app: job.app, run, one_off, settings, hold };
+        stop.run_until_cancelled(again::tell(control, open)).await;
+    }
 }
 
 /// What is to run.
@@ -256,14 +316,6 @@ pub fn wanted(app: AppId, settings: &CronSettings) -> Wanted {
         detached: true,
         bare: false,
         within: settings.within,
-    }
-}
-
-async fn open(control: &Control, app: AppId, prepared: &runs::Prepared) {
-    if let Err(error) = Box::pin(runs::open(control, prepared)).await {
-        let run = prepared.opening.run;
-        tracing::warn!(%run, %error, "a cron job's command was not started");
-        runs::ended(control, app, run, OneOffEnd::NotStarted).await;
     }
 }
 

@@ -42,6 +42,7 @@ impl Machine for App {
             (
                 Self::Deleted,
                 AppCommand::Delete
+                | AppCommand::Expire { .. }
                 | AppCommand::Discard { .. }
                 | AppCommand::NotePreviewComment { .. }
                 | AppCommand::EndPreview { .. },
@@ -95,6 +96,7 @@ impl Machine for App {
             | AppCommand::RemoveCron { .. }
             | AppCommand::EndPreview { .. }
             | AppCommand::NotePreviewComment { .. }
+            | AppCommand::Expire { .. }
             | AppCommand::Delete => Priority::Urgent,
         }
     }
@@ -218,11 +220,9 @@ impl ActiveApp {
             AppCommand::SwitchTraffic { deployment } => self.switch_traffic(deployment),
             AppCommand::Promote { deployment } => self.promote(deployment),
             AppCommand::Settle { deployment } => self.settle(deployment),
-            AppCommand::Delete => {
-                let all = [self.live, self.serving, self.rolling, self.waiting];
-                let gone = AppEvent::Deleted { deployments: all.into_iter().flatten().collect() };
-                Ok(self.without_previews().chain([gone]).collect())
-            }
+            AppCommand::Delete => Ok(self.delete()),
+            AppCommand::Expire { at } if self.is_spent(at) => Ok(self.delete()),
+            AppCommand::Expire { .. } => NOTHING,
             AppCommand::SetPreviews(settings) => self.set_previews(*settings),
             AppCommand::WantPreview { pull, app, refresh, at } => {
                 self.want_preview(pull, app, refresh, at)

@@ -38,6 +38,12 @@ impl ActiveApp {
         self.without_previews().chain(discarded).collect()
     }
 
+    pub(super) fn delete(&self) -> Vec<AppEvent> {
+        let all = [self.live, self.serving, self.rolling, self.waiting];
+        let gone = AppEvent::Deleted { deployments: all.into_iter().flatten().collect() };
+        self.without_previews().chain([gone]).collect()
+    }
+
     pub(super) fn restore(&self) -> Vec<AppEvent> {
         self.discarded.iter().map(|_| AppEvent::Restored { name: self.name.clone() }).collect()
     }
@@ -79,6 +85,7 @@ impl ActiveApp {
             | AppCommand::CreatePreview(_)
             | AppCommand::Discard { .. }
             | AppCommand::Restore
+            | AppCommand::Expire { .. }
             | AppCommand::Delete => None,
         }
     }

@@ -323,6 +323,12 @@ pub enum AppCommand {
     },
     /// Goes, with all its deployments.
     Delete,
+    /// The same, where it was deleted and the time in which it may be restored is over. Who asks looked
+    /// before, and it may have been restored since.
+    Expire {
+        /// Now.
+        at: Timestamp,
+    },
     /// Its pull requests get previews made so, or none, from now on. The values of variables that are
     /// new lie, or are put in the same commit, in the secret table under the versions given here.
     SetPreviews(Box<PreviewSettings>),

@@ -335,6 +335,7 @@ fn any_command() -> impl Strategy<Value = C> {
         id().prop_map(|deployment| C::Promote { deployment }),
         id().prop_map(|deployment| C::Settle { deployment }),
         Just(C::Delete),
+        Just(C::Expire { at: crate::testing::at(1) }),
     ]
 }
 
@@ -385,6 +386,7 @@ fn what_frees_something_or_follows_may_use_the_room_kept_back() {
         (C::Promote { deployment }, Urgent),
         (C::Settle { deployment }, Urgent),
         (C::Delete, Urgent),
+        (C::Expire { at: crate::testing::at(1) }, Urgent),
     ] {
         assert_eq!(App::priority(&command), priority, "{command:?}");
     }

@@ -92,6 +92,7 @@ impl Attempt {
             Command::ConfirmSwitch { at } => self.confirm_switch(at),
             Command::FinishDrain => self.finish_drain(),
             Command::LoseTraffic { fault } => self.lose_traffic(fault),
+            Command::WaitOn { at } => self.wait_on(at),
             Command::Expire { at, waiting_for } => self.expire(at, waiting_for),
             Command::Cancel => self.cancel(),
             Command::Supersede => self.supersede(),
@@ -358,6 +359,26 @@ impl Attempt {
             | Stage::Starting { .. }
             | Stage::Healthy
             | Stage::Switching { .. }
+            | Stage::Live
+            | Stage::Releasing { .. }
+            | Stage::Ended(_) => NOTHING,
+        }
+    }
+
+    fn wait_on(&self, at: Timestamp) -> Decision {
+        match self.stage {
+            Stage::Queued { generation, until } if at >= until => {
+                let until = at.plus(limits::BUILD_WAIT).plus(self.spec.build.within);
+                Ok(vec![DeploymentEvent::BuildQueued { generation, until }])
+            }
+            Stage::Queued { .. }
+            | Stage::Requested
+            | Stage::Building { .. }
+            | Stage::Built { .. }
+            | Stage::Starting { .. }
+            | Stage::Healthy
+            | Stage::Switching { .. }
+            | Stage::Draining { .. }
             | Stage::Live
             | Stage::Releasing { .. }
             | Stage::Ended(_) => NOTHING,

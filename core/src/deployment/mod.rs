@@ -538,6 +538,12 @@ pub enum DeploymentCommand {
         /// Why.
         fault: Fault,
     },
+    /// Its build goes on waiting for its turn: those before it are under way, and each of them has an
+    /// end.
+    WaitOn {
+        /// Now.
+        at: Timestamp,
+    },
     /// Ends what has gone on for too long.
     Expire {
         /// Now.

@@ -33,24 +33,33 @@ pub fn piece(mut events: Vec<Recorded<Event>>, at: Sequence) -> View {
 /// in their order: the newest ones, and older ones that still have a part to play.
 #[must_use]
 pub fn wanted(of_app: &[Recorded<Event>], at: Sequence) -> BTreeSet<DeploymentId> {
-    newest(of_app, at, limits::MOST_ENDED_KEPT + ON_THEIR_WAY)
+    newest(of_app, at, limits::MOST_ENDED_KEPT + ON_THEIR_WAY, limits::MOST_LIVE_KEPT + 1)
 }
 
 /// Of these only the very newest, and those that still have a part to play.
 #[must_use]
 pub fn wanted_in_brief(of_app: &[Recorded<Event>], at: Sequence) -> BTreeSet<DeploymentId> {
-    newest(of_app, at, 1)
+    newest(of_app, at, 1, 0)
 }
 
-fn newest(of_app: &[Recorded<Event>], at: Sequence, most: usize) -> BTreeSet<DeploymentId> {
-    let mut requested = Vec::new();
+fn newest(
+    of_app: &[Recorded<Event>],
+    at: Sequence,
+    most: usize,
+    most_live: usize,
+) -> BTreeSet<DeploymentId> {
+    let (mut requested, mut promoted) = (Vec::new(), Vec::new());
     let mut app = App::default();
     for recorded in of_app.iter().filter(|recorded| recorded.sequence <= at) {
         let Some(event) = app_event(&recorded.event) else { continue };
         requested.extend(event.requested().map(|(deployment, _)| deployment));
+        if let AppEvent::DeploymentPromoted { deployment, .. } = event {
+            promoted.push(*deployment);
+        }
         app = app.evolve(event);
     }
     let mut wanted: BTreeSet<_> = requested.into_iter().rev().take(most).collect();
+    wanted.extend(promoted.into_iter().rev().take(most_live));
     if let Some(app) = app.active() {
         wanted.extend([app.live, app.serving, app.rolling, app.waiting].into_iter().flatten());
     }
@@ -123,8 +132,16 @@ mod tests {
                 journal.deploy(2, 1_000 + u128::from(n));
             }
         }
+        // What was live stays where many fail.
+        for n in 2_000..2_100 {
+            journal.fail(1, n);
+            if n % 20 == 0 {
+                journal.deploy(1, 3_000 + n);
+            }
+        }
         let head = journal.events.len() as u64;
-        for at in [1, 2, 3, 5, 9, 40, 41, 300, head - 3, head].map(Sequence) {
+        for at in [1, 2, 3, 5, 9, 40, 41, 300, head - 250, head - 100, head - 3, head].map(Sequence)
+        {
             let mut whole = View::default();
             journal.events.iter().filter(|r| r.sequence <= at).for_each(|r| whole.apply(r));
             let of_app = journal.stream(app_id(1).uuid());
@@ -140,5 +157,13 @@ mod tests {
             }
             assert_eq!(piece.deployments.len(), mine.len(), "at {at}");
         }
+        let mut whole = View::default();
+        journal.events.iter().for_each(|event| whole.apply(event));
+        let mine = whole.apps[&app_id(1)].deployments.iter();
+        let kept = mine.filter(|id| {
+            let deployment = &whole.deployments[id];
+            deployment.state.ended() && deployment.was_live()
+        });
+        assert_eq!(kept.count(), limits::MOST_LIVE_KEPT);
     }
 }

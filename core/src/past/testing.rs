@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use crate::app::{AppEvent, AppSettings, SettingsChange};
-use crate::deployment::{DeploymentEvent, Outcome};
+use crate::deployment::{BuiltImage, DeploymentEvent, Fault, Outcome, StageName};
 use crate::event::Event;
 use crate::ids::{CorrelationId, DeploymentId};
-use crate::names::EnvName;
+use crate::names::{EnvName, ImageId};
 use crate::record::{Actor, Meta, Recorded, Sequence, StreamId, Version};
-use crate::testing::{app_id, at, built, deployment_id, name, placements, source, spec};
+use crate::testing::{app_id, at, built, deployment_id, image, name, placements, source, spec};
 use crate::time::Timestamp;
 use crate::worker::WorkerEvent;
 
@@ -94,14 +94,30 @@ impl Journal {
         asked
     }
 
+    /// One that fails.
+    pub(crate) fn fail(&mut self, app: u128, n: u128) {
+        self.request(app, n);
+        let deployment = deployment_id(n);
+        let (stage, fault) = (StageName::Starting, Fault::new("it failed"));
+        let outcome = Outcome::Failed { stage, fault };
+        let ended = DeploymentEvent::Ended { app: app_id(app), outcome };
+        self.push(deployment.uuid(), Event::Deployment(ended));
+        self.app(app, AppEvent::DeploymentSettled { deployment });
+    }
+
     /// A whole deployment, from the request until it is live and the one before is over.
     pub(crate) fn deploy(&mut self, app: u128, n: u128) -> Sequence {
+        self.deploy_image(app, n, image())
+    }
+
+    /// The same with this image.
+    pub(crate) fn deploy_image(&mut self, app: u128, n: u128, image: ImageId) -> Sequence {
         let asked = self.request(app, n);
         let deployment = deployment_id(n);
         let until = at(1_000_000);
         let previous = self.live.insert(app, deployment);
         let id = app_id(app);
-        let (built, placements) = (built(), placements(1));
+        let (built, placements) = (BuiltImage { image, ..built() }, placements(1));
         let mut push = |event| self.push(deployment.uuid(), Event::Deployment(event));
         push(DeploymentEvent::BuildQueued { generation: 1, until });
         push(DeploymentEvent::Built { built, until });

@@ -137,8 +137,10 @@ fn ended(attempt: &Attempt, replica: &ReplicaReport) -> Fault {
             limits::PROCESS_UP_FOR
         ),
         (ReplicaState::Exited { code, out_of_memory: true }, process) => format!(
-            "{title} ran out of memory and was ended with code {code}; give {} more memory",
-            if process.is_some() { "it" } else { "the app" }
+            "{title} ran out of memory and was ended with code {code}; give {} more memory \
+             (`hythe {} set … --memory SIZE`)",
+            if process.is_some() { "it" } else { "the app" },
+            if process.is_some() { "process" } else { "app" },
         ),
         (ReplicaState::Failed { message }, _) => format!("{title} cannot start: {message}"),
         (ReplicaState::Starting { check, elapsed, within: _ }, _) => {

@@ -38,7 +38,8 @@ fn fault(hook: Hook, settings: &HookSettings, report: &ReplicaReport) -> Fault {
     let message = match &report.state {
         ReplicaState::Exited { code, out_of_memory: true } => {
             format!(
-                "{it} ran out of memory and was ended with code {code}; give the app more memory"
+                "{it} ran out of memory and was ended with code {code}; give the app more memory \
+                 (`hythe app set … --memory SIZE`)"
             )
         }
         ReplicaState::Exited { code: 127, out_of_memory: false } => format!(

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{of_app, was_live};
+use super::{as_many_versions, image_of, of_app};
 use crate::limits;
 use crate::machine::Machine;
 use crate::source::{Source, UploadDigest};
@@ -51,7 +51,10 @@ fn kept(view: &View, keep: usize) -> BTreeSet<UploadDigest> {
         let all: Vec<&DeploymentView> = of_app(view, app).map(|(_, view)| view).collect();
         let going_on = all.iter().filter(|deployment| !deployment.state.ended());
         // In the order of their requests.
-        let before = all.iter().rev().filter(|d| d.state.ended() && was_live(d)).take(keep);
+        let before = all.iter().rev().filter(|d| d.state.ended() && d.was_live());
+        let before = before.map(|deployment| (deployment, image_of(deployment)));
+        let live: BTreeSet<_> = going_on.clone().filter_map(|d| image_of(d)).collect();
+        let before = as_many_versions(before, &live, keep);
         for deployment in going_on.chain(before) {
             put(deployment.state.attempt().map(|attempt| &attempt.spec.source));
             // What a rollback to it makes the app's settings again.
@@ -66,6 +69,7 @@ mod tests {
     use super::*;
     use crate::app::{AppEvent, SettingsChange};
     use crate::event::Event;
+    use crate::names::ImageId;
     use crate::past::testing::Journal;
     use crate::testing::app_id;
 
@@ -89,7 +93,8 @@ mod tests {
         };
         for n in 1..=3 {
             set(&mut journal, n);
-            journal.deploy(1, n);
+            let image = ImageId::new(format!("sha256:{n:064x}")).unwrap();
+            journal.deploy_image(1, n, image);
         }
         set(&mut journal, 4);
         let mut view = View::default();

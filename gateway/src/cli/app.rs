@@ -113,6 +113,9 @@ pub(super) async fn create(
         commit: text(settings.commit.as_ref().filter(|_| pinned)),
         port: settings.port,
         replicas: settings.replicas,
+        memory_bytes: settings.resources.memory,
+        cpu_millis: settings.resources.cpus,
+        processes: settings.resources.pids,
         health: checked.health.flatten(),
         health_path: text(settings.health_path.as_ref()),
         health_interval_ms: checked.health_interval_ms.flatten(),
@@ -136,6 +139,9 @@ pub(super) fn change(settings: &SettingsArgs) -> UpdateApp {
         commit: text(settings.commit.as_ref()).map(Some),
         port: settings.port.map(Some),
         replicas: settings.replicas,
+        memory_bytes: settings.resources.memory,
+        cpu_millis: settings.resources.cpus,
+        processes: settings.resources.pids,
         health_path: text(settings.health_path.as_ref()).map(Some),
         ..settings.build.change()
     }
@@ -283,6 +289,7 @@ fn show(context: &Context, app: &App) {
         rows.push((title, output.foreign(&format!("{}{within}", command.join(" ")))));
     }
     rows.push(("memory", format::bytes(settings.memory_bytes)));
+    rows.push(("cpus", format::cpus(settings.cpu_millis)));
     rows.push(("deploy on", deploys_on(&app.triggers)));
     if !app.triggers.watch_paths.is_empty() {
         rows.push(("watches", app.triggers.watch_paths.join(", ")));

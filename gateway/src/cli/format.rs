@@ -39,6 +39,12 @@ pub(super) fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or("-".into(), |value| value.to_string())
 }
 
+/// Thousandths of a processor, for people: 1, 0.5.
+pub(super) fn cpus(millis: u32) -> String {
+    let text = format!("{}.{:03}", millis / 1_000, millis % 1_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// Bytes, in the largest unit that is not below one.
 pub(super) fn bytes(count: u64) -> String {
     for (unit, size) in [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
@@ -153,6 +159,7 @@ mod tests {
         assert_eq!(bytes((3 << 30) / 2), "1.5 GiB");
         assert_eq!(short(Some("0123456789abcdef")), "0123456789");
         assert_eq!(short(None), "-");
+        assert_eq!([1_000, 500, 10, 1_250, 0].map(cpus), ["1", "0.5", "0.01", "1.25", "0"]);
         assert_eq!(ago(Time(now())), "0 s ago");
     }
 }

@@ -102,8 +102,7 @@ async fn list(context: &Context, name: &AppName) -> Outcome {
 pub(super) fn described(process: &ProcessType) -> String {
     let ProcessType { command, replicas, memory_bytes, cpu_millis } = process;
     let memory = memory_bytes.map(|bytes| format!(", {} each", format::bytes(bytes)));
-    let cpus =
-        cpu_millis.map(|millis| format!(", {}.{:03} CPUs each", millis / 1_000, millis % 1_000));
+    let cpus = cpu_millis.map(|millis| format!(", {} CPUs each", format::cpus(millis)));
     let (memory, cpus) = (memory.unwrap_or_default(), cpus.unwrap_or_default());
     format!("{}, {replicas} of it{memory}{cpus}", command.join(" "))
 }

@@ -72,6 +72,9 @@ fn a_check_is_chosen_by_flags_and_a_failure_names_it_with_what_came_back() {
     let set = |args: &[&str]| scene.hythe.json(&[&["app", "set", "shop"], args].concat());
     let app = set(&["--health-command", command, "--health-start", "2s"]);
     assert_eq!(app["settings"]["health"]["type"], json!("command"), "{app}");
+    let app = set(&["--memory", "256M", "--cpus", "0.5", "--pids", "100"]);
+    let resources = ["memory_bytes", "cpu_millis", "processes"].map(|name| &app["settings"][name]);
+    assert_eq!(resources, [&json!(256 << 20), &json!(500), &json!(100)], "{app}");
     let said = scene.deploy("shop");
     assert_eq!(said.code, 1, "{}{}", said.out, said.err);
     let message = said.json()["failure"]["message"].as_str().unwrap().to_owned();

@@ -160,13 +160,12 @@ async fn an_end_that_nobody_heard_of_is_reported_after_a_restart() {
 #[tokio::test]
 async fn two_apps_build_at_once_and_no_more_than_there_is_room_for() {
     let world = World::with(|settings| settings.at_once = 2).await;
-    let (mut one, _) = sleeping(&world, "one", 2).await;
-    let (mut two, _) = sleeping(&world, "two", 2).await;
+    let (mut one, _) = sleeping(&world, "one", 600).await;
+    let (mut two, _) = sleeping(&world, "two", 600).await;
     world.repository("three", &[("Dockerfile", "FROM busybox\n")]);
     let mut three = world.give(world.command("three")).await;
     three.until("waiting for its turn").await;
     assert!(three.lines.iter().any(|line| line.text.starts_with("fetched commit")), "ahead");
-    assert!(!one.ended && !two.ended);
     world.repository("four", &[("Dockerfile", "FROM busybox\n")]);
     let mut four = world.give(world.command("four")).await;
     assert_eq!(
@@ -174,25 +173,28 @@ async fn two_apps_build_at_once_and_no_more_than_there_is_room_for() {
         3,
         "the fourth is left in the stream"
     );
-    one.finished().await.unwrap();
+    world.builder().cancel(one.command.deployment, 1).await.unwrap();
+    assert_eq!(one.end().await, BuildProgress::Cancelled);
     three.finished().await.unwrap();
     four.finished().await.unwrap();
-    two.finished().await.unwrap();
+    world.builder().cancel(two.command.deployment, 1).await.unwrap();
+    assert_eq!(two.end().await, BuildProgress::Cancelled);
 }
 
 #[tokio::test]
 async fn one_that_waits_for_its_turn_is_cancelled_at_once_and_takes_none() {
     let world = World::with(|settings| settings.at_once = 1).await;
-    let (mut one, _) = sleeping(&world, "one", 3).await;
+    let (mut one, _) = sleeping(&world, "one", 600).await;
     world.repository("two", &[("Dockerfile", "FROM busybox\n")]);
     let mut two = world.give(world.command("two")).await;
     two.until("waiting for its turn").await;
     world.builder().cancel(two.command.deployment, 1).await.unwrap();
     assert_eq!(two.end().await, BuildProgress::Cancelled);
-    assert!(!one.ended);
+    assert!(!two.lines.iter().any(|line| line.text.starts_with("building the")), "{}", two.text());
     world.repository("three", &[("Dockerfile", "FROM busybox\n")]);
     let mut three = world.give(world.command("three")).await;
-    one.finished().await.unwrap();
+    world.builder().cancel(one.command.deployment, 1).await.unwrap();
+    assert_eq!(one.end().await, BuildProgress::Cancelled);
     three.finished().await.unwrap();
 }
 

@@ -59,6 +59,12 @@ fn nothing_else_can_be_done_with_it_and_a_day_later_it_is_spent() {
     let active = app.active().unwrap();
     let until = at.plus(limits::DISCARDED_KEPT);
     assert!(!active.is_spent(crate::time::Timestamp(until.0 - 1)) && active.is_spent(until));
+    let expire = |app: &App, at| names(&app.decide(C::Expire { at }).unwrap());
+    assert_eq!(expire(&app, until), ["deleted"]);
+    assert_eq!(expire(&app, crate::time::Timestamp(until.0 - 1)), [""; 0]);
+    // Restored in the moment between the look and the command.
+    let restored = after([live(1), vec![C::Discard { at }, C::Restore]].concat());
+    assert_eq!(expire(&restored, until), [""; 0]);
     // What it had is not given back twice: others may have it by then.
     let keys = |app: &App, event: &E| app.claims(event).len();
     let gone = E::Deleted { deployments: BTreeSet::new() };

@@ -206,8 +206,10 @@ fn target(
     found.ok_or_else(|| {
         Problem::not_found(format!(
             "{name} has no such deployment, or it is too old to be kept: the last {} that ended \
-             are. Deploy its commit instead: hythe deploy {name} --commit SHA",
-            hythe_core::limits::MOST_ENDED_KEPT
+             are, and the last {} that were live. Deploy its commit instead: hythe deploy {name} \
+             --commit SHA",
+            hythe_core::limits::MOST_ENDED_KEPT,
+            hythe_core::limits::MOST_LIVE_KEPT
         ))
     })
 }

@@ -16,6 +16,7 @@ use super::hook::TriggerArgs;
 use super::hooks::HookArgs;
 use super::past::{AtArgs, DiffArgs};
 use super::process::CountArg;
+use super::resources::ResourceArgs;
 use super::span::span;
 use crate::cli::failure::{Failure, Outcome};
 
@@ -143,6 +144,7 @@ Examples:
   hythe app set db --health-command 'pg_isready -q' --health-interval 10s
   hythe app set shop --release-command 'bin/rails db:migrate' --release-timeout 5m
   hythe app set shop --post-deploy-command 'bin/warm-up https://shop.example.com'
+  hythe app set shop --memory 1G --cpus 0.5
   hythe app set shop --drain 60s -- npm start";
 
 /// `hythe deploy`.
@@ -225,6 +227,9 @@ pub struct SettingsArgs {
     /// How many replicas
     #[arg(long, value_name = "N", value_parser = replicas)]
     pub replicas: Option<u16>,
+    /// What each of them may use.
+    #[command(flatten)]
+    pub resources: ResourceArgs,
     /// Short for --health-http: the path that the health check asks for
     #[arg(long, value_name = "PATH")]
     pub health_path: Option<HealthPath>,

@@ -15,6 +15,7 @@ mod past;
 mod preview;
 mod process;
 mod registry;
+mod resources;
 mod roles;
 mod run;
 mod source;
@@ -393,6 +394,8 @@ mod tests {
             &["process", "set", "shop", "worker", "--replicas", "65"],
             &["process", "set", "shop", "worker", "--memory", "much"],
             &["process", "rm", "shop"],
+            &["app", "set", "shop", "--memory", "much"],
+            &["app", "set", "shop", "--cpus", "many"],
             &["run", "shop"],
             &["run", "shop", "ls"],
             &["run", "a b", "--", "ls"],

@@ -136,6 +136,9 @@ async fn prepare(client: &Client, args: &DeployArgs) -> Outcome {
     let change = UpdateApp {
         project: settings.project.as_ref().map(ToString::to_string),
         replicas: settings.replicas,
+        memory_bytes: settings.resources.memory,
+        cpu_millis: settings.resources.cpus,
+        processes: settings.resources.pids,
         health_path: settings.health_path.as_ref().map(|path| Some(path.to_string())),
         // The deployment's own request says which Dockerfile.
         dockerfile: None,
