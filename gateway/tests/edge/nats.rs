@@ -13,6 +13,7 @@ use hythe_core::wire::edge::{Busy, EdgeReport, ROUTES_KEY, RouteTableMessage};
 use hythe_core::wire::subjects;
 use tokio::sync::mpsc;
 
+use crate::ports::free_addresses;
 use crate::support::{
     App, Client, PATIENCE, Running, config, deployment, message, no_nats, replicas, soon, table,
 };
@@ -36,7 +37,8 @@ struct Nats {
 
 impl Nats {
     async fn start() -> Self {
-        let port = crate::support::nobody().await.port();
+        let [address] = free_addresses();
+        let port = address.port();
         let store = tempfile::tempdir().unwrap();
         let server = Self::spawn(port, store.path());
         Self { port, store, server }
