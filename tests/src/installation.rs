@@ -1,10 +1,9 @@
 //! A whole installation for one test: `hythe up` with data, ports and parts of its own.
 
 use std::ffi::OsString;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -13,6 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::failpoints::Failpoints;
+use crate::ports::free_addresses;
 use crate::small_disk::SmallDisk;
 
 /// How long anything may take that a test waits for.
@@ -475,24 +475,4 @@ pub fn curl(args: &[&str]) -> Said {
         .output()
         .expect("curl runs; is it installed?");
     output.into()
-}
-
-/// Addresses on loopback that are free now: below the ports that the system gives to whoever
-/// connects somewhere, or one of those could be taken before it is listened on.
-fn free_addresses<const N: usize>() -> [SocketAddr; N] {
-    const FIRST: u32 = 10_000;
-    const PORTS: u32 = 22_000;
-    static TRIED: AtomicU32 = AtomicU32::new(0);
-    let listeners = [(); N].map(|()| {
-        loop {
-            let tried = TRIED.fetch_add(1, Ordering::Relaxed);
-            // Tests are processes: each begins elsewhere.
-            let port = FIRST + (std::process::id().wrapping_mul(97).wrapping_add(tried)) % PORTS;
-            let port = u16::try_from(port).expect("a port");
-            if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
-                break listener;
-            }
-        }
-    });
-    listeners.map(|listener| listener.local_addr().expect("an address"))
 }

@@ -17,6 +17,7 @@ pub mod git_server;
 pub mod http;
 pub mod installation;
 pub mod object_store;
+pub mod ports;
 pub mod registry;
 pub mod repository;
 mod served;

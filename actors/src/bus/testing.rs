@@ -6,7 +6,12 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+use self::ports::free_addresses;
 use super::NatsSettings;
+
+#[expect(unreachable_pub, reason = "shared with the tests crate")]
+#[path = "../../../tests/src/ports.rs"]
+mod ports;
 
 /// A nats-server of a test's own. Killed when it is let go.
 pub(crate) struct TestNats {
@@ -22,9 +27,8 @@ impl TestNats {
     }
 
     pub(crate) async fn with_jetstream(jetstream: bool) -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
+        let [address] = free_addresses();
+        let port = address.port();
         let folder = tempfile::tempdir().unwrap();
         let mut nats = Self { child: None, port, folder, jetstream };
         nats.run().await;

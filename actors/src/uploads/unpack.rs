@@ -24,6 +24,8 @@ const GIT: &str = ".git";
 const MOST_OVERHEAD: u64 = 16 * 1024;
 /// Bytes of what describes one entry: its long name, or its attributes.
 const MOST_DESCRIBED: u64 = 64 * 1024;
+/// Why a sparse file is refused.
+const SPARSE: &str = "is a sparse file; pack it without tar's option --sparse";
 
 /// The most that an archive may hold.
 #[derive(Clone, Copy, Debug)]
@@ -114,30 +116,60 @@ fn most(bounds: Bounds) -> u64 {
 }
 
 /// Looks whether what describes an entry is short: whoever reads the entries has each of those in memory
-/// as a whole before it is seen.
+/// as a whole before it is seen. What is looked at here are the headers as they lie one after the other, so
+/// an archive is refused where whoever reads the entries would find the next one elsewhere.
 fn names_are_short(
     archive: impl Read,
     bounds: Bounds,
     cancel: &CancellationToken,
 ) -> Result<(), UnpackError> {
     let mut archive = Archive::new(archive.take(most(bounds)));
+    let mut sizes = Vec::new();
     for entry in archive.entries().map_err(UnpackError::NoArchive)?.raw(true) {
         if cancel.is_cancelled() {
             return Err(UnpackError::Cancelled);
         }
         // Whoever unpacks gets no further than here, and says why.
-        let Ok(entry) = entry else { return Ok(()) };
+        let Ok(mut entry) = entry else { return Ok(()) };
         let kind = entry.header().entry_type();
-        let describes = kind.is_gnu_longname()
-            || kind.is_gnu_longlink()
-            || kind.is_pax_local_extensions()
-            || kind.is_pax_global_extensions();
-        if describes && entry.size() > MOST_DESCRIBED {
-            let most = MOST_DESCRIBED / 1024;
-            return Err(UnpackError::TooMuch(format!("{most} KiB that say what one entry is")));
+        let attributes = kind.is_pax_local_extensions() || kind.is_pax_global_extensions();
+        if kind.is_gnu_longname() || kind.is_gnu_longlink() || attributes {
+            if entry.size() > MOST_DESCRIBED {
+                let most = MOST_DESCRIBED / 1024;
+                return Err(UnpackError::TooMuch(format!("{most} KiB that say what one entry is")));
+            }
+            if attributes {
+                sizes = sizes_in(&mut entry);
+            }
+            if kind.is_pax_global_extensions() && !sizes.is_empty() {
+                return Err(refused(&entry, "gives all that follows one size"));
+            }
+            continue;
+        }
+        // Its map goes on behind its header.
+        if kind.is_gnu_sparse() {
+            return Err(refused(&entry, SPARSE));
+        }
+        let size = entry.size();
+        if sizes.drain(..).any(|said| said != Some(size)) {
+            return Err(refused(&entry, "has two sizes; pack it with another program"));
         }
     }
     Ok(())
+}
+
+fn refused(entry: &Entry<'_, impl Read>, why: &str) -> UnpackError {
+    let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+    UnpackError::Entry { path, why: why.to_owned() }
+}
+
+/// The sizes that attributes give to the entry that follows; `None` stands for one that is no number.
+fn sizes_in(entry: &mut Entry<'_, impl Read>) -> Vec<Option<u64>> {
+    // Where they cannot be read, whoever unpacks gets no further, or takes none of what follows.
+    let Ok(Some(attributes)) = entry.pax_extensions() else { return Vec::new() };
+    let readable = attributes.map_while(Result::ok);
+    let sizes = readable.filter(|attribute| attribute.key_bytes() == b"size");
+    sizes.map(|size| size.value().ok().and_then(|size| size.parse().ok())).collect()
 }
 
 fn all(
@@ -210,7 +242,7 @@ impl Unpacking<'_> {
         } else if kind.is_fifo() {
             Err(refuse("is a pipe"))
         } else if kind.is_gnu_sparse() {
-            Err(refuse("is a sparse file; pack it without tar's option --sparse"))
+            Err(refuse(SPARSE))
         } else {
             Err(refuse("is neither a file nor a folder nor a link"))
         }
@@ -478,6 +510,7 @@ mod tests {
             (&[("a", EntryType::Char, "", b"")], "is a device"),
             (&[("a", EntryType::Block, "", b"")], "is a device"),
             (&[("a", EntryType::Fifo, "", b"")], "is a pipe"),
+            (&[(".git/a", EntryType::GNUSparse, "", b"")], "is a sparse file"),
             (&[(".", file, "", b"x")], "has no name"),
             (&[], "nothing in it"),
         ];
@@ -517,6 +550,28 @@ mod tests {
         assert!(done.is_err());
         let long = "a/".repeat(limits::MOST_UPLOAD_PATH);
         assert!(parts(&long).is_err() && parts(&"b".repeat(256)).is_err());
+    }
+
+    /// What describes an entry must not hide in what only seems to be the content of a file.
+    #[test]
+    fn an_entry_has_one_size() {
+        let zeros = vec![0; 100_000];
+        let file = EntryType::Regular;
+        let hidden = archive(&[("l", EntryType::GNULongName, "", &zeros), ("b", file, "", b"x")]);
+        for (kind, said, expected) in [
+            (EntryType::XHeader, &b"9 size=0\n"[..], "a, which has two sizes"),
+            (EntryType::XHeader, b"9 size=x\n", "a, which has two sizes"),
+            (EntryType::XHeader, b"9 path=a\n9 size=0\n", "two sizes"),
+            (EntryType::XGlobalHeader, b"9 size=0\n", "one size"),
+        ] {
+            let bytes = archive(&[("p", kind, "", said), ("a", file, "", &hidden)]);
+            let (_, done) = unpacked(&bytes, Bounds::default());
+            let why = done.unwrap_err().to_string();
+            assert!(why.contains(expected), "{why}");
+        }
+        let same = archive(&[("p", EntryType::XHeader, "", b"9 size=1\n"), ("a", file, "", b"x")]);
+        let (_, done) = unpacked(&same, Bounds::default());
+        assert_eq!(done.unwrap(), Unpacked { bytes: 1, entries: 1 });
     }
 
     #[test]

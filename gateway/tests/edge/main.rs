@@ -12,6 +12,8 @@
 mod hostile;
 mod limits;
 mod nats;
+#[path = "../../../tests/src/ports.rs"]
+mod ports;
 mod proxy;
 mod streams;
 mod support;

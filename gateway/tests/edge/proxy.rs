@@ -167,7 +167,8 @@ async fn a_request_that_a_new_connection_swallowed_is_not_sent_again() {
 #[tokio::test]
 async fn replicas_share_the_work_and_stand_in_for_each_other() {
     let (one, two) = (App::echo("one").await, App::echo("two").await);
-    let dead = nobody().await;
+    let nobody = nobody();
+    let dead = nobody.at;
     let (edge, _data) = Running::with(table(
         1,
         &[

@@ -13,7 +13,7 @@ use hythe_core::routes::{Backend, Route, RouteTable};
 use hythe_core::wire::edge::RouteTableMessage;
 use hythe_gateway::edge::{Edge, EdgeConfig, EdgeError, NatsSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -315,7 +315,14 @@ impl Drop for App {
     }
 }
 
-/// An address that refuses connections.
-pub async fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+/// An address that refuses connections, and becomes nobody else's meanwhile.
+pub struct Nobody {
+    pub at: SocketAddr,
+    _bound: TcpSocket,
+}
+
+pub fn nobody() -> Nobody {
+    let bound = TcpSocket::new_v4().unwrap();
+    bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    Nobody { at: bound.local_addr().unwrap(), _bound: bound }
 }

@@ -6,12 +6,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
-use super::common::{free, hythe, run};
+use super::common::{hythe, run};
+use super::ports::free_addresses;
 
 #[test]
 fn exit_codes_say_what_kind_of_end_it_was() {
     let home = tempfile::tempdir().unwrap();
-    let [nobody] = free();
+    let [nobody] = free_addresses();
     let url = format!("http://{nobody}");
     let missing = home.path().join("missing");
     let missing = missing.to_str().unwrap();
@@ -87,7 +88,7 @@ fn a_value_that_is_refused_is_not_repeated() {
 
 #[test]
 fn an_error_is_a_document_too_where_json_is_wanted() {
-    let [nobody] = free();
+    let [nobody] = free_addresses();
     let said = run(hythe().args(["app", "ls", "--json", "--url", &format!("http://{nobody}")]));
     let document: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(document["exit_code"], 3);
@@ -129,7 +130,7 @@ fn what_answers_but_is_no_hythe_is_told_apart() {
 
 /// `hythe up` with an empty `PATH`, no engine, and these arguments besides.
 fn up_without_anything(data: &Path, extra: &[&str]) -> super::common::Said {
-    let [gateway, edge] = free();
+    let [gateway, edge] = free_addresses();
     run(hythe()
         .args(["up", "--gateway", &gateway.to_string(), "--edge-http", &edge.to_string()])
         .arg("--data")
@@ -187,7 +188,7 @@ fn a_folder_of_somebody_else_is_wrong_usage() {
 #[test]
 fn an_external_nats_that_does_not_answer_is_not_reached() {
     let home = tempfile::tempdir().unwrap();
-    let [nobody] = free();
+    let [nobody] = free_addresses();
     let url = format!("nats://{nobody}");
     let said = up_without_anything(&home.path().join("data"), &["--nats", &url]);
     assert_eq!(said.code, 3, "{}", said.err);
@@ -283,7 +284,7 @@ fn flip(folder: &Path, pattern: &[u8]) {
 fn detect_says_what_a_folder_is_without_a_server() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let [nobody] = free();
+    let [nobody] = free_addresses();
     let detect = |args: &[&str]| {
         let mut command = hythe();
         command.arg("detect").args(args).env("HYTHE_URL", format!("http://{nobody}"));

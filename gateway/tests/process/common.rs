@@ -1,7 +1,7 @@
 //! The real binary, and what it says, for the tests of the command line and of `hythe up`.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -24,12 +24,6 @@ pub(crate) fn hythe() -> Command {
         }
     }
     command
-}
-
-/// Addresses on loopback that are free now.
-pub(crate) fn free<const N: usize>() -> [SocketAddr; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap())
 }
 
 /// A process whose lines on stderr can be waited for.

@@ -10,5 +10,8 @@
 mod cli;
 mod common;
 mod moving;
+#[expect(unreachable_pub, reason = "shared with the tests crate")]
+#[path = "../../../tests/src/ports.rs"]
+mod ports;
 mod replay;
 mod up;

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use super::common::{free, hythe, run};
+use super::common::{hythe, run};
+use super::ports::free_addresses;
 
 /// Runs a command in a folder, where no server answers.
 fn within(folder: &Path, args: &[&str]) -> (i32, String, String) {
-    let [nobody] = free();
+    let [nobody] = free_addresses();
     let mut command = hythe();
     command.args(args).env("HYTHE_URL", format!("http://{nobody}"));
     let said = run(command.current_dir(folder));

@@ -5,7 +5,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::common::{Talking, ask, free, hythe, run};
+use super::common::{Talking, ask, hythe, run};
+use super::ports::free_addresses;
 use hythe_gateway::up::{
     DataDir, Fingerprint, Identity, Launch, News, Notice, Order, OwnBinary, Part, PartName,
     Process, Program,
@@ -162,7 +163,7 @@ struct Up {
 
 impl Up {
     fn new() -> Self {
-        let [gateway, edge] = free();
+        let [gateway, edge] = free_addresses();
         Self { home: tempfile::tempdir().unwrap(), gateway, edge }
     }
 
@@ -251,7 +252,7 @@ fn an_edge_with_other_settings_is_replaced() {
     it.edge_answers();
     let old = it.identity("edge");
     up.stop(Signal::KILL);
-    [it.edge] = free();
+    [it.edge] = free_addresses();
     let mut up = it.start();
     let line = up.wait_for(&["edge", "left running", "stopping it"]);
     assert_eq!(pid_in(&line), old.pid);

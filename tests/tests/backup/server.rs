@@ -1,12 +1,13 @@
 //! One `hythe server`, without NATS and workers: its API answers, and that is all that is needed.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hythe_tests::installation::{Said, curl, hythe};
 use hythe_tests::object_store::{ACCESS_KEY, SECRET_KEY};
+use hythe_tests::ports::free_addresses;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -22,7 +23,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start() -> Self {
         let home = TempDir::with_prefix("hythe-backup-").unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let [address] = free_addresses();
         let mut server = Self { home, address, process: None };
         server.up();
         server

@@ -14,14 +14,16 @@ fn killed_during_a_build(part: &str) {
     let scene = Scene::new();
     let repository = scene.repository("shop", &apps::page("one"));
     scene.deploy_live("shop");
-    repository.commit(&apps::files(&apps::slow_build("two", 6)));
+    // Nothing that a cache has: the step takes its time.
+    let second = format!("two {}", uuid::Uuid::now_v7());
+    repository.commit(&apps::files(&apps::slow_build(&second, 4)));
     let mut cli = scene.deploy_in_background("shop");
     scene.hythe.wait_until("the build runs", || newest_is(&scene, "building"));
     scene.hythe.kill(part);
     let status = cli.wait().unwrap();
     assert!(status.success(), "{status}\n{}", scene.hythe.logs());
     scene.hythe.wait_until("the new version serves", || {
-        scene.hythe.get("shop", "/") == (200, "two".to_owned())
+        scene.hythe.get("shop", "/") == (200, second.clone())
     });
     scene.hythe.wait_until("nothing is doubled", || scene.hythe.containers().len() == 1);
     scene.finish();
@@ -44,12 +46,13 @@ fn killed_during_a_switch(part: &str) {
     repository.commit(&[("index.html", "two")]);
 
     // A request under way keeps the old version draining for some seconds.
-    let mut request = TcpStream::connect(scene.hythe.edge()).unwrap();
-    request.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let id = scene.begin("shop");
     scene.hythe.wait_until("the new version is about to take over", || {
-        ["starting", "healthy", "switching", "draining"].contains(&status(&scene, &id).as_str())
+        let wanted = ["starting", "healthy", "switching", "draining", "live"];
+        wanted.contains(&status(&scene, &id).as_str())
     });
+    let mut request = TcpStream::connect(scene.hythe.edge()).unwrap();
+    request.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     request
         .write_all(
             b"GET /cgi-bin/slow HTTP/1.1\r\nHost: shop.localhost\r\nConnection: close\r\n\r\n",
@@ -125,14 +128,15 @@ fn a_stopped_installation_takes_up_its_work_again() {
     let mut scene = Scene::new();
     let repository = scene.repository("shop", &apps::page("one"));
     scene.deploy_live("shop");
-    repository.commit(&apps::files(&apps::slow_build("two", 5)));
+    let second = format!("two {}", uuid::Uuid::now_v7());
+    repository.commit(&apps::files(&apps::slow_build(&second, 5)));
     let id = scene.begin("shop");
     scene.hythe.wait_for_status(&id, &["building"]);
     scene.hythe.stop();
     scene.hythe.verify();
     scene.hythe.up();
     scene.hythe.wait_for_status(&id, &["live"]);
-    scene.assert_serves("shop", "two");
+    scene.assert_serves("shop", &second);
     scene.finish();
 }
 

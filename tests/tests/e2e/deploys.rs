@@ -51,12 +51,19 @@ fn a_commit_of_old_and_another_branch_can_be_deployed() {
 #[test]
 fn two_apps_build_at_once() {
     let scene = Scene::of(Installation::start_with(&["--builds", "2"]));
-    for name in ["left", "right"] {
-        scene.repository(name, &apps::slow_build(name, 6));
-    }
+    // The first one goes on until the second has begun, on a busy machine too.
+    let steps = [("left", 12), ("right", 4)].map(|(name, seconds)| {
+        // Told apart by its fraction, of which busybox makes nothing; and no cache has it.
+        let step = format!("sleep {seconds}.{}", uuid::Uuid::now_v7().as_u128() % 1_000_000_000);
+        let mut files = apps::slow_build(name, seconds);
+        files[0].1 = files[0].1.replace(&format!("sleep {seconds}"), &step);
+        scene.repository(name, &files);
+        step
+    });
     let ids = ["left", "right"].map(|name| scene.begin(name));
-    scene.hythe.wait_until("both build", || {
-        ids.iter().all(|id| scene.hythe.deployment(id).0 == "building")
+    // Not their status: one that waits for its turn is being built, too.
+    scene.hythe.wait_until("the steps of both run", || {
+        steps.iter().all(|step| super::failures::process_with(step))
     });
     for (id, name) in ids.iter().zip(["left", "right"]) {
         scene.hythe.wait_for_status(id, &["live"]);

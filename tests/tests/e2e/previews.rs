@@ -72,10 +72,15 @@ impl Shop {
         assert_eq!(status, 202, "{told}");
     }
 
+    /// Waits until it serves and is live: a version has the traffic a little before that.
     fn serves(&self, name: &str, content: &str) {
         let hythe = &self.scene.hythe;
         hythe.wait_until(&format!("{name} serves {content}"), || {
             hythe.get(name, "/") == (200, content.to_owned())
+        });
+        hythe.wait_until(&format!("{name} is live"), || {
+            let (status, app) = hythe.api("GET", &format!("/api/v1/apps/{name}"), None);
+            status == 200 && app["live"]["status"] == "live" && app["rolling"].is_null()
         });
     }
 

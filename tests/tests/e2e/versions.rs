@@ -259,7 +259,9 @@ fn a_stopped_app_says_so_and_stays_so_until_it_is_started_or_deployed() {
 #[test]
 fn stopping_ends_what_is_on_its_way_and_lets_requests_finish() {
     let shop = Shop::new();
-    let cgi = "#!/bin/sh\\necho Content-Type: text/plain\\necho\\nsleep 4\\necho slept\\n";
+    // It goes on until it is told to end.
+    let cgi = "#!/bin/sh\\necho Content-Type: text/plain\\necho\\ntouch /tmp/asked\\n\
+               while [ ! -f /tmp/end ]; do sleep 0.1; done\\necho done\\n";
     let line = format!(
         "mkdir -p /tmp/w/cgi-bin && printf '{cgi}' > /tmp/w/cgi-bin/slow && \
          chmod +x /tmp/w/cgi-bin/slow && echo slow > /tmp/w/index.html && \
@@ -269,6 +271,14 @@ fn stopping_ends_what_is_on_its_way_and_lets_requests_finish() {
     let dockerfile = format!("FROM busybox\nEXPOSE 8080\nCMD [\"sh\", \"-c\", {line}]\n");
     shop.repository.commit(&[("Dockerfile", &dockerfile)]);
     shop.scene.hythe.json(&["deploy", "shop"]);
+    shop.scene
+        .hythe
+        .wait_until("the version before is gone", || shop.scene.hythe.containers().len() == 1);
+    let [id] = &shop.scene.hythe.containers()[..] else { panic!("one container") };
+    let within = |command: &[&str]| {
+        let output = Command::new("docker").args(["exec", id]).args(command).output().unwrap();
+        output.status.success()
+    };
     let slow = DOCKERFILE.replace("EXPOSE", "RUN sleep 600\nEXPOSE");
     shop.repository.commit(&[("Dockerfile", &slow)]);
     let moving = shop.scene.begin("shop");
@@ -278,14 +288,17 @@ fn stopping_ends_what_is_on_its_way_and_lets_requests_finish() {
     let asked =
         std::thread::spawn(move || hythe_tests::http::ask(edge, "GET", "/cgi-bin/slow", &host, ""));
     // Under way at the edge before anything is stopped.
-    shop.scene.hythe.wait_until("the script runs", || {
-        let [id] = &shop.scene.hythe.containers()[..] else { return false };
-        let top = Command::new("docker").args(["top", id]).output().unwrap();
-        String::from_utf8_lossy(&top.stdout).contains("sleep")
+    shop.scene.hythe.wait_until("the script runs", || within(&["test", "-f", "/tmp/asked"]));
+    let stopping = shop.scene.hythe.command(&["stop", "shop"]).spawn().unwrap();
+    shop.scene.hythe.wait_for_status(&moving, &["cancelled"]);
+    shop.scene.hythe.wait_until("no new request gets there", || {
+        shop.scene.hythe.get("shop", "/").1.contains("stopped")
     });
-    shop.scene.hythe.json(&["stop", "shop"]);
-    assert_eq!(asked.join().unwrap(), Some((200, "slept\n".to_owned())));
-    assert_eq!(shop.scene.hythe.deployment(&moving).0, "cancelled");
+    assert!(within(&["touch", "/tmp/end"]), "it runs until its request has ended");
+    assert_eq!(asked.join().unwrap(), Some((200, "done\n".to_owned())));
+    let stopped = stopping.wait_with_output().unwrap();
+    assert!(stopped.status.success(), "{}", String::from_utf8_lossy(&stopped.stderr));
+    assert!(shop.scene.hythe.containers().is_empty());
     shop.scene.finish();
 }
 

@@ -1,10 +1,13 @@
 //! Builds that are cancelled, repeated, cut off and begun again.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use hythe_core::deployment::Fault;
 use hythe_core::wire::build::BuildProgress;
 use hythe_core::wire::worker::BuildHeld;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::super::BuilderSettings;
 use super::super::ledger::{Ledger, Verdict};
@@ -20,6 +23,25 @@ async fn sleeping(world: &World, name: &str, seconds: u32) -> (Build, String) {
     let mut build = world.give(world.command(name)).await;
     build.until(" asleep\n").await;
     (build, format!("sleep {mark}"))
+}
+
+/// Ends the sleep of a build, which goes on then.
+async fn wake(process: &str) {
+    // Not the shell around it.
+    let sleeps = |path: &PathBuf| {
+        std::fs::read_to_string(path.join("cmdline")).is_ok_and(|line| line.starts_with("sleep\0"))
+    };
+    let path = soon("it to sleep", async {
+        loop {
+            if let Some(path) = processes(process).into_iter().find(sleeps) {
+                return path;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let pid = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
+    kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
 }
 
 #[tokio::test]
@@ -94,10 +116,11 @@ async fn a_cancel_may_come_before_its_build() {
 #[tokio::test]
 async fn a_repeated_command_is_answered_and_an_older_one_dropped() {
     let world = World::new().await;
-    let (mut build, _) = sleeping(&world, "app", 2).await;
+    let (mut build, process) = sleeping(&world, "app", 600).await;
     assert_eq!(build.report().await, BuildProgress::Accepted);
     world.send(&build.command).await;
     assert_eq!(build.report().await, BuildProgress::Running);
+    wake(&process).await;
     let built = build.finished().await.unwrap();
 
     let asked = world.server.requests();

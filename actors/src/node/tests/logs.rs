@@ -7,18 +7,46 @@ use super::proxy::Proxy;
 use super::*;
 use crate::docker::tests::{assignment, image};
 
-/// Waits until a line with this text was published.
-async fn said(frames: &mut async_nats::Subscriber, text: &str) {
-    let wait = async {
-        loop {
-            let message = frames.next().await.unwrap();
-            let frame: LogFrame = serde_json::from_slice(&message.payload).unwrap();
-            if frame.lines.iter().any(|line| line.text.contains(text)) {
-                return;
+/// Reads what JetStream has of a replica: nothing of that is missed, whoever was away meanwhile.
+struct Reader {
+    bus: Bus,
+    subject: String,
+    /// The first message that was not read.
+    next: u64,
+}
+
+impl Reader {
+    fn of(world: &World, wanted: &Assignment) -> Self {
+        let subject = subjects::replica_log(wanted.app, wanted.deployment, 0);
+        Self { bus: world.bus.clone(), subject, next: 1 }
+    }
+
+    /// Waits until a line with this text was published.
+    async fn said(&mut self, text: &str) {
+        let wait = async {
+            while !self.reads(text).await.unwrap_or(false) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, wait).await;
+        found.unwrap_or_else(|_| panic!("{text} was never said"));
+    }
+
+    /// Reads on up to a line with this text; nothing where NATS does not answer just now.
+    async fn reads(&mut self, text: &str) -> Option<bool> {
+        let stream = self.bus.jetstream().get_stream(subjects::LOGS).await.ok()?;
+        while self.next <= stream.cached_info().state.last_sequence {
+            let message = stream.get_raw_message(self.next).await.ok()?;
+            self.next += 1;
+            if message.subject.as_str() == self.subject {
+                let frame: LogFrame = serde_json::from_slice(&message.payload).unwrap();
+                if frame.lines.iter().any(|line| line.text.contains(text)) {
+                    return Some(true);
+                }
             }
         }
-    };
-    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{text} was never said"));
+        Some(false)
+    }
 }
 
 /// Every frame that JetStream has of a replica.
@@ -58,34 +86,33 @@ async fn each_line_comes_once_and_in_order_whatever_breaks() {
     let mut proxy = Proxy::new();
     let mut world = World::with_engine(Some(proxy.host())).await;
     let (worker, _) = world.hello().await;
-    let mut heard = world.bus.client().subscribe(subjects::ALL_LOGS).await.unwrap();
     let engine = Engine::new(None).unwrap();
     let wanted = assignment(image(&engine, &["sh", "-c", &script]).await, &[0]);
+    let mut log = Reader::of(&world, &wanted);
     world.run(worker, &wanted).await;
 
-    said(&mut heard, "out 300").await;
+    log.said("out 300").await;
     world.crash();
     world.start();
-    said(&mut heard, "out 700").await;
+    log.said("out 700").await;
     proxy.cut();
     proxy.mend();
-    said(&mut heard, "out 1100").await;
+    log.said("out 1100").await;
     world.nats.kill().await;
     world.nats.run().await;
-    said(&mut heard, "out 1500").await;
+    log.said("out 1500").await;
     world.stop().await;
     world.start();
-    said(&mut heard, "out 1900").await;
+    log.said("out 1900").await;
     world.nats.kill().await;
     world.crash();
     proxy.cut();
     world.start();
     world.nats.run().await;
     proxy.mend();
-    said(&mut heard, "end").await;
+    log.said("end").await;
 
-    let subject = subjects::replica_log(wanted.app, wanted.deployment, 0);
-    let lines = invariant_each_line_once(&frames(&world.bus, &subject).await);
+    let lines = invariant_each_line_once(&frames(&world.bus, &log.subject).await);
     for (stream, word) in [(LogStream::Stdout, "out"), (LogStream::Stderr, "err")] {
         let of_stream = lines.iter().filter(|line| line.stream == stream && line.text != "end");
         let texts: Vec<&str> = of_stream.map(|line| line.text.as_str()).collect();
@@ -132,15 +159,14 @@ async fn odd_lines_arrive_and_a_log_has_an_end() {
 async fn a_replica_that_is_started_again_goes_on_counting() {
     let mut world = World::new().await;
     let (worker, _) = world.hello().await;
-    let mut heard = world.bus.client().subscribe(subjects::ALL_LOGS).await.unwrap();
     let engine = Engine::new(None).unwrap();
     let script = "touch /n; echo x >> /n; echo run $(wc -l < /n); exit 1";
     let mut wanted = assignment(image(&engine, &["sh", "-c", script]).await, &[0]);
     wanted.restart = true;
+    let mut log = Reader::of(&world, &wanted);
     world.run(worker, &wanted).await;
-    said(&mut heard, "run 3").await;
-    let subject = subjects::replica_log(wanted.app, wanted.deployment, 0);
-    let lines = invariant_each_line_once(&frames(&world.bus, &subject).await);
+    log.said("run 3").await;
+    let lines = invariant_each_line_once(&frames(&world.bus, &log.subject).await);
     let texts: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
     // It may have run a fourth time meanwhile.
     assert_eq!(texts[..3], ["run 1", "run 2", "run 3"]);
