@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hythe_core::hook::AppsAddress;
 use hythe_core::ids::{EdgeId, InstallationId};
-use hythe_core::names::AppName;
+use hythe_core::names::{AppName, HostName};
 use hythe_core::observed::{Carries, EdgeSeen, Observed};
 use hythe_core::record::Sequence;
 use hythe_core::sweep::cache::CacheBudget;
@@ -23,6 +23,7 @@ use crate::aggregate::{Hosted, Hosts};
 use crate::backup::Backups;
 use crate::bus::{Bus, BusState};
 use crate::clock::Clock;
+use crate::domains::Domains;
 use crate::health::Health;
 use crate::observatory::Observatory;
 use crate::past::Past;
@@ -58,6 +59,8 @@ pub(crate) struct Inner {
     pub(crate) uploads: Arc<Uploads>,
     pub(crate) troubles: Troubles,
     pub(crate) apps: AppsAddress,
+    pub(crate) domains: Domains,
+    pub(crate) base_domain: HostName,
 }
 
 /// Whether the control plane can do its work.
@@ -204,6 +207,18 @@ impl Control {
     #[must_use]
     pub fn troubles(&self) -> &Troubles {
         &self.0.troubles
+    }
+
+    /// What was seen of custom domains.
+    #[must_use]
+    pub fn domains(&self) -> &Domains {
+        &self.0.domains
+    }
+
+    /// The domain that apps have their own hosts under.
+    #[must_use]
+    pub fn base_domain(&self) -> &HostName {
+        &self.0.base_domain
     }
 
     /// Where an app answers.

@@ -15,6 +15,7 @@ mod commands;
 pub mod control;
 pub mod crons;
 pub mod docker;
+pub mod domains;
 pub mod git;
 pub mod health;
 pub mod housekeeping;

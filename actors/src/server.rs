@@ -27,6 +27,7 @@ use crate::backup::{self, Backups};
 use crate::bus::{BusError, NatsSettings, connect_in_background};
 use crate::clock::Clock;
 use crate::control::{Control, Inner};
+use crate::domains::{self, Domains};
 use crate::health::Health;
 use crate::observatory::Observatory;
 use crate::past::Past;
@@ -181,6 +182,8 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
         uploads: Arc::new(uploads),
         troubles: Troubles::default(),
         apps,
+        domains: Domains::default(),
+        base_domain: base_domain.clone(),
     };
     let control = Control::new(inner);
     let parts = start_parts(&control, &base_domain, &stop);
@@ -262,6 +265,10 @@ fn start_parts(control: &Control, base_domain: &HostName, stop: &CancellationTok
     let (commenting, of_pulls) = (control.clone(), token());
     parts.spawn(supervise("pulls", health(), token(), move || {
         pulls::keep(commenting.clone(), of_pulls.clone())
+    }));
+    let (proving, of_domains) = (control.clone(), token());
+    parts.spawn(supervise("domains", health(), token(), move || {
+        domains::keep(proving.clone(), of_domains.clone())
     }));
     let (tidying, of_housekeeping) = (control.clone(), token());
     parts.spawn(supervise("housekeeping", health(), token(), move || {

@@ -26,6 +26,13 @@ impl ClaimKey {
         Self(format!("domain/{domain}"))
     }
 
+    /// The key of a domain that was proven: the same as if it were set, and one of its own for the
+    /// hosts below one.
+    #[must_use]
+    pub fn custom_domain(host: &crate::domain::DomainHost) -> Self {
+        Self(format!("domain/{host}"))
+    }
+
     /// The key of a worker's name.
     #[must_use]
     pub fn worker_name(name: &crate::names::WorkerName) -> Self {

@@ -27,7 +27,7 @@ pub enum Event {
 
 impl Event {
     /// The kind and name of every event that there is.
-    pub const NAMES: [(AggregateKind, &'static str); 85] = [
+    pub const NAMES: [(AggregateKind, &'static str); 92] = [
         (AggregateKind::App, "created"),
         (AggregateKind::App, "configured"),
         (AggregateKind::App, "environment_changed"),
@@ -60,6 +60,12 @@ impl Event {
         (AggregateKind::App, "preview_unwanted"),
         (AggregateKind::App, "preview_commented"),
         (AggregateKind::App, "became_preview"),
+        (AggregateKind::App, "domain_added"),
+        (AggregateKind::App, "domain_set"),
+        (AggregateKind::App, "domain_verified"),
+        (AggregateKind::App, "domain_failing"),
+        (AggregateKind::App, "domain_lost"),
+        (AggregateKind::App, "domain_removed"),
         (AggregateKind::Deployment, "requested"),
         (AggregateKind::Deployment, "build_queued"),
         (AggregateKind::Deployment, "build_started"),
@@ -111,6 +117,7 @@ impl Event {
         (AggregateKind::Installation, "source_host_removed"),
         (AggregateKind::Installation, "statuses_set"),
         (AggregateKind::Installation, "told_set"),
+        (AggregateKind::Installation, "domain_settings_set"),
         (AggregateKind::Project, "created"),
         (AggregateKind::Project, "deleted"),
     ];
@@ -164,6 +171,12 @@ impl Event {
                 AppEvent::PreviewUnwanted { .. } => "preview_unwanted",
                 AppEvent::PreviewCommented { .. } => "preview_commented",
                 AppEvent::BecamePreview(_) => "became_preview",
+                AppEvent::DomainAdded { .. } => "domain_added",
+                AppEvent::DomainSet { .. } => "domain_set",
+                AppEvent::DomainVerified { .. } => "domain_verified",
+                AppEvent::DomainFailing { .. } => "domain_failing",
+                AppEvent::DomainLost { .. } => "domain_lost",
+                AppEvent::DomainRemoved { .. } => "domain_removed",
             },
             Self::Deployment(event) => match event {
                 DeploymentEvent::Requested(_) => "requested",
@@ -221,6 +234,7 @@ impl Event {
                 InstallationEvent::SourceHostRemoved { .. } => "source_host_removed",
                 InstallationEvent::StatusesSet { .. } => "statuses_set",
                 InstallationEvent::ToldSet { .. } => "told_set",
+                InstallationEvent::DomainSettingsSet(_) => "domain_settings_set",
             },
             Self::Project(event) => match event {
                 ProjectEvent::Created { .. } => "created",

@@ -9,6 +9,7 @@ pub mod claims;
 pub mod cron;
 pub mod deployment;
 pub mod detect;
+pub mod domain;
 pub mod event;
 mod fault;
 pub mod health;

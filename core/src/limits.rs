@@ -151,6 +151,24 @@ pub const MOST_ENV: usize = 512;
 pub const MOST_ENV_BYTES: usize = 256 * 1024;
 /// Domains of one app besides its own host name.
 pub const MOST_DOMAINS: usize = 64;
+/// Resolvers that are asked about a custom domain.
+pub const MOST_RESOLVERS: usize = 8;
+/// Addresses under which edges are reached.
+pub const MOST_PUBLIC_ADDRESSES: usize = 16;
+/// How long all resolvers together may take to say what they know of a domain.
+pub const DOMAIN_WITHIN: Millis = Millis::seconds(8);
+/// How long a domain that was added and is not proven is looked at by itself.
+pub const DOMAIN_PENDING: Millis = Millis(7 * 24 * 3_600_000);
+/// How often a proven domain is looked at.
+pub const DOMAIN_CHECKED_EVERY: Millis = Millis(12 * 3_600_000);
+/// The same of one whose record was not there at the last look.
+pub const DOMAIN_DOUBTED_EVERY: Millis = Millis(3_600_000);
+/// Within this time after a start, all domains are looked at.
+pub const DOMAIN_FIRST_WITHIN: Millis = Millis::seconds(600);
+/// At so many looks in a row the record has to be absent before that means anything.
+pub const DOMAIN_FAILURES: u32 = 3;
+/// For so long after that the domain still leads to its app.
+pub const DOMAIN_GRACE: Millis = Millis(3 * 24 * 3_600_000);
 /// Lines of log that go with a failure.
 pub const MOST_TAIL_LINES: usize = 20;
 /// Bytes of one line of log; longer ones are cut and say so.

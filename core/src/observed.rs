@@ -324,15 +324,7 @@ mod tests {
             let targets = vec![std::net::SocketAddr::from(([10, 0, 0, 1], 80))];
             let backend = Backend::Replicas { deployment: deployment_id(*n), targets };
             let host = HostName::new(format!("app-{n}.localhost")).unwrap();
-            (
-                host,
-                Route {
-                    app: AppId::new(Uuid::from_u128(*n)),
-                    name: name("shop"),
-                    backend,
-                    stopped: false,
-                },
-            )
+            (host, Route::new(AppId::new(Uuid::from_u128(*n)), name("shop"), backend))
         };
         RouteTable { revision, routes: to.iter().map(route).collect() }
     }

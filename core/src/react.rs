@@ -63,7 +63,8 @@ pub fn react(recorded: &Recorded<Event>, now: Timestamp) -> Vec<Reaction> {
             | InstallationEvent::SourceHostSet { .. }
             | InstallationEvent::SourceHostRemoved { .. }
             | InstallationEvent::StatusesSet { .. }
-            | InstallationEvent::ToldSet { .. } => Vec::new(),
+            | InstallationEvent::ToldSet { .. }
+            | InstallationEvent::DomainSettingsSet(_) => Vec::new(),
         },
         Event::Project(event) => match event {
             ProjectEvent::Created { .. } | ProjectEvent::Deleted => Vec::new(),
@@ -102,6 +103,12 @@ pub fn in_the_name_of(event: &Event) -> Option<DeploymentId> {
             | AppEvent::PreviewUnwanted { .. }
             | AppEvent::PreviewCommented { .. }
             | AppEvent::BecamePreview(_)
+            | AppEvent::DomainAdded { .. }
+            | AppEvent::DomainSet { .. }
+            | AppEvent::DomainVerified { .. }
+            | AppEvent::DomainFailing { .. }
+            | AppEvent::DomainLost { .. }
+            | AppEvent::DomainRemoved { .. }
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }
@@ -191,6 +198,12 @@ fn of_app(event: &AppEvent, now: Timestamp) -> Vec<Reaction> {
         | AppEvent::PreviewUnwanted { .. }
         | AppEvent::PreviewCommented { .. }
         | AppEvent::BecamePreview(_)
+        | AppEvent::DomainAdded { .. }
+        | AppEvent::DomainSet { .. }
+        | AppEvent::DomainVerified { .. }
+        | AppEvent::DomainFailing { .. }
+        | AppEvent::DomainLost { .. }
+        | AppEvent::DomainRemoved { .. }
         | AppEvent::CommandEnded { .. } => Vec::new(),
     }
 }

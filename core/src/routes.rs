@@ -1,6 +1,6 @@
 //! The route table: which host leads to which replicas. Computed here, served by the edges.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,20 @@ pub struct Route {
     /// Whether there is nothing because somebody stopped it: the page of 503 says so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stopped: bool,
+    /// The host that requests are sent on to, where they are: then nothing behind it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect: Option<HostName>,
+    /// Hosts right below these lead here too, where they have no route of their own.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub wildcards: BTreeSet<HostName>,
+}
+
+impl Route {
+    /// One that leads to what stands behind it.
+    #[must_use]
+    pub const fn new(app: AppId, name: AppName, backend: Backend) -> Self {
+        Self { app, name, backend, stopped: false, redirect: None, wildcards: BTreeSet::new() }
+    }
 }
 
 /// What stands behind a route.
@@ -76,7 +90,7 @@ pub fn routes(
     base_domain: &HostName,
     previous: &BTreeMap<HostName, Route>,
 ) -> BTreeMap<HostName, Route> {
-    let mut table = BTreeMap::new();
+    let (mut table, mut own) = (BTreeMap::new(), BTreeMap::new());
     let apps = view.apps.iter().filter_map(|(id, app)| Some((id, app.state.active()?)));
     for (id, app) in apps.filter(|(_, app)| app.discarded.is_none()) {
         let Ok(host) = HostName::new(format!("{}.{base_domain}", app.name)) else {
@@ -85,12 +99,25 @@ pub fn routes(
         let stopped = app.rests();
         let backend =
             if stopped { Backend::Down } else { backend(view, observed, app, previous.get(&host)) };
-        let route = Route { app: *id, name: app.name.clone(), backend, stopped };
+        let mut route = Route { stopped, ..Route::new(*id, app.name.clone(), backend) };
         for domain in &app.settings.domains {
             table.insert(domain.clone(), route.clone());
         }
-        table.insert(host, route);
+        // The base domain may have changed since they were added.
+        let proven = app.domains.trusted().filter(|(host, _)| !host.is_within(base_domain));
+        for (domain, _) in proven {
+            match domain.exact() {
+                Some(exact) => {
+                    let redirect = app.domains.redirects(domain).cloned();
+                    table.insert(exact.clone(), Route { redirect, ..route.clone() });
+                }
+                None => drop(route.wildcards.insert(domain.name().clone())),
+            }
+        }
+        own.insert(host, route);
     }
+    // An app's own host is nobody else's domain.
+    table.extend(own);
     table
 }
 
@@ -145,4 +172,84 @@ fn replicas(
     ];
     let targets = targets.into_iter().find(|targets| !targets.is_empty()).unwrap_or_default();
     (!targets.is_empty()).then_some(Backend::Replicas { deployment, targets })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::AppEvent;
+    use crate::domain::{DomainHost, DomainMode, DomainToken};
+    use crate::past::testing::Journal;
+    use crate::testing::{app_id, at};
+
+    fn host(text: &str) -> HostName {
+        HostName::new(text).unwrap()
+    }
+
+    fn domain(text: &str) -> DomainHost {
+        DomainHost::new(text).unwrap()
+    }
+
+    fn table(journal: &Journal) -> BTreeMap<HostName, Route> {
+        let mut view = View::default();
+        journal.events.iter().for_each(|event| view.apply(event));
+        routes(&view, &Observed::default(), &host("apps.example"), &BTreeMap::new())
+    }
+
+    fn add(journal: &mut Journal, app: u128, text: &str, mode: DomainMode) {
+        let token = DomainToken::new("a".repeat(64)).unwrap();
+        let event = AppEvent::DomainAdded { host: domain(text), token, mode, at: at(1) };
+        journal.app(app, event);
+    }
+
+    fn verify(journal: &mut Journal, app: u128, text: &str) {
+        let event = AppEvent::DomainVerified { host: domain(text), at: at(2) };
+        journal.app(app, event);
+    }
+
+    #[test]
+    fn proven_domains_lead_to_their_app_and_the_others_do_not() {
+        let mut journal = Journal::default();
+        journal.create(1, "shop");
+        journal.create(2, "other");
+        for (text, mode) in [
+            ("shop.example", DomainMode::Main),
+            ("www.shop.example", DomainMode::Redirect),
+            ("old.example", DomainMode::Serve),
+            ("*.shop.example", DomainMode::Serve),
+            // Under the base domain by now: it is the other app's own host.
+            ("other.apps.example", DomainMode::Serve),
+        ] {
+            add(&mut journal, 1, text, mode);
+        }
+        let own = [host("other.apps.example"), host("shop.apps.example")];
+        assert!(table(&journal).keys().eq(&own), "nothing is proven yet");
+        for text in ["www.shop.example", "old.example", "*.shop.example", "other.apps.example"] {
+            verify(&mut journal, 1, text);
+        }
+        let now = table(&journal);
+        assert_eq!(now[&host("www.shop.example")].redirect, None, "there is no main one yet");
+        assert_eq!(now[&host("other.apps.example")].app, app_id(2));
+        let below = &now[&host("shop.apps.example")].wildcards;
+        assert!(below.iter().eq([&host("shop.example")]));
+        assert_eq!(now.len(), 4);
+        verify(&mut journal, 1, "shop.example");
+        let now = table(&journal);
+        let main = host("shop.example");
+        assert_eq!(now[&host("www.shop.example")].redirect, Some(main.clone()));
+        assert_eq!((&now[&main].redirect, &now[&host("old.example")].redirect), (&None, &None));
+        let lost = AppEvent::DomainLost { host: domain("shop.example"), why: "".into(), at: at(3) };
+        journal.app(1, lost);
+        let now = table(&journal);
+        let mut view = View::default();
+        journal.events.iter().for_each(|event| view.apply(event));
+        let base = host("apps.example");
+        let certifiable =
+            crate::domain::certifiable(&view, &base).map(|(_, host)| host.to_string());
+        let certifiable: BTreeSet<String> = certifiable.collect();
+        let proven = ["*.shop.example", "old.example", "www.shop.example"].map(str::to_owned);
+        assert_eq!(certifiable, proven.into());
+        assert!(!now.contains_key(&main));
+        assert_eq!(now[&host("www.shop.example")].redirect, None, "it serves again");
+    }
 }

@@ -252,6 +252,12 @@ impl View {
             | AppEvent::PreviewsSet(_)
             | AppEvent::PreviewCommented { .. }
             | AppEvent::BecamePreview(_)
+            | AppEvent::DomainAdded { .. }
+            | AppEvent::DomainSet { .. }
+            | AppEvent::DomainVerified { .. }
+            | AppEvent::DomainFailing { .. }
+            | AppEvent::DomainLost { .. }
+            | AppEvent::DomainRemoved { .. }
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::Stopped { .. }

@@ -11,6 +11,7 @@
     reason = "the helpers of tests fail the test that uses them"
 )]
 
+pub mod dns_server;
 pub mod engine;
 pub mod failpoints;
 pub mod git_server;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::domains::names_of;
 use super::{ActiveApp, App, AppCommand, AppEvent, AppSettings, SettingsChange};
 use crate::claims::{ClaimChange, ClaimKey};
 use crate::deployment::{DeploymentSpec, Origin};
@@ -54,7 +55,8 @@ impl Machine for App {
                 | AppCommand::Promote { .. }
                 | AppCommand::Settle { .. }
                 | AppCommand::EndCommand { .. }
-                | AppCommand::SkipCron { .. },
+                | AppCommand::SkipCron { .. }
+                | AppCommand::NoteDomain { .. },
             ) => NOTHING,
             (Self::Absent | Self::Deleted, _needs_an_app) => Err(Rejection::not_found("app")),
             (Self::Active(app), command) => app.decide(command),
@@ -83,6 +85,8 @@ impl Machine for App {
             | AppCommand::WantPreview { .. }
             | AppCommand::CreatePreview(_)
             | AppCommand::MovePreview(_)
+            | AppCommand::AddDomain { .. }
+            | AppCommand::SetDomain { .. }
             | AppCommand::RunCommand { .. } => Priority::Ordinary,
             AppCommand::ChangeEnvironment { set, remove: _ } if set.is_empty() => Priority::Urgent,
             AppCommand::ChangeEnvironment { .. } => Priority::Ordinary,
@@ -97,6 +101,8 @@ impl Machine for App {
             | AppCommand::EndPreview { .. }
             | AppCommand::NotePreviewComment { .. }
             | AppCommand::Expire { .. }
+            | AppCommand::NoteDomain { .. }
+            | AppCommand::RemoveDomain { .. }
             | AppCommand::Delete => Priority::Urgent,
         }
     }
@@ -110,7 +116,10 @@ impl Machine for App {
                 claims.extend(settings.domains.iter().map(|domain| take(domain, &note)));
                 claims
             }
-            AppEvent::Configured(change) => self.domain_claims(change),
+            AppEvent::Configured(_)
+            | AppEvent::DomainVerified { .. }
+            | AppEvent::DomainLost { .. }
+            | AppEvent::DomainRemoved { .. } => self.claims_by(event),
             AppEvent::Discarded { .. } | AppEvent::Deleted { .. } => {
                 // What was deleted before has none any more.
                 let app = self.active().filter(|app| app.discarded.is_none());
@@ -148,6 +157,9 @@ impl Machine for App {
             | AppEvent::PreviewUnwanted { .. }
             | AppEvent::PreviewCommented { .. }
             | AppEvent::BecamePreview(_)
+            | AppEvent::DomainAdded { .. }
+            | AppEvent::DomainSet { .. }
+            | AppEvent::DomainFailing { .. }
             | AppEvent::ProcessesScaled { .. } => Vec::new(),
         }
     }
@@ -158,26 +170,6 @@ impl Machine for App {
             Self::Absent | Self::Active(_) => false,
         }
     }
-}
-
-impl App {
-    fn domain_claims(&self, change: &SettingsChange) -> Vec<ClaimChange> {
-        let (Some(app), Some(domains)) = (self.active(), &change.domains) else {
-            return Vec::new();
-        };
-        let note = app.id.uuid().as_bytes().to_vec();
-        let gone = app.settings.domains.difference(domains);
-        let new = domains.difference(&app.settings.domains);
-        gone.map(|domain| ClaimChange::Release { key: ClaimKey::domain(domain) })
-            .chain(new.map(|domain| take(domain, &note)))
-            .collect()
-    }
-}
-
-/// What no other app may have: its name and its domains.
-fn names_of(app: &ActiveApp) -> Vec<ClaimKey> {
-    let domains = app.settings.domains.iter().map(ClaimKey::domain);
-    std::iter::once(ClaimKey::app_name(&app.name)).chain(domains).collect()
 }
 
 fn take(domain: &HostName, note: &[u8]) -> ClaimChange {
@@ -232,6 +224,16 @@ impl ActiveApp {
                 Ok(self.note_comment(number, comment))
             }
             AppCommand::MovePreview(given) => self.take_over(*given),
+            AppCommand::AddDomain { host, token, mode, at } => {
+                self.add_domain(host, token, mode, at)
+            }
+            AppCommand::SetDomain { host, mode } => self.set_domain(host, mode),
+            // Where it was deleted, it has given its domains back.
+            AppCommand::NoteDomain { .. } if self.discarded.is_some() => NOTHING,
+            AppCommand::NoteDomain { host, token, news, at } => {
+                Ok(self.note_domain(host, &token, news, at))
+            }
+            AppCommand::RemoveDomain { host } => self.remove_domain(host),
         }
     }
 

@@ -68,6 +68,9 @@ impl ActiveApp {
             | AppCommand::SetPreviews(_)
             | AppCommand::WantPreview { .. }
             | AppCommand::MovePreview(_)
+            | AppCommand::AddDomain { .. }
+            | AppCommand::SetDomain { .. }
+            | AppCommand::RemoveDomain { .. }
             | AppCommand::RunCommand { .. } => {
                 let (name, id) = (&self.name, self.id);
                 Some(Rejection::conflict(format!(
@@ -83,6 +86,7 @@ impl ActiveApp {
             | AppCommand::EndPreview { .. }
             | AppCommand::NotePreviewComment { .. }
             | AppCommand::CreatePreview(_)
+            | AppCommand::NoteDomain { .. }
             | AppCommand::Discard { .. }
             | AppCommand::Restore
             | AppCommand::Expire { .. }

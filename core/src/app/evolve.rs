@@ -1,6 +1,7 @@
 //! What an app becomes by an event. An event that does not fit changes nothing.
 
 use super::{ActiveApp, App, AppEvent, AppSettings, SettingsChange, Stop};
+use crate::domain::{Domains, Trust};
 use crate::hook::Triggers;
 use crate::preview::Previews;
 
@@ -27,6 +28,7 @@ pub(super) fn evolve(app: App, event: &AppEvent) -> App {
                 crons: std::collections::BTreeMap::new(),
                 previews: Previews::default(),
                 preview: None,
+                domains: Domains::default(),
             }))
         }
         (App::Absent, _before_creation) => App::Absent,
@@ -115,6 +117,18 @@ impl ActiveApp {
                 self.preview_commented(*number, *comment);
             }
             AppEvent::BecamePreview(of) => self.preview = Some(of.clone()),
+            AppEvent::DomainAdded { host, token, mode, at } => {
+                self.domain_added(host, token, *mode, *at);
+            }
+            AppEvent::DomainSet { host, mode } => self.domains.set_mode(host, *mode),
+            AppEvent::DomainVerified { host, at } => {
+                self.domains.set_trust(host, |_before| Trust::Verified { at: *at });
+            }
+            AppEvent::DomainFailing { host, why, at } => self.domain_failing(host, why, *at),
+            AppEvent::DomainLost { host, why, at } => {
+                self.domains.set_trust(host, |_before| Trust::Lost { at: *at, why: why.clone() });
+            }
+            AppEvent::DomainRemoved { host } => self.domains.remove(host),
             AppEvent::SourceKeySet(key) => self.source_key = Some(key.clone()),
             AppEvent::TrafficSwitched { deployment, .. } => self.serving = Some(*deployment),
             AppEvent::TrafficReturned { to, .. } => self.serving = *to,

@@ -7,6 +7,7 @@
 mod cron;
 mod decide;
 mod discarding;
+mod domains;
 mod evolve;
 mod key;
 mod one_off;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cron::{Cron, CronName, CronSettings, CronSkipped};
 use crate::deployment::DeploymentSpec;
+use crate::domain::{DomainHost, DomainMode, DomainNews, DomainToken, Domains};
 use crate::health::HealthCheck;
 use crate::hook::{PullRequest, RepositoryKey, Triggers};
 use crate::ids::{AppId, DeploymentId, ProjectId, RunId};
@@ -173,6 +175,8 @@ pub struct ActiveApp {
     pub previews: Previews,
     /// Of what it is a preview, where it is one.
     pub preview: Option<Box<PreviewOf>>,
+    /// Its custom domains, proven and not.
+    pub domains: Domains,
 }
 
 impl App {
@@ -363,6 +367,40 @@ pub enum AppCommand {
     CreatePreview(Box<NewPreview>),
     /// As a preview, it is brought to another commit.
     MovePreview(Box<PreviewGiven>),
+    /// It is to have a custom domain, once that is proven.
+    AddDomain {
+        /// The domain.
+        host: DomainHost,
+        /// What is to prove it: never used before.
+        token: DomainToken,
+        /// What its requests get; none for the usual.
+        mode: Option<DomainMode>,
+        /// Now.
+        at: Timestamp,
+    },
+    /// Requests for one of its domains get something else.
+    SetDomain {
+        /// The domain.
+        host: DomainHost,
+        /// What they get.
+        mode: DomainMode,
+    },
+    /// A domain's record was looked at.
+    NoteDomain {
+        /// The domain.
+        host: DomainHost,
+        /// What was looked for.
+        token: DomainToken,
+        /// What came of it.
+        news: DomainNews,
+        /// Now.
+        at: Timestamp,
+    },
+    /// A domain is its own no more.
+    RemoveDomain {
+        /// The domain.
+        host: DomainHost,
+    },
 }
 
 /// What can happen to an app. Append-only: postcard stores a variant's position.
@@ -566,6 +604,54 @@ pub enum AppEvent {
     },
     /// It is a preview, at this commit and with this.
     BecamePreview(Box<PreviewOf>),
+    /// It is to have a custom domain, once that is proven.
+    DomainAdded {
+        /// The domain.
+        host: DomainHost,
+        /// What proves it.
+        token: DomainToken,
+        /// What its requests get.
+        mode: DomainMode,
+        /// Since when.
+        at: Timestamp,
+    },
+    /// Requests for a domain get something else.
+    DomainSet {
+        /// The domain.
+        host: DomainHost,
+        /// What they get.
+        mode: DomainMode,
+    },
+    /// A domain's record was there: it leads to the app.
+    DomainVerified {
+        /// The domain.
+        host: DomainHost,
+        /// When that was seen.
+        at: Timestamp,
+    },
+    /// A domain's record is not there any more; the domain leads to the app for a while still.
+    DomainFailing {
+        /// The domain.
+        host: DomainHost,
+        /// What was seen.
+        why: String,
+        /// Since when.
+        at: Timestamp,
+    },
+    /// A domain leads to the app no more: its record has not been there for too long.
+    DomainLost {
+        /// The domain.
+        host: DomainHost,
+        /// What was seen.
+        why: String,
+        /// Since when.
+        at: Timestamp,
+    },
+    /// A domain was taken away.
+    DomainRemoved {
+        /// The domain.
+        host: DomainHost,
+    },
 }
 
 impl AppEvent {
@@ -604,6 +690,12 @@ impl AppEvent {
             | Self::PreviewUnwanted { .. }
             | Self::PreviewCommented { .. }
             | Self::BecamePreview(_)
+            | Self::DomainAdded { .. }
+            | Self::DomainSet { .. }
+            | Self::DomainVerified { .. }
+            | Self::DomainFailing { .. }
+            | Self::DomainLost { .. }
+            | Self::DomainRemoved { .. }
             | Self::Deleted { .. } => None,
         }
     }

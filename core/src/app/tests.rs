@@ -18,6 +18,7 @@ use AppEvent as E;
 
 mod cron;
 mod discarding;
+mod domains;
 mod one_off;
 mod previews;
 mod running;

@@ -4,6 +4,8 @@ use serde_json::Value;
 
 use super::leaves::leaves;
 use super::sheet::{Sheet, line_of, shown, text_of};
+use crate::domain::DomainHost;
+use crate::limits::MOST_DOMAINS;
 
 pub(super) fn read(text: &str, wanted: Option<&str>, sheet: &mut Sheet<'_>) -> Result<(), String> {
     let root: Value = serde_saphyr::from_str(text).map_err(|error| shown(&error.to_string()))?;
@@ -190,11 +192,37 @@ fn of_service(prefix: &str, service: &Value, sheet: &mut Sheet<'_>) {
             ["plan" | "region"] => sheet.left(key, "an app runs where your workers are"),
             ["scaling", ..] => sheet.left(key, "replicas are as many as you say: `hythe scale`"),
             ["domains" | "domain"] => {
-                sheet.left(key, "say it once its DNS leads here: `hythe app set APP --domain`");
+                sheet
+                    .left(key, format!("add it here, which says how to prove it: {}", adds(value)));
             }
             ["schedule"] => sheet.left(key, super::procfile::SCHEDULE),
             [..] => sheet.left(key, "there is nothing here that it would set"),
         }
+    }
+}
+
+/// The commands that add the domains that are named.
+fn adds(value: &Value) -> String {
+    let one = |value: &Value| Some(shown_host(&text_of(value)?));
+    let hosts: Vec<String> = match value {
+        Value::Array(all) => all.iter().filter_map(one).take(MOST_DOMAINS).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            one(value).into_iter().collect()
+        }
+    };
+    if hosts.is_empty() {
+        return "`hythe domain add APP HOST`".to_owned();
+    }
+    let each = hosts.iter().map(|host| format!("`hythe domain add APP {host}`"));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// A host as it can be typed; what is none is quoted.
+fn shown_host(text: &str) -> String {
+    match DomainHost::new(text) {
+        Ok(host) if host.is_wildcard() => format!("'{host}'"),
+        Ok(host) => host.to_string(),
+        Err(_) => shown(text),
     }
 }
 

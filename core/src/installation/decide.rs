@@ -113,6 +113,13 @@ impl Machine for Installation {
                 Some(hook) if hook.statuses == api => NOTHING,
                 Some(_) => Ok(vec![InstallationEvent::StatusesSet { id, api }]),
             },
+            InstallationCommand::SetDomainSettings(settings) => {
+                settings.check()?;
+                if *settings == self.domains {
+                    return NOTHING;
+                }
+                Ok(vec![InstallationEvent::DomainSettingsSet(settings)])
+            }
             InstallationCommand::SetTold { id, what, api } => match (self.hooks.get(&id), what) {
                 (None, _) => Err(Rejection::not_found("webhook")),
                 (Some(hook), _) if hook.told(what) == api.as_ref() => NOTHING,
@@ -245,6 +252,7 @@ impl Machine for Installation {
                     told.clone_from(api);
                 }
             }
+            InstallationEvent::DomainSettingsSet(settings) => self.domains = (**settings).clone(),
             InstallationEvent::AddressSet { address } => self.address = Some(address.clone()),
             InstallationEvent::AddressRemoved => self.address = None,
             InstallationEvent::SourceTokenSet { prefix, user, version, at } => {
@@ -279,6 +287,7 @@ impl Machine for Installation {
             | InstallationCommand::RotateHook { .. }
             | InstallationCommand::SetStatuses { .. }
             | InstallationCommand::SetTold { .. }
+            | InstallationCommand::SetDomainSettings(_)
             | InstallationCommand::SetAddress { .. }
             | InstallationCommand::SetSourceToken { .. }
             | InstallationCommand::SetSourceHost { .. } => Priority::Ordinary,

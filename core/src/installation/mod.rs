@@ -23,6 +23,7 @@ pub use self::access::{
 };
 pub use self::place::{BackupPlace, BackupRecipient, Location};
 pub use self::registry::{RegistryHost, RegistryLogin, RegistryPassword, RegistryUser};
+use crate::domain::DomainSettings;
 use crate::hook::{ApiAddress, Hook, Provider, PublicAddress, RepositoryKey, Telling};
 use crate::ids::HookId;
 use crate::record::Sequence;
@@ -130,6 +131,8 @@ pub struct Installation {
     pub source_token_version: u64,
     /// The hosts that builds know when they reach repositories over ssh, besides the well-known.
     pub source_hosts: BTreeMap<SshHost, SourceHost>,
+    /// How custom domains are proven, and where they are to lead.
+    pub domains: DomainSettings,
 }
 
 /// What the installation can be asked to do, or told.
@@ -260,6 +263,8 @@ pub enum InstallationCommand {
         /// The host.
         host: SshHost,
     },
+    /// Custom domains are proven and are to lead so from now on.
+    SetDomainSettings(Box<DomainSettings>),
 }
 
 /// What can happen to the installation. Append-only: postcard stores a variant's position.
@@ -390,4 +395,6 @@ pub enum InstallationEvent {
         /// Where it is told; none for no more.
         api: Option<ApiAddress>,
     },
+    /// Custom domains are proven and are to lead so from now on.
+    DomainSettingsSet(Box<DomainSettings>),
 }

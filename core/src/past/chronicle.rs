@@ -225,6 +225,12 @@ impl Chronicle {
             | AppEvent::PreviewUnwanted { .. }
             | AppEvent::PreviewCommented { .. }
             | AppEvent::BecamePreview(_)
+            | AppEvent::DomainAdded { .. }
+            | AppEvent::DomainSet { .. }
+            | AppEvent::DomainVerified { .. }
+            | AppEvent::DomainFailing { .. }
+            | AppEvent::DomainLost { .. }
+            | AppEvent::DomainRemoved { .. }
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }

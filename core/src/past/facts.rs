@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use crate::app::ActiveApp;
 use crate::cron::{CronName, CronSettings, Overlap};
 use crate::deployment::Attempt;
+use crate::domain::{DomainMode, Trust};
 use crate::health::{HealthCheck, Probe};
 use crate::hook::{DeployOn, PathPattern, Triggers};
 use crate::ids::{AppId, DeploymentId};
@@ -53,6 +54,17 @@ pub fn of_app(view: &View, id: AppId) -> Facts {
     }
     for domain in &settings.domains {
         facts.insert(format!("domain.{domain}"), "leads here".into());
+    }
+    for (host, domain) in app.domains.iter() {
+        let state = match (&domain.trust, domain.mode) {
+            (Trust::Pending, _) => "not proven",
+            (Trust::Lost { .. }, _) => "not proven any more",
+            (Trust::Verified { .. }, DomainMode::Main) => "leads here, main",
+            (Trust::Verified { .. }, DomainMode::Redirect) => "sends on to the main domain",
+            (Trust::Verified { .. }, DomainMode::Serve) => "leads here",
+            (Trust::Failing { .. }, _) => "leads here, its proof is gone",
+        };
+        facts.insert(format!("domain.{host}"), state.into());
     }
     let number = |id: DeploymentId| match attempt(view, id) {
         Some(attempt) => format!("#{}", attempt.spec.number),

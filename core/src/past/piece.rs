@@ -99,6 +99,12 @@ pub fn projects(of_app: &[Recorded<Event>]) -> BTreeSet<ProjectId> {
         | AppEvent::PreviewUnwanted { .. }
         | AppEvent::PreviewCommented { .. }
         | AppEvent::BecamePreview(_)
+        | AppEvent::DomainAdded { .. }
+        | AppEvent::DomainSet { .. }
+        | AppEvent::DomainVerified { .. }
+        | AppEvent::DomainFailing { .. }
+        | AppEvent::DomainLost { .. }
+        | AppEvent::DomainRemoved { .. }
         | AppEvent::Scaled { .. }
         | AppEvent::SourceKeySet(_)
         | AppEvent::Deleted { .. } => None,

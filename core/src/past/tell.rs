@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::app::{AppEvent, Repeat, SettingsChange, SourceKey};
 use crate::cron::CronSettings;
 use crate::deployment::{DeploymentEvent, Outcome};
+use crate::domain::DomainMode;
 use crate::event::Event;
 use crate::hook::{DeployOn, Telling};
 use crate::installation::InstallationEvent;
@@ -127,6 +128,26 @@ fn app(event: &AppEvent) -> String {
             format!("a comment tells of the preview of #{number}")
         }
         AppEvent::BecamePreview(of) => format!("it became the preview of #{}", of.number),
+        AppEvent::DomainAdded { host, .. } => {
+            format!("it is to have the domain {host}, once that is proven")
+        }
+        AppEvent::DomainSet { host, mode: DomainMode::Main } => {
+            format!("{host} became its main domain")
+        }
+        AppEvent::DomainSet { host, mode: DomainMode::Redirect } => {
+            format!("{host} sends on to its main domain")
+        }
+        AppEvent::DomainSet { host, mode: DomainMode::Serve } => format!("{host} serves it"),
+        AppEvent::DomainVerified { host, .. } => {
+            format!("the domain {host} is proven and leads to it")
+        }
+        AppEvent::DomainFailing { host, why, .. } => {
+            format!("the proof of the domain {host} is gone: {why}")
+        }
+        AppEvent::DomainLost { host, why, .. } => {
+            format!("the domain {host} leads to it no more: {why}")
+        }
+        AppEvent::DomainRemoved { host } => format!("the domain {host} was taken away"),
         AppEvent::DeploymentCalledOff { by: None, .. } => {
             "the deployment on its way was called off".into()
         }
@@ -298,6 +319,9 @@ fn installation(event: &InstallationEvent) -> String {
         }
         InstallationEvent::HookRotated { .. } => "a webhook has another secret".into(),
         InstallationEvent::HookRemoved { .. } => "a webhook was removed".into(),
+        InstallationEvent::DomainSettingsSet(_) => {
+            "how domains are proven, or where they are to lead, was set".into()
+        }
         InstallationEvent::AddressSet { address } => format!("it is reached at {address}"),
         InstallationEvent::AddressRemoved => "where it is reached is not known any more".into(),
         InstallationEvent::SourceTokenSet { prefix, user, .. } => {

@@ -72,7 +72,8 @@ pub fn beginning(recorded: &Recorded<Event>) -> Option<Beginning> {
                 | InstallationEvent::SourceHostSet { .. }
                 | InstallationEvent::SourceHostRemoved { .. }
                 | InstallationEvent::StatusesSet { .. }
-                | InstallationEvent::ToldSet { .. },
+                | InstallationEvent::ToldSet { .. }
+                | InstallationEvent::DomainSettingsSet(_),
             ) => None,
             Event::App(_) | Event::Deployment(_) | Event::Project(_) => None,
             Event::Worker(

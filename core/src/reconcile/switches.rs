@@ -110,7 +110,7 @@ mod tests {
         let targets = vec![SocketAddr::from(([10, 0, 0, 1], 80))];
         let backend = Backend::Replicas { deployment: id, targets };
         let (app, name) = (spec(1).app, spec(1).app_name);
-        let route = Route { app, name, backend, stopped: false };
+        let route = Route::new(app, name, backend);
         let routes = [(HostName::new("shop.localhost").unwrap(), route)].into();
         observed.put_in_force(RouteTable { revision: 5, routes });
         let carries = Carries::Known { busy: vec![], leaving: vec![] };

@@ -35,6 +35,7 @@ use super::problem::{MEDIA_TYPE, Problem};
         (name = "env", description = "Environment variables: written, never read back"),
         (name = "crons", description = "Commands that are run by a schedule, beside the replicas"),
         (name = "runs", description = "Commands that are run once, beside the replicas"),
+        (name = "domains", description = "Hosts of your own for apps: proven, routed, looked at again"),
         (name = "logs", description = "What builds and replicas say"),
         (name = "events", description = "What happened"),
         (name = "projects", description = "Apps that belong together"),

@@ -13,6 +13,7 @@ mod deploy;
 mod deployments;
 mod detect;
 mod diff;
+mod domain;
 mod env;
 mod events;
 pub mod failure;
@@ -99,6 +100,7 @@ pub async fn run(command: ClientCommand, global: &Global, output: Output) -> Out
         Online::Scale(args) => running::scale(&context, args).await,
         Online::Process(command) => process::run(&context, command).await,
         Online::Cron(command) => cron::cron(&context, command).await,
+        Online::Domain(command) => domain::run(&context, command).await,
         Online::Run(args) => run::run(&context, *args).await,
         Online::Runs(command) => run::runs(&context, command).await,
         Online::Registry(command) => registry::run(&context, command).await,
@@ -182,6 +184,8 @@ pub enum Online {
     Process(args::ProcessCommand),
     /// `cron`
     Cron(args::CronCommand),
+    /// `domain`
+    Domain(args::DomainCommand),
     /// `run`
     Run(Box<args::RunArgs>),
     /// `runs`
@@ -301,6 +305,7 @@ impl From<Command> for Kind {
             Command::Scale(args) => online(Online::Scale(args)),
             Command::Process(command) => online(Online::Process(command)),
             Command::Cron(command) => online(Online::Cron(command)),
+            Command::Domain(command) => online(Online::Domain(command)),
             Command::Run(args) => online(Online::Run(args)),
             Command::Runs(command) => online(Online::Runs(command)),
             Command::Registry(command) => online(Online::Registry(command)),

@@ -150,8 +150,7 @@ mod tests {
         let targets = ports.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect();
         let backend = Backend::Replicas { deployment: DeploymentId::new(Uuid::nil()), targets };
         let (app, name) = (AppId::new(Uuid::nil()), "shop".parse().unwrap());
-        let routes =
-            BTreeMap::from([("a".parse().unwrap(), Route { app, name, backend, stopped: false })]);
+        let routes = BTreeMap::from([("a".parse().unwrap(), Route::new(app, name, backend))]);
         let live = Live::new();
         live.apply(&RouteTable { revision: 1, routes });
         match live.find("a") {
@@ -159,6 +158,7 @@ mod tests {
             other @ (Found::Starting
             | Found::Stopped
             | Found::Down
+            | Found::Redirect(_)
             | Found::Nobody
             | Found::NoTable) => {
                 panic!("{other:?}")

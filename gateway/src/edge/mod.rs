@@ -21,6 +21,7 @@ mod listen;
 mod pages;
 mod pool;
 mod proxy;
+mod redirect;
 mod report;
 mod serving;
 mod table;

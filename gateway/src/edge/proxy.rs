@@ -20,6 +20,7 @@ use super::headers::{self, Peer};
 use super::host::{self, Host};
 use super::pages::{Form, Page};
 use super::pool::Upward;
+use super::redirect;
 use super::serving::Core;
 use super::table::{Found, InFlight};
 use super::tunnel;
@@ -106,7 +107,15 @@ impl Proxy {
         if request.method() == Method::CONNECT {
             return Err(Page::NoTunnels);
         }
-        let mut in_flight = self.find(&host.name)?;
+        let mut in_flight = match self.core.live.find(&host.name) {
+            Found::Redirect(to) => {
+                let (uri, headers) = (request.uri(), request.headers());
+                let answer = redirect::to(&to, uri, headers, host, &self.peer, SCHEME);
+                let connection = Arc::clone(&self.connection);
+                return Ok(answer.map(|body| ResponseBody::page(body, connection)));
+            }
+            found => chosen(found)?,
+        };
         let upgrade = headers::asked_upgrade(request.headers());
         let client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
         let (mut request, progress) = self.for_app(request, host, upgrade)?;
@@ -162,14 +171,7 @@ impl Proxy {
     }
 
     fn find(&self, host: &str) -> Result<InFlight, Page> {
-        match self.core.live.find(host) {
-            Found::Replicas(in_flight) => Ok(in_flight),
-            Found::Starting => Err(Page::Starting),
-            Found::Stopped => Err(Page::Stopped),
-            Found::Down => Err(Page::Down),
-            Found::Nobody => Err(Page::NoSuchApp),
-            Found::NoTable => Err(Page::NoTable),
-        }
+        chosen(self.core.live.find(host))
     }
 
     /// Writes a client's request anew for the app.
@@ -276,6 +278,18 @@ impl Proxy {
         let json = HeaderValue::from_static("application/json");
         answer.headers_mut().insert(CONTENT_TYPE, json);
         answer
+    }
+}
+
+fn chosen(found: Found) -> Result<InFlight, Page> {
+    match found {
+        Found::Replicas(in_flight) => Ok(in_flight),
+        Found::Starting => Err(Page::Starting),
+        Found::Stopped => Err(Page::Stopped),
+        // One that began to be sent on while its request was under way gets the redirect next time.
+        Found::Down | Found::Redirect(_) => Err(Page::Down),
+        Found::Nobody => Err(Page::NoSuchApp),
+        Found::NoTable => Err(Page::NoTable),
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) enum Found {
     Stopped,
     /// The app has nothing to answer with.
     Down,
+    /// The host is another name of this one.
+    Redirect(Arc<str>),
     /// No route has this host.
     Nobody,
     /// No table has come yet, so nothing can be said.
@@ -42,11 +44,24 @@ enum Way {
     Starting,
     Stopped,
     Down,
+    Redirect(Arc<str>),
 }
 
 #[derive(Debug, Default)]
 struct Compiled {
     hosts: HashMap<Box<str>, Way>,
+    /// By the host that the others are right below.
+    wildcards: HashMap<Box<str>, Way>,
+}
+
+impl Compiled {
+    /// The way of a host: its own, or that of the wildcard right above it.
+    fn way(&self, host: &str) -> Option<&Way> {
+        self.hosts.get(host).or_else(|| {
+            let (_, above) = host.split_once('.').filter(|_| !self.wildcards.is_empty())?;
+            self.wildcards.get(above)
+        })
+    }
 }
 
 /// Requests and upgraded connections under way to one deployment, over all tables.
@@ -176,11 +191,12 @@ impl Live {
         loop {
             let version = self.version.load(SeqCst);
             let table = self.current.load();
-            let upstream = match table.hosts.get(host) {
+            let upstream = match table.way(host) {
                 Some(Way::Replicas(upstream)) => upstream,
                 Some(Way::Starting) => return Found::Starting,
                 Some(Way::Stopped) => return Found::Stopped,
                 Some(Way::Down) => return Found::Down,
+                Some(Way::Redirect(to)) => return Found::Redirect(Arc::clone(to)),
                 None if version == 0 => return Found::NoTable,
                 None => return Found::Nobody,
             };
@@ -198,25 +214,30 @@ impl Live {
         let mut books = self.books();
         let mut upstreams = HashMap::new();
         let mut hosts = HashMap::with_capacity(table.routes.len());
+        let mut wildcards = HashMap::new();
         for (host, route) in &table.routes {
-            let way = match &route.backend {
-                Backend::Replicas { deployment, targets } if !targets.is_empty() => {
+            let mut way = || match (&route.redirect, &route.backend) {
+                (Some(to), _) => Way::Redirect(Arc::from(to.as_str())),
+                (None, Backend::Replicas { deployment, targets }) if !targets.is_empty() => {
                     Way::Replicas(self.upstream(&mut books, &mut upstreams, *deployment, targets))
                 }
-                Backend::Down if route.stopped => Way::Stopped,
+                (None, Backend::Down) if route.stopped => Way::Stopped,
                 // An empty list is against the contract, and one broken route is no reason to
                 // refuse all others.
-                Backend::Replicas { .. } | Backend::Down => Way::Down,
-                Backend::Starting => Way::Starting,
+                (None, Backend::Replicas { .. } | Backend::Down) => Way::Down,
+                (None, Backend::Starting) => Way::Starting,
             };
-            hosts.insert(Box::from(host.as_str()), way);
+            for above in &route.wildcards {
+                wildcards.insert(Box::from(above.as_str()), way());
+            }
+            hosts.insert(Box::from(host.as_str()), way());
         }
         for id in upstreams.keys() {
             if let Some(flight) = books.flights.get(id) {
                 flight.retired.store(false, SeqCst);
             }
         }
-        self.current.store(Arc::new(Compiled { hosts }));
+        self.current.store(Arc::new(Compiled { hosts, wildcards }));
         self.version.fetch_add(1, SeqCst);
         self.revision.store(table.revision, SeqCst);
         for (id, flight) in &books.flights {
@@ -307,11 +328,8 @@ mod tests {
     }
 
     fn table(revision: u64, routes: &[(&str, Backend)]) -> RouteTable {
-        let route = |backend: &Backend| Route {
-            app: AppId::new(Uuid::nil()),
-            name: "shop".parse().unwrap(),
-            backend: backend.clone(),
-            stopped: false,
+        let route = |backend: &Backend| {
+            Route::new(AppId::new(Uuid::nil()), "shop".parse().unwrap(), backend.clone())
         };
         let routes = routes.iter().map(|(host, to)| (host.parse().unwrap(), route(to))).collect();
         RouteTable { revision, routes }
@@ -333,6 +351,7 @@ mod tests {
             other @ (Found::Starting
             | Found::Stopped
             | Found::Down
+            | Found::Redirect(_)
             | Found::Nobody
             | Found::NoTable) => {
                 panic!("{other:?}")
@@ -358,6 +377,29 @@ mod tests {
         stopped.routes.values_mut().for_each(|route| route.stopped = true);
         live.apply(&stopped);
         assert!(matches!(live.find("c"), Found::Stopped));
+    }
+
+    #[test]
+    fn a_host_of_its_own_goes_before_a_wildcard_and_a_wildcard_covers_one_label() {
+        let live = Live::new();
+        let mut routes =
+            table(1, &[("shop.apps", to(1, &[1])), ("a.shop", to(2, &[2])), ("b", to(3, &[3]))]);
+        for route in routes.routes.values_mut() {
+            if route.backend.deployment() == Some(deployment(1)) {
+                route.wildcards = ["shop", "x.shop"].map(|host| host.parse().unwrap()).into();
+            }
+            if route.backend.deployment() == Some(deployment(3)) {
+                route.redirect = Some("a.shop".parse().unwrap());
+            }
+        }
+        live.apply(&routes);
+        for (host, number) in [("shop.apps", 1), ("q.shop", 1), ("a.shop", 2), ("q.x.shop", 1)] {
+            assert_eq!(held(&live, host).upstream.deployment, deployment(number), "{host}");
+        }
+        for host in ["shop", "a.b.shop", "q.r.x.shop", "q", ""] {
+            assert!(matches!(live.find(host), Found::Nobody), "{host}");
+        }
+        assert!(matches!(live.find("b"), Found::Redirect(to) if &*to == "a.shop"));
     }
 
     #[test]

@@ -54,7 +54,9 @@ async fn every_operation_wants_the_owner_token_but_health_and_signing_in() {
         // The right one gets in however many wrong ones came before.
         let answer = Answer::of(server.asks(method.clone(), &path)).await;
         assert!(![401, 403, 429].contains(&answer.status.as_u16()), "{method} {path}");
-        assert!(answer.status.as_u16() < 500 || path == "/readyz", "{}", answer.text);
+        // Not ready without NATS, and no table of routes.
+        let waits = path == "/readyz" || path.starts_with("/v1/traefik/");
+        assert!(answer.status.as_u16() < 500 || waits, "{}", answer.text);
     }
 }
 

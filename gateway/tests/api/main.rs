@@ -11,7 +11,11 @@ mod access;
 mod changes;
 mod crons;
 mod deleted;
+#[path = "../../../tests/src/dns_server.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the whole")]
+mod dns_server;
 mod document;
+mod domains;
 mod events;
 mod hooks;
 mod hostile;

@@ -35,11 +35,8 @@ pub fn deployment() -> DeploymentId {
 }
 
 pub fn table(revision: u64, routes: &[(&str, Backend)]) -> RouteTable {
-    let route = |backend: &Backend| Route {
-        stopped: false,
-        app: AppId::new(Uuid::now_v7()),
-        name: "shop".parse().unwrap(),
-        backend: backend.clone(),
+    let route = |backend: &Backend| {
+        Route::new(AppId::new(Uuid::now_v7()), "shop".parse().unwrap(), backend.clone())
     };
     let routes: BTreeMap<_, _> =
         routes.iter().map(|(host, backend)| (host.parse().unwrap(), route(backend))).collect();

@@ -120,6 +120,12 @@ impl StoredEvent for AppEvent {
             | Self::PreviewUnwanted { .. }
             | Self::PreviewCommented { .. }
             | Self::BecamePreview(_)
+            | Self::DomainAdded { .. }
+            | Self::DomainSet { .. }
+            | Self::DomainVerified { .. }
+            | Self::DomainFailing { .. }
+            | Self::DomainLost { .. }
+            | Self::DomainRemoved { .. }
             | Self::Scaled { .. } => false,
         }
     }

@@ -9,6 +9,7 @@ mod browser;
 mod crashes;
 mod crons;
 mod deploys;
+mod domains;
 mod engine;
 mod failures;
 mod full_disk;

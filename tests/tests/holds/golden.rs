@@ -6,6 +6,7 @@
 //! never changed: where this test fails on one, the change that made it fail is wrong.
 
 mod crons;
+mod domains;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -534,13 +535,13 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
         ("drain_ended", WorkerEvent::DrainEnded),
         ("removed", WorkerEvent::Removed),
     ];
-    let apps = apps.into_iter().chain(crons::all()).chain(previews());
+    let apps = apps.into_iter().chain(crons::all()).chain(domains::all()).chain(previews());
     let apps = apps.map(|(label, event)| (label, Event::App(event)));
     let deployments =
         deployments.into_iter().map(|(label, event)| (label, Event::Deployment(event)));
     let workers = workers.into_iter().map(|(label, event)| (label, Event::Worker(event)));
-    let installation =
-        installation().into_iter().map(|(label, event)| (label, Event::Installation(event)));
+    let installation = installation().into_iter().chain(domains::settings());
+    let installation = installation.map(|(label, event)| (label, Event::Installation(event)));
     let projects = [
         (
             "created",

@@ -69,6 +69,14 @@ export const api = {
       client.GET("/api/v1/apps/{app}/env", { params: { path: { app } }, ...signalled(signal) }),
     ),
 
+  domains: (app: string, signal?: AbortSignal) =>
+    unwrap(
+      client.GET("/api/v1/apps/{app}/domains", {
+        params: { path: { app } },
+        ...signalled(signal),
+      }),
+    ),
+
   replicas: (app: string, signal?: AbortSignal) =>
     unwrap(
       client.GET("/api/v1/apps/{app}/replicas", {

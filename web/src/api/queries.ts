@@ -53,6 +53,13 @@ export const replicasQuery = (app: string) =>
     meta: live,
   });
 
+export const domainsQuery = (app: string) =>
+  queryOptions({
+    queryKey: ["app", app, "domains"],
+    queryFn: ({ signal }) => api.domains(app, signal),
+    meta: live,
+  });
+
 export const deploymentsQuery = (app: string) =>
   infiniteQueryOptions({
     queryKey: ["app", app, "deployments"],

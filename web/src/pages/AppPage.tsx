@@ -2,8 +2,8 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useId } from "react";
 import { clockAhead } from "../api/client";
-import { appQuery, deploymentsQuery, envQuery, replicasQuery } from "../api/queries";
-import type { App, Deployment, Replica } from "../api/types";
+import { appQuery, deploymentsQuery, domainsQuery, envQuery, replicasQuery } from "../api/queries";
+import type { App, Deployment, Domain, Replica } from "../api/types";
 import { AppActions, RollBack } from "../deployment/Actions";
 import { taken } from "../deployment/passage";
 import { check } from "../format/health";
@@ -39,6 +39,7 @@ export function AppPage({ name }: { name: string }) {
               <Settings app={data} />
               <div>
                 <Replicas app={data} polling={polling} />
+                <Domains app={data} />
                 <Environment app={data} />
               </div>
             </div>
@@ -194,7 +195,7 @@ function Settings({ app }: { app: App }) {
           </Fact>
         ) : null}
         {settings.domains.length > 0 ? (
-          <Fact name="Domains">
+          <Fact name="Set without proof">
             <ul className="plain-list">
               {settings.domains.map((domain) => (
                 <li key={domain}>{domain}</li>
@@ -207,6 +208,56 @@ function Settings({ app }: { app: App }) {
         </Fact>
       </dl>
     </section>
+  );
+}
+
+function Domains({ app }: { app: App }) {
+  const domains = useQuery(domainsQuery(app.name));
+  const label = useId();
+  return (
+    <section aria-labelledby={label}>
+      <h2 id={label}>Domains</h2>
+      <Answered answer={domains} what="domains">
+        {({ items }) =>
+          items.length === 0 ? (
+            <Command text={`hythe domain add ${app.name} shop.example.com`} />
+          ) : (
+            <dl className="facts">
+              {items.map((domain) => (
+                <Fact key={domain.host} name={domain.unicode ?? domain.host}>
+                  <DomainFacts app={app} domain={domain} />
+                </Fact>
+              ))}
+            </dl>
+          )
+        }
+      </Answered>
+    </section>
+  );
+}
+
+/** Whether it is proven, what it does, and what is still to be set where. */
+function DomainFacts({ app, domain }: { app: App; domain: Domain }) {
+  const leads = domain.check && domain.check.leads !== "here" ? domain.check.leads_detail : null;
+  const proven = domain.state === "verified";
+  return (
+    <>
+      <p>
+        {domain.state}, {domain.redirects_to ? `redirects to ${domain.redirects_to}` : domain.mode}
+      </p>
+      <p className="faint breaks">{domain.detail}</p>
+      {leads && leads !== domain.detail ? <p className="faint breaks">{leads}</p> : null}
+      {proven ? null : (
+        <>
+          <p className="breaks">
+            <code>
+              {domain.proof.name} {domain.proof.type} {domain.proof.value}
+            </code>
+          </p>
+          <Command text={`hythe domain check ${app.name} ${domain.host}`} />
+        </>
+      )}
+    </>
   );
 }
 

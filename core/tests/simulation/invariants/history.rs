@@ -171,6 +171,12 @@ impl World {
             | AppEvent::PreviewUnwanted { .. }
             | AppEvent::PreviewCommented { .. }
             | AppEvent::BecamePreview(_)
+            | AppEvent::DomainAdded { .. }
+            | AppEvent::DomainSet { .. }
+            | AppEvent::DomainVerified { .. }
+            | AppEvent::DomainFailing { .. }
+            | AppEvent::DomainLost { .. }
+            | AppEvent::DomainRemoved { .. }
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }

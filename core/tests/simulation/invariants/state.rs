@@ -81,6 +81,8 @@ impl World {
             wanted.insert(ClaimKey::app_name(&app.name), stream);
             let domains = app.settings.domains.iter();
             wanted.extend(domains.map(|domain| (ClaimKey::domain(domain), stream)));
+            let proven = app.domains.trusted();
+            wanted.extend(proven.map(|(host, _)| (ClaimKey::custom_domain(host), stream)));
             if view.names.get(&app.name) != Some(id) {
                 return Err(format!("{} leads to {:?}", app.name, view.names.get(&app.name)));
             }

@@ -11,6 +11,7 @@ mod commit_status;
 mod cron;
 mod deleted;
 mod deployment;
+mod domain;
 mod env;
 mod event;
 mod health;
@@ -47,6 +48,10 @@ pub use deleted::{DeleteQuery, DeletedApp, DeletedAppList};
 pub use deployment::{
     CreateDeployment, CreateRollback, Deployment, DeploymentPage, DeploymentRef, DeploymentSource,
     DeploymentStatus, Durations, Failure, PostDeploy, PostDeployStatus, StageEntry, TakesOver,
+};
+pub use domain::{
+    AddDomain, DnsRecord, Domain, DomainCheck, DomainLeads, DomainList, DomainMode, DomainSettings,
+    DomainState, DomainVerdict, ResolverAnswer, UpdateDomain, UpdateDomainSettings,
 };
 pub use env::{ChangeEnv, EnvList, EnvVariable, SecretText};
 pub use event::{EventEntry, EventPage, EventQuery};
@@ -87,8 +92,8 @@ pub use source::{
 pub use status::{Check, Health, JournalStatus, Readiness, ServerStatus};
 pub use time::Time;
 pub use traefik::{
-    TraefikConfig, TraefikHttp, TraefikLoadBalancer, TraefikQuery, TraefikRouter, TraefikServer,
-    TraefikService, TraefikTls,
+    TraefikConfig, TraefikHttp, TraefikLoadBalancer, TraefikMiddleware, TraefikQuery, TraefikRedirect,
+    TraefikRouter, TraefikServer, TraefikService, TraefikTls,
 };
 pub use upload::Upload;
 pub use worker::{Worker, WorkerList, WorkerStatus};

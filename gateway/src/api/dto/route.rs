@@ -20,6 +20,9 @@ pub struct Route {
     /// Where its replicas answer. Not known of the past.
     #[schema(example = json!(["127.0.0.1:32768"]))]
     pub targets: Vec<String>,
+    /// The host that requests are sent on to, where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirects_to: Option<String>,
 }
 
 /// What answers at a host.

@@ -22,7 +22,11 @@ pub struct TraefikHttp {
     /// Which requests go to which service.
     pub routers: BTreeMap<String, TraefikRouter>,
     /// Where the services answer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub services: BTreeMap<String, TraefikService>,
+    /// What is done with requests on their way.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub middlewares: BTreeMap<String, TraefikMiddleware>,
 }
 
 /// Which requests go to a service.
@@ -37,9 +41,35 @@ pub struct TraefikRouter {
     /// Where they come in; everywhere where nothing is said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entry_points: Vec<String>,
+    /// What is done with them on their way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub middlewares: Vec<String>,
+    /// Which of two that fit goes first: the larger; the longer rule where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u32>,
     /// How they are encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TraefikTls>,
+}
+
+/// What is done with requests on their way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TraefikMiddleware {
+    /// They are sent to another host.
+    pub redirect_regex: TraefikRedirect,
+}
+
+/// Where requests are sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TraefikRedirect {
+    /// What of their URL is told apart.
+    pub regex: String,
+    /// What that becomes.
+    #[schema(example = "${1}://shop.example.com${2}/${3}")]
+    pub replacement: String,
+    /// Whether that is for ever.
+    pub permanent: bool,
 }
 
 /// How requests are encrypted.
@@ -77,7 +107,7 @@ pub struct TraefikServer {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct TraefikQuery {
-    /// Name or id of the worker whose replicas are meant.
+    /// Name or id of the worker whose replicas are meant; all where none is given.
     pub worker_id: Option<String>,
     /// The name of this Traefik, where several ask for the same: a switch waits for each of them.
     pub instance: Option<String>,

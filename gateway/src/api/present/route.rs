@@ -1,5 +1,7 @@
 //! The route table as people see it, app by app.
 
+use std::collections::BTreeSet;
+
 use hythe_core::app::ActiveApp;
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::names::HostName;
@@ -43,7 +45,15 @@ pub(crate) fn then(sight: Sight<'_>, id: AppId) -> Option<Vec<Route>> {
 
 fn hosts(sight: Sight<'_>, app: &ActiveApp) -> impl Iterator<Item = HostName> {
     let own = HostName::new(format!("{}.{}", app.name, sight.config.base_domain)).ok();
-    own.into_iter().chain(app.settings.domains.iter().cloned())
+    let set = app.settings.domains.iter();
+    let proven = app.domains.trusted().filter_map(|(host, _)| host.exact());
+    let domains: BTreeSet<HostName> = set.chain(proven).cloned().collect();
+    own.into_iter().chain(domains)
+}
+
+fn redirects(app: &ActiveApp, host: &HostName) -> Option<String> {
+    let domain = app.domains.trusted().find(|(domain, _)| domain.exact() == Some(host))?.0;
+    app.domains.redirects(domain).map(ToString::to_string)
 }
 
 fn route(
@@ -59,5 +69,6 @@ fn route(
         state,
         deployment: deployment.and_then(|id| reference_to(sight, id)),
         targets,
+        redirects_to: redirects(app, host),
     }
 }

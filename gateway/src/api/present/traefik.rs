@@ -6,14 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+use hythe_core::domain::within;
 use hythe_core::ids::{AppId, WorkerId};
 use hythe_core::names::HostName;
 use hythe_core::observed::Observed;
 use hythe_core::routes::{Backend, Route};
 
 use crate::api::dto::{
-    TraefikConfig, TraefikHttp, TraefikLoadBalancer, TraefikRouter, TraefikServer, TraefikService,
-    TraefikTls,
+    TraefikConfig, TraefikHttp, TraefikLoadBalancer, TraefikMiddleware, TraefikRedirect, TraefikRouter,
+    TraefikServer, TraefikService, TraefikTls,
 };
 
 /// How routers are to be.
@@ -23,21 +24,21 @@ pub(crate) struct Routers {
     pub(crate) cert_resolver: Option<String>,
 }
 
-/// The hosts of apps under the base domain, and those of their replicas that are on one worker.
+/// The hosts of apps under the base domain, and their replicas: those on one worker, where one is meant.
 pub(crate) fn of_worker(
     observed: &Observed,
     base_domain: &HostName,
-    worker: WorkerId,
+    worker: Option<WorkerId>,
     routers: &Routers,
 ) -> TraefikConfig {
-    let seen = observed.workers.get(&worker);
-    let there: BTreeSet<SocketAddr> = seen
-        .into_iter()
-        .flat_map(|seen| &seen.report.replicas)
-        .filter_map(|replica| replica.endpoint)
-        .collect();
-    let routes = observed.routes().iter().filter(|(host, _)| is_under(host, base_domain));
-    config(routes, |target| there.contains(target), routers)
+    let seen = worker.map(|worker| observed.workers.get(&worker));
+    let there: Option<BTreeSet<SocketAddr>> = seen.map(|seen| {
+        let replicas = seen.into_iter().flat_map(|seen| &seen.report.replicas);
+        replicas.filter_map(|replica| replica.endpoint).collect()
+    });
+    let is_meant = |target: &SocketAddr| there.as_ref().is_none_or(|there| there.contains(target));
+    let apps = apps(observed, |host| within(host, base_domain), false);
+    config(apps, is_meant, routers)
 }
 
 /// The domains that people brought themselves, and all replicas behind them.
@@ -46,26 +47,52 @@ pub(crate) fn of_proxy(
     base_domain: &HostName,
     routers: &Routers,
 ) -> TraefikConfig {
-    let routes = observed.routes().iter().filter(|(host, _)| !is_under(host, base_domain));
-    config(routes, |_| true, routers)
+    let apps = apps(observed, |host| !within(host, base_domain), true);
+    config(apps, |_| true, routers)
 }
 
-fn is_under(host: &HostName, base_domain: &HostName) -> bool {
-    let before = host.as_str().strip_suffix(base_domain.as_str());
-    before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+/// What leads to one app.
+struct Hosts<'a> {
+    route: &'a Route,
+    hosts: Vec<&'a HostName>,
+    /// The hosts right below these.
+    wildcards: BTreeSet<&'a HostName>,
+    /// Those that are sent on, by where to.
+    redirects: BTreeMap<&'a HostName, Vec<&'a HostName>>,
 }
 
-fn config<'a>(
-    routes: impl Iterator<Item = (&'a HostName, &'a Route)>,
+fn apps(
+    observed: &Observed,
+    is_meant: impl Fn(&HostName) -> bool,
+    wildcards: bool,
+) -> BTreeMap<AppId, Hosts<'_>> {
+    let mut apps: BTreeMap<AppId, Hosts<'_>> = BTreeMap::new();
+    for (host, route) in observed.routes() {
+        let app = apps.entry(route.app).or_insert_with(|| Hosts {
+            route,
+            hosts: Vec::new(),
+            wildcards: BTreeSet::new(),
+            redirects: BTreeMap::new(),
+        });
+        if wildcards {
+            app.wildcards.extend(&route.wildcards);
+        }
+        match &route.redirect {
+            _ if !is_meant(host) => {}
+            Some(to) => app.redirects.entry(to).or_default().push(host),
+            None => app.hosts.push(host),
+        }
+    }
+    apps
+}
+
+fn config(
+    apps: BTreeMap<AppId, Hosts<'_>>,
     is_meant: impl Fn(&SocketAddr) -> bool,
     how: &Routers,
 ) -> TraefikConfig {
-    let mut apps: BTreeMap<AppId, (&Route, Vec<&HostName>)> = BTreeMap::new();
-    for (host, route) in routes {
-        apps.entry(route.app).or_insert((route, Vec::new())).1.push(host);
-    }
     let mut http = TraefikHttp::default();
-    for (route, hosts) in apps.into_values() {
+    for Hosts { route, hosts, wildcards, redirects } in apps.into_values() {
         let Backend::Replicas { targets, deployment: _ } = &route.backend else { continue };
         let servers: Vec<TraefikServer> = targets
             .iter()
@@ -76,18 +103,55 @@ fn config<'a>(
             continue;
         }
         let name = format!("hythe-{}", route.name);
-        let rule: Vec<String> = hosts.iter().map(|host| format!("Host(`{host}`)")).collect();
-        let router = TraefikRouter {
-            rule: rule.join(" || "),
-            service: name.clone(),
-            entry_points: how.entry_points.clone(),
-            tls: how.cert_resolver.clone().map(|cert_resolver| TraefikTls { cert_resolver }),
-        };
-        http.routers.insert(name.clone(), router);
-        let load_balancer = TraefikLoadBalancer { servers };
-        http.services.insert(name, TraefikService { load_balancer });
+        if !hosts.is_empty() || !wildcards.is_empty() {
+            let load_balancer = TraefikLoadBalancer { servers };
+            http.services.insert(name.clone(), TraefikService { load_balancer });
+        }
+        if !hosts.is_empty() {
+            http.routers.insert(name.clone(), how.router(rule(&hosts), &name));
+        }
+        if !wildcards.is_empty() {
+            let rules = wildcards.into_iter().map(|above| {
+                format!("HostRegexp(`^[^.]+\\.{}$`)", above.as_str().replace('.', "\\."))
+            });
+            let rule = rules.collect::<Vec<_>>().join(" || ");
+            // Whatever names a host goes first.
+            let router = TraefikRouter { priority: Some(1), ..how.router(rule, &name) };
+            http.routers.insert(format!("{name}-wildcard"), router);
+        }
+        for (to, from) in redirects {
+            let redirect = format!("{name}-to-{to}");
+            // A service has to be named; the middleware answers before it would be asked.
+            let router = how.router(rule(&from), "noop@internal");
+            let middlewares = vec![redirect.clone()];
+            http.routers.insert(redirect.clone(), TraefikRouter { middlewares, ..router });
+            let redirect_regex = TraefikRedirect {
+                regex: "^(https?)://[^/:]+(:[0-9]+)?/(.*)$".to_owned(),
+                replacement: format!("${{1}}://{to}${{2}}/${{3}}"),
+                permanent: true,
+            };
+            http.middlewares.insert(redirect, TraefikMiddleware { redirect_regex });
+        }
     }
     TraefikConfig { http: (!http.routers.is_empty()).then_some(http) }
+}
+
+impl Routers {
+    fn router(&self, rule: String, service: &str) -> TraefikRouter {
+        TraefikRouter {
+            rule,
+            service: service.to_owned(),
+            entry_points: self.entry_points.clone(),
+            middlewares: Vec::new(),
+            priority: None,
+            tls: self.cert_resolver.clone().map(|cert_resolver| TraefikTls { cert_resolver }),
+        }
+    }
+}
+
+fn rule(hosts: &[&HostName]) -> String {
+    let rules = hosts.iter().map(|host| format!("Host(`{host}`)"));
+    rules.collect::<Vec<_>>().join(" || ")
 }
 
 #[cfg(test)]
@@ -113,8 +177,7 @@ mod tests {
             let targets = targets.iter().map(|target| target.parse().unwrap()).collect();
             Backend::Replicas { deployment, targets }
         };
-        let app = AppId::new(Uuid::from_u128(n));
-        Route { app, name: AppName::new(name).unwrap(), backend, stopped: false }
+        Route::new(AppId::new(Uuid::from_u128(n)), AppName::new(name).unwrap(), backend)
     }
 
     fn observed(routes: &[(&str, Route)]) -> Observed {
@@ -161,21 +224,48 @@ mod tests {
         assert_eq!(serde_json::to_value(none).unwrap(), expected);
         // A worker that nothing was heard of has none.
         let worker = WorkerId::new(Uuid::from_u128(1));
-        let empty = of_worker(&observed, &host("localhost"), worker, &Routers::default());
-        assert_eq!(serde_json::to_string(&empty).unwrap(), "{}");
+        let near = |worker| of_worker(&observed, &host("localhost"), worker, &Routers::default());
+        assert_eq!(serde_json::to_string(&near(Some(worker))).unwrap(), "{}");
+        let all = near(None).http.unwrap().routers;
+        assert_eq!(all["hythe-shop"].rule, "Host(`shop.localhost`)");
     }
 
     #[test]
-    fn what_ends_alike_is_not_under_a_domain() {
-        let base = host("example.com");
-        for (name, under) in [
-            ("example.com", true),
-            ("a.example.com", true),
-            ("a.b.example.com", true),
-            ("anexample.com", false),
-            ("example.com.test", false),
-        ] {
-            assert_eq!(is_under(&host(name), &base), under, "{name}");
-        }
+    fn wildcards_come_last_and_what_is_sent_on_is_sent_on() {
+        let shop = route(1, "shop", &["10.208.0.2:8080"]);
+        let wildcards = BTreeSet::from([host("shop.example")]);
+        let own = Route { wildcards, ..shop.clone() };
+        let from = Route { redirect: Some(host("shop.example")), ..shop.clone() };
+        let observed = observed(&[
+            ("shop.localhost", own),
+            ("shop.example", shop),
+            ("www.shop.example", from),
+        ]);
+        let config = of_proxy(&observed, &host("localhost"), &Routers::default());
+        let http = &serde_json::to_value(config).unwrap()["http"];
+        let (wildcard, redirect) = ("hythe-shop-wildcard", "hythe-shop-to-shop.example");
+        assert_eq!(http["routers"]["hythe-shop"]["rule"], "Host(`shop.example`)");
+        assert_eq!(
+            http["routers"][wildcard],
+            json!({
+                "rule": r"HostRegexp(`^[^.]+\.shop\.example$`)",
+                "service": "hythe-shop",
+                "priority": 1,
+            })
+        );
+        assert_eq!(
+            http["routers"][redirect],
+            json!({
+                "rule": "Host(`www.shop.example`)",
+                "service": "noop@internal",
+                "middlewares": [redirect],
+            })
+        );
+        let regex = &http["middlewares"][redirect]["redirectRegex"];
+        assert_eq!(regex["replacement"], "${1}://shop.example${2}/${3}");
+        assert_eq!(regex["permanent"], true);
+        // Neither is anything of the hosts under the base domain.
+        let near = of_worker(&observed, &host("localhost"), None, &Routers::default());
+        assert_eq!(near.http.unwrap().routers.len(), 1);
     }
 }

@@ -10,6 +10,7 @@ use hythe_core::ids::AppId;
 use hythe_core::names::AppName;
 use uuid::Uuid;
 
+use super::domains::not_ours;
 use crate::api::ApiState;
 use crate::api::doc::{ReadProblems, WriteProblems};
 use crate::api::dto::{App, AppDiff, AppPage, AtQuery, CreateApp, DiffQuery, PageQuery, UpdateApp};
@@ -96,6 +97,7 @@ pub(crate) async fn create(
     }
     let name: AppName = settings::text("name", &body.value.name)?;
     let mut settings = settings::of_new_app(&body.value, state.config().local_repositories)?;
+    settings.domains.iter().try_for_each(|host| not_ours(&state, "domains", host))?;
     if let Some(project) = &body.value.project {
         settings.project = state.project("project", project)?;
     }
@@ -188,6 +190,9 @@ pub(crate) async fn update(
         let (id, now) = state.app(&app)?;
         let local = state.config().local_repositories;
         let mut change = settings::change_of(&now.settings, &body.value, local)?;
+        let domains = change.domains.iter().flatten();
+        let mut new = domains.filter(|host| !now.settings.domains.contains(*host));
+        new.try_for_each(|host| not_ours(&state, "domains", host))?;
         let project = body.value.project.as_deref();
         change.project = project.map(|project| state.project("project", project)).transpose()?;
         Ok((id, AppCommand::Configure(Box::new(change))))

@@ -7,6 +7,7 @@ mod crons;
 mod deleted;
 mod deliver;
 mod deployments;
+mod domains;
 mod env;
 mod events;
 mod health;
@@ -77,6 +78,10 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(crons::pause))
         .routes(routes!(crons::resume))
         .routes(routes!(crons::run))
+        .routes(routes!(domains::list, domains::add))
+        .routes(routes!(domains::show, domains::update, domains::remove))
+        .routes(routes!(domains::check))
+        .routes(routes!(domains::settings, domains::update_settings))
         .routes(routes!(versions::rollback))
         .routes(routes!(versions::redeploy))
         .routes(routes!(versions::restart))

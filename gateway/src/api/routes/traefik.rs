@@ -2,6 +2,8 @@
 //!
 //! Whoever asks counts as an edge from then on, for as long as it goes on asking.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -12,17 +14,19 @@ use crate::api::doc::ReadProblems;
 use crate::api::dto::{TraefikConfig, TraefikQuery};
 use crate::api::extract::Params;
 use crate::api::present::{Sight, TraefikRouters, traefik_of_proxy, traefik_of_worker};
-use crate::api::problem::Problem;
+use crate::api::problem::{Kind, Problem};
 
+/// When routes are known, at the soonest.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Characters of a name of Traefik's.
 const MOST_NAME: usize = 64;
 /// Entry points of a router.
 const MOST_ENTRY_POINTS: usize = 16;
 
-/// Routes to one worker's replicas
+/// Routes of apps' own hosts
 ///
-/// For a Traefik on a worker: the hosts of apps under the base domain, and where their replicas on that
-/// worker answer. A poll of Traefik's HTTP provider; whoever polls at least every 10 seconds is waited
+/// The hosts under the base domain, and where their replicas answer; for a Traefik on a worker, its
+/// replicas alone. A poll of Traefik's HTTP provider; whoever polls at least every 10 seconds is waited
 /// for when the traffic of an app moves.
 #[utoipa::path(
     get, path = "/v1/traefik/config", operation_id = "get_traefik_config", tag = "routes",
@@ -38,19 +42,15 @@ pub(crate) async fn of_worker(
     headers: HeaderMap,
     Params(query): Params<TraefikQuery>,
 ) -> Result<Response, Problem> {
-    let wanted = query.worker_id.as_deref().unwrap_or_default();
-    if wanted.is_empty() {
-        let why = "is the name or id of a worker; `hythe worker ls` shows which there are";
-        return Err(Problem::field("worker_id", format!("\"worker_id\" {why}")));
-    }
     let how = routers(&query)?;
     let (worker, revision, config) = state.see(|sight| {
-        let worker = find(sight, wanted)?;
+        let worker = query.worker_id.as_deref().map(|wanted| find(sight, wanted)).transpose()?;
         let base = &sight.config.base_domain;
         let config = traefik_of_worker(sight.observed, base, worker, &how);
         Ok::<_, Problem>((worker, sight.observed.table.revision, config))
     })?;
-    answer(&state, &headers, &query, &format!("worker {worker}"), revision, &config)
+    let of = worker.map_or_else(|| "all".to_owned(), |worker| worker.to_string());
+    answer(&state, &headers, &query, &of, revision, &config)
 }
 
 /// Routes of the domains that people brought
@@ -127,6 +127,11 @@ fn answer(
     config: &TraefikConfig,
 ) -> Result<Response, Problem> {
     let instance = query.instance.as_deref().map(|given| name("instance", given)).transpose()?;
+    if revision == 0 {
+        // Without routes it would serve nobody; without an answer it goes by what it has.
+        let why = "no routes are known yet; see /readyz for what the server waits for";
+        return Err(Problem::new(Kind::Unavailable, why).retry_after(AGAIN_AFTER));
+    }
     let body = serde_json::to_vec(config).unwrap_or_default();
     let tag = format!("\"{}\"", blake3::hash(&body).to_hex());
     let who = format!("{of} {}", instance.unwrap_or_default());

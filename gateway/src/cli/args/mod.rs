@@ -7,6 +7,7 @@ mod build;
 mod builder;
 mod cron;
 mod detect;
+mod domain;
 mod health;
 mod hook;
 mod hooks;
@@ -35,6 +36,7 @@ pub use backup::{BackupArgs, BackupCommand, KeyArgs, RestoreArgs, ScheduleArgs};
 pub use builder::BuilderArgs;
 pub use cron::{CronArgs, CronCommand, CronSetArgs};
 pub use detect::DetectArgs;
+pub use domain::{DomainAddArgs, DomainArgs, DomainCommand, DomainSettingsArgs};
 pub use health::HealthArgs;
 pub use hook::{AddressCommand, HookCommand, ToldArgs, TriggerArgs};
 pub use hooks::HookArgs;
@@ -171,6 +173,9 @@ pub enum Command {
     /// Cron jobs: run commands of an app by a schedule
     #[command(subcommand)]
     Cron(CronCommand),
+    /// Hosts of your own for an app: add, prove and remove them, and which is the main one
+    #[command(subcommand)]
+    Domain(DomainCommand),
     /// Run a command once, in a fresh container of an app's live version
     #[command(after_help = run::RUN_HELP)]
     Run(Box<RunArgs>),

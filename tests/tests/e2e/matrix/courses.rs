@@ -12,8 +12,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::history::Ending;
 use super::points::{Course, Deaths, Point, points};
-use super::previews;
 use super::world::{APP, World};
+use super::{domains, previews};
 
 /// Kills a process at a point, in its course of events.
 pub(super) fn run(world: &mut World, point: &Point, deaths: Deaths) {
@@ -201,6 +201,7 @@ pub(super) fn run(world: &mut World, point: &Point, deaths: Deaths) {
             delete(world, &name);
         }
         Course::Preview => previews::come_and_go(world, arm),
+        Course::Domain => domains::come_and_go(world, arm),
         Course::Cron => {
             let name = new_app(world);
             arm(world);

@@ -13,6 +13,7 @@
 )]
 
 mod courses;
+mod domains;
 mod history;
 pub(crate) mod load;
 mod points;

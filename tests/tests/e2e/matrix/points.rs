@@ -74,6 +74,8 @@ pub(super) enum Course {
     Cron,
     /// A cron job is due while it runs.
     CronSkipped,
+    /// A domain is added, proven, changed and taken away.
+    Domain,
     /// A pull request comes and goes, and its preview with it.
     Preview,
     /// An app gets a replica more, and one less.
@@ -255,6 +257,14 @@ fn course_of_event(name: &str) -> Course {
         "app.command_run" | "app.command_ended" => Course::RunCommand,
         "app.cron_set" | "app.cron_run" | "app.cron_removed" => Course::Cron,
         "app.cron_skipped" => Course::CronSkipped,
+        "app.domain_added"
+        | "app.domain_set"
+        | "app.domain_verified"
+        | "app.domain_removed"
+        | "installation.domain_settings_set" => Course::Domain,
+        "app.domain_failing" | "app.domain_lost" => {
+            Course::Never("a record has to be gone for hours")
+        }
         "app.previews_set"
         | "app.preview_wanted"
         | "app.became_preview"

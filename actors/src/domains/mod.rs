@@ -1,0 +1,323 @@
+//! Custom domains: looks at their records, and has apps have them or lose them by what it saw.
+//!
+//! Invariants: what a look means is decided by `domain/` in core, and what follows from it is in the
+//! journal before anything is routed. What was seen last is remembered here and nowhere else: a server
+//! that starts looks at everything again, spread over some minutes. Only resolvers that the owner set,
+//! or the usual ones, are ever asked. A domain that another app holds goes to one that proves it only
+//! where the other's own proof is gone at that very moment.
+
+mod check;
+mod dns;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hythe_core::app::{App, AppCommand};
+use hythe_core::domain::{
+    Domain, DomainHost, DomainNews, DomainSettings, LeadTarget, Trust, Verdict, next_check,
+    what_it_means,
+};
+use hythe_core::ids::{AppId, CorrelationId};
+use hythe_core::names::HostName;
+use hythe_core::record::Actor;
+use hythe_core::time::Timestamp;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use self::check::{Report, resolvers};
+use self::check::{Wanted, look};
+use crate::aggregate::{CommandError, Extras};
+use crate::control::Control;
+use crate::node::guard::guarded;
+
+/// How often it is looked which domains are due.
+const TICK: Duration = Duration::from_secs(10);
+/// Domains that are looked at at the same time because they are due.
+const MOST_AT_ONCE: usize = 8;
+/// The same because somebody asks.
+const MOST_ASKED: usize = 16;
+
+/// Which domain.
+type Key = (AppId, DomainHost);
+
+/// What is remembered of a domain.
+#[derive(Clone, Debug)]
+struct Seen {
+    /// Of which addition.
+    token: hythe_core::domain::DomainToken,
+    report: Report,
+    failures: u32,
+}
+
+/// What was seen of domains; cheap to clone, forgotten when the server ends.
+#[derive(Clone, Debug)]
+pub struct Domains(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    seen: Mutex<BTreeMap<Key, Seen>>,
+    asked: Semaphore,
+}
+
+impl Default for Domains {
+    fn default() -> Self {
+        let (seen, asked) = (Mutex::default(), Semaphore::new(MOST_ASKED));
+        Self(Arc::new(Inner { seen, asked }))
+    }
+}
+
+impl Domains {
+    /// The last look at a domain, where there was one of this very addition since the server started.
+    #[must_use]
+    pub fn last(&self, app: AppId, host: &DomainHost, domain: &Domain) -> Option<Report> {
+        let seen = self.seen();
+        let seen = seen.get(&(app, host.clone())).filter(|seen| seen.token == domain.token)?;
+        Some(seen.report.clone())
+    }
+
+    fn failures(&self, key: &Key, domain: &Domain) -> (Option<Timestamp>, u32) {
+        let seen = self.seen();
+        let seen = seen.get(key).filter(|seen| seen.token == domain.token);
+        seen.map_or((None, 0), |seen| (Some(seen.report.at), seen.failures))
+    }
+
+    fn remember(&self, key: &Key, seen: Seen) {
+        self.seen().insert(key.clone(), seen);
+    }
+
+    fn seen(&self) -> MutexGuard<'_, BTreeMap<Key, Seen>> {
+        self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why a domain was not looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum LookError {
+    /// The app has no such domain.
+    #[error("there is no such domain")]
+    NotFound,
+    /// Too many are looked at.
+    #[error("too many domains are looked at at this moment; try again soon")]
+    Busy,
+    /// What follows from it could not be put down.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
+/// Where a domain of an app is to lead, as far as that is known.
+#[must_use]
+pub fn target(settings: &DomainSettings, base_domain: &HostName, app: &str) -> LeadTarget {
+    let local = base_domain.as_str().rsplit('.').next() == Some("localhost");
+    let own = || (!local).then(|| format!("{app}.{base_domain}"));
+    LeadTarget {
+        name: settings.target.as_ref().map(ToString::to_string).or_else(own),
+        addresses: settings.addresses.iter().map(std::net::IpAddr::to_canonical).collect(),
+    }
+}
+
+/// Looks at a domain because somebody asks, and does what follows from it.
+///
+/// # Errors
+/// See [`LookError`].
+pub async fn verify(control: &Control, app: AppId, host: &DomainHost) -> Result<Report, LookError> {
+    let _permit = control.domains().0.asked.try_acquire().map_err(|_| LookError::Busy)?;
+    Box::pin(attend(control, &(app, host.clone()), false)).await
+}
+
+/// Looks at what is due until `stop`.
+///
+/// # Errors
+/// Never: what does not work now is tried again.
+pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<(), String> {
+    let started = control.clock().now();
+    let mut attended: JoinSet<Key> = JoinSet::new();
+    let mut busy: BTreeSet<Key> = BTreeSet::new();
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            Some(Ok(key)) = attended.join_next() => {
+                busy.remove(&key);
+                continue;
+            }
+            _ = tick.tick() => {}
+        }
+        for key in due(&control, started) {
+            if attended.len() >= MOST_AT_ONCE {
+                break;
+            }
+            if busy.insert(key.clone()) {
+                let control = control.clone();
+                attended.spawn(async move {
+                    let looked = async {
+                        if let Err(error) = Box::pin(attend(&control, &key, true)).await {
+                            tracing::info!(host = %key.1, %error, "a domain is looked at later");
+                        }
+                    };
+                    if let Err(why) = guarded(Box::pin(looked)).await {
+                        tracing::error!(host = %key.1, why, "a domain could not be looked at");
+                    }
+                    key
+                });
+            }
+        }
+    }
+}
+
+/// The domains that are due, and those that are gone forgotten.
+fn due(control: &Control, started: Timestamp) -> Vec<Key> {
+    let now = control.clock().now();
+    let all: BTreeMap<Key, Domain> = control.read(|view| {
+        let apps = view.apps.iter().filter_map(|(id, app)| Some((*id, app.state.active()?)));
+        let there = apps.filter(|(_, app)| app.discarded.is_none());
+        let each = there.flat_map(|(id, app)| {
+            let domains = app.domains.iter();
+            domains.map(move |(host, domain)| ((id, host.clone()), domain.clone()))
+        });
+        each.collect()
+    });
+    let domains = control.domains();
+    domains.seen().retain(|key, seen| all.get(key).is_some_and(|one| one.token == seen.token));
+    let is_due = |(key, domain): &(Key, Domain)| {
+        let (last, failures) = domains.failures(key, domain);
+        let next = next_check(domain, last, failures, started, jitter(domain, last));
+        next.is_some_and(|next| next <= now)
+    };
+    all.into_iter().filter(is_due).map(|(key, _)| key).collect()
+}
+
+/// From 0 to 1,000, another one for each domain and look, and the same whenever it is asked for.
+fn jitter(domain: &Domain, last: Option<Timestamp>) -> u16 {
+    let mut number = last.map_or(0, |last| last.0);
+    for byte in domain.token.as_str().bytes() {
+        number = number.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte);
+    }
+    u16::try_from((number >> 16) % 1_001).unwrap_or(0)
+}
+
+/// A domain as it is now, and how it is to be looked at.
+fn wanted(control: &Control, key: &Key) -> Option<(Domain, Wanted)> {
+    control.read(|view| {
+        let app = view.apps.get(&key.0)?.state.active().filter(|app| app.discarded.is_none())?;
+        let domain = app.domains.get(&key.1)?.clone();
+        let settings = &view.installation.state.domains;
+        let wanted = Wanted {
+            host: key.1.clone(),
+            token: domain.token.clone(),
+            target: target(settings, control.base_domain(), app.name.as_str()),
+            resolvers: resolvers(settings),
+        };
+        Some((domain, wanted))
+    })
+}
+
+async fn attend(control: &Control, key: &Key, scheduled: bool) -> Result<Report, LookError> {
+    let (_, wanted) = self::wanted(control, key).ok_or(LookError::NotFound)?;
+    let mut report = look(&wanted, control.clock().now()).await;
+    // As it is now: somebody may have removed or proven it meanwhile.
+    let (domain, _) = self::wanted(control, key).ok_or(LookError::NotFound)?;
+    if domain.token != wanted.token {
+        return Err(LookError::NotFound);
+    }
+    let (_, failures) = control.domains().failures(key, &domain);
+    let Report { judged, at, .. } = &report;
+    let (news, failures) =
+        what_it_means(&domain.trust, judged.verdict, &judged.why, failures, scheduled, *at);
+    if let Some(news) = news {
+        match note(control, key, &domain, news, *at, scheduled).await {
+            Ok(()) => {}
+            Err(CommandError::ClaimTaken { .. }) => {
+                report.blocked = contest(control, key, &domain, *at, scheduled).await?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let seen = Seen { token: domain.token, report: report.clone(), failures };
+    control.domains().remember(key, seen);
+    Ok(report)
+}
+
+async fn note(
+    control: &Control,
+    key: &Key,
+    domain: &Domain,
+    news: DomainNews,
+    at: Timestamp,
+    scheduled: bool,
+) -> Result<(), CommandError> {
+    let (host, token) = (key.1.clone(), domain.token.clone());
+    let command = AppCommand::NoteDomain { host, token, news, at };
+    let actor = if scheduled { Actor::System } else { Actor::Owner };
+    let correlation = Some(CorrelationId::new(uuid::Uuid::now_v7()));
+    let meta = control.meta(actor, correlation, None);
+    let done = control.command::<App>(key.0.uuid(), command, Extras::from(meta)).await?;
+    match done.sequence {
+        Some(sequence) => control.wait_for(sequence).await,
+        None => Ok(()),
+    }
+}
+
+/// A domain is proven that another app holds. Where the other's proof is gone, it changes hands; else
+/// says why it does not.
+async fn contest(
+    control: &Control,
+    key: &Key,
+    domain: &Domain,
+    at: Timestamp,
+    scheduled: bool,
+) -> Result<Option<String>, LookError> {
+    let Some((other, name, held)) = holder(control, key) else {
+        return Ok(Some(format!("{} changes hands at this moment; look again", key.1)));
+    };
+    let Some(held) = held else {
+        return Ok(Some(format!(
+            "{} is set for the app {name} without proof; take it from there first (hythe app set \
+             {name} --no-domains)",
+            key.1
+        )));
+    };
+    let theirs = (other, key.1.clone());
+    let Some((_, wanted)) = self::wanted(control, &theirs) else {
+        return Ok(Some(format!("{} changes hands at this moment; look again", key.1)));
+    };
+    let seen = look(&wanted, at).await;
+    if seen.judged.verdict != Verdict::Absent {
+        return Ok(Some(format!(
+            "{} belongs to the app {name}, whose own record is there, too: remove it there (hythe \
+             domain rm {name} {0}), or take that record away",
+            key.1
+        )));
+    }
+    let why =
+        format!("another app has proven it, and this one's record is gone: {}", seen.judged.why);
+    note(control, &theirs, &held, DomainNews::Lost { why }, at, scheduled).await?;
+    match note(control, key, domain, DomainNews::Verified, at, scheduled).await {
+        Ok(()) => Ok(None),
+        Err(CommandError::ClaimTaken { .. }) => {
+            Ok(Some(format!("{} was taken by another app at the same moment", key.1)))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The other app that a domain leads to: its name, and the domain there where it was proven.
+fn holder(control: &Control, key: &Key) -> Option<(AppId, String, Option<Domain>)> {
+    control.read(|view| {
+        let apps = view.apps.iter().filter_map(|(id, app)| Some((*id, app.state.active()?)));
+        let mut others = apps.filter(|(id, app)| *id != key.0 && app.discarded.is_none());
+        others.find_map(|(id, app)| {
+            let proven = app.domains.get(&key.1).filter(|domain| match domain.trust {
+                Trust::Verified { .. } | Trust::Failing { .. } => true,
+                Trust::Pending | Trust::Lost { .. } => false,
+            });
+            let set = key.1.exact().is_some_and(|host| app.settings.domains.contains(host));
+            match (set, proven) {
+                (true, _) => Some((id, app.name.to_string(), None)),
+                (false, Some(domain)) => Some((id, app.name.to_string(), Some(domain.clone()))),
+                (false, None) => None,
+            }
+        })
+    })
+}
