@@ -24,6 +24,7 @@ use crate::backup::Backups;
 use crate::bus::{Bus, BusState};
 use crate::clock::Clock;
 use crate::domains::Domains;
+use crate::github::GitHubApps;
 use crate::health::Health;
 use crate::observatory::Observatory;
 use crate::past::Past;
@@ -58,6 +59,7 @@ pub(crate) struct Inner {
     pub(crate) statuses: Statuses,
     pub(crate) uploads: Arc<Uploads>,
     pub(crate) troubles: Troubles,
+    pub(crate) github: GitHubApps,
     pub(crate) apps: AppsAddress,
     pub(crate) domains: Domains,
     pub(crate) base_domain: HostName,
@@ -219,6 +221,12 @@ impl Control {
     #[must_use]
     pub fn base_domain(&self) -> &HostName {
         &self.0.base_domain
+    }
+
+    /// What GitHub is asked on behalf of the installation's Apps.
+    #[must_use]
+    pub fn github(&self) -> &GitHubApps {
+        &self.0.github
     }
 
     /// Where an app answers.

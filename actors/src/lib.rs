@@ -17,6 +17,7 @@ pub mod crons;
 pub mod docker;
 pub mod domains;
 pub mod git;
+pub mod github;
 pub mod health;
 pub mod housekeeping;
 mod ledger_file;

@@ -1,6 +1,7 @@
 //! Which repositories a token reaches, and which branches one has: asked of the provider at that moment,
 //! and kept nowhere.
 
+use hythe_core::github::{Purpose, api as github};
 use hythe_core::hook::comment::Thread;
 use hythe_core::hook::listing::{self, Listed, ListedBranch, MOST_PAGES, listed, listed_branches};
 use hythe_core::hook::status::ApiRequest;
@@ -10,10 +11,8 @@ use hythe_core::names::RepositoryUrl;
 use serde_json::Value;
 
 use crate::control::Control;
+use crate::github::AppAt;
 use crate::provider::{Access, Sender};
-
-/// What the token must be one for.
-const MAY_READ: &str = "read repositories";
 
 /// The repositories that the token for `at` reaches there, and whether there are more than are read.
 ///
@@ -27,13 +26,64 @@ pub async fn repositories(
     let place = at.location().ok_or_else(|| format!("{at} is no place of repositories"))?;
     let access =
         control.read(|view| Access::at(&view.installation.state, place.clone(), (provider, api)));
-    let asks = |page| listing::repositories((provider, &access.api), &place.path, page);
-    let (all, more) = pages(control, &access, asks, |answer| listed(provider, answer)).await?;
+    let (all, more) = match by_apps(control, &access, at).await? {
+        Some(found) => found,
+        None => {
+            let asks = |page| listing::repositories((provider, &access.api), &place.path, page);
+            pages(control, &access, asks, |answer| listed(provider, answer)).await?
+        }
+    };
     let within = |one: &Listed| {
         let lies = hythe_core::repository::Location::of(&one.url);
         lies.is_some_and(|lies| at.covers(&lies))
     };
     Ok((all.into_iter().filter(within).collect(), more))
+}
+
+/// What the Apps there reach; none where none of them is installed at what is asked for.
+async fn by_apps(
+    control: &Control,
+    access: &Access,
+    at: &SourcePrefix,
+) -> Result<Option<(Vec<Listed>, bool)>, String> {
+    let path = access.repository.path.as_str();
+    let owner = path.split('/').next().filter(|owner| !owner.is_empty());
+    let (mut all, mut more, mut any) = (Vec::new(), false, false);
+    for app in access.apps() {
+        let (installed, rest) = control.github().installations(app).await?;
+        more |= rest;
+        let wanted = |account: &str| owner.is_none_or(|owner| owner.eq_ignore_ascii_case(account));
+        for one in installed.iter().filter(|one| !one.suspended && wanted(one.account.as_str())) {
+            any = true;
+            more |= of_installation(control, app, one.id, &mut all).await?;
+        }
+    }
+    tracing::debug!(%at, any, "asked the Apps which repositories there are");
+    Ok(any.then_some((all, more)))
+}
+
+/// Adds what an installation reaches, and says whether there is more than is read.
+async fn of_installation(
+    control: &Control,
+    app: &AppAt,
+    installation: u64,
+    all: &mut Vec<Listed>,
+) -> Result<bool, String> {
+    let sender = Sender::default();
+    for page in 1..=MOST_PAGES {
+        let loan = control.github().borrow_to_list(app, installation).await;
+        let loan = loan.map_err(|refused| refused.why)?;
+        let request = github::repositories(&app.api, page);
+        let answer = sender.ask_with(loan, &request, Purpose::List).await;
+        let answer = answer.map_err(|refused| refused.why)?;
+        let items = answer.get("repositories").cloned().unwrap_or_default();
+        let (some, more) = listed(Provider::GitHub, &items);
+        all.extend(some);
+        if !more {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The branches of a repository, and whether there are more than are read.
@@ -73,7 +123,7 @@ async fn pages<T>(
                 format!("{} is no repository of {provider}'s", access.repository.path)
             }
         })?;
-        let answer = sender.ask(control, access, &request, MAY_READ).await;
+        let answer = sender.ask(control, access, &request, Purpose::List).await;
         let (some, more) = read(&answer.map_err(|refused| refused.why)?);
         all.extend(some);
         if !more {

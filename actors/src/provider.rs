@@ -4,34 +4,27 @@
 //! A token goes to the API that the installation's owner named for the hook, follows no server that
 //! sends on to another, and is never written in the clear where the repository is not fetched so.
 
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+pub(crate) mod http;
 
-use backon::{ExponentialBuilder, Retryable};
-use hyper_rustls::ConfigBuilderExt as _;
-use hythe_core::hook::status::{ApiMethod, ApiRequest, over_https};
+use hythe_core::github::Purpose;
+use hythe_core::hook::status::{ApiRequest, over_https};
 use hythe_core::hook::{ApiAddress, Provider};
 use hythe_core::installation::{Installation, SourcePrefix};
 use hythe_core::names::RepositoryUrl;
 use hythe_core::repository::{Location, Scheme};
-use reqwest::{Method, RequestBuilder, StatusCode};
-use rustls::ClientConfig;
+use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use self::http::{Attempt, Client, once, tried};
 use crate::control::Control;
+use crate::github::{AppAt, FOR_A_REQUEST, Loan};
 use crate::sealing;
 
-/// How long a connection may take to come about, and a whole request.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// How often it is tried again, and the first wait; each further one is twice as long.
+/// How often it is tried again.
 const AGAIN: usize = 4;
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// What is read of an answer, in bytes, of one that refuses, and shown of that, in characters.
+/// What is read of an answer, in bytes.
 const MOST_ANSWER: usize = 8 * 1024 * 1024;
-const MOST_REFUSAL: usize = 4 * 1024;
-const MOST_SHOWN: usize = 200;
 /// Who Bitbucket says that a repository's access token belongs to.
 const BITBUCKET_TOKEN: &str = "x-token-auth";
 
@@ -54,6 +47,10 @@ pub(crate) struct Access {
     pub(crate) repository: Location,
     /// The token that goes with it.
     token: Option<Token>,
+    /// The GitHub Apps that may reach it, which go before the token.
+    apps: Vec<AppAt>,
+    /// Whether it is told because of an App alone: then it is not where none is installed.
+    pub(crate) implied: bool,
 }
 
 impl Access {
@@ -81,23 +78,56 @@ impl Access {
             user: token.user.to_string(),
             version: token.version,
         });
-        Self { provider, api, repository, token }
+        // What an App borrows goes to its own GitHub and nowhere else.
+        let mut apps = match provider {
+            Provider::GitHub => AppAt::all_for(installation, &repository),
+            Provider::GitLab | Provider::Bitbucket | Provider::Gitea => Vec::new(),
+        };
+        apps.retain(|app| app.api == api);
+        Self { provider, api, repository, token, apps, implied: false }
     }
-}
 
-impl Access {
-    /// The token to ask with, where there is one and it may be sent.
+    /// By way of the GitHub Apps alone that may reach a repository; none where there is none.
+    pub(crate) fn by_app(installation: &Installation, url: &RepositoryUrl) -> Option<Self> {
+        let repository = over_https(&Location::of(url)?)?;
+        let api = AppAt::all_for(installation, &repository).first()?.api.clone();
+        let access = Self::at(installation, repository, (Provider::GitHub, api));
+        Some(Self { token: None, implied: true, ..access })
+    }
+
+    /// The GitHub Apps that may reach it.
+    pub(crate) fn apps(&self) -> &[AppAt] {
+        &self.apps
+    }
+
+    /// Whether there is something to ask with.
     ///
     /// # Errors
     /// Why not, for people, and what to do.
-    pub(crate) fn may_be_asked(&self, may: &str) -> Result<&Token, Refused> {
-        let Self { provider: _, api, repository, token } = self;
+    pub(crate) fn may_be_asked(&self, purpose: Purpose) -> Result<(), Refused> {
+        if self.apps.is_empty() { self.token(purpose).map(drop) } else { Ok(()) }
+    }
+
+    /// The token to ask with where no App is installed, where there is one and it may be sent.
+    fn token(&self, purpose: Purpose) -> Result<&Token, Refused> {
+        let Self { provider: _, api, repository, token, apps, implied: _ } = self;
+        let may = purpose.words();
         let Some(token) = token else {
-            return Err(Refused::from(format!(
-                "there is no token for this repository; give one that may {may}: hythe source token \
-                 set {} --username USER --password-stdin",
-                repository.host
-            )));
+            let host = &repository.host;
+            let give = format!("hythe source token set {host} --username USER --password-stdin");
+            return Err(match apps.first() {
+                Some(app) => Refused {
+                    uncovered: true,
+                    ..Refused::from(format!(
+                        "no GitHub App is installed on this repository; install one on it: {}; or give \
+                         a token that may {may}: {give}",
+                        app.install_page
+                    ))
+                },
+                None => Refused::from(format!(
+                    "there is no token for this repository; give one that may {may}: {give}"
+                )),
+            });
         };
         if api.as_str().starts_with("http://") && repository.scheme != Scheme::Http {
             return Err(Refused::from(format!(
@@ -116,36 +146,43 @@ pub(crate) struct Refused {
     pub(crate) status: Option<u16>,
     /// The same for people, and what to do.
     pub(crate) why: String,
+    /// Whether it was not even asked, since there are Apps and none is installed there.
+    pub(crate) uncovered: bool,
 }
 
 impl From<String> for Refused {
     fn from(why: String) -> Self {
-        Self { status: None, why }
+        Self { status: None, why, uncovered: false }
     }
 }
 
-/// Sends. Its client is made when it is first needed, and shared by all clones.
+/// Sends. All clones share a client.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Sender(Arc<OnceLock<reqwest::Client>>);
+pub(crate) struct Sender(Client);
 
-/// What came of one try.
-enum Attempt {
-    /// It may go better the next time.
-    Transient(Refused),
-    /// It will not.
-    Refused(Refused),
+/// What a request is signed with.
+enum Credential {
+    /// What an App borrowed.
+    Loan(Loan),
+    /// A token that people gave, and the name that goes with it.
+    Token(String, Zeroizing<String>),
 }
 
-impl Attempt {
-    fn refused(self) -> Refused {
+impl Credential {
+    fn of(control: &Control, token: &Token) -> Result<Self, Refused> {
+        Ok(Self::Token(token.user.clone(), value(control, token)?))
+    }
+
+    const fn name_and_value(&self) -> (&str, &Zeroizing<String>) {
         match self {
-            Self::Transient(refused) | Self::Refused(refused) => refused,
+            Self::Loan(loan) => ("", &loan.token),
+            Self::Token(user, value) => (user.as_str(), value),
         }
     }
 }
 
 impl Sender {
-    /// Asks a provider. `may` is what the token must be one for, in words.
+    /// Asks a provider, by an App that is installed on the repository, and otherwise with the token.
     ///
     /// # Errors
     /// Why it was not done, for people, and what to do.
@@ -154,9 +191,9 @@ impl Sender {
         control: &Control,
         access: &Access,
         request: &ApiRequest,
-        may: &str,
+        purpose: Purpose,
     ) -> Result<Value, Refused> {
-        self.ask_times(control, access, request, may, AGAIN).await
+        self.ask_times(control, access, request, purpose, AGAIN).await
     }
 
     /// The same for what makes something, and would make another one: where the answer is lost, it is
@@ -169,9 +206,22 @@ impl Sender {
         control: &Control,
         access: &Access,
         request: &ApiRequest,
-        may: &str,
+        purpose: Purpose,
     ) -> Result<Value, Refused> {
-        self.ask_times(control, access, request, may, 0).await
+        self.ask_times(control, access, request, purpose, 0).await
+    }
+
+    /// The same with what an App borrowed to list what it reaches.
+    ///
+    /// # Errors
+    /// As [`Sender::ask`].
+    pub(crate) async fn ask_with(
+        &self,
+        loan: Loan,
+        request: &ApiRequest,
+        purpose: Purpose,
+    ) -> Result<Value, Refused> {
+        self.ask_signed(Provider::GitHub, &Credential::Loan(loan), request, purpose, AGAIN).await
     }
 
     async fn ask_times(
@@ -179,46 +229,51 @@ impl Sender {
         control: &Control,
         access: &Access,
         request: &ApiRequest,
-        may: &str,
+        purpose: Purpose,
         again: usize,
     ) -> Result<Value, Refused> {
-        let (provider, token) = (&access.provider, access.may_be_asked(may)?);
-        let value = value(control, token)?;
-        let client = self.client()?;
-        let ask = || async { answer(&client, *provider, (request, may), token, &value).await };
-        let waits = ExponentialBuilder::default()
-            .with_min_delay(FIRST_WAIT)
-            .with_max_times(again)
-            .with_jitter();
-        let transient = |attempt: &Attempt| matches!(attempt, Attempt::Transient(_));
-        ask.retry(waits).when(transient).await.map_err(Attempt::refused)
+        let credential = credential(control, access, purpose).await?;
+        let answer = self.ask_signed(access.provider, &credential, request, purpose, again).await;
+        match (&credential, &answer) {
+            (Credential::Loan(loan), Err(refused)) if refused.status == Some(401) => {
+                // GitHub took it back: it was not done, so it may be done with another one.
+                control.github().was_refused(loan);
+                let other = self::credential(control, access, purpose).await?;
+                self.ask_signed(access.provider, &other, request, purpose, again).await
+            }
+            (Credential::Loan(_) | Credential::Token(..), Ok(_) | Err(_)) => answer,
+        }
     }
 
-    fn client(&self) -> Result<reqwest::Client, String> {
-        if let Some(client) = self.0.get() {
-            return Ok(client.clone());
-        }
-        let client = client()?;
-        Ok(self.0.get_or_init(|| client).clone())
+    async fn ask_signed(
+        &self,
+        provider: Provider,
+        credential: &Credential,
+        request: &ApiRequest,
+        purpose: Purpose,
+        again: usize,
+    ) -> Result<Value, Refused> {
+        let (user, value) = credential.name_and_value();
+        let ask = || answer(&self.0, provider, (request, purpose), (user, value));
+        tried(again, ask).await
     }
 }
 
-fn client() -> Result<reqwest::Client, String> {
-    let failed = |error: &dyn std::fmt::Display| format!("TLS cannot be used here: {error}");
-    let tls = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| failed(&error))?
-        .with_native_roots()
-        .map_err(|error| failed(&error))?
-        .with_no_client_auth();
-    reqwest::Client::builder()
-        .user_agent(concat!("hythe/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_WITHIN)
-        .timeout(ANSWER_WITHIN)
-        .tls_backend_preconfigured(tls)
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .map_err(|error| failed(&error))
+/// What to ask with.
+async fn credential(
+    control: &Control,
+    access: &Access,
+    purpose: Purpose,
+) -> Result<Credential, Refused> {
+    if !access.apps.is_empty() {
+        let github = control.github();
+        let what = (purpose, false);
+        let loan = github.borrow(&access.apps, &access.repository, what, FOR_A_REQUEST).await?;
+        if let Some(loan) = loan {
+            return Ok(Credential::Loan(loan));
+        }
+    }
+    Credential::of(control, access.token(purpose)?)
 }
 
 fn value(control: &Control, token: &Token) -> Result<Zeroizing<String>, String> {
@@ -230,48 +285,23 @@ fn value(control: &Control, token: &Token) -> Result<Zeroizing<String>, String> 
 }
 
 async fn answer(
-    client: &reqwest::Client,
+    client: &Client,
     provider: Provider,
-    (request, may): (&ApiRequest, &str),
-    token: &Token,
-    value: &str,
+    (request, purpose): (&ApiRequest, Purpose),
+    (user, value): (&str, &str),
 ) -> Result<Value, Attempt> {
-    let method = match request.method {
-        ApiMethod::Get => Method::GET,
-        ApiMethod::Post => Method::POST,
-        ApiMethod::Put => Method::PUT,
-        ApiMethod::Patch => Method::PATCH,
-    };
-    let mut asked = client.request(method, &request.url);
-    if !request.body.is_null() {
-        asked = asked.json(&request.body);
-    }
-    for (name, value) in &request.headers {
-        asked = asked.header(*name, *value);
-    }
-    let asked = signed(asked, provider, &token.user, value);
-    let unanswered =
-        |error: reqwest::Error| Attempt::Transient(Refused::from(plain(&error.without_url())));
-    let mut answer = asked.send().await.map_err(unanswered)?;
-    let status = answer.status();
-    let most = if status.is_success() { MOST_ANSWER } else { MOST_REFUSAL };
-    let mut text = Vec::new();
-    while text.len() < most {
-        match answer.chunk().await {
-            Ok(Some(chunk)) => text.extend_from_slice(&chunk),
-            Ok(None) => break,
-            Err(error) if status.is_success() => return Err(unanswered(error)),
-            Err(_) => break,
-        }
-    }
-    text.truncate(most);
+    let sign = |asked| signed(asked, provider, user, value);
+    let answer = once(client, request, sign, MOST_ANSWER).await?;
+    let status = answer.status;
     if status.is_success() {
         // Not every answer says something, and what says too much is not read.
-        return Ok(serde_json::from_slice(&text).unwrap_or(Value::Null));
+        return Ok(answer.json().unwrap_or(Value::Null));
     }
-    let said = said(&String::from_utf8_lossy(&text));
+    let said = answer.said();
     let hint = match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => format!("; may the token {may}?"),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            format!("; may the token {}?", purpose.words())
+        }
         StatusCode::NOT_FOUND => {
             "; may the token see this repository, and is what it is about there?".to_owned()
         }
@@ -279,15 +309,7 @@ async fn answer(
     };
     let colon = if said.is_empty() { "" } else { ": " };
     let code = status.as_u16();
-    let why = format!("{provider} answered {code}{colon}{said}{hint}");
-    let refused = Refused { status: Some(code), why };
-    if status.is_server_error()
-        || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
-    {
-        Err(Attempt::Transient(refused))
-    } else {
-        Err(Attempt::Refused(refused))
-    }
+    Err(Attempt::of(status, format!("{provider} answered {code}{colon}{said}{hint}")))
 }
 
 /// Adds who asks, in the way of the provider.
@@ -299,27 +321,4 @@ fn signed(request: RequestBuilder, provider: Provider, user: &str, token: &str) 
         Provider::Bitbucket if user == BITBUCKET_TOKEN => request.bearer_auth(token),
         Provider::Bitbucket => request.basic_auth(user, Some(token)),
     }
-}
-
-/// An error and what caused it, in one line.
-fn plain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
-/// What an answer says of an error: its message where it is JSON that has one.
-fn said(text: &str) -> String {
-    let message = serde_json::from_str::<Value>(text).ok().and_then(|value| {
-        let at = |pointer: &str| value.pointer(pointer).map(ToString::to_string);
-        at("/message").or_else(|| at("/error/message")).or_else(|| at("/error"))
-    });
-    let text = message.unwrap_or_else(|| text.to_owned());
-    let shown = |c: char| if c.is_control() { ' ' } else { c };
-    text.trim_matches('"').chars().map(shown).take(MOST_SHOWN).collect()
 }

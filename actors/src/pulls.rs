@@ -15,6 +15,7 @@ use futures_util::StreamExt as _;
 use hythe_core::app::{ActiveApp, App, AppCommand, AppEvent};
 use hythe_core::deployment::DeploymentEvent;
 use hythe_core::event::Event;
+use hythe_core::github::Purpose;
 use hythe_core::hook::comment::{Thread, created, marker};
 use hythe_core::hook::{RepositoryKey, Telling};
 use hythe_core::ids::{AppId, DeploymentId};
@@ -38,8 +39,6 @@ const AT_ONCE: usize = 8;
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// How often it is told again, before that waits for the next change.
 const MOST_AGAIN: u32 = 10;
-/// What the token must be one for.
-const MAY: &str = "write comments on pull requests";
 
 /// What something is told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,7 +98,8 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
         let seen = *head.borrow_and_update();
         let wanted = control.read(|view| {
             let mut hooks = view.installation.state.hooks.values();
-            hooks.any(|hook| hook.comments.is_some() || hook.deployments.is_some())
+            let told = hooks.any(|hook| hook.comments.is_some() || hook.deployments.is_some());
+            told || !view.installation.state.github_apps.is_empty()
         });
         let (mut subjects, until) = match wanted && done < seen {
             true => changed(&control, done, seen)?,
@@ -216,8 +216,10 @@ fn told_by(installation: &Installation, app: &ActiveApp, what: Telling) -> Optio
     let url = &app.settings.source.as_ref()?.git()?.repository;
     let key = RepositoryKey::of(url)?;
     let mut hooks = installation.hooks.values().filter(|hook| hook.repository == key);
-    let to = hooks.find_map(|hook| Some((hook.provider, hook.told(what)?.clone())))?;
-    Access::of(installation, url, to)
+    match hooks.find_map(|hook| Some((hook.provider, hook.told(what)?.clone()))) {
+        Some(to) => Access::of(installation, url, to),
+        None => Access::by_app(installation, url),
+    }
 }
 
 /// What is to be told now, where anything is.
@@ -253,6 +255,8 @@ async fn tell(control: &Control, sender: &Sender, due: Due) -> bool {
         match say(control, sender, due).await {
             Ok(Some(comment)) if Some(comment) != due.known => note(control, due, comment).await,
             Ok(_) => {}
+            // An App that is installed elsewhere has nothing to do with it.
+            Err(why) if why.uncovered && due.access.implied => {}
             Err(why) => refused = Some(why),
         }
     }
@@ -293,7 +297,7 @@ async fn say(control: &Control, sender: &Sender, due: &CommentDue) -> Result<Opt
     let none = || no_such(access);
     let edit = |comment: u64| {
         let request = thread.edit(comment, text).ok_or_else(none);
-        async move { sender.ask(control, access, &request?, MAY).await }
+        async move { sender.ask(control, access, &request?, Purpose::Comments).await }
     };
     if let Some(comment) = *known {
         match edit(comment).await {
@@ -307,7 +311,7 @@ async fn say(control: &Control, sender: &Sender, due: &CommentDue) -> Result<Opt
         return Ok(Some(comment));
     }
     let create = thread.create(text).ok_or_else(none)?;
-    let made = sender.ask_once(control, access, &create, MAY).await?;
+    let made = sender.ask_once(control, access, &create, Purpose::Comments).await?;
     Ok(created(&made))
 }
 
@@ -324,7 +328,7 @@ async fn find(
     let mut found: Option<u64> = None;
     let mut page = 1;
     while let Some(request) = thread.list(page) {
-        let answer = sender.ask(control, access, &request, MAY).await?;
+        let answer = sender.ask(control, access, &request, Purpose::Comments).await?;
         let (comments, more) = thread.listed(&answer);
         let here = comments.into_iter().filter(|comment| comment.text.contains(&marker));
         found = found.into_iter().chain(here.map(|comment| comment.id)).min();

@@ -29,6 +29,7 @@ use self::routes::RoutesKeeper;
 use crate::aggregate::{CommandError, Extras, Hosted, Hosts};
 use crate::bus::{Bus, BusError};
 use crate::clock::Clock;
+use crate::github::GitHubApps;
 use crate::observatory::Observatory;
 use crate::reports::new_correlation;
 use crate::views::Views;
@@ -53,6 +54,8 @@ pub struct Reconciler<V> {
     pub journal: Journal,
     /// Which installation this is: registries' passwords lie under it.
     pub installation: InstallationId,
+    /// Who borrows tokens for repositories at GitHub.
+    pub github: GitHubApps,
     /// What was seen.
     pub observatory: Observatory,
     /// What was decided.
@@ -220,7 +223,7 @@ impl<V: Views> Reconciler<V> {
     }
 
     async fn send_now(&self, effect: Effect) -> Result<(), BusError> {
-        let made = match self.message(&effect) {
+        let made = match self.message(&effect).await {
             Ok(made) => made,
             Err(Unsendable::Outdated) => return Ok(()),
             Err(Unsendable::Never(deployment, command)) => {

@@ -8,7 +8,9 @@ use crypto_box::aead::OsRng;
 use hythe_core::app::SourceKey;
 use hythe_core::argv::Argv;
 use hythe_core::ids::{AppId, DeploymentId, InstallationId, RunId};
-use hythe_core::installation::{Installation, RegistryHost, RegistryLogin, SshHost};
+use hythe_core::installation::{
+    Installation, RegistryHost, RegistryLogin, SourcePrefix, SourceUser, SshHost,
+};
 use hythe_core::names::{AppName, EnvName};
 use hythe_core::repository::Location;
 use hythe_core::wire::build::{KnownHost, SealedAccess, SealedLogin, SealedLogins, SealedToken};
@@ -171,6 +173,13 @@ impl Access {
             }
         }
         Ok(this)
+    }
+
+    /// Adds a token that GitHub lent for these repositories.
+    pub(crate) fn lend(&mut self, prefix: SourcePrefix, user: SourceUser, token: &str) {
+        // One that people gave for the very same serves no more while GitHub lends one.
+        self.content.tokens.retain(|token| token.prefix != prefix);
+        self.content.tokens.push(SealedToken { prefix, user, password: token.to_owned() });
     }
 
     /// Whether there is nothing that a builder would need.

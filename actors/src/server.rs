@@ -28,6 +28,7 @@ use crate::bus::{BusError, NatsSettings, connect_in_background};
 use crate::clock::Clock;
 use crate::control::{Control, Inner};
 use crate::domains::{self, Domains};
+use crate::github::GitHubApps;
 use crate::health::Health;
 use crate::observatory::Observatory;
 use crate::past::Past;
@@ -164,6 +165,7 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
     let hosts = Hosts::start(&journal, limits, &health, &stop_last).await;
     let observatory = Observatory::starting_at(clock.now());
     let past = Past::new(&journal);
+    let github = GitHubApps::new(journal.clone(), installation, clock.clone());
     let inner = Inner {
         journal,
         hosts,
@@ -181,6 +183,7 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
         statuses: Statuses::default(),
         uploads: Arc::new(uploads),
         troubles: Troubles::default(),
+        github,
         apps,
         domains: Domains::default(),
         base_domain: base_domain.clone(),
@@ -205,6 +208,7 @@ fn start_parts(control: &Control, base_domain: &HostName, stop: &CancellationTok
         hosts: control.hosts().clone(),
         journal: control.journal().clone(),
         installation: control.installation(),
+        github: control.github().clone(),
         observatory: control.observatory().clone(),
         views: control.projection().clone(),
         clock: control.clock().clone(),

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::StreamExt as _;
 use hythe_core::deployment::StageName;
 use hythe_core::event::Event;
+use hythe_core::github::Purpose;
 use hythe_core::hook::status::{self, CommitState, CommitStatus, page};
 use hythe_core::hook::{Provider, RepositoryKey};
 use hythe_core::ids::{DeploymentId, HookId};
@@ -24,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::control::Control;
 use crate::outbox;
-use crate::provider::{Access, Sender};
+use crate::provider::{Access, Refused, Sender};
 
 /// The cursor's name in the journal.
 const CURSOR: &str = "statuses";
@@ -32,8 +33,6 @@ const CURSOR: &str = "statuses";
 const AT_ONCE: usize = 8;
 /// What came about longer ago is not told any more: who waited for it has looked elsewhere.
 const NOT_AFTER: Millis = Millis::seconds(24 * 60 * 60);
-/// What the token must be one for.
-const MAY: &str = "write statuses";
 /// How many are remembered of each hook.
 const REMEMBERED: usize = 50;
 
@@ -110,9 +109,10 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
     loop {
         let seen = *head.borrow_and_update();
         let (hooks, wanted) = control.read(|view| {
-            let hooks = &view.installation.state.hooks;
-            let ids: BTreeSet<_> = hooks.keys().copied().collect();
-            (ids, hooks.values().any(|hook| hook.statuses.is_some()))
+            let (hooks, apps) =
+                (&view.installation.state.hooks, &view.installation.state.github_apps);
+            let ids: BTreeSet<_> = hooks.keys().chain(apps.keys()).copied().collect();
+            (ids, !apps.is_empty() || hooks.values().any(|hook| hook.statuses.is_some()))
         });
         control.statuses().retain(&hooks);
         if wanted && done < seen {
@@ -179,13 +179,20 @@ fn due(view: &View, id: DeploymentId, now: Timestamp) -> Option<Due> {
     let url = &attempt.spec.source.git()?.repository;
     let key = RepositoryKey::of(url)?;
     let installation = &view.installation.state;
-    let (hook, provider, api) = installation.hooks.iter().find_map(|(id, hook)| {
+    let said = installation.hooks.iter().find_map(|(id, hook)| {
         let api = hook.statuses.clone().filter(|_| hook.repository == key)?;
         Some((*id, hook.provider, api))
-    })?;
+    });
+    let (hook, access) = match said {
+        Some((hook, provider, api)) => (hook, Access::of(installation, url, (provider, api))?),
+        None => {
+            let access = Access::by_app(installation, url)?;
+            (access.apps().first()?.id(), access)
+        }
+    };
     Some(Due {
         hook,
-        access: Access::of(installation, url, (provider, api))?,
+        access,
         deployment: id,
         app: attempt.spec.app_name.clone(),
         status,
@@ -195,7 +202,11 @@ fn due(view: &View, id: DeploymentId, now: Timestamp) -> Option<Due> {
 
 /// Tells it, and remembers what came of it.
 async fn tell(control: &Control, sender: &Sender, due: &Due) {
-    let refused = send(control, sender, due).await.err();
+    let refused = match send(control, sender, due).await {
+        // An App that is installed elsewhere has nothing to do with it.
+        Err(refused) if refused.uncovered && due.access.implied => return,
+        sent => sent.err().map(|refused| refused.why),
+    };
     if let Some(why) = &refused {
         tracing::warn!(hook = %due.hook, app = %due.app, why, "a provider was not told");
     }
@@ -211,8 +222,8 @@ async fn tell(control: &Control, sender: &Sender, due: &Due) {
     control.statuses().remember(due.hook, told);
 }
 
-async fn send(control: &Control, sender: &Sender, due: &Due) -> Result<(), String> {
-    due.access.may_be_asked(MAY).map_err(|refused| refused.why)?;
+async fn send(control: &Control, sender: &Sender, due: &Due) -> Result<(), Refused> {
+    due.access.may_be_asked(Purpose::Statuses)?;
     let Access { provider, api, repository, .. } = &due.access;
     let request = status::request((*provider, api), repository, &due.status, due.page.as_deref());
     let request = request.ok_or_else(|| match (provider, &due.page) {
@@ -223,7 +234,7 @@ async fn send(control: &Control, sender: &Sender, due: &Due) -> Result<(), Strin
         }
         (provider, _) => format!("{} is no repository of {provider}'s", repository.path),
     })?;
-    match sender.ask(control, &due.access, &request, MAY).await {
+    match sender.ask(control, &due.access, &request, Purpose::Statuses).await {
         Ok(_) => Ok(()),
         // It is in that state already: GitLab has no word for saying it again.
         Err(refused)
@@ -233,6 +244,6 @@ async fn send(control: &Control, sender: &Sender, due: &Due) -> Result<(), Strin
         {
             Ok(())
         }
-        Err(refused) => Err(refused.why),
+        Err(refused) => Err(refused),
     }
 }

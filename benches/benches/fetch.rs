@@ -38,8 +38,8 @@ fn main() {
         reference: Reference::DefaultBranch,
     };
     let (app, access) = (AppName::new("app").expect("a name"), Access::default());
-    let wanted =
-        Wanted { source: &source, app: &app, access: &access, fetches: Fetches::default() };
+    let fetches = Fetches::default();
+    let wanted = Wanted { source: &source, app: &app, access: &access, fetches, judge: None };
     let ours = || {
         let (scratch, cancel) = (TempDir::new().expect("a folder"), CancellationToken::new());
         let settings = GitSettings::default();

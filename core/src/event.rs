@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::AppEvent;
 use crate::deployment::DeploymentEvent;
-use crate::installation::InstallationEvent;
+use crate::installation::{GitHubEvent, InstallationEvent};
 use crate::project::ProjectEvent;
 use crate::record::AggregateKind;
 use crate::worker::WorkerEvent;
@@ -118,6 +118,13 @@ impl Event {
         (AggregateKind::Installation, "statuses_set"),
         (AggregateKind::Installation, "told_set"),
         (AggregateKind::Installation, "domain_settings_set"),
+        (AggregateKind::Installation, "github_app_begun"),
+        (AggregateKind::Installation, "github_app_given_up"),
+        (AggregateKind::Installation, "github_app_made"),
+        (AggregateKind::Installation, "github_secret_minted"),
+        (AggregateKind::Installation, "github_secret_told"),
+        (AggregateKind::Installation, "github_key_set"),
+        (AggregateKind::Installation, "github_app_removed"),
         (AggregateKind::Project, "created"),
         (AggregateKind::Project, "deleted"),
     ];
@@ -235,6 +242,15 @@ impl Event {
                 InstallationEvent::StatusesSet { .. } => "statuses_set",
                 InstallationEvent::ToldSet { .. } => "told_set",
                 InstallationEvent::DomainSettingsSet(_) => "domain_settings_set",
+                InstallationEvent::GitHub(event) => match event {
+                    GitHubEvent::Begun { .. } => "github_app_begun",
+                    GitHubEvent::GivenUp { .. } => "github_app_given_up",
+                    GitHubEvent::Made { .. } => "github_app_made",
+                    GitHubEvent::SecretMinted { .. } => "github_secret_minted",
+                    GitHubEvent::SecretTold { .. } => "github_secret_told",
+                    GitHubEvent::KeySet { .. } => "github_key_set",
+                    GitHubEvent::Removed { .. } => "github_app_removed",
+                },
             },
             Self::Project(event) => match event {
                 ProjectEvent::Created { .. } => "created",

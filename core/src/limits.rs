@@ -137,6 +137,12 @@ pub const MOST_WATCH_PATHS: usize = 64;
 pub const MOST_MESSAGE_BYTES: usize = 64 * 1024;
 /// Tokens that builds reach private repositories with.
 pub const MOST_SOURCE_TOKENS: usize = 64;
+/// GitHub Apps of the installation.
+pub const MOST_GITHUB_APPS: usize = 16;
+/// GitHub Apps that people are about to make.
+pub const MOST_GITHUB_BEGUN: usize = 8;
+/// How long somebody may take to make one.
+pub const GITHUB_APP_WITHIN: Millis = Millis::seconds(3_600);
 /// Hosts that builds know over ssh, besides the well-known.
 pub const MOST_SOURCE_HOSTS: usize = 64;
 /// Keys that one host is known by.

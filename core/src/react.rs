@@ -64,7 +64,8 @@ pub fn react(recorded: &Recorded<Event>, now: Timestamp) -> Vec<Reaction> {
             | InstallationEvent::SourceHostRemoved { .. }
             | InstallationEvent::StatusesSet { .. }
             | InstallationEvent::ToldSet { .. }
-            | InstallationEvent::DomainSettingsSet(_) => Vec::new(),
+            | InstallationEvent::DomainSettingsSet(_)
+            | InstallationEvent::GitHub(_) => Vec::new(),
         },
         Event::Project(event) => match event {
             ProjectEvent::Created { .. } | ProjectEvent::Deleted => Vec::new(),

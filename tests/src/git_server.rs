@@ -23,6 +23,26 @@ use super::served::Served;
 
 /// What follows the name of a repository where files of git LFS are asked for.
 const LFS: &str = "/info/lfs/";
+/// Where a provider has its API.
+const API: &str = "/api/v3/";
+
+/// Answers what a provider's API is asked: by method, path below [`API`] and body.
+pub struct Api(Box<dyn Fn(&str, &str, &[u8]) -> (u16, serde_json::Value) + Send + Sync>);
+
+impl Api {
+    /// One that answers so.
+    pub fn new(
+        answer: impl Fn(&str, &str, &[u8]) -> (u16, serde_json::Value) + Send + Sync + 'static,
+    ) -> Self {
+        Self(Box::new(answer))
+    }
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Api(…)")
+    }
+}
 
 /// A running git server.
 #[derive(Debug)]
@@ -36,6 +56,8 @@ struct Shared {
     root: PathBuf,
     /// What the Authorization header must be.
     authorization: Mutex<Option<String>>,
+    /// What answers below [`API`].
+    api: Option<Api>,
     silent: watch::Sender<bool>,
     /// Where all requests are sent on to.
     elsewhere: Mutex<Option<String>>,
@@ -47,13 +69,19 @@ impl GitServer {
     /// Serves the repositories below a folder to everybody.
     #[must_use]
     pub fn start(root: &Path) -> Self {
-        Self::serve(root, None)
+        Self::serve(root, None, None)
     }
 
     /// Serves them to who gives this user and password.
     #[must_use]
     pub fn start_private(root: &Path, user: &str, password: &str) -> Self {
-        Self::serve(root, Some(basic(user, password)))
+        Self::serve(root, Some(basic(user, password)), None)
+    }
+
+    /// The same, with a provider's API beside them.
+    #[must_use]
+    pub fn start_with_api(root: &Path, user: &str, password: &str, api: Api) -> Self {
+        Self::serve(root, Some(basic(user, password)), Some(api))
     }
 
     /// Serves from now on to who gives this user and password, and to nobody else.
@@ -61,10 +89,11 @@ impl GitServer {
         *self.shared.authorization.lock().unwrap() = Some(basic(user, password));
     }
 
-    fn serve(root: &Path, authorization: Option<String>) -> Self {
+    fn serve(root: &Path, authorization: Option<String>, api: Option<Api>) -> Self {
         let shared = Arc::new(Shared {
             root: root.to_owned(),
             authorization: Mutex::new(authorization),
+            api,
             silent: watch::Sender::new(false),
             elsewhere: Mutex::new(None),
             requests: AtomicUsize::new(0),
@@ -125,6 +154,16 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Full<By
             .header("location", format!("{to}{path}"))
             .body(Full::default())
             .unwrap();
+    }
+    if let (Some(Api(api)), true) = (&shared.api, request.uri().path().starts_with(API)) {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
+        let path = path.strip_prefix(API.trim_end_matches('/')).unwrap_or(path);
+        let (status, said) = api(parts.method.as_str(), path, &body);
+        let response = Response::builder().status(status);
+        let response = response.header("content-type", "application/json");
+        return response.body(Full::from(said.to_string())).unwrap();
     }
     let given = request.headers().get("authorization").and_then(|value| value.to_str().ok());
     let wanted = shared.authorization.lock().unwrap().clone();

@@ -62,3 +62,9 @@ pub(crate) fn list(root: &Path) -> io::Result<Vec<Entry>> {
 pub(crate) fn listing(entries: &[Entry]) -> FileListing {
     entries.iter().map(|entry| (entry.path.clone(), entry.kind)).collect()
 }
+
+/// Paths and kinds alone.
+#[cfg(test)]
+pub(crate) fn paths(root: &Path) -> io::Result<Vec<(String, FileKind)>> {
+    Ok(list(root)?.into_iter().map(|entry| (entry.path, entry.kind)).collect())
+}

@@ -57,6 +57,9 @@ pub use ledger::LedgerError;
 pub use supervisor::{BuildSupervisor, BuilderError};
 pub use texts::read_texts;
 
+#[cfg(test)]
+pub(crate) use checkout::paths as checkout_listing;
+
 /// How many builds a machine does at once unless told otherwise: what is left of it is for apps.
 #[must_use]
 pub fn builds_at_once() -> usize {

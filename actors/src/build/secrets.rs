@@ -90,7 +90,7 @@ fn open_all(
     keys: &Keys,
 ) -> Result<Opened, EnvironmentError> {
     let access = access.map(|sealed| access::open(sealed, command.deployment, keys)).transpose()?;
-    let access = access.unwrap_or_default();
+    let access = access.unwrap_or_default().with_github(command.github.clone());
     let environment = keys.open_sealed(environment, command.deployment)?;
     let logins = logins.map(|sealed| Logins::open(sealed, command.deployment, keys)).transpose()?;
     let logins = logins.unwrap_or_default();

@@ -372,6 +372,11 @@ impl Work<'_> {
             app: &spec.app_name,
             access: &self.opened.access,
             fetches: spec.build.fetches,
+            // Files of submodules and of git LFS are not in the tree.
+            judge: (spec.build.fetches == Fetches::default()).then_some(git::Judge {
+                build: &spec.build,
+                images: &self.builder.settings.base_images,
+            }),
         }
     }
 

@@ -5,6 +5,7 @@
 //! private key lies in memory that ssh reads by the file descriptor of this process: it is on no
 //! disk. Both are gone with the build.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fs::{File, Permissions};
 use std::io::{self, Write as _};
@@ -15,9 +16,10 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hythe_core::hook::PageUrl;
 use hythe_core::installation::{SourcePrefix, SourceUser, SshHost, SshKey};
 use hythe_core::repository::Location;
-use hythe_core::wire::build::{KnownHost, SealedToken};
+use hythe_core::wire::build::{GitHubAccess, KnownHost, SealedToken};
 use rustix::fs::MemfdFlags;
 use zeroize::Zeroizing;
 
@@ -27,6 +29,7 @@ use super::local::Reach;
 #[derive(Clone, Debug, Default)]
 pub struct Access {
     inner: Arc<Inner>,
+    github: Option<Arc<GitHubAccess>>,
 }
 
 #[derive(Debug, Default)]
@@ -68,7 +71,31 @@ impl Access {
             password: Zeroizing::new(password),
         });
         let (tokens, key) = (tokens.collect(), key.map(KeyFile::new).transpose()?);
-        Ok(Self { inner: Arc::new(Inner { tokens, key, hosts }) })
+        Ok(Self { inner: Arc::new(Inner { tokens, key, hosts }), github: None })
+    }
+
+    /// The same, and what GitHub Apps have to do with the repository.
+    #[must_use]
+    pub fn with_github(self, github: Option<GitHubAccess>) -> Self {
+        Self { github: github.map(Arc::new), ..self }
+    }
+
+    /// Who lent the token for these repositories, where GitHub did.
+    pub(super) fn lent_by(&self, prefix: &SourcePrefix) -> Option<u64> {
+        match self.github.as_deref()? {
+            GitHubAccess::Lent { prefix: own, installation } => {
+                (own == prefix).then_some(*installation)
+            }
+            GitHubAccess::Installable { page: _ } => None,
+        }
+    }
+
+    /// Where people install a GitHub App on the repository, where none is and one could be.
+    pub(super) fn installable(&self) -> Option<&PageUrl> {
+        match self.github.as_deref()? {
+            GitHubAccess::Lent { .. } => None,
+            GitHubAccess::Installable { page } => Some(page),
+        }
     }
 
     /// What is to be kept out of logs.
@@ -92,12 +119,20 @@ impl Access {
     }
 
     /// What tells two ways to reach a repository apart.
-    pub(super) fn reached_with<'a>(&'a self, reach: &'a Reach<'_>) -> Vec<&'a str> {
-        match reach {
+    pub(super) fn reached_with<'a>(&'a self, reach: &'a Reach<'_>) -> Vec<Cow<'a, str>> {
+        if let Reach::Token(token, _) = reach
+            && let Some(id) = self.lent_by(&token.prefix)
+        {
+            // The next token of the same installation is another one, and opens the same.
+            let prefix = token.prefix.as_str();
+            return vec!["installation".into(), prefix.into(), id.to_string().into()];
+        }
+        let parts: Vec<&str> = match reach {
             Reach::Open => vec!["open"],
             Reach::Token(token, _) => vec!["token", token.prefix.as_str(), token.pair.as_str()],
             Reach::Ssh(_) => vec!["key", self.inner.key.as_ref().map_or("", |key| &key.text)],
-        }
+        };
+        parts.into_iter().map(Cow::Borrowed).collect()
     }
 
     /// What a host is known by; nothing where it is not.
@@ -150,5 +185,35 @@ impl KeyFile {
         // Not by `self`: ssh is another process, and closes all descriptors that it inherits.
         let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
         Ok(Self { file, path: PathBuf::from(path), text })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_token_of_an_installation_reaches_the_same_mirror() {
+        let prefix = SourcePrefix::new("https://github.com/octo/shop").unwrap();
+        let access = |password: &str, installation: Option<u64>| {
+            let token = SealedToken {
+                prefix: prefix.clone(),
+                user: SourceUser::new("x-access-token").unwrap(),
+                password: password.to_owned(),
+            };
+            let lent = installation
+                .map(|installation| GitHubAccess::Lent { prefix: prefix.clone(), installation });
+            Access::new(vec![token], None, Vec::new()).unwrap().with_github(lent)
+        };
+        let lies = Location { path: "octo/shop.git".into(), ..prefix.location().unwrap() };
+        let reached = |access: &Access| {
+            let token = access.token(&lies).unwrap();
+            let reach = Reach::Token(token, lies.clone());
+            access.reached_with(&reach).into_iter().map(Cow::into_owned).collect::<Vec<_>>()
+        };
+        let first = reached(&access("ghs_1", Some(5)));
+        assert_eq!(first, reached(&access("ghs_2", Some(5))));
+        assert_ne!(first, reached(&access("ghs_1", Some(6))), "another installation");
+        assert_ne!(reached(&access("a", None)), reached(&access("b", None)), "tokens of people");
     }
 }

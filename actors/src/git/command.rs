@@ -132,6 +132,17 @@ impl<'a> Git<'a> {
         }
     }
 
+    /// How many bytes the packs have that it reads.
+    pub(super) fn packed(&self) -> u64 {
+        let mut folders = vec![self.git_dir()];
+        if let Objects::From(mirror) = self.objects {
+            folders.push(mirror.join("git"));
+        }
+        let packs =
+            folders.into_iter().filter_map(|git| std::fs::read_dir(git.join("objects/pack")).ok());
+        packs.flatten().flatten().filter_map(|pack| Some(pack.metadata().ok()?.len())).sum()
+    }
+
     /// What counts for how much room is taken.
     fn sized(&self) -> Vec<PathBuf> {
         match self.objects {

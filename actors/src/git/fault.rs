@@ -55,6 +55,12 @@ pub enum GitError {
         /// What it has instead.
         near: String,
     },
+    /// Nothing says how it is built.
+    #[error("{why}")]
+    NotBuildable {
+        /// What was looked for, and what to do.
+        why: String,
+    },
     /// What it says of submodules cannot be used.
     #[error("its submodules cannot be fetched: {why}")]
     BadSubmodules {
@@ -105,13 +111,24 @@ pub enum GitError {
     #[error(
         "{url} is private or does not exist: its server asks for credentials, and Hythe has none \
          for it. Check the URL, or give Hythe a token that may read it: \
-         hythe source token set {place} --username NAME --password-stdin"
+         hythe source token set {place} --username NAME --password-stdin{install}"
     )]
     NeedsCredentials {
         /// The URL.
         url: String,
         /// What a token would be for.
         place: String,
+        /// Where a GitHub App could be installed on it.
+        install: String,
+    },
+    /// What GitHub lent does not open it.
+    #[error(
+        "{url} was not given out, though GitHub lent a token for it; deploy again, and see at GitHub \
+         whether the App is still installed on it"
+    )]
+    LoanRefused {
+        /// The URL.
+        url: String,
     },
     /// The token that there is does not open it.
     #[error(
@@ -353,6 +370,9 @@ pub(super) fn explain(wanted: Wanted<'_>, stderr: &str) -> GitError {
 fn refused(wanted: Wanted<'_>, location: Option<&Location>) -> GitError {
     let url = wanted.source.repository.as_str().to_owned();
     match location.and_then(|location| wanted.access.token(location)) {
+        Some(token) if wanted.access.lent_by(&token.prefix).is_some() => {
+            GitError::LoanRefused { url }
+        }
         Some(token) => {
             let (prefix, user) = (token.prefix.clone(), token.user.clone());
             GitError::TokenRefused { url, prefix, user }
@@ -360,7 +380,7 @@ fn refused(wanted: Wanted<'_>, location: Option<&Location>) -> GitError {
         None => {
             let place = location.and_then(SourcePrefix::host_of);
             let place = place.map_or_else(|| "HOST".to_owned(), |place| place.to_string());
-            GitError::NeedsCredentials { url, place }
+            GitError::NeedsCredentials { url, place, install: install(wanted) }
         }
     }
 }
@@ -376,7 +396,15 @@ fn hint(wanted: Wanted<'_>, location: Option<&Location>) -> String {
         (None, Some(token)) => {
             format!(", and whether the token of {} for {} may read it", token.user, token.prefix)
         }
-        (None, None) => String::new(),
+        (None, None) => install(wanted),
+    }
+}
+
+/// That a GitHub App could be installed on it, where that is so.
+fn install(wanted: Wanted<'_>) -> String {
+    match wanted.access.installable() {
+        Some(page) => format!(", or install the GitHub App on it: {page}"),
+        None => String::new(),
     }
 }
 

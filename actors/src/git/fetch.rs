@@ -19,6 +19,9 @@ use super::mirrors::Mirrors;
 use super::ssh::Ssh;
 use super::{Checkout, GitError, GitSettings, Wanted, lfs, submodules, through};
 
+/// Bytes of packs from which on it is looked whether a commit can be built while it is checked out.
+const LARGE: u64 = 8 * 1024 * 1024;
+
 /// Fetches a commit into `scratch`, a folder that is empty and the caller's to remove; what is in
 /// the repository's mirror already is taken from there.
 ///
@@ -301,7 +304,14 @@ pub(super) async fn check_out(
     let files = async {
         if wanted.fetches.lfs { git.run_with_lfs(&files).await } else { git.run(&files).await }
     };
-    let (about, files) = tokio::try_join!(git.run(&about), files)?;
+    // Of a small repository the checkout is there before the look has begun.
+    let judged = async {
+        match wanted.judge.filter(|_| git.packed() > LARGE) {
+            Some(judge) => judge.judge(git.settings, &git.git_dir(), &object).await,
+            None => Ok(()),
+        }
+    };
+    let (about, files, ()) = tokio::try_join!(git.run(&about), files, judged)?;
     if wanted.fetches.lfs && !files.success && files.stderr.contains("lfs") {
         return Err(GitError::Lfs { said: lfs::said(&files.stderr) });
     }

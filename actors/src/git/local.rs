@@ -140,7 +140,8 @@ mod tests {
             let repository = RepositoryUrl::new(format!("file://{path}")).unwrap();
             let source = GitSource { repository, reference: Reference::DefaultBranch };
             let fetches = Fetches::default();
-            let wanted = Wanted { source: &source, app: &app, access: &access, fetches };
+            let wanted =
+                Wanted { source: &source, app: &app, access: &access, fetches, judge: None };
             let Remote { url, protocol, .. } = remote(settings, wanted)?;
             Ok::<_, GitError>((url, protocol))
         };

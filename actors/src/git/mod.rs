@@ -18,6 +18,7 @@ mod submodules;
 #[cfg(test)]
 mod tests;
 mod through;
+mod tree;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ pub use access::Access;
 pub use fault::GitError;
 pub use fetch::{fetch, resolve};
 pub use mirrors::Mirrors;
+pub use tree::{Judge, Seen, look};
 
 /// How this installation fetches.
 #[derive(Clone, Debug)]
@@ -59,6 +61,8 @@ pub struct Wanted<'a> {
     pub access: &'a Access,
     /// What is fetched besides the repository's own files.
     pub fetches: Fetches,
+    /// How it is to be built, where what cannot be built is not to be checked out.
+    pub judge: Option<Judge<'a>>,
 }
 
 impl Default for GitSettings {

@@ -34,7 +34,9 @@ pub(super) async fn fetch(
     mirrors: &Mirrors,
     wanted: Wanted<'_>,
 ) -> Result<Checkout, GitError> {
-    let name = mirrors.name(&git.remote.url, &wanted.access.reached_with(&git.remote.reach));
+    let reached_with = wanted.access.reached_with(&git.remote.reach);
+    let parts: Vec<&str> = reached_with.iter().map(AsRef::as_ref).collect();
+    let name = mirrors.name(&git.remote.url, &parts);
     let held = tokio::select! {
         held = mirrors.hold(&name) => held,
         () = git.cancel.cancelled() => return Err(GitError::Cancelled),
@@ -98,6 +100,8 @@ fn after(error: &GitError, fresh: bool) -> Next {
         | GitError::NoSuchBranch { .. }
         | GitError::NoSuchTag { .. }
         | GitError::NeedsCredentials { .. }
+        | GitError::LoanRefused { .. }
+        | GitError::NotBuildable { .. }
         | GitError::TokenRefused { .. }
         | GitError::Moved { .. }
         | GitError::NoDeployKey { .. }
@@ -201,7 +205,11 @@ mod tests {
     fn only_what_may_be_the_mirrors_own_fault_is_done_again_without_it() {
         let failed = || GitError::Failed { said: "bad object".into() };
         let not_found = || GitError::NotFound { url: "u".into(), hint: String::new() };
-        let private = || GitError::NeedsCredentials { url: "u".into(), place: "p".into() };
+        let private = || GitError::NeedsCredentials {
+            url: "u".into(),
+            place: "p".into(),
+            install: String::new(),
+        };
         for (error, fresh, expected) in [
             (failed(), false, Next::ThrowAwayAndAlone),
             (failed(), true, Next::ThrowAwayAndAlone),

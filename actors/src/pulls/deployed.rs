@@ -5,6 +5,7 @@
 
 use hythe_core::app::ActiveApp;
 use hythe_core::deployment::StageName;
+use hythe_core::github::Purpose;
 use hythe_core::hook::comment::{Deployed, Thread, created, ours};
 use hythe_core::hook::status::{CommitState, CommitStatus, page};
 use hythe_core::hook::{Provider, Telling};
@@ -20,8 +21,6 @@ use crate::provider::{Access, Refused, Sender};
 
 /// Deployments of a preview that is gone of which GitHub is told so.
 const MOST_ENDED: usize = 20;
-/// What the token must be one for.
-const MAY: &str = "write deployments";
 
 /// Something to tell.
 #[derive(Debug)]
@@ -108,12 +107,16 @@ pub(super) async fn tell(control: &Control, sender: &Sender, due: &Due) -> Resul
     let none = || no_such(access);
     let commit = what.of.as_ref().map(|(_, commit, _)| commit);
     let list = thread.deployments(&what.environment, commit).ok_or_else(none)?;
-    let listed = sender.ask(control, access, &list, MAY).await?;
+    let listed = match sender.ask(control, access, &list, Purpose::Deployments).await {
+        // An App that is installed elsewhere has nothing to do with it.
+        Err(refused) if refused.uncovered && access.implied => return Ok(()),
+        listed => listed?,
+    };
     let links = (what.page.as_deref(), what.address.as_deref());
     let Some((id, commit, state)) = &what.of else {
         for deployment in ours(&listed, None).into_iter().take(MOST_ENDED) {
             let ended = thread.deployed(deployment, "inactive", links).ok_or_else(none)?;
-            sender.ask(control, access, &ended, MAY).await?;
+            sender.ask(control, access, &ended, Purpose::Deployments).await?;
         }
         return Ok(());
     };
@@ -124,12 +127,12 @@ pub(super) async fn tell(control: &Control, sender: &Sender, due: &Due) -> Resul
             let (id, environment, transient) = (*id, what.environment.as_str(), what.transient);
             let deployed = Deployed { id, commit, environment, transient };
             let create = thread.deploy(&deployed).ok_or_else(none)?;
-            let made = sender.ask_once(control, access, &create, MAY).await?;
+            let made = sender.ask_once(control, access, &create, Purpose::Deployments).await?;
             created(&made).ok_or_else(|| {
                 Refused::from("GitHub did not say which deployment that is".to_owned())
             })?
         }
     };
     let status = thread.deployed(deployment, state, links).ok_or_else(none)?;
-    sender.ask(control, access, &status, MAY).await.map(drop)
+    sender.ask(control, access, &status, Purpose::Deployments).await.map(drop)
 }

@@ -4,21 +4,28 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use hythe_core::deployment::{Attempt, DeploymentCommand, DeploymentSpec, Fault, Stage};
+use hythe_core::github::Purpose;
+use hythe_core::hook::PageUrl;
 use hythe_core::ids::{DeploymentId, WorkerId};
+use hythe_core::installation::{SourcePrefix, SourceUser};
 use hythe_core::limits;
 use hythe_core::reconcile::Effect;
 use hythe_core::repository::Location;
 use hythe_core::task::is_task;
 use hythe_core::wire::FORMAT;
-use hythe_core::wire::build::{AccessFor, BuildCommand, LoginsFor, SealedFor};
+use hythe_core::wire::build::{AccessFor, BuildCommand, GitHubAccess, LoginsFor, SealedFor};
 use hythe_core::wire::subjects;
 use hythe_core::wire::worker::{Assignment, Order, SealingKey, TaskOrder, WorkerMessage};
 use hythe_store::steps::Step;
 use serde::Serialize;
 
 use super::Reconciler;
+use crate::github::{AppAt, FOR_A_BUILD};
 use crate::sealing::{Access, Logins, SealError, seal};
 use crate::views::Views;
+
+/// The name that goes with a token that GitHub lends.
+const LENT_TO: &str = "x-access-token";
 
 /// A message, ready to be sent.
 pub(super) struct Made {
@@ -37,17 +44,19 @@ pub(super) enum Unsendable {
 }
 
 impl<V: Views> Reconciler<V> {
-    pub(super) fn message(&self, effect: &Effect) -> Result<Made, Unsendable> {
+    pub(super) async fn message(&self, effect: &Effect) -> Result<Made, Unsendable> {
         match effect {
             Effect::SendBuild { deployment, generation, until } => {
                 let spec = self.attempt(*deployment)?.spec;
+                let (access, github) = self.build_access(*deployment, &spec).await?;
                 let command = BuildCommand {
                     format: FORMAT,
                     deployment: *deployment,
                     generation: *generation,
                     secrets: self.build_secrets(*deployment, *generation, &spec)?,
                     registries: self.build_logins(*deployment, &spec)?,
-                    access: self.build_access(*deployment, &spec)?,
+                    access,
+                    github,
                     spec,
                     until: *until,
                 };
@@ -152,13 +161,13 @@ impl<V: Views> Reconciler<V> {
 
     /// What a build reaches its repository with, sealed for each worker that may take it. What is
     /// not there is left out, as above.
-    fn build_access(
+    async fn build_access(
         &self,
         deployment: DeploymentId,
         spec: &DeploymentSpec,
-    ) -> Result<Vec<AccessFor>, Unsendable> {
+    ) -> Result<(Vec<AccessFor>, Option<GitHubAccess>), Unsendable> {
         let repository = spec.source.git().and_then(|source| Location::of(&source.repository));
-        let Some(repository) = repository else { return Ok(Vec::new()) };
+        let Some(repository) = repository else { return Ok((Vec::new(), None)) };
         let (installation, key, head) = self.views.look(|view| {
             let app = view.apps.get(&spec.app).and_then(|view| view.state.active());
             let key = app.and_then(|app| app.source_key.clone());
@@ -171,22 +180,61 @@ impl<V: Views> Reconciler<V> {
             (spec.app, &spec.app_name, key.as_ref()),
             &repository,
         );
-        let access = access.map_err(|error| cannot_seal(deployment, &error.to_string()))?;
+        let mut access = access.map_err(|error| cannot_seal(deployment, &error.to_string()))?;
         if !access.missing.is_empty() && head < self.journal.head() {
             return Err(Unsendable::Outdated);
         }
         for remedy in &access.missing {
             tracing::warn!(%deployment, remedy, "what a build reaches its repository with is gone");
         }
+        let apps = AppAt::all_for(&installation, &repository);
+        let github = self.borrow(deployment, spec, (&apps, &repository), &mut access).await;
         if access.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), github));
         }
         let sealed = self.workers().into_iter().map(|(worker, key)| {
             let sealed = access.seal(key);
             sealed.map(|sealed| AccessFor { worker, sealed })
         });
         let sealed: Result<_, SealError> = sealed.collect();
-        sealed.map_err(|error| cannot_seal(deployment, &error.to_string()))
+        let sealed = sealed.map_err(|error| cannot_seal(deployment, &error.to_string()))?;
+        Ok((sealed, github))
+    }
+
+    /// Adds a token that GitHub lends, where an App is installed on the repository: of that alone, or of all
+    /// that it is installed on where submodules are wanted, which may lie beside it. Where GitHub does not
+    /// say, the build goes with what there is besides.
+    async fn borrow(
+        &self,
+        deployment: DeploymentId,
+        spec: &DeploymentSpec,
+        (apps, repository): (&[AppAt], &Location),
+        access: &mut Access,
+    ) -> Option<GitHubAccess> {
+        let app = apps.first()?;
+        let whole = spec.build.fetches.submodules;
+        let prefix = if whole {
+            SourcePrefix::owner_of(repository)
+        } else {
+            SourcePrefix::exactly(repository)
+        };
+        let (prefix, user) = (prefix?, SourceUser::new(LENT_TO).ok()?);
+        let what = (Purpose::Fetch, whole);
+        match self.github.borrow(apps, repository, what, FOR_A_BUILD).await {
+            Ok(Some(loan)) => {
+                access.lend(prefix.clone(), user, &loan.token);
+                Some(GitHubAccess::Lent { prefix, installation: loan.installation })
+            }
+            Ok(None) => {
+                let page = PageUrl::new(app.install_page.clone()).ok()?;
+                Some(GitHubAccess::Installable { page })
+            }
+            Err(refused) => {
+                let why = refused.why;
+                tracing::warn!(%deployment, why, "a build goes without what GitHub lends");
+                None
+            }
+        }
     }
 
     /// The workers that are heard of, and what to seal with for them.

@@ -43,6 +43,12 @@ fn api_address(text: &str) -> Result<(), String> {
 }
 
 impl ApiAddress {
+    /// That of github.com.
+    #[must_use]
+    pub fn of_github() -> Self {
+        Self("https://api.github.com".to_owned())
+    }
+
     /// Where a provider has its API for a repository, unless told otherwise. None where the path of
     /// the repository is not as that provider's are.
     #[must_use]
@@ -185,7 +191,7 @@ pub struct ApiRequest {
 }
 
 /// What every request to a provider says of how it is to be understood.
-pub(super) fn headers(provider: Provider) -> Vec<(&'static str, &'static str)> {
+pub(crate) fn headers(provider: Provider) -> Vec<(&'static str, &'static str)> {
     match provider {
         Provider::GitHub => {
             vec![("accept", "application/vnd.github+json"), ("x-github-api-version", "2022-11-28")]
@@ -277,7 +283,7 @@ pub fn request(
 }
 
 /// One part of an address's path.
-pub(super) fn encoded(part: &str) -> String {
+pub(crate) fn encoded(part: &str) -> String {
     use fmt::Write as _;
     let mut text = String::new();
     for byte in part.bytes() {

@@ -89,6 +89,20 @@ impl SourcePrefix {
         }
     }
 
+    /// A repository that is reached over https or http, and nothing else.
+    #[must_use]
+    pub fn exactly(repository: &Location) -> Option<Self> {
+        Self::new(written(&Location { path: repository.parts()?.join("/"), ..repository.clone() }))
+            .ok()
+    }
+
+    /// All of whoever has a repository that is reached over https or http.
+    #[must_use]
+    pub fn owner_of(repository: &Location) -> Option<Self> {
+        let owner = repository.parts()?.first().map(|owner| (*owner).to_owned())?;
+        Self::new(written(&Location { path: owner, ..repository.clone() })).ok()
+    }
+
     /// All of the host that a repository lies at.
     #[must_use]
     pub fn host_of(repository: &Location) -> Option<Self> {

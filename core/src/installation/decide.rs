@@ -162,6 +162,7 @@ impl Machine for Installation {
                 Ok(vec![InstallationEvent::SourceHostRemoved { host }])
             }
             InstallationCommand::RemoveSourceHost { .. } => NOTHING,
+            InstallationCommand::GitHub(command) => self.github(command),
         }
     }
 
@@ -270,6 +271,7 @@ impl Machine for Installation {
             InstallationEvent::SourceHostRemoved { host } => {
                 self.source_hosts.remove(host);
             }
+            InstallationEvent::GitHub(event) => self.with_github(event),
         }
         self
     }
@@ -305,6 +307,7 @@ impl Machine for Installation {
             | InstallationCommand::NoteMirrorBehind { .. }
             | InstallationCommand::NoteMirrorCaughtUp
             | InstallationCommand::NoteRestored(_) => Priority::Urgent,
+            InstallationCommand::GitHub(command) => command.priority(),
         }
     }
 

@@ -7,6 +7,7 @@
 pub mod access;
 mod decide;
 pub mod due;
+pub mod github;
 pub mod place;
 pub mod recover;
 pub mod registry;
@@ -21,9 +22,11 @@ use uuid::Uuid;
 pub use self::access::{
     SourceHost, SourcePassword, SourcePrefix, SourceToken, SourceUser, SshHost, SshKey,
 };
+pub use self::github::{GitHubCommand, GitHubEvent};
 pub use self::place::{BackupPlace, BackupRecipient, Location};
 pub use self::registry::{RegistryHost, RegistryLogin, RegistryPassword, RegistryUser};
 use crate::domain::DomainSettings;
+use crate::github::{GitHubApp, GitHubBegun};
 use crate::hook::{ApiAddress, Hook, Provider, PublicAddress, RepositoryKey, Telling};
 use crate::ids::HookId;
 use crate::record::Sequence;
@@ -133,6 +136,10 @@ pub struct Installation {
     pub source_hosts: BTreeMap<SshHost, SourceHost>,
     /// How custom domains are proven, and where they are to lead.
     pub domains: DomainSettings,
+    /// The GitHub Apps that somebody is about to make.
+    pub github_begun: BTreeMap<HookId, GitHubBegun>,
+    /// Those that there are.
+    pub github_apps: BTreeMap<HookId, GitHubApp>,
 }
 
 /// What the installation can be asked to do, or told.
@@ -265,6 +272,8 @@ pub enum InstallationCommand {
     },
     /// Custom domains are proven and are to lead so from now on.
     SetDomainSettings(Box<DomainSettings>),
+    /// Something about GitHub Apps.
+    GitHub(GitHubCommand),
 }
 
 /// What can happen to the installation. Append-only: postcard stores a variant's position.
@@ -397,4 +406,6 @@ pub enum InstallationEvent {
     },
     /// Custom domains are proven and are to lead so from now on.
     DomainSettingsSet(Box<DomainSettings>),
+    /// Something happened to a GitHub App.
+    GitHub(GitHubEvent),
 }

@@ -8,7 +8,7 @@ use crate::deployment::{DeploymentEvent, Outcome};
 use crate::domain::DomainMode;
 use crate::event::Event;
 use crate::hook::{DeployOn, Telling};
-use crate::installation::InstallationEvent;
+use crate::installation::{GitHubEvent, InstallationEvent};
 use crate::names::EnvName;
 use crate::process::ProcessName;
 use crate::project::ProjectEvent;
@@ -353,6 +353,23 @@ fn installation(event: &InstallationEvent) -> String {
                 None => format!("a webhook's provider is told no more of {of}"),
             }
         }
+        InstallationEvent::GitHub(event) => github(event),
+    }
+}
+
+fn github(event: &GitHubEvent) -> String {
+    match event {
+        GitHubEvent::Begun { begun, .. } => {
+            format!("the GitHub App {} is about to be made at {}", begun.name, begun.server)
+        }
+        GitHubEvent::GivenUp { .. } => "a GitHub App that was begun was not made".into(),
+        GitHubEvent::Made { made, .. } => {
+            format!("the GitHub App {} of {} was made", made.slug, made.owner)
+        }
+        GitHubEvent::SecretMinted { .. } => "a GitHub App's webhook is given another secret".into(),
+        GitHubEvent::SecretTold { .. } => "a GitHub App's webhook has another secret".into(),
+        GitHubEvent::KeySet { .. } => "a GitHub App has another private key".into(),
+        GitHubEvent::Removed { .. } => "a GitHub App is used no more".into(),
     }
 }
 

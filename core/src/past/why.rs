@@ -73,7 +73,8 @@ pub fn beginning(recorded: &Recorded<Event>) -> Option<Beginning> {
                 | InstallationEvent::SourceHostRemoved { .. }
                 | InstallationEvent::StatusesSet { .. }
                 | InstallationEvent::ToldSet { .. }
-                | InstallationEvent::DomainSettingsSet(_),
+                | InstallationEvent::DomainSettingsSet(_)
+                | InstallationEvent::GitHub(_),
             ) => None,
             Event::App(_) | Event::Deployment(_) | Event::Project(_) => None,
             Event::Worker(

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::deployment::{BuildOutcome, DeploymentSpec};
+use crate::hook::PageUrl;
 use crate::ids::{DeploymentId, WorkerId};
 use crate::installation::{RegistryHost, RegistryUser, SourcePrefix, SourceUser, SshHost, SshKey};
 use crate::time::Timestamp;
@@ -33,6 +34,28 @@ pub struct BuildCommand {
     /// What it reaches its repository with, where that needs something; as above.
     #[serde(default)]
     pub access: Vec<AccessFor>,
+    /// What GitHub Apps have to do with its repository, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub github: Option<GitHubAccess>,
+}
+
+/// What GitHub Apps have to do with the repository of a build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GitHubAccess {
+    /// The token for these repositories is one that GitHub lent. The next build has another one, and reaches
+    /// the same with it.
+    Lent {
+        /// Which repositories.
+        prefix: SourcePrefix,
+        /// Who lent it.
+        installation: u64,
+    },
+    /// No App is installed on it; one could be, there.
+    Installable {
+        /// GitHub's page for that.
+        page: PageUrl,
+    },
 }
 
 /// What is sealed for one worker.

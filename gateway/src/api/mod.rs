@@ -12,6 +12,8 @@ pub mod dto;
 mod extract;
 mod filter;
 mod follow;
+mod github;
+mod github_page;
 mod idempotency;
 mod layers;
 mod lines;
@@ -33,19 +35,28 @@ mod verification;
 mod why;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use hythe_core::github::manifest;
 
 pub use auth::{OwnerToken, TokenError};
 pub use config::ApiConfig;
 pub use serve::serve;
 pub use state::ApiState;
 
+/// Bytes of a form that a browser sends.
+const MOST_FORM: usize = 4 * 1024;
+
 /// Everything that the server answers to.
 pub fn router(state: ApiState) -> Router {
     let guarded =
         Router::from(routes::guarded()).route_layer(from_fn_with_state(state.clone(), auth::guard));
+    let finishing = get(github_page::returned).post(github_page::finishes);
     Router::from(routes::open())
         .merge(guarded)
+        .route(manifest::START, get(github_page::start))
+        .route(manifest::RETURN, finishing.layer(DefaultBodyLimit::max(MOST_FORM)))
         .fallback(page::serve)
         .layer(from_fn_with_state(state.clone(), layers::outermost))
         .with_state(state)

@@ -35,6 +35,7 @@ struct Inner {
     pollers: Pollers,
     gate: Gate,
     deliveries: Deliveries,
+    github: tokio::sync::Mutex<()>,
     permits: Arc<Semaphore>,
     seats: Arc<Semaphore>,
     stopping: CancellationToken,
@@ -71,6 +72,7 @@ impl ApiState {
             pollers: Pollers::default(),
             gate: Gate::default(),
             deliveries: Deliveries::default(),
+            github: tokio::sync::Mutex::default(),
             permits: Arc::new(Semaphore::new(MOST_REQUESTS)),
             seats: Arc::new(Semaphore::new(MOST_SOCKETS)),
             stopping,
@@ -116,6 +118,11 @@ impl ApiState {
 
     pub(crate) fn deliveries(&self) -> &Deliveries {
         &self.0.deliveries
+    }
+
+    /// A turn to change a GitHub App: what is done there and what is done here go together.
+    pub(crate) async fn github_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.github.lock().await
     }
 
     pub(crate) fn permits(&self) -> &Semaphore {

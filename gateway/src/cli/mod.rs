@@ -19,6 +19,7 @@ mod events;
 pub mod failure;
 mod format;
 mod gc;
+mod github_app;
 mod hook;
 mod import;
 mod init;

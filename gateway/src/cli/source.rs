@@ -9,7 +9,7 @@ use super::Context;
 use super::args::{AskedArgs, HostCommand, SourceCommand, TokenCommand};
 use super::client::Patience;
 use super::failure::{Failure, Outcome};
-use super::{format, registry};
+use super::{format, github_app, registry};
 use crate::api::dto::{
     BranchList, MakeSourceKey, RepositoryList, SecretText, SetSourceHost, SetSourceToken,
     SourceHost, SourceHostList, SourceKey, SourceToken, SourceTokenList,
@@ -19,6 +19,7 @@ pub(super) async fn run(context: &Context, command: SourceCommand) -> Outcome {
     match command {
         SourceCommand::Token(command) => token(context, command).await,
         SourceCommand::Key { name, rotate } => key(context, &name, rotate).await,
+        SourceCommand::GitHubApp(command) => github_app::run(context, command).await,
         SourceCommand::Host(command) => host(context, command).await,
         SourceCommand::Repos { at, asked } => repositories(context, &at, asked).await,
         SourceCommand::Branches { repository, asked } => {

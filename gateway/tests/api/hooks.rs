@@ -38,6 +38,12 @@ impl Hook {
         Self::of(&made.is(201).json, provider)
     }
 
+    /// That of a GitHub App.
+    pub(crate) fn of_app(id: &str, secret: &str) -> Self {
+        let path = format!("/hooks/github/{id}");
+        Self { id: id.to_owned(), path, secret: secret.to_owned(), provider: "github" }
+    }
+
     fn of(made: &Value, provider: &'static str) -> Self {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let (id, path) = (text(&made["hook"]["id"]), text(&made["hook"]["setup"]["path"]));
@@ -86,7 +92,7 @@ impl Hook {
         Answer::of(self.signed(server, event, id, &body.to_string())).await
     }
 
-    async fn deliveries(&self, server: &Server) -> Vec<Value> {
+    pub(crate) async fn deliveries(&self, server: &Server) -> Vec<Value> {
         let path = format!("/api/v1/hooks/{}/deliveries", self.id);
         server.get(&path).await.is(200).json["items"].as_array().unwrap().clone()
     }

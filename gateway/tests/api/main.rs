@@ -17,6 +17,7 @@ mod dns_server;
 mod document;
 mod domains;
 mod events;
+mod github;
 mod hooks;
 mod hostile;
 mod journal;

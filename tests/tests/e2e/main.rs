@@ -13,6 +13,7 @@ mod domains;
 mod engine;
 mod failures;
 mod full_disk;
+mod github;
 mod health;
 mod hostile;
 mod housekeeping;

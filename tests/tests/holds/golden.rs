@@ -16,6 +16,9 @@ use hythe_core::deployment::{
     BuiltImage, DeploymentEvent, DeploymentSpec, Fault, Origin, Outcome, Placement, StageName,
 };
 use hythe_core::event::Event;
+use hythe_core::github::{
+    GitHubAccount, GitHubAppName, GitHubBegun, GitHubClientId, GitHubMade, GitHubServer, GitHubSlug,
+};
 use hythe_core::health::{HealthCheck, Probe, StatusRange};
 use hythe_core::hook::{
     ApiAddress, DeployOn, Head, HeadCommit, PageUrl, PathPattern, Provider, PublicAddress,
@@ -23,8 +26,8 @@ use hythe_core::hook::{
 };
 use hythe_core::ids::{AppId, DeploymentId, HookId, ProjectId, RunId, WorkerId};
 use hythe_core::installation::{
-    BackupPlace, BackupRecipient, Failed, InstallationEvent, Made, Mirror, RegistryHost,
-    RegistryUser, Restored, Schedule, SourcePrefix, SourceUser, SshHost, SshKey,
+    BackupPlace, BackupRecipient, Failed, GitHubEvent, InstallationEvent, Made, Mirror,
+    RegistryHost, RegistryUser, Restored, Schedule, SourcePrefix, SourceUser, SshHost, SshKey,
 };
 use hythe_core::names::{
     AppName, BranchName, BuildArg, BuildArgValue, BuildTarget, CommitId, EnvName, HealthPath,
@@ -277,7 +280,41 @@ fn installation() -> Vec<(&'static str, InstallationEvent)> {
             },
         ),
         ("told_set-deployments", Is::ToldSet { id: hook(), what: Telling::Deployments, api: None }),
+        ("github_app_begun", Is::GitHub(github_begun(Some("octo-org")))),
+        ("github_app_begun-own", Is::GitHub(github_begun(None))),
+        ("github_app_given_up", Is::GitHub(GitHubEvent::GivenUp { id: hook() })),
+        ("github_app_made", Is::GitHub(github_made())),
+        (
+            "github_secret_minted",
+            Is::GitHub(GitHubEvent::SecretMinted { id: hook(), version: 300, at: at() }),
+        ),
+        ("github_secret_told", Is::GitHub(GitHubEvent::SecretTold { id: hook(), version: 300 })),
+        ("github_key_set", Is::GitHub(GitHubEvent::KeySet { id: hook(), version: 300, at: at() })),
+        ("github_app_removed", Is::GitHub(GitHubEvent::Removed { id: hook() })),
     ]
+}
+
+fn github_begun(organization: Option<&str>) -> GitHubEvent {
+    let begun = GitHubBegun {
+        server: GitHubServer::new("https://github.com").unwrap(),
+        organization: organization.map(|name| GitHubAccount::new(name).unwrap()),
+        name: GitHubAppName::new("hythe-9d3c").unwrap(),
+        address: PublicAddress::new("https://hythe.example").unwrap(),
+        state: [7; 32],
+        at: at(),
+        until: Timestamp(at().0 + 3_600_000),
+    };
+    GitHubEvent::Begun { id: hook(), begun: Box::new(begun) }
+}
+
+fn github_made() -> GitHubEvent {
+    let made = GitHubMade {
+        app: 70_000,
+        slug: GitHubSlug::new("hythe-9d3c").unwrap(),
+        client: GitHubClientId::new("Iv1.0123456789abcdef").unwrap(),
+        owner: GitHubAccount::new("octo-org").unwrap(),
+    };
+    GitHubEvent::Made { id: hook(), made: Box::new(made), at: at() }
 }
 
 fn pull(head: Head) -> PullRequest {

@@ -13,8 +13,9 @@ use hythe_core::claims::{ClaimChange, ClaimKey};
 use hythe_core::deployment::{Fault, Origin, Outcome, StageName};
 use hythe_core::event::Event;
 use hythe_core::health::Probe;
-use hythe_core::hook::{Provider, SenderName, Webhook};
+use hythe_core::hook::{PageUrl, Provider, SenderName, Webhook};
 use hythe_core::ids::{CorrelationId, InstallationId, WorkerId};
+use hythe_core::installation::SourcePrefix;
 use hythe_core::names::{AppName, BranchName, CommitId, ImageId, TagName};
 use hythe_core::one_off::OneOffEnd;
 use hythe_core::record::{Actor, Meta, Recorded, Sequence, StreamId, Version};
@@ -26,7 +27,9 @@ use hythe_core::task::Hook;
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::view::View;
 use hythe_core::wire::FORMAT;
-use hythe_core::wire::build::{AccessFor, BuildCommand, BuildProgress, LoginsFor, SealedFor};
+use hythe_core::wire::build::{
+    AccessFor, BuildCommand, BuildProgress, GitHubAccess, LoginsFor, SealedFor,
+};
 use hythe_core::wire::log::{LogFrame, LogLine, LogSource, LogStream};
 use hythe_core::wire::run::{
     Body, Packet, RunAnswer, RunEnded, RunOpening, RunQuestion, RunSaid, RunSeen, RunWanted,
@@ -243,6 +246,7 @@ fn releasing() -> Assignment {
 fn shapes_between_roles_stay_as_they_are_and_may_gain_fields() {
     let mut shapes = Shapes::load();
     let spec = spec();
+    let spec_again = spec.clone();
     let (deployment, format) = (deployment(1), FORMAT);
     let until = Timestamp(1_790_000_000_123);
     let sealed =
@@ -258,10 +262,31 @@ fn shapes_between_roles_stay_as_they_are_and_may_gain_fields() {
             spec,
             until,
             secrets: sealed,
-            registries,
-            access,
+            registries: registries.clone(),
+            access: access.clone(),
+            github: None,
         },
     );
+    let lent = GitHubAccess::Lent {
+        prefix: SourcePrefix::new("https://github.com/a/shop").unwrap(),
+        installation: 300,
+    };
+    shapes.json(
+        "wire/build-command/5",
+        &BuildCommand {
+            format,
+            deployment,
+            generation: 2,
+            spec: spec_again,
+            until,
+            secrets: Vec::new(),
+            registries,
+            access,
+            github: Some(lent),
+        },
+    );
+    let page = PageUrl::new("https://github.com/apps/hythe/installations/new").unwrap();
+    shapes.json("wire/github-installable", &GitHubAccess::Installable { page });
     let worker = worker();
     let stop = Order::Stop { deployment, generation: 9, stop_within: Millis(10_000) };
     shapes.json("wire/stop", &WorkerMessage { format, worker, order: stop });

@@ -1,6 +1,6 @@
 //! The build supervisor against a real engine, git server and nats-server.
 
-#[expect(unreachable_pub, reason = "shared with the tests crate, which uses all of it")]
+#[expect(dead_code, unreachable_pub, reason = "shared with the tests crate, which uses all of it")]
 #[path = "../../../../tests/src/git_server.rs"]
 pub(crate) mod git_server;
 #[expect(unreachable_pub, reason = "shared with the tests crate, which uses all of it")]

@@ -197,6 +197,7 @@ pub(super) fn command_for(url: &str) -> BuildCommand {
         secrets: Vec::new(),
         registries: Vec::new(),
         access: Vec::new(),
+        github: None,
     }
 }
 

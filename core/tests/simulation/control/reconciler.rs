@@ -216,6 +216,7 @@ impl World {
                     secrets,
                     registries: Vec::new(),
                     access: Vec::new(),
+                    github: None,
                 };
                 Some((To::Pool, Body::Build(Box::new(command))))
             }

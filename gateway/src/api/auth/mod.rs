@@ -11,7 +11,7 @@ mod throttle;
 mod token;
 
 pub(crate) use guard::{Caller, guard, sign_in};
-pub(crate) use origin::check_host;
+pub(crate) use origin::{check_host, own_origin};
 pub(crate) use session::{COOKIE, Sessions, set_cookie};
 pub(crate) use throttle::Throttle;
 pub use token::{OwnerToken, TokenError};

@@ -14,6 +14,7 @@ mod deployment;
 mod domain;
 mod env;
 mod event;
+mod github_app;
 mod health;
 mod hook;
 mod housekeeping;
@@ -55,6 +56,10 @@ pub use domain::{
 };
 pub use env::{ChangeEnv, EnvList, EnvVariable, SecretText};
 pub use event::{EventEntry, EventPage, EventQuery};
+pub use github_app::{
+    BeginGitHubApp, FinishGitHubApp, GitHubApp, GitHubAppBegun, GitHubAppList, GitHubAppSeen,
+    GitHubInstallation, SetGitHubAppKey,
+};
 pub use health::HealthProbe;
 pub use hook::{
     Address, CreateHook, DeliveredApp, Delivery, DeliveryList, DeliveryOutcome, DeployOn, Hook,

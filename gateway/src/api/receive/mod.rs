@@ -12,7 +12,8 @@ mod ring;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
-use hythe_core::hook::Hook;
+use hythe_core::github::GitHubApp;
+use hythe_core::hook::{Hook, Provider};
 use hythe_core::ids::HookId;
 use hythe_core::view::View;
 use uuid::Uuid;
@@ -31,6 +32,9 @@ pub(crate) const MOST_BODY: usize = 25 * 1024 * 1024;
 /// Bytes from which on a body is read on a thread of its own: it would hold others up.
 const LONG_BODY: usize = 64 * 1024;
 
+/// What is said where there is nothing to check a signature with.
+const NO_SECRET: Unproven = Unproven::Missing("secret");
+
 /// A delivery as it came.
 pub(crate) struct Came {
     pub(crate) provider: String,
@@ -47,8 +51,9 @@ pub(crate) async fn receive(
     came: Came,
     body: Body,
 ) -> Result<(StatusCode, Delivery), Problem> {
-    let (id, hook) = find(state, &came)?;
-    let event = event_name(hook.provider, &came.headers);
+    let (id, receiver) = find(state, &came)?;
+    let provider = receiver.provider();
+    let event = event_name(provider, &came.headers);
     let mut delivery = Delivery {
         id: None,
         hook: id,
@@ -71,16 +76,18 @@ pub(crate) async fn receive(
         let detail = "too many deliveries with a wrong signature came from your address";
         return Err(Problem::new(Kind::TooMany, detail).retry_after(wait));
     }
-    if let Err(why) = is_signed(hook.provider, &came.headers) {
+    if let Err(why) = is_signed(provider, &came.headers) {
         return Err(unproven(state, why, delivery));
     }
     let (_room, body) = state.gate().body(id, came.peer, &came.headers, body, MOST_BODY).await?;
-    let secret = secret(state, id, &hook)?;
+    let secrets = receiver.secrets(state, id)?;
     let now = state.now();
     let event = event.unwrap_or_default();
-    let (provider, headers) = (hook.provider, came.headers.clone());
+    let (headers, told) = (came.headers.clone(), event.clone());
     let check = move || {
-        verify(provider, &headers, &body, secret.expose(), now)?;
+        // Of several all are tried: which of them it was tells nobody anything.
+        let checks = secrets.iter().map(|one| verify(provider, &headers, &body, one.expose(), now));
+        checks.collect::<Vec<_>>().into_iter().reduce(Result::or).unwrap_or(Err(NO_SECRET))?;
         Ok((delivery_id(provider, &headers, &body), read(provider, &event, &headers, &body)))
     };
     let checked: Result<(String, Result<Said, Unreadable>), Unproven> = if came.is_long() {
@@ -94,7 +101,7 @@ pub(crate) async fn receive(
     let (name, said) = checked.map_err(|why| unproven(state, why, delivery.clone()))?;
     delivery.id = Some(name);
     let done = match said {
-        Ok(said) => settle(state, &came, id, &hook, said, &mut delivery).await,
+        Ok(said) => settle(state, &came, (id, &receiver, &told), said, &mut delivery).await,
         Err(why) => {
             delivery.reason = Some(why.to_string());
             Err(Problem::new(Kind::Malformed, format!("the delivery is refused: {why}")))
@@ -108,8 +115,7 @@ pub(crate) async fn receive(
 async fn settle(
     state: &ApiState,
     came: &Came,
-    id: HookId,
-    hook: &Hook,
+    (id, receiver, event): (HookId, &Receiver, &str),
     said: Said,
     delivery: &mut Delivery,
 ) -> Result<StatusCode, Problem> {
@@ -120,6 +126,10 @@ async fn settle(
     };
     match said {
         Said::Ping => ignored("the webhook is set up"),
+        Said::Other if receiver.is_app() && event.starts_with("installation") => {
+            state.control().github().forget(id);
+            ignored("noted: where the App is installed has changed")
+        }
         Said::Other => {
             ignored("events of this kind deploy nothing: choose pushes and pull requests")
         }
@@ -129,32 +139,111 @@ async fn settle(
             if let Ok((pull, _)) = &pulled.what {
                 delivery.commit = Some(pull.commit.to_string());
             }
-            if elsewhere(&pulled.remote, hook, delivery) {
+            let Some(hook) = receiver.hook_for(state, &pulled.remote, delivery) else {
                 return Ok(StatusCode::OK);
-            }
-            pulls::heard(state, came.request, (id, hook), &pulled, delivery).await
+            };
+            pulls::heard(state, came.request, (id, &hook), &pulled, delivery).await
         }
         Said::Push(push) => {
             describe(&push, delivery);
-            if elsewhere(&push.remote, hook, delivery) {
+            let Some(hook) = receiver.hook_for(state, &push.remote, delivery) else {
                 return Ok(StatusCode::OK);
-            }
-            act::deploy(state, came.request, id, hook, &push, delivery).await
+            };
+            act::deploy(state, came.request, id, &hook, &push, delivery).await
         }
     }
 }
 
-/// Whether it is of another repository than the webhook; says so then.
-fn elsewhere(remote: &Remote, hook: &Hook, delivery: &mut Delivery) -> bool {
-    let own = &hook.repository;
-    if remote.keys.contains(own) {
-        return false;
+/// Who a delivery is for.
+enum Receiver {
+    /// The webhook of one repository.
+    Hook(Hook),
+    /// That of a GitHub App: of all repositories that it is installed on.
+    App(Box<GitHubApp>),
+}
+
+impl Receiver {
+    const fn provider(&self) -> Provider {
+        match self {
+            Self::Hook(hook) => hook.provider,
+            Self::App(_) => Provider::GitHub,
+        }
     }
-    let theirs = remote.keys.first().map_or("another one", |key| key.as_str());
-    delivery.outcome = DeliveryOutcome::Ignored;
-    delivery.reason =
-        Some(format!("it is of another repository ({theirs}; this webhook is of {own})"));
-    true
+
+    const fn is_app(&self) -> bool {
+        matches!(self, Self::App(_))
+    }
+
+    /// What deliveries may be signed with: one secret, but for an App's two while GitHub is told of another
+    /// one.
+    fn secrets(&self, state: &ApiState, id: HookId) -> Result<Vec<hythe_store::Secret>, Problem> {
+        let control = state.control();
+        let scope = control.installation().uuid();
+        let kept =
+            |name: String, version| control.journal().secret(scope, &name, version).ok().flatten();
+        let secrets: Vec<_> = match self {
+            Self::Hook(hook) => kept(id.secret(), hook.version).into_iter().collect(),
+            Self::App(app) => {
+                let versions = app.secrets();
+                versions.filter_map(|version| kept(id.app_secret(version), version)).collect()
+            }
+        };
+        if !secrets.is_empty() {
+            return Ok(secrets);
+        }
+        tracing::error!(hook = %id, "a webhook's secret is not there");
+        let again = if self.is_app() {
+            "hythe source github-app rotate-secret ID"
+        } else {
+            "hythe hook rotate ID"
+        };
+        let detail =
+            format!("the webhook's secret cannot be read here; give it another one: {again}");
+        Err(Problem::new(Kind::Unavailable, detail))
+    }
+
+    /// The webhook of the repository that a delivery is of; none where it is not for this receiver, which is
+    /// said then.
+    fn hook_for(&self, state: &ApiState, remote: &Remote, delivery: &mut Delivery) -> Option<Hook> {
+        let mut ignored = |why: String| {
+            delivery.outcome = DeliveryOutcome::Ignored;
+            delivery.reason = Some(why);
+            None
+        };
+        let theirs = remote.keys.first().map_or("another one", |key| key.as_str());
+        match self {
+            Self::Hook(hook) if remote.keys.contains(&hook.repository) => Some(hook.clone()),
+            Self::Hook(hook) => {
+                let own = &hook.repository;
+                ignored(format!("it is of another repository ({theirs}; this webhook is of {own})"))
+            }
+            Self::App(app) => {
+                let Some(key) = remote.keys.iter().find(|key| app.server.has(key)) else {
+                    let own = &app.server;
+                    return ignored(format!(
+                        "it is of a repository elsewhere ({theirs}; this App is of {own})"
+                    ));
+                };
+                let own = state.control().read(|view| view.installation.state.hook_of(key));
+                if let Some(own) = own {
+                    return ignored(format!(
+                        "{key} has a webhook of its own, which goes first; to leave it to the App: hythe \
+                         hook rm {own}"
+                    ));
+                }
+                Some(Hook {
+                    provider: Provider::GitHub,
+                    repository: key.clone(),
+                    version: app.secret,
+                    at: app.at,
+                    secret_at: app.secret_at,
+                    statuses: None,
+                    comments: None,
+                    deployments: None,
+                })
+            }
+        }
+    }
 }
 
 fn describe(push: &Push, delivery: &mut Delivery) {
@@ -165,28 +254,19 @@ fn describe(push: &Push, delivery: &mut Delivery) {
     }
 }
 
-fn find(state: &ApiState, came: &Came) -> Result<(HookId, Hook), Problem> {
+fn find(state: &ApiState, came: &Came) -> Result<(HookId, Receiver), Problem> {
     let id = came.hook.parse::<HookId>().ok();
-    let hook = |view: &View| {
-        let id = id?;
-        view.installation.state.hooks.get(&id).map(|hook| (id, hook.clone()))
+    let receiver = |view: &View| {
+        let (id, installation) = (id?, &view.installation.state);
+        let hook = installation.hooks.get(&id).cloned().map(Receiver::Hook);
+        let app = || installation.github_apps.get(&id).cloned().map(Box::new).map(Receiver::App);
+        hook.or_else(app).map(|receiver| (id, receiver))
     };
-    let found = state.control().read(hook);
-    found.filter(|(_, hook)| hook.provider.name() == came.provider).ok_or_else(|| {
+    let found = state.control().read(receiver);
+    found.filter(|(_, receiver)| receiver.provider().name() == came.provider).ok_or_else(|| {
         Problem::not_found(
             "there is no webhook at this address; `hythe hook ls` shows the addresses there are",
         )
-    })
-}
-
-fn secret(state: &ApiState, id: HookId, hook: &Hook) -> Result<hythe_store::Secret, Problem> {
-    let control = state.control();
-    let kept = control.journal().secret(control.installation().uuid(), &id.secret(), hook.version);
-    kept.ok().flatten().ok_or_else(|| {
-        tracing::error!(hook = %id, "a webhook's secret is not there");
-        let detail = "the webhook's secret cannot be read here; give it another one: \
-                      hythe hook rotate ID";
-        Problem::new(Kind::Unavailable, detail)
     })
 }
 

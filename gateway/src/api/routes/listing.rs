@@ -78,7 +78,12 @@ fn provider(
     let wrong = |unknown: UnknownProvider| Problem::field("provider", unknown.to_string());
     let given: Option<Provider> = given.map(|given| given.parse().map_err(wrong)).transpose()?;
     let host = key.host();
-    let provider = given.or_else(|| Provider::of_host(host)).ok_or_else(|| {
+    let app = state.control().read(|view| {
+        let mut apps = view.installation.state.github_apps.values();
+        apps.find(|app| app.server.has(key)).map(|app| app.api())
+    });
+    let by_app = app.as_ref().map(|_| Provider::GitHub);
+    let provider = given.or(by_app).or_else(|| Provider::of_host(host)).ok_or_else(|| {
         let why = format!(
             "whose server {host} is cannot be told; say github, gitlab, bitbucket or gitea"
         );
@@ -88,7 +93,7 @@ fn provider(
         Some(api) => {
             let api = settings::text("api", api.strip_suffix('/').unwrap_or(api))?;
             // The token goes there, and whoever can make a browser read can name any address.
-            if !is_known(state, provider, key, &api) {
+            if Some(&api) != app.as_ref() && !is_known(state, provider, key, &api) {
                 let why = format!(
                     "no webhook of {host} is told there; say it once, with one that is: hythe hook \
                      statuses APP --on --api URL"
@@ -96,6 +101,9 @@ fn provider(
                 return Err(Problem::field("api", why));
             }
             api
+        }
+        None if provider == Provider::GitHub && app.is_some() => {
+            app.unwrap_or_else(ApiAddress::of_github)
         }
         None => ApiAddress::usual(provider, key).ok_or_else(|| {
             Problem::field("api", format!("where {provider} has it at {host} cannot be told"))

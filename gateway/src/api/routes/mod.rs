@@ -10,6 +10,7 @@ mod deployments;
 mod domains;
 mod env;
 mod events;
+mod github_apps;
 mod health;
 mod hooks;
 mod housekeeping;
@@ -105,6 +106,11 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(listing::branches))
         .routes(routes!(sources::tokens))
         .routes(routes!(sources::set_token, sources::remove_token))
+        .routes(routes!(github_apps::list, github_apps::begin))
+        .routes(routes!(github_apps::finish))
+        .routes(routes!(github_apps::show, github_apps::remove))
+        .routes(routes!(github_apps::rotate))
+        .routes(routes!(github_apps::set_key))
         .routes(routes!(sources::hosts))
         .routes(routes!(sources::set_host, sources::remove_host))
         .routes(routes!(source_key::show, source_key::make))

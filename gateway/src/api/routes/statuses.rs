@@ -87,8 +87,13 @@ pub(super) fn usual(state: &ApiState, id: HookId) -> Result<ApiAddress, Problem>
 
 fn shown(state: &ApiState, id: HookId) -> Result<CommitStatuses, Problem> {
     let hook = |view: &hythe_core::view::View| {
-        let hook = view.installation.state.hooks.get(&id)?;
-        Some(hook.statuses.as_ref().map(ToString::to_string))
+        let installation = &view.installation.state;
+        // What an App is installed on is told of without being said so.
+        let app = installation.github_apps.get(&id).map(|app| Some(app.api().to_string()));
+        app.or_else(|| {
+            let hook = installation.hooks.get(&id)?;
+            Some(hook.statuses.as_ref().map(ToString::to_string))
+        })
     };
     let api = state.control().read(hook).ok_or_else(no_such_hook)?;
     let told = state.control().statuses().of(id).into_iter().map(|told| ToldStatus {

@@ -9,6 +9,7 @@ const SOURCE_HELP: &str = "\
 Over https a token opens a repository, for all apps; over ssh a key does, which each app has for itself.
 
 Examples:
+  hythe source github-app create              one App for all repositories at GitHub
   hythe source token set github.com/team --username x-access-token --password-stdin <token.txt
   hythe source key shop                       make shop's key, and show what the repository is given
   hythe source host add git.example.com --key 'ssh-ed25519 AAAA…'";
@@ -61,6 +62,9 @@ pub enum SourceCommand {
         #[arg(long)]
         rotate: bool,
     },
+    /// GitHub Apps: for all repositories that one is installed on
+    #[command(name = "github-app", subcommand)]
+    GitHubApp(super::GitHubAppCommand),
     /// Hosts that builds know over ssh
     #[command(subcommand)]
     Host(HostCommand),

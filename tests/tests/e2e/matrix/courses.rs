@@ -464,6 +464,18 @@ fn sources(world: &mut World) {
         let heard = method == "DELETE" && status == 404;
         assert!(status < 300 || heard, "{method} {path}: {status} {document}");
     }
+    let apps = "/api/v1/sources/github-apps";
+    let begin = json!({ "address": "https://hythe.example" });
+    let (status, begun) = world.insist("POST", apps, &begin);
+    assert!(status < 300, "{status} {begun}");
+    // Of a repeated one the first may have been heard, too.
+    let all = world.look(apps)["begun"].as_array().cloned().unwrap_or_default();
+    assert!(!all.is_empty(), "it is begun");
+    for begun in all {
+        let path = format!("{apps}/{}", begun["id"].as_str().unwrap());
+        let (status, document) = world.insist("DELETE", &path, &Value::Null);
+        assert!(status < 300 || status == 404, "{status} {document}");
+    }
 }
 
 /// Begins a deployment whose build takes so long; gives it back when that is under way.

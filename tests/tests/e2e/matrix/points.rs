@@ -284,7 +284,16 @@ fn course_of_event(name: &str) -> Course {
         | "installation.source_token_set"
         | "installation.source_token_removed"
         | "installation.source_host_set"
-        | "installation.source_host_removed" => Course::Sources,
+        | "installation.source_host_removed"
+        | "installation.github_app_begun"
+        | "installation.github_app_given_up" => Course::Sources,
+        "installation.github_app_made"
+        | "installation.github_secret_minted"
+        | "installation.github_secret_told"
+        | "installation.github_key_set"
+        | "installation.github_app_removed" => {
+            Course::Never("GitHub has to make an App, and no deployment waits for it")
+        }
         "worker.registered" => Course::FirstStart,
         "app.traffic_returned" => Course::Never("only where a replica dies while it takes over"),
         "worker.capacity_changed" => Course::Never("a machine has to change"),
