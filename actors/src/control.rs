@@ -31,6 +31,7 @@ use crate::past::Past;
 use crate::previews::Troubles;
 use crate::projection::Projection;
 use crate::reports::note_edge;
+use crate::pushes::Pushes;
 use crate::runs::Runs;
 use crate::statuses::Statuses;
 use crate::uploads::Uploads;
@@ -58,6 +59,7 @@ pub(crate) struct Inner {
     pub(crate) runs: Runs,
     pub(crate) statuses: Statuses,
     pub(crate) uploads: Arc<Uploads>,
+    pub(crate) pushes: Pushes,
     pub(crate) troubles: Troubles,
     pub(crate) github: GitHubApps,
     pub(crate) apps: AppsAddress,
@@ -245,6 +247,12 @@ impl Control {
     #[must_use]
     pub fn uploads(&self) -> &Arc<Uploads> {
         &self.0.uploads
+    }
+
+    /// What people pushed here by git.
+    #[must_use]
+    pub fn pushes(&self) -> &Pushes {
+        &self.0.pushes
     }
 
     /// How much of the build cache each worker keeps.

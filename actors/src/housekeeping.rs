@@ -1,5 +1,5 @@
 //! Housekeeping: lets images go that nobody can go back to any more, build cache beyond its budget,
-//! and uploads that nobody needs.
+//! uploads that nobody needs, and repositories that were pushed to whose app is gone.
 //!
 //! What may go is decided by [`hythe_core::sweep`] over what workers say that they have. Nothing of
 //! it is remembered: whatever stays this time is found again the next time.
@@ -99,6 +99,11 @@ pub async fn look_at_uploads(control: &Control, act: bool) -> UploadSweep {
         failed: Some(error.to_string()),
         ..UploadSweep::default()
     })
+}
+
+/// Lets the repositories go of apps that are gone, and keeps those small that stay.
+pub async fn tidy_pushes(control: &Control) {
+    crate::pushes::tidy(control).await;
 }
 
 /// Looks at every worker that is heard of; with `act`, what may go goes.
@@ -209,6 +214,7 @@ pub(crate) async fn keep_tidy(control: Control, stop: CancellationToken) -> Resu
     while stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_some() {
         wait = EVERY;
         let Some(swept) = stop.run_until_cancelled(look(&control, true)).await else { break };
+        tidy_pushes(&control).await;
         let UploadSweep { gone, failed, .. } = look_at_uploads(&control, true).await;
         if gone > 0 {
             tracing::info!(count = gone, "uploads that nobody needs went");

@@ -32,6 +32,7 @@ pub mod projection;
 mod provider;
 pub mod publisher;
 mod pulls;
+pub mod pushes;
 mod reactor;
 pub mod reconciler;
 pub mod reports;

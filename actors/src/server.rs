@@ -34,6 +34,7 @@ use crate::observatory::Observatory;
 use crate::past::Past;
 use crate::previews::{self, Troubles};
 use crate::projection::Projection;
+use crate::pushes::Pushes;
 use crate::reconciler::Reconciler;
 use crate::reports::Reports;
 use crate::runs::{self, Runs};
@@ -49,7 +50,8 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// The data directory: the journal in `journal/`, the master key in `master.key`, the
-    /// installation's id in `instance`, what people sent to be built in `uploads/`.
+    /// installation's id in `instance`, what people sent to be built in `uploads/`, and what
+    /// they pushed in `git/`.
     pub data: PathBuf,
     /// Where NATS is.
     pub nats: NatsSettings,
@@ -113,6 +115,14 @@ pub enum ServerError {
         /// Why.
         error: std::io::Error,
     },
+    /// The folder of repositories that are pushed to cannot be used.
+    #[error("use the folder of what is pushed here {}: {error}", path.display())]
+    Pushes {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
     /// A thread of ours failed.
     #[error("start the server: {0}")]
     Failed(String),
@@ -154,10 +164,13 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
         let folder = data.join("uploads");
         let uploads = Uploads::open(folder.clone())
             .map_err(|error| ServerError::Uploads { path: folder, error })?;
-        Ok::<_, ServerError>((journal, projection, installation, uploads))
+        let folder = data.join("git");
+        let pushes = Pushes::open(folder.clone())
+            .map_err(|error| ServerError::Pushes { path: folder, error })?;
+        Ok::<_, ServerError>((journal, projection, installation, uploads, pushes))
     });
     let opened = opening.await.map_err(|error| ServerError::Failed(error.to_string()))?;
-    let (journal, projection, installation, uploads) = opened?;
+    let (journal, projection, installation, uploads, pushes) = opened?;
     let bus = connect_in_background(&nats, "hythe server").await?;
 
     let (stop, stop_last) = (CancellationToken::new(), CancellationToken::new());
@@ -182,6 +195,7 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
         runs: Runs::default(),
         statuses: Statuses::default(),
         uploads: Arc::new(uploads),
+        pushes,
         troubles: Troubles::default(),
         github,
         apps,

@@ -152,8 +152,30 @@ impl Uploads {
         &self,
         digest: &UploadDigest,
         said: Option<u64>,
-        mut bytes: impl Stream<Item = Result<Bytes, E>> + Unpin,
+        bytes: impl Stream<Item = Result<Bytes, E>> + Unpin,
     ) -> Result<u64, UploadError> {
+        let (_, total) = self.taken(Some(digest), said, bytes).await?;
+        Ok(total)
+    }
+
+    /// Takes in what is made here; answers under which digest it is kept.
+    ///
+    /// # Errors
+    /// [`UploadError`]; nothing of it is kept then.
+    pub async fn keep<E: std::fmt::Display>(
+        &self,
+        bytes: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    ) -> Result<UploadDigest, UploadError> {
+        let (digest, _) = self.taken(None, None, bytes).await?;
+        Ok(digest)
+    }
+
+    async fn taken<E: std::fmt::Display>(
+        &self,
+        wanted: Option<&UploadDigest>,
+        said: Option<u64>,
+        mut bytes: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    ) -> Result<(UploadDigest, u64), UploadError> {
         let most = self.most;
         if said.is_some_and(|said| said > most) {
             return Err(UploadError::TooLarge { most });
@@ -185,17 +207,18 @@ impl Uploads {
         file.sync_all().await?;
         drop(file);
         let found = format!("sha256:{}", hex(&hash.finalize()));
-        if found != digest.as_str() {
-            return Err(UploadError::OtherDigest { wanted: digest.clone(), found });
+        if let Some(wanted) = wanted.filter(|wanted| found != wanted.as_str()) {
+            return Err(UploadError::OtherDigest { wanted: wanted.clone(), found });
         }
-        let place = self.path(digest);
+        let digest = UploadDigest::new(found).map_err(io::Error::other)?;
+        let place = self.path(&digest);
         let put = move || put_in_place(&partial.0, &place, Step::UploadKept);
         tokio::task::spawn_blocking(put).await.map_err(io::Error::other)??;
-        Ok(total)
+        Ok((digest, total))
     }
 
     /// Whether so many bytes more leave what is to stay free.
-    fn room(&self, more: u64) -> Result<(), UploadError> {
+    pub(crate) fn room(&self, more: u64) -> Result<(), UploadError> {
         let DiskRoom { whole, free } = room_of(&self.folder)?;
         let stays_free = limits::UPLOAD_LEAVES_FREE.min(whole / 10);
         if free < more.saturating_add(stays_free) {

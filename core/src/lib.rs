@@ -34,6 +34,7 @@ pub mod priority;
 pub mod process;
 pub mod project;
 pub mod reach;
+pub mod push;
 pub mod react;
 pub mod reconcile;
 pub mod record;

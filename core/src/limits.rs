@@ -231,6 +231,22 @@ pub const UPLOAD_KEPT: Millis = Millis::seconds(7 * 24 * 3_600);
 pub const UPLOAD_LEAVES_FREE: u64 = 512 * 1024 * 1024;
 /// Uploads that are taken in at once.
 pub const MOST_UPLOADS_AT_ONCE: usize = 4;
+/// Bytes of what git sends with one push; what is more than source code has belongs into an image, or to
+/// where an app's data is.
+pub const MOST_PUSH_BYTES: u64 = 512 * 1024 * 1024;
+/// Bytes that the repository of one app may take; a larger one is let go of, and the next push sends
+/// all of it again.
+pub const MOST_REPOSITORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// Packs of an app's repository before they are put together.
+pub const MOST_PACKS: usize = 24;
+/// Pushes that are taken in at once, and as many fetches are answered at once.
+pub const MOST_PUSHES_AT_ONCE: usize = 4;
+/// Bytes of the references and options that a push begins with, and of what a fetch asks.
+pub const MOST_PUSH_HEAD: usize = 1024 * 1024;
+/// References that one push may change.
+pub const MOST_PUSHED_REFS: usize = 1_000;
+/// How long a pusher is told how the deployment goes, at the longest.
+pub const PUSH_TOLD_WITHIN: Millis = Millis::seconds(3_600);
 /// Previews that one app has at once, where nothing else is said, and at the most.
 pub const PREVIEWS: u16 = 10;
 /// The most that can be said.

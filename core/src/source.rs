@@ -2,6 +2,7 @@
 
 mod form;
 mod image;
+mod pushed;
 mod upload;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use crate::rejection::Rejection;
 use crate::time::Millis;
 
 pub use self::image::ImageRef;
+pub use self::pushed::Pushed;
 pub use self::upload::UploadDigest;
 
 /// What an app is made from. Only these: a commit of an upload, say, cannot be expressed.
@@ -28,6 +30,8 @@ pub enum Source {
     Upload(UploadDigest),
     /// An image of a registry: nothing is built.
     Image(ImageRef),
+    /// A commit that somebody pushed here.
+    Pushed(Pushed),
 }
 
 /// A git repository, and which commit of it.
@@ -51,7 +55,16 @@ impl Source {
     pub const fn git(&self) -> Option<&GitSource> {
         match self {
             Self::Git(git) => Some(git),
-            Self::Upload(_) | Self::Image(_) => None,
+            Self::Upload(_) | Self::Image(_) | Self::Pushed(_) => None,
+        }
+    }
+
+    /// The upload that has its files, where one does.
+    #[must_use]
+    pub const fn upload(&self) -> Option<&UploadDigest> {
+        match self {
+            Self::Upload(upload) | Self::Pushed(Pushed { upload, .. }) => Some(upload),
+            Self::Git(_) | Self::Image(_) => None,
         }
     }
 
@@ -63,7 +76,7 @@ impl Source {
                 repository: repository.clone(),
                 reference: Reference::Commit(version.clone()),
             }),
-            Self::Upload(_) => self.clone(),
+            Self::Upload(_) | Self::Pushed(_) => self.clone(),
             Self::Image(image) => Self::Image(image.pinned(version)),
         }
     }

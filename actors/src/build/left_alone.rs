@@ -1,4 +1,5 @@
-//! What of a repository was not fetched because nobody asked for it, in words for its build's log.
+//! What of a repository is not there, because nobody asked for it or no push brings it along, in words for
+//! its build's log.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -16,21 +17,41 @@ const POINTER_BYTES: std::ops::RangeInclusive<u64> = 100..=1024;
 /// The most files that are looked at.
 const MOST_LOOKED_AT: usize = 20_000;
 
+/// Why something may be missing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Left {
+    /// Nothing besides this was asked for.
+    NotAskedFor(Fetches),
+    /// It was pushed here, which brings the repository's own files.
+    NotPushed,
+}
+
 /// What is worth knowing.
-pub(crate) fn notes(
-    root: &Path,
-    context: &Context,
-    fetches: Fetches,
-    app: &AppName,
-) -> Vec<String> {
-    let Fetches { submodules, lfs } = fetches;
+pub(crate) fn notes(root: &Path, context: &Context, left: Left, app: &AppName) -> Vec<String> {
+    let Fetches { submodules, lfs } = match left {
+        Left::NotAskedFor(fetches) => fetches,
+        Left::NotPushed => Fetches::default(),
+    };
+    let (no_submodules, no_lfs) = match left {
+        Left::NotAskedFor(_) => (
+            format!("were not fetched; to have them: hythe app set {app} --submodules"),
+            format!("was not fetched; to have it: hythe app set {app} --lfs"),
+        ),
+        Left::NotPushed => {
+            let instead = format!(
+                "to have it, deploy from where it was cloned from: hythe deploy {app} --repo URL, after \
+                 hythe app set {app}"
+            );
+            (
+                format!("no push brings along: their folders are empty; {instead} --submodules"),
+                format!("no push brings along; {instead} --lfs"),
+            )
+        }
+    };
     let mut notes = Vec::new();
     let listed = fs::symlink_metadata(root.join(".gitmodules")).is_ok_and(|data| data.is_file());
     if listed && !submodules {
-        notes.push(format!(
-            "note: this repository has submodules, which were not fetched; to have them: hythe app \
-             set {app} --submodules"
-        ));
+        notes.push(format!("note: this repository has submodules, which {no_submodules}"));
     }
     if !lfs {
         let small = context.items.iter().filter(|item| may_be_pointer(item));
@@ -40,7 +61,7 @@ pub(crate) fn notes(
             let (count, first) = (pointers.len(), &first.path);
             notes.push(format!(
                 "note: {count} of the files are pointers of git LFS (such as {first}): what they stand \
-                 for was not fetched; to have it: hythe app set {app} --lfs"
+                 for {no_lfs}"
             ));
         }
     }
@@ -89,7 +110,8 @@ mod tests {
         let context = Context { items, time: 0, dockerfile: "Dockerfile".into() };
         let app = AppName::new("shop").unwrap();
         let said = |submodules, lfs| {
-            notes(root.path(), &context, Fetches { submodules, lfs }, &app).join("\n")
+            let left = Left::NotAskedFor(Fetches { submodules, lfs });
+            notes(root.path(), &context, left, &app).join("\n")
         };
         let lfs = "note: 2 of the files are pointers of git LFS (such as b.bin)";
         assert!(said(false, false).starts_with(lfs), "{}", said(false, false));
@@ -98,5 +120,11 @@ mod tests {
         fs::write(at(".gitmodules"), "").unwrap();
         assert!(said(false, true).ends_with("hythe app set shop --submodules"));
         assert_eq!(said(true, true), "");
+        let pushed = notes(root.path(), &context, Left::NotPushed, &app);
+        assert!(pushed[0].contains("submodules, which no push brings along"), "{pushed:?}");
+        assert!(
+            pushed[1].contains("b.bin): what they stand for no push brings along"),
+            "{pushed:?}"
+        );
     }
 }

@@ -30,8 +30,11 @@ const ABSENT: [&str; 5] =
 
 impl Work<'_> {
     /// Fetches and unpacks an upload, unless an image that was made of it will do.
-    pub(super) async fn upload_source(&self, upload: &UploadDigest) -> Result<Found, NoImage> {
-        let version = upload.version().map_err(failed)?;
+    pub(super) async fn upload_source(
+        &self,
+        upload: &UploadDigest,
+        version: CommitId,
+    ) -> Result<Found, NoImage> {
         let (engine, images) = self.engine().await?;
         if let Some(built) = self.reuse(&images, version.clone()).await? {
             return Ok(Found::Earlier(built));

@@ -38,8 +38,8 @@ const TRIES: u32 = 2;
 pub(super) enum FetchError {
     /// The server does not have it.
     #[error(
-        "the server does not have the upload {0} any more; send the folder again: hythe deploy APP \
-         DIR"
+        "the server does not have the upload {0} any more; send the folder again (hythe deploy APP \
+         DIR), or push again"
     )]
     Missing(UploadDigest),
     /// The server says something else than was agreed on.

@@ -12,7 +12,7 @@ use bollard::ClientVersion;
 use hythe_core::deployment::{BuiltImage, Fault};
 use hythe_core::detect::{self, BuildPlan, Detected, Mirror};
 use hythe_core::names::{BuildTarget, CommitId, ImageId};
-use hythe_core::source::{BuildSettings, Fetches, GitSource, Reference, Source};
+use hythe_core::source::{BuildSettings, Fetches, GitSource, Pushed, Reference, Source};
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::build::BuildCommand;
 use hythe_core::wire::storage::ImageName;
@@ -25,7 +25,7 @@ use super::buildkit::{self, NoImage, Request};
 use super::checkout;
 use super::context::Context;
 use super::engine::{LABEL_APP, LABEL_COMMIT, LABEL_DEPLOYMENT, LABEL_INSTANCE, LABEL_SOURCE};
-use super::left_alone;
+use super::left_alone::{self, Left};
 use super::log::BuildLog;
 use super::publish::now;
 use super::run::{Builder, CANCEL_WITHIN, remove};
@@ -187,7 +187,12 @@ impl Work<'_> {
         let begun = Instant::now();
         let found = match &self.command.spec.source {
             Source::Git(git) => self.git_source(git).await?,
-            Source::Upload(upload) => self.upload_source(upload).await?,
+            Source::Upload(upload) => {
+                self.upload_source(upload, upload.version().map_err(failed)?).await?
+            }
+            Source::Pushed(Pushed { commit, upload, .. }) => {
+                self.upload_source(upload, commit.clone()).await?
+            }
             Source::Image(image) => self.image_source(image).await?,
         };
         let fetched = begun.elapsed();
@@ -353,7 +358,9 @@ impl Work<'_> {
         }
         let built = self.look(image.as_str(), commit.clone()).await?;
         let what = match &self.command.spec.source {
-            Source::Git(_) => format!("commit {} was built in the same way", short_commit(&commit)),
+            Source::Git(_) | Source::Pushed(_) => {
+                format!("commit {} was built in the same way", short_commit(&commit))
+            }
             Source::Upload(upload) => {
                 format!("upload {} was built in the same way", upload.short())
             }
@@ -414,7 +421,11 @@ impl Work<'_> {
         let settings = self.command.spec.build.clone();
         let images = self.builder.settings.base_images.clone();
         let app = self.command.spec.app_name.clone();
-        let fetches = self.command.spec.source.git().map(|_| settings.fetches);
+        let left = match &self.command.spec.source {
+            Source::Git(_) => Some(Left::NotAskedFor(settings.fetches)),
+            Source::Pushed(_) => Some(Left::NotPushed),
+            Source::Upload(_) | Source::Image(_) => None,
+        };
         let found = tokio::task::spawn_blocking(move || {
             let entries = checkout::list(&tree.folder).map_err(|error| {
                 failed(format!("the files of the source cannot be used: {error}"))
@@ -432,8 +443,8 @@ impl Work<'_> {
                 tree.time,
             )
             .map_err(failed)?;
-            let notes = fetches.map_or_else(Vec::new, |fetches| {
-                left_alone::notes(&tree.folder, &context, fetches, &app)
+            let notes = left.map_or_else(Vec::new, |left| {
+                left_alone::notes(&tree.folder, &context, left, &app)
             });
             Ok::<_, NoImage>((plan, found, notes, context))
         });

@@ -20,15 +20,15 @@ const MOST_OUTPUT: usize = 256 * 1024;
 /// From one look at the size on disk to the next.
 const SIZE_EVERY: Duration = Duration::from_millis(500);
 /// How long what git left behind may hold on to its output once git itself has ended.
-const PIPES_WITHIN: Duration = Duration::from_secs(2);
+pub(crate) const PIPES_WITHIN: Duration = Duration::from_secs(2);
 
 /// What lies in a scratch folder is removed after a crash, not read.
 const NOT_SYNCED: &str = "core.fsync=none";
 /// What lies in a mirror is read after it.
-const SYNCED: &str = "core.fsync=committed";
+pub(crate) const SYNCED: &str = "core.fsync=committed";
 
 /// Settings that hold for every git process here, whatever its version knows of them.
-const CONFIG: &[&str] = &[
+pub(crate) const CONFIG: &[&str] = &[
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.symlinks=true",
@@ -290,13 +290,13 @@ impl<'a> Git<'a> {
 
 /// A child that leads its own process group; dropped before its end, the whole group is killed.
 #[derive(Debug)]
-struct Group {
-    child: Child,
+pub(crate) struct Group {
+    pub(crate) child: Child,
     leader: Option<Pid>,
 }
 
 impl Group {
-    fn spawn(mut command: Command) -> io::Result<Self> {
+    pub(crate) fn spawn(mut command: Command) -> io::Result<Self> {
         let child = command.spawn()?;
         let leader = child
             .id()
@@ -306,11 +306,11 @@ impl Group {
         Ok(Self { child, leader })
     }
 
-    async fn wait(&mut self) -> io::Result<std::process::ExitStatus> {
+    pub(crate) async fn wait(&mut self) -> io::Result<std::process::ExitStatus> {
         self.child.wait().await
     }
 
-    fn kill(&self) {
+    pub(crate) fn kill(&self) {
         if let Some(leader) = self.leader {
             // Gone already is as good.
             let _ = killpg(leader, Signal::SIGKILL);
@@ -328,7 +328,7 @@ impl Drop for Group {
 }
 
 /// Reads all of it, keeps the beginning.
-async fn first_bytes(pipe: Option<impl AsyncRead + Unpin>) -> String {
+pub(crate) async fn first_bytes(pipe: Option<impl AsyncRead + Unpin>) -> String {
     let Some(mut pipe) = pipe else { return String::new() };
     let mut kept = Vec::new();
     let mut piece = vec![0; 8 * 1024];
@@ -340,7 +340,7 @@ async fn first_bytes(pipe: Option<impl AsyncRead + Unpin>) -> String {
 }
 
 /// Bytes of all files below some folders; stops counting once there are more than `most`.
-pub(super) fn size_up_to(mut folders: Vec<PathBuf>, most: u64) -> u64 {
+pub(crate) fn size_up_to(mut folders: Vec<PathBuf>, most: u64) -> u64 {
     let mut size = 0;
     while let Some(folder) = folders.pop() {
         // What vanishes meanwhile takes no room.

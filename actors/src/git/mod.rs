@@ -28,6 +28,7 @@ use hythe_core::names::{AppName, CommitId, RepositoryUrl};
 use hythe_core::source::{Fetches, GitSource};
 
 pub use access::Access;
+pub(crate) use command::{CONFIG, Group, PIPES_WITHIN, SYNCED, first_bytes, size_up_to};
 pub use fault::GitError;
 pub use fetch::{fetch, resolve};
 pub use mirrors::Mirrors;

@@ -15,7 +15,7 @@ use crate::names::{EnvName, HostName};
 use crate::priority::Priority;
 use crate::record::AggregateKind;
 use crate::rejection::Rejection;
-use crate::source::{Resources, Source};
+use crate::source::{Pushed, Resources, Source};
 use crate::time::Millis;
 
 type Decision = Result<Vec<AppEvent>, Rejection>;
@@ -73,6 +73,7 @@ impl Machine for App {
             | AppCommand::Configure(_)
             | AppCommand::SetTriggers(_)
             | AppCommand::RequestDeployment { .. }
+            | AppCommand::Push { .. }
             | AppCommand::Repeat { .. }
             | AppCommand::Start
             | AppCommand::Restore
@@ -193,6 +194,9 @@ impl ActiveApp {
             }
             AppCommand::Repeat { deployment, earlier, how } => {
                 self.repeat(deployment, *earlier, how)
+            }
+            AppCommand::Push { deployment, pushed, no_cache } => {
+                self.push(deployment, pushed, no_cache)
             }
             AppCommand::Stop { at } => self.stop(at),
             AppCommand::Start => Ok(self.start()),
@@ -317,6 +321,24 @@ impl ActiveApp {
         }
         let requested = AppEvent::DeploymentRequested { deployment, spec };
         Ok(std::iter::once(requested).chain(self.turn(deployment)).collect())
+    }
+
+    /// Source and request in one: a push of which only half is known could not be repeated.
+    fn push(&self, deployment: DeploymentId, pushed: Pushed, no_cache: bool) -> Decision {
+        if self.knows(deployment) {
+            return NOTHING;
+        }
+        if self.preview.is_some() {
+            return Err(Rejection::conflict(format!(
+                "{} is a preview: its commits come from its pull request",
+                self.name
+            )));
+        }
+        let source = Source::Pushed(pushed);
+        let change = SettingsChange { source: Some(source.clone()), ..SettingsChange::default() };
+        let mut events = self.configure(Box::new(change))?;
+        events.extend(self.request_deployment(deployment, Some(source), no_cache)?);
+        Ok(events)
     }
 
     /// Whether it has a part to play here.

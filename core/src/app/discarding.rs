@@ -56,6 +56,7 @@ impl ActiveApp {
             | AppCommand::SetTriggers(_)
             | AppCommand::ChangeEnvironment { .. }
             | AppCommand::RequestDeployment { .. }
+            | AppCommand::Push { .. }
             | AppCommand::Repeat { .. }
             | AppCommand::Stop { .. }
             | AppCommand::Start

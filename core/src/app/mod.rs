@@ -33,7 +33,7 @@ use crate::one_off::{OneOff, OneOffEnd};
 use crate::preview::{PreviewEnd, PreviewOf, PreviewSettings, Previews};
 use crate::process::ProcessName;
 use crate::run::RunSettings;
-use crate::source::{BuildSettings, Resources, Source};
+use crate::source::{BuildSettings, Pushed, Resources, Source};
 use crate::time::{Millis, Timestamp};
 
 pub use self::discarding::Discard;
@@ -220,6 +220,15 @@ pub enum AppCommand {
         deployment: DeploymentId,
         /// Another source for this one only, such as another commit.
         source: Option<Source>,
+        /// Nothing that earlier builds left is used again.
+        no_cache: bool,
+    },
+    /// Is made from what was pushed from now on, and wants a deployment of that.
+    Push {
+        /// The new deployment's id.
+        deployment: DeploymentId,
+        /// What was pushed.
+        pushed: Pushed,
         /// Nothing that earlier builds left is used again.
         no_cache: bool,
     },

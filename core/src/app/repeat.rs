@@ -184,7 +184,7 @@ impl ActiveApp {
 /// Whether the same commit gives the same image by both.
 fn built_alike(now: &DeploymentSpec, then: &DeploymentSpec) -> bool {
     match &now.source {
-        Source::Git(_) | Source::Upload(_) => {}
+        Source::Git(_) | Source::Upload(_) | Source::Pushed(_) => {}
         // Nothing of it is built.
         Source::Image(_) => return true,
     }

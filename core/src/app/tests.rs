@@ -21,6 +21,7 @@ mod discarding;
 mod domains;
 mod one_off;
 mod previews;
+mod pushes;
 mod running;
 mod taking_over;
 mod triggers;

@@ -15,7 +15,7 @@ use crate::ids::{AppId, DeploymentId};
 use crate::names::{EnvName, ProjectName};
 use crate::process::ProcessSettings;
 use crate::run::{HookSettings, RunSettings};
-use crate::source::{BuildSettings, Fetches, GitSource, Reference, Resources, Source};
+use crate::source::{BuildSettings, Fetches, GitSource, Pushed, Reference, Resources, Source};
 use crate::time::Millis;
 use crate::view::View;
 
@@ -155,7 +155,7 @@ fn attempt(view: &View, id: DeploymentId) -> Option<&Attempt> {
 fn put_built(facts: &mut Facts, under: &str, attempt: &Attempt) {
     if let Some(built) = &attempt.built {
         let version = match &attempt.spec.source {
-            Source::Git(_) => "commit",
+            Source::Git(_) | Source::Pushed(_) => "commit",
             Source::Upload(_) | Source::Image(_) => "digest",
         };
         facts.insert(format!("{under}.{version}"), built.commit.to_string());
@@ -174,6 +174,12 @@ fn put_source(facts: &mut Facts, source: Option<&Source>) {
         }
         Some(Source::Image(image)) => {
             facts.insert("source_image".into(), image.to_string());
+            return;
+        }
+        Some(Source::Pushed(Pushed { branch, commit, upload })) => {
+            facts.insert("branch".into(), branch.to_string());
+            facts.insert("pushed".into(), commit.to_string());
+            facts.insert("upload".into(), upload.to_string());
             return;
         }
     };

@@ -12,7 +12,7 @@ use crate::installation::{GitHubEvent, InstallationEvent};
 use crate::names::EnvName;
 use crate::process::ProcessName;
 use crate::project::ProjectEvent;
-use crate::source::{GitSource, Reference, Source};
+use crate::source::{GitSource, Pushed, Reference, Source};
 use crate::worker::WorkerEvent;
 
 /// What happened, for people. Names what changed, and of a secret no more than its name.
@@ -202,6 +202,9 @@ fn source(source: &Source) -> String {
         Source::Git(git) => git,
         Source::Upload(upload) => return format!("from upload {upload}"),
         Source::Image(image) => return format!("from image {image}"),
+        Source::Pushed(Pushed { branch, commit, .. }) => {
+            return format!("from what was pushed, branch {branch}, commit {commit}");
+        }
     };
     match reference {
         Reference::DefaultBranch => format!("from {repository}"),

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::{GitSource, ImageRef, Reference, Source, UploadDigest};
+use super::{GitSource, ImageRef, Pushed, Reference, Source, UploadDigest};
 use crate::names::{BranchName, CommitId, RepositoryUrl, TagName};
 
 /// A source with names, as JSON has it.
@@ -15,6 +15,7 @@ enum Named {
     Git { repository: RepositoryUrl, reference: Reference },
     Upload { upload: UploadDigest },
     Image { image: ImageRef },
+    Pushed { pushed: Pushed },
 }
 
 /// A source by position, as events have it. The repository is empty where there is none.
@@ -33,6 +34,7 @@ enum What {
     Tag(TagName),
     Upload(UploadDigest),
     Image(ImageRef),
+    Pushed(Pushed),
 }
 
 impl Serialize for Source {
@@ -44,6 +46,7 @@ impl Serialize for Source {
                 }
                 Self::Upload(upload) => Named::Upload { upload },
                 Self::Image(image) => Named::Image { image },
+                Self::Pushed(pushed) => Named::Pushed { pushed },
             }
             .serialize(into);
         }
@@ -53,6 +56,7 @@ impl Serialize for Source {
             }
             Self::Upload(upload) => (String::new(), What::Upload(upload)),
             Self::Image(image) => (String::new(), What::Image(image)),
+            Self::Pushed(pushed) => (String::new(), What::Pushed(pushed)),
         };
         Placed { repository, what }.serialize(into)
     }
@@ -78,15 +82,19 @@ impl<'de> Deserialize<'de> for Source {
                 }
                 Named::Upload { upload } => Self::Upload(upload),
                 Named::Image { image } => Self::Image(image),
+                Named::Pushed { pushed } => Self::Pushed(pushed),
             });
         }
         let Placed { repository, what } = Placed::deserialize(from)?;
         let reference = match what {
-            What::Upload(_) | What::Image(_) if !repository.is_empty() => {
-                return Err(D::Error::custom("a source is a repository, an upload or an image"));
+            What::Upload(_) | What::Image(_) | What::Pushed(_) if !repository.is_empty() => {
+                return Err(D::Error::custom(
+                    "a source is a repository, an upload, an image or what was pushed",
+                ));
             }
             What::Upload(upload) => return Ok(Self::Upload(upload)),
             What::Image(image) => return Ok(Self::Image(image)),
+            What::Pushed(pushed) => return Ok(Self::Pushed(pushed)),
             What::DefaultBranch => Reference::DefaultBranch,
             What::Branch(branch) => Reference::Branch(branch),
             What::Commit(commit) => Reference::Commit(commit),
@@ -128,7 +136,14 @@ mod tests {
     fn the_others_come_back_and_mixtures_are_refused() {
         let upload = UploadDigest::new(format!("sha256:{}", "0".repeat(64))).unwrap();
         let image = ImageRef::new("ghcr.io/team/shop:1.2").unwrap();
-        for source in [Source::Upload(upload.clone()), Source::Image(image)] {
+        let pushed = Pushed {
+            branch: BranchName::new("main").unwrap(),
+            commit: CommitId::new("a".repeat(40)).unwrap(),
+            upload: upload.clone(),
+        };
+        let all =
+            [Source::Upload(upload.clone()), Source::Image(image), Source::Pushed(pushed.clone())];
+        for source in all {
             let bytes = postcard::to_allocvec(&source).unwrap();
             assert_eq!(postcard::from_bytes::<Source>(&bytes).unwrap(), source);
             let json = serde_json::to_string(&source).unwrap();
@@ -136,7 +151,8 @@ mod tests {
         }
         let both = Placed { repository: url().to_string(), what: What::Upload(upload) };
         let neither = Placed { repository: String::new(), what: What::DefaultBranch };
-        for wrong in [both, neither] {
+        let pushed = Placed { repository: url().to_string(), what: What::Pushed(pushed) };
+        for wrong in [both, neither, pushed] {
             let bytes = postcard::to_allocvec(&wrong).unwrap();
             assert!(postcard::from_bytes::<Source>(&bytes).is_err());
         }

@@ -42,9 +42,8 @@ pub fn sweep(
 
 fn kept(view: &View, keep: usize) -> BTreeSet<UploadDigest> {
     let mut kept = BTreeSet::new();
-    let mut put = |source: Option<&Source>| match source {
-        Some(Source::Upload(upload)) => drop(kept.insert(upload.clone())),
-        Some(Source::Git(_) | Source::Image(_)) | None => {}
+    let mut put = |source: Option<&Source>| {
+        kept.extend(source.and_then(Source::upload).cloned());
     };
     for app in view.apps.values() {
         put(app.state.active().and_then(|active| active.settings.source.as_ref()));

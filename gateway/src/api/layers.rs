@@ -15,10 +15,11 @@ use uuid::Uuid;
 use super::ApiState;
 use super::auth::check_host;
 use super::problem::{Kind, Problem};
+use super::push;
 
 /// How long one request may take. Following a log or events is no request in this sense.
 const WITHIN: Duration = Duration::from_secs(30);
-/// The operation that takes as long as what is sent takes to come, and how long that may be. One that
+/// The operations that take as long as what is sent takes to come, and how long that may be. One that
 /// stalls is ended long before.
 const UPLOAD: &str = "/api/v1/uploads/{digest}";
 const UPLOAD_WITHIN: Duration = Duration::from_secs(2 * 60 * 60);
@@ -55,9 +56,13 @@ async fn inner(state: &ApiState, request: Request, next: Next) -> Response {
             .retry_after(Duration::from_secs(1))
             .into_response();
     };
-    let upload =
-        request.extensions().get::<MatchedPath>().is_some_and(|path| path.as_str() == UPLOAD);
-    let within = if upload && request.method() == Method::PUT { UPLOAD_WITHIN } else { WITHIN };
+    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let sends = match *request.method() {
+        Method::PUT => path == UPLOAD,
+        Method::POST => path == push::RECEIVE,
+        _ => false,
+    };
+    let within = if sends { UPLOAD_WITHIN } else { WITHIN };
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind();
     match tokio::time::timeout(within, answered).await {
         Ok(Ok(response)) => response,

@@ -1,7 +1,7 @@
 //! The HTTP API: what people and programs ask Hythe for.
 //!
 //! Invariants: everything but health, signing in and the page's files needs the owner token;
-//! every answer of 400 and above is a problem document; every write is on disk, and seen by every
+//! every answer of 400 and above is a problem document, but for git, which shows text; every write is on disk, and seen by every
 //! read that follows, before it is answered; everything is bounded.
 
 mod auth;
@@ -24,6 +24,7 @@ mod plane;
 mod pollers;
 mod present;
 pub mod problem;
+mod push;
 mod receive;
 mod relay;
 mod routes;
@@ -57,6 +58,7 @@ pub fn router(state: ApiState) -> Router {
         .merge(guarded)
         .route(manifest::START, get(github_page::start))
         .route(manifest::RETURN, finishing.layer(DefaultBodyLimit::max(MOST_FORM)))
+        .merge(push::routes(&state))
         .fallback(page::serve)
         .layer(from_fn_with_state(state.clone(), layers::outermost))
         .with_state(state)

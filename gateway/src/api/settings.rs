@@ -11,7 +11,7 @@ use hythe_core::argv::Argv;
 use hythe_core::limits;
 use hythe_core::names::{BadText, HostName, RepositoryUrl};
 use hythe_core::run::{HookSettings, RunSettings};
-use hythe_core::source::{BuildSettings, GitSource, Reference, Source};
+use hythe_core::source::{BuildSettings, GitSource, Pushed, Reference, Source};
 use hythe_core::task::Hook;
 use hythe_core::time::Millis;
 
@@ -220,10 +220,13 @@ fn source(
         }
         return Ok(Some(Source::Image(text("image", image)?)));
     }
-    let now = now.and_then(Source::git);
     if repository.is_none() && branch.is_none() && tag.is_none() && commit.is_none() {
         return Ok(None);
     }
+    if let (Some(Source::Pushed(pushed)), None) = (now, repository) {
+        return branch_of_pushes(pushed, branch, tag.or(commit).is_some()).map(Some);
+    }
+    let now = now.and_then(Source::git);
     let (named_branch, named_tag, named_commit) =
         (branch.flatten(), tag.flatten(), commit.flatten());
     one_of(named_branch.is_some(), named_tag.is_some(), named_commit.is_some())?;
@@ -258,6 +261,22 @@ fn source(
         },
     };
     Ok(Some(Source::Git(GitSource { repository, reference })))
+}
+
+/// Another branch that pushes are to be to, for an app that is deployed from those.
+fn branch_of_pushes(
+    pushed: &Pushed,
+    branch: Option<Option<&str>>,
+    other: bool,
+) -> Result<Source, Problem> {
+    let Some(branch) = branch.flatten().filter(|_| !other) else {
+        return Err(Problem::field(
+            "repository",
+            "this app is deployed from what is pushed to it: push what is to be deployed, or give a \
+             repository, too",
+        ));
+    };
+    Ok(Source::Pushed(Pushed { branch: text("branch", branch)?, ..pushed.clone() }))
 }
 
 /// That at the most one of them is given.
@@ -311,6 +330,10 @@ pub(super) fn of_deployment(
     if let Some(upload) = upload(new)? {
         change.source = Some(upload);
         return Ok(ForDeployment { change, source: None });
+    }
+    if let (Some(Source::Pushed(_)), Some(branch)) = (&change.source, &new.branch) {
+        let why = format!("this app is deployed from what is pushed: git push hythe {branch}");
+        return Err(Problem::field("branch", why));
     }
     let (tag, commit) = (new.tag.as_deref().map(Some), new.commit.as_deref().map(Some));
     if new.image.is_some() && (tag.is_some() || commit.is_some()) {
@@ -402,6 +425,14 @@ pub(super) fn named(source: Option<&Source>) -> Named {
         None => return none,
         Some(Source::Upload(upload)) => return Named { upload: Some(upload.to_string()), ..none },
         Some(Source::Image(image)) => return Named { image: Some(image.to_string()), ..none },
+        Some(Source::Pushed(Pushed { branch, commit, upload })) => {
+            return Named {
+                upload: Some(upload.to_string()),
+                branch: Some(branch.to_string()),
+                commit: Some(commit.to_string()),
+                ..none
+            };
+        }
         Some(Source::Git(git)) => git,
     };
     let none = Named { repository: Some(repository.to_string()), ..none };

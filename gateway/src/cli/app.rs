@@ -232,6 +232,9 @@ fn show(context: &Context, app: &App) {
         ("status", format::status_of(output, app)),
         ("", output.foreign(&app.status_detail)),
         match (&settings.upload, &settings.image) {
+            (Some(_), _) if settings.commit.is_some() => {
+                ("source", "what is pushed to it".to_owned())
+            }
             (Some(upload), _) => ("upload", upload.clone()),
             (None, Some(image)) => ("image", image.clone()),
             (None, None) => ("repository", format::or_dash(settings.repository.as_ref())),

@@ -105,6 +105,8 @@ async fn list(context: &Context, name: &AppName, limit: u32, at: &AtArgs) -> Out
 fn version(deployment: &Deployment) -> String {
     let source = &deployment.source;
     match (&source.upload, &source.image) {
+        // What was pushed is known by its commit.
+        (Some(_), _) if source.commit.is_some() => format::short(deployment.commit.as_deref()),
         (Some(upload), _) => upload.chars().take(SHORT_DIGEST).collect(),
         (None, Some(_)) => match &source.digest {
             Some(digest) => digest.chars().take(SHORT_DIGEST).collect(),
@@ -126,6 +128,10 @@ fn show(output: &Output, deployment: &Deployment) {
     ];
     let source = &deployment.source;
     let made_from = match (&source.upload, &source.image) {
+        (Some(_), _) if source.commit.is_some() => vec![
+            ("pushed", format::or_dash(source.branch.as_ref())),
+            ("commit", format::or_dash(deployment.commit.as_ref())),
+        ],
         (Some(upload), _) => vec![("upload", upload.clone())],
         (None, Some(image)) => {
             let digest = ("digest", format::or_dash(source.digest.as_ref()));

@@ -20,6 +20,7 @@ pub mod failure;
 mod format;
 mod gc;
 mod github_app;
+mod git;
 mod hook;
 mod import;
 mod init;
@@ -113,6 +114,7 @@ pub async fn run(command: ClientCommand, global: &Global, output: Output) -> Out
         Online::Cancel(which) => deployments::cancel(&context, which).await,
         Online::Link(app) => link::link(&context, &global.url, app).await,
         Online::Unlink => link::unlink(&context),
+        Online::Git(command) => git::run(&context, command, global),
         Online::Env(command) => env::run(&context, command).await,
         Online::Logs(args) => logs::run(&context, args).await,
         Online::Ps { name, at } => ps::replicas(&context, name, &at).await,
@@ -209,6 +211,8 @@ pub enum Online {
     Link(Option<hythe_core::names::AppName>),
     /// `unlink`
     Unlink,
+    /// `git`
+    Git(args::GitCommand),
     /// `env`
     Env(args::EnvCommand),
     /// `logs`
@@ -318,6 +322,7 @@ impl From<Command> for Kind {
             Command::Cancel { which } => online(Online::Cancel(which)),
             Command::Link { app } => online(Online::Link(app)),
             Command::Unlink => online(Online::Unlink),
+            Command::Git(command) => online(Online::Git(command)),
             Command::Env(command) => online(Online::Env(command)),
             Command::Logs(args) => online(Online::Logs(args)),
             Command::Ps { name, at } => online(Online::Ps { name, at }),

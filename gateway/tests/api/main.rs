@@ -29,6 +29,7 @@ mod previews;
 mod problems;
 mod projects;
 mod pulls;
+mod pushes;
 mod registries;
 mod runs;
 mod sources;

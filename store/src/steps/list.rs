@@ -96,6 +96,10 @@ steps! {
     RoutesPut "routes-put" Server;
     /// An upload is in its place.
     UploadKept "upload-kept" Server;
+    /// What was pushed is in the app's repository, and nothing is recorded yet.
+    PushReceived "push-received" Server;
+    /// The branch of an app's repository stands where the journal says.
+    BranchMoved "branch-moved" Server;
     /// Integrations can find an event.
     EventPublished "event-published" Server;
     /// What a builder said will not come again.

@@ -25,6 +25,7 @@ mod presets;
 mod previews;
 mod processes;
 mod pulls;
+mod pushes;
 mod registries;
 mod releases;
 mod restored;

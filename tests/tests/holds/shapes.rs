@@ -21,7 +21,7 @@ use hythe_core::one_off::OneOffEnd;
 use hythe_core::record::{Actor, Meta, Recorded, Sequence, StreamId, Version};
 use hythe_core::run::RunSettings;
 use hythe_core::source::{
-    BuildSettings, Fetches, ImageRef, Reference, Resources, Source, UploadDigest,
+    BuildSettings, Fetches, ImageRef, Pushed, Reference, Resources, Source, UploadDigest,
 };
 use hythe_core::task::Hook;
 use hythe_core::time::{Millis, Timestamp};
@@ -114,14 +114,20 @@ fn shapes_within_records_stay_as_they_are() {
     shapes.bytes("claim/take", &take);
     shapes.bytes("claim/release", &ClaimChange::Release { key });
     let commit = CommitId::new("0123456789abcdef0123456789abcdef01234567").unwrap();
+    let pushed = commit.clone();
     shapes.bytes("reference/default", &Reference::DefaultBranch);
     let branch = BranchName::new("main").unwrap();
-    shapes.bytes("reference/branch", &Reference::Branch(branch));
+    shapes.bytes("reference/branch", &Reference::Branch(branch.clone()));
     shapes.bytes("reference/commit", &Reference::Commit(commit));
     shapes.bytes("reference/tag", &Reference::Tag(TagName::new("v1.2").unwrap()));
     let digest = UploadDigest::new(format!("sha256:{}", "01".repeat(32))).unwrap();
     let image = ImageRef::new("ghcr.io/team/shop:1.2").unwrap();
-    let sources = [("upload", Source::Upload(digest)), ("image", Source::Image(image))];
+    let pushed = Pushed { branch, commit: pushed, upload: digest.clone() };
+    let sources = [
+        ("upload", Source::Upload(digest)),
+        ("image", Source::Image(image)),
+        ("pushed", Source::Pushed(pushed)),
+    ];
     for (name, source) in sources {
         shapes.bytes(&format!("source/{name}"), &source);
         shapes.json(&format!("source/{name}/json"), &source);

@@ -7,11 +7,14 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use super::origin::own_origin;
 use super::session::{Session, set_cookie};
 use crate::api::ApiState;
 use crate::api::problem::{Kind, Problem};
+use crate::api::push::refusal;
 
 /// The subprotocol that carries a token for a WebSocket of a browser.
 const TOKEN_PROTOCOL: &str = "hythe.bearer.";
@@ -38,6 +41,47 @@ pub(crate) async fn guard(
         }
         Err(problem) => problem.into_response(),
     }
+}
+
+/// The same for git, which asks for a name and a password: any name will do, with the token.
+pub(crate) async fn guard_git(
+    State(state): State<ApiState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let headers = request.headers();
+    // Git comes from no page, and a browser may know the password.
+    if own_origin(headers, request.uri()).is_some() {
+        return refusal(&foreign());
+    }
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    let allowed = match password(headers) {
+        Some(token) => check_token(&state, &token, peer),
+        None => Err(Problem::new(
+            Kind::Unauthorized,
+            "the password is the owner token, and any user name will do; `hythe git remote APP` sets \
+             this up",
+        )),
+    };
+    match allowed {
+        Ok(()) => next.run(request).await,
+        Err(problem) => refusal(&problem),
+    }
+}
+
+/// The password of basic authentication, or a token as programs send it.
+fn password(headers: &HeaderMap) -> Option<String> {
+    if let Some(token) = bearer(headers) {
+        return Some(token.to_owned());
+    }
+    let (scheme, pair) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let pair = String::from_utf8(STANDARD.decode(pair.trim()).ok()?).ok()?;
+    let (_, password) = pair.split_once(':')?;
+    // Without one, git has asked nobody yet.
+    Some(password.trim().to_owned()).filter(|password| !password.is_empty())
 }
 
 fn identify(state: &ApiState, request: &Request) -> Result<Caller, Problem> {

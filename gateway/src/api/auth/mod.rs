@@ -10,7 +10,7 @@ mod session;
 mod throttle;
 mod token;
 
-pub(crate) use guard::{Caller, guard, sign_in};
+pub(crate) use guard::{Caller, guard, guard_git, sign_in};
 pub(crate) use origin::{check_host, own_origin};
 pub(crate) use session::{COOKIE, Sessions, set_cookie};
 pub(crate) use throttle::Throttle;

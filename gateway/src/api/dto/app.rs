@@ -129,7 +129,8 @@ pub struct AppSettings {
     /// image.
     #[schema(example = "https://git.example/shop.git")]
     pub repository: Option<String>,
-    /// The upload that it is made from, where it is one.
+    /// The upload that it is made from, where it is one; with `branch` and `commit`, it is what was
+    /// pushed here by git.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")]
     pub upload: Option<String>,

@@ -223,7 +223,8 @@ impl From<StageName> for DeploymentStatus {
 pub struct DeploymentSource {
     /// The git repository, where it is made from one.
     pub repository: Option<String>,
-    /// The upload, where it is made from one.
+    /// The upload, where it is made from one; with `branch` and `commit`, it is what was pushed here by
+    /// git.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")]
     pub upload: Option<String>,

@@ -85,10 +85,13 @@ pub(crate) fn reference_to(sight: Sight<'_>, id: DeploymentId) -> Option<Deploym
     })
 }
 
-/// The commit that was built.
+/// The commit that was built; one that was pushed is known before.
 fn built_commit(attempt: &Attempt) -> Option<String> {
-    attempt.spec.source.git()?;
-    attempt.built.as_ref().map(|built| built.commit.to_string())
+    match &attempt.spec.source {
+        Source::Git(_) => attempt.built.as_ref().map(|built| built.commit.to_string()),
+        Source::Pushed(pushed) => Some(pushed.commit.to_string()),
+        Source::Upload(_) | Source::Image(_) => None,
+    }
 }
 
 /// The digest that an image's name stood for.
@@ -96,7 +99,7 @@ fn digest(attempt: &Attempt) -> Option<String> {
     match (&attempt.spec.source, &attempt.built) {
         (Source::Image(_), Some(built)) => Some(format!("sha256:{}", built.commit)),
         (Source::Image(image), None) => image.digest().map(|digest| format!("sha256:{digest}")),
-        (Source::Git(_) | Source::Upload(_), _) => None,
+        (Source::Git(_) | Source::Upload(_) | Source::Pushed(_), _) => None,
     }
 }
 

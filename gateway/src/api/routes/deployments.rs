@@ -103,10 +103,10 @@ pub(crate) async fn create(
     let local = state.config().local_repositories;
     let wanted = settings::of_deployment(&now.settings, &body.value, local)?;
     let upload = wanted.change.source.as_ref().or(now.settings.source.as_ref());
-    if let Some(Source::Upload(digest)) = upload
+    if let Some((source, digest)) = upload.and_then(|source| Some((source, source.upload()?)))
         && super::uploads::touch(&state, digest).await?.is_none()
     {
-        return Err(gone(digest, body.value.upload.is_some()));
+        return Err(gone(source, digest, body.value.upload.is_some()));
     }
     let meta = state.meta(&asked);
     if wanted.change != SettingsChange::default() {
@@ -136,10 +136,18 @@ pub(crate) async fn create(
 }
 
 /// What is to be built is not there: what was named now, or what the app was deployed from before.
-fn gone(digest: &UploadDigest, named: bool) -> Problem {
+fn gone(source: &Source, digest: &UploadDigest, named: bool) -> Problem {
     if named {
         let why = format!("this server has no upload {digest}; send it first");
         return Problem::field("upload", why);
+    }
+    if let Source::Pushed(pushed) = source {
+        let (commit, branch) = (&pushed.commit, &pushed.branch);
+        let why = format!(
+            "the files of commit {commit} that was pushed are not there any more; push it again: git \
+             push hythe HEAD:{branch}"
+        );
+        return Problem::new(Kind::Conflict, why);
     }
     Problem::new(
         Kind::Conflict,

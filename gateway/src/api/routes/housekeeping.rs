@@ -45,6 +45,9 @@ async fn look(state: &ApiState, act: bool) -> Housekeeping {
     let control = state.control();
     let swept = housekeeping::look(control, act).await;
     let workers = swept.into_iter().map(|swept| shown(state, swept)).collect();
+    if act {
+        housekeeping::tidy_pushes(control).await;
+    }
     let budget = control.build_cache();
     Housekeeping {
         keep_versions: control.keep_versions(),

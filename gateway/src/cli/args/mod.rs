@@ -9,6 +9,7 @@ mod cron;
 mod detect;
 mod domain;
 mod github_app;
+mod git;
 mod health;
 mod hook;
 mod hooks;
@@ -39,6 +40,7 @@ pub use cron::{CronArgs, CronCommand, CronSetArgs};
 pub use detect::DetectArgs;
 pub use domain::{DomainAddArgs, DomainArgs, DomainCommand, DomainSettingsArgs};
 pub use github_app::GitHubAppCommand;
+pub use git::{GitCommand, GitCredentialArgs, GitRemoteArgs};
 pub use health::HealthArgs;
 pub use hook::{AddressCommand, HookCommand, ToldArgs, TriggerArgs};
 pub use hooks::HookArgs;
@@ -59,6 +61,7 @@ Examples:
   hythe up                                    everything on this machine
   hythe deploy shop --repo https://git.example/shop.git
   hythe deploy shop                           its next version
+  hythe git remote shop                       then: git push hythe main
   hythe logs shop -f
 
 Settings:
@@ -198,6 +201,9 @@ pub enum Command {
     },
     /// Take the link of this folder away
     Unlink,
+    /// Deploy by `git push`
+    #[command(subcommand, after_help = git::GIT_HELP)]
+    Git(GitCommand),
     /// List, set and remove an app's environment variables
     #[command(subcommand)]
     Env(EnvCommand),
@@ -449,6 +455,10 @@ mod tests {
             &["events", "--since", "x"],
             &["events", "--from", "0"],
             &["worker", "show", "a b"],
+            &["git", "remote"],
+            &["git", "remote", "a b"],
+            &["git", "remote", "shop", "--name", "-x"],
+            &["git", "remote", "shop", "--name", "a.b"],
         ] {
             let error = Cli::try_parse_from(["hythe"].iter().chain(args)).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{args:?}");

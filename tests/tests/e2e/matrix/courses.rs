@@ -14,6 +14,7 @@ use super::history::Ending;
 use super::points::{Course, Deaths, Point, points};
 use super::world::{APP, World};
 use super::{domains, previews};
+use crate::pushes::git;
 
 /// Kills a process at a point, in its course of events.
 pub(super) fn run(world: &mut World, point: &Point, deaths: Deaths) {
@@ -42,6 +43,14 @@ pub(super) fn run(world: &mut World, point: &Point, deaths: Deaths) {
             assert!(status < 300, "{status} {document}");
             assert_eq!(world.look(&path)["bytes"], body.to_string().len());
             deploy(world);
+        }
+        Course::Push => {
+            let name = format!("extra-{}", world.next());
+            arm(world);
+            let id = push(world, &name);
+            world.ends(&id, Ending::Live);
+            world.died(point, deaths, before);
+            delete(world, &name);
         }
         Course::Configure => {
             arm(world);
@@ -303,6 +312,21 @@ fn deploy(world: &mut World) {
     let id = world.request(APP);
     world.ends(&id, Ending::Live);
     world.now_live(&id);
+}
+
+/// Pushes what is committed until git says that it was taken; says the deployment, of which there is one,
+/// whoever died meanwhile.
+fn push(world: &World, name: &str) -> String {
+    let hythe = world.hythe();
+    let url = format!("http://hythe:{}@{}/git/{name}.git", hythe.token(), hythe.gateway());
+    world.until("git says that it was taken", || {
+        let args = ["push", "--quiet", "-o", "detach", &url, "HEAD:main"];
+        git(world.repository.folder(), &args).status().unwrap().success()
+    });
+    let listed = world.look(&format!("/api/v1/apps/{name}/deployments"));
+    let all = listed["items"].as_array().expect("a list");
+    assert_eq!(all.len(), 1, "{listed}");
+    all[0]["id"].as_str().unwrap().to_owned()
 }
 
 /// Makes an app and deploys it; says its name.

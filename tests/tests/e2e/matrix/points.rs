@@ -24,6 +24,8 @@ pub(super) enum Course {
     DeployAgain,
     /// Something is sent to be built.
     Upload,
+    /// A commit is pushed here.
+    Push,
     /// A setting is changed.
     Configure,
     /// A variable is set, and the app deployed with it.
@@ -216,6 +218,7 @@ const fn course(step: Step) -> Course {
         Step::ImageTagged => Course::DeployAgain,
         Step::CancelBuildSent | Step::BuildCancelled | Step::ImageUntagged => Course::CancelBuild,
         Step::UploadKept => Course::Upload,
+        Step::PushReceived | Step::BranchMoved => Course::Push,
         Step::NetworkMade => Course::NewApp,
         Step::NetworkRemoved => Course::DeleteApp,
         Step::RestartCounted => Course::ReplicaDies,
