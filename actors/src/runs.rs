@@ -194,6 +194,7 @@ fn seal(
         run,
         app,
         app_name,
+        network: Some(attempt.spec.run.container.network(app)).filter(|of| *of != app),
         deployment,
         image: built.image,
         port: built.port,

@@ -6,6 +6,8 @@
 pub mod app;
 pub mod argv;
 pub mod claims;
+pub mod compose;
+pub mod container;
 pub mod cron;
 pub mod deployment;
 pub mod detect;

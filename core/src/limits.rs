@@ -149,6 +149,13 @@ pub const MOST_SOURCE_HOSTS: usize = 64;
 pub const MOST_KEYS_OF_HOST: usize = 8;
 /// Replicas of one app.
 pub const MOST_REPLICAS: u16 = 64;
+/// Volumes of one app.
+pub const MOST_VOLUMES: usize = 16;
+/// Services of one Compose file.
+pub const MOST_SERVICES: usize = 40;
+/// How long requests to a version may go on that has to end before the next one can start, for both
+/// write to the same volume.
+pub const GIVE_WAY_WITHIN: Millis = Millis(20_000);
 /// Processes of one app besides web.
 pub const MOST_PROCESSES: usize = 16;
 /// Environment variables of one app.

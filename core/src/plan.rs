@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AppId, DeploymentId};
 use crate::limits;
+use crate::process::is_process;
 use crate::task::is_task;
 use crate::time::Millis;
 use crate::wire::worker::Assignment;
@@ -61,7 +62,7 @@ impl Wanted {
 pub struct Seen {
     /// Every container that bears this worker's label.
     pub containers: BTreeMap<ReplicaKey, Container>,
-    /// The apps that have a network here.
+    /// The apps and groups that have a network here.
     pub networks: BTreeSet<AppId>,
 }
 
@@ -70,6 +71,8 @@ pub struct Seen {
 pub struct Container {
     /// Its app.
     pub app: AppId,
+    /// Whose network it is on: its app's own, or that of a group.
+    pub network: AppId,
     /// How it is.
     pub state: ContainerState,
     /// How often in a row it was started again, without having been healthy for long.
@@ -111,7 +114,7 @@ pub enum Step {
     Stop(ReplicaKey, Millis),
     /// Remove a container that does not run.
     Remove(ReplicaKey),
-    /// Remove the network of an app that has nothing left here.
+    /// Remove the network of an app or group that has nothing left here.
     RemoveNetwork(AppId),
     /// Forget an order to stop that is carried out.
     Forget(DeploymentId),
@@ -133,7 +136,9 @@ pub fn plan(desired: &Desired, seen: &Seen) -> Plan {
     for (key, container) in &seen.containers {
         match desired.get(&key.deployment) {
             Some(Wanted::Run(assignment)) if assignment.includes(key.index) => {
-                plan.keep(*key, container, assignment);
+                if container.runs() || !kept_off(*key, assignment, desired, seen) {
+                    plan.keep(*key, container, assignment);
+                }
             }
             Some(Wanted::Run(assignment)) => plan.end(*key, container, assignment.stop_within),
             Some(Wanted::Stop { stop_within, .. }) => plan.end(*key, container, *stop_within),
@@ -143,7 +148,7 @@ pub fn plan(desired: &Desired, seen: &Seen) -> Plan {
     for (deployment, wanted) in desired {
         match wanted {
             Wanted::Run(assignment) => {
-                plan.create_missing(assignment, seen);
+                plan.create_missing(assignment, desired, seen);
                 plan.end_ailing(assignment, seen);
             }
             Wanted::Stop { .. } => {
@@ -154,13 +159,62 @@ pub fn plan(desired: &Desired, seen: &Seen) -> Plan {
         }
     }
     let running = desired.values().filter_map(|wanted| match wanted {
-        Wanted::Run(assignment) => Some(assignment.app),
+        Wanted::Run(assignment) => Some(assignment.network()),
         Wanted::Stop { .. } => None,
     });
     let needed: BTreeSet<AppId> =
-        seen.containers.values().map(|container| container.app).chain(running).collect();
+        seen.containers.values().map(|container| container.network).chain(running).collect();
     plan.steps.extend(seen.networks.difference(&needed).map(|app| Step::RemoveNetwork(*app)));
     plan
+}
+
+impl Container {
+    const fn runs(&self) -> bool {
+        match self.state {
+            ContainerState::Running { .. } => true,
+            ContainerState::Created | ContainerState::Exited { .. } => false,
+        }
+    }
+}
+
+/// Whether a replica has to wait until those of another version of its app are gone: both write to the
+/// same volume. Of two that are to run the newer one goes first.
+fn kept_off(key: ReplicaKey, assignment: &Assignment, desired: &Desired, seen: &Seen) -> bool {
+    let Some(own) = assignment.container(key.index).filter(|own| own.is_exclusive()) else {
+        return false;
+    };
+    let of_another = |other: &ReplicaKey, app: AppId| {
+        app == assignment.app && other.deployment != key.deployment && serves(other.index)
+    };
+    let excludes = |other: &DeploymentId| match desired.get(other) {
+        Some(Wanted::Run(other)) => own.excludes(&other.run.container),
+        // What it was told of is known no more.
+        Some(Wanted::Stop { .. }) | None => true,
+    };
+    let there = seen.containers.iter().any(|(other, container)| {
+        let over = matches!(container.state, ContainerState::Exited { .. });
+        let wanted = matches!(desired.get(&other.deployment), Some(Wanted::Run(_)));
+        // What ends of its group may have the group's volumes: an app that was removed, and made again.
+        let leaves = container.app != assignment.app
+            && container.network == assignment.network()
+            && serves(other.index)
+            && !wanted;
+        !over && (leaves || of_another(other, container.app) && excludes(&other.deployment))
+    });
+    let newer = desired.values().any(|wanted| match wanted {
+        Wanted::Run(other) => {
+            other.app == assignment.app
+                && other.generation > assignment.generation
+                && other.deployment != key.deployment
+                && own.excludes(&other.run.container)
+        }
+        Wanted::Stop { .. } => false,
+    });
+    there || newer
+}
+
+const fn serves(index: u16) -> bool {
+    !is_task(index) && !is_process(index)
 }
 
 impl Plan {
@@ -191,11 +245,13 @@ impl Plan {
         });
     }
 
-    fn create_missing(&mut self, assignment: &Assignment, seen: &Seen) {
+    fn create_missing(&mut self, assignment: &Assignment, desired: &Desired, seen: &Seen) {
         let keys = assignment
             .indices()
             .map(|index| ReplicaKey { deployment: assignment.deployment, index });
-        self.steps.extend(keys.filter(|key| !seen.containers.contains_key(key)).map(Step::Create));
+        let missing = keys.filter(|key| !seen.containers.contains_key(key));
+        let free = missing.filter(|key| !kept_off(*key, assignment, desired, seen));
+        self.steps.extend(free.map(Step::Create));
     }
 
     fn wake(&mut self, after: Millis) {
@@ -249,7 +305,81 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn container(state: ContainerState, restarts: u32) -> Container {
-        Container { app: app_id(1), state, restarts, limited: false }
+        Container { app: app_id(1), network: app_id(1), state, restarts, limited: false }
+    }
+
+    /// The same for an app that writes to a volume, as another deployment of it.
+    fn exclusive(n: u128, generation: u64) -> (DeploymentId, Wanted) {
+        use crate::container::{ContainerSettings, Mount, MountPath, VolumeName};
+        let Wanted::Run(mut assignment) = run(&[0], true) else { unreachable!() };
+        let mount = Mount { volume: VolumeName::new("data").unwrap(), read_only: false };
+        let volumes = [(MountPath::new("/data").unwrap(), mount)].into();
+        assignment.deployment = deployment_id(n);
+        assignment.generation = generation;
+        assignment.run.container = ContainerSettings { volumes, ..ContainerSettings::default() };
+        (deployment_id(n), Wanted::Run(assignment))
+    }
+
+    #[test]
+    fn what_writes_to_a_volume_waits_for_the_version_before_to_be_gone() {
+        let of = |n: u128| ReplicaKey { deployment: deployment_id(n), index: 0 };
+        let running = ContainerState::Running { healthy: true, ails: None };
+        let exited = ContainerState::Exited { ago: Millis::seconds(100) };
+        let stop = Wanted::Stop { generation: 7, stop_within: Millis::seconds(7) };
+        let stop = || (deployment_id(1), stop.clone());
+        let steps = |desired: [(DeploymentId, Wanted); 2], before: Option<ContainerState>| {
+            let before =
+                before.map(|state| (of(1), Container { limited: true, ..container(state, 0) }));
+            let seen = Seen { containers: before.into_iter().collect(), networks: BTreeSet::new() };
+            plan(&desired.into(), &seen).steps
+        };
+        let (old, new) = (|| exclusive(1, 5), || exclusive(2, 9));
+        assert_eq!(steps([old(), new()], Some(running)), [], "the old one is not told to end yet");
+        assert_eq!(steps([stop(), new()], Some(running)), [Step::Stop(of(1), Millis::seconds(7))]);
+        let ended = steps([stop(), new()], Some(exited));
+        assert_eq!(ended, [Step::Remove(of(1)), Step::Create(of(2))]);
+        assert_eq!(
+            steps([old(), new()], Some(exited)),
+            [Step::Create(of(2))],
+            "the newer one goes first"
+        );
+        assert_eq!(steps([old(), new()], None), [Step::Create(of(2))]);
+        assert_eq!(
+            steps([stop(), new()], None),
+            [Step::Forget(deployment_id(1)), Step::Create(of(2))]
+        );
+    }
+
+    #[test]
+    fn what_writes_to_a_volume_waits_for_what_ends_of_its_group() {
+        let (id, wanted) = exclusive(2, 9);
+        let network = app_id(1);
+        let running = ContainerState::Running { healthy: true, ails: None };
+        let of_other =
+            |network| Container { app: app_id(7), network, limited: true, ..container(running, 0) };
+        let steps = |network, more: Option<Wanted>| {
+            let more = more.map(|wanted| (deployment_id(1), wanted));
+            let desired = [(id, wanted.clone())].into_iter().chain(more).collect();
+            let containers = [(key(0), of_other(network))].into();
+            let steps = plan(&desired, &Seen { containers, networks: BTreeSet::new() }).steps;
+            steps.contains(&Step::Create(ReplicaKey { deployment: id, index: 0 }))
+        };
+        assert!(!steps(network, None), "it ends");
+        assert!(!steps(network, Some(stop())));
+        assert!(steps(network, Some(run(&[0], true))), "it is to run beside it");
+        assert!(steps(app_id(8), None), "it is of no group of its");
+    }
+
+    #[test]
+    fn the_network_of_a_group_stays_while_one_of_it_is_there() {
+        let group = AppId::new(uuid::Uuid::from_u128(99));
+        let member = |state| Container { network: group, ..container(state, 0) };
+        let seen = |containers| Seen { containers, networks: [app_id(1), group].into() };
+        let exited = ContainerState::Exited { ago: Millis(0) };
+        let there = plan(&Desired::new(), &seen([(key(0), member(exited))].into())).steps;
+        assert_eq!(there, [Step::Remove(key(0)), Step::RemoveNetwork(app_id(1))]);
+        let none = plan(&Desired::new(), &seen(BTreeMap::new())).steps;
+        assert!(none.contains(&Step::RemoveNetwork(group)));
     }
 
     #[test]

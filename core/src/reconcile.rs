@@ -16,6 +16,8 @@ mod switches;
 mod tasks;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -123,7 +125,7 @@ pub fn reconcile(
         let mut of_this = Vec::new();
         builds::send(*id, deployment, attempt, &turns, observed, now, &mut of_this);
         replicas::settle(*id, attempt, deployment.assigned, view, observed, now, &mut of_this);
-        switches::advance(*id, attempt, observed, &has_traffic, now, &mut of_this);
+        switches::advance(*id, attempt, view, observed, &has_traffic, now, &mut of_this);
         let moves = of_this.iter().any(|effect| matches!(effect, Effect::Deployment(..)));
         // Nobody is late who had no chance to be heard of yet.
         let late = !moves && !releases::unheard(attempt, observed, now);

@@ -92,13 +92,21 @@ pub fn routes(
 ) -> BTreeMap<HostName, Route> {
     let (mut table, mut own) = (BTreeMap::new(), BTreeMap::new());
     let apps = view.apps.iter().filter_map(|(id, app)| Some((id, app.state.active()?)));
-    for (id, app) in apps.filter(|(_, app)| app.discarded.is_none()) {
+    let routed = |app: &ActiveApp| !app.settings.run.container.unrouted;
+    for (id, app) in apps.filter(|(_, app)| app.discarded.is_none() && routed(app)) {
         let Ok(host) = HostName::new(format!("{}.{base_domain}", app.name)) else {
             continue;
         };
         let stopped = app.rests();
-        let backend =
-            if stopped { Backend::Down } else { backend(view, observed, app, previous.get(&host)) };
+        // It ends before the one that follows it starts, and so do its requests.
+        let gives_way = app.serving == app.live && view.giving_way(app).is_some();
+        let backend = if stopped {
+            Backend::Down
+        } else if gives_way {
+            Backend::Starting
+        } else {
+            backend(view, observed, app, previous.get(&host))
+        };
         let mut route = Route { stopped, ..Route::new(*id, app.name.clone(), backend) };
         for domain in &app.settings.domains {
             table.insert(domain.clone(), route.clone());

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::argv::Argv;
+use crate::container::ContainerSettings;
 use crate::limits;
 use crate::process::{ProcessName, ProcessSettings};
 use crate::rejection::Rejection;
@@ -20,6 +21,8 @@ pub struct RunSettings {
     pub hooks: BTreeMap<Hook, HookSettings>,
     /// What runs besides, without traffic.
     pub processes: BTreeMap<ProcessName, ProcessSettings>,
+    /// What its containers are given besides their image.
+    pub container: ContainerSettings,
 }
 
 /// A command that runs once for each deployment.
@@ -66,6 +69,8 @@ struct Named {
     hooks: BTreeMap<Hook, HookSettings>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     processes: BTreeMap<ProcessName, ProcessSettings>,
+    #[serde(default, skip_serializing_if = "ContainerSettings::is_usual")]
+    container: ContainerSettings,
 }
 
 /// The settings by position, as events have them. Append-only. The first two are the bytes of the
@@ -76,15 +81,24 @@ enum Placed {
     Command(Argv),
     Hooks(Option<Argv>, BTreeMap<Hook, HookSettings>),
     Processes(Option<Argv>, BTreeMap<Hook, HookSettings>, BTreeMap<ProcessName, ProcessSettings>),
+    Contained(
+        Option<Argv>,
+        BTreeMap<Hook, HookSettings>,
+        BTreeMap<ProcessName, ProcessSettings>,
+        ContainerSettings,
+    ),
 }
 
 impl Serialize for RunSettings {
     fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
-        let Self { command, hooks, processes } = self.clone();
+        let Self { command, hooks, processes, container } = self.clone();
         if into.is_human_readable() {
-            return Named { command, hooks, processes }.serialize(into);
+            return Named { command, hooks, processes, container }.serialize(into);
         }
         let placed = match command {
+            command if !container.is_usual() => {
+                Placed::Contained(command, hooks, processes, container)
+            }
             command if !processes.is_empty() => Placed::Processes(command, hooks, processes),
             None if hooks.is_empty() => Placed::Usual,
             Some(command) if hooks.is_empty() => Placed::Command(command),
@@ -97,14 +111,19 @@ impl Serialize for RunSettings {
 impl<'de> Deserialize<'de> for RunSettings {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         if from.is_human_readable() {
-            let Named { command, hooks, processes } = Named::deserialize(from)?;
-            return Ok(Self { command, hooks, processes });
+            let Named { command, hooks, processes, container } = Named::deserialize(from)?;
+            return Ok(Self { command, hooks, processes, container });
         }
         Ok(match Placed::deserialize(from)? {
             Placed::Usual => Self::default(),
             Placed::Command(command) => Self { command: Some(command), ..Self::default() },
             Placed::Hooks(command, hooks) => Self { command, hooks, ..Self::default() },
-            Placed::Processes(command, hooks, processes) => Self { command, hooks, processes },
+            Placed::Processes(command, hooks, processes) => {
+                Self { command, hooks, processes, ..Self::default() }
+            }
+            Placed::Contained(command, hooks, processes, container) => {
+                Self { command, hooks, processes, container }
+            }
         })
     }
 }
@@ -138,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn hooks_and_processes_come_back() {
+    fn hooks_processes_and_what_containers_are_given_come_back() {
         let worker = ProcessSettings {
             command: argv(&["npm", "run", "worker"]),
             replicas: 0,
@@ -147,7 +166,10 @@ mod tests {
         };
         let processes = BTreeMap::from([(ProcessName::new("worker").unwrap(), worker)]);
         let hooks = with_release(None);
+        let container = ContainerSettings { unrouted: true, ..ContainerSettings::default() };
         for settings in [
+            RunSettings { container: container.clone(), ..RunSettings::default() },
+            RunSettings { container, processes: processes.clone(), ..hooks.clone() },
             RunSettings { processes: processes.clone(), ..RunSettings::default() },
             RunSettings { processes, ..hooks.clone() },
             hooks,

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::app::{App, AppEvent};
-use crate::deployment::{Deployment, DeploymentEvent, StageName};
+use crate::app::{ActiveApp, App, AppEvent};
+use crate::deployment::{Deployment, DeploymentEvent, Stage, StageName};
 use crate::event::Event;
 use crate::ids::{AppId, DeploymentId, ProjectId, WorkerId};
 use crate::installation::{Installation, InstallationEvent};
@@ -273,6 +273,11 @@ impl View {
         view.state = std::mem::take(&mut view.state).evolve(event);
         view.updated_at = at;
         view.last = recorded.sequence;
+        if let AppEvent::DeploymentSettled { deployment } = event {
+            let live = view.state.active().and_then(|app| app.live);
+            self.run_again(live, *deployment, recorded.sequence);
+            return;
+        }
         if let AppEvent::Stopped { .. }
         | AppEvent::Started
         | AppEvent::Discarded { .. }
@@ -290,6 +295,52 @@ impl View {
                 self.drop_if_ended(deployment);
             }
         }
+    }
+
+    /// Where a live deployment was ended to make room for another one, and that has failed: it is to
+    /// run again, by a new order.
+    fn run_again(&mut self, live: Option<DeploymentId>, settled: DeploymentId, now: Sequence) {
+        let Some(live) = live.filter(|live| *live != settled) else { return };
+        let started =
+            |of: &DeploymentView| of.stages.iter().any(|(stage, _)| *stage == StageName::Starting);
+        if self.excludes(live, settled)
+            && self.deployments.get(&settled).is_some_and(started)
+            && let Some(deployment) = self.deployments.get_mut(&live)
+        {
+            deployment.assigned = now;
+        }
+    }
+
+    /// Whether two deployments of an app must not run at the same time.
+    fn excludes(&self, one: DeploymentId, other: DeploymentId) -> bool {
+        let container = |id| Some(&self.deployments.get(&id)?.state.attempt()?.spec.run.container);
+        let both = container(one).zip(container(other));
+        both.is_some_and(|(one, other)| one.excludes(other))
+    }
+
+    /// The live deployment of an app that ends before the one that follows it starts, for both write to
+    /// the same volume, and since when it is to.
+    #[must_use]
+    pub fn giving_way(&self, app: &ActiveApp) -> Option<(DeploymentId, Timestamp)> {
+        let (live, next) = (app.live?, app.rolling?);
+        let follows = self.deployments.get(&next).filter(|_| live != next)?;
+        let since = match follows.state.attempt()?.stage {
+            Stage::Starting { .. }
+            | Stage::Healthy
+            | Stage::Switching { .. }
+            | Stage::Draining { .. }
+            | Stage::Live => {
+                let mut stages = follows.stages.iter();
+                stages.find(|(stage, _)| *stage == StageName::Starting).map(|(_, at)| *at)
+            }
+            Stage::Requested
+            | Stage::Queued { .. }
+            | Stage::Building { .. }
+            | Stage::Built { .. }
+            | Stage::Releasing { .. }
+            | Stage::Ended(_) => None,
+        };
+        since.filter(|_| self.excludes(live, next)).map(|since| (live, since))
     }
 
     fn apply_deployment(

@@ -324,6 +324,12 @@ impl Installation {
         self.owned("network", &["ls"])
     }
 
+    /// The names of this installation's volumes.
+    #[must_use]
+    pub fn volumes(&self) -> Vec<String> {
+        self.owned("volume", &["ls"])
+    }
+
     fn owned(&self, verb: &str, args: &[&str]) -> Vec<String> {
         let filter = format!("label=hythe.instance={}", self.id());
         let output = Command::new("docker")
@@ -421,6 +427,10 @@ impl Drop for Installation {
                 for id in self.networks() {
                     let _gone_already =
                         Command::new("docker").args(["network", "rm", &id]).output();
+                }
+                for name in self.volumes() {
+                    let _gone_already =
+                        Command::new("docker").args(["volume", "rm", &name]).output();
                 }
             }
         } else {

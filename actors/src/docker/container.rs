@@ -6,13 +6,15 @@
 
 use bollard::models::{
     ContainerCreateBody, ContainerUpdateBody, EndpointSettings, HealthConfig, HostConfig,
-    HostConfigLogConfig, NetworkingConfig, RestartPolicy, RestartPolicyNameEnum,
+    HostConfigLogConfig, Mount as EngineMount, MountType, MountVolumeOptions, NetworkingConfig,
+    RestartPolicy, RestartPolicyNameEnum,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
 };
+use hythe_core::container::{ContainerSettings, Mount, VolumeName};
+use hythe_core::ids::AppId;
 use hythe_core::plan::ReplicaKey;
-use hythe_core::process::is_process;
 use hythe_core::source::Resources;
 use hythe_core::task::{self, is_task};
 use hythe_core::time::Millis;
@@ -20,6 +22,7 @@ use hythe_core::wire::worker::Assignment;
 use hythe_store::steps::Step;
 use std::collections::HashMap;
 use std::time::Duration;
+use uuid::Uuid;
 
 use super::inspect::Condition;
 use super::labels::{self, Labels, Owner};
@@ -44,6 +47,12 @@ pub fn container_name(key: ReplicaKey) -> String {
     format!("hythe-{}-{}", key.deployment, task::name(key.index))
 }
 
+/// The name of a volume. It names the worker, too: two may share one engine.
+fn volume_name(owner: &Owner, of: Uuid, volume: &VolumeName) -> String {
+    let worker = owner.worker.uuid().simple().to_string();
+    format!("hythe-{of}-{volume}-{}", &worker[worker.len() - 8..])
+}
+
 /// What a replica's container bears.
 fn container_labels(owner: &Owner, assignment: &Assignment, index: u16) -> Labels {
     let mut labels = owner.labels();
@@ -54,6 +63,9 @@ fn container_labels(owner: &Owner, assignment: &Assignment, index: u16) -> Label
         (labels::REPLICA.to_owned(), index.to_string()),
         (labels::GENERATION.to_owned(), assignment.generation.to_string()),
     ]);
+    if assignment.network() != assignment.app {
+        labels.insert(labels::NETWORK.to_owned(), assignment.network().to_string());
+    }
     if is_task(index) {
         labels.insert(labels::TASK.to_owned(), task::name(index));
     }
@@ -121,19 +133,28 @@ impl Engine {
             Some(_) => Some(Box::pin(self.nano_cpus(&resources)).await?),
             None => None,
         };
-        let host = HostConfig { nano_cpus: limit, ..hardened(network, &resources) };
-        let serves = !is_task(index) && !is_process(index);
+        let own = assignment.container(index);
+        let mounts = match own {
+            Some(own) => Some(self.mounts(owner, assignment.app, own).await?),
+            None => None,
+        };
+        let host = HostConfig { nano_cpus: limit, mounts, ..hardened(network, &resources) };
         let alias = EndpointSettings {
             // Who asks for the app by its name wants what serves.
-            aliases: serves.then(|| vec![assignment.app_name.to_string()]),
+            aliases: own.map(|own| {
+                let service = own.group.as_ref().map(|group| group.service.to_string());
+                service.into_iter().chain([assignment.app_name.to_string()]).collect()
+            }),
             ..Default::default()
         };
+        let entrypoint = own.and_then(|own| own.entrypoint.as_ref());
         let command = assignment.command(index);
         let own_name = assignment.run.name(index).replace(['.', '_'], "-");
         let body = ContainerCreateBody {
             hostname: Some(format!("{}-{own_name}", assignment.app_name)),
             image: Some(assignment.image.to_string()),
-            // In place of the image's command; its entrypoint stays, as everywhere.
+            entrypoint: entrypoint.map(|words| words.words().to_vec()),
+            // In place of the image's command; its entrypoint stays, unless another one is set.
             cmd: command.map(|command| command.words().to_vec()),
             env: Some(environment),
             labels: Some(container_labels(owner, assignment, index)),
@@ -160,6 +181,45 @@ impl Engine {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The volumes of a replica. The engine makes one that is not there, with our labels; one that is
+    /// there and bears others is none of ours.
+    async fn mounts(
+        &self,
+        owner: &Owner,
+        app: AppId,
+        container: &ContainerSettings,
+    ) -> Result<Vec<EngineMount>, EngineError> {
+        let docker = self.docker().await?;
+        let mut mounts = Vec::with_capacity(container.volumes.len());
+        for (path, Mount { volume, read_only }) in &container.volumes {
+            let name = volume_name(owner, container.scope(app), volume);
+            match docker.inspect_volume(&name).await.map_err(|error| self.fault(&error)) {
+                Ok(found) if owner.owns(&found.labels) => {}
+                Ok(found) => {
+                    let owner = labels::owner_of(Some(&found.labels));
+                    return Err(EngineError::Foreign { name, owner });
+                }
+                Err(error) if error.not_found() => {}
+                Err(error) => return Err(error),
+            }
+            let mut labels = owner.labels();
+            labels.insert(labels::VOLUME.to_owned(), volume.to_string());
+            labels.insert(labels::VOLUME_OF.to_owned(), container.scope(app).to_string());
+            mounts.push(EngineMount {
+                target: Some(path.to_string()),
+                source: Some(name),
+                typ: Some(MountType::VOLUME),
+                read_only: Some(*read_only),
+                volume_options: Some(MountVolumeOptions {
+                    labels: Some(labels),
+                    ..MountVolumeOptions::default()
+                }),
+                ..EngineMount::default()
+            });
+        }
+        Ok(mounts)
     }
 
     /// The id of the container of that name, where it is ours and this replica's.

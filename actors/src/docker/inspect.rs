@@ -27,6 +27,8 @@ pub struct Observed {
     pub id: String,
     /// Its app.
     pub app: AppId,
+    /// Whose network it is on.
+    pub network: AppId,
     /// Which replica it is.
     pub key: ReplicaKey,
     /// How it is.
@@ -108,13 +110,15 @@ impl Engine {
 fn observed(owner: &Owner, found: ContainerInspectResponse) -> Option<Observed> {
     let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
     let (app, key) = labels::replica(&labels).filter(|_replica| owner.owns(&labels))?;
+    let network = labels::network(&labels).unwrap_or(app);
     let mut networks = found.network_settings.and_then(|s| s.networks).unwrap_or_default();
     let address = networks
-        .remove(&network::network_name(owner, app))
+        .remove(&network::network_name(owner, network))
         .and_then(|endpoint| endpoint.ip_address?.parse().ok());
     Some(Observed {
         id: found.id?,
         app,
+        network,
         key,
         state: condition(&found.state.unwrap_or_default())?,
         address,

@@ -13,6 +13,12 @@ pub const INSTANCE: &str = "hythe.instance";
 pub const WORKER: &str = "hythe.worker";
 /// The app's id.
 pub const APP: &str = "hythe.app";
+/// Whose network a container is on, where that is not its app's own: a group's.
+pub const NETWORK: &str = "hythe.network";
+/// Which volume one is.
+pub const VOLUME: &str = "hythe.volume";
+/// Whose volume it is: an app's, or that of a project.
+pub const VOLUME_OF: &str = "hythe.volume.of";
 /// The app's name.
 pub const APP_NAME: &str = "hythe.app.name";
 /// The deployment.
@@ -79,6 +85,12 @@ pub fn owner_of(labels: Option<&Labels>) -> String {
         Some(worker) => format!("it belongs to worker {worker}"),
         None => "it was not made by Hythe".to_owned(),
     }
+}
+
+/// Whose network a container is on, where that is not its app's own.
+#[must_use]
+pub fn network(labels: &Labels) -> Option<AppId> {
+    labels.get(NETWORK)?.parse().ok()
 }
 
 /// Which replica a container is, from its labels.

@@ -61,15 +61,15 @@ impl Node {
                 self.forget(&step);
                 continue;
             };
-            let app = match target {
+            let network = match target {
                 Target::Replica(key) => self
                     .known
                     .assignment(key)
-                    .map(|assignment| assignment.app)
-                    .or_else(|| Some(self.known.replicas.get(&key)?.observed.app)),
+                    .map(|assignment| assignment.network())
+                    .or_else(|| Some(self.known.replicas.get(&key)?.observed.network)),
                 Target::Network(app) => Some(app),
             };
-            if self.known.must_wait(target, aim, app, now) {
+            if self.known.must_wait(target, aim, network, now) {
                 let setback = self.known.setbacks.get(&(target, aim));
                 next.extend(setback.map(|setback| setback.until));
                 continue;
@@ -81,7 +81,7 @@ impl Node {
                 continue;
             }
             if let Some(task) = self.task(&step) {
-                self.known.busy.insert(target, Busy { stops, app });
+                self.known.busy.insert(target, Busy { stops, network });
                 self.changed |= stops;
                 let setup = Arc::clone(&self.setup);
                 self.spawn(async move {
@@ -147,7 +147,7 @@ impl Node {
                 self.known.setbacks.remove(&(target, task.aim()));
                 match task {
                     Task::Create(_, assignment) => {
-                        self.known.networks.insert(assignment.app);
+                        self.known.networks.insert(assignment.network());
                     }
                     Task::Start(key, Some(restarts)) => {
                         self.known.restarts.insert(*key, *restarts);

@@ -43,8 +43,8 @@ pub(crate) struct Setback {
 pub(crate) struct Busy {
     /// Whether it stops a replica: that takes long, and costs nothing.
     pub(crate) stops: bool,
-    /// The app that it is for, where that is known.
-    pub(crate) app: Option<AppId>,
+    /// Whose network it concerns, where that is known.
+    pub(crate) network: Option<AppId>,
 }
 
 /// All that the node knows.
@@ -99,6 +99,7 @@ impl Known {
             };
             let container = Container {
                 app: replica.observed.app,
+                network: replica.observed.network,
                 state,
                 restarts: self.restarts_in_a_row(*key, replica),
                 limited: replica.observed.limited,
@@ -136,19 +137,19 @@ impl Known {
         &self,
         target: Target,
         aim: Aim,
-        app: Option<AppId>,
+        of: Option<AppId>,
         now: Instant,
     ) -> bool {
-        let of_its_app = |busy: &Target| match (target, busy) {
-            (Target::Replica(_), Target::Network(network)) => Some(*network) == app,
+        let of_its_network = |busy: &Target| match (target, busy) {
+            (Target::Replica(_), Target::Network(network)) => Some(*network) == of,
             (Target::Network(network), Target::Replica(_)) => {
-                self.busy.get(busy).is_some_and(|busy| busy.app.is_none_or(|app| app == network))
+                self.busy.get(busy).is_some_and(|busy| busy.network.is_none_or(|of| of == network))
             }
             (Target::Replica(_), Target::Replica(_)) | (Target::Network(_), Target::Network(_)) => {
                 false
             }
         };
-        let busy = self.busy.contains_key(&target) || self.busy.keys().any(of_its_app);
+        let busy = self.busy.contains_key(&target) || self.busy.keys().any(of_its_network);
         let set_back = self.setbacks.get(&(target, aim)).is_some_and(|setback| setback.until > now);
         busy || set_back
     }

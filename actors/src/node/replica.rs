@@ -168,7 +168,15 @@ mod tests {
     fn sight(state: Condition) -> Sight {
         let key = ReplicaKey { deployment: DeploymentId::new(Uuid::nil()), index: 0 };
         let app = AppId::new(Uuid::nil());
-        let observed = Observed { id: "c".into(), app, key, state, address: None, limited: false };
+        let observed = Observed {
+            id: "c".into(),
+            app,
+            network: app,
+            key,
+            state,
+            address: None,
+            limited: false,
+        };
         Sight { observed, tail: None }
     }
 

@@ -126,7 +126,7 @@ impl Task {
             Self::Create(key, assignment) => {
                 let environment = keys.open_environment(assignment)?;
                 let variables = environment.for_container(assignment, *key);
-                let network = engine.ensure_network(owner, assignment.app).await?;
+                let network = engine.ensure_network(owner, assignment.network()).await?;
                 engine.create(owner, assignment, key.index, &network, variables).await?;
                 engine.start(owner, *key).await?;
             }

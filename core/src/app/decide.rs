@@ -440,6 +440,7 @@ fn check_settings(settings: &AppSettings) -> Result<(), Rejection> {
         let most = limits::MOST_REPLICAS;
         return Err(Rejection::invalid("replicas", format!("is 1 to {most}; got {replicas}")));
     }
+    run.container.check(*replicas)?;
     if domains.len() > limits::MOST_DOMAINS {
         let most = limits::MOST_DOMAINS;
         return Err(Rejection::invalid("domains", format!("are at most {most}")));

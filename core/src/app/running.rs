@@ -82,6 +82,9 @@ impl ActiveApp {
                 format!("is 1 to {most}; got {replicas}. To run none: hythe stop {name}"),
             ));
         }
+        if let Some(replicas) = replicas {
+            self.settings.run.container.check(replicas)?;
+        }
         let known = &self.settings.run.processes;
         for (name, replicas) in &processes {
             if !known.contains_key(name) {

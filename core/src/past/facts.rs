@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::app::ActiveApp;
+use crate::container::{ContainerSettings, GroupMember, Mount};
 use crate::cron::{CronName, CronSettings, Overlap};
 use crate::deployment::Attempt;
 use crate::domain::{DomainMode, Trust};
@@ -240,7 +241,7 @@ fn put_run(facts: &mut Facts, run: &Run<'_>) {
         replicas,
         health,
         resources,
-        run: RunSettings { command, hooks, processes: beside_web },
+        run: RunSettings { command, hooks, processes: beside_web, container },
         drain_within,
         stop_within,
         env,
@@ -281,10 +282,29 @@ fn put_run(facts: &mut Facts, run: &Run<'_>) {
         facts.extend(memory_bytes.map(|bytes| (of("memory_bytes"), bytes.to_string())));
         facts.extend(cpu_millis.map(|millis| (of("cpu_millis"), millis.to_string())));
     }
+    put_container(facts, container);
     for (name, version) in *env {
         facts.insert(format!("env.{name}"), format!("version {version}"));
     }
 }
+
+fn put_container(facts: &mut Facts, container: &ContainerSettings) {
+    let ContainerSettings { entrypoint, volumes, unrouted, group } = container;
+    let entrypoint = entrypoint.as_ref().map(|words| format!("{:?}", words.words()));
+    facts.extend(entrypoint.map(|words| ("entrypoint".to_owned(), words)));
+    for (path, Mount { volume, read_only }) in volumes {
+        let how = if *read_only { " (read-only)" } else { "" };
+        facts.insert(format!("volumes.{path}"), format!("{volume}{how}"));
+    }
+    if *unrouted {
+        facts.insert("routed".into(), "false".into());
+    }
+    if let Some(GroupMember { project: _, service, content }) = group {
+        facts.insert("service".into(), service.to_string());
+        facts.extend(content.as_ref().map(|id| ("content".to_owned(), id.to_string())));
+    }
+}
+
 fn put_triggers(facts: &mut Facts, triggers: &Triggers) {
     match &triggers.on {
         // As it is where nobody said anything.

@@ -291,6 +291,8 @@ pub fn settings(parent: &ActiveApp, preview: &Preview) -> AppSettings {
         settings.source.and_then(|own| Some(preview.pull.source(&own.git()?.repository)));
     settings.replicas = 1;
     settings.domains = BTreeSet::new();
+    // Volumes of its own, empty at first, and no way to what the app shares with others.
+    settings.run.container.group = None;
     settings.build.secrets.retain(|name| copied.contains_key(name));
     if fork {
         // Where the app's own may read them they are no secret, and people put some there all the same.

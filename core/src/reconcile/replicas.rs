@@ -1,9 +1,10 @@
 //! Replicas: placed, ordered from the workers, and judged by what the workers report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Effect, post_deploys, releases, scaling};
 use crate::app::ActiveApp;
+use crate::container::VolumeName;
 use crate::deployment::{Attempt, DeploymentCommand, Fault, Placement, Stage, StageName};
 use crate::ids::{DeploymentId, WorkerId};
 use crate::limits;
@@ -13,6 +14,7 @@ use crate::process::is_process;
 use crate::record::Sequence;
 use crate::time::Timestamp;
 use crate::view::{DeploymentView, View};
+use crate::waiting::worker_name;
 use crate::wire::worker::{EngineState, ReplicaReport, ReplicaState};
 use crate::worker::{Capacity, Lease};
 
@@ -57,8 +59,10 @@ pub(super) fn settle(
             );
         }
         Stage::Starting { .. } => {
+            let away = away_from_volumes(id, attempt, view);
+            let away = away.map(|fault| DeploymentCommand::FailStart { fault });
             effects.extend(
-                verdict(id, attempt, assigned, observed, now)
+                away.or_else(|| verdict(id, attempt, assigned, observed, now))
                     .map(|command| Effect::Deployment(id, command)),
             );
         }
@@ -75,6 +79,31 @@ pub(super) fn settle(
         | Stage::Draining { .. }
         | Stage::Ended(_) => {}
     }
+}
+
+/// Why a deployment cannot start where it is placed: the version before keeps the same volumes on
+/// another worker, and here it would find them empty.
+fn away_from_volumes(id: DeploymentId, attempt: &Attempt, view: &View) -> Option<Fault> {
+    let app = view.apps.get(&attempt.spec.app)?.state.active()?;
+    let live = app.live.filter(|live| *live != id)?;
+    let before = view.deployments.get(&live)?.state.attempt()?;
+    let names = |of: &Attempt| -> BTreeSet<VolumeName> {
+        of.spec.run.container.volumes.values().map(|mount| mount.volume.clone()).collect()
+    };
+    let volume = names(attempt).intersection(&names(before)).next()?.clone();
+    let web = |of: &Attempt| {
+        let mut places = of.placements.iter().filter(|place| !is_process(place.index));
+        places.next().map(|place| place.worker)
+    };
+    let (here, there) = (web(attempt)?, web(before)?);
+    // One that is no member any more has nothing that could be gone back to.
+    (here != there && view.workers.contains_key(&there)).then(|| {
+        let (here, there) = (worker_name(view, here), worker_name(view, there));
+        Fault::new(format!(
+            "its volume {volume} is on worker {there}, and it was built on {here}, where it would be empty. \
+             Deploy again while only {there} builds, or give the volume another name to begin anew"
+        ))
+    })
 }
 
 /// Whether a worker left, or was not heard of for too long.
@@ -171,7 +200,10 @@ pub(super) fn order(view: &View, observed: &Observed, now: Timestamp, effects: &
             .collect();
         let running = view.deployments.iter().filter(|(id, of)| {
             let stays = !runs(of) || !is_followed(view, **id);
-            occupies(of) && resting(view, **id).is_none() && stays
+            occupies(of)
+                && resting(view, **id).is_none()
+                && gives_way(view, **id).is_none()
+                && stays
         });
         for (id, deployment) in running {
             let Some(attempt) = deployment.state.attempt() else { continue };
@@ -206,7 +238,9 @@ pub(super) fn order(view: &View, observed: &Observed, now: Timestamp, effects: &
         for (deployment, told) in held {
             // One that runs, and not here, never had traffic here, or none any more.
             let stopped = resting(view, deployment);
+            let ends = gives_way(view, deployment);
             let elsewhere = stopped.is_none()
+                && ends.is_none()
                 && !is_followed(view, deployment)
                 && view.deployments.get(&deployment).is_some_and(runs);
             if may_be_asked(view, observed, deployment, now) && !elsewhere {
@@ -218,7 +252,10 @@ pub(super) fn order(view: &View, observed: &Observed, now: Timestamp, effects: &
                 // Once it has ended, what goes on of it is ordered without its replicas.
                 continue;
             }
-            if stopped.is_some_and(|app| still_busy(app, observed, deployment, now)) {
+            if stopped.is_some_and(|app| still_busy(app, observed, deployment, now))
+                || ends
+                    .is_some_and(|(app, since)| is_finishing(app, since, observed, deployment, now))
+            {
                 continue;
             }
             let of = view.deployments.get(&deployment);
@@ -242,6 +279,28 @@ fn app_of_live(view: &View, id: DeploymentId) -> Option<&ActiveApp> {
 /// The app of a deployment that is live and is to have no replicas, for its app was stopped.
 fn resting(view: &View, id: DeploymentId) -> Option<&ActiveApp> {
     app_of_live(view, id).filter(|app| app.is_resting(id))
+}
+
+/// The app of a deployment that is live and ends before the one that follows it starts, and since when
+/// it is to.
+fn gives_way(view: &View, id: DeploymentId) -> Option<(&ActiveApp, Timestamp)> {
+    let app = app_of_live(view, id)?;
+    view.giving_way(app).filter(|(live, _)| *live == id).map(|(_, since)| (app, since))
+}
+
+/// Whether requests to it may still go on. No new ones come: the table does not lead to it any more.
+fn is_finishing(
+    app: &ActiveApp,
+    since: Timestamp,
+    observed: &Observed,
+    id: DeploymentId,
+    now: Timestamp,
+) -> bool {
+    let most = app.settings.drain_within.min(limits::GIVE_WAY_WITHIN);
+    let in_time = !since.plus(most).is_over(most, now);
+    let busy = |edge: &EdgeSeen| edge.busy.iter().any(|busy| busy.deployment == id);
+    let routed = !app.settings.run.container.unrouted;
+    routed && in_time && observed.live_edges(now).any(busy)
 }
 
 /// Whether another one is live in its place, and it is about to end: were the app stopped before,

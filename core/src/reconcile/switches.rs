@@ -7,15 +7,35 @@ use crate::deployment::{Attempt, DeploymentCommand, Fault, Stage};
 use crate::ids::DeploymentId;
 use crate::observed::Observed;
 use crate::time::Timestamp;
+use crate::view::View;
 
 pub(super) fn advance(
     id: DeploymentId,
     attempt: &Attempt,
+    view: &View,
     observed: &Observed,
     has_traffic: &Option<BTreeSet<DeploymentId>>,
     now: Timestamp,
     effects: &mut Vec<Effect>,
 ) {
+    if !is_routed(attempt, view) {
+        // No edge has anything to confirm, and none carries requests of its.
+        let command = match attempt.stage {
+            Stage::Switching { .. } => Some(DeploymentCommand::ConfirmSwitch { at: now }),
+            Stage::Draining { .. } => Some(DeploymentCommand::FinishDrain),
+            Stage::Requested
+            | Stage::Queued { .. }
+            | Stage::Building { .. }
+            | Stage::Built { .. }
+            | Stage::Starting { .. }
+            | Stage::Healthy
+            | Stage::Live
+            | Stage::Releasing { .. }
+            | Stage::Ended(_) => None,
+        };
+        effects.extend(command.map(|command| Effect::Deployment(id, command)));
+        return;
+    }
     // The table in force may lead there while the one that follows it does not any more.
     let stays = has_traffic.as_ref().is_some_and(|deployments| deployments.contains(&id));
     let command = match attempt.stage {
@@ -39,6 +59,12 @@ pub(super) fn advance(
         | Stage::Ended(_) => None,
     };
     effects.extend(command.map(|command| Effect::Deployment(id, command)));
+}
+
+/// Whether an address leads to its app: as that is set now, for that is what the table goes by.
+fn is_routed(attempt: &Attempt, view: &View) -> bool {
+    let app = view.apps.get(&attempt.spec.app).and_then(|app| app.state.active());
+    app.is_none_or(|app| !app.settings.run.container.unrouted)
 }
 
 /// What ends a deployment that has waited too long. `has_traffic`: the deployments that are to
@@ -117,7 +143,7 @@ mod tests {
         let edge = EdgeSeen { revision: 5, carries, heard_at: now };
         observed.edges.insert(EdgeId::new(Uuid::from_u128(1)), edge);
         let mut effects = Vec::new();
-        advance(id, &attempt, &observed, &Some([id].into()), now, &mut effects);
+        advance(id, &attempt, &View::default(), &observed, &Some([id].into()), now, &mut effects);
         effects
     }
 

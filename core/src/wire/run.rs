@@ -65,6 +65,9 @@ pub struct RunOpening {
     pub app: AppId,
     /// Its name.
     pub app_name: AppName,
+    /// Whose network it is on, where that is not its app's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<AppId>,
     /// The deployment whose version it is.
     pub deployment: DeploymentId,
     /// The image.

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::argv::Argv;
+use crate::container::ContainerSettings;
 use crate::health::HealthCheck;
 use crate::ids::{AppId, DeploymentId, InstallationId, WorkerId};
 use crate::limits;
@@ -17,7 +18,7 @@ use crate::names::{AppName, EnvName, ImageId, WorkerName};
 use crate::process::is_process;
 use crate::run::{HookSettings, RunSettings};
 use crate::source::Resources;
-use crate::task::Hook;
+use crate::task::{Hook, is_task};
 use crate::time::{Millis, Timestamp};
 use crate::worker::Capacity;
 
@@ -104,6 +105,19 @@ impl Assignment {
     #[must_use]
     pub fn resources(&self, index: u16) -> Resources {
         self.run.resources(index, &self.resources)
+    }
+
+    /// Whose network its containers are on.
+    #[must_use]
+    pub fn network(&self) -> AppId {
+        self.run.container.network(self.app)
+    }
+
+    /// What one with this number is given besides its image, where it is one that serves.
+    #[must_use]
+    pub fn container(&self, index: u16) -> Option<&ContainerSettings> {
+        let serves = !is_task(index) && !is_process(index);
+        serves.then_some(&self.run.container)
     }
 
     /// What runs in one with this number, in place of the image's own command.

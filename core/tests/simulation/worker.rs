@@ -166,7 +166,7 @@ impl Machine {
                 }
             };
             let (app, limited) = (known.seen.app, known.seen.limited);
-            (*key, plan::Container { app, state, restarts, limited })
+            (*key, plan::Container { app, network: app, state, restarts, limited })
         };
         Seen {
             containers: self.node.replicas.iter().map(container).collect(),

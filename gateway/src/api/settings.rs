@@ -1,5 +1,6 @@
 //! From what people send to the core's types: each text is checked, each error names its field.
 
+pub(super) mod container;
 mod health;
 pub(super) mod processes;
 
@@ -65,6 +66,10 @@ pub(super) fn of_new_app(new: &CreateApp, local: bool) -> Result<AppSettings, Pr
         process_types: new.process_types.clone().map(|processes| {
             processes.into_iter().map(|(name, process)| (name, Some(process))).collect()
         }),
+        entrypoint: new.entrypoint.clone().map(Some),
+        volumes: new.volumes.clone(),
+        routed: new.routed,
+        group: new.group.clone().map(Some),
         release_command: new.release_command.clone().map(Some),
         release_within_ms: new.release_within_ms,
         post_deploy_command: new.post_deploy_command.clone().map(Some),
@@ -147,6 +152,7 @@ fn run(now: &AppSettings, change: &UpdateApp) -> Result<Option<RunSettings>, Pro
     if let Some(changes) = &change.process_types {
         processes::change(&mut run, changes)?;
     }
+    container::change(&mut run.container, change)?;
     hook(&mut run, Hook::Release, change.release_command.as_ref(), change.release_within_ms)?;
     let (command, within) = (change.post_deploy_command.as_ref(), change.post_deploy_within_ms);
     hook(&mut run, Hook::PostDeploy, command, within)?;
@@ -398,6 +404,10 @@ pub(super) fn shown(settings: &AppSettings) -> dto::AppSettings {
         domains: domains.iter().map(ToString::to_string).collect(),
         command: run.command.as_ref().map(|command| command.words().to_vec()),
         process_types: processes::shown(run),
+        entrypoint: run.container.entrypoint.as_ref().map(|words| words.words().to_vec()),
+        volumes: container::volumes(&run.container),
+        routed: !run.container.unrouted,
+        group: container::group(&run.container),
         release_command: release.map(|release| release.command.words().to_vec()),
         release_within_ms: release.map(|release| release.within.0),
         post_deploy_command: post_deploy.map(|hook| hook.command.words().to_vec()),

@@ -1,5 +1,6 @@
 //! `hythe app` and `hythe open`.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::process::{Command, Stdio};
 
@@ -7,14 +8,14 @@ use hythe_core::names::AppName;
 use reqwest::Method;
 
 use super::Context;
-use super::args::{AppCommand, AtArgs, HealthArgs, HookArgs, SettingsArgs};
+use super::args::{AppCommand, AtArgs, HealthArgs, HookArgs, SettingsArgs, VolumeArg};
 use super::client::{Client, Patience};
 use super::failure::{Failure, Outcome};
 use super::format;
 use super::output::Tone;
 use crate::api::dto::{
     App, AppPage, AppSettings, AsOf, CreateApp, DeployOn, HealthProbe, PostDeployStatus, Triggers,
-    UpdateApp, UpdateTriggers,
+    UpdateApp, UpdateTriggers, VolumeMount,
 };
 
 /// How many entries one page of a list has.
@@ -46,12 +47,17 @@ pub(super) async fn run(context: &Context, command: AppCommand) -> Outcome {
             triggers,
             drain,
             stop,
+            volumes,
+            no_volumes,
+            routed,
             no_command,
             command,
         } => {
             let mut change = UpdateApp {
                 drain_within_ms: drain,
                 stop_within_ms: stop,
+                volumes: (no_volumes || !volumes.is_empty()).then(|| mounts(&volumes)),
+                routed,
                 command: (no_command || !command.is_empty())
                     .then_some((!command.is_empty()).then_some(command)),
                 ..change(&settings)
@@ -90,6 +96,14 @@ pub(super) async fn run(context: &Context, command: AppCommand) -> Outcome {
         }
     }
     Ok(())
+}
+
+fn mounts(volumes: &[VolumeArg]) -> BTreeMap<String, VolumeMount> {
+    let one = |VolumeArg { path, mount }: &VolumeArg| {
+        let volume = mount.volume.to_string();
+        (path.to_string(), VolumeMount { volume, read_only: mount.read_only })
+    };
+    volumes.iter().map(one).collect()
 }
 
 /// Creates an app. A tag or commit is a setting only where nothing else says what to deploy.
@@ -228,7 +242,7 @@ fn show(context: &Context, app: &App) {
     let mut rows = vec![
         ("name", app.name.clone()),
         ("project", app.project.clone()),
-        ("url", app.url.clone()),
+        ("url", if app.url.is_empty() { "none".into() } else { app.url.clone() }),
         ("status", format::status_of(output, app)),
         ("", output.foreign(&app.status_detail)),
         match (&settings.upload, &settings.image) {
@@ -276,6 +290,16 @@ fn show(context: &Context, app: &App) {
     rows.push(("health", health(settings)));
     if let Some(command) = &settings.command {
         rows.push(("command", output.foreign(&command.join(" "))));
+    }
+    if let Some(entrypoint) = &settings.entrypoint {
+        rows.push(("entrypoint", output.foreign(&entrypoint.join(" "))));
+    }
+    for (path, VolumeMount { volume, read_only }) in &settings.volumes {
+        let how = if *read_only { " (read-only)" } else { "" };
+        rows.push(("volume", format!("{volume} at {path}{how}")));
+    }
+    if let Some(group) = &settings.group {
+        rows.push(("service", group.service.clone()));
     }
     for (name, process) in &settings.process_types {
         let line = format!("{name}: {}", super::process::described(process));

@@ -7,6 +7,7 @@ mod app;
 pub mod args;
 pub mod backup;
 pub mod client;
+mod compose;
 mod cron;
 mod deleted;
 mod deploy;
@@ -94,6 +95,7 @@ pub async fn run(command: ClientCommand, global: &Global, output: Output) -> Out
         Online::App(command) => app::run(&context, *command).await,
         Online::Import(args, app) => import::online(&context, args, &app).await,
         Online::Project(command) => project::run(&context, command).await,
+        Online::Compose(command) => compose::run(&context, command).await,
         Online::Rollback(args) => deploy::rollback(&context, args).await,
         Online::Redeploy(args) => deploy::again(&context, args, "redeploy").await,
         Online::Restart(args) => deploy::again(&context, args, "restart").await,
@@ -171,6 +173,8 @@ pub enum Online {
     Import(args::ImportArgs, hythe_core::names::AppName),
     /// `project`
     Project(args::ProjectCommand),
+    /// `compose`
+    Compose(args::ComposeCommand),
     /// `rollback`
     Rollback(args::RollbackArgs),
     /// `redeploy`
@@ -302,6 +306,7 @@ impl From<Command> for Kind {
             Command::Deploy(args) => online(Online::Deploy(args)),
             Command::App(command) => online(Online::App(Box::new(command))),
             Command::Project(command) => online(Online::Project(command)),
+            Command::Compose(command) => online(Online::Compose(command)),
             Command::Rollback(args) => online(Online::Rollback(args)),
             Command::Redeploy(args) => online(Online::Redeploy(args)),
             Command::Restart(args) => online(Online::Restart(args)),

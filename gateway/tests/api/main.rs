@@ -9,6 +9,7 @@
 
 mod access;
 mod changes;
+mod compose;
 mod crons;
 mod deleted;
 #[path = "../../../tests/src/dns_server.rs"]

@@ -12,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hythe_core::app::{AppEvent, AppSettings, Repeat, SettingsChange, SourceKey};
 use hythe_core::argv::Argv;
+use hythe_core::container::{
+    ContainerSettings, ContentId, GroupMember, Mount, MountPath, ServiceName, VolumeName,
+};
 use hythe_core::deployment::{
     BuiltImage, DeploymentEvent, DeploymentSpec, Fault, Origin, Outcome, Placement, StageName,
 };
@@ -157,6 +160,26 @@ pub(crate) fn with_processes(hooks: bool) -> RunSettings {
     let (memory_bytes, cpu_millis) = (Some(256 << 20), None);
     let worker = ProcessSettings { command, replicas, memory_bytes, cpu_millis };
     RunSettings { processes: BTreeMap::from([(process(), worker)]), ..before }
+}
+
+/// The same with all that containers are given besides their image.
+fn with_container() -> RunSettings {
+    let mount = |name: &str, read_only| {
+        let path = MountPath::new(format!("/var/{name}")).unwrap();
+        (path, Mount { volume: VolumeName::new(name).unwrap(), read_only })
+    };
+    let group = GroupMember {
+        project: project(),
+        service: ServiceName::new("db").unwrap(),
+        content: Some(ContentId::new("5a".repeat(20)).unwrap()),
+    };
+    let container = ContainerSettings {
+        entrypoint: Some(command()),
+        volumes: BTreeMap::from([mount("data", false), mount("conf", true)]),
+        unrouted: true,
+        group: Some(group),
+    };
+    RunSettings { container, ..with_processes(true) }
 }
 
 fn process() -> ProcessName {
@@ -413,6 +436,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
     };
     let released = SettingsChange { run: Some(with_hooks()), ..SettingsChange::default() };
     let with_all = SettingsChange { run: Some(with_processes(true)), ..SettingsChange::default() };
+    let contained = SettingsChange { run: Some(with_container()), ..SettingsChange::default() };
     let alone = SettingsChange { run: Some(with_processes(false)), ..SettingsChange::default() };
     let scaled = || BTreeMap::from([(process(), 3)]);
     let apps = [
@@ -427,6 +451,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
         ("configured", AppEvent::Configured(Box::new(change))),
         ("configured-nothing", AppEvent::Configured(Box::default())),
         ("configured-hooks", AppEvent::Configured(Box::new(released))),
+        ("configured-container", AppEvent::Configured(Box::new(contained))),
         (
             "deployment_repeated-hooks",
             AppEvent::DeploymentRepeated {

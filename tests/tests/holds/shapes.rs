@@ -322,6 +322,7 @@ fn shapes_between_roles_stay_as_they_are_and_may_gain_fields() {
         run: run(),
         app: app(),
         app_name: AppName::new("shop").unwrap(),
+        network: None,
         deployment,
         image: ImageId::new(format!("sha256:{}", "ab".repeat(32))).unwrap(),
         port: 8080,

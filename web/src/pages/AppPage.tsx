@@ -30,7 +30,7 @@ export function AppPage({ name }: { name: string }) {
               <div role="status">
                 <AppState status={data.status} />
               </div>
-              {data.live ? <Address url={data.url} /> : null}
+              {data.live && data.url ? <Address url={data.url} /> : null}
               <AppActions app={data} />
             </div>
             <p className="lead">{data.status_detail}</p>

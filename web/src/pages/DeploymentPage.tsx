@@ -43,7 +43,7 @@ function Shown({ deployment }: { deployment: Deployment }) {
         <div role="status">
           <DeploymentState status={status} />
         </div>
-        {status === "live" ? <Address url={deployment.url} /> : null}
+        {status === "live" && deployment.url ? <Address url={deployment.url} /> : null}
         <Cancel deployment={deployment} />
       </div>
       <Source deployment={deployment} />

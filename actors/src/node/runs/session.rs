@@ -75,7 +75,8 @@ impl Runs {
         let engine = &self.tools.engine;
         let (command, environment) = self.unseal(&opening)?;
         let owner = &self.tools.owner;
-        let network = engine.ensure_network(owner, opening.app).await.map_err(failed)?;
+        let on = opening.network.unwrap_or(opening.app);
+        let network = engine.ensure_network(owner, on).await.map_err(failed)?;
         let until = carried.until;
         let made = engine.make_one_off(owner, &opening, until, &network, command, environment);
         let container = made.await.map_err(|error| {

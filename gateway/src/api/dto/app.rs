@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    AsOf, DeploymentRef, HealthProbe, PreviewOf, ProcessCount, ProcessType, SetProcess, Time,
-    Triggers,
+    AppGroup, AsOf, DeploymentRef, HealthProbe, PreviewOf, ProcessCount, ProcessType, SetProcess,
+    Time, Triggers, VolumeMount,
 };
 
 /// An app: its settings, and how it is doing.
@@ -23,7 +23,7 @@ pub struct App {
     /// The name of the project that it is in.
     #[schema(example = "default")]
     pub project: String,
-    /// Where it answers.
+    /// Where it answers; empty where no address leads to it.
     #[schema(example = "http://shop.localhost:8080")]
     pub url: String,
     /// How it is doing.
@@ -214,6 +214,18 @@ pub struct AppSettings {
     pub command: Option<Vec<String>>,
     /// What runs besides, without traffic, by name.
     pub process_types: BTreeMap<String, ProcessType>,
+    /// What runs in each replica in place of the image's entrypoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<Vec<String>>,
+    /// Its volumes, by the folder in its containers.
+    #[serde(default)]
+    pub volumes: BTreeMap<String, VolumeMount>,
+    /// Whether an address leads to it.
+    #[serde(default = "yes")]
+    pub routed: bool,
+    /// The group that it belongs to, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<AppGroup>,
     /// What runs once for each deployment, in a container of its image, before its replicas start;
     /// where it fails, so does the deployment. A program and its arguments, run by no shell.
     #[schema(example = json!(["bin/migrate"]))]
@@ -353,6 +365,21 @@ pub struct CreateApp {
     /// What runs besides, without traffic, by name: at most 16 processes, such as workers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub process_types: Option<BTreeMap<String, SetProcess>>,
+    /// What runs in each replica in place of the image's entrypoint: as `command` is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_items = 1, max_items = 64)]
+    pub entrypoint: Option<Vec<String>>,
+    /// Volumes of its replicas, by the folder that they see them in: at most 16. They stay when the
+    /// app goes. An app that writes to one has one replica, and a new version of it starts once the one
+    /// before has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volumes: Option<BTreeMap<String, VolumeMount>>,
+    /// Whether an address leads to it; so where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub routed: Option<bool>,
+    /// The group that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<AppGroup>,
     /// What runs once for each deployment, in a container of its image, before its replicas start;
     /// where it fails, so does the deployment. A program and its arguments, run by no shell. A
     /// restart does not run it; a rollback does.
@@ -500,6 +527,21 @@ pub struct UpdateApp {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = super::process::changes)]
     pub process_types: Option<BTreeMap<String, Option<SetProcess>>>,
+    /// What runs in each replica in place of the image's entrypoint; `null` for the image's.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 64)]
+    pub entrypoint: Option<Option<Vec<String>>>,
+    /// Volumes of its replicas, by the folder that they see them in, in place of the ones before: at
+    /// most 16. Those that go from here keep what is in them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volumes: Option<BTreeMap<String, VolumeMount>>,
+    /// Whether an address leads to it. It holds at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub routed: Option<bool>,
+    /// The group that it belongs to; `null` for none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    #[schema(value_type = Option<AppGroup>)]
+    pub group: Option<Option<AppGroup>>,
     /// What runs once for each deployment before its replicas start; `null` for nothing.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
     #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 64)]
@@ -533,4 +575,8 @@ pub struct AppPage {
     /// As of when, where the past was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<AsOf>,
+}
+
+const fn yes() -> bool {
+    true
 }

@@ -8,6 +8,7 @@
 mod app;
 mod backup;
 mod commit_status;
+mod compose;
 mod cron;
 mod deleted;
 mod deployment;
@@ -44,6 +45,10 @@ pub use backup::{
     DownloadBackup, MirrorStatus, SetBackupSchedule, SetMirror,
 };
 pub use commit_status::{CommitStatuses, SetCommitStatuses, ToldStatus};
+pub use compose::{
+    AppGroup, ComposeAction, ComposeLeft, ComposeOrphan, ComposePlan, ComposeService,
+    ComposeSource, PlanCompose, VolumeMount,
+};
 pub use cron::{Cron, CronList, CronOverlap, CronRun, CronSkipped, SetCron};
 pub use deleted::{DeleteQuery, DeletedApp, DeletedAppList};
 pub use deployment::{

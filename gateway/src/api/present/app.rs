@@ -25,7 +25,11 @@ pub(crate) fn app(sight: Sight<'_>, id: AppId) -> Option<App> {
         id,
         name: active.name.to_string(),
         project: project_of(sight, id),
-        url: sight.config.url(active.name.as_str()),
+        url: if active.settings.run.container.unrouted {
+            String::new()
+        } else {
+            sight.config.url(active.name.as_str())
+        },
         status,
         status_detail,
         stopped: active.stopped.is_some(),

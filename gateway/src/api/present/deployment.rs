@@ -61,7 +61,11 @@ pub(crate) fn deployment_in(
         process_types: settings::processes::shown(&spec.run),
         release_command: release_command(attempt),
         post_deploy: post_deploy(attempt),
-        url: sight.config.url(spec.app_name.as_str()),
+        url: if spec.run.container.unrouted {
+            String::new()
+        } else {
+            sight.config.url(spec.app_name.as_str())
+        },
         stages: stages(&view.stages),
         durations_ms: durations(&view.stages),
         failure: failure(attempt),

@@ -96,9 +96,13 @@ pub(crate) async fn create(
         return Ok(mark_replayed(created(&state, app.resource)?));
     }
     let name: AppName = settings::text("name", &body.value.name)?;
-    let mut settings = settings::of_new_app(&body.value, state.config().local_repositories)?;
+    let mut new = body.value;
+    if let Some(group) = &mut new.group {
+        group.project = state.project("group.project", &group.project)?.to_string();
+    }
+    let mut settings = settings::of_new_app(&new, state.config().local_repositories)?;
     settings.domains.iter().try_for_each(|host| not_ours(&state, "domains", host))?;
-    if let Some(project) = &body.value.project {
+    if let Some(project) = &new.project {
         settings.project = state.project("project", project)?;
     }
     let id = Uuid::now_v7();
@@ -189,11 +193,15 @@ pub(crate) async fn update(
     let command = || {
         let (id, now) = state.app(&app)?;
         let local = state.config().local_repositories;
-        let mut change = settings::change_of(&now.settings, &body.value, local)?;
+        let mut wanted = body.value.clone();
+        if let Some(Some(group)) = &mut wanted.group {
+            group.project = state.project("group.project", &group.project)?.to_string();
+        }
+        let mut change = settings::change_of(&now.settings, &wanted, local)?;
         let domains = change.domains.iter().flatten();
         let mut new = domains.filter(|host| !now.settings.domains.contains(*host));
         new.try_for_each(|host| not_ours(&state, "domains", host))?;
-        let project = body.value.project.as_deref();
+        let project = wanted.project.as_deref();
         change.project = project.map(|project| state.project("project", project)).transpose()?;
         Ok((id, AppCommand::Configure(Box::new(change))))
     };

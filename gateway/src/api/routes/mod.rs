@@ -3,6 +3,7 @@
 mod address;
 mod apps;
 mod backups;
+mod compose;
 mod crons;
 mod deleted;
 mod deliver;
@@ -89,6 +90,7 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(env::list, env::change))
         .routes(routes!(projects::list, projects::create))
         .routes(routes!(projects::show, projects::delete))
+        .routes(routes!(compose::plan))
         .routes(routes!(registries::list))
         .routes(routes!(registries::set, registries::remove))
         .routes(routes!(triggers::show, triggers::update))

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use hythe_core::container::{Mount, MountPath, VolumeName};
 use hythe_core::ids::DeploymentId;
 use hythe_core::names::{
     AppName, BranchName, CommitId, EnvName, EnvValue, HealthPath, HostName, ProjectName,
@@ -145,6 +146,7 @@ Examples:
   hythe app set shop --release-command 'bin/rails db:migrate' --release-timeout 5m
   hythe app set shop --post-deploy-command 'bin/warm-up https://shop.example.com'
   hythe app set shop --memory 1G --cpus 0.5
+  hythe app set shop --volume data:/var/lib/shop --volume conf:/etc/shop:ro
   hythe app set shop --drain 60s -- npm start";
 
 /// `hythe deploy`.
@@ -172,6 +174,41 @@ pub struct DeployArgs {
     /// Whether to wait.
     #[command(flatten)]
     pub waiting: WaitArgs,
+}
+
+/// A volume, and where it is seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VolumeArg {
+    /// Where.
+    pub path: MountPath,
+    /// Which, and how.
+    pub mount: Mount,
+}
+
+impl std::str::FromStr for VolumeArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.splitn(3, ':');
+        let (volume, path) = (parts.next().unwrap_or_default(), parts.next());
+        let path = path.ok_or("it is NAME:/PATH, such as data:/var/lib/data")?;
+        let read_only = match parts.next() {
+            None | Some("rw") => false,
+            Some("ro") => true,
+            Some(other) => return Err(format!("it ends in :ro or nothing; got :{other}")),
+        };
+        let volume = VolumeName::new(volume).map_err(|bad| bad.to_string())?;
+        let path = MountPath::new(path).map_err(|bad| bad.to_string())?;
+        Ok(Self { path, mount: Mount { volume, read_only } })
+    }
+}
+
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("it is yes or no".into()),
+    }
 }
 
 /// What a folder cannot be together with.
@@ -312,6 +349,16 @@ pub enum AppCommand {
         /// How long a replica has to end by itself after SIGTERM, such as 10s
         #[arg(long, value_name = "SPAN", value_parser = span)]
         stop: Option<u64>,
+        /// Give it a volume at a folder of its replicas; may be given several times, and takes the
+        /// place of those before. What is in a volume stays
+        #[arg(long = "volume", value_name = "NAME:/PATH[:ro]")]
+        volumes: Vec<VolumeArg>,
+        /// Give it no volume any more; what is in them stays
+        #[arg(long, conflicts_with = "volumes")]
+        no_volumes: bool,
+        /// Whether an address leads to it; at once
+        #[arg(long, value_name = "yes|no", value_parser = yes_or_no)]
+        routed: Option<bool>,
         /// What runs in each replica is the image's own command again
         #[arg(long, conflicts_with = "command")]
         no_command: bool,

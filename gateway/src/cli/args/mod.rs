@@ -5,6 +5,7 @@ mod apps;
 mod backup;
 mod build;
 mod builder;
+mod compose;
 mod cron;
 mod detect;
 mod domain;
@@ -32,10 +33,11 @@ use hythe_core::names::{AppName, ProjectName, WorkerName};
 pub use apps::{
     AgainArgs, AppCommand, BuildOf, DeployArgs, DeploymentsCommand, EarlierArg, EnvCommand,
     EnvSetArgs, LogsArgs, RawAssignment, RollbackArgs, ScaleArgs, SettingsArgs, SwitchArgs,
-    WaitArgs, Which,
+    VolumeArg, WaitArgs, Which,
 };
 pub use backup::{BackupArgs, BackupCommand, KeyArgs, RestoreArgs, ScheduleArgs};
 pub use builder::BuilderArgs;
+pub use compose::{ComposeCommand, ComposeUpArgs};
 pub use cron::{CronArgs, CronCommand, CronSetArgs};
 pub use detect::DetectArgs;
 pub use domain::{DomainAddArgs, DomainArgs, DomainCommand, DomainSettingsArgs};
@@ -137,6 +139,9 @@ pub enum Command {
     /// List, create, show and remove projects: apps that belong together
     #[command(subcommand)]
     Project(ProjectCommand),
+    /// Docker Compose files: their services as apps of a project
+    #[command(subcommand)]
+    Compose(ComposeCommand),
     /// Log builds in to registries, for private base images
     #[command(subcommand)]
     Registry(RegistryCommand),
@@ -459,6 +464,15 @@ mod tests {
             &["git", "remote", "a b"],
             &["git", "remote", "shop", "--name", "-x"],
             &["git", "remote", "shop", "--name", "a.b"],
+            &["compose", "up"],
+            &["compose", "up", "a b"],
+            &["compose", "up", "shop", "--branch", "-x"],
+            &["compose", "down", "../x"],
+            &["app", "set", "shop", "--volume", "data"],
+            &["app", "set", "shop", "--volume", "data:/x:rx"],
+            &["app", "set", "shop", "--volume", "/etc:/etc"],
+            &["app", "set", "shop", "--volume", "a:/a", "--no-volumes"],
+            &["app", "set", "shop", "--routed", "maybe"],
         ] {
             let error = Cli::try_parse_from(["hythe"].iter().chain(args)).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{args:?}");

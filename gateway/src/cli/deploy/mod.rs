@@ -4,10 +4,10 @@
 //! The deployment does not need this process: when it is interrupted, or the server restarts, the
 //! deployment goes on. So waiting is reading, again and again, whatever answers.
 
-mod pack;
+pub(super) mod pack;
 mod progress;
 mod summary;
-mod upload;
+pub(super) mod upload;
 
 use std::time::Duration;
 
@@ -151,7 +151,7 @@ async fn prepare(client: &Client, args: &DeployArgs) -> Outcome {
 }
 
 /// Looks until nothing more happens by itself, and shows what happens meanwhile.
-async fn wait(context: &Context, mut deployment: Deployment) -> Outcome<Deployment> {
+pub(super) async fn wait(context: &Context, mut deployment: Deployment) -> Outcome<Deployment> {
     let id = deployment.id.to_string();
     let mut progress = Progress::new(&context.output, &deployment);
     let (lines, mut said) = tokio::sync::mpsc::channel(MOST_LINES);

@@ -32,11 +32,11 @@ const MOST_TOLD: usize = 5;
 
 /// What is sent.
 #[derive(Debug)]
-pub(super) struct Packed {
+pub(in crate::cli) struct Packed {
     /// Where it lies; gone with this.
     pub(super) file: File,
     /// The digest of its bytes.
-    pub(super) digest: UploadDigest,
+    pub(in crate::cli) digest: UploadDigest,
     /// How many they are.
     pub(super) bytes: u64,
     /// Files, folders and links in it.

@@ -11,7 +11,7 @@ use crate::cli::failure::{Failure, Outcome};
 use crate::cli::format;
 
 /// Packs what is to be built.
-pub(super) async fn packed(context: &Context, path: &Path) -> Outcome<Packed> {
+pub(in crate::cli) async fn packed(context: &Context, path: &Path) -> Outcome<Packed> {
     let path: PathBuf = path.to_owned();
     let packed = tokio::task::spawn_blocking(move || pack(&path)).await;
     let packed = packed.map_err(|error| Failure::failed(error.to_string()))??;
@@ -28,7 +28,7 @@ pub(super) async fn packed(context: &Context, path: &Path) -> Outcome<Packed> {
 }
 
 /// Sees to it that the server has it.
-pub(super) async fn sent(context: &Context, packed: Packed) -> Outcome<UploadDigest> {
+pub(in crate::cli) async fn sent(context: &Context, packed: Packed) -> Outcome<UploadDigest> {
     let Packed { file, digest, bytes, .. } = packed;
     let path = ["uploads", digest.as_str()];
     let there: Outcome<Upload> = context.client.get(&path, &[]).await;

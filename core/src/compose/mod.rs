@@ -1,0 +1,316 @@
+//! Docker Compose files: what each service comes to as an app, in which order apps go live, and what of
+//! the file is not taken.
+//!
+//! Pure: whoever has the folder reads the files that are asked for ([`wanted`]) and hands in their texts.
+//! Every value of a file is either taken or told of with its line and the reason ([`Left`]), so that
+//! nothing is lost unseen. What would make another thing of the whole file than what is written there
+//! (`extends`, `include`, a service that there is not, a circle) refuses it instead ([`Bad`]).
+
+mod build;
+mod health;
+mod notes;
+mod order;
+mod plan;
+mod ports;
+mod service;
+mod tree;
+mod units;
+mod variables;
+mod volumes;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::argv::Argv;
+use crate::container::{Mount, MountPath, ServiceName};
+use crate::health::HealthCheck;
+use crate::limits;
+use crate::names::{BuildArg, BuildArgValue, BuildTarget, EnvName, EnvValue, RepositoryPath};
+use crate::source::ImageRef;
+use crate::time::Millis;
+
+use self::notes::Notes;
+use self::tree::{Node, Tree};
+use self::variables::Filling;
+
+pub use self::plan::{Action, Deployed, Made, Plan, Planned, Present, plan};
+pub use self::variables::file as variables_of;
+
+/// The names that a file has where nobody says another, in the order in which they count.
+pub const FILES: [&str; 4] =
+    ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+/// The most bytes of a file.
+pub const MOST_BYTES: usize = 512 * 1024;
+
+/// Why a file cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{why}", line.map_or_else(String::new, |line| format!("line {line}: ")))]
+pub struct Bad {
+    /// Where.
+    pub line: Option<u64>,
+    /// What is wrong, and what to do.
+    pub why: String,
+}
+
+/// A value that was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Left {
+    /// Where it stands.
+    pub line: u64,
+    /// Its key.
+    pub key: String,
+    /// Why, and what to do instead where there is something.
+    pub why: String,
+}
+
+/// What goes with a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    /// What `${VARIABLES}` stand for.
+    pub variables: BTreeMap<String, String>,
+    /// The texts of files that `env_file` names, by their path from the root of the source.
+    pub files: BTreeMap<String, String>,
+    /// Profiles that are wanted.
+    pub profiles: BTreeSet<String>,
+    /// The folder that the file is in, from the root of the source; empty for the root.
+    pub folder: String,
+}
+
+/// A file, read.
+#[derive(Debug, Default)]
+pub struct Composed {
+    /// The services that are to run, each after those that it depends on.
+    pub services: Vec<Service>,
+    /// Services that are in the file and not wanted, for none of their profiles is.
+    pub idle: BTreeSet<ServiceName>,
+    /// What was not taken, in the file's order.
+    pub left: Vec<Left>,
+}
+
+/// A service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its name.
+    pub name: ServiceName,
+    /// Where it stands.
+    pub line: u64,
+    /// What it is made from.
+    pub from: From,
+    /// The port that it listens on, where that is said.
+    pub port: Option<u16>,
+    /// Whether an address leads to it.
+    pub routed: bool,
+    /// How many of it.
+    pub replicas: u16,
+    /// How it shows that it is well.
+    pub health: HealthCheck,
+    /// The most memory, where that is said.
+    pub memory_bytes: Option<u64>,
+    /// The most of a processor, where that is said.
+    pub cpu_millis: Option<u32>,
+    /// The most processes, where that is said.
+    pub processes: Option<u32>,
+    /// What runs in place of the image's command.
+    pub command: Option<Argv>,
+    /// What runs in place of the image's entrypoint.
+    pub entrypoint: Option<Argv>,
+    /// What runs before a new version starts.
+    pub release: Option<Argv>,
+    /// Its variables.
+    pub env: BTreeMap<EnvName, EnvValue>,
+    /// Its volumes.
+    pub volumes: BTreeMap<MountPath, Mount>,
+    /// How long it has from SIGTERM to SIGKILL, where that is said.
+    pub stop_within: Option<Millis>,
+    /// The services that have to be live before it starts.
+    pub after: BTreeSet<ServiceName>,
+    /// How many services come before it in the longest row of those.
+    pub wave: usize,
+}
+
+/// What a service is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum From {
+    /// A folder of the source.
+    Build(Build),
+    /// An image.
+    Image(ImageRef),
+}
+
+/// How a service is built.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Build {
+    /// The folder, from the root of the source; the root where it is none.
+    pub context: Option<RepositoryPath>,
+    /// The Dockerfile, from that folder.
+    pub dockerfile: Option<RepositoryPath>,
+    /// The stage that is wanted.
+    pub target: Option<BuildTarget>,
+    /// Build arguments.
+    pub args: BTreeMap<BuildArg, BuildArgValue>,
+}
+
+/// What a file refers to outside of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Variables that it names.
+    pub variables: BTreeSet<String>,
+    /// Files of variables, by their path from the root of the source.
+    pub files: BTreeSet<String>,
+}
+
+/// What has to be handed in with a file.
+///
+/// # Errors
+/// It cannot be read.
+pub fn wanted(text: &str, given: &Given) -> Result<Wanted, Bad> {
+    let mut root = read_tree(text)?;
+    let mut wanted = Wanted::default();
+    // Variables without a value are named all the same: what is wrong with one is said later.
+    let mut filling = Filling::new(&given.variables);
+    root.each_text(&mut |text, _line| {
+        if let Ok(filled) = filling.fill(text) {
+            *text = filled;
+        }
+    });
+    wanted.variables = filling.named;
+    let services = root.get("services").and_then(Node::fields).unwrap_or_default();
+    for service in services {
+        let args = service.node.get("build").and_then(|build| build.get("args"));
+        for named in service.node.get("environment").into_iter().chain(args) {
+            let bare = pairs(named).unwrap_or_default().into_iter();
+            let bare = bare.filter_map(|(name, value, _)| value.is_none().then_some(name));
+            wanted.variables.extend(bare);
+        }
+        if let Some(files) = service.node.get("env_file") {
+            let files = service::env_files(files).into_iter();
+            let paths = files.filter_map(|file| service::resolve(&given.folder, &file.path).ok());
+            wanted.files.extend(paths.flatten());
+        }
+    }
+    Ok(wanted)
+}
+
+fn read_tree(text: &str) -> Result<Node, Bad> {
+    let bad = |why: String| Bad { line: None, why };
+    if text.len() > MOST_BYTES {
+        return Err(bad(format!("it has more than {} KiB", MOST_BYTES / 1024)));
+    }
+    Node::read(text.trim_start_matches('\u{feff}'))
+        .map_err(|why| bad(format!("it cannot be read as YAML: {why}")))
+}
+
+/// Reads a file.
+///
+/// # Errors
+/// [`Bad`], where it cannot be taken as a whole.
+pub fn read(text: &str, given: &Given) -> Result<Composed, Bad> {
+    let mut root = read_tree(text)?;
+    let mut notes = Notes::default();
+    fill(&mut root, given, &mut notes)?;
+    let Some(fields) = root.fields() else {
+        return Err(Bad { line: Some(root.line), why: "it has no services".into() });
+    };
+    let mut services = None;
+    let mut volumes = None;
+    for field in fields {
+        match field.name.as_str() {
+            "services" => services = Some(&field.node),
+            "volumes" => volumes = Some(&field.node),
+            "version" => {}
+            "name" => notes.left(field.line, "name", "the project's name is what you call it here"),
+            "include" => {
+                return Err(Bad {
+                    line: Some(field.line),
+                    why:
+                        "include is not taken: other files would be a part of this one. Write what \
+                          `docker compose config` prints into one file, and give that"
+                            .into(),
+                });
+            }
+            "networks" => volumes::networks(&field.node, field.line, &mut notes),
+            "secrets" | "configs" => notes.left(
+                field.line,
+                &field.name,
+                "files are put into no container here; give values as variables: `hythe env set`",
+            ),
+            name if name.starts_with("x-") => {}
+            name => notes.unknown(field.line, name, name, &TOP),
+        }
+    }
+    let declared = volumes::declared(volumes, &mut notes)?;
+    let listed = services.and_then(Node::fields).unwrap_or_default();
+    if listed.is_empty() {
+        let line = services.map_or(root.line, |services| services.line);
+        return Err(Bad { line: Some(line), why: "it has no services".into() });
+    }
+    if listed.len() > limits::MOST_SERVICES {
+        let why = format!("it has more than {} services", limits::MOST_SERVICES);
+        return Err(Bad { line: services.map(|services| services.line), why });
+    }
+    let mut read = BTreeMap::new();
+    for field in listed {
+        let name = ServiceName::new(field.name.as_str())
+            .map_err(|bad| Bad { line: Some(field.line), why: bad.to_string() })?;
+        let draft = service::read(name.clone(), field, &declared, given, &mut notes)?;
+        read.insert(name, draft);
+    }
+    let (services, idle) = order::order(read, given, &mut notes)?;
+    Ok(Composed { services, idle, left: notes.told() })
+}
+
+/// The keys at the top of a file.
+const TOP: [&str; 8] =
+    ["services", "volumes", "networks", "secrets", "configs", "version", "name", "include"];
+
+fn fill(root: &mut Node, given: &Given, notes: &mut Notes) -> Result<(), Bad> {
+    let mut filling = Filling::new(&given.variables);
+    let mut bad = None;
+    let mut empty: BTreeMap<String, u64> = BTreeMap::new();
+    root.each_text(&mut |text, line| {
+        match filling.fill(text) {
+            Ok(filled) => *text = filled,
+            Err(why) => bad = bad.take().or(Some(Bad { line: Some(line), why })),
+        }
+        for name in std::mem::take(&mut filling.missing) {
+            empty.entry(name).or_insert(line);
+        }
+    });
+    for (name, line) in empty {
+        notes.left(
+            line,
+            &format!("${{{name}}}"),
+            "it is not given and taken for empty; say it by --env or in .env",
+        );
+    }
+    bad.map_or(Ok(()), Err)
+}
+
+/// A map or a list of `NAME=value` as pairs; a name without a value has none.
+fn pairs(node: &Node) -> Option<Vec<(String, Option<String>, u64)>> {
+    match &node.value {
+        Tree::Map(fields) => fields
+            .iter()
+            .map(|field| {
+                let value = if field.node.is_null() { None } else { Some(field.node.text()?) };
+                Some((field.name.clone(), value, field.line))
+            })
+            .collect(),
+        Tree::List(items) => items
+            .iter()
+            .map(|item| {
+                let text = item.text()?;
+                Some(match text.split_once('=') {
+                    Some((name, value)) => (name.to_owned(), Some(value.to_owned()), item.line),
+                    None => (text, None, item.line),
+                })
+            })
+            .collect(),
+        Tree::Null => Some(Vec::new()),
+        Tree::Bool(_) | Tree::Number(_) | Tree::Text(_) => None,
+    }
+}

@@ -1,0 +1,290 @@
+//! `${VARIABLES}` in a Compose file, and the files that variables of services come from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How deep a default may lie within another.
+const MOST_DEPTH: usize = 8;
+/// How large a text may become.
+const MOST_BYTES: usize = 256 * 1024;
+
+/// The variables that texts were filled in from, and what was noticed.
+#[derive(Debug)]
+pub(super) struct Filling<'a> {
+    pub(super) values: &'a BTreeMap<String, String>,
+    /// Named without a default, and not given.
+    pub(super) missing: BTreeSet<String>,
+    /// All that are named.
+    pub(super) named: BTreeSet<String>,
+}
+
+impl<'a> Filling<'a> {
+    pub(super) const fn new(values: &'a BTreeMap<String, String>) -> Self {
+        Self { values, missing: BTreeSet::new(), named: BTreeSet::new() }
+    }
+
+    /// A text with its variables filled in.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub(super) fn fill(&mut self, text: &str) -> Result<String, String> {
+        self.fill_at(text, 0)
+    }
+
+    fn fill_at(&mut self, text: &str, depth: usize) -> Result<String, String> {
+        if depth > MOST_DEPTH {
+            return Err(format!("defaults lie deeper than {MOST_DEPTH} within one another"));
+        }
+        let mut filled = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            let (before, after) = rest.split_at(at);
+            filled.push_str(before);
+            let after = after.get(1..).unwrap_or_default();
+            if let Some(left) = after.strip_prefix('$') {
+                filled.push('$');
+                rest = left;
+            } else if let Some(inner) = after.strip_prefix('{') {
+                let end = closing(inner)
+                    .ok_or_else(|| "a \"${\" has no \"}\"; a plain \"$\" is \"$$\"".to_owned())?;
+                let (within, left) = inner.split_at(end);
+                filled.push_str(&self.one(within, depth)?);
+                rest = left.get(1..).unwrap_or_default();
+            } else {
+                let length = name_length(after);
+                if length == 0 {
+                    return Err("a \"$\" is followed by no name; a plain \"$\" is \"$$\"".into());
+                }
+                let (name, left) = after.split_at(length);
+                filled.push_str(&self.value(name));
+                rest = left;
+            }
+            if filled.len() > MOST_BYTES {
+                return Err("with its variables filled in it is larger than 256 KiB".into());
+            }
+        }
+        filled.push_str(rest);
+        Ok(filled)
+    }
+
+    /// What stands between the braces.
+    fn one(&mut self, within: &str, depth: usize) -> Result<String, String> {
+        let (name, rest) = within.split_at(name_length(within));
+        if name.is_empty() {
+            return Err(format!("\"${{{within}}}\" names no variable"));
+        }
+        self.named.insert(name.to_owned());
+        let given = self.values.get(name).cloned();
+        let full = given.clone().filter(|value| !value.is_empty());
+        let (operator, word) = match rest.as_bytes() {
+            [] => return Ok(self.value(name)),
+            [b':', ..] => rest.split_at(rest.len().min(2)),
+            [_, ..] if rest.is_char_boundary(1) => rest.split_at(1),
+            [_, ..] => ("", rest),
+        };
+        match operator {
+            ":-" => full.map_or_else(|| self.fill_at(word, depth + 1), Ok),
+            "-" => given.map_or_else(|| self.fill_at(word, depth + 1), Ok),
+            ":+" => full.map_or(Ok(String::new()), |_| self.fill_at(word, depth + 1)),
+            "+" => given.map_or(Ok(String::new()), |_| self.fill_at(word, depth + 1)),
+            ":?" => full.ok_or_else(|| required(name, word)),
+            "?" => given.ok_or_else(|| required(name, word)),
+            _ => Err(format!(
+                "\"${{{within}}}\" is not understood; there are ${{A}}, ${{A:-default}}, ${{A-default}}, \
+                 ${{A:?why}}, ${{A?why}}, ${{A:+instead}} and ${{A+instead}}"
+            )),
+        }
+    }
+
+    fn value(&mut self, name: &str) -> String {
+        self.named.insert(name.to_owned());
+        match self.values.get(name) {
+            Some(value) => value.clone(),
+            None => {
+                self.missing.insert(name.to_owned());
+                String::new()
+            }
+        }
+    }
+}
+
+fn required(name: &str, word: &str) -> String {
+    let why = if word.is_empty() { String::new() } else { format!(": {word}") };
+    format!("the variable {name} has to be given{why}; say it by --env {name}=… or in .env")
+}
+
+/// Where the brace that was opened before is closed.
+fn closing(inner: &str) -> Option<usize> {
+    let mut open = 0_usize;
+    let mut before = ' ';
+    for (at, c) in inner.char_indices() {
+        match c {
+            '{' if before == '$' => open += 1,
+            '}' if open == 0 => return Some(at),
+            '}' => open -= 1,
+            _ => {}
+        }
+        before = c;
+    }
+    None
+}
+
+fn name_length(text: &str) -> usize {
+    let first = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    if !first {
+        return 0;
+    }
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    end.unwrap_or(text.len())
+}
+
+/// A file of variables, as `env_file` and `.env` are: `NAME=value` lines, comments, quotes. A name
+/// without a value takes the one that is given, where there is one.
+///
+/// # Errors
+/// What is wrong, and in which line.
+pub fn file(
+    text: &str,
+    given: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, String> {
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    for (n, line) in text.lines().enumerate() {
+        let at = |why: String| format!("line {}: {why}", n + 1);
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let line = line.strip_prefix("export ").map_or(line, str::trim_start);
+        let Some((name, value)) = line.split_once('=') else {
+            if name_length(line) != line.len() {
+                return Err(at("it is no NAME=value".into()));
+            }
+            if let Some(value) = given.get(line) {
+                found.insert(line.to_owned(), value.clone());
+            }
+            continue;
+        };
+        let name = name.trim_end();
+        if name.is_empty() || name_length(name) != name.len() {
+            return Err(at("it is no NAME=value".into()));
+        }
+        let mut known = given.clone();
+        known.extend(found.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let value = of_line(value.trim(), &known).map_err(at)?;
+        found.insert(name.to_owned(), value);
+    }
+    Ok(found)
+}
+
+fn of_line(value: &str, known: &BTreeMap<String, String>) -> Result<String, String> {
+    if let Some(inner) = value.strip_prefix('\'') {
+        let end = inner.find('\'').ok_or("a quote is not closed; values have one line here")?;
+        return Ok(inner.get(..end).unwrap_or_default().to_owned());
+    }
+    if let Some(inner) = value.strip_prefix('"') {
+        let mut plain = String::new();
+        let mut escaped = false;
+        for c in inner.chars() {
+            if std::mem::take(&mut escaped) {
+                match c {
+                    'n' => plain.push('\n'),
+                    'r' => plain.push('\r'),
+                    't' => plain.push('\t'),
+                    '$' => plain.push_str("$$"),
+                    c => plain.push(c),
+                }
+                continue;
+            }
+            match c {
+                '\\' => escaped = true,
+                '"' => return Filling::new(known).fill(&plain),
+                c => plain.push(c),
+            }
+        }
+        return Err("a quote is not closed; values have one line here".into());
+    }
+    let end = value.find(" #").unwrap_or(value.len());
+    let value = value.get(..end).unwrap_or_default().trim_end();
+    Filling::new(known).fill(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given() -> BTreeMap<String, String> {
+        [("TAG", "1.2"), ("EMPTY", ""), ("B", "b")].map(|(n, v)| (n.into(), v.into())).into()
+    }
+
+    #[test]
+    fn variables_are_filled_in() {
+        let given = given();
+        for (text, expected) in [
+            ("plain", Ok("plain")),
+            ("a:$TAG-x", Ok("a:1.2-x")),
+            ("${TAG}", Ok("1.2")),
+            ("$$TAG", Ok("$TAG")),
+            ("$${TAG}", Ok("${TAG}")),
+            ("${NONE}", Ok("")),
+            ("${NONE:-d}", Ok("d")),
+            ("${NONE-d}", Ok("d")),
+            ("${EMPTY:-d}", Ok("d")),
+            ("${EMPTY-d}", Ok("")),
+            ("${TAG:-d}", Ok("1.2")),
+            ("${NONE:-${B}-${OTHER:-c}}", Ok("b-c")),
+            ("${NONE:-{}}", Ok("{}")),
+            ("${TAG:+yes}", Ok("yes")),
+            ("${EMPTY:+yes}", Ok("")),
+            ("${EMPTY+yes}", Ok("yes")),
+            ("${NONE+yes}", Ok("")),
+            ("${TAG:?needed}", Ok("1.2")),
+            ("${NONE:?say it}", Err("NONE has to be given: say it")),
+            ("${EMPTY?}", Ok("")),
+            ("${NONE", Err("no \"}\"")),
+            ("100$", Err("followed by no name")),
+            ("${1}", Err("names no variable")),
+            ("${TAG/x/y}", Err("is not understood")),
+            ("${TAGé}", Err("is not understood")),
+        ] {
+            let filled = Filling::new(&given).fill(text);
+            match (&filled, expected) {
+                (Ok(filled), Ok(expected)) => assert_eq!(filled, expected, "{text}"),
+                (Err(why), Err(words)) => assert!(why.contains(words), "{text}: {why}"),
+                (_, _) => panic!("{text}: {filled:?}"),
+            }
+        }
+        let mut filling = Filling::new(&given);
+        filling.fill("$A ${B} ${C:-c}").unwrap();
+        assert_eq!(filling.missing, BTreeSet::from(["A".to_owned()]));
+        assert_eq!(filling.named.len(), 3);
+        let deep = format!("{}x{}", "${N:-".repeat(20), "}".repeat(20));
+        assert!(Filling::new(&given).fill(&deep).is_err());
+    }
+
+    #[test]
+    fn files_of_variables_are_read() {
+        let text = "# a comment\n\nA=1\nexport B = two words # not this\nC='$A raw'\nD=\"x\\n$A\"\n\
+                    E=\nTAG\nNONE\nF=${A}-${TAG:-no}\nG=a#b\n";
+        let read = file(text, &given()).unwrap();
+        let expected = [
+            ("A", "1"),
+            ("B", "two words"),
+            ("C", "$A raw"),
+            ("D", "x\n1"),
+            ("E", ""),
+            ("TAG", "1.2"),
+            ("F", "1-1.2"),
+            ("G", "a#b"),
+        ];
+        assert_eq!(read, expected.map(|(n, v)| (n.into(), v.into())).into());
+        for (text, words) in [
+            ("A=1\nwhat is this", "line 2"),
+            ("=1", "line 1"),
+            ("A='open", "not closed"),
+            ("A=\"open", "not closed"),
+            ("A=${B", "no \"}\""),
+        ] {
+            let why = file(text, &given()).unwrap_err();
+            assert!(why.contains(words), "{text}: {why}");
+        }
+    }
+}

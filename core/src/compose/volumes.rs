@@ -1,0 +1,235 @@
+//! Volumes and networks: named volumes are taken; folders of the machine and other networks are not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::notes::{Notes, bad, shown};
+use super::tree::{Node, Tree};
+use super::{Bad, units};
+use crate::container::{Mount, MountPath, VolumeName};
+use crate::limits;
+
+/// Why a folder of the machine is in no container.
+const BIND: &str = "folders of the machine are given to no container: what the app needs belongs into \
+                    its image, and what it keeps into a named volume";
+
+/// The volumes that a file declares.
+#[derive(Debug, Default)]
+pub(super) struct Declared {
+    names: BTreeSet<VolumeName>,
+    /// Those that are not taken, which was told of already.
+    left: BTreeSet<String>,
+}
+
+pub(super) fn declared(node: Option<&Node>, notes: &mut Notes) -> Result<Declared, Bad> {
+    let mut declared = Declared::default();
+    let Some(node) = node else { return Ok(declared) };
+    let Some(fields) = node.fields() else {
+        return if node.is_null() {
+            Ok(declared)
+        } else {
+            bad(node.line, "volumes is a map of names")
+        };
+    };
+    for field in fields {
+        let key = format!("volumes.{}", field.name);
+        let name = match VolumeName::new(field.name.as_str()) {
+            Ok(name) => name,
+            Err(why) => return bad(field.line, why.to_string()),
+        };
+        let mut taken = true;
+        for option in field.node.fields().unwrap_or_default() {
+            let key = format!("{key}.{}", option.name);
+            match option.name.as_str() {
+                "external" if option.node.truth() == Some(false) => {}
+                "external" => {
+                    taken = false;
+                    notes.left(
+                        option.line,
+                        &key,
+                        "a volume that Hythe did not make is given to no container; declare one without \
+                         external, and copy into it what it is to have",
+                    );
+                }
+                "driver" if option.node.text().as_deref() == Some("local") => {}
+                "driver" | "driver_opts" => notes.left(
+                    option.line,
+                    &key,
+                    "volumes are the engine's own, in folders of the worker's",
+                ),
+                "name" => notes.left(option.line, &key, "a volume belongs to its project here"),
+                "labels" => notes.left(option.line, &key, "volumes bear labels of Hythe's own"),
+                name if name.starts_with("x-") => {}
+                name => {
+                    let known = ["external", "driver", "driver_opts", "name", "labels"];
+                    notes.unknown(option.line, &key, name, &known);
+                }
+            }
+        }
+        if taken {
+            declared.names.insert(name);
+        } else {
+            declared.left.insert(field.name.clone());
+        }
+    }
+    Ok(declared)
+}
+
+pub(super) fn networks(node: &Node, line: u64, notes: &mut Notes) {
+    let others = node.fields().unwrap_or_default().iter().any(|field| {
+        field.name != "default" || field.node.fields().is_some_and(|fields| !fields.is_empty())
+    });
+    if others {
+        notes.left(
+            line,
+            "networks",
+            "all services of a project share one network, which no other project's are on",
+        );
+    }
+}
+
+/// `volumes` of a service.
+pub(super) fn read(
+    key: &str,
+    node: &Node,
+    declared: &Declared,
+    notes: &mut Notes,
+) -> Result<BTreeMap<MountPath, Mount>, Bad> {
+    let mut found = BTreeMap::new();
+    let Some(items) = node.items() else {
+        if !node.is_null() {
+            notes.left(node.line, key, "it is a list of volumes");
+        }
+        return Ok(found);
+    };
+    for item in items {
+        let mount = match &item.value {
+            Tree::Map(_) => long(key, item, notes),
+            Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::Text(_) | Tree::List(_) => {
+                short(key, item, notes)
+            }
+        };
+        let Some((volume, path, read_only)) = mount else { continue };
+        if declared.left.contains(&volume) {
+            notes.left(item.line, key, format!("the volume {} is not taken", shown(&volume)));
+            continue;
+        }
+        let volume = match VolumeName::new(volume) {
+            Ok(volume) if declared.names.contains(&volume) => volume,
+            Ok(volume) => {
+                return bad(
+                    item.line,
+                    format!(
+                        "{key}: there is no volume {volume}; declare it under volumes at the top"
+                    ),
+                );
+            }
+            Err(why) => return bad(item.line, format!("{key}: {why}")),
+        };
+        let trimmed = path.trim_end_matches('/');
+        let path = match MountPath::new(trimmed) {
+            Ok(path) => path,
+            Err(why) => return bad(item.line, format!("{key}: {why}")),
+        };
+        if found.insert(path.clone(), Mount { volume, read_only }).is_some() {
+            return bad(item.line, format!("{key}: two volumes are at {path}"));
+        }
+    }
+    if found.len() > limits::MOST_VOLUMES {
+        return bad(
+            node.line,
+            format!("{key}: a service has at most {} volumes", limits::MOST_VOLUMES),
+        );
+    }
+    Ok(found)
+}
+
+/// `SOURCE:TARGET[:MODE]`: which volume, where, and whether it can only be read.
+fn short(key: &str, item: &Node, notes: &mut Notes) -> Option<(String, String, bool)> {
+    let text = item.text().unwrap_or_default();
+    let mut parts = text.splitn(3, ':');
+    let (source, target) = (parts.next().unwrap_or_default(), parts.next());
+    let mode = parts.next().unwrap_or_default();
+    let Some(target) = target else {
+        notes.left(
+            item.line,
+            key,
+            "a volume without a name would be another one with each version; give it a name",
+        );
+        return None;
+    };
+    if source.starts_with(['/', '.', '~']) || source.contains(['/', '\\']) {
+        notes.left(item.line, key, BIND);
+        return None;
+    }
+    let modes: Vec<&str> = mode.split(',').collect();
+    for other in modes.iter().filter(|mode| !["", "ro", "rw", "z", "Z"].contains(mode)) {
+        notes.left(item.line, key, format!("there is no way {} of it", shown(other)));
+    }
+    Some((source.to_owned(), target.to_owned(), modes.contains(&"ro")))
+}
+
+fn long(key: &str, item: &Node, notes: &mut Notes) -> Option<(String, String, bool)> {
+    let text = |name: &str| item.get(name).and_then(Node::text).unwrap_or_default();
+    for field in item.fields().unwrap_or_default() {
+        let key = format!("{key}.{}", field.name);
+        match field.name.as_str() {
+            "type" | "source" | "target" | "read_only" | "bind" | "tmpfs" => {}
+            "volume" => notes.left(field.line, &key, "a volume has no further options here"),
+            "consistency" => {}
+            name => {
+                let known = ["type", "source", "target", "read_only", "volume", "bind", "tmpfs"];
+                notes.unknown(field.line, &key, name, &known);
+            }
+        }
+    }
+    match text("type").as_str() {
+        "volume" if text("source").is_empty() => {
+            notes.left(
+                item.line,
+                key,
+                "a volume without a name would be another one with each version; give it a name",
+            );
+            None
+        }
+        "volume" => {
+            let read_only = item.get("read_only").and_then(Node::truth) == Some(true);
+            Some((text("source"), text("target"), read_only))
+        }
+        "bind" => {
+            notes.left(item.line, key, BIND);
+            None
+        }
+        "tmpfs" => {
+            notes.left(
+                item.line,
+                key,
+                "what is written outside of volumes goes with the container",
+            );
+            None
+        }
+        other => {
+            let why = format!("there are no mounts of type {}", shown(other));
+            notes.left(item.line, key, why);
+            None
+        }
+    }
+}
+
+/// How many replicas a service has that says so.
+pub(super) fn replicas(key: &str, node: &Node, alone: bool, notes: &mut Notes) -> Option<u16> {
+    let found = units::number::<u16>(node);
+    match found {
+        Some(more) if alone && more > 1 => {
+            let why =
+                "it writes to a volume, so there is one of it: two would write to the same files";
+            notes.left(node.line, key, why);
+            None
+        }
+        Some(replicas) if replicas > 0 && replicas <= limits::MOST_REPLICAS => Some(replicas),
+        Some(_) | None => {
+            let most = limits::MOST_REPLICAS;
+            notes.left(node.line, key, format!("it is 1 to {most}; for none: `hythe stop`"));
+            None
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What writes to a volume is replaced: the version before ends first, and runs again where the next one
+//! fails.
+
+use crate::app::AppEvent;
+use crate::container::{ContainerSettings, Mount, MountPath, VolumeName};
+use crate::deployment::{
+    BuiltImage, DeploymentCommand, DeploymentEvent, DeploymentSpec, Fault, Outcome, Placement,
+    StageName,
+};
+use crate::event::Event;
+use crate::ids::{DeploymentId, InstallationId, WorkerId};
+use crate::names::{HostName, WorkerName};
+use crate::observed::{Observed, WorkerSeen};
+use crate::past::testing::Journal;
+use crate::reconcile::{Effect, reconcile};
+use crate::routes::Backend;
+use crate::run::RunSettings;
+use crate::testing::{app_id, at, built, deployment_id, spec, worker_id};
+use crate::view::View;
+use crate::wire::worker::{EngineState, Held, SealingKey, WorkerReport};
+use crate::worker::{Capacity, WorkerEvent};
+
+fn spec_with_volume(read_only: bool) -> Box<DeploymentSpec> {
+    let mount = Mount { volume: VolumeName::new("data").unwrap(), read_only };
+    let volumes = [(MountPath::new("/data").unwrap(), mount)].into();
+    let container = ContainerSettings { volumes, ..ContainerSettings::default() };
+    Box::new(DeploymentSpec { run: RunSettings { container, ..RunSettings::default() }, ..spec(1) })
+}
+
+fn deploy(journal: &mut Journal, n: u128, read_only: bool, worker: WorkerId) {
+    let (deployment, until) = (deployment_id(n), at(1_000_000));
+    let spec = spec_with_volume(read_only);
+    journal.app(1, AppEvent::DeploymentRequested { deployment, spec: spec.clone() });
+    journal.app(1, AppEvent::DeploymentBegun { deployment });
+    let mut push = |event| journal.push(deployment.uuid(), Event::Deployment(event));
+    push(DeploymentEvent::Requested(spec));
+    push(DeploymentEvent::BuildQueued { generation: 1, until });
+    push(DeploymentEvent::Built { built: BuiltImage { worker, ..built() }, until });
+    push(DeploymentEvent::Placed { placements: vec![Placement { index: 0, worker }], until });
+}
+
+fn go_live(journal: &mut Journal, n: u128) {
+    let (deployment, app) = (deployment_id(n), app_id(1));
+    journal.push(deployment.uuid(), Event::Deployment(DeploymentEvent::BecameHealthy { app }));
+    journal.app(1, AppEvent::TrafficSwitched { deployment, previous: None });
+    journal.push(deployment.uuid(), Event::Deployment(DeploymentEvent::WentLive { app }));
+    journal.app(1, AppEvent::DeploymentPromoted { deployment, previous: None });
+}
+
+/// One that is live, and one that starts.
+fn journal(read_only: bool, next_on: u128) -> Journal {
+    let mut journal = Journal::default();
+    journal.create(1, "shop");
+    for (n, name) in [(1, "one"), (2, "two")] {
+        let joined = WorkerEvent::Registered {
+            id: worker_id(n),
+            name: WorkerName::new(name).unwrap(),
+            capacity: Capacity { memory_bytes: 8 << 30, cpu_millis: 4_000 },
+        };
+        journal.push(worker_id(n).uuid(), Event::Worker(joined));
+    }
+    deploy(&mut journal, 1, read_only, worker_id(1));
+    go_live(&mut journal, 1);
+    deploy(&mut journal, 2, read_only, worker_id(next_on));
+    journal
+}
+
+fn view(journal: &Journal) -> View {
+    let mut view = View::default();
+    journal.events.iter().for_each(|event| view.apply(event));
+    view
+}
+
+/// What the first worker holds: orders to run, and those to stop.
+fn observed(held: &[(u128, u64, bool)]) -> Observed {
+    let order = |(n, generation, stopping): &(u128, u64, bool)| Held {
+        deployment: deployment_id(*n),
+        generation: *generation,
+        stopping: *stopping,
+    };
+    let mut observed = Observed::starting_at(at(0));
+    for n in [1, 2] {
+        let assignments = held.iter().filter(|_| n == 1).map(order).collect();
+        let report = WorkerReport {
+            format: 1,
+            worker: worker_id(n),
+            installation: InstallationId::new(uuid::Uuid::nil()),
+            name: WorkerName::new("one").unwrap(),
+            capacity: Capacity::default(),
+            sealing_key: SealingKey([0; 32]),
+            engine: EngineState::Ready { version: "1".into() },
+            assignments,
+            replicas: Vec::new(),
+            builds: Vec::new(),
+            builder: None,
+            at: at(1),
+        };
+        observed.workers.insert(worker_id(n), WorkerSeen::new(report, at(1)));
+    }
+    observed
+}
+
+/// The orders that are sent, and whether the app's page says that it is starting.
+fn told(view: &View, observed: &Observed) -> (Vec<String>, bool) {
+    let base = HostName::new("localhost").unwrap();
+    let (mut orders, mut starting) = (Vec::new(), false);
+    for effect in reconcile(view, observed, &base, at(2)) {
+        match effect {
+            Effect::SendRun { deployment, .. } => orders.push(format!("run {}", n(deployment))),
+            Effect::SendStop { deployment, .. } => orders.push(format!("stop {}", n(deployment))),
+            Effect::PublishRoutes(routes) => {
+                starting = routes.values().any(|route| route.backend == Backend::Starting);
+            }
+            Effect::Deployment(_, DeploymentCommand::FailStart { fault }) => {
+                orders.push(fault.message);
+            }
+            Effect::Deployment(..)
+            | Effect::App(..)
+            | Effect::Worker(..)
+            | Effect::SendBuild { .. }
+            | Effect::SendCancelBuild { .. } => {}
+        }
+    }
+    (orders, starting)
+}
+
+fn n(deployment: DeploymentId) -> u128 {
+    deployment.uuid().as_u128() - deployment_id(0).uuid().as_u128()
+}
+
+#[test]
+fn the_version_before_ends_first_and_runs_again_where_the_next_one_fails() {
+    let mut journal = journal(false, 1);
+    let both = view(&journal);
+    let orders = |n: u128| both.deployments[&deployment_id(n)].assigned.0;
+    let (first, second) = (orders(1), orders(2));
+    let (told_now, starting) = told(&both, &observed(&[(1, first, false)]));
+    assert_eq!(told_now, ["run 2", "stop 1"], "the worker itself waits with the one for the other");
+    assert!(starting, "its address says so");
+    let under_way = observed(&[(1, second + 1, true), (2, second, false)]);
+    assert_eq!(told(&both, &under_way).0, Vec::<String>::new());
+
+    let failed = Outcome::Failed { stage: StageName::Starting, fault: Fault::new("it did not") };
+    let ended = DeploymentEvent::Ended { app: app_id(1), outcome: failed };
+    journal.push(deployment_id(2).uuid(), Event::Deployment(ended));
+    journal.app(1, AppEvent::DeploymentSettled { deployment: deployment_id(2) });
+    let (told_now, starting) = told(&view(&journal), &under_way);
+    assert_eq!(told_now, ["run 1", "stop 2"]);
+    assert!(!starting);
+}
+
+#[test]
+fn what_is_only_read_is_rolled() {
+    let view = view(&journal(true, 1));
+    let first = view.deployments[&deployment_id(1)].assigned.0;
+    let (told, starting) = told(&view, &observed(&[(1, first, false)]));
+    assert_eq!(told, ["run 2"]);
+    assert!(!starting);
+}
+
+#[test]
+fn one_that_comes_to_another_worker_than_its_volume_fails_and_says_so() {
+    let view = view(&journal(true, 2));
+    let first = view.deployments[&deployment_id(1)].assigned.0;
+    let (told, _) = told(&view, &observed(&[(1, first, false)]));
+    assert!(told.iter().any(|one| one.contains("its volume data is on worker one")), "{told:?}");
+}

@@ -1,0 +1,64 @@
+//! What containers are given besides their image, from what people send to the core's types and back.
+
+use std::collections::BTreeMap;
+
+use hythe_core::argv::Argv;
+use hythe_core::container::{ContainerSettings, GroupMember, Mount, MountPath};
+use hythe_core::ids::ProjectId;
+use hythe_core::names::BadText;
+
+use super::text;
+use crate::api::dto::{AppGroup, UpdateApp, VolumeMount};
+use crate::api::problem::Problem;
+
+/// Takes over what is said. A group's project is an id here: whoever knows projects has looked.
+pub(super) fn change(container: &mut ContainerSettings, change: &UpdateApp) -> Result<(), Problem> {
+    if let Some(words) = &change.entrypoint {
+        let bad = |bad: BadText| Problem::field("entrypoint", bad.to_string());
+        container.entrypoint = words.clone().map(Argv::new).transpose().map_err(bad)?;
+    }
+    if let Some(volumes) = &change.volumes {
+        let one = |(path, mount): (&String, &VolumeMount)| {
+            let VolumeMount { volume, read_only } = mount;
+            let field = format!("volumes.{path}.volume");
+            let path: MountPath = text("volumes", path)?;
+            Ok((path, Mount { volume: text(&field, volume)?, read_only: *read_only }))
+        };
+        container.volumes = volumes.iter().map(one).collect::<Result<_, Problem>>()?;
+    }
+    if let Some(routed) = change.routed {
+        container.unrouted = !routed;
+    }
+    match &change.group {
+        None => {}
+        Some(None) => container.group = None,
+        Some(Some(AppGroup { project, service, content })) => {
+            let project = project.parse::<ProjectId>().map_err(|_not_an_id| {
+                Problem::field("group.project", "there is no project of this name or id")
+            })?;
+            let content = content.as_deref().map(|id| text("group.content", id)).transpose()?;
+            let service = text("group.service", service)?;
+            container.group = Some(GroupMember { project, service, content });
+        }
+    }
+    Ok(())
+}
+
+/// Volumes as people see them.
+pub(in crate::api) fn volumes(container: &ContainerSettings) -> BTreeMap<String, VolumeMount> {
+    let one = |(path, Mount { volume, read_only }): (&MountPath, &Mount)| {
+        let shown = VolumeMount { volume: volume.to_string(), read_only: *read_only };
+        (path.to_string(), shown)
+    };
+    container.volumes.iter().map(one).collect()
+}
+
+/// A group as people see it.
+pub(in crate::api) fn group(container: &ContainerSettings) -> Option<AppGroup> {
+    let GroupMember { project, service, content } = container.group.as_ref()?;
+    Some(AppGroup {
+        project: project.to_string(),
+        service: service.to_string(),
+        content: content.as_ref().map(ToString::to_string),
+    })
+}

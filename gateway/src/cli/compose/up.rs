@@ -1,0 +1,389 @@
+//! `hythe compose up`: carries out what the server says a Compose file comes to, wave by wave.
+//!
+//! Each service is an app, and is made, set and deployed as any other is. Where this breaks off, what was
+//! done stays, and the same command goes on from there.
+
+use std::collections::BTreeMap;
+
+use hythe_core::compose::{Given, wanted};
+use hythe_core::names::{AppName, BadText, EnvName, EnvValue};
+use reqwest::Method;
+use serde::Serialize;
+
+use super::source::{Found, Place};
+use crate::api::dto::{
+    App, AppGroup, ComposeAction, ComposeLeft, ComposeOrphan, ComposePlan, ComposeService,
+    ComposeSource, CreateApp, CreateDeployment, CreateProject, Deployment, DeploymentStatus,
+    PlanCompose, Project, SecretText, UpdateApp,
+};
+use crate::cli::args::ComposeUpArgs;
+use crate::cli::client::Patience;
+use crate::cli::deploy::{pack::Packed, upload, wait};
+use crate::cli::failure::{Exit, Failure, Outcome};
+use crate::cli::output::Tone;
+use crate::cli::{Context, app, env};
+
+/// What was done. Fields are only ever added.
+#[derive(Debug, Serialize)]
+struct Done {
+    project: String,
+    dry_run: bool,
+    services: Vec<OfService>,
+    orphans: Vec<Orphan>,
+    left: Vec<ComposeLeft>,
+}
+
+#[derive(Debug, Serialize)]
+struct OfService {
+    service: String,
+    app: String,
+    action: &'static str,
+    because: Vec<String>,
+    wave: u32,
+    after: Vec<String>,
+    url: Option<String>,
+    deployment: Option<String>,
+    status: Option<&'static str>,
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Orphan {
+    service: String,
+    app: String,
+    removed: bool,
+}
+
+/// What is sent with each question about the file.
+struct Asked {
+    request: PlanCompose,
+    packed: BTreeMap<String, Packed>,
+    commit: Option<String>,
+}
+
+pub(super) async fn run(context: &Context, args: ComposeUpArgs) -> Outcome {
+    let given = env::checked(&args.variables)?;
+    let (repo, branch, file) = (args.repo.clone(), args.branch.clone(), args.file.clone());
+    let profiles = args.profiles.clone();
+    let reading = tokio::task::spawn_blocking(move || -> Outcome<(Place, PlanCompose)> {
+        let place = Place::open(&repo, branch.as_ref())?;
+        let found = place.compose_file(file.as_deref())?;
+        let request = read(&place, &found, &given, profiles)?;
+        Ok((place, request))
+    });
+    let (place, request) = reading.await.map_err(|error| Failure::failed(error.to_string()))??;
+    let commit = match &place {
+        Place::Git(clone) => Some(clone.commit.clone()),
+        Place::Folder(_) => None,
+    };
+    let mut asked = Asked { request, packed: BTreeMap::new(), commit };
+    let project = args.project.as_str();
+    let first = ask(context, project, &asked.request).await?;
+    sources(context, &place, &first, &mut asked).await?;
+    if args.dry_run {
+        let plan = ask(context, project, &asked.request).await?;
+        let done = Done::of(&plan, true);
+        done.show(context);
+        return Ok(());
+    }
+    if first.project_id.is_none() {
+        let body = CreateProject { name: project.to_owned() };
+        let made: Outcome<Project> =
+            context.client.write(Method::POST, &["projects"], &body, Patience::OnceReached).await;
+        match made {
+            Ok(_) => {}
+            // Somebody else was faster.
+            Err(failure) if failure.problem.as_deref() == Some("exists") => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    let plan = ask(context, project, &asked.request).await?;
+    let mut done = Done::of(&plan, false);
+    for left in &plan.left {
+        told(context, left);
+    }
+    let ended = carry_out(context, &plan, &mut asked, &mut done).await;
+    if ended.is_ok() && done.services.iter().all(|one| one.error.is_none()) {
+        orphans(context, &plan.orphans, args.remove_orphans, &mut done).await?;
+    }
+    done.show(context);
+    ended?;
+    if done.services.iter().any(|one| one.error.is_some()) {
+        return Err(Failure::silent(Exit::Failed));
+    }
+    Ok(())
+}
+
+/// Reads the file, and what it names.
+fn read(
+    place: &Place,
+    found: &Found,
+    given: &env::Variables,
+    profiles: Vec<String>,
+) -> Outcome<PlanCompose> {
+    let folder = found.folder();
+    let mut variables = place.dot_env(&folder)?;
+    let own: BTreeMap<String, String> =
+        given.iter().map(|(name, value)| (name.to_string(), value.reveal().to_owned())).collect();
+    variables.extend(own.clone());
+    let named = |variables: &BTreeMap<String, String>| {
+        let given =
+            Given { variables: variables.clone(), folder: folder.clone(), ..Given::default() };
+        wanted(&found.text, &given).map_err(|bad| Failure::usage(format!("{}: {bad}", found.path)))
+    };
+    // Of this shell only what the file names goes anywhere.
+    for name in named(&variables)?.variables {
+        if let Ok(value) = std::env::var(&name) {
+            variables.insert(name, value);
+        }
+    }
+    variables.extend(own);
+    let mut files = BTreeMap::new();
+    for path in named(&variables)?.files {
+        if let Some(text) = place.read(&path)? {
+            files.insert(path, SecretText::new(text));
+        }
+    }
+    let secret = |(name, value)| (name, SecretText::new(value));
+    Ok(PlanCompose {
+        file: SecretText::new(found.text.clone()),
+        folder,
+        variables: variables.into_iter().map(secret).collect(),
+        files,
+        profiles,
+        sources: BTreeMap::new(),
+    })
+}
+
+async fn ask(context: &Context, project: &str, request: &PlanCompose) -> Outcome<ComposePlan> {
+    let path = ["projects", project, "compose"];
+    context.client.write(Method::POST, &path, request, Patience::Always).await
+}
+
+/// Finds out what services that are built are built from.
+async fn sources(
+    context: &Context,
+    place: &Place,
+    plan: &ComposePlan,
+    asked: &mut Asked,
+) -> Outcome {
+    // Services of one folder are packed once.
+    let mut known: BTreeMap<String, ComposeSource> = BTreeMap::new();
+    for service in &plan.services {
+        let Some(of) = &service.context else { continue };
+        if let Some(source) = known.get(of) {
+            asked.request.sources.insert(service.service.clone(), source.clone());
+            continue;
+        }
+        let source = match place.folder_of(of) {
+            Some(folder) => {
+                if !folder.is_dir() {
+                    return Err(Failure::usage(format!(
+                        "the service {} is built from {of}, which is no folder",
+                        service.service
+                    )));
+                }
+                let packed = upload::packed(context, &folder).await?;
+                let digest = packed.digest.to_string();
+                asked.packed.insert(of.clone(), packed);
+                Some(ComposeSource { upload: Some(digest), ..ComposeSource::default() })
+            }
+            None => place.in_repository(of)?,
+        };
+        let Some(source) = source else { continue };
+        known.insert(of.clone(), source.clone());
+        asked.request.sources.insert(service.service.clone(), source);
+    }
+    Ok(())
+}
+
+/// Does what there is to do, each wave once the one before is live.
+async fn carry_out(
+    context: &Context,
+    plan: &ComposePlan,
+    asked: &mut Asked,
+    done: &mut Done,
+) -> Outcome {
+    let last = plan.services.iter().map(|service| service.wave).max().unwrap_or_default();
+    for wave in 0..=last {
+        let mut under_way = Vec::new();
+        for service in plan.services.iter().filter(|service| service.wave == wave) {
+            if service.action == ComposeAction::Unchanged {
+                continue;
+            }
+            let deployment = begin(context, plan, service, asked).await?;
+            under_way.push((service.service.clone(), deployment));
+        }
+        for (name, deployment) in under_way {
+            let deployment = wait(context, deployment).await?;
+            if let Some(one) = done.services.iter_mut().find(|one| one.service == name) {
+                one.deployment = Some(deployment.id.to_string());
+                one.status = Some(deployment.status.as_str());
+                if deployment.status != DeploymentStatus::Live {
+                    let why = deployment.failure.map(|failure| failure.message);
+                    let why =
+                        why.unwrap_or_else(|| format!("it is {}", deployment.status.as_str()));
+                    one.error = Some(why);
+                }
+            }
+        }
+        if done.services.iter().any(|one| one.error.is_some()) {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Makes or changes a service's app, and deploys it.
+async fn begin(
+    context: &Context,
+    plan: &ComposePlan,
+    service: &ComposeService,
+    asked: &mut Asked,
+) -> Outcome<Deployment> {
+    let client = &context.client;
+    let name =
+        AppName::new(service.app.as_str()).map_err(|bad| Failure::failed(bad.to_string()))?;
+    context.output.note(format_args!(
+        "{}: {}{}",
+        service.service,
+        service.action.as_str(),
+        in_words(&service.because)
+    ));
+    if service.action == ComposeAction::Create {
+        let body = CreateApp {
+            name: service.app.clone(),
+            project: Some(plan.project.clone()),
+            // From its first moment on it is known whose it is.
+            group: Some(AppGroup {
+                project: plan.project.clone(),
+                service: service.service.clone(),
+                content: None,
+            }),
+            ..CreateApp::default()
+        };
+        let _made: App =
+            client.write(Method::POST, &["apps"], &body, Patience::OnceReached).await?;
+    }
+    let change: &UpdateApp = &service.settings;
+    app::update(client, &name, change).await?;
+    let mut variables = env::Variables::new();
+    for (name, value) in &service.variables {
+        let bad = |bad: BadText| Failure::failed(bad.to_string());
+        let name = EnvName::new(name.as_str()).map_err(bad)?;
+        let value = EnvValue::new(value.reveal()).map_err(bad)?;
+        variables.insert(name, value);
+    }
+    if !variables.is_empty() {
+        env::change(client, &name, &variables, &[]).await?;
+    }
+    let mut request =
+        CreateDeployment { image: service.image.clone(), ..CreateDeployment::default() };
+    if let Some(source) = asked.request.sources.get(&service.service) {
+        if let Some(packed) = service.context.as_ref().and_then(|of| asked.packed.remove(of)) {
+            upload::sent(context, packed).await?;
+        }
+        request.upload.clone_from(&source.upload);
+        request.repository.clone_from(&source.repository);
+        if source.repository.is_some() {
+            // The branch is the app's from now on, the commit this deployment's.
+            let change = UpdateApp {
+                repository: source.repository.clone(),
+                branch: Some(source.branch.clone()),
+                ..UpdateApp::default()
+            };
+            app::update(client, &name, &change).await?;
+            request.commit.clone_from(&asked.commit);
+        }
+    }
+    let path = ["apps", service.app.as_str(), "deployments"];
+    client.write(Method::POST, &path, &request, Patience::Always).await
+}
+
+async fn orphans(
+    context: &Context,
+    orphans: &[ComposeOrphan],
+    remove: bool,
+    done: &mut Done,
+) -> Outcome {
+    for ComposeOrphan { service, app } in orphans {
+        if remove {
+            context.client.delete(&["apps", app.as_str()], &[]).await?;
+        }
+        if let Some(one) = done.orphans.iter_mut().find(|one| one.service == *service) {
+            one.removed = remove;
+        }
+    }
+    Ok(())
+}
+
+fn in_words(because: &[String]) -> String {
+    if because.is_empty() { String::new() } else { format!(" ({})", because.join(", ")) }
+}
+
+fn told(context: &Context, left: &ComposeLeft) {
+    let output = &context.output;
+    let ComposeLeft { line, key, why } = left;
+    output.note(format_args!("line {line}: {}: {}", output.foreign(key), output.foreign(why)));
+}
+
+impl Done {
+    fn of(plan: &ComposePlan, dry_run: bool) -> Self {
+        let services = plan.services.iter().map(|service| OfService {
+            service: service.service.clone(),
+            app: service.app.clone(),
+            action: service.action.as_str(),
+            because: service.because.clone(),
+            wave: service.wave,
+            after: service.after.clone(),
+            url: service.url.clone(),
+            deployment: None,
+            status: None,
+            error: None,
+        });
+        let orphans = plan.orphans.iter().map(|ComposeOrphan { service, app }| Orphan {
+            service: service.clone(),
+            app: app.clone(),
+            removed: false,
+        });
+        Self {
+            project: plan.project.clone(),
+            dry_run,
+            services: services.collect(),
+            orphans: orphans.collect(),
+            left: plan.left.clone(),
+        }
+    }
+
+    fn show(&self, context: &Context) {
+        let output = &context.output;
+        if output.json() {
+            output.document(self);
+            return;
+        }
+        for one in &self.services {
+            let what = match (&one.error, one.status) {
+                (Some(error), _) => output.tone(Tone::Bad, output.foreign(error)),
+                (None, Some(status)) => output.tone(Tone::Good, status),
+                (None, None) => format!("{}{}", one.action, in_words(&one.because)),
+            };
+            let url = one.url.as_deref().unwrap_or("no address");
+            output.line(format_args!("{:<20} {:<28} {what:<24} {url}", one.service, one.app));
+        }
+        if self.dry_run {
+            self.left.iter().for_each(|left| told(context, left));
+        }
+        for Orphan { service, app, removed } in &self.orphans {
+            output.line(if *removed {
+                format!(
+                    "{service} is not in the file; {app} is removed, and for a day: hythe app \
+                         restore {app}"
+                )
+            } else {
+                format!(
+                    "{service} is not in the file, and {app} stays; --remove-orphans removes it"
+                )
+            });
+        }
+    }
+}

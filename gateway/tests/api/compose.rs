@@ -1,0 +1,114 @@
+//! Compose files: what they come to as apps, and what apps have of it.
+
+use serde_json::{Value, json};
+
+use crate::support::Server;
+
+const FILE: &str = "services:\n  web:\n    build: web\n    ports: [\"80:3000\"]\n    environment: {KEY: ${KEY}}\n    \
+                    depends_on: [db]\n  db:\n    image: postgres:16\n    volumes: [\"data:/data\"]\n    \
+                    privileged: true\nvolumes: {data: }\n";
+
+fn asked(file: &str) -> Value {
+    json!({
+        "file": file,
+        "variables": {"KEY": "hush-hush"},
+        "sources": {"web": {"upload": format!("sha256:{}", "ab".repeat(32))}},
+    })
+}
+
+fn actions(plan: &Value) -> Vec<(&str, &str)> {
+    let services = plan["services"].as_array().unwrap().iter();
+    services.map(|one| (one["app"].as_str().unwrap(), one["action"].as_str().unwrap())).collect()
+}
+
+#[tokio::test]
+async fn a_file_is_compared_with_what_is_there_and_nothing_is_changed() {
+    let server = Server::start().await;
+    let before = server.control.journal().head();
+    let path = "/api/v1/projects/shop/compose";
+    let plan = server.post(path, asked(FILE)).await.is(200).json;
+    assert_eq!(actions(&plan), [("shop-db", "create"), ("shop-web", "create")]);
+    assert_eq!((&plan["project"], &plan["project_id"]), (&json!("shop"), &Value::Null));
+    let (db, web) = (&plan["services"][0], &plan["services"][1]);
+    assert_eq!((&db["url"], &db["image"]), (&Value::Null, &json!("postgres:16")));
+    assert_eq!(db["settings"]["volumes"]["/data"]["volume"], "data");
+    assert_eq!(
+        (&web["settings"]["port"], &web["settings"]["routed"]),
+        (&json!(3000), &json!(true))
+    );
+    assert_eq!((&web["context"], &web["after"]), (&json!("web"), &json!(["db"])));
+    assert_eq!(web["variables"]["KEY"], "hush-hush");
+    let left: Vec<u64> =
+        plan["left"].as_array().unwrap().iter().map(|one| one["line"].as_u64().unwrap()).collect();
+    assert_eq!(left, [4, 10], "{plan}");
+    assert_eq!(server.control.journal().head(), before, "nothing happened");
+
+    let mut without = asked(FILE);
+    without["sources"] = json!({});
+    let plan = server.post(path, without).await.is(200).json;
+    assert_eq!(plan["services"][1]["needs_source"], true);
+
+    // What it comes to is carried out by whoever asked, and is as it should be then.
+    let project = server.post("/api/v1/projects", json!({"name": "shop"})).await.is(201).json;
+    let group = json!({"project": "shop", "service": "db"});
+    let new = json!({"name": "shop-db", "project": "shop", "group": group});
+    server.post("/api/v1/apps", new).await.is(201);
+    let plan = server.post(path, asked(FILE)).await.is(200).json;
+    assert_eq!(actions(&plan), [("shop-db", "update"), ("shop-web", "create")]);
+    let settings = &plan["services"][0]["settings"];
+    let app = server.patch("/api/v1/apps/shop-db", settings.clone()).await.is(200).json;
+    assert_eq!(app["settings"]["group"]["project"], project["id"]);
+    assert_eq!((&app["url"], &app["settings"]["routed"]), (&json!(""), &json!(false)));
+    let two = server.patch("/api/v1/apps/shop-db", json!({"replicas": 2})).await;
+    two.is_problem(422, "invalid-field");
+    assert!(two.text.contains("writes to a volume"), "{}", two.text);
+
+    // One that is in the file no more is told of, and a name that another app has is refused.
+    let other = "services:\n  api: {image: x}\n";
+    let plan = server.post(path, asked(other)).await.is(200).json;
+    assert_eq!(plan["orphans"], json!([{"service": "db", "app": "shop-db"}]));
+    server.post("/api/v1/apps", json!({"name": "shop-api"})).await.is(201);
+    let taken = server.post(path, asked(other)).await;
+    taken.is_problem(409, "exists");
+    assert!(taken.text.contains("shop-api"), "{}", taken.text);
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_with_its_line_and_without_values() {
+    let server = Server::start().await;
+    let path = "/api/v1/projects/shop/compose";
+    for (file, words) in [
+        ("services:\n  a: {image: x, depends_on: [b]}\n", "line 2: services.a.depends_on"),
+        ("services: [", "cannot be read as YAML"),
+        ("services:\n  a: {image: \"x:${KEY:?why}${NO:?such}\"}\n", "line 2: the variable NO"),
+        ("services:\n  a:\n    extends: b\n    image: x\n", "line 3: services.a.extends"),
+    ] {
+        let problem = server.post(path, asked(file)).await;
+        problem.is_problem(422, "invalid-field");
+        assert_eq!(problem.json["field"], "file");
+        let detail = problem.json["detail"].as_str().unwrap();
+        assert!(detail.contains(words) && !detail.contains("hush"), "{detail}");
+    }
+    let default = server.post("/api/v1/projects/default/compose", asked(FILE)).await;
+    default.is_problem(422, "invalid-field");
+    let mut wrong = asked(FILE);
+    wrong["sources"]["web"] = json!({"repository": "ext::sh", "content": "ab"});
+    server.post(path, wrong).await.is_problem(422, "invalid-field");
+    let mut wrong = asked(FILE);
+    wrong["sources"]["web"] = json!({"repository": "https://git.example/a.git"});
+    server.post(path, wrong).await.is_problem(422, "invalid-field");
+
+    server.post("/api/v1/apps", json!({"name": "shop"})).await.is(201);
+    for (change, field) in [
+        (json!({"volumes": {"data": {"volume": "d"}}}), "volumes"),
+        (json!({"volumes": {"/../etc": {"volume": "d"}}}), "volumes"),
+        (json!({"volumes": {"/data": {"volume": "/etc"}}}), "volumes./data.volume"),
+        (json!({"group": {"project": "none", "service": "a"}}), "group.project"),
+        (json!({"entrypoint": []}), "entrypoint"),
+    ] {
+        let refused = server.patch("/api/v1/apps/shop", change.clone()).await;
+        let status = refused.status.as_u16();
+        assert!(status == 422 || status == 404, "{change}: {}", refused.text);
+        assert_eq!(refused.json["field"], field, "{change}: {}", refused.text);
+    }
+}
