@@ -77,7 +77,7 @@ impl<V: Views> Reconciler<V> {
         let mut routes = RoutesKeeper::default();
         let mut sending = JoinSet::new();
         loop {
-            routes.meet_the_bus(&self.bus, &self.observatory).await;
+            routes.meet_the_bus(&self.bus, &self.journal, &self.observatory).await;
             // Marked before looking, so that what comes while looking is looked at again.
             head.mark_unchanged();
             seen.mark_unchanged();
@@ -123,7 +123,8 @@ impl<V: Views> Reconciler<V> {
         for effect in effects {
             match effect {
                 Effect::PublishRoutes(table) => {
-                    routes.publish(table, &self.bus, &self.observatory, self.clock.now()).await;
+                    let (bus, journal, seen) = (&self.bus, &self.journal, &self.observatory);
+                    routes.publish(table, bus, journal, seen, self.clock.now()).await;
                 }
                 Effect::App(..) | Effect::Deployment(..) | Effect::Worker(..) => {
                     commands.push(self.command(effect));

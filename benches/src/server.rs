@@ -40,6 +40,12 @@ impl Nats {
             .expect("nats-server starts; scripts/nats-server gets it");
         Self { child, address, _store: store }
     }
+
+    /// Where it answers.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
 }
 
 impl Drop for Nats {

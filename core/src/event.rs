@@ -184,6 +184,7 @@ impl Event {
                 AppEvent::DomainFailing { .. } => "domain_failing",
                 AppEvent::DomainLost { .. } => "domain_lost",
                 AppEvent::DomainRemoved { .. } => "domain_removed",
+                AppEvent::EdgeSet(_) => "edge_set",
             },
             Self::Deployment(event) => match event {
                 DeploymentEvent::Requested(_) => "requested",

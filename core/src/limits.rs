@@ -10,6 +10,18 @@ pub const POLLER_LEASE: Millis = Millis(30_000);
 /// So long after it was given routes, such a proxy goes by them. Traefik waits up to 2 seconds between
 /// two changes of its configuration unless told otherwise (`providersThrottleDuration`).
 pub const POLLER_APPLIES_WITHIN: Millis = Millis(3_000);
+/// Users that may see an app.
+pub const MOST_EDGE_USERS: usize = 64;
+/// Ranges of addresses from which an app may be seen.
+pub const MOST_EDGE_NETWORKS: usize = 256;
+/// Requests a second, and at once, that a limit of them may be set to.
+pub const MOST_EDGE_RATE: u32 = 1_000_000;
+/// For so long at the most a request waits for an app that is starting.
+pub const EDGE_WAIT_MOST: Millis = Millis::seconds(300);
+/// The least and the most that an app may be given to begin its answer.
+pub const EDGE_ANSWER_LEAST: Millis = Millis::seconds(1);
+/// See there.
+pub const EDGE_ANSWER_MOST: Millis = Millis::seconds(3_600);
 /// From one heartbeat of an edge to the next.
 pub const EDGE_HEARTBEAT: Millis = Millis(2_000);
 /// An edge not heard of for this long is taken for dead and not waited for.

@@ -110,6 +110,7 @@ pub fn in_the_name_of(event: &Event) -> Option<DeploymentId> {
             | AppEvent::DomainFailing { .. }
             | AppEvent::DomainLost { .. }
             | AppEvent::DomainRemoved { .. }
+            | AppEvent::EdgeSet(_)
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }
@@ -205,6 +206,7 @@ fn of_app(event: &AppEvent, now: Timestamp) -> Vec<Reaction> {
         | AppEvent::DomainFailing { .. }
         | AppEvent::DomainLost { .. }
         | AppEvent::DomainRemoved { .. }
+        | AppEvent::EdgeSet(_)
         | AppEvent::CommandEnded { .. } => Vec::new(),
     }
 }

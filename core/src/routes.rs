@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::ActiveApp;
 use crate::deployment::{Placement, Stage};
+use crate::edge::RouteEdge;
 use crate::ids::{AppId, DeploymentId};
 use crate::names::{AppName, HostName};
 use crate::observed::Observed;
@@ -41,13 +42,24 @@ pub struct Route {
     /// Hosts right below these lead here too, where they have no route of their own.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub wildcards: BTreeSet<HostName>,
+    /// How it is served, where that is other than usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edge: Option<Box<RouteEdge>>,
 }
 
 impl Route {
     /// One that leads to what stands behind it.
     #[must_use]
     pub const fn new(app: AppId, name: AppName, backend: Backend) -> Self {
-        Self { app, name, backend, stopped: false, redirect: None, wildcards: BTreeSet::new() }
+        Self {
+            app,
+            name,
+            backend,
+            stopped: false,
+            redirect: None,
+            wildcards: BTreeSet::new(),
+            edge: None,
+        }
     }
 }
 
@@ -107,26 +119,50 @@ pub fn routes(
         } else {
             backend(view, observed, app, previous.get(&host))
         };
-        let mut route = Route { stopped, ..Route::new(*id, app.name.clone(), backend) };
-        for domain in &app.settings.domains {
-            table.insert(domain.clone(), route.clone());
-        }
+        let plain = Route {
+            stopped,
+            edge: edge(view, *id, app),
+            ..Route::new(*id, app.name.clone(), backend)
+        };
+        let mut routes: BTreeMap<HostName, Route> =
+            app.settings.domains.iter().map(|domain| (domain.clone(), plain.clone())).collect();
+        let mut wildcards = BTreeSet::new();
         // The base domain may have changed since they were added.
         let proven = app.domains.trusted().filter(|(host, _)| !host.is_within(base_domain));
         for (domain, _) in proven {
             match domain.exact() {
                 Some(exact) => {
                     let redirect = app.domains.redirects(domain).cloned();
-                    table.insert(exact.clone(), Route { redirect, ..route.clone() });
+                    routes.insert(exact.clone(), Route { redirect, ..plain.clone() });
                 }
-                None => drop(route.wildcards.insert(domain.name().clone())),
+                None => drop(wildcards.insert(domain.name().clone())),
             }
         }
+        let mut all: BTreeSet<HostName> = routes.keys().cloned().collect();
+        all.insert(host.clone());
+        let served = |host: &HostName, mut route: Route| {
+            if let Some(to) = RouteEdge::redirected(app.edge.www, host, &all) {
+                let usual = || Box::new(RouteEdge::usual(*id));
+                route.edge.get_or_insert_with(usual).redirect = Some(to);
+            }
+            route
+        };
+        table.extend(routes.into_iter().map(|(host, route)| (host.clone(), served(&host, route))));
+        let route = served(&host, Route { wildcards, ..plain });
         own.insert(host, route);
     }
     // An app's own host is nobody else's domain.
     table.extend(own);
     table
+}
+
+/// How an app is served, where that is other than usual. A preview is guarded by the app that it is of.
+fn edge(view: &View, id: AppId, app: &ActiveApp) -> Option<Box<RouteEdge>> {
+    let parent = app.preview.as_ref().and_then(|of| {
+        let parent = view.apps.get(&of.parent)?.state.active()?;
+        Some((of.parent, &parent.edge))
+    });
+    RouteEdge::of(id, &app.edge, parent).map(Box::new)
 }
 
 fn backend(view: &View, observed: &Observed, app: &ActiveApp, previous: Option<&Route>) -> Backend {

@@ -258,6 +258,7 @@ impl View {
             | AppEvent::DomainFailing { .. }
             | AppEvent::DomainLost { .. }
             | AppEvent::DomainRemoved { .. }
+            | AppEvent::EdgeSet(_)
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::Stopped { .. }

@@ -218,6 +218,8 @@ fn edge(args: EdgeArgs) -> Outcome {
     let dir = prepare(&args.data)?;
     let mut config = EdgeConfig::new(args.edge_http, dir.edge(), nats(&args.nats)?);
     config.trusted = args.trusted_proxy;
+    config.proxy_protocol = args.proxy_protocol;
+    config.metrics = args.edge_metrics;
     runtime(false)?
         .block_on(hythe_gateway::edge::run(config, stopped()))
         .map_err(|error| Failure::of(&error))

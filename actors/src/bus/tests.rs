@@ -171,7 +171,8 @@ async fn the_route_table_is_kept_in_its_bucket() {
     let nats = TestNats::start().await;
     let bus = connect(&nats.settings(), "test").await.unwrap();
     assert_eq!(bus.routes().await, Ok(None));
-    let mut message = RouteTableMessage { format: 1, table: Default::default() };
+    let mut message =
+        RouteTableMessage { format: 1, table: Default::default(), passwords: Default::default() };
     for revision in 1..8 {
         message.table.revision = revision;
         bus.put_routes(&message).await.unwrap();

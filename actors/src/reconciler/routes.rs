@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use hythe_core::edge::EdgeSettings;
+use hythe_core::ids::AppId;
 use hythe_core::names::HostName;
 use hythe_core::routes::{Route, RouteTable};
 use hythe_core::time::Timestamp;
 use hythe_core::wire::FORMAT;
-use hythe_core::wire::edge::RouteTableMessage;
+use hythe_core::wire::edge::{PasswordHash, Passwords, RouteTableMessage};
+use hythe_store::Journal;
 
 use crate::bus::{Bus, BusError};
 use crate::observatory::Observatory;
+use crate::sealing::value;
 
 /// What is known of the bucket.
 #[derive(Debug, Default)]
@@ -23,7 +27,12 @@ pub(super) struct RoutesKeeper {
 impl RoutesKeeper {
     /// Once for each connection: takes over the table that is in the bucket, or puts the one in
     /// force back where it is missing.
-    pub(super) async fn meet_the_bus(&mut self, bus: &Bus, observatory: &Observatory) {
+    pub(super) async fn meet_the_bus(
+        &mut self,
+        bus: &Bus,
+        journal: &Journal,
+        observatory: &Observatory,
+    ) {
         let epoch = bus.state().borrow().epoch();
         if epoch.is_none() || epoch == self.met {
             return;
@@ -50,7 +59,7 @@ impl RoutesKeeper {
                 observatory.note(|observed| observed.put_in_force(message.table));
             }
             Some(_) | None => {
-                if theirs < mine.revision && !put(bus, mine).await {
+                if theirs < mine.revision && !put(bus, journal, mine).await {
                     return;
                 }
             }
@@ -63,6 +72,7 @@ impl RoutesKeeper {
         &mut self,
         routes: BTreeMap<HostName, Route>,
         bus: &Bus,
+        journal: &Journal,
         observatory: &Observatory,
         now: Timestamp,
     ) {
@@ -78,7 +88,7 @@ impl RoutesKeeper {
         let revision = now.0.max(self.newest.max(seen).saturating_add(1));
         self.newest = revision;
         let table = RouteTable { revision, routes };
-        if put(bus, table.clone()).await {
+        if put(bus, journal, table.clone()).await {
             observatory.note(|observed| observed.put_in_force(table));
         } else {
             // It may have arrived all the same: see what is there first.
@@ -87,13 +97,42 @@ impl RoutesKeeper {
     }
 }
 
-async fn put(bus: &Bus, table: RouteTable) -> bool {
+async fn put(bus: &Bus, journal: &Journal, table: RouteTable) -> bool {
     let revision = table.revision;
-    match bus.put_routes(&RouteTableMessage { format: FORMAT, table }).await {
+    let passwords = passwords(journal, &table);
+    match bus.put_routes(&RouteTableMessage { format: FORMAT, table, passwords }).await {
         Ok(()) => true,
         Err(error) => {
             tracing::warn!(%error, revision, "the route table could not be published");
             false
         }
     }
+}
+
+/// The hashes that go with the users that a table names. Where one cannot be had, that user gets in
+/// nowhere, which is better than that no table goes out.
+fn passwords(journal: &Journal, table: &RouteTable) -> BTreeMap<AppId, Passwords> {
+    let mut passwords: BTreeMap<AppId, Passwords> = BTreeMap::new();
+    for edge in table.routes.values().filter_map(|route| route.edge.as_deref()) {
+        let of = edge.users_of;
+        for (user, version) in &edge.settings.users {
+            let known = passwords.get(&of).is_some_and(|known| known.contains_key(user));
+            if known {
+                continue;
+            }
+            let found = value(journal, of.uuid(), &EdgeSettings::secret(user), *version)
+                .map_err(|error| error.to_string())
+                .and_then(|found| found.ok_or_else(|| "it is gone".to_owned()))
+                .and_then(|hash| PasswordHash::new(hash).map_err(|error| error.to_string()));
+            match found {
+                Ok(hash) => {
+                    passwords.entry(of).or_default().insert(user.clone(), hash);
+                }
+                Err(error) => {
+                    tracing::warn!(app = %of, %user, error, "a user's password cannot be read");
+                }
+            }
+        }
+    }
+    passwords
 }

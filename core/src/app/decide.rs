@@ -6,6 +6,7 @@ use super::domains::names_of;
 use super::{ActiveApp, App, AppCommand, AppEvent, AppSettings, SettingsChange};
 use crate::claims::{ClaimChange, ClaimKey};
 use crate::deployment::{DeploymentSpec, Origin};
+use crate::edge::{EdgeSettings, EdgeUser};
 use crate::health::HealthCheck;
 use crate::hook::Triggers;
 use crate::ids::DeploymentId;
@@ -72,6 +73,7 @@ impl Machine for App {
             AppCommand::Create { .. }
             | AppCommand::Configure(_)
             | AppCommand::SetTriggers(_)
+            | AppCommand::SetEdge(_)
             | AppCommand::RequestDeployment { .. }
             | AppCommand::Push { .. }
             | AppCommand::Repeat { .. }
@@ -161,6 +163,7 @@ impl Machine for App {
             | AppEvent::DomainAdded { .. }
             | AppEvent::DomainSet { .. }
             | AppEvent::DomainFailing { .. }
+            | AppEvent::EdgeSet(_)
             | AppEvent::ProcessesScaled { .. } => Vec::new(),
         }
     }
@@ -188,6 +191,7 @@ impl ActiveApp {
             }
             AppCommand::Configure(change) => self.configure(change),
             AppCommand::SetTriggers(triggers) => self.set_triggers(triggers),
+            AppCommand::SetEdge(settings) => self.set_edge(&settings),
             AppCommand::ChangeEnvironment { set, remove } => self.change_environment(set, remove),
             AppCommand::RequestDeployment { deployment, source, no_cache } => {
                 self.request_deployment(deployment, source, no_cache)
@@ -258,6 +262,22 @@ impl ActiveApp {
             return NOTHING;
         }
         Ok(vec![AppEvent::TriggersSet(triggers)])
+    }
+
+    fn set_edge(&self, settings: &EdgeSettings) -> Decision {
+        settings.check()?;
+        if *settings == self.edge {
+            return NOTHING;
+        }
+        let newest = self.edge.users.values().max().copied().unwrap_or_default();
+        let fresh =
+            |(user, version): &(&EdgeUser, &u64)| self.edge.users.get(*user) != Some(*version);
+        if settings.users.iter().filter(fresh).any(|(_, version)| *version <= newest) {
+            return Err(Rejection::conflict(
+                "the users were changed by somebody else at the same moment; try again",
+            ));
+        }
+        Ok(vec![AppEvent::EdgeSet(settings.listed())])
     }
 
     pub(super) fn change_environment(

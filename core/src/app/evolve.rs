@@ -2,6 +2,7 @@
 
 use super::{ActiveApp, App, AppEvent, AppSettings, SettingsChange, Stop};
 use crate::domain::{Domains, Trust};
+use crate::edge::EdgeSettings;
 use crate::hook::Triggers;
 use crate::preview::Previews;
 
@@ -26,6 +27,7 @@ pub(super) fn evolve(app: App, event: &AppEvent) -> App {
                 source_key: None,
                 one_offs: std::collections::BTreeMap::new(),
                 crons: std::collections::BTreeMap::new(),
+                edge: EdgeSettings::default(),
                 previews: Previews::default(),
                 preview: None,
                 domains: Domains::default(),
@@ -89,6 +91,7 @@ impl ActiveApp {
             AppEvent::Discarded { until, drained } => self.discarded(*until, *drained),
             AppEvent::Restored { name: _ } => self.restored(),
             AppEvent::TriggersSet(triggers) => self.triggers = (**triggers).clone(),
+            AppEvent::EdgeSet(listed) => self.edge = EdgeSettings::of(listed),
             AppEvent::CommandRun { run, one_off } => {
                 self.one_offs.insert(*run, (**one_off).clone());
             }

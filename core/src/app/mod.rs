@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::cron::{Cron, CronName, CronSettings, CronSkipped};
 use crate::deployment::DeploymentSpec;
 use crate::domain::{DomainHost, DomainMode, DomainNews, DomainToken, Domains};
+use crate::edge::{EdgeSetting, EdgeSettings};
 use crate::health::HealthCheck;
 use crate::hook::{PullRequest, RepositoryKey, Triggers};
 use crate::ids::{AppId, DeploymentId, ProjectId, RunId};
@@ -171,6 +172,8 @@ pub struct ActiveApp {
     pub one_offs: BTreeMap<RunId, OneOff>,
     /// Commands that are run by a schedule.
     pub crons: BTreeMap<CronName, Cron>,
+    /// How edges serve it.
+    pub edge: EdgeSettings,
     /// Its previews.
     pub previews: Previews,
     /// Of what it is a preview, where it is one.
@@ -214,6 +217,9 @@ pub enum AppCommand {
     },
     /// Says what deploys it by itself from now on.
     SetTriggers(Box<Triggers>),
+    /// Says how edges serve it from now on. The hashes of new passwords are put in the same commit, in
+    /// the secret table under the versions given here.
+    SetEdge(Box<EdgeSettings>),
     /// Wants a deployment with the present settings.
     RequestDeployment {
         /// The new deployment's id.
@@ -661,6 +667,8 @@ pub enum AppEvent {
         /// The domain.
         host: DomainHost,
     },
+    /// Edges serve it in another way: what of that is other than usual.
+    EdgeSet(Vec<EdgeSetting>),
 }
 
 impl AppEvent {
@@ -705,6 +713,7 @@ impl AppEvent {
             | Self::DomainFailing { .. }
             | Self::DomainLost { .. }
             | Self::DomainRemoved { .. }
+            | Self::EdgeSet(_)
             | Self::Deleted { .. } => None,
         }
     }

@@ -19,6 +19,7 @@ use AppEvent as E;
 mod cron;
 mod discarding;
 mod domains;
+mod edge;
 mod one_off;
 mod previews;
 mod pushes;

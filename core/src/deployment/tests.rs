@@ -145,7 +145,6 @@ fn each_command_moves_the_stages_it_is_meant_for_and_no_other() {
         (C::FinishDrain, vec![(S::Draining, S::Live)]),
         (C::LoseTraffic { fault: Fault::new("x") }, vec![(S::Draining, S::Failed)]),
         (C::WaitOn { at: at(0) }, vec![]),
-        (C::WaitOn { at: at(1000) }, vec![(S::Queued, S::Queued)]),
         (C::Expire { at: at(0), waiting_for: Fault::new("x") }, vec![]),
         (
             C::Expire { at: at(1000), waiting_for: Fault::new("x") },
@@ -175,6 +174,19 @@ fn each_command_moves_the_stages_it_is_meant_for_and_no_other() {
         let asked = in_stage(stage);
         let again = C::Request(Box::new(asked.attempt().unwrap().spec.clone()));
         assert_eq!(asked.decide(again).unwrap(), [], "asked for again in {stage}");
+    }
+}
+
+#[test]
+fn only_a_build_that_waits_is_given_its_time_anew() {
+    for stage in STAGES {
+        let events = in_stage(stage).decide(C::WaitOn { at: at(1000) }).unwrap();
+        if stage == StageName::Queued {
+            let until = at(1000).plus(limits::BUILD_WAIT).plus(spec(2).build.within);
+            assert_eq!(events, [E::BuildQueued { generation: 1, until }]);
+        } else {
+            assert_eq!(events, [], "{stage}");
+        }
     }
 }
 

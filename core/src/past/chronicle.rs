@@ -231,6 +231,7 @@ impl Chronicle {
             | AppEvent::DomainFailing { .. }
             | AppEvent::DomainLost { .. }
             | AppEvent::DomainRemoved { .. }
+            | AppEvent::EdgeSet(_)
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }

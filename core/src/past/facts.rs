@@ -10,6 +10,7 @@ use crate::container::{ContainerSettings, GroupMember, Mount};
 use crate::cron::{CronName, CronSettings, Overlap};
 use crate::deployment::Attempt;
 use crate::domain::{DomainMode, Trust};
+use crate::edge::EdgeSetting;
 use crate::health::{HealthCheck, Probe};
 use crate::hook::{DeployOn, PathPattern, Triggers};
 use crate::ids::{AppId, DeploymentId};
@@ -50,6 +51,9 @@ pub fn of_app(view: &View, id: AppId) -> Facts {
         },
     );
     put_triggers(&mut facts, triggers);
+    for (name, value) in app.edge.listed().iter().map(EdgeSetting::fact) {
+        facts.insert(format!("edge.{name}"), value);
+    }
     for (name, cron) in &app.crons {
         put_cron(&mut facts, name, &cron.settings);
     }

@@ -105,6 +105,7 @@ pub fn projects(of_app: &[Recorded<Event>]) -> BTreeSet<ProjectId> {
         | AppEvent::DomainFailing { .. }
         | AppEvent::DomainLost { .. }
         | AppEvent::DomainRemoved { .. }
+        | AppEvent::EdgeSet(_)
         | AppEvent::Scaled { .. }
         | AppEvent::SourceKeySet(_)
         | AppEvent::Deleted { .. } => None,

@@ -68,6 +68,11 @@ fn app(event: &AppEvent) -> String {
             DeployOn::Tag(pattern) => format!("tags like {pattern} deploy it"),
             DeployOn::Off => "no push deploys it".into(),
         },
+        AppEvent::EdgeSet(listed) if listed.is_empty() => "edges serve it as usual".into(),
+        AppEvent::EdgeSet(listed) => {
+            let listed: Vec<_> = listed.iter().map(ToString::to_string).collect();
+            format!("how edges serve it was set: {}", listed.join("; "))
+        }
         AppEvent::SourceKeySet(SourceKey { version: 1, .. }) => {
             "it was given a key for its repository".into()
         }

@@ -1,15 +1,35 @@
 //! Between control plane and edges: the route table goes out, confirmations come back.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
+use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::ids::{DeploymentId, EdgeId};
+use crate::edge::EdgeUser;
+use crate::ids::{AppId, DeploymentId, EdgeId};
+use crate::names::{BadText, bad, text};
 use crate::routes::RouteTable;
 use crate::time::Timestamp;
 
 /// The key in the KV bucket `routes` under which the current table lies.
 pub const ROUTES_KEY: &str = "table";
+
+text!(
+    /// The hash of a password, as the PHC string format writes one.
+    PasswordHash, "a hash of a password", |text| {
+        let fine = |b: u8| b.is_ascii_graphic();
+        if text.starts_with('$') && text.len() <= 256 && text.bytes().all(fine) {
+            Ok(())
+        } else {
+            Err("is a PHC string of at most 256 characters".to_owned())
+        }
+    }
+);
+
+/// The hashes of the passwords of those who may see an app.
+pub type Passwords = BTreeMap<EdgeUser, PasswordHash>;
 
 /// A route table on the wire, as JSON, in the KV bucket and in the edge's file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +38,11 @@ pub struct RouteTableMessage {
     pub format: u16,
     /// The table.
     pub table: RouteTable,
+    /// The hashes that go with the users that its routes name, by their app: beside the table, since no
+    /// decision is made of them and nothing that shows tables shows them. A user who has none here gets
+    /// in nowhere.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub passwords: BTreeMap<AppId, Passwords>,
 }
 
 /// What an edge says of itself: at once after applying a table and whenever a deployment that no

@@ -41,6 +41,7 @@ mod socket;
 mod source;
 mod table;
 mod target;
+mod traffic;
 mod why;
 
 use std::path::PathBuf;
@@ -121,6 +122,8 @@ pub async fn run(command: ClientCommand, global: &Global, output: Output) -> Out
         Online::Logs(args) => logs::run(&context, args).await,
         Online::Ps { name, at } => ps::replicas(&context, name, &at).await,
         Online::Routes(at) => table::run(&context, &at).await,
+        Online::Traffic(command) => traffic::traffic(&context, command).await,
+        Online::Maintenance(command) => traffic::maintenance(&context, command).await,
         Online::Worker(args::WorkerCommand::Ls(at)) => ps::workers(&context, &at).await,
         Online::Worker(args::WorkerCommand::Show { name, at }) => {
             ps::worker(&context, &name, &at).await
@@ -230,6 +233,10 @@ pub enum Online {
     },
     /// `routes`
     Routes(args::AtArgs),
+    /// `traffic`
+    Traffic(args::TrafficCommand),
+    /// `maintenance`
+    Maintenance(args::MaintenanceCommand),
     /// `worker`
     Worker(args::WorkerCommand),
     /// `events`
@@ -332,6 +339,8 @@ impl From<Command> for Kind {
             Command::Logs(args) => online(Online::Logs(args)),
             Command::Ps { name, at } => online(Online::Ps { name, at }),
             Command::Routes(at) => online(Online::Routes(at)),
+            Command::Traffic(command) => online(Online::Traffic(command)),
+            Command::Maintenance(command) => online(Online::Maintenance(command)),
             Command::Worker(command) => online(Online::Worker(command)),
             Command::Events(args) => online(Online::Events(args)),
             Command::Open { name, print } => online(Online::Open { name, print }),

@@ -12,7 +12,9 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::balance::Chosen;
+use super::compress::Squeezer;
 use super::connection::{Clock, Connection};
+use super::exchange::Exchange;
 use super::pool::{Pool, Upward};
 use super::table::InFlight;
 
@@ -23,14 +25,29 @@ pub(crate) struct Progress {
     clock: Clock,
     ended: AtomicBool,
     failed: AtomicBool,
+    too_large: AtomicBool,
     last: AtomicU64,
+    bytes: AtomicU64,
+    /// The most bytes that it may have.
+    most: u64,
 }
 
 impl Progress {
-    pub(crate) fn new(connection: Arc<Connection>, clock: Clock) -> Self {
+    pub(crate) fn new(connection: Arc<Connection>, clock: Clock, most: u64) -> Self {
         let last = AtomicU64::new(clock.now_ms());
         let (ended, failed) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { connection, clock, ended, failed, last }
+        let (too_large, bytes) = (AtomicBool::new(false), AtomicU64::new(0));
+        Self { connection, clock, ended, failed, too_large, last, bytes, most }
+    }
+
+    /// Whether it had more bytes than it may.
+    pub(crate) fn too_large(&self) -> bool {
+        self.too_large.load(Relaxed)
+    }
+
+    /// How many bytes came.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
     }
 
     /// Whether the client broke it off or broke its form.
@@ -48,6 +65,17 @@ impl Progress {
     }
 }
 
+/// Why a request's body ends before its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// The client broke it off or broke its form.
+    #[error(transparent)]
+    Client(#[from] hyper::Error),
+    /// It has more bytes than the app takes.
+    #[error("the body is larger than the app takes")]
+    TooLarge,
+}
+
 /// A client's body on its way to a replica.
 #[derive(Debug)]
 pub(crate) enum RequestBody {
@@ -59,28 +87,36 @@ pub(crate) enum RequestBody {
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Stream(body, progress) => {
                 let polled = Pin::new(&mut *body).poll_frame(cx);
                 progress.connection.body_waits(polled.is_pending());
                 match &polled {
-                    Poll::Pending => return polled,
+                    Poll::Pending => return Poll::Pending,
                     Poll::Ready(None) => progress.ended.store(true, Relaxed),
                     Poll::Ready(Some(Err(_))) => progress.failed.store(true, Relaxed),
-                    Poll::Ready(Some(Ok(_))) if body.is_end_stream() => {
-                        progress.ended.store(true, Relaxed);
+                    Poll::Ready(Some(Ok(frame))) => {
+                        let more = frame.data_ref().map_or(0, |data| data.len() as u64);
+                        let bytes = progress.bytes.load(Relaxed).saturating_add(more);
+                        progress.bytes.store(bytes, Relaxed);
+                        if bytes > progress.most {
+                            progress.too_large.store(true, Relaxed);
+                            return Poll::Ready(Some(Err(BodyError::TooLarge)));
+                        }
+                        if body.is_end_stream() {
+                            progress.ended.store(true, Relaxed);
+                        }
                     }
-                    Poll::Ready(Some(Ok(_))) => {}
                 }
                 progress.last.store(progress.clock.now_ms(), Relaxed);
-                polled
+                polled.map(|polled| polled.map(|frame| frame.map_err(BodyError::Client)))
             }
         }
     }
@@ -124,25 +160,95 @@ impl Lease {
 #[derive(Debug)]
 pub(crate) struct ResponseBody {
     content: Content,
-    connection: Arc<Connection>,
+    exchange: Exchange,
 }
 
 #[derive(Debug)]
 enum Content {
     Page(Bytes),
-    App { body: Incoming, ended: bool, lease: Option<Box<Lease>> },
+    App { body: Incoming, ended: bool, lease: Option<Box<Lease>>, squeezed: Option<Box<Squeezed>> },
+}
+
+/// An answer that is compressed on its way.
+#[derive(Debug)]
+struct Squeezed {
+    squeezer: Squeezer,
+    trailers: Option<Frame<Bytes>>,
+    over: bool,
+}
+
+/// Pieces of an app that are compressed at once, before others get their turn.
+const AT_ONCE: u32 = 16;
+
+impl Squeezed {
+    fn poll(
+        &mut self,
+        body: &mut Incoming,
+        ended: &mut bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        for _ in 0..AT_ONCE {
+            if *ended {
+                if let Some(last) = self.squeezer.end() {
+                    return Poll::Ready(Some(Ok(Frame::data(last))));
+                }
+                if let Some(trailers) = self.trailers.take() {
+                    return Poll::Ready(Some(Ok(trailers)));
+                }
+                self.over = true;
+                return Poll::Ready(None);
+            }
+            match Pin::new(&mut *body).poll_frame(cx) {
+                Poll::Ready(None) => *ended = true,
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => {
+                        if let Some(enough) = self.squeezer.take(&data) {
+                            return Poll::Ready(Some(Ok(Frame::data(enough))));
+                        }
+                    }
+                    Err(trailers) => self.trailers = Some(trailers),
+                },
+                Poll::Pending => {
+                    return match self.squeezer.flush() {
+                        Some(all) => Poll::Ready(Some(Ok(Frame::data(all)))),
+                        None => Poll::Pending,
+                    };
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
 }
 
 impl ResponseBody {
     /// One of the edge's own.
-    pub(crate) fn page(page: Bytes, connection: Arc<Connection>) -> Self {
-        Self { content: Content::Page(page), connection }
+    pub(crate) fn page(page: Bytes, exchange: Exchange) -> Self {
+        Self { content: Content::Page(page), exchange }
     }
 
-    /// An app's.
-    pub(crate) fn app(body: Incoming, lease: Lease, connection: Arc<Connection>) -> Self {
+    /// An app's, as it is or compressed.
+    pub(crate) fn app(
+        body: Incoming,
+        lease: Lease,
+        squeezer: Option<Squeezer>,
+        exchange: Exchange,
+    ) -> Self {
         let lease = Some(Box::new(lease));
-        Self { content: Content::App { body, ended: false, lease }, connection }
+        let squeezed =
+            squeezer.map(|squeezer| Box::new(Squeezed { squeezer, trailers: None, over: false }));
+        Self { content: Content::App { body, ended: false, lease, squeezed }, exchange }
+    }
+}
+
+impl ResponseBody {
+    /// The replica that it comes from, where it comes from one.
+    pub(crate) fn chosen(&self) -> Option<&Chosen> {
+        match &self.content {
+            Content::Page(_) => None,
+            Content::App { lease, .. } => lease.as_ref().map(|lease| &lease.chosen),
+        }
     }
 }
 
@@ -154,40 +260,51 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut self.content {
+        let polled = match &mut self.content {
             Content::Page(page) if page.is_empty() => Poll::Ready(None),
             Content::Page(page) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(page))))),
-            Content::App { body, ended, .. } => {
+            Content::App { body, ended, squeezed: Some(squeezed), .. } => {
+                squeezed.poll(body, ended, cx)
+            }
+            Content::App { body, ended, squeezed: None, .. } => {
                 let polled = Pin::new(body).poll_frame(cx);
                 if matches!(polled, Poll::Ready(None)) {
                     *ended = true;
                 }
                 polled
             }
+        };
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(data) = frame.data_ref()
+        {
+            let bytes = data.len();
+            self.exchange.sent(bytes);
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Page(page) => page.is_empty(),
-            Content::App { body, .. } => body.is_end_stream(),
+            Content::App { squeezed: Some(squeezed), .. } => squeezed.over,
+            Content::App { body, squeezed: None, .. } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Page(page) => SizeHint::with_exact(page.len() as u64),
-            Content::App { body, .. } => body.size_hint(),
+            Content::App { squeezed: Some(_), .. } => SizeHint::default(),
+            Content::App { body, squeezed: None, .. } => body.size_hint(),
         }
     }
 }
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
-        self.connection.request_ended();
         match &mut self.content {
             Content::Page(_) => {}
-            Content::App { body, ended, lease } => {
+            Content::App { body, ended, lease, squeezed: _ } => {
                 // The server does not ask again once the announced length has come.
                 if (*ended || body.is_end_stream())
                     && let Some(lease) = lease.take()

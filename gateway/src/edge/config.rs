@@ -2,13 +2,13 @@
 //!
 //! Invariant: every resource that a client or an app can make the edge hold has a bound here.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use hythe_actors::bus::NatsSettings;
+pub use hythe_core::network::{BadNetwork, Network};
 
 /// Everything an edge needs to know to run.
 #[derive(Clone, Debug)]
@@ -21,6 +21,10 @@ pub struct EdgeConfig {
     pub nats: NatsSettings,
     /// Peers (other proxies) whose forwarding headers are believed and added to.
     pub trusted: Vec<Network>,
+    /// Whether trusted peers begin each connection with the PROXY protocol's header, version 1 or 2.
+    pub proxy_protocol: bool,
+    /// Where what it counts can be read, for Prometheus. Port 0 takes a free one.
+    pub metrics: Option<SocketAddr>,
     /// Serving threads; one per core that this process may use when not given.
     pub cores: Option<NonZeroUsize>,
     /// Bounds and deadlines.
@@ -31,7 +35,16 @@ impl EdgeConfig {
     /// A configuration with nobody trusted, all cores and the default bounds.
     #[must_use]
     pub fn new(listen: Vec<SocketAddr>, data: PathBuf, nats: NatsSettings) -> Self {
-        Self { listen, data, nats, trusted: Vec::new(), cores: None, limits: EdgeLimits::default() }
+        Self {
+            listen,
+            data,
+            nats,
+            trusted: Vec::new(),
+            proxy_protocol: false,
+            metrics: None,
+            cores: None,
+            limits: EdgeLimits::default(),
+        }
     }
 }
 
@@ -68,6 +81,14 @@ pub struct EdgeLimits {
     pub pool_sure_for: Duration,
     /// How many replicas or connections one request is tried on.
     pub tries: usize,
+    /// Requests of one app that wait at once while it starts.
+    pub waiting: usize,
+    /// Requests at once on one connection over HTTP/2.
+    pub streams: u32,
+    /// Passwords that are looked at at once; further ones wait.
+    pub passwords: usize,
+    /// Answers that are compressed at once, per core; further ones pass as they are.
+    pub compressions: usize,
     /// How long requests may go on after the shutdown signal.
     pub stop_within: Duration,
 }
@@ -88,83 +109,11 @@ impl Default for EdgeLimits {
             pool_idle_for: Duration::from_secs(4),
             pool_sure_for: Duration::from_secs(1),
             tries: 4,
+            waiting: 256,
+            streams: 128,
+            passwords: 1,
+            compressions: 512,
             stop_within: Duration::from_secs(30),
-        }
-    }
-}
-
-/// A range of addresses in CIDR notation, such as `10.0.0.0/8`, or one address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    bits: u8,
-}
-
-/// A text that is no range of addresses.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("read {0:?} as a network: it is an address such as 10.1.2.3 or a range such as 10.0.0.0/8")]
-pub struct BadNetwork(String);
-
-impl Network {
-    /// Whether an address lies in this range. An IPv4 address in its IPv6 form counts as IPv4.
-    #[must_use]
-    pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address.to_canonical(), address.to_canonical()) {
-            (IpAddr::V4(net), IpAddr::V4(one)) => {
-                let shift = 32_u32.saturating_sub(u32::from(self.bits));
-                (u32::from(net) ^ u32::from(one)).checked_shr(shift).unwrap_or(0) == 0
-            }
-            (IpAddr::V6(net), IpAddr::V6(one)) => {
-                let shift = 128_u32.saturating_sub(u32::from(self.bits));
-                (u128::from(net) ^ u128::from(one)).checked_shr(shift).unwrap_or(0) == 0
-            }
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-        }
-    }
-}
-
-impl FromStr for Network {
-    type Err = BadNetwork;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bad = || BadNetwork(text.chars().take(60).collect());
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| bad())?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
-            Some(bits) => bits.parse::<u8>().ok().filter(|bits| *bits <= most).ok_or_else(bad)?,
-            None => most,
-        };
-        Ok(Self { address, bits })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_network_holds_its_addresses_and_no_others() {
-        for (network, address, inside) in [
-            ("10.0.0.0/8", "10.255.1.2", true),
-            ("10.0.0.0/8", "11.0.0.1", false),
-            ("10.0.0.0/8", "::ffff:10.1.1.1", true),
-            ("0.0.0.0/0", "1.2.3.4", true),
-            ("0.0.0.0/0", "::1", false),
-            ("192.168.1.7", "192.168.1.7", true),
-            ("192.168.1.7", "192.168.1.8", false),
-            ("fd00::/8", "fd12::1", true),
-            ("fd00::/8", "fe80::1", false),
-            ("::/0", "::1", true),
-        ] {
-            let network: Network = network.parse().unwrap();
-            assert_eq!(network.contains(address.parse().unwrap()), inside, "{network:?} {address}");
-        }
-        for bad in ["", "a", "10.0.0.0/33", "::1/129", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8/8"] {
-            assert!(bad.parse::<Network>().is_err(), "{bad}");
         }
     }
 }

@@ -7,12 +7,12 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::config::EdgeLimits;
@@ -28,6 +28,11 @@ impl Clock {
 
     pub(crate) fn now_ms(self) -> u64 {
         millis(self.0.elapsed()).saturating_add(1)
+    }
+
+    /// The same in nanoseconds.
+    pub(crate) fn now_ns(self) -> u64 {
+        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX).saturating_add(1)
     }
 }
 
@@ -48,6 +53,10 @@ const BUSY: u8 = 2;
 pub(crate) struct Connection {
     clock: Clock,
     phase: AtomicU8,
+    /// Requests that are being answered: over HTTP/1 at most one.
+    active: AtomicU32,
+    /// Whether it speaks HTTP/2: there, bytes that come between requests are no head of one.
+    multiplexed: AtomicBool,
     since: AtomicU64,
     /// Since when we wait for bytes of a request's body; 0 when not.
     body_waits: AtomicU64,
@@ -70,6 +79,8 @@ impl Connection {
         Self {
             clock,
             phase: AtomicU8::new(HEAD),
+            active: AtomicU32::new(0),
+            multiplexed: AtomicBool::new(false),
             since: AtomicU64::new(clock.now_ms()),
             body_waits: AtomicU64::new(0),
             write_waits: AtomicU64::new(0),
@@ -79,14 +90,22 @@ impl Connection {
 
     /// A request's head is complete.
     pub(crate) fn request_began(&self) {
+        self.active.fetch_add(1, Relaxed);
         self.phase.store(BUSY, Relaxed);
+    }
+
+    /// It speaks HTTP/2.
+    pub(crate) fn multiplexes(&self) {
+        self.multiplexed.store(true, Relaxed);
     }
 
     /// The answer is complete, or given up.
     pub(crate) fn request_ended(&self) {
         self.body_waits.store(0, Relaxed);
-        self.since.store(self.clock.now_ms(), Relaxed);
-        self.phase.store(IDLE, Relaxed);
+        if self.active.fetch_sub(1, Relaxed) == 1 {
+            self.since.store(self.clock.now_ms(), Relaxed);
+            self.phase.store(IDLE, Relaxed);
+        }
     }
 
     /// More of the request's body is wanted and has not come, or has.
@@ -126,28 +145,40 @@ fn note(since: &AtomicU64, waits: bool, clock: Clock) {
 }
 
 /// A client's socket that notes when a head begins to come and when the client takes nothing.
+/// Whatever carries the bytes: a plain connection, or one with TLS around it.
 #[derive(Debug)]
-pub(crate) struct ClientSocket {
-    pub(crate) stream: TcpStream,
+pub(crate) struct ClientSocket<S> {
+    pub(crate) stream: S,
+    /// What was read to see what the client speaks.
+    pub(crate) early: Bytes,
     pub(crate) connection: Arc<Connection>,
 }
 
-impl ClientSocket {
+impl<S> ClientSocket<S> {
     fn noted<T>(&self, written: Poll<T>) -> Poll<T> {
         note(&self.connection.write_waits, written.is_pending(), self.connection.clock);
         written
     }
 }
 
-impl AsyncRead for ClientSocket {
+impl<S: AsyncRead + Unpin> AsyncRead for ClientSocket<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.early.is_empty() {
+            let some = self.early.len().min(buf.remaining());
+            buf.put_slice(self.early.get(..some).unwrap_or_default());
+            self.early.advance(some);
+            return Poll::Ready(Ok(()));
+        }
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         let connection = &self.connection;
-        if polled.is_ready() && connection.phase.load(Relaxed) == IDLE {
+        let begins = polled.is_ready()
+            && connection.phase.load(Relaxed) == IDLE
+            && !connection.multiplexed.load(Relaxed);
+        if begins {
             connection.since.store(connection.clock.now_ms(), Relaxed);
             connection.phase.store(HEAD, Relaxed);
         }
@@ -155,7 +186,7 @@ impl AsyncRead for ClientSocket {
     }
 }
 
-impl AsyncWrite for ClientSocket {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ClientSocket<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -59,7 +59,7 @@ impl Feed {
         };
         match kept {
             Ok(message) => {
-                self.live.apply(&message.table);
+                self.live.apply_with(&message.table, &message.passwords);
                 tracing::info!(revision = self.live.revision(), "serving the table kept on disk");
             }
             Err(error) => tracing::error!(error, "could not use the table kept on disk"),
@@ -178,7 +178,7 @@ impl Feed {
             tracing::error!(%error, "could not keep the table on disk");
         }
         // Only now: a heartbeat reports whatever is in force, at any moment.
-        self.live.apply(&message.table);
+        self.live.apply_with(&message.table, &message.passwords);
         Step::TableApplied.passed();
         tracing::info!(revision = new, routes = message.table.routes.len(), "table in force");
         self.live.changed.notify_one();

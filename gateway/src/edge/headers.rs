@@ -8,9 +8,11 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 use hyper::header::{
-    self, CONNECTION, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE, UPGRADE,
+    self, CONNECTION, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE,
+    UPGRADE,
 };
 
+use super::config::Network;
 use super::host::Host;
 use super::pages;
 
@@ -20,24 +22,72 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_FORWARDED_USER: HeaderName = HeaderName::from_static("x-forwarded-user");
 
 /// What every request of one connection has in common.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     pub(crate) trusted: bool,
+    /// How it reached the edge.
+    pub(crate) scheme: &'static str,
     ip: HeaderValue,
     port: HeaderValue,
 }
 
 impl Peer {
     /// `local` is the address that the client connected to.
-    pub(crate) fn new(address: SocketAddr, local: SocketAddr, trusted: bool) -> Self {
+    pub(crate) fn new(
+        address: SocketAddr,
+        local: SocketAddr,
+        trusted: bool,
+        scheme: &'static str,
+    ) -> Self {
         let ip = address.ip().to_canonical();
         let text = |text: String| {
             HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
         };
-        Self { address, trusted, ip: text(ip.to_string()), port: HeaderValue::from(local.port()) }
+        let (ip, port) = (text(ip.to_string()), HeaderValue::from(local.port()));
+        Self { address, trusted, scheme, ip, port }
+    }
+
+    /// Where a client that came to this edge finds another of its hosts: what a trusted peer says of
+    /// how it came goes before how it came here.
+    pub(crate) fn origin(&self, headers: &HeaderMap, host: &str) -> String {
+        let told = headers.get(X_FORWARDED_PROTO).filter(|_| self.trusted);
+        match told.map(HeaderValue::as_bytes) {
+            Some(b"https") => return format!("https://{host}"),
+            Some(b"http") => return format!("http://{host}"),
+            Some(_) | None => {}
+        }
+        let port = self.port.to_str().unwrap_or_default();
+        match (self.scheme, port) {
+            ("http", "80") | ("https", "443") => format!("{}://{host}", self.scheme),
+            (scheme, port) => format!("{scheme}://{host}:{port}"),
+        }
+    }
+
+    /// Who asks, as far as can be told: behind trusted peers, the last address that is none of theirs.
+    pub(crate) fn client(&self, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
+        let own = self.address.ip().to_canonical();
+        if !self.trusted {
+            return own;
+        }
+        let mut client = own;
+        for value in headers.get_all(X_FORWARDED_FOR).iter().rev() {
+            for part in value.to_str().unwrap_or_default().rsplit(',') {
+                let part = part.trim();
+                let with_port = || part.parse::<SocketAddr>().map(|address| address.ip());
+                let Ok(address) = part.parse::<IpAddr>().or_else(|_| with_port()) else {
+                    return client;
+                };
+                client = address.to_canonical();
+                if !trusted.iter().any(|network| network.contains(client)) {
+                    return client;
+                }
+            }
+        }
+        client
     }
 }
 
@@ -108,15 +158,71 @@ fn has_token(value: &HeaderValue, token: &[u8]) -> bool {
     value.as_bytes().split(|b| *b == b',').any(|part| part.trim_ascii().eq_ignore_ascii_case(token))
 }
 
-/// Makes a client's headers fit for the app. `scheme` is how the client reached the edge.
+/// Makes one of a cookie that came in pieces, as HTTP/2 allows: over HTTP/1 there is only one.
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let pieces: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(whole) = HeaderValue::from_bytes(&pieces.join(&b"; "[..])) {
+        headers.insert(COOKIE, whole);
+    }
+}
+
+/// The cookie that says which replica a client stays with.
+const REPLICA_COOKIE: &str = "hythe-replica";
+
+/// The replica that a client stays with, where it says so.
+pub(crate) fn replica(headers: &HeaderMap) -> Option<u64> {
+    headers.get_all(COOKIE).iter().find_map(|value| {
+        let mut pairs = value.to_str().ok()?.split(';').map(str::trim);
+        let token = pairs.find_map(|pair| pair.strip_prefix(REPLICA_COOKIE)?.strip_prefix('='))?;
+        u64::from_str_radix(token, 16).ok()
+    })
+}
+
+/// Has a client stay with a replica.
+pub(crate) fn stay_with(headers: &mut HeaderMap, token: u64, scheme: &str) {
+    let secure = if scheme == "https" { "; Secure" } else { "" };
+    let cookie = format!("{REPLICA_COOKIE}={token:016x}; Path=/; HttpOnly; SameSite=Lax{secure}");
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        headers.append(header::SET_COOKIE, cookie);
+    }
+}
+
+/// The id by which a request is found again: a trusted peer's, where it has a usable one.
+pub(crate) fn request_id(
+    headers: &HeaderMap,
+    peer: &Peer,
+    new: impl FnOnce() -> HeaderValue,
+) -> HeaderValue {
+    let theirs = headers.get(X_REQUEST_ID).filter(|_| peer.trusted);
+    let usable =
+        |id: &&HeaderValue| id.len() <= 128 && id.as_bytes().iter().all(u8::is_ascii_graphic);
+    theirs.filter(usable).cloned().unwrap_or_else(new)
+}
+
+/// Notes the id on an answer.
+pub(crate) fn note_request_id(headers: &mut HeaderMap, id: HeaderValue) {
+    headers.entry(X_REQUEST_ID).or_insert(id);
+}
+
+/// Tells the app who it is that the edge let in.
+pub(crate) fn note_user(headers: &mut HeaderMap, user: HeaderValue) {
+    // It was meant for the edge.
+    headers.remove(header::AUTHORIZATION);
+    headers.insert(X_FORWARDED_USER, user);
+}
+
+/// Makes a client's headers fit for the app.
 pub(crate) fn to_app(
     headers: &mut HeaderMap,
     peer: &Peer,
     host: &Host,
-    scheme: &'static str,
     upgrade: Option<HeaderValue>,
-    request_id: impl FnOnce() -> HeaderValue,
+    request_id: HeaderValue,
 ) {
+    let scheme = peer.scheme;
     let trailers = headers.get_all(TE).iter().any(|value| has_token(value, b"trailers"));
     drop_hop_by_hop(headers, !peer.trusted);
     // The edge has promised the client to take the body; the app need not promise it again.
@@ -138,7 +244,7 @@ pub(crate) fn to_app(
     headers.entry(X_FORWARDED_PROTO).or_insert(proto);
     headers.entry(X_FORWARDED_PORT).or_insert_with(|| peer.port.clone());
     headers.entry(X_REAL_IP).or_insert_with(|| peer.ip.clone());
-    headers.entry(X_REQUEST_ID).or_insert_with(request_id);
+    headers.insert(X_REQUEST_ID, request_id);
 }
 
 /// Makes an app's headers fit for the client. `upgraded` keeps what announces the switch.
@@ -216,10 +322,11 @@ mod tests {
     fn sent(lines: &[(&str, &str)], trusted: bool) -> HeaderMap {
         let mut headers = map(lines);
         let address = "192.0.2.7:5555".parse().unwrap();
-        let peer = Peer::new(address, "198.51.100.1:80".parse().unwrap(), trusted);
+        let peer = Peer::new(address, "198.51.100.1:80".parse().unwrap(), trusted, "http");
         let host = Host { name: "a.example".into(), original: "A.example:80".parse().unwrap() };
         let upgrade = asked_upgrade(&headers);
-        to_app(&mut headers, &peer, &host, "http", upgrade, || HeaderValue::from_static("id"));
+        let id = request_id(&headers, &peer, || HeaderValue::from_static("id"));
+        to_app(&mut headers, &peer, &host, upgrade, id);
         headers
     }
 
@@ -380,6 +487,50 @@ mod tests {
         to_client(&mut headers, true);
         assert_eq!(all(&headers, "upgrade"), ["websocket"]);
         assert_eq!(all(&headers, "connection"), ["upgrade"]);
+    }
+
+    #[test]
+    fn the_client_is_the_last_address_that_no_trusted_peer_has() {
+        let trusted = ["192.0.2.0/24".parse().unwrap(), "10.0.0.0/8".parse().unwrap()];
+        let client = |lines: &[(&str, &str)], from: &str, is_trusted: bool| {
+            let local = "198.51.100.1:80".parse().unwrap();
+            let peer = Peer::new(from.parse().unwrap(), local, is_trusted, "http");
+            peer.client(&map(lines), &trusted).to_string()
+        };
+        let forwarded = |value| [("X-Forwarded-For", value)];
+        for (value, wanted) in [
+            ("1.1.1.1", "1.1.1.1"),
+            ("6.6.6.6, 1.1.1.1, 10.1.2.3", "1.1.1.1"),
+            ("6.6.6.6, 1.1.1.1:555, 10.1.2.3", "1.1.1.1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("[2001:db8::1]:80", "2001:db8::1"),
+            ("::ffff:1.1.1.1", "1.1.1.1"),
+            ("1.1.1.1, unknown", "192.0.2.7"),
+            ("1.1.1.1, unknown, 10.0.0.1", "10.0.0.1"),
+            ("10.0.0.9", "10.0.0.9"),
+            ("", "192.0.2.7"),
+        ] {
+            assert_eq!(client(&forwarded(value), "192.0.2.7:5", true), wanted, "{value}");
+        }
+        assert_eq!(client(&forwarded("1.1.1.1"), "203.0.113.1:5", false), "203.0.113.1");
+        let two = [("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-For", "1.1.1.1, 10.0.0.1")];
+        assert_eq!(client(&two, "192.0.2.7:5", true), "1.1.1.1");
+    }
+
+    #[test]
+    fn a_cookie_says_which_replica_and_pieces_of_one_are_joined() {
+        let mut headers = map(&[("Cookie", "a=1"), ("Cookie", "hythe-replica=00ff; b=2")]);
+        assert_eq!(replica(&headers), Some(255));
+        join_cookies(&mut headers);
+        assert_eq!(all(&headers, "cookie"), ["a=1; hythe-replica=00ff; b=2"]);
+        assert_eq!(replica(&headers), Some(255));
+        for other in ["hythe-replica=", "hythe-replica=xyz", "xhythe-replica=1", "a=1"] {
+            assert_eq!(replica(&map(&[("Cookie", other)])), None, "{other}");
+        }
+        let mut headers = HeaderMap::new();
+        stay_with(&mut headers, 255, "http");
+        let set = "hythe-replica=00000000000000ff; Path=/; HttpOnly; SameSite=Lax";
+        assert_eq!(all(&headers, "set-cookie"), [set]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Invariant: what leaves here is lower case, without port and trailing dot, and holds only
 //! characters that a host name or a bracketed address can have; anything ambiguous is refused.
 
+use hyper::Version;
 use hyper::header::{HOST, HeaderMap, HeaderValue};
 use hyper::http::uri::Uri;
 
@@ -31,11 +32,28 @@ pub(crate) enum BadHost {
 
 /// Finds the host: from an absolute-form target where there is one (it outranks the header), else
 /// from the one `Host` header.
-pub(crate) fn of(uri: &Uri, headers: &HeaderMap) -> Result<Host, BadHost> {
+///
+/// Over HTTP/2 the target names the host, and a header that is there says the same.
+pub(crate) fn of(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<Host, BadHost> {
     let mut values = headers.get_all(HOST).iter();
     let header = values.next();
     if values.next().is_some() {
         return Err(BadHost::Several);
+    }
+    if version == Version::HTTP_2 {
+        let target = uri.authority().map(|target| HeaderValue::from_str(target.as_str()));
+        let target = target.transpose().map_err(|_| BadHost::Invalid)?;
+        let original = match (target, header) {
+            (Some(target), Some(header))
+                if !target.as_bytes().eq_ignore_ascii_case(header.as_bytes()) =>
+            {
+                return Err(BadHost::Several);
+            }
+            (Some(target), _) => target,
+            (None, Some(header)) => header.clone(),
+            (None, None) => return Err(BadHost::Missing),
+        };
+        return Ok(Host { name: name(original.as_bytes())?, original });
     }
     // Without the header a request is malformed even where its target names a host.
     let header = header.ok_or(BadHost::Missing)?;
@@ -109,7 +127,7 @@ mod tests {
         for host in hosts {
             headers.append(HOST, HeaderValue::from_bytes(host).unwrap());
         }
-        of(&target.parse().unwrap(), &headers).map(|host| host.name)
+        of(Version::HTTP_11, &target.parse().unwrap(), &headers).map(|host| host.name)
     }
 
     #[test]
@@ -151,6 +169,23 @@ mod tests {
         assert_eq!(host("/", &[&[b'a'; 300]]), Err(BadHost::Invalid));
         assert_eq!(host("/", &[]), Err(BadHost::Missing));
         assert_eq!(host("/", &[b"a", b"a"]), Err(BadHost::Several));
+    }
+
+    #[test]
+    fn over_http2_target_and_header_say_the_same_or_one_is_missing() {
+        let host = |target: &str, header: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(header) = header {
+                headers.insert(HOST, header.parse().unwrap());
+            }
+            of(Version::HTTP_2, &target.parse().unwrap(), &headers).map(|host| host.name)
+        };
+        assert_eq!(host("http://b.example:81/x", None), Ok("b.example".into()));
+        assert_eq!(host("http://b.example/x", Some("B.example")), Ok("b.example".into()));
+        assert_eq!(host("/x", Some("a.example")), Ok("a.example".into()));
+        assert_eq!(host("http://b.example/x", Some("a.example")), Err(BadHost::Several));
+        assert_eq!(host("http://u@b.example/x", None), Err(BadHost::Invalid));
+        assert_eq!(host("/x", None), Err(BadHost::Missing));
     }
 
     #[test]

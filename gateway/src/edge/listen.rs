@@ -90,7 +90,7 @@ pub struct Explained {
 }
 
 impl Explained {
-    fn new(source: io::Error) -> Self {
+    pub(crate) fn new(source: io::Error) -> Self {
         Self { source }
     }
 }

@@ -1,8 +1,9 @@
-//! The data plane: an HTTP/1.1 reverse proxy that follows the route table.
+//! The data plane: a reverse proxy for HTTP/1.1 and HTTP/2 that follows the route table.
 //!
 //! One thread with a runtime of its own per core does the serving ([`serving`]): connections,
 //! requests ([`proxy`]), idle connections to replicas ([`pool`]). What they share is the table in
-//! force ([`table`]), an atomic load per request. Beside them, on the caller's runtime, tables come
+//! force ([`table`]), an atomic load per request, and with it what people set of each app ([`gate`]).
+//! Beside them, on the caller's runtime, tables come
 //! in ([`feed`]) and reports go out ([`report`]).
 //!
 //! Architecture invariants: the edge knows neither journal nor aggregates. Everything it needs is
@@ -11,18 +12,25 @@
 
 mod balance;
 mod body;
+mod compress;
 mod config;
 mod connection;
 mod disk;
+mod exchange;
 mod feed;
+mod figures;
+mod gate;
+mod greet;
 mod headers;
 mod host;
+mod limiter;
 mod listen;
 mod pages;
 mod pool;
 mod proxy;
 mod redirect;
 mod report;
+mod scrape;
 mod serving;
 mod table;
 mod tunnel;
@@ -37,6 +45,7 @@ use std::thread;
 
 use hythe_actors::bus::{self, BusError};
 use hythe_core::ids::EdgeId;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +56,7 @@ pub use listen::Explained;
 use connection::Clock;
 use disk::Disk;
 use feed::Feed;
+use gate::{Doorman, Doormen};
 use pool::Pool;
 use serving::{Core, RequestIds};
 use table::Live;
@@ -111,6 +121,8 @@ pub struct Edge {
     addresses: Vec<SocketAddr>,
     /// Per core, one socket for each address.
     sockets: Vec<Vec<std::net::TcpListener>>,
+    /// Where its figures are read.
+    metrics: Option<(SocketAddr, std::net::TcpListener)>,
 }
 
 impl Edge {
@@ -138,7 +150,20 @@ impl Edge {
                 core.push(socket);
             }
         }
-        Ok(Self { id, config, disk, addresses, sockets })
+        let metrics = match config.metrics {
+            Some(address) => {
+                let listening = listen::listen(address, 1)?;
+                listening.sockets.into_iter().next().map(|socket| (listening.address, socket))
+            }
+            None => None,
+        };
+        Ok(Self { id, config, disk, addresses, sockets, metrics })
+    }
+
+    /// Where its figures are read, where they are; the port is not 0.
+    #[must_use]
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(address, _)| *address)
     }
 
     /// Who this edge is.
@@ -158,7 +183,7 @@ impl Edge {
     /// # Errors
     /// [`EdgeError`] when it cannot start, or when a serving thread has failed.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), EdgeError> {
-        let live = Arc::new(Live::new());
+        let live = Arc::new(Live::on(self.sockets.len()));
         let feed = Feed::new(Arc::clone(&live), Arc::new(self.disk));
         feed.load();
 
@@ -167,6 +192,7 @@ impl Edge {
         let limits = Arc::new(self.config.limits);
         let trusted: Arc<[Network]> = self.config.trusted.into();
         let clock = Clock::start();
+        let doormen = Doormen::new(limits.passwords);
         let mut threads = JoinSet::new();
         for (index, sockets) in self.sockets.into_iter().enumerate() {
             let core = Arc::new(Core {
@@ -177,6 +203,10 @@ impl Edge {
                 clock,
                 ids: RequestIds::new(),
                 trusted: Arc::clone(&trusted),
+                proxy_protocol: self.config.proxy_protocol,
+                index,
+                doorman: Doorman::new(&doormen),
+                compressing: Arc::new(Semaphore::new(limits.compressions)),
             });
             let ended = start(index, core, sockets, stop.clone()).map_err(EdgeError::Serve)?;
             threads.spawn(ended);
@@ -187,7 +217,12 @@ impl Edge {
         let bus = bus::connect_in_background(&self.config.nats, &name).await?;
         let mut background = JoinSet::new();
         background.spawn(feed.follow(bus.clone()));
-        background.spawn(report::report(self.id, live, bus));
+        background.spawn(report::report(self.id, Arc::clone(&live), bus));
+        if let Some((address, socket)) = self.metrics {
+            let failed = |source| EdgeError::Listen { address, source: Explained::new(source) };
+            let socket = tokio::net::TcpListener::from_std(socket).map_err(failed)?;
+            background.spawn(scrape::serve(socket, live));
+        }
 
         tokio::select! {
             () = shutdown => {}

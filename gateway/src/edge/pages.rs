@@ -46,6 +46,52 @@ pub(crate) enum Page {
     NotAnswering,
     /// A replica took the request and did not answer in time.
     TimedOut,
+    /// Whoever runs the app works on it.
+    Maintenance,
+    /// The client's address is not among those that may see the app.
+    NotFromHere,
+    /// A password is asked for, or the one that was given is wrong.
+    NoPassword,
+    /// The client asks too often; seconds until it may again.
+    TooMany(u16),
+    /// The request's body has more bytes than the app takes.
+    TooLarge,
+    /// The edge has too much to do for this.
+    Busy,
+}
+
+/// Who it is that failed, where anybody did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failed {
+    /// The request is at fault, or is not let in.
+    Request,
+    /// The edge itself.
+    Edge,
+    /// The app.
+    App,
+    /// Nobody is there.
+    Nobody,
+}
+
+impl Failed {
+    /// For programs; stable.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Edge => "edge",
+            Self::App => "app",
+            Self::Nobody => "nobody",
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Request => "The request was not passed on.",
+            Self::Edge => "The edge failed, not the app.",
+            Self::App => "The app failed; the edge in front of it works.",
+            Self::Nobody => "Nobody is there; the edge works.",
+        }
+    }
 }
 
 struct Words {
@@ -55,10 +101,28 @@ struct Words {
     title: &'static str,
     detail: &'static str,
     /// Seconds after which asking again makes sense.
-    again: Option<u8>,
+    again: Option<u16>,
 }
 
 impl Page {
+    /// Who failed.
+    pub(crate) const fn failed(self) -> Failed {
+        match self {
+            Self::BadHost
+            | Self::BadBody
+            | Self::NoTunnels
+            | Self::NotFromHere
+            | Self::NoPassword
+            | Self::TooMany(_)
+            | Self::TooLarge => Failed::Request,
+            Self::NoSuchApp | Self::Starting | Self::Stopped | Self::Down | Self::Maintenance => {
+                Failed::Nobody
+            }
+            Self::NoTable | Self::Busy => Failed::Edge,
+            Self::NotAnswering | Self::TimedOut => Failed::App,
+        }
+    }
+
     fn words(self) -> Words {
         let words =
             |status, code, title, detail, again| Words { status, code, title, detail, again };
@@ -134,11 +198,60 @@ impl Page {
                 "The app took the request but did not answer in time.",
                 None,
             ),
+            Self::Maintenance => words(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "maintenance",
+                "Back soon",
+                "The app is being worked on by whoever runs it.",
+                Some(120),
+            ),
+            Self::NotFromHere => words(
+                StatusCode::FORBIDDEN,
+                "not-from-here",
+                "Not from here",
+                "This address may be seen from certain networks only.",
+                None,
+            ),
+            Self::NoPassword => words(
+                StatusCode::UNAUTHORIZED,
+                "no-password",
+                "Who is there?",
+                "This address may be seen with a user name and a password only.",
+                None,
+            ),
+            Self::TooMany(seconds) => words(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-requests",
+                "Too many requests",
+                "Too many requests came from your address. Ask again in a moment.",
+                Some(seconds),
+            ),
+            Self::TooLarge => words(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                "Too large",
+                "The body of the request is larger than this app takes.",
+                None,
+            ),
+            Self::Busy => words(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "edge-busy",
+                "Too much at once",
+                "The edge has too much to do at the moment. Ask again in a moment.",
+                Some(5),
+            ),
         }
     }
 
     /// Writes the page. `host` is as the client gave it; empty where it gave none that is usable.
-    pub(crate) fn write(self, form: Form, host: &str) -> (StatusCode, HeaderMap, Bytes) {
+    /// `request` is the id by which the request is found again.
+    pub(crate) fn write(
+        self,
+        form: Form,
+        host: &str,
+        request: &str,
+    ) -> (StatusCode, HeaderMap, Bytes) {
+        let failed = self.failed();
         let words = self.words();
         let mut headers = HeaderMap::with_capacity(8);
         let fixed = HeaderValue::from_static;
@@ -146,21 +259,25 @@ impl Page {
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
         headers.insert(header::VARY, fixed("accept"));
         // Where the request itself is doubtful, so is what follows it.
-        if matches!(self, Self::BadHost | Self::BadBody | Self::NoTunnels) {
+        if matches!(self, Self::BadHost | Self::BadBody | Self::NoTunnels | Self::TooLarge) {
             headers.insert(header::CONNECTION, fixed("close"));
         }
         if let Some(seconds) = words.again {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(u16::from(seconds)));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if matches!(self, Self::NoPassword) {
+            let challenge = fixed("Basic realm=\"Hythe\", charset=\"UTF-8\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         let (kind, body) = match form {
             Form::Html => {
                 headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
                 headers.insert(header::REFERRER_POLICY, fixed("no-referrer"));
                 let reloads = matches!(self, Self::Starting | Self::NoTable);
-                ("text/html; charset=utf-8", html(&words, host, reloads))
+                ("text/html; charset=utf-8", html(&words, host, reloads, failed, request))
             }
-            Form::Json => ("application/problem+json", json(&words, host)),
-            Form::Text => ("text/plain; charset=utf-8", text(&words, host)),
+            Form::Json => ("application/problem+json", json(&words, host, failed, request)),
+            Form::Text => ("text/plain; charset=utf-8", text(&words, host, failed, request)),
         };
         headers.insert(header::CONTENT_TYPE, fixed(kind));
         (words.status, headers, Bytes::from(body))
@@ -187,7 +304,7 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
         .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
 });
 
-fn html(words: &Words, host: &str, reloads: bool) -> String {
+fn html(words: &Words, host: &str, reloads: bool, failed: Failed, request: &str) -> String {
     let Words { status, code, title, detail, again } = words;
     let reload = match again {
         Some(seconds) if reloads => format!("<meta http-equiv=\"refresh\" content=\"{seconds}\">"),
@@ -199,16 +316,18 @@ fn html(words: &Words, host: &str, reloads: bool) -> String {
         format!("<p class=\"host\">{}</p>", escape(host))
     };
     let status = status.as_u16();
+    let (failed, request) = (failed.words(), escape(request));
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
          <meta name=\"robots\" content=\"noindex\">{reload}<title>{title}</title>\
          <style>{STYLE}</style></head><body><main><h1>{title}</h1>{host}<p>{detail}</p>\
-         <footer><span>{status} {code}</span><span>Hythe edge</span></footer></main></body></html>\n"
+         <p>{failed}</p><footer><span>{status} {code}</span><span>{request}</span>\
+         <span>Hythe edge</span></footer></main></body></html>\n"
     )
 }
 
-fn json(words: &Words, host: &str) -> String {
+fn json(words: &Words, host: &str, failed: Failed, request: &str) -> String {
     let document = serde_json::json!({
         "type": "about:blank",
         "title": words.title,
@@ -216,13 +335,17 @@ fn json(words: &Words, host: &str) -> String {
         "detail": words.detail,
         "code": words.code,
         "host": host,
+        "failed": failed.name(),
+        "request_id": request,
     });
     format!("{document}\n")
 }
 
-fn text(words: &Words, host: &str) -> String {
+fn text(words: &Words, host: &str, failed: Failed, request: &str) -> String {
     let host = if host.is_empty() { String::new() } else { format!(" ({host})") };
-    format!("{} {}{host}\n{}\n", words.status.as_u16(), words.title, words.detail)
+    let Words { status, title, detail, .. } = words;
+    let failed = failed.words();
+    format!("{} {title}{host}\n{detail}\n{failed}\nRequest: {request}\n", status.as_u16())
 }
 
 fn escape(text: &str) -> String {
@@ -244,7 +367,7 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const ALL: [Page; 10] = [
+    const ALL: [Page; 16] = [
         Page::BadHost,
         Page::BadBody,
         Page::NoTunnels,
@@ -255,12 +378,19 @@ mod tests {
         Page::Down,
         Page::NotAnswering,
         Page::TimedOut,
+        Page::Maintenance,
+        Page::NotFromHere,
+        Page::NoPassword,
+        Page::TooMany(3),
+        Page::TooLarge,
+        Page::Busy,
     ];
 
     #[test]
     fn pages_escape_the_host_and_forbid_everything_but_their_style() {
         for page in ALL {
-            let (_, headers, body) = page.write(Form::Html, "<img src=x onerror='a'>\"&");
+            let (_, headers, body) =
+                page.write(Form::Html, "<img src=x onerror='a'>\"&", "<img src=y>");
             let body = std::str::from_utf8(&body).unwrap();
             assert!(!body.contains("<img") && body.contains("&lt;img"), "{body}");
             assert!(!body.contains("http://") && !body.contains("https://"), "{body}");
@@ -274,16 +404,18 @@ mod tests {
     #[test]
     fn programs_get_what_they_can_read() {
         for page in ALL {
-            let (status, headers, body) = page.write(Form::Json, "a\"b");
+            let (status, headers, body) = page.write(Form::Json, "a\"b", "r-1");
             let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
             assert_eq!(body["status"], status.as_u16());
             assert_eq!(body["host"], "a\"b");
+            assert_eq!(body["failed"], page.failed().name());
+            assert_eq!(body["request_id"], "r-1");
             assert_eq!(headers[header::CONTENT_TYPE], "application/problem+json");
-            let (_, headers, body) = page.write(Form::Text, "a.example");
+            let (_, headers, body) = page.write(Form::Text, "a.example", "r-1");
             assert!(body.starts_with(status.as_str().as_bytes()));
             assert_eq!(headers[header::CONTENT_TYPE], "text/plain; charset=utf-8");
         }
-        let (status, headers, body) = Page::Starting.write(Form::Html, "a");
+        let (status, headers, body) = Page::Starting.write(Form::Html, "a", "r-1");
         assert_eq!(
             (status, &headers[header::RETRY_AFTER]),
             (StatusCode::SERVICE_UNAVAILABLE, &HeaderValue::from(3))

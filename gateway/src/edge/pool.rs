@@ -14,8 +14,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use futures_util::future::Either;
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hythe_core::ids::DeploymentId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -30,11 +33,25 @@ use super::table::Flight;
 
 type Key = (DeploymentId, SocketAddr);
 
-/// A connection to a replica. Dropping it closes it, also in the middle of a request's body.
+/// How often an HTTP/2 connection to a replica is asked whether it lives, and how long it may take to
+/// say so.
+const PING: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(10));
+/// Connections over HTTP/2 per core: one for each replica that speaks it.
+const MOST_SHARED: usize = 1_024;
+
+/// What requests are sent on.
+#[derive(Debug)]
+enum Sender {
+    Http1(http1::SendRequest<RequestBody>),
+    Http2(http2::SendRequest<RequestBody>),
+}
+
+/// A connection to a replica. Dropping the last that holds it closes it, also in the middle of a
+/// request's body. One over HTTP/2 is held by many requests, and the pool.
 #[derive(Debug)]
 pub(crate) struct Upward {
-    pub(crate) sender: SendRequest<RequestBody>,
-    _driver: AbortOnDropHandle<()>,
+    sender: Sender,
+    _driver: Arc<AbortOnDropHandle<()>>,
     /// Whether a byte of an answer has come since this was last cleared.
     answered: Arc<AtomicBool>,
     /// Whether it has carried a request before.
@@ -42,9 +59,43 @@ pub(crate) struct Upward {
 }
 
 impl Upward {
+    /// Whether it speaks HTTP/2.
+    pub(crate) fn multiplexes(&self) -> bool {
+        match self.sender {
+            Sender::Http1(_) => false,
+            Sender::Http2(_) => true,
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        match &self.sender {
+            Sender::Http1(sender) => sender.is_closed(),
+            Sender::Http2(sender) => sender.is_closed(),
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        match &self.sender {
+            Sender::Http1(sender) => sender.is_ready(),
+            Sender::Http2(sender) => sender.is_ready(),
+        }
+    }
+
+    /// Sends a request.
+    pub(crate) fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>
+    {
+        match &mut self.sender {
+            Sender::Http1(sender) => Either::Left(sender.try_send_request(request)),
+            Sender::Http2(sender) => Either::Right(sender.try_send_request(request)),
+        }
+    }
+
     /// Forgets what came before; to be called before a request is sent.
     pub(crate) fn expect_answer(&self) {
-        self.answered.store(false, Relaxed);
+        self.answered.store(self.multiplexes(), Relaxed);
     }
 
     /// Whether anything has come since.
@@ -69,6 +120,16 @@ struct Shelf {
 struct Shelves {
     by_key: HashMap<Key, Shelf>,
     total: usize,
+    /// Connections that many requests share.
+    shared: HashMap<Key, Common>,
+}
+
+/// A connection that many requests share.
+#[derive(Debug)]
+struct Common {
+    flight: Arc<Flight>,
+    sender: http2::SendRequest<RequestBody>,
+    driver: Arc<AbortOnDropHandle<()>>,
 }
 
 /// One core's idle connections.
@@ -112,9 +173,9 @@ impl Pool {
             if idle.since <= oldest {
                 break;
             }
-            if idle.upward.sender.is_closed() {
+            if idle.upward.is_closed() {
                 shelf.idle.remove(index);
-            } else if idle.upward.sender.is_ready() {
+            } else if idle.upward.is_ready() {
                 found = Some(shelf.idle.remove(index).upward);
                 break;
             }
@@ -127,11 +188,11 @@ impl Pool {
 
     /// Puts a connection back after a complete exchange.
     pub(crate) fn put(&self, upstream: &Upstream, to: SocketAddr, mut upward: Upward) {
+        if upward.multiplexes() {
+            return;
+        }
         let mut shelves = self.shelves();
-        if upward.sender.is_closed()
-            || upstream.flight.retired()
-            || shelves.total >= self.most_total
-        {
+        if upward.is_closed() || upstream.flight.retired() || shelves.total >= self.most_total {
             return;
         }
         upward.used = true;
@@ -151,11 +212,10 @@ impl Pool {
         let mut shelves = self.shelves();
         shelves.by_key.retain(|_, shelf| {
             let keep = !shelf.flight.retired();
-            shelf
-                .idle
-                .retain(|idle| keep && idle.since >= oldest && !idle.upward.sender.is_closed());
+            shelf.idle.retain(|idle| keep && idle.since >= oldest && !idle.upward.is_closed());
             !shelf.idle.is_empty()
         });
+        shelves.shared.retain(|_, one| !one.flight.retired() && !one.sender.is_closed());
         shelves.total = shelves.by_key.values().map(|shelf| shelf.idle.len()).sum();
     }
 
@@ -173,7 +233,56 @@ impl Pool {
                 tracing::debug!(%to, %error, "connection to a replica ended");
             }
         });
-        Ok(Upward { sender, _driver: AbortOnDropHandle::new(driver), answered, used: false })
+        let (sender, driver) = (Sender::Http1(sender), Arc::new(AbortOnDropHandle::new(driver)));
+        Ok(Upward { sender, _driver: driver, answered, used: false })
+    }
+
+    /// The connection over HTTP/2 to a replica, which is made where there is none.
+    pub(crate) async fn share(&self, upstream: &Upstream, to: SocketAddr) -> io::Result<Upward> {
+        let key = (upstream.deployment, to);
+        let there = {
+            let shelves = self.shelves();
+            let there = shelves.shared.get(&key).filter(|one| !one.sender.is_closed());
+            there.map(|one| (one.sender.clone(), Arc::clone(&one.driver)))
+        };
+        let (sender, driver) = match there {
+            Some(there) => there,
+            None => self.connect_shared(upstream, key).await?,
+        };
+        // Its answers cannot be told from those to others: what was sent is never sent again.
+        let answered = Arc::new(AtomicBool::new(true));
+        Ok(Upward { sender: Sender::Http2(sender), _driver: driver, answered, used: false })
+    }
+
+    async fn connect_shared(
+        &self,
+        upstream: &Upstream,
+        key: Key,
+    ) -> io::Result<(http2::SendRequest<RequestBody>, Arc<AbortOnDropHandle<()>>)> {
+        let (_, to) = key;
+        let connecting = async {
+            let stream = TcpStream::connect(to).await?;
+            listen::tune(&stream);
+            let mut http = http2::Builder::new(TokioExecutor::new());
+            http.timer(TokioTimer::new()).keep_alive_interval(PING.0).keep_alive_timeout(PING.1);
+            http.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)
+        };
+        let connecting = tokio::time::timeout(self.connect_within, connecting);
+        let (sender, driver) =
+            connecting.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        let driver = tokio::spawn(async move {
+            if let Err(error) = driver.await {
+                tracing::debug!(%to, %error, "connection to a replica ended");
+            }
+        });
+        let driver = Arc::new(AbortOnDropHandle::new(driver));
+        let mut shelves = self.shelves();
+        if !upstream.flight.retired() && shelves.shared.len() < MOST_SHARED {
+            let flight = Arc::clone(&upstream.flight);
+            let one = Common { flight, sender: sender.clone(), driver: Arc::clone(&driver) };
+            shelves.shared.insert(key, one);
+        }
+        Ok((sender, driver))
     }
 
     fn shelves(&self) -> MutexGuard<'_, Shelves> {

@@ -1,8 +1,9 @@
 //! One request: find its host's replicas, pass it on, pass the answer back.
 //!
 //! Invariants: a request is sent a second time only where the first replica cannot have begun to
-//! act on it (nothing of it was sent), or where the connection had been used before, died before a
-//! byte of an answer and the request may be repeated; nothing is buffered.
+//! act on it (nothing of it was sent), or where its connection died before a byte of an answer and the
+//! request may be repeated: on another connection where that one had been used before, and once on
+//! another replica where it was new. Nothing is buffered.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,17 +11,29 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION,
+    TRANSFER_ENCODING,
+};
+use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
+use hythe_core::edge::{EdgeSettings, Protocol};
+use hythe_core::time::Millis;
 
+use super::balance::Chosen;
 use super::body::{Lease, Progress, RequestBody, ResponseBody};
+use super::compress::{self, Coding};
 use super::connection::{Connection, millis};
+use super::exchange::Exchange;
+use super::figures;
+use super::gate::Gate;
 use super::headers::{self, Peer};
 use super::host::{self, Host};
-use super::pages::{Form, Page};
+use super::pages::{Failed, Form, Page};
 use super::pool::Upward;
 use super::redirect;
+use super::scrape;
 use super::serving::Core;
 use super::table::{Found, InFlight};
 use super::tunnel;
@@ -39,8 +52,8 @@ pub(crate) struct Proxy {
     pub(crate) connection: Arc<Connection>,
 }
 
-/// How clients reach the edge.
-const SCHEME: &str = "http";
+/// The path under which its figures are read there.
+pub(crate) const FIGURES_PATH: &str = "/metrics";
 
 type Answer = Response<ResponseBody>;
 
@@ -49,9 +62,40 @@ enum Asked {
     Answered(Response<Incoming>, Upward),
     /// Nothing of it was sent.
     Unsent(Request<RequestBody>),
-    /// A connection that had been fine before died before a byte of the answer.
-    Stale,
+    /// The connection died before a byte of the answer; whether it had been fine before.
+    Died {
+        used: bool,
+    },
     Failed(Page),
+}
+
+/// Why a request does not reach the app.
+enum Instead {
+    Page(Page),
+    /// It is for another host: scheme, host and port.
+    Elsewhere(String),
+}
+
+impl From<Page> for Instead {
+    fn from(page: Page) -> Self {
+        Self::Page(page)
+    }
+}
+
+/// What is known of a request before an app is chosen.
+struct Asking<'a> {
+    host: &'a Host,
+    /// By which it is found again.
+    id: HeaderValue,
+    /// What of compression the client takes.
+    accepted: Option<Coding>,
+    gate: Option<Arc<Gate>>,
+}
+
+impl Asking<'_> {
+    fn settings<T>(&self, usual: T, of: impl FnOnce(&EdgeSettings) -> T) -> T {
+        self.gate.as_ref().map_or(usual, |gate| of(&gate.settings))
+    }
 }
 
 /// What is needed to write a request without body a second time.
@@ -82,118 +126,258 @@ impl Draft {
 impl Proxy {
     /// Answers one request, whatever happens.
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> Answer {
-        self.connection.request_began();
+        let exchange = Exchange::begin(Arc::clone(&self.connection), self.core.clock);
         let form = headers::preferred(request.headers());
-        let host = match host::of(request.uri(), request.headers()) {
+        let id = headers::request_id(request.headers(), &self.peer, || self.core.ids.next());
+        let host = match host::of(request.version(), request.uri(), request.headers()) {
             Ok(host) => host,
             Err(error) => {
                 tracing::debug!(peer = %self.peer.address, %error, "refused a request");
-                return self.page(Page::BadHost, form, "");
+                return page(Page::BadHost, form, "", id, exchange);
             }
         };
-        if host.name == PROBE_HOST
-            && request.uri().path() == PROBE_PATH
-            && self.peer.address.ip().to_canonical().is_loopback()
-        {
-            return self.probe();
+        if host.name == PROBE_HOST && self.peer.address.ip().to_canonical().is_loopback() {
+            match request.uri().path() {
+                PROBE_PATH => return self.probe(exchange),
+                FIGURES_PATH => return self.figures(exchange),
+                _ => {}
+            }
         }
-        match self.pass(request, &host).await {
+        let mut exchange = Some(exchange);
+        let target = request.uri().path_and_query().cloned();
+        let kept = id.clone();
+        match self.pass(request, &host, id, &mut exchange).await {
             Ok(answer) => answer,
-            Err(page) => self.page(page, form, &host.name),
+            Err(instead) => {
+                let began = || Exchange::begin(Arc::clone(&self.connection), self.core.clock);
+                let exchange = exchange.unwrap_or_else(began);
+                match instead {
+                    Instead::Page(shown) => page(shown, form, &host.name, kept, exchange),
+                    Instead::Elsewhere(origin) => redirect(&origin, target.as_ref(), exchange),
+                }
+            }
         }
     }
 
-    async fn pass(&self, mut request: Request<Incoming>, host: &Host) -> Result<Answer, Page> {
+    /// The exchange is taken where the app answers.
+    async fn pass(
+        &self,
+        mut request: Request<Incoming>,
+        host: &Host,
+        id: HeaderValue,
+        exchange: &mut Option<Exchange>,
+    ) -> Result<Answer, Instead> {
         if request.method() == Method::CONNECT {
-            return Err(Page::NoTunnels);
+            return Err(Page::NoTunnels.into());
         }
-        let mut in_flight = match self.core.live.find(&host.name) {
-            Found::Redirect(to) => {
-                let (uri, headers) = (request.uri(), request.headers());
-                let answer = redirect::to(&to, uri, headers, host, &self.peer, SCHEME);
-                let connection = Arc::clone(&self.connection);
-                return Ok(answer.map(|body| ResponseBody::page(body, connection)));
-            }
-            found => chosen(found)?,
+        let seen = self.core.live.look_up(&host.name);
+        if let (Some(figures), Some(exchange)) = (seen.figures, exchange.as_mut()) {
+            exchange.of(figures, self.core.index);
+        }
+        if let Found::Redirect(to) = &seen.found {
+            let Some(mut exchange) = exchange.take() else { return Err(Page::Busy.into()) };
+            let (uri, headers) = (request.uri(), request.headers());
+            let answer = redirect::to(to, uri, headers, host, &self.peer);
+            exchange.answered(answer.status().as_u16());
+            return Ok(answer.map(|body| ResponseBody::page(body, exchange)));
+        }
+        let mut asking = Asking { host, id, accepted: None, gate: seen.gate };
+        let user = match &asking.gate {
+            Some(gate) => self.let_in(gate, request.headers()).await?,
+            None => None,
         };
+        if asking.settings(true, |set| set.compress) {
+            asking.accepted = Coding::accepted(request.method(), request.headers());
+        }
+        let mut in_flight = match in_flight(seen.found) {
+            Ok(in_flight) => in_flight,
+            Err(why) => self.wait(why, &asking).await?,
+        };
+        let stays = asking.settings(false, |set| set.sticky);
+        let stays = stays.then(|| headers::replica(request.headers()));
         let upgrade = headers::asked_upgrade(request.headers());
         let client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
-        let (mut request, progress) = self.for_app(request, host, upgrade)?;
+        let shares =
+            client.is_none() && asking.settings(false, |set| set.protocol == Protocol::H2c);
+        let (mut request, progress) = self.for_app(request, &asking, upgrade, user)?;
+        if let (Some(progress), Some(exchange)) = (&progress, exchange.as_mut()) {
+            exchange.with_body(Arc::clone(progress));
+        }
         let repeatable = progress.is_none() && is_idempotent(request.method()) && client.is_none();
 
         let mut tried: Vec<SocketAddr> = Vec::new();
-        let mut fresh = false;
+        let (mut fresh, mut repeated) = (false, false);
         for _ in 0..self.core.limits.tries {
-            let Some(chosen) = in_flight.choose(&tried, self.core.clock.now_ms()) else {
+            let now_ms = self.core.clock.now_ms();
+            let Some(chosen) = in_flight.choose_for(stays.flatten(), &tried, now_ms) else {
                 break;
             };
             let to = chosen.address;
-            let pooled = if fresh {
-                None
-            } else {
-                self.core.pool.take(&in_flight.upstream, to, !repeatable)
-            };
+            let upstream = &in_flight.upstream;
+            let pooled =
+                if fresh || shares { None } else { self.core.pool.take(upstream, to, !repeatable) };
             let upward = match pooled {
-                Some(upward) => upward,
-                None => match self.core.pool.connect(to).await {
-                    Ok(upward) => upward,
-                    Err(error) => {
-                        tracing::debug!(%to, %error, "could not connect to a replica");
-                        chosen.unreachable(self.core.clock.now_ms());
-                        tried.push(to);
-                        // The table may have changed: a new deployment is a new chance.
-                        let now = self.find(&host.name)?;
-                        if !Arc::ptr_eq(&now.upstream, &in_flight.upstream) {
-                            tried.clear();
-                        }
-                        in_flight = now;
-                        continue;
-                    }
-                },
+                Some(upward) => Ok(upward),
+                None if shares => self.core.pool.share(upstream, to).await,
+                None => self.core.pool.connect(to).await,
             };
-            let draft = (repeatable && upward.used).then(|| Draft::of(&request));
-            match self.ask(upward, request, progress.as_deref()).await {
+            let upward = match upward {
+                Ok(upward) => upward,
+                Err(error) => {
+                    tracing::debug!(%to, %error, "could not connect to a replica");
+                    chosen.unreachable(self.core.clock.now_ms());
+                    tried.push(to);
+                    // The table may have changed: a new deployment is a new chance.
+                    let now = self.find(&host.name)?;
+                    if !Arc::ptr_eq(&now.upstream, &in_flight.upstream) {
+                        tried.clear();
+                    }
+                    in_flight = now;
+                    continue;
+                }
+            };
+            // One that was fine before may have been closed for its age. A new one that dies is the
+            // replica's doing: another one may do better, once.
+            let elsewhere = !repeated && in_flight.upstream.has_another(&tried, to);
+            let draft = (repeatable && (upward.used || elsewhere)).then(|| Draft::of(&request));
+            let within = asking.settings(None, |set| set.answer_within);
+            match self.ask(upward, request, progress.as_deref(), within).await {
                 Asked::Answered(response, upward) => {
+                    chosen.answered();
                     let pool = Arc::clone(&self.core.pool);
                     let lease = Lease { in_flight, chosen, pool, upward, progress };
-                    return self.deliver(response, lease, client);
+                    let Some(exchange) = exchange.take() else { return Err(Page::Busy.into()) };
+                    let mut answer = self.deliver(response, lease, client, &asking, exchange)?;
+                    if let Some(stays) = stays {
+                        stay(&mut answer, stays, self.peer.scheme);
+                    }
+                    return Ok(answer);
                 }
                 Asked::Unsent(unsent) => request = unsent,
-                Asked::Stale => request = draft.ok_or(Page::NotAnswering)?.request(),
-                Asked::Failed(page) => return Err(page),
+                Asked::Died { used: true } => {
+                    request = draft.ok_or(Page::NotAnswering)?.request();
+                }
+                Asked::Died { used: false } => {
+                    chosen.failed(self.core.clock.now_ms());
+                    request = draft.filter(|_| elsewhere).ok_or(Page::NotAnswering)?.request();
+                    repeated = true;
+                    tried.push(to);
+                }
+                Asked::Failed(page) => {
+                    if page.failed() == Failed::App {
+                        chosen.failed(self.core.clock.now_ms());
+                    }
+                    return Err(page.into());
+                }
             }
             // Where one idle connection was dead, so may others be; and each choice is made by the
             // table that is in force.
             fresh = true;
             in_flight = self.find(&host.name)?;
         }
-        Err(Page::NotAnswering)
+        Err(Page::NotAnswering.into())
+    }
+
+    /// Whether a request may pass to the app at all, and who it is of where that has to be known.
+    async fn let_in(
+        &self,
+        gate: &Gate,
+        headers: &HeaderMap,
+    ) -> Result<Option<HeaderValue>, Instead> {
+        let client = self.peer.client(headers, &self.core.trusted);
+        let now = self.core.clock.now_ns();
+        gate.admits(client, now)?;
+        if let Some(host) = &gate.redirect {
+            let origin = self.peer.origin(headers, host.as_str());
+            return Err(Instead::Elsewhere(origin));
+        }
+        if gate.settings.maintenance {
+            return Err(Page::Maintenance.into());
+        }
+        if gate.settings.users.is_empty() {
+            return Ok(None);
+        }
+        let known = self.core.doorman.knows(&gate.passwords, headers, client, now);
+        Ok(Some(known.await?))
+    }
+
+    /// Waits for the app to start, where that is wanted and there is room.
+    async fn wait(&self, why: Page, asking: &Asking<'_>) -> Result<InFlight, Page> {
+        let comes = match why {
+            Page::Starting | Page::Down => true,
+            Page::BadHost
+            | Page::BadBody
+            | Page::NoTunnels
+            | Page::NoSuchApp
+            | Page::NoTable
+            | Page::Stopped
+            | Page::NotAnswering
+            | Page::TimedOut
+            | Page::Maintenance
+            | Page::NotFromHere
+            | Page::NoPassword
+            | Page::TooMany(_)
+            | Page::TooLarge
+            | Page::Busy => false,
+        };
+        let Some(gate) = asking.gate.as_ref().filter(|gate| comes && gate.settings.wait.0 > 0)
+        else {
+            return Err(why);
+        };
+        let Some(_place) = gate.shared.wait(self.core.limits.waiting) else { return Err(why) };
+        let mut tables = self.core.live.tables();
+        let waiting = async {
+            loop {
+                tables.mark_unchanged();
+                match self.find(&asking.host.name) {
+                    Err(Page::Starting | Page::Down) => {}
+                    other => return other,
+                }
+                if tables.changed().await.is_err() {
+                    return Err(why);
+                }
+            }
+        };
+        let within = Duration::from_millis(gate.settings.wait.0);
+        tokio::time::timeout(within, waiting).await.unwrap_or(Err(why))
     }
 
     fn find(&self, host: &str) -> Result<InFlight, Page> {
-        chosen(self.core.live.find(host))
+        in_flight(self.core.live.find(host))
     }
 
     /// Writes a client's request anew for the app.
     fn for_app(
         &self,
         request: Request<Incoming>,
-        host: &Host,
+        asking: &Asking<'_>,
         upgrade: Option<HeaderValue>,
+        user: Option<HeaderValue>,
     ) -> Result<(Request<RequestBody>, Option<Arc<Progress>>), Page> {
         let (mut head, body) = request.into_parts();
         head.uri = Uri::from(head.uri.into_parts().path_and_query.ok_or(Page::BadHost)?);
+        if head.version == Version::HTTP_2 {
+            headers::join_cookies(&mut head.headers);
+        }
         head.version = Version::HTTP_11;
-        let id = || self.core.ids.next();
-        headers::to_app(&mut head.headers, &self.peer, host, SCHEME, upgrade, id);
+        let id = asking.id.clone();
+        headers::to_app(&mut head.headers, &self.peer, asking.host, upgrade, id);
+        if let Some(user) = user {
+            headers::note_user(&mut head.headers, user);
+        }
         if body.is_end_stream() {
             return Ok((Request::from_parts(head, RequestBody::Empty), None));
+        }
+        let most = asking.settings(None, |set| set.body_bytes).unwrap_or(u64::MAX);
+        if body.size_hint().lower() > most {
+            return Err(Page::TooLarge);
         }
         if !head.headers.contains_key(CONTENT_LENGTH) {
             // Otherwise hyper would take a GET for one without body.
             head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        let progress = Arc::new(Progress::new(Arc::clone(&self.connection), self.core.clock));
+        let connection = Arc::clone(&self.connection);
+        let progress = Arc::new(Progress::new(connection, self.core.clock, most));
         let body = RequestBody::Stream(body, Arc::clone(&progress));
         Ok((Request::from_parts(head, body), Some(progress)))
     }
@@ -202,13 +386,17 @@ impl Proxy {
     async fn ask(
         &self,
         mut upward: Upward,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
         progress: Option<&Progress>,
+        within: Option<Millis>,
     ) -> Asked {
         upward.expect_answer();
+        if upward.multiplexes() {
+            for_http2(&mut request);
+        }
         let start = self.core.clock.now_ms();
-        let limit = millis(self.core.limits.answer_within);
-        let sending = upward.sender.try_send_request(request);
+        let limit = within.map_or(millis(self.core.limits.answer_within), |within| within.0);
+        let sending = upward.send(request);
         tokio::pin!(sending);
         let mut error = loop {
             // A long upload is no silence of the app.
@@ -226,11 +414,14 @@ impl Proxy {
         if let Some(unsent) = error.take_message() {
             return Asked::Unsent(unsent);
         }
+        if progress.is_some_and(Progress::too_large) {
+            return Asked::Failed(Page::TooLarge);
+        }
         if progress.is_some_and(Progress::failed) {
             return Asked::Failed(Page::BadBody);
         }
-        if upward.used && !upward.answered() {
-            return Asked::Stale;
+        if !upward.answered() {
+            return Asked::Died { used: upward.used };
         }
         tracing::debug!(error = %error.into_error(), "a replica broke off before its answer");
         Asked::Failed(Page::NotAnswering)
@@ -243,45 +434,86 @@ impl Proxy {
         mut response: Response<Incoming>,
         lease: Lease,
         client: Option<OnUpgrade>,
+        asking: &Asking<'_>,
+        mut exchange: Exchange,
     ) -> Result<Answer, Page> {
         let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         headers::to_client(response.headers_mut(), upgraded);
+        headers::note_request_id(response.headers_mut(), asking.id.clone());
         *response.version_mut() = Version::HTTP_11;
-        let connection = Arc::clone(&self.connection);
+        exchange.answered(response.status().as_u16());
         if !upgraded {
-            return Ok(response.map(|body| ResponseBody::app(body, lease, connection)));
+            let squeezer = if asking.settings(true, |set| set.compress) {
+                let length = response.body().size_hint().exact();
+                compress::begin(&mut response, asking.accepted, length, &self.core.compressing)
+            } else {
+                None
+            };
+            return Ok(response.map(|body| ResponseBody::app(body, lease, squeezer, exchange)));
         }
         // An app that switches without having been asked to is not speaking HTTP.
         let client = client.ok_or(Page::NotAnswering)?;
         let app = hyper::upgrade::on(&mut response);
         let to = lease.chosen.address;
         let half_open = self.core.limits.half_open;
-        tunnel::join(client, app, to, half_open, (lease, Arc::clone(&connection)));
-        Ok(response.map(|_| ResponseBody::page(Bytes::new(), connection)))
+        let connection = Arc::clone(&self.connection);
+        tunnel::join(client, app, to, half_open, (lease, connection));
+        Ok(response.map(|_| ResponseBody::page(Bytes::new(), exchange)))
     }
 
-    fn page(&self, page: Page, form: Form, host: &str) -> Answer {
-        let (status, headers, body) = page.write(form, host);
-        let mut answer = Response::new(ResponseBody::page(body, Arc::clone(&self.connection)));
-        *answer.status_mut() = status;
-        *answer.headers_mut() = headers;
-        answer
-    }
-
-    fn probe(&self) -> Answer {
+    fn probe(&self, exchange: Exchange) -> Answer {
         let probe = serde_json::json!({
             "edge": self.core.edge,
             "revision": self.core.live.revision(),
         });
         let body = Bytes::from(format!("{probe}\n"));
-        let mut answer = Response::new(ResponseBody::page(body, Arc::clone(&self.connection)));
+        let mut answer = Response::new(ResponseBody::page(body, exchange));
         let json = HeaderValue::from_static("application/json");
         answer.headers_mut().insert(CONTENT_TYPE, json);
         answer
     }
+
+    fn figures(&self, exchange: Exchange) -> Answer {
+        let body = Bytes::from(scrape::text(&self.core.live));
+        let mut answer = Response::new(ResponseBody::page(body, exchange));
+        let kind = HeaderValue::from_static(figures::MEDIA_TYPE);
+        answer.headers_mut().insert(CONTENT_TYPE, kind);
+        answer
+    }
 }
 
-fn chosen(found: Found) -> Result<InFlight, Page> {
+/// A page of the edge's own.
+fn page(shown: Page, form: Form, host: &str, id: HeaderValue, mut exchange: Exchange) -> Answer {
+    let (status, headers, body) = shown.write(form, host, id.to_str().unwrap_or_default());
+    exchange.answered(status.as_u16());
+    let mut answer = Response::new(ResponseBody::page(body, exchange));
+    *answer.status_mut() = status;
+    *answer.headers_mut() = headers;
+    headers::note_request_id(answer.headers_mut(), id);
+    answer
+}
+
+/// Sends a client to another host, with what it asked for.
+fn redirect(origin: &str, target: Option<&PathAndQuery>, mut exchange: Exchange) -> Answer {
+    exchange.answered(StatusCode::PERMANENT_REDIRECT.as_u16());
+    let mut answer = Response::new(ResponseBody::page(Bytes::new(), exchange));
+    *answer.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    let path = target.map_or("/", PathAndQuery::as_str);
+    if let Ok(location) = HeaderValue::from_str(&format!("{origin}{path}")) {
+        answer.headers_mut().insert(LOCATION, location);
+    }
+    answer
+}
+
+/// Has a client stay with the replica that answered, where it does not so already.
+fn stay(answer: &mut Answer, said: Option<u64>, scheme: &str) {
+    let token = answer.body().chosen().and_then(Chosen::token);
+    if let Some(token) = token.filter(|token| said != Some(*token)) {
+        headers::stay_with(answer.headers_mut(), token, scheme);
+    }
+}
+
+fn in_flight(found: Found) -> Result<InFlight, Page> {
     match found {
         Found::Replicas(in_flight) => Ok(in_flight),
         Found::Starting => Err(Page::Starting),
@@ -290,6 +522,22 @@ fn chosen(found: Found) -> Result<InFlight, Page> {
         Found::Down | Found::Redirect(_) => Err(Page::Down),
         Found::Nobody => Err(Page::NoSuchApp),
         Found::NoTable => Err(Page::NoTable),
+    }
+}
+
+/// Writes a request that is written for HTTP/1.1 so that it can go over HTTP/2.
+fn for_http2(request: &mut Request<RequestBody>) {
+    *request.version_mut() = Version::HTTP_2;
+    let headers = request.headers_mut();
+    headers.remove(TRANSFER_ENCODING);
+    headers.remove(CONNECTION);
+    // It was written before where it comes back unsent.
+    let Some(host) = headers.remove(HOST) else { return };
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    parts.scheme = Some(Scheme::HTTP);
+    parts.authority = Authority::from_maybe_shared(Bytes::copy_from_slice(host.as_bytes())).ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
     }
 }
 

@@ -20,11 +20,10 @@ pub(crate) fn to(
     headers: &HeaderMap,
     host: &Host,
     peer: &Peer,
-    scheme: &str,
 ) -> Response<Bytes> {
     let forwarded = headers.get("x-forwarded-proto").filter(|_| peer.trusted);
     let https = forwarded.is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"));
-    let scheme = if https { "https" } else { scheme };
+    let scheme = if https { "https" } else { peer.scheme };
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     // `OPTIONS *` has no path.
     let path = if path.starts_with('/') { path } else { "/" };
@@ -77,13 +76,14 @@ mod tests {
                 "192.0.2.7:5555".parse().unwrap(),
                 "198.51.100.1:80".parse().unwrap(),
                 trusted,
+                "http",
             );
             let mut headers = HeaderMap::new();
             if let Some(forwarded) = forwarded {
                 headers.insert("x-forwarded-proto", forwarded.parse().unwrap());
             }
             let uri: Uri = uri.parse().unwrap();
-            let answer = to("shop.example", &uri, &headers, &host, &peer, "http");
+            let answer = to("shop.example", &uri, &headers, &host, &peer);
             assert_eq!(answer.status(), StatusCode::PERMANENT_REDIRECT);
             assert_eq!(answer.headers()[header::LOCATION], location);
         }

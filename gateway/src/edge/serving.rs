@@ -7,17 +7,18 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use hyper::header::HeaderValue;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hythe_core::ids::EdgeId;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -25,6 +26,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::config::{EdgeLimits, Network};
 use super::connection::{ClientSocket, Clock, Connection, Due};
+use super::gate::Doorman;
+use super::greet::greet;
 use super::headers::Peer;
 use super::listen;
 use super::pool::Pool;
@@ -35,6 +38,10 @@ use super::table::Live;
 const SWEEP: Duration = Duration::from_millis(500);
 /// How long accepting pauses when the process has run out of file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How often a silent HTTP/2 connection is asked whether it lives, and how long it may take to say so.
+const PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(20));
+/// How a plain connection reached us.
+const PLAIN: &str = "http";
 
 /// What the requests of one core share.
 #[derive(Debug)]
@@ -46,6 +53,13 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     pub(crate) ids: RequestIds,
     pub(crate) trusted: Arc<[Network]>,
+    /// Whether trusted peers say whose each connection is.
+    pub(crate) proxy_protocol: bool,
+    /// Which core this is.
+    pub(crate) index: usize,
+    pub(crate) doorman: Doorman,
+    /// Places for answers that are compressed.
+    pub(crate) compressing: Arc<Semaphore>,
 }
 
 /// Ids for requests that come without one: 32 hexadecimal digits, unique but not secret.
@@ -165,30 +179,89 @@ fn begin(
     // A connection whose own address cannot be had is gone.
     let Ok(local) = stream.local_addr() else { return };
     listen::tune(&stream);
-    let trusted = core.trusted.iter().any(|network| network.contains(address.ip()));
-    let connection = Arc::new(Connection::new(core.clock, place));
-    let peer = Peer::new(address, local, trusted);
-    let proxy = Proxy { core: Arc::clone(core), peer, connection: Arc::clone(&connection) };
-    tokio::spawn(converse(Arc::new(proxy), ClientSocket { stream, connection }, stop.clone()));
+    let way = Way { address, local, scheme: PLAIN };
+    tokio::spawn(converse(Arc::clone(core), stream, way, place, stop.clone()));
 }
 
-async fn converse(proxy: Arc<Proxy>, socket: ClientSocket, stop: CancellationToken) {
-    let limits = Arc::clone(&proxy.core.limits);
-    let connection = Arc::clone(&proxy.connection);
-    let address = proxy.peer.address;
+/// Between whom a connection is, and how it came.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    address: SocketAddr,
+    local: SocketAddr,
+    scheme: &'static str,
+}
+
+/// Speaks with a client over whatever carries the bytes: what stands before this, as TLS, hands on
+/// what it has opened.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    core: Arc<Core>,
+    mut stream: S,
+    mut way: Way,
+    place: OwnedSemaphorePermit,
+    stop: CancellationToken,
+) {
+    let limits = Arc::clone(&core.limits);
+    let trusted =
+        |address: SocketAddr| core.trusted.iter().any(|network| network.contains(address.ip()));
+    let connection = Arc::new(Connection::new(core.clock, place));
+    let proxied = core.proxy_protocol && trusted(way.address);
+    let greeting = tokio::time::timeout(limits.head_within, greet(&mut stream, proxied));
+    let greeting = match greeting.await {
+        Ok(Ok(greeting)) => greeting,
+        Ok(Err(error)) => {
+            tracing::debug!(peer = %way.address, %error, "connection ended at its begin");
+            return;
+        }
+        Err(_) => return,
+    };
+    if let Some((address, local)) = greeting.told {
+        way = Way { address, local, ..way };
+    }
+    let peer = Peer::new(way.address, way.local, trusted(way.address), way.scheme);
+    let socket =
+        ClientSocket { stream, early: greeting.early, connection: Arc::clone(&connection) };
+    let proxy = Arc::new(Proxy { core, peer, connection: Arc::clone(&connection) });
     let service = service_fn(move |request| {
         let proxy = Arc::clone(&proxy);
         async move { Ok::<_, Infallible>(proxy.answer(request).await) }
     });
-    let mut http = http1::Builder::new();
-    // The connection's own timer does this, and tells an idle connection from a slow head.
-    http.header_read_timeout(None);
-    http.max_header_size(limits.header_bytes);
-    http.max_buf_size(limits.header_bytes.max(64 * 1024));
-    let mut serving = pin!(http.serve_connection(TokioIo::new(socket), service).with_upgrades());
+    if greeting.http2 {
+        connection.multiplexes();
+        let mut http = http2::Builder::new(TokioExecutor::new());
+        http.timer(TokioTimer::new())
+            .keep_alive_interval(PING.0)
+            .keep_alive_timeout(PING.1)
+            .max_concurrent_streams(limits.streams)
+            .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX));
+        let serving = http.serve_connection(TokioIo::new(socket), service);
+        let stopping = |serving: Pin<&mut http2::Connection<_, _, _>>| serving.graceful_shutdown();
+        drive(serving, stopping, &connection, &limits, way.address, stop).await;
+    } else {
+        let mut http = http1::Builder::new();
+        // The connection's own timer does this, and tells an idle connection from a slow head.
+        http.header_read_timeout(None);
+        http.max_header_size(limits.header_bytes);
+        http.max_buf_size(limits.header_bytes.max(64 * 1024));
+        let serving = http.serve_connection(TokioIo::new(socket), service).with_upgrades();
+        let stopping =
+            |serving: Pin<&mut http1::UpgradeableConnection<_, _>>| serving.graceful_shutdown();
+        drive(serving, stopping, &connection, &limits, way.address, stop).await;
+    }
+}
+
+/// Serves a connection to its end, which comes early where it is over time.
+async fn drive<C: Future<Output = hyper::Result<()>>>(
+    serving: C,
+    stop_it: impl Fn(Pin<&mut C>),
+    connection: &Connection,
+    limits: &EdgeLimits,
+    address: SocketAddr,
+    stop: CancellationToken,
+) {
+    let mut serving = pin!(serving);
     let mut stopped = pin!(stop.cancelled());
     let mut stopping = false;
-    let first = match connection.due(&limits) {
+    let first = match connection.due(limits) {
         Due::Now => Duration::ZERO,
         Due::Later(span) => span,
     };
@@ -203,10 +276,10 @@ async fn converse(proxy: Arc<Proxy>, socket: ClientSocket, stop: CancellationTok
                 break;
             }
             () = &mut stopped, if !stopping => {
-                serving.as_mut().graceful_shutdown();
+                stop_it(serving.as_mut());
                 stopping = true;
             }
-            () = &mut timer => match connection.due(&limits) {
+            () = &mut timer => match connection.due(limits) {
                 Due::Now => {
                     tracing::debug!(peer = %address, "connection ended: over time");
                     break;

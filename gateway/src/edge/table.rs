@@ -12,12 +12,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use hythe_core::ids::DeploymentId;
-use hythe_core::routes::{Backend, RouteTable};
-use hythe_core::wire::edge::{Busy, Leaving};
-use tokio::sync::Notify;
+use hythe_core::edge::EdgeUser;
+use hythe_core::ids::{AppId, DeploymentId};
+use hythe_core::names::AppName;
+use hythe_core::routes::{Backend, Route, RouteTable};
+use hythe_core::wire::edge::{Busy, Leaving, Passwords};
+use tokio::sync::{Notify, watch};
 
 use super::balance::{Chosen, Upstream};
+use super::figures::{Figures, Line};
+use super::gate::{Gate, Shared};
 
 /// What a request for a host gets.
 #[derive(Debug)]
@@ -38,7 +42,7 @@ pub(crate) enum Found {
     NoTable,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Way {
     Replicas(Arc<Upstream>),
     Starting,
@@ -47,21 +51,41 @@ enum Way {
     Redirect(Arc<str>),
 }
 
+/// One host.
+#[derive(Clone, Debug)]
+struct Entry {
+    way: Way,
+    app: AppName,
+    /// What holds for it, where that is other than usual.
+    gate: Option<Arc<Gate>>,
+    figures: Arc<Figures>,
+}
+
 #[derive(Debug, Default)]
 struct Compiled {
-    hosts: HashMap<Box<str>, Way>,
+    hosts: HashMap<Box<str>, Entry>,
     /// By the host that the others are right below.
-    wildcards: HashMap<Box<str>, Way>,
+    wildcards: HashMap<Box<str>, Entry>,
 }
 
 impl Compiled {
-    /// The way of a host: its own, or that of the wildcard right above it.
-    fn way(&self, host: &str) -> Option<&Way> {
+    /// What there is about a host: its own entry, or that of the wildcard right above it.
+    fn entry(&self, host: &str) -> Option<&Entry> {
         self.hosts.get(host).or_else(|| {
             let (_, above) = host.split_once('.').filter(|_| !self.wildcards.is_empty())?;
             self.wildcards.get(above)
         })
     }
+}
+
+/// What there is about a host.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) found: Found,
+    /// What holds for it, where that is other than usual.
+    pub(crate) gate: Option<Arc<Gate>>,
+    /// Where its requests are counted; none where no route has this host.
+    pub(crate) figures: Option<Arc<Figures>>,
 }
 
 /// Requests and upgraded connections under way to one deployment, over all tables.
@@ -98,8 +122,20 @@ impl InFlight {
 
     /// Chooses a replica that is not among `tried`; none when all are. To be done once: another
     /// choice takes another look at the table.
+    #[cfg(test)]
     pub(crate) fn choose(&mut self, tried: &[SocketAddr], now_ms: u64) -> Option<Chosen> {
-        let chosen = self.upstream.choose(tried, now_ms)?;
+        self.choose_for(None, tried, now_ms)
+    }
+
+    /// The same, and if it can be the one that the client stays with.
+    pub(crate) fn choose_for(
+        &mut self,
+        stays: Option<u64>,
+        tried: &[SocketAddr],
+        now_ms: u64,
+    ) -> Option<Chosen> {
+        let same = stays.and_then(|token| self.upstream.stay(token, tried, now_ms));
+        let chosen = same.or_else(|| self.upstream.choose(tried, now_ms))?;
         // Counted at its target by now.
         if !std::mem::replace(&mut self.chose, true) {
             self.upstream.undecided.fetch_sub(1, SeqCst);
@@ -132,6 +168,8 @@ struct Books {
     upstreams: HashMap<DeploymentId, Arc<Upstream>>,
     /// Lists of targets of before, of deployments that have another one now, with requests.
     before: Vec<Arc<Upstream>>,
+    /// What hosts of one app share.
+    shared: HashMap<AppId, Arc<Shared>>,
 }
 
 impl Books {
@@ -159,18 +197,29 @@ pub(crate) struct Live {
     version: AtomicU64,
     revision: AtomicU64,
     books: Mutex<Books>,
+    cores: usize,
+    /// Tells of each table, to those who wait for another one.
+    tables: watch::Sender<u64>,
     /// Signalled when a report is due: a table was applied or a drained deployment fell idle.
     pub(crate) changed: Arc<Notify>,
 }
 
 impl Live {
     /// No table yet.
+    #[cfg(test)]
     pub(crate) fn new() -> Self {
+        Self::on(1)
+    }
+
+    /// No table yet, for so many cores.
+    pub(crate) fn on(cores: usize) -> Self {
         Self {
             current: ArcSwap::from_pointee(Compiled::default()),
             version: AtomicU64::new(0),
             revision: AtomicU64::new(0),
             books: Mutex::new(Books::default()),
+            cores,
+            tables: watch::Sender::new(0),
             changed: Arc::new(Notify::new()),
         }
     }
@@ -187,36 +236,73 @@ impl Live {
     /// version, only then read counts. All of it is sequentially consistent, so if our second look
     /// still finds the old version, our count came before `apply` read it and the report shows it;
     /// else we give the count back and choose anew.
-    pub(crate) fn find(&self, host: &str) -> Found {
+    pub(crate) fn look_up(&self, host: &str) -> Seen {
         loop {
             let version = self.version.load(SeqCst);
             let table = self.current.load();
-            let upstream = match table.way(host) {
-                Some(Way::Replicas(upstream)) => upstream,
-                Some(Way::Starting) => return Found::Starting,
-                Some(Way::Stopped) => return Found::Stopped,
-                Some(Way::Down) => return Found::Down,
-                Some(Way::Redirect(to)) => return Found::Redirect(Arc::clone(to)),
-                None if version == 0 => return Found::NoTable,
-                None => return Found::Nobody,
+            let Some(entry) = table.entry(host) else {
+                let found = if version == 0 { Found::NoTable } else { Found::Nobody };
+                return Seen { found, gate: None, figures: None };
             };
-            let counted = InFlight::enter(upstream);
-            if self.version.load(SeqCst) == version {
-                return Found::Replicas(counted);
-            }
+            let found = match &entry.way {
+                Way::Replicas(upstream) => {
+                    let counted = InFlight::enter(upstream);
+                    if self.version.load(SeqCst) != version {
+                        continue;
+                    }
+                    Found::Replicas(counted)
+                }
+                Way::Starting => Found::Starting,
+                Way::Stopped => Found::Stopped,
+                Way::Down => Found::Down,
+                Way::Redirect(to) => Found::Redirect(Arc::clone(to)),
+            };
+            let figures = Some(Arc::clone(&entry.figures));
+            return Seen { found, gate: entry.gate.clone(), figures };
         }
+    }
+
+    /// The same, of which only what was found matters.
+    pub(crate) fn find(&self, host: &str) -> Found {
+        self.look_up(host).found
+    }
+
+    /// Tells of tables from now on.
+    pub(crate) fn tables(&self) -> watch::Receiver<u64> {
+        self.tables.subscribe()
+    }
+
+    /// How many routes there are, and the figures of those that were asked for, by host.
+    pub(crate) fn figures(&self) -> (usize, Vec<Line>) {
+        let table = self.current.load();
+        let hosts = table.hosts.iter().map(|(host, entry)| (host.to_string(), entry));
+        let below = table.wildcards.iter().map(|(above, entry)| (format!("*.{above}"), entry));
+        let mut lines: Vec<Line> = hosts
+            .chain(below)
+            .filter_map(|(host, entry)| Some((host, entry.app.to_string(), entry.figures.sum()?)))
+            .collect();
+        lines.sort_by(|one, other| one.0.cmp(&other.0));
+        (table.hosts.len(), lines)
     }
 
     /// Puts a table in force for all requests that have not chosen a target yet, on all cores.
     /// When it returns, [`Live::report`] tells of the new table. Signalling `changed` is left to
     /// the caller, who may have to keep the table on disk first.
+    #[cfg(test)]
     pub(crate) fn apply(&self, table: &RouteTable) {
+        self.apply_with(table, &BTreeMap::new());
+    }
+
+    /// The same, with the hashes that go with the users that the table names.
+    pub(crate) fn apply_with(&self, table: &RouteTable, passwords: &BTreeMap<AppId, Passwords>) {
         let mut books = self.books();
+        let before = self.current.load_full();
+        let mut shared = HashMap::new();
         let mut upstreams = HashMap::new();
         let mut hosts = HashMap::with_capacity(table.routes.len());
         let mut wildcards = HashMap::new();
         for (host, route) in &table.routes {
-            let mut way = || match (&route.redirect, &route.backend) {
+            let way = match (&route.redirect, &route.backend) {
                 (Some(to), _) => Way::Redirect(Arc::from(to.as_str())),
                 (None, Backend::Replicas { deployment, targets }) if !targets.is_empty() => {
                     Way::Replicas(self.upstream(&mut books, &mut upstreams, *deployment, targets))
@@ -227,11 +313,20 @@ impl Live {
                 (None, Backend::Replicas { .. } | Backend::Down) => Way::Down,
                 (None, Backend::Starting) => Way::Starting,
             };
+            let figures = |known: Option<&Entry>| {
+                let new = || Arc::new(Figures::new(self.cores));
+                known.map_or_else(new, |known| Arc::clone(&known.figures))
+            };
+            let gate = gate(&books, &mut shared, route, passwords);
+            let own = figures(before.hosts.get(host.as_str()));
+            let entry = Entry { way, app: route.name.clone(), gate, figures: own };
             for above in &route.wildcards {
-                wildcards.insert(Box::from(above.as_str()), way());
+                let figures = figures(before.wildcards.get(above.as_str()));
+                wildcards.insert(Box::from(above.as_str()), Entry { figures, ..entry.clone() });
             }
-            hosts.insert(Box::from(host.as_str()), way());
+            hosts.insert(Box::from(host.as_str()), entry);
         }
+        books.shared = shared;
         for id in upstreams.keys() {
             if let Some(flight) = books.flights.get(id) {
                 flight.retired.store(false, SeqCst);
@@ -246,6 +341,7 @@ impl Live {
             }
         }
         books.revision = table.revision;
+        self.tables.send_replace(table.revision);
         let before = std::mem::replace(&mut books.upstreams, upstreams);
         for (id, upstream) in before {
             let stays = books.upstreams.get(&id).is_some_and(|now| Arc::ptr_eq(now, &upstream));
@@ -309,12 +405,37 @@ impl Live {
     }
 }
 
+/// What holds for a host. What an app's hosts share stays from one table to the next, as long as it is
+/// meant to be the same.
+fn gate(
+    books: &Books,
+    shared: &mut HashMap<AppId, Arc<Shared>>,
+    route: &Route,
+    passwords: &BTreeMap<AppId, Passwords>,
+) -> Option<Arc<Gate>> {
+    let edge = route.edge.as_deref()?;
+    let rate = edge.settings.rate;
+    let known = shared.get(&route.app).or_else(|| books.shared.get(&route.app));
+    let one = match known {
+        Some(known) if known.is(rate) => Arc::clone(known),
+        Some(_) | None => Arc::new(Shared::new(rate)),
+    };
+    shared.insert(route.app, Arc::clone(&one));
+    let of = passwords.get(&edge.users_of);
+    let named = |user: &EdgeUser| Some((user.clone(), of?.get(user)?.clone()));
+    Some(Arc::new(Gate {
+        settings: edge.settings.clone(),
+        redirect: edge.redirect.clone(),
+        passwords: edge.settings.users.keys().filter_map(named).collect(),
+        shared: one,
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicUsize;
 
-    use hythe_core::ids::AppId;
-    use hythe_core::routes::Route;
+    use hythe_core::edge::{EdgeSettings, Rate, RouteEdge};
     use uuid::Uuid;
 
     use super::*;
@@ -400,6 +521,33 @@ mod tests {
             assert!(matches!(live.find(host), Found::Nobody), "{host}");
         }
         assert!(matches!(live.find("b"), Found::Redirect(to) if &*to == "a.shop"));
+    }
+
+    #[test]
+    fn what_an_apps_hosts_share_stays_as_long_as_it_is_meant_to_be_the_same() {
+        let live = Live::new();
+        let with = |revision, per_second| {
+            let mut table = table(revision, &[("a", to(1, &[1])), ("b", to(1, &[1]))]);
+            for route in table.routes.values_mut() {
+                let rate = Some(Rate { per_second, burst: 1 });
+                let settings = EdgeSettings { rate, ..EdgeSettings::default() };
+                let usual = RouteEdge::usual(route.app);
+                route.edge = Some(Box::new(RouteEdge { settings, ..usual }));
+            }
+            live.apply(&table);
+        };
+        let gate = |host| live.look_up(host).gate.unwrap();
+        with(1, 5);
+        let first = gate("a");
+        assert!(Arc::ptr_eq(&first.shared, &gate("b").shared));
+        let figures = live.look_up("a").figures.unwrap();
+        with(2, 5);
+        assert!(Arc::ptr_eq(&first.shared, &gate("a").shared), "a new table is no new allowance");
+        assert!(Arc::ptr_eq(&figures, &live.look_up("a").figures.unwrap()));
+        with(3, 6);
+        assert!(!Arc::ptr_eq(&first.shared, &gate("a").shared));
+        live.apply(&table(4, &[("a", to(1, &[1]))]));
+        assert!(live.look_up("a").gate.is_none());
     }
 
     #[test]

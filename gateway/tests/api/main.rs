@@ -17,6 +17,7 @@ mod deleted;
 mod dns_server;
 mod document;
 mod domains;
+mod edge;
 mod events;
 mod github;
 mod hooks;

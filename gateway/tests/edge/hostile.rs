@@ -51,6 +51,24 @@ async fn nothing_is_smuggled() {
         ("a bad chunk size", post(chunked, &format!("zz\r\n\r\n{smuggled}"))),
         ("a signed chunk size", post(chunked, &format!("+0\r\n\r\n{smuggled}"))),
         ("a huge chunk size", post(chunked, &format!("fffffffffffffffff\r\n\r\n{smuggled}"))),
+        ("a bare LF in a chunk's extension", post(chunked, &format!("0;a\nb\r\n\r\n{smuggled}"))),
+        ("a bare CR in a chunk's extension", post(chunked, &format!("0;a\rb\r\n\r\n{smuggled}"))),
+        (
+            "an endless chunk extension",
+            post(chunked, &format!("0;{}\r\n\r\n{smuggled}", "x".repeat(40_000))),
+        ),
+        (
+            "a second encoding",
+            post("Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n", smuggled),
+        ),
+        ("a tab before the colon", post("Transfer-Encoding\t: chunked\r\n", smuggled)),
+        ("a NUL in a name", post("X\0: 1\r\n", smuggled)),
+        ("a NUL in the target", format!("GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n{smuggled}")),
+        ("a space in the target", format!("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n{smuggled}")),
+        (
+            "a host within the target",
+            format!("GET http://a@b/ HTTP/1.1\r\nHost: a\r\n\r\n{smuggled}"),
+        ),
         ("a chunk without its end", post(chunked, &format!("1\r\nab\r\n0\r\n\r\n{smuggled}"))),
         (
             "HTTP/1.0 in chunks",
@@ -106,6 +124,39 @@ async fn ambiguous_lengths_are_made_plain_and_end_the_connection() {
         assert_eq!(client.end().await, "", "{headers}");
         edge.stop().await;
     }
+}
+
+#[tokio::test]
+async fn lines_that_end_in_lf_alone_reach_no_app_as_they_are() {
+    let app = App::echo("shop").await;
+    let (edge, _data) = Running::with(table(1, &[("a", replicas(deployment(), &[app.at]))]));
+    let mut client = edge.client().await;
+    client.send("GET / HTTP/1.1\nHost: a\nX: 1\n\n").await;
+    let answer = client.answer().await;
+    if answer.status == 200 {
+        let head = answer.body.strip_prefix("shop\n").unwrap();
+        assert_eq!(head.matches('\n').count(), head.matches("\r\n").count(), "{head:?}");
+    } else {
+        assert_eq!(answer.status, 400);
+    }
+    edge.stop().await;
+}
+
+#[tokio::test]
+async fn what_traces_a_request_passes_through() {
+    let app = App::echo("shop").await;
+    let (edge, _data) = Running::with(table(1, &[("a", replicas(deployment(), &[app.at]))]));
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let lines =
+        [format!("traceparent: {trace}"), "tracestate: a=1".into(), "X-Request-Id: theirs".into()];
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let answer = edge.ask("a", &lines).await;
+    let got = |name| crate::support::header(&answer.body, name);
+    assert_eq!((got("traceparent"), got("tracestate")), (Some(trace), Some("a=1")));
+    // A stranger's id is not taken for ours, and app and client get the same one.
+    assert_ne!(got("x-request-id"), Some("theirs"));
+    assert_eq!(got("x-request-id"), answer.header("x-request-id"));
+    edge.stop().await;
 }
 
 #[tokio::test]

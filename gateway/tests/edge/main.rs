@@ -9,11 +9,13 @@
     reason = "one test binary, helpers included"
 )]
 
+mod gates;
 mod hostile;
 mod limits;
 mod nats;
 #[path = "../../../tests/src/ports.rs"]
 mod ports;
+mod protocols;
 mod proxy;
 mod streams;
 mod support;

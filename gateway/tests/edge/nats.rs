@@ -9,14 +9,17 @@ use std::time::Duration;
 use async_nats::jetstream::consumer;
 use futures_util::StreamExt;
 use hythe_actors::bus::{self, Bus, NatsSettings};
-use hythe_core::routes::RouteTable;
+use hythe_core::edge::EdgeSettings;
+use hythe_core::routes::{Backend, RouteTable};
+use hythe_core::time::Millis;
 use hythe_core::wire::edge::{Busy, EdgeReport, ROUTES_KEY, RouteTableMessage};
 use hythe_core::wire::subjects;
 use tokio::sync::mpsc;
 
 use crate::ports::free_addresses;
 use crate::support::{
-    App, Client, PATIENCE, Running, config, deployment, message, no_nats, replicas, soon, table,
+    App, Client, PATIENCE, Running, config, deployment, message, no_nats, replicas, served, soon,
+    table,
 };
 
 /// Less than from one heartbeat to the next.
@@ -92,7 +95,10 @@ struct Control {
 
 impl Control {
     async fn put(&self, table: RouteTable) {
-        self.bus.put_routes(&RouteTableMessage { format: 1, table }).await.unwrap();
+        self.bus
+            .put_routes(&RouteTableMessage { format: 1, table, passwords: Default::default() })
+            .await
+            .unwrap();
     }
 
     async fn reports(&self) -> Reports {
@@ -132,6 +138,41 @@ impl Reports {
     async fn revision(&mut self, revision: u64) -> EdgeReport {
         self.until(|report| report.revision == revision).await
     }
+}
+
+#[tokio::test]
+async fn requests_wait_for_an_app_that_starts_as_many_and_as_long_as_they_may() {
+    let nats = Nats::start().await;
+    let control = nats.control().await;
+    let app = App::echo("shop").await;
+    let data = tempfile::tempdir().unwrap();
+    let settings = EdgeSettings { wait: Millis(60_000), ..EdgeSettings::default() };
+    let starting = served(&[("a", Backend::Starting)], &settings);
+    std::fs::write(data.path().join("routes.json"), message(starting.clone())).unwrap();
+    let mut config = config(data.path(), nats.settings());
+    config.limits.waiting = 1;
+    let edge = Running::start(config);
+    let mut waiting = edge.client().await;
+    waiting.send("GET /first HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let in_flight = "hythe_edge_requests_in_flight{host=\"a\",app=\"shop\"} 1";
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !edge.get("hythe-edge.internal", "/metrics").await.body.contains(in_flight) {
+        assert!(tokio::time::Instant::now() < deadline, "it never came to wait");
+    }
+    let beyond = edge.get("a", "/second").await;
+    assert_eq!((beyond.status, beyond.header("retry-after")), (503, Some("3")));
+    let mut there = served(&[("a", replicas(deployment(), &[app.at]))], &settings);
+    there.revision = 2;
+    control.put(there).await;
+    let answer = waiting.answer().await;
+    assert!(answer.body.starts_with("shop\nGET /first "), "{answer:?}");
+    edge.stop().await;
+
+    // Over time, they get the page.
+    let short = EdgeSettings { wait: Millis(50), ..EdgeSettings::default() };
+    let (edge, _data) = Running::with(served(&[("a", Backend::Starting)], &short));
+    assert_eq!(edge.get("a", "/").await.status, 503);
+    edge.stop().await;
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use hythe_core::edge::{EdgeSettings, RouteEdge};
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::routes::{Backend, Route, RouteTable};
 use hythe_core::wire::edge::RouteTableMessage;
@@ -43,8 +44,22 @@ pub fn table(revision: u64, routes: &[(&str, Backend)]) -> RouteTable {
     RouteTable { revision, routes }
 }
 
+/// A table of which each route is served so.
+pub fn served(routes: &[(&str, Backend)], settings: &EdgeSettings) -> RouteTable {
+    let mut table = table(1, routes);
+    // They are hosts of one app.
+    let app = AppId::new(Uuid::now_v7());
+    for route in table.routes.values_mut() {
+        route.app = app;
+        let usual = RouteEdge::usual(app);
+        route.edge = Some(Box::new(RouteEdge { settings: settings.clone(), ..usual }));
+    }
+    table
+}
+
 pub fn message(table: RouteTable) -> Vec<u8> {
-    serde_json::to_vec(&RouteTableMessage { format: 1, table }).unwrap()
+    serde_json::to_vec(&RouteTableMessage { format: 1, table, passwords: Default::default() })
+        .unwrap()
 }
 
 /// NATS settings that lead nowhere.
@@ -92,8 +107,24 @@ impl Running {
         (Self::start(config), data)
     }
 
+    /// The same with the hashes of passwords, which go beside the table.
+    pub fn told(message: &RouteTableMessage) -> (Self, tempfile::TempDir) {
+        let data = tempfile::tempdir().unwrap();
+        let bytes = serde_json::to_vec(message).unwrap();
+        std::fs::write(data.path().join("routes.json"), bytes).unwrap();
+        (Self::start(config(data.path(), no_nats())), data)
+    }
+
     pub async fn client(&self) -> Client {
         Client::to(self.at).await
+    }
+
+    /// One request with further lines in its head, on a connection of its own.
+    pub async fn ask(&self, host: &str, lines: &[&str]) -> Answer {
+        let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+        let mut client = self.client().await;
+        client.send(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n")).await;
+        client.answer().await
     }
 
     /// One request on a connection of its own.
@@ -179,6 +210,19 @@ impl Client {
                 Ok(count) => self.got.extend_from_slice(&buffer[..count]),
             }
         }
+    }
+
+    /// What comes next, of what was read already before what was not.
+    pub async fn read(&mut self, buffer: &mut [u8]) -> usize {
+        if self.got.is_empty() {
+            let count = self.stream.read(buffer).await.unwrap();
+            assert!(count > 0, "the connection ended early");
+            return count;
+        }
+        let count = self.got.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&self.got[..count]);
+        self.got.drain(..count);
+        count
     }
 
     async fn exactly(&mut self, count: usize) -> String {

@@ -126,6 +126,7 @@ impl StoredEvent for AppEvent {
             | Self::DomainFailing { .. }
             | Self::DomainLost { .. }
             | Self::DomainRemoved { .. }
+            | Self::EdgeSet(_)
             | Self::Scaled { .. } => false,
         }
     }

@@ -18,6 +18,7 @@ use hythe_core::container::{
 use hythe_core::deployment::{
     BuiltImage, DeploymentEvent, DeploymentSpec, Fault, Origin, Outcome, Placement, StageName,
 };
+use hythe_core::edge::{EdgeSettings, EdgeUser, Guards, Protocol, Rate, Www};
 use hythe_core::event::Event;
 use hythe_core::github::{
     GitHubAccount, GitHubAppName, GitHubBegun, GitHubClientId, GitHubMade, GitHubServer, GitHubSlug,
@@ -66,6 +67,26 @@ pub(crate) fn worker() -> WorkerId {
 
 pub(crate) fn hook() -> HookId {
     HookId::new(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0004))
+}
+
+/// How an app is served where everything about that is other than usual.
+fn edge() -> EdgeSettings {
+    EdgeSettings {
+        maintenance: true,
+        sticky: true,
+        www: Www::Remove,
+        rate: Some(Rate { per_second: 20, burst: 50 }),
+        users: BTreeMap::from([(EdgeUser::new("ada").unwrap(), 7)]),
+        allow: ["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"]
+            .map(|text| text.parse().unwrap())
+            .into(),
+        guards: Guards::Previews,
+        wait: Millis(20_000),
+        body_bytes: Some(1 << 20),
+        answer_within: Some(Millis(30_000)),
+        compress: false,
+        protocol: Protocol::H2c,
+    }
 }
 
 fn triggers(on: DeployOn) -> AppEvent {
@@ -515,6 +536,8 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
         ("command_ended-stopped", command_ended(OneOffEnd::Cut(Cut::Stopped))),
         ("command_ended-lost", command_ended(OneOffEnd::Cut(Cut::Lost))),
         ("scaled", AppEvent::Scaled { replicas: 3, deployments: BTreeSet::from([deployment(2)]) }),
+        ("edge_set", AppEvent::EdgeSet(edge().listed())),
+        ("edge_set-usual", AppEvent::EdgeSet(Vec::new())),
         ("triggers_set", triggers(DeployOn::Push)),
         ("triggers_set-tag", triggers(DeployOn::Tag(TagPattern::new("v*").unwrap()))),
         ("triggers_set-off", triggers(DeployOn::Off)),

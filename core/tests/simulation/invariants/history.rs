@@ -177,6 +177,7 @@ impl World {
             | AppEvent::DomainFailing { .. }
             | AppEvent::DomainLost { .. }
             | AppEvent::DomainRemoved { .. }
+            | AppEvent::EdgeSet(_)
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }

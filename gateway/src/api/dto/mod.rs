@@ -13,6 +13,7 @@ mod cron;
 mod deleted;
 mod deployment;
 mod domain;
+mod edge;
 mod env;
 mod event;
 mod github_app;
@@ -59,6 +60,7 @@ pub use domain::{
     AddDomain, DnsRecord, Domain, DomainCheck, DomainLeads, DomainList, DomainMode, DomainSettings,
     DomainState, DomainVerdict, ResolverAnswer, UpdateDomain, UpdateDomainSettings,
 };
+pub use edge::{EdgeGuards, EdgeProtocol, EdgeRate, EdgeSettings, EdgeWww, UpdateEdge};
 pub use env::{ChangeEnv, EnvList, EnvVariable, SecretText};
 pub use event::{EventEntry, EventPage, EventQuery};
 pub use github_app::{

@@ -9,6 +9,7 @@ mod deleted;
 mod deliver;
 mod deployments;
 mod domains;
+mod edge;
 mod env;
 mod events;
 mod github_apps;
@@ -94,6 +95,7 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(registries::list))
         .routes(routes!(registries::set, registries::remove))
         .routes(routes!(triggers::show, triggers::update))
+        .routes(routes!(edge::show, edge::update))
         .routes(routes!(previews::list, previews::update))
         .routes(routes!(previews::remove))
         .routes(routes!(hooks::list, hooks::create))

@@ -24,6 +24,7 @@ mod roles;
 mod run;
 mod source;
 mod span;
+mod traffic;
 
 use std::path::PathBuf;
 
@@ -54,6 +55,9 @@ pub use registry::RegistryCommand;
 pub use roles::{AgentArgs, DataArgs, EdgeArgs, LogArgs, NatsArgs, ServerArgs, UpArgs};
 pub use run::{RunArgs, RunsCommand};
 pub use source::{AskedArgs, HostCommand, SourceCommand, TokenCommand};
+pub use traffic::{
+    GuardsArg, MaintenanceCommand, ProtocolArg, TrafficCommand, TrafficSetArgs, WwwArg,
+};
 
 /// Where the gateway is asked unless told otherwise.
 pub const USUAL_URL: &str = "http://127.0.0.1:7070";
@@ -224,6 +228,12 @@ pub enum Command {
         #[command(flatten)]
         at: AtArgs,
     },
+    /// How edges serve an app: who may see it, limits, compression
+    #[command(subcommand)]
+    Traffic(TrafficCommand),
+    /// Show everybody a page that says that an app is being worked on
+    #[command(subcommand)]
+    Maintenance(MaintenanceCommand),
     /// Show which host leads where
     #[command(after_help = "Examples:\n  hythe routes\n  hythe routes --at '2h ago'")]
     Routes(AtArgs),
@@ -454,6 +464,15 @@ mod tests {
             &["source", "key", "a b"],
             &["source", "host", "add", "*", "--key", "ssh-ed25519 AAAA"],
             &["source", "host", "add", "git.example", "--key", "ssh-ed25519 AAAA"],
+            &["maintenance", "on", "a b"],
+            &["traffic", "set", "shop", "--rate", "0"],
+            &["traffic", "set", "shop", "--burst", "5"],
+            &["traffic", "set", "shop", "--allow", "10.0.0.0/33"],
+            &["traffic", "set", "shop", "--allow", "10.0.0.1", "--allow-all"],
+            &["traffic", "set", "shop", "--wait", "long"],
+            &["traffic", "set", "shop", "--protocol", "spdy"],
+            &["traffic", "login", "shop", "--username", "ada"],
+            &["traffic", "login", "shop", "--username", "a:b", "--password-stdin"],
             &["events", "--why", "0"],
             &["events", "--why", "3", "-f"],
             &["events", "--tree"],

@@ -182,8 +182,20 @@ pub struct EdgeArgs {
     pub edge_http: Vec<SocketAddr>,
     /// Another proxy whose forwarding headers are believed: an address or range; may be given
     /// several times
-    #[arg(long, value_name = "NETWORK")]
+    #[arg(
+        long,
+        alias = "trusted-proxies",
+        env = "HYTHE_TRUSTED_PROXY",
+        value_name = "NETWORK",
+        value_delimiter = ','
+    )]
     pub trusted_proxy: Vec<crate::edge::Network>,
+    /// Connections of such proxies begin with the PROXY protocol's header, version 1 or 2
+    #[arg(long, env = "HYTHE_PROXY_PROTOCOL", requires = "trusted_proxy")]
+    pub proxy_protocol: bool,
+    /// Where the edge's own figures are read, for Prometheus, such as 127.0.0.1:9180
+    #[arg(long, env = "HYTHE_EDGE_METRICS", value_name = "ADDRESS:PORT")]
+    pub edge_metrics: Option<SocketAddr>,
     /// How it logs.
     #[command(flatten)]
     pub log: LogArgs,

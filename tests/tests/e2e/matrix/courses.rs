@@ -151,6 +151,18 @@ pub(super) fn run(world: &mut World, point: &Point, deaths: Deaths) {
             let (status, document) = world.insist("PATCH", path, &change);
             assert!(status < 300, "{status} {document}");
         }
+        Course::SetEdge => {
+            arm(world);
+            let path = "/api/v1/apps/shop/edge";
+            let password = format!("a password {}", world.next());
+            let change =
+                json!({ "wait_ms": 1_000, "guards": "previews", "users": { "ada": password } });
+            let (status, document) = world.insist("PATCH", path, &change);
+            assert!(status < 300, "{status} {document}");
+            let usual = json!({ "wait_ms": 0, "guards": "all", "users": { "ada": null } });
+            let (status, document) = world.insist("PATCH", path, &usual);
+            assert!(status < 300, "{status} {document}");
+        }
         Course::SetAddress => {
             arm(world);
             let url = format!("https://h{}.example", world.next());

@@ -54,6 +54,8 @@ pub(super) enum Course {
     RemoveHook,
     /// What deploys an app by itself is changed.
     SetTriggers,
+    /// How edges serve an app is changed.
+    SetEdge,
     /// It is said where the server is reached, and taken back.
     SetAddress,
     /// Builds are given what reaches private repositories, and it is taken away from them.
@@ -283,6 +285,7 @@ fn course_of_event(name: &str) -> Course {
         "installation.statuses_set" | "installation.told_set" => Course::SetStatuses,
         "installation.address_set" | "installation.address_removed" => Course::SetAddress,
         "app.triggers_set" => Course::SetTriggers,
+        "app.edge_set" => Course::SetEdge,
         "app.source_key_set"
         | "installation.source_token_set"
         | "installation.source_token_removed"

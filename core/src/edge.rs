@@ -1,0 +1,496 @@
+//! How edges serve an app: what people set of it, and what of that a host's route says.
+//!
+//! Invariants: it takes effect at once, without a deployment; no password and no hash of one is in
+//! here or in an event, only the version under which the hash lies among the app's secrets; an event
+//! lists what is other than usual, so a setting that comes later changes no event that was written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::ids::AppId;
+use crate::limits;
+use crate::names::{BadText, HostName, bad, text};
+use crate::network::Network;
+use crate::rejection::Rejection;
+use crate::time::Millis;
+
+text!(
+    /// Who may see an app: a user name for HTTP's basic authentication. 1 to 64 letters, digits and
+    /// `.`, `_`, `-`, `@`, `+`.
+    EdgeUser, "a user name", |text| {
+        let fine = |b: u8| b.is_ascii_alphanumeric() || b"._-@+".contains(&b);
+        if (1..=64).contains(&text.len()) && text.bytes().all(fine) {
+            Ok(())
+        } else {
+            Err("is 1 to 64 letters, digits and . _ - @ +".to_owned())
+        }
+    }
+);
+
+/// How edges serve an app.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EdgeSettings {
+    /// Whether everybody gets a page that says that the app is being worked on.
+    pub maintenance: bool,
+    /// Whether a client stays with the replica that answered it first.
+    pub sticky: bool,
+    /// Whether hosts with `www.` lead to those without, or the other way round.
+    pub www: Www,
+    /// How many requests one client address may make.
+    pub rate: Option<Rate>,
+    /// Who may see it, with the version of each password's hash; everybody where nobody is named.
+    pub users: BTreeMap<EdgeUser, u64>,
+    /// From where it may be seen; from everywhere where nothing is named.
+    pub allow: BTreeSet<Network>,
+    /// For what `users` and `allow` hold.
+    pub guards: Guards,
+    /// How long requests wait for an app that is starting, before they get a page that says so.
+    pub wait: Millis,
+    /// The most bytes that a request's body may have.
+    pub body_bytes: Option<u64>,
+    /// How long an answer may take to begin.
+    pub answer_within: Option<Millis>,
+    /// Whether answers that the app left as they are get compressed.
+    pub compress: bool,
+    /// What the app speaks.
+    pub protocol: Protocol,
+}
+
+impl Default for EdgeSettings {
+    fn default() -> Self {
+        Self {
+            maintenance: false,
+            sticky: false,
+            www: Www::Both,
+            rate: None,
+            users: BTreeMap::new(),
+            allow: BTreeSet::new(),
+            guards: Guards::All,
+            wait: Millis(0),
+            body_bytes: None,
+            answer_within: None,
+            compress: true,
+            protocol: Protocol::Http1,
+        }
+    }
+}
+
+/// What becomes of hosts that differ by `www.` only. Append-only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Www {
+    /// Both serve.
+    #[default]
+    Both,
+    /// The one with it leads to the one without.
+    Remove,
+    /// The one without it leads to the one with.
+    Add,
+}
+
+/// How many requests one client address may make. Over IPv6 the address is its /64 network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// So many a second in the long run.
+    pub per_second: u32,
+    /// So many at once.
+    pub burst: u32,
+}
+
+/// For what the list of users and the list of addresses hold. Append-only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Guards {
+    /// The app and its previews.
+    #[default]
+    All,
+    /// Its previews only.
+    Previews,
+}
+
+/// What an app speaks. Append-only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2 without TLS, as gRPC servers do.
+    H2c,
+}
+
+/// One setting, where it is other than usual. Append-only: postcard stores a variant's position.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EdgeSetting {
+    /// Everybody gets the maintenance page.
+    Maintenance,
+    /// Clients stay with a replica.
+    Sticky,
+    /// See [`EdgeSettings::www`].
+    Www(Www),
+    /// See [`EdgeSettings::rate`].
+    Rate(Rate),
+    /// See [`EdgeSettings::users`].
+    Users(BTreeMap<EdgeUser, u64>),
+    /// See [`EdgeSettings::allow`].
+    Allow(BTreeSet<Network>),
+    /// See [`EdgeSettings::guards`].
+    Guards(Guards),
+    /// See [`EdgeSettings::wait`].
+    Wait(Millis),
+    /// See [`EdgeSettings::body_bytes`].
+    BodyBytes(u64),
+    /// See [`EdgeSettings::answer_within`].
+    AnswerWithin(Millis),
+    /// Nothing is compressed.
+    AsIs,
+    /// See [`EdgeSettings::protocol`].
+    Protocol(Protocol),
+}
+
+impl EdgeSettings {
+    /// The name under which the hash of a user's password lies among the app's secrets: no variable
+    /// can have it.
+    #[must_use]
+    pub fn secret(user: &EdgeUser) -> String {
+        format!("edge/{user}")
+    }
+
+    /// What of it is other than usual.
+    #[must_use]
+    pub fn listed(&self) -> Vec<EdgeSetting> {
+        let Self {
+            maintenance,
+            sticky,
+            www,
+            rate,
+            users,
+            allow,
+            guards,
+            wait,
+            body_bytes,
+            answer_within,
+            compress,
+            protocol,
+        } = self;
+        let usual = Self::default();
+        [
+            maintenance.then_some(EdgeSetting::Maintenance),
+            sticky.then_some(EdgeSetting::Sticky),
+            (*www != usual.www).then_some(EdgeSetting::Www(*www)),
+            rate.map(EdgeSetting::Rate),
+            (!users.is_empty()).then(|| EdgeSetting::Users(users.clone())),
+            (!allow.is_empty()).then(|| EdgeSetting::Allow(allow.clone())),
+            (*guards != usual.guards).then_some(EdgeSetting::Guards(*guards)),
+            (*wait != usual.wait).then_some(EdgeSetting::Wait(*wait)),
+            body_bytes.map(EdgeSetting::BodyBytes),
+            answer_within.map(EdgeSetting::AnswerWithin),
+            (!compress).then_some(EdgeSetting::AsIs),
+            (*protocol != usual.protocol).then_some(EdgeSetting::Protocol(*protocol)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// The settings that are other than usual in these ways.
+    #[must_use]
+    pub fn of(listed: &[EdgeSetting]) -> Self {
+        let mut settings = Self::default();
+        for setting in listed {
+            match setting {
+                EdgeSetting::Maintenance => settings.maintenance = true,
+                EdgeSetting::Sticky => settings.sticky = true,
+                EdgeSetting::Www(www) => settings.www = *www,
+                EdgeSetting::Rate(rate) => settings.rate = Some(*rate),
+                EdgeSetting::Users(users) => settings.users.clone_from(users),
+                EdgeSetting::Allow(allow) => settings.allow.clone_from(allow),
+                EdgeSetting::Guards(guards) => settings.guards = *guards,
+                EdgeSetting::Wait(wait) => settings.wait = *wait,
+                EdgeSetting::BodyBytes(bytes) => settings.body_bytes = Some(*bytes),
+                EdgeSetting::AnswerWithin(within) => settings.answer_within = Some(*within),
+                EdgeSetting::AsIs => settings.compress = false,
+                EdgeSetting::Protocol(protocol) => settings.protocol = *protocol,
+            }
+        }
+        settings
+    }
+
+    /// Whether they are within their bounds.
+    ///
+    /// # Errors
+    /// [`Rejection`] names the setting.
+    pub fn check(&self) -> Result<(), Rejection> {
+        let most = limits::MOST_EDGE_USERS;
+        if self.users.len() > most {
+            return Err(Rejection::invalid("users", format!("are at most {most}")));
+        }
+        let most = limits::MOST_EDGE_NETWORKS;
+        if self.allow.len() > most {
+            return Err(Rejection::invalid("allow", format!("are at most {most} ranges")));
+        }
+        let most = limits::MOST_EDGE_RATE;
+        if let Some(Rate { per_second, burst }) = self.rate {
+            for (field, value) in [("rate.per_second", per_second), ("rate.burst", burst)] {
+                if value == 0 || value > most {
+                    return Err(Rejection::invalid(field, format!("is 1 to {most}; got {value}")));
+                }
+            }
+        }
+        if self.body_bytes == Some(0) {
+            return Err(Rejection::invalid("body_bytes", "is 1 at the least"));
+        }
+        let most = limits::EDGE_WAIT_MOST;
+        if self.wait > most {
+            return Err(Rejection::invalid(
+                "wait",
+                format!("is {most} at the most; got {}", self.wait),
+            ));
+        }
+        let (least, most) = (limits::EDGE_ANSWER_LEAST, limits::EDGE_ANSWER_MOST);
+        match self.answer_within {
+            Some(within) if within < least || within > most => Err(Rejection::invalid(
+                "answer_within",
+                format!("is {least} to {most}; got {within}"),
+            )),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Without users and addresses.
+    #[must_use]
+    fn unguarded(mut self) -> Self {
+        self.users.clear();
+        self.allow.clear();
+        self
+    }
+}
+
+impl fmt::Display for EdgeSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, value) = self.fact();
+        write!(f, "{name} {value}")
+    }
+}
+
+impl EdgeSetting {
+    /// Its name and what it is set to, in words.
+    #[must_use]
+    pub fn fact(&self) -> (&'static str, String) {
+        match self {
+            Self::Maintenance => ("maintenance", "on".into()),
+            Self::Sticky => ("sticky", "on".into()),
+            Self::Www(Www::Both) => ("www", "both".into()),
+            Self::Www(Www::Remove) => ("www", "remove".into()),
+            Self::Www(Www::Add) => ("www", "add".into()),
+            Self::Rate(Rate { per_second, burst }) => {
+                ("rate", format!("{per_second} a second, {burst} at once"))
+            }
+            Self::Users(users) => {
+                let named =
+                    |(user, version): (&EdgeUser, &u64)| format!("{user} (version {version})");
+                ("users", users.iter().map(named).collect::<Vec<_>>().join(", "))
+            }
+            Self::Allow(allow) => {
+                ("allow", allow.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+            }
+            Self::Guards(Guards::All) => ("guards", "all".into()),
+            Self::Guards(Guards::Previews) => ("guards", "previews".into()),
+            Self::Wait(wait) => ("wait", wait.to_string()),
+            Self::BodyBytes(bytes) => ("body_bytes", bytes.to_string()),
+            Self::AnswerWithin(within) => ("answer_within", within.to_string()),
+            Self::AsIs => ("compress", "off".into()),
+            Self::Protocol(Protocol::Http1) => ("protocol", "http1".into()),
+            Self::Protocol(Protocol::H2c) => ("protocol", "h2c".into()),
+        }
+    }
+}
+
+/// What a host's route says of how it is served, where that is other than usual.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteEdge {
+    /// What holds for this host. Who may see it is what holds here, wherever it was set.
+    #[serde(default)]
+    pub settings: EdgeSettings,
+    /// The app that the users are of.
+    pub users_of: AppId,
+    /// Where the host leads instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect: Option<HostName>,
+}
+
+impl RouteEdge {
+    /// What holds where nobody says anything.
+    #[must_use]
+    pub fn usual(app: AppId) -> Self {
+        Self { settings: EdgeSettings::default(), users_of: app, redirect: None }
+    }
+
+    /// What holds for an app, where it is other than usual. `parent` is the app that it is a preview
+    /// of: whoever may not see all previews may not see this one, whatever it says itself.
+    #[must_use]
+    pub fn of(
+        app: AppId,
+        own: &EdgeSettings,
+        parent: Option<(AppId, &EdgeSettings)>,
+    ) -> Option<Self> {
+        let (settings, users_of) = match parent {
+            Some((parent, theirs)) => {
+                let EdgeSettings { users, allow, .. } = theirs;
+                let mut settings = own.clone();
+                let users_of = if users.is_empty() { app } else { parent };
+                if !users.is_empty() {
+                    settings.users.clone_from(users);
+                }
+                if !allow.is_empty() {
+                    settings.allow.clone_from(allow);
+                }
+                (settings, users_of)
+            }
+            None => match own.guards {
+                Guards::All => (own.clone(), app),
+                Guards::Previews => (own.clone().unguarded(), app),
+            },
+        };
+        let plain = settings.listed().iter().all(|setting| match setting {
+            // Of hosts, and of other apps.
+            EdgeSetting::Www(_) | EdgeSetting::Guards(_) => true,
+            EdgeSetting::Maintenance
+            | EdgeSetting::Sticky
+            | EdgeSetting::Rate(_)
+            | EdgeSetting::Users(_)
+            | EdgeSetting::Allow(_)
+            | EdgeSetting::Wait(_)
+            | EdgeSetting::BodyBytes(_)
+            | EdgeSetting::AnswerWithin(_)
+            | EdgeSetting::AsIs
+            | EdgeSetting::Protocol(_) => false,
+        });
+        (!plain).then_some(Self { settings, users_of, redirect: None })
+    }
+
+    /// Where one of an app's hosts leads instead, given all of them.
+    #[must_use]
+    pub fn redirected(www: Www, host: &HostName, all: &BTreeSet<HostName>) -> Option<HostName> {
+        let other = match www {
+            Www::Both => return None,
+            Www::Remove => HostName::new(host.as_str().strip_prefix("www.")?).ok()?,
+            Www::Add => HostName::new(format!("www.{host}")).ok()?,
+        };
+        all.contains(&other).then_some(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::app_id;
+
+    fn all() -> EdgeSettings {
+        EdgeSettings {
+            maintenance: true,
+            sticky: true,
+            www: Www::Remove,
+            rate: Some(Rate { per_second: 10, burst: 20 }),
+            users: BTreeMap::from([(EdgeUser::new("ada").unwrap(), 7)]),
+            allow: BTreeSet::from(["10.0.0.0/8".parse().unwrap()]),
+            guards: Guards::Previews,
+            wait: Millis(1_000),
+            body_bytes: Some(1),
+            answer_within: Some(Millis(2_000)),
+            compress: false,
+            protocol: Protocol::H2c,
+        }
+    }
+
+    #[test]
+    fn what_is_listed_comes_back_and_the_usual_is_not_listed() {
+        assert_eq!(EdgeSettings::default().listed(), vec![]);
+        assert_eq!(EdgeSettings::of(&[]), EdgeSettings::default());
+        assert_eq!(all().listed().len(), 12, "each setting is listed");
+        assert_eq!(EdgeSettings::of(&all().listed()), all());
+        let bytes = postcard::to_allocvec(&all().listed()).unwrap();
+        let back: Vec<EdgeSetting> = postcard::from_bytes(&bytes).unwrap();
+        assert_eq!(EdgeSettings::of(&back), all());
+        let json = serde_json::to_string(&all()).unwrap();
+        assert_eq!(serde_json::from_str::<EdgeSettings>(&json).unwrap(), all());
+        assert_eq!(serde_json::from_str::<EdgeSettings>("{}").unwrap(), EdgeSettings::default());
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_is_named() {
+        type Change = fn(&mut EdgeSettings);
+        let rows: [(&str, Change); 7] = [
+            ("rate.per_second", |s| s.rate = Some(Rate { per_second: 0, burst: 1 })),
+            ("rate.burst", |s| s.rate = Some(Rate { per_second: 1, burst: 0 })),
+            ("body_bytes", |s| s.body_bytes = Some(0)),
+            ("wait", |s| s.wait = Millis(limits::EDGE_WAIT_MOST.0 + 1)),
+            ("answer_within", |s| s.answer_within = Some(Millis(1))),
+            ("allow", |s| {
+                s.allow = (0..300)
+                    .map(|n| format!("10.0.{}.{}", n / 256, n % 256).parse().unwrap())
+                    .collect()
+            }),
+            ("users", |s| {
+                s.users = (0..100).map(|n| (EdgeUser::new(format!("u{n}")).unwrap(), n)).collect()
+            }),
+        ];
+        assert_eq!(all().check(), Ok(()));
+        for (field, change) in rows {
+            let mut settings = all();
+            change(&mut settings);
+            assert!(settings.check().unwrap_err().to_string().starts_with(field), "{field}");
+        }
+    }
+
+    #[test]
+    fn a_preview_is_guarded_by_its_app_whatever_it_says_itself() {
+        let guard = |guards| EdgeSettings {
+            users: all().users,
+            allow: all().allow,
+            guards,
+            ..EdgeSettings::default()
+        };
+        let usual = EdgeSettings::default();
+        // Of itself.
+        assert_eq!(RouteEdge::of(app_id(1), &usual, None), None);
+        let itself = RouteEdge::of(app_id(1), &guard(Guards::All), None).unwrap();
+        assert_eq!((itself.users_of, itself.settings.users), (app_id(1), all().users));
+        assert_eq!(RouteEdge::of(app_id(1), &guard(Guards::Previews), None), None);
+        // Of its previews.
+        for guards in [Guards::All, Guards::Previews] {
+            let theirs = guard(guards);
+            let open = EdgeSettings { guards: Guards::Previews, ..EdgeSettings::default() };
+            for own in [&usual, &open] {
+                let preview = RouteEdge::of(app_id(2), own, Some((app_id(1), &theirs))).unwrap();
+                assert_eq!(preview.users_of, app_id(1));
+                assert_eq!(preview.settings.users, all().users);
+                assert_eq!(preview.settings.allow, all().allow);
+            }
+        }
+        let own = guard(Guards::All);
+        let preview = RouteEdge::of(app_id(2), &own, Some((app_id(1), &usual))).unwrap();
+        assert_eq!((preview.users_of, preview.settings.users), (app_id(2), all().users));
+    }
+
+    #[test]
+    fn a_host_leads_elsewhere_only_where_the_app_has_the_other_one() {
+        let host = |text: &str| HostName::new(text).unwrap();
+        let both = BTreeSet::from([host("a.example"), host("www.a.example"), host("b.example")]);
+        for (www, from, to) in [
+            (Www::Both, "www.a.example", None),
+            (Www::Remove, "www.a.example", Some("a.example")),
+            (Www::Remove, "a.example", None),
+            (Www::Add, "a.example", Some("www.a.example")),
+            (Www::Add, "www.a.example", None),
+            (Www::Add, "b.example", None),
+        ] {
+            assert_eq!(RouteEdge::redirected(www, &host(from), &both), to.map(host), "{from}");
+        }
+    }
+}

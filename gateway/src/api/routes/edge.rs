@@ -1,0 +1,179 @@
+//! How edges serve an app: show, change.
+
+use argon2::password_hash::PasswordHasher as _;
+use argon2::{Algorithm, Argon2, Params, PasswordHash, Version};
+use axum::extract::State;
+use hythe_core::app::{ActiveApp, App, AppCommand};
+use hythe_core::edge::{EdgeSettings as Settings, EdgeUser, Guards, Protocol, Rate, Www};
+use hythe_core::network::Network;
+use hythe_core::time::Millis;
+use hythe_store::{Secret, SecretChange};
+
+use crate::api::ApiState;
+use crate::api::doc::{ReadProblems, WriteProblems};
+use crate::api::dto::{EdgeGuards, EdgeProtocol, EdgeRate, EdgeSettings, EdgeWww, UpdateEdge};
+use crate::api::extract::{Json, SecretJson, Which};
+use crate::api::idempotency::Asked;
+use crate::api::plane::{self, With};
+use crate::api::present;
+use crate::api::problem::{Kind, Problem};
+use crate::api::settings;
+
+/// Characters that a password may have.
+const PASSWORD: std::ops::RangeInclusive<usize> = 8..=256;
+/// KiB of memory and passes that one look at a password takes: what an edge bears with many of them.
+const MEMORY_KIB: u32 = 8 * 1024;
+const PASSES: u32 = 3;
+/// Passwords that are set at once.
+const MOST_AT_ONCE: usize = 16;
+
+/// Shows how edges serve an app
+#[utoipa::path(
+    get, path = "/api/v1/apps/{app}/edge", operation_id = "get_edge", tag = "routes",
+    params(("app" = String, Path, description = "Name or id", example = "shop")),
+    responses((status = 200, description = "How", body = EdgeSettings), ReadProblems)
+)]
+pub(crate) async fn show(
+    State(state): State<ApiState>,
+    Which(app): Which,
+) -> Result<axum::Json<EdgeSettings>, Problem> {
+    let (_, app) = state.app(&app)?;
+    Ok(axum::Json(present::edge(&app.edge)))
+}
+
+/// Changes how edges serve an app
+///
+/// It holds at once, without a deployment: maintenance page, who may see it, limits, compression, and
+/// what else stands between clients and replicas. Users and addresses hold for the app's previews, too.
+#[utoipa::path(
+    patch, path = "/api/v1/apps/{app}/edge", operation_id = "update_edge", tag = "routes",
+    params(("app" = String, Path, description = "Name or id", example = "shop")),
+    request_body = UpdateEdge,
+    responses((status = 200, description = "How from now on", body = EdgeSettings), WriteProblems)
+)]
+pub(crate) async fn update(
+    State(state): State<ApiState>,
+    Which(app): Which,
+    asked: Asked,
+    SecretJson(Json { value, hash: _ }): SecretJson<UpdateEdge>,
+) -> Result<axum::Json<EdgeSettings>, Problem> {
+    let (id, app) = state.app(&app)?;
+    let version = newest(&app).saturating_add(1).max(state.now().0);
+    // Hashing is meant to take long.
+    let changed = tokio::task::spawn_blocking(move || changed(&app, &value, version));
+    let (wanted, secrets) = changed
+        .await
+        .map_err(|_| Problem::new(Kind::Internal, "a password could not be hashed"))??;
+    let answer = present::edge(&wanted);
+    let command = AppCommand::SetEdge(Box::new(wanted));
+    let with = With { claim: None, secrets };
+    let given = state.command::<App>(id.uuid(), command, state.meta(&asked), with);
+    given.await.map_err(plane::problem)?;
+    Ok(axum::Json(answer))
+}
+
+fn newest(app: &ActiveApp) -> u64 {
+    app.edge.users.values().max().copied().unwrap_or_default()
+}
+
+/// The settings that are wanted, and what becomes of the hashes that go with them.
+fn changed(
+    app: &ActiveApp,
+    change: &UpdateEdge,
+    version: u64,
+) -> Result<(Settings, Vec<SecretChange>), Problem> {
+    let UpdateEdge {
+        maintenance,
+        sticky,
+        www,
+        rate,
+        users,
+        allow,
+        guards,
+        wait_ms,
+        body_bytes,
+        answer_within_ms,
+        compress,
+        protocol,
+    } = change;
+    let mut wanted = app.edge.clone();
+    wanted.maintenance = maintenance.unwrap_or(wanted.maintenance);
+    wanted.sticky = sticky.unwrap_or(wanted.sticky);
+    wanted.compress = compress.unwrap_or(wanted.compress);
+    wanted.wait = wait_ms.map_or(wanted.wait, Millis);
+    wanted.body_bytes = body_bytes.unwrap_or(wanted.body_bytes);
+    wanted.www = www.map_or(wanted.www, |www| match www {
+        EdgeWww::Both => Www::Both,
+        EdgeWww::Remove => Www::Remove,
+        EdgeWww::Add => Www::Add,
+    });
+    wanted.guards = guards.map_or(wanted.guards, |guards| match guards {
+        EdgeGuards::All => Guards::All,
+        EdgeGuards::Previews => Guards::Previews,
+    });
+    wanted.protocol = protocol.map_or(wanted.protocol, |protocol| match protocol {
+        EdgeProtocol::Http1 => Protocol::Http1,
+        EdgeProtocol::H2c => Protocol::H2c,
+    });
+    if let Some(rate) = rate {
+        wanted.rate = rate.map(|EdgeRate { per_second, burst }| Rate { per_second, burst });
+    }
+    if let Some(within) = answer_within_ms {
+        wanted.answer_within = within.map(Millis);
+    }
+    if let Some(allow) = allow {
+        let read = |(at, text): (usize, &String)| {
+            let network = text.parse::<Network>();
+            network.map_err(|bad| Problem::field(format!("allow[{at}]"), bad.to_string()))
+        };
+        wanted.allow = allow.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+    }
+    if users.values().flatten().count() > MOST_AT_ONCE {
+        let why = format!("at most {MOST_AT_ONCE} passwords are set at once");
+        return Err(Problem::field("users", why));
+    }
+    let scope = app.id.uuid();
+    let mut secrets = Vec::new();
+    for (user, password) in users {
+        let user: EdgeUser = settings::text("users", user)?;
+        let name = Settings::secret(&user);
+        let known = wanted.users.contains_key(&user);
+        if known {
+            secrets.push(SecretChange::Delete { scope, name: name.clone() });
+        }
+        match password {
+            None if known => drop(wanted.users.remove(&user)),
+            None => {
+                return Err(Problem::field("users", format!("there is no {user} to take away")));
+            }
+            Some(password) => {
+                let value = Secret::from(hash(&user, password.reveal())?);
+                secrets.push(SecretChange::Put { scope, name, version, value });
+                wanted.users.insert(user, version);
+            }
+        }
+    }
+    wanted.check().map_err(Problem::from)?;
+    Ok((wanted, secrets))
+}
+
+/// A password as edges get to see it.
+fn hash(user: &EdgeUser, password: &str) -> Result<String, Problem> {
+    let broken = |error: String| {
+        tracing::error!(error, "a password cannot be hashed");
+        Problem::new(Kind::Internal, "the password cannot be hashed; see the server's log")
+    };
+    let length = password.chars().count();
+    if !PASSWORD.contains(&length) || password.chars().any(char::is_control) {
+        let why =
+            format!("the password of {user} is 8 to 256 characters, none of them a control one");
+        return Err(Problem::field("users", why));
+    }
+    let params = Params::new(MEMORY_KIB, PASSES, 1, None);
+    let params = params.map_err(|error| broken(error.to_string()))?;
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt).map_err(|error| broken(error.to_string()))?;
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    let hash: Result<PasswordHash, _> = argon2.hash_password_with_salt(password.as_bytes(), &salt);
+    hash.map(|hash| hash.to_string()).map_err(|error| broken(error.to_string()))
+}
