@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use hythe_core::app::App;
+use hythe_core::claims::ClaimChange;
 use hythe_core::deployment::Deployment;
 use hythe_core::ids::CorrelationId;
 use hythe_core::react::Reaction;
@@ -39,9 +40,21 @@ impl Control {
         command: M::Command,
         meta: Meta,
     ) -> Option<Done<M>> {
+        self.insist_claiming::<M>(id, command, meta, Vec::new()).await
+    }
+
+    /// As above, with keys that are claimed in the same commit.
+    pub(crate) async fn insist_claiming<M: Hosted>(
+        &self,
+        id: Uuid,
+        command: M::Command,
+        meta: Meta,
+        claims: Vec<ClaimChange>,
+    ) -> Option<Done<M>> {
         let mut pause = AGAIN_FIRST;
         loop {
-            let given = self.command::<M>(id, command.clone(), Extras::from(meta.clone()));
+            let extras = Extras { claims: claims.clone(), ..Extras::from(meta.clone()) };
+            let given = self.command::<M>(id, command.clone(), extras);
             let wait = match given.await {
                 Ok(done) => return Some(done),
                 Err(error @ (CommandError::Rejected(_) | CommandError::ClaimTaken { .. })) => {

@@ -94,13 +94,15 @@ pub enum NotMade {
 #[derive(Clone)]
 pub struct GitHubApps(Arc<Inner>);
 
+/// By App and repository, in lower case: the installation, and until when that is known.
+type Covered = BTreeMap<(HookId, String), (Option<u64>, Timestamp)>;
+
 struct Inner {
     journal: Journal,
     installation: InstallationId,
     clock: Clock,
     client: Client,
-    /// By App and repository, in lower case: the installation, and until when that is known.
-    covered: Mutex<BTreeMap<(HookId, String), (Option<u64>, Timestamp)>>,
+    covered: Mutex<Covered>,
     lent: Mutex<BTreeMap<LoanKey, (Zeroizing<String>, Timestamp)>>,
 }
 

@@ -4,13 +4,16 @@
 //! What may go is decided by [`hythe_core::sweep`] over what workers say that they have. Nothing of
 //! it is remembered: whatever stays this time is found again the next time.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hythe_core::ids::WorkerId;
 use hythe_core::names::WorkerName;
+use hythe_core::observed::Observed;
 use hythe_core::sweep::cache::DispensableCache;
 use hythe_core::sweep::uploads::StoredUpload;
 use hythe_core::sweep::{Dispensable, cache, sweep, uploads};
+use hythe_core::view::View;
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::storage::{
     DiskRoom, ImageName, MOST_CACHE_REMOVED, MOST_REMOVED, StorageAnswer, StorageQuestion,
@@ -18,6 +21,7 @@ use hythe_core::wire::storage::{
 };
 use hythe_core::wire::subjects;
 use hythe_core::worker::Lease;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::control::Control;
@@ -25,8 +29,13 @@ use crate::control::Control;
 /// From one look to the next, and before the first one after a start.
 const EVERY: Duration = Duration::from_secs(15 * 60);
 const FIRST_AFTER: Duration = Duration::from_secs(5 * 60);
-/// How long a worker may take to say what it has, and to let go of some of it.
-const SURVEY_WITHIN: Duration = Duration::from_secs(30);
+/// From one question to the next whether a worker's disk became low.
+const LOW_EVERY: Duration = Duration::from_secs(2);
+/// From one look to the next one for that reason, at the least.
+const LOW_APART: Duration = Duration::from_secs(60);
+/// How long a worker may take to say what it has, and to let go of some of it. An engine with much
+/// build cache takes its time to say so: the worker itself waits for it less long than this.
+const SURVEY_WITHIN: Duration = Duration::from_secs(120);
 const REMOVE_WITHIN: Duration = Duration::from_secs(120);
 
 /// What a worker could let go of.
@@ -108,11 +117,7 @@ pub async fn tidy_pushes(control: &Control) {
 
 /// Looks at every worker that is heard of; with `act`, what may go goes.
 pub async fn look(control: &Control, act: bool) -> Vec<Sweep> {
-    let workers = control.read(|view| {
-        let members = view.workers.values().filter_map(|worker| worker.state.member());
-        let held = members.filter(|member| member.lease == Lease::Held);
-        held.map(|member| (member.id, member.name.clone())).collect::<Vec<_>>()
-    });
+    let workers: Vec<_> = control.read(|view| members(view).collect());
     let looks = workers.into_iter().map(|(id, name)| one(control, id, name, act));
     futures_util::future::join_all(looks).await
 }
@@ -205,14 +210,43 @@ async fn ask(
     }
 }
 
-/// Keeps workers tidy until `stop`.
+/// The workers whose builds are about to end for want of room.
+fn low_disks(view: &View, observed: &Observed) -> BTreeSet<WorkerId> {
+    let low = members(view).map(|(id, _)| id).filter(|id| {
+        let builder = observed.workers.get(id).and_then(|seen| seen.report.builder.as_ref());
+        builder.and_then(|builder| builder.disk).is_some_and(|disk| disk.is_low())
+    });
+    low.collect()
+}
+
+/// The workers that are heard of.
+fn members(view: &View) -> impl Iterator<Item = (WorkerId, WorkerName)> {
+    let members = view.workers.values().filter_map(|worker| worker.state.member());
+    let held = members.filter(|member| member.lease == Lease::Held);
+    held.map(|member| (member.id, member.name.clone()))
+}
+
+/// Keeps workers tidy until `stop`: every so often, and at once where a disk became low.
 ///
 /// # Errors
 /// Never: what does not work now is tried again later.
 pub(crate) async fn keep_tidy(control: Control, stop: CancellationToken) -> Result<(), String> {
-    let mut wait = FIRST_AFTER;
-    while stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_some() {
-        wait = EVERY;
+    let mut next = Instant::now() + FIRST_AFTER;
+    let mut rested = Instant::now();
+    let mut low = BTreeSet::new();
+    while stop.run_until_cancelled(sleep(LOW_EVERY)).await.is_some() {
+        let now = Instant::now();
+        let low_now = control.read(|view| control.observed(|observed| low_disks(view, observed)));
+        // One that stays low is looked at as often as all others are.
+        let became_low = !low_now.is_subset(&low);
+        let due = now >= next || (became_low && now >= rested);
+        if due || !became_low {
+            low = low_now;
+        }
+        if !due {
+            continue;
+        }
+        (next, rested) = (now + EVERY, now + LOW_APART);
         let Some(swept) = stop.run_until_cancelled(look(&control, true)).await else { break };
         tidy_pushes(&control).await;
         let UploadSweep { gone, failed, .. } = look_at_uploads(&control, true).await;

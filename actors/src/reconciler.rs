@@ -5,6 +5,7 @@
 //! Nothing is sent before what it follows from is durable, for it reads only the projection, which
 //! holds nothing else.
 
+mod large;
 mod messages;
 mod routes;
 
@@ -234,7 +235,24 @@ impl<V: Views> Reconciler<V> {
                 return Ok(());
             }
         };
-        self.bus.publish_bytes(made.step, &made.subject, made.payload, None).await.map(drop)
+        let (what, bytes) = (made.subject, made.payload.len());
+        let most = large::most(&effect, self.bus.client().max_payload());
+        let sent = if bytes > most {
+            Err(BusError::TooLarge { what, bytes, most })
+        } else {
+            self.bus.publish_bytes(made.step, &what, made.payload.clone(), None).await.map(drop)
+        };
+        // The server may have another opinion by now.
+        if let Err(BusError::TooLarge { most, .. }) = &sent
+            && let Some((deployment, command)) =
+                large::end(&effect, &made.payload, *most, self.clock.now())
+        {
+            if let Err(error) = self.to_deployment(deployment, command).await {
+                tracing::warn!(%error, "a deployment whose message is too large could not be ended");
+            }
+            return Ok(());
+        }
+        sent
     }
 }
 

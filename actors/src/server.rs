@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use crate::aggregate::{AggregateLimits, Hosts};
 use crate::backup::{self, Backups};
-use crate::bus::{BusError, NatsSettings, connect_in_background};
+use crate::bus::{BusError, NatsSettings, connect_in_background, keep_shares};
 use crate::clock::Clock;
 use crate::control::{Control, Inner};
 use crate::domains::{self, Domains};
@@ -165,8 +165,8 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
         let uploads = Uploads::open(folder.clone())
             .map_err(|error| ServerError::Uploads { path: folder, error })?;
         let folder = data.join("git");
-        let pushes = Pushes::open(folder.clone())
-            .map_err(|error| ServerError::Pushes { path: folder, error })?;
+        let pushes =
+            Pushes::open(&folder).map_err(|error| ServerError::Pushes { path: folder, error })?;
         Ok::<_, ServerError>((journal, projection, installation, uploads, pushes))
     });
     let opened = opening.await.map_err(|error| ServerError::Failed(error.to_string()))?;
@@ -287,6 +287,10 @@ fn start_parts(control: &Control, base_domain: &HostName, stop: &CancellationTok
     let (proving, of_domains) = (control.clone(), token());
     parts.spawn(supervise("domains", health(), token(), move || {
         domains::keep(proving.clone(), of_domains.clone())
+    }));
+    let (sharing, of_shares) = (control.clone(), token());
+    parts.spawn(supervise("room for logs", health(), token(), move || {
+        keep_shares(sharing.bus().clone(), of_shares.clone())
     }));
     let (tidying, of_housekeeping) = (control.clone(), token());
     parts.spawn(supervise("housekeeping", health(), token(), move || {

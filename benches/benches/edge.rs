@@ -5,7 +5,7 @@
 #![expect(clippy::expect_used, reason = "a bench that cannot measure stops")]
 #![expect(clippy::print_stdout, reason = "benches print what they measured")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -136,6 +136,8 @@ fn table(revision: u64, routes: usize, backend: SocketAddr, all: bool) -> RouteT
             targets: vec![backend],
         },
         stopped: false,
+        redirect: None,
+        wildcards: BTreeSet::new(),
         edge: all.then(|| {
             let settings = EdgeSettings {
                 sticky: true,
@@ -211,7 +213,7 @@ impl Edge {
         let message = serde_json::json!({ "format": 1, "table": table });
         std::fs::write(data.join("edge/routes.json"), message.to_string()).expect("a file");
         let at = free_address();
-        let child = Command::new(hythe())
+        let child = hythe()
             .arg("edge")
             .arg("--data")
             .arg(data)

@@ -434,10 +434,10 @@ mod tests {
             ("allow", |s| {
                 s.allow = (0..300)
                     .map(|n| format!("10.0.{}.{}", n / 256, n % 256).parse().unwrap())
-                    .collect()
+                    .collect();
             }),
             ("users", |s| {
-                s.users = (0..100).map(|n| (EdgeUser::new(format!("u{n}")).unwrap(), n)).collect()
+                s.users = (0..100).map(|n| (EdgeUser::new(format!("u{n}")).unwrap(), n)).collect();
             }),
         ];
         assert_eq!(all().check(), Ok(()));

@@ -27,7 +27,7 @@ pub enum Event {
 
 impl Event {
     /// The kind and name of every event that there is.
-    pub const NAMES: [(AggregateKind, &'static str); 92] = [
+    pub const NAMES: [(AggregateKind, &'static str); 100] = [
         (AggregateKind::App, "created"),
         (AggregateKind::App, "configured"),
         (AggregateKind::App, "environment_changed"),
@@ -66,6 +66,7 @@ impl Event {
         (AggregateKind::App, "domain_failing"),
         (AggregateKind::App, "domain_lost"),
         (AggregateKind::App, "domain_removed"),
+        (AggregateKind::App, "edge_set"),
         (AggregateKind::Deployment, "requested"),
         (AggregateKind::Deployment, "build_queued"),
         (AggregateKind::Deployment, "build_started"),

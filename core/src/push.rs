@@ -290,7 +290,7 @@ mod tests {
             (spec.source, spec.number) = (Source::Pushed(pushed(n)), self.count);
             let deployment = deployment_id(self.count.into());
             let spec = Box::new(spec);
-            let asked = AppEvent::DeploymentRequested { deployment, spec: spec.clone() };
+            let asked = AppEvent::DeploymentRequested { deployment, spec };
             self.journal.app(1, asked);
             self.journal.app(1, AppEvent::DeploymentBegun { deployment });
         }

@@ -119,12 +119,22 @@ pub fn reconcile(
 ) -> Vec<Effect> {
     let mut effects = Vec::new();
     let has_traffic = publish(view, observed, base_domain, now, &mut effects);
+    let another_table = !effects.is_empty();
     let turns = Turns::of(view, observed);
     for (id, deployment) in &view.deployments {
         let Some(attempt) = deployment.state.attempt() else { continue };
         let mut of_this = Vec::new();
-        builds::send(*id, deployment, attempt, &turns, observed, now, &mut of_this);
+        // While a worker goes by the order under which it missed the image, it would run with the new one.
+        let queued = matches!(attempt.stage, Stage::Queued { .. });
+        if !(queued && attempt.rebuilt && builds::is_ordered(*id, view, observed)) {
+            builds::send(*id, deployment, attempt, &turns, observed, now, &mut of_this);
+        }
         replicas::settle(*id, attempt, deployment.assigned, view, observed, now, &mut of_this);
+        if another_table {
+            // It is decided by the table in force, and the one that comes may lead to what leaves.
+            let leaves = Effect::Deployment(*id, DeploymentCommand::FinishLeaving);
+            of_this.retain(|effect| *effect != leaves);
+        }
         switches::advance(*id, attempt, view, observed, &has_traffic, now, &mut of_this);
         let moves = of_this.iter().any(|effect| matches!(effect, Effect::Deployment(..)));
         // Nobody is late who had no chance to be heard of yet.

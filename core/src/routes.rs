@@ -168,7 +168,11 @@ fn edge(view: &View, id: AppId, app: &ActiveApp) -> Option<Box<RouteEdge>> {
 fn backend(view: &View, observed: &Observed, app: &ActiveApp, previous: Option<&Route>) -> Backend {
     // During a switch the version before still runs: where the new one has nothing to offer any
     // more, it serves on.
-    let candidates = [app.serving, app.live];
+    // What ends, for its app was stopped or for both write to the same volume, is not gone back to.
+    let ends = |live: &DeploymentId| {
+        app.is_resting(*live) || view.giving_way(app).is_some_and(|(one, _)| one == *live)
+    };
+    let candidates = [app.serving, app.live.filter(|live| !ends(live))];
     let found = candidates
         .into_iter()
         .flatten()
@@ -276,6 +280,8 @@ mod tests {
         assert_eq!(now[&host("other.apps.example")].app, app_id(2));
         let below = &now[&host("shop.apps.example")].wildcards;
         assert!(below.iter().eq([&host("shop.example")]));
+        let others = now.iter().filter(|(name, _)| **name != host("shop.apps.example"));
+        assert!(others.into_iter().all(|(_, route)| route.wildcards.is_empty()));
         assert_eq!(now.len(), 4);
         verify(&mut journal, 1, "shop.example");
         let now = table(&journal);

@@ -5,6 +5,7 @@
 //! container uses. An image may have several names: it goes with the last of them.
 
 pub mod cache;
+pub mod logs;
 pub mod uploads;
 
 use std::cmp::Reverse;

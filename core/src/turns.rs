@@ -269,7 +269,7 @@ mod tests {
             assignments: Vec::new(),
             replicas: Vec::new(),
             builds: Vec::new(),
-            builder: Some(BuilderReport { at_once: 1, remarks: Vec::new() }),
+            builder: Some(BuilderReport { at_once: 1, remarks: Vec::new(), disk: None }),
             at: at(1),
         };
         observed.workers.insert(id, WorkerSeen::new(report, at(1)));

@@ -212,14 +212,39 @@ fn edges(observed: &Observed) -> String {
         .filter(|(_, edge)| edge.revision < observed.table.revision)
         .map(|(id, _)| id.to_string())
         .collect::<Vec<_>>();
+    if behind.is_empty() {
+        return "the switch to be confirmed: no edge that was heard of is behind".into();
+    }
     format!("edges to take up the route table: {}", behind.join(", "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::EdgeId;
     use crate::limits::CRASH_LOOP;
+    use crate::observed::EdgeSeen;
     use crate::testing::{app_id, deployment_id};
+
+    #[test]
+    fn edges_are_named_where_one_is_behind() {
+        let mut observed = Observed::default();
+        assert!(edges(&observed).starts_with("an edge; none was heard of"));
+        observed.table.revision = 3;
+        let edge = |revision| EdgeSeen {
+            revision,
+            carries: Carries::Unknown,
+            heard_at: crate::testing::at(1),
+        };
+        let id = |n| EdgeId::new(uuid::Uuid::from_u128(n));
+        observed.edges.insert(id(1), edge(3));
+        assert_eq!(
+            edges(&observed),
+            "the switch to be confirmed: no edge that was heard of is behind"
+        );
+        observed.edges.insert(id(2), edge(2));
+        assert_eq!(edges(&observed), format!("edges to take up the route table: {}", id(2)));
+    }
 
     #[test]
     fn a_crash_loop_is_named_for_as_long_as_it_is_one() {

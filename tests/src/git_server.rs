@@ -27,7 +27,10 @@ const LFS: &str = "/info/lfs/";
 const API: &str = "/api/v3/";
 
 /// Answers what a provider's API is asked: by method, path below [`API`] and body.
-pub struct Api(Box<dyn Fn(&str, &str, &[u8]) -> (u16, serde_json::Value) + Send + Sync>);
+pub struct Api(Box<Answering>);
+
+/// Status and document that a request gets.
+type Answering = dyn Fn(&str, &str, &[u8]) -> (u16, serde_json::Value) + Send + Sync;
 
 impl Api {
     /// One that answers so.

@@ -358,7 +358,8 @@ impl Installation {
             ["server", "agent", "edge", "nats"].map(|part| (part, self.pid(part))).to_vec();
         self.stop();
         for (part, pid) in parts {
-            assert!(pid.is_some_and(|pid| !alive(pid)), "{part} ({pid:?}) has stopped");
+            let pid = pid.expect("it ran until then");
+            self.wait_until(&format!("{part} ({pid}) has stopped"), || !alive(pid));
         }
         self.verify();
     }

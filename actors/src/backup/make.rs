@@ -4,6 +4,7 @@ use std::io;
 use std::time::Instant;
 
 use bytes::Bytes;
+use hythe_core::claims::ClaimChange;
 use hythe_core::installation::{BackupPlace, BackupRecipient, Failed, InstallationCommand, Made};
 use hythe_core::time::Millis;
 use hythe_store::backup::{BackupError, Head, Part, backup};
@@ -48,6 +49,7 @@ type Writing = JoinHandle<Result<Part, BackupError>>;
 
 impl Control {
     /// Makes a backup in a place and notes what became of it. One at a time: a second one waits.
+    /// `claim` is taken together with the note of one that was made.
     ///
     /// # Errors
     /// Says why it could not be made; that is noted as well.
@@ -56,13 +58,14 @@ impl Control {
         id: Uuid,
         to: &BackupPlace,
         recipient: &BackupRecipient,
+        claim: Option<ClaimChange>,
     ) -> Result<Made, MakeError> {
         let result = {
             let _turn = self.backups().0.busy.lock().await;
             self.make(id, to, recipient).await
         };
         match &result {
-            Ok(made) => self.note(InstallationCommand::NoteMade(made.clone())).await,
+            Ok(made) => self.note_with(InstallationCommand::NoteMade(made.clone()), claim).await,
             Err(error) => self.note_failed(id, Some(to.clone()), error).await,
         }
         result

@@ -19,6 +19,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hythe_core::claims::ClaimChange;
 use hythe_core::installation::{BackupRecipient, Installation, InstallationCommand};
 use hythe_core::record::{Actor, Sequence};
 use hythe_core::time::Timestamp;
@@ -122,7 +123,13 @@ impl Control {
 
     /// Notes something that happened to the installation; tried until it is noted.
     async fn note(&self, command: InstallationCommand) {
-        let meta = self.meta(Actor::System, None, None);
-        self.insist::<Installation>(self.installation().uuid(), command, meta).await;
+        self.note_with(command, None).await;
+    }
+
+    /// As above, together with a claim.
+    async fn note_with(&self, command: InstallationCommand, claim: Option<ClaimChange>) {
+        let (id, meta) = (self.installation().uuid(), self.meta(Actor::System, None, None));
+        let claims = claim.into_iter().collect();
+        self.insist_claiming::<Installation>(id, command, meta, claims).await;
     }
 }

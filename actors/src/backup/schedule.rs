@@ -72,7 +72,7 @@ async fn continue_when_seen(control: &Control) {
 }
 
 async fn make(control: &Control, schedule: &Schedule) {
-    let made = control.back_up(Uuid::now_v7(), &schedule.to, &schedule.recipient).await;
+    let made = control.back_up(Uuid::now_v7(), &schedule.to, &schedule.recipient, None).await;
     let Ok(made) = made else { return };
     tracing::info!(name = made.name, bytes = made.bytes, "made a backup");
     if let Err(error) = thin_out(control, schedule, &made.name).await {

@@ -31,6 +31,7 @@ use hyper::{Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::names::ImageId;
+use hythe_core::time::Millis;
 use hythe_core::wire::storage::ImageName;
 use hythe_store::steps::Step;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -39,6 +40,7 @@ use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOw
 use url::form_urlencoded;
 use uuid::Uuid;
 
+use crate::docker::image_check;
 use crate::docker::images::{image_name, repository};
 
 /// The app that an image belongs to.
@@ -77,6 +79,10 @@ pub(crate) struct Image {
     pub(crate) id: ImageId,
     /// The TCP ports that it says it listens on, lowest first.
     pub(crate) ports: Vec<u16>,
+    /// The folders that it wants to keep data in (`VOLUME`), in order.
+    pub(crate) volumes: Vec<String>,
+    /// How long failures of its own health check are not to count, where it has one.
+    pub(crate) start_period: Option<Millis>,
 }
 
 /// One build's hold on the engine. Dropped, it cuts all connections of the build, and the engine
@@ -261,10 +267,14 @@ impl Engine {
             Err(error) => return Err(error),
         };
         let Some(id) = found.id.and_then(|id| ImageId::new(id).ok()) else { return Ok(None) };
-        let exposed = found.config.and_then(|config| config.exposed_ports).unwrap_or_default();
+        let mut config = found.config.unwrap_or_default();
+        let exposed = config.exposed_ports.take().unwrap_or_default();
         let mut ports: Vec<u16> = exposed.iter().filter_map(|port| tcp(port)).collect();
         ports.sort_unstable();
-        Ok(Some(Image { id, ports }))
+        let mut volumes = config.volumes.take().unwrap_or_default();
+        volumes.sort_unstable();
+        let start_period = image_check::check(config).and_then(|check| check.pace.start_period);
+        Ok(Some(Image { id, ports, volumes, start_period }))
     }
 
     /// What an image's name stands for now, by what its registry says: the digest.

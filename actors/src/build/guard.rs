@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hythe_core::deployment::Fault;
 use hythe_core::wire::storage::DiskRoom;
+use hythe_core::wire::worker::EngineDisk;
 use tokio::time::{Instant, sleep};
 
 use super::cgroup::{BuildLimits, Limiter};
@@ -103,6 +104,13 @@ impl Guard {
         self.room(self.engine_folder(engine).await)
     }
 
+    /// The private networks that builds may reach, where they are kept away from the others.
+    pub(super) fn kept_to(&self) -> Option<&[Network]> {
+        let remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.settings.confinement != Confinement::None && remarks.network.is_none();
+        kept.then_some(self.settings.allowed.as_slice())
+    }
+
     /// Looks on while a build runs; answers when it has to end, with the reason.
     pub(super) async fn watch(&self, engine: &Engine) -> Fault {
         let folder = self.engine_folder(engine).await;
@@ -119,9 +127,18 @@ impl Guard {
         }
     }
 
+    /// The disk that builds need room on, where it can be seen.
+    pub(super) fn disk(&self) -> Option<EngineDisk> {
+        let folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let room = room_of(&folder).ok()?;
+        Some(EngineDisk { room, least_free: self.settings.least_free_bytes })
+    }
+
     /// What holds before the first build, as far as it can be told.
     pub(super) async fn prepare(&self, engine: &Engine) {
         self.hold_limits();
+        // Known from here on, so that what is left there can be reported.
+        let _known = self.engine_folder(engine).await;
         if let Err(fault) = self.confine(engine).await {
             tracing::error!(why = fault.message, "nothing will be built here");
         }

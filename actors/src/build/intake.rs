@@ -10,7 +10,7 @@ use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::{AckKind, Message};
 use futures_util::StreamExt;
 use hythe_core::wire::FORMAT;
-use hythe_core::wire::build::{BuildCommand, BuildProgress};
+use hythe_core::wire::build::{BuildCommand, BuildProgress, MOST_COMMAND_BYTES};
 use hythe_core::wire::subjects;
 use hythe_store::steps::Step;
 use ractor::ActorRef;
@@ -31,8 +31,6 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// From one look for a build to take on ahead to the next, while no slot is free. Not all the time:
 /// a builder that has a free slot is to come first.
 const LOOK_AHEAD_EVERY: Duration = Duration::from_millis(100);
-/// The most bytes of a command.
-const MOST_BYTES: usize = 1024 * 1024;
 
 /// Takes commands, for ever.
 pub(super) async fn take_commands(builder: Arc<Builder>, supervisor: ActorRef<Order>) {
@@ -159,7 +157,7 @@ async fn receive(
 }
 
 fn read(message: &Message) -> Result<BuildCommand, String> {
-    if message.payload.len() > MOST_BYTES {
+    if message.payload.len() > MOST_COMMAND_BYTES {
         return Err(format!("it has {} bytes", message.payload.len()));
     }
     let command: BuildCommand =

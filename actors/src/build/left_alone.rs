@@ -39,7 +39,7 @@ pub(crate) fn notes(root: &Path, context: &Context, left: Left, app: &AppName) -
         ),
         Left::NotPushed => {
             let instead = format!(
-                "to have it, deploy from where it was cloned from: hythe deploy {app} --repo URL, after \
+                "to have them, deploy from where it was cloned from: hythe deploy {app} --repo URL, after \
                  hythe app set {app}"
             );
             (

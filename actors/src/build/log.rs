@@ -13,7 +13,7 @@ use futures_util::stream::FuturesUnordered;
 use hythe_core::ids::DeploymentId;
 use hythe_core::limits;
 use hythe_core::wire::FORMAT;
-use hythe_core::wire::log::{LogFrame, LogLine, LogSource, LogStream};
+use hythe_core::wire::log::{FRAME_BYTES, FRAME_LINES, LogFrame, LogLine, LogSource, LogStream};
 use hythe_core::wire::subjects;
 use hythe_store::steps::Step;
 use tokio::sync::mpsc;
@@ -23,10 +23,6 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::publish::{self, publish};
 use crate::mask::Mask;
 
-/// Lines in one frame.
-const FRAME_LINES: usize = 64;
-/// Bytes of text in one frame: well below what a NATS message may have.
-const FRAME_BYTES: usize = 256 * 1024;
 /// From one frame to the next when lines come without a pause.
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
 /// Lines that wait for the writer.
@@ -150,7 +146,7 @@ impl Writer {
                         // Let go of without an end: the build goes on after a restart.
                         None => break false,
                     }
-                    if lines.len() >= FRAME_LINES || size(&lines) >= FRAME_BYTES {
+                    if is_full(&lines) {
                         flushed = Instant::now();
                         let frame = self.frame(&mut lines, false);
                         if under_way.len() < WAITING_FRAMES {
@@ -191,6 +187,33 @@ impl Writer {
     }
 }
 
-fn size(lines: &[LogLine]) -> usize {
-    lines.iter().map(|line| line.text.len()).sum()
+/// Whether lines have to leave before another one comes.
+fn is_full(lines: &[LogLine]) -> bool {
+    let bytes: usize = lines.iter().map(|line| line.text.len()).sum();
+    lines.len() >= FRAME_LINES || bytes >= FRAME_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// What a NATS message may have unless its server is told otherwise.
+    const MOST_MESSAGE_BYTES: usize = 1024 * 1024;
+
+    #[test]
+    fn no_frame_is_larger_than_a_message_may_be() {
+        // As JSON each of these bytes is six.
+        let line = "\u{1}".repeat(limits::MOST_LINE_BYTES);
+        let mut lines = Vec::new();
+        while !is_full(&lines) {
+            lines.push(LogLine { at: u64::MAX, stream: LogStream::Stdout, text: line.clone() });
+        }
+        let deployment = DeploymentId::new(Uuid::now_v7());
+        let source = LogSource::Build { deployment, generation: u32::MAX };
+        let frame = LogFrame { format: FORMAT, source, first: u64::MAX, lines, ended: false };
+        let bytes = serde_json::to_vec(&frame).unwrap().len();
+        assert!(bytes < MOST_MESSAGE_BYTES - 64 * 1024, "{bytes}");
+    }
 }

@@ -244,18 +244,21 @@ fn explain(step: &str, error: &str) -> String {
     };
     let code = error.rsplit_once("exit code: ").map(|(_, code)| code.trim());
     match (step, code) {
+        ("", Some("137")) => format!("a step of the build {KILLED}"),
         ("", Some(code)) => format!("a step of the build failed with exit code {code}"),
         ("", None) if error.contains("dockerfile") => {
             format!("the Dockerfile cannot be used: {}", without_frame(error))
         }
         ("", None) => format!("the build failed: {}", without_frame(error)),
-        (step, Some("137")) => {
-            format!("`{step}` was killed (exit code 137): the builder may have run out of memory")
-        }
+        (step, Some("137")) => format!("`{step}` {KILLED}"),
         (step, Some(code)) => format!("`{step}` failed with exit code {code}"),
         (step, None) => format!("`{step}` failed: {}", without_frame(error)),
     }
 }
+
+/// What a step has met that was ended from outside.
+const KILLED: &str = "was killed (exit code 137): it may have run out of memory, of which all builds of a \
+                      worker have together what its agent gives them (--build-memory)";
 
 /// An error without BuildKit's telling which of its parts passed it on.
 fn without_frame(error: &str) -> &str {
@@ -353,7 +356,8 @@ mod tests {
             (
                 "[build 2/3] RUN make",
                 "process \"/bin/sh -c make\" did not complete successfully: exit code: 137",
-                "`RUN make` was killed (exit code 137): the builder may have run out of memory",
+                "`RUN make` was killed (exit code 137): it may have run out of memory, of which all \
+                 builds of a worker have together what its agent gives them (--build-memory)",
             ),
             (
                 "[2/2] COPY nope /",

@@ -11,7 +11,7 @@ use hythe_core::deployment::Fault;
 use hythe_core::ids::DeploymentId;
 use hythe_core::wire::build::{BuildCommand, BuildProgress};
 use hythe_core::wire::storage::{CacheId, CacheRecord};
-use hythe_core::wire::worker::BuildHeld;
+use hythe_core::wire::worker::{BuildHeld, EngineDisk};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -160,6 +160,12 @@ impl BuildSupervisor {
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
         self.builder.guard.remarks()
+    }
+
+    /// The disk that builds need room on, where it can be seen.
+    #[must_use]
+    pub fn disk(&self) -> Option<EngineDisk> {
+        self.builder.guard.disk()
     }
 
     /// Ends all that runs without reporting it: the next start goes on with it.

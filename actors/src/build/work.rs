@@ -25,9 +25,11 @@ use super::buildkit::{self, NoImage, Request};
 use super::checkout;
 use super::context::Context;
 use super::engine::{LABEL_APP, LABEL_COMMIT, LABEL_DEPLOYMENT, LABEL_INSTANCE, LABEL_SOURCE};
+use super::image_notes;
 use super::left_alone::{self, Left};
 use super::log::BuildLog;
 use super::publish::now;
+use super::reach;
 use super::run::{Builder, CANCEL_WITHIN, remove};
 use super::secrets::Opened;
 use super::texts::read_texts;
@@ -218,8 +220,6 @@ impl Work<'_> {
             ),
             (false, false) => ("building the image", "building the image"),
         };
-        self.doing(doing);
-        self.log.say(how).await;
         let spec = &self.command.spec;
         let name = image_name(ImageName { app: spec.app, deployment: self.command.deployment });
         let labels = HashMap::from([
@@ -236,6 +236,12 @@ impl Work<'_> {
             given.map(|(name, value)| (name.as_str(), value.as_str())).collect();
         // Cache mounts of apps that name them alike stay apart.
         args.insert(CACHE_MOUNTS, &app);
+        if let Some(allowed) = guard.kept_to() {
+            self.doing("looking at what the Dockerfile fetches");
+            reach::check(&context, &args, allowed).await.map_err(failed)?;
+        }
+        self.doing(doing);
+        self.log.say(how).await;
         let request = Request {
             name: &name,
             labels,
@@ -489,6 +495,9 @@ impl Work<'_> {
         let Some(found) = found else {
             return Err(NoImage::Engine("the image that it built is not there".to_owned()));
         };
+        for note in image_notes::notes(&found, &self.command.spec) {
+            self.log.say(note).await;
+        }
         let port = self.command.spec.port.or(found.ports.first().copied()).unwrap_or(DEFAULT_PORT);
         Ok(BuiltImage { image: found.id, commit, port, worker: self.builder.settings.worker })
     }

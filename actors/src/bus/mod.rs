@@ -17,6 +17,7 @@ mod lines;
 mod logs;
 mod publish;
 mod settings;
+mod shares;
 mod streams;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -33,4 +34,5 @@ pub use logs::{LogStream, LogsFrom};
 pub(crate) use publish::encode;
 pub use publish::{Outgoing, Published};
 pub use settings::NatsSettings;
+pub use shares::keep_shares;
 pub use streams::{BESIDE_LOGS, LogBudget};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::context::CreateStreamErrorKind;
 use async_nats::jetstream::{self, stream};
+use hythe_core::limits;
 use hythe_core::wire::subjects;
 use hythe_store::steps::Step;
 
@@ -16,6 +17,13 @@ const MIB: i64 = 1024 * 1024;
 /// What the streams beside the one of logs may take together, in bytes.
 pub const BESIDE_LOGS: u64 = 1024 * 1024 * 1024;
 const HOUR: Duration = Duration::from_secs(60 * 60);
+/// How long a command waits for whoever it is for. It is not needed for as long as it is carried out:
+/// who takes one on keeps it, and acknowledges it then.
+const COMMANDS_KEPT: Duration = HOUR;
+const _: () = assert!(
+    COMMANDS_KEPT.as_millis() > limits::BUILD_WAIT.0 as u128,
+    "a build is given up before its command is"
+);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long the server remembers message ids.
@@ -73,8 +81,7 @@ fn streams() -> [stream::Config; 3] {
         stream::Config {
             discard: stream::DiscardPolicy::New,
             max_bytes: 256 * MIB,
-            // Longer than any build may take.
-            max_age: HOUR,
+            max_age: COMMANDS_KEPT,
             ..stream(subjects::COMMANDS, subjects::ALL_COMMANDS, "commands to workers")
         },
         stream::Config {

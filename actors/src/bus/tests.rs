@@ -86,6 +86,34 @@ async fn how_much_is_kept_of_logs_is_said_by_whoever_has_a_budget() {
     assert_eq!(kept(&agent).await, budget);
 }
 
+#[tokio::test]
+async fn who_logs_much_pushes_nobody_out() {
+    const LINES: u64 = 64;
+    let nats = TestNats::start().await;
+    let budget = LogBudget { most_bytes: 1 << 20, kept_for: Duration::from_secs(3_600) };
+    let settings = NatsSettings { logs: Some(budget), ..nats.settings() };
+    let bus = connect(&settings, "server").await.unwrap();
+    let (mut quiet, mut loud) = (Writer::new(&bus), Writer::new(&bus));
+    quiet.write(3).await;
+    let mut gone = 0;
+    // Three times as much as there is room for.
+    for round in 1..=16_u64 {
+        for _ in 0..50 {
+            loud.write(LINES).await;
+        }
+        quiet.write(1).await;
+        gone += bus.share_logs().await.unwrap();
+        assert_eq!(all(quiet.read(LogsFrom::Beginning, false).await).await, range(1, 3 + round));
+    }
+    let last = 16 * 50 * LINES;
+    let left = all(loud.read(LogsFrom::Tail(10_000), false).await).await;
+    assert_eq!(left.last().unwrap(), &last.to_string());
+    // No more of it went than had to.
+    assert!(gone > 200 && left.len() > 50 * 64, "{gone} {}", left.len());
+    let stream = bus.jetstream().get_stream(subjects::LOGS).await.unwrap();
+    assert!(stream.cached_info().state.bytes <= budget.most_bytes / 8 * 6);
+}
+
 fn commands(bus: &Bus, stop: &CancellationToken) -> mpsc::Receiver<i32> {
     let (tell, told) = mpsc::channel(64);
     let spec = ConsumerSpec {

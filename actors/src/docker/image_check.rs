@@ -32,7 +32,8 @@ impl Engine {
     }
 }
 
-fn check(config: ImageConfig) -> Option<ImageCheck> {
+/// What an image's configuration says.
+pub(crate) fn check(config: ImageConfig) -> Option<ImageCheck> {
     let HealthConfig { test, interval, timeout, retries, start_period, .. } = config.healthcheck?;
     let mut words = test?.into_iter();
     let command = match words.next()?.as_str() {

@@ -31,8 +31,10 @@ impl Builds {
     /// How this worker builds.
     pub(crate) fn report(&self) -> BuilderReport {
         let at_once = u16::try_from(self.at_once).unwrap_or(u16::MAX);
-        let remarks = self.current.borrow().as_ref().map(BuildSupervisor::remarks);
-        BuilderReport { at_once, remarks: remarks.unwrap_or_default() }
+        let current = self.current.borrow();
+        let remarks = current.as_ref().map(BuildSupervisor::remarks).unwrap_or_default();
+        let disk = current.as_ref().and_then(BuildSupervisor::disk);
+        BuilderReport { at_once, remarks, disk }
     }
 
     /// Runs a supervisor until `stop`, or until it does not answer.

@@ -16,7 +16,7 @@ use hythe_core::ids::AppId;
 use hythe_core::plan::ReplicaKey;
 use hythe_core::time::Timestamp;
 use hythe_core::wire::FORMAT;
-use hythe_core::wire::log::{LogFrame, LogLine, LogSource, LogStream};
+use hythe_core::wire::log::{FRAME_BYTES, FRAME_LINES, LogFrame, LogLine, LogSource, LogStream};
 use hythe_core::wire::subjects;
 use hythe_store::steps::Step;
 use tokio::sync::watch;
@@ -29,10 +29,6 @@ use crate::bus::{Bus, BusError};
 use crate::docker::logs::Extent;
 use crate::docker::{Engine, EngineError};
 
-/// Lines in one frame.
-const FRAME_LINES: usize = 64;
-/// Bytes of text in one frame. As JSON a byte can become six, and a NATS message has a megabyte.
-const FRAME_BYTES: usize = 128 * 1024;
 /// First and longest wait before a log is opened again.
 const AGAIN_FIRST: Duration = Duration::from_millis(100);
 const AGAIN_MOST: Duration = Duration::from_secs(3);

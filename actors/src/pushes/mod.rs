@@ -127,8 +127,8 @@ impl Pushes {
     ///
     /// # Errors
     /// Where it cannot be made or read.
-    pub fn open(folder: PathBuf) -> io::Result<Self> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         // Git works in it and is told where it lies.
         let folder = folder.canonicalize()?;
         let pushes = Self {

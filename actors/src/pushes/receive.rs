@@ -108,11 +108,11 @@ impl Pushes {
         Ok(())
     }
 
-    async fn begin<'a>(
-        &'a self,
+    async fn begin(
+        &self,
         held: &Held,
         uploads: &Uploads,
-    ) -> Result<(Group, tokio::sync::SemaphorePermit<'a>), PushError> {
+    ) -> Result<(Group, tokio::sync::SemaphorePermit<'_>), PushError> {
         let permit = self.receiving.try_acquire();
         let permit = permit.map_err(|_| PushError::Busy("too many pushes are under way"))?;
         uploads.room(0)?;

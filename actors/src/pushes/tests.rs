@@ -10,7 +10,7 @@ fn app() -> AppId {
 }
 
 fn opened(dir: &Path) -> (Pushes, Uploads) {
-    (Pushes::open(dir.join("git")).unwrap(), Uploads::open(dir.join("uploads")).unwrap())
+    (Pushes::open(&dir.join("git")).unwrap(), Uploads::open(dir.join("uploads")).unwrap())
 }
 
 fn sent() -> Sent {

@@ -6,25 +6,31 @@ mod world;
 
 use std::time::Duration;
 
-use hythe_core::app::{App, AppCommand};
+use futures_util::StreamExt as _;
+use hythe_core::app::{App, AppCommand, SettingsChange};
 use hythe_core::deployment::{Deployment, DeploymentCommand, Outcome, Stage, StageName};
 use hythe_core::event::Event;
 use hythe_core::ids::{AppId, DeploymentId};
+use hythe_core::installation::{Installation, InstallationCommand, RegistryHost, RegistryPassword};
 use hythe_core::limits;
 use hythe_core::names::EnvName;
 use hythe_core::past::{beginning, cause};
 use hythe_core::record::{Recorded, Sequence};
 use hythe_core::routes::Backend;
+use hythe_core::source::BuildSettings;
 use hythe_core::view::View;
+use hythe_core::wire::storage::{DiskRoom, StorageQuestion, StorageWanted};
 use hythe_core::wire::subjects;
+use hythe_core::wire::worker::EngineDisk;
 use hythe_store::SecretChange;
 use hythe_store::codec::decode_recorded;
 use hythe_store::secrets::Secret;
 use uuid::Uuid;
 
 use self::fake::{Builds, Replicas};
-use self::world::World;
+use self::world::{WITHIN, World};
 use crate::aggregate::Extras;
+use crate::bus::connect;
 use crate::reactor;
 use crate::testing::{create, extras};
 
@@ -235,6 +241,51 @@ async fn nats_may_be_killed_and_wiped_at_any_stage() {
     world.close().await;
 }
 
+/// Larger than NATS takes, and larger than a builder reads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_build_command_that_is_too_large_ends_the_deployment_and_says_why() {
+    let world = World::start().await;
+    let app = new_app(&world, "shop").await;
+    let installation = world.control().installation().uuid();
+    for n in 0..u64::try_from(limits::MOST_REGISTRIES).unwrap() {
+        let host: RegistryHost = format!("registry-{n}.example").parse().unwrap();
+        let secret = SecretChange::Put {
+            scope: installation,
+            name: host.secret(),
+            version: n + 1,
+            value: Secret::from("p".repeat(RegistryPassword::MOST_BYTES)),
+        };
+        let (user, at) = ("ci".parse().unwrap(), world.control().clock().now());
+        let command = InstallationCommand::SetRegistry { host, user, version: n + 1, at };
+        let with_secret = Extras { secrets: vec![secret], ..extras() };
+        world.control().command::<Installation>(installation, command, with_secret).await.unwrap();
+    }
+    let names: Vec<_> = (0..4).map(|n| EnvName::new(format!("LONG_{n}")).unwrap()).collect();
+    let secrets = names.iter().map(|name| SecretChange::Put {
+        scope: app.uuid(),
+        name: name.to_string(),
+        version: 1,
+        value: Secret::from("v".repeat(63 * 1024)),
+    });
+    let with_secrets = Extras { secrets: secrets.collect(), ..extras() };
+    let set = names.iter().map(|name| (name.clone(), 1)).collect();
+    let command = AppCommand::ChangeEnvironment { set, remove: [].into() };
+    world.control().command::<App>(app.uuid(), command, with_secrets).await.unwrap();
+    let secrets = names.into_iter().collect();
+    let build = BuildSettings { secrets, ..BuildSettings::default() };
+    let change = SettingsChange { build: Some(build), ..SettingsChange::default() };
+    let command = AppCommand::Configure(Box::new(change));
+    world.control().command::<App>(app.uuid(), command, extras()).await.unwrap();
+
+    let large = deploy(&world, app).await;
+    let (stage, message, _) = world.until("it ends", |view| failed_in(view, large)).await;
+    assert_eq!(stage, StageName::Building);
+    for word in ["too large", "build secrets", "logins to registries", "hythe registry logout"] {
+        assert!(message.contains(word), "{word}: {message}");
+    }
+    world.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_may_be_restarted_at_every_stage() {
     let mut world = World::start().await;
@@ -363,5 +414,20 @@ async fn every_event_leads_back_to_what_began_it() {
         })
         .collect();
     assert!(strangers.is_empty(), "not because of its own request: {strangers:#?}");
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_whose_disk_becomes_low_is_tidied_up_at_once() {
+    let world = World::start().await;
+    let bus = connect(&world.nats.settings(), "a worker's storage").await.unwrap();
+    let subject = subjects::worker_storage(world.worker.id());
+    let mut asked = bus.client().subscribe(subject).await.unwrap();
+    bus.client().flush().await.unwrap();
+    let room = DiskRoom { whole: 100 << 30, free: 5 << 30 };
+    world.worker.has_disk(EngineDisk { room, least_free: 4 << 30 });
+    let question = tokio::time::timeout(WITHIN, asked.next()).await.unwrap().unwrap();
+    let question: StorageQuestion = serde_json::from_slice(&question.payload).unwrap();
+    assert!(matches!(question.wanted, StorageWanted::Survey), "{question:?}");
     world.close().await;
 }

@@ -206,7 +206,7 @@ fn setting(
                 notes.left(line, at, "what is live is started again however it ended");
             }
             Some(_) | None => {
-                notes.left(line, at, "it is always, unless-stopped, on-failure or no")
+                notes.left(line, at, "it is always, unless-stopped, on-failure or no");
             }
         },
         "deploy" => deploy(at, node, service, notes),

@@ -266,7 +266,7 @@ mod tests {
         assert!(borrow(&api(), 5, None, Purpose::List).body.get("repositories").is_none());
         let claims = claims(7, Timestamp(1_700_000_000_999));
         assert_eq!(claims, json!({"iat": 1_699_999_940_u64, "exp": 1_700_000_540_u64, "iss": "7"}));
-        assert!(ON + BACK <= 600);
+        const { assert!(ON + BACK <= 600) };
     }
 
     #[test]

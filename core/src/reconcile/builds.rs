@@ -11,6 +11,19 @@ use crate::observed::{Observed, Sent};
 use crate::time::Timestamp;
 use crate::turns::Turns;
 use crate::view::{DeploymentView, View};
+use crate::worker::Lease;
+
+/// Whether a worker goes by an order to run something of it, or was not heard of yet.
+pub(super) fn is_ordered(id: DeploymentId, view: &View, observed: &Observed) -> bool {
+    let mut held = view.workers.iter().filter(|(_, worker)| {
+        worker.state.member().is_some_and(|member| member.lease == Lease::Held)
+    });
+    held.any(|(worker, _)| {
+        observed.workers.get(worker).is_none_or(|seen| {
+            seen.report.assignments.iter().any(|one| one.deployment == id && !one.stopping)
+        })
+    })
+}
 
 pub(super) fn send(
     id: DeploymentId,

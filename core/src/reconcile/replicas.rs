@@ -298,9 +298,8 @@ fn is_finishing(
 ) -> bool {
     let most = app.settings.drain_within.min(limits::GIVE_WAY_WITHIN);
     let in_time = !since.plus(most).is_over(most, now);
-    let busy = |edge: &EdgeSeen| edge.busy.iter().any(|busy| busy.deployment == id);
     let routed = !app.settings.run.container.unrouted;
-    routed && in_time && observed.live_edges(now).any(busy)
+    routed && in_time && observed.live_edges(now).any(|edge| edge.may_carry(id))
 }
 
 /// Whether another one is live in its place, and it is about to end: were the app stopped before,

@@ -9,6 +9,9 @@ use crate::installation::{RegistryHost, RegistryUser, SourcePrefix, SourceUser, 
 use crate::time::Timestamp;
 use crate::wire::worker::SealedEnvironment;
 
+/// The most bytes of a [`BuildCommand`] on the wire. Builders read no longer ones.
+pub const MOST_COMMAND_BYTES: usize = 1024 * 1024;
+
 /// A build to do. Known by deployment and generation: a builder does each once, however often it
 /// is told, and answers a repeated one with how it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,6 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AppId, DeploymentId};
 
+/// The most lines of one frame.
+pub const FRAME_LINES: usize = 64;
+/// A frame with so many bytes of text is full. As JSON a byte can become six, and a NATS message has a
+/// megabyte where nobody says otherwise.
+pub const FRAME_BYTES: usize = 128 * 1024;
+
 /// Lines of one source, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogFrame {
@@ -14,7 +20,7 @@ pub struct LogFrame {
     /// The number of the first line: a source's lines count from 1, without gaps; where a reader
     /// sees one, lines were lost and it says so.
     pub first: u64,
-    /// The lines, at most 64.
+    /// The lines, at most [`FRAME_LINES`].
     pub lines: Vec<LogLine>,
     /// Whether the source says no more.
     pub ended: bool,

@@ -20,6 +20,7 @@ use crate::run::{HookSettings, RunSettings};
 use crate::source::Resources;
 use crate::task::{Hook, is_task};
 use crate::time::{Millis, Timestamp};
+use crate::wire::storage::DiskRoom;
 use crate::worker::Capacity;
 
 /// What a worker is told.
@@ -248,6 +249,26 @@ pub struct BuilderReport {
     /// know; for people.
     #[serde(default)]
     pub remarks: Vec<String>,
+    /// The disk that builds need room on, where it can be seen.
+    #[serde(default)]
+    pub disk: Option<EngineDisk>,
+}
+
+/// The disk that a worker's engine keeps images and containers on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineDisk {
+    /// What there is.
+    pub room: DiskRoom,
+    /// Builds end where less than this is free, in bytes.
+    pub least_free: u64,
+}
+
+impl EngineDisk {
+    /// Whether builds are about to end for want of room.
+    #[must_use]
+    pub const fn is_low(&self) -> bool {
+        self.room.free < self.least_free.saturating_add(self.least_free / 2)
+    }
 }
 
 /// How a worker's engine is.

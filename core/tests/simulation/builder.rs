@@ -23,7 +23,7 @@ const AT_ONCE: usize = 2;
 
 /// What its worker says of it.
 pub(crate) fn report() -> BuilderReport {
-    BuilderReport { at_once: u16::try_from(AT_ONCE).unwrap(), remarks: Vec::new() }
+    BuilderReport { at_once: u16::try_from(AT_ONCE).unwrap(), remarks: Vec::new(), disk: None }
 }
 
 /// How a build stands in the ledger.

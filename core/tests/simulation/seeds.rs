@@ -106,7 +106,7 @@ fn another_process_gives_the_same_trace() {
 #[test]
 fn everything_that_can_happen_does() {
     let mut counts = Counts::new();
-    for seed in 0..400 {
+    for seed in 0..500 {
         for (what, n) in run(seed, false, None).0.counts {
             *counts.entry(what).or_default() += n;
         }

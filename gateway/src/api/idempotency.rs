@@ -122,12 +122,32 @@ impl Once {
             Ok(note) if note.request == self.request => {
                 Ok(Some(Before { resource: note.resource, sequence: owner.sequence }))
             }
-            Ok(_) | Err(_) => Err(Problem::new(
-                Kind::KeyReused,
-                "this Idempotency-Key was used for another request; choose a new one for each",
-            )),
+            Ok(_) | Err(_) => Err(reused()),
         }
     }
+
+    /// Whether another request has the same key.
+    pub(crate) fn same_key(&self, other: &Self) -> bool {
+        self.claim == other.claim
+    }
+
+    /// Whether the other one is this request.
+    pub(crate) fn same_request(&self, other: &Self) -> bool {
+        self.request == other.request
+    }
+
+    #[cfg(test)]
+    pub(crate) fn test(key: &str, request: u8) -> Self {
+        Self { claim: ClaimKey::idempotency(key), request: [request; 32] }
+    }
+}
+
+/// Refuses a key that another request has.
+pub(crate) fn reused() -> Problem {
+    Problem::new(
+        Kind::KeyReused,
+        "this Idempotency-Key was used for another request; choose a new one for each",
+    )
 }
 
 /// Marks an answer to a request that had taken effect before.

@@ -23,6 +23,9 @@ const WITHIN: Duration = Duration::from_secs(30);
 /// stalls is ended long before.
 const UPLOAD: &str = "/api/v1/uploads/{digest}";
 const UPLOAD_WITHIN: Duration = Duration::from_secs(2 * 60 * 60);
+/// The operation that asks every worker what it has, and has each let go of much of it.
+const HOUSEKEEPING: &str = "/api/v1/housekeeping";
+const HOUSEKEEPING_WITHIN: Duration = Duration::from_secs(10 * 60);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The id of a request: the correlation of every event that it sets off.
@@ -56,13 +59,12 @@ async fn inner(state: &ApiState, request: Request, next: Next) -> Response {
             .retry_after(Duration::from_secs(1))
             .into_response();
     };
-    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let sends = match *request.method() {
-        Method::PUT => path == UPLOAD,
-        Method::POST => path == push::RECEIVE,
-        _ => false,
+    let within = match request.extensions().get::<MatchedPath>().map(MatchedPath::as_str) {
+        Some(UPLOAD) if request.method() == Method::PUT => UPLOAD_WITHIN,
+        Some(push::RECEIVE) if request.method() == Method::POST => UPLOAD_WITHIN,
+        Some(HOUSEKEEPING) => HOUSEKEEPING_WITHIN,
+        Some(_) | None => WITHIN,
     };
-    let within = if sends { UPLOAD_WITHIN } else { WITHIN };
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind();
     match tokio::time::timeout(within, answered).await {
         Ok(Ok(response)) => response,
@@ -76,10 +78,22 @@ async fn inner(state: &ApiState, request: Request, next: Next) -> Response {
         }
         Err(_elapsed) => Problem::new(
             Kind::TimedOut,
-            "the answer took longer than it may (30 seconds); a write may have taken effect all the same: \
-             look, or repeat it with the same Idempotency-Key",
+            format!(
+                "the answer took longer than it may ({}); a write may have taken effect all the \
+                 same: look, or repeat it with the same Idempotency-Key",
+                said(within)
+            ),
         )
         .into_response(),
+    }
+}
+
+/// A span of whole seconds, minutes or hours, in words.
+fn said(span: Duration) -> String {
+    match span.as_secs() {
+        seconds if seconds.is_multiple_of(3600) => format!("{} hours", seconds / 3600),
+        seconds if seconds.is_multiple_of(60) => format!("{} minutes", seconds / 60),
+        seconds => format!("{seconds} seconds"),
     }
 }
 
@@ -237,10 +251,18 @@ mod tests {
         let (_server, state) = state(dir.path()).await;
         let router = Router::new()
             .route("/never", get(std::future::pending::<()>))
+            .route(HOUSEKEEPING, get(std::future::pending::<()>))
             .layer(from_fn_with_state(state, outermost));
         // From here on time passes as soon as everything waits.
         tokio::time::pause();
-        let (status, problem) = answer(&router, "/never").await;
-        assert_eq!((status, &*problem.problem_type), (504, "/problems/timed-out"));
+        for (path, within, said) in
+            [("/never", WITHIN, "30 seconds"), (HOUSEKEEPING, HOUSEKEEPING_WITHIN, "10 minutes")]
+        {
+            let begun = tokio::time::Instant::now();
+            let (status, problem) = answer(&router, path).await;
+            assert_eq!((status, &*problem.problem_type), (504, "/problems/timed-out"));
+            assert!(problem.detail.contains(said), "{}", problem.detail);
+            assert!((within..within * 2).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+        }
     }
 }

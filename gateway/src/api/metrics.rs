@@ -8,6 +8,7 @@ use hythe_core::observed::Observed;
 use hythe_core::record::Sequence;
 use hythe_core::time::Timestamp;
 use hythe_core::view::View;
+use hythe_core::wire::worker::EngineDisk;
 use hythe_store::Room;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -47,6 +48,11 @@ struct Stage {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfWorker {
+    worker: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Build {
     version: &'static str,
 }
@@ -67,6 +73,7 @@ pub(crate) struct Metrics {
     apps: Gauge,
     deployments: Family<Stage, Gauge>,
     workers: Family<Stage, Gauge>,
+    disks: Family<OfWorker, Gauge<u64, AtomicU64>>,
     edges: Gauge,
     nats: Gauge,
     backup: Gauge<f64, AtomicU64>,
@@ -79,6 +86,8 @@ pub(crate) struct Now<'a> {
     pub(crate) view: &'a View,
     pub(crate) observed: &'a Observed,
     pub(crate) workers: Vec<WorkerStatus>,
+    /// The disks of the workers' engines, by the workers' names.
+    pub(crate) disks: Vec<(String, EngineDisk)>,
     pub(crate) head: Sequence,
     pub(crate) room: Room,
     pub(crate) nats: bool,
@@ -103,6 +112,7 @@ impl Metrics {
             apps: Gauge::default(),
             deployments: Family::default(),
             workers: Family::default(),
+            disks: Family::default(),
             edges: Gauge::default(),
             nats: Gauge::default(),
             backup: Gauge::default(),
@@ -138,6 +148,8 @@ impl Metrics {
         registry.register("hythe_apps", "Apps that exist", m.apps.clone());
         registry.register("hythe_deployments", "Deployments by stage", m.deployments.clone());
         registry.register("hythe_workers", "Workers by status", m.workers.clone());
+        let help = "What is free on the disk that a worker's engine keeps images on";
+        registry.register_with_unit("hythe_worker_disk_free", help, Unit::Bytes, m.disks.clone());
         registry.register("hythe_edges", "Edges heard of lately", m.edges.clone());
         registry.register("hythe_nats_connected", "1 while NATS is there", m.nats.clone());
         let help = "When the last backup was made, since the Unix epoch; 0 where none was";
@@ -185,7 +197,7 @@ impl Metrics {
 
     /// Everything, as text.
     pub(crate) fn text(&self, now: &Now<'_>) -> Result<String, std::fmt::Error> {
-        let Now { view, observed, workers, head, room, nats, backup_at, mirror_lag } = now;
+        let Now { view, observed, workers, disks, head, room, nats, backup_at, mirror_lag } = now;
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.head.set(head.0);
         self.room.set(room.free.unwrap_or(0));
@@ -207,6 +219,11 @@ impl Metrics {
         for status in WORKER_STATUSES {
             let there = workers.iter().filter(|worker| **worker == status).count();
             self.workers.get_or_create(&Stage { status: status.as_str() }).set(count(there));
+        }
+        // Only those that are heard of.
+        self.disks.clear();
+        for (worker, disk) in disks {
+            self.disks.get_or_create(&OfWorker { worker: worker.clone() }).set(disk.room.free);
         }
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
@@ -248,6 +265,8 @@ fn resident_bytes() -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use hythe_core::wire::storage::DiskRoom;
+
     use super::*;
 
     #[test]
@@ -258,10 +277,13 @@ mod tests {
         metrics.requested(&"BREW".parse().unwrap(), "other", StatusCode::NOT_FOUND, took);
         metrics.commanded(true, took);
         let (view, observed) = (View::default(), Observed::default());
+        let room = DiskRoom { whole: 100, free: 11 };
+        let disk = EngineDisk { room, least_free: 1 };
         let now = Now {
             view: &view,
             observed: &observed,
             workers: vec![WorkerStatus::Ready],
+            disks: vec![("main".into(), disk)],
             head: Sequence(7),
             room: Room { place: "/".into(), free: Some(9), needed: 10, scarce: true },
             nats: true,
@@ -278,6 +300,7 @@ mod tests {
             "hythe_journal_room_scarce 1",
             "hythe_deployments{status=\"live\"} 0",
             "hythe_workers{status=\"ready\"} 1",
+            "hythe_worker_disk_free_bytes{worker=\"main\"} 11",
             "hythe_nats_connected 1",
             "hythe_backup_last_timestamp_seconds 1.5",
             "hythe_mirror_lag_seconds 0.25",

@@ -9,6 +9,8 @@ mod config;
 mod diff;
 mod doc;
 pub mod dto;
+mod errands;
+mod export;
 mod extract;
 mod filter;
 mod follow;
@@ -34,6 +36,7 @@ mod socket;
 mod state;
 mod verification;
 mod why;
+mod writing;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

@@ -103,6 +103,8 @@ impl ApiState {
     /// What came of a request when it was made before under the same key, once reads show that.
     pub(crate) async fn before(&self, once: Option<&Once>) -> Result<Option<Before>, Problem> {
         let Some(once) = once else { return Ok(None) };
+        // What is no command has its keys in memory.
+        self.errands().before(Some(once))?;
         let Some(before) = once.before(self.control().journal())? else { return Ok(None) };
         self.seen(before.sequence).await.map_err(problem)?;
         Ok(Some(before))

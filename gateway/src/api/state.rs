@@ -10,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth::{OwnerToken, Sessions, Throttle};
 use super::config::ApiConfig;
+use super::errands::Errands;
+use super::export::Exports;
 use super::metrics::Metrics;
 use super::pollers::Pollers;
 use super::receive::{Deliveries, Gate};
@@ -32,6 +34,8 @@ struct Inner {
     throttle: Throttle,
     metrics: Metrics,
     verifications: Verifications,
+    errands: Errands,
+    exports: Exports,
     pollers: Pollers,
     gate: Gate,
     deliveries: Deliveries,
@@ -69,6 +73,8 @@ impl ApiState {
             throttle: Throttle::default(),
             metrics: Metrics::new(),
             verifications: Verifications::default(),
+            errands: Errands::default(),
+            exports: Exports::default(),
             pollers: Pollers::default(),
             gate: Gate::default(),
             deliveries: Deliveries::default(),
@@ -106,6 +112,14 @@ impl ApiState {
 
     pub(crate) fn verifications(&self) -> &Verifications {
         &self.0.verifications
+    }
+
+    pub(crate) fn errands(&self) -> &Errands {
+        &self.0.errands
+    }
+
+    pub(crate) fn exports(&self) -> &Exports {
+        &self.0.exports
     }
 
     pub(crate) fn pollers(&self) -> &Pollers {

@@ -23,6 +23,9 @@ use crate::api::problem::Problem;
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// How long one answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// How long the answer to something that takes its time may take: a little longer than the server
+/// gives it.
+const LONG_ANSWER_WITHIN: Duration = Duration::from_secs(11 * 60);
 /// How long something long may take.
 const DOWNLOAD_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a server that was there may be away while a command waits for it.
@@ -118,7 +121,16 @@ impl Client {
         query: &[(&str, String)],
     ) -> Outcome<T> {
         let url = self.address(path, query)?;
-        self.send(Method::GET, url, None, Patience::OnceReached).await
+        self.send(Method::GET, url, None, Patience::OnceReached, ANSWER_WITHIN).await
+    }
+
+    /// Reads or writes something that takes the server minutes; a write as [`Client::write`] does.
+    ///
+    /// # Errors
+    /// The server was not reached, or said no.
+    pub async fn ask_long<T: DeserializeOwned>(&self, method: Method, path: &[&str]) -> Outcome<T> {
+        let url = self.address(path, &[])?;
+        self.send(method, url, None, Patience::OnceReached, LONG_ANSWER_WITHIN).await
     }
 
     /// Reads something from a server that was there a moment ago and may be restarting.
@@ -127,7 +139,7 @@ impl Client {
     /// As [`Client::get`].
     pub async fn get_patiently<T: DeserializeOwned>(&self, path: &[&str]) -> Outcome<T> {
         let url = self.address(path, &[])?;
-        self.send(Method::GET, url, None, Patience::Always).await
+        self.send(Method::GET, url, None, Patience::Always, ANSWER_WITHIN).await
     }
 
     /// Writes something, once, however often it has to be sent.
@@ -143,11 +155,10 @@ impl Client {
     ) -> Outcome<T> {
         let url = self.address(path, &[])?;
         let body = serde_json::to_vec(body).map_err(|e| Failure::of(&e))?;
-        self.send(method, url, Some(body), patience).await
+        self.send(method, url, Some(body), patience, ANSWER_WITHIN).await
     }
 
-    /// Asks for something to be done, once, without being able to ask again: it takes as long as it
-    /// takes.
+    /// Asks for something to be done, once, as [`Client::write`] does.
     ///
     /// # Errors
     /// The server was not reached, or said no.
@@ -159,7 +170,8 @@ impl Client {
         self.write(Method::POST, path, body, Patience::OnceReached).await
     }
 
-    /// Asks for something long, to be read piece by piece.
+    /// Asks for something long to be made, to be read piece by piece. It is asked for once, and not
+    /// again where that fails: so it needs no key.
     ///
     /// # Errors
     /// The server was not reached, or said no.
@@ -170,11 +182,23 @@ impl Client {
     ) -> Outcome<reqwest::Response> {
         let url = self.address(path, &[])?;
         let body = serde_json::to_vec(body).map_err(|e| Failure::of(&e))?;
-        let mut request = self.http.post(url).timeout(DOWNLOAD_WITHIN);
+        let request = self.http.post(url).header(header::CONTENT_TYPE, "application/json");
+        self.stream(request.body(body)).await
+    }
+
+    /// Reads something long, piece by piece.
+    ///
+    /// # Errors
+    /// The server was not reached, or said no.
+    pub async fn read_long(&self, path: &[&str]) -> Outcome<reqwest::Response> {
+        self.stream(self.http.get(self.address(path, &[])?)).await
+    }
+
+    async fn stream(&self, request: reqwest::RequestBuilder) -> Outcome<reqwest::Response> {
+        let mut request = request.timeout(DOWNLOAD_WITHIN);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
-        let request = request.header(header::CONTENT_TYPE, "application/json").body(body);
         let answer = request.send().await.map_err(|error| self.not_there(&chain(&error)))?;
         let status = answer.status();
         if status.is_success() {
@@ -197,6 +221,7 @@ impl Client {
         bytes: u64,
     ) -> Outcome<T> {
         let url = self.address(path, &[])?;
+        let key = Uuid::now_v7().to_string();
         let until = Instant::now() + AWAY_WITHIN;
         loop {
             let again = file.try_clone().and_then(|mut file| file.rewind().map(|()| file));
@@ -206,6 +231,7 @@ impl Client {
                 request = request.bearer_auth(token);
             }
             let request = request
+                .header("idempotency-key", &key)
                 .header(header::CONTENT_TYPE, "application/octet-stream")
                 .header(header::CONTENT_LENGTH, bytes)
                 .body(reqwest::Body::from(file));
@@ -227,7 +253,8 @@ impl Client {
     /// The server was not reached, or said no.
     pub async fn delete(&self, path: &[&str], query: &[(&str, String)]) -> Outcome {
         let url = self.address(path, query)?;
-        self.send::<serde::de::IgnoredAny>(Method::DELETE, url, None, Patience::OnceReached)
+        let patience = Patience::OnceReached;
+        self.send::<serde::de::IgnoredAny>(Method::DELETE, url, None, patience, ANSWER_WITHIN)
             .await?;
         Ok(())
     }
@@ -238,12 +265,13 @@ impl Client {
         url: Url,
         body: Option<Vec<u8>>,
         patience: Patience,
+        within: Duration,
     ) -> Outcome<T> {
         let key = Uuid::now_v7().to_string();
-        let until = Instant::now() + AWAY_WITHIN;
+        let until = Instant::now() + AWAY_WITHIN.max(within);
         let mut reached = patience == Patience::Always;
         loop {
-            let mut request = self.http.request(method.clone(), url.clone());
+            let mut request = self.http.request(method.clone(), url.clone()).timeout(within);
             if let Some(token) = &self.token {
                 request = request.bearer_auth(token);
             }

@@ -1,10 +1,11 @@
 //! `hythe app rm` and `hythe app ls --deleted`.
 
+use std::fmt;
 use std::io::{BufRead, IsTerminal};
 
 use super::Context;
 use super::failure::{Failure, Outcome};
-use crate::api::dto::{App, DeletedApp, DeletedAppList, EnvList};
+use crate::api::dto::{App, CronList, DeletedApp, DeletedAppList, EnvList, PreviewList, SourceKey};
 
 /// `hythe app rm`.
 pub(super) async fn remove(context: &Context, which: &str, now: bool, yes: bool) -> Outcome {
@@ -38,18 +39,64 @@ pub(super) async fn remove(context: &Context, which: &str, now: bool, yes: bool)
 
 /// What goes with it, in words.
 async fn parts(context: &Context, app: &App) -> Outcome<String> {
-    let env: EnvList = context.client.get(&["apps", &app.name, "env"], &[]).await?;
-    let count =
-        |count: u64, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
-    let mut parts = vec![
-        count(u64::from(app.replicas_wanted), "replica"),
-        count(app.deployments, "deployment"),
-        count(env.items.len() as u64, "variable"),
-    ];
-    if !app.settings.domains.is_empty() {
-        parts.push(format!("the domains {}", app.settings.domains.join(", ")));
+    let client = &context.client;
+    let env: EnvList = client.get(&["apps", &app.name, "env"], &[]).await?;
+    let crons: CronList = client.get(&["apps", &app.name, "crons"], &[]).await?;
+    let previews: PreviewList = client.get(&["apps", &app.name, "previews"], &[]).await?;
+    let key = match client.get::<SourceKey>(&["apps", &app.name, "source-key"], &[]).await {
+        Ok(_) => true,
+        Err(failure) if failure.is_not_found() => false,
+        Err(failure) => return Err(failure),
+    };
+    Ok(Parts {
+        replicas: u64::from(app.replicas_wanted),
+        processes: app.settings.process_types.keys().cloned().collect(),
+        deployments: app.deployments,
+        variables: env.items.len() as u64,
+        crons: crons.items.len() as u64,
+        previews: previews.items.len() as u64,
+        domains: app.settings.domains.clone(),
+        key,
     }
-    Ok(format!("with {}", parts.join(", ")))
+    .to_string())
+}
+
+/// What goes with an app.
+struct Parts {
+    replicas: u64,
+    processes: Vec<String>,
+    deployments: u64,
+    variables: u64,
+    crons: u64,
+    previews: u64,
+    domains: Vec<String>,
+    key: bool,
+}
+
+impl fmt::Display for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { replicas, processes, deployments, variables, crons, previews, domains, key } =
+            self;
+        let count = |count: u64, one: &str| {
+            let plural = if count == 1 { "" } else { "s" };
+            format!("{count} {one}{plural}")
+        };
+        let some = |number: u64, one: &str| (number > 0).then(|| count(number, one));
+        let mut parts = vec![
+            count(*replicas, "replica"),
+            count(*deployments, "deployment"),
+            count(*variables, "variable"),
+        ];
+        let named = |what: &str, names: &[String]| {
+            (!names.is_empty()).then(|| format!("the {what} {}", names.join(", ")))
+        };
+        parts.extend(named("processes", processes));
+        parts.extend(some(*crons, "cron job"));
+        parts.extend(some(*previews, "preview"));
+        parts.extend(named("domains", domains));
+        parts.extend(key.then(|| "its deploy key".to_owned()));
+        write!(f, "with {}", parts.join(", "))
+    }
 }
 
 fn confirm(context: &Context, name: &str, parts: &str, now: bool) -> Outcome {
@@ -102,4 +149,37 @@ pub(super) async fn list(context: &Context) -> Outcome {
         .collect();
     output.table(&["NAME", "ID", "DEPLOYMENTS", "GONE FOR GOOD AT"], &rows);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_goes_is_named() {
+        let least = Parts {
+            replicas: 1,
+            processes: Vec::new(),
+            deployments: 0,
+            variables: 2,
+            crons: 0,
+            previews: 0,
+            domains: Vec::new(),
+            key: false,
+        };
+        assert_eq!(least.to_string(), "with 1 replica, 0 deployments, 2 variables");
+        let most = Parts {
+            processes: vec!["mail".into(), "worker".into()],
+            crons: 1,
+            previews: 3,
+            domains: vec!["a.example".into()],
+            key: true,
+            ..least
+        };
+        assert_eq!(
+            most.to_string(),
+            "with 1 replica, 0 deployments, 2 variables, the processes mail, worker, 1 cron job, \
+             3 previews, the domains a.example, its deploy key"
+        );
+    }
 }

@@ -79,6 +79,12 @@ impl Failure {
         self
     }
 
+    /// Whether the server said that there is no such thing.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.problem.as_deref() == Some("not-found")
+    }
+
     /// Of broken machinery: an error whose message fits "failed to …".
     pub fn of(error: &dyn std::error::Error) -> Self {
         Self::failed(format!("failed to {error}"))

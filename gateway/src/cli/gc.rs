@@ -3,18 +3,13 @@
 use reqwest::Method;
 
 use super::Context;
-use super::client::Patience;
 use super::failure::{Failure, Outcome};
 use super::format;
 use crate::api::dto::{Housekeeping, UploadHousekeeping, WorkerHousekeeping};
 
 pub(super) async fn run(context: &Context, dry_run: bool) -> Outcome {
-    let path = ["housekeeping"];
-    let found: Housekeeping = if dry_run {
-        context.client.get(&path, &[]).await?
-    } else {
-        context.client.write(Method::POST, &path, &(), Patience::OnceReached).await?
-    };
+    let method = if dry_run { Method::GET } else { Method::POST };
+    let found: Housekeeping = context.client.ask_long(method, &["housekeeping"]).await?;
     let output = &context.output;
     if output.json() {
         output.document(&found);

@@ -29,7 +29,7 @@ pub(super) async fn run(context: &Context, command: GitHubAppCommand) -> Outcome
             };
             create(context, &body).await?;
         }
-        GitHubAppCommand::Finish { url } => finish(context, &url).await?,
+        GitHubAppCommand::Finish { sent_to } => finish(context, &sent_to).await?,
         GitHubAppCommand::Ls => {
             let list: GitHubAppList = client.get(&["sources", "github-apps"], &[]).await?;
             if output.json() {

@@ -35,7 +35,12 @@ pub(super) async fn replicas(context: &Context, name: Option<AppName>, at: &AtAr
             at = vec![("at", as_of.sequence.to_string())];
         }
         let path = ["apps", app.as_str(), "replicas"];
-        let list: ReplicaList = context.client.get(&path, &at).await?;
+        let list: ReplicaList = match context.client.get(&path, &at).await {
+            Ok(list) => list,
+            // All are asked for, and this one was removed since they were listed.
+            Err(failure) if name.is_none() && failure.is_not_found() => continue,
+            Err(failure) => return Err(failure),
+        };
         as_of = list.as_of;
         found.extend(list.items.into_iter().map(|replica| OfApp { app: app.clone(), replica }));
     }

@@ -179,7 +179,12 @@ async fn add_host(context: &Context, host: &SshHost, keys: &[SshKey]) -> Outcome
     let output = &context.output;
     if keys.is_empty() {
         if !host.well_known().is_empty() {
-            output.line(format_args!("{host} is known already: its keys come with Hythe"));
+            if output.json() {
+                let keys: Vec<_> = host.well_known().iter().map(ToString::to_string).collect();
+                output.document(&json!({"host": host.as_str(), "keys": keys, "set_at": null}));
+            } else {
+                output.line(format_args!("{host} is known already: its keys come with Hythe"));
+            }
             return Ok(());
         }
         return Err(Failure::usage(format!("which keys does {host} have?")).hint(

@@ -14,6 +14,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The longest header of the PROXY protocol that is read: with all that may be told besides.
 const MOST_BYTES: usize = 4 * 1024;
+/// What its text form begins with, and how long that can be.
+const TEXT: &[u8] = b"PROXY ";
+const MOST_TEXT_BYTES: usize = 107;
 
 /// How a connection begins.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,8 +41,15 @@ pub(crate) async fn greet(
             if stream.read_buf(&mut early).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
+            // The text form is looked at once its line is whole: pieces of it can look wrong.
+            let text = early.starts_with(TEXT) || TEXT.starts_with(&early);
+            let whole =
+                early.len() >= MOST_TEXT_BYTES || early.windows(2).any(|two| two == b"\r\n");
+            if text && !whole {
+                continue;
+            }
             let header = HeaderResult::parse(&early);
-            if header.is_incomplete() && early.len() < MOST_BYTES {
+            if !text && header.is_incomplete() && early.len() < MOST_BYTES {
                 continue;
             }
             let bad = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);

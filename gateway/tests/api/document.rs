@@ -97,3 +97,46 @@ fn the_pages_types_are_made_from_this_document() {
          and run `npm --prefix web run types`"
     );
 }
+
+/// Writes that take no key, each with why none is needed.
+const WITHOUT_A_KEY: [(&str, &str); 8] = [
+    ("check_domain", "each is a look of its own"),
+    ("create_session", "each time it is another session"),
+    ("delete_session", "signed out once or twice is the same"),
+    ("deliver", "providers send none; the delivery's own id is the key"),
+    ("finish_github_app", "what GitHub sent serves once"),
+    ("plan_compose", "it changes nothing"),
+    ("rotate_github_app_secret", "it goes on where a try ended"),
+    ("download_backup", "it is handed out, and each time another one"),
+];
+
+#[test]
+fn every_write_takes_an_idempotency_key_or_says_why_not() {
+    let document = document();
+    let mut writes = 0;
+    let mut without = BTreeSet::new();
+    for item in document["paths"].as_object().unwrap().values() {
+        for (method, operation) in item.as_object().unwrap() {
+            if method == "get" {
+                continue;
+            }
+            writes += 1;
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let mut keys = parameters.filter(|one| one["name"] == "Idempotency-Key");
+            match keys.next() {
+                Some(key) => assert_eq!(key["in"], "header"),
+                None => drop(without.insert(operation["operationId"].as_str().unwrap())),
+            }
+        }
+    }
+    assert!(writes > 50, "{writes}");
+    assert_eq!(without, WITHOUT_A_KEY.iter().map(|(name, _why)| *name).collect());
+    for item in document["paths"].as_object().unwrap().values() {
+        for operation in item.as_object().unwrap().values() {
+            if without.contains(operation["operationId"].as_str().unwrap()) {
+                let said = operation["description"].as_str().unwrap();
+                assert!(said.contains("`Idempotency-Key`"), "{said}");
+            }
+        }
+    }
+}

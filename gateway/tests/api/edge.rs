@@ -1,5 +1,6 @@
 //! How edges serve an app: what is set holds, is bounded, and tells no password.
 
+use hythe_core::edge::EdgeUser;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -62,9 +63,10 @@ async fn a_password_is_kept_hashed_and_in_no_event() {
     let set = users(json!({"ada": "correct horse", "eve": "battery staple"})).await.is(200);
     assert_eq!(set.json["users"], json!(["ada", "eve"]));
     let version = |user: &str| {
+        let user = EdgeUser::new(user).unwrap();
         server.control.read(|view| {
             let app = view.apps.values().next().unwrap().state.active().unwrap();
-            app.edge.users.get(&user.parse().unwrap()).copied()
+            app.edge.users.get(&user).copied()
         })
     };
     let hash = |user: &str, version| {

@@ -9,6 +9,7 @@
 
 mod access;
 mod changes;
+mod commands;
 mod compose;
 mod crons;
 mod deleted;

@@ -204,6 +204,21 @@ async fn what_is_not_deployed_says_so_and_changes_nothing() {
     server.patch("/api/v1/apps/shop", other).await.is(200);
     let told = clone.pushes(&server, "main").await;
     assert!(told.contains("it was deployed from https://git.example/shop.git"), "{told}");
+
+    // The repository goes with its app, and not before that is gone for good.
+    let repositories = async || {
+        server.post("/api/v1/housekeeping", json!({})).await.is(200);
+        std::fs::read_dir(server.dir.path().join("git")).unwrap().count()
+    };
+    let id = server.get("/api/v1/apps/shop").await.json["id"].as_str().unwrap().to_owned();
+    server.delete("/api/v1/apps/shop").await.is(204);
+    assert_eq!(repositories().await, 1);
+    // The name is free meanwhile, and the one who has it pushes to a repository of its own.
+    let told = clone.pushes(&server, "main").await;
+    assert!(told.contains("shop is a new app"), "{told}");
+    assert_eq!(repositories().await, 2);
+    server.delete(&format!("/api/v1/apps/{id}?now=true")).await.is(204);
+    assert_eq!(repositories().await, 1);
 }
 
 #[tokio::test]

@@ -124,7 +124,7 @@ impl Builder {
             assignments: Vec::new(),
             replicas: Vec::new(),
             builds,
-            builder: Some(BuilderReport { at_once: u16::MAX, remarks: Vec::new() }),
+            builder: Some(BuilderReport { at_once: u16::MAX, remarks: Vec::new(), disk: None }),
             at: Timestamp(1),
         };
         let subject = subjects::worker_report(self.id);

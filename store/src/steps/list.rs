@@ -112,6 +112,8 @@ steps! {
     // NATS.
     /// The streams and the bucket are there.
     StreamsMade "streams-made" Server Agent Edge;
+    /// Lines of those that log most are gone, so that there is room for others.
+    LogsShared "logs-shared" Server;
     /// A durable consumer is there.
     ConsumerMade "consumer-made" Server Agent;
 

@@ -59,7 +59,8 @@ fn an_app_that_never_listens() {
 
 #[test]
 fn an_app_that_answers_but_never_well() {
-    let settings = json!({ "health_start_within_ms": 3_000, "health_path": "/index.html" });
+    // Long enough for an answer to come, also on a busy machine.
+    let settings = json!({ "health_start_within_ms": 6_000, "health_path": "/index.html" });
     let document = good_then_bad(&apps::always_not_found(), &settings);
     assert_failure(&document, "starting", "404", "no-luck");
 }

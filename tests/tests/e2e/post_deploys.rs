@@ -10,7 +10,8 @@ fn over(shop: &Shop, id: &str) -> Value {
     let mut said = Value::Null;
     shop.scene.hythe.wait_until("its post-deploy command is over", || {
         said = shop.scene.hythe.deployment(id).1["post_deploy"].clone();
-        ["done", "failed"].contains(&said["status"].as_str().unwrap())
+        // While the server starts again there is no answer.
+        ["done", "failed"].contains(&said["status"].as_str().unwrap_or_default())
     });
     said
 }

@@ -75,15 +75,13 @@ fn a_push_is_live_once_git_is_done_and_a_broken_one_says_why() {
     let shown = scene.hythe.run(&["deployments", "show", "shop"]);
     assert!(shown.out.contains(&commit), "{}{}", listed.err, shown.out);
 
-    let broken = pushing.repository.commit(&apps::files(&apps::failing_build()));
+    pushing.repository.commit(&apps::files(&apps::failing_build()));
     let said = pushing.push("main");
     assert_ne!(said.code, 0, "{}", said.err);
     for words in ["the-step-speaks", "=====! shop #3 failed (building)", "serves as it did"] {
         assert!(said.err.contains(words), "{words}: {}", said.err);
     }
     scene.assert_serves("shop", "two");
-    let again = pushing.push("main");
-    assert!(again.code != 0 && again.err.contains("#4 failed"), "{broken}: {}", again.err);
 
     let back = scene.hythe.run(&["rollback", "shop", "--to", "1"]);
     assert_eq!(back.code, 0, "{}{}", back.out, back.err);

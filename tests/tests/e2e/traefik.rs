@@ -1,6 +1,7 @@
 //! Traefik in front: it cannot be had here, so a thread asks as its HTTP provider does.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use hythe_tests::repository::apps;
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ fn a_switch_waits_until_a_traefik_that_asks_has_taken_it_up() {
     let scene = Scene::new();
     let repository = scene.repository("shop", &apps::page("one"));
     scene.deploy_live("shop");
-    let set = ["app", "set", "shop", "--domain", "shop.example", "--drain", "2"];
+    let set = ["app", "set", "shop", "--domain", "shop.example", "--drain", "2s"];
     assert_eq!(scene.hythe.run(&set).code, 0);
 
     let worker = scene.hythe.json(&["worker", "ls"])[0]["name"].as_str().unwrap().to_owned();
@@ -45,22 +46,31 @@ fn a_switch_waits_until_a_traefik_that_asks_has_taken_it_up() {
 
     repository.commit(&[("index.html", "two")]);
     let over = AtomicBool::new(false);
-    let live = std::thread::scope(|scope| {
+    let (live, leads_to) = std::thread::scope(|scope| {
         scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
+            // Not for ever, should the rest panic.
+            let until = Instant::now() + Duration::from_secs(240);
+            while !over.load(Ordering::Relaxed) && Instant::now() < until {
                 ask(&of_worker);
                 ask(of_proxy);
             }
         });
         let live = scene.deploy("shop");
+        let leads_to = ask(of_proxy);
+        // It goes while they still ask: whoever asks no more is waited for half a minute.
+        let gone = scene.hythe.run(&["app", "rm", "shop", "--now", "--yes"]);
+        let containers = || scene.hythe.containers();
+        scene.hythe.wait_until("its containers are gone", || containers().is_empty());
         over.store(true, Ordering::Relaxed);
-        live
+        assert_eq!(gone.code, 0, "{}{}", gone.out, gone.err);
+        (live, leads_to)
     });
     assert_eq!(live.code, 0, "{}{}", live.out, live.err);
     let took = &live.json()["durations_ms"];
     // What it was given it goes by after three seconds, and of requests under way it says nothing.
     assert!(took["switching"].as_u64().unwrap() >= 3_000, "{took}");
     assert!(took["draining"].as_u64().unwrap() >= 2_000, "{took}");
-    assert_ne!(servers(&ask(of_proxy)), servers(&far), "it leads to the new version");
+    let now = servers(&leads_to);
+    assert!(!now.is_empty() && now != servers(&far), "it leads to the new version: {leads_to}");
     scene.finish();
 }

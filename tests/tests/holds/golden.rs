@@ -701,6 +701,7 @@ fn of_schema_1() -> Vec<(&'static str, Event)> {
         event.kind() == AggregateKind::Project
             || label.ends_with("-hooks")
             || label.ends_with("-processes")
+            || label.ends_with("-container")
             || label.ends_with("-post-deploy")
             || matches!(event, Event::App(AppEvent::DeploymentRepeated { .. }))
     };

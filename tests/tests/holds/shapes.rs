@@ -277,22 +277,23 @@ fn shapes_between_roles_stay_as_they_are_and_may_gain_fields() {
         prefix: SourcePrefix::new("https://github.com/a/shop").unwrap(),
         installation: 300,
     };
-    shapes.json(
-        "wire/build-command/5",
-        &BuildCommand {
-            format,
-            deployment,
-            generation: 2,
-            spec: spec_again,
-            until,
-            secrets: Vec::new(),
-            registries,
-            access,
-            github: Some(lent),
-        },
-    );
     let page = PageUrl::new("https://github.com/apps/hythe/installations/new").unwrap();
-    shapes.json("wire/github-installable", &GitHubAccess::Installable { page });
+    for (label, github) in [("5", lent), ("6", GitHubAccess::Installable { page })] {
+        shapes.json(
+            &format!("wire/build-command/{label}"),
+            &BuildCommand {
+                format,
+                deployment,
+                generation: 2,
+                spec: spec_again.clone(),
+                until,
+                secrets: Vec::new(),
+                registries: registries.clone(),
+                access: access.clone(),
+                github: Some(github),
+            },
+        );
+    }
     let worker = worker();
     let stop = Order::Stop { deployment, generation: 9, stop_within: Millis(10_000) };
     shapes.json("wire/stop", &WorkerMessage { format, worker, order: stop });

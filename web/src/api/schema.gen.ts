@@ -234,6 +234,102 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/apps/{app}/domains": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the custom domains of an app
+         * @description With what proves each, where it is to lead, and what was seen of it last.
+         */
+        get: operations["list_domains"];
+        put?: never;
+        /**
+         * Adds a custom domain to an app
+         * @description The answer says which TXT record proves that whoever adds it may have it, and where the domain is to
+         *     lead. It leads to the app once the record was seen: that is looked for by itself, and at once where
+         *     somebody asks. Until then it is in nobody's way. Added again, it stays as it is, but for its mode. An
+         *     app has at most 64.
+         */
+        post: operations["add_domain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apps/{app}/domains/{host}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a custom domain */
+        get: operations["get_domain"];
+        put?: never;
+        post?: never;
+        /**
+         * Takes a domain away from an app
+         * @description It leads nowhere at once and is free for others. Its token is never taken again.
+         */
+        delete: operations["remove_domain"];
+        options?: never;
+        head?: never;
+        /**
+         * Changes what requests for a domain get
+         * @description Where it becomes the main one, the main one of before redirects there.
+         */
+        patch: operations["update_domain"];
+        trace?: never;
+    };
+    "/api/v1/apps/{app}/domains/{host}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Looks for a domain's record now
+         * @description All resolvers are asked at once, and have 8 seconds together. The answer says what each found, and
+         *     what is missing or wrong; where the record is there, the domain leads to the app from now on. A look
+         *     that finds none takes nothing away. It takes no `Idempotency-Key`: each is a look of its own.
+         */
+        post: operations["check_domain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apps/{app}/edge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows how edges serve an app */
+        get: operations["get_edge"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Changes how edges serve an app
+         * @description It holds at once, without a deployment: maintenance page, who may see it, limits, compression, and
+         *     what else stands between clients and replicas. Users and addresses hold for the app's previews, too.
+         */
+        patch: operations["update_edge"];
+        trace?: never;
+    };
     "/api/v1/apps/{app}/env": {
         parameters: {
             query?: never;
@@ -604,7 +700,8 @@ export interface paths {
         put?: never;
         /**
          * Hands a backup out
-         * @description The body is the backup itself, an age file. One that broke off ends without its last bytes and
+         * @description Takes no `Idempotency-Key`: asked for again, it is another backup, of what is there by then. The
+         *     body is the backup itself, an age file. One that broke off ends without its last bytes and
          *     is refused by whoever reads it.
          */
         post: operations["download_backup"];
@@ -740,6 +837,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/domains/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows how domains are proven, and where they are to lead */
+        get: operations["get_domain_settings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Sets how domains are proven, and where they are to lead
+         * @description The resolvers are asked for every domain from now on. Where they lead is what people are told to
+         *     set: it moves nothing by itself.
+         */
+        patch: operations["update_domain_settings"];
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -864,7 +983,8 @@ export interface paths {
         /**
          * Lists what came through a webhook
          * @description Newest first: the last 100 that were signed, with what came of them, and the last 20 that were
-         *     not. After a restart of the server only those are known that deployed something.
+         *     not. After a restart of the server only those are known that deployed something. A GitHub App is one,
+         *     under its own id.
          */
         get: operations["list_deliveries"];
         put?: never;
@@ -963,9 +1083,32 @@ export interface paths {
         /**
          * Lets go of what may go
          * @description The server does so by itself every quarter of an hour; this is for who cannot wait. Done twice
-         *     it is done once.
+         *     it is done once. It goes on when whoever asked leaves; asked again with the same key, the answer is
+         *     that of the first.
          */
         post: operations["run_housekeeping"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/journal/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Exports the journal
+         * @description As lines of JSON, as far as it is when this begins: the first line says where it ends, each other one
+         *     is an event with its hash. `hythe journal import` makes a journal of it. Secrets are no part of it.
+         *     An answer that breaks off is no export.
+         */
+        get: operations["export_journal"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1051,6 +1194,28 @@ export interface paths {
          * @description Only one that no app is in: move or delete its apps first.
          */
         delete: operations["delete_project"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/compose": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Says what a Compose file comes to
+         * @description As apps of a project's group, compared with those that there are: which are new, which would be
+         *     deployed anew and why, which stay, and what of the file is not taken. Changes nothing. The project
+         *     need not exist. As nothing is changed it takes no `Idempotency-Key`.
+         */
+        post: operations["plan_compose"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1206,12 +1371,14 @@ export interface paths {
         put?: never;
         /**
          * Signs in with a browser
-         * @description Sets a cookie that scripts cannot read and other sites cannot use, for 12 hours.
+         * @description Takes no `Idempotency-Key`: each time it is another session, which the token was shown for.
+         *     Sets a cookie that scripts cannot read and other sites cannot use, for 12 hours.
          */
         post: operations["create_session"];
         /**
          * Signs out
-         * @description The session is of no use any more.
+         * @description Takes no `Idempotency-Key`: signed out once or twice is the same.
+         *     The session is of no use any more.
          */
         delete: operations["delete_session"];
         options?: never;
@@ -1234,6 +1401,121 @@ export interface paths {
         get: operations["list_branches"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/github-apps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists GitHub Apps
+         * @description And those that somebody is about to make.
+         */
+        get: operations["list_github_apps"];
+        put?: never;
+        /**
+         * Begins a GitHub App
+         * @description The answer has the address of a page, this once: a browser goes from there to GitHub, where the App is
+         *     made, and back. It is good for one App and for an hour.
+         */
+        post: operations["begin_github_app"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/github-apps/finish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Finishes a GitHub App
+         * @description With what GitHub sent the browser back with. The App is there then, and can be installed on
+         *     repositories. Where GitHub does not answer, the same can be sent again; where it refuses, it has to be
+         *     begun anew. It takes no `Idempotency-Key`: what GitHub sent serves once.
+         */
+        post: operations["finish_github_app"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/github-apps/{app}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shows a GitHub App
+         * @description And where it is installed, asked of GitHub at that moment.
+         */
+        get: operations["get_github_app"];
+        put?: never;
+        post?: never;
+        /**
+         * Removes a GitHub App
+         * @description Its key and its secret are gone, and what it is told of from now on finds nothing. At GitHub it has to be
+         *     deleted by its owner, on its settings' page.
+         */
+        delete: operations["remove_github_app"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/github-apps/{app}/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Gives a GitHub App another private key
+         * @description One that was generated on its page at GitHub. GitHub is asked with it first: a key that it does not take
+         *     changes nothing.
+         */
+        put: operations["set_github_app_key"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/github-apps/{app}/rotate-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives a GitHub App's webhook another secret
+         * @description GitHub is told of it. Until it knows, deliveries that are signed with the one before are taken, too.
+         *     Where GitHub could not be told, the same can be asked for again, and goes on there; so it takes no
+         *     `Idempotency-Key`.
+         */
+        post: operations["rotate_github_app_secret"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1467,7 +1749,8 @@ export interface paths {
          * Takes what a provider tells
          * @description Signed with the webhook's secret, as GitHub, GitLab, Bitbucket Cloud, Gitea and Forgejo do. A push
          *     deploys, of every app of the repository that it concerns, the commit that was pushed; the answer
-         *     goes out once that is on disk. Sent again with the same id, it takes effect once. At most 25 MiB.
+         *     goes out once that is on disk. Sent again with the same id, it takes effect once, without an
+         *     `Idempotency-Key`, which no provider sends. At most 25 MiB.
          */
         post: operations["deliver"];
         delete?: never;
@@ -1510,10 +1793,68 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/traefik/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Routes of apps' own hosts
+         * @description The hosts under the base domain, and where their replicas answer; for a Traefik on a worker, its
+         *     replicas alone. A poll of Traefik's HTTP provider; whoever polls at least every 10 seconds is waited
+         *     for when the traffic of an app moves.
+         */
+        get: operations["get_traefik_config"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/traefik/proxy-config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Routes of the domains that people brought
+         * @description For a Traefik in front of all workers: the domains that are not under the base domain, and where the
+         *     replicas behind them answer.
+         */
+        get: operations["get_traefik_proxy_config"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * @description A domain to add.
+         * @example {
+         *       "host": "shop.example.com"
+         *     }
+         */
+        AddDomain: {
+            /**
+             * @description A host, or `*.` and one for every host right below it. Names that are not ASCII are taken as
+             *     people write them.
+             * @example shop.example.com
+             */
+            host: string;
+            mode?: components["schemas"]["DomainMode"] | null;
+        };
         /** @description Where this server is reached from outside. */
         Address: {
             /**
@@ -1580,7 +1921,7 @@ export interface components {
             /** @description When anything about it changed last. */
             updated_at: components["schemas"]["Time"];
             /**
-             * @description Where it answers.
+             * @description Where it answers; empty where no address leads to it.
              * @example http://shop.localhost:8080
              */
             url: string;
@@ -1598,6 +1939,21 @@ export interface components {
             from: components["schemas"]["DiffSide"];
             /** @description The later side. */
             to: components["schemas"]["DiffSide"];
+        };
+        /**
+         * @description An app's place in the group of a project: apps that share a network and volumes, and reach one
+         *     another by name.
+         */
+        AppGroup: {
+            /** @description What the files were that it was made from last: an id of 40 or 64 hexadecimal digits. */
+            content?: string | null;
+            /** @description The project, by name or id; shown as its id. */
+            project: string;
+            /**
+             * @description The name that others of the group reach it by.
+             * @example db
+             */
+            service: string;
         };
         /** @description A page of apps, by name. */
         AppPage: {
@@ -1692,6 +2048,9 @@ export interface components {
              * @example 30000
              */
             drain_within_ms: number;
+            /** @description What runs in each replica in place of the image's entrypoint. */
+            entrypoint?: string[] | null;
+            group?: components["schemas"]["AppGroup"] | null;
             health?: components["schemas"]["HealthProbe"] | null;
             /**
              * Format: int64
@@ -1794,6 +2153,8 @@ export interface components {
              * @example https://git.example/shop.git
              */
             repository?: string | null;
+            /** @description Whether an address leads to it. */
+            routed?: boolean;
             /**
              * Format: int64
              * @description How long a replica has from SIGTERM until SIGKILL.
@@ -1808,10 +2169,15 @@ export interface components {
              */
             tag?: string | null;
             /**
-             * @description The upload that it is made from, where it is one.
+             * @description The upload that it is made from, where it is one; with `branch` and `commit`, it is what was
+             *     pushed here by git.
              * @example sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
              */
             upload?: string | null;
+            /** @description Its volumes, by the folder in its containers. */
+            volumes?: {
+                [key: string]: components["schemas"]["VolumeMount"];
+            };
         };
         /**
          * @description How an app is doing.
@@ -1919,6 +2285,37 @@ export interface components {
             schedule?: components["schemas"]["BackupSchedule"] | null;
         };
         /**
+         * @description What a GitHub App is to be.
+         * @example {
+         *       "organization": "octo-org"
+         *     }
+         */
+        BeginGitHubApp: {
+            /**
+             * @description Where GitHub reaches this server; the address that was set (`PUT /api/v1/address`) where none is
+             *     named.
+             * @default null
+             * @example https://hythe.example.com
+             */
+            address: string | null;
+            /**
+             * @description What it is to be called there; it has to be nobody else's name. It can be changed at GitHub.
+             * @default null
+             */
+            name: string | null;
+            /**
+             * @description The organisation that it is to belong to; a user's own where none is named.
+             * @default null
+             */
+            organization: string | null;
+            /**
+             * @description Where its GitHub is, where that is not github.com: `https://` and a host.
+             * @default null
+             * @example https://github.example.com
+             */
+            server: string | null;
+        };
+        /**
          * @description What a chain of events begins with.
          * @enum {string}
          */
@@ -1970,6 +2367,100 @@ export interface components {
             api?: string | null;
             /** @description What it was told since the server started, the newest first: the last 50. */
             items: components["schemas"]["ToldStatus"][];
+        };
+        /**
+         * @description What is to be done about a service.
+         * @enum {string}
+         */
+        ComposeAction: "create" | "update" | "unchanged";
+        /** @description A value that is not taken. */
+        ComposeLeft: {
+            /** @description Its key. */
+            key: string;
+            /**
+             * Format: int64
+             * @description Its line.
+             */
+            line: number;
+            /** @description Why, and what to do instead where there is something. */
+            why: string;
+        };
+        /** @description An app whose service is in the file no more. */
+        ComposeOrphan: {
+            /** @description The app. */
+            app: string;
+            /** @description The service. */
+            service: string;
+        };
+        /** @description What a file comes to, compared with what is there. Nothing is changed by that. */
+        ComposePlan: {
+            /** @description What of the file is not taken. */
+            left: components["schemas"]["ComposeLeft"][];
+            /** @description Apps of the group whose services are in the file no more. */
+            orphans: components["schemas"]["ComposeOrphan"][];
+            /** @description The project's name. */
+            project: string;
+            /** @description Its id, where it exists. */
+            project_id?: string | null;
+            /** @description The services, in the order in which they go live. */
+            services: components["schemas"]["ComposeService"][];
+        };
+        /** @description A service, and what is to be done about it. */
+        ComposeService: {
+            /** @description What is to be done. */
+            action: components["schemas"]["ComposeAction"];
+            /** @description The services that have to be live before it is deployed. */
+            after: string[];
+            /** @description Its app. */
+            app: string;
+            /** @description Why, where its app is to be deployed anew. */
+            because: string[];
+            /** @description The folder that it is built from, where it is built; `.` for the root. */
+            context?: string | null;
+            /** @description The image that it runs, where it is not built. */
+            image?: string | null;
+            /** @description Variables that the app has and the file does not: they stay. */
+            kept: string[];
+            /** @description Whether `sources` has to say what that holds before it is known whether it changed. */
+            needs_source: boolean;
+            /** @description Its name. */
+            service: string;
+            /** @description Its settings, as `PATCH /api/v1/apps/{app}` takes them; without what it is made from. */
+            settings: components["schemas"]["UpdateApp"];
+            /** @description Where it answers, where an address leads to it. */
+            url?: string | null;
+            /** @description Its variables, as they are to be set. */
+            variables: {
+                [key: string]: string;
+            };
+            /**
+             * Format: int32
+             * @description How many services come before it in the longest row of those that it depends on.
+             */
+            wave: number;
+        };
+        /** @description What a service is built from: an upload of its folder, or a repository. */
+        ComposeSource: {
+            /**
+             * @description Its branch.
+             * @default null
+             */
+            branch: string | null;
+            /**
+             * @description What git calls the content of the service's folder: another one is another version.
+             * @default null
+             */
+            content: string | null;
+            /**
+             * @description A git repository.
+             * @default null
+             */
+            repository: string | null;
+            /**
+             * @description What was sent, or is to be, with `PUT /api/v1/uploads/{digest}`: the service's folder alone.
+             * @default null
+             */
+            upload: string | null;
         };
         /**
          * @description A new app. All but the name may be left out.
@@ -2032,6 +2523,9 @@ export interface components {
              *     3,600,000 ms; 30,000 where nothing is said.
              */
             drain_within_ms?: number | null;
+            /** @description What runs in each replica in place of the image's entrypoint: as `command` is given. */
+            entrypoint?: string[] | null;
+            group?: components["schemas"]["AppGroup"] | null;
             health?: components["schemas"]["HealthProbe"] | null;
             /**
              * Format: int64
@@ -2114,6 +2608,8 @@ export interface components {
             replicas?: number | null;
             /** @description The git repository: `https://…`, `ssh://…` or `user@host:path`, with no password inside. */
             repository?: string | null;
+            /** @description Whether an address leads to it; so where nothing is said. */
+            routed?: boolean | null;
             /**
              * Format: int64
              * @description How long a replica has from SIGTERM until SIGKILL: 1,000 to 600,000 ms; 10,000 where nothing
@@ -2127,6 +2623,14 @@ export interface components {
             submodules?: boolean | null;
             /** @description A tag. Not together with `branch` or `commit`. */
             tag?: string | null;
+            /**
+             * @description Volumes of its replicas, by the folder that they see them in: at most 16. They stay when the
+             *     app goes. An app that writes to one has one replica, and a new version of it starts once the one
+             *     before has ended.
+             */
+            volumes?: {
+                [key: string]: components["schemas"]["VolumeMount"];
+            } | null;
         };
         /** @description Makes a backup in a place that the server reaches. */
         CreateBackup: {
@@ -2585,7 +3089,8 @@ export interface components {
             /** @description The tag that was asked for. */
             tag?: string | null;
             /**
-             * @description The upload, where it is made from one.
+             * @description The upload, where it is made from one; with `branch` and `commit`, it is what was pushed here by
+             *     git.
              * @example sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
              */
             upload?: string | null;
@@ -2671,6 +3176,117 @@ export interface components {
             /** @description Why it may go. */
             why: string;
         };
+        /** @description A DNS record to set. */
+        DnsRecord: {
+            /**
+             * @description Its name.
+             * @example _hythe.shop.example.com
+             */
+            name: string;
+            /**
+             * @description Its type.
+             * @example TXT
+             */
+            type: string;
+            /** @description What it says. */
+            value: string;
+        };
+        /** @description A custom domain of an app. */
+        Domain: {
+            /** @description When it was added. */
+            added_at: components["schemas"]["Time"];
+            check?: components["schemas"]["DomainCheck"] | null;
+            /** @description What there is to know and to do, in words. */
+            detail: string;
+            failing_since?: components["schemas"]["Time"] | null;
+            /**
+             * @description The host, as DNS knows it.
+             * @example shop.example.com
+             */
+            host: string;
+            /** @description What its requests get. */
+            mode: components["schemas"]["DomainMode"];
+            /** @description The record that proves it. It has to stay: it is looked for again and again. */
+            proof: components["schemas"]["DnsRecord"];
+            /** @description Where its requests are sent on to at the moment, where they are. */
+            redirects_to?: string | null;
+            /** @description Whether it is proven. */
+            state: components["schemas"]["DomainState"];
+            /**
+             * @description The records one of which leads it here; of several addresses, all. Empty where nobody said where
+             *     edges are reached.
+             */
+            target: components["schemas"]["DnsRecord"][];
+            trusted_until?: components["schemas"]["Time"] | null;
+            /** @description As people write it, where that is another text. */
+            unicode?: string | null;
+            verified_at?: components["schemas"]["Time"] | null;
+        };
+        /** @description A look at a domain. */
+        DomainCheck: {
+            /** @description When it was. */
+            at: components["schemas"]["Time"];
+            /** @description Why the domain is not this app's although it is proven, where it is not. */
+            blocked?: string | null;
+            /** @description What was found, what was wanted, and at which resolvers. */
+            detail: string;
+            /** @description Where it leads. */
+            leads: components["schemas"]["DomainLeads"];
+            /** @description What was found of that, what was wanted, and at which resolvers. */
+            leads_detail: string;
+            /**
+             * @description The network that stands in front, where one does: certificates can fail behind it.
+             * @example Cloudflare
+             */
+            network?: string | null;
+            /** @description What each resolver said. */
+            resolvers: components["schemas"]["ResolverAnswer"][];
+            /** @description Whether the record is there. */
+            verdict: components["schemas"]["DomainVerdict"];
+        };
+        /**
+         * @description Where a domain leads.
+         * @enum {string}
+         */
+        DomainLeads: "here" | "partly" | "elsewhere" | "proxied" | "nowhere" | "divided" | "unheard" | "unsaid";
+        /** @description The custom domains of an app. */
+        DomainList: {
+            /** @description The domains, by host. */
+            items: components["schemas"]["Domain"][];
+        };
+        /**
+         * @description What requests for a domain get.
+         * @enum {string}
+         */
+        DomainMode: "main" | "redirect" | "serve";
+        /** @description How all domains are proven, and where they are to lead. */
+        DomainSettings: {
+            /** @description The addresses that A and AAAA records are to have; none for those of that host. */
+            addresses: string[];
+            /**
+             * @description The resolvers that are asked.
+             * @example [
+             *       "1.1.1.1:53",
+             *       "8.8.8.8:53",
+             *       "9.9.9.9:53"
+             *     ]
+             */
+            resolvers: string[];
+            /** @description The host that a CNAME is to name; none for each app's own under the base domain. */
+            target?: string | null;
+            /** @description Whether these are the usual ones: the machine's own and well-known ones. */
+            usual_resolvers: boolean;
+        };
+        /**
+         * @description Whether a domain is proven.
+         * @enum {string}
+         */
+        DomainState: "pending" | "verified" | "failing" | "lost";
+        /**
+         * @description Whether a domain's record is there.
+         * @enum {string}
+         */
+        DomainVerdict: "proven" | "absent" | "divided" | "unheard";
         /** @description Asks for a backup to be handed out. */
         DownloadBackup: {
             /** @description The public half of the key that opens it; the server's own where nothing is said. */
@@ -2732,6 +3348,81 @@ export interface components {
              */
             total?: number | null;
         };
+        /**
+         * @description For what the list of users and the list of addresses hold.
+         * @enum {string}
+         */
+        EdgeGuards: "all" | "previews";
+        /**
+         * @description What an app speaks.
+         * @enum {string}
+         */
+        EdgeProtocol: "http1" | "h2c";
+        /** @description How many requests one client address may make at an edge. */
+        EdgeRate: {
+            /**
+             * Format: int32
+             * @description So many at once.
+             * @example 50
+             */
+            burst: number;
+            /**
+             * Format: int32
+             * @description So many a second in the long run.
+             * @example 20
+             */
+            per_second: number;
+        };
+        /** @description How edges serve an app. It holds at once, without a deployment. */
+        EdgeSettings: {
+            /**
+             * @description From which addresses it may be seen; from all where none is named.
+             * @example [
+             *       "10.0.0.0/8"
+             *     ]
+             */
+            allow: string[];
+            /**
+             * Format: int64
+             * @description How long an answer may take to begin; ten minutes where nothing is said.
+             */
+            answer_within_ms?: number | null;
+            /**
+             * Format: int64
+             * @description The most bytes that a request's body may have; nothing where there is no limit.
+             */
+            body_bytes?: number | null;
+            /** @description Whether answers that the app left as they are get compressed. */
+            compress: boolean;
+            /** @description For what `users` and `allow` hold. */
+            guards: components["schemas"]["EdgeGuards"];
+            /** @description Whether everybody gets a page that says that the app is being worked on. */
+            maintenance: boolean;
+            /** @description What the app speaks. */
+            protocol: components["schemas"]["EdgeProtocol"];
+            rate?: components["schemas"]["EdgeRate"] | null;
+            /** @description Whether a client stays with the replica that answered it first, by a cookie. */
+            sticky: boolean;
+            /**
+             * @description Who may see it, by a password; everybody where nobody is named.
+             * @example [
+             *       "ada"
+             *     ]
+             */
+            users: string[];
+            /**
+             * Format: int64
+             * @description How long requests wait for an app that is starting, before they get a page that says so.
+             */
+            wait_ms: number;
+            /** @description Whether hosts with `www.` lead to those without, or the other way round. */
+            www: components["schemas"]["EdgeWww"];
+        };
+        /**
+         * @description What becomes of hosts that differ by `www.` only.
+         * @enum {string}
+         */
+        EdgeWww: "both" | "remove" | "add";
         /** @description All environment variables of an app, by name. */
         EnvList: {
             as_of?: components["schemas"]["AsOf"] | null;
@@ -2842,6 +3533,113 @@ export interface components {
              */
             field: string;
             origin?: components["schemas"]["Culprit"] | null;
+        };
+        /** @description What GitHub gave the browser that made an App. */
+        FinishGitHubApp: {
+            /** @description The `code` of the address that GitHub sent the browser to. */
+            code: components["schemas"]["SecretText"];
+            /** @description The `state` of the same. */
+            state: components["schemas"]["SecretText"];
+        };
+        /** @description A GitHub App. */
+        GitHubApp: {
+            /**
+             * @description GitHub's own number of it.
+             * @example 123456
+             */
+            app_id: string;
+            /** @description When it was made. */
+            created_at: components["schemas"]["Time"];
+            /** @description Where GitHub tells of pushes. */
+            hook_url: string;
+            /**
+             * Format: uuid
+             * @description Its id here: that of its webhook.
+             */
+            id: string;
+            /** @description The page on which it is installed on repositories. */
+            install_page: string;
+            /** @description When it got its present key. */
+            key_set_at: components["schemas"]["Time"];
+            /**
+             * @description Whose it is.
+             * @example octo-org
+             */
+            owner: string;
+            /** @description Its page there. */
+            page: string;
+            /** @description When its webhook got its present secret. */
+            secret_set_at: components["schemas"]["Time"];
+            /** @description Whether GitHub knows that secret; before, deliveries are signed with the one before, and taken. */
+            secret_told: boolean;
+            /**
+             * @description Where its GitHub is.
+             * @example https://github.com
+             */
+            server: string;
+            /** @description The page on which it is changed, and deleted. */
+            settings_page: string;
+            /**
+             * @description What it is called in addresses at GitHub.
+             * @example hythe-9d3c0a1b
+             */
+            slug: string;
+        };
+        /** @description A GitHub App that somebody is about to make. */
+        GitHubAppBegun: {
+            /** @description Until when it can be made. */
+            expires_at: components["schemas"]["Time"];
+            /**
+             * Format: uuid
+             * @description Its id here.
+             */
+            id: string;
+            /** @description What it is to be called there. */
+            name: string;
+            /** @description The organisation that it is to belong to; nothing where it is to be a user's own. */
+            organization?: string | null;
+            /** @description The page from which a browser goes to GitHub to make it: shown this once, and good for one App. */
+            page?: string | null;
+            /**
+             * @description Where its GitHub is.
+             * @example https://github.com
+             */
+            server: string;
+        };
+        /** @description All GitHub Apps, and those that somebody is about to make. */
+        GitHubAppList: {
+            /** @description Those that somebody is about to make, without the pages to make them from. */
+            begun: components["schemas"]["GitHubAppBegun"][];
+            /** @description The Apps. */
+            items: components["schemas"]["GitHubApp"][];
+        };
+        /** @description A GitHub App, and where it is installed. */
+        GitHubAppSeen: {
+            /** @description The App. */
+            app: components["schemas"]["GitHubApp"];
+            /** @description Where it is installed, asked of GitHub at that moment. */
+            installations: components["schemas"]["GitHubInstallation"][];
+            /** @description Whether there are more than are read: a thousand. */
+            more: boolean;
+            /** @description Why GitHub did not say, where it did not. */
+            refused?: string | null;
+        };
+        /** @description Where a GitHub App is installed. */
+        GitHubInstallation: {
+            /**
+             * @description Whose repositories.
+             * @example octo-org
+             */
+            account: string;
+            /**
+             * @description GitHub's number of it.
+             * @example 7654321
+             */
+            id: string;
+            /** @description Whether only some of them were chosen. */
+            selected: boolean;
+            /** @description Whether somebody has taken its rights away for now. */
+            suspended: boolean;
         };
         /** @description The process is alive. */
         Health: {
@@ -3199,6 +3997,27 @@ export interface components {
             trouble?: string | null;
             whole_at?: components["schemas"]["Time"] | null;
         };
+        /** @description A Compose file, and what goes with it. */
+        PlanCompose: {
+            /** @description The file's text; at most 512 KiB. */
+            file: components["schemas"]["SecretText"];
+            /** @description The texts of the files that `env_file` names, by their path from the root of the source. */
+            files?: {
+                [key: string]: components["schemas"]["SecretText"];
+            };
+            /** @description The folder that it is in, from the root of the source; empty for the root. */
+            folder?: string;
+            /** @description Profiles that are wanted; `*` for all. */
+            profiles?: string[];
+            /** @description What services that are built are built from, by service, as far as that is known. */
+            sources?: {
+                [key: string]: components["schemas"]["ComposeSource"];
+            };
+            /** @description What `${VARIABLES}` stand for, and variables that services name without a value. */
+            variables?: {
+                [key: string]: components["schemas"]["SecretText"];
+            };
+        };
         /** @description A command that runs once after a deployment went live. */
         PostDeploy: {
             /**
@@ -3535,6 +4354,18 @@ export interface components {
             /** @description Whether there are more than are read: a thousand. */
             more: boolean;
         };
+        /** @description What one resolver said of a domain. */
+        ResolverAnswer: {
+            /** @description Of where it leads. */
+            leads: string;
+            /** @description Of its record. */
+            proof: string;
+            /**
+             * @description Which.
+             * @example 1.1.1.1:53
+             */
+            resolver: string;
+        };
         /** @description Where a host leads. */
         Route: {
             /** @description The app behind it. */
@@ -3545,6 +4376,8 @@ export interface components {
              * @example shop.localhost
              */
             host: string;
+            /** @description The host that requests are sent on to, where they are. */
+            redirects_to?: string | null;
             /** @description What answers there. */
             state: components["schemas"]["RouteState"];
             /**
@@ -3783,6 +4616,11 @@ export interface components {
              */
             timeout_ms?: number | null;
         };
+        /** @description Another private key of a GitHub App. */
+        SetGitHubAppKey: {
+            /** @description The key as GitHub gave it, in PEM. */
+            private_key: components["schemas"]["SecretText"];
+        };
         /** @description Mirrors the journal while it grows. */
         SetMirror: {
             /** @description The public half of the key that opens it; the server's own where nothing is said. */
@@ -3994,6 +4832,85 @@ export interface components {
              */
             state: string;
         };
+        /** @description The document. */
+        TraefikConfig: {
+            http?: components["schemas"]["TraefikHttp"] | null;
+        };
+        /** @description Routers and services. */
+        TraefikHttp: {
+            /** @description What is done with requests on their way. */
+            middlewares?: {
+                [key: string]: components["schemas"]["TraefikMiddleware"];
+            };
+            /** @description Which requests go to which service. */
+            routers: {
+                [key: string]: components["schemas"]["TraefikRouter"];
+            };
+            /** @description Where the services answer. */
+            services?: {
+                [key: string]: components["schemas"]["TraefikService"];
+            };
+        };
+        /** @description Who takes turns. */
+        TraefikLoadBalancer: {
+            /** @description The replicas. */
+            servers: components["schemas"]["TraefikServer"][];
+        };
+        /** @description What is done with requests on their way. */
+        TraefikMiddleware: {
+            /** @description They are sent to another host. */
+            redirectRegex: components["schemas"]["TraefikRedirect"];
+        };
+        /** @description Where requests are sent. */
+        TraefikRedirect: {
+            /** @description Whether that is for ever. */
+            permanent: boolean;
+            /** @description What of their URL is told apart. */
+            regex: string;
+            /**
+             * @description What that becomes.
+             * @example ${1}://shop.example.com${2}/${3}
+             */
+            replacement: string;
+        };
+        /** @description Which requests go to a service. */
+        TraefikRouter: {
+            /** @description Where they come in; everywhere where nothing is said. */
+            entryPoints?: string[];
+            /** @description What is done with them on their way. */
+            middlewares?: string[];
+            /**
+             * Format: int32
+             * @description Which of two that fit goes first: the larger; the longer rule where nothing is said.
+             */
+            priority?: number | null;
+            /**
+             * @description Those for one of these hosts.
+             * @example Host(`shop.example.com`) || Host(`www.shop.example.com`)
+             */
+            rule: string;
+            /** @description The service. */
+            service: string;
+            tls?: components["schemas"]["TraefikTls"] | null;
+        };
+        /** @description One that answers. */
+        TraefikServer: {
+            /**
+             * @description Where.
+             * @example http://10.208.0.2:8080
+             */
+            url: string;
+        };
+        /** @description Where a service answers. */
+        TraefikService: {
+            /** @description By turns at these. */
+            loadBalancer: components["schemas"]["TraefikLoadBalancer"];
+        };
+        /** @description How requests are encrypted. */
+        TraefikTls: {
+            /** @description Who gets the certificates. */
+            certResolver: string;
+        };
         /** @description What deploys an app by itself. */
         Triggers: {
             /** @description What does. */
@@ -4066,6 +4983,9 @@ export interface components {
              *     3,600,000 ms.
              */
             drain_within_ms?: number | null;
+            /** @description What runs in each replica in place of the image's entrypoint; `null` for the image's. */
+            entrypoint?: string[] | null;
+            group?: components["schemas"]["AppGroup"] | null;
             health?: components["schemas"]["HealthProbe"] | null;
             /**
              * Format: int64
@@ -4145,6 +5065,8 @@ export interface components {
             replicas?: number | null;
             /** @description The git repository: `https://…`, `ssh://…` or `user@host:path`, with no password inside. */
             repository?: string | null;
+            /** @description Whether an address leads to it. It holds at once. */
+            routed?: boolean | null;
             /**
              * Format: int64
              * @description How long a replica has from SIGTERM until SIGKILL: 1,000 to 600,000 ms.
@@ -4154,6 +5076,76 @@ export interface components {
             submodules?: boolean | null;
             /** @description A tag; `null` for none any more. Not together with `branch` or `commit`. */
             tag?: string | null;
+            /**
+             * @description Volumes of its replicas, by the folder that they see them in, in place of the ones before: at
+             *     most 16. Those that go from here keep what is in them.
+             */
+            volumes?: {
+                [key: string]: components["schemas"]["VolumeMount"];
+            } | null;
+        };
+        /** @description A change of a domain. */
+        UpdateDomain: {
+            /** @description What its requests get. */
+            mode: components["schemas"]["DomainMode"];
+        };
+        /** @description A change of those: only what is given changes. */
+        UpdateDomainSettings: {
+            /** @description At most 16 addresses under which edges are reached. */
+            addresses?: string[] | null;
+            /** @description At most 8 resolvers, each an address, with a port where that is not 53; none for the usual ones. */
+            resolvers?: string[] | null;
+            /** @description The host that a CNAME is to name; `null` for each app's own. */
+            target?: string | null;
+        };
+        /**
+         * @description A change of how edges serve an app: what is left out stays as it is.
+         * @example {
+         *       "rate": {
+         *         "burst": 50,
+         *         "per_second": 20
+         *       },
+         *       "sticky": true,
+         *       "users": {
+         *         "ada": "a long password"
+         *       }
+         *     }
+         */
+        UpdateEdge: {
+            /** @description Addresses and ranges, in place of those before. */
+            allow?: string[] | null;
+            /**
+             * Format: int64
+             * @description How long an answer may take to begin: a second to an hour; `null` for the usual ten minutes.
+             */
+            answer_within_ms?: number | null;
+            /**
+             * Format: int64
+             * @description The most bytes that a request's body may have; `null` for no limit.
+             */
+            body_bytes?: number | null;
+            /** @description Whether answers that the app left as they are get compressed. */
+            compress?: boolean | null;
+            guards?: components["schemas"]["EdgeGuards"] | null;
+            /** @description Whether everybody gets the maintenance page. */
+            maintenance?: boolean | null;
+            protocol?: components["schemas"]["EdgeProtocol"] | null;
+            rate?: components["schemas"]["EdgeRate"] | null;
+            /** @description Whether a client stays with a replica. */
+            sticky?: boolean | null;
+            /**
+             * @description Users to add, or to give another password, with it; `null` takes one away. A password is 8 to
+             *     256 characters and shown to nobody.
+             */
+            users?: {
+                [key: string]: string | null;
+            };
+            /**
+             * Format: int64
+             * @description How long requests wait for an app that is starting: at most five minutes; 0 for not at all.
+             */
+            wait_ms?: number | null;
+            www?: components["schemas"]["EdgeWww"] | null;
         };
         /**
          * @description A change of how an app's previews are made: what is left out stays as it is.
@@ -4312,6 +5304,18 @@ export interface components {
          * @enum {string}
          */
         VerificationState: "running" | "done" | "failed";
+        /**
+         * @description A volume of an app. It lies on the worker that runs the app, and stays when the app goes.
+         * @example {
+         *       "volume": "data"
+         *     }
+         */
+        VolumeMount: {
+            /** @description Whether the app can only read it. */
+            read_only?: boolean;
+            /** @description Its name: letters, digits, `.`, `_` and `-`; at most 63 characters. */
+            volume: string;
+        };
         /** @description Why something happened. */
         Why: {
             /** @description What the chain begins with. */
@@ -4566,7 +5570,10 @@ export interface operations {
     set_address: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4716,7 +5723,10 @@ export interface operations {
     remove_address: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5780,7 +6790,10 @@ export interface operations {
     set_cron: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /**
                  * @description Name or id
@@ -5941,7 +6954,10 @@ export interface operations {
     remove_cron: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /**
                  * @description Name or id
@@ -6096,7 +7112,10 @@ export interface operations {
     pause_cron: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /**
                  * @description Name or id
@@ -6253,7 +7272,10 @@ export interface operations {
     resume_cron: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /**
                  * @description Name or id
@@ -6969,6 +7991,1129 @@ export interface operations {
             };
         };
     };
+    list_domains: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Name or id
+                 * @example shop
+                 */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The domains, by host */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DomainList"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_domain: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Name or id
+                 * @example shop
+                 */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddDomain"];
+            };
+        };
+        responses: {
+            /** @description The domain, to be proven */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Domain"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_domain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Name or id
+                 * @example shop
+                 */
+                app: string;
+                /**
+                 * @description The host
+                 * @example shop.example.com
+                 */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The domain */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Domain"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_domain: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Name or id
+                 * @example shop
+                 */
+                app: string;
+                /**
+                 * @description The host
+                 * @example shop.example.com
+                 */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_domain: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Name or id
+                 * @example shop
+                 */
+                app: string;
+                /**
+                 * @description The host
+                 * @example shop.example.com
+                 */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateDomain"];
+            };
+        };
+        responses: {
+            /** @description The domain as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Domain"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    check_domain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Name or id
+                 * @example shop
+                 */
+                app: string;
+                /**
+                 * @description The host
+                 * @example shop.example.com
+                 */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The domain as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Domain"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_edge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Name or id
+                 * @example shop
+                 */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EdgeSettings"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_edge: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Name or id
+                 * @example shop
+                 */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateEdge"];
+            };
+        };
+        responses: {
+            /** @description How from now on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EdgeSettings"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_env: {
         parameters: {
             query?: {
@@ -7477,7 +9622,10 @@ export interface operations {
     update_previews: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /**
                  * @description Name or id
@@ -7633,7 +9781,10 @@ export interface operations {
     remove_preview: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /**
                  * @description Name or id
@@ -9643,7 +11794,10 @@ export interface operations {
     update_triggers: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /**
                  * @description Name or id
@@ -9900,7 +12054,10 @@ export interface operations {
     create_backup: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -10209,7 +12366,10 @@ export interface operations {
     set_mirror: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -10359,7 +12519,10 @@ export interface operations {
     remove_mirror: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -10505,7 +12668,10 @@ export interface operations {
     set_backup_schedule: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -10655,7 +12821,10 @@ export interface operations {
     remove_backup_schedule: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -11275,6 +13444,260 @@ export interface operations {
             };
             /** @description It took too long */
             504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_domain_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description For all apps */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DomainSettings"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_domain_settings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateDomainSettings"];
+            };
+        };
+        responses: {
+            /** @description For all apps */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DomainSettings"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -11919,7 +14342,10 @@ export interface operations {
     remove_hook: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description Its id */
                 hook: string;
@@ -12066,7 +14492,10 @@ export interface operations {
     set_comments: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description Its id */
                 hook: string;
@@ -12219,7 +14648,10 @@ export interface operations {
     remove_comments: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description Its id */
                 hook: string;
@@ -12470,7 +14902,10 @@ export interface operations {
     set_told_deployments: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description Its id */
                 hook: string;
@@ -12623,7 +15058,10 @@ export interface operations {
     remove_told_deployments: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description Its id */
                 hook: string;
@@ -12770,7 +15208,10 @@ export interface operations {
     rotate_hook: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once; the secret is shown the first time */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description Its id */
                 hook: string;
@@ -13023,7 +15464,10 @@ export interface operations {
     set_statuses: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description Its id */
                 hook: string;
@@ -13176,7 +15620,10 @@ export interface operations {
     remove_statuses: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description Its id */
                 hook: string;
@@ -13424,7 +15871,10 @@ export interface operations {
     run_housekeeping: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -13567,6 +16017,107 @@ export interface operations {
             };
         };
     };
+    export_journal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The journal */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_verification: {
         parameters: {
             query?: never;
@@ -13671,7 +16222,10 @@ export interface operations {
     verify_journal: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -14449,6 +17003,162 @@ export interface operations {
             };
         };
     };
+    plan_compose: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Name or id
+                 * @example web
+                 */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanCompose"];
+            };
+        };
+        responses: {
+            /** @description What there is to do */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComposePlan"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_registries: {
         parameters: {
             query?: never;
@@ -14553,7 +17263,10 @@ export interface operations {
     set_registry: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /**
                  * @description The registry, as images name it
@@ -14709,7 +17422,10 @@ export interface operations {
     remove_registry: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /**
                  * @description The registry, as images name it
@@ -15196,7 +17912,10 @@ export interface operations {
     stop_run: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description Its id */
                 run: string;
@@ -15850,6 +18569,971 @@ export interface operations {
             };
         };
     };
+    list_github_apps: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The Apps */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GitHubAppList"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    begin_github_app: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once; the page is shown the first time */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BeginGitHubApp"];
+            };
+        };
+        responses: {
+            /** @description It can be made now */
+            201: {
+                headers: {
+                    /** @description Where it will be */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GitHubAppBegun"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    finish_github_app: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FinishGitHubApp"];
+            };
+        };
+        responses: {
+            /** @description It is there */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GitHubApp"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_github_app: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The App */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GitHubAppSeen"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_github_app: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Its id */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_github_app_key: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Its id */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetGitHubAppKey"];
+            };
+        };
+        responses: {
+            /** @description It has this key now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GitHubApp"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotate_github_app_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It has another secret now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GitHubApp"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_source_hosts: {
         parameters: {
             query?: never;
@@ -15954,7 +19638,10 @@ export interface operations {
     set_source_host: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /**
                  * @description The host, with its port where that is not 22
@@ -16110,7 +19797,10 @@ export interface operations {
     remove_source_host: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /**
                  * @description The host
@@ -16472,7 +20162,10 @@ export interface operations {
     set_source_token: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /**
                  * @description The repositories: a host, or the beginning of a URL, with its slashes encoded
@@ -16628,7 +20321,10 @@ export interface operations {
     remove_source_token: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /**
                  * @description What it is for, with its slashes encoded
@@ -16983,7 +20679,10 @@ export interface operations {
     put_upload: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description `sha256:` and the digest of its bytes */
                 digest: string;
@@ -17677,6 +21376,252 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Readiness"];
+                };
+            };
+        };
+    };
+    get_traefik_config: {
+        parameters: {
+            query?: {
+                /** @description Name or id of the worker whose replicas are meant; all where none is given. */
+                worker_id?: string;
+                /** @description The name of this Traefik, where several ask for the same: a switch waits for each of them. */
+                instance?: string;
+                /**
+                 * @description Entry points of the routers, with commas between them; all where none is given.
+                 * @example websecure
+                 */
+                entrypoints?: string;
+                /**
+                 * @description The certificate resolver of the routers; no TLS where none is given.
+                 * @example letsencrypt
+                 */
+                cert_resolver?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Dynamic configuration */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TraefikConfig"];
+                };
+            };
+            /** @description It is still the one of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_traefik_proxy_config: {
+        parameters: {
+            query?: {
+                /** @description Name or id of the worker whose replicas are meant; all where none is given. */
+                worker_id?: string;
+                /** @description The name of this Traefik, where several ask for the same: a switch waits for each of them. */
+                instance?: string;
+                /**
+                 * @description Entry points of the routers, with commas between them; all where none is given.
+                 * @example websecure
+                 */
+                entrypoints?: string;
+                /**
+                 * @description The certificate resolver of the routers; no TLS where none is given.
+                 * @example letsencrypt
+                 */
+                cert_resolver?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Dynamic configuration */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TraefikConfig"];
+                };
+            };
+            /** @description It is still the one of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };

@@ -64,7 +64,11 @@ function AppTable({ apps }: { apps: App[] }) {
               {app.status === "running" ? null : <p className="faint">{app.status_detail}</p>}
             </td>
             <td data-label="Address">
-              {app.live && app.url ? <Address url={app.url} /> : <span className="none faint">–</span>}
+              {app.live && app.url ? (
+                <Address url={app.url} />
+              ) : (
+                <span className="none faint">–</span>
+              )}
             </td>
             <td data-label="Live commit">
               <Commit id={app.live?.commit} />

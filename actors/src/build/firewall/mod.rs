@@ -30,7 +30,8 @@ const PRIVATE: [&str; 10] = [
     "224.0.0.0/4",
     "240.0.0.0/4",
 ];
-const PRIVATE_6: [&str; 5] = ["::1/128", "fc00::/7", "fe80::/10", "ff00::/8", "64:ff9b::/96"];
+const PRIVATE_6: [&str; 6] =
+    ["::/128", "::1/128", "fc00::/7", "fe80::/10", "ff00::/8", "64:ff9b::/96"];
 
 /// An IP network: `ADDRESS/BITS`, or one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +54,27 @@ impl std::str::FromStr for Network {
         let bits = bits.map_or(Ok(most), |bits| bits.parse().map_err(|_| wrong()))?;
         if bits > most { Err(wrong()) } else { Ok(Self { address, bits }) }
     }
+}
+
+impl Network {
+    /// Whether an address lies in it.
+    pub(super) fn has(&self, address: IpAddr) -> bool {
+        let (own, other) = match (self.address, address) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                // Both at the upper end, so that bits count from there.
+                (u128::from(own.to_bits()) << 96, u128::from(other.to_bits()) << 96)
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => (own.to_bits(), other.to_bits()),
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return false,
+        };
+        self.bits == 0 || (own ^ other) >> (128 - u32::from(self.bits)) == 0
+    }
+}
+
+/// The network beyond the internet that an address lies in.
+pub(super) fn private(address: IpAddr) -> Option<&'static str> {
+    let has = |network: &&str| network.parse::<Network>().is_ok_and(|found| found.has(address));
+    PRIVATE.iter().chain(&PRIVATE_6).copied().find(has)
 }
 
 impl std::fmt::Display for Network {

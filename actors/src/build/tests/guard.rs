@@ -3,8 +3,10 @@
 use std::net::TcpListener;
 use std::process::Command;
 
+use hythe_core::names::{BuildArg, BuildArgValue};
+
 use super::super::cgroup::Limiter;
-use super::super::{BuildLimits, Confinement};
+use super::super::{BuildLimits, Confinement, Network};
 use super::world::{World, unique};
 
 #[tokio::test]
@@ -23,7 +25,7 @@ async fn builds_together_may_use_no_more_memory_than_their_worker_gives_them() {
     let (build, outcome) = world.build(world.command("app")).await;
     let fault = outcome.map(|built| format!("{built:?}")).unwrap_err();
     assert!(fault.message.contains("137"), "{}\n{}", fault.message, build.text());
-    assert!(fault.message.contains("memory"), "{}", fault.message);
+    assert!(fault.message.contains("--build-memory"), "{}", fault.message);
     assert_eq!(world.builder().remarks(), Vec::<String>::new());
     let capacity = crate::node::capacity();
     let (memory_bytes, cpu_millis) = (capacity.memory_bytes, capacity.cpu_millis);
@@ -39,6 +41,8 @@ async fn builds_end_where_the_disk_has_too_little_room() {
     for part in ["MiB are free where the engine keeps its images", "free some room"] {
         assert!(fault.contains(part), "{fault}");
     }
+    let disk = world.builder().disk().unwrap();
+    assert!(disk.is_low() && disk.room.free > 0 && disk.room.whole >= disk.room.free, "{disk:?}");
 }
 
 /// Runs a command of the engine's client, and answers with what it prints.
@@ -138,4 +142,35 @@ async fn a_build_reaches_no_app_no_port_of_the_host_and_no_private_address() {
     assert_eq!(world.builder().remarks(), Vec::<String>::new());
     let _ = app.neighbour(&of_host, "/stop");
     serving.join().unwrap();
+}
+
+#[tokio::test]
+async fn what_a_dockerfile_adds_comes_from_the_internet_or_from_where_it_is_let() {
+    let app = App::start();
+    let text = format!(
+        "FROM busybox\nARG AT\nADD http://${{AT}}:8080/index.html /{mark}\nRUN cat /{mark}\n",
+        mark = unique()
+    );
+    // What listens there may only just have been started.
+    assert!(app.neighbour(&format!("{}:8080", app.address), "/").contains("reached-the-app"));
+    for allowed in [None, Some(app.address.parse::<Network>().unwrap())] {
+        let world = World::with(|settings| {
+            settings.guard.confinement = Confinement::Required;
+            settings.guard.allowed = allowed.clone().into_iter().collect();
+        })
+        .await;
+        world.repository("app", &[("Dockerfile", &text)]);
+        let mut command = world.command("app");
+        let at = BuildArgValue::new(&app.address).unwrap();
+        command.spec.build.args.insert(BuildArg::new("AT").unwrap(), at);
+        let (build, outcome) = world.build(command).await;
+        if allowed.is_some() {
+            assert!(outcome.is_ok(), "{outcome:?}");
+            assert!(build.text().contains("reached-the-app"), "{}", build.text());
+        } else {
+            let fault = outcome.unwrap_err().message;
+            let why = format!("--build-allow {}", app.address);
+            assert!(fault.contains("line 3 of Dockerfile") && fault.contains(&why), "{fault}");
+        }
+    }
 }

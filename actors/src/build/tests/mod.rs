@@ -28,3 +28,5 @@ pub(crate) mod secrets;
 mod settings;
 mod uploads;
 mod world;
+
+pub(crate) use world::command_for;

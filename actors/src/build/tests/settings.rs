@@ -119,3 +119,16 @@ async fn a_build_that_takes_too_long_is_ended_and_says_so() {
     let left = super::world::processes(&mark);
     assert!(left.is_empty(), "it still runs: {left:?}");
 }
+
+#[tokio::test]
+async fn what_the_image_asks_for_and_does_not_get_is_in_the_log() {
+    let world = World::new().await;
+    let text = "FROM busybox\nVOLUME /b /var/lib/a\nHEALTHCHECK --start-period=9m CMD true\n";
+    world.repository("app", &[("Dockerfile", text)]);
+    let (build, outcome) = world.build(world.command("app")).await;
+    assert!(outcome.is_ok(), "{outcome:?}");
+    for part in ["the image keeps data in /b, /var/lib/a (VOLUME)", "app set app --health-start 9m"]
+    {
+        assert!(build.text().contains(part), "{}", build.text());
+    }
+}

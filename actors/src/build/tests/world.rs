@@ -164,7 +164,7 @@ impl World {
 }
 
 /// A command to build the default branch of a repository.
-pub(super) fn command_for(url: &str) -> BuildCommand {
+pub(crate) fn command_for(url: &str) -> BuildCommand {
     let source = Source::Git(GitSource {
         repository: RepositoryUrl::new(url).unwrap(),
         reference: Reference::DefaultBranch,

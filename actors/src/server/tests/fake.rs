@@ -14,8 +14,8 @@ use hythe_core::wire::build::{BuildCommand, BuildProgress, BuildReport};
 use hythe_core::wire::edge::EdgeReport;
 use hythe_core::wire::subjects;
 use hythe_core::wire::worker::{
-    Assignment, BuildHeld, BuilderReport, EngineState, Held, Order, ReplicaReport, ReplicaState,
-    SealedContent, SealingKey, WorkerMessage, WorkerReport,
+    Assignment, BuildHeld, BuilderReport, EngineDisk, EngineState, Held, Order, ReplicaReport,
+    ReplicaState, SealedContent, SealingKey, WorkerMessage, WorkerReport,
 };
 use hythe_core::worker::Capacity;
 use hythe_store::steps::Step;
@@ -62,6 +62,8 @@ pub(super) struct WorkerState {
     /// Each deployment's replicas behave as was set when they were ordered, until they are to
     /// be something else.
     outcomes: BTreeMap<DeploymentId, Replicas>,
+    /// What its engine's disk is like.
+    disk: Option<EngineDisk>,
 }
 
 impl WorkerState {
@@ -103,6 +105,7 @@ impl FakeWorker {
                 cancelled: BTreeSet::new(),
                 environments: BTreeMap::new(),
                 outcomes: BTreeMap::new(),
+                disk: None,
             }),
             changes: watch::Sender::new(0),
         });
@@ -163,6 +166,15 @@ impl FakeWorker {
 
     pub(super) fn look<T>(&self, look: impl FnOnce(&WorkerState) -> T) -> T {
         self.shared.look(look)
+    }
+
+    pub(super) fn id(&self) -> WorkerId {
+        self.shared.id
+    }
+
+    /// From now on it says so of its engine's disk.
+    pub(super) fn has_disk(&self, disk: EngineDisk) {
+        self.shared.change(|state| state.disk = Some(disk));
     }
 
     pub(super) fn environment(&self, id: DeploymentId) -> Vec<(EnvName, String)> {
@@ -297,7 +309,11 @@ impl Worker {
             assignments,
             replicas,
             builds: state.building.iter().map(held).collect(),
-            builder: Some(BuilderReport { at_once: u16::MAX, remarks: Vec::new() }),
+            builder: Some(BuilderReport {
+                at_once: u16::MAX,
+                remarks: Vec::new(),
+                disk: state.disk,
+            }),
             at: Timestamp(1),
         };
         // Where NATS is away, the next one says it all.

@@ -76,12 +76,12 @@ impl World {
             if observed.table.routes.values().any(|kept| kept == route) {
                 continue;
             }
-            let seen: Vec<_> = observed
-                .workers
-                .values()
-                .flat_map(|worker| &worker.report.replicas)
-                .filter(|one| one.deployment == *deployment && !is_process(one.index))
-                .collect();
+            // Whatever else is there of it has no part in this.
+            let attempt = self.attempt(*deployment).into_iter();
+            let places = attempt.flat_map(|one| one.placements.iter().chain(&one.leaving));
+            let web = places.filter(|place| !is_process(place.index));
+            let seen: Vec<_> =
+                web.filter_map(|place| observed.replica(*deployment, place)).collect();
             let none_healthy = seen.iter().all(|replica| replica.state != ReplicaState::Healthy);
             for target in targets {
                 let fit = seen.iter().any(|replica| {
@@ -173,6 +173,13 @@ impl World {
         leaving: &[Placement],
         in_time: bool,
     ) -> Verdict {
+        let observed = &self.control.observed;
+        let web = leaving.iter().filter(|place| !is_process(place.index));
+        let told: Vec<SocketAddr> =
+            web.filter_map(|place| observed.replica(id, place)?.endpoint).collect();
+        if observed.leads_to(&told) {
+            return Err(format!("the table leads to what leaves of {}", Short(id.uuid())));
+        }
         for place in leaving {
             let key = ReplicaKey { deployment: id, index: place.index };
             let machine = self.machines.iter().find(|machine| machine.id == place.worker);

@@ -104,8 +104,8 @@ pub use source::{
 pub use status::{Check, Health, JournalStatus, Readiness, ServerStatus};
 pub use time::Time;
 pub use traefik::{
-    TraefikConfig, TraefikHttp, TraefikLoadBalancer, TraefikMiddleware, TraefikQuery, TraefikRedirect,
-    TraefikRouter, TraefikServer, TraefikService, TraefikTls,
+    TraefikConfig, TraefikHttp, TraefikLoadBalancer, TraefikMiddleware, TraefikQuery,
+    TraefikRedirect, TraefikRouter, TraefikServer, TraefikService, TraefikTls,
 };
 pub use upload::Upload;
 pub use worker::{Worker, WorkerList, WorkerStatus};

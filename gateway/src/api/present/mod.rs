@@ -30,7 +30,7 @@ pub(crate) use route::{in_force, then as routes_then};
 pub(crate) use traefik::{
     Routers as TraefikRouters, of_proxy as traefik_of_proxy, of_worker as traefik_of_worker,
 };
-pub(crate) use worker::{process_of, replicas, worker, workers};
+pub(crate) use worker::{engine_disks, process_of, replicas, worker, workers};
 
 use hythe_core::observed::Observed;
 use hythe_core::view::View;

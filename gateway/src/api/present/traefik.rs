@@ -13,8 +13,8 @@ use hythe_core::observed::Observed;
 use hythe_core::routes::{Backend, Route};
 
 use crate::api::dto::{
-    TraefikConfig, TraefikHttp, TraefikLoadBalancer, TraefikMiddleware, TraefikRedirect, TraefikRouter,
-    TraefikServer, TraefikService, TraefikTls,
+    TraefikConfig, TraefikHttp, TraefikLoadBalancer, TraefikMiddleware, TraefikRedirect,
+    TraefikRouter, TraefikServer, TraefikService, TraefikTls,
 };
 
 /// How routers are to be.

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use hythe_core::ids::{AppId, DeploymentId, WorkerId};
+use hythe_core::observed::Observed;
 use hythe_core::plan::ReplicaKey;
 use hythe_core::process::{self, is_process};
 use hythe_core::run::RunSettings;
 use hythe_core::task::is_task;
 use hythe_core::waiting::replica_state;
 use hythe_core::wire::worker::ReplicaState as Seen;
-use hythe_core::wire::worker::{EngineState, ReplicaReport};
+use hythe_core::wire::worker::{EngineDisk, EngineState, ReplicaReport};
 use hythe_core::worker::{Lease, Member};
 
 use super::{Sight, reference_to};
@@ -25,6 +26,17 @@ pub(crate) fn workers(sight: Sight<'_>) -> Vec<Worker> {
         .collect();
     workers.sort_by(|one, other| one.name.cmp(&other.name));
     workers
+}
+
+/// The disks that the workers' engines keep images on, by the workers' names.
+pub(crate) fn engine_disks(observed: &Observed) -> Vec<(String, EngineDisk)> {
+    let disks = observed.workers.values().filter_map(|seen| {
+        let disk = seen.report.builder.as_ref()?.disk?;
+        Some((seen.report.name.to_string(), disk))
+    });
+    let mut disks: Vec<_> = disks.collect();
+    disks.sort_by(|(one, _), (other, _)| one.cmp(other));
+    disks
 }
 
 /// One worker, where it belongs to the installation.

@@ -60,19 +60,24 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, Bad> {
             return Err("a push has at most 1000 references; push one: HEAD:main");
         }
     }
-    while wants_options {
+    if !wants_options {
+        return Ok(Some((head, at)));
+    }
+    loop {
         let Some((packet, length)) = packet(bytes.get(at..).unwrap_or_default())? else {
             return Ok(None);
         };
         at += length;
-        let Some(packet) = packet else { break };
+        let Some(packet) = packet else { return Ok(Some((head, at))) };
         head.options.push(String::from_utf8_lossy(packet).into_owned());
     }
-    Ok(Some((head, at)))
 }
 
+/// A packet without its line end, none for a flush; and how many bytes it had.
+type Packet<'a> = (Option<&'a [u8]>, usize);
+
 /// The next packet without its line end, and how many bytes it has; none in a flush.
-fn packet(bytes: &[u8]) -> Result<Option<(Option<&[u8]>, usize)>, Bad> {
+fn packet(bytes: &[u8]) -> Result<Option<Packet<'_>>, Bad> {
     let Some((length, rest)) = bytes.split_at_checked(4) else { return Ok(None) };
     let digits = std::str::from_utf8(length).ok();
     let digits = digits.filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()));

@@ -18,6 +18,8 @@ use crate::api::problem::Problem;
 const HEARD_EVERY: Duration = Duration::from_secs(5);
 /// How long the last lines of a log may be under way once the deployment is over.
 const LAST_LINES_WITHIN: Duration = Duration::from_secs(3);
+/// How long a log may still take to open then.
+const OPENED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Tells how it goes until it goes on no more; an error where it failed. That nobody hears it, that it
 /// takes very long and that the server stops is none: it goes on.
@@ -31,22 +33,26 @@ pub(super) async fn watch(state: &ApiState, id: DeploymentId, band: &Band) -> Re
     let mut telling = Telling { state, id, band, stages: 0, waits: None, told_any: false };
     let mut seen = state.control().seen();
     let mut beat = tokio::time::interval_at(Instant::now() + HEARD_EVERY, HEARD_EVERY);
-    let mut log: Option<Log> = None;
-    let mut tried = false;
+    let (mut log, mut opening): (Option<Log>, Option<Opening<'_>>) = (None, None);
+    let mut begun = false;
     loop {
         seen.mark_unchanged();
         let shown = state.see(|sight| present::deployment(sight, id));
         if let Some(deployment) = &shown {
-            if !tried {
-                tried = true;
-                log = open(state, id).await;
+            if !begun {
+                begun = true;
+                opening = Some(Box::pin(open(state, id)));
             }
             telling.look(deployment).await;
             if deployment.settled {
+                if log.is_none() && opening.is_some() {
+                    let opened = tokio::time::timeout(OPENED_WITHIN, opened(&mut opening));
+                    log = opened.await.ok().flatten();
+                }
                 telling.rest(log).await;
                 return telling.end(deployment).await;
             }
-        } else if tried {
+        } else if begun {
             return Err("the deployment went with its app".to_owned());
         }
         if !band.is_heard() {
@@ -56,6 +62,7 @@ pub(super) async fn watch(state: &ApiState, id: DeploymentId, band: &Band) -> Re
             moved = seen.changed() => if moved.is_err() {
                 return telling.goes_on("the server stops").await;
             },
+            opened = opened(&mut opening) => (log, opening) = (opened, None),
             item = next(&mut log) => match item {
                 Some(item) => telling.line(item).await,
                 None => log = None,
@@ -78,12 +85,22 @@ pub(super) async fn watch(state: &ApiState, id: DeploymentId, band: &Band) -> Re
 
 type Log = std::pin::Pin<Box<dyn Stream<Item = Result<LogItem, Problem>> + Send>>;
 
+type Opening<'a> = std::pin::Pin<Box<dyn Future<Output = Option<Log>> + Send + 'a>>;
+
 /// The log, where it can be had: how the deployment goes is known without.
 async fn open(state: &ApiState, id: DeploymentId) -> Option<Log> {
     let subjects = lines::of_deployment(state, id);
     let from = hythe_actors::bus::LogsFrom::Beginning;
     let lines = lines::open(state, &subjects, from, true).await.ok()?;
     Some(Box::pin(lines::follow_deployment(state.clone(), id, lines)))
+}
+
+/// The log once it is open; never, where nobody opens it.
+async fn opened(opening: &mut Option<Opening<'_>>) -> Option<Log> {
+    match opening {
+        Some(opening) => opening.await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The next item; never, where there is no log.

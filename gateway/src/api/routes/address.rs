@@ -2,15 +2,15 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use hythe_core::hook::PublicAddress;
-use hythe_core::installation::{Installation, InstallationCommand};
+use hythe_core::installation::InstallationCommand;
 
 use crate::api::ApiState;
 use crate::api::doc::{ReadProblems, WriteProblems};
 use crate::api::dto::{Address, SetAddress};
 use crate::api::extract::Json;
 use crate::api::idempotency::Asked;
-use crate::api::plane::{self, With};
 use crate::api::problem::Problem;
 use crate::api::settings;
 
@@ -32,40 +32,38 @@ pub(crate) async fn show(State(state): State<ApiState>) -> axum::Json<Address> {
 /// It stands in what providers are given: the addresses of webhooks.
 #[utoipa::path(
     put, path = "/api/v1/address", operation_id = "set_address", tag = "hooks",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255)),
     request_body = SetAddress,
     responses((status = 200, description = "It is known now", body = Address), WriteProblems)
 )]
 pub(crate) async fn set(
     State(state): State<ApiState>,
     asked: Asked,
-    Json { value, hash: _ }: Json<SetAddress>,
-) -> Result<axum::Json<Address>, Problem> {
+    Json { value, hash }: Json<SetAddress>,
+) -> Result<Response, Problem> {
+    let mut writing = state.writing(&asked, &hash).await?;
     let url = value.url.strip_suffix('/').unwrap_or(&value.url);
     let address: PublicAddress = settings::text("url", url)?;
     let url = Some(address.to_string());
-    give(&state, &asked, InstallationCommand::SetAddress { address }).await?;
-    Ok(axum::Json(Address { url }))
+    if !writing.done() {
+        writing.tell(InstallationCommand::SetAddress { address }, vec![]).await?;
+    }
+    Ok(writing.answer(axum::Json(Address { url })))
 }
 
 /// Forgets where this server is reached from outside
 #[utoipa::path(
     delete, path = "/api/v1/address", operation_id = "remove_address", tag = "hooks",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255)),
     responses((status = 204, description = "It is not known any more"), WriteProblems)
 )]
 pub(crate) async fn remove(
     State(state): State<ApiState>,
     asked: Asked,
-) -> Result<StatusCode, Problem> {
-    give(&state, &asked, InstallationCommand::RemoveAddress).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn give(
-    state: &ApiState,
-    asked: &Asked,
-    command: InstallationCommand,
-) -> Result<(), Problem> {
-    let id = state.control().installation().uuid();
-    let given = state.command::<Installation>(id, command, state.meta(asked), With::default());
-    given.await.map(drop).map_err(plane::problem)
+) -> Result<Response, Problem> {
+    let mut writing = state.writing_plainly(&asked).await?;
+    if !writing.done() {
+        writing.tell(InstallationCommand::RemoveAddress, vec![]).await?;
+    }
+    Ok(writing.answer(StatusCode::NO_CONTENT))
 }

@@ -7,10 +7,9 @@ use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt as _, stream};
-use hythe_actors::aggregate::Done;
 use hythe_actors::backup::{Place, PlaceError};
 use hythe_core::installation::{
-    BackupPlace, BackupRecipient, Installation, InstallationCommand, Mirror, Schedule,
+    BackupPlace, BackupRecipient, InstallationCommand, Mirror, Schedule,
 };
 use hythe_core::time::Millis;
 use uuid::Uuid;
@@ -20,12 +19,13 @@ use crate::api::doc::{ReadProblems, WriteProblems};
 use crate::api::dto::{
     BackupRun, BackupStatus, CreateBackup, DownloadBackup, SetBackupSchedule, SetMirror,
 };
+use crate::api::errands::Outcome;
 use crate::api::extract::{Json, OptionalJson};
-use crate::api::idempotency::Asked;
-use crate::api::plane::{self, With};
+use crate::api::idempotency::{Asked, mark_replayed, once};
 use crate::api::present;
 use crate::api::problem::{Kind, Problem};
 use crate::api::settings;
+use crate::api::writing::Writing;
 
 /// How long the answer waits for a backup; after that it says that it is under way.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
@@ -67,6 +67,7 @@ pub(crate) fn status(state: &ApiState) -> BackupStatus {
 /// 202 where that takes longer than 20 seconds; how it ended is shown under `/api/v1/backups`.
 #[utoipa::path(
     post, path = "/api/v1/backups", operation_id = "create_backup", tag = "backups",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255)),
     request_body = CreateBackup,
     responses(
         (status = 200, description = "It is made", body = BackupRun),
@@ -76,31 +77,56 @@ pub(crate) fn status(state: &ApiState) -> BackupStatus {
 )]
 pub(crate) async fn create(
     State(state): State<ApiState>,
-    Json { value, hash: _ }: Json<CreateBackup>,
+    asked: Asked,
+    Json { value, hash }: Json<CreateBackup>,
 ) -> Result<Response, Problem> {
-    let to: BackupPlace = settings::text("to", &value.to)?;
-    let recipient = recipient(&state, value.recipient).await?;
-    let id = Uuid::now_v7();
-    let control = state.control().clone();
-    // It goes on when whoever asked hangs up: it is half made already.
-    let making = tokio::spawn(async move { control.back_up(id, &to, &recipient).await });
-    match tokio::time::timeout(ANSWER_WITHIN, making).await {
-        Ok(Ok(Ok(made))) => {
-            let run = BackupRun { id, made: Some(present::made(&made)) };
-            Ok(axum::Json(run).into_response())
+    let once = once(&asked, &hash, state.request_key())?;
+    // One that was made is in the journal, under its key; one that is being made is not yet.
+    let begun = match state.errands().before(once.as_ref())? {
+        Some(errand) => Some(errand),
+        None => match state.before(once.as_ref()).await? {
+            Some(before) => return Ok(mark_replayed(made_before(&state, before.resource))),
+            None => None,
+        },
+    };
+    let mut errand = match begun {
+        Some(errand) => errand,
+        None => {
+            let to: BackupPlace = settings::text("to", &value.to)?;
+            let recipient = recipient(&state, value.recipient).await?;
+            // It goes on when whoever asked hangs up: it is half made already.
+            state.errands().begin(once.as_ref(), |id| {
+                let (control, once) = (state.control().clone(), once.clone());
+                async move {
+                    let claim = once.as_ref().map(|once| once.claim(id)).transpose()?;
+                    let made = Box::pin(control.back_up(id, &to, &recipient, claim)).await;
+                    let made = made.map_err(|error| cannot(&error))?;
+                    let run = BackupRun { id, made: Some(present::made(&made)) };
+                    Outcome::of(StatusCode::OK, &run)
+                }
+            })?
         }
-        Ok(Ok(Err(error))) => Err(cannot(&error)),
-        Ok(Err(error)) => Err(cannot(&error)),
+    };
+    match tokio::time::timeout(ANSWER_WITHIN, errand.ended()).await {
+        Ok(outcome) => Ok(errand.answer(outcome?)),
         Err(_elapsed) => {
-            let run = BackupRun { id, made: None };
-            Ok((StatusCode::ACCEPTED, axum::Json(run)).into_response())
+            let run = BackupRun { id: errand.id, made: None };
+            Ok(errand.answer(Outcome::of(StatusCode::ACCEPTED, &run)?))
         }
     }
 }
 
+/// What a backup came to that was made before, as far as it is still known.
+fn made_before(state: &ApiState, id: Uuid) -> Response {
+    let made = state.control().read(|view| view.installation.state.made.clone());
+    let made = made.filter(|made| made.id == id);
+    axum::Json(BackupRun { id, made: made.as_ref().map(present::made) }).into_response()
+}
+
 /// Hands a backup out
 ///
-/// The body is the backup itself, an age file. One that broke off ends without its last bytes and
+/// Takes no `Idempotency-Key`: asked for again, it is another backup, of what is there by then. The
+/// body is the backup itself, an age file. One that broke off ends without its last bytes and
 /// is refused by whoever reads it.
 #[utoipa::path(
     post, path = "/api/v1/backups/download", operation_id = "download_backup", tag = "backups",
@@ -142,20 +168,24 @@ pub(crate) async fn download(
 /// The first one at once. One that fails is tried again, ever later; both are events.
 #[utoipa::path(
     put, path = "/api/v1/backups/schedule", operation_id = "set_backup_schedule", tag = "backups",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255)),
     request_body = SetBackupSchedule,
     responses((status = 200, description = "How it is backed up now", body = BackupStatus), WriteProblems)
 )]
 pub(crate) async fn schedule(
     State(state): State<ApiState>,
     asked: Asked,
-    Json { value, hash: _ }: Json<SetBackupSchedule>,
-) -> Result<axum::Json<BackupStatus>, Problem> {
+    Json { value, hash }: Json<SetBackupSchedule>,
+) -> Result<Response, Problem> {
+    let writing = state.writing(&asked, &hash).await?;
+    if writing.done() {
+        return Ok(writing.answer(axum::Json(status(&state))));
+    }
     let to = place(&value.to).await?;
     let recipient = recipient(&state, value.recipient).await?;
     let every = Millis(value.every_ms);
     let schedule = Schedule { to, recipient, every, keep: value.keep };
-    let command = InstallationCommand::SetSchedule { schedule, at: state.now() };
-    give(&state, &asked, command).await
+    give(&state, writing, InstallationCommand::SetSchedule { schedule, at: state.now() }).await
 }
 
 /// Makes no more backups by itself
@@ -163,13 +193,15 @@ pub(crate) async fn schedule(
 /// Those that are there stay.
 #[utoipa::path(
     delete, path = "/api/v1/backups/schedule", operation_id = "remove_backup_schedule", tag = "backups",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255)),
     responses((status = 200, description = "How it is backed up now", body = BackupStatus), WriteProblems)
 )]
 pub(crate) async fn unschedule(
     State(state): State<ApiState>,
     asked: Asked,
-) -> Result<axum::Json<BackupStatus>, Problem> {
-    give(&state, &asked, InstallationCommand::RemoveSchedule).await
+) -> Result<Response, Problem> {
+    let writing = state.writing_plainly(&asked).await?;
+    give(&state, writing, InstallationCommand::RemoveSchedule).await
 }
 
 /// Mirrors the journal from now on
@@ -177,17 +209,22 @@ pub(crate) async fn unschedule(
 /// Everything that is there first, and then whatever comes, within a second.
 #[utoipa::path(
     put, path = "/api/v1/backups/mirror", operation_id = "set_mirror", tag = "backups",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255)),
     request_body = SetMirror,
     responses((status = 200, description = "How it is backed up now", body = BackupStatus), WriteProblems)
 )]
 pub(crate) async fn mirror(
     State(state): State<ApiState>,
     asked: Asked,
-    Json { value, hash: _ }: Json<SetMirror>,
-) -> Result<axum::Json<BackupStatus>, Problem> {
+    Json { value, hash }: Json<SetMirror>,
+) -> Result<Response, Problem> {
+    let writing = state.writing(&asked, &hash).await?;
+    if writing.done() {
+        return Ok(writing.answer(axum::Json(status(&state))));
+    }
     let to = place(&value.to).await?;
     let recipient = recipient(&state, value.recipient).await?;
-    give(&state, &asked, InstallationCommand::SetMirror(Mirror { to, recipient })).await
+    give(&state, writing, InstallationCommand::SetMirror(Mirror { to, recipient })).await
 }
 
 /// Mirrors the journal no more
@@ -195,25 +232,26 @@ pub(crate) async fn mirror(
 /// What is there stays.
 #[utoipa::path(
     delete, path = "/api/v1/backups/mirror", operation_id = "remove_mirror", tag = "backups",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255)),
     responses((status = 200, description = "How it is backed up now", body = BackupStatus), WriteProblems)
 )]
 pub(crate) async fn unmirror(
     State(state): State<ApiState>,
     asked: Asked,
-) -> Result<axum::Json<BackupStatus>, Problem> {
-    give(&state, &asked, InstallationCommand::RemoveMirror).await
+) -> Result<Response, Problem> {
+    let writing = state.writing_plainly(&asked).await?;
+    give(&state, writing, InstallationCommand::RemoveMirror).await
 }
 
 async fn give(
     state: &ApiState,
-    asked: &Asked,
+    mut writing: Writing<'_>,
     command: InstallationCommand,
-) -> Result<axum::Json<BackupStatus>, Problem> {
-    let id = state.control().installation().uuid();
-    let given =
-        state.command::<Installation>(id, command, state.meta(asked), With::default()).await;
-    let Done { sequence: _, version: _, events: _ } = given.map_err(plane::problem)?;
-    Ok(axum::Json(status(state)))
+) -> Result<Response, Problem> {
+    if !writing.done() {
+        writing.tell(command, vec![]).await?;
+    }
+    Ok(writing.answer(axum::Json(status(state))))
 }
 
 /// A place that can be used: whoever sets one hears now what is wrong with it, and not from the

@@ -30,7 +30,7 @@ use crate::api::settings;
 ///
 /// As apps of a project's group, compared with those that there are: which are new, which would be
 /// deployed anew and why, which stay, and what of the file is not taken. Changes nothing. The project
-/// need not exist.
+/// need not exist. As nothing is changed it takes no `Idempotency-Key`.
 #[utoipa::path(
     post, path = "/api/v1/projects/{project}/compose", operation_id = "plan_compose",
     tag = "projects",
@@ -61,7 +61,7 @@ pub(crate) async fn plan(
         profiles: profiles.into_iter().collect(),
         folder,
     };
-    let composed = compose::read(file.reveal(), &given).map_err(refused)?;
+    let composed = compose::read(file.reveal(), &given).map_err(|bad| refused(&bad))?;
     let left = composed.left.iter().map(|left| ComposeLeft {
         line: left.line,
         key: left.key.clone(),
@@ -75,7 +75,7 @@ pub(crate) async fn plan(
     // A new project gets its id when it is made; the settings of its apps are asked for again then.
     let of = (&name, id.unwrap_or(ProjectId::DEFAULT));
     let Plan { services, orphans } =
-        compose::plan(composed, of, &present, &made).map_err(refused)?;
+        compose::plan(composed, of, &present, &made).map_err(|bad| refused(&bad))?;
     let taken = state.see(|sight| {
         let theirs = |planned: &&Planned| {
             planned.action == Action::Create && sight.view.names.contains_key(&planned.app)
@@ -107,7 +107,7 @@ pub(crate) async fn plan(
     }))
 }
 
-fn refused(bad: Bad) -> Problem {
+fn refused(bad: &Bad) -> Problem {
     Problem::field("file", bad.to_string())
 }
 

@@ -7,7 +7,6 @@ use hythe_actors::crons;
 use hythe_core::app::{App, AppCommand};
 use hythe_core::argv::Argv;
 use hythe_core::cron::{CronName, CronSettings, Overlap, Schedule, ZoneName};
-use hythe_core::ids::AppId;
 use hythe_core::limits;
 use hythe_core::time::Millis;
 
@@ -17,7 +16,6 @@ use crate::api::doc::{ReadProblems, WriteProblems};
 use crate::api::dto::{Cron, CronList, CronOverlap, Run, SetCron};
 use crate::api::extract::{Json, Which};
 use crate::api::idempotency::{Asked, once};
-use crate::api::plane::{self, With};
 use crate::api::present;
 use crate::api::problem::Problem;
 use crate::api::settings;
@@ -67,6 +65,7 @@ pub(crate) async fn show(
     params(
         ("app" = String, Path, description = "Name or id", example = "shop"),
         ("cron" = String, Path, description = "Its name: lower-case letters, digits, `-` and `_`", example = "tidy"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
     ),
     request_body = SetCron,
     responses((status = 200, description = "The job as it is now", body = Cron), WriteProblems)
@@ -75,14 +74,17 @@ pub(crate) async fn set(
     State(state): State<ApiState>,
     Which((app, name)): Which<(String, String)>,
     asked: Asked,
-    Json { value, hash: _ }: Json<SetCron>,
-) -> Result<axum::Json<Cron>, Problem> {
-    let (id, _) = state.app(&app)?;
-    let cron: CronName = settings::text("cron", &name)?;
-    let settings = Box::new(checked(&value)?);
-    let command = AppCommand::SetCron { cron, settings, at: state.now() };
-    give(&state, id, &asked, command).await?;
-    shown(&state, &app, &name)
+    Json { value, hash }: Json<SetCron>,
+) -> Result<Response, Problem> {
+    let mut writing = state.writing(&asked, &hash).await?;
+    if !writing.done() {
+        let (id, _) = state.app(&app)?;
+        let cron: CronName = settings::text("cron", &name)?;
+        let settings = Box::new(checked(&value)?);
+        let command = AppCommand::SetCron { cron, settings, at: state.now() };
+        writing.give::<App>(id.uuid(), command, vec![]).await?;
+    }
+    Ok(writing.answer(shown(&state, &app, &name)?))
 }
 
 /// Pauses a cron job
@@ -93,6 +95,7 @@ pub(crate) async fn set(
     params(
         ("app" = String, Path, description = "Name or id", example = "shop"),
         ("cron" = String, Path, description = "Its name", example = "tidy"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
     ),
     responses((status = 200, description = "The job as it is now", body = Cron), WriteProblems)
 )]
@@ -100,7 +103,7 @@ pub(crate) async fn pause(
     State(state): State<ApiState>,
     Which((app, name)): Which<(String, String)>,
     asked: Asked,
-) -> Result<axum::Json<Cron>, Problem> {
+) -> Result<Response, Problem> {
     paused(&state, &app, &name, &asked, true).await
 }
 
@@ -112,6 +115,7 @@ pub(crate) async fn pause(
     params(
         ("app" = String, Path, description = "Name or id", example = "shop"),
         ("cron" = String, Path, description = "Its name", example = "tidy"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
     ),
     responses((status = 200, description = "The job as it is now", body = Cron), WriteProblems)
 )]
@@ -119,7 +123,7 @@ pub(crate) async fn resume(
     State(state): State<ApiState>,
     Which((app, name)): Which<(String, String)>,
     asked: Asked,
-) -> Result<axum::Json<Cron>, Problem> {
+) -> Result<Response, Problem> {
     paused(&state, &app, &name, &asked, false).await
 }
 
@@ -131,6 +135,7 @@ pub(crate) async fn resume(
     params(
         ("app" = String, Path, description = "Name or id", example = "shop"),
         ("cron" = String, Path, description = "Its name", example = "tidy"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
     ),
     responses((status = 204, description = "It is gone"), WriteProblems)
 )]
@@ -138,11 +143,14 @@ pub(crate) async fn remove(
     State(state): State<ApiState>,
     Which((app, name)): Which<(String, String)>,
     asked: Asked,
-) -> Result<StatusCode, Problem> {
-    let (id, _) = state.app(&app)?;
-    let cron: CronName = settings::text("cron", &name)?;
-    give(&state, id, &asked, AppCommand::RemoveCron { cron }).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Response, Problem> {
+    let mut writing = state.writing_plainly(&asked).await?;
+    if !writing.done() {
+        let (id, _) = state.app(&app)?;
+        let cron: CronName = settings::text("cron", &name)?;
+        writing.give::<App>(id.uuid(), AppCommand::RemoveCron { cron }, vec![]).await?;
+    }
+    Ok(writing.answer(StatusCode::NO_CONTENT))
 }
 
 /// Runs a cron job now
@@ -196,22 +204,15 @@ async fn paused(
     name: &str,
     asked: &Asked,
     paused: bool,
-) -> Result<axum::Json<Cron>, Problem> {
-    let (id, _) = state.app(app)?;
-    let cron: CronName = settings::text("cron", name)?;
-    give(state, id, asked, AppCommand::PauseCron { cron, paused, at: state.now() }).await?;
-    shown(state, app, name)
-}
-
-async fn give(
-    state: &ApiState,
-    app: AppId,
-    asked: &Asked,
-    command: AppCommand,
-) -> Result<(), Problem> {
-    let given = state.command::<App>(app.uuid(), command, state.meta(asked), With::default());
-    given.await.map_err(plane::problem)?;
-    Ok(())
+) -> Result<Response, Problem> {
+    let mut writing = state.writing_plainly(asked).await?;
+    if !writing.done() {
+        let (id, _) = state.app(app)?;
+        let cron: CronName = settings::text("cron", name)?;
+        let command = AppCommand::PauseCron { cron, paused, at: state.now() };
+        writing.give::<App>(id.uuid(), command, vec![]).await?;
+    }
+    Ok(writing.answer(shown(state, app, name)?))
 }
 
 fn checked(wanted: &SetCron) -> Result<CronSettings, Problem> {

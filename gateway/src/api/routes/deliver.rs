@@ -18,7 +18,8 @@ use crate::api::receive::{Came, receive};
 ///
 /// Signed with the webhook's secret, as GitHub, GitLab, Bitbucket Cloud, Gitea and Forgejo do. A push
 /// deploys, of every app of the repository that it concerns, the commit that was pushed; the answer
-/// goes out once that is on disk. Sent again with the same id, it takes effect once. At most 25 MiB.
+/// goes out once that is on disk. Sent again with the same id, it takes effect once, without an
+/// `Idempotency-Key`, which no provider sends. At most 25 MiB.
 #[utoipa::path(
     post, path = "/hooks/{provider}/{id}", operation_id = "deliver", tag = "hooks", security(()),
     params(

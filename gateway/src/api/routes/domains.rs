@@ -9,7 +9,7 @@ use hythe_actors::domains::{self, LookError};
 use hythe_core::app::{App, AppCommand};
 use hythe_core::domain::{self as core, DomainHost, DomainToken, within};
 use hythe_core::ids::AppId;
-use hythe_core::installation::{Installation, InstallationCommand};
+use hythe_core::installation::InstallationCommand;
 use hythe_core::names::HostName;
 
 use crate::api::ApiState;
@@ -118,7 +118,7 @@ pub(crate) async fn show(
 ///
 /// All resolvers are asked at once, and have 8 seconds together. The answer says what each found, and
 /// what is missing or wrong; where the record is there, the domain leads to the app from now on. A look
-/// that finds none takes nothing away.
+/// that finds none takes nothing away. It takes no `Idempotency-Key`: each is a look of its own.
 #[utoipa::path(
     post, path = "/api/v1/apps/{app}/domains/{host}/check", operation_id = "check_domain",
     tag = "domains",
@@ -152,6 +152,7 @@ pub(crate) async fn check(
     params(
         ("app" = String, Path, description = "Name or id", example = "shop"),
         ("host" = String, Path, description = "The host", example = "shop.example.com"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
     ),
     request_body = UpdateDomain,
     responses((status = 200, description = "The domain as it is now", body = Domain), WriteProblems)
@@ -160,12 +161,16 @@ pub(crate) async fn update(
     State(state): State<ApiState>,
     Which((app, host)): Which<(String, String)>,
     asked: Asked,
-    Json { value, hash: _ }: Json<UpdateDomain>,
-) -> Result<axum::Json<Domain>, Problem> {
+    Json { value, hash }: Json<UpdateDomain>,
+) -> Result<Response, Problem> {
+    let mut writing = state.writing(&asked, &hash).await?;
     let host: DomainHost = settings::text("host", &host)?;
-    let command = AppCommand::SetDomain { host: host.clone(), mode: mode_of(value.mode) };
-    give(&state, &app, &asked, command).await?;
-    Ok(axum::Json(shown(&state, &app, &host)?))
+    if !writing.done() {
+        let (id, _) = state.app(&app)?;
+        let command = AppCommand::SetDomain { host: host.clone(), mode: mode_of(value.mode) };
+        writing.give::<App>(id.uuid(), command, Vec::new()).await?;
+    }
+    Ok(writing.answer(axum::Json(shown(&state, &app, &host)?)))
 }
 
 /// Takes a domain away from an app
@@ -177,6 +182,7 @@ pub(crate) async fn update(
     params(
         ("app" = String, Path, description = "Name or id", example = "shop"),
         ("host" = String, Path, description = "The host", example = "shop.example.com"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
     ),
     responses((status = 204, description = "It is gone"), WriteProblems)
 )]
@@ -184,10 +190,14 @@ pub(crate) async fn remove(
     State(state): State<ApiState>,
     Which((app, host)): Which<(String, String)>,
     asked: Asked,
-) -> Result<StatusCode, Problem> {
-    let host: DomainHost = settings::text("host", &host)?;
-    give(&state, &app, &asked, AppCommand::RemoveDomain { host }).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Response, Problem> {
+    let mut writing = state.writing_plainly(&asked).await?;
+    if !writing.done() {
+        let host: DomainHost = settings::text("host", &host)?;
+        let (id, _) = state.app(&app)?;
+        writing.give::<App>(id.uuid(), AppCommand::RemoveDomain { host }, Vec::new()).await?;
+    }
+    Ok(writing.answer(StatusCode::NO_CONTENT))
 }
 
 /// Shows how domains are proven, and where they are to lead
@@ -205,14 +215,22 @@ pub(crate) async fn settings(State(state): State<ApiState>) -> axum::Json<Domain
 /// set: it moves nothing by itself.
 #[utoipa::path(
     patch, path = "/api/v1/domains/settings", operation_id = "update_domain_settings",
-    tag = "domains", request_body = UpdateDomainSettings,
+    tag = "domains",
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
+    request_body = UpdateDomainSettings,
     responses((status = 200, description = "For all apps", body = DomainSettings), WriteProblems)
 )]
 pub(crate) async fn update_settings(
     State(state): State<ApiState>,
     asked: Asked,
-    Json { value, hash: _ }: Json<UpdateDomainSettings>,
-) -> Result<axum::Json<DomainSettings>, Problem> {
+    Json { value, hash }: Json<UpdateDomainSettings>,
+) -> Result<Response, Problem> {
+    let mut writing = state.writing(&asked, &hash).await?;
+    if writing.done() {
+        return Ok(writing.answer(axum::Json(settings_of(&now(&state)))));
+    }
     let UpdateDomainSettings { resolvers, target, addresses } = value;
     let mut wanted = now(&state);
     if let Some(resolvers) = resolvers {
@@ -228,10 +246,8 @@ pub(crate) async fn update_settings(
         wanted.addresses = read.collect::<Result<_, _>>()?;
     }
     let command = InstallationCommand::SetDomainSettings(Box::new(wanted.clone()));
-    let id = state.control().installation().uuid();
-    let given = state.command::<Installation>(id, command, state.meta(&asked), With::default());
-    given.await.map_err(plane::problem)?;
-    Ok(axum::Json(settings_of(&wanted)))
+    writing.tell(command, Vec::new()).await?;
+    Ok(writing.answer(axum::Json(settings_of(&now(&state)))))
 }
 
 fn now(state: &ApiState) -> core::DomainSettings {
@@ -318,15 +334,4 @@ fn shown(state: &ApiState, app: &str, host: &DomainHost) -> Result<Domain, Probl
     let domain = app.domains.get(host).ok_or_else(|| no_such_domain(host))?;
     let last = state.control().domains().last(id, host, domain);
     Ok(state.see(|sight| present::domain(sight, &app, host, domain, last)))
-}
-
-async fn give(
-    state: &ApiState,
-    app: &str,
-    asked: &Asked,
-    command: AppCommand,
-) -> Result<(), Problem> {
-    let (id, _) = state.app(app)?;
-    let given = state.command::<App>(id.uuid(), command, state.meta(asked), With::default());
-    given.await.map(drop).map_err(plane::problem)
 }

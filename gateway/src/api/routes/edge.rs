@@ -3,6 +3,7 @@
 use argon2::password_hash::PasswordHasher as _;
 use argon2::{Algorithm, Argon2, Params, PasswordHash, Version};
 use axum::extract::State;
+use axum::response::Response;
 use hythe_core::app::{ActiveApp, App, AppCommand};
 use hythe_core::edge::{EdgeSettings as Settings, EdgeUser, Guards, Protocol, Rate, Www};
 use hythe_core::network::Network;
@@ -14,7 +15,6 @@ use crate::api::doc::{ReadProblems, WriteProblems};
 use crate::api::dto::{EdgeGuards, EdgeProtocol, EdgeRate, EdgeSettings, EdgeWww, UpdateEdge};
 use crate::api::extract::{Json, SecretJson, Which};
 use crate::api::idempotency::Asked;
-use crate::api::plane::{self, With};
 use crate::api::present;
 use crate::api::problem::{Kind, Problem};
 use crate::api::settings;
@@ -47,7 +47,10 @@ pub(crate) async fn show(
 /// what else stands between clients and replicas. Users and addresses hold for the app's previews, too.
 #[utoipa::path(
     patch, path = "/api/v1/apps/{app}/edge", operation_id = "update_edge", tag = "routes",
-    params(("app" = String, Path, description = "Name or id", example = "shop")),
+    params(
+        ("app" = String, Path, description = "Name or id", example = "shop"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
     request_body = UpdateEdge,
     responses((status = 200, description = "How from now on", body = EdgeSettings), WriteProblems)
 )]
@@ -55,9 +58,13 @@ pub(crate) async fn update(
     State(state): State<ApiState>,
     Which(app): Which,
     asked: Asked,
-    SecretJson(Json { value, hash: _ }): SecretJson<UpdateEdge>,
-) -> Result<axum::Json<EdgeSettings>, Problem> {
+    SecretJson(Json { value, hash }): SecretJson<UpdateEdge>,
+) -> Result<Response, Problem> {
+    let mut writing = state.writing(&asked, &hash).await?;
     let (id, app) = state.app(&app)?;
+    if writing.done() {
+        return Ok(writing.answer(axum::Json(present::edge(&app.edge))));
+    }
     let version = newest(&app).saturating_add(1).max(state.now().0);
     // Hashing is meant to take long.
     let changed = tokio::task::spawn_blocking(move || changed(&app, &value, version));
@@ -66,10 +73,8 @@ pub(crate) async fn update(
         .map_err(|_| Problem::new(Kind::Internal, "a password could not be hashed"))??;
     let answer = present::edge(&wanted);
     let command = AppCommand::SetEdge(Box::new(wanted));
-    let with = With { claim: None, secrets };
-    let given = state.command::<App>(id.uuid(), command, state.meta(&asked), with);
-    given.await.map_err(plane::problem)?;
-    Ok(axum::Json(answer))
+    writing.give::<App>(id.uuid(), command, secrets).await?;
+    Ok(writing.answer(axum::Json(answer)))
 }
 
 fn newest(app: &ActiveApp) -> u64 {

@@ -149,7 +149,7 @@ fn random<const BYTES: usize>() -> Result<Zeroizing<String>, Problem> {
 ///
 /// With what GitHub sent the browser back with. The App is there then, and can be installed on
 /// repositories. Where GitHub does not answer, the same can be sent again; where it refuses, it has to be
-/// begun anew.
+/// begun anew. It takes no `Idempotency-Key`: what GitHub sent serves once.
 #[utoipa::path(
     post, path = "/api/v1/sources/github-apps/finish", operation_id = "finish_github_app",
     tag = "sources", request_body = FinishGitHubApp,
@@ -216,7 +216,8 @@ pub(crate) async fn show(
 /// Gives a GitHub App's webhook another secret
 ///
 /// GitHub is told of it. Until it knows, deliveries that are signed with the one before are taken, too.
-/// Where GitHub could not be told, the same can be asked for again.
+/// Where GitHub could not be told, the same can be asked for again, and goes on there; so it takes no
+/// `Idempotency-Key`.
 #[utoipa::path(
     post, path = "/api/v1/sources/github-apps/{app}/rotate-secret",
     operation_id = "rotate_github_app_secret", tag = "sources",
@@ -266,7 +267,11 @@ pub(crate) async fn rotate(
 /// changes nothing.
 #[utoipa::path(
     put, path = "/api/v1/sources/github-apps/{app}/key", operation_id = "set_github_app_key",
-    tag = "sources", params(("app" = uuid::Uuid, Path, description = "Its id")),
+    tag = "sources",
+    params(
+        ("app" = uuid::Uuid, Path, description = "Its id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
     request_body = SetGitHubAppKey,
     responses((status = 200, description = "It has this key now", body = GitHubApp), WriteProblems)
 )]
@@ -274,8 +279,13 @@ pub(crate) async fn set_key(
     State(state): State<ApiState>,
     Which(app): Which,
     asked: Asked,
-    Json { value, hash: _ }: Json<SetGitHubAppKey>,
-) -> Result<axum::Json<GitHubApp>, Problem> {
+    Json { value, hash }: Json<SetGitHubAppKey>,
+) -> Result<Response, Problem> {
+    let mut writing = state.writing(&asked, &hash).await?;
+    if writing.done() {
+        let (id, _) = find(&state, &app)?;
+        return Ok(writing.answer(axum::Json(shown(&state, id)?)));
+    }
     let pem = value.private_key.reveal();
     if pem.is_empty() || pem.len() > MOST_KEY {
         let why = format!("is a private key in PEM, of at most {} KiB", MOST_KEY / 1024);
@@ -291,9 +301,9 @@ pub(crate) async fn set_key(
     let (version, name) = (app.key + 1, id.app_key());
     let secrets = vec![forget(&state, name.clone()), put(&state, name, version, pem)];
     let command = GitHubCommand::SetKey { id, version, at: state.now() };
-    give(&state, state.meta(&asked), command, secrets).await?;
+    writing.tell(InstallationCommand::GitHub(command), secrets).await?;
     state.control().github().forget(id);
-    shown(&state, id).map(axum::Json)
+    Ok(writing.answer(axum::Json(shown(&state, id)?)))
 }
 
 /// Removes a GitHub App
@@ -302,14 +312,22 @@ pub(crate) async fn set_key(
 /// deleted by its owner, on its settings' page.
 #[utoipa::path(
     delete, path = "/api/v1/sources/github-apps/{app}", operation_id = "remove_github_app",
-    tag = "sources", params(("app" = uuid::Uuid, Path, description = "Its id")),
+    tag = "sources",
+    params(
+        ("app" = uuid::Uuid, Path, description = "Its id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
     responses((status = 204, description = "It is gone"), WriteProblems)
 )]
 pub(crate) async fn remove(
     State(state): State<ApiState>,
     Which(app): Which,
     asked: Asked,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
+    let mut writing = state.writing_plainly(&asked).await?;
+    if writing.done() {
+        return Ok(writing.answer(StatusCode::NO_CONTENT));
+    }
     let id: HookId = app.parse().map_err(|_not_an_id| no_such_app())?;
     let there = state.control().read(|view| {
         let installation = &view.installation.state;
@@ -320,10 +338,10 @@ pub(crate) async fn remove(
     }
     let names = [id.app_secret(0), id.app_secret(1), id.app_key()];
     let secrets = names.into_iter().map(|name| forget(&state, name)).collect();
-    give(&state, state.meta(&asked), GitHubCommand::Remove { id }, secrets).await?;
+    writing.tell(InstallationCommand::GitHub(GitHubCommand::Remove { id }), secrets).await?;
     state.control().github().forget(id);
     state.deliveries().forget(id);
-    Ok(StatusCode::NO_CONTENT)
+    Ok(writing.answer(StatusCode::NO_CONTENT))
 }
 
 fn no_such_app() -> Problem {

@@ -14,6 +14,9 @@ use crate::api::metrics::{MEDIA_TYPE, Now};
 use crate::api::present;
 use crate::api::problem::{Kind, Problem};
 
+/// The name of what says how many workers there are.
+pub(crate) const WORKERS: &str = "workers";
+
 /// Says that the process is alive
 #[utoipa::path(
     get, path = "/healthz", operation_id = "healthz", tag = "server", security(()),
@@ -83,7 +86,7 @@ pub(crate) fn checks(state: &ApiState) -> Vec<Check> {
         let ill = workers.iter().find_map(|worker| worker.detail.clone());
         (
             check(
-                "workers",
+                WORKERS,
                 heard > 0,
                 match ill {
                     Some(ill) => format!("{heard} of {} are ready: {ill}", workers.len()),
@@ -123,6 +126,7 @@ pub(crate) async fn metrics(State(state): State<ApiState>) -> Result<Response, P
             view: sight.view,
             observed: sight.observed,
             workers,
+            disks: present::engine_disks(sight.observed),
             head,
             room,
             nats,

@@ -18,7 +18,7 @@ use crate::api::doc::{ReadProblems, WriteProblems};
 use crate::api::dto::{CreateHook, DeliveryList, Hook, HookList, HookQuery, HookWithSecret};
 use crate::api::extract::{Json, Params, Which};
 use crate::api::idempotency::{Asked, mark_replayed, once};
-use crate::api::plane::{self, With};
+use crate::api::plane::With;
 use crate::api::present;
 use crate::api::problem::{Kind, Problem};
 use crate::hooks::verify::SIGNING_TOKEN;
@@ -115,15 +115,25 @@ pub(crate) async fn show(
 /// Deliveries with the one before are refused from now on. The answer has the new one, this once.
 #[utoipa::path(
     post, path = "/api/v1/hooks/{hook}/rotate", operation_id = "rotate_hook", tag = "hooks",
-    params(("hook" = uuid::Uuid, Path, description = "Its id")),
+    params(
+        ("hook" = uuid::Uuid, Path, description = "Its id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once; the secret is shown the first time", max_length = 255),
+    ),
     responses((status = 200, description = "It has another secret now", body = HookWithSecret), WriteProblems)
 )]
 pub(crate) async fn rotate(
     State(state): State<ApiState>,
     Which(hook): Which,
     asked: Asked,
-) -> Result<axum::Json<HookWithSecret>, Problem> {
+) -> Result<Response, Problem> {
     let id = id(&hook)?;
+    let mut writing = state.writing_plainly(&asked).await?;
+    let answer = |secret: Option<String>| {
+        Ok::<_, Problem>(axum::Json(HookWithSecret { hook: shown(&state, id)?, secret }))
+    };
+    if writing.done() {
+        return Ok(writing.answer(answer(None)?));
+    }
     let found = |view: &hythe_core::view::View| {
         view.installation.state.hooks.get(&id).map(|hook| (hook.version + 1, hook.provider))
     };
@@ -131,9 +141,10 @@ pub(crate) async fn rotate(
     let secret = mint(provider)?;
     let secrets = vec![forget(&state, id), put(&state, id, version, &secret)];
     let command = InstallationCommand::RotateHook { id, version, at: state.now() };
-    give(&state, &asked, command, secrets).await?;
-    let secret = Some(secret.to_string());
-    Ok(axum::Json(HookWithSecret { hook: shown(&state, id)?, secret }))
+    writing.tell(command, secrets).await?;
+    // Where the same request was quicker, this secret is none.
+    let secret = (!writing.done()).then(|| secret.to_string());
+    Ok(writing.answer(answer(secret)?))
 }
 
 /// Removes a webhook
@@ -141,20 +152,26 @@ pub(crate) async fn rotate(
 /// What comes through it from now on finds nothing; its secret is gone.
 #[utoipa::path(
     delete, path = "/api/v1/hooks/{hook}", operation_id = "remove_hook", tag = "hooks",
-    params(("hook" = uuid::Uuid, Path, description = "Its id")),
+    params(
+        ("hook" = uuid::Uuid, Path, description = "Its id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
     responses((status = 204, description = "It is gone"), WriteProblems)
 )]
 pub(crate) async fn remove(
     State(state): State<ApiState>,
     Which(hook): Which,
     asked: Asked,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let id = id(&hook)?;
-    shown(&state, id)?;
-    let command = InstallationCommand::RemoveHook { id };
-    give(&state, &asked, command, vec![forget(&state, id)]).await?;
-    state.deliveries().forget(id);
-    Ok(StatusCode::NO_CONTENT)
+    let mut writing = state.writing_plainly(&asked).await?;
+    if !writing.done() {
+        shown(&state, id)?;
+        let command = InstallationCommand::RemoveHook { id };
+        writing.tell(command, vec![forget(&state, id)]).await?;
+        state.deliveries().forget(id);
+    }
+    Ok(writing.answer(StatusCode::NO_CONTENT))
 }
 
 /// Lists what came through a webhook
@@ -191,18 +208,6 @@ pub(super) fn no_such_hook() -> Problem {
 
 fn shown(state: &ApiState, id: HookId) -> Result<Hook, Problem> {
     state.see(|sight| present::hook(sight, id)).ok_or_else(no_such_hook)
-}
-
-pub(super) async fn give(
-    state: &ApiState,
-    asked: &Asked,
-    command: InstallationCommand,
-    secrets: Vec<SecretChange>,
-) -> Result<(), Problem> {
-    let scope = state.control().installation().uuid();
-    let with = With { claim: None, secrets };
-    let given = state.command::<Installation>(scope, command, state.meta(asked), with);
-    given.await.map(drop).map_err(plane::problem)
 }
 
 fn repository_of(state: &ApiState, app: &str) -> Result<RepositoryKey, Problem> {

@@ -1,6 +1,8 @@
 //! Housekeeping: see what may go, and let it go.
 
 use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
 use hythe_actors::housekeeping::{self, Sweep, UploadSweep};
 use hythe_core::sweep;
 
@@ -10,7 +12,9 @@ use crate::api::dto::{
     DispensableCache, DispensableImage, DispensableUpload, Housekeeping, ImageThatStayed,
     UploadHousekeeping, WorkerHousekeeping,
 };
-use crate::api::problem::Problem;
+use crate::api::errands::Outcome;
+use crate::api::idempotency::{Asked, once};
+use crate::api::problem::{Kind, Problem};
 
 /// Shows what may go
 ///
@@ -30,15 +34,30 @@ pub(crate) async fn show(
 /// Lets go of what may go
 ///
 /// The server does so by itself every quarter of an hour; this is for who cannot wait. Done twice
-/// it is done once.
+/// it is done once. It goes on when whoever asked leaves; asked again with the same key, the answer is
+/// that of the first.
 #[utoipa::path(
     post, path = "/api/v1/housekeeping", operation_id = "run_housekeeping", tag = "server",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255)),
     responses((status = 200, description = "What went", body = Housekeeping), WriteProblems)
 )]
-pub(crate) async fn run(
-    State(state): State<ApiState>,
-) -> Result<axum::Json<Housekeeping>, Problem> {
-    Ok(axum::Json(look(&state, true).await))
+pub(crate) async fn run(State(state): State<ApiState>, asked: Asked) -> Result<Response, Problem> {
+    let once = once(&asked, &blake3::hash(&[]), state.request_key())?;
+    let work = |_| {
+        let state = state.clone();
+        async move {
+            let stopping = state.stopping().clone();
+            let found = stopping.run_until_cancelled(look(&state, true)).await;
+            Outcome::of(StatusCode::OK, &found.ok_or_else(stops)?)
+        }
+    };
+    let mut errand = state.errand(once.as_ref(), work).await?;
+    let outcome = errand.ended().await?;
+    Ok(errand.answer(outcome))
+}
+
+fn stops() -> Problem {
+    Problem::new(Kind::Unavailable, "the server stops; what is left goes once it runs again")
 }
 
 async fn look(state: &ApiState, act: bool) -> Housekeeping {

@@ -137,6 +137,7 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(session::show, session::delete))
         .routes(routes!(health::metrics))
         .routes(routes!(journal::last, journal::verify))
+        .routes(routes!(journal::export))
         .routes(routes!(document))
 }
 

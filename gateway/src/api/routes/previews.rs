@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::response::Response;
 use hythe_actors::aggregate::CommandError;
 use hythe_core::app::{ActiveApp, App, AppCommand};
 use hythe_core::limits;
@@ -18,7 +19,6 @@ use crate::api::doc::{ReadProblems, WriteProblems};
 use crate::api::dto::{PreviewEnv, PreviewForks, PreviewList, UpdatePreviews};
 use crate::api::extract::{Json, SecretJson, Which};
 use crate::api::idempotency::Asked;
-use crate::api::plane::{self, With};
 use crate::api::present;
 use crate::api::problem::Problem;
 use crate::api::settings;
@@ -57,7 +57,10 @@ fn shown(state: &ApiState, app: &str) -> Result<PreviewList, Problem> {
 #[utoipa::path(
     patch, path = "/api/v1/apps/{app}/previews", operation_id = "update_previews",
     tag = "previews",
-    params(("app" = String, Path, description = "Name or id", example = "shop")),
+    params(
+        ("app" = String, Path, description = "Name or id", example = "shop"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
     request_body = UpdatePreviews,
     responses((status = 200, description = "The previews from now on", body = PreviewList), WriteProblems)
 )]
@@ -65,26 +68,27 @@ pub(crate) async fn update(
     State(state): State<ApiState>,
     Which(app): Which,
     asked: Asked,
-    SecretJson(Json { value, hash: _ }): SecretJson<UpdatePreviews>,
-) -> Result<axum::Json<PreviewList>, Problem> {
+    SecretJson(Json { value, hash }): SecretJson<UpdatePreviews>,
+) -> Result<Response, Problem> {
+    let mut writing = state.writing(&asked, &hash).await?;
     let mut tries = 1;
-    loop {
+    while !writing.done() {
         let (id, now) = state.app(&app)?;
         let version = now.next_secret;
         let (wanted, secrets) = changed(&now, &value)?;
         let command = AppCommand::SetPreviews(Box::new(wanted));
-        let with = With { claim: None, secrets };
-        match state.command::<App>(id.uuid(), command, state.meta(&asked), with).await {
-            Ok(_) => return shown(&state, &app).map(axum::Json),
+        match writing.attempt::<App>(id.uuid(), command, secrets).await? {
+            Ok(()) => break,
             Err(CommandError::Rejected(Rejection::Conflict { .. }))
                 if tries < TRIES
                     && state.shows(|| Ok(state.app(&app)?.1.next_secret != version)).await? =>
             {
                 tries += 1;
             }
-            Err(error) => return Err(plane::problem(error)),
+            Err(error) => writing.settle(error).await?,
         }
     }
+    Ok(writing.answer(axum::Json(shown(&state, &app)?)))
 }
 
 /// The settings that are wanted, and the values that go with them.
@@ -166,6 +170,7 @@ fn changed(
     params(
         ("app" = String, Path, description = "Name or id", example = "shop"),
         ("number" = u64, Path, description = "The pull request's number", example = 4),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
     ),
     responses((status = 204, description = "It goes now"), WriteProblems)
 )]
@@ -173,7 +178,11 @@ pub(crate) async fn remove(
     State(state): State<ApiState>,
     Path((app, number)): Path<(String, String)>,
     asked: Asked,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
+    let mut writing = state.writing_plainly(&asked).await?;
+    if writing.done() {
+        return Ok(writing.answer(StatusCode::NO_CONTENT));
+    }
     let (id, app) = state.app(&app)?;
     let number = number.parse().ok().filter(|number| app.previews.open.contains_key(number));
     let Some(number) = number else {
@@ -183,7 +192,6 @@ pub(crate) async fn remove(
         )));
     };
     let command = AppCommand::EndPreview { number, why: PreviewEnd::ByHand, at: None };
-    let given = state.command::<App>(id.uuid(), command, state.meta(&asked), With::default());
-    given.await.map_err(plane::problem)?;
-    Ok(StatusCode::NO_CONTENT)
+    writing.give::<App>(id.uuid(), command, vec![]).await?;
+    Ok(writing.answer(StatusCode::NO_CONTENT))
 }

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use hythe_actors::aggregate::CommandError;
 use hythe_core::installation::{
     Installation, InstallationCommand, RegistryHost, RegistryLogin, RegistryPassword, RegistryUser,
@@ -14,7 +15,6 @@ use crate::api::doc::{ReadProblems, WriteProblems};
 use crate::api::dto::{Registry, RegistryList, SetRegistry};
 use crate::api::extract::{Json, SecretJson, Which};
 use crate::api::idempotency::Asked;
-use crate::api::plane::{self, With};
 use crate::api::problem::Problem;
 use crate::api::settings;
 
@@ -45,7 +45,10 @@ fn shown(host: &RegistryHost, login: &RegistryLogin) -> Registry {
 /// on, for the images that their Dockerfiles begin with. It is not tried here. There are at most 16.
 #[utoipa::path(
     put, path = "/api/v1/registries/{host}", operation_id = "set_registry", tag = "registries",
-    params(("host" = String, Path, description = "The registry, as images name it", example = "ghcr.io")),
+    params(
+        ("host" = String, Path, description = "The registry, as images name it", example = "ghcr.io"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
     request_body = SetRegistry,
     responses((status = 200, description = "Builds log in there now", body = Registry), WriteProblems)
 )]
@@ -53,15 +56,16 @@ pub(crate) async fn set(
     State(state): State<ApiState>,
     Which(host): Which,
     asked: Asked,
-    SecretJson(Json { value, hash: _ }): SecretJson<SetRegistry>,
-) -> Result<axum::Json<Registry>, Problem> {
+    SecretJson(Json { value, hash }): SecretJson<SetRegistry>,
+) -> Result<Response, Problem> {
     let host: RegistryHost = settings::text("host", &host)?;
+    let mut writing = state.writing(&asked, &hash).await?;
     let user: RegistryUser = settings::text("username", &value.username)?;
     let password = RegistryPassword::new(value.password.reveal())
         .map_err(|bad| Problem::field("password", bad.to_string()))?;
     let (scope, name) = (state.control().installation().uuid(), host.secret());
     let mut tries = 1;
-    loop {
+    while !writing.done() {
         // Two logins at the same moment would have the same version: the later one is refused, and
         // given again on top of the earlier.
         let version = next_version(&state);
@@ -74,17 +78,25 @@ pub(crate) async fn set(
         let answer = shown(&host, &login);
         let (host, user, at) = (host.clone(), user.clone(), login.at);
         let command = InstallationCommand::SetRegistry { host, user, version, at };
-        let with = With { claim: None, secrets };
-        match state.command::<Installation>(scope, command, state.meta(&asked), with).await {
-            Ok(_) => return Ok(axum::Json(answer)),
+        match writing.attempt::<Installation>(scope, command, secrets).await? {
+            Ok(()) => return Ok(writing.answer(axum::Json(answer))),
             Err(CommandError::Rejected(Rejection::Conflict { .. }))
                 if tries < TRIES && state.shows(|| Ok(next_version(&state) != version)).await? =>
             {
                 tries += 1;
             }
-            Err(error) => return Err(plane::problem(error)),
+            Err(error) => writing.settle(error).await?,
         }
     }
+    let now = state.control().read(|view| {
+        let login = view.installation.state.registries.get(&host);
+        login.map(|login| shown(&host, login))
+    });
+    Ok(writing.answer(axum::Json(now.ok_or_else(|| no_login(&host))?)))
+}
+
+fn no_login(host: &RegistryHost) -> Problem {
+    Problem::not_found(format!("builds do not log in to {host}"))
 }
 
 fn next_version(state: &ApiState) -> u64 {
@@ -97,22 +109,27 @@ fn next_version(state: &ApiState) -> u64 {
 #[utoipa::path(
     delete, path = "/api/v1/registries/{host}", operation_id = "remove_registry",
     tag = "registries",
-    params(("host" = String, Path, description = "The registry, as images name it", example = "ghcr.io")),
+    params(
+        ("host" = String, Path, description = "The registry, as images name it", example = "ghcr.io"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
     responses((status = 204, description = "It is gone"), WriteProblems)
 )]
 pub(crate) async fn remove(
     State(state): State<ApiState>,
     Which(host): Which,
     asked: Asked,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let host: RegistryHost = settings::text("host", &host)?;
+    let mut writing = state.writing_plainly(&asked).await?;
+    if writing.done() {
+        return Ok(writing.answer(StatusCode::NO_CONTENT));
+    }
     if !state.control().read(|view| view.installation.state.registries.contains_key(&host)) {
-        return Err(Problem::not_found(format!("builds do not log in to {host}")));
+        return Err(no_login(&host));
     }
     let (scope, name) = (state.control().installation().uuid(), host.secret());
-    let with = With { claim: None, secrets: vec![SecretChange::Delete { scope, name }] };
     let command = InstallationCommand::RemoveRegistry { host };
-    let given = state.command::<Installation>(scope, command, state.meta(&asked), with).await;
-    given.map_err(plane::problem)?;
-    Ok(StatusCode::NO_CONTENT)
+    writing.tell(command, vec![SecretChange::Delete { scope, name }]).await?;
+    Ok(writing.answer(StatusCode::NO_CONTENT))
 }

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::api::ApiState;
 use crate::api::doc::{ReadProblems, WriteProblems};
 use crate::api::dto::{CreateRun, Run, RunList};
+use crate::api::errands::Outcome;
 use crate::api::extract::{SecretJson, Which};
 use crate::api::idempotency::{Asked, Once, mark_replayed, once};
 use crate::api::plane::With;
@@ -301,15 +302,28 @@ fn upgrade_wanted(request: &Request) -> Result<(), Problem> {
 /// it is ended once.
 #[utoipa::path(
     post, path = "/api/v1/runs/{run}/stop", operation_id = "stop_run", tag = "runs",
-    params(("run" = Uuid, Path, description = "Its id")),
+    params(
+        ("run" = Uuid, Path, description = "Its id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
     responses((status = 202, description = "It is being ended", body = Run), WriteProblems)
 )]
 pub(crate) async fn stop(
     State(state): State<ApiState>,
     Which(run): Which,
+    asked: Asked,
 ) -> Result<Response, Problem> {
     let run = id(&run)?;
-    let (app, one_off) = open_run(&state, run).ok_or_else(no_such_run)?;
-    Box::pin(runs::stop(state.control(), one_off.worker, run)).await.map_err(unfit)?;
-    Ok((StatusCode::ACCEPTED, axum::Json(shown(app, run, &one_off))).into_response())
+    let once = once(&asked, &blake3::hash(&[]), state.request_key())?;
+    let work = |_| {
+        let state = state.clone();
+        async move {
+            let (app, one_off) = open_run(&state, run).ok_or_else(no_such_run)?;
+            Box::pin(runs::stop(state.control(), one_off.worker, run)).await.map_err(unfit)?;
+            Outcome::of(StatusCode::ACCEPTED, &shown(app, run, &one_off))
+        }
+    };
+    let mut errand = state.errand(once.as_ref(), work).await?;
+    let outcome = errand.ended().await?;
+    Ok(errand.answer(outcome))
 }

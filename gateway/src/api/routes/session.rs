@@ -43,6 +43,7 @@ fn session(state: &ApiState, expires_at: Option<Time>) -> Session {
 
 /// Signs in with a browser
 ///
+/// Takes no `Idempotency-Key`: each time it is another session, which the token was shown for.
 /// Sets a cookie that scripts cannot read and other sites cannot use, for 12 hours.
 #[utoipa::path(
     post, path = "/api/v1/session", operation_id = "create_session", tag = "session",
@@ -68,6 +69,7 @@ pub(crate) async fn create(
 
 /// Signs out
 ///
+/// Takes no `Idempotency-Key`: signed out once or twice is the same.
 /// The session is of no use any more.
 #[utoipa::path(
     delete, path = "/api/v1/session", operation_id = "delete_session", tag = "session",

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use hythe_actors::aggregate::CommandError;
 use hythe_core::installation::{
     self as core, Installation, InstallationCommand, SourcePassword, SourcePrefix, SourceUser,
@@ -17,7 +18,6 @@ use crate::api::dto::{
 };
 use crate::api::extract::{Json, SecretJson, Which};
 use crate::api::idempotency::Asked;
-use crate::api::plane::{self, With};
 use crate::api::problem::Problem;
 use crate::api::settings;
 
@@ -52,7 +52,10 @@ fn shown(prefix: &SourcePrefix, token: &core::SourceToken) -> SourceToken {
 #[utoipa::path(
     put, path = "/api/v1/sources/tokens/{prefix}", operation_id = "set_source_token",
     tag = "sources",
-    params(("prefix" = String, Path, description = "The repositories: a host, or the beginning of a URL, with its slashes encoded", example = "github.com%2Fteam")),
+    params(
+        ("prefix" = String, Path, description = "The repositories: a host, or the beginning of a URL, with its slashes encoded", example = "github.com%2Fteam"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
     request_body = SetSourceToken,
     responses((status = 200, description = "Builds use it now", body = SourceToken), WriteProblems)
 )]
@@ -60,15 +63,16 @@ pub(crate) async fn set_token(
     State(state): State<ApiState>,
     Which(prefix): Which,
     asked: Asked,
-    SecretJson(Json { value, hash: _ }): SecretJson<SetSourceToken>,
-) -> Result<axum::Json<SourceToken>, Problem> {
+    SecretJson(Json { value, hash }): SecretJson<SetSourceToken>,
+) -> Result<Response, Problem> {
     let prefix = read_prefix(&prefix)?;
+    let mut writing = state.writing(&asked, &hash).await?;
     let user: SourceUser = settings::text("username", &value.username)?;
     let password = SourcePassword::new(value.password.reveal())
         .map_err(|bad| Problem::field("password", bad.to_string()))?;
     let (scope, name) = (state.control().installation().uuid(), prefix.secret());
     let mut tries = 1;
-    loop {
+    while !writing.done() {
         // Two tokens at the same moment would have the same version: the later one is refused, and
         // given again on top of the earlier.
         let version = next_version(&state);
@@ -81,17 +85,25 @@ pub(crate) async fn set_token(
         let answer = shown(&prefix, &token);
         let (prefix, user, at) = (prefix.clone(), user.clone(), token.at);
         let command = InstallationCommand::SetSourceToken { prefix, user, version, at };
-        let with = With { claim: None, secrets };
-        match state.command::<Installation>(scope, command, state.meta(&asked), with).await {
-            Ok(_) => return Ok(axum::Json(answer)),
+        match writing.attempt::<Installation>(scope, command, secrets).await? {
+            Ok(()) => return Ok(writing.answer(axum::Json(answer))),
             Err(CommandError::Rejected(Rejection::Conflict { .. }))
                 if tries < TRIES && state.shows(|| Ok(next_version(&state) != version)).await? =>
             {
                 tries += 1;
             }
-            Err(error) => return Err(plane::problem(error)),
+            Err(error) => writing.settle(error).await?,
         }
     }
+    let now = state.control().read(|view| {
+        let token = view.installation.state.source_tokens.get(&prefix);
+        token.map(|token| shown(&prefix, token))
+    });
+    Ok(writing.answer(axum::Json(now.ok_or_else(|| no_token(&prefix))?)))
+}
+
+fn no_token(prefix: &SourcePrefix) -> Problem {
+    Problem::not_found(format!("builds have no token for {prefix}"))
 }
 
 fn read_prefix(typed: &str) -> Result<SourcePrefix, Problem> {
@@ -108,24 +120,29 @@ fn next_version(state: &ApiState) -> u64 {
 #[utoipa::path(
     delete, path = "/api/v1/sources/tokens/{prefix}", operation_id = "remove_source_token",
     tag = "sources",
-    params(("prefix" = String, Path, description = "What it is for, with its slashes encoded", example = "github.com%2Fteam")),
+    params(
+        ("prefix" = String, Path, description = "What it is for, with its slashes encoded", example = "github.com%2Fteam"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
     responses((status = 204, description = "It is gone"), WriteProblems)
 )]
 pub(crate) async fn remove_token(
     State(state): State<ApiState>,
     Which(prefix): Which,
     asked: Asked,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let prefix = read_prefix(&prefix)?;
+    let mut writing = state.writing_plainly(&asked).await?;
+    if writing.done() {
+        return Ok(writing.answer(StatusCode::NO_CONTENT));
+    }
     if !state.control().read(|view| view.installation.state.source_tokens.contains_key(&prefix)) {
-        return Err(Problem::not_found(format!("builds have no token for {prefix}")));
+        return Err(no_token(&prefix));
     }
     let (scope, name) = (state.control().installation().uuid(), prefix.secret());
-    let with = With { claim: None, secrets: vec![SecretChange::Delete { scope, name }] };
     let command = InstallationCommand::RemoveSourceToken { prefix };
-    let given = state.command::<Installation>(scope, command, state.meta(&asked), with).await;
-    given.map_err(plane::problem)?;
-    Ok(StatusCode::NO_CONTENT)
+    writing.tell(command, vec![SecretChange::Delete { scope, name }]).await?;
+    Ok(writing.answer(StatusCode::NO_CONTENT))
 }
 
 /// Lists the hosts that builds know over ssh
@@ -155,7 +172,10 @@ fn shown_host(host: &SshHost, known: &core::SourceHost) -> SourceHost {
 /// a well-known host takes the place of what is known without. At most 64 hosts.
 #[utoipa::path(
     put, path = "/api/v1/sources/hosts/{host}", operation_id = "set_source_host", tag = "sources",
-    params(("host" = String, Path, description = "The host, with its port where that is not 22", example = "git.example.com")),
+    params(
+        ("host" = String, Path, description = "The host, with its port where that is not 22", example = "git.example.com"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
     request_body = SetSourceHost,
     responses((status = 200, description = "Builds know it now", body = SourceHost), WriteProblems)
 )]
@@ -163,19 +183,28 @@ pub(crate) async fn set_host(
     State(state): State<ApiState>,
     Which(host): Which,
     asked: Asked,
-    Json { value, hash: _ }: Json<SetSourceHost>,
-) -> Result<axum::Json<SourceHost>, Problem> {
+    Json { value, hash }: Json<SetSourceHost>,
+) -> Result<Response, Problem> {
     let host = read_host(&host)?;
+    let mut writing = state.writing(&asked, &hash).await?;
+    if writing.done() {
+        let now = state.control().read(|view| {
+            let known = view.installation.state.source_hosts.get(&host);
+            known.map(|known| shown_host(&host, known))
+        });
+        return Ok(writing.answer(axum::Json(now.ok_or_else(|| no_keys(&host))?)));
+    }
     let keys = value.keys.iter().enumerate().map(|(at, key)| read_key(at, key));
     let keys: Vec<SshKey> = keys.collect::<Result<_, _>>()?;
     let known = core::SourceHost { keys: keys.clone(), at: state.now() };
     let answer = shown_host(&host, &known);
     let command = InstallationCommand::SetSourceHost { host, keys, at: known.at };
-    let scope = state.control().installation().uuid();
-    let given =
-        state.command::<Installation>(scope, command, state.meta(&asked), With::default()).await;
-    given.map_err(plane::problem)?;
-    Ok(axum::Json(answer))
+    writing.tell(command, vec![]).await?;
+    Ok(writing.answer(axum::Json(answer)))
+}
+
+fn no_keys(host: &SshHost) -> Problem {
+    Problem::not_found(format!("no keys were given for {host}"))
 }
 
 fn read_host(typed: &str) -> Result<SshHost, Problem> {
@@ -202,22 +231,25 @@ fn read_key(at: usize, typed: &str) -> Result<SshKey, Problem> {
 #[utoipa::path(
     delete, path = "/api/v1/sources/hosts/{host}", operation_id = "remove_source_host",
     tag = "sources",
-    params(("host" = String, Path, description = "The host", example = "git.example.com")),
+    params(
+        ("host" = String, Path, description = "The host", example = "git.example.com"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
     responses((status = 204, description = "It is forgotten"), WriteProblems)
 )]
 pub(crate) async fn remove_host(
     State(state): State<ApiState>,
     Which(host): Which,
     asked: Asked,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let host = read_host(&host)?;
-    if !state.control().read(|view| view.installation.state.source_hosts.contains_key(&host)) {
-        return Err(Problem::not_found(format!("no keys were given for {host}")));
+    let mut writing = state.writing_plainly(&asked).await?;
+    if writing.done() {
+        return Ok(writing.answer(StatusCode::NO_CONTENT));
     }
-    let scope = state.control().installation().uuid();
-    let command = InstallationCommand::RemoveSourceHost { host };
-    let given =
-        state.command::<Installation>(scope, command, state.meta(&asked), With::default()).await;
-    given.map_err(plane::problem)?;
-    Ok(StatusCode::NO_CONTENT)
+    if !state.control().read(|view| view.installation.state.source_hosts.contains_key(&host)) {
+        return Err(no_keys(&host));
+    }
+    writing.tell(InstallationCommand::RemoveSourceHost { host }, vec![]).await?;
+    Ok(writing.answer(StatusCode::NO_CONTENT))
 }

@@ -1,10 +1,13 @@
 //! How the server is doing, in one answer.
 
 use axum::extract::State;
+use hythe_core::wire::storage::DiskRoom;
+use hythe_core::wire::worker::EngineDisk;
 
 use crate::api::ApiState;
 use crate::api::doc::ReadProblems;
 use crate::api::dto::{BackupStatus, JournalStatus, ServerStatus};
+use crate::api::present;
 use crate::api::problem::Problem;
 use crate::api::routes::{backups, health};
 
@@ -13,6 +16,10 @@ const LITTLE_ROOM: u64 = 1 << 30;
 const LITTLE_PART: u64 = 20;
 /// A mirror further behind than this is worth a warning, in milliseconds.
 const MIRROR_LATE: u64 = 5_000;
+
+/// The most workers whose disks are named, and warned of.
+const MOST_DISKS: usize = 8;
+const MOST_LOW_DISKS: usize = 20;
 
 /// Shows how the server is doing
 ///
@@ -24,11 +31,17 @@ const MIRROR_LATE: u64 = 5_000;
 pub(crate) async fn show(
     State(state): State<ApiState>,
 ) -> Result<axum::Json<ServerStatus>, Problem> {
-    let checks = health::checks(&state);
+    let disks = state.see(|sight| present::engine_disks(sight.observed));
+    let mut checks = health::checks(&state);
+    // Here and not for everybody who asks whether the server is ready.
+    if let Some(workers) = checks.iter_mut().find(|check| check.name == health::WORKERS) {
+        workers.detail.push_str(&free(&disks));
+    }
     let data = state.control().backups().data().to_owned();
     let disk = tokio::task::spawn_blocking(move || Disk::of(&data)).await.unwrap_or_default();
     let backup = backups::status(&state);
-    let warnings = warnings(&backup, &disk);
+    let mut warnings = warnings(&backup, &disk);
+    warnings.extend(low_disks(&disks));
     let restored = state.control().read(|view| view.installation.state.restored.clone());
     Ok(axum::Json(ServerStatus {
         ready: health::is_ready(&checks),
@@ -70,6 +83,37 @@ impl Disk {
     }
 }
 
+/// What is free on the disks of the workers' engines, in words.
+fn free(disks: &[(String, EngineDisk)]) -> String {
+    let disk = |(worker, disk): &(String, EngineDisk)| {
+        let DiskRoom { free, whole } = disk.room;
+        format!("{worker} {} of {} MiB", free >> 20, whole >> 20)
+    };
+    let mut shown: Vec<String> = disks.iter().take(MOST_DISKS).map(disk).collect();
+    if disks.len() > MOST_DISKS {
+        shown.push(format!("{} more", disks.len() - MOST_DISKS));
+    }
+    if shown.is_empty() {
+        return String::new();
+    }
+    format!("; free on the disks of their engines: {}", shown.join(", "))
+}
+
+/// What is to be said of the disks of workers whose builds are about to end for want of room.
+fn low_disks(disks: &[(String, EngineDisk)]) -> Vec<String> {
+    let low = disks.iter().filter(|(_, disk)| disk.is_low());
+    let said = low.map(|(worker, EngineDisk { room, least_free })| {
+        format!(
+            "the disk of worker {worker}'s engine has {} MiB left of {}, and builds end below {} MiB \
+             (--build-free-disk): free some; `hythe gc` shows what Hythe can let go of",
+            room.free >> 20,
+            room.whole >> 20,
+            least_free >> 20
+        )
+    });
+    said.take(MOST_LOW_DISKS).collect()
+}
+
 fn warnings(backup: &BackupStatus, disk: &Disk) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(failed) = &backup.failed {
@@ -107,4 +151,28 @@ fn warnings(backup: &BackupStatus, disk: &Disk) -> Vec<String> {
         ));
     }
     warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_is_warned_of_before_builds_end_for_it() {
+        let disk = |free: u64| {
+            let room = DiskRoom { whole: 100 << 30, free: free << 30 };
+            ("main".to_owned(), EngineDisk { room, least_free: 2 << 30 })
+        };
+        assert_eq!(low_disks(&[disk(3)]), Vec::<String>::new());
+        let said = low_disks(&[disk(50), disk(2), disk(0)]);
+        assert_eq!(said.len(), 2);
+        let expected =
+            "worker main's engine has 2048 MiB left of 102400, and builds end below 2048 MiB";
+        assert!(said[0].contains(expected), "{}", said[0]);
+        assert_eq!(free(&[]), "");
+        let named = "; free on the disks of their engines: main 3072 of 102400 MiB";
+        assert_eq!(free(&[disk(3)]), named);
+        let many: Vec<_> = (0..10).map(|_| disk(3)).collect();
+        assert!(free(&many).ends_with(", 2 more"));
+    }
 }

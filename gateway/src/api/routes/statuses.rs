@@ -2,11 +2,12 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use hythe_core::hook::ApiAddress;
 use hythe_core::ids::HookId;
 use hythe_core::installation::InstallationCommand;
 
-use super::hooks::{give, id, no_such_hook};
+use super::hooks::{id, no_such_hook};
 use crate::api::ApiState;
 use crate::api::doc::{ReadProblems, WriteProblems};
 use crate::api::dto::{CommitStatuses, SetCommitStatuses, ToldStatus};
@@ -37,7 +38,10 @@ pub(crate) async fn show(
 /// one that may write statuses. Everybody who can read the repository sees them.
 #[utoipa::path(
     put, path = "/api/v1/hooks/{hook}/statuses", operation_id = "set_statuses", tag = "hooks",
-    params(("hook" = uuid::Uuid, Path, description = "Its id")),
+    params(
+        ("hook" = uuid::Uuid, Path, description = "Its id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
     request_body = SetCommitStatuses,
     responses((status = 200, description = "It is told from now on", body = CommitStatuses), WriteProblems)
 )]
@@ -45,32 +49,41 @@ pub(crate) async fn set(
     State(state): State<ApiState>,
     Which(hook): Which,
     asked: Asked,
-    Json { value, hash: _ }: Json<SetCommitStatuses>,
-) -> Result<axum::Json<CommitStatuses>, Problem> {
+    Json { value, hash }: Json<SetCommitStatuses>,
+) -> Result<Response, Problem> {
     let id = id(&hook)?;
-    let api = match value.api {
-        Some(api) => settings::text("api", api.strip_suffix('/').unwrap_or(&api))?,
-        None => usual(&state, id)?,
-    };
-    give(&state, &asked, InstallationCommand::SetStatuses { id, api: Some(api) }, vec![]).await?;
-    shown(&state, id).map(axum::Json)
+    let mut writing = state.writing(&asked, &hash).await?;
+    if !writing.done() {
+        let api = match value.api {
+            Some(api) => settings::text("api", api.strip_suffix('/').unwrap_or(&api))?,
+            None => usual(&state, id)?,
+        };
+        writing.tell(InstallationCommand::SetStatuses { id, api: Some(api) }, vec![]).await?;
+    }
+    Ok(writing.answer(axum::Json(shown(&state, id)?)))
 }
 
 /// Tells a webhook's provider no more how commits fare
 #[utoipa::path(
     delete, path = "/api/v1/hooks/{hook}/statuses", operation_id = "remove_statuses", tag = "hooks",
-    params(("hook" = uuid::Uuid, Path, description = "Its id")),
+    params(
+        ("hook" = uuid::Uuid, Path, description = "Its id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
     responses((status = 204, description = "It is told no more"), WriteProblems)
 )]
 pub(crate) async fn remove(
     State(state): State<ApiState>,
     Which(hook): Which,
     asked: Asked,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let id = id(&hook)?;
-    shown(&state, id)?;
-    give(&state, &asked, InstallationCommand::SetStatuses { id, api: None }, vec![]).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let mut writing = state.writing_plainly(&asked).await?;
+    if !writing.done() {
+        shown(&state, id)?;
+        writing.tell(InstallationCommand::SetStatuses { id, api: None }, vec![]).await?;
+    }
+    Ok(writing.answer(StatusCode::NO_CONTENT))
 }
 
 /// Where the provider has its API, as far as the repository's host tells.

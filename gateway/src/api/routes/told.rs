@@ -2,11 +2,12 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use hythe_core::hook::{ApiAddress, Telling};
 use hythe_core::ids::HookId;
 use hythe_core::installation::InstallationCommand;
 
-use super::hooks::{give, id, no_such_hook};
+use super::hooks::{id, no_such_hook};
 use super::statuses::usual;
 use crate::api::ApiState;
 use crate::api::doc::WriteProblems;
@@ -15,6 +16,7 @@ use crate::api::extract::{Json, Which};
 use crate::api::idempotency::Asked;
 use crate::api::problem::Problem;
 use crate::api::settings;
+use crate::api::writing::Writing;
 
 /// Tells a webhook's provider of previews
 ///
@@ -23,7 +25,10 @@ use crate::api::settings;
 /// who can read the repository sees them.
 #[utoipa::path(
     put, path = "/api/v1/hooks/{hook}/comments", operation_id = "set_comments", tag = "hooks",
-    params(("hook" = uuid::Uuid, Path, description = "Its id")),
+    params(
+        ("hook" = uuid::Uuid, Path, description = "Its id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
     request_body = SetCommitStatuses,
     responses((status = 200, description = "It is told from now on", body = Told), WriteProblems)
 )]
@@ -31,22 +36,26 @@ pub(crate) async fn comment(
     State(state): State<ApiState>,
     Which(hook): Which,
     asked: Asked,
-    Json { value, hash: _ }: Json<SetCommitStatuses>,
-) -> Result<axum::Json<Told>, Problem> {
-    set(&state, &asked, &hook, Telling::Comments, value).await
+    Json { value, hash }: Json<SetCommitStatuses>,
+) -> Result<Response, Problem> {
+    let writing = state.writing(&asked, &hash).await?;
+    set(&state, writing, &hook, Telling::Comments, value).await
 }
 
 /// Tells a webhook's provider no more of previews
 #[utoipa::path(
     delete, path = "/api/v1/hooks/{hook}/comments", operation_id = "remove_comments", tag = "hooks",
-    params(("hook" = uuid::Uuid, Path, description = "Its id")),
+    params(
+        ("hook" = uuid::Uuid, Path, description = "Its id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
     responses((status = 204, description = "It is told no more"), WriteProblems)
 )]
 pub(crate) async fn uncomment(
     State(state): State<ApiState>,
     Which(hook): Which,
     asked: Asked,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     unset(&state, &asked, &hook, Telling::Comments).await
 }
 
@@ -58,7 +67,10 @@ pub(crate) async fn uncomment(
 #[utoipa::path(
     put, path = "/api/v1/hooks/{hook}/deployments", operation_id = "set_told_deployments",
     tag = "hooks",
-    params(("hook" = uuid::Uuid, Path, description = "Its id")),
+    params(
+        ("hook" = uuid::Uuid, Path, description = "Its id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
     request_body = SetCommitStatuses,
     responses((status = 200, description = "It is told from now on", body = Told), WriteProblems)
 )]
@@ -66,42 +78,47 @@ pub(crate) async fn deploy(
     State(state): State<ApiState>,
     Which(hook): Which,
     asked: Asked,
-    Json { value, hash: _ }: Json<SetCommitStatuses>,
-) -> Result<axum::Json<Told>, Problem> {
-    set(&state, &asked, &hook, Telling::Deployments, value).await
+    Json { value, hash }: Json<SetCommitStatuses>,
+) -> Result<Response, Problem> {
+    let writing = state.writing(&asked, &hash).await?;
+    set(&state, writing, &hook, Telling::Deployments, value).await
 }
 
 /// Tells GitHub no more of deployments
 #[utoipa::path(
     delete, path = "/api/v1/hooks/{hook}/deployments", operation_id = "remove_told_deployments",
     tag = "hooks",
-    params(("hook" = uuid::Uuid, Path, description = "Its id")),
+    params(
+        ("hook" = uuid::Uuid, Path, description = "Its id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
     responses((status = 204, description = "It is told no more"), WriteProblems)
 )]
 pub(crate) async fn undeploy(
     State(state): State<ApiState>,
     Which(hook): Which,
     asked: Asked,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     unset(&state, &asked, &hook, Telling::Deployments).await
 }
 
 async fn set(
     state: &ApiState,
-    asked: &Asked,
+    mut writing: Writing<'_>,
     hook: &str,
     what: Telling,
     value: SetCommitStatuses,
-) -> Result<axum::Json<Told>, Problem> {
+) -> Result<Response, Problem> {
     let id = id(hook)?;
     let api: ApiAddress = match value.api {
         Some(api) => settings::text("api", api.strip_suffix('/').unwrap_or(&api))?,
         None => usual(state, id)?,
     };
     let shown = api.to_string();
-    let command = InstallationCommand::SetTold { id, what, api: Some(api) };
-    give(state, asked, command, vec![]).await?;
-    Ok(axum::Json(Told { api: Some(shown) }))
+    if !writing.done() {
+        writing.tell(InstallationCommand::SetTold { id, what, api: Some(api) }, vec![]).await?;
+    }
+    Ok(writing.answer(axum::Json(Told { api: Some(shown) })))
 }
 
 async fn unset(
@@ -109,11 +126,14 @@ async fn unset(
     asked: &Asked,
     hook: &str,
     what: Telling,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let id = id(hook)?;
-    there(state, id)?;
-    give(state, asked, InstallationCommand::SetTold { id, what, api: None }, vec![]).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let mut writing = state.writing_plainly(asked).await?;
+    if !writing.done() {
+        there(state, id)?;
+        writing.tell(InstallationCommand::SetTold { id, what, api: None }, vec![]).await?;
+    }
+    Ok(writing.answer(StatusCode::NO_CONTENT))
 }
 
 fn there(state: &ApiState, id: HookId) -> Result<(), Problem> {

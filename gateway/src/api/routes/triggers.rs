@@ -1,6 +1,7 @@
 //! What deploys an app by itself: show, change.
 
 use axum::extract::State;
+use axum::response::Response;
 use hythe_core::app::{App, AppCommand};
 use hythe_core::hook::{DeployOn, TagPattern, Triggers as Settings};
 
@@ -9,7 +10,6 @@ use crate::api::doc::{ReadProblems, WriteProblems};
 use crate::api::dto::{self, Triggers, UpdateTriggers};
 use crate::api::extract::{Json, Which};
 use crate::api::idempotency::Asked;
-use crate::api::plane::{self, With};
 use crate::api::present;
 use crate::api::problem::Problem;
 use crate::api::settings;
@@ -35,7 +35,10 @@ pub(crate) async fn show(
 /// webhook of its repository.
 #[utoipa::path(
     patch, path = "/api/v1/apps/{app}/triggers", operation_id = "update_triggers", tag = "hooks",
-    params(("app" = String, Path, description = "Name or id", example = "shop")),
+    params(
+        ("app" = String, Path, description = "Name or id", example = "shop"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
     request_body = UpdateTriggers,
     responses((status = 200, description = "What does from now on", body = Triggers), WriteProblems)
 )]
@@ -43,15 +46,18 @@ pub(crate) async fn update(
     State(state): State<ApiState>,
     Which(app): Which,
     asked: Asked,
-    Json { value, hash: _ }: Json<UpdateTriggers>,
-) -> Result<axum::Json<Triggers>, Problem> {
+    Json { value, hash }: Json<UpdateTriggers>,
+) -> Result<Response, Problem> {
+    let mut writing = state.writing(&asked, &hash).await?;
     let (id, app) = state.app(&app)?;
+    if writing.done() {
+        return Ok(writing.answer(axum::Json(present::triggers(&app.triggers))));
+    }
     let wanted = changed(app.triggers, &value)?;
     let answer = present::triggers(&wanted);
     let command = AppCommand::SetTriggers(Box::new(wanted));
-    let given = state.command::<App>(id.uuid(), command, state.meta(&asked), With::default());
-    given.await.map_err(plane::problem)?;
-    Ok(axum::Json(answer))
+    writing.give::<App>(id.uuid(), command, vec![]).await?;
+    Ok(writing.answer(axum::Json(answer)))
 }
 
 fn changed(now: Settings, change: &UpdateTriggers) -> Result<Settings, Problem> {

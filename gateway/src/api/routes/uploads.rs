@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use futures_util::StreamExt as _;
 use hythe_actors::uploads::UploadError;
 use hythe_core::source::UploadDigest;
@@ -11,7 +11,9 @@ use hythe_core::source::UploadDigest;
 use crate::api::ApiState;
 use crate::api::doc::{ReadProblems, WriteProblems};
 use crate::api::dto::Upload;
+use crate::api::errands::Outcome;
 use crate::api::extract::Which;
+use crate::api::idempotency::{Asked, once};
 use crate::api::problem::{Kind, Problem};
 use crate::api::settings;
 
@@ -40,7 +42,10 @@ pub(crate) async fn show(
 /// for seven days without.
 #[utoipa::path(
     put, path = "/api/v1/uploads/{digest}", operation_id = "put_upload", tag = "deployments",
-    params(("digest" = String, Path, description = "`sha256:` and the digest of its bytes")),
+    params(
+        ("digest" = String, Path, description = "`sha256:` and the digest of its bytes"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
         (status = 200, description = "It was there already", body = Upload),
@@ -51,16 +56,24 @@ pub(crate) async fn show(
 pub(crate) async fn put(
     State(state): State<ApiState>,
     Which(digest): Which,
+    asked: Asked,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let digest: UploadDigest = settings::text("digest", &digest)?;
+    // What is sent is named by the address, which tells one request from another.
+    let once = once(&asked, &blake3::hash(&[]), state.request_key())?;
+    state.before(once.as_ref()).await?;
     let answer = |status: StatusCode, bytes: u64| {
-        let upload = Upload { digest: digest.to_string(), bytes };
-        Ok((status, axum::Json(upload)).into_response())
+        let outcome = Outcome::of(status, &Upload { digest: digest.to_string(), bytes })?;
+        state.errands().note(once.as_ref(), &outcome);
+        Ok(outcome.response())
     };
     if let Some(bytes) = touch(&state, &digest).await? {
-        return answer(StatusCode::OK, bytes);
+        return match state.errands().before(once.as_ref())? {
+            Some(mut before) => before.ended().await.map(|outcome| before.answer(outcome)),
+            None => answer(StatusCode::OK, bytes),
+        };
     }
     let said = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let said = said.and_then(|length| length.parse().ok());

@@ -52,7 +52,8 @@ pub enum GitHubAppCommand {
     #[command(after_help = FINISH_HELP)]
     Finish {
         /// That address, with its code and state
-        url: String,
+        #[arg(value_name = "URL")]
+        sent_to: String,
     },
     /// List GitHub Apps
     #[command(visible_alias = "list")]

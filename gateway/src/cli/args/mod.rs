@@ -9,8 +9,8 @@ mod compose;
 mod cron;
 mod detect;
 mod domain;
-mod github_app;
 mod git;
+mod github_app;
 mod health;
 mod hook;
 mod hooks;
@@ -42,8 +42,8 @@ pub use compose::{ComposeCommand, ComposeUpArgs};
 pub use cron::{CronArgs, CronCommand, CronSetArgs};
 pub use detect::DetectArgs;
 pub use domain::{DomainAddArgs, DomainArgs, DomainCommand, DomainSettingsArgs};
-pub use github_app::GitHubAppCommand;
 pub use git::{GitCommand, GitCredentialArgs, GitRemoteArgs};
+pub use github_app::GitHubAppCommand;
 pub use health::HealthArgs;
 pub use hook::{AddressCommand, HookCommand, ToldArgs, TriggerArgs};
 pub use hooks::HookArgs;
@@ -76,7 +76,8 @@ Settings:
   HYTHE_DATA    the data folder (./.hythe/data if there is one, else ~/.local/share/hythe)
   NO_COLOR      no colours
 
-Exit codes: 0 done, 1 it failed, 2 wrong usage, 3 server not reached or not allowed.";
+Exit codes: 0 done, 1 it failed, 2 wrong usage, 3 server not reached or not allowed,
+130 ended by Ctrl-C. `hythe run` exits with its program's own.";
 
 const LINK_HELP: &str = "\
 Where a folder is linked, the app may be left out of every command that names nothing else before it, such
@@ -346,7 +347,7 @@ pub enum JournalCommand {
         #[command(flatten)]
         data: DataArgs,
     },
-    /// Write it as lines of JSON. Secrets are no part of it
+    /// Write it as lines of JSON; where a server has it open, that one does. Secrets are no part of it
     Export {
         /// Where it lies.
         #[command(flatten)]
@@ -383,6 +384,17 @@ mod tests {
     #[test]
     fn the_command_line_fits_together() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_has_every_exit_code() {
+        use crate::cli::failure::Exit;
+        let help = Cli::command().render_help().to_string();
+        let codes = help.split_once("Exit codes: ").unwrap().1;
+        for exit in [Exit::Done, Exit::Failed, Exit::Usage, Exit::Unreachable, Exit::Interrupted] {
+            let code = exit.code().to_string();
+            assert!(codes.split_whitespace().any(|word| word == code), "{code}: {codes}");
+        }
     }
 
     #[test]

@@ -72,7 +72,11 @@ pub(super) async fn schedule(context: &Context, args: ScheduleArgs) -> Outcome {
     let (client, output) = (&context.client, &context.output);
     if args.what.as_deref() == Some("off") {
         client.delete(&["backups", "schedule"], &[]).await?;
-        output.note("no more backups are made by themselves; those that are there stay");
+        if output.json() {
+            output.document(&json!({"schedule": null, "removed": true}));
+        } else {
+            output.note("no more backups are made by themselves; those that are there stay");
+        }
         return Ok(());
     }
     let Some(to) = &args.to else {
@@ -144,7 +148,11 @@ pub(super) async fn mirror(context: &Context, to: Option<String>, key: &KeyArgs)
         }
         Some("off") => {
             client.delete(&path, &[]).await?;
-            output.note("the journal is mirrored no more; what is there stays");
+            if output.json() {
+                output.document(&json!({"mirror": null, "removed": true}));
+            } else {
+                output.note("the journal is mirrored no more; what is there stays");
+            }
         }
         Some(to) => {
             if place(to)?.is_none() {

@@ -152,7 +152,7 @@ fn assertion(shared: &Shared, given: &str) -> Result<(), String> {
     let claims: Value = serde_json::from_slice(&decoded(claims)?).unwrap();
     let (iat, exp) = (claims["iat"].as_u64().unwrap(), claims["exp"].as_u64().unwrap());
     let fine = head == json!({"alg": "RS256", "typ": "JWT"})
-        && claims["iss"] == APP.to_string()
+        && claims["iss"].as_str() == Some(APP.to_string().as_str())
         && claims.as_object().unwrap().len() == 3
         && iat <= now() - 50
         && iat + 120 >= now()

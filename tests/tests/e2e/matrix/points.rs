@@ -224,6 +224,7 @@ const fn course(step: Step) -> Course {
         Step::NetworkMade => Course::NewApp,
         Step::NetworkRemoved => Course::DeleteApp,
         Step::RestartCounted => Course::ReplicaDies,
+        Step::LogsShared => Course::Never("so much has to be logged that it takes long"),
     }
 }
 
