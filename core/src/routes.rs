@@ -138,7 +138,9 @@ pub fn routes(
                 None => drop(wildcards.insert(domain.name().clone())),
             }
         }
-        let mut all: BTreeSet<HostName> = routes.keys().cloned().collect();
+        // Nobody is sent to a host that sends on.
+        let serving = routes.iter().filter(|(_, route)| route.redirect.is_none());
+        let mut all: BTreeSet<HostName> = serving.map(|(host, _)| host.clone()).collect();
         all.insert(host.clone());
         let served = |host: &HostName, mut route: Route| {
             if let Some(to) = RouteEdge::redirected(app.edge.www, host, &all) {

@@ -15,6 +15,7 @@ use crate::installation::{Installation, InstallationEvent};
 use crate::limits;
 use crate::machine::Machine;
 use crate::names::{AppName, EnvName, HostName};
+use crate::process::is_process;
 use crate::project::{ActiveProject, Project};
 use crate::record::{Actor, Meta, Recorded, Sequence};
 use crate::source::Source;
@@ -341,7 +342,14 @@ impl View {
             | Stage::Releasing { .. }
             | Stage::Ended(_) => None,
         };
-        since.filter(|_| self.excludes(live, next)).map(|since| (live, since))
+        // On another worker there is another volume: nothing has to end for it.
+        let web = |id| {
+            let attempt = self.deployments.get(&id)?.state.attempt()?;
+            let mut places = attempt.placements.iter().filter(|place| !is_process(place.index));
+            places.next().map(|place| place.worker)
+        };
+        let beside = web(live) == web(next);
+        since.filter(|_| beside && self.excludes(live, next)).map(|since| (live, since))
     }
 
     fn apply_deployment(

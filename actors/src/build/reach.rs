@@ -20,7 +20,7 @@ use super::firewall::{Network, private};
 
 /// The most bytes of a Dockerfile.
 const MOST_BYTES: u64 = 1024 * 1024;
-/// How long all names may take to be looked up. One that is not found by then BuildKit hardly finds.
+/// How long all names may take to be looked up. What was not looked at by then is not let through.
 const LOOK_UP_WITHIN: Duration = Duration::from_secs(15);
 /// The most characters of what somebody wrote that are shown.
 const MOST_SHOWN: usize = 200;
@@ -72,7 +72,9 @@ pub(super) async fn check(
         }
         Ok(())
     };
-    timeout(LOOK_UP_WITHIN, looking).await.unwrap_or(Ok(()))
+    let late =
+        || "the hosts that it adds from could not be looked up in time; try again".to_owned();
+    timeout(LOOK_UP_WITHIN, looking).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// The Dockerfile's text, where there is one.

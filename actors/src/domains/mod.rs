@@ -180,12 +180,16 @@ fn due(control: &Control, started: Timestamp) -> Vec<Key> {
     });
     let domains = control.domains();
     domains.seen().retain(|key, seen| all.get(key).is_some_and(|one| one.token == seen.token));
-    let is_due = |(key, domain): &(Key, Domain)| {
-        let (last, failures) = domains.failures(key, domain);
-        let next = next_check(domain, last, failures, started, jitter(domain, last));
-        next.is_some_and(|next| next <= now)
+    let since = |(key, domain): (Key, Domain)| {
+        let (last, failures) = domains.failures(&key, &domain);
+        let next = next_check(&domain, last, failures, started, jitter(&domain, last))?;
+        // A look of a clock that ran ahead counts for none.
+        (next <= now || last.unwrap_or(started) > now).then_some((next, key))
     };
-    all.into_iter().filter(is_due).map(|(key, _)| key).collect()
+    let mut due: Vec<(Timestamp, Key)> = all.into_iter().filter_map(since).collect();
+    // Who waits for longest goes first, whoever has many.
+    due.sort();
+    due.into_iter().map(|(_, key)| key).collect()
 }
 
 /// From 0 to 1,000, another one for each domain and look, and the same whenever it is asked for.

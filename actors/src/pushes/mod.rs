@@ -220,6 +220,8 @@ impl Pushes {
     pub async fn follow(&self, held: &Held, tip: Option<&Pushed>) -> Result<(), PushError> {
         let repository = &held.repository;
         self.make(repository).await?;
+        // Of a git that was cut off: this one is held.
+        tidy::unlock(repository);
         let listed = run(&self.git, repository, &["for-each-ref", "--format=%(refname)"], QUICK);
         let listed = listed.await?.or_refused()?;
         let place = tip.map(|tip| format!("{}{}", hythe_core::push::BRANCHES, tip.branch));

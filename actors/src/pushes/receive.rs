@@ -118,7 +118,8 @@ impl Pushes {
         uploads.room(0)?;
         let repository = &held.repository;
         self.make(repository).await?;
-        tidy::half_done(repository);
+        // It is held: no git that takes locks runs here, and one that was cut off left its own.
+        tidy::unlock(repository);
         // What an earlier push left there that was cut off.
         let args = ["update-ref", "--no-deref", "-d", INCOMING];
         run(&self.git, repository, &args, QUICK).await?.or_refused()?;

@@ -12,7 +12,10 @@ use crate::time::Timestamp;
 impl Attempt {
     pub(super) fn scale(&self, replicas: u16) -> Decision {
         let ended = matches!(self.stage, Stage::Ended(_));
-        if ended || replicas == self.replicas || replicas == 0 || replicas > limits::MOST_REPLICAS {
+        // The app's settings may have no volume any more, while this one still writes to one.
+        let alone = replicas > 1 && self.spec.run.container.is_exclusive();
+        let same = replicas == self.replicas;
+        if ended || alone || same || replicas == 0 || replicas > limits::MOST_REPLICAS {
             return NOTHING;
         }
         Ok(vec![DeploymentEvent::Scaled { replicas }])

@@ -120,5 +120,17 @@ fn heredocs(rest: &str) -> Vec<(bool, String)> {
         let name = name.replace(['"', '\''], "");
         (!name.is_empty() && !name.contains('<')).then_some((tabs, name))
     };
-    rest.split_whitespace().filter_map(begin).collect()
+    // Nothing begins within quotes.
+    let (mut quote, mut escaped) = (None, false);
+    let between = |c: char| {
+        let was = std::mem::replace(&mut escaped, false);
+        escaped = c == '\\' && !was && quote != Some('\'');
+        match quote {
+            None if !was && matches!(c, '"' | '\'') => quote = Some(c),
+            Some(open) if !was && c == open => quote = None,
+            Some(_) | None => {}
+        }
+        quote.is_none() && !was && c.is_whitespace()
+    };
+    rest.split(between).filter_map(begin).collect()
 }

@@ -96,7 +96,11 @@ fn added(rest: &str) -> Vec<String> {
 /// The host of a source; none where it is a path. What is not known may as well be nothing.
 fn host(source: &Word) -> Option<RemoteHost> {
     let without: String = source.text.chars().filter(|c| *c != UNKNOWN).collect();
-    let named = host_in(&source.text).or_else(|| host_in(&without))?;
+    let Some(named) = host_in(&source.text).or_else(|| host_in(&without)) else {
+        // All of it may be an address.
+        let open = source.text.starts_with(UNKNOWN);
+        return open.then(|| RemoteHost::Unknown(source.unknown.clone()));
+    };
     Some(if named.contains(UNKNOWN) {
         RemoteHost::Unknown(source.unknown.clone())
     } else {
@@ -204,7 +208,7 @@ mod tests {
             ("FROM a\nENV U=http://one/$V\nADD $U /x", &[], &["one"]),
             ("FROM a\nENV H=o$V\nADD http://$H/x /x", &[], &["?H"]),
             ("FROM a\nADD http:$V//one/x /x", &[], &["one"]),
-            ("FROM a\nADD http://one/$V/x $V/y '$H' \\$H /x", &[], &["one"]),
+            ("FROM a\nADD http://one/$V/x a/$V/y '$H' \\$H /x", &[], &["one"]),
             ("FROM a\nARG A B=one\nADD http://$B/x /x", &[("A", "x")], &["one"]),
         ];
         for (text, args, expected) in rows {

@@ -41,7 +41,9 @@ impl<'a> Stages<'a> {
         let value = |name: &str| match &self.now {
             Some((_, stage)) => {
                 // An argument never takes the place of what is in the environment.
-                let found = stage.env.get(name).or_else(|| stage.args.get(name));
+                // Where the environment found no more room, it may hide any.
+                let argument = || stage.args.get(name).filter(|_| stage.env.len() < MOST_VARIABLES);
+                let found = stage.env.get(name).or_else(argument);
                 found.cloned().flatten()
             }
             None => self.global.get(name).cloned().flatten(),

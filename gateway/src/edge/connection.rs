@@ -110,7 +110,8 @@ impl Connection {
 
     /// More of the request's body is wanted and has not come, or has.
     pub(crate) fn body_waits(&self, waits: bool) {
-        note(&self.body_waits, waits, self.clock);
+        // Over HTTP/2 a silent stream says nothing of the others.
+        note(&self.body_waits, waits && !self.multiplexed.load(Relaxed), self.clock);
     }
 
     pub(crate) fn due(&self, limits: &EdgeLimits) -> Due {

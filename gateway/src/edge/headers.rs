@@ -75,8 +75,9 @@ impl Peer {
         }
         let mut client = own;
         for value in headers.get_all(X_FORWARDED_FOR).iter().rev() {
-            for part in value.to_str().unwrap_or_default().rsplit(',') {
-                let part = part.trim();
+            // By bytes: what a client sent in front of it may be no text.
+            for part in value.as_bytes().rsplit(|byte| *byte == b',') {
+                let part = std::str::from_utf8(part).unwrap_or_default().trim();
                 let with_port = || part.parse::<SocketAddr>().map(|address| address.ip());
                 let Ok(address) = part.parse::<IpAddr>().or_else(|_| with_port()) else {
                     return client;

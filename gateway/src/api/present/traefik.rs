@@ -67,7 +67,14 @@ fn apps(
     wildcards: bool,
 ) -> BTreeMap<AppId, Hosts<'_>> {
     let mut apps: BTreeMap<AppId, Hosts<'_>> = BTreeMap::new();
-    for (host, route) in observed.routes() {
+    let guarded = |route: &Route| {
+        route.edge.as_deref().is_some_and(|edge| {
+            let set = &edge.settings;
+            set.maintenance || !set.users.is_empty() || !set.allow.is_empty()
+        })
+    };
+    // What Traefik would let everybody see it does not get.
+    for (host, route) in observed.routes().iter().filter(|(_, route)| !guarded(route)) {
         let app = apps.entry(route.app).or_insert_with(|| Hosts {
             route,
             hosts: Vec::new(),

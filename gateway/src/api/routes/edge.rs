@@ -27,6 +27,9 @@ const PASSES: u32 = 3;
 /// Passwords that are set at once.
 const MOST_AT_ONCE: usize = 16;
 
+/// Settings are read, changed and set by one at a time: another one's guards would be lost otherwise.
+static CHANGING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Shows how edges serve an app
 #[utoipa::path(
     get, path = "/api/v1/apps/{app}/edge", operation_id = "get_edge", tag = "routes",
@@ -61,6 +64,7 @@ pub(crate) async fn update(
     SecretJson(Json { value, hash }): SecretJson<UpdateEdge>,
 ) -> Result<Response, Problem> {
     let mut writing = state.writing(&asked, &hash).await?;
+    let _alone = CHANGING.lock().await;
     let (id, app) = state.app(&app)?;
     if writing.done() {
         return Ok(writing.answer(axum::Json(present::edge(&app.edge))));

@@ -133,6 +133,10 @@ fn read(
     };
     // Of this shell only what the file names goes anywhere.
     for name in named(&variables)?.variables {
+        // What lets in here is no app's: whoever means it says --env.
+        if name.starts_with("HYTHE_") {
+            continue;
+        }
         if let Ok(value) = std::env::var(&name) {
             variables.insert(name, value);
         }
