@@ -304,4 +304,20 @@ mod tests {
         assert!(!now.contains_key(&main));
         assert_eq!(now[&host("www.shop.example")].redirect, None, "it serves again");
     }
+
+    #[test]
+    fn nobody_is_sent_to_a_host_that_sends_on() {
+        let mut journal = Journal::default();
+        journal.create(1, "shop");
+        add(&mut journal, 1, "www.shop.example", DomainMode::Main);
+        add(&mut journal, 1, "shop.example", DomainMode::Redirect);
+        ["www.shop.example", "shop.example"].iter().for_each(|text| verify(&mut journal, 1, text));
+        let www = crate::edge::Www::Remove;
+        let settings = crate::edge::EdgeSettings { www, ..Default::default() };
+        journal.app(1, AppEvent::EdgeSet(settings.listed()));
+        let now = table(&journal);
+        assert_eq!(now[&host("shop.example")].redirect, Some(host("www.shop.example")));
+        let main = &now[&host("www.shop.example")];
+        assert!(main.edge.as_ref().is_none_or(|edge| edge.redirect.is_none()), "{main:?}");
+    }
 }

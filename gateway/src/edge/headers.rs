@@ -542,4 +542,21 @@ mod tests {
         let value = forwarded("::ffff:192.0.2.1".parse().unwrap(), &host, "http");
         assert_eq!(value, "for=192.0.2.1;host=a;proto=http");
     }
+
+    #[test]
+    fn what_is_no_text_in_front_of_an_address_hides_nobody() {
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let (from, to) = ("10.0.0.1:5".parse().unwrap(), "10.0.0.9:80".parse().unwrap());
+        let peer = Peer::new(from, to, true, "http");
+        for (said, client) in [
+            (&b"203.0.113.6"[..], "203.0.113.6"),
+            (b"\xff, 203.0.113.6", "203.0.113.6"),
+            (b"203.0.113.6, \xff", "10.0.0.1"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(X_FORWARDED_FOR, HeaderValue::from_bytes(said).unwrap());
+            assert_eq!(peer.client(&headers, &trusted), address(client), "{said:?}");
+        }
+    }
 }

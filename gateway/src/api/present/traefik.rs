@@ -275,4 +275,20 @@ mod tests {
         let near = of_worker(&observed, &host("localhost"), None, &Routers::default());
         assert_eq!(near.http.unwrap().routers.len(), 1);
     }
+
+    #[test]
+    fn what_traefik_would_not_guard_it_does_not_get() {
+        use hythe_core::edge::{EdgeSettings, RouteEdge};
+        let shop = route(1, "shop", &["10.208.0.2:8080"]);
+        let guarded = |change: fn(&mut EdgeSettings)| {
+            let mut edge = RouteEdge::usual(shop.app);
+            change(&mut edge.settings);
+            let route = Route { edge: Some(Box::new(edge)), ..shop.clone() };
+            let observed = observed(&[("shop.localhost", route)]);
+            of_worker(&observed, &host("localhost"), None, &Routers::default()).http.is_none()
+        };
+        assert!(!guarded(|set| set.sticky = true));
+        assert!(guarded(|set| set.maintenance = true));
+        assert!(guarded(|set| set.allow = ["10.0.0.0/8".parse().unwrap()].into()));
+    }
 }
