@@ -88,6 +88,14 @@ id!(
     RunId
 );
 id!(
+    /// A certificate, through all of its renewals.
+    CertificateId
+);
+id!(
+    /// Something that a certificate authority asks to see at a host.
+    ChallengeId
+);
+id!(
     /// One installation of Hythe: keeps two on the same engine apart.
     InstallationId
 );

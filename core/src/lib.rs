@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod argv;
+pub mod certificate;
 pub mod claims;
 pub mod compose;
 pub mod container;

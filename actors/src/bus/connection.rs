@@ -362,6 +362,17 @@ impl Bus {
             .map_err(|error| BusError::refused("open the bucket of route tables", error))
     }
 
+    /// The bucket of certificates.
+    ///
+    /// # Errors
+    /// Where it cannot be reached.
+    pub async fn certificates_bucket(&self) -> Result<kv::Store, BusError> {
+        self.jetstream()
+            .get_key_value(subjects::CERTIFICATES_BUCKET)
+            .await
+            .map_err(|error| BusError::refused("open the bucket of certificates", error))
+    }
+
     /// The client, for core NATS.
     #[must_use]
     pub fn client(&self) -> &async_nats::Client {

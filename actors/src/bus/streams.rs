@@ -100,16 +100,21 @@ fn streams() -> [stream::Config; 3] {
     ]
 }
 
-fn bucket() -> jetstream::kv::Config {
-    jetstream::kv::Config {
-        bucket: subjects::ROUTES_BUCKET.into(),
-        description: "route tables for the edges".into(),
-        history: TABLES_KEPT,
-        max_bytes: 64 * MIB,
+fn buckets() -> [jetstream::kv::Config; 2] {
+    let bucket = |name: &str, about: &str, history, max_bytes| jetstream::kv::Config {
+        bucket: name.into(),
+        description: about.into(),
+        history,
+        max_bytes,
         storage: stream::StorageType::File,
         num_replicas: 1,
         ..jetstream::kv::Config::default()
-    }
+    };
+    [
+        bucket(subjects::ROUTES_BUCKET, "route tables for the edges", TABLES_KEPT, 64 * MIB),
+        // Ten thousand certificates with their chains are some 60 MiB.
+        bucket(subjects::CERTIFICATES_BUCKET, "certificates for the edges", 1, 256 * MIB),
+    ]
 }
 
 /// Makes what is missing, and sets right what is there. Whoever is told no budget of logs leaves that
@@ -132,12 +137,13 @@ pub(super) async fn ensure(
         None => jetstream.get_or_create_stream(logs(LogBudget::default())).await.map(drop),
     };
     made.map_err(|error| failed(subjects::LOGS, url, &error.kind(), &error.to_string()))?;
-    let bucket = bucket();
-    let name = format!("the bucket {}", bucket.bucket);
-    jetstream
-        .create_or_update_key_value(bucket)
-        .await
-        .map_err(|error| BusError::Streams { name, why: error.to_string() })?;
+    for bucket in buckets() {
+        let name = format!("the bucket {}", bucket.bucket);
+        jetstream
+            .create_or_update_key_value(bucket)
+            .await
+            .map_err(|error| BusError::Streams { name, why: error.to_string() })?;
+    }
     Step::StreamsMade.passed();
     Ok(())
 }

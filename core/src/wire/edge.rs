@@ -1,6 +1,6 @@
 //! Between control plane and edges: the route table goes out, confirmations come back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -8,10 +8,11 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::edge::EdgeUser;
-use crate::ids::{AppId, DeploymentId, EdgeId};
+use crate::ids::{AppId, ChallengeId, DeploymentId, EdgeId};
 use crate::names::{BadText, bad, text};
 use crate::routes::RouteTable;
 use crate::time::Timestamp;
+use crate::wire::worker::SealingKey;
 
 /// The key in the KV bucket `routes` under which the current table lies.
 pub const ROUTES_KEY: &str = "table";
@@ -64,6 +65,12 @@ pub struct EdgeReport {
     pub leaving: Vec<Leaving>,
     /// When this was written, by the edge's clock.
     pub at: Timestamp,
+    /// What to seal the fleet's key with that is meant for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealing_key: Option<SealingKey>,
+    /// Which challenges it answers.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub challenges: BTreeSet<ChallengeId>,
 }
 
 /// Requests still under way to a replica that takes no new ones, or about to choose it.

@@ -4,6 +4,7 @@
 //! and says so in its log.
 
 pub mod build;
+pub mod certificate;
 pub mod edge;
 pub mod log;
 pub mod run;

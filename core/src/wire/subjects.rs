@@ -13,6 +13,8 @@ pub const LOGS: &str = "LOGS";
 pub const EVENTS: &str = "EVENTS";
 /// The KV bucket of route tables.
 pub const ROUTES_BUCKET: &str = "routes";
+/// The KV bucket of certificates, and of what proves to their authorities that hosts lead here.
+pub const CERTIFICATES_BUCKET: &str = "certificates";
 
 /// All commands.
 pub const ALL_COMMANDS: &str = "hythe.cmd.>";

@@ -1,7 +1,7 @@
 //! An edge: serves from its last table, kept on its disk, and says which one that is and who is
 //! still busy outside of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use hythe_core::ids::{DeploymentId, EdgeId};
@@ -231,7 +231,16 @@ impl World {
             busy.into_iter().map(|(deployment, requests)| Busy { deployment, requests }).collect();
         let (edge, revision, life) = (edge.id, edge.revision(), edge.life);
         let at = self.clock(0);
-        let report = EdgeReport { format: FORMAT, edge, revision, busy, leaving, at };
+        let report = EdgeReport {
+            format: FORMAT,
+            edge,
+            revision,
+            busy,
+            leaving,
+            at,
+            sealing_key: None,
+            challenges: BTreeSet::new(),
+        };
         if !self.send(Node::Edge(e), To::Control, Body::Edge(report)) && self.nats.up {
             self.after(500, Due::Edge(e, life, EdgeDue::Report));
         }

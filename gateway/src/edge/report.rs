@@ -3,6 +3,7 @@
 //! Invariants: a report is written at the moment it is sent, never kept for later; one follows
 //! every change as soon as NATS takes it, and a heartbeat follows every report.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -56,7 +57,16 @@ async fn send(bus: &Bus, edge: EdgeId, live: &Live) -> Result<(), Trouble> {
     let (revision, busy, leaving) = live.report();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let at = Timestamp(millis(now));
-    let report = EdgeReport { format: FORMAT, edge, revision, busy, leaving, at };
+    let report = EdgeReport {
+        format: FORMAT,
+        edge,
+        revision,
+        busy,
+        leaving,
+        at,
+        sealing_key: None,
+        challenges: BTreeSet::new(),
+    };
     // Not for as long as the bus would try: by then there may be something else to say.
     let subject = subjects::edge_report(edge);
     tokio::time::timeout(CONFIRM, bus.publish(Step::EdgeReported, &subject, &report, None))

@@ -382,6 +382,8 @@ impl FakeEdge {
                     busy: Vec::new(),
                     leaving: Vec::new(),
                     at: Timestamp(1),
+                    sealing_key: None,
+                    challenges: BTreeSet::new(),
                 };
                 drop(
                     bus.publish(Step::WorkerReported, &subjects::edge_report(edge), &report, None)

@@ -34,7 +34,7 @@ impl World {
     pub(crate) fn hear_edge(&mut self, report: EdgeReport) {
         self.judge_heard(&report);
         let heard_at = self.control_now();
-        let EdgeReport { edge, revision, busy, leaving, format: _, at: _ } = report;
+        let EdgeReport { edge, revision, busy, leaving, .. } = report;
         let seen = EdgeSeen { revision, carries: Carries::Known { busy, leaving }, heard_at };
         self.control.observed.edges.insert(edge, seen);
         self.wake_reconciler();

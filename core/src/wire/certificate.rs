@@ -1,0 +1,116 @@
+//! Between control plane and edges: certificates with their sealed keys, and what proves to a
+//! certificate authority that a host leads here. All of it lies in one KV bucket.
+//!
+//! Invariants: no private key is here but under the fleet's key, and the fleet's key is here but in boxes
+//! that one edge each can open. What is no longer in the bucket is no longer served.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::certificate::CertificateName;
+use crate::ids::{CertificateId, ChallengeId, EdgeId};
+use crate::names::HostName;
+use crate::time::Timestamp;
+
+/// The key in the bucket under which an edge finds its [`FleetKeyMessage`].
+#[must_use]
+pub fn fleet_key(edge: EdgeId) -> String {
+    format!("edge.{edge}")
+}
+
+/// The key in the bucket of a [`CertificateMessage`].
+#[must_use]
+pub fn certificate_key(certificate: CertificateId) -> String {
+    format!("certificate.{certificate}")
+}
+
+/// The key in the bucket of a [`ChallengeMessage`].
+#[must_use]
+pub fn challenge_key(challenge: ChallengeId) -> String {
+    format!("challenge.{challenge}")
+}
+
+/// The fleet's key, for one edge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FleetKeyMessage {
+    /// Format of this message; 1.
+    pub format: u16,
+    /// 32 bytes in a sealed box (`crypto_box`: X25519, XSalsa20-Poly1305) for the key that the edge
+    /// told in its reports.
+    pub sealed: Vec<u8>,
+}
+
+/// A certificate that edges serve.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateMessage {
+    /// Format of this message; 1.
+    pub format: u16,
+    /// Which certificate. A renewed one keeps its id.
+    pub id: CertificateId,
+    /// Grows with each renewal.
+    pub version: u64,
+    /// What it is for.
+    pub names: BTreeSet<CertificateName>,
+    /// The chain in PEM, the certificate itself first.
+    pub chain: String,
+    /// Its private key.
+    pub key: SealedKey,
+    /// When it ends to be good.
+    pub not_after: Timestamp,
+}
+
+impl CertificateMessage {
+    /// What the cipher binds the private key to: it fits no other certificate.
+    #[must_use]
+    pub fn bound_to(id: CertificateId, version: u64) -> Vec<u8> {
+        format!("hythe certificate {id} {version}").into_bytes()
+    }
+}
+
+/// A private key, PKCS #8 in DER, under the fleet's key: a nonce of 24 bytes, then
+/// XChaCha20-Poly1305 with [`CertificateMessage::bound_to`] as associated data.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SealedKey(pub Vec<u8>);
+
+impl std::fmt::Debug for SealedKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SealedKey({} bytes)", self.0.len())
+    }
+}
+
+/// What edges answer a certificate authority with, until it is removed or over. An edge lists those that
+/// it answers in its reports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChallengeMessage {
+    /// Format of this message; 1.
+    pub format: u16,
+    /// Which one.
+    pub id: ChallengeId,
+    /// The host that the authority asks at.
+    pub host: HostName,
+    /// What it gets.
+    pub proof: Proof,
+    /// When nobody asks any more.
+    pub until: Timestamp,
+}
+
+/// What proves that a host leads here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// RFC 8555, 8.3: the body at `/.well-known/acme-challenge/<token>` over plain HTTP.
+    Http01 {
+        /// The last part of the path.
+        token: String,
+        /// The body.
+        answer: String,
+    },
+    /// RFC 8737: a certificate for the host, signed by itself, with this digest in its
+    /// `acmeIdentifier`, to whoever offers the protocol `acme-tls/1`.
+    TlsAlpn01 {
+        /// SHA-256 of the key authorization.
+        digest: [u8; 32],
+    },
+}
