@@ -12,6 +12,7 @@ use hythe_core::ids::{EdgeId, InstallationId};
 use hythe_core::names::{AppName, HostName};
 use hythe_core::observed::{Carries, EdgeSeen, Observed};
 use hythe_core::record::Sequence;
+use hythe_core::sweep::ImageBudget;
 use hythe_core::sweep::cache::CacheBudget;
 use hythe_core::view::View;
 use hythe_store::Journal;
@@ -55,6 +56,7 @@ pub(crate) struct Inner {
     pub(crate) past: Past,
     pub(crate) backups: Backups,
     pub(crate) keep_versions: u16,
+    pub(crate) image_budget: ImageBudget,
     pub(crate) build_cache: CacheBudget,
     pub(crate) runs: Runs,
     pub(crate) statuses: Statuses,
@@ -253,6 +255,12 @@ impl Control {
     #[must_use]
     pub fn pushes(&self) -> &Pushes {
         &self.0.pushes
+    }
+
+    /// How much of the images of apps each worker keeps.
+    #[must_use]
+    pub fn image_budget(&self) -> ImageBudget {
+        self.0.image_budget
     }
 
     /// How much of the build cache each worker keeps.

@@ -12,7 +12,7 @@ use hythe_core::names::WorkerName;
 use hythe_core::observed::Observed;
 use hythe_core::sweep::cache::DispensableCache;
 use hythe_core::sweep::uploads::StoredUpload;
-use hythe_core::sweep::{Dispensable, cache, sweep, uploads};
+use hythe_core::sweep::{Dispensable, Keep, cache, sweep, uploads};
 use hythe_core::view::View;
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::storage::{
@@ -142,9 +142,12 @@ async fn one(control: &Control, worker: WorkerId, name: WorkerName, act: bool) -
             found.images = images.len();
             found.bytes = images.iter().map(|image| image.bytes).sum();
             found.disk = disk;
-            found.going = control.read(|view| sweep(view, &images, control.keep_versions().into()));
+            let now = control.clock().now();
+            let keep =
+                Keep { versions: control.keep_versions().into(), images: control.image_budget() };
+            found.going = control.read(|view| sweep(view, &images, keep, now));
             found.cache_bytes = cached.iter().map(|record| record.bytes).sum();
-            found.cache_going = cache::sweep(&cached, control.build_cache(), control.clock().now());
+            found.cache_going = cache::sweep(&cached, control.build_cache(), now);
         }
         Ok(StorageSaid::Failed { why }) | Err(why) => found.failed = Some(why),
         Ok(StorageSaid::Removed { .. } | StorageSaid::CacheRemoved { .. }) => {

@@ -16,6 +16,7 @@ use hythe_core::hook::AppsAddress;
 use hythe_core::ids::InstallationId;
 use hythe_core::limits;
 use hythe_core::names::HostName;
+use hythe_core::sweep::ImageBudget;
 use hythe_core::sweep::cache::CacheBudget;
 use hythe_store::{Journal, JournalOptions, StoreError};
 use tokio::task::JoinSet;
@@ -63,6 +64,8 @@ pub struct ServerConfig {
     pub journal: JournalOptions,
     /// How many earlier versions of each app can be gone back to.
     pub keep_versions: u16,
+    /// How much of the images of apps each worker keeps.
+    pub image_budget: ImageBudget,
     /// How much of the build cache each worker keeps.
     pub build_cache: CacheBudget,
     /// The aggregates' bounds.
@@ -83,6 +86,7 @@ impl ServerConfig {
             apps,
             journal: JournalOptions::default(),
             keep_versions: limits::VERSIONS_KEPT,
+            image_budget: ImageBudget::default(),
             build_cache: CacheBudget::default(),
             limits: AggregateLimits::default(),
             clock: Clock::system(),
@@ -152,6 +156,7 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
         apps,
         journal,
         keep_versions,
+        image_budget,
         build_cache,
         limits,
         clock,
@@ -191,6 +196,7 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
         backups,
         past,
         keep_versions,
+        image_budget,
         build_cache,
         runs: Runs::default(),
         statuses: Statuses::default(),

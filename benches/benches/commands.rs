@@ -2,6 +2,9 @@
 //! nothing is ever synced: 64 connections that change the settings of apps, one event a request,
 //! spread over many apps and on a single one; by itself, and (`-- building`) while an image is
 //! built that keeps every core busy.
+//!
+//! Connections that never rest take all that two cores give, and wait for one another: how long one
+//! command takes is seen besides at a steady rate, counted from the moment at which each was due.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot measure stops")]
 
@@ -24,6 +27,8 @@ use tokio::net::TcpStream;
 const CONNECTIONS: u64 = 64;
 const APPS: u64 = 1_000;
 const ROUNDS: usize = 3;
+/// Commands a second, all connections together, at the steady rate.
+const STEADY: u32 = 2_000;
 const WARM_UP: Duration = Duration::from_millis(500);
 const MEASURED: Duration = Duration::from_secs(4);
 
@@ -46,20 +51,27 @@ fn main() {
     for (what, apps) in [("many apps", APPS), ("one hot app", 1)] {
         let mut rates = [Vec::new(), Vec::new()];
         let mut late = Vec::new();
+        let mut steady = [Vec::new(), Vec::new()];
         for _ in 0..ROUNDS {
             for (at, server) in servers.iter().enumerate() {
-                let run = Run { address: server.address(), token: server.token().into(), apps };
-                let latencies = runtime.block_on(run.measure());
+                let token: Arc<str> = server.token().into();
+                let run = Run { address: server.address(), token, apps, every: None };
+                let latencies = runtime.block_on(run.clone().measure());
                 rates[at].push(per_second(latencies.len()));
                 if at == 0 {
                     late.push(percentile(&latencies, 0.99));
                 }
+                let every = Some(Duration::from_secs(CONNECTIONS) / STEADY);
+                let latencies = runtime.block_on(Run { every, ..run }.measure());
+                steady[at].push(millis(percentile(&latencies, 0.99)));
             }
         }
         let [durable, memory] = rates.map(middle);
         row(&format!("commands, {what}{when}"), durable, memory, "per second");
         late.sort_unstable();
         figure(&format!("  p99, {what}{when}"), millis(late[late.len() / 2]), "ms");
+        let [durable, memory] = steady.map(middle);
+        row(&format!("  p99 at {STEADY}/s, {what}{when}"), durable, memory, "ms");
     }
     for server in servers {
         server.stop();
@@ -80,6 +92,8 @@ struct Run {
     address: SocketAddr,
     token: Arc<str>,
     apps: u64,
+    /// From one command of a connection to its next; none where it never rests.
+    every: Option<Duration>,
 }
 
 impl Run {
@@ -87,8 +101,12 @@ impl Run {
     async fn measure(self) -> Vec<Duration> {
         let begin = Instant::now() + WARM_UP;
         let counter = Arc::new(AtomicU64::new(0));
-        let connections: Vec<_> = (0..CONNECTIONS)
-            .map(|_| tokio::spawn(self.clone().connection(Arc::clone(&counter), begin)))
+        let connections = u32::try_from(CONNECTIONS).unwrap();
+        let connections: Vec<_> = (0..connections)
+            .map(|place| {
+                let first = begin - WARM_UP + self.every.unwrap_or_default() * place / connections;
+                tokio::spawn(self.clone().connection(Arc::clone(&counter), first, begin))
+            })
             .collect();
         let mut latencies = Vec::new();
         for connection in connections {
@@ -97,7 +115,13 @@ impl Run {
         latencies
     }
 
-    async fn connection(self, counter: Arc<AtomicU64>, begin: Instant) -> Vec<Duration> {
+    async fn connection(
+        self,
+        counter: Arc<AtomicU64>,
+        first: Instant,
+        begin: Instant,
+    ) -> Vec<Duration> {
+        let mut due = first;
         let stream = TcpStream::connect(self.address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let (mut send, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
@@ -111,7 +135,11 @@ impl Run {
                 .header("content-type", "application/json")
                 .body(Full::new(Bytes::from(format!("{{\"port\":{}}}", 1024 + n % 60_000))))
                 .unwrap();
-            let sent = Instant::now();
+            if let Some(every) = self.every {
+                tokio::time::sleep_until(due.into()).await;
+                due += every;
+            }
+            let sent = self.every.map_or_else(Instant::now, |every| due - every);
             let response = send.send_request(request).await.unwrap();
             let status = response.status();
             let body = response.into_body().collect().await.unwrap().to_bytes();

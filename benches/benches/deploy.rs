@@ -5,6 +5,9 @@
 //! container, without git. The same files, one after the other, in turns; every version says
 //! something else, so that an old answer is never taken for a new one.
 //!
+//! Apart: theirs once more, in a network of its own, which is what Hythe gives every app so that none reaches
+//! another; by hand containers share the default bridge. An engine pays for that at each start.
+//!
 //! Cold: an early layer changes, so every step runs. Warm: only the page changes.
 //!
 //! Unchanged: nothing at all is different. Ours counts until the deployment is live, for its page
@@ -15,7 +18,7 @@
 
 use std::time::{Duration, Instant};
 
-use hythe_benches::by_hand::{Container, build, folder_of, request, until_served};
+use hythe_benches::by_hand::{Container, Network, build, folder_of, request, until_served};
 use hythe_benches::{median, millis, percentile, row};
 use hythe_tests::git_server::GitServer;
 use hythe_tests::installation::Installation;
@@ -39,25 +42,34 @@ fn main() {
     hythe.json(&["deploy", "app", "--repo", &url, "--wait"]);
 
     let run = repositories.root().display().to_string();
+    let network = Network::create("hythe-bench-apart");
     for cold in [true, false] {
         let mut ours = Vec::new();
         let mut theirs = Vec::new();
+        let mut apart = Vec::new();
         let mut our_parts = Parts::default();
         let mut their_parts = Parts::default();
+        let mut apart_parts = Parts::default();
         for n in 1..=PAIRS {
             // The engine remembers the layers of an earlier run.
-            let [a, b] = ["ours", "theirs"].map(|side| format!("{side}-{cold}-{n}-{run}"));
+            let sides = ["ours", "theirs", "apart"];
+            let [a, b, c] = sides.map(|side| format!("{side}-{cold}-{n}-{run}"));
             let layer = |nonce: &str| if cold { nonce.to_owned() } else { "0".to_owned() };
             ours.push(through_hythe(&hythe, &repository, &layer(&a), &a, &mut our_parts));
-            theirs.push(by_hand(&layer(&b), &b, &mut their_parts));
+            theirs.push(by_hand(&layer(&b), &b, Container::run, &mut their_parts));
+            let run_apart = |image: &str| network.run(image);
+            apart.push(by_hand(&layer(&c), &c, run_apart, &mut apart_parts));
         }
         let what = if cold { "deploy, cold cache" } else { "deploy, one line changed" };
         row(what, millis(median(&ours)), millis(median(&theirs)), "ms median");
         let late = |samples: &[Duration]| millis(percentile(samples, 0.9));
         row(&format!("{what}, p90"), late(&ours), late(&theirs), "ms");
+        let apart = millis(median(&apart));
+        row(&format!("{what}, beside apart"), millis(median(&ours)), apart, "ms median");
         println!("  {PAIRS} pairs; medians of the parts, in ms");
         println!("  ours:   {our_parts}");
         println!("  theirs: {their_parts}");
+        println!("  apart:  {apart_parts}");
     }
     unchanged(&hythe, &repository);
     hythe.finish();
@@ -136,13 +148,18 @@ fn through_hythe(
     took
 }
 
-fn by_hand(layer: &str, page: &str, parts: &mut Parts) -> Duration {
+fn by_hand(
+    layer: &str,
+    page: &str,
+    run: impl Fn(&str) -> Container,
+    parts: &mut Parts,
+) -> Duration {
     let folder = folder_of(&files(layer, page));
     let begin = Instant::now();
     build(folder.path(), BY_HAND);
     let built = begin.elapsed();
     parts.add("build", built);
-    let container = Container::run(BY_HAND);
+    let container = run(BY_HAND);
     let run = begin.elapsed();
     parts.add("run", run.saturating_sub(built));
     until_served(container.address(), "by-hand", page);

@@ -3,14 +3,15 @@
 //!
 //! Every round changes one line of each app, so that each has a step to run and layers to find.
 //! Ours: from the first request until the last app serves its new version through the edge, git
-//! included. Theirs: from the first build until the last container answers, without git.
+//! included. Theirs: from the first build until the last container answers, without git. Apart: theirs
+//! once more, each app in a network of its own, as Hythe has them.
 
 #![expect(clippy::expect_used, reason = "a bench that cannot measure stops")]
 
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use hythe_benches::by_hand::{Container, build, folder_of, request, until_served};
+use hythe_benches::by_hand::{Container, Network, build, folder_of, request, until_served};
 use hythe_benches::{median, millis, percentile, row};
 use hythe_tests::git_server::GitServer;
 use hythe_tests::installation::Installation;
@@ -42,18 +43,25 @@ fn main() {
     let cores = std::thread::available_parallelism().expect("the number of processors").get();
     let at_once = (cores / 2).max(1);
 
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut ours, mut theirs, mut apart) = (Vec::new(), Vec::new(), Vec::new());
+    let networks: Vec<Network> =
+        apps.iter().map(|(name, _)| Network::create(&format!("hythe-bench-{name}"))).collect();
     let run = repositories.root().display().to_string();
     for round in 1..=ROUNDS {
         // The engine remembers the layers of an earlier run.
-        let [a, b] = ["ours", "theirs"].map(|side| format!("{side}-{round}-{run}"));
+        let sides = ["ours", "theirs", "apart"];
+        let [a, b, c] = sides.map(|side| format!("{side}-{round}-{run}"));
         ours.push(through_hythe(&hythe, &apps, &a));
-        theirs.push(by_hand(&apps, &b, at_once));
+        theirs.push(by_hand(&apps, &b, at_once, |_, image| Container::run(image)));
+        let run_apart = |app: usize, image: &str| networks[app].run(image);
+        apart.push(by_hand(&apps, &c, at_once, run_apart));
     }
     let what = format!("{APPS} deployments, {at_once} build(s) at once");
     row(&what, millis(median(&ours)), millis(median(&theirs)), "ms median");
     let late = |samples: &[Duration]| millis(percentile(samples, 1.0));
     row(&format!("{what}, slowest"), late(&ours), late(&theirs), "ms");
+    let apart = millis(median(&apart));
+    row(&format!("{what}, beside apart"), millis(median(&ours)), apart, "ms median");
     hythe.finish();
 }
 
@@ -84,7 +92,12 @@ fn through_hythe(hythe: &Installation, apps: &[(String, Repository)], page: &str
     took
 }
 
-fn by_hand(apps: &[(String, Repository)], page: &str, at_once: usize) -> Duration {
+fn by_hand(
+    apps: &[(String, Repository)],
+    page: &str,
+    at_once: usize,
+    run: impl Fn(usize, &str) -> Container + Sync,
+) -> Duration {
     let slots = Slots { free: Mutex::new(at_once), freed: Condvar::new() };
     let folders: Vec<_> =
         apps.iter().map(|(name, _)| folder_of(&files(name, &format!("{name} {page}")))).collect();
@@ -94,14 +107,15 @@ fn by_hand(apps: &[(String, Repository)], page: &str, at_once: usize) -> Duratio
         let running: Vec<_> = apps
             .iter()
             .zip(&folders)
-            .map(|((name, _), folder)| {
-                let slots = &slots;
+            .enumerate()
+            .map(|(app, ((name, _), folder))| {
+                let (slots, run) = (&slots, &run);
                 scope.spawn(move || {
                     let image = format!("hythe-bench-{name}");
                     slots.take();
                     build(folder.path(), &image);
                     slots.give();
-                    let container = Container::run(&image);
+                    let container = run(app, &image);
                     until_served(container.address(), name, &format!("{name} {page}"));
                     container
                 })

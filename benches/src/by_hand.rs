@@ -92,7 +92,7 @@ impl Container {
     /// Where it has no address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        let format = "{{.NetworkSettings.IPAddress}}";
+        let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
         let address = docker(&["inspect", "-f", format, &self.0], Path::new("."));
         format!("{address}:8080").parse().expect("an address")
     }
@@ -107,6 +107,32 @@ impl Drop for Container {
     fn drop(&mut self) {
         // One that is not there any more is as good.
         let _gone = Command::new(client()).args(["rm", "-f", &self.0]).output();
+    }
+}
+
+/// A network of its own for what is run by hand, as Hythe gives each app one; gone when it is dropped,
+/// after the containers in it.
+#[derive(Debug)]
+pub struct Network(String);
+
+impl Network {
+    /// Makes one.
+    #[must_use]
+    pub fn create(name: &str) -> Self {
+        docker(&["network", "create", "--label", "hythe-bench=1", name], Path::new("."));
+        Self(name.to_owned())
+    }
+
+    /// Runs an image in it.
+    #[must_use]
+    pub fn run(&self, image: &str) -> Container {
+        Container::run_with(&["--network", &self.0], image)
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        let _gone = Command::new(client()).args(["network", "rm", &self.0]).output();
     }
 }
 

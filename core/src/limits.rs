@@ -135,6 +135,11 @@ pub const MOST_BACKUPS_KEPT: u16 = 1_000;
 
 /// Earlier versions of an app whose images are kept, where nothing else is said.
 pub const VERSIONS_KEPT: u16 = 5;
+/// Bytes of images of apps that each worker keeps, where nothing else is said; what images share counts for
+/// each of them.
+pub const IMAGES_BYTES: u64 = 100 << 30;
+/// How long ago a version may have been replaced that is still kept, where nothing else is said.
+pub const IMAGES_REPLACED: Millis = Millis(180 * 24 * 3_600_000);
 /// Bytes of build cache that each worker keeps, where nothing else is said.
 pub const BUILD_CACHE_BYTES: u64 = 20 * 1024 * 1024 * 1024;
 /// How long build cache that no build uses is kept, where nothing else is said.

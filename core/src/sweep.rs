@@ -2,20 +2,27 @@
 //!
 //! Kept are the images of deployments that have not ended, of what an app is live with, and of the
 //! last versions that were live before, as many as are to be kept of each app; and whatever a
-//! container uses. An image may have several names: it goes with the last of them.
+//! container uses. An image may have several names: it goes with the last of them. Of the versions that
+//! were live before, those beyond the budget go too, the ones that were replaced longest ago first; the
+//! newest of each app stays whatever it takes, for there is always a way back.
 
 pub mod cache;
+mod earlier;
 pub mod logs;
 pub mod uploads;
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{AppId, DeploymentId};
 use crate::machine::Machine;
 use crate::names::ImageId;
+use crate::time::Timestamp;
 use crate::view::{AppView, DeploymentView, View};
 use crate::wire::storage::{ImageName, StoredImage};
+
+use self::earlier::Earlier;
+pub use self::earlier::ImageBudget;
 
 /// A name that may go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +46,10 @@ pub enum Why {
     NeverLive,
     /// Enough newer versions of the app were live since.
     Older,
+    /// It was replaced longer ago than earlier versions are kept.
+    Aged,
+    /// There are more images than are to be kept, and the rest was live since.
+    Beyond,
 }
 
 impl Why {
@@ -49,32 +60,34 @@ impl Why {
             Self::AppGone => "its app was deleted",
             Self::NeverLive => "its deployment ended without ever being live",
             Self::Older => "newer versions than are kept were live since",
+            Self::Aged => "it was replaced longer ago than earlier versions are kept",
+            Self::Beyond => "there are more images than are kept, and what stays was live since",
         }
     }
 }
 
-/// The names that may go, of the images that a worker has. `keep`: how many earlier versions of
-/// each app stay, besides the one that is live.
+/// What stays of earlier versions.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep {
+    /// How many of each app, besides the one that is live.
+    pub versions: usize,
+    /// For how long, and how much of the images on a worker.
+    pub images: ImageBudget,
+}
+
+/// The names that may go, of the images that a worker has.
 #[must_use]
-pub fn sweep(view: &View, stored: &[StoredImage], keep: usize) -> Vec<Dispensable> {
-    let mut apps: BTreeSet<AppId> = BTreeSet::new();
-    apps.extend(stored.iter().flat_map(|image| &image.names).map(|name| name.app));
-    let mut kept = Kept::default();
-    for app in apps {
-        kept.keep_of(view, app, keep);
+pub fn sweep(view: &View, stored: &[StoredImage], keep: Keep, now: Timestamp) -> Vec<Dispensable> {
+    let kept = Kept::of(view, stored, keep.versions, BTreeMap::new());
+    let found = kept.others(view, stored);
+    let going: u64 = found.iter().map(|going| going.bytes).sum();
+    let all: u64 = stored.iter().map(|image| image.bytes).sum();
+    let staying = all.saturating_sub(going);
+    let beyond = earlier::beyond(&kept.earlier, stored, staying, keep.images, now);
+    if beyond.is_empty() {
+        return found;
     }
-    let mut found = Vec::new();
-    for image in stored.iter().filter(|image| !image.used && !kept.images.contains(&image.id)) {
-        let going: Vec<(ImageName, Why)> =
-            image.names.iter().filter_map(|name| Some((*name, kept.why(view, *name)?))).collect();
-        let all = going.len() == image.names.len();
-        for (at, (name, why)) in going.iter().enumerate() {
-            let last = all && at + 1 == going.len();
-            let bytes = if last { image.bytes } else { 0 };
-            found.push(Dispensable { name: *name, image: image.id.clone(), bytes, why: *why });
-        }
-    }
-    found
+    Kept::of(view, stored, keep.versions, beyond).others(view, stored)
 }
 
 #[derive(Default)]
@@ -82,9 +95,44 @@ struct Kept {
     deployments: BTreeSet<DeploymentId>,
     /// Images that a kept deployment runs or would run, under whatever name.
     images: BTreeSet<ImageId>,
+    /// Those of it that a budget may take.
+    earlier: Vec<Earlier>,
+    /// What a budget took, and why.
+    beyond: BTreeMap<DeploymentId, Why>,
 }
 
 impl Kept {
+    fn of(
+        view: &View,
+        stored: &[StoredImage],
+        versions: usize,
+        beyond: BTreeMap<DeploymentId, Why>,
+    ) -> Self {
+        let mut kept = Self { beyond, ..Self::default() };
+        let apps: BTreeSet<AppId> =
+            stored.iter().flat_map(|image| &image.names).map(|name| name.app).collect();
+        for app in apps {
+            kept.keep_of(view, app, versions);
+        }
+        kept
+    }
+
+    /// The names that are not kept.
+    fn others(&self, view: &View, stored: &[StoredImage]) -> Vec<Dispensable> {
+        let mut found = Vec::new();
+        for image in stored.iter().filter(|image| !image.used && !self.images.contains(&image.id)) {
+            let why = |name: &ImageName| Some((*name, self.why(view, *name)?));
+            let going: Vec<(ImageName, Why)> = image.names.iter().filter_map(why).collect();
+            let all = going.len() == image.names.len();
+            for (at, (name, why)) in going.iter().enumerate() {
+                let last = all && at + 1 == going.len();
+                let bytes = if last { image.bytes } else { 0 };
+                found.push(Dispensable { name: *name, image: image.id.clone(), bytes, why: *why });
+            }
+        }
+        found
+    }
+
     fn keep_of(&mut self, view: &View, app: AppId, keep: usize) {
         let Some(app) = view.apps.get(&app) else { return };
         for (id, deployment) in of_app(view, app).filter(|(_, view)| !view.state.ended()) {
@@ -96,8 +144,12 @@ impl Kept {
         let live = of_app(view, app).filter(|(_, view)| !view.state.ended());
         let live: BTreeSet<_> = live.filter_map(|(_, view)| image_of(view)).collect();
         let before = before.into_iter().map(|(id, view)| ((id, view), image_of(view)));
-        for (id, deployment) in as_many_versions(before, &live, keep) {
-            self.keep(id, deployment);
+        let before = as_many_versions(before, &live, keep);
+        self.earlier.extend(earlier::of_app(&before, &live));
+        for (id, deployment) in before {
+            if !self.beyond.contains_key(&id) {
+                self.keep(id, deployment);
+            }
         }
     }
 
@@ -115,6 +167,9 @@ impl Kept {
     fn why(&self, view: &View, name: ImageName) -> Option<Why> {
         if self.deployments.contains(&name.deployment) {
             return None;
+        }
+        if let Some(why) = self.beyond.get(&name.deployment) {
+            return Some(*why);
         }
         if !view.apps.contains_key(&name.app) {
             // One of a deployment that still has to be brought to its end is held a little longer.
@@ -171,6 +226,7 @@ mod tests {
     use crate::event::Event;
     use crate::past::testing::Journal;
     use crate::testing::{app_id, deployment_id};
+    use crate::time::Millis;
 
     fn image(n: u128) -> ImageId {
         ImageId::new(format!("sha256:{n:064x}")).unwrap()
@@ -206,7 +262,50 @@ mod tests {
 
     fn gone(view: &View, stored: &[StoredImage], keep: usize) -> Vec<(u128, Why, u64)> {
         let number = |name: ImageName| name.deployment.uuid().as_u128() - 0x0d00;
-        sweep(view, stored, keep).iter().map(|d| (number(d.name), d.why, d.bytes)).collect()
+        let images = ImageBudget { most_bytes: u64::MAX, replaced_for: Millis(u64::MAX) };
+        let found = sweep(view, stored, Keep { versions: keep, images }, Timestamp(0));
+        found.iter().map(|d| (number(d.name), d.why, d.bytes)).collect()
+    }
+
+    #[test]
+    fn beyond_the_budget_what_was_replaced_longest_ago_goes_and_one_way_back_stays() {
+        let mut journal = journal();
+        journal.create(2, "other");
+        // Replaced after all of the first app's, so it goes last.
+        for n in [7, 8, 9] {
+            journal.deploy_image(2, n, image(n));
+        }
+        let view = view(&journal);
+        let of = |n: u128, app: u128| {
+            let name = ImageName { app: app_id(app), deployment: deployment_id(n) };
+            StoredImage { id: image(n), names: vec![name], bytes: 100, used: false }
+        };
+        let stored: Vec<_> =
+            [1, 2, 3, 4].map(|n| of(n, 1)).into_iter().chain([7, 8, 9].map(|n| of(n, 2))).collect();
+        let gone = |most_bytes, replaced_for, now| {
+            let images = ImageBudget { most_bytes, replaced_for: Millis(replaced_for) };
+            let found = sweep(&view, &stored, Keep { versions: 9, images }, Timestamp(now));
+            let number = |name: ImageName| name.deployment.uuid().as_u128() - 0x0d00;
+            found.iter().map(|d| (number(d.name), d.why)).collect::<Vec<_>>()
+        };
+        let (all, far) = (u64::MAX, u64::MAX);
+        assert_eq!(gone(700, all, far), []);
+        assert_eq!(gone(699, all, far), [(1, Why::Beyond)]);
+        assert_eq!(gone(500, all, far), [(1, Why::Beyond), (2, Why::Beyond)]);
+        // 3 and 8 are the ways back, 4 and 9 are live.
+        let most = [(1, Why::Beyond), (2, Why::Beyond), (7, Why::Beyond)];
+        assert_eq!(gone(0, all, far), most);
+        let aged = most.map(|(n, _)| (n, Why::Aged));
+        assert_eq!(gone(all, 1_000, far), aged);
+        assert_eq!(gone(0, 1_000, far), aged);
+        assert_eq!(gone(all, 1_000, 0), [], "a clock that was set back makes nothing old");
+        // What a container uses stays, and counts.
+        let mut stored = stored.clone();
+        stored[0].used = true;
+        let images = ImageBudget { most_bytes: 600, replaced_for: Millis(all) };
+        let found = sweep(&view, &stored, Keep { versions: 9, images }, Timestamp(far));
+        let names: Vec<_> = found.iter().map(|d| d.name.deployment).collect();
+        assert_eq!(names, [deployment_id(2)]);
     }
 
     #[test]

@@ -87,6 +87,7 @@ fn up_config(args: UpArgs) -> Outcome<UpConfig> {
         },
         local_repos: folders(&args.local_repos)?,
         keep_versions: args.keep_versions,
+        images: args.images.to_args(),
         build_cache: args.build_cache.to_args(),
         app_logs: args.app_logs.to_args(),
         builder: args.builds.to_args(),
@@ -144,6 +145,7 @@ fn server(args: ServerArgs) -> Outcome {
     let config = ServerConfig {
         apps,
         keep_versions: args.keep_versions,
+        image_budget: args.images.budget(),
         build_cache: args.build_cache.budget(),
         ..ServerConfig::new(dir.root().to_owned(), nats, args.base_domain.clone())
     };

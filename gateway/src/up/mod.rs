@@ -73,6 +73,8 @@ pub struct UpConfig {
     pub local_repos: Vec<PathBuf>,
     /// How many earlier versions of each app can be gone back to.
     pub keep_versions: u16,
+    /// How much of images is kept, as the server's command line says it.
+    pub images: Vec<OsString>,
     /// How much build cache is kept, as the server's command line says it.
     pub build_cache: Vec<OsString>,
     /// How much of logs is kept, in the same form.
@@ -193,6 +195,7 @@ impl UpConfig {
             args.extend(["--public-name".into(), name.as_str().into()]);
         }
         args.extend(["--keep-versions".into(), self.keep_versions.to_string().into()]);
+        args.extend(self.images.iter().cloned());
         args.extend(self.build_cache.iter().cloned());
         args.extend(self.app_logs.iter().cloned());
         if !self.local_repos.is_empty() {

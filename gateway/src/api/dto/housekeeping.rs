@@ -12,6 +12,12 @@ pub struct Housekeeping {
     /// How many earlier versions of each app stay, besides the live one.
     #[schema(example = 5)]
     pub keep_versions: u16,
+    /// How many bytes of images each worker keeps before earlier versions go.
+    #[schema(example = 107374182400_u64)]
+    pub keep_image_bytes: u64,
+    /// How long an earlier version is kept after it was replaced, but for the newest.
+    #[schema(example = 15552000000_u64)]
+    pub keep_image_ms: u64,
     /// How many bytes of build cache each worker keeps.
     #[schema(example = 21474836480_u64)]
     pub keep_cache_bytes: u64,

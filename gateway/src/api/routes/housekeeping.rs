@@ -70,6 +70,8 @@ async fn look(state: &ApiState, act: bool) -> Housekeeping {
     let budget = control.build_cache();
     Housekeeping {
         keep_versions: control.keep_versions(),
+        keep_image_bytes: control.image_budget().most_bytes,
+        keep_image_ms: control.image_budget().replaced_for.0,
         keep_cache_bytes: budget.most_bytes,
         keep_cache_ms: budget.unused_for.0,
         workers,

@@ -9,6 +9,7 @@ use clap::Args;
 use hythe_actors::bus::LogBudget;
 use hythe_core::limits::VERSIONS_KEPT;
 use hythe_core::names::HostName;
+use hythe_core::sweep::ImageBudget;
 use hythe_core::sweep::cache::CacheBudget;
 use hythe_core::time::Millis;
 
@@ -85,6 +86,9 @@ pub struct UpArgs {
     #[arg(long, env = "HYTHE_KEEP_VERSIONS", default_value_t = VERSIONS_KEPT, value_name = "N",
           value_parser = clap::value_parser!(u16).range(..=100))]
     pub keep_versions: u16,
+    /// How much of images is kept.
+    #[command(flatten)]
+    pub images: ImageArgs,
     /// How much build cache is kept.
     #[command(flatten)]
     pub build_cache: CacheArgs,
@@ -131,6 +135,9 @@ pub struct ServerArgs {
     #[arg(long, env = "HYTHE_KEEP_VERSIONS", default_value_t = VERSIONS_KEPT, value_name = "N",
           value_parser = clap::value_parser!(u16).range(..=100))]
     pub keep_versions: u16,
+    /// How much of images is kept.
+    #[command(flatten)]
+    pub images: ImageArgs,
     /// How much build cache is kept.
     #[command(flatten)]
     pub build_cache: CacheArgs,
@@ -210,6 +217,38 @@ pub struct LogArgs {
     /// One JSON document per line
     #[arg(long, env = "HYTHE_LOG_JSON")]
     pub log_json: bool,
+}
+
+/// How much of the images of apps workers keep.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ImageArgs {
+    /// How much of apps' images each worker keeps before earlier versions go, such as 50G [default: 100G]
+    #[arg(long, env = "HYTHE_IMAGES", value_name = "SIZE", value_parser = super::builder::size)]
+    pub images: Option<u64>,
+    /// For how many days an earlier version is kept after it was replaced; the newest one stays
+    /// [default: 180]
+    #[arg(long, env = "HYTHE_IMAGES_DAYS", value_name = "N",
+          value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub images_days: Option<u16>,
+}
+
+impl ImageArgs {
+    /// The budget.
+    #[must_use]
+    pub fn budget(self) -> ImageBudget {
+        let usual = ImageBudget::default();
+        let days = |days| Millis::seconds(u64::from(days) * 86_400);
+        ImageBudget {
+            most_bytes: self.images.unwrap_or(usual.most_bytes),
+            replaced_for: self.images_days.map_or(usual.replaced_for, days),
+        }
+    }
+
+    /// The same for the command line of a server on this machine.
+    #[must_use]
+    pub fn to_args(self) -> Vec<OsString> {
+        size_and_days("--images", self.images, self.images_days)
+    }
 }
 
 /// How much of the build cache workers keep.
