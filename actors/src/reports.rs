@@ -206,6 +206,10 @@ impl<V: Views> Reports<V> {
         if self.is_stale(&delivery) {
             return Verdict::Done;
         }
+        if report.ended {
+            self.observatory.note(|observed| drop(observed.edges.remove(&report.edge)));
+            return Verdict::Done;
+        }
         let seen = EdgeSeen {
             revision: report.revision,
             carries: Carries::Known { busy: report.busy, leaving: report.leaving },

@@ -210,6 +210,8 @@ struct Edge {
 impl Edge {
     fn start(data: &Path, nats: &Nats, table: &RouteTable) -> Self {
         std::fs::create_dir_all(data.join("edge")).expect("a folder");
+        // Otherwise the folder is taken for somebody else's.
+        std::fs::write(data.join("instance"), format!("{}\n", Uuid::now_v7())).expect("a file");
         let message = serde_json::json!({ "format": 1, "table": table });
         std::fs::write(data.join("edge/routes.json"), message.to_string()).expect("a file");
         let at = free_address();

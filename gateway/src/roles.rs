@@ -58,6 +58,7 @@ fn up_failure(error: &UpError) -> Failure {
         UpError::File { .. }
         | UpError::Damaged { .. }
         | UpError::AlreadyUp { .. }
+        | UpError::NotReplaced { .. }
         | UpError::PortInUse { .. }
         | UpError::CannotListen { .. }
         | UpError::Nats(_)
@@ -92,6 +93,7 @@ fn up_config(args: UpArgs) -> Outcome<UpConfig> {
         app_logs: args.app_logs.to_args(),
         builder: args.builds.to_args(),
         longest_wait: Duration::from_millis(args.longest_wait),
+        replace: args.replace,
     })
 }
 
@@ -222,6 +224,7 @@ fn edge(args: EdgeArgs) -> Outcome {
     config.trusted = args.trusted_proxy;
     config.proxy_protocol = args.proxy_protocol;
     config.metrics = args.edge_metrics;
+    config.take_over = args.take_over;
     runtime(false)?
         .block_on(hythe_gateway::edge::run(config, stopped()))
         .map_err(|error| Failure::of(&error))

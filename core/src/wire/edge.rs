@@ -71,6 +71,9 @@ pub struct EdgeReport {
     /// Which challenges it answers.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub challenges: BTreeSet<ChallengeId>,
+    /// Whether this is the last one: it has ended, and nobody needs to wait for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ended: bool,
 }
 
 /// Requests still under way to a replica that takes no new ones, or about to choose it.

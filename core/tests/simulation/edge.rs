@@ -240,6 +240,7 @@ impl World {
             at,
             sealing_key: None,
             challenges: BTreeSet::new(),
+            ended: false,
         };
         if !self.send(Node::Edge(e), To::Control, Body::Edge(report)) && self.nats.up {
             self.after(500, Due::Edge(e, life, EdgeDue::Report));

@@ -15,7 +15,8 @@ pub use hythe_core::network::{BadNetwork, Network};
 pub struct EdgeConfig {
     /// Where to answer plain HTTP. Port 0 takes a free one.
     pub listen: Vec<SocketAddr>,
-    /// Directory of its own: `edge.id`, `edge.lock` and `routes.json` lie there. Made if missing.
+    /// Directory of its own: `edge.id`, `edge.lock`, `edge.sock` and `routes.json` lie there. Made if
+    /// missing.
     pub data: PathBuf,
     /// Where tables come from and reports go.
     pub nats: NatsSettings,
@@ -25,6 +26,8 @@ pub struct EdgeConfig {
     pub proxy_protocol: bool,
     /// Where what it counts can be read, for Prometheus. Port 0 takes a free one.
     pub metrics: Option<SocketAddr>,
+    /// Whether it takes the place of the edge that runs with the same directory, where there is one.
+    pub take_over: bool,
     /// Serving threads; one per core that this process may use when not given.
     pub cores: Option<NonZeroUsize>,
     /// Bounds and deadlines.
@@ -42,6 +45,7 @@ impl EdgeConfig {
             trusted: Vec::new(),
             proxy_protocol: false,
             metrics: None,
+            take_over: false,
             cores: None,
             limits: EdgeLimits::default(),
         }
@@ -91,6 +95,12 @@ pub struct EdgeLimits {
     pub compressions: usize,
     /// How long requests may go on after the shutdown signal.
     pub stop_within: Duration,
+    /// After another process has taken over, how long an idle connection is kept for a request that may
+    /// be on its way. The answer to that says that it was the last one.
+    pub part_within: Duration,
+    /// After another process has taken over, how long requests and upgraded connections go on as if
+    /// nothing had happened. After that it is as after the shutdown signal.
+    pub finish_within: Duration,
 }
 
 impl Default for EdgeLimits {
@@ -114,6 +124,8 @@ impl Default for EdgeLimits {
             passwords: 1,
             compressions: 512,
             stop_within: Duration::from_secs(30),
+            part_within: Duration::from_secs(10),
+            finish_within: Duration::from_secs(600),
         }
     }
 }

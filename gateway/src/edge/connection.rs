@@ -58,6 +58,8 @@ pub(crate) struct Connection {
     /// Whether it speaks HTTP/2: there, bytes that come between requests are no head of one.
     multiplexed: AtomicBool,
     since: AtomicU64,
+    /// Since when another process serves in our place; 0 when none does.
+    parted: AtomicU64,
     /// Since when we wait for bytes of a request's body; 0 when not.
     body_waits: AtomicU64,
     /// Since when the client takes nothing; 0 when not.
@@ -82,6 +84,7 @@ impl Connection {
             active: AtomicU32::new(0),
             multiplexed: AtomicBool::new(false),
             since: AtomicU64::new(clock.now_ms()),
+            parted: AtomicU64::new(0),
             body_waits: AtomicU64::new(0),
             write_waits: AtomicU64::new(0),
             _place: place,
@@ -92,6 +95,19 @@ impl Connection {
     pub(crate) fn request_began(&self) {
         self.active.fetch_add(1, Relaxed);
         self.phase.store(BUSY, Relaxed);
+    }
+
+    /// Another process serves from here on. Whether the connection can be told so at once: over HTTP/2
+    /// it can, and over HTTP/1 with the next answer.
+    pub(crate) fn parts(&self) -> bool {
+        self.parted.store(self.clock.now_ms(), Relaxed);
+        self.multiplexed.load(Relaxed)
+    }
+
+    /// Whether the next answer is its last one, which has to say so. Over HTTP/2 the connection says so
+    /// in another way.
+    pub(crate) fn is_last(&self) -> bool {
+        self.parted.load(Relaxed) > 0 && !self.multiplexed.load(Relaxed)
     }
 
     /// It speaks HTTP/2.
@@ -116,8 +132,13 @@ impl Connection {
 
     pub(crate) fn due(&self, limits: &EdgeLimits) -> Due {
         let now = self.clock.now_ms();
+        let parted = self.parted.load(Relaxed);
         let mut next = now.saturating_add(millis(limits.head_within));
         let phase = match self.phase.load(Relaxed) {
+            // A request may be on its way, of a client that did not know.
+            IDLE if parted > 0 => {
+                (self.since.load(Relaxed).max(parted), limits.part_within.min(limits.idle))
+            }
             IDLE => (self.since.load(Relaxed), limits.idle),
             HEAD => (self.since.load(Relaxed), limits.head_within),
             _ => (0, limits.idle),

@@ -1,15 +1,17 @@
 //! The edge's own directory: who it is and the last table it served.
 //!
-//! Invariants: one process at a time uses a directory; a file is either the old one or the new
-//! one, whole, whatever happens in between.
+//! Invariants: one process at a time writes to a directory, the one that has the lock, which can pass on to
+//! another; a file is either the old one or the new one, whole, whatever happens in between.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use hythe_core::ids::EdgeId;
 use hythe_core::wire::edge::RouteTableMessage;
 use hythe_store::steps::Step;
+use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 use super::EdgeError;
@@ -17,11 +19,13 @@ use super::EdgeError;
 /// The format of [`RouteTableMessage`] that this edge understands.
 pub(crate) const TABLE_FORMAT: u16 = 1;
 
-/// An edge's directory, locked while this lives.
+/// An edge's directory, locked while this lives or until the lock is given away.
 #[derive(Debug)]
 pub(crate) struct Disk {
     directory: PathBuf,
-    _lock: File,
+    /// The lock, while it is this process' own. Held while a table comes into force, and while it is decided
+    /// whose the directory is.
+    turn: Mutex<Option<File>>,
 }
 
 impl Disk {
@@ -32,10 +36,37 @@ impl Disk {
         let path = directory.join("edge.lock");
         let lock = File::create(&path).map_err(|source| EdgeError::Data { path, source })?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { directory: directory.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self::held(directory, lock)),
             Err(TryLockError::WouldBlock) => Err(EdgeError::InUse { path: directory.to_owned() }),
             Err(TryLockError::Error(source)) => Err(broken(source)),
         }
+    }
+
+    /// The same, with the lock that another process had: both have it until that one lets go of it.
+    pub(crate) fn inherit(directory: &Path, lock: File) -> Result<Self, EdgeError> {
+        let path = directory.join("edge.lock");
+        let same = lock.metadata().and_then(|given| {
+            let there = fs::metadata(&path)?;
+            Ok((given.dev(), given.ino()) == (there.dev(), there.ino()))
+        });
+        match same {
+            Ok(true) => Ok(Self::held(directory, lock)),
+            Ok(false) => Err(EdgeError::TakeOver(io::Error::other(format!(
+                "the lock that it gave is not {}",
+                path.display()
+            )))),
+            Err(source) => Err(EdgeError::Data { path, source }),
+        }
+    }
+
+    fn held(directory: &Path, lock: File) -> Self {
+        Self { directory: directory.to_owned(), turn: Mutex::new(Some(lock)) }
+    }
+
+    /// Waits until nobody else puts a table in force or decides whose the directory is; gives the lock, where
+    /// this process has it.
+    pub(crate) async fn turn(&self) -> MutexGuard<'_, Option<File>> {
+        self.turn.lock().await
     }
 
     /// Who this edge is; minted at the first start.

@@ -156,31 +156,47 @@ impl Feed {
     }
 
     async fn consider(&self, bytes: &bytes::Bytes) {
-        let message = match disk::parse_table(bytes) {
-            Ok(message) => message,
-            Err(error) => {
-                tracing::error!(error, "refused a table; the last one stays in force");
-                return;
-            }
-        };
-        let (old, new) = (self.live.revision(), message.table.revision);
-        if new < old {
-            tracing::warn!(old, new, "refused a table older than the one in force");
+        let own = self.disk.turn().await;
+        let (live, disk, bytes) = (Arc::clone(&self.live), Arc::clone(&self.disk), bytes.clone());
+        // With ten thousand routes this takes a while, most of it for the disk: reports go on meanwhile,
+        // and the threads that serve do nothing for it but to look at the new table.
+        let is_own = own.is_some();
+        let applied = tokio::task::spawn_blocking(move || {
+            put_in_force(&live, is_own.then_some(&*disk), &bytes)
+        });
+        match applied.await {
+            Ok(true) => self.live.changed.notify_one(),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "could not put a table in force"),
         }
-        if new <= old {
-            return;
-        }
-        let (disk, bytes) = (Arc::clone(&self.disk), bytes.clone());
-        let kept = tokio::task::spawn_blocking(move || disk.keep_table(&bytes)).await;
-        // A full disk must not hold up deployments; a restart then begins with an older table
-        // until NATS has told it better.
-        if let Err(error) = kept.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
-            tracing::error!(%error, "could not keep the table on disk");
-        }
-        // Only now: a heartbeat reports whatever is in force, at any moment.
-        self.live.apply_with(&message.table, &message.passwords);
-        Step::TableApplied.passed();
-        tracing::info!(revision = new, routes = message.table.routes.len(), "table in force");
-        self.live.changed.notify_one();
     }
+}
+
+/// Reads a table and puts it in force, unless it is no newer than the one that is. It is kept on `disk`
+/// before, where this process is the one to write there: the edge that took its place does so otherwise.
+fn put_in_force(live: &Live, disk: Option<&Disk>, bytes: &[u8]) -> bool {
+    let message = match disk::parse_table(bytes) {
+        Ok(message) => message,
+        Err(error) => {
+            tracing::error!(error, "refused a table; the last one stays in force");
+            return false;
+        }
+    };
+    let (old, new) = (live.revision(), message.table.revision);
+    if new < old {
+        tracing::warn!(old, new, "refused a table older than the one in force");
+    }
+    if new <= old {
+        return false;
+    }
+    // A full disk must not hold up deployments; a restart then begins with an older table
+    // until NATS has told it better.
+    if let Some(Err(error)) = disk.map(|disk| disk.keep_table(bytes)) {
+        tracing::error!(%error, "could not keep the table on disk");
+    }
+    // Only now: a heartbeat reports whatever is in force, at any moment.
+    live.apply_with(&message.table, &message.passwords);
+    Step::TableApplied.passed();
+    tracing::info!(revision = new, routes = message.table.routes.len(), "table in force");
+    true
 }

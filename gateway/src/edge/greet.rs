@@ -112,6 +112,7 @@ fn both(source: (IpAddr, u16), destination: (IpAddr, u16)) -> Told {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;
@@ -217,6 +218,33 @@ mod tests {
             b"",
         ] {
             assert!(greeted(bytes, true).await.is_err(), "{:?}", &bytes[..bytes.len().min(40)]);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        /// However it begins: an answer or an error, and what was read is a piece of what was sent.
+        #[test]
+        fn whatever_a_connection_begins_with(
+            begins in prop_oneof![
+                Just(b"PROXY TCP4 ".to_vec()),
+                Just(b"\r\n\r\n\0\r\nQUIT\n".to_vec()),
+                Just(b"PRI * HTTP/2.0\r\n\r\n".to_vec()),
+                Just(Vec::new()),
+            ],
+            rest in prop::collection::vec(any::<u8>(), 0..200),
+            proxied in any::<bool>(),
+        ) {
+            let bytes = [begins, rest].concat();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let greeting = runtime.block_on(greeted(&bytes, proxied));
+            if let Ok(greeting) = greeting {
+                let early = &greeting.early[..];
+                let found = early.is_empty() || bytes.windows(early.len()).any(|part| part == early);
+                prop_assert!(found);
+                prop_assert!(proxied || (greeting.told.is_none() && bytes.starts_with(early)));
+            }
         }
     }
 }

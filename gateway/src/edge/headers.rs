@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 use hyper::header::{
-    self, CONNECTION, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE,
-    UPGRADE,
+    self, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName,
+    HeaderValue, TE, UPGRADE,
 };
 
 use super::config::Network;
@@ -215,6 +215,18 @@ pub(crate) fn note_user(headers: &mut HeaderMap, user: HeaderValue) {
     headers.insert(X_FORWARDED_USER, user);
 }
 
+/// Makes one length of several that say the same; whether there is none left that says otherwise. Over
+/// HTTP/1 such a request does not come this far, over HTTP/2 it does.
+pub(crate) fn one_length(headers: &mut HeaderMap) -> bool {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next().cloned() else { return true };
+    if lengths.any(|length| *length != first) {
+        return false;
+    }
+    headers.insert(CONTENT_LENGTH, first);
+    true
+}
+
 /// Makes a client's headers fit for the app.
 pub(crate) fn to_app(
     headers: &mut HeaderMap,
@@ -310,7 +322,28 @@ pub(crate) fn preferred(headers: &HeaderMap) -> pages::Form {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// What frames, routes or says who somebody is.
+    const NAMES: [&str; 15] = [
+        "host",
+        "connection",
+        "keep-alive",
+        "transfer-encoding",
+        "content-length",
+        "te",
+        "upgrade",
+        "trailer",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-user",
+        "x-real-ip",
+        "x-request-id",
+        "forwarded",
+        "x-other",
+    ];
 
     fn map(lines: &[(&str, &str)]) -> HeaderMap {
         let mut map = HeaderMap::new();
@@ -557,6 +590,45 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(X_FORWARDED_FOR, HeaderValue::from_bytes(said).unwrap());
             assert_eq!(peer.client(&headers, &trusted), address(client), "{said:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        /// Whatever headers a stranger sends: what frames or routes a request is the edge's own.
+        #[test]
+        fn no_header_of_a_stranger_passes_for_one_of_the_edge(
+            lines in prop::collection::vec((0..NAMES.len(), prop::collection::vec(any::<u8>(), 0..40)), 0..20),
+        ) {
+            let mut headers = HeaderMap::new();
+            for (name, value) in &lines {
+                if let Ok(value) = HeaderValue::from_bytes(value) {
+                    headers.append(HeaderName::from_static(NAMES[*name]), value);
+                }
+            }
+            let address = "192.0.2.7:5555".parse().unwrap();
+            let peer = Peer::new(address, "198.51.100.1:80".parse().unwrap(), false, "http");
+            let host = Host { name: "a".into(), original: "A:80".parse().unwrap() };
+            let upgrade = asked_upgrade(&headers);
+            let id = request_id(&headers, &peer, || HeaderValue::from_static("id"));
+            to_app(&mut headers, &peer, &host, upgrade.clone(), id);
+            for (name, value) in [
+                ("host", "A:80"),
+                ("x-forwarded-for", "192.0.2.7"),
+                ("x-real-ip", "192.0.2.7"),
+                ("x-forwarded-proto", "http"),
+                ("x-request-id", "id"),
+            ] {
+                prop_assert_eq!(all(&headers, name), vec![value.to_owned()], "{}", name);
+            }
+            prop_assert!(!headers.contains_key(header::TRANSFER_ENCODING));
+            prop_assert!(!headers.contains_key(X_FORWARDED_USER));
+            prop_assert_eq!(headers.contains_key(CONNECTION), upgrade.is_some());
+            let mut lengths = headers.clone();
+            if one_length(&mut lengths) {
+                prop_assert!(lengths.get_all(CONTENT_LENGTH).iter().count() <= 1);
+            }
         }
     }
 }

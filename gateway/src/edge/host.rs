@@ -120,6 +120,8 @@ fn label_characters(name: &[u8]) -> Result<(), BadHost> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn host(target: &str, hosts: &[&[u8]]) -> Result<String, BadHost> {
@@ -194,5 +196,31 @@ mod tests {
         assert_eq!(host("http://b.example/", &[]), Err(BadHost::Missing));
         assert_eq!(host("http://b.example/", &[b"a b"]), Err(BadHost::Invalid));
         assert_eq!(host("http://u@b.example/", &[b"b.example"]), Err(BadHost::Invalid));
+    }
+
+    proptest! {
+        /// Whatever comes: nothing panics, and what is let through is what the module's head promises.
+        #[test]
+        fn what_is_let_through_is_a_host_name_and_nothing_else(
+            host in prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..80),
+                "[a-zA-Z0-9.:\\[\\]%_@/ -]{0,80}".prop_map(String::into_bytes),
+            ],
+            version in prop_oneof![Just(Version::HTTP_11), Just(Version::HTTP_2)],
+        ) {
+            let Ok(value) = HeaderValue::from_bytes(&host) else { return Ok(()) };
+            let headers = HeaderMap::from_iter([(HOST, value.clone())]);
+            if let Ok(found) = of(version, &Uri::from_static("/"), &headers) {
+                let fine = |c: char| {
+                    c.is_ascii_lowercase() || c.is_ascii_digit() || "-._:[]".contains(c)
+                };
+                prop_assert!(!found.name.is_empty() && found.name.chars().all(fine));
+                let dots = found.name.starts_with('.') || found.name.contains("..");
+                prop_assert!(found.name.starts_with('[') || !dots);
+                prop_assert_eq!(found.original, value);
+                // Looked at again, it is the same.
+                prop_assert_eq!(name(found.name.as_bytes()), Ok(found.name.clone()));
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::TcpStream;
 
@@ -16,32 +17,62 @@ const BACKLOG: i32 = 1_024;
 /// After how long without traffic the kernel asks whether the other side is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
-/// One address, listened on once per core.
+/// What is spoken at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    /// Plain HTTP, for apps.
+    Http,
+    /// Plain HTTP, for the edge's own figures.
+    Metrics,
+}
+
+/// One address, listened on at least once per core.
 #[derive(Debug)]
 pub(crate) struct Listening {
+    pub(crate) kind: Kind,
     /// The real address: the port is never 0.
     pub(crate) address: SocketAddr,
     pub(crate) sockets: Vec<TcpListener>,
 }
 
-/// Listens on an address, once per core.
-pub(crate) fn listen(address: SocketAddr, cores: usize) -> Result<Listening, EdgeError> {
+/// Listens on an address, once per core. Sockets that were taken over are among them, all of them,
+/// since somebody may wait in the queue of each: more than cores where the other process had more.
+pub(crate) fn listen(
+    kind: Kind,
+    address: SocketAddr,
+    cores: usize,
+    taken: Vec<TcpListener>,
+) -> Result<Listening, EdgeError> {
     let failed = |source| EdgeError::Listen { address, source: Explained::new(source) };
-    if address.port() != 0 {
+    if address.port() != 0 && taken.is_empty() {
         // Sockets with SO_REUSEPORT share an address even between processes of one user: a second
         // edge would quietly take half of the connections. One without it finds out.
         drop(socket(address, false).map_err(failed)?);
     }
     let mut address = address;
-    let mut sockets = Vec::with_capacity(cores);
-    for _ in 0..cores {
+    let mut sockets = taken;
+    for _ in sockets.len()..cores {
         let socket = socket(address, true).map_err(failed)?;
         socket.listen(BACKLOG).map_err(failed)?;
         let listener = TcpListener::from(socket);
         address = listener.local_addr().map_err(failed)?;
         sockets.push(listener);
     }
-    Ok(Listening { address, sockets })
+    Ok(Listening { kind, address, sockets })
+}
+
+/// Second handles of all sockets for apps, spread over the cores.
+pub(crate) fn spread(listening: &[Listening], cores: usize) -> io::Result<Vec<Vec<TcpListener>>> {
+    let mut each: Vec<Vec<TcpListener>> = (0..cores).map(|_| Vec::new()).collect();
+    for listening in listening.iter().filter(|listening| listening.kind == Kind::Http) {
+        for (index, socket) in listening.sockets.iter().enumerate() {
+            if let Some(core) = each.get_mut(index % cores.max(1)) {
+                core.push(socket.try_clone()?);
+            }
+        }
+    }
+    Ok(each)
 }
 
 fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
@@ -114,12 +145,28 @@ mod tests {
 
     #[test]
     fn an_address_in_use_is_refused_though_cores_share_it() {
-        let first = listen("127.0.0.1:0".parse().unwrap(), 3).unwrap();
+        let on = |address, cores| listen(Kind::Http, address, cores, Vec::new());
+        let first = on("127.0.0.1:0".parse().unwrap(), 3).unwrap();
         assert_eq!(first.sockets.len(), 3);
-        let error = listen(first.address, 1).unwrap_err().to_string();
+        let error = on(first.address, 1).unwrap_err().to_string();
         assert!(error.contains("another process listens there"), "{error}");
         let address = first.address;
         drop(first);
-        listen(address, 2).unwrap();
+        on(address, 2).unwrap();
+    }
+
+    #[test]
+    fn sockets_that_were_taken_over_are_all_used_on_however_many_cores() {
+        for (before, now, sockets, most) in [(2, 4, 4, 1), (4, 2, 4, 2), (3, 2, 3, 2), (1, 1, 1, 1)]
+        {
+            let on = "127.0.0.1:0".parse().unwrap();
+            let old = listen(Kind::Http, on, before, Vec::new()).unwrap();
+            let new = listen(Kind::Http, old.address, now, old.sockets).unwrap();
+            assert_eq!(new.sockets.len(), sockets, "{before} {now}");
+            let each = spread(&[new], now).unwrap();
+            assert_eq!(each.iter().map(Vec::len).sum::<usize>(), sockets);
+            assert_eq!(each.iter().map(Vec::len).max(), Some(most));
+            assert!(each.iter().all(|core| !core.is_empty()));
+        }
     }
 }

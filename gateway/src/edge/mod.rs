@@ -4,7 +4,7 @@
 //! requests ([`proxy`]), idle connections to replicas ([`pool`]). What they share is the table in
 //! force ([`table`]), an atomic load per request, and with it what people set of each app ([`gate`]).
 //! Beside them, on the caller's runtime, tables come
-//! in ([`feed`]) and reports go out ([`report`]).
+//! in ([`feed`]), reports go out ([`report`]), and the next process takes over ([`handover`]).
 //!
 //! Architecture invariants: the edge knows neither journal nor aggregates. Everything it needs is
 //! the table, which it keeps on disk; with nothing but that file it serves. It never waits for
@@ -21,6 +21,7 @@ mod feed;
 mod figures;
 mod gate;
 mod greet;
+mod handover;
 mod headers;
 mod host;
 mod limiter;
@@ -40,16 +41,20 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use hythe_actors::bus::{self, BusError};
 use hythe_core::ids::EdgeId;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 pub use config::{BadNetwork, EdgeConfig, EdgeLimits, Network};
+pub use handover::door;
 pub use hythe_actors::bus::NatsSettings;
 pub use listen::Explained;
 
@@ -57,9 +62,14 @@ use connection::Clock;
 use disk::Disk;
 use feed::Feed;
 use gate::{Doorman, Doormen};
+use handover::{Door, Found, Holdings, Inherited, Offering, Predecessor};
+use listen::{Kind, Listening};
 use pool::Pool;
-use serving::{Core, RequestIds};
+use serving::{Core, Course, RequestIds};
 use table::Live;
+
+/// How long the edge of before may take to report what it still carries, until this one reports anyway.
+const REPORTED_WITHIN: Duration = Duration::from_secs(30);
 
 /// Why an edge cannot run, or no longer.
 #[derive(Debug, thiserror::Error)]
@@ -84,11 +94,14 @@ pub enum EdgeError {
         source: io::Error,
     },
     /// Another edge runs with the same directory.
-    #[error("use {}: another edge is running with it", path.display())]
+    #[error("use {}: another edge is running with it; --take-over takes its place", path.display())]
     InUse {
         /// The directory.
         path: PathBuf,
     },
+    /// The edge that runs did not give its place away; it goes on.
+    #[error("take over from the edge that is running: {0}")]
+    TakeOver(io::Error),
     /// The file that says who this edge is does not hold an id.
     #[error("read {}: it holds no id; delete it and the edge takes a new one", path.display())]
     Identity {
@@ -104,12 +117,14 @@ pub enum EdgeError {
 }
 
 /// Listens, serves and reports until `shutdown` is ready, then lets requests under way finish
-/// within [`EdgeLimits::stop_within`].
+/// within [`EdgeLimits::stop_within`]. Also ends once another process has taken its place and what was
+/// under way has ended.
 ///
 /// # Errors
 /// [`EdgeError`] when it cannot start, or when a serving thread has failed.
 pub async fn run(config: EdgeConfig, shutdown: impl Future<Output = ()>) -> Result<(), EdgeError> {
-    Edge::bind(config)?.run(shutdown).await
+    let edge = if config.take_over { Edge::take_over(config).await } else { Edge::bind(config) };
+    edge?.run(shutdown).await
 }
 
 /// An edge that listens and does not serve yet.
@@ -118,11 +133,10 @@ pub struct Edge {
     id: EdgeId,
     config: EdgeConfig,
     disk: Disk,
-    addresses: Vec<SocketAddr>,
-    /// Per core, one socket for each address.
-    sockets: Vec<Vec<std::net::TcpListener>>,
-    /// Where its figures are read.
-    metrics: Option<(SocketAddr, std::net::TcpListener)>,
+    cores: usize,
+    listening: Vec<Listening>,
+    /// The edge whose place it takes.
+    offering: Option<Offering>,
 }
 
 impl Edge {
@@ -131,39 +145,62 @@ impl Edge {
     /// # Errors
     /// [`EdgeError`] says which of them cannot be had.
     pub fn bind(config: EdgeConfig) -> Result<Self, EdgeError> {
+        let disk = Disk::open(&config.data)?;
+        Self::with(config, disk, Inherited::default(), None)
+    }
+
+    /// The same, with what the edge has that runs with the same directory: it goes on until this one runs,
+    /// and then finishes what it has. Where none runs, nothing is taken over.
+    ///
+    /// # Errors
+    /// [`EdgeError`] says what cannot be had. The edge that runs goes on then.
+    pub async fn take_over(config: EdgeConfig) -> Result<Self, EdgeError> {
+        let broken = |source| EdgeError::Data { path: config.data.clone(), source };
+        std::fs::create_dir_all(&config.data).map_err(broken)?;
+        match handover::take(&config.data).await.map_err(EdgeError::TakeOver)? {
+            Some(Found { offering, lock, inherited }) => {
+                let disk = Disk::inherit(&config.data, lock)?;
+                Self::with(config, disk, inherited, Some(offering))
+            }
+            None => Self::bind(config),
+        }
+    }
+
+    fn with(
+        config: EdgeConfig,
+        disk: Disk,
+        mut inherited: Inherited,
+        offering: Option<Offering>,
+    ) -> Result<Self, EdgeError> {
         if config.listen.is_empty() {
             return Err(EdgeError::NoAddress);
         }
         listen::raise_socket_limit();
-        let disk = Disk::open(&config.data)?;
         let id = disk.identity()?;
         let cores = config
             .cores
             .or_else(|| thread::available_parallelism().ok())
             .map_or(1, NonZeroUsize::get);
-        let mut addresses = Vec::with_capacity(config.listen.len());
-        let mut sockets: Vec<Vec<_>> = (0..cores).map(|_| Vec::new()).collect();
-        for address in &config.listen {
-            let listening = listen::listen(*address, cores)?;
-            addresses.push(listening.address);
-            for (core, socket) in sockets.iter_mut().zip(listening.sockets) {
-                core.push(socket);
-            }
-        }
-        let metrics = match config.metrics {
-            Some(address) => {
-                let listening = listen::listen(address, 1)?;
-                listening.sockets.into_iter().next().map(|socket| (listening.address, socket))
-            }
-            None => None,
-        };
-        Ok(Self { id, config, disk, addresses, sockets, metrics })
+        let apps = config.listen.iter().map(|address| (Kind::Http, *address, cores));
+        let metrics = config.metrics.map(|address| (Kind::Metrics, address, 1));
+        let listening = apps
+            .chain(metrics)
+            .map(|(kind, address, cores)| {
+                listen::listen(kind, address, cores, inherited.take(kind, address))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { id, config, disk, cores, listening, offering })
+    }
+
+    fn addresses_of(&self, kind: Kind) -> impl Iterator<Item = SocketAddr> {
+        let of_kind = self.listening.iter().filter(move |listening| listening.kind == kind);
+        of_kind.map(|listening| listening.address)
     }
 
     /// Where its figures are read, where they are; the port is not 0.
     #[must_use]
     pub fn metrics(&self) -> Option<SocketAddr> {
-        self.metrics.as_ref().map(|(address, _)| *address)
+        self.addresses_of(Kind::Metrics).next()
     }
 
     /// Who this edge is.
@@ -174,8 +211,8 @@ impl Edge {
 
     /// Where it listens, in the order of [`EdgeConfig::listen`]; no port is 0.
     #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.addresses_of(Kind::Http).collect()
     }
 
     /// Serves until `shutdown` is ready; see [`run`].
@@ -183,18 +220,22 @@ impl Edge {
     /// # Errors
     /// [`EdgeError`] when it cannot start, or when a serving thread has failed.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), EdgeError> {
-        let live = Arc::new(Live::on(self.sockets.len()));
-        let feed = Feed::new(Arc::clone(&live), Arc::new(self.disk));
+        let live = Arc::new(Live::on(self.cores));
+        let disk = Arc::new(self.disk);
+        let feed = Feed::new(Arc::clone(&live), Arc::clone(&disk));
         feed.load();
+        let door = Door::draft(&self.config.data);
 
         let stop = CancellationToken::new();
         let _stop_whatever_happens = stop.clone().drop_guard();
+        let course = Course::new();
         let limits = Arc::new(self.config.limits);
         let trusted: Arc<[Network]> = self.config.trusted.into();
         let clock = Clock::start();
         let doormen = Doormen::new(limits.passwords);
         let mut threads = JoinSet::new();
-        for (index, sockets) in self.sockets.into_iter().enumerate() {
+        let sockets = listen::spread(&self.listening, self.cores).map_err(EdgeError::Serve)?;
+        for (index, sockets) in sockets.into_iter().enumerate() {
             let core = Arc::new(Core {
                 edge: self.id,
                 live: Arc::clone(&live),
@@ -207,42 +248,185 @@ impl Edge {
                 index,
                 doorman: Doorman::new(&doormen),
                 compressing: Arc::new(Semaphore::new(limits.compressions)),
+                course: course.clone(),
             });
             let ended = start(index, core, sockets, stop.clone()).map_err(EdgeError::Serve)?;
             threads.spawn(ended);
         }
-        tracing::info!(edge = %self.id, addresses = ?self.addresses, "serving");
-
         let name = format!("hythe-edge {}", self.id);
         let bus = bus::connect_in_background(&self.config.nats, &name).await?;
+        let metrics = metrics_sockets(&self.listening)?;
+        // From here on nothing can be missing any more.
+        let predecessor = match self.offering {
+            Some(offering) => {
+                if live.revision() < offering.revision {
+                    let older = "the table on disk is older than the one that is in force there: is the \
+                                 disk full?";
+                    return Err(EdgeError::TakeOver(io::Error::other(older)));
+                }
+                let all = u32::try_from(self.cores).unwrap_or(u32::MAX);
+                tokio::select! {
+                    ready = course.ready.acquire_many(all) => {
+                        ready.map_err(io::Error::other).map_err(EdgeError::Serve)?.forget();
+                    }
+                    ended = threads.join_next() => return Err(ended_early(ended)),
+                }
+                Some(offering.settle().await.map_err(EdgeError::TakeOver)?)
+            }
+            None => None,
+        };
+        course.begin.cancel();
+        let addresses: Vec<_> = self.listening.iter().map(|listening| listening.address).collect();
+        tracing::info!(edge = %self.id, ?addresses, "serving");
+
         let mut background = JoinSet::new();
         background.spawn(feed.follow(bus.clone()));
-        background.spawn(report::report(self.id, Arc::clone(&live), bus));
-        if let Some((address, socket)) = self.metrics {
-            let failed = |source| EdgeError::Listen { address, source: Explained::new(source) };
-            let socket = tokio::net::TcpListener::from_std(socket).map_err(failed)?;
-            background.spawn(scrape::serve(socket, live));
+        let mut given_up = Vec::new();
+        let may_report = predecessor.as_ref().map(|before| before.reported.clone());
+        let (edge, told, bus_of_it) = (self.id, Arc::clone(&live), bus.clone());
+        given_up.push(background.spawn(async move {
+            if let Some(reported) = may_report {
+                // One that cannot reach NATS any more is to keep nobody silent.
+                tokio::time::timeout(REPORTED_WITHIN, reported.cancelled()).await.ok();
+            }
+            report::report(edge, told, bus_of_it, CancellationToken::new()).await;
+        }));
+        for socket in metrics {
+            given_up.push(background.spawn(scrape::serve(socket, Arc::clone(&live))));
         }
 
-        tokio::select! {
-            () = shutdown => {}
-            Some(ended) = threads.join_next() => {
-                ended.map_err(io::Error::other).flatten().map_err(EdgeError::Serve)?;
-                return Err(EdgeError::Serve(io::Error::other("a thread ended by itself")));
-            }
+        let holdings = Holdings { edge: self.id, listening: self.listening };
+        let mut shutdown = pin!(shutdown);
+        let successor = tokio::select! {
+            () = &mut shutdown => None,
+            successor = give(door, &holdings, &disk, &live) => Some(successor),
+            ended = threads.join_next() => return Err(ended_early(ended)),
             Some(ended) = background.join_next() => {
                 ended.map_err(|error| EdgeError::Serve(io::Error::other(error)))?;
                 return Err(EdgeError::Serve(io::Error::other("feed or report ended by itself")));
             }
+        };
+        // In this process nobody is to wait in a queue any more.
+        drop(holdings);
+        if successor.is_none() {
+            tracing::info!("stopping");
+            course.end.cancel();
         }
-        tracing::info!("stopping");
         stop.cancel();
         // Reports go on until the last request has ended: someone may be waiting for that.
-        while let Some(ended) = threads.join_next().await {
+        let before = predecessor
+            .map(|before| tokio::spawn(stop_with(before, course.end.clone(), limits.stop_within)));
+        let finishing = Finishing { threads, before, course, limits };
+        match successor {
+            Some(successor) => {
+                tracing::info!("another process serves from here on; finishing what is under way");
+                given_up.iter().for_each(AbortHandle::abort);
+                let (own, told) = (EdgeId::new(Uuid::now_v7()), CancellationToken::new());
+                let said = report::report(own, Arc::clone(&live), bus.clone(), told.clone());
+                background.spawn(said);
+                let finished = finishing.beside(successor, told, shutdown).await;
+                report::farewell(own, &live, &bus).await;
+                finished
+            }
+            None => finishing.all().await,
+        }
+    }
+}
+
+fn metrics_sockets(listening: &[Listening]) -> Result<Vec<tokio::net::TcpListener>, EdgeError> {
+    let mut found = Vec::new();
+    for Listening { kind: _, address, sockets } in
+        listening.iter().filter(|listening| listening.kind == Kind::Metrics)
+    {
+        let failed =
+            |source| EdgeError::Listen { address: *address, source: Explained::new(source) };
+        for socket in sockets {
+            let socket = socket.try_clone().and_then(tokio::net::TcpListener::from_std);
+            found.push(socket.map_err(failed)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Waits for the end of the edge of before, which stops when this one does.
+async fn stop_with(before: Predecessor, end: CancellationToken, within: Duration) {
+    let gone = before.gone.clone();
+    tokio::select! {
+        () = gone.cancelled() => return,
+        () = end.cancelled() => {}
+    }
+    if tokio::time::timeout(within, before.stop()).await.is_err() {
+        tracing::warn!("the edge of before did not stop in time");
+    }
+}
+
+/// Waits for the next edge at the door, if there could be one made.
+async fn give(
+    door: io::Result<Door>,
+    holdings: &Holdings,
+    disk: &Disk,
+    live: &Live,
+) -> handover::Successor {
+    let opened = door.and_then(|door| door.open().map(|()| door));
+    match opened {
+        Ok(door) => door.give(holdings, disk, live).await,
+        Err(error) => {
+            tracing::warn!(%error, "no other edge will be able to take over from this one");
+            std::future::pending().await
+        }
+    }
+}
+
+/// Serving threads that accept no more.
+struct Finishing {
+    threads: JoinSet<io::Result<()>>,
+    /// The end of the edge whose place this one took.
+    before: Option<JoinHandle<()>>,
+    course: Course,
+    limits: Arc<EdgeLimits>,
+}
+
+impl Finishing {
+    async fn all(mut self) -> Result<(), EdgeError> {
+        while let Some(ended) = self.threads.join_next().await {
             ended.map_err(io::Error::other).flatten().map_err(EdgeError::Serve)?;
         }
-        Ok(())
+        match self.before {
+            Some(before) => before.await.map_err(|error| EdgeError::Serve(io::Error::other(error))),
+            None => Ok(()),
+        }
     }
+
+    /// While another process serves. `reported` is cancelled once what is under way was reported.
+    async fn beside(
+        self,
+        mut successor: handover::Successor,
+        reported: CancellationToken,
+        shutdown: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<(), EdgeError> {
+        let end = self.course.end.clone();
+        let over = tokio::time::sleep(self.limits.finish_within);
+        let following = async {
+            tokio::select! {
+                () = successor.stops(&reported) => {}
+                () = shutdown => {}
+                () = over => {}
+            }
+            tracing::info!("stopping");
+            end.cancel();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            ended = self.all() => ended,
+            () = following => Ok(()),
+        }
+    }
+}
+
+fn ended_early(ended: Option<Result<io::Result<()>, JoinError>>) -> EdgeError {
+    let by_itself = || io::Error::other("a thread ended by itself");
+    let ended = ended.map_or(Ok(()), |ended| ended.map_err(io::Error::other).flatten());
+    EdgeError::Serve(ended.err().unwrap_or_else(by_itself))
 }
 
 /// Starts a serving thread. What is returned is ready when the thread has ended.

@@ -358,6 +358,9 @@ impl Proxy {
         user: Option<HeaderValue>,
     ) -> Result<(Request<RequestBody>, Option<Arc<Progress>>), Page> {
         let (mut head, body) = request.into_parts();
+        if !headers::one_length(&mut head.headers) {
+            return Err(Page::BadBody);
+        }
         head.uri = Uri::from(head.uri.into_parts().path_and_query.ok_or(Page::BadHost)?);
         if head.version == Version::HTTP_2 {
             headers::join_cookies(&mut head.headers);

@@ -14,6 +14,7 @@ use hythe_core::time::Timestamp;
 use hythe_core::wire::edge::EdgeReport;
 use hythe_core::wire::subjects;
 use hythe_store::steps::Step;
+use tokio_util::sync::CancellationToken;
 
 use super::connection::millis;
 use super::table::Live;
@@ -27,13 +28,14 @@ const AGAIN: Duration = Duration::from_millis(200);
 
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
-/// Reports for ever.
-pub(crate) async fn report(edge: EdgeId, live: Arc<Live>, bus: Bus) {
+/// Reports for ever. `told` is cancelled once the first one has got through.
+pub(crate) async fn report(edge: EdgeId, live: Arc<Live>, bus: Bus, told: CancellationToken) {
     let mut last = String::new();
     loop {
         bus.ready().await;
-        match send(&bus, edge, &live).await {
+        match send(&bus, edge, &live, false).await {
             Ok(()) => {
+                told.cancel();
                 last.clear();
                 let heartbeat = Duration::from_millis(EDGE_HEARTBEAT.0);
                 // Over time is a heartbeat, a signal is a change: a report is due either way.
@@ -53,7 +55,15 @@ pub(crate) async fn report(edge: EdgeId, live: Arc<Live>, bus: Bus) {
     }
 }
 
-async fn send(bus: &Bus, edge: EdgeId, live: &Live) -> Result<(), Trouble> {
+/// Says that this edge has ended and nobody needs to wait for it, once: where that does not get through,
+/// its silence says so later.
+pub(crate) async fn farewell(edge: EdgeId, live: &Live, bus: &Bus) {
+    if let Err(error) = send(bus, edge, live, true).await {
+        tracing::debug!(error, "could not report the end");
+    }
+}
+
+async fn send(bus: &Bus, edge: EdgeId, live: &Live, ended: bool) -> Result<(), Trouble> {
     let (revision, busy, leaving) = live.report();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let at = Timestamp(millis(now));
@@ -66,6 +76,7 @@ async fn send(bus: &Bus, edge: EdgeId, live: &Live) -> Result<(), Trouble> {
         at,
         sealing_key: None,
         challenges: BTreeSet::new(),
+        ended,
     };
     // Not for as long as the bus would try: by then there may be something else to say.
     let subject = subjects::edge_report(edge);

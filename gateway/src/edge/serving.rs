@@ -1,8 +1,9 @@
 //! One serving thread per core: it accepts, speaks HTTP with clients, and owns its connections.
 //!
 //! Invariants: threads share only the table and the shutdown signal; the number of connections per
-//! core is bounded, further clients wait in the kernel's queue; after the shutdown signal no
-//! connection is accepted but those already in that queue, and none is cut before the time is up.
+//! core is bounded, further clients wait in the kernel's queue; after the shutdown signal, or once another
+//! process has taken over, no connection is accepted but those already in that queue, and none is cut before
+//! the time is up.
 
 use std::convert::Infallible;
 use std::io;
@@ -13,7 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use hyper::header::HeaderValue;
+use hyper::StatusCode;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -60,6 +62,29 @@ pub(crate) struct Core {
     pub(crate) doorman: Doorman,
     /// Places for answers that are compressed.
     pub(crate) compressing: Arc<Semaphore>,
+    pub(crate) course: Course,
+}
+
+/// What serving threads are told, and tell, besides that they are to accept no more.
+#[derive(Clone, Debug)]
+pub(crate) struct Course {
+    /// Gains a permit from each thread that is ready to accept.
+    pub(crate) ready: Arc<Semaphore>,
+    /// They may accept.
+    pub(crate) begin: CancellationToken,
+    /// What is idle ends, and the rest within [`EdgeLimits::stop_within`]. Where another process took
+    /// over, that is some time after no more is accepted.
+    pub(crate) end: CancellationToken,
+}
+
+impl Course {
+    pub(crate) fn new() -> Self {
+        Self {
+            ready: Arc::new(Semaphore::new(0)),
+            begin: CancellationToken::new(),
+            end: CancellationToken::new(),
+        }
+    }
 }
 
 /// Ids for requests that come without one: 32 hexadecimal digits, unique but not secret.
@@ -104,6 +129,11 @@ pub(crate) fn serve(
             .into_iter()
             .map(tokio::net::TcpListener::from_std)
             .collect::<Result<_, _>>()?;
+        core.course.ready.add_permits(1);
+        tokio::select! {
+            () = core.course.begin.cancelled() => {}
+            () = stop.cancelled() => return Ok(()),
+        }
         let places = Arc::new(Semaphore::new(core.limits.connections));
         let accepting: Vec<_> = listeners
             .into_iter()
@@ -124,7 +154,16 @@ pub(crate) fn serve(
             accepting.await.map_err(io::Error::other)?;
         }
         let all = u32::try_from(core.limits.connections).unwrap_or(u32::MAX);
-        if tokio::time::timeout(core.limits.stop_within, places.acquire_many(all)).await.is_err() {
+        let mut ended = pin!(places.acquire_many(all));
+        loop {
+            tokio::select! {
+                biased;
+                _ = &mut ended => return Ok(()),
+                () = core.course.end.cancelled() => break,
+                _ = sweeping.tick() => core.pool.sweep(),
+            }
+        }
+        if tokio::time::timeout(core.limits.stop_within, ended).await.is_err() {
             let left = core.limits.connections.saturating_sub(places.available_permits());
             tracing::warn!(connections = left, "stopped with requests still under way");
         }
@@ -220,10 +259,19 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let peer = Peer::new(way.address, way.local, trusted(way.address), way.scheme);
     let socket =
         ClientSocket { stream, early: greeting.early, connection: Arc::clone(&connection) };
+    let shared = Arc::clone(&core);
+    let end = &shared.course.end;
     let proxy = Arc::new(Proxy { core, peer, connection: Arc::clone(&connection) });
     let service = service_fn(move |request| {
         let proxy = Arc::clone(&proxy);
-        async move { Ok::<_, Infallible>(proxy.answer(request).await) }
+        async move {
+            let mut answer = proxy.answer(request).await;
+            let upgraded = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+            if proxy.connection.is_last() && !upgraded {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     if greeting.http2 {
         connection.multiplexes();
@@ -235,7 +283,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
             .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX));
         let serving = http.serve_connection(TokioIo::new(socket), service);
         let stopping = |serving: Pin<&mut http2::Connection<_, _, _>>| serving.graceful_shutdown();
-        drive(serving, stopping, &connection, &limits, way.address, stop).await;
+        drive(serving, stopping, &connection, &limits, way.address, (&stop, end)).await;
     } else {
         let mut http = http1::Builder::new();
         // The connection's own timer does this, and tells an idle connection from a slow head.
@@ -245,7 +293,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         let serving = http.serve_connection(TokioIo::new(socket), service).with_upgrades();
         let stopping =
             |serving: Pin<&mut http1::UpgradeableConnection<_, _>>| serving.graceful_shutdown();
-        drive(serving, stopping, &connection, &limits, way.address, stop).await;
+        drive(serving, stopping, &connection, &limits, way.address, (&stop, end)).await;
     }
 }
 
@@ -256,10 +304,11 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
     connection: &Connection,
     limits: &EdgeLimits,
     address: SocketAddr,
-    stop: CancellationToken,
+    (stop, end): (&CancellationToken, &CancellationToken),
 ) {
     let mut serving = pin!(serving);
-    let mut stopped = pin!(stop.cancelled());
+    // First that no more connections are accepted, then that this one is to end.
+    let mut told = pin!(stop.cancelled());
     let mut stopping = false;
     let first = match connection.due(limits) {
         Due::Now => Duration::ZERO,
@@ -275,9 +324,14 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
                 }
                 break;
             }
-            () = &mut stopped, if !stopping => {
-                stop_it(serving.as_mut());
-                stopping = true;
+            () = &mut told, if !stopping => {
+                let ends = end.is_cancelled();
+                if ends || connection.parts() {
+                    stop_it(serving.as_mut());
+                }
+                stopping = ends;
+                told.set(end.cancelled());
+                timer.as_mut().reset(Instant::now());
             }
             () = &mut timer => match connection.due(limits) {
                 Due::Now => {

@@ -298,7 +298,7 @@ impl Live {
         let mut books = self.books();
         let before = self.current.load_full();
         let mut shared = HashMap::new();
-        let mut upstreams = HashMap::new();
+        let mut upstreams = HashMap::with_capacity(table.routes.len());
         let mut hosts = HashMap::with_capacity(table.routes.len());
         let mut wildcards = HashMap::new();
         for (host, route) in &table.routes {

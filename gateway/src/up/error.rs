@@ -37,7 +37,7 @@ pub enum UpError {
     /// Another `hythe up` runs here.
     #[error(
         "go up twice: another `hythe up`{} runs with the data in {}. Stop that one first, or give \
-         another folder with --data and other addresses",
+         another folder with --data and other addresses; --replace takes over from it",
         pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default(), folder.display()
     )]
     AlreadyUp {
@@ -45,6 +45,18 @@ pub enum UpError {
         folder: PathBuf,
         /// Its process.
         pid: Option<u32>,
+        /// The same, beyond doubt.
+        holder: Option<super::process::Identity>,
+    },
+    /// Another `hythe up` was to leave, and does not.
+    #[error(
+        "take over from `hythe up` (pid {pid}): {why}. It goes on; stop it and start this one again"
+    )]
+    NotReplaced {
+        /// Its process.
+        pid: i32,
+        /// Why not.
+        why: String,
     },
     /// Somebody else listens where we are to listen.
     #[error(

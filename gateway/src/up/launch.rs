@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -76,6 +77,9 @@ pub struct Program {
     pub args: Vec<OsString>,
     /// Stands for everything that the part depends on; see [`Fingerprint`].
     pub fingerprint: String,
+    /// The socket at which one that runs gives its place to the next one, for a part that takes it. Where
+    /// there is none, one that is not wanted any more is stopped first.
+    pub takes_over: Option<PathBuf>,
 }
 
 /// How a part comes to run.
@@ -161,6 +165,25 @@ impl Launch {
                 .find()
                 .await?
                 .map(|(container, same)| (Running::Container(container), same))),
+        }
+    }
+
+    /// Whether one that was left over can go on until the one that is started now has its place.
+    pub(super) fn takes_over(&self) -> bool {
+        match self {
+            Self::Program(program) => program.takes_over.as_ref().is_some_and(|door| door.exists()),
+            Self::Container(_) => false,
+        }
+    }
+
+    /// Whether one runs that gives its place away, whoever started it.
+    pub(super) fn gives_way(&self) -> bool {
+        match self {
+            Self::Program(program) => {
+                let door = program.takes_over.as_ref();
+                door.is_some_and(|door| UnixStream::connect(door).is_ok())
+            }
+            Self::Container(_) => false,
         }
     }
 

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::error::UpError;
 use super::part::PartName;
+use super::process::Identity;
 
 /// Whether something may lie in a folder that is otherwise empty: what a mount point brings along,
 /// and the log to which whoever starts us sends what we say.
@@ -158,19 +159,23 @@ impl DataDir {
             Ok(()) => {}
             Err(std::fs::TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                // Who it is only makes the message better.
-                if file.take(32).read_to_string(&mut holder).is_err() {
+                if file.take(MOST_SMALL_FILE).read_to_string(&mut holder).is_err() {
                     holder.clear();
                 }
                 return Err(UpError::AlreadyUp {
                     folder: self.root.clone(),
-                    pid: holder.trim().parse().ok(),
+                    // Older ones wrote their pid only.
+                    pid: holder.lines().next().and_then(|line| line.trim().parse().ok()),
+                    holder: holder.parse().ok(),
                 });
             }
             Err(std::fs::TryLockError::Error(e)) => return Err(failed(&e)),
         }
         file.set_len(0)
-            .and_then(|()| writeln!(file, "{}", std::process::id()))
+            .and_then(|()| match Identity::own() {
+                Some(own) => write!(file, "{own}"),
+                None => writeln!(file, "{}", std::process::id()),
+            })
             .map_err(|e| failed(&e))?;
         Ok(Lock { _file: file })
     }

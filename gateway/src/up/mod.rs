@@ -1,7 +1,8 @@
 //! `hythe up`: all of Hythe on one machine, each role a process of its own, NATS included.
 //!
 //! Invariants: one `hythe up` per data folder; a part never runs twice; a part's end concerns that
-//! part only; stopped, it leaves nothing running; killed, it leaves everything running (so that
+//! part only; stopped, it leaves nothing running; killed (or replaced by another
+//! `hythe up`), it leaves everything running (so that
 //! apps keep serving), and the next one adopts what is as it should be and replaces the rest.
 //!
 //! Absent on purpose: any knowledge of what the roles do. They get settings as arguments, and are
@@ -49,6 +50,8 @@ const NATS_READY_WITHIN: Duration = Duration::from_secs(20);
 const NATS_ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How long everything may take before what is missing is named; it goes on coming up after that.
 const READY_WITHIN: Duration = Duration::from_secs(45);
+/// How long a `hythe up` may take to end that leaves everything running.
+const LEAVES_WITHIN: Duration = Duration::from_secs(10);
 /// News that were not printed yet.
 const MOST_NEWS: usize = 64;
 
@@ -83,6 +86,8 @@ pub struct UpConfig {
     pub builder: Vec<OsString>,
     /// The longest wait between two starts of a part.
     pub longest_wait: Duration,
+    /// Whether it takes over from the one that runs with the same data folder.
+    pub replace: bool,
 }
 
 /// Runs until a signal says to stop. `reporter` shows what happens.
@@ -92,7 +97,9 @@ pub struct UpConfig {
 pub async fn run(config: UpConfig, reporter: Reporter) -> Result<(), UpError> {
     let mut signals = Signals::install()?;
     let dir = DataDir::prepare(&config.data)?;
-    let _lock = dir.lock()?;
+    let mut replaced = signal(SignalKind::user_defined2())
+        .map_err(|e| UpError::process("listen for signals", &e))?;
+    let _lock = if config.replace { lock_after(&dir).await? } else { dir.lock()? };
     // Minted here already: it is named when all is up, whoever comes up first.
     OwnerToken::load_or_mint(dir.root())?;
     let own = OwnBinary::find()?;
@@ -100,15 +107,21 @@ pub async fn run(config: UpConfig, reporter: Reporter) -> Result<(), UpError> {
     let printer = tokio::spawn(reporter.clone().print(heard, dir.clone()));
     let (longest_wait, running) = (config.longest_wait, Vec::new());
     let mut parts = Parts { dir: dir.clone(), news, longest_wait, running };
+    let coming_up = async {
+        match bring_up(&config, &own, &mut parts, &reporter).await {
+            Ok(()) => std::future::pending().await,
+            Err(error) => error,
+        }
+    };
     let outcome = tokio::select! {
-        came_up = bring_up(&config, &own, &mut parts, &reporter) => match came_up {
-            Ok(()) => {
-                signals.wait().await;
-                Ok(())
-            }
-            Err(error) => Err(error),
-        },
+        error = coming_up => Err(error),
         () = signals.wait() => Ok(()),
+        _ = replaced.recv() => {
+            reporter.line("another `hythe up` takes over; everything is left running");
+            parts.leave();
+            printer.await.ok();
+            return Ok(());
+        }
     };
     reporter.line("stopping");
     if outcome.is_ok() {
@@ -120,6 +133,24 @@ pub async fn run(config: UpConfig, reporter: Reporter) -> Result<(), UpError> {
     // The printer ends when the last part has gone and nobody can tell news any more.
     printer.await.ok();
     outcome
+}
+
+/// Has the `hythe up` that runs leave everything as it is, and takes its place.
+async fn lock_after(dir: &DataDir) -> Result<Lock, UpError> {
+    let holder = match dir.lock() {
+        Err(UpError::AlreadyUp { holder: Some(holder), .. }) => holder,
+        other => return other,
+    };
+    let failed = |why: String| UpError::NotReplaced { pid: holder.pid, why };
+    let found = Process::found(&holder).map_err(|error| failed(error.to_string()))?;
+    if let Some(mut process) = found {
+        process.let_go().map_err(|error| failed(error.to_string()))?;
+        tokio::time::timeout(LEAVES_WITHIN, process.ended())
+            .await
+            .map_err(|_| failed("it does not end".into()))?
+            .map_err(|error| failed(error.to_string()))?;
+    }
+    dir.lock()
 }
 
 async fn bring_up(
@@ -148,7 +179,10 @@ async fn bring_up(
     ];
     let launches: Vec<_> = roles
         .into_iter()
-        .map(|(name, args)| Ok((name, role(own, args)?)))
+        .map(|(name, args)| {
+            let door = (name == PartName::Edge).then(|| crate::edge::door(&dir.edge()));
+            Ok((name, role(own, args, door)?))
+        })
         .collect::<Result<_, UpError>>()?;
     for (name, launch) in &launches {
         config.check_port(*name, launch, &dir).await?;
@@ -162,7 +196,11 @@ async fn bring_up(
     Ok(())
 }
 
-fn role(own: &OwnBinary, args: Vec<OsString>) -> Result<Launch, UpError> {
+fn role(
+    own: &OwnBinary,
+    args: Vec<OsString>,
+    takes_over: Option<PathBuf>,
+) -> Result<Launch, UpError> {
     let mut fingerprint = Fingerprint::default().file(std::path::Path::new("/proc/self/exe"))?;
     for arg in &args {
         fingerprint = fingerprint.text(arg.as_encoded_bytes());
@@ -172,6 +210,7 @@ fn role(own: &OwnBinary, args: Vec<OsString>) -> Result<Launch, UpError> {
         other: None,
         args,
         fingerprint: fingerprint.finish(),
+        takes_over,
     }))
 }
 
@@ -219,6 +258,7 @@ impl UpConfig {
     fn edge_args(&self, dir: &DataDir, access: &Access) -> Vec<OsString> {
         let mut args = Self::common_args("edge", dir, access);
         args.extend(["--edge-http".into(), self.edge_http.to_string().into()]);
+        args.push("--take-over".into());
         args
     }
 
@@ -235,7 +275,7 @@ impl UpConfig {
             PartName::Edge => (self.edge_http, "apps", "--edge-http"),
             PartName::Nats | PartName::Agent => return Ok(()),
         };
-        if launch.left_over(dir, part).await?.is_some() {
+        if launch.left_over(dir, part).await?.is_some() || launch.gives_way() {
             return Ok(());
         }
         address::check_free(address, what, option)
@@ -265,6 +305,7 @@ impl Parts {
                     other: None,
                     args: Vec::new(),
                     fingerprint: String::new(),
+                    takes_over: None,
                 };
                 self.take(name, Launch::Program(program), Order::Stop);
             }
@@ -281,6 +322,13 @@ impl Parts {
             longest_wait: self.longest_wait,
         };
         self.running.push((name, orders, tokio::spawn(part.keep(told))));
+    }
+
+    /// Lets go of all, which run on.
+    fn leave(self) {
+        for (_, _, task) in self.running {
+            task.abort();
+        }
     }
 
     /// Stops all: the control plane before what it needs, the edge late since it serves, and NATS

@@ -2,7 +2,8 @@
 //!
 //! Each part has a task of its own, so that the end of one does not concern the others. It is
 //! never given up: waits between starts double up to a bound and stay there. A part that was left
-//! by a killed `hythe up` is adopted where it is what would be started now, and else replaced.
+//! by an earlier `hythe up` is adopted where it is what would be started now, and else replaced: where it
+//! can give its place away, by the one that starts, and nothing is done to it but at the very end.
 
 use std::fmt;
 use std::time::Duration;
@@ -91,6 +92,8 @@ pub enum Notice {
     Adopted(String),
     /// It was left over and is not what is wanted: it is stopped and started anew.
     Replaced(String),
+    /// It was left over and is not what is wanted: the one that starts now takes its place.
+    GivesWay(String),
     /// It ended, though nobody wanted that.
     Ended {
         /// How.
@@ -137,7 +140,7 @@ impl Part {
     /// Keeps it running until told otherwise; returns when it has ended.
     pub async fn keep(self, mut orders: watch::Receiver<Order>) {
         let mut backoff = Backoff::up_to(self.longest_wait);
-        let mut running = self.take_over().await;
+        let (mut running, before) = self.take_over().await;
         while *orders.borrow_and_update() == Order::Run {
             let current = match running.take() {
                 Some(current) => Ok(current),
@@ -172,6 +175,10 @@ impl Part {
         if let Some(current) = running {
             self.stop(current, &mut orders).await;
         }
+        if let Some(before) = before {
+            // It ended long ago where another one has taken its place.
+            self.end(before, Some(&mut orders)).await;
+        }
         self.launch.forget(&self.dir, self.name);
     }
 
@@ -181,23 +188,28 @@ impl Part {
         Ok(running)
     }
 
-    /// What an earlier `hythe up` left: adopted, or stopped.
-    async fn take_over(&self) -> Option<Running> {
+    /// What an earlier `hythe up` left: adopted, or stopped, or there until another one has its place.
+    async fn take_over(&self) -> (Option<Running>, Option<Running>) {
         let (left, wanted) = match self.launch.left_over(&self.dir, self.name).await {
-            Ok(left) => left?,
+            Ok(Some(left)) => left,
+            Ok(None) => return (None, None),
             Err(error) => {
                 // Nothing is known to be running; a start says soon enough if that is wrong.
                 self.tell(Notice::Stuck(error.to_string())).await;
-                return None;
+                return (None, None);
             }
         };
         if wanted {
             self.tell(Notice::Adopted(left.to_string())).await;
-            return Some(left);
+            return (Some(left), None);
+        }
+        if self.launch.takes_over() {
+            self.tell(Notice::GivesWay(left.to_string())).await;
+            return (None, Some(left));
         }
         self.tell(Notice::Replaced(left.to_string())).await;
         self.end(left, None).await;
-        None
+        (None, None)
     }
 
     async fn stop(&self, running: Running, orders: &mut watch::Receiver<Order>) {

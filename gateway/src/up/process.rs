@@ -180,6 +180,15 @@ impl Process {
         tolerate_gone(rustix::process::pidfd_send_signal(self.pidfd.get_ref(), Signal::TERM))
     }
 
+    /// Asks a `hythe up` to end and to leave its parts running. One of before that was known ends by the
+    /// signal, which comes to the same.
+    ///
+    /// # Errors
+    /// Not allowed. That it has ended is none.
+    pub fn let_go(&self) -> io::Result<()> {
+        tolerate_gone(rustix::process::pidfd_send_signal(self.pidfd.get_ref(), Signal::USR2))
+    }
+
     /// Ends it and its process group without asking.
     ///
     /// # Errors

@@ -45,6 +45,9 @@ impl Reporter {
             Notice::Replaced(who) => self.line(format_args!(
                 "{part:<6} was left running and is not what is wanted now: stopping it ({who})"
             )),
+            Notice::GivesWay(who) => self.line(format_args!(
+                "{part:<6} was left running and is not what is wanted now: a new one takes its place ({who})"
+            )),
             Notice::Ended { how, again_in, last_words } => {
                 self.line(format_args!(
                     "{part:<6} ended ({how}); starting it again in {}; see {}",

@@ -205,3 +205,192 @@ async fn an_unusable_host_is_refused_and_never_shown() {
     assert_eq!(app.connections(), 0);
     edge.stop().await;
 }
+
+#[tokio::test]
+async fn lengths_of_chunks_are_plain_hexadecimal_numbers_and_the_encoding_is_plain_too() {
+    let smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+    let head = |encoding: &str| {
+        format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:{encoding}\r\n\r\n")
+    };
+    let chunks = |text: &str| format!("{}{text}\r\n\r\n{smuggled}", head(" chunked"));
+    let encoded = |encoding: &str| format!("{}0\r\n\r\n{smuggled}", head(encoding));
+    let rows = [
+        ("a negative size", chunks("-1")),
+        ("a prefixed size", chunks("0x0")),
+        ("no size", chunks("")),
+        ("a size with an underscore", chunks("0_0")),
+        ("a size with a comma", chunks("0,0")),
+        ("a size that begins with a space", chunks(" 0")),
+        ("a size that overflows 64 bits", chunks("10000000000000000")),
+        ("a size with NUL", chunks("0\0")),
+        ("a parameter of the encoding", encoded(" chunked;q=1")),
+        ("an encoding in quotes", encoded(" \"chunked\"")),
+        ("an encoding with NUL", encoded(" chunked\0")),
+        ("two words", encoded(" chunked chunked")),
+        ("no encoding", encoded("")),
+        ("a list that does not end with it", encoded(" chunked, gzip")),
+        ("another letter that looks the same", encoded(" \u{441}hunked")),
+    ];
+    for (what, request) in rows {
+        let (app, mut heard) = listener().await;
+        let (edge, _data) = Running::with(table(1, &[("a", replicas(deployment(), &[app.at]))]));
+        let mut client = edge.client().await;
+        client.send(&request).await;
+        let got = client.end().await;
+        let status = got.split(' ').nth(1).unwrap_or("nothing");
+        assert!(matches!(status, "400" | "501"), "{what}: {got:?}");
+        assert_eq!(got.matches("HTTP/1.1 ").count(), 1, "{what}: {got:?}");
+        edge.stop().await;
+        while let Ok(rest) = heard.try_recv() {
+            assert!(!rest.contains("smuggled"), "{what}: {rest:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_app_gets_one_length_and_the_host_that_the_target_names() {
+    let (shop, blog) = (App::echo("shop").await, App::echo("blog").await);
+    let (edge, _data) = Running::with(table(
+        1,
+        &[("a", replicas(deployment(), &[shop.at])), ("b", replicas(deployment(), &[blog.at]))],
+    ));
+    let mut client = edge.client().await;
+    client
+        .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi")
+        .await;
+    let answer = client.answer().await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body.to_lowercase().matches("content-length").count(), 1, "{answer:?}");
+
+    client.send("GET http://b/x HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let answer = client.answer().await;
+    assert!(answer.body.starts_with("blog\nGET /x HTTP/1.1\r\n"), "{answer:?}");
+    assert_eq!(crate::support::header(&answer.body, "host"), Some("b"));
+    assert!(!answer.body.contains("http://"), "{answer:?}");
+    edge.stop().await;
+}
+
+#[tokio::test]
+async fn trailers_hold_nothing_that_frames_or_routes() {
+    let (tell, mut heard) = mpsc::unbounded_channel();
+    let app = App::new(move |mut client| {
+        let tell = tell.clone();
+        async move {
+            client.until("\r\n0\r\n").await;
+            let mut trailers = String::new();
+            loop {
+                let line = client.until("\r\n").await;
+                if line == "\r\n" {
+                    break;
+                }
+                trailers.push_str(&line.to_lowercase());
+            }
+            let _ = tell.send(trailers);
+            client.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+        }
+    })
+    .await;
+    let (edge, _data) = Running::with(table(1, &[("a", replicas(deployment(), &[app.at]))]));
+    let mut client = edge.client().await;
+    client
+        .send(
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\
+             Trailer: content-length, transfer-encoding, host, x-sum\r\n\r\n2\r\nhi\r\n0\r\n\
+             Content-Length: 40\r\nTransfer-Encoding: chunked\r\nHost: b\r\nX-Sum: 7\r\n\r\n",
+        )
+        .await;
+    assert_eq!(client.answer().await.status, 200);
+    let trailers = crate::support::soon(heard.recv()).await.unwrap();
+    for name in ["content-length", "transfer-encoding", "host"] {
+        assert!(!trailers.contains(name), "{trailers:?}");
+    }
+    edge.stop().await;
+}
+
+/// A request over HTTP/2 as its fields say, byte by byte: literals that nothing compresses (RFC 7541, 6.2.2).
+fn headers_frame(stream: u8, fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
+        block.push(0);
+        for text in [name, value] {
+            block.push(u8::try_from(text.len()).unwrap());
+            block.extend(text.as_bytes());
+        }
+    }
+    let length = u32::try_from(block.len()).unwrap().to_be_bytes();
+    // HEADERS, with END_STREAM and END_HEADERS.
+    let mut frame = [&length[1..], &[1, 5, 0, 0, 0, stream]].concat();
+    frame.extend(block);
+    frame
+}
+
+#[tokio::test]
+async fn what_http2_forbids_reaches_no_app_as_a_request_of_http1() {
+    const SMUGGLED: &str = "x\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+    let usual =
+        [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/smuggled")];
+    let with = |more: &[(&'static str, &'static str)]| [&usual[..], more].concat();
+    let without = |name: &str| -> Vec<_> {
+        usual.iter().filter(|(field, _)| *field != name).copied().collect()
+    };
+    let instead = |name: &'static str, value: &'static str| -> Vec<(&str, &str)> {
+        usual.iter().map(|f| if f.0 == name { (name, value) } else { *f }).collect()
+    };
+    let rows = [
+        ("an encoding", with(&[("transfer-encoding", "chunked")])),
+        ("a connection", with(&[("connection", "close")])),
+        ("an upgrade", with(&[("upgrade", "websocket")])),
+        ("keep-alive", with(&[("keep-alive", "x")])),
+        ("a proxy's connection", with(&[("proxy-connection", "x")])),
+        ("a length that is not so", with(&[("content-length", "5")])),
+        ("two lengths", with(&[("content-length", "0"), ("content-length", "5")])),
+        ("an upper case name", with(&[("X-A", "b")])),
+        ("a name with a colon", with(&[("x:a", "b")])),
+        ("a name with CRLF", with(&[("x\r\ny", "b")])),
+        ("a value with CRLF", with(&[("x", SMUGGLED)])),
+        ("a value with NUL", with(&[("x", "a\0b")])),
+        ("another host", with(&[("host", "b")])),
+        ("two methods", with(&[(":method", "GET")])),
+        ("two paths", with(&[(":path", "/")])),
+        ("two authorities", with(&[(":authority", "b")])),
+        ("a field of its own that begins with a colon", with(&[(":x", "y")])),
+        ("a field before those", [&[("x", "y")][..], &usual[..]].concat()),
+        ("no method", without(":method")),
+        ("no path", without(":path")),
+        ("a method with CRLF", instead(":method", SMUGGLED)),
+        ("a path with CRLF", instead(":path", "/ HTTP/1.1\r\nHost: a\r\n\r\n")),
+        ("a path with a space", instead(":path", "/a b")),
+        ("an authority with CRLF", instead(":authority", "a\r\nX: y")),
+        ("an authority with a user", instead(":authority", "x@a")),
+        ("an authority with a path", instead(":authority", "a/b")),
+    ];
+    let (tell, mut heard) = mpsc::unbounded_channel();
+    let app = App::new(move |mut client| {
+        let tell = tell.clone();
+        async move {
+            while let Ok(head) = client.until_or_end("\r\n\r\n").await {
+                let _ = tell.send(head);
+                client.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+            }
+        }
+    })
+    .await;
+    let (edge, _data) = Running::with(table(1, &[("a", replicas(deployment(), &[app.at]))]));
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    for (what, fields) in rows {
+        let mut client = edge.client().await;
+        client.send_bytes(&[&preface[..], &headers_frame(1, &fields)].concat()).await;
+        // What it says of that, if anything, it has said when it answers this.
+        let ping = [&[0, 0, 8, 6, 0, 0, 0, 0, 0][..], b"whatever"].concat();
+        let _ = tokio::io::AsyncWriteExt::write_all(&mut client.stream, &ping).await;
+        let _ = client.until_or_end("whatever").await;
+        // The next connection is served, and what came before it reached nobody.
+        let mut client = edge.client().await;
+        let good = headers_frame(1, &instead(":path", "/good"));
+        client.send_bytes(&[&preface[..], &good].concat()).await;
+        let head = crate::support::soon(heard.recv()).await.unwrap();
+        assert!(head.starts_with("GET /good HTTP/1.1\r\n"), "{what}: {head:?}");
+    }
+    edge.stop().await;
+    assert!(heard.try_recv().is_err());
+}

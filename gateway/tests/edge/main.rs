@@ -1,4 +1,5 @@
-//! The edge from outside: real sockets, real apps behind it, a real nats-server.
+//! The edge from outside: real sockets, real apps behind it, a real nats-server, and where processes end or
+//! are replaced, real processes.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,8 +11,10 @@
 )]
 
 mod gates;
+mod handover;
 mod hostile;
 mod limits;
+mod malformed;
 mod nats;
 #[path = "../../../tests/src/ports.rs"]
 mod ports;
@@ -19,3 +22,4 @@ mod protocols;
 mod proxy;
 mod streams;
 mod support;
+mod survival;

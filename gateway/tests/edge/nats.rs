@@ -405,3 +405,56 @@ async fn switches_under_load_cost_no_request() {
     assert!(served.load(Ordering::SeqCst) > 1_000);
     edge.stop().await;
 }
+
+#[tokio::test]
+async fn what_an_edge_still_carries_that_gave_its_place_away_is_told_without_a_gap() {
+    let nats = Nats::start().await;
+    let control = nats.control().await;
+    let (tell, mut asked) = mpsc::unbounded_channel::<Client>();
+    let app = App::new(move |mut client| {
+        let tell = tell.clone();
+        async move {
+            client.head().await;
+            let _ = tell.send(client);
+        }
+    })
+    .await;
+    let next = App::echo("next").await;
+    let data = tempfile::tempdir().unwrap();
+    let edge = Running::start(config(data.path(), nats.settings()));
+    let mut reports = control.reports().await;
+    let old = deployment();
+    control.put(table(1, &[("a", replicas(old, &[app.at]))])).await;
+    reports.revision(1).await;
+    let mut client = edge.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut side = soon(asked.recv()).await.unwrap();
+
+    let mut config = config(data.path(), nats.settings());
+    config.listen = vec![edge.at];
+    let successor = Running::take_over(config).await;
+    assert_eq!(successor.id, edge.id);
+    // What is under way there is told under another id, and the successor keeps silent until it is.
+    let other = reports.until(|report| report.edge.to_string() != edge.id).await;
+    assert_eq!((other.revision, other.busy), (1, vec![]));
+    let second = table(2, &[("a", replicas(deployment(), &[next.at]))]);
+    control.put(second.clone()).await;
+    let busy = vec![Busy { deployment: old, requests: 1 }];
+    let told = reports.until(|report| report.edge == other.edge && report.revision == 2).await;
+    assert_eq!(told.busy, busy);
+    let of_it = |report: &EdgeReport| report.edge.to_string() == successor.id;
+    let own = reports.until(|report| of_it(report) && report.revision == 2).await;
+    assert_eq!(own.busy, []);
+    // Both follow the table, and only one writes it down.
+    assert!(successor.get("a", "/").await.body.starts_with("next"));
+    assert_eq!(std::fs::read(data.path().join("routes.json")).unwrap(), message(second));
+
+    side.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    assert_eq!(client.answer().await.status, 200);
+    let last = reports.until(|report| report.edge == other.edge && report.ended).await;
+    assert_eq!(last.busy, []);
+    edge.ended().await.unwrap();
+    let heartbeat = reports.next().await;
+    assert!(of_it(&heartbeat) && !heartbeat.ended, "{heartbeat:?}");
+    successor.stop().await;
+}

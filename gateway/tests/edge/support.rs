@@ -84,7 +84,15 @@ pub struct Running {
 
 impl Running {
     pub fn start(config: EdgeConfig) -> Self {
-        let edge = Edge::bind(config).unwrap();
+        Self::run(Edge::bind(config).unwrap())
+    }
+
+    /// One that takes the place of the one that runs with the same directory.
+    pub async fn take_over(config: EdgeConfig) -> Self {
+        Self::run(soon(Edge::take_over(config)).await.unwrap())
+    }
+
+    fn run(edge: Edge) -> Self {
         let (at, id) = (edge.addresses()[0], edge.id().to_string());
         let stop = CancellationToken::new();
         let ended = tokio::spawn(edge.run(stop.clone().cancelled_owned()));

@@ -30,6 +30,7 @@ impl Sleeper {
             other: Some(PathBuf::from("sleep")),
             args: vec![seconds.into()],
             fingerprint: Fingerprint::default().text(seconds).finish(),
+            takes_over: None,
         });
         let (orders, told) = watch::channel(Order::Run);
         let (tell, news) = mpsc::channel(64);
@@ -69,6 +70,15 @@ fn pid_in(text: &str) -> i32 {
 /// The identity of a part, as soon as its pid file says so.
 fn identity(dir: &Path, part: &str) -> Option<Identity> {
     std::fs::read_to_string(dir.join("run").join(format!("{part}.pid"))).ok()?.parse().ok()
+}
+
+/// Waits until a process is no more.
+fn gone(process: &Identity) {
+    let start = std::time::Instant::now();
+    while Identity::of(process.pid).as_ref() == Some(process) {
+        assert!(start.elapsed() < super::common::PATIENCE, "{process:?} goes on");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
 }
 
 async fn kill(pid: i32) {
@@ -254,12 +264,69 @@ fn an_edge_with_other_settings_is_replaced() {
     up.stop(Signal::KILL);
     [it.edge] = free_addresses();
     let mut up = it.start();
-    let line = up.wait_for(&["edge", "left running", "stopping it"]);
+    let line = up.wait_for(&["edge", "left running", "takes its place"]);
     assert_eq!(pid_in(&line), old.pid);
     up.wait_for(&["edge", "started"]);
     it.edge_answers();
-    assert_eq!(Identity::of(old.pid), None);
+    gone(&old);
     assert!(up.stop(Signal::INT).success());
+}
+
+/// A new version of the binary, as far as `hythe up` can tell: another file.
+fn another_binary(folder: &Path) -> PathBuf {
+    let binary = folder.join("hythe");
+    std::fs::copy(env!("CARGO_BIN_EXE_hythe"), &binary).unwrap();
+    binary
+}
+
+#[test]
+fn a_new_version_takes_over_and_no_request_fails() {
+    let it = Up::new();
+    let mut up = it.start();
+    up.wait_for(&["edge", "started"]);
+    it.edge_answers();
+    let (nats, edge) = (it.identity("nats"), it.identity("edge"));
+    let enough = std::sync::atomic::AtomicBool::new(false);
+    let folder = tempfile::tempdir().unwrap();
+    let (asked, failed) = std::thread::scope(|scope| {
+        let load = scope.spawn(|| {
+            let (mut asked, mut failed) = (0, 0);
+            while !enough.load(std::sync::atomic::Ordering::SeqCst) {
+                asked += 1;
+                // Nobody has this host, and who says so is the edge.
+                let answer = ask(it.edge).unwrap_or_default();
+                failed += i32::from(!answer.starts_with("HTTP/1.1 404"));
+                std::thread::park_timeout(Duration::from_millis(2));
+            }
+            (asked, failed)
+        });
+        let mut command = std::process::Command::new(another_binary(folder.path()));
+        let same = it.command();
+        command.args(same.get_args()).arg("--replace");
+        for (name, value) in same.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let mut next = Talking::start(&mut command);
+        up.wait_for(&["takes over", "left running"]);
+        assert!(up.child.wait().unwrap().success());
+        let line = next.wait_for(&["edge", "takes its place"]);
+        assert_eq!(pid_in(&line), edge.pid);
+        next.wait_for(&["edge", "started"]);
+        gone(&edge);
+        it.edge_answers();
+        assert_ne!(it.identity("edge"), edge);
+        enough.store(true, std::sync::atomic::Ordering::SeqCst);
+        let seen = load.join().unwrap();
+        assert!(next.stop(Signal::TERM).success());
+        seen
+    });
+    assert!(asked > 100, "{asked}");
+    assert_eq!(failed, 0, "of {asked}");
+    gone(&nats);
+    TcpListener::bind(it.edge).unwrap();
 }
 
 #[test]

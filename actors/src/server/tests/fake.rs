@@ -384,6 +384,7 @@ impl FakeEdge {
                     at: Timestamp(1),
                     sealing_key: None,
                     challenges: BTreeSet::new(),
+                    ended: false,
                 };
                 drop(
                     bus.publish(Step::WorkerReported, &subjects::edge_report(edge), &report, None)

@@ -98,6 +98,11 @@ pub struct UpArgs {
     /// How it builds.
     #[command(flatten)]
     pub builds: BuilderArgs,
+    /// Take over from the `hythe up` that runs with the same data folder, as for a new version: it leaves its
+    /// parts running, and those that are not what is wanted now are replaced, the edge without refusing or
+    /// cutting a connection
+    #[arg(long)]
+    pub replace: bool,
     /// How long a part that keeps ending waits at the most before it is started again
     #[arg(long, value_name = "MS", default_value_t = 30_000, hide = true)]
     pub longest_wait: u64,
@@ -203,6 +208,10 @@ pub struct EdgeArgs {
     /// Where the edge's own figures are read, for Prometheus, such as 127.0.0.1:9180
     #[arg(long, env = "HYTHE_EDGE_METRICS", value_name = "ADDRESS:PORT")]
     pub edge_metrics: Option<SocketAddr>,
+    /// Take the place of the edge that runs with the same data folder, where there is one: sockets and all,
+    /// without refusing or cutting a connection. The other one finishes what it has and ends
+    #[arg(long, env = "HYTHE_TAKE_OVER")]
+    pub take_over: bool,
     /// How it logs.
     #[command(flatten)]
     pub log: LogArgs,

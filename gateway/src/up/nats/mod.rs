@@ -190,6 +190,7 @@ fn as_program(
         other: Some(program),
         args: vec!["--config".into(), file.into_os_string()],
         fingerprint,
+        takes_over: None,
     });
     Ok(Managed { access: settings.access(dir), launch })
 }

@@ -6,7 +6,9 @@ mod load;
 
 use std::time::Duration;
 
+use hythe_tests::installation::alive;
 use hythe_tests::repository::Repository;
+use nix::sys::signal::{Signal, kill};
 use serde_json::{Value, json};
 
 use crate::scene::Scene;
@@ -169,5 +171,35 @@ fn no_request_is_lost_while_versions_come_and_go_and_processes_die() {
     }
     assert!(seen.versions.keys().all(|name| name.starts_with("good-")), "{seen:?}");
     println!("{:?}, {:?}", seen.answers, seen.versions);
+    shop.scene.finish();
+}
+
+/// Control plane, worker and NATS are killed, and so is who would start them again: for seconds here, for
+/// minutes with `HYTHE_SOAK=1`.
+#[test]
+fn no_request_is_lost_while_nobody_but_the_edge_is_there() {
+    let soak = std::env::var_os("HYTHE_SOAK").is_some();
+    let (alone, long) = if soak { (180, 20) } else { (10, 2) };
+    let mut shop = Shop::open();
+    let edge = shop.scene.hythe.pid("edge");
+    let load = Load::start(shop.scene.hythe.edge(), "shop.localhost", Duration::from_secs(long));
+    shop.scene.hythe.kill_up();
+    for part in ["server", "agent", "nats"] {
+        let pid = shop.scene.hythe.pid(part).unwrap();
+        kill(pid, Signal::SIGKILL).unwrap();
+        shop.scene.hythe.wait_until("it has ended", || !alive(pid));
+    }
+    // Nothing is waited for but time itself.
+    std::thread::sleep(Duration::from_secs(alone));
+    assert_eq!(load.failures(), Vec::<String>::new(), "with nobody there");
+    shop.scene.hythe.up();
+    assert!(edge.is_some() && shop.scene.hythe.pid("edge") == edge, "it was there all the time");
+    shop.deploy(Version::Good);
+
+    let seen = load.finish();
+    assert!(seen.failures.is_empty(), "{:#?}\n{}", seen.failures, shop.scene.hythe.logs());
+    for kind in ["keep-alive", "slow", "upload", "socket"] {
+        assert!(seen.answers.get(kind).is_some_and(|count| *count > 5), "{seen:?}");
+    }
     shop.scene.finish();
 }
