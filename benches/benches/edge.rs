@@ -1,5 +1,5 @@
 //! The edge beside nginx, in one run: both in front of the same backend, asked in turns by the same
-//! `wrk` over 64 connections that stay open. Then the edge beside itself: with ten routes and with ten
+//! `wrk` over 64 connections that stay open; and the same with TLS 1.3 on both sides. Then the edge beside itself: with ten routes and with ten
 //! thousand, and how long a table of those takes from the bucket into force, under load.
 
 #![expect(clippy::expect_used, reason = "a bench that cannot measure stops")]
@@ -11,13 +11,19 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use crypto_box::SecretKey;
+use crypto_box::aead::OsRng;
 use futures_util::StreamExt as _;
 use hythe_actors::bus::{self, Bus, NatsSettings};
 use hythe_benches::server::Nats;
 use hythe_benches::{figure, median, millis, percentile, row};
 use hythe_core::edge::{EdgeSettings, Rate, RouteEdge};
-use hythe_core::ids::{AppId, DeploymentId};
+use hythe_core::ids::{AppId, CertificateId, DeploymentId};
 use hythe_core::routes::{Backend, Route, RouteTable};
+use hythe_core::time::Timestamp;
+use hythe_core::wire::certificate::{CertificateMessage, FleetKeyMessage, SealedKey};
 use hythe_core::wire::edge::{EdgeReport, RouteTableMessage};
 use hythe_tests::installation::hythe;
 use uuid::Uuid;
@@ -30,6 +36,7 @@ const MANY: usize = 10_000;
 const TABLES: u64 = 20;
 /// The host that is asked for: the last of all routes.
 const HOST: &str = "shop.bench.example";
+const WILDCARD: &str = "*.bench.example";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() {
@@ -63,10 +70,95 @@ fn main() {
     row("p99, all switched on, beside nginx", all_seen.p99, theirs.p99, "ms");
     row("10,000 routes beside 10", many_seen.rate, few_seen.rate, "1/s");
 
+    let [theirs, ours] = over_tls(folder.path(), &nats, backend, (upstream.as_str(), passes));
+    row("requests a second over TLS 1.3 beside nginx", ours.rate, theirs.rate, "1/s");
+    row("p99 over TLS 1.3 beside nginx", ours.p99, theirs.p99, "ms");
+
     let (took, lost) = apply(&nats, &many, backend);
     figure("a table of 10,000 routes, put until confirmed", millis(median(&took)), "ms");
     figure("the same, p90", millis(percentile(&took, 0.9)), "ms");
     println!("  {lost} while {TABLES} of them came into force");
+}
+
+/// nginx and the edge with the same certificate, asked in turns.
+fn over_tls(
+    folder: &Path,
+    nats: &Nats,
+    backend: SocketAddr,
+    (upstream, passes): (&str, &str),
+) -> [Seen; 2] {
+    let certificate = Certificate::new();
+    let files = folder.join("tls");
+    std::fs::create_dir_all(&files).expect("a folder");
+    std::fs::write(files.join("chain.pem"), &certificate.chain).expect("a file");
+    std::fs::write(files.join("key.pem"), certificate.key.serialize_pem()).expect("a file");
+    let inside = format!(
+        "ssl_certificate {files}/chain.pem; ssl_certificate_key {files}/key.pem; \
+         ssl_protocols TLSv1.3; {passes}",
+        files = files.display()
+    );
+    let theirs = free_address();
+    let _nginx = Nginx::listening(&folder.join("nginx-tls"), theirs, " ssl", upstream, &inside);
+    let data = folder.join("edge-tls");
+    certificate.keep(&data.join("edge"));
+    let ours = free_address();
+    let domain = HOST.split_once('.').map_or(HOST, |(_, domain)| domain);
+    // `wrk` names no host, as it connects to an address: the domain's certificate is shown then.
+    let more = ["--edge-https", &ours.to_string(), "--base-domain", domain];
+    let _edge = Edge::started(&data, nats, &table(1, FEW, backend, false), &more);
+    listens(ours);
+    let mut seen: [Vec<Seen>; 2] = Default::default();
+    for _ in 0..ROUNDS {
+        for (side, seen) in [theirs, ours].iter().zip(&mut seen) {
+            seen.push(ask_at(&format!("https://{side}/")));
+        }
+    }
+    seen.map(|seen| Seen::middle(&seen))
+}
+
+/// One for all hosts that are asked for here, signed by itself.
+struct Certificate {
+    chain: String,
+    key: rcgen::KeyPair,
+}
+
+impl Certificate {
+    fn new() -> Self {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let params = rcgen::CertificateParams::new(vec![WILDCARD.to_owned()]).expect("a name");
+        let chain = params.self_signed(&key).expect("a certificate").pem();
+        Self { chain, key }
+    }
+
+    /// Writes it where an edge finds it, sealed as the control plane does.
+    fn keep(&self, data: &Path) {
+        let folder = data.join("certificates");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let (own, fleet) = (SecretKey::from_bytes([1; 32]), [2_u8; 32]);
+        let boxed = own.public_key().seal(&mut OsRng, &fleet).expect("a box");
+        let id = CertificateId::new(Uuid::now_v7());
+        let bound = CertificateMessage::bound_to(id, 1);
+        let plain = self.key.serialize_der();
+        let payload = Payload { msg: &plain, aad: &bound };
+        let cipher = XChaCha20Poly1305::new_from_slice(&fleet).expect("32 bytes");
+        let text = cipher.encrypt(&XNonce::from([3; 24]), payload).expect("a ciphertext");
+        let message = CertificateMessage {
+            format: 1,
+            id,
+            version: 1,
+            names: [WILDCARD.parse().expect("a name")].into(),
+            chain: self.chain.clone(),
+            key: SealedKey([&[3; 24][..], &text].concat()),
+            not_after: Timestamp(u64::MAX),
+        };
+        let keys = [FleetKeyMessage { format: 1, sealed: boxed }];
+        let write = |path: std::path::PathBuf, bytes: Vec<u8>| {
+            std::fs::write(path, bytes).expect("a file");
+        };
+        write(data.join("sealing.key"), own.to_bytes().to_vec());
+        write(folder.join("fleet.json"), serde_json::to_vec(&keys).expect("JSON"));
+        write(folder.join(format!("{id}.json")), serde_json::to_vec(&message).expect("JSON"));
+    }
 }
 
 /// Puts tables under load, and waits for each until the edge says that it is in force.
@@ -177,9 +269,13 @@ impl Seen {
 }
 
 fn ask(at: SocketAddr) -> Seen {
+    ask_at(&format!("http://{at}/"))
+}
+
+fn ask_at(url: &str) -> Seen {
     let output = Command::new("wrk")
         .args(["-t2", &format!("-c{CONNECTIONS}"), &format!("-d{SECONDS}s"), "--latency", "-H"])
-        .args([format!("Host: {HOST}"), format!("http://{at}/")])
+        .args([format!("Host: {HOST}").as_str(), url])
         .output()
         .expect("wrk runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -209,6 +305,10 @@ struct Edge {
 
 impl Edge {
     fn start(data: &Path, nats: &Nats, table: &RouteTable) -> Self {
+        Self::started(data, nats, table, &[])
+    }
+
+    fn started(data: &Path, nats: &Nats, table: &RouteTable, more: &[&str]) -> Self {
         std::fs::create_dir_all(data.join("edge")).expect("a folder");
         // Otherwise the folder is taken for somebody else's.
         std::fs::write(data.join("instance"), format!("{}\n", Uuid::now_v7())).expect("a file");
@@ -220,6 +320,7 @@ impl Edge {
             .arg("--data")
             .arg(data)
             .args(["--edge-http", &at.to_string(), "--nats", &format!("nats://{}", nats.address())])
+            .args(more)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -240,13 +341,17 @@ struct Nginx(Child);
 
 impl Nginx {
     fn start(folder: &Path, at: SocketAddr, outside: &str, inside: &str) -> Self {
+        Self::listening(folder, at, "", outside, inside)
+    }
+
+    fn listening(folder: &Path, at: SocketAddr, how: &str, outside: &str, inside: &str) -> Self {
         std::fs::create_dir_all(folder).expect("a folder");
         let path = folder.join("nginx.conf");
         let conf = format!(
             "daemon off; worker_processes auto; pid {pid}; error_log {log} crit;\n\
              events {{ worker_connections 4096; }}\n\
              http {{ access_log off; keepalive_requests 1000000; {outside}\n\
-             server {{ listen {at} reuseport; {inside} }} }}\n",
+             server {{ listen {at} reuseport{how}; {inside} }} }}\n",
             pid = folder.join("pid").display(),
             log = folder.join("error.log").display(),
         );

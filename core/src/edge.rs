@@ -58,6 +58,10 @@ pub struct EdgeSettings {
     pub compress: bool,
     /// What the app speaks.
     pub protocol: Protocol,
+    /// What becomes of requests that come without TLS.
+    pub https: Https,
+    /// Whether browsers are told to come by https from now on, and for how long.
+    pub hsts: Option<Hsts>,
 }
 
 impl Default for EdgeSettings {
@@ -75,6 +79,8 @@ impl Default for EdgeSettings {
             answer_within: None,
             compress: true,
             protocol: Protocol::Http1,
+            https: Https::Redirect,
+            hsts: None,
         }
     }
 }
@@ -123,6 +129,60 @@ pub enum Protocol {
     H2c,
 }
 
+/// What becomes of requests that come without TLS. Append-only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Https {
+    /// They are sent on to https wherever the edge has a certificate for the host, and served elsewhere.
+    #[default]
+    Redirect,
+    /// They are served as those over TLS are.
+    Both,
+}
+
+/// What `Strict-Transport-Security` says (RFC 6797). Browsers keep to it for as long as it says, whatever
+/// is set meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hsts {
+    /// For so many seconds; 0 has browsers forget it.
+    pub max_age: u32,
+    /// For all hosts below this one, too.
+    #[serde(default)]
+    pub subdomains: bool,
+    /// Browsers may have it built in.
+    #[serde(default)]
+    pub preload: bool,
+}
+
+impl Hsts {
+    fn check(self) -> Result<(), Rejection> {
+        let most = limits::EDGE_HSTS_MOST;
+        if self.max_age > most {
+            let why = format!("is {most} seconds at the most; got {}", self.max_age);
+            return Err(Rejection::invalid("hsts.max_age", why));
+        }
+        let least = limits::EDGE_HSTS_PRELOAD_LEAST;
+        if self.preload && (self.max_age < least || !self.subdomains) {
+            let why = format!("needs subdomains and a max_age of {least} seconds at the least");
+            return Err(Rejection::invalid("hsts.preload", why));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Hsts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "max-age={}", self.max_age)?;
+        if self.subdomains {
+            f.write_str("; includeSubDomains")?;
+        }
+        if self.preload {
+            f.write_str("; preload")?;
+        }
+        Ok(())
+    }
+}
+
 /// One setting, where it is other than usual. Append-only: postcard stores a variant's position.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -151,6 +211,10 @@ pub enum EdgeSetting {
     AsIs,
     /// See [`EdgeSettings::protocol`].
     Protocol(Protocol),
+    /// See [`EdgeSettings::https`].
+    Https(Https),
+    /// See [`EdgeSettings::hsts`].
+    Hsts(Hsts),
 }
 
 impl EdgeSettings {
@@ -177,6 +241,8 @@ impl EdgeSettings {
             answer_within,
             compress,
             protocol,
+            https,
+            hsts,
         } = self;
         let usual = Self::default();
         [
@@ -192,6 +258,8 @@ impl EdgeSettings {
             answer_within.map(EdgeSetting::AnswerWithin),
             (!compress).then_some(EdgeSetting::AsIs),
             (*protocol != usual.protocol).then_some(EdgeSetting::Protocol(*protocol)),
+            (*https != usual.https).then_some(EdgeSetting::Https(*https)),
+            hsts.map(EdgeSetting::Hsts),
         ]
         .into_iter()
         .flatten()
@@ -216,6 +284,8 @@ impl EdgeSettings {
                 EdgeSetting::AnswerWithin(within) => settings.answer_within = Some(*within),
                 EdgeSetting::AsIs => settings.compress = false,
                 EdgeSetting::Protocol(protocol) => settings.protocol = *protocol,
+                EdgeSetting::Https(https) => settings.https = *https,
+                EdgeSetting::Hsts(hsts) => settings.hsts = Some(*hsts),
             }
         }
         settings
@@ -251,6 +321,9 @@ impl EdgeSettings {
                 "wait",
                 format!("is {most} at the most; got {}", self.wait),
             ));
+        }
+        if let Some(hsts) = self.hsts {
+            hsts.check()?;
         }
         let (least, most) = (limits::EDGE_ANSWER_LEAST, limits::EDGE_ANSWER_MOST);
         match self.answer_within {
@@ -307,6 +380,9 @@ impl EdgeSetting {
             Self::AsIs => ("compress", "off".into()),
             Self::Protocol(Protocol::Http1) => ("protocol", "http1".into()),
             Self::Protocol(Protocol::H2c) => ("protocol", "h2c".into()),
+            Self::Https(Https::Redirect) => ("https", "redirect".into()),
+            Self::Https(Https::Both) => ("https", "both".into()),
+            Self::Hsts(hsts) => ("hsts", hsts.to_string()),
         }
     }
 }
@@ -369,7 +445,9 @@ impl RouteEdge {
             | EdgeSetting::BodyBytes(_)
             | EdgeSetting::AnswerWithin(_)
             | EdgeSetting::AsIs
-            | EdgeSetting::Protocol(_) => false,
+            | EdgeSetting::Protocol(_)
+            | EdgeSetting::Https(_)
+            | EdgeSetting::Hsts(_) => false,
         });
         (!plain).then_some(Self { settings, users_of, redirect: None })
     }
@@ -405,6 +483,8 @@ mod tests {
             answer_within: Some(Millis(2_000)),
             compress: false,
             protocol: Protocol::H2c,
+            https: Https::Both,
+            hsts: Some(Hsts { max_age: 31_536_000, subdomains: true, preload: true }),
         }
     }
 
@@ -412,7 +492,7 @@ mod tests {
     fn what_is_listed_comes_back_and_the_usual_is_not_listed() {
         assert_eq!(EdgeSettings::default().listed(), vec![]);
         assert_eq!(EdgeSettings::of(&[]), EdgeSettings::default());
-        assert_eq!(all().listed().len(), 12, "each setting is listed");
+        assert_eq!(all().listed().len(), 14, "each setting is listed");
         assert_eq!(EdgeSettings::of(&all().listed()), all());
         let bytes = postcard::to_allocvec(&all().listed()).unwrap();
         let back: Vec<EdgeSetting> = postcard::from_bytes(&bytes).unwrap();
@@ -425,12 +505,18 @@ mod tests {
     #[test]
     fn what_is_out_of_bounds_is_named() {
         type Change = fn(&mut EdgeSettings);
-        let rows: [(&str, Change); 7] = [
+        let rows: [(&str, Change); 9] = [
             ("rate.per_second", |s| s.rate = Some(Rate { per_second: 0, burst: 1 })),
             ("rate.burst", |s| s.rate = Some(Rate { per_second: 1, burst: 0 })),
             ("body_bytes", |s| s.body_bytes = Some(0)),
             ("wait", |s| s.wait = Millis(limits::EDGE_WAIT_MOST.0 + 1)),
             ("answer_within", |s| s.answer_within = Some(Millis(1))),
+            ("hsts.max_age", |s| {
+                s.hsts = Some(Hsts { max_age: u32::MAX, subdomains: false, preload: false });
+            }),
+            ("hsts.preload", |s| {
+                s.hsts = Some(Hsts { max_age: 31_536_000, subdomains: false, preload: true });
+            }),
             ("allow", |s| {
                 s.allow = (0..300)
                     .map(|n| format!("10.0.{}.{}", n / 256, n % 256).parse().unwrap())

@@ -22,6 +22,11 @@ pub const EDGE_WAIT_MOST: Millis = Millis::seconds(300);
 pub const EDGE_ANSWER_LEAST: Millis = Millis::seconds(1);
 /// See there.
 pub const EDGE_ANSWER_MOST: Millis = Millis::seconds(3_600);
+/// For how many seconds browsers may be told to come by https only: two years.
+pub const EDGE_HSTS_MOST: u32 = 63_072_000;
+/// For how many seconds at the least where browsers are to have it built in: a year, as
+/// <https://hstspreload.org> asks for.
+pub const EDGE_HSTS_PRELOAD_LEAST: u32 = 31_536_000;
 /// From one heartbeat of an edge to the next.
 pub const EDGE_HEARTBEAT: Millis = Millis(2_000);
 /// An edge not heard of for this long is taken for dead and not waited for.

@@ -77,6 +77,8 @@ fn up_config(args: UpArgs) -> Outcome<UpConfig> {
         data: data_dir(args.data.data),
         gateway: args.gateway,
         edge_http: args.edge_http,
+        edge_https: args.edge_https,
+        public_https: args.public_https,
         base_domain: args.base_domain,
         public_names: args.public_name,
         nats,
@@ -142,8 +144,9 @@ fn server(args: ServerArgs) -> Outcome {
     let dir = prepare(&args.data)?;
     let token = OwnerToken::load_or_mint(dir.root()).map_err(|error| Failure::of(&error))?;
     let nats = NatsSettings { logs: Some(args.app_logs.budget()), ..nats(&args.nats)? };
-    let apps =
-        AppsAddress { domain: args.base_domain.clone(), port: args.edge_http.port(), https: false };
+    let port = args.public_https.unwrap_or(args.edge_http.port());
+    let https = args.public_https.is_some();
+    let apps = AppsAddress { domain: args.base_domain.clone(), port, https };
     let config = ServerConfig {
         apps,
         keep_versions: args.keep_versions,
@@ -153,8 +156,8 @@ fn server(args: ServerArgs) -> Outcome {
     };
     let api = ApiConfig {
         base_domain: args.base_domain,
-        edge_port: args.edge_http.port(),
-        edge_https: false,
+        edge_port: port,
+        edge_https: https,
         hosts: args.public_name,
         loopback: args.gateway.ip().is_loopback(),
         secure_cookie: args.secure_cookie,
@@ -221,6 +224,9 @@ fn edge(args: EdgeArgs) -> Outcome {
     name_process(c"hythe-edge");
     let dir = prepare(&args.data)?;
     let mut config = EdgeConfig::new(args.edge_http, dir.edge(), nats(&args.nats)?);
+    config.https = args.edge_https;
+    config.public_https = args.public_https;
+    config.base_domain = args.base_domain;
     config.trusted = args.trusted_proxy;
     config.proxy_protocol = args.proxy_protocol;
     config.metrics = args.edge_metrics;

@@ -35,7 +35,7 @@ pub enum EnvironmentError {
     #[error("open what was sealed for this worker: {0}")]
     Memory(String),
     /// The key's file cannot be used.
-    #[error("use the worker's key in {path}: {why}")]
+    #[error("use the sealing key in {path}: {why}")]
     Key {
         /// The file.
         path: String,
@@ -44,9 +44,9 @@ pub enum EnvironmentError {
     },
 }
 
-/// The pair of keys that environments are sealed with for this worker.
+/// The pair of keys that environments are sealed with for this worker, or the fleet's key for an edge.
 #[derive(Clone)]
-pub(crate) struct Keys {
+pub struct Keys {
     secret: SecretKey,
 }
 
@@ -58,7 +58,10 @@ impl std::fmt::Debug for Keys {
 
 impl Keys {
     /// Reads the secret key, or mints one and writes it for this user only.
-    pub(crate) fn open(path: &Path) -> Result<Self, EnvironmentError> {
+    ///
+    /// # Errors
+    /// Where the file cannot be used.
+    pub fn open(path: &Path) -> Result<Self, EnvironmentError> {
         let fault = |why: String| EnvironmentError::Key { path: path.display().to_string(), why };
         match std::fs::read(path) {
             Ok(bytes) => {
@@ -90,7 +93,8 @@ impl Keys {
     }
 
     /// The public half.
-    pub(crate) fn public(&self) -> SealingKey {
+    #[must_use]
+    pub fn public(&self) -> SealingKey {
         SealingKey(self.secret.public_key().to_bytes())
     }
 
@@ -102,8 +106,11 @@ impl Keys {
         self.open_sealed(&assignment.environment, assignment.deployment)
     }
 
-    /// Opens a box that was sealed for this worker.
-    pub(crate) fn unseal(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, EnvironmentError> {
+    /// Opens a box that was sealed for these keys.
+    ///
+    /// # Errors
+    /// Where it was sealed for others.
+    pub fn unseal(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, EnvironmentError> {
         self.secret.unseal(sealed).map(Zeroizing::new).map_err(|_| EnvironmentError::Sealed)
     }
 

@@ -35,7 +35,6 @@ mod watch;
 mod watchers;
 
 pub use agent::{AgentConfig, AgentError, run};
-pub use environment::EnvironmentError;
-pub(crate) use environment::Keys;
+pub use environment::{EnvironmentError, Keys};
 pub(crate) use identity::capacity;
 pub use ledger::LedgerError;

@@ -7,14 +7,15 @@ use reqwest::Method;
 
 use super::Context;
 use super::args::{
-    GuardsArg, MaintenanceCommand, ProtocolArg, TrafficCommand, TrafficSetArgs, WwwArg,
+    GuardsArg, HttpsArg, MaintenanceCommand, ProtocolArg, TrafficCommand, TrafficSetArgs, WwwArg,
 };
 use super::client::Patience;
 use super::failure::{Failure, Outcome};
 use super::format;
 use super::registry::secret_from;
 use crate::api::dto::{
-    EdgeGuards, EdgeProtocol, EdgeRate, EdgeSettings, EdgeWww, SecretText, UpdateEdge,
+    EdgeGuards, EdgeHsts, EdgeHttps, EdgeProtocol, EdgeRate, EdgeSettings, EdgeWww, SecretText,
+    UpdateEdge,
 };
 
 /// More than any password that the server takes.
@@ -99,11 +100,22 @@ fn of(args: TrafficSetArgs) -> UpdateEdge {
         compress,
         no_compress,
         protocol,
+        https,
+        hsts,
+        hsts_subdomains,
+        hsts_preload,
+        no_hsts,
     } = args;
     let switched = |on: bool, off: bool| on.then_some(true).or(off.then_some(false));
     let rate = rate.map(|per_second| EdgeRate {
         per_second,
         burst: burst.unwrap_or_else(|| per_second.saturating_mul(2).min(1_000_000)),
+    });
+    let hsts = hsts.map(|ms| EdgeHsts {
+        // What is beyond the server's bounds is for the server to refuse.
+        max_age: u32::try_from(ms / 1_000).unwrap_or(u32::MAX),
+        subdomains: hsts_subdomains,
+        preload: hsts_preload,
     });
     let allowed = || allow.iter().map(ToString::to_string).collect();
     UpdateEdge {
@@ -129,7 +141,19 @@ fn of(args: TrafficSetArgs) -> UpdateEdge {
             ProtocolArg::Http1 => EdgeProtocol::Http1,
             ProtocolArg::H2c => EdgeProtocol::H2c,
         }),
+        https: https.map(|https| match https {
+            HttpsArg::Redirect => EdgeHttps::Redirect,
+            HttpsArg::Both => EdgeHttps::Both,
+        }),
+        hsts: hsts.map(Some).or(no_hsts.then_some(None)),
     }
+}
+
+/// What browsers are told, in words.
+fn hsts(EdgeHsts { max_age, subdomains, preload }: EdgeHsts) -> String {
+    let below = if subdomains { ", with all hosts below" } else { "" };
+    let built_in = if preload { ", may be built in" } else { "" };
+    format!("https only for {max_age} s{below}{built_in}")
 }
 
 fn say(context: &Context, settings: &EdgeSettings, line: &str) {
@@ -191,6 +215,15 @@ fn show(context: &Context, settings: &EdgeSettings) {
             }
             .to_owned(),
         ),
+        (
+            "without TLS",
+            match settings.https {
+                EdgeHttps::Redirect => "sent on to https where there is a certificate",
+                EdgeHttps::Both => "served",
+            }
+            .to_owned(),
+        ),
+        ("HSTS", settings.hsts.map_or("not told".to_owned(), hsts)),
     ];
     for (name, value) in rows {
         output.line(format_args!("{name:<18} {}", output.foreign(&value)));

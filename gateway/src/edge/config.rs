@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hythe_actors::bus::NatsSettings;
+use hythe_core::names::HostName;
 pub use hythe_core::network::{BadNetwork, Network};
 
 /// Everything an edge needs to know to run.
@@ -15,8 +16,14 @@ pub use hythe_core::network::{BadNetwork, Network};
 pub struct EdgeConfig {
     /// Where to answer plain HTTP. Port 0 takes a free one.
     pub listen: Vec<SocketAddr>,
-    /// Directory of its own: `edge.id`, `edge.lock`, `edge.sock` and `routes.json` lie there. Made if
-    /// missing.
+    /// Where to answer over TLS. Port 0 takes a free one.
+    pub https: Vec<SocketAddr>,
+    /// The port on which clients find that; that of the first of `https` when not given.
+    pub public_https: Option<u16>,
+    /// The domain whose wildcard certificate is shown to clients for whose host there is none.
+    pub base_domain: Option<HostName>,
+    /// Directory of its own: `edge.id`, `edge.lock`, `edge.sock`, `routes.json`, `sealing.key` and the
+    /// folder `certificates` lie there. Made if missing.
     pub data: PathBuf,
     /// Where tables come from and reports go.
     pub nats: NatsSettings,
@@ -40,6 +47,9 @@ impl EdgeConfig {
     pub fn new(listen: Vec<SocketAddr>, data: PathBuf, nats: NatsSettings) -> Self {
         Self {
             listen,
+            https: Vec::new(),
+            public_https: None,
+            base_domain: None,
             data,
             nats,
             trusted: Vec::new(),
@@ -93,6 +103,11 @@ pub struct EdgeLimits {
     pub passwords: usize,
     /// Answers that are compressed at once, per core; further ones pass as they are.
     pub compressions: usize,
+    /// TLS handshakes at once, per core; further clients wait in the listen queue.
+    pub handshakes: usize,
+    /// How long certificates stay that a bucket does not have though nobody removed them, from when
+    /// the control plane has written to it: it was made anew, and they may come back.
+    pub certificates_stay: Duration,
     /// How long requests may go on after the shutdown signal.
     pub stop_within: Duration,
     /// After another process has taken over, how long an idle connection is kept for a request that may
@@ -123,6 +138,8 @@ impl Default for EdgeLimits {
             streams: 128,
             passwords: 1,
             compressions: 512,
+            handshakes: 1_024,
+            certificates_stay: Duration::from_secs(600),
             stop_within: Duration::from_secs(30),
             part_within: Duration::from_secs(10),
             finish_within: Duration::from_secs(600),

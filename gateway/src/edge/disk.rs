@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use hythe_actors::node::Keys;
 use hythe_core::ids::EdgeId;
 use hythe_core::wire::edge::RouteTableMessage;
 use hythe_store::steps::Step;
@@ -15,6 +16,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 use super::EdgeError;
+use super::tls::Folder;
 
 /// The format of [`RouteTableMessage`] that this edge understands.
 pub(crate) const TABLE_FORMAT: u16 = 1;
@@ -82,6 +84,17 @@ impl Disk {
             }
             Err(source) => Err(EdgeError::Data { path, source }),
         }
+    }
+
+    /// What is sealed for this edge is opened with; minted at the first start.
+    pub(crate) fn sealing_keys(&self) -> Result<Keys, EdgeError> {
+        Ok(Keys::open(&self.directory.join("sealing.key"))?)
+    }
+
+    /// Where its certificates are kept.
+    pub(crate) fn certificates(&self) -> Result<Folder, EdgeError> {
+        let path = self.directory.join("certificates");
+        Folder::open(path.clone()).map_err(|source| EdgeError::Data { path, source })
     }
 
     /// The last table kept, as bytes; `None` where there is none.

@@ -35,35 +35,7 @@ pub(crate) async fn greet(
     proxied: bool,
 ) -> io::Result<Greeting> {
     let mut early = BytesMut::new();
-    let mut told = None;
-    if proxied {
-        loop {
-            if stream.read_buf(&mut early).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            // The text form is looked at once its line is whole: pieces of it can look wrong.
-            let text = early.starts_with(TEXT) || TEXT.starts_with(&early);
-            let whole =
-                early.len() >= MOST_TEXT_BYTES || early.windows(2).any(|two| two == b"\r\n");
-            if text && !whole {
-                continue;
-            }
-            let header = HeaderResult::parse(&early);
-            if !text && header.is_incomplete() && early.len() < MOST_BYTES {
-                continue;
-            }
-            let bad = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
-            let (length, found) = match header {
-                HeaderResult::V1(Ok(header)) => (header.header.len(), of_text(&header.addresses)),
-                HeaderResult::V2(Ok(header)) => (header.len(), of_binary(&header)),
-                HeaderResult::V1(Err(error)) => return Err(bad(error.to_string())),
-                HeaderResult::V2(Err(error)) => return Err(bad(error.to_string())),
-            };
-            told = found;
-            early.advance(length);
-            break;
-        }
-    }
+    let told = if proxied { whose(stream, &mut early).await? } else { None };
     // The first byte mostly tells; the rest of the preface may be on its way.
     while early.len() < PREFACE.len() && PREFACE.starts_with(&early) {
         if stream.read_buf(&mut early).await? == 0 {
@@ -74,7 +46,39 @@ pub(crate) async fn greet(
     Ok(Greeting { told, http2, early: early.freeze() })
 }
 
-type Told = Option<(SocketAddr, SocketAddr)>;
+/// Client and the address that it connected to, where that was said.
+pub(crate) type Told = Option<(SocketAddr, SocketAddr)>;
+
+/// Reads the header of the PROXY protocol. What came after it is left in `early`.
+pub(crate) async fn whose(
+    stream: &mut (impl AsyncRead + Unpin),
+    early: &mut BytesMut,
+) -> io::Result<Told> {
+    loop {
+        if stream.read_buf(early).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        // The text form is looked at once its line is whole: pieces of it can look wrong.
+        let text = early.starts_with(TEXT) || TEXT.starts_with(early);
+        let whole = early.len() >= MOST_TEXT_BYTES || early.windows(2).any(|two| two == b"\r\n");
+        if text && !whole {
+            continue;
+        }
+        let header = HeaderResult::parse(early);
+        if !text && header.is_incomplete() && early.len() < MOST_BYTES {
+            continue;
+        }
+        let bad = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
+        let (length, told) = match header {
+            HeaderResult::V1(Ok(header)) => (header.header.len(), of_text(&header.addresses)),
+            HeaderResult::V2(Ok(header)) => (header.len(), of_binary(&header)),
+            HeaderResult::V1(Err(error)) => return Err(bad(error.to_string())),
+            HeaderResult::V2(Err(error)) => return Err(bad(error.to_string())),
+        };
+        early.advance(length);
+        return Ok(told);
+    }
+}
 
 fn of_text(addresses: &v1::Addresses) -> Told {
     match addresses {

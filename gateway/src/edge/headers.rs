@@ -51,20 +51,11 @@ impl Peer {
         Self { address, trusted, scheme, ip, port }
     }
 
-    /// Where a client that came to this edge finds another of its hosts: what a trusted peer says of
-    /// how it came goes before how it came here.
-    pub(crate) fn origin(&self, headers: &HeaderMap, host: &str) -> String {
+    /// Whether the client came by https, here or, as a trusted peer says, to that.
+    pub(crate) fn came_by_https(&self, headers: &HeaderMap) -> bool {
         let told = headers.get(X_FORWARDED_PROTO).filter(|_| self.trusted);
-        match told.map(HeaderValue::as_bytes) {
-            Some(b"https") => return format!("https://{host}"),
-            Some(b"http") => return format!("http://{host}"),
-            Some(_) | None => {}
-        }
-        let port = self.port.to_str().unwrap_or_default();
-        match (self.scheme, port) {
-            ("http", "80") | ("https", "443") => format!("{}://{host}", self.scheme),
-            (scheme, port) => format!("{scheme}://{host}:{port}"),
-        }
+        let told = told.is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"));
+        told || self.scheme == "https"
     }
 
     /// Who asks, as far as can be told: behind trusted peers, the last address that is none of theirs.
@@ -183,8 +174,8 @@ pub(crate) fn replica(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// Has a client stay with a replica.
-pub(crate) fn stay_with(headers: &mut HeaderMap, token: u64, scheme: &str) {
-    let secure = if scheme == "https" { "; Secure" } else { "" };
+pub(crate) fn stay_with(headers: &mut HeaderMap, token: u64, https: bool) {
+    let secure = if https { "; Secure" } else { "" };
     let cookie = format!("{REPLICA_COOKIE}={token:016x}; Path=/; HttpOnly; SameSite=Lax{secure}");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         headers.append(header::SET_COOKIE, cookie);
@@ -206,6 +197,12 @@ pub(crate) fn request_id(
 /// Notes the id on an answer.
 pub(crate) fn note_request_id(headers: &mut HeaderMap, id: HeaderValue) {
     headers.entry(X_REQUEST_ID).or_insert(id);
+}
+
+/// Tells a browser to come by https from now on, where the app does not do so itself. It takes that from
+/// nobody but over https (RFC 6797, 7.2).
+pub(crate) fn note_hsts(headers: &mut HeaderMap, hsts: HeaderValue) {
+    headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(hsts);
 }
 
 /// Tells the app who it is that the edge let in.
@@ -562,9 +559,11 @@ mod tests {
             assert_eq!(replica(&map(&[("Cookie", other)])), None, "{other}");
         }
         let mut headers = HeaderMap::new();
-        stay_with(&mut headers, 255, "http");
+        stay_with(&mut headers, 255, false);
         let set = "hythe-replica=00000000000000ff; Path=/; HttpOnly; SameSite=Lax";
-        assert_eq!(all(&headers, "set-cookie"), [set]);
+        stay_with(&mut headers, 255, true);
+        let secure = format!("{set}; Secure");
+        assert_eq!(all(&headers, "set-cookie"), [set, &secure]);
     }
 
     #[test]

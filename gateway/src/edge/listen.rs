@@ -23,6 +23,8 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 pub(crate) enum Kind {
     /// Plain HTTP, for apps.
     Http,
+    /// HTTP over TLS, for apps.
+    Https,
     /// Plain HTTP, for the edge's own figures.
     Metrics,
 }
@@ -63,12 +65,15 @@ pub(crate) fn listen(
 }
 
 /// Second handles of all sockets for apps, spread over the cores.
-pub(crate) fn spread(listening: &[Listening], cores: usize) -> io::Result<Vec<Vec<TcpListener>>> {
-    let mut each: Vec<Vec<TcpListener>> = (0..cores).map(|_| Vec::new()).collect();
-    for listening in listening.iter().filter(|listening| listening.kind == Kind::Http) {
+pub(crate) fn spread(
+    listening: &[Listening],
+    cores: usize,
+) -> io::Result<Vec<Vec<(Kind, TcpListener)>>> {
+    let mut each: Vec<Vec<_>> = (0..cores).map(|_| Vec::new()).collect();
+    for listening in listening.iter().filter(|listening| listening.kind != Kind::Metrics) {
         for (index, socket) in listening.sockets.iter().enumerate() {
             if let Some(core) = each.get_mut(index % cores.max(1)) {
-                core.push(socket.try_clone()?);
+                core.push((listening.kind, socket.try_clone()?));
             }
         }
     }

@@ -1,10 +1,12 @@
-//! The data plane: a reverse proxy for HTTP/1.1 and HTTP/2 that follows the route table.
+//! The data plane: a reverse proxy for HTTP/1.1 and HTTP/2, with and without TLS, that follows the route
+//! table.
 //!
 //! One thread with a runtime of its own per core does the serving ([`serving`]): connections,
 //! requests ([`proxy`]), idle connections to replicas ([`pool`]). What they share is the table in
 //! force ([`table`]), an atomic load per request, and with it what people set of each app ([`gate`]).
 //! Beside them, on the caller's runtime, tables come
-//! in ([`feed`]), reports go out ([`report`]), and the next process takes over ([`handover`]).
+//! in ([`feed`]), certificates do ([`tls`]), reports go out ([`report`]), and the next process takes over
+//! ([`handover`]).
 //!
 //! Architecture invariants: the edge knows neither journal nor aggregates. Everything it needs is
 //! the table, which it keeps on disk; with nothing but that file it serves. It never waits for
@@ -34,6 +36,7 @@ mod report;
 mod scrape;
 mod serving;
 mod table;
+mod tls;
 mod tunnel;
 
 use std::future::Future;
@@ -47,6 +50,7 @@ use std::thread;
 use std::time::Duration;
 
 use hythe_actors::bus::{self, BusError};
+use hythe_actors::node::EnvironmentError;
 use hythe_core::ids::EdgeId;
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
@@ -67,6 +71,7 @@ use listen::{Kind, Listening};
 use pool::Pool;
 use serving::{Core, Course, RequestIds};
 use table::Live;
+use tls::Ports;
 
 /// How long the edge of before may take to report what it still carries, until this one reports anyway.
 const REPORTED_WITHIN: Duration = Duration::from_secs(30);
@@ -108,6 +113,12 @@ pub enum EdgeError {
         /// The file.
         path: PathBuf,
     },
+    /// The file with what is sealed for this edge is opened with cannot be used.
+    #[error(transparent)]
+    SealingKey(#[from] EnvironmentError),
+    /// The library cannot be used.
+    #[error("set up TLS: {0}")]
+    Tls(rustls::Error),
     /// The address of NATS makes no sense. One that does not answer is no error.
     #[error(transparent)]
     Nats(#[from] BusError),
@@ -181,9 +192,11 @@ impl Edge {
             .cores
             .or_else(|| thread::available_parallelism().ok())
             .map_or(1, NonZeroUsize::get);
-        let apps = config.listen.iter().map(|address| (Kind::Http, *address, cores));
+        let plain = config.listen.iter().map(|address| (Kind::Http, *address, cores));
+        let secure = config.https.iter().map(|address| (Kind::Https, *address, cores));
         let metrics = config.metrics.map(|address| (Kind::Metrics, address, 1));
-        let listening = apps
+        let listening = plain
+            .chain(secure)
             .chain(metrics)
             .map(|(kind, address, cores)| {
                 listen::listen(kind, address, cores, inherited.take(kind, address))
@@ -215,13 +228,28 @@ impl Edge {
         self.addresses_of(Kind::Http).collect()
     }
 
+    /// Where it listens for TLS, in the order of [`EdgeConfig::https`]; no port is 0.
+    #[must_use]
+    pub fn secure_addresses(&self) -> Vec<SocketAddr> {
+        self.addresses_of(Kind::Https).collect()
+    }
+
     /// Serves until `shutdown` is ready; see [`run`].
     ///
     /// # Errors
     /// [`EdgeError`] when it cannot start, or when a serving thread has failed.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), EdgeError> {
         let live = Arc::new(Live::on(self.cores));
+        let port = |kind| self.addresses_of(kind).next().map(|address| address.port());
+        let https = port(Kind::Https).map(|port| self.config.public_https.unwrap_or(port));
+        let told = tls::Told {
+            edge: self.id,
+            ports: Ports { http: port(Kind::Http), https },
+            base_domain: self.config.base_domain.clone(),
+            stay: self.config.limits.certificates_stay,
+        };
         let disk = Arc::new(self.disk);
+        let (tls, certificates) = tls::open(told, &disk, Arc::clone(&live.changed))?;
         let feed = Feed::new(Arc::clone(&live), Arc::clone(&disk));
         feed.load();
         let door = Door::draft(&self.config.data);
@@ -239,6 +267,7 @@ impl Edge {
             let core = Arc::new(Core {
                 edge: self.id,
                 live: Arc::clone(&live),
+                tls: Arc::clone(&tls),
                 pool: Arc::new(Pool::new(clock, &limits)),
                 limits: Arc::clone(&limits),
                 clock,
@@ -248,6 +277,7 @@ impl Edge {
                 index,
                 doorman: Doorman::new(&doormen),
                 compressing: Arc::new(Semaphore::new(limits.compressions)),
+                shaking: Arc::new(Semaphore::new(limits.handshakes)),
                 course: course.clone(),
             });
             let ended = start(index, core, sockets, stop.clone()).map_err(EdgeError::Serve)?;
@@ -281,18 +311,21 @@ impl Edge {
 
         let mut background = JoinSet::new();
         background.spawn(feed.follow(bus.clone()));
-        let mut given_up = Vec::new();
+        let mut given_up = vec![background.spawn(certificates.follow(bus.clone()))];
         let may_report = predecessor.as_ref().map(|before| before.reported.clone());
-        let (edge, told, bus_of_it) = (self.id, Arc::clone(&live), bus.clone());
+        let (edge, bus_of_it) = (self.id, bus.clone());
+        let (told, tls_of_it) = (Arc::clone(&live), Arc::clone(&tls));
         given_up.push(background.spawn(async move {
             if let Some(reported) = may_report {
                 // One that cannot reach NATS any more is to keep nobody silent.
                 tokio::time::timeout(REPORTED_WITHIN, reported.cancelled()).await.ok();
             }
-            report::report(edge, told, bus_of_it, CancellationToken::new()).await;
+            let reported = CancellationToken::new();
+            report::report(edge, told, Some(tls_of_it), bus_of_it, reported).await;
         }));
         for socket in metrics {
-            given_up.push(background.spawn(scrape::serve(socket, Arc::clone(&live))));
+            let serving = scrape::serve(socket, Arc::clone(&live), Arc::clone(&tls));
+            given_up.push(background.spawn(serving));
         }
 
         let holdings = Holdings { edge: self.id, listening: self.listening };
@@ -322,7 +355,8 @@ impl Edge {
                 tracing::info!("another process serves from here on; finishing what is under way");
                 given_up.iter().for_each(AbortHandle::abort);
                 let (own, told) = (EdgeId::new(Uuid::now_v7()), CancellationToken::new());
-                let said = report::report(own, Arc::clone(&live), bus.clone(), told.clone());
+                let (live, bus) = (Arc::clone(&live), bus.clone());
+                let said = report::report(own, live, None, bus, told.clone());
                 background.spawn(said);
                 let finished = finishing.beside(successor, told, shutdown).await;
                 report::farewell(own, &live, &bus).await;
@@ -433,7 +467,7 @@ fn ended_early(ended: Option<Result<io::Result<()>, JoinError>>) -> EdgeError {
 fn start(
     index: usize,
     core: Arc<Core>,
-    sockets: Vec<std::net::TcpListener>,
+    sockets: Vec<(Kind, std::net::TcpListener)>,
     stop: CancellationToken,
 ) -> io::Result<impl Future<Output = io::Result<()>>> {
     let (tell, ended) = tokio::sync::oneshot::channel();

@@ -58,6 +58,8 @@ pub(crate) enum Page {
     TooLarge,
     /// The edge has too much to do for this.
     Busy,
+    /// The connection's certificate is not one for the request's host.
+    Misdirected,
 }
 
 /// Who it is that failed, where anybody did.
@@ -114,7 +116,8 @@ impl Page {
             | Self::NotFromHere
             | Self::NoPassword
             | Self::TooMany(_)
-            | Self::TooLarge => Failed::Request,
+            | Self::TooLarge
+            | Self::Misdirected => Failed::Request,
             Self::NoSuchApp | Self::Starting | Self::Stopped | Self::Down | Self::Maintenance => {
                 Failed::Nobody
             }
@@ -239,6 +242,13 @@ impl Page {
                 "Too much at once",
                 "The edge has too much to do at the moment. Ask again in a moment.",
                 Some(5),
+            ),
+            Self::Misdirected => words(
+                StatusCode::MISDIRECTED_REQUEST,
+                "misdirected",
+                "Not over this connection",
+                "The certificate of this connection is not for this host. Connect to the host itself.",
+                None,
             ),
         }
     }
@@ -367,7 +377,7 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const ALL: [Page; 16] = [
+    const ALL: [Page; 17] = [
         Page::BadHost,
         Page::BadBody,
         Page::NoTunnels,
@@ -384,6 +394,7 @@ mod tests {
         Page::TooMany(3),
         Page::TooLarge,
         Page::Busy,
+        Page::Misdirected,
     ];
 
     #[test]

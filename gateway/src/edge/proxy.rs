@@ -12,13 +12,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION,
-    TRANSFER_ENCODING,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING,
 };
-use hyper::http::uri::{Authority, PathAndQuery, Scheme};
+use hyper::http::uri::{Authority, Scheme};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
-use hythe_core::edge::{EdgeSettings, Protocol};
+use hythe_core::edge::{EdgeSettings, Https, Protocol};
+use hythe_core::names::HostName;
 use hythe_core::time::Millis;
 
 use super::balance::Chosen;
@@ -32,10 +32,11 @@ use super::headers::{self, Peer};
 use super::host::{self, Host};
 use super::pages::{Failed, Form, Page};
 use super::pool::Upward;
-use super::redirect;
+use super::redirect::{self, Leads};
 use super::scrape;
 use super::serving::Core;
 use super::table::{Found, InFlight};
+use super::tls::Certificate;
 use super::tunnel;
 
 /// The host under which a supervisor on this machine asks the edge for itself. No app can have it:
@@ -49,6 +50,8 @@ pub(crate) const PROBE_PATH: &str = "/.well-known/hythe/edge";
 pub(crate) struct Proxy {
     pub(crate) core: Arc<Core>,
     pub(crate) peer: Peer,
+    /// What the client was shown, where it came by TLS.
+    pub(crate) certificate: Option<Arc<Certificate>>,
     pub(crate) connection: Arc<Connection>,
 }
 
@@ -72,7 +75,7 @@ enum Asked {
 /// Why a request does not reach the app.
 enum Instead {
     Page(Page),
-    /// It is for another host: scheme, host and port.
+    /// It is sent on to there.
     Elsewhere(String),
 }
 
@@ -146,29 +149,52 @@ impl Proxy {
                 _ => {}
             }
         }
+        // An authority is answered whatever holds for the host; what is no authority's goes on.
+        if let Some(proof) = self.core.tls.answer(&host.name, request.uri().path()) {
+            let mut answer = Response::new(proof);
+            let kind = HeaderValue::from_static("application/octet-stream");
+            answer.headers_mut().insert(CONTENT_TYPE, kind);
+            return plain(answer, exchange);
+        }
+        if self.misdirected(&host) {
+            return page(Page::Misdirected, form, &host.name, id, exchange);
+        }
         let mut exchange = Some(exchange);
-        let target = request.uri().path_and_query().cloned();
+        let https = self.peer.came_by_https(request.headers());
         let kept = id.clone();
-        match self.pass(request, &host, id, &mut exchange).await {
+        let mut hsts = None;
+        let mut answer = match self.pass(request, &host, id, &mut exchange, &mut hsts).await {
             Ok(answer) => answer,
             Err(instead) => {
                 let began = || Exchange::begin(Arc::clone(&self.connection), self.core.clock);
                 let exchange = exchange.unwrap_or_else(began);
                 match instead {
                     Instead::Page(shown) => page(shown, form, &host.name, kept, exchange),
-                    Instead::Elsewhere(origin) => redirect(&origin, target.as_ref(), exchange),
+                    Instead::Elsewhere(location) => plain(redirect::to(&location), exchange),
                 }
             }
+        };
+        if let Some(hsts) = hsts.filter(|_| https) {
+            headers::note_hsts(answer.headers_mut(), hsts);
         }
+        answer
     }
 
-    /// The exchange is taken where the app answers.
+    /// Whether the client was shown a certificate that is not for the host it asks for (RFC 9110, 15.5.20):
+    /// it has no reason to believe that this is the host. Trusted peers connect as they are told to.
+    fn misdirected(&self, host: &Host) -> bool {
+        let shown = self.certificate.as_ref().filter(|_| !self.peer.trusted);
+        shown.is_some_and(|certificate| !certificate.covers(&host.name))
+    }
+
+    /// The exchange is taken where the app answers; what browsers are to be told is left in `hsts`.
     async fn pass(
         &self,
         mut request: Request<Incoming>,
         host: &Host,
         id: HeaderValue,
         exchange: &mut Option<Exchange>,
+        hsts: &mut Option<HeaderValue>,
     ) -> Result<Answer, Instead> {
         if request.method() == Method::CONNECT {
             return Err(Page::NoTunnels.into());
@@ -177,14 +203,15 @@ impl Proxy {
         if let (Some(figures), Some(exchange)) = (seen.figures, exchange.as_mut()) {
             exchange.of(figures, self.core.index);
         }
-        if let Found::Redirect(to) = &seen.found {
-            let Some(mut exchange) = exchange.take() else { return Err(Page::Busy.into()) };
-            let (uri, headers) = (request.uri(), request.headers());
-            let answer = redirect::to(to, uri, headers, host, &self.peer);
-            exchange.answered(answer.status().as_u16());
-            return Ok(answer.map(|body| ResponseBody::page(body, exchange)));
-        }
         let mut asking = Asking { host, id, accepted: None, gate: seen.gate };
+        *hsts = asking.settings(None, |set| set.hsts).and_then(|hsts| {
+            // Numbers and words.
+            HeaderValue::try_from(hsts.to_string()).ok()
+        });
+        self.admit(&asking, request.headers())?;
+        if let Some(location) = self.elsewhere(&seen.found, &asking, &request) {
+            return Err(Instead::Elsewhere(location));
+        }
         let user = match &asking.gate {
             Some(gate) => self.let_in(gate, request.headers()).await?,
             None => None,
@@ -196,6 +223,7 @@ impl Proxy {
             Ok(in_flight) => in_flight,
             Err(why) => self.wait(why, &asking).await?,
         };
+        let https = self.peer.came_by_https(request.headers());
         let stays = asking.settings(false, |set| set.sticky);
         let stays = stays.then(|| headers::replica(request.headers()));
         let upgrade = headers::asked_upgrade(request.headers());
@@ -252,7 +280,7 @@ impl Proxy {
                     let Some(exchange) = exchange.take() else { return Err(Page::Busy.into()) };
                     let mut answer = self.deliver(response, lease, client, &asking, exchange)?;
                     if let Some(stays) = stays {
-                        stay(&mut answer, stays, self.peer.scheme);
+                        stay(&mut answer, stays, https);
                     }
                     return Ok(answer);
                 }
@@ -281,7 +309,36 @@ impl Proxy {
         Err(Page::NotAnswering.into())
     }
 
-    /// Whether a request may pass to the app at all, and who it is of where that has to be known.
+    /// Whether a client may be served at all.
+    fn admit(&self, asking: &Asking<'_>, headers: &HeaderMap) -> Result<(), Page> {
+        let Some(gate) = &asking.gate else { return Ok(()) };
+        let client = self.peer.client(headers, &self.core.trusted);
+        gate.admits(client, self.core.clock.now_ns())
+    }
+
+    /// Where a request is sent on to, if it is.
+    fn elsewhere(
+        &self,
+        found: &Found,
+        asking: &Asking<'_>,
+        request: &Request<Incoming>,
+    ) -> Option<String> {
+        let to = match found {
+            Found::Redirect(to) => Some(&**to),
+            Found::Nobody | Found::NoTable => return None,
+            Found::Replicas(_) | Found::Starting | Found::Stopped | Found::Down => {
+                let gate = asking.gate.as_ref();
+                gate.and_then(|gate| gate.redirect.as_ref()).map(HostName::as_str)
+            }
+        };
+        let https = asking.settings(Https::default(), |set| set.https);
+        let leads = Leads { to, https, ports: self.core.tls.ports };
+        let serves = |host: &str| self.core.tls.serves(host);
+        let (uri, headers) = (request.uri(), request.headers());
+        leads.elsewhere(uri, headers, asking.host, &self.peer, serves)
+    }
+
+    /// Whether a request that is admitted may pass to the app, and who it is of where that has to be known.
     async fn let_in(
         &self,
         gate: &Gate,
@@ -289,11 +346,6 @@ impl Proxy {
     ) -> Result<Option<HeaderValue>, Instead> {
         let client = self.peer.client(headers, &self.core.trusted);
         let now = self.core.clock.now_ns();
-        gate.admits(client, now)?;
-        if let Some(host) = &gate.redirect {
-            let origin = self.peer.origin(headers, host.as_str());
-            return Err(Instead::Elsewhere(origin));
-        }
         if gate.settings.maintenance {
             return Err(Page::Maintenance.into());
         }
@@ -321,7 +373,8 @@ impl Proxy {
             | Page::NoPassword
             | Page::TooMany(_)
             | Page::TooLarge
-            | Page::Busy => false,
+            | Page::Busy
+            | Page::Misdirected => false,
         };
         let Some(gate) = asking.gate.as_ref().filter(|gate| comes && gate.settings.wait.0 > 0)
         else {
@@ -480,7 +533,7 @@ impl Proxy {
     }
 
     fn figures(&self, exchange: Exchange) -> Answer {
-        let body = Bytes::from(scrape::text(&self.core.live));
+        let body = Bytes::from(scrape::text(&self.core.live, &self.core.tls));
         let mut answer = Response::new(ResponseBody::page(body, exchange));
         let kind = HeaderValue::from_static(figures::MEDIA_TYPE);
         answer.headers_mut().insert(CONTENT_TYPE, kind);
@@ -499,23 +552,17 @@ fn page(shown: Page, form: Form, host: &str, id: HeaderValue, mut exchange: Exch
     answer
 }
 
-/// Sends a client to another host, with what it asked for.
-fn redirect(origin: &str, target: Option<&PathAndQuery>, mut exchange: Exchange) -> Answer {
-    exchange.answered(StatusCode::PERMANENT_REDIRECT.as_u16());
-    let mut answer = Response::new(ResponseBody::page(Bytes::new(), exchange));
-    *answer.status_mut() = StatusCode::PERMANENT_REDIRECT;
-    let path = target.map_or("/", PathAndQuery::as_str);
-    if let Ok(location) = HeaderValue::from_str(&format!("{origin}{path}")) {
-        answer.headers_mut().insert(LOCATION, location);
-    }
-    answer
+/// An answer of the edge's own that is no page.
+fn plain(answer: Response<Bytes>, mut exchange: Exchange) -> Answer {
+    exchange.answered(answer.status().as_u16());
+    answer.map(|body| ResponseBody::page(body, exchange))
 }
 
 /// Has a client stay with the replica that answered, where it does not so already.
-fn stay(answer: &mut Answer, said: Option<u64>, scheme: &str) {
+fn stay(answer: &mut Answer, said: Option<u64>, https: bool) {
     let token = answer.body().chosen().and_then(Chosen::token);
     if let Some(token) = token.filter(|token| said != Some(*token)) {
-        headers::stay_with(answer.headers_mut(), token, scheme);
+        headers::stay_with(answer.headers_mut(), token, https);
     }
 }
 

@@ -3,7 +3,6 @@
 //! Invariants: a report is written at the moment it is sent, never kept for later; one follows
 //! every change as soon as NATS takes it, and a heartbeat follows every report.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -18,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::millis;
 use super::table::Live;
+use super::tls::Tls;
 
 /// Format of the reports.
 const FORMAT: u16 = 1;
@@ -28,12 +28,19 @@ const AGAIN: Duration = Duration::from_millis(200);
 
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
-/// Reports for ever. `told` is cancelled once the first one has got through.
-pub(crate) async fn report(edge: EdgeId, live: Arc<Live>, bus: Bus, told: CancellationToken) {
+/// Reports for ever. `told` is cancelled once the first one has got through. An edge that only finishes what is
+/// under way is without `tls`: it answers no authority any more, and is told no key.
+pub(crate) async fn report(
+    edge: EdgeId,
+    live: Arc<Live>,
+    tls: Option<Arc<Tls>>,
+    bus: Bus,
+    told: CancellationToken,
+) {
     let mut last = String::new();
     loop {
         bus.ready().await;
-        match send(&bus, edge, &live, false).await {
+        match send(&bus, edge, &live, tls.as_deref(), false).await {
             Ok(()) => {
                 told.cancel();
                 last.clear();
@@ -58,12 +65,18 @@ pub(crate) async fn report(edge: EdgeId, live: Arc<Live>, bus: Bus, told: Cancel
 /// Says that this edge has ended and nobody needs to wait for it, once: where that does not get through,
 /// its silence says so later.
 pub(crate) async fn farewell(edge: EdgeId, live: &Live, bus: &Bus) {
-    if let Err(error) = send(bus, edge, live, true).await {
+    if let Err(error) = send(bus, edge, live, None, true).await {
         tracing::debug!(error, "could not report the end");
     }
 }
 
-async fn send(bus: &Bus, edge: EdgeId, live: &Live, ended: bool) -> Result<(), Trouble> {
+async fn send(
+    bus: &Bus,
+    edge: EdgeId,
+    live: &Live,
+    tls: Option<&Tls>,
+    ended: bool,
+) -> Result<(), Trouble> {
     let (revision, busy, leaving) = live.report();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let at = Timestamp(millis(now));
@@ -74,8 +87,8 @@ async fn send(bus: &Bus, edge: EdgeId, live: &Live, ended: bool) -> Result<(), T
         busy,
         leaving,
         at,
-        sealing_key: None,
-        challenges: BTreeSet::new(),
+        sealing_key: tls.map(Tls::sealing_key),
+        challenges: tls.map(Tls::challenges).unwrap_or_default(),
         ended,
     };
     // Not for as long as the bus would try: by then there may be something else to say.

@@ -11,19 +11,20 @@ use tokio::net::TcpListener;
 
 use super::figures::{self, MEDIA_TYPE};
 use super::table::Live;
+use super::tls::Tls;
 
 /// All figures as text.
-pub(crate) fn text(live: &Live) -> String {
+pub(crate) fn text(live: &Live, tls: &Tls) -> String {
     let (routes, lines) = live.figures();
-    figures::write(live.revision(), routes, &lines)
+    figures::write(live.revision(), routes, &lines) + &tls.figures()
 }
 
 /// Answers for ever.
-pub(crate) async fn serve(socket: TcpListener, live: Arc<Live>) {
-    let shown = |State(live): State<Arc<Live>>| async move {
-        ([(CONTENT_TYPE, MEDIA_TYPE)], text(&live)).into_response()
+pub(crate) async fn serve(socket: TcpListener, live: Arc<Live>, tls: Arc<Tls>) {
+    let shown = |State((live, tls)): State<(Arc<Live>, Arc<Tls>)>| async move {
+        ([(CONTENT_TYPE, MEDIA_TYPE)], text(&live, &tls)).into_response()
     };
-    let router = Router::new().route("/metrics", get(shown)).with_state(live);
+    let router = Router::new().route("/metrics", get(shown)).with_state((live, tls));
     if let Err(error) = axum::serve(socket, router).await {
         tracing::error!(%error, "the figures can be read no more");
         // The edge serves on.

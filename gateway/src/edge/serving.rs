@@ -31,10 +31,11 @@ use super::connection::{ClientSocket, Clock, Connection, Due};
 use super::gate::Doorman;
 use super::greet::greet;
 use super::headers::Peer;
-use super::listen;
+use super::listen::{self, Kind};
 use super::pool::Pool;
 use super::proxy::Proxy;
 use super::table::Live;
+use super::tls::{self, Certificate, Tls};
 
 /// How often idle connections to replicas are looked through.
 const SWEEP: Duration = Duration::from_millis(500);
@@ -42,14 +43,18 @@ const SWEEP: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(50);
 /// How often a silent HTTP/2 connection is asked whether it lives, and how long it may take to say so.
 const PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(20));
-/// How a plain connection reached us.
+/// How a plain connection reached us, and one over TLS.
 const PLAIN: &str = "http";
+const SECURE: &str = "https";
+/// The part of its time that a handshake gets while there are many.
+const HURRY: u32 = 5;
 
 /// What the requests of one core share.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) edge: EdgeId,
     pub(crate) live: Arc<Live>,
+    pub(crate) tls: Arc<Tls>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) limits: Arc<EdgeLimits>,
     pub(crate) clock: Clock,
@@ -62,7 +67,16 @@ pub(crate) struct Core {
     pub(crate) doorman: Doorman,
     /// Places for answers that are compressed.
     pub(crate) compressing: Arc<Semaphore>,
+    /// Places for handshakes.
+    pub(crate) shaking: Arc<Semaphore>,
     pub(crate) course: Course,
+}
+
+impl Core {
+    /// Whether a peer is believed when it says whose requests it passes on.
+    fn trusts(&self, address: SocketAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(address.ip()))
+    }
 }
 
 /// What serving threads are told, and tell, besides that they are to accept no more.
@@ -120,15 +134,15 @@ const fn hex_digit(half: u8) -> u8 {
 /// time for that is up.
 pub(crate) fn serve(
     core: &Arc<Core>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<(Kind, TcpListener)>,
     stop: &CancellationToken,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listeners: Vec<_> = listeners
             .into_iter()
-            .map(tokio::net::TcpListener::from_std)
-            .collect::<Result<_, _>>()?;
+            .map(|(kind, listener)| Ok((kind, tokio::net::TcpListener::from_std(listener)?)))
+            .collect::<io::Result<_>>()?;
         core.course.ready.add_permits(1);
         tokio::select! {
             () = core.course.begin.cancelled() => {}
@@ -137,9 +151,11 @@ pub(crate) fn serve(
         let places = Arc::new(Semaphore::new(core.limits.connections));
         let accepting: Vec<_> = listeners
             .into_iter()
-            .map(|listener| {
+            .map(|(kind, listener)| {
                 let (core, places) = (Arc::clone(core), Arc::clone(&places));
-                tokio::spawn(accept(core, listener, places, stop.clone()))
+                // Those who wait with their handshake leave places for all others.
+                let turns = (kind == Kind::Https).then(|| Arc::clone(&core.shaking));
+                tokio::spawn(accept(core, listener, places, turns, stop.clone()))
             })
             .collect();
         let mut sweeping = tokio::time::interval(SWEEP);
@@ -175,6 +191,7 @@ async fn accept(
     core: Arc<Core>,
     listener: tokio::net::TcpListener,
     places: Arc<Semaphore>,
+    turns: Option<Arc<Semaphore>>,
     stop: CancellationToken,
 ) {
     let mut stopped = pin!(stop.cancelled());
@@ -184,11 +201,21 @@ async fn accept(
             place = Arc::clone(&places).acquire_owned() => place,
         };
         let Ok(place) = place else { return };
+        let turn = match &turns {
+            None => None,
+            Some(turns) => tokio::select! {
+                () = &mut stopped => break,
+                turn = Arc::clone(turns).acquire_owned() => match turn {
+                    Ok(turn) => Some(turn),
+                    Err(_) => return,
+                },
+            },
+        };
         tokio::select! {
             biased;
             () = &mut stopped => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => begin(&core, stream, peer, place, &stop),
+                Ok((stream, peer)) => begin(&core, stream, peer, (place, turn), &stop),
                 Err(error) => accept_failed(&error).await,
             },
         }
@@ -196,7 +223,9 @@ async fn accept(
     // Closing the socket resets what waits in its queue, though the client holds it for connected.
     while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { break };
-        begin(&core, stream, peer, place, &stop);
+        let turn = turns.as_ref().map(|turns| Arc::clone(turns).try_acquire_owned());
+        let Ok(turn) = turn.transpose() else { break };
+        begin(&core, stream, peer, (place, turn), &stop);
     }
 }
 
@@ -212,22 +241,64 @@ fn begin(
     core: &Arc<Core>,
     stream: TcpStream,
     address: SocketAddr,
-    place: OwnedSemaphorePermit,
+    (place, turn): (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
     stop: &CancellationToken,
 ) {
     // A connection whose own address cannot be had is gone.
     let Ok(local) = stream.local_addr() else { return };
     listen::tune(&stream);
-    let way = Way { address, local, scheme: PLAIN };
-    tokio::spawn(converse(Arc::clone(core), stream, way, place, stop.clone()));
+    let way = Way { address, local, secure: None };
+    let (core, stop) = (Arc::clone(core), stop.clone());
+    match turn {
+        None => drop(tokio::spawn(converse(core, stream, way, place, stop))),
+        Some(turn) => drop(tokio::spawn(secure(core, stream, way, (place, turn), stop))),
+    }
+}
+
+/// Does the handshake, and goes on over what it opened.
+async fn secure(
+    core: Arc<Core>,
+    stream: TcpStream,
+    way: Way,
+    (place, turn): (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    stop: CancellationToken,
+) {
+    // Where few turns are left, those who take their time are not waited for as long.
+    let scarce = core.shaking.available_permits() < core.limits.handshakes / 4;
+    let within = core.limits.head_within / if scarce { HURRY } else { 1 };
+    let proxied = core.proxy_protocol && core.trusts(way.address);
+    let shaking = tls::handshake(&core.tls, stream, proxied);
+    let secured = match tokio::time::timeout(within, shaking).await {
+        Ok(Ok(secured)) => secured,
+        Ok(Err(error)) => {
+            tracing::debug!(peer = %way.address, %error, "connection ended at its handshake");
+            return;
+        }
+        Err(_) => {
+            core.tls.late();
+            return;
+        }
+    };
+    drop(turn);
+    let (address, local) = secured.told.unwrap_or((way.address, way.local));
+    let agreed = Agreed { http2: secured.http2, certificate: secured.certificate };
+    let way = Way { address, local, secure: Some(agreed) };
+    converse(core, secured.stream, way, place, stop).await;
 }
 
 /// Between whom a connection is, and how it came.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Way {
     address: SocketAddr,
     local: SocketAddr,
-    scheme: &'static str,
+    /// What its handshake came to, where it had one. Whose it is was told before that.
+    secure: Option<Agreed>,
+}
+
+#[derive(Debug)]
+struct Agreed {
+    http2: bool,
+    certificate: Arc<Certificate>,
 }
 
 /// Speaks with a client over whatever carries the bytes: what stands before this, as TLS, hands on
@@ -240,10 +311,8 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stop: CancellationToken,
 ) {
     let limits = Arc::clone(&core.limits);
-    let trusted =
-        |address: SocketAddr| core.trusted.iter().any(|network| network.contains(address.ip()));
     let connection = Arc::new(Connection::new(core.clock, place));
-    let proxied = core.proxy_protocol && trusted(way.address);
+    let proxied = way.secure.is_none() && core.proxy_protocol && core.trusts(way.address);
     let greeting = tokio::time::timeout(limits.head_within, greet(&mut stream, proxied));
     let greeting = match greeting.await {
         Ok(Ok(greeting)) => greeting,
@@ -256,12 +325,18 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     if let Some((address, local)) = greeting.told {
         way = Way { address, local, ..way };
     }
-    let peer = Peer::new(way.address, way.local, trusted(way.address), way.scheme);
+    if way.secure.as_ref().is_some_and(|agreed| agreed.http2 != greeting.http2) {
+        tracing::debug!(peer = %way.address, "connection ended: it speaks what was not agreed on");
+        return;
+    }
+    let scheme = if way.secure.is_some() { SECURE } else { PLAIN };
+    let certificate = way.secure.map(|agreed| agreed.certificate);
+    let peer = Peer::new(way.address, way.local, core.trusts(way.address), scheme);
     let socket =
         ClientSocket { stream, early: greeting.early, connection: Arc::clone(&connection) };
     let shared = Arc::clone(&core);
     let end = &shared.course.end;
-    let proxy = Arc::new(Proxy { core, peer, connection: Arc::clone(&connection) });
+    let proxy = Arc::new(Proxy { core, peer, certificate, connection: Arc::clone(&connection) });
     let service = service_fn(move |request| {
         let proxy = Arc::clone(&proxy);
         async move {

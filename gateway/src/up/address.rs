@@ -45,7 +45,7 @@ pub fn reachable(address: SocketAddr) -> SocketAddr {
 /// Waits for gateway and edge, for a while; says what is missing then.
 pub(super) async fn ready(
     gateway: SocketAddr,
-    edge: SocketAddr,
+    edges: &[SocketAddr],
     within: Duration,
 ) -> Vec<&'static str> {
     let until = Instant::now() + within;
@@ -53,8 +53,11 @@ pub(super) async fn ready(
     if !repeat(until, || gateway_ready(gateway)).await {
         missing.push("server");
     }
-    if !repeat(until, || connects(edge)).await {
-        missing.push("edge");
+    for edge in edges {
+        if !repeat(until, || connects(*edge)).await {
+            missing.push("edge");
+            break;
+        }
     }
     missing
 }

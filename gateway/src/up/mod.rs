@@ -64,6 +64,10 @@ pub struct UpConfig {
     pub gateway: SocketAddr,
     /// Where apps answer.
     pub edge_http: SocketAddr,
+    /// Where they answer over TLS.
+    pub edge_https: Option<SocketAddr>,
+    /// The port on which people reach them over TLS, where their URLs are to say so.
+    pub public_https: Option<u16>,
     /// Apps answer under this domain.
     pub base_domain: HostName,
     /// Names under which people reach the gateway, besides the machine's own.
@@ -191,7 +195,8 @@ async fn bring_up(
         parts.start(name, launch);
     }
     tokio::spawn(logs::keep_bounded(dir.clone()));
-    let missing = address::ready(config.gateway, config.edge_http, READY_WITHIN).await;
+    let edges: Vec<_> = [config.edge_http].into_iter().chain(config.edge_https).collect();
+    let missing = address::ready(config.gateway, &edges, READY_WITHIN).await;
     reporter.ready(&Ready::new(config, &dir, missing));
     Ok(())
 }
@@ -229,6 +234,7 @@ impl UpConfig {
         let mut args = Self::common_args("server", dir, access);
         args.extend(["--gateway".into(), self.gateway.to_string().into()]);
         args.extend(["--edge-http".into(), self.edge_http.to_string().into()]);
+        args.extend(self.public_https_args());
         args.extend(["--base-domain".into(), self.base_domain.as_str().into()]);
         for name in &self.public_names {
             args.extend(["--public-name".into(), name.as_str().into()]);
@@ -259,7 +265,17 @@ impl UpConfig {
         let mut args = Self::common_args("edge", dir, access);
         args.extend(["--edge-http".into(), self.edge_http.to_string().into()]);
         args.push("--take-over".into());
+        if let Some(address) = self.edge_https {
+            args.extend(["--edge-https".into(), address.to_string().into()]);
+            args.extend(["--base-domain".into(), self.base_domain.as_str().into()]);
+        }
+        args.extend(self.public_https_args());
         args
+    }
+
+    fn public_https_args(&self) -> impl Iterator<Item = OsString> {
+        let port = self.public_https.map(|port| ["--public-https".into(), port.to_string().into()]);
+        port.into_iter().flatten()
     }
 
     /// Whether somebody else listens where a part is to listen. One that was left over is no
@@ -270,15 +286,19 @@ impl UpConfig {
         launch: &Launch,
         dir: &DataDir,
     ) -> Result<(), UpError> {
-        let (address, what, option) = match part {
-            PartName::Server => (self.gateway, "API and dashboard", "--gateway"),
-            PartName::Edge => (self.edge_http, "apps", "--edge-http"),
+        let addresses = match part {
+            PartName::Server => vec![(self.gateway, "API and dashboard", "--gateway")],
+            PartName::Edge => [(self.edge_http, "apps", "--edge-http")]
+                .into_iter()
+                .chain(self.edge_https.map(|address| (address, "apps over TLS", "--edge-https")))
+                .collect(),
             PartName::Nats | PartName::Agent => return Ok(()),
         };
         if launch.left_over(dir, part).await?.is_some() || launch.gives_way() {
             return Ok(());
         }
-        address::check_free(address, what, option)
+        let free = |(address, what, option)| address::check_free(address, what, option);
+        addresses.into_iter().try_for_each(free)
     }
 }
 

@@ -85,6 +85,9 @@ impl Reporter {
         self.output.line(format_args!("\n  dashboard  {}", ready.dashboard));
         self.output.line(format_args!("  sign in    with the token in {}", ready.token_file));
         self.output.line(format_args!("  apps       {}", ready.apps));
+        if let Some(apps) = &ready.apps_https {
+            self.output.line(format_args!("             {apps} with a certificate"));
+        }
         self.output.line(format_args!("  data       {}", ready.data));
         self.output.line(format_args!("\nStop with Ctrl-C."));
     }
@@ -111,6 +114,9 @@ pub struct Ready {
     pub dashboard: String,
     /// Where an app answers, with `<app>` for its name.
     pub apps: String,
+    /// Where one answers over TLS, where there is a certificate for its host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub apps_https: Option<String>,
     /// Where the edge listens.
     pub edge: String,
     /// The file with the owner's token.
@@ -125,15 +131,19 @@ pub struct Ready {
 
 impl Ready {
     pub(super) fn new(config: &UpConfig, dir: &DataDir, missing: Vec<&'static str>) -> Self {
-        let port = match config.edge_http.port() {
-            80 => String::new(),
-            port => format!(":{port}"),
-        };
+        let port =
+            |port: u16, usual: u16| if port == usual { String::new() } else { format!(":{port}") };
+        let secure = config.edge_https.map(|address| {
+            let port = port(config.public_https.unwrap_or(address.port()), 443);
+            format!("https://<app>.{}{port}/", config.base_domain)
+        });
+        let port = port(config.edge_http.port(), 80);
         Self {
             ready: missing.is_empty(),
             missing,
             dashboard: format!("http://{}/", reachable(config.gateway)),
             apps: format!("http://<app>.{}{port}/", config.base_domain),
+            apps_https: secure,
             edge: config.edge_http.to_string(),
             token_file: dir.owner_token_file().display().to_string(),
             data: dir.root().display().to_string(),

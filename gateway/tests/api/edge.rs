@@ -15,12 +15,14 @@ async fn what_is_set_is_shown_and_what_is_out_of_bounds_is_named() {
     let usual = server.get(PATH).await.is(200).json;
     assert_eq!((&usual["maintenance"], &usual["compress"]), (&json!(false), &json!(true)));
     assert_eq!((&usual["rate"], &usual["users"]), (&Value::Null, &json!([])));
+    assert_eq!((&usual["https"], &usual["hsts"]), (&json!("redirect"), &Value::Null));
 
     let change = json!({
         "maintenance": true, "sticky": true, "www": "remove",
         "rate": {"per_second": 20, "burst": 50}, "allow": ["10.0.0.0/8", "::1"],
         "guards": "previews", "wait_ms": 20_000, "body_bytes": 1_000_000,
         "answer_within_ms": 30_000, "compress": false, "protocol": "h2c",
+        "https": "both", "hsts": {"max_age": 31_536_000, "subdomains": true, "preload": true},
     });
     let set = server.patch(PATH, change.clone()).await.is(200).json;
     for (field, value) in change.as_object().unwrap() {
@@ -33,6 +35,8 @@ async fn what_is_set_is_shown_and_what_is_out_of_bounds_is_named() {
     // What is left out stays; null takes a limit away.
     let set = server.patch(PATH, json!({"rate": null, "maintenance": false})).await.is(200).json;
     assert_eq!((&set["rate"], &set["maintenance"]), (&Value::Null, &json!(false)));
+    let set = server.patch(PATH, json!({"hsts": null})).await.is(200).json;
+    assert_eq!((&set["hsts"], &set["https"]), (&Value::Null, &json!("both")));
     assert_eq!((&set["sticky"], &set["body_bytes"]), (&json!(true), &json!(1_000_000)));
 
     for (field, wrong) in [
@@ -42,6 +46,8 @@ async fn what_is_set_is_shown_and_what_is_out_of_bounds_is_named() {
         ("wait", json!({"wait_ms": 900_000})),
         ("body_bytes", json!({"body_bytes": 0})),
         ("answer_within", json!({"answer_within_ms": 10})),
+        ("hsts.max_age", json!({"hsts": {"max_age": 100_000_000}})),
+        ("hsts.preload", json!({"hsts": {"max_age": 300, "subdomains": true, "preload": true}})),
         ("users", json!({"users": {"ada": "short"}})),
         ("users", json!({"users": {"a:b": "long enough"}})),
         ("users", json!({"users": {"ada": "with\na newline"}})),

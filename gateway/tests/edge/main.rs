@@ -10,6 +10,8 @@
     reason = "one test binary, helpers included"
 )]
 
+mod authority;
+mod certificates;
 mod gates;
 mod handover;
 mod hostile;
@@ -23,3 +25,4 @@ mod proxy;
 mod streams;
 mod support;
 mod survival;
+mod tls;

@@ -36,14 +36,14 @@ fn nats_server() -> PathBuf {
 }
 
 /// A nats-server with JetStream that can die, lose its store, and come back.
-struct Nats {
+pub struct Nats {
     port: u16,
     store: tempfile::TempDir,
     server: Child,
 }
 
 impl Nats {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let [address] = free_addresses();
         let port = address.port();
         let store = tempfile::tempdir().unwrap();
@@ -57,24 +57,24 @@ impl Nats {
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
-    fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.server.kill().unwrap();
         self.server.wait().unwrap();
     }
 
     /// Back again, having forgotten everything.
-    fn restart_empty(&mut self) {
+    pub fn restart_empty(&mut self) {
         self.kill();
         self.store = tempfile::tempdir().unwrap();
         self.server = Self::spawn(self.port, self.store.path());
     }
 
-    fn settings(&self) -> NatsSettings {
+    pub fn settings(&self) -> NatsSettings {
         let url = format!("nats://127.0.0.1:{}", self.port);
         NatsSettings { url, user: None, password: None, logs: None }
     }
 
-    async fn control(&self) -> Control {
+    pub async fn control(&self) -> Control {
         let bus = bus::connect_in_background(&self.settings(), "test").await.unwrap();
         soon(bus.ready()).await;
         Control { bus }
@@ -89,19 +89,19 @@ impl Drop for Nats {
 }
 
 /// The control plane's side.
-struct Control {
-    bus: Bus,
+pub struct Control {
+    pub bus: Bus,
 }
 
 impl Control {
-    async fn put(&self, table: RouteTable) {
+    pub async fn put(&self, table: RouteTable) {
         self.bus
             .put_routes(&RouteTableMessage { format: 1, table, passwords: Default::default() })
             .await
             .unwrap();
     }
 
-    async fn reports(&self) -> Reports {
+    pub async fn reports(&self) -> Reports {
         let stream = self.bus.jetstream().get_stream(subjects::REPORTS).await.unwrap();
         let consumer = stream
             .create_consumer(consumer::pull::OrderedConfig {
@@ -114,17 +114,17 @@ impl Control {
     }
 }
 
-struct Reports(consumer::pull::Ordered);
+pub struct Reports(consumer::pull::Ordered);
 
 impl Reports {
-    async fn next(&mut self) -> EdgeReport {
+    pub async fn next(&mut self) -> EdgeReport {
         let message = soon(self.0.next()).await.unwrap().unwrap();
         let report: EdgeReport = serde_json::from_slice(&message.payload).unwrap();
         assert_eq!(message.subject.as_str(), format!("hythe.report.edge.{}", report.edge));
         report
     }
 
-    async fn until(&mut self, wanted: impl Fn(&EdgeReport) -> bool) -> EdgeReport {
+    pub async fn until(&mut self, wanted: impl Fn(&EdgeReport) -> bool) -> EdgeReport {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let report = self.next().await;
@@ -135,7 +135,7 @@ impl Reports {
         }
     }
 
-    async fn revision(&mut self, revision: u64) -> EdgeReport {
+    pub async fn revision(&mut self, revision: u64) -> EdgeReport {
         self.until(|report| report.revision == revision).await
     }
 }

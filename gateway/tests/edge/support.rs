@@ -77,6 +77,8 @@ pub fn config(data: &Path, nats: NatsSettings) -> EdgeConfig {
 
 pub struct Running {
     pub at: SocketAddr,
+    /// Where it answers over TLS, where it does.
+    pub secure: Option<SocketAddr>,
     pub id: String,
     stop: CancellationToken,
     ended: JoinHandle<Result<(), EdgeError>>,
@@ -94,9 +96,10 @@ impl Running {
 
     fn run(edge: Edge) -> Self {
         let (at, id) = (edge.addresses()[0], edge.id().to_string());
+        let secure = edge.secure_addresses().first().copied();
         let stop = CancellationToken::new();
         let ended = tokio::spawn(edge.run(stop.clone().cancelled_owned()));
-        Self { at, id, stop, ended }
+        Self { at, secure, id, stop, ended }
     }
 
     /// One with this table on disk and no NATS.
@@ -121,6 +124,10 @@ impl Running {
         let bytes = serde_json::to_vec(message).unwrap();
         std::fs::write(data.path().join("routes.json"), bytes).unwrap();
         (Self::start(config(data.path(), no_nats())), data)
+    }
+
+    pub fn tls(&self) -> SocketAddr {
+        self.secure.expect("it listens for TLS")
     }
 
     pub async fn client(&self) -> Client {

@@ -122,8 +122,8 @@ steps! {
     LedgerMade "ledger-made" Agent;
     /// The agent has its id.
     WorkerMinted "worker-minted" Agent;
-    /// The agent has the key that environments are sealed for.
-    SealingKeyMinted "sealing-key-minted" Agent;
+    /// The agent has the key that environments are sealed for, or the edge the one that the fleet's is.
+    SealingKeyMinted "sealing-key-minted" Agent Edge;
     /// An order is in the ledger.
     OrderAccepted "order-accepted" Agent;
     /// An order will not come again.
@@ -194,6 +194,10 @@ steps! {
     TableApplied "table-applied" Edge;
     /// Which table new requests follow can be found.
     EdgeReported "edge-reported" Edge;
+    /// The edge has the key that certificates' private keys are sealed with.
+    FleetKeyKept "fleet-key-kept" Edge;
+    /// Certificates are on the edge's disk.
+    CertificatesKept "certificates-kept" Edge;
 }
 
 impl fmt::Display for Step {

@@ -86,6 +86,7 @@ fn edge() -> EdgeSettings {
         answer_within: Some(Millis(30_000)),
         compress: false,
         protocol: Protocol::H2c,
+        ..EdgeSettings::default()
     }
 }
 

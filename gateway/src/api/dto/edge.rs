@@ -36,6 +36,10 @@ pub struct EdgeSettings {
     pub compress: bool,
     /// What the app speaks.
     pub protocol: EdgeProtocol,
+    /// What becomes of requests that come without TLS.
+    pub https: EdgeHttps,
+    /// What browsers are told about coming by https from now on; nothing where they are told nothing.
+    pub hsts: Option<EdgeHsts>,
 }
 
 /// What becomes of hosts that differ by `www.` only.
@@ -80,6 +84,32 @@ pub enum EdgeProtocol {
     Http1,
     /// HTTP/2 without TLS, as gRPC servers do.
     H2c,
+}
+
+/// What becomes of requests that come without TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EdgeHttps {
+    /// They are sent on to https wherever the edge has a certificate for the host, and served elsewhere.
+    Redirect,
+    /// They are served as those over TLS are.
+    Both,
+}
+
+/// What `Strict-Transport-Security` says. Browsers keep to it for as long as it says, whatever is set
+/// meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EdgeHsts {
+    /// For so many seconds; 0 has browsers forget it.
+    #[schema(maximum = 63_072_000, example = 86_400)]
+    pub max_age: u32,
+    /// For all hosts below this one, too.
+    #[serde(default)]
+    pub subdomains: bool,
+    /// Browsers may have it built in; needs `subdomains` and a year.
+    #[serde(default)]
+    pub preload: bool,
 }
 
 /// A change of how edges serve an app: what is left out stays as it is.
@@ -128,4 +158,11 @@ pub struct UpdateEdge {
     /// What the app speaks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<EdgeProtocol>,
+    /// What becomes of requests that come without TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub https: Option<EdgeHttps>,
+    /// What browsers are told about coming by https; `null` for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    #[schema(value_type = Option<EdgeHsts>)]
+    pub hsts: Option<Option<EdgeHsts>>,
 }

@@ -60,7 +60,9 @@ pub use domain::{
     AddDomain, DnsRecord, Domain, DomainCheck, DomainLeads, DomainList, DomainMode, DomainSettings,
     DomainState, DomainVerdict, ResolverAnswer, UpdateDomain, UpdateDomainSettings,
 };
-pub use edge::{EdgeGuards, EdgeProtocol, EdgeRate, EdgeSettings, EdgeWww, UpdateEdge};
+pub use edge::{
+    EdgeGuards, EdgeHsts, EdgeHttps, EdgeProtocol, EdgeRate, EdgeSettings, EdgeWww, UpdateEdge,
+};
 pub use env::{ChangeEnv, EnvList, EnvVariable, SecretText};
 pub use event::{EventEntry, EventPage, EventQuery};
 pub use github_app::{

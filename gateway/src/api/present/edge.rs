@@ -1,8 +1,8 @@
 //! How edges serve an app.
 
-use hythe_core::edge::{EdgeSettings, Guards, Protocol, Rate, Www};
+use hythe_core::edge::{EdgeSettings, Guards, Hsts, Https, Protocol, Rate, Www};
 
-use crate::api::dto::{self, EdgeGuards, EdgeProtocol, EdgeRate, EdgeWww};
+use crate::api::dto::{self, EdgeGuards, EdgeHsts, EdgeHttps, EdgeProtocol, EdgeRate, EdgeWww};
 
 /// As people see it: no password, and no hash of one.
 pub(crate) fn edge(settings: &EdgeSettings) -> dto::EdgeSettings {
@@ -19,6 +19,8 @@ pub(crate) fn edge(settings: &EdgeSettings) -> dto::EdgeSettings {
         answer_within,
         compress,
         protocol,
+        https,
+        hsts,
     } = settings;
     dto::EdgeSettings {
         maintenance: *maintenance,
@@ -43,5 +45,14 @@ pub(crate) fn edge(settings: &EdgeSettings) -> dto::EdgeSettings {
             Protocol::Http1 => EdgeProtocol::Http1,
             Protocol::H2c => EdgeProtocol::H2c,
         },
+        https: match https {
+            Https::Redirect => EdgeHttps::Redirect,
+            Https::Both => EdgeHttps::Both,
+        },
+        hsts: hsts.map(|Hsts { max_age, subdomains, preload }| EdgeHsts {
+            max_age,
+            subdomains,
+            preload,
+        }),
     }
 }

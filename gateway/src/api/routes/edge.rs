@@ -5,14 +5,18 @@ use argon2::{Algorithm, Argon2, Params, PasswordHash, Version};
 use axum::extract::State;
 use axum::response::Response;
 use hythe_core::app::{ActiveApp, App, AppCommand};
-use hythe_core::edge::{EdgeSettings as Settings, EdgeUser, Guards, Protocol, Rate, Www};
+use hythe_core::edge::{
+    EdgeSettings as Settings, EdgeUser, Guards, Hsts, Https, Protocol, Rate, Www,
+};
 use hythe_core::network::Network;
 use hythe_core::time::Millis;
 use hythe_store::{Secret, SecretChange};
 
 use crate::api::ApiState;
 use crate::api::doc::{ReadProblems, WriteProblems};
-use crate::api::dto::{EdgeGuards, EdgeProtocol, EdgeRate, EdgeSettings, EdgeWww, UpdateEdge};
+use crate::api::dto::{
+    EdgeGuards, EdgeHsts, EdgeHttps, EdgeProtocol, EdgeRate, EdgeSettings, EdgeWww, UpdateEdge,
+};
 use crate::api::extract::{Json, SecretJson, Which};
 use crate::api::idempotency::Asked;
 use crate::api::present;
@@ -104,6 +108,8 @@ fn changed(
         answer_within_ms,
         compress,
         protocol,
+        https,
+        hsts,
     } = change;
     let mut wanted = app.edge.clone();
     wanted.maintenance = maintenance.unwrap_or(wanted.maintenance);
@@ -124,6 +130,17 @@ fn changed(
         EdgeProtocol::Http1 => Protocol::Http1,
         EdgeProtocol::H2c => Protocol::H2c,
     });
+    wanted.https = https.map_or(wanted.https, |https| match https {
+        EdgeHttps::Redirect => Https::Redirect,
+        EdgeHttps::Both => Https::Both,
+    });
+    if let Some(hsts) = hsts {
+        wanted.hsts = hsts.map(|EdgeHsts { max_age, subdomains, preload }| Hsts {
+            max_age,
+            subdomains,
+            preload,
+        });
+    }
     if let Some(rate) = rate {
         wanted.rate = rate.map(|EdgeRate { per_second, burst }| Rate { per_second, burst });
     }

@@ -56,7 +56,7 @@ pub use roles::{AgentArgs, DataArgs, EdgeArgs, LogArgs, NatsArgs, ServerArgs, Up
 pub use run::{RunArgs, RunsCommand};
 pub use source::{AskedArgs, HostCommand, SourceCommand, TokenCommand};
 pub use traffic::{
-    GuardsArg, MaintenanceCommand, ProtocolArg, TrafficCommand, TrafficSetArgs, WwwArg,
+    GuardsArg, HttpsArg, MaintenanceCommand, ProtocolArg, TrafficCommand, TrafficSetArgs, WwwArg,
 };
 
 /// Where the gateway is asked unless told otherwise.

@@ -26,6 +26,7 @@ and stops them all with Ctrl-C. What they say is in DIR/logs, the owner token in
 Examples:
   hythe up
   hythe up --data /srv/hythe --edge-http 0.0.0.0:80 --base-domain apps.example.com
+  hythe up --edge-http 0.0.0.0:80 --edge-https 0.0.0.0:443 --public-https 443
   hythe up --nats nats://10.0.0.5:4222 --nats-credentials /etc/hythe/nats";
 
 /// The data folder.
@@ -59,6 +60,14 @@ pub struct UpArgs {
     /// Where apps answer
     #[arg(long, env = "HYTHE_EDGE_HTTP", default_value = USUAL_EDGE, value_name = "ADDRESS:PORT")]
     pub edge_http: SocketAddr,
+    /// Where apps answer over TLS, those for whose host there is a certificate, such as 0.0.0.0:443
+    #[arg(long, env = "HYTHE_EDGE_HTTPS", value_name = "ADDRESS:PORT")]
+    pub edge_https: Option<SocketAddr>,
+    /// The port on which people reach apps over TLS: clients are sent there, and the URLs of apps say
+    /// https [default: URLs say http; clients are sent to the port of --edge-https]
+    #[arg(long, env = "HYTHE_PUBLIC_HTTPS", value_name = "PORT", requires = "edge_https",
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub public_https: Option<u16>,
     /// Apps answer at NAME.DOMAIN
     #[arg(long, env = "HYTHE_BASE_DOMAIN", default_value = "localhost", value_name = "DOMAIN")]
     pub base_domain: HostName,
@@ -123,6 +132,11 @@ pub struct ServerArgs {
     /// Where the edges answer: its port goes into the URLs of apps
     #[arg(long, env = "HYTHE_EDGE_HTTP", default_value = USUAL_EDGE, value_name = "ADDRESS:PORT")]
     pub edge_http: SocketAddr,
+    /// The port on which people reach apps over TLS: the URLs of apps say https. It takes a certificate
+    /// for *.DOMAIN, and edges with --edge-https
+    #[arg(long, env = "HYTHE_PUBLIC_HTTPS", value_name = "PORT",
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub public_https: Option<u16>,
     /// Apps answer at NAME.DOMAIN
     #[arg(long, env = "HYTHE_BASE_DOMAIN", default_value = "localhost", value_name = "DOMAIN")]
     pub base_domain: HostName,
@@ -192,6 +206,24 @@ pub struct EdgeArgs {
     /// Where apps answer; may be given several times
     #[arg(long, env = "HYTHE_EDGE_HTTP", default_value = USUAL_EDGE, value_name = "ADDRESS:PORT")]
     pub edge_http: Vec<SocketAddr>,
+    /// Where apps answer over TLS, those for whose host there is a certificate; may be given several
+    /// times
+    #[arg(
+        long,
+        alias = "https",
+        env = "HYTHE_EDGE_HTTPS",
+        value_name = "ADDRESS:PORT",
+        value_delimiter = ','
+    )]
+    pub edge_https: Vec<SocketAddr>,
+    /// The port that clients are sent to who come without TLS [default: that of the first --edge-https]
+    #[arg(long, env = "HYTHE_PUBLIC_HTTPS", value_name = "PORT", requires = "edge_https",
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub public_https: Option<u16>,
+    /// The domain whose certificate is shown to clients that ask for no host, or for one without a
+    /// certificate [default: they are refused]
+    #[arg(long, env = "HYTHE_BASE_DOMAIN", value_name = "DOMAIN")]
+    pub base_domain: Option<HostName>,
     /// Another proxy whose forwarding headers are believed: an address or range; may be given
     /// several times
     #[arg(

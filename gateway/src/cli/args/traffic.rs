@@ -16,7 +16,9 @@ Examples:
   hythe traffic set shop --allow 10.0.0.0/8 --allow 203.0.113.7 --guards previews
   hythe traffic set shop --max-body 10M --answer-within 30s --wait 20s
   hythe traffic set shop --www remove
-  hythe traffic set greeter --protocol h2c";
+  hythe traffic set greeter --protocol h2c
+  hythe traffic set shop --hsts 30d --hsts-subdomains
+  hythe traffic set sensor --https both";
 
 const LOGIN_HELP: &str = "\
 Browsers ask for it. It holds at once, for the app and its previews, or for its previews only after
@@ -131,6 +133,31 @@ pub struct TrafficSetArgs {
     /// What the app speaks
     #[arg(long, value_name = "PROTOCOL")]
     pub protocol: Option<ProtocolArg>,
+    /// What becomes of requests that come without TLS
+    #[arg(long, value_name = "WHAT")]
+    pub https: Option<HttpsArg>,
+    /// Browsers are told to come by https only, for so long, such as 30d; they keep to it whatever is
+    /// set meanwhile. 0s has them forget it
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    pub hsts: Option<u64>,
+    /// That holds for all hosts below the app's, too
+    #[arg(long, requires = "hsts")]
+    pub hsts_subdomains: bool,
+    /// Browsers may have it built in: it takes --hsts-subdomains and a year
+    #[arg(long, requires = "hsts")]
+    pub hsts_preload: bool,
+    /// Browsers are told nothing about that
+    #[arg(long, conflicts_with = "hsts")]
+    pub no_hsts: bool,
+}
+
+/// What becomes of requests that come without TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HttpsArg {
+    /// They are sent on to https wherever there is a certificate for the host
+    Redirect,
+    /// They are served as those over TLS are
+    Both,
 }
 
 /// What becomes of hosts that differ by `www.` only.

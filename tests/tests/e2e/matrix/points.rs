@@ -224,6 +224,9 @@ const fn course(step: Step) -> Course {
         Step::NetworkMade => Course::NewApp,
         Step::NetworkRemoved => Course::DeleteApp,
         Step::RestartCounted => Course::ReplicaDies,
+        Step::FleetKeyKept | Step::CertificatesKept => {
+            Course::Never("no authority has given this installation a certificate")
+        }
         Step::LogsShared => Course::Never("so much has to be logged that it takes long"),
     }
 }

@@ -1,0 +1,113 @@
+//! What is shown to clients and authorities at this moment, by host.
+//!
+//! Invariant: of several certificates for one host it is the one that is good for longest; none is shown
+//! that is over.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hythe_core::ids::{CertificateId, ChallengeId};
+use hythe_core::names::HostName;
+use hythe_core::time::Timestamp;
+use rustls::ServerConfig;
+
+use super::certificate::Certificate;
+use super::challenge::{Answer, Challenge};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    hosts: HashMap<Box<str>, Arc<Certificate>>,
+    /// By the host that the others are right below.
+    wildcards: HashMap<Box<str>, Arc<Certificate>>,
+    /// For clients that ask for none of these.
+    usual: Option<Arc<Certificate>>,
+    answers: HashMap<Box<str>, Vec<(String, Bytes, Timestamp)>>,
+    proofs: HashMap<Box<str>, (Arc<ServerConfig>, Timestamp)>,
+    /// Those that are answered.
+    pub(super) challenges: BTreeSet<ChallengeId>,
+    /// How many certificates there are.
+    pub(super) held: usize,
+    /// When the first of them is over.
+    pub(super) soonest: Option<Timestamp>,
+    /// When something of this is over.
+    pub(super) until: Option<Timestamp>,
+}
+
+/// What it is made of.
+#[derive(Debug)]
+pub(super) struct Sources<'a> {
+    pub(super) certificates: &'a BTreeMap<CertificateId, Arc<Certificate>>,
+    pub(super) challenges: &'a BTreeMap<ChallengeId, Challenge>,
+    pub(super) base_domain: Option<&'a HostName>,
+    /// Whether anybody connects by TLS.
+    pub(super) listens: bool,
+}
+
+impl Shown {
+    pub(super) fn new(sources: &Sources<'_>, now: Timestamp) -> Self {
+        let mut shown = Self::default();
+        for certificate in sources.certificates.values().filter(|good| good.not_after > now) {
+            shown.held += 1;
+            shown.soonest = sooner(shown.soonest, certificate.not_after);
+            for name in certificate.names() {
+                let map = if name.is_wildcard() { &mut shown.wildcards } else { &mut shown.hosts };
+                let other = map.get(name.name().as_str());
+                if other.is_none_or(|other| other.not_after < certificate.not_after) {
+                    map.insert(Box::from(name.name().as_str()), Arc::clone(certificate));
+                }
+            }
+        }
+        let usual = sources.base_domain.and_then(|base| shown.wildcards.get(base.as_str()));
+        shown.usual = usual.cloned();
+        shown.until = shown.soonest;
+        for challenge in sources.challenges.values().filter(|open| open.until > now) {
+            let host = Box::from(challenge.host.as_str());
+            match &challenge.answer {
+                Answer::Http { token, body } => {
+                    let answer = (token.clone(), body.clone(), challenge.until);
+                    shown.answers.entry(host).or_default().push(answer);
+                }
+                Answer::Tls(config) if sources.listens => {
+                    shown.proofs.insert(host, (Arc::clone(config), challenge.until));
+                }
+                Answer::Tls(_) => continue,
+            }
+            shown.challenges.insert(challenge.id);
+            shown.until = sooner(shown.until, challenge.until);
+        }
+        shown
+    }
+
+    /// The certificate for a host (lower case, without port): its own, or the one for all right below the
+    /// host above it.
+    pub(super) fn certificate(&self, host: &str) -> Option<&Arc<Certificate>> {
+        self.hosts.get(host).or_else(|| {
+            let (_, above) = host.split_once('.')?;
+            self.wildcards.get(above)
+        })
+    }
+
+    /// The one for clients that ask for no host, or for one without a certificate.
+    pub(super) fn usual(&self) -> Option<&Arc<Certificate>> {
+        self.usual.as_ref()
+    }
+
+    /// What an authority gets that asks a host for this token.
+    pub(super) fn answer(&self, host: &str, token: &str, now: Timestamp) -> Option<Bytes> {
+        let mut answers = self.answers.get(host)?.iter();
+        let found = answers.find(|(known, _, until)| known == token && *until > now);
+        found.map(|(_, body, _)| body.clone())
+    }
+
+    /// What a handshake with an authority is made with that asks for this host.
+    pub(super) fn proof(&self, host: &str, now: Timestamp) -> Option<Arc<ServerConfig>> {
+        let (config, until) = self.proofs.get(host)?;
+        (*until > now).then(|| Arc::clone(config))
+    }
+}
+
+fn sooner(one: Option<Timestamp>, other: Timestamp) -> Option<Timestamp> {
+    Some(one.map_or(other, |one| one.min(other)))
+}
