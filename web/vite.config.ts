@@ -1,5 +1,5 @@
 import react from "@vitejs/plugin-react";
-import { defineConfig } from "vite";
+import { defineConfig } from "vitest/config";
 
 // Where `npm run dev` finds a running Hythe.
 const hythe = process.env.HYTHE_URL ?? "http://127.0.0.1:7070";
@@ -14,6 +14,10 @@ export default defineConfig({
     // Everything fits into one file of each kind; a second would only be a second round trip.
     cssCodeSplit: false,
     reportCompressedSize: false,
+  },
+  test: {
+    // Of tests that show pages: they ask for `/api/…`, as in a browser.
+    environmentOptions: { happyDOM: { url: "http://hythe.test/" } },
   },
   server: {
     port: 5173,

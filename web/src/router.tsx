@@ -1,8 +1,18 @@
-import { createRootRoute, createRoute, createRouter } from "@tanstack/react-router";
-import { AppPage } from "./pages/AppPage";
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  type RouterHistory,
+} from "@tanstack/react-router";
+import { AppLayout } from "./app/AppLayout";
 import { AppsPage } from "./pages/AppsPage";
+import { AutomationPage } from "./pages/AutomationPage";
 import { DeploymentPage } from "./pages/DeploymentPage";
+import { DomainsPage } from "./pages/DomainsPage";
 import { NotFoundPage } from "./pages/NotFoundPage";
+import { OverviewPage } from "./pages/OverviewPage";
+import { SettingsPage } from "./pages/SettingsPage";
+import { TrafficPage } from "./pages/TrafficPage";
 import { Gate } from "./parts/Gate";
 import { Fault } from "./parts/Notice";
 
@@ -19,9 +29,17 @@ const app = createRoute({
   path: "/apps/$app",
   component: function AppRoute() {
     const { app: name } = app.useParams();
-    return <AppPage key={name} name={name} />;
+    return <AppLayout key={name} name={name} />;
   },
 });
+
+const pagesOfApp = [
+  createRoute({ getParentRoute: () => app, path: "/", component: OverviewPage }),
+  createRoute({ getParentRoute: () => app, path: "/domains", component: DomainsPage }),
+  createRoute({ getParentRoute: () => app, path: "/traffic", component: TrafficPage }),
+  createRoute({ getParentRoute: () => app, path: "/automation", component: AutomationPage }),
+  createRoute({ getParentRoute: () => app, path: "/settings", component: SettingsPage }),
+] as const;
 
 const deployment = createRoute({
   getParentRoute: () => rootRoute,
@@ -32,11 +50,13 @@ const deployment = createRoute({
   },
 });
 
-export function newRouter() {
+/** `history`: another one than the browser's. */
+export function newRouter(history?: RouterHistory) {
   return createRouter({
-    routeTree: rootRoute.addChildren([apps, app, deployment]),
+    routeTree: rootRoute.addChildren([apps, app.addChildren(pagesOfApp), deployment]),
     scrollRestoration: true,
     defaultPreload: false,
+    ...(history ? { history } : {}),
   });
 }
 

@@ -1,49 +1,8 @@
-// The API, typed by its document.
+// Sessions, apps, deployments and their logs; what else there is of an app has files of its own.
 
-import createClient from "openapi-fetch";
-import { answered } from "./problem";
-import type { paths } from "./schema.gen";
+import { client, idempotency, signalled, unwrap } from "./http";
 
-const client = createClient<paths>({
-  // Asked for at every call, so that tests can put something in its place.
-  fetch: (request) => globalThis.fetch(request),
-});
-
-let ahead = 0;
-
-client.use({
-  onResponse({ response }) {
-    // The clock here may be wrong by minutes; what has been running for how long must not be.
-    const there = Date.parse(response.headers.get("date") ?? "");
-    const difference = there - Date.now();
-    if (!Number.isNaN(there)) ahead = Math.abs(difference) > 2_000 ? difference : 0;
-  },
-});
-
-/** How far (ms) the server's clock is ahead of this one's. */
-export const clockAhead = () => ahead;
-
-interface Answer<T> {
-  data?: T;
-  error?: unknown;
-  response: Response;
-}
-
-async function unwrap<T>(asked: Promise<Answer<T>>): Promise<T> {
-  const { data, error, response } = await asked;
-  if (!response.ok) throw answered(response.status, error);
-  return data as T;
-}
-
-const signalled = (signal: AbortSignal | undefined) => (signal ? { signal } : {});
-
-/** What makes a repeated write take effect once. */
-function idempotency() {
-  // `crypto.randomUUID` is missing on pages served without TLS under a name of their own.
-  const random = crypto.getRandomValues(new Uint8Array(16));
-  const key = Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return { "Idempotency-Key": key };
-}
+export { clockAhead } from "./http";
 
 export const api = {
   session: (signal?: AbortSignal) =>
@@ -63,19 +22,6 @@ export const api = {
 
   app: (app: string, signal?: AbortSignal) =>
     unwrap(client.GET("/api/v1/apps/{app}", { params: { path: { app } }, ...signalled(signal) })),
-
-  env: (app: string, signal?: AbortSignal) =>
-    unwrap(
-      client.GET("/api/v1/apps/{app}/env", { params: { path: { app } }, ...signalled(signal) }),
-    ),
-
-  domains: (app: string, signal?: AbortSignal) =>
-    unwrap(
-      client.GET("/api/v1/apps/{app}/domains", {
-        params: { path: { app } },
-        ...signalled(signal),
-      }),
-    ),
 
   replicas: (app: string, signal?: AbortSignal) =>
     unwrap(
@@ -108,11 +54,12 @@ export const api = {
       }),
     ),
 
-  rollback: (app: string, to: string) =>
+  /** To a deployment, or to what was live before where none is named. */
+  rollback: (app: string, to: string | undefined, keepSettings: boolean) =>
     unwrap(
       client.POST("/api/v1/apps/{app}/rollback", {
         params: { path: { app }, header: idempotency() },
-        body: { to, keep_settings: false },
+        body: { keep_settings: keepSettings, to: to ?? null },
       }),
     ),
 
@@ -144,11 +91,12 @@ export const api = {
       }),
     ),
 
-  scale: (app: string, replicas: number) =>
+  /** So many replicas of web, or of a process beside it. */
+  scale: (app: string, process: string, replicas: number) =>
     unwrap(
       client.POST("/api/v1/apps/{app}/scale", {
         params: { path: { app }, header: idempotency() },
-        body: { replicas },
+        body: process === "web" ? { replicas } : { processes: { [process]: replicas } },
       }),
     ),
 

@@ -60,6 +60,19 @@ export function problemOf(error: unknown): Problem {
   };
 }
 
+/** What to do about it, where the answer itself does not say. */
+export function advice({ status, retry_after }: Problem): string {
+  const wait = retry_after ? ` in ${retry_after} s` : " in a moment";
+  if (status === NO_ANSWER) {
+    return "It is asked again by itself. If this stays, look whether Hythe runs: hythe up.";
+  }
+  if (status === 404) return "It may have been deleted, or the address may be mistyped.";
+  if (status === 421) return "Open Hythe under an address that it knows, such as 127.0.0.1.";
+  if (status === 429 || status === 503 || status === 504) return `Try again${wait}.`;
+  if (status >= 500) return "Hythe's log says more; look for the request below.";
+  return "";
+}
+
 function isProblem(body: unknown): body is Problem {
   return (
     typeof body === "object" &&

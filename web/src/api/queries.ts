@@ -7,7 +7,11 @@ import {
   QueryClient,
   queryOptions,
 } from "@tanstack/react-query";
+import { crons, hooks, previews, triggers } from "./automation";
 import { api } from "./client";
+import { domains } from "./domains";
+import { edge } from "./edge";
+import { env } from "./env";
 import { isUnauthorized, mayPass } from "./problem";
 
 /** Asked again when an event comes in. */
@@ -42,7 +46,7 @@ export const appQuery = (app: string) =>
 export const envQuery = (app: string) =>
   queryOptions({
     queryKey: ["app", app, "env"],
-    queryFn: ({ signal }) => api.env(app, signal),
+    queryFn: ({ signal }) => env.list(app, signal),
     meta: live,
   });
 
@@ -56,7 +60,7 @@ export const replicasQuery = (app: string) =>
 export const domainsQuery = (app: string) =>
   queryOptions({
     queryKey: ["app", app, "domains"],
-    queryFn: ({ signal }) => api.domains(app, signal),
+    queryFn: ({ signal }) => domains.list(app, signal),
     meta: live,
   });
 
@@ -73,6 +77,48 @@ export const deploymentQuery = (deployment: string) =>
   queryOptions({
     queryKey: ["deployment", deployment],
     queryFn: ({ signal }) => api.deployment(deployment, signal),
+    meta: live,
+  });
+
+export const edgeQuery = (app: string) =>
+  queryOptions({
+    queryKey: ["app", app, "edge"],
+    queryFn: ({ signal }) => edge.show(app, signal),
+    meta: live,
+  });
+
+export const hooksQuery = (app: string) =>
+  queryOptions({
+    queryKey: ["app", app, "hooks"],
+    queryFn: ({ signal }) => hooks.list(app, signal),
+    meta: live,
+  });
+
+export const deliveriesQuery = (hook: string) =>
+  queryOptions({
+    queryKey: ["hook", hook, "deliveries"],
+    queryFn: ({ signal }) => hooks.deliveries(hook, signal),
+    meta: live,
+  });
+
+export const triggersQuery = (app: string) =>
+  queryOptions({
+    queryKey: ["app", app, "triggers"],
+    queryFn: ({ signal }) => triggers.show(app, signal),
+    meta: live,
+  });
+
+export const previewsQuery = (app: string) =>
+  queryOptions({
+    queryKey: ["app", app, "previews"],
+    queryFn: ({ signal }) => previews.list(app, signal),
+    meta: live,
+  });
+
+export const cronsQuery = (app: string) =>
+  queryOptions({
+    queryKey: ["app", app, "crons"],
+    queryFn: ({ signal }) => crons.list(app, signal),
     meta: live,
   });
 

@@ -1,100 +1,9 @@
-import { type UseMutationResult, useMutation, useQueryClient } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
-import { type ReactNode, useState } from "react";
 import { api } from "../api/client";
 import { problemOf } from "../api/problem";
-import { appQuery, deploymentQuery, deploymentsQuery } from "../api/queries";
-import type { App, Deployment } from "../api/types";
-import { Confirm } from "../parts/Confirm";
-import { canComeBack } from "./passage";
-
-/** Asks for a deployment, and goes to where its way can be seen. */
-function useDeployment(app: string, ask: () => Promise<Deployment>) {
-  const queries = useQueryClient();
-  const navigate = useNavigate();
-  return useMutation({
-    mutationFn: ask,
-    onSuccess: (deployment) => {
-      queries.setQueryData(deploymentQuery(deployment.id).queryKey, deployment);
-      queries.invalidateQueries({ queryKey: appQuery(app).queryKey });
-      queries.invalidateQueries({ queryKey: deploymentsQuery(app).queryKey });
-      navigate({ to: "/deployments/$deployment", params: { deployment: deployment.id } });
-    },
-  });
-}
-
-/** Asks for a change of the app itself, and shows the app as it is then. */
-function useChange(app: string, ask: () => Promise<App>) {
-  const queries = useQueryClient();
-  return useMutation({
-    mutationFn: ask,
-    onSuccess: (now) => {
-      queries.setQueryData(appQuery(app).queryKey, now);
-      queries.invalidateQueries({ queryKey: deploymentsQuery(app).queryKey });
-    },
-  });
-}
-
-function Asking<T>({
-  action,
-  title,
-  does,
-  className,
-  children,
-}: {
-  action: string;
-  title: string;
-  does: UseMutationResult<T, Error, void>;
-  className?: string;
-  children: ReactNode;
-}) {
-  const [asking, setAsking] = useState(false);
-  return (
-    <>
-      <button
-        type="button"
-        className={className}
-        onClick={() => {
-          does.reset();
-          setAsking(true);
-        }}
-      >
-        {action}
-      </button>
-      {asking ? (
-        <Confirm
-          title={title}
-          action={action}
-          keep="Leave it"
-          busy={does.isPending}
-          error={does.error}
-          onConfirm={() => does.mutate(undefined, { onSuccess: () => setAsking(false) })}
-          onClose={() => setAsking(false)}
-        >
-          {children}
-        </Confirm>
-      ) : null}
-    </>
-  );
-}
-
-export function RollBack({ app, to }: { app: App; to: Deployment }) {
-  const back = useDeployment(app.name, () => api.rollback(app.name, to.id));
-  if (!canComeBack(to, app)) return null;
-  return (
-    <Asking
-      action="Roll back"
-      title={`Bring ${app.name} #${to.number} back?`}
-      does={back}
-      className="link"
-    >
-      <p>
-        Its image, settings, variables and domains come back, without a build. What has the traffic
-        now serves until that is healthy; what is on its way is called off.
-      </p>
-    </Asking>
-  );
-}
+import type { App } from "../api/types";
+import { Asking } from "../parts/Asking";
+import { WayBack } from "./RollBack";
+import { useChange, useDeployment } from "./useDeployment";
 
 export function AppActions({ app }: { app: App }) {
   const restart = useDeployment(app.name, () => api.restart(app.name));
@@ -130,6 +39,7 @@ export function AppActions({ app }: { app: App }) {
           old ones serve until those are healthy.
         </p>
       </Asking>
+      <WayBack app={app} />
     </div>
   );
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ago, offset, running, span } from "./span";
+import { ago, ahead, offset, running, span } from "./span";
 
 describe("span", () => {
   it.each([
@@ -42,6 +42,17 @@ describe("ago", () => {
     [86_400_000 * 61, "2 months ago"],
     [86_400_000 * 800, "2 years ago"],
   ])("%d ms is %s", (past, text) => expect(ago(now - past, now)).toBe(text));
+});
+
+describe("ahead", () => {
+  const now = 1_800_000_000_000;
+  it.each([
+    [-5_000, "now"],
+    [12_500, "in 12 s"],
+    [3_540_000, "in 59 min"],
+    [3_600_000 * 47, "in 47 h"],
+    [86_400_000 * 7, "in 7 days"],
+  ])("%d ms from now is %s", (left, text) => expect(ahead(now + left, now)).toBe(text));
 });
 
 describe("offset", () => {

@@ -45,6 +45,16 @@ export function ago(at: number, now: number): string {
 
 const plural = (count: number, unit: string) => `${count} ${unit}${count === 1 ? "" : "s"} ago`;
 
+/** How long until then, in one unit. */
+export function ahead(at: number, now: number): string {
+  const left = at - now;
+  if (left < SECOND) return "now";
+  if (left < MINUTE) return `in ${Math.floor(left / SECOND)} s`;
+  if (left < HOUR) return `in ${Math.floor(left / MINUTE)} min`;
+  if (left < 2 * DAY) return `in ${Math.floor(left / HOUR)} h`;
+  return `in ${Math.floor(left / DAY)} days`;
+}
+
 /** The time of a log line since the log began: `0:03.2`, `12:07.0`, `1:02:03.4`. */
 export function offset(ms: number): string {
   const tenths = Math.max(0, Math.floor(ms / 100));

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { address, bytes, counted, href, short } from "./text";
+import { address, bytes, counted, href, sentence, short } from "./text";
 
 it("shortens ids", () => {
   expect(short("sha256:e3b0c44298fc1c14")).toBe("e3b0c44298");
@@ -26,5 +26,12 @@ it("counts", () => {
     "0 lines",
     "1 line",
     "12,000 lines",
+  ]);
+});
+
+it("makes sentences", () => {
+  expect(["wanted: a record", "It is there."].map(sentence)).toEqual([
+    "Wanted: a record.",
+    "It is there.",
   ]);
 });

@@ -31,7 +31,13 @@ export function href(url: string): string | undefined {
 /** `never_deployed` as `never deployed`. */
 export const words = (name: string) => name.replaceAll("_", " ");
 
-/** `1 line`, `2 lines`, `12,000 lines`. */
-export function counted(count: number, one: string): string {
-  return `${count.toLocaleString("en")} ${one}${count === 1 ? "" : "s"}`;
+/** `1 line`, `2 lines`, `12,000 lines`. `many`: where more of them are no mere `s`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+}
+
+/** What the API says in small letters, as a sentence. */
+export function sentence(text: string): string {
+  const said = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(said) ? said : `${said}.`;
 }

@@ -58,7 +58,7 @@ export function SignInPage() {
         </button>
         <div role="alert">
           {problem ? (
-            <p className="confirm-problem">
+            <p className="refusal">
               <strong>{problem.status === 401 ? "Not the right token" : problem.title}.</strong>{" "}
               {problem.detail}
             </p>

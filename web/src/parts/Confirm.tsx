@@ -1,5 +1,6 @@
 import { type ReactNode, useEffect, useId, useRef } from "react";
-import { problemOf } from "../api/problem";
+import { Button } from "./Button";
+import { Refusal } from "./Refusal";
 
 /** Asks before something that cannot be undone. */
 export function Confirm({
@@ -22,30 +23,27 @@ export function Confirm({
   children: ReactNode;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const safe = useRef<HTMLButtonElement>(null);
   const label = useId();
   useEffect(() => {
     const element = dialog.current;
     element?.showModal();
+    // Not where a question within may have it: a hasty Enter is to do nothing.
+    safe.current?.focus();
     return () => element?.close();
   }, []);
-  const problem = error ? problemOf(error) : undefined;
   return (
     <dialog ref={dialog} className="confirm" aria-labelledby={label} onClose={onClose}>
       <h2 id={label}>{title}</h2>
       {children}
-      {problem ? (
-        <p className="confirm-problem" role="alert">
-          <strong>{problem.title}.</strong> {problem.detail}
-        </p>
-      ) : null}
+      <Refusal error={error} />
       <div className="actions">
-        {/* First, so that the focus and a hasty Enter are here. */}
-        <button type="button" onClick={() => dialog.current?.close()}>
+        <button ref={safe} type="button" onClick={() => dialog.current?.close()}>
           {keep}
         </button>
-        <button type="button" className="danger" disabled={busy} onClick={onConfirm}>
+        <Button className="danger" rests={busy} onClick={onConfirm}>
           {busy ? "Working…" : action}
-        </button>
+        </Button>
       </div>
     </dialog>
   );

@@ -2,7 +2,7 @@ import type { AppStatus, DeploymentStatus, ReplicaState } from "../api/types";
 import { tone as deploymentTone, LABEL, type Tone } from "../deployment/passage";
 import { words } from "../format/text";
 
-type MarkTone = Tone | "warn";
+export type MarkTone = Tone | "warn";
 
 /**
  * A mark like those that buoys bear: told apart by shape as well as by colour, and never without
@@ -25,7 +25,7 @@ export function Mark({ tone }: { tone: MarkTone }) {
   );
 }
 
-function Status({ tone, text }: { tone: MarkTone; text: string }) {
+export function Status({ tone, text }: { tone: MarkTone; text: string }) {
   return (
     <span className="status" data-tone={tone}>
       <Mark tone={tone} />

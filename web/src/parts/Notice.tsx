@@ -1,7 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import { type ReactNode, useEffect, useState } from "react";
-import { NO_ANSWER, problemOf } from "../api/problem";
-import type { Problem } from "../api/types";
+import { advice, NO_ANSWER, problemOf } from "../api/problem";
 
 /** What went wrong, and what to do about it. */
 export function Fault({ error, retry }: { error: unknown; retry?: () => void }) {
@@ -41,18 +40,6 @@ export function Stale({ error, retry }: { error: unknown; retry: () => void }) {
       </button>
     </p>
   );
-}
-
-function advice({ status, retry_after }: Problem): string {
-  const wait = retry_after ? ` in ${retry_after} s` : " in a moment";
-  if (status === NO_ANSWER) {
-    return "It is asked again by itself. If this stays, look whether Hythe runs: hythe up.";
-  }
-  if (status === 404) return "It may have been deleted, or the address may be mistyped.";
-  if (status === 421) return "Open Hythe under an address that it knows, such as 127.0.0.1.";
-  if (status === 429 || status === 503 || status === 504) return `Try again${wait}.`;
-  if (status >= 500) return "Hythe's log says more; look for the request below.";
-  return "";
 }
 
 export function Loading({ what }: { what: string }) {

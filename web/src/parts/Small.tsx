@@ -1,10 +1,11 @@
 // Small things that every page uses.
 
-import { type ReactNode, useEffect, useRef, useState } from "react";
+import { type ReactNode, useEffect, useRef } from "react";
 import { clockAhead } from "../api/client";
-import { ago } from "../format/span";
+import { ago, ahead } from "../format/span";
 import { address, href, short } from "../format/text";
 import { useNow } from "../live/live";
+import { CopyButton } from "./CopyButton";
 
 let opened = false;
 
@@ -36,6 +37,17 @@ export function Ago({ at }: { at: string }) {
   );
 }
 
+/** How long until then; the moment itself on hovering. */
+export function Ahead({ at }: { at: string }) {
+  const now = useNow(10_000) + clockAhead();
+  const moment = new Date(at);
+  return (
+    <time dateTime={at} title={moment.toLocaleString()}>
+      {ahead(moment.getTime(), now)}
+    </time>
+  );
+}
+
 /** Where an app answers. */
 export function Address({ url }: { url: string }) {
   return (
@@ -54,28 +66,12 @@ export function Commit({ id }: { id: string | null | undefined }) {
   );
 }
 
-/** A command to run, and a button that copies it where the browser allows that. */
+/** A command to run, and a button that copies it. */
 export function Command({ text }: { text: string }) {
-  const [copied, setCopied] = useState(false);
-  // Not there on pages served without TLS under a name of their own.
-  const clipboard: Clipboard | undefined = navigator.clipboard;
-  useEffect(() => {
-    if (!copied) return;
-    const timer = setTimeout(() => setCopied(false), 2_000);
-    return () => clearTimeout(timer);
-  }, [copied]);
   return (
     <div className="command">
       <code>{text}</code>
-      {clipboard ? (
-        <button
-          type="button"
-          className="quiet"
-          onClick={() => void clipboard.writeText(text).then(() => setCopied(true))}
-        >
-          <span aria-live="polite">{copied ? "Copied" : "Copy"}</span>
-        </button>
-      ) : null}
+      <CopyButton text={text} what="the command" />
     </div>
   );
 }

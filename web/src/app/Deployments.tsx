@@ -1,0 +1,106 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { clockAhead } from "../api/client";
+import { deploymentsQuery } from "../api/queries";
+import type { App, Deployment } from "../api/types";
+import { taken } from "../deployment/passage";
+import { RollBack } from "../deployment/RollBack";
+import { running, span } from "../format/span";
+import { useNow } from "../live/live";
+import { DeploymentState } from "../parts/Mark";
+import { Answered } from "../parts/Notice";
+import { Section } from "../parts/Section";
+import { Ago, Command, Commit, More } from "../parts/Small";
+
+/** The versions that there were, each a way back. */
+export function Deployments({ app }: { app: App }) {
+  const deployments = useInfiniteQuery(deploymentsQuery(app.name));
+  return (
+    <Section title="Deployments">
+      <Answered answer={deployments} what="deployments">
+        {({ pages }) => {
+          const all = pages.flatMap((page) => page.items);
+          if (all.length === 0) return <NeverDeployed app={app} />;
+          return (
+            <>
+              <DeploymentTable app={app} deployments={all} />
+              <More query={deployments} />
+            </>
+          );
+        }}
+      </Answered>
+    </Section>
+  );
+}
+
+function NeverDeployed({ app }: { app: App }) {
+  const repository = app.settings.repository ? "" : " --repo https://github.com/you/my-app.git";
+  return (
+    <div className="empty">
+      <p>This app was never deployed. To bring its first version live, run:</p>
+      <Command text={`hythe deploy ${app.name}${repository} --wait`} />
+    </div>
+  );
+}
+
+function DeploymentTable({ app, deployments }: { app: App; deployments: Deployment[] }) {
+  return (
+    <table className="rows deployments">
+      <thead>
+        <tr>
+          <th scope="col">Number</th>
+          <th scope="col">Status</th>
+          <th scope="col">Commit</th>
+          <th scope="col">Took</th>
+          <th scope="col">Asked for</th>
+          <th scope="col">By</th>
+          <th scope="col">
+            <span className="unseen">Actions</span>
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {deployments.map((deployment) => (
+          <tr key={deployment.id} data-live={deployment.id === app.live?.id || undefined}>
+            <th scope="row">
+              <Link to="/deployments/$deployment" params={{ deployment: deployment.id }}>
+                #{deployment.number}
+              </Link>
+            </th>
+            <td data-label="Status">
+              <DeploymentState status={deployment.status} />
+              {deployment.failure ? (
+                <p className="faint one-line" title={deployment.failure.message}>
+                  {deployment.failure.message}
+                </p>
+              ) : null}
+            </td>
+            <td data-label="Commit">
+              <Commit id={deployment.commit ?? deployment.source.commit} />
+              {deployment.takes_over?.number ? (
+                <span className="faint"> of #{deployment.takes_over.number}</span>
+              ) : null}
+            </td>
+            <td data-label="Took" className="figure">
+              <Taken deployment={deployment} />
+            </td>
+            <td data-label="Asked for">
+              <Ago at={deployment.created_at} />
+            </td>
+            <td data-label="By">{deployment.requested_by}</td>
+            <td>
+              <RollBack app={app} to={deployment} />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Taken({ deployment }: { deployment: Deployment }) {
+  const moving = !deployment.settled;
+  const now = useNow(moving ? 1_000 : 60_000) + clockAhead();
+  const ms = taken(deployment, now);
+  return <>{moving ? running(ms) : span(ms)}</>;
+}

@@ -1,0 +1,11 @@
+import { expect, it } from "vitest";
+import { title } from "./tabs";
+
+it.each([
+  ["/apps/shop", "shop"],
+  ["/apps/shop/", "shop"],
+  ["/apps/shop/domains", "shop: domains"],
+  ["/apps/shop/settings/", "shop: settings"],
+  ["/apps/settings", "shop"],
+  ["/apps/shop/elsewhere", "shop"],
+])("%s is titled %s", (path, text) => expect(title("shop", path)).toBe(text));

@@ -1,0 +1,105 @@
+// @vitest-environment happy-dom
+
+import { screen, waitFor, within } from "@testing-library/react";
+import { describe, expect, it } from "vitest";
+import { type Asked, open } from "../test/pages";
+import { app, deployment, problem, THEN } from "../test/samples";
+
+const ENV = "/api/v1/apps/shop/env";
+const variable = (name: string) => ({ name, set_at: THEN, version: 1 });
+const region = (name: string) => within(screen.getByRole("region", { name }));
+
+describe("an app's settings", () => {
+  it("say how it runs, and what to run where there is nothing", async () => {
+    await open("/apps/shop/settings", { [`GET ${ENV}`]: { items: [] } });
+    await screen.findByText("hythe env set shop NAME=value");
+    screen.getByText("hythe process set shop worker -- COMMAND");
+    screen.getByText("hythe app set shop --volume data:/var/lib/shop");
+    screen.getByText("GET /up, 200-399");
+    screen.getByText(/512 MiB memory, 1 CPU, 512 processes/);
+  });
+
+  it("show volumes and processes", async () => {
+    const settings = {
+      ...app.settings,
+      process_types: { worker: { command: ["bin/worker"], replicas: 2 } },
+      volumes: { "/data": { volume: "data", read_only: true } },
+    };
+    await open("/apps/shop/settings", {
+      [`GET ${ENV}`]: { items: [] },
+      "GET /api/v1/apps/shop": {
+        ...app,
+        settings,
+        processes: [{ name: "worker", replicas_healthy: 1, replicas_wanted: 2 }],
+      },
+    });
+    expect(region("Volumes").getAllByRole("row")[1]?.textContent).toBe("/datadataonly reads it");
+    region("Processes").getByText(/, 512 MiB memory, 1 CPU each, 1 of 2 healthy/);
+  });
+
+  it("scale a process", async () => {
+    const scaled = { ...app, settings: { ...app.settings, replicas: 3 }, replicas_wanted: 3 };
+    const { user, writes, answer } = await open("/apps/shop/settings", {
+      [`GET ${ENV}`]: { items: [] },
+      "POST /api/v1/apps/shop/scale": scaled,
+    });
+    answer("GET /api/v1/apps/shop", scaled);
+    const field = screen.getByLabelText<HTMLInputElement>("Replicas of web");
+    expect(field.min).toBe("1");
+    await user.clear(field);
+    await user.type(field, "3");
+    await user.click(screen.getByRole("button", { name: "Scale web" }));
+    await screen.findByText("web is to have 3 replicas.");
+    expect(writes().map(({ body }) => body)).toEqual([{ replicas: 3 }]);
+  });
+
+  it("take variables in, and show only names", async () => {
+    let items = [variable("LOG_LEVEL")];
+    const { user, writes } = await open("/apps/shop/settings", {
+      [`GET ${ENV}`]: () => ({ items }),
+      [`PATCH ${ENV}`]: ({ body }: Asked) => {
+        const { set, remove = [] } = body as { set?: object; remove?: string[] };
+        items = [...items, ...Object.keys(set ?? {}).map(variable)].filter(
+          ({ name }) => !remove.includes(name),
+        );
+        return { items };
+      },
+      "POST /api/v1/apps/shop/redeploy": deployment,
+      [`GET /api/v1/deployments/${deployment.id}`]: deployment,
+    });
+    const env = region("Environment");
+    await env.findByText("LOG_LEVEL", { selector: "code" });
+    await user.type(env.getByLabelText("Name"), "API_KEY");
+    await user.type(env.getByLabelText("Value"), "hush");
+    await user.click(env.getByRole("button", { name: "Set variable" }));
+    await env.findByText("API_KEY is set, from the next deployment on.");
+    expect(document.body.innerHTML).not.toContain("hush");
+    expect(env.getByLabelText<HTMLInputElement>("Value").value).toBe("");
+
+    await user.click(env.getByRole("button", { name: "Remove LOG_LEVEL" }));
+    const dialog = within(screen.getByRole("dialog", { name: "Remove LOG_LEVEL?" }));
+    await user.click(dialog.getByRole("button", { name: "Remove" }));
+    await env.findByText("LOG_LEVEL is removed, from the next deployment on.");
+    await waitFor(() => expect(document.activeElement?.textContent).toBe("Environment"));
+
+    await user.click(env.getByRole("button", { name: "Deploy again" }));
+    await waitFor(() => expect(screen.queryByRole("region", { name: "Environment" })).toBeNull());
+    expect(writes().map(({ path, body }) => [path, body])).toEqual([
+      [ENV, { set: { API_KEY: "hush" } }],
+      [ENV, { remove: ["LOG_LEVEL"] }],
+      ["/api/v1/apps/shop/redeploy", undefined],
+    ]);
+  });
+
+  it("keep what was typed where a variable is refused", async () => {
+    const { user } = await open("/apps/shop/settings", {
+      [`GET ${ENV}`]: { items: [] },
+      [`PATCH ${ENV}`]: problem(422, "It is not valid", "set: a name begins with no digit"),
+    });
+    const env = region("Environment");
+    await user.type(env.getByLabelText("Name"), "1A");
+    await user.click(env.getByRole("button", { name: "Set variable" }));
+    await env.findByText(/begins with no digit/);
+    expect(env.getByLabelText<HTMLInputElement>("Name").value).toBe("1A");
+  });
+});

@@ -1,0 +1,51 @@
+import type { UseMutationResult } from "@tanstack/react-query";
+import { type ReactNode, useState } from "react";
+import { Confirm } from "./Confirm";
+
+/** A button for something that is asked about first. */
+export function Asking<T>({
+  action,
+  of,
+  title,
+  does,
+  className,
+  children,
+}: {
+  action: string;
+  /** What it is done to, where several such buttons are on a page. */
+  of?: string;
+  title: string;
+  does: UseMutationResult<T, Error, void>;
+  className?: string;
+  children: ReactNode;
+}) {
+  const [asking, setAsking] = useState(false);
+  return (
+    <>
+      <button
+        type="button"
+        className={className}
+        onClick={() => {
+          does.reset();
+          setAsking(true);
+        }}
+      >
+        {action}
+        {of ? <span className="unseen"> {of}</span> : null}
+      </button>
+      {asking ? (
+        <Confirm
+          title={title}
+          action={action}
+          keep="Leave it"
+          busy={does.isPending}
+          error={does.error}
+          onConfirm={() => does.mutate(undefined, { onSuccess: () => setAsking(false) })}
+          onClose={() => setAsking(false)}
+        >
+          {children}
+        </Confirm>
+      ) : null}
+    </>
+  );
+}

@@ -1,0 +1,29 @@
+import { advice, problemOf } from "../api/problem";
+import { sentence } from "../format/text";
+
+/** Why something was not done, and what to do, right where it was asked for. */
+export function Refusal({ error }: { error: unknown }) {
+  // Always there: what is put into it is read out, and not only shown.
+  return (
+    <div role="alert" className="refusal-place">
+      {error ? <Why error={error} /> : null}
+    </div>
+  );
+}
+
+function Why({ error }: { error: unknown }) {
+  const problem = problemOf(error);
+  const todo = advice(problem);
+  return (
+    <p className="refusal">
+      <strong>{problem.title}.</strong> {sentence(problem.detail)}
+      {todo ? ` ${todo}` : null}
+      {problem.status >= 500 && problem.request_id ? (
+        <>
+          {" "}
+          Request <code>{problem.request_id}</code>.
+        </>
+      ) : null}
+    </p>
+  );
+}

@@ -1,0 +1,25 @@
+import { Button } from "./Button";
+
+/** The buttons under a form: to send what was changed, and to forget it. */
+export function Save({
+  changed,
+  busy,
+  onForget,
+}: {
+  changed: boolean;
+  busy: boolean;
+  onForget: () => void;
+}) {
+  return (
+    <div className="actions">
+      <Button type="submit" className="primary" rests={!changed || busy}>
+        {busy ? "Saving…" : "Save"}
+      </Button>
+      {changed && !busy ? (
+        <button type="button" className="quiet" onClick={onForget}>
+          Forget the changes
+        </button>
+      ) : null}
+    </div>
+  );
+}

@@ -1,0 +1,95 @@
+// Shows a page of the dashboard at its address, with answers in place of a server.
+
+import { QueryClientProvider } from "@tanstack/react-query";
+import { createMemoryHistory, RouterProvider } from "@tanstack/react-router";
+import { cleanup, render, screen } from "@testing-library/react";
+import { userEvent } from "@testing-library/user-event";
+import { afterEach, vi } from "vitest";
+import { newQueryClient } from "../api/queries";
+import type { Problem } from "../api/types";
+import { newRouter } from "../router";
+import { app, session } from "./samples";
+
+/** What was asked of the server. */
+export interface Asked {
+  method: string;
+  path: string;
+  body: unknown;
+}
+
+/** An answer: what it says, or a problem, or what makes either of what was asked. */
+type Answer = object | ((asked: Asked) => object);
+
+/** No content: what a removal is answered with. */
+export const GONE = {};
+
+afterEach(() => {
+  cleanup();
+  vi.unstubAllGlobals();
+});
+
+/**
+ * Opens the page at `path`. `answers` are by method and path, such as `GET /api/v1/apps/shop`; who is
+ * signed in and the app `shop` are there without being named. What nobody answers is a failure.
+ */
+export async function open(path: string, answers: Record<string, Answer> = {}) {
+  const all: Record<string, Answer> = {
+    "GET /api/v1/session": session,
+    "GET /api/v1/apps/shop": app,
+    ...answers,
+  };
+  const asked: Asked[] = [];
+  const missing: string[] = [];
+  vi.stubGlobal("fetch", async (request: Request) => {
+    const url = new URL(request.url);
+    const text = await request.text();
+    const one = {
+      method: request.method,
+      path: url.pathname + url.search,
+      body: text ? JSON.parse(text) : undefined,
+    };
+    asked.push(one);
+    const name = `${one.method} ${one.path}`;
+    const answer = all[name];
+    if (!answer) {
+      missing.push(name);
+      return answered({ ...NOTHING, detail: name });
+    }
+    return answered(typeof answer === "function" ? answer(one) : answer);
+  });
+  const user = userEvent.setup();
+  const router = newRouter(createMemoryHistory({ initialEntries: [path] }));
+  render(
+    <QueryClientProvider client={newQueryClient()}>
+      <RouterProvider router={router} />
+    </QueryClientProvider>,
+  );
+  await screen.findByRole("heading", { level: 1 });
+  return {
+    user,
+    router,
+    /** What was asked for that changes something. */
+    writes: () => asked.filter(({ method }) => method !== "GET"),
+    /** Questions that the test has no answer to. */
+    missing: () => missing,
+    /** Another answer from now on. */
+    answer: (name: string, answer: Answer) => {
+      all[name] = answer;
+    },
+  };
+}
+
+const NOTHING: Problem = {
+  type: "/problems/not-found",
+  title: "There is nothing here",
+  status: 404,
+  detail: "",
+};
+
+function answered(body: object): Response {
+  if (body === GONE) return new Response(null, { status: 204 });
+  const status =
+    "status" in body && "title" in body && "detail" in body ? Number(body.status) : 200;
+  const kind = status === 200 ? "application/json" : "application/problem+json";
+  return new Response(JSON.stringify(body), { status, headers: { "content-type": kind } });
+}

@@ -1,0 +1,111 @@
+import { type FormEvent, useState } from "react";
+import type { App, EdgeProtocol, EdgeSettings, EdgeWww, UpdateEdge } from "../api/types";
+import { Choice } from "../parts/Choice";
+import { Field } from "../parts/Field";
+import { Outcome } from "../parts/Outcome";
+import { Refusal } from "../parts/Refusal";
+import { Save } from "../parts/Save";
+import { Section } from "../parts/Section";
+import { Switch } from "../parts/Switch";
+import { useDraft } from "../parts/useDraft";
+import { changeOf, type Draft, draftOf, type Wrong } from "./draft";
+import { useEdge } from "./useEdge";
+
+const WWW = [
+  ["both", "Both serve"],
+  ["remove", "The one with www. leads to the one without"],
+  ["add", "The one without leads to the one with www."],
+] as const satisfies [EdgeWww, string][];
+
+const PROTOCOLS = [
+  ["http1", "HTTP/1.1"],
+  ["h2c", "HTTP/2 without TLS, as gRPC servers do"],
+] as const satisfies [EdgeProtocol, string][];
+
+/** What stands between clients and the app: limits, and how answers go. */
+export function Serving({ app, settings }: { app: App; settings: EdgeSettings }) {
+  const { draft, edit, forget } = useDraft(draftOf(settings));
+  const [wrong, setWrong] = useState<Wrong>({});
+  const save = useEdge(app.name, (change: UpdateEdge) => change, forget);
+  const { change, wrong: found } = changeOf(settings, draft);
+  const changed = Object.keys(change).length > 0 || Object.keys(found).length > 0;
+  const set = (edits: Partial<Draft>) => {
+    if (!save.isPending) save.reset();
+    edit(edits);
+  };
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    setWrong(found);
+    if (Object.keys(found).length === 0) save.mutate(change);
+  };
+  const text = (field: TextField, label: string, help: string) => (
+    <Field label={label} help={help} wrong={wrong[field]}>
+      {(wired) => (
+        <input
+          {...wired}
+          value={draft[field]}
+          inputMode={field === "body" ? "text" : "decimal"}
+          autoComplete="off"
+          onChange={(event) => set({ [field]: event.target.value })}
+        />
+      )}
+    </Field>
+  );
+  return (
+    <Section title="Limits and answers">
+      <form className="form" onSubmit={submit}>
+        <div className="fields">
+          {text(
+            "perSecond",
+            "Requests a second",
+            "From one client address, in the long run; empty for no limit.",
+          )}
+          {text("burst", "Requests at once", "Empty for as many as in two seconds.")}
+          {text("body", "Largest request body", "Such as 10M; empty for no limit.")}
+          {text("answer", "An answer begins within", "Seconds; empty for the usual 600.")}
+          {text(
+            "wait",
+            "Wait for a start",
+            "Seconds that a request waits for an app that is starting; 0 for not at all.",
+          )}
+          <Choice
+            label="Hosts that differ by www. only"
+            value={draft.www}
+            options={WWW}
+            onChange={(www) => set({ www })}
+          />
+          <Choice
+            label="The app speaks"
+            value={draft.protocol}
+            options={PROTOCOLS}
+            onChange={(protocol) => set({ protocol })}
+          />
+        </div>
+        <Switch
+          label="Sticky"
+          help="A client stays with the replica that answered it first, by a cookie."
+          checked={draft.sticky}
+          onChange={(sticky) => set({ sticky })}
+        />
+        <Switch
+          label="Compress"
+          help="Answers that the app left as they are get compressed."
+          checked={draft.compress}
+          onChange={(compress) => set({ compress })}
+        />
+        <Save
+          changed={changed}
+          busy={save.isPending}
+          onForget={() => {
+            forget();
+            setWrong({});
+          }}
+        />
+        <Outcome>{save.isSuccess ? "Saved; it holds at once." : ""}</Outcome>
+        <Refusal error={save.error} />
+      </form>
+    </Section>
+  );
+}
+
+type TextField = "perSecond" | "burst" | "body" | "answer" | "wait";

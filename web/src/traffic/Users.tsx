@@ -1,0 +1,104 @@
+import { type FormEvent, useState } from "react";
+import type { App, EdgeSettings } from "../api/types";
+import { Button } from "../parts/Button";
+import { Field } from "../parts/Field";
+import { Outcome } from "../parts/Outcome";
+import { Refusal } from "../parts/Refusal";
+import { Section } from "../parts/Section";
+import { useFocusBack } from "../parts/useFocusBack";
+import { UserRow } from "./UserRow";
+import { useEdge } from "./useEdge";
+
+/** Who may see the app, by a password that nobody can read back. */
+export function Users({ app, settings }: { app: App; settings: EdgeSettings }) {
+  const { heading, leave } = useFocusBack();
+  const [said, setSaid] = useState("");
+  const { users } = settings;
+  return (
+    <Section title="Who may see it" heading={heading}>
+      {users.length === 0 ? (
+        <p className="faint note">
+          Nobody is asked for a password. With a user, browsers ask for one.
+        </p>
+      ) : (
+        <ul className="lines">
+          {users.map((user) => (
+            <UserRow
+              key={user}
+              app={app}
+              user={user}
+              last={users.length === 1}
+              onRemoved={() => {
+                leave();
+                setSaid(`${user} is taken away.`);
+              }}
+            />
+          ))}
+        </ul>
+      )}
+      <AddUser app={app} onAdded={(user) => setSaid(`${user} has a password now.`)} />
+      <Outcome>{said}</Outcome>
+    </Section>
+  );
+}
+
+function AddUser({ app, onAdded }: { app: App; onAdded: (user: string) => void }) {
+  const [user, setUser] = useState("");
+  const [password, setPassword] = useState("");
+  const add = useEdge<void>(
+    app.name,
+    () => ({ users: { [user.trim()]: password } }),
+    () => {
+      onAdded(user.trim());
+      setUser("");
+      setPassword("");
+    },
+  );
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (user.trim() && password && !add.isPending) add.mutate();
+  };
+  return (
+    <form className="form" onSubmit={submit}>
+      <div className="fields">
+        <Field label="User">
+          {(wired) => (
+            <input
+              {...wired}
+              value={user}
+              autoCapitalize="none"
+              autoComplete="off"
+              spellCheck={false}
+              required
+              maxLength={64}
+              onChange={(event) => setUser(event.target.value)}
+            />
+          )}
+        </Field>
+        <Field
+          label="Password"
+          help="At least 8 characters. It is kept hashed and shown to nobody."
+        >
+          {(wired) => (
+            <input
+              {...wired}
+              type="password"
+              value={password}
+              autoComplete="new-password"
+              required
+              minLength={8}
+              maxLength={256}
+              onChange={(event) => setPassword(event.target.value)}
+            />
+          )}
+        </Field>
+      </div>
+      <div className="actions">
+        <Button type="submit" rests={add.isPending}>
+          {add.isPending ? "Adding…" : "Add user, or set another password"}
+        </Button>
+      </div>
+      <Refusal error={add.error} />
+    </form>
+  );
+}
