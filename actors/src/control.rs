@@ -23,6 +23,7 @@ pub use crate::aggregate::{CommandError, Done, Extras};
 use crate::aggregate::{Hosted, Hosts};
 use crate::backup::Backups;
 use crate::bus::{Bus, BusState};
+use crate::certificates::CertificateDesk;
 use crate::clock::Clock;
 use crate::domains::Domains;
 use crate::github::GitHubApps;
@@ -67,6 +68,7 @@ pub(crate) struct Inner {
     pub(crate) apps: AppsAddress,
     pub(crate) domains: Domains,
     pub(crate) base_domain: HostName,
+    pub(crate) certificates: CertificateDesk,
 }
 
 /// Whether the control plane can do its work.
@@ -145,7 +147,7 @@ impl Control {
 
     /// Notes that a proxy asked for its routes, and by which table it has gone until now.
     pub fn polled(&self, edge: EdgeId, revision: u64) {
-        let seen = EdgeSeen { revision, carries: Carries::Unknown, heard_at: self.clock().now() };
+        let seen = EdgeSeen::new(revision, Carries::Unknown, self.clock().now());
         self.0.observatory.note(|observed| note_edge(observed, edge, seen));
     }
 
@@ -219,6 +221,12 @@ impl Control {
     #[must_use]
     pub fn domains(&self) -> &Domains {
         &self.0.domains
+    }
+
+    /// What is known of certificates besides the journal.
+    #[must_use]
+    pub fn certificates(&self) -> &CertificateDesk {
+        &self.0.certificates
     }
 
     /// The domain that apps have their own hosts under.

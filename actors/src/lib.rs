@@ -10,6 +10,7 @@ pub mod aggregate;
 pub mod backup;
 pub mod build;
 pub mod bus;
+pub mod certificates;
 pub mod clock;
 mod commands;
 pub mod control;

@@ -210,10 +210,11 @@ impl<V: Views> Reports<V> {
             self.observatory.note(|observed| drop(observed.edges.remove(&report.edge)));
             return Verdict::Done;
         }
+        let carries = Carries::Known { busy: report.busy, leaving: report.leaving };
         let seen = EdgeSeen {
-            revision: report.revision,
-            carries: Carries::Known { busy: report.busy, leaving: report.leaving },
-            heard_at: self.clock.now(),
+            sealing_key: report.sealing_key,
+            challenges: report.challenges,
+            ..EdgeSeen::new(report.revision, carries, self.clock.now())
         };
         self.observatory.note(|observed| note_edge(observed, report.edge, seen));
         Verdict::Done

@@ -26,6 +26,7 @@ use uuid::Uuid;
 use crate::aggregate::{AggregateLimits, Hosts};
 use crate::backup::{self, Backups};
 use crate::bus::{BusError, NatsSettings, connect_in_background, keep_shares};
+use crate::certificates::{self, AcmeConfig, CertificateDesk};
 use crate::clock::Clock;
 use crate::control::{Control, Inner};
 use crate::domains::{self, Domains};
@@ -72,6 +73,8 @@ pub struct ServerConfig {
     pub limits: AggregateLimits,
     /// What time it is.
     pub clock: Clock,
+    /// How certificate authorities are reached.
+    pub acme: AcmeConfig,
 }
 
 impl ServerConfig {
@@ -90,6 +93,7 @@ impl ServerConfig {
             build_cache: CacheBudget::default(),
             limits: AggregateLimits::default(),
             clock: Clock::system(),
+            acme: AcmeConfig::default(),
         }
     }
 }
@@ -160,7 +164,9 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
         build_cache,
         limits,
         clock,
+        acme,
     } = config;
+    let certificates = CertificateDesk::new(acme, &data);
     let backups = Backups::new(data.clone());
     let opening = tokio::task::spawn_blocking(move || {
         let journal = Journal::open(&data, journal)?;
@@ -207,6 +213,7 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
         apps,
         domains: Domains::default(),
         base_domain: base_domain.clone(),
+        certificates,
     };
     let control = Control::new(inner);
     let parts = start_parts(&control, &base_domain, &stop);
@@ -293,6 +300,10 @@ fn start_parts(control: &Control, base_domain: &HostName, stop: &CancellationTok
     let (proving, of_domains) = (control.clone(), token());
     parts.spawn(supervise("domains", health(), token(), move || {
         domains::keep(proving.clone(), of_domains.clone())
+    }));
+    let (certifying, of_certificates) = (control.clone(), token());
+    parts.spawn(supervise("certificates", health(), token(), move || {
+        Box::pin(certificates::keep(certifying.clone(), of_certificates.clone()))
     }));
     let (sharing, of_shares) = (control.clone(), token());
     parts.spawn(supervise("room for logs", health(), token(), move || {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::AppEvent;
 use crate::deployment::DeploymentEvent;
-use crate::installation::{GitHubEvent, InstallationEvent};
+use crate::installation::{CertificateEvent, GitHubEvent, InstallationEvent};
 use crate::project::ProjectEvent;
 use crate::record::AggregateKind;
 use crate::worker::WorkerEvent;
@@ -27,7 +27,7 @@ pub enum Event {
 
 impl Event {
     /// The kind and name of every event that there is.
-    pub const NAMES: [(AggregateKind, &'static str); 100] = [
+    pub const NAMES: [(AggregateKind, &'static str); 110] = [
         (AggregateKind::App, "created"),
         (AggregateKind::App, "configured"),
         (AggregateKind::App, "environment_changed"),
@@ -126,6 +126,16 @@ impl Event {
         (AggregateKind::Installation, "github_secret_told"),
         (AggregateKind::Installation, "github_key_set"),
         (AggregateKind::Installation, "github_app_removed"),
+        (AggregateKind::Installation, "certificate_settings_set"),
+        (AggregateKind::Installation, "certificate_account_opened"),
+        (AggregateKind::Installation, "certificate_authority_made"),
+        (AggregateKind::Installation, "fleet_key_made"),
+        (AggregateKind::Installation, "certificate_ordered"),
+        (AggregateKind::Installation, "certificate_issued"),
+        (AggregateKind::Installation, "certificate_failed"),
+        (AggregateKind::Installation, "certificate_nears_end"),
+        (AggregateKind::Installation, "certificate_removed"),
+        (AggregateKind::Installation, "certificate_given_up"),
         (AggregateKind::Project, "created"),
         (AggregateKind::Project, "deleted"),
     ];
@@ -252,6 +262,18 @@ impl Event {
                     GitHubEvent::SecretTold { .. } => "github_secret_told",
                     GitHubEvent::KeySet { .. } => "github_key_set",
                     GitHubEvent::Removed { .. } => "github_app_removed",
+                },
+                InstallationEvent::Certificate(event) => match event {
+                    CertificateEvent::Set { .. } => "certificate_settings_set",
+                    CertificateEvent::AccountOpened { .. } => "certificate_account_opened",
+                    CertificateEvent::LocalMade { .. } => "certificate_authority_made",
+                    CertificateEvent::FleetKeyMade { .. } => "fleet_key_made",
+                    CertificateEvent::Ordered { .. } => "certificate_ordered",
+                    CertificateEvent::Issued { .. } => "certificate_issued",
+                    CertificateEvent::Failed { .. } => "certificate_failed",
+                    CertificateEvent::NearsEnd { .. } => "certificate_nears_end",
+                    CertificateEvent::Removed { .. } => "certificate_removed",
+                    CertificateEvent::GivenUp { .. } => "certificate_given_up",
                 },
             },
             Self::Project(event) => match event {

@@ -286,6 +286,23 @@ pub const PREVIEW_KEPT_LEAST: Millis = Millis(3_600_000);
 pub const PREVIEW_KEPT_MOST: Millis = Millis(365 * 24 * 3_600_000);
 /// Pull requests without a preview that an app remembers: those that changed last.
 pub const MOST_PAST_PREVIEWS: usize = 200;
+/// Names in one certificate: as many as Let's Encrypt takes.
+pub const MOST_CERTIFICATE_NAMES: usize = 100;
+/// Certificates of an installation.
+pub const MOST_CERTIFICATES: usize = 10_000;
+/// Certificates among them that were given to it.
+pub const MOST_OWN_CERTIFICATES: usize = 500;
+/// Bytes of a certificate's chain, and of a key: both together lie in one secret.
+pub const MOST_CERTIFICATE_BYTES: usize = 48 * 1024;
+/// Authorities that are asked one after the other.
+pub const MOST_AUTHORITIES: usize = 8;
+/// New certificates for hosts under the base domain within a week. Let's Encrypt signs 50 for a
+/// registered domain, and there may be others than this installation.
+pub const MOST_UNDER_BASE_A_WEEK: usize = 40;
+/// New orders within an hour. Let's Encrypt takes 300 in three hours.
+pub const MOST_ORDERS_AN_HOUR: usize = 80;
+/// Orders that go on at the same time.
+pub const MOST_ORDERS_AT_ONCE: usize = 4;
 
 // All that go on are remembered.
 const _: () = assert!(CRON_RUNS_KEPT > MOST_ONE_OFFS);

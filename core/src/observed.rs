@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use crate::deployment::Placement;
-use crate::ids::{DeploymentId, EdgeId, WorkerId};
+use crate::ids::{ChallengeId, DeploymentId, EdgeId, WorkerId};
 use crate::limits;
 use crate::plan::ReplicaKey;
 use crate::routes::{Backend, Route, RouteTable};
 use crate::time::{Millis, Timestamp};
 use crate::wire::edge::{Busy, Leaving};
-use crate::wire::worker::{ReplicaReport, WorkerReport};
+use crate::wire::worker::{ReplicaReport, SealingKey, WorkerReport};
 
 /// What was seen since this control plane started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,6 +91,10 @@ pub struct EdgeSeen {
     pub carries: Carries,
     /// When it came.
     pub heard_at: Timestamp,
+    /// What the fleet's key is sealed with for it; none where it serves no certificates.
+    pub sealing_key: Option<SealingKey>,
+    /// The challenges that it answers.
+    pub challenges: BTreeSet<ChallengeId>,
 }
 
 /// What is known of the requests that go on at an edge, to what takes no new ones.
@@ -109,6 +113,12 @@ pub enum Carries {
 }
 
 impl EdgeSeen {
+    /// A report that says nothing of certificates.
+    #[must_use]
+    pub const fn new(revision: u64, carries: Carries, heard_at: Timestamp) -> Self {
+        Self { revision, carries, heard_at, sealing_key: None, challenges: BTreeSet::new() }
+    }
+
     /// Whether it is taken for alive.
     #[must_use]
     pub fn is_alive(&self, now: Timestamp) -> bool {
@@ -331,7 +341,7 @@ mod tests {
 
     fn edge(revision: u64, heard_at: Timestamp) -> EdgeSeen {
         let carries = Carries::Known { busy: Vec::new(), leaving: Vec::new() };
-        EdgeSeen { revision, carries, heard_at }
+        EdgeSeen::new(revision, carries, heard_at)
     }
 
     fn edge_id(n: u128) -> EdgeId {
@@ -372,7 +382,7 @@ mod tests {
     #[test]
     fn a_proxy_that_asks_lives_longer_and_may_always_carry_requests() {
         let heard = at(START);
-        let seen = |carries| EdgeSeen { revision: 5, carries, heard_at: heard };
+        let seen = |carries| EdgeSeen::new(5, carries, heard);
         let known = seen(Carries::Known {
             busy: vec![Busy { deployment: deployment_id(1), requests: 2 }],
             leaving: vec![Leaving { target: ([10, 0, 0, 1], 80).into(), requests: 1 }],

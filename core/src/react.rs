@@ -65,7 +65,8 @@ pub fn react(recorded: &Recorded<Event>, now: Timestamp) -> Vec<Reaction> {
             | InstallationEvent::StatusesSet { .. }
             | InstallationEvent::ToldSet { .. }
             | InstallationEvent::DomainSettingsSet(_)
-            | InstallationEvent::GitHub(_) => Vec::new(),
+            | InstallationEvent::GitHub(_)
+            | InstallationEvent::Certificate(_) => Vec::new(),
         },
         Event::Project(event) => match event {
             ProjectEvent::Created { .. } | ProjectEvent::Deleted => Vec::new(),

@@ -231,11 +231,7 @@ mod tests {
         let mut observed = Observed::default();
         assert!(edges(&observed).starts_with("an edge; none was heard of"));
         observed.table.revision = 3;
-        let edge = |revision| EdgeSeen {
-            revision,
-            carries: Carries::Unknown,
-            heard_at: crate::testing::at(1),
-        };
+        let edge = |revision| EdgeSeen::new(revision, Carries::Unknown, crate::testing::at(1));
         let id = |n| EdgeId::new(uuid::Uuid::from_u128(n));
         observed.edges.insert(id(1), edge(3));
         assert_eq!(

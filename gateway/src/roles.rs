@@ -93,6 +93,7 @@ fn up_config(args: UpArgs) -> Outcome<UpConfig> {
         images: args.images.to_args(),
         build_cache: args.build_cache.to_args(),
         app_logs: args.app_logs.to_args(),
+        acme: args.acme.to_args(),
         builder: args.builds.to_args(),
         longest_wait: Duration::from_millis(args.longest_wait),
         replace: args.replace,
@@ -152,6 +153,7 @@ fn server(args: ServerArgs) -> Outcome {
         keep_versions: args.keep_versions,
         image_budget: args.images.budget(),
         build_cache: args.build_cache.budget(),
+        acme: args.acme.config(),
         ..ServerConfig::new(dir.root().to_owned(), nats, args.base_domain.clone())
     };
     let api = ApiConfig {

@@ -18,6 +18,7 @@ pub mod git_server;
 pub mod http;
 pub mod installation;
 pub mod object_store;
+pub mod pebble;
 pub mod ports;
 pub mod registry;
 pub mod repository;

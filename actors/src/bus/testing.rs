@@ -11,7 +11,7 @@ use super::NatsSettings;
 
 #[expect(unreachable_pub, reason = "shared with the tests crate")]
 #[path = "../../../tests/src/ports.rs"]
-mod ports;
+pub(crate) mod ports;
 
 /// A nats-server of a test's own. Killed when it is let go.
 pub(crate) struct TestNats {

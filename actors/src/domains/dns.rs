@@ -30,10 +30,10 @@ const CACHE: u64 = 16;
 
 /// One resolver.
 #[derive(Clone)]
-pub(super) struct Dns(TokioResolver);
+pub(crate) struct Dns(TokioResolver);
 
 impl Dns {
-    pub(super) fn new(resolver: SocketAddr) -> Result<Self, String> {
+    pub(crate) fn new(resolver: SocketAddr) -> Result<Self, String> {
         let mut server = NameServerConfig::udp_and_tcp(resolver.ip());
         for connection in &mut server.connections {
             connection.port = resolver.port();
@@ -49,7 +49,7 @@ impl Dns {
     }
 
     /// The TXT records at a name itself.
-    pub(super) async fn txt(&self, name: &str) -> TxtAnswer {
+    pub(crate) async fn txt(&self, name: &str) -> TxtAnswer {
         let Ok(asked) = absolute(name) else { return TxtAnswer::Failed("no such name".into()) };
         let records = match self.ask(&asked, RecordType::TXT).await {
             Ok(records) => records,

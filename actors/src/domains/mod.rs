@@ -7,7 +7,7 @@
 //! where the other's own proof is gone at that very moment.
 
 mod check;
-mod dns;
+pub(crate) mod dns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -163,6 +163,7 @@ impl Machine for Installation {
             }
             InstallationCommand::RemoveSourceHost { .. } => NOTHING,
             InstallationCommand::GitHub(command) => self.github(command),
+            InstallationCommand::Certificate(command) => self.certificate(command),
         }
     }
 
@@ -272,6 +273,7 @@ impl Machine for Installation {
                 self.source_hosts.remove(host);
             }
             InstallationEvent::GitHub(event) => self.with_github(event),
+            InstallationEvent::Certificate(event) => self.with_certificate(event),
         }
         self
     }
@@ -308,6 +310,7 @@ impl Machine for Installation {
             | InstallationCommand::NoteMirrorCaughtUp
             | InstallationCommand::NoteRestored(_) => Priority::Urgent,
             InstallationCommand::GitHub(command) => command.priority(),
+            InstallationCommand::Certificate(command) => command.priority(),
         }
     }
 
@@ -356,7 +359,7 @@ fn check(schedule: &Schedule) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn bound(why: &mut String) {
+pub(super) fn bound(why: &mut String) {
     if why.len() > limits::MOST_REASON_BYTES {
         let end = (0..=limits::MOST_REASON_BYTES).rev().find(|at| why.is_char_boundary(*at));
         why.truncate(end.unwrap_or(0));

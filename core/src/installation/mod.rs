@@ -5,6 +5,7 @@
 //! open a backup never come here; a schedule holds the recipient, which can only close one.
 
 pub mod access;
+pub mod certificates;
 mod decide;
 pub mod due;
 pub mod github;
@@ -22,9 +23,11 @@ use uuid::Uuid;
 pub use self::access::{
     SourceHost, SourcePassword, SourcePrefix, SourceToken, SourceUser, SshHost, SshKey,
 };
+pub use self::certificates::{CertificateCommand, CertificateEvent};
 pub use self::github::{GitHubCommand, GitHubEvent};
 pub use self::place::{BackupPlace, BackupRecipient, Location};
 pub use self::registry::{RegistryHost, RegistryLogin, RegistryPassword, RegistryUser};
+use crate::certificate::Certificates;
 use crate::domain::DomainSettings;
 use crate::github::{GitHubApp, GitHubBegun};
 use crate::hook::{ApiAddress, Hook, Provider, PublicAddress, RepositoryKey, Telling};
@@ -140,6 +143,8 @@ pub struct Installation {
     pub github_begun: BTreeMap<HookId, GitHubBegun>,
     /// Those that there are.
     pub github_apps: BTreeMap<HookId, GitHubApp>,
+    /// Its certificates.
+    pub certificates: Certificates,
 }
 
 /// What the installation can be asked to do, or told.
@@ -274,6 +279,8 @@ pub enum InstallationCommand {
     SetDomainSettings(Box<DomainSettings>),
     /// Something about GitHub Apps.
     GitHub(GitHubCommand),
+    /// Something about certificates.
+    Certificate(CertificateCommand),
 }
 
 /// What can happen to the installation. Append-only: postcard stores a variant's position.
@@ -408,4 +415,6 @@ pub enum InstallationEvent {
     DomainSettingsSet(Box<DomainSettings>),
     /// Something happened to a GitHub App.
     GitHub(GitHubEvent),
+    /// Something happened to a certificate.
+    Certificate(CertificateEvent),
 }

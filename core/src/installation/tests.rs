@@ -22,6 +22,7 @@ use crate::wire::worker::Held;
 use crate::wire::worker::{EngineState, ReplicaReport, ReplicaState, SealingKey, WorkerReport};
 use crate::worker::{Capacity, WorkerEvent};
 
+mod certificates;
 mod github;
 mod hooks;
 

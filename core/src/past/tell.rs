@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::app::{AppEvent, Repeat, SettingsChange, SourceKey};
+use crate::certificate::CertificateIssuer;
 use crate::cron::CronSettings;
 use crate::deployment::{DeploymentEvent, Outcome};
 use crate::domain::DomainMode;
 use crate::event::Event;
 use crate::hook::{DeployOn, Telling};
-use crate::installation::{GitHubEvent, InstallationEvent};
+use crate::installation::{CertificateEvent, GitHubEvent, InstallationEvent};
 use crate::names::EnvName;
 use crate::process::ProcessName;
 use crate::project::ProjectEvent;
@@ -362,6 +363,45 @@ fn installation(event: &InstallationEvent) -> String {
             }
         }
         InstallationEvent::GitHub(event) => github(event),
+        InstallationEvent::Certificate(event) => certificate(event),
+    }
+}
+
+fn certificate(event: &CertificateEvent) -> String {
+    match event {
+        CertificateEvent::Set { .. } => "how certificates are come by was set".into(),
+        CertificateEvent::AccountOpened { authority, .. } => {
+            format!("there is an account at {authority} for certificates")
+        }
+        CertificateEvent::LocalMade { .. } => {
+            "the installation has a certificate authority of its own, for local names".into()
+        }
+        CertificateEvent::FleetKeyMade { .. } => "edges share a new key".into(),
+        CertificateEvent::Ordered { names, order } => {
+            format!("{} is about to sign a certificate for {names}", order.authority)
+        }
+        CertificateEvent::Issued { names, version, issued, .. } => {
+            let what = if *version == 1 { "a certificate" } else { "a new certificate" };
+            match &issued.by {
+                CertificateIssuer::Acme { authority, .. } => {
+                    format!("{names} has {what} from {authority}")
+                }
+                CertificateIssuer::Local => {
+                    format!("{names} has {what} of this installation's own")
+                }
+                CertificateIssuer::Own => format!("{names} was given {what}"),
+            }
+        }
+        CertificateEvent::Failed { names, trouble } => {
+            format!("{names} gets no certificate from {}: {}", trouble.authority, trouble.why)
+        }
+        CertificateEvent::NearsEnd { .. } => {
+            "a certificate that nobody renews comes to its end".into()
+        }
+        CertificateEvent::Removed { .. } => "a certificate was removed".into(),
+        CertificateEvent::GivenUp { names } => {
+            format!("a certificate for {names} is not wanted any more")
+        }
     }
 }
 

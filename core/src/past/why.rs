@@ -74,7 +74,8 @@ pub fn beginning(recorded: &Recorded<Event>) -> Option<Beginning> {
                 | InstallationEvent::StatusesSet { .. }
                 | InstallationEvent::ToldSet { .. }
                 | InstallationEvent::DomainSettingsSet(_)
-                | InstallationEvent::GitHub(_),
+                | InstallationEvent::GitHub(_)
+                | InstallationEvent::Certificate(_),
             ) => None,
             Event::App(_) | Event::Deployment(_) | Event::Project(_) => None,
             Event::Worker(

@@ -140,7 +140,7 @@ mod tests {
         let routes = [(HostName::new("shop.localhost").unwrap(), route)].into();
         observed.put_in_force(RouteTable { revision: 5, routes });
         let carries = Carries::Known { busy: vec![], leaving: vec![] };
-        let edge = EdgeSeen { revision: 5, carries, heard_at: now };
+        let edge = EdgeSeen::new(5, carries, now);
         observed.edges.insert(EdgeId::new(Uuid::from_u128(1)), edge);
         let mut effects = Vec::new();
         advance(id, &attempt, &View::default(), &observed, &Some([id].into()), now, &mut effects);

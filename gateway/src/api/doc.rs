@@ -39,6 +39,7 @@ use super::problem::{MEDIA_TYPE, Problem};
         (name = "logs", description = "What builds and replicas say"),
         (name = "events", description = "What happened"),
         (name = "projects", description = "Apps that belong together"),
+        (name = "certificates", description = "Certificates for https, and how they are come by"),
         (name = "registries", description = "Registries that builds log in to"),
         (name = "hooks", description = "Webhooks: what deploys apps by itself"),
         (name = "previews", description = "An app of its own for each open pull request"),

@@ -166,10 +166,13 @@ fn show_all(list: &DomainList, output: &Output) {
     let row = |domain: &Domain| {
         let name = domain.unicode.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
         let host = format!("{}{name}", domain.host);
-        vec![host, state(domain, output), mode_words(domain), output.foreign(&domain.detail)]
+        let certificate = domain.certificate.as_ref().map(|one| one.state.as_str());
+        let certificate = format::or_dash(certificate);
+        let detail = output.foreign(&domain.detail);
+        vec![host, state(domain, output), mode_words(domain), certificate, detail]
     };
     let rows: Vec<_> = list.items.iter().map(row).collect();
-    output.table(&["DOMAIN", "STATE", "REQUESTS", "DETAIL"], &rows);
+    output.table(&["DOMAIN", "STATE", "REQUESTS", "CERTIFICATE", "DETAIL"], &rows);
 }
 
 fn show(domain: &Domain, output: &Output) {
@@ -186,6 +189,10 @@ fn show(domain: &Domain, output: &Output) {
     rows.extend(domain.verified_at.map(|at| ("verified", format::ago(at))));
     rows.extend(domain.failing_since.map(|at| ("failing since", format::ago(at))));
     rows.extend(domain.trusted_until.map(|at| ("trusted until", at.to_string())));
+    if let Some(one) = &domain.certificate {
+        let words = format!("{}: {}", one.state.as_str(), one.detail);
+        rows.push(("certificate", output.foreign(&words)));
+    }
     if let Some(check) = &domain.check {
         rows.push(("looked for", format::ago(check.at)));
         rows.push(("leads", output.foreign(&check.leads_detail)));

@@ -6,7 +6,8 @@
 mod app;
 pub mod args;
 pub mod backup;
-pub mod client;
+mod certificate;
+mod client;
 mod compose;
 mod cron;
 mod deleted;
@@ -106,6 +107,7 @@ pub async fn run(command: ClientCommand, global: &Global, output: Output) -> Out
         Online::Process(command) => process::run(&context, command).await,
         Online::Cron(command) => cron::cron(&context, command).await,
         Online::Domain(command) => domain::run(&context, command).await,
+        Online::Certificate(command) => certificate::run(&context, command).await,
         Online::Run(args) => run::run(&context, *args).await,
         Online::Runs(command) => run::runs(&context, command).await,
         Online::Registry(command) => registry::run(&context, command).await,
@@ -196,6 +198,8 @@ pub enum Online {
     Cron(args::CronCommand),
     /// `domain`
     Domain(args::DomainCommand),
+    /// `certificate`
+    Certificate(args::CertificateCommand),
     /// `run`
     Run(Box<args::RunArgs>),
     /// `runs`
@@ -323,6 +327,7 @@ impl From<Command> for Kind {
             Command::Process(command) => online(Online::Process(command)),
             Command::Cron(command) => online(Online::Cron(command)),
             Command::Domain(command) => online(Online::Domain(command)),
+            Command::Certificate(command) => online(Online::Certificate(command)),
             Command::Run(args) => online(Online::Run(args)),
             Command::Runs(command) => online(Online::Runs(command)),
             Command::Registry(command) => online(Online::Registry(command)),

@@ -86,6 +86,8 @@ pub struct UpConfig {
     pub build_cache: Vec<OsString>,
     /// How much of logs is kept, in the same form.
     pub app_logs: Vec<OsString>,
+    /// How certificate authorities are reached, likewise.
+    pub acme: Vec<OsString>,
     /// How the agent builds, as its command line says it.
     pub builder: Vec<OsString>,
     /// The longest wait between two starts of a part.
@@ -243,6 +245,7 @@ impl UpConfig {
         args.extend(self.images.iter().cloned());
         args.extend(self.build_cache.iter().cloned());
         args.extend(self.app_logs.iter().cloned());
+        args.extend(self.acme.iter().cloned());
         if !self.local_repos.is_empty() {
             args.push("--allow-local-repos".into());
         }

@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod certificates;
 mod changes;
 mod commands;
 mod compose;

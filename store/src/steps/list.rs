@@ -100,6 +100,12 @@ steps! {
     PushReceived "push-received" Server;
     /// The branch of an app's repository stands where the journal says.
     BranchMoved "branch-moved" Server;
+    /// Edges can find a certificate, the key that they share, or a proof.
+    CertificatesPut "certificates-put" Server;
+    /// They find it no more.
+    CertificatesDropped "certificates-dropped" Server;
+    /// Which DNS records are to be removed again is on the disk.
+    DnsRecordsNoted "dns-records-noted" Server;
     /// Integrations can find an event.
     EventPublished "event-published" Server;
     /// What a builder said will not come again.

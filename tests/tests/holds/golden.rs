@@ -5,6 +5,7 @@
 //! `HYTHE_BLESS=1 cargo test -p hythe-tests golden` appends its line. A line that is there is
 //! never changed: where this test fails on one, the change that made it fail is wrong.
 
+mod certificates;
 mod crons;
 mod domains;
 
@@ -626,7 +627,8 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
     let deployments =
         deployments.into_iter().map(|(label, event)| (label, Event::Deployment(event)));
     let workers = workers.into_iter().map(|(label, event)| (label, Event::Worker(event)));
-    let installation = installation().into_iter().chain(domains::settings());
+    let installation =
+        installation().into_iter().chain(domains::settings()).chain(certificates::all());
     let installation = installation.map(|(label, event)| (label, Event::Installation(event)));
     let projects = [
         (

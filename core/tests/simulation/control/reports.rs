@@ -35,7 +35,7 @@ impl World {
         self.judge_heard(&report);
         let heard_at = self.control_now();
         let EdgeReport { edge, revision, busy, leaving, .. } = report;
-        let seen = EdgeSeen { revision, carries: Carries::Known { busy, leaving }, heard_at };
+        let seen = EdgeSeen::new(revision, Carries::Known { busy, leaving }, heard_at);
         self.control.observed.edges.insert(edge, seen);
         self.wake_reconciler();
     }

@@ -113,6 +113,9 @@ pub struct Domain {
     pub target: Vec<DnsRecord>,
     /// The last look at it since the server started; none before the first.
     pub check: Option<DomainCheck>,
+    /// The certificate that serves it, or how it stands with the one that is wanted; none where none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<super::Certificate>,
 }
 
 /// Whether a domain's record is there.

@@ -7,6 +7,7 @@
 
 mod app;
 mod backup;
+mod certificate;
 mod commit_status;
 mod compose;
 mod cron;
@@ -44,6 +45,11 @@ pub use app::{App, AppPage, AppRef, AppSettings, AppStatus, CreateApp, UpdateApp
 pub use backup::{
     BackupFailed, BackupMade, BackupRun, BackupSchedule, BackupStatus, CreateBackup,
     DownloadBackup, MirrorStatus, SetBackupSchedule, SetMirror,
+};
+pub use certificate::{
+    AddCertificate, Certificate, CertificateAuthority, CertificateList, CertificateSettings,
+    CertificateState, DnsHook, ExternalAccount, SetDnsHook, SetExternalAccount,
+    UpdateCertificateSettings,
 };
 pub use commit_status::{CommitStatuses, SetCommitStatuses, ToldStatus};
 pub use compose::{

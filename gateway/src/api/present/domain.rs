@@ -64,6 +64,7 @@ pub(crate) fn domain(
         },
         target: names.chain(addresses).collect(),
         check: last.map(check),
+        certificate: None,
     }
 }
 

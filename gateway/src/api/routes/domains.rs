@@ -41,9 +41,15 @@ pub(crate) async fn list(
 ) -> Result<axum::Json<DomainList>, Problem> {
     let (id, app) = state.app(&app)?;
     let seen = state.control().domains();
+    let (standing, now) = (state.control().certificates().standing(), state.now());
     let items = state.see(|sight| {
         let each = app.domains.iter().map(|(host, domain)| {
-            present::domain(sight, &app, host, domain, seen.last(id, host, domain))
+            let last = seen.last(id, host, domain);
+            let (name, wildcard) = (host.name(), host.is_wildcard());
+            Domain {
+                certificate: present::certificate_of(sight.view, &standing, name, wildcard, now),
+                ..present::domain(sight, &app, host, domain, last)
+            }
         });
         each.collect()
     });
@@ -333,5 +339,12 @@ fn shown(state: &ApiState, app: &str, host: &DomainHost) -> Result<Domain, Probl
     let (id, app) = state.app(app)?;
     let domain = app.domains.get(host).ok_or_else(|| no_such_domain(host))?;
     let last = state.control().domains().last(id, host, domain);
-    Ok(state.see(|sight| present::domain(sight, &app, host, domain, last)))
+    let (standing, now) = (state.control().certificates().standing(), state.now());
+    Ok(state.see(|sight| {
+        let (name, wildcard) = (host.name(), host.is_wildcard());
+        Domain {
+            certificate: present::certificate_of(sight.view, &standing, name, wildcard, now),
+            ..present::domain(sight, &app, host, domain, last)
+        }
+    }))
 }

@@ -3,6 +3,7 @@
 mod address;
 mod apps;
 mod backups;
+mod certificates;
 mod compose;
 mod crons;
 mod deleted;
@@ -85,6 +86,11 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(domains::show, domains::update, domains::remove))
         .routes(routes!(domains::check))
         .routes(routes!(domains::settings, domains::update_settings))
+        .routes(routes!(certificates::list, certificates::add))
+        .routes(routes!(certificates::settings, certificates::update_settings))
+        .routes(routes!(certificates::authority))
+        .routes(routes!(certificates::show, certificates::remove))
+        .routes(routes!(certificates::renew))
         .routes(routes!(versions::rollback))
         .routes(routes!(versions::redeploy))
         .routes(routes!(versions::restart))

@@ -1,10 +1,12 @@
 //! The command line: what there is, with its help. Names and values are checked here, by the
 //! core's own types, before anything is asked of a server.
 
+mod acme;
 mod apps;
 mod backup;
 mod build;
 mod builder;
+mod certificate;
 mod compose;
 mod cron;
 mod detect;
@@ -31,6 +33,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use hythe_core::names::{AppName, ProjectName, WorkerName};
 
+pub use acme::AcmeArgs;
 pub use apps::{
     AgainArgs, AppCommand, BuildOf, DeployArgs, DeploymentsCommand, EarlierArg, EnvCommand,
     EnvSetArgs, LogsArgs, RawAssignment, RollbackArgs, ScaleArgs, SettingsArgs, SwitchArgs,
@@ -38,6 +41,7 @@ pub use apps::{
 };
 pub use backup::{BackupArgs, BackupCommand, KeyArgs, RestoreArgs, ScheduleArgs};
 pub use builder::BuilderArgs;
+pub use certificate::{CertificateCommand, CertificateSettingsArgs};
 pub use compose::{ComposeCommand, ComposeUpArgs};
 pub use cron::{CronArgs, CronCommand, CronSetArgs};
 pub use detect::DetectArgs;
@@ -191,6 +195,9 @@ pub enum Command {
     /// Hosts of your own for an app: add, prove and remove them, and which is the main one
     #[command(subcommand)]
     Domain(DomainCommand),
+    /// Certificates for https: list, add, order and remove them, and how they are come by
+    #[command(subcommand, visible_alias = "cert")]
+    Certificate(CertificateCommand),
     /// Run a command once, in a fresh container of an app's live version
     #[command(after_help = run::RUN_HELP)]
     Run(Box<RunArgs>),

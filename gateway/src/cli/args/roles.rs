@@ -13,6 +13,7 @@ use hythe_core::sweep::ImageBudget;
 use hythe_core::sweep::cache::CacheBudget;
 use hythe_core::time::Millis;
 
+use super::acme::AcmeArgs;
 use super::builder::BuilderArgs;
 
 /// Where gateway and edge listen unless told otherwise.
@@ -104,6 +105,9 @@ pub struct UpArgs {
     /// How much of logs is kept.
     #[command(flatten)]
     pub app_logs: AppLogsArgs,
+    /// How certificate authorities are reached.
+    #[command(flatten)]
+    pub acme: AcmeArgs,
     /// How it builds.
     #[command(flatten)]
     pub builds: BuilderArgs,
@@ -163,6 +167,9 @@ pub struct ServerArgs {
     /// How much of logs is kept.
     #[command(flatten)]
     pub app_logs: AppLogsArgs,
+    /// How certificate authorities are reached.
+    #[command(flatten)]
+    pub acme: AcmeArgs,
     /// How it logs.
     #[command(flatten)]
     pub log: LogArgs,

@@ -221,7 +221,9 @@ const fn course(step: Step) -> Course {
         Step::CancelBuildSent | Step::BuildCancelled | Step::ImageUntagged => Course::CancelBuild,
         Step::UploadKept => Course::Upload,
         Step::PushReceived | Step::BranchMoved => Course::Push,
-        Step::NetworkMade => Course::NewApp,
+        Step::NetworkMade | Step::CertificatesPut => Course::NewApp,
+        Step::CertificatesDropped => Course::DeleteApp,
+        Step::DnsRecordsNoted => Course::Never("an authority has to want a DNS record"),
         Step::NetworkRemoved => Course::DeleteApp,
         Step::RestartCounted => Course::ReplicaDies,
         Step::FleetKeyKept | Step::CertificatesKept => {
@@ -303,6 +305,19 @@ fn course_of_event(name: &str) -> Course {
         | "installation.github_key_set"
         | "installation.github_app_removed" => {
             Course::Never("GitHub has to make an App, and no deployment waits for it")
+        }
+        "installation.fleet_key_made" | "installation.certificate_authority_made" => {
+            Course::FirstStart
+        }
+        "installation.certificate_issued" => Course::NewApp,
+        "installation.certificate_settings_set"
+        | "installation.certificate_account_opened"
+        | "installation.certificate_ordered"
+        | "installation.certificate_failed"
+        | "installation.certificate_nears_end"
+        | "installation.certificate_removed"
+        | "installation.certificate_given_up" => {
+            Course::Never("an authority has to be asked, and no deployment waits for it")
         }
         "worker.registered" => Course::FirstStart,
         "app.traffic_returned" => Course::Never("only where a replica dies while it takes over"),

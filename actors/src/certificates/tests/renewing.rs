@@ -1,0 +1,113 @@
+//! Certificates are kept: renewed, put back, and not ordered twice for a crash.
+
+use std::time::Duration;
+
+use hythe_core::certificate::{CertificateNames, ChallengeKind};
+use hythe_core::ids::CertificateId;
+use hythe_core::installation::CertificateEvent;
+use uuid::Uuid;
+
+use super::world::World;
+use crate::certificates::account::account;
+use crate::certificates::order::{Wish, prepare};
+
+fn names() -> CertificateNames {
+    "shop.example".parse().unwrap()
+}
+
+fn count(world: &World, name: &str) -> usize {
+    let all = world.happened(|event| {
+        let event = hythe_core::installation::InstallationEvent::Certificate(event.clone());
+        Some(hythe_core::event::Event::Installation(event).name())
+    });
+    all.iter().filter(|one| **one == name).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nats_lost_is_put_back() {
+    let mut world = World::start().await;
+    world.ask_pebble().await;
+    let shop = world.app("shop").await;
+    world.own(shop, "shop.example").await;
+    let (before, _) = world.edge.until("served", |known| known.served("shop.example")).await;
+    let resets = world.edge.known().resets;
+    world.nats.kill_and_wipe().await;
+    world.nats.run().await;
+    let edge = &world.edge;
+    edge.until("the edge saw the wipe", |known| (known.resets > resets).then_some(())).await;
+    let (after, _) = edge.until("served again", |known| known.served("shop.example")).await;
+    assert_eq!((after.id, after.version, &after.chain), (before.id, 1, &before.chain));
+    // After a restart too, and nothing is ordered for it.
+    world.restart().await;
+    world.edge.until("still served", |known| known.served("shop.example")).await;
+    assert_eq!(count(&world, "certificate_issued"), 1);
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_a_crash_left_is_signed_and_not_made_anew() {
+    let mut world = World::start().await;
+    let shop = world.app("shop").await;
+    world.own(shop, "shop.example").await;
+    // As an order is when its server dies: proven, in the journal, and not signed.
+    let wish = Wish {
+        names: names(),
+        authority: world.authority(),
+        id: CertificateId::new(Uuid::now_v7()),
+        version: 1,
+        challenges: vec![ChallengeKind::Http01],
+        replaces: None,
+        ordered: None,
+    };
+    world.edge.until("the edge is known", |known| known.fleet.clone()).await;
+    let account = account(world.control(), &wish.authority).await.unwrap();
+    // A nonce that pebble refuses three times over costs a try.
+    while prepare(world.control(), &wish, &account).await.is_err() {}
+    let url = world.certificates().ordered[&names()].url.clone();
+    world.restart().await;
+    world.ask_pebble().await;
+    world.until("it is signed", |now| now.of(&names()).map(drop)).await;
+    let ordered = world.happened(|event| match event {
+        CertificateEvent::Ordered { order, .. } => Some(order.url.clone()),
+        CertificateEvent::Set { .. }
+        | CertificateEvent::AccountOpened { .. }
+        | CertificateEvent::LocalMade { .. }
+        | CertificateEvent::FleetKeyMade { .. }
+        | CertificateEvent::Issued { .. }
+        | CertificateEvent::Failed { .. }
+        | CertificateEvent::NearsEnd { .. }
+        | CertificateEvent::Removed { .. }
+        | CertificateEvent::GivenUp { .. } => None,
+    });
+    assert_eq!(ordered, [url], "the same order");
+    assert_eq!(count(&world, "certificate_account_opened"), 1, "and the same account");
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_renewed_well_before_its_end_and_when_people_ask() {
+    let world = World::start().await;
+    world.ask_pebble().await;
+    let shop = world.app("shop").await;
+    world.own(shop, "shop.example").await;
+    let (id, held) =
+        world.until("issued", |now| now.of(&names()).map(|(id, held)| (id, held.clone()))).await;
+    world.control().certificates().ask_for(names());
+    let version = |of| {
+        move |now: &hythe_core::certificate::Certificates| {
+            now.of(&names()).filter(|(_, held)| held.version >= of).map(|(id, _)| id)
+        }
+    };
+    assert_eq!(world.until("asked for", version(2)).await, id, "a renewed one keeps its id");
+    // Two thirds of its life later, with a third left.
+    let life = held.issued.not_after.since(held.issued.not_before);
+    world.advance(Duration::from_millis(life.0 / 3 * 2 + 86_400_000));
+    assert_eq!(world.until("renewed", version(3)).await, id);
+    world
+        .edge
+        .until("served", |known| {
+            known.served("shop.example").filter(|(one, _)| one.version >= 3).map(drop)
+        })
+        .await;
+    world.close().await;
+}
