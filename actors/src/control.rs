@@ -3,6 +3,7 @@
 //! Whoever holds a [`Control`] can ask anything of it while NATS is away: commands become durable
 //! and reads answer; only what has to reach a worker or an edge waits.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,7 @@ use crate::projection::Projection;
 use crate::pushes::Pushes;
 use crate::reports::note_edge;
 use crate::runs::Runs;
+use crate::sites::Sites;
 use crate::statuses::Statuses;
 use crate::uploads::Uploads;
 
@@ -62,6 +64,7 @@ pub(crate) struct Inner {
     pub(crate) runs: Runs,
     pub(crate) statuses: Statuses,
     pub(crate) uploads: Arc<Uploads>,
+    pub(crate) sites: Arc<Sites>,
     pub(crate) pushes: Pushes,
     pub(crate) troubles: Troubles,
     pub(crate) github: GitHubApps,
@@ -257,6 +260,12 @@ impl Control {
     #[must_use]
     pub fn uploads(&self) -> &Arc<Uploads> {
         &self.0.uploads
+    }
+
+    /// The files of static sites.
+    #[must_use]
+    pub fn sites(&self) -> &Arc<Sites> {
+        &self.0.sites
     }
 
     /// What people pushed here by git.

@@ -1,5 +1,5 @@
 //! Housekeeping: lets images go that nobody can go back to any more, build cache beyond its budget,
-//! uploads that nobody needs, and repositories that were pushed to whose app is gone.
+//! uploads and files of sites that nobody needs, and repositories that were pushed to whose app is gone.
 //!
 //! What may go is decided by [`hythe_core::sweep`] over what workers say that they have. Nothing of
 //! it is remembered: whatever stays this time is found again the next time.
@@ -12,7 +12,7 @@ use hythe_core::names::WorkerName;
 use hythe_core::observed::Observed;
 use hythe_core::sweep::cache::DispensableCache;
 use hythe_core::sweep::uploads::StoredUpload;
-use hythe_core::sweep::{Dispensable, Keep, cache, sweep, uploads};
+use hythe_core::sweep::{Dispensable, Keep, cache, sites, sweep, uploads};
 use hythe_core::view::View;
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::storage::{
@@ -25,6 +25,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::control::Control;
+use crate::sites::SiteSweep;
 
 /// From one look to the next, and before the first one after a start.
 const EVERY: Duration = Duration::from_secs(15 * 60);
@@ -108,6 +109,13 @@ pub async fn look_at_uploads(control: &Control, act: bool) -> UploadSweep {
         failed: Some(error.to_string()),
         ..UploadSweep::default()
     })
+}
+
+/// Lets the files go of static sites that nobody can go back to.
+pub async fn tidy_sites(control: &Control) -> SiteSweep {
+    let keep = control.keep_versions().into();
+    let kept = control.read(|view| sites::kept(view, keep));
+    control.sites().tidy(&kept, control.clock().now()).await
 }
 
 /// Lets the repositories go of apps that are gone, and keeps those small that stay.
@@ -252,6 +260,13 @@ pub(crate) async fn keep_tidy(control: Control, stop: CancellationToken) -> Resu
         (next, rested) = (now + EVERY, now + LOW_APART);
         let Some(swept) = stop.run_until_cancelled(look(&control, true)).await else { break };
         tidy_pushes(&control).await;
+        let SiteSweep { gone, failed } = tidy_sites(&control).await;
+        if gone > 0 {
+            tracing::info!(count = gone, "files of static sites that nobody needs went");
+        }
+        if let Some(why) = failed {
+            tracing::warn!(why, "the files of static sites could not be tidied up");
+        }
         let UploadSweep { gone, failed, .. } = look_at_uploads(&control, true).await;
         if gone > 0 {
             tracing::info!(count = gone, "uploads that nobody needs went");

@@ -40,6 +40,7 @@ pub mod reports;
 pub mod runs;
 pub mod sealing;
 pub mod server;
+pub mod sites;
 pub mod statuses;
 pub mod supervise;
 #[cfg(test)]

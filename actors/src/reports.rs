@@ -214,6 +214,7 @@ impl<V: Views> Reports<V> {
         let seen = EdgeSeen {
             sealing_key: report.sealing_key,
             challenges: report.challenges,
+            behind: report.behind,
             ..EdgeSeen::new(report.revision, carries, self.clock.now())
         };
         self.observatory.note(|observed| note_edge(observed, report.edge, seen));

@@ -122,7 +122,7 @@ pub fn prepare(control: &Control, run: RunId, wanted: Wanted) -> Result<Prepared
     });
     let (app_name, live, attempt, busy, held) = found.ok_or_else(no_such_app)?;
     let (deployment, attempt) = live.zip(attempt).ok_or_else(|| no_version(&app_name))?;
-    let built = attempt.built.clone().ok_or_else(|| no_version(&app_name))?;
+    let built = runnable(&attempt, &app_name)?;
     // Where its replicas run, there is its image; else where it was built.
     let places = attempt.placements.iter().map(|placement| placement.worker).chain([built.worker]);
     let places = places.filter(|worker| held.contains(worker));
@@ -152,13 +152,25 @@ pub(crate) fn prepare_again(
         Some((app.name.clone(), attempt.clone()))
     });
     let (app_name, attempt) = found.ok_or_else(no_such_app)?;
-    let built = attempt.built.clone().ok_or_else(|| no_version(&app_name))?;
+    let built = runnable(&attempt, &app_name)?;
     let version = Version { app_name, deployment, attempt, built };
     seal(control, run, one_off.worker, wanted, version)
 }
 
 fn no_such_app() -> RunError {
     RunError::Unfit("there is no such app".into())
+}
+
+/// What was built of a version, where it can run a command.
+fn runnable(attempt: &Attempt, app_name: &AppName) -> Result<BuiltImage, RunError> {
+    let built = attempt.built.clone().ok_or_else(|| no_version(app_name))?;
+    match built.site {
+        None => Ok(built),
+        Some(_) => Err(RunError::Unfit(format!(
+            "{app_name} is a static site that the edges serve, and has no container; to have one: \
+             hythe app set {app_name} --static off, then deploy it"
+        ))),
+    }
 }
 
 fn no_version(name: &AppName) -> RunError {

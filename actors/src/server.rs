@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use hythe_core::hook::AppsAddress;
 use hythe_core::ids::InstallationId;
+use hythe_core::installation::BackupPlace;
 use hythe_core::limits;
 use hythe_core::names::HostName;
 use hythe_core::sweep::ImageBudget;
@@ -40,6 +41,7 @@ use crate::pushes::Pushes;
 use crate::reconciler::Reconciler;
 use crate::reports::Reports;
 use crate::runs::{self, Runs};
+use crate::sites::{self, SiteStoreError, Sites};
 use crate::statuses::{self, Statuses};
 use crate::supervise::supervise;
 use crate::uploads::{self, Uploads};
@@ -52,8 +54,8 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// The data directory: the journal in `journal/`, the master key in `master.key`, the
-    /// installation's id in `instance`, what people sent to be built in `uploads/`, and what
-    /// they pushed in `git/`.
+    /// installation's id in `instance`, what people sent to be built in `uploads/`, what
+    /// they pushed in `git/`, and the files of static sites in `sites/`.
     pub data: PathBuf,
     /// Where NATS is.
     pub nats: NatsSettings,
@@ -69,6 +71,8 @@ pub struct ServerConfig {
     pub image_budget: ImageBudget,
     /// How much of the build cache each worker keeps.
     pub build_cache: CacheBudget,
+    /// Where the files of static sites are kept; a folder of its own where nothing is said.
+    pub sites: Option<BackupPlace>,
     /// The aggregates' bounds.
     pub limits: AggregateLimits,
     /// What time it is.
@@ -91,6 +95,7 @@ impl ServerConfig {
             keep_versions: limits::VERSIONS_KEPT,
             image_budget: ImageBudget::default(),
             build_cache: CacheBudget::default(),
+            sites: None,
             limits: AggregateLimits::default(),
             clock: Clock::system(),
             acme: AcmeConfig::default(),
@@ -131,6 +136,9 @@ pub enum ServerError {
         /// Why.
         error: std::io::Error,
     },
+    /// What keeps the files of static sites cannot be used.
+    #[error("keep the files of static sites: {0}")]
+    Sites(#[from] SiteStoreError),
     /// A thread of ours failed.
     #[error("start the server: {0}")]
     Failed(String),
@@ -162,6 +170,7 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
         keep_versions,
         image_budget,
         build_cache,
+        sites,
         limits,
         clock,
         acme,
@@ -178,10 +187,11 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
         let folder = data.join("git");
         let pushes =
             Pushes::open(&folder).map_err(|error| ServerError::Pushes { path: folder, error })?;
-        Ok::<_, ServerError>((journal, projection, installation, uploads, pushes))
+        let sites = Sites::open(sites.as_ref(), &data.join("sites"))?;
+        Ok::<_, ServerError>((journal, projection, installation, uploads, pushes, sites))
     });
     let opened = opening.await.map_err(|error| ServerError::Failed(error.to_string()))?;
-    let (journal, projection, installation, uploads, pushes) = opened?;
+    let (journal, projection, installation, uploads, pushes, sites) = opened?;
     let bus = connect_in_background(&nats, "hythe server").await?;
 
     let (stop, stop_last) = (CancellationToken::new(), CancellationToken::new());
@@ -207,6 +217,7 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
         runs: Runs::default(),
         statuses: Statuses::default(),
         uploads: Arc::new(uploads),
+        sites: Arc::new(sites),
         pushes,
         troubles: Troubles::default(),
         github,
@@ -288,6 +299,11 @@ fn start_parts(control: &Control, base_domain: &HostName, stop: &CancellationTok
     parts.spawn(supervise("uploads", health(), token(), move || {
         let (bus, uploads) = (giving.bus().clone(), Arc::clone(giving.uploads()));
         uploads::serve(bus, giving.installation(), uploads, of_uploads.clone())
+    }));
+    let (keeping, of_sites) = (control.clone(), token());
+    parts.spawn(supervise("sites", health(), token(), move || {
+        let (bus, sites) = (keeping.bus().clone(), Arc::clone(keeping.sites()));
+        sites::serve(bus, sites, of_sites.clone())
     }));
     let (previewing, of_previews) = (control.clone(), token());
     parts.spawn(supervise("previews", health(), token(), move || {

@@ -48,6 +48,7 @@ pub mod rejection;
 pub mod repository;
 pub mod routes;
 pub mod run;
+pub mod site;
 pub mod source;
 pub mod submodules;
 pub mod sweep;

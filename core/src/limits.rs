@@ -82,6 +82,18 @@ pub const HOOK_WITHIN_MOST: Millis = Millis(4 * 3_600_000);
 pub const PROCESS_UP_FOR: Millis = Millis(5_000);
 /// How long the edges may take to confirm a switch.
 pub const SWITCH_WITHIN: Millis = Millis(120_000);
+/// Files of one static site: Cloudflare Pages' bound.
+pub const MOST_SITE_FILES: usize = 20_000;
+/// Bytes of one of them.
+pub const MOST_SITE_FILE_BYTES: u64 = 256 * 1024 * 1024;
+/// Bytes of one static site, uncompressed.
+pub const MOST_SITE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// Bytes of the list of its files.
+pub const MOST_MANIFEST_BYTES: usize = 32 * 1024 * 1024;
+/// Versions before the present one whose files with a digest in their name stay reachable.
+pub const EARLIER_SITES: usize = 3;
+/// How long a file of a static site stays that no version refers to: a build may be about to.
+pub const SITE_FILE_KEPT: Millis = Millis::seconds(24 * 3_600);
 /// How long requests may go on after the switch.
 pub const DRAIN_WITHIN: Millis = Millis(30_000);
 /// From SIGTERM to SIGKILL.

@@ -95,6 +95,8 @@ pub struct EdgeSeen {
     pub sealing_key: Option<SealingKey>,
     /// The challenges that it answers.
     pub challenges: BTreeSet<ChallengeId>,
+    /// Deployments that the table leads to and that it has not fetched yet: the version before answers.
+    pub behind: BTreeSet<DeploymentId>,
 }
 
 /// What is known of the requests that go on at an edge, to what takes no new ones.
@@ -113,10 +115,17 @@ pub enum Carries {
 }
 
 impl EdgeSeen {
-    /// A report that says nothing of certificates.
+    /// A report that says nothing of certificates, and nothing that is missing.
     #[must_use]
     pub const fn new(revision: u64, carries: Carries, heard_at: Timestamp) -> Self {
-        Self { revision, carries, heard_at, sealing_key: None, challenges: BTreeSet::new() }
+        Self {
+            revision,
+            carries,
+            heard_at,
+            sealing_key: None,
+            challenges: BTreeSet::new(),
+            behind: BTreeSet::new(),
+        }
     }
 
     /// Whether it is taken for alive.
@@ -262,7 +271,7 @@ impl Observed {
     pub fn leads_to(&self, addresses: &[SocketAddr]) -> bool {
         self.table.routes.values().any(|route| match &route.backend {
             Backend::Replicas { targets, .. } => targets.iter().any(|at| addresses.contains(at)),
-            Backend::Starting | Backend::Down => false,
+            Backend::Starting | Backend::Down | Backend::Site { .. } => false,
         })
     }
 

@@ -9,9 +9,11 @@ use crate::app::ActiveApp;
 use crate::deployment::{Placement, Stage};
 use crate::edge::RouteEdge;
 use crate::ids::{AppId, DeploymentId};
+use crate::limits;
 use crate::names::{AppName, HostName};
 use crate::observed::Observed;
 use crate::process::is_process;
+use crate::site::SiteId;
 use crate::view::View;
 use crate::wire::worker::ReplicaState;
 
@@ -77,6 +79,17 @@ pub enum Backend {
     Starting,
     /// The app has nothing to answer with: the edge answers 503 with a page saying so.
     Down,
+    /// A static site, which the edge serves itself.
+    Site {
+        /// The deployment that it is of.
+        deployment: DeploymentId,
+        /// Which site.
+        site: SiteId,
+        /// Those of the versions before, the newest first: what in them is named after its content is still
+        /// served to pages that are open.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        earlier: Vec<SiteId>,
+    },
 }
 
 impl Backend {
@@ -84,7 +97,7 @@ impl Backend {
     #[must_use]
     pub const fn deployment(&self) -> Option<DeploymentId> {
         match self {
-            Self::Replicas { deployment, .. } => Some(*deployment),
+            Self::Replicas { deployment, .. } | Self::Site { deployment, .. } => Some(*deployment),
             Self::Starting | Self::Down => None,
         }
     }
@@ -175,15 +188,44 @@ fn backend(view: &View, observed: &Observed, app: &ActiveApp, previous: Option<&
         app.is_resting(*live) || view.giving_way(app).is_some_and(|(one, _)| one == *live)
     };
     let candidates = [app.serving, app.live.filter(|live| !ends(live))];
-    let found = candidates
-        .into_iter()
-        .flatten()
-        .find_map(|deployment| replicas(view, observed, deployment, previous));
+    let found = candidates.into_iter().flatten().find_map(|deployment| {
+        site(view, app, deployment, previous)
+            .or_else(|| replicas(view, observed, deployment, previous))
+    });
     found.unwrap_or(if app.live.is_none() && (app.rolling.is_some() || app.waiting.is_some()) {
         Backend::Starting
     } else {
         Backend::Down
     })
+}
+
+/// The site that a deployment is, where it is one.
+fn site(
+    view: &View,
+    app: &ActiveApp,
+    deployment: DeploymentId,
+    previous: Option<&Route>,
+) -> Option<Backend> {
+    let attempt = view.deployments.get(&deployment)?.state.attempt()?;
+    let site = attempt.site()?.id.clone();
+    let has_it = previous.is_some_and(|r| r.backend.deployment() == Some(deployment));
+    if matches!(attempt.stage, Stage::Ended(_)) && !has_it {
+        return None;
+    }
+    let all = view.apps.get(&app.id).into_iter().flat_map(|app| app.deployments.iter().rev());
+    let before = all.filter(|id| **id != deployment).filter_map(|id| view.deployments.get(id));
+    let before = before.filter(|view| view.was_live());
+    let before = before.filter_map(|view| Some(&view.state.attempt()?.site()?.id));
+    let mut earlier: Vec<SiteId> = Vec::new();
+    for id in before {
+        if earlier.len() == limits::EARLIER_SITES {
+            break;
+        }
+        if *id != site && !earlier.contains(id) {
+            earlier.push(id.clone());
+        }
+    }
+    Some(Backend::Site { deployment, site, earlier })
 }
 
 fn replicas(
@@ -319,5 +361,24 @@ mod tests {
         assert_eq!(now[&host("shop.example")].redirect, Some(host("www.shop.example")));
         let main = &now[&host("www.shop.example")];
         assert!(main.edge.as_ref().is_none_or(|edge| edge.redirect.is_none()), "{main:?}");
+    }
+
+    fn site(n: u128) -> SiteId {
+        SiteId::new(format!("{n:064x}")).unwrap()
+    }
+
+    #[test]
+    fn a_site_needs_no_worker_and_brings_those_of_the_versions_before() {
+        let mut journal = Journal::default();
+        journal.create(1, "docs");
+        for (n, of) in [(1, 1), (2, 2), (3, 2), (4, 3), (5, 4), (6, 5)] {
+            journal.deploy_site(1, n, site(of));
+        }
+        let backend = table(&journal)[&host("docs.apps.example")].backend.clone();
+        let Backend::Site { deployment, site: now, earlier } = backend else {
+            panic!("{backend:?}")
+        };
+        assert_eq!((deployment, now), (crate::testing::deployment_id(6), site(5)));
+        assert_eq!(earlier, [site(4), site(3), site(2)], "each once, as many as are kept");
     }
 }

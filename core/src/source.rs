@@ -15,6 +15,7 @@ use crate::names::{
     RepositoryUrl, TagName,
 };
 use crate::rejection::Rejection;
+use crate::site::SiteMode;
 use crate::time::Millis;
 
 pub use self::image::ImageRef;
@@ -114,6 +115,8 @@ pub struct BuildSettings {
     pub no_cache: bool,
     /// What of the source is fetched besides the repository's own files.
     pub fetches: Fetches,
+    /// Whether files that it leaves to be served as they are go to the edges.
+    pub site: SiteMode,
 }
 
 /// What of a source is fetched besides the repository's own files.
@@ -145,6 +148,7 @@ impl Default for BuildSettings {
             within: limits::BUILD_WITHIN,
             no_cache: false,
             fetches: Fetches::default(),
+            site: SiteMode::default(),
         }
     }
 }
@@ -162,6 +166,8 @@ struct Named {
     no_cache: bool,
     #[serde(skip_serializing_if = "Fetches::nothing")]
     fetches: Fetches,
+    #[serde(rename = "static", skip_serializing_if = "SiteMode::is_usual")]
+    site: SiteMode,
 }
 
 impl Default for Named {
@@ -172,9 +178,18 @@ impl Default for Named {
 
 impl From<BuildSettings> for Named {
     fn from(settings: BuildSettings) -> Self {
-        let BuildSettings { dockerfile, context, target, args, secrets, within, no_cache, fetches } =
-            settings;
-        Self { dockerfile, context, target, args, secrets, within, no_cache, fetches }
+        let BuildSettings {
+            dockerfile,
+            context,
+            target,
+            args,
+            secrets,
+            within,
+            no_cache,
+            fetches,
+            site,
+        } = settings;
+        Self { dockerfile, context, target, args, secrets, within, no_cache, fetches, site }
     }
 }
 
@@ -197,6 +212,7 @@ enum Rest {
     Usual,
     NoCache,
     Fetches { no_cache: bool, submodules: bool, lfs: bool },
+    Site { no_cache: bool, submodules: bool, lfs: bool, site: SiteMode },
 }
 
 impl Serialize for BuildSettings {
@@ -205,9 +221,12 @@ impl Serialize for BuildSettings {
         if into.is_human_readable() {
             return Named::from(settings).serialize(into);
         }
-        let Self { dockerfile, context, target, args, secrets, within, no_cache, fetches } =
+        let Self { dockerfile, context, target, args, secrets, within, no_cache, fetches, site } =
             settings;
         let rest = match (fetches, no_cache) {
+            (Fetches { submodules, lfs }, no_cache) if !site.is_usual() => {
+                Rest::Site { no_cache, submodules, lfs, site }
+            }
             (Fetches { submodules: false, lfs: false }, false) => Rest::Usual,
             (Fetches { submodules: false, lfs: false }, true) => Rest::NoCache,
             (Fetches { submodules, lfs }, no_cache) => Rest::Fetches { no_cache, submodules, lfs },
@@ -219,8 +238,17 @@ impl Serialize for BuildSettings {
 impl<'de> Deserialize<'de> for BuildSettings {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         if from.is_human_readable() {
-            let Named { dockerfile, context, target, args, secrets, within, no_cache, fetches } =
-                Named::deserialize(from)?;
+            let Named {
+                dockerfile,
+                context,
+                target,
+                args,
+                secrets,
+                within,
+                no_cache,
+                fetches,
+                site,
+            } = Named::deserialize(from)?;
             return Ok(Self {
                 dockerfile,
                 context,
@@ -230,16 +258,23 @@ impl<'de> Deserialize<'de> for BuildSettings {
                 within,
                 no_cache,
                 fetches,
+                site,
             });
         }
         let Placed { dockerfile, context, target, args, secrets, within, rest } =
             Placed::deserialize(from)?;
-        let (no_cache, fetches) = match rest {
-            Rest::Usual => (false, Fetches::default()),
-            Rest::NoCache => (true, Fetches::default()),
-            Rest::Fetches { no_cache, submodules, lfs } => (no_cache, Fetches { submodules, lfs }),
+        let usual = SiteMode::default();
+        let (no_cache, fetches, site) = match rest {
+            Rest::Usual => (false, Fetches::default(), usual),
+            Rest::NoCache => (true, Fetches::default(), usual),
+            Rest::Fetches { no_cache, submodules, lfs } => {
+                (no_cache, Fetches { submodules, lfs }, usual)
+            }
+            Rest::Site { no_cache, submodules, lfs, site } => {
+                (no_cache, Fetches { submodules, lfs }, site)
+            }
         };
-        Ok(Self { dockerfile, context, target, args, secrets, within, no_cache, fetches })
+        Ok(Self { dockerfile, context, target, args, secrets, within, no_cache, fetches, site })
     }
 }
 
@@ -258,6 +293,7 @@ impl BuildSettings {
             within,
             no_cache: _,
             fetches: _,
+            site: _,
         } = self;
         if args.len() > limits::MOST_BUILD_ARGS {
             let most = limits::MOST_BUILD_ARGS;
@@ -341,9 +377,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_fetched_comes_back() {
-        for n in 0..8 {
-            let now = settings(n & 1 != 0, n & 2 != 0, n & 4 != 0);
+    fn what_is_fetched_and_how_it_is_served_comes_back() {
+        let modes = [SiteMode::Auto, SiteMode::On, SiteMode::Off];
+        for (n, site) in (0..8).flat_map(|n| modes.map(|site| (n, site))) {
+            let now = BuildSettings { site, ..settings(n & 1 != 0, n & 2 != 0, n & 4 != 0) };
             let bytes = postcard::to_allocvec(&now).unwrap();
             assert_eq!(postcard::from_bytes::<BuildSettings>(&bytes).unwrap(), now);
             let json = serde_json::to_string(&now).unwrap();

@@ -9,6 +9,7 @@
 pub mod cache;
 mod earlier;
 pub mod logs;
+pub mod sites;
 pub mod uploads;
 
 use std::cmp::Reverse;

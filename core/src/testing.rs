@@ -84,6 +84,7 @@ pub(crate) fn built() -> BuiltImage {
         commit: CommitId::new("c".repeat(40).replace('c', "0")).unwrap(),
         port: 8080,
         worker: worker_id(1),
+        site: None,
     }
 }
 

@@ -18,7 +18,7 @@ pub fn earlier(view: &View, id: DeploymentId, settings: bool) -> Option<Earlier>
     // As it was scaled.
     let spec = DeploymentSpec { replicas: attempt.replicas, ..attempt.spec.clone() };
     let settings = settings.then(|| Box::new(settings_then(deployment, &spec, now)));
-    Some(Earlier { deployment: id, spec, built, settings })
+    Some(Earlier { deployment: id, spec, built, settings, gone: false })
 }
 
 fn settings_then(

@@ -220,6 +220,8 @@ fn edges(observed: &Observed) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::ids::EdgeId;
     use crate::limits::CRASH_LOOP;

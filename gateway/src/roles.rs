@@ -92,6 +92,7 @@ fn up_config(args: UpArgs) -> Outcome<UpConfig> {
         keep_versions: args.keep_versions,
         images: args.images.to_args(),
         build_cache: args.build_cache.to_args(),
+        sites: args.sites,
         app_logs: args.app_logs.to_args(),
         acme: args.acme.to_args(),
         builder: args.builds.to_args(),
@@ -154,6 +155,7 @@ fn server(args: ServerArgs) -> Outcome {
         image_budget: args.images.budget(),
         build_cache: args.build_cache.budget(),
         acme: args.acme.config(),
+        sites: args.sites,
         ..ServerConfig::new(dir.root().to_owned(), nats, args.base_domain.clone())
     };
     let api = ApiConfig {

@@ -26,6 +26,7 @@ pub struct Installation {
     data: TempDir,
     failpoints: Failpoints,
     extra: Vec<OsString>,
+    environment: Vec<(&'static str, &'static str)>,
     gateway: SocketAddr,
     edge: SocketAddr,
     up: Option<std::process::Child>,
@@ -98,10 +99,16 @@ impl Installation {
             data,
             failpoints: Failpoints::default(),
             extra: extra.iter().map(OsString::from).collect(),
+            environment: Vec::new(),
             gateway,
             edge,
             up: None,
         }
+    }
+
+    /// Further variables for `hythe up` and its parts, from the next start on.
+    pub fn environment(&mut self, variables: &[(&'static str, &'static str)]) {
+        self.environment = variables.to_vec();
     }
 
     /// Starts `hythe up` on the same data (again) and waits until it is ready.
@@ -115,6 +122,7 @@ impl Installation {
             .args(["--edge-http", &self.edge.to_string()])
             .args(&self.extra)
             .env(hythe_store::steps::FOLDER, self.failpoints.folder())
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)

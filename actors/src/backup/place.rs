@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use hythe_core::installation::{BackupPlace, Location};
+use hythe_core::time::Timestamp;
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
@@ -70,6 +71,8 @@ pub struct Place {
     place: BackupPlace,
     store: Arc<dyn ObjectStore>,
     prefix: Key,
+    /// Whether it is a folder of this server's own, which no disk of its own is mounted at.
+    own: bool,
 }
 
 /// Something that lies there.
@@ -116,13 +119,35 @@ impl Place {
                 (Arc::new(builder.build().map_err(refused)?), Key::from(prefix))
             }
         };
-        Ok(Self { place: place.clone(), store, prefix })
+        Ok(Self { place: place.clone(), store, prefix, own: false })
+    }
+
+    /// A folder of this server's own, which is there.
+    pub(crate) fn in_folder(folder: &Path) -> Result<Self, PlaceError> {
+        let unfit = |why: String| PlaceError::Broken {
+            place: BackupPlace::nowhere(),
+            source: io::Error::other(why),
+        };
+        let text = format!("file://{}", folder.display());
+        // It may be called what no setting can say; then errors do not name it.
+        let place = BackupPlace::new(text).unwrap_or_else(|_| BackupPlace::nowhere());
+        let store = LocalFileSystem::new_with_prefix(folder).map_err(|e| unfit(e.to_string()))?;
+        Ok(Self {
+            place,
+            store: Arc::new(store.with_fsync(true)),
+            prefix: Key::default(),
+            own: true,
+        })
     }
 
     /// The same place, one folder further down.
     #[must_use]
     pub fn below(&self, folder: &str) -> Self {
         Self { prefix: self.key(folder), ..self.clone() }
+    }
+
+    fn check_there(&self) -> Result<(), PlaceError> {
+        if self.own { Ok(()) } else { check_there(&self.place) }
     }
 
     fn key(&self, name: &str) -> Key {
@@ -134,12 +159,61 @@ impl Place {
         move |error| refused(doing, &place, &error)
     }
 
+    /// Some bytes of an object, and how many it has; none where it is not there.
+    pub(crate) async fn read(
+        &self,
+        name: &str,
+        range: std::ops::Range<u64>,
+    ) -> Result<Option<(Bytes, u64)>, PlaceError> {
+        let key = self.key(name);
+        let Some(total) = self.size(name).await? else { return Ok(None) };
+        let range = range.start.min(total)..range.end.min(total);
+        if range.is_empty() {
+            return Ok(Some((Bytes::new(), total)));
+        }
+        match self.store.get_range(&key, range).await {
+            Ok(bytes) => Ok(Some((bytes, total))),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(refused("read from", &self.place, &error)),
+        }
+    }
+
+    /// How many bytes an object has; none where it is not there.
+    pub(crate) async fn size(&self, name: &str) -> Result<Option<u64>, PlaceError> {
+        match self.store.head(&self.key(name)).await {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(refused("look at", &self.place, &error)),
+        }
+    }
+
+    /// What `wanted` makes of the names that lie there and when each was written, up to so many.
+    pub(crate) async fn each<T>(
+        &self,
+        most: usize,
+        wanted: impl Fn((String, Timestamp)) -> Option<T>,
+    ) -> Result<Vec<T>, PlaceError> {
+        let mut found = Vec::new();
+        let mut listed = self.store.list(Some(&self.prefix));
+        while let Some(meta) = listed.next().await {
+            let meta = meta.map_err(self.refused("list"))?;
+            let Some(parts) = meta.location.prefix_match(&self.prefix) else { continue };
+            let name: Vec<String> = parts.map(|part| part.as_ref().to_owned()).collect();
+            let written = u64::try_from(meta.last_modified.timestamp_millis()).unwrap_or_default();
+            found.extend(wanted((name.join("/"), Timestamp(written))));
+            if found.len() >= most {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
     /// What lies there, in no order; folders below it included, with `/` in their names.
     ///
     /// # Errors
     /// See [`PlaceError`].
     pub async fn list(&self) -> Result<Vec<Object>, PlaceError> {
-        check_there(&self.place)?;
+        self.check_there()?;
         let prefix = Some(&self.prefix).filter(|prefix| !prefix.as_ref().is_empty());
         let found: Vec<_> = self
             .store
@@ -181,7 +255,7 @@ impl Place {
     /// # Errors
     /// See [`PlaceError`].
     pub async fn put(&self, name: &str, bytes: Bytes) -> Result<(), PlaceError> {
-        check_there(&self.place)?;
+        self.check_there()?;
         let put = self.store.put(&self.key(name), PutPayload::from(bytes)).await;
         put.map(drop).map_err(self.refused("write to"))
     }
@@ -204,7 +278,7 @@ impl Place {
             self.put(name, first).await?;
             return self.check(name, bytes).await;
         };
-        check_there(&self.place)?;
+        self.check_there()?;
         let key = self.key(name);
         let mut upload = self.store.put_multipart(&key).await.map_err(self.refused("write to"))?;
         let sent = async {

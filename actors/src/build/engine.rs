@@ -204,6 +204,11 @@ impl Engine {
         Ok(Self { socket, docker })
     }
 
+    /// The client that all but builds share.
+    pub(super) const fn docker(&self) -> &Docker {
+        &self.docker
+    }
+
     /// Agrees on a version of the API; as good a question as any to find out whether it answers.
     pub(crate) async fn greet(&self) -> Result<ClientVersion, EngineError> {
         let docker = self.docker.clone().negotiate_version().await?;

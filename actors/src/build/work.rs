@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use bollard::ClientVersion;
 use hythe_core::deployment::{BuiltImage, Fault};
-use hythe_core::detect::{self, BuildPlan, Detected, Mirror};
+use hythe_core::detect::{self, BuildPlan, Detected, Mirror, SiteFiles};
 use hythe_core::names::{BuildTarget, CommitId, ImageId};
+use hythe_core::site::{SiteMode, serves_files};
 use hythe_core::source::{BuildSettings, Fetches, GitSource, Pushed, Reference, Source};
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::build::BuildCommand;
@@ -187,6 +188,8 @@ impl Work<'_> {
 
     async fn once(&self) -> Result<BuiltImage, NoImage> {
         let begun = Instant::now();
+        // Known before anything is fetched, so that what cannot be is said at once.
+        let serves = self.command.sites && serves_files(&self.command.spec).map_err(failed)?;
         let found = match &self.command.spec.source {
             Source::Git(git) => self.git_source(git).await?,
             Source::Upload(upload) => {
@@ -198,15 +201,20 @@ impl Work<'_> {
             Source::Image(image) => self.image_source(image).await?,
         };
         let fetched = begun.elapsed();
-        let (version, commit, context) = match found {
+        let (version, commit, context, site) = match found {
             Found::Earlier(built) => return Ok(built),
             Found::Fetched(version, tree) => {
                 let commit = tree.version.clone();
-                (version, commit, self.plan(tree).await?)
+                let (context, site) = self.plan(tree, serves).await?;
+                (version, commit, context, site)
             }
-            Found::Image(version, digest, context) => (version, digest, context),
+            Found::Image(version, digest, context) => (version, digest, context, None),
         };
-        let digest = self.digest(&commit);
+        let mut digest = self.digest(&commit);
+        if site.is_some() {
+            // A builder that dies may leave it: then it is no image that a container could be of.
+            digest.push_str("-site");
+        }
         self.turn_comes().await?;
 
         let guard = &self.builder.guard;
@@ -258,6 +266,9 @@ impl Work<'_> {
         self.note_span(from);
         let id = built?;
         let built = building.elapsed();
+        if let Some(files) = site {
+            return self.served(id, commit, &files).await;
+        }
         let built_image = self.look(id.as_str(), commit).await?;
         let text = format!(
             "{} {} in {} (source {}, image {}); the app will be asked on port {}",
@@ -270,6 +281,19 @@ impl Work<'_> {
         );
         self.log.say(text).await;
         Ok(built_image)
+    }
+
+    /// What was built, served by the edges. Its image has done what it was for.
+    async fn served(
+        &self,
+        image: ImageId,
+        commit: CommitId,
+        files: &SiteFiles,
+    ) -> Result<BuiltImage, NoImage> {
+        let site = self.site(image.as_str(), files).await;
+        self.builder.engine.untag(self.command.spec.app, self.command.deployment).await;
+        let worker = self.builder.settings.worker;
+        Ok(BuiltImage { image, commit, port: 0, worker, site: Some(Box::new(site?)) })
     }
 
     /// Waits for a slot to build in, where there was none when this was taken on.
@@ -422,7 +446,11 @@ impl Work<'_> {
     }
 
     /// Finds out how to build, and prepares what the engine needs for it.
-    async fn plan(&self, tree: Tree) -> Result<Context, NoImage> {
+    async fn plan(
+        &self,
+        tree: Tree,
+        serves: bool,
+    ) -> Result<(Context, Option<SiteFiles>), NoImage> {
         self.doing("looking at the source");
         let settings = self.command.spec.build.clone();
         let images = self.builder.settings.base_images.clone();
@@ -438,7 +466,7 @@ impl Work<'_> {
             })?;
             let files = checkout::listing(&entries);
             let texts = read_texts(&tree.folder, &detect::wanted(&files, &settings));
-            let Detected { plan, found } =
+            let Detected { plan, found, site } =
                 detect::detect(&files, &texts, &settings, &images).map_err(failed)?;
             let context = Context::new(
                 &tree.folder,
@@ -452,9 +480,9 @@ impl Work<'_> {
             let notes = left.map_or_else(Vec::new, |left| {
                 left_alone::notes(&tree.folder, &context, left, &app)
             });
-            Ok::<_, NoImage>((plan, found, notes, context))
+            Ok::<_, NoImage>((plan, found, site, notes, context))
         });
-        let (plan, found, notes, context) = found.await.map_err(failed)??;
+        let (plan, found, site, notes, context) = found.await.map_err(failed)??;
         for note in notes {
             self.log.say(note).await;
         }
@@ -472,7 +500,15 @@ impl Work<'_> {
             }
         };
         self.log.say(text).await;
-        Ok(context)
+        if self.command.spec.build.site == SiteMode::On && site.is_none() {
+            return Err(failed(format!(
+                "the app is to be a static site (--static on), and its build leaves no files to serve: with a \
+                 Dockerfile, name the image's folder by output in [static] of hythe.toml; else set it back \
+                 (hythe app set {} --static auto)",
+                self.command.spec.app_name
+            )));
+        }
+        Ok((context, site.filter(|_| serves)))
     }
 
     /// A new folder for one purpose.
@@ -499,7 +535,8 @@ impl Work<'_> {
             self.log.say(note).await;
         }
         let port = self.command.spec.port.or(found.ports.first().copied()).unwrap_or(DEFAULT_PORT);
-        Ok(BuiltImage { image: found.id, commit, port, worker: self.builder.settings.worker })
+        let worker = self.builder.settings.worker;
+        Ok(BuiltImage { image: found.id, commit, port, worker, site: None })
     }
 
     /// A name for all that goes into an image: the same again gives the same image.
@@ -514,6 +551,7 @@ impl Work<'_> {
             within: _,
             no_cache: _,
             fetches: Fetches { submodules, lfs },
+            site: _,
         } = &spec.build;
         if let Source::Image(image) = &spec.source {
             return hex(&Sha256::digest(format!("{}\n{}", spec.app, image.exactly(commit))));
@@ -533,6 +571,9 @@ impl Work<'_> {
             let version = spec.env.get(name).copied().unwrap_or_default();
             format!("secret {name} {version}")
         }));
+        // An image that was made for a container is none that a site could be.
+        let serves = self.command.sites && serves_files(spec).unwrap_or_default();
+        parts.extend(serves.then(|| "served".to_owned()));
         parts.extend(submodules.then(|| "submodules".to_owned()));
         parts.extend(lfs.then(|| "lfs".to_owned()));
         parts.extend(spec.source.git().is_none().then(|| "upload".to_owned()));

@@ -28,8 +28,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use hythe_core::certificate::{Authority, Certificate, CertificateNames};
-use hythe_core::ids::{CertificateId, ChallengeId};
+use hythe_core::ids::{CertificateId, ChallengeId, EdgeId};
 use hythe_core::wire::certificate::ChallengeMessage;
+use hythe_core::wire::worker::SealingKey;
 use instant_acme::Account;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -45,7 +46,7 @@ use crate::control::Control;
 /// How often it is looked what is due.
 const TICK: Duration = Duration::from_secs(5);
 /// What comes together is looked at together.
-const TOGETHER: Duration = Duration::from_millis(100);
+const TOGETHER: Duration = Duration::from_millis(200);
 /// How long a server of somebody's own that sets DNS records may take to be connected to.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
@@ -175,23 +176,21 @@ fn secret(id: CertificateId) -> String {
 /// Where the projection is closed. What does not work now is tried again.
 pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<(), String> {
     let mut work = Work::new(&control);
-    let (mut head, mut observations) = (control.seen(), control.observations());
+    let mut head = control.seen();
     let mut tick = tokio::time::interval(TICK);
     let settling = async {
         // Nothing is under way yet: whatever is there was left by a crash.
         work.begin().await;
         loop {
             head.borrow_and_update();
-            observations.borrow_and_update();
+            let edges = edges(&control);
             Box::pin(work.round()).await;
             tokio::select! {
                 _ = tick.tick() => {}
                 changed = head.changed() => {
                     changed.map_err(|_| "the projection is closed".to_owned())?;
                 }
-                changed = observations.changed() => {
-                    changed.map_err(|_| "nothing is observed any more".to_owned())?;
-                }
+                () = others(&control, &edges) => {}
                 () = control.certificates().0.wake.notified() => {}
                 () = work.ended() => {}
             }
@@ -199,4 +198,22 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
         }
     };
     stop.run_until_cancelled(settling).await.unwrap_or(Ok(()))
+}
+
+/// The edges that want the key that they share, and what it is sealed with for each.
+fn edges(control: &Control) -> BTreeMap<EdgeId, SealingKey> {
+    control.observed(|observed| {
+        let edges = observed.edges.iter();
+        edges.filter_map(|(id, edge)| Some((*id, edge.sealing_key?))).collect()
+    })
+}
+
+/// Waits until there are others. What else edges report changes nothing here.
+async fn others(control: &Control, before: &BTreeMap<EdgeId, SealingKey>) {
+    let mut observations = control.observations();
+    while edges(control) == *before {
+        if observations.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }

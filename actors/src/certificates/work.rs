@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use hythe_core::certificate::{
     Authority, Certificate, CertificateIssuer, CertificateNames, CertificateSettings, Certificates,
-    ChallengeKind, Tries, Trouble, Wanted, Way, is_local, nears_end_at, renew_at, wanted,
+    ChallengeKind, Tries, Trouble, Wanted, Way, nears_end_at, renew_at, wanted,
 };
 use hythe_core::domain::{DomainHost, Leads};
 use hythe_core::ids::CertificateId;
@@ -165,12 +165,12 @@ impl Work {
         self.tidy(now);
     }
 
-    /// The key that edges share, once there is an edge that wants it, and the own authority where the base
-    /// domain is a local one. Whether there is that key.
+    /// The key that edges share, once there is an edge that wants it, and the own authority where local
+    /// names are to be signed. Whether there is that key.
     async fn ensure(&self) -> Result<bool, String> {
         let (fleet, has_local) = self.control.read(|view| {
             let now = &view.installation.state.certificates;
-            (now.fleet, now.local.is_some())
+            (now.fleet, now.local.is_some() || !now.settings.local)
         });
         if fleet == 0 {
             let wanted = self.control.observed(|observed| {
@@ -186,7 +186,7 @@ impl Work {
             let command = CertificateCommand::MakeFleetKey { version: 1, at };
             tell(&self.control, command, secrets).await.map_err(|error| error.to_string())?;
         }
-        if !has_local && is_local(self.control.base_domain()) {
+        if !has_local {
             local::ensure(&self.control).await?;
         }
         Ok(true)

@@ -59,6 +59,7 @@ impl<V: Views> Reconciler<V> {
                     github,
                     spec,
                     until: *until,
+                    sites: true,
                 };
                 made(subjects::build_commands(subjects::DEFAULT_POOL), &command, Step::BuildSent)
             }

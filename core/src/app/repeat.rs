@@ -13,6 +13,7 @@ use super::{ActiveApp, AppEvent, AppSettings, SettingsChange};
 use crate::deployment::{BuiltImage, DeploymentSpec, Origin};
 use crate::ids::DeploymentId;
 use crate::rejection::Rejection;
+use crate::site::serves_files;
 use crate::source::{BuildSettings, Source};
 
 /// What a deployment takes over from an earlier one. Append-only: events hold it.
@@ -38,6 +39,8 @@ pub struct Earlier {
     pub built: BuiltImage,
     /// The app's settings of then, to be brought back with it; none leaves the present ones.
     pub settings: Option<Box<AppSettings>>,
+    /// Whether what was built is known to be there no more: it is built anew, from the same commit.
+    pub gone: bool,
 }
 
 impl ActiveApp {
@@ -143,11 +146,12 @@ impl ActiveApp {
     }
 
     fn repeated(&self, earlier: Earlier, how: Repeat) -> DeploymentSpec {
-        let Earlier { deployment, spec: then, built, settings: _ } = earlier;
+        let Earlier { deployment, spec: then, built, settings: _, gone } = earlier;
         let source = then.source.at(&built.commit);
         let of = |built| {
             let built = Box::new(built);
             match how {
+                Repeat::Restart | Repeat::Rollback | Repeat::Redeploy if gone => Origin::Build,
                 Repeat::Restart => Origin::Restart { deployment, built },
                 Repeat::Rollback | Repeat::Redeploy => Origin::Deployment { deployment, built },
             }
@@ -169,8 +173,11 @@ impl ActiveApp {
                     (None, None) => Some(built.port),
                     (None, Some(_)) => None,
                 };
+                // What is set now may need a container.
+                let fits = built.site.is_none() || matches!(serves_files(&spec), Ok(true));
+                let port = if built.site.is_some() { Some(built.port) } else { port };
                 match port {
-                    Some(port) if built_alike(&spec, &then) => {
+                    Some(port) if fits && built_alike(&spec, &then) => {
                         DeploymentSpec { origin: of(BuiltImage { port, ..built }), ..spec }
                     }
                     // Built otherwise than it was: the same commit makes another image.
@@ -197,6 +204,7 @@ fn built_alike(now: &DeploymentSpec, then: &DeploymentSpec) -> bool {
         within: _,
         no_cache: _,
         fetches,
+        site,
     } = &now.build;
     let of = &then.build;
     *dockerfile == of.dockerfile
@@ -205,6 +213,7 @@ fn built_alike(now: &DeploymentSpec, then: &DeploymentSpec) -> bool {
         && *args == of.args
         && *secrets == of.secrets
         && *fetches == of.fetches
+        && *site == of.site
         && secrets.iter().all(|name| now.env.get(name) == then.env.get(name))
 }
 

@@ -400,7 +400,7 @@ fn earlier(n: u128, number: u64) -> Earlier {
     spec.number = number;
     spec.env = BTreeMap::from([(EnvName::new("A").unwrap(), 1)]);
     let built = crate::testing::built();
-    Earlier { deployment: deployment_id(n), spec, built, settings: None }
+    Earlier { deployment: deployment_id(n), spec, built, settings: None, gone: false }
 }
 
 fn repeat(n: u128, of: (u128, u64), how: Repeat) -> C {

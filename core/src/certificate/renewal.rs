@@ -13,6 +13,9 @@ use crate::time::{Millis, Timestamp};
 /// where that is later.
 const NEARS_END: Millis = Millis::seconds(21 * 24 * 3_600);
 
+/// A certificate is not renewed sooner after it came, whatever its authority suggests.
+const AT_LEAST_KEPT: Millis = Millis::seconds(3_600);
+
 /// The window in which an authority suggests to renew (RFC 9773).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Renewal {
@@ -34,7 +37,9 @@ pub fn renew_at(id: CertificateId, issued: &Issued, suggested: Option<Renewal>) 
         suggested.filter(|window| window.start < window.end && window.start < issued.not_after);
     if let Some(Renewal { start, end }) = window {
         let length = end.min(issued.not_after).since(start).0;
-        return start.plus(Millis(part(length, share)));
+        // Who always says "now" would have it renewed without an end.
+        let soonest = issued.at.plus(AT_LEAST_KEPT).min(issued.not_after);
+        return start.plus(Millis(part(length, share))).max(soonest);
     }
     let life = issued.not_after.since(issued.not_before).0;
     let sooner = part(life / 20, share);
@@ -100,7 +105,8 @@ mod tests {
             let suggested = renew_at(id, &issued, Some(window));
             prop_assert!(suggested < issued.not_after);
             if window.start < issued.not_after {
-                prop_assert!(suggested >= window.start && suggested <= window.end);
+                prop_assert!(suggested >= window.start && suggested >= issued.at.plus(AT_LEAST_KEPT));
+                prop_assert!(suggested <= window.end.max(issued.at.plus(AT_LEAST_KEPT)));
             } else {
                 prop_assert_eq!(suggested, plain);
             }

@@ -131,6 +131,9 @@ pub struct CertificateSettings {
     pub dns: Option<DnsHook>,
     /// How names are proven, the first first; none for the usual ways.
     pub challenges: Vec<ChallengeKind>,
+    /// Whether the installation signs for local names itself. Whoever reaches these has to trust it: so
+    /// nothing is signed unasked.
+    pub local: bool,
 }
 
 impl CertificateSettings {

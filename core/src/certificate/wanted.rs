@@ -56,11 +56,15 @@ fn is_address(host: &HostName) -> bool {
 /// certificate for all of its hosts; without, each app that is served has its own.
 #[must_use]
 pub fn wanted(view: &View, base_domain: &HostName, dns: bool, now: Timestamp) -> Vec<Wanted> {
+    let certificates = &view.installation.state.certificates;
     let mut all: BTreeMap<CertificateNames, Wanted> = BTreeMap::new();
     let mut add = |names: CertificateNames, app: Option<AppId>, under_base: bool| {
         let local = names.iter().all(|name| is_local(name.name()));
         let by_dns = names.iter().any(CertificateName::is_wildcard);
         let way = if local { Way::Local } else { Way::Acme { by_dns } };
+        if local && !certificates.settings.local {
+            return;
+        }
         all.entry(names.clone()).or_insert(Wanted { names, app, way, under_base });
     };
     // Nobody takes a wildcard that is right below a single label (`*.localhost`).
@@ -86,7 +90,6 @@ pub fn wanted(view: &View, base_domain: &HostName, dns: bool, now: Timestamp) ->
     for (id, host) in certifiable(view, base_domain) {
         add(CertificateNames::one(CertificateName::from(host)), Some(id), false);
     }
-    let certificates = &view.installation.state.certificates;
     let own = |wanted: &Wanted| {
         certificates.own().any(|(_, own)| {
             own.issued.not_before <= now
@@ -151,6 +154,7 @@ mod tests {
             at: at(0),
         };
         let mut view = View::default();
+        view.installation.state.certificates.settings.local = true;
         let promoted = AppEvent::DeploymentPromoted { deployment, previous: None };
         let added = ["shop.example", "*.shop.example", "other.example"].map(added);
         let verified = ["shop.example", "*.shop.example"].map(verified);
@@ -190,6 +194,10 @@ mod tests {
             with(&[("apps.test,*.apps.test", Way::Local)])
         );
         assert_eq!(names(&view, "127.0.0.1", true), with(&[]));
+        let mut unasked = view;
+        unasked.installation.state.certificates.settings.local = false;
+        assert_eq!(names(&unasked, "localhost", false), with(&[]));
+        assert_eq!(names(&unasked, "apps.test", false), with(&[]));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What a deployment does when asked: one function per command, each a table over the stages.
 
 use super::{
-    Attempt, BuildOutcome, Deployment, DeploymentCommand, DeploymentEvent, DeploymentSpec, Fault,
-    Origin, Outcome, Placement, Stage,
+    Attempt, BuildOutcome, BuiltImage, Deployment, DeploymentCommand, DeploymentEvent,
+    DeploymentSpec, Fault, Origin, Outcome, Placement, Stage,
 };
 use crate::claims::ClaimChange;
 use crate::ids::{DeploymentId, WorkerId};
@@ -114,8 +114,10 @@ impl Attempt {
                     generation: 1,
                     until: at.plus(limits::BUILD_WAIT).plus(self.spec.build.within),
                 },
-                Origin::Deployment { .. } | Origin::Restart { .. } => {
-                    DeploymentEvent::BuildSkipped { until: at.plus(limits::START_GRACE) }
+                Origin::Deployment { built, .. } | Origin::Restart { built, .. } => {
+                    let skipped =
+                        DeploymentEvent::BuildSkipped { until: at.plus(limits::START_GRACE) };
+                    return self.there(skipped, built);
                 }
             }]),
             Stage::Queued { .. }
@@ -182,7 +184,8 @@ impl Attempt {
             (Stage::Queued { generation, .. } | Stage::Building { generation, .. }, Ok(built))
                 if *generation == finished =>
             {
-                Ok(vec![DeploymentEvent::Built { built, until: at.plus(limits::START_GRACE) }])
+                let until = at.plus(limits::START_GRACE);
+                self.there(DeploymentEvent::Built { built: built.clone(), until }, &built)
             }
             (Stage::Queued { generation, .. } | Stage::Building { generation, .. }, Err(fault))
                 if *generation == finished =>
@@ -205,6 +208,12 @@ impl Attempt {
                 Ok(_) | Err(_),
             ) => NOTHING,
         }
+    }
+
+    /// What was built is there. Of a site nothing has to be placed or started: it is fit for traffic.
+    fn there(&self, how: DeploymentEvent, built: &BuiltImage) -> Decision {
+        let healthy = DeploymentEvent::BecameHealthy { app: self.spec.app };
+        Ok(std::iter::once(how).chain(built.site.is_some().then_some(healthy)).collect())
     }
 
     fn miss_image(&self, at: Timestamp) -> Decision {

@@ -6,6 +6,7 @@
 //! until when. Commands that follow from reports or reactions are idempotent: late and repeated
 //! ones mean nothing.
 
+mod built;
 mod decide;
 mod evolve;
 mod post_deploy;
@@ -21,13 +22,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::health::HealthCheck;
 use crate::ids::{AppId, DeploymentId, ProjectId, WorkerId};
-use crate::names::{AppName, CommitId, EnvName, ImageId};
+use crate::names::{AppName, EnvName};
 use crate::process::ProcessName;
 use crate::run::{HookSettings, RunSettings};
+use crate::site::BuiltSite;
 use crate::source::{BuildSettings, Resources, Source};
 use crate::task::Hook;
 use crate::time::{Millis, Timestamp};
 
+pub use self::built::BuiltImage;
 pub use self::post_deploy::PostDeploy;
 
 /// Everything that one deployment runs with: a snapshot of the app's settings at its request.
@@ -102,20 +105,6 @@ impl Origin {
             }
         }
     }
-}
-
-/// What a build gave.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BuiltImage {
-    /// The image.
-    pub image: ImageId,
-    /// The commit that it was made from; of an upload its digest, of a registry's image the digest
-    /// that its name stood for.
-    pub commit: CommitId,
-    /// The port that its replicas answer on.
-    pub port: u16,
-    /// The worker whose engine has the image.
-    pub worker: WorkerId,
 }
 
 /// Where one replica runs.
@@ -385,9 +374,16 @@ impl Attempt {
         }
     }
 
+    /// The static site that it is, where it is one: then nothing of it runs.
+    #[must_use]
+    pub fn site(&self) -> Option<&BuiltSite> {
+        self.built.as_ref()?.site.as_deref()
+    }
+
     /// The numbers of all that it is to run now: of web, and of the processes beside it.
     pub fn wanted(&self) -> impl Iterator<Item = u16> + '_ {
-        (0..self.replicas).chain(self.spec.run.process_indices())
+        let web = if self.site().is_some() { 0 } else { self.replicas };
+        (0..web).chain(self.spec.run.process_indices())
     }
 
     /// What one with this number may use.

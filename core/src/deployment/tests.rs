@@ -7,7 +7,7 @@ use crate::limits;
 use crate::machine::{Machine, replay};
 use crate::rejection::Rejection;
 use crate::testing::{
-    app_id, at, built, deployment_id, placements, spec, spec_with_worker, worker_id,
+    app_id, at, built, deployment_id, placements, run, spec, spec_with_worker, worker_id,
 };
 
 use DeploymentCommand as C;
@@ -174,6 +174,41 @@ fn each_command_moves_the_stages_it_is_meant_for_and_no_other() {
         let asked = in_stage(stage);
         let again = C::Request(Box::new(asked.attempt().unwrap().spec.clone()));
         assert_eq!(asked.decide(again).unwrap(), [], "asked for again in {stage}");
+    }
+}
+
+/// A build that left a static site.
+fn site() -> BuiltImage {
+    let id = crate::site::SiteId::new("5".repeat(64)).unwrap();
+    let site = Some(Box::new(crate::site::BuiltSite { id, files: 2, bytes: 9 }));
+    BuiltImage { site, port: 0, ..built() }
+}
+
+#[test]
+fn a_site_is_fit_for_traffic_once_it_is_built_or_taken_over() {
+    let building = in_stage(StageName::Building);
+    let finished = C::FinishBuild { generation: 1, outcome: Ok(site()), at: at(5) };
+    let events = building.decide(finished).unwrap();
+    let [E::Built { built, .. }, E::BecameHealthy { .. }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(*built, site());
+    let after = events.iter().fold(building, Deployment::evolve);
+    let attempt = after.attempt().unwrap();
+    assert_eq!(attempt.stage, Stage::Healthy);
+    assert_eq!((attempt.placements.len(), attempt.wanted().count()), (0, 0));
+
+    let (deployment, built) = (deployment_id(1), Box::new(site()));
+    for origin in [
+        Origin::Deployment { deployment, built: built.clone() },
+        Origin::Restart { deployment, built },
+    ] {
+        let spec = DeploymentSpec { origin, ..spec(2) };
+        let (taking, _) = run::<Deployment>(vec![C::Request(Box::new(spec))]);
+        let events = taking.decide(C::Begin { at: at(5) }).unwrap();
+        assert!(matches!(events[..], [E::BuildSkipped { .. }, E::BecameHealthy { .. }]));
+        let after = events.iter().fold(taking, Deployment::evolve);
+        assert_eq!(after.attempt().unwrap().site(), site().site.as_deref());
     }
 }
 

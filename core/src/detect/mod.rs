@@ -100,6 +100,50 @@ pub struct Detected {
     pub plan: BuildPlan,
     /// What was found, for people.
     pub found: Found,
+    /// The files that edges can serve themselves, where what is built is those and nothing else.
+    pub site: Option<SiteFiles>,
+}
+
+/// Files of an image that are served as they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteFiles {
+    /// The folder that they lie in, from the image's root.
+    pub folder: String,
+    /// Whether `index.html` answers for every page that is not there.
+    pub single_page: bool,
+}
+
+impl Detected {
+    /// What people said about who serves it goes before what was found.
+    fn served(mut self, said: &Overrides) -> Result<Self, Rejection> {
+        match &self.plan {
+            BuildPlan::Dockerfile { .. } => {
+                let single_page = said.single_page.unwrap_or_default();
+                let files = |folder: &String| SiteFiles { folder: folder.clone(), single_page };
+                self.site = said.image_folder.as_ref().map(files);
+            }
+            BuildPlan::Static(_) | BuildPlan::Preset { .. } if said.image_folder.is_some() => {
+                return Err(Rejection::invalid(
+                    "hythe.toml",
+                    "[static] output is for an app with a Dockerfile; what a build without one leaves is \
+                     named by output in [build]",
+                ));
+            }
+            BuildPlan::Static(_) | BuildPlan::Preset { .. } => {}
+        }
+        match said.serve {
+            Some(false) => self.site = None,
+            Some(true) if self.site.is_none() => {
+                return Err(Rejection::invalid(
+                    "hythe.toml",
+                    "[static] serve is true, and there are no files to be served: name the folder that the \
+                     build leaves by output in [build], or with a Dockerfile the image's by output in [static]",
+                ));
+            }
+            Some(true) | None => {}
+        }
+        Ok(self)
+    }
 }
 
 /// Chooses how to build. `texts` is what was read of the files that [`wanted`] names.
@@ -107,6 +151,21 @@ pub struct Detected {
 /// # Errors
 /// A [`Rejection`] says what was looked for and what to do.
 pub fn detect(
+    files: &FileListing,
+    texts: &FileTexts,
+    settings: &BuildSettings,
+    images: &BaseImages,
+) -> Result<Detected, Rejection> {
+    let none = Overrides::default();
+    let folder = settings.context.as_ref().map_or("", RepositoryPath::as_str);
+    let said = overrides::read(&Repo { files, texts, folder, overrides: &none });
+    let detected = plan(files, texts, settings, images)?;
+    // What is wrong with it matters where it is asked for a plan, and is told there.
+    let Ok(said) = said else { return Ok(detected) };
+    detected.served(&said)
+}
+
+fn plan(
     files: &FileListing,
     texts: &FileTexts,
     settings: &BuildSettings,
@@ -172,7 +231,7 @@ pub fn detect(
 
 fn by_dockerfile(path: RepositoryPath, reasons: Vec<String>) -> Detected {
     let found = Found::of_dockerfile(&path, reasons);
-    Detected { plan: BuildPlan::Dockerfile { path }, found }
+    Detected { plan: BuildPlan::Dockerfile { path }, found, site: None }
 }
 
 /// The files of one folder of what is built.
@@ -187,7 +246,9 @@ fn site_in(
     let page = folder.as_ref().map_or("404.html".to_owned(), |folder| format!("{folder}/404.html"));
     let site = StaticSite { folder, not_found_page: repo.files.has_file(&page) };
     let found = Found::of_site(&site, reasons, images);
-    Ok(Detected { plan: BuildPlan::Static(site), found })
+    let single_page = repo.overrides.single_page.unwrap_or_default();
+    let files = SiteFiles { folder: site::ROOT.to_owned(), single_page };
+    Ok(Detected { plan: BuildPlan::Static(site), found, site: Some(files) })
 }
 
 /// A name from the tables above, below a folder that was checked.

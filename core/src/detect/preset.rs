@@ -7,8 +7,8 @@ use super::recipe::{Missing, Output, Recipe, Run};
 use super::repo::Repo;
 use super::words::Start;
 use super::{
-    BuildPlan, Detected, deno, dockerfile, dotnet, elixir, go, java, node, php, python, refusal,
-    ruby, rust,
+    BuildPlan, Detected, SiteFiles, deno, dockerfile, dotnet, elixir, go, java, node, php, python,
+    refusal, ruby, rust, site,
 };
 use crate::rejection::Rejection;
 use crate::source::BuildSettings;
@@ -48,7 +48,12 @@ pub(super) fn find(
             }
             let text = dockerfile::write(&recipe, settings, images);
             let found = Found::of_recipe(&recipe, text.clone());
-            return Ok(Some(Detected { plan: BuildPlan::Preset { dockerfile: text }, found }));
+            let site = recipe.output.as_ref().map(|output| SiteFiles {
+                folder: site::ROOT.to_owned(),
+                single_page: output.missing == Missing::Index,
+            });
+            let plan = BuildPlan::Preset { dockerfile: text };
+            return Ok(Some(Detected { plan, found, site }));
         }
     }
     Ok(None)
@@ -67,6 +72,8 @@ fn apply(recipe: &mut Recipe, said: &Overrides) {
         port,
         output,
         single_page,
+        serve: _,
+        image_folder: _,
         packages,
         env,
         reasons,

@@ -54,6 +54,12 @@ impl BackupPlace {
         Ok(Self(text))
     }
 
+    /// What stands for a folder whose own name cannot be one of these.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        Self("file:///nonexistent".to_owned())
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -164,6 +164,10 @@ fn put_built(facts: &mut Facts, under: &str, attempt: &Attempt) {
             Source::Upload(_) | Source::Image(_) => "digest",
         };
         facts.insert(format!("{under}.{version}"), built.commit.to_string());
+        if let Some(site) = &built.site {
+            facts.insert(format!("{under}.site"), site.id.to_string());
+            return;
+        }
         facts.insert(format!("{under}.image"), built.image.to_string());
         facts.insert(format!("{under}.port"), built.port.to_string());
     }
@@ -216,8 +220,17 @@ struct Run<'a> {
 }
 
 fn put_build(facts: &mut Facts, build: &BuildSettings) {
-    let BuildSettings { dockerfile, context, target, args, secrets, within, no_cache, fetches } =
-        build;
+    let BuildSettings {
+        dockerfile,
+        context,
+        target,
+        args,
+        secrets,
+        within,
+        no_cache,
+        fetches,
+        site,
+    } = build;
     let Fetches { submodules, lfs } = fetches;
     facts.insert("build_within_ms".into(), within.0.to_string());
     let secrets: Vec<&str> = secrets.iter().map(EnvName::as_str).collect();
@@ -229,6 +242,7 @@ fn put_build(facts: &mut Facts, build: &BuildSettings) {
         ("no_cache", no_cache.then(|| "true".to_owned())),
         ("submodules", submodules.then(|| "true".to_owned())),
         ("lfs", lfs.then(|| "true".to_owned())),
+        ("static", (!site.is_usual()).then(|| site.to_string())),
     ];
     for (name, value) in sometimes {
         facts.extend(value.map(|value| (name.to_owned(), value)));

@@ -10,6 +10,7 @@ use crate::event::Event;
 use crate::ids::{CorrelationId, DeploymentId};
 use crate::names::{EnvName, ImageId};
 use crate::record::{Actor, Meta, Recorded, Sequence, StreamId, Version};
+use crate::site::{BuiltSite, SiteId};
 use crate::testing::{app_id, at, built, deployment_id, image, name, placements, source, spec};
 use crate::time::Timestamp;
 use crate::worker::WorkerEvent;
@@ -112,16 +113,28 @@ impl Journal {
 
     /// The same with this image.
     pub(crate) fn deploy_image(&mut self, app: u128, n: u128, image: ImageId) -> Sequence {
+        self.deploy_built(app, n, BuiltImage { image, ..built() })
+    }
+
+    /// The same with this static site.
+    pub(crate) fn deploy_site(&mut self, app: u128, n: u128, id: SiteId) -> Sequence {
+        let site = Some(Box::new(BuiltSite { id, files: 1, bytes: 1 }));
+        self.deploy_built(app, n, BuiltImage { site, port: 0, ..built() })
+    }
+
+    fn deploy_built(&mut self, app: u128, n: u128, built: BuiltImage) -> Sequence {
         let asked = self.request(app, n);
         let deployment = deployment_id(n);
         let until = at(1_000_000);
         let previous = self.live.insert(app, deployment);
         let id = app_id(app);
-        let (built, placements) = (BuiltImage { image, ..built() }, placements(1));
+        let placements = built.site.is_none().then(|| placements(1));
         let mut push = |event| self.push(deployment.uuid(), Event::Deployment(event));
         push(DeploymentEvent::BuildQueued { generation: 1, until });
         push(DeploymentEvent::Built { built, until });
-        push(DeploymentEvent::Placed { placements, until });
+        if let Some(placements) = placements {
+            push(DeploymentEvent::Placed { placements, until });
+        }
         push(DeploymentEvent::BecameHealthy { app: id });
         self.app(app, AppEvent::TrafficSwitched { deployment, previous });
         self.push(deployment.uuid(), Event::Deployment(DeploymentEvent::WentLive { app: id }));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Effect;
 use crate::deployment::{Attempt, DeploymentCommand, Fault, Stage};
 use crate::ids::DeploymentId;
-use crate::observed::Observed;
+use crate::observed::{EdgeSeen, Observed};
 use crate::time::Timestamp;
 use crate::view::View;
 
@@ -100,7 +100,8 @@ pub(super) fn overdue(
 fn confirmed(id: DeploymentId, observed: &Observed, now: Timestamp) -> bool {
     let Some(revision) = observed.routed_since.get(&id) else { return false };
     let mut alive = observed.live_edges(now).peekable();
-    alive.peek().is_some() && alive.all(|edge| observed.follows(edge, *revision))
+    let serves = |edge: &EdgeSeen| observed.follows(edge, *revision) && !edge.behind.contains(&id);
+    alive.peek().is_some() && alive.all(serves)
 }
 
 fn drained(id: DeploymentId, previous: DeploymentId, observed: &Observed, now: Timestamp) -> bool {
@@ -120,13 +121,21 @@ mod tests {
     use crate::ids::EdgeId;
     use crate::limits;
     use crate::names::HostName;
-    use crate::observed::{Carries, EdgeSeen};
+    use crate::observed::Carries;
     use crate::routes::{Backend, Route, RouteTable};
     use crate::testing::{deployment_id, run, spec};
 
     /// What is told of a switch so long after the start of a control plane that has heard of one edge,
     /// which follows.
     fn told(previous: Option<DeploymentId>, after: u64) -> Vec<Effect> {
+        told_by(previous, after, BTreeSet::new())
+    }
+
+    fn told_by(
+        previous: Option<DeploymentId>,
+        after: u64,
+        behind: BTreeSet<DeploymentId>,
+    ) -> Vec<Effect> {
         let (id, now) = (deployment_id(2), Timestamp(1_000_000 + after));
         let request = DeploymentCommand::Request(Box::new(spec(1)));
         let deployment = run::<Deployment>(vec![request]).0;
@@ -140,7 +149,7 @@ mod tests {
         let routes = [(HostName::new("shop.localhost").unwrap(), route)].into();
         observed.put_in_force(RouteTable { revision: 5, routes });
         let carries = Carries::Known { busy: vec![], leaving: vec![] };
-        let edge = EdgeSeen::new(5, carries, now);
+        let edge = EdgeSeen { behind, ..EdgeSeen::new(5, carries, now) };
         observed.edges.insert(EdgeId::new(Uuid::from_u128(1)), edge);
         let mut effects = Vec::new();
         advance(id, &attempt, &View::default(), &observed, &Some([id].into()), now, &mut effects);
@@ -153,5 +162,12 @@ mod tests {
         assert_eq!(told(None, 10).len(), 1);
         assert_eq!(told(before, limits::EDGE_LEASE.0 - 1), []);
         assert_eq!(told(before, limits::EDGE_LEASE.0).len(), 1);
+    }
+
+    #[test]
+    fn an_edge_that_still_fetches_a_site_has_not_switched_to_it() {
+        let after = limits::EDGE_LEASE.0;
+        assert_eq!(told_by(None, after, [deployment_id(2)].into()), []);
+        assert_eq!(told_by(None, after, [deployment_id(3)].into()).len(), 1);
     }
 }

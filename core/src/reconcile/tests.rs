@@ -186,7 +186,9 @@ proptest! {
                     prop_assert!(targets.iter().all(|target| web.contains(target)));
                     prop_assert!(healthy.is_empty() || *targets == healthy);
                 }
-                Backend::Starting | Backend::Down => prop_assert!(healthy.is_empty()),
+                Backend::Starting | Backend::Down | Backend::Site { .. } => {
+                    prop_assert!(healthy.is_empty());
+                }
             }
         }
     }

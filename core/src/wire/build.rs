@@ -40,6 +40,9 @@ pub struct BuildCommand {
     /// What GitHub Apps have to do with its repository, where they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub github: Option<GitHubAccess>,
+    /// Whether the server takes the files of static sites: where not, each gets a container.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sites: bool,
 }
 
 /// What GitHub Apps have to do with the repository of a build.

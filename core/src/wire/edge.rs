@@ -74,6 +74,10 @@ pub struct EdgeReport {
     /// Whether this is the last one: it has ended, and nobody needs to wait for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ended: bool,
+    /// Deployments that the table leads to and whose files it has not fetched yet: until then the version
+    /// before answers.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub behind: BTreeSet<DeploymentId>,
 }
 
 /// Requests still under way to a replica that takes no new ones, or about to choose it.

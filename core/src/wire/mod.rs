@@ -8,6 +8,7 @@ pub mod certificate;
 pub mod edge;
 pub mod log;
 pub mod run;
+pub mod site;
 pub mod storage;
 pub mod subjects;
 pub mod upload;

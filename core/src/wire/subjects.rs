@@ -24,6 +24,8 @@ pub const ALL_REPORTS: &str = "hythe.report.>";
 pub const ALL_LOGS: &str = "hythe.log.>";
 /// All events.
 pub const ALL_EVENTS: &str = "hythe.event.>";
+/// Questions of builders and edges about the files of static sites; answered, and not kept.
+pub const SITES: &str = "hythe.ask.site";
 /// The pool of builders that every worker belongs to.
 pub const DEFAULT_POOL: &str = "default";
 

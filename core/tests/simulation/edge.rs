@@ -88,7 +88,7 @@ impl Edge {
         let routes = self.table.iter().flat_map(|table| table.routes.values());
         routes.into_iter().any(|route| match &route.backend {
             Backend::Replicas { targets, .. } => targets.contains(&address),
-            Backend::Starting | Backend::Down => false,
+            Backend::Starting | Backend::Down | Backend::Site { .. } => false,
         })
     }
 
@@ -108,7 +108,9 @@ impl Edge {
             Backend::Replicas { deployment: of, targets } if *of == deployment => {
                 targets.first().copied()
             }
-            Backend::Replicas { .. } | Backend::Starting | Backend::Down => None,
+            Backend::Replicas { .. } | Backend::Starting | Backend::Down | Backend::Site { .. } => {
+                None
+            }
         });
         let target = target.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
         self.requests.insert(request, (deployment, target));
@@ -241,6 +243,7 @@ impl World {
             sealing_key: None,
             challenges: BTreeSet::new(),
             ended: false,
+            behind: BTreeSet::new(),
         };
         if !self.send(Node::Edge(e), To::Control, Body::Edge(report)) && self.nats.up {
             self.after(500, Due::Edge(e, life, EdgeDue::Report));
@@ -261,7 +264,7 @@ impl World {
             .values()
             .filter_map(|route| match &route.backend {
                 Backend::Replicas { deployment, targets } => Some((*deployment, targets)),
-                Backend::Starting | Backend::Down => None,
+                Backend::Starting | Backend::Down | Backend::Site { .. } => None,
             })
             .flat_map(|(id, targets)| targets.iter().map(move |target| (id, *target)))
             .collect();

@@ -79,6 +79,7 @@ pub(crate) fn built(worker: WorkerId) -> BuiltImage {
         commit: CommitId::new("0".repeat(40)).unwrap(),
         port: 8080,
         worker,
+        site: None,
     }
 }
 

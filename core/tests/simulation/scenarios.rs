@@ -573,7 +573,7 @@ fn runs(world: &World, key: ReplicaKey) -> u64 {
 fn targets(world: &World) -> usize {
     match backend(world) {
         Backend::Replicas { targets, .. } => targets.len(),
-        Backend::Starting | Backend::Down => 0,
+        Backend::Starting | Backend::Down | Backend::Site { .. } => 0,
     }
 }
 

@@ -50,6 +50,7 @@ pub(super) fn of_new_app(new: &CreateApp, local: bool) -> Result<AppSettings, Pr
         build_within_ms: new.build_within_ms,
         submodules: new.submodules,
         lfs: new.lfs,
+        site: new.site,
         port: new.port.map(Some),
         replicas: new.replicas,
         health: new.health.clone().map(Some),
@@ -140,6 +141,7 @@ fn build(now: &AppSettings, change: &UpdateApp) -> Result<Option<BuildSettings>,
     }
     build.fetches.submodules = change.submodules.unwrap_or(build.fetches.submodules);
     build.fetches.lfs = change.lfs.unwrap_or(build.fetches.lfs);
+    build.site = change.site.map_or(build.site, Into::into);
     Ok((build != now.build).then_some(build))
 }
 
@@ -390,6 +392,7 @@ pub(super) fn shown(settings: &AppSettings) -> dto::AppSettings {
         build_within_ms: build.within.0,
         submodules: build.fetches.submodules,
         lfs: build.fetches.lfs,
+        site: build.site.into(),
         port: *port,
         replicas: *replicas,
         health: health::shown(&health.probe),

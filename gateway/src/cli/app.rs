@@ -14,8 +14,8 @@ use super::failure::{Failure, Outcome};
 use super::format;
 use super::output::Tone;
 use crate::api::dto::{
-    App, AppPage, AppSettings, AsOf, CreateApp, DeployOn, HealthProbe, PostDeployStatus, Triggers,
-    UpdateApp, UpdateTriggers, VolumeMount,
+    App, AppPage, AppSettings, AsOf, CreateApp, DeployOn, HealthProbe, PostDeployStatus,
+    StaticMode, Triggers, UpdateApp, UpdateTriggers, VolumeMount,
 };
 
 /// How many entries one page of a list has.
@@ -278,6 +278,11 @@ fn show(context: &Context, app: &App) {
     let fetched = [(settings.submodules, "submodules"), (settings.lfs, "git LFS")];
     for (_, what) in fetched.iter().filter(|(on, _)| *on) {
         rows.push(("fetches", (*what).to_owned()));
+    }
+    match settings.site {
+        StaticMode::Auto => {}
+        StaticMode::On => rows.push(("static", "on".to_owned())),
+        StaticMode::Off => rows.push(("static", "off".to_owned())),
     }
     for (name, value) in &settings.build_args {
         rows.push(("build arg", format!("{name}={value}")));

@@ -163,6 +163,8 @@ async fn settings(context: &Context, args: CertificateSettingsArgs) -> Outcome {
     }
     output.line(format_args!("{:<14} {}", "DNS hook", format::or_dash(hook)));
     output.line(format_args!("{:<14} {}", "challenges", now.challenges.join(", ")));
+    let local = if now.local { "signed here" } else { "not signed" };
+    output.line(format_args!("{:<14} {local}", "local names"));
     if now.agreed.is_empty() {
         output
             .note("Nothing is ordered before the terms are agreed to: --email ADDRESS --agree-tos");
@@ -188,6 +190,8 @@ impl CertificateSettingsArgs {
             no_dns_hook,
             challenges,
             usual_challenges,
+            local,
+            no_local,
         } = self;
         email.is_some()
             || *no_email
@@ -200,6 +204,8 @@ impl CertificateSettingsArgs {
             || *no_dns_hook
             || !challenges.is_empty()
             || *usual_challenges
+            || *local
+            || *no_local
     }
 }
 
@@ -228,7 +234,13 @@ fn update(args: CertificateSettingsArgs) -> Outcome<UpdateCertificateSettings> {
         (false, true) => Some(false),
         (false, false) => None,
     };
+    let local = match (args.local, args.no_local) {
+        (true, _) => Some(true),
+        (false, true) => Some(false),
+        (false, false) => None,
+    };
     Ok(UpdateCertificateSettings {
+        local,
         email: (args.no_email || args.email.is_some())
             .then(|| args.email.map(|email| email.to_string())),
         cas: (args.usual_cas || !args.cas.is_empty())

@@ -122,8 +122,11 @@ fn show(output: &Output, deployment: &Deployment) {
         ("id", deployment.id.to_string()),
         ("status", format::deployment_status(output, deployment.status)),
         ("url", deployment.url.clone()),
-        ("image", format::or_dash(deployment.image.as_ref())),
-        ("replicas", deployment.replicas.to_string()),
+        match &deployment.site {
+            Some(site) => ("static site", format!("{} files, {} bytes", site.files, site.bytes)),
+            None => ("image", format::or_dash(deployment.image.as_ref())),
+        },
+        ("replicas", deployment.site.as_ref().map_or(deployment.replicas, |_| 0).to_string()),
         ("requested", format!("{} by {}", deployment.created_at, deployment.requested_by)),
     ];
     let source = &deployment.source;

@@ -251,6 +251,7 @@ mod tests {
             | Found::Stopped
             | Found::Down
             | Found::Redirect(_)
+            | Found::Site(_)
             | Found::Nobody
             | Found::NoTable) => {
                 panic!("{other:?}")

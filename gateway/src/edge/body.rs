@@ -16,6 +16,7 @@ use super::compress::Squeezer;
 use super::connection::{Clock, Connection};
 use super::exchange::Exchange;
 use super::pool::{Pool, Upward};
+use super::site::FileBody;
 use super::table::InFlight;
 
 /// How far a request's body has come.
@@ -166,6 +167,7 @@ pub(crate) struct ResponseBody {
 #[derive(Debug)]
 enum Content {
     Page(Bytes),
+    File(Box<FileBody>),
     App { body: Incoming, ended: bool, lease: Option<Box<Lease>>, squeezed: Option<Box<Squeezed>> },
 }
 
@@ -222,7 +224,23 @@ impl Squeezed {
     }
 }
 
+/// Why an answer's body ends before its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AnswerError {
+    /// The app broke it off or broke its form.
+    #[error(transparent)]
+    App(#[from] hyper::Error),
+    /// A file of a site could not be read on.
+    #[error("a file of a site cannot be read: {0}")]
+    File(std::io::Error),
+}
+
 impl ResponseBody {
+    /// A file of a site.
+    pub(crate) fn file(file: FileBody, exchange: Exchange) -> Self {
+        Self { content: Content::File(Box::new(file)), exchange }
+    }
+
     /// One of the edge's own.
     pub(crate) fn page(page: Bytes, exchange: Exchange) -> Self {
         Self { content: Content::Page(page), exchange }
@@ -246,7 +264,7 @@ impl ResponseBody {
     /// The replica that it comes from, where it comes from one.
     pub(crate) fn chosen(&self) -> Option<&Chosen> {
         match &self.content {
-            Content::Page(_) => None,
+            Content::Page(_) | Content::File(_) => None,
             Content::App { lease, .. } => lease.as_ref().map(|lease| &lease.chosen),
         }
     }
@@ -254,24 +272,27 @@ impl ResponseBody {
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = AnswerError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         let polled = match &mut self.content {
             Content::Page(page) if page.is_empty() => Poll::Ready(None),
             Content::Page(page) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(page))))),
-            Content::App { body, ended, squeezed: Some(squeezed), .. } => {
-                squeezed.poll(body, ended, cx)
-            }
+            Content::File(file) => file
+                .poll(cx)
+                .map(|piece| piece.map(|piece| piece.map(Frame::data).map_err(AnswerError::File))),
+            Content::App { body, ended, squeezed: Some(squeezed), .. } => squeezed
+                .poll(body, ended, cx)
+                .map(|polled| polled.map(|one| one.map_err(Into::into))),
             Content::App { body, ended, squeezed: None, .. } => {
                 let polled = Pin::new(body).poll_frame(cx);
                 if matches!(polled, Poll::Ready(None)) {
                     *ended = true;
                 }
-                polled
+                polled.map(|polled| polled.map(|one| one.map_err(Into::into)))
             }
         };
         if let Poll::Ready(Some(Ok(frame))) = &polled
@@ -286,6 +307,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Page(page) => page.is_empty(),
+            Content::File(file) => file.left() == 0,
             Content::App { squeezed: Some(squeezed), .. } => squeezed.over,
             Content::App { body, squeezed: None, .. } => body.is_end_stream(),
         }
@@ -294,6 +316,7 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Page(page) => SizeHint::with_exact(page.len() as u64),
+            Content::File(file) => SizeHint::with_exact(file.left()),
             Content::App { squeezed: Some(_), .. } => SizeHint::default(),
             Content::App { body, squeezed: None, .. } => body.size_hint(),
         }
@@ -303,7 +326,7 @@ impl Body for ResponseBody {
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         match &mut self.content {
-            Content::Page(_) => {}
+            Content::Page(_) | Content::File(_) => {}
             Content::App { body, ended, lease, squeezed: _ } => {
                 // The server does not ask again once the announced length has come.
                 if (*ended || body.is_end_stream())

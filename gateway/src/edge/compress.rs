@@ -66,7 +66,7 @@ impl Coding {
 }
 
 /// How gladly a client takes a coding, in thousandths.
-fn quality(headers: &HeaderMap, name: &str) -> u16 {
+pub(crate) fn quality(headers: &HeaderMap, name: &str) -> u16 {
     let mut any = 0;
     for value in headers.get_all(ACCEPT_ENCODING) {
         for part in value.to_str().unwrap_or_default().split(',') {

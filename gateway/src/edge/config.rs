@@ -22,8 +22,8 @@ pub struct EdgeConfig {
     pub public_https: Option<u16>,
     /// The domain whose wildcard certificate is shown to clients for whose host there is none.
     pub base_domain: Option<HostName>,
-    /// Directory of its own: `edge.id`, `edge.lock`, `edge.sock`, `routes.json`, `sealing.key` and the
-    /// folder `certificates` lie there. Made if missing.
+    /// Directory of its own: `edge.id`, `edge.lock`, `edge.sock`, `routes.json`, `sealing.key`, the folder
+    /// `certificates` and the files of static sites (`sites`) lie there. Made if missing.
     pub data: PathBuf,
     /// Where tables come from and reports go.
     pub nats: NatsSettings,
@@ -116,6 +116,10 @@ pub struct EdgeLimits {
     /// After another process has taken over, how long requests and upgraded connections go on as if
     /// nothing had happened. After that it is as after the shutdown signal.
     pub finish_within: Duration,
+    /// Bytes of static sites' small files that are kept in memory, over all cores.
+    pub site_memory: u64,
+    /// Bytes of static sites' files that are kept on the disk besides those that the table needs.
+    pub site_spare: u64,
 }
 
 impl Default for EdgeLimits {
@@ -143,6 +147,8 @@ impl Default for EdgeLimits {
             stop_within: Duration::from_secs(30),
             part_within: Duration::from_secs(10),
             finish_within: Duration::from_secs(600),
+            site_memory: 64 * 1024 * 1024,
+            site_spare: 1024 * 1024 * 1024,
         }
     }
 }

@@ -35,6 +35,7 @@ mod redirect;
 mod report;
 mod scrape;
 mod serving;
+mod site;
 mod table;
 mod tls;
 mod tunnel;
@@ -70,6 +71,7 @@ use handover::{Door, Found, Holdings, Inherited, Offering, Predecessor};
 use listen::{Kind, Listening};
 use pool::Pool;
 use serving::{Core, Course, RequestIds};
+use site::Shelf;
 use table::Live;
 use tls::Ports;
 
@@ -239,7 +241,11 @@ impl Edge {
     /// # Errors
     /// [`EdgeError`] when it cannot start, or when a serving thread has failed.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), EdgeError> {
-        let live = Arc::new(Live::on(self.cores));
+        let (sites, limits) = (self.config.data.join("sites"), &self.config.limits);
+        let shelf = Shelf::open(sites.clone(), limits.site_memory);
+        let shelf = shelf.map_err(|source| EdgeError::Data { path: sites, source })?;
+        let (shelf, spare) = (Arc::new(shelf), limits.site_spare);
+        let live = Arc::new(Live::serving(self.cores, Some(Arc::clone(&shelf))));
         let port = |kind| self.addresses_of(kind).next().map(|address| address.port());
         let https = port(Kind::Https).map(|port| self.config.public_https.unwrap_or(port));
         let told = tls::Told {
@@ -311,7 +317,10 @@ impl Edge {
 
         let mut background = JoinSet::new();
         background.spawn(feed.follow(bus.clone()));
-        let mut given_up = vec![background.spawn(certificates.follow(bus.clone()))];
+        let mut given_up = vec![
+            background.spawn(certificates.follow(bus.clone())),
+            background.spawn(site::keep(shelf, Arc::clone(&live), bus.clone(), spare)),
+        ];
         let may_report = predecessor.as_ref().map(|before| before.reported.clone());
         let (edge, bus_of_it) = (self.id, bus.clone());
         let (told, tls_of_it) = (Arc::clone(&live), Arc::clone(&tls));
@@ -355,9 +364,8 @@ impl Edge {
                 tracing::info!("another process serves from here on; finishing what is under way");
                 given_up.iter().for_each(AbortHandle::abort);
                 let (own, told) = (EdgeId::new(Uuid::now_v7()), CancellationToken::new());
-                let (live, bus) = (Arc::clone(&live), bus.clone());
-                let said = report::report(own, live, None, bus, told.clone());
-                background.spawn(said);
+                let (carried, bus_of_it) = (Arc::clone(&live), bus.clone());
+                background.spawn(report::report(own, carried, None, bus_of_it, told.clone()));
                 let finished = finishing.beside(successor, told, shutdown).await;
                 report::farewell(own, &live, &bus).await;
                 finished

@@ -35,6 +35,7 @@ use super::pool::Upward;
 use super::redirect::{self, Leads};
 use super::scrape;
 use super::serving::Core;
+use super::site::{self, Served};
 use super::table::{Found, InFlight};
 use super::tls::Certificate;
 use super::tunnel;
@@ -219,9 +220,22 @@ impl Proxy {
         if asking.settings(true, |set| set.compress) {
             asking.accepted = Coding::accepted(request.method(), request.headers());
         }
+        if let Found::Site(served) = seen.found {
+            let asked = (request.method(), request.uri(), request.headers());
+            return self.serve(&served, asked, &asking, exchange).await;
+        }
         let mut in_flight = match in_flight(seen.found) {
             Ok(in_flight) => in_flight,
-            Err(why) => self.wait(why, &asking).await?,
+            Err(why) => match self.wait(why, &asking).await {
+                Ok(in_flight) => in_flight,
+                Err(why) => {
+                    // What came meanwhile may be a site.
+                    let found = self.core.live.find(&asking.host.name);
+                    let Found::Site(served) = found else { return Err(why.into()) };
+                    let asked = (request.method(), request.uri(), request.headers());
+                    return self.serve(&served, asked, &asking, exchange).await;
+                }
+            },
         };
         let https = self.peer.came_by_https(request.headers());
         let stays = asking.settings(false, |set| set.sticky);
@@ -309,6 +323,25 @@ impl Proxy {
         Err(Page::NotAnswering.into())
     }
 
+    /// Answers out of a static site.
+    async fn serve(
+        &self,
+        served: &Served,
+        (method, uri, headers): (&Method, &Uri, &HeaderMap),
+        asking: &Asking<'_>,
+        exchange: &mut Option<Exchange>,
+    ) -> Result<Answer, Instead> {
+        let compress = asking.settings(true, |set| set.compress);
+        let mut answer = site::answer(served, method, uri, headers, compress).await;
+        headers::note_request_id(answer.headers_mut(), asking.id.clone());
+        let Some(mut exchange) = exchange.take() else { return Err(Page::Busy.into()) };
+        exchange.answered(answer.status().as_u16());
+        Ok(answer.map(|body| match body {
+            site::Body::Whole(bytes) => ResponseBody::page(bytes, exchange),
+            site::Body::File(file) => ResponseBody::file(file, exchange),
+        }))
+    }
+
     /// Whether a client may be served at all.
     fn admit(&self, asking: &Asking<'_>, headers: &HeaderMap) -> Result<(), Page> {
         let Some(gate) = &asking.gate else { return Ok(()) };
@@ -326,7 +359,11 @@ impl Proxy {
         let to = match found {
             Found::Redirect(to) => Some(&**to),
             Found::Nobody | Found::NoTable => return None,
-            Found::Replicas(_) | Found::Starting | Found::Stopped | Found::Down => {
+            Found::Replicas(_)
+            | Found::Site(_)
+            | Found::Starting
+            | Found::Stopped
+            | Found::Down => {
                 let gate = asking.gate.as_ref();
                 gate.and_then(|gate| gate.redirect.as_ref()).map(HostName::as_str)
             }
@@ -385,9 +422,14 @@ impl Proxy {
         let waiting = async {
             loop {
                 tables.mark_unchanged();
-                match self.find(&asking.host.name) {
-                    Err(Page::Starting | Page::Down) => {}
-                    other => return other,
+                match self.core.live.find(&asking.host.name) {
+                    Found::Starting | Found::Down => {}
+                    Found::Site(_) => return Err(why),
+                    other @ (Found::Replicas(_)
+                    | Found::Stopped
+                    | Found::Redirect(_)
+                    | Found::Nobody
+                    | Found::NoTable) => return in_flight(other),
                 }
                 if tables.changed().await.is_err() {
                     return Err(why);
@@ -573,6 +615,8 @@ fn in_flight(found: Found) -> Result<InFlight, Page> {
         Found::Stopped => Err(Page::Stopped),
         // One that began to be sent on while its request was under way gets the redirect next time.
         Found::Down | Found::Redirect(_) => Err(Page::Down),
+        // As does one whose app became a site meanwhile.
+        Found::Site(_) => Err(Page::NotAnswering),
         Found::Nobody => Err(Page::NoSuchApp),
         Found::NoTable => Err(Page::NoTable),
     }

@@ -78,6 +78,7 @@ async fn send(
     ended: bool,
 ) -> Result<(), Trouble> {
     let (revision, busy, leaving) = live.report();
+    let behind = live.behind();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let at = Timestamp(millis(now));
     let report = EdgeReport {
@@ -90,6 +91,7 @@ async fn send(
         sealing_key: tls.map(Tls::sealing_key),
         challenges: tls.map(Tls::challenges).unwrap_or_default(),
         ended,
+        behind,
     };
     // Not for as long as the bus would try: by then there may be something else to say.
     let subject = subjects::edge_report(edge);

@@ -6,7 +6,7 @@
 //!   new table: a report written after it misses nobody.
 //! - A deployment that left the table stays in the books until its last request has ended.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,12 +16,14 @@ use hythe_core::edge::EdgeUser;
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::names::AppName;
 use hythe_core::routes::{Backend, Route, RouteTable};
+use hythe_core::site::SiteId;
 use hythe_core::wire::edge::{Busy, Leaving, Passwords};
 use tokio::sync::{Notify, watch};
 
 use super::balance::{Chosen, Upstream};
 use super::figures::{Figures, Line};
 use super::gate::{Gate, Shared};
+use super::site::{Served, Shelf};
 
 /// What a request for a host gets.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub(crate) enum Found {
     Down,
     /// The host is another name of this one.
     Redirect(Arc<str>),
+    /// A static site: nobody has to be asked.
+    Site(Arc<Served>),
     /// No route has this host.
     Nobody,
     /// No table has come yet, so nothing can be said.
@@ -49,12 +53,14 @@ enum Way {
     Stopped,
     Down,
     Redirect(Arc<str>),
+    Site(Arc<Served>),
 }
 
 /// One host.
 #[derive(Clone, Debug)]
 struct Entry {
     way: Way,
+    id: AppId,
     app: AppName,
     /// What holds for it, where that is other than usual.
     gate: Option<Arc<Gate>>,
@@ -170,6 +176,10 @@ struct Books {
     before: Vec<Arc<Upstream>>,
     /// What hosts of one app share.
     shared: HashMap<AppId, Arc<Shared>>,
+    /// The table in force, where it names sites: it is applied anew once more of them are there.
+    table: Option<Box<(RouteTable, BTreeMap<AppId, Passwords>)>>,
+    /// Deployments that it leads to and whose sites are not there yet.
+    behind: BTreeSet<DeploymentId>,
 }
 
 impl Books {
@@ -198,6 +208,8 @@ pub(crate) struct Live {
     revision: AtomicU64,
     books: Mutex<Books>,
     cores: usize,
+    /// The sites that can be served, where any can.
+    shelf: Option<Arc<Shelf>>,
     /// Tells of each table, to those who wait for another one.
     tables: watch::Sender<u64>,
     /// Signalled when a report is due: a table was applied or a drained deployment fell idle.
@@ -212,13 +224,20 @@ impl Live {
     }
 
     /// No table yet, for so many cores.
+    #[cfg(test)]
     pub(crate) fn on(cores: usize) -> Self {
+        Self::serving(cores, None)
+    }
+
+    /// The same, with sites.
+    pub(crate) fn serving(cores: usize, shelf: Option<Arc<Shelf>>) -> Self {
         Self {
             current: ArcSwap::from_pointee(Compiled::default()),
             version: AtomicU64::new(0),
             revision: AtomicU64::new(0),
             books: Mutex::new(Books::default()),
             cores,
+            shelf,
             tables: watch::Sender::new(0),
             changed: Arc::new(Notify::new()),
         }
@@ -256,6 +275,7 @@ impl Live {
                 Way::Stopped => Found::Stopped,
                 Way::Down => Found::Down,
                 Way::Redirect(to) => Found::Redirect(Arc::clone(to)),
+                Way::Site(site) => Found::Site(Arc::clone(site)),
             };
             let figures = Some(Arc::clone(&entry.figures));
             return Seen { found, gate: entry.gate.clone(), figures };
@@ -295,8 +315,52 @@ impl Live {
 
     /// The same, with the hashes that go with the users that the table names.
     pub(crate) fn apply_with(&self, table: &RouteTable, passwords: &BTreeMap<AppId, Passwords>) {
+        let first = self.version.load(SeqCst) == 0;
+        if let Some(shelf) = self.shelf.as_ref().filter(|_| first) {
+            // What was there when the edge ended is there again before anybody is answered.
+            shelf.recall(table);
+        }
         let mut books = self.books();
+        self.apply_to(&mut books, table, passwords);
+        let sites =
+            table.routes.values().any(|route| matches!(route.backend, Backend::Site { .. }));
+        books.table = sites.then(|| Box::new((table.clone(), passwords.clone())));
+    }
+
+    /// Applies the table in force once more, where it names sites: others may be there by now.
+    pub(crate) fn apply_again(&self) {
+        let mut books = self.books();
+        let Some(kept) = books.table.take() else { return };
+        self.apply_to(&mut books, &kept.0, &kept.1);
+        books.table = Some(kept);
+        drop(books);
+        self.changed.notify_one();
+    }
+
+    /// Looks at the table in force; at one without routes where it names no sites.
+    pub(crate) fn with_table<T>(&self, look: impl FnOnce(&RouteTable) -> T) -> T {
+        let books = self.books();
+        match &books.table {
+            Some(kept) => look(&kept.0),
+            None => look(&RouteTable::default()),
+        }
+    }
+
+    /// Deployments that the table leads to and whose sites are not there yet. To be asked after
+    /// [`Live::report`]: a site that is there stays for as long as it is in the table, so what is not in this
+    /// list was served by the revision that was reported.
+    pub(crate) fn behind(&self) -> BTreeSet<DeploymentId> {
+        self.books().behind.clone()
+    }
+
+    fn apply_to(
+        &self,
+        books: &mut Books,
+        table: &RouteTable,
+        passwords: &BTreeMap<AppId, Passwords>,
+    ) {
         let before = self.current.load_full();
+        books.behind.clear();
         let mut shared = HashMap::new();
         let mut upstreams = HashMap::with_capacity(table.routes.len());
         let mut hosts = HashMap::with_capacity(table.routes.len());
@@ -305,21 +369,30 @@ impl Live {
             let way = match (&route.redirect, &route.backend) {
                 (Some(to), _) => Way::Redirect(Arc::from(to.as_str())),
                 (None, Backend::Replicas { deployment, targets }) if !targets.is_empty() => {
-                    Way::Replicas(self.upstream(&mut books, &mut upstreams, *deployment, targets))
+                    Way::Replicas(self.upstream(books, &mut upstreams, *deployment, targets))
                 }
                 (None, Backend::Down) if route.stopped => Way::Stopped,
                 // An empty list is against the contract, and one broken route is no reason to
                 // refuse all others.
                 (None, Backend::Replicas { .. } | Backend::Down) => Way::Down,
                 (None, Backend::Starting) => Way::Starting,
+                (None, Backend::Site { deployment, site, earlier }) => {
+                    match self.served(site, earlier) {
+                        Some(served) => Way::Site(Arc::new(served)),
+                        None => {
+                            books.behind.insert(*deployment);
+                            stays(&before, host.as_str(), route.app, &mut upstreams)
+                        }
+                    }
+                }
             };
             let figures = |known: Option<&Entry>| {
                 let new = || Arc::new(Figures::new(self.cores));
                 known.map_or_else(new, |known| Arc::clone(&known.figures))
             };
-            let gate = gate(&books, &mut shared, route, passwords);
+            let gate = gate(books, &mut shared, route, passwords);
             let own = figures(before.hosts.get(host.as_str()));
-            let entry = Entry { way, app: route.name.clone(), gate, figures: own };
+            let entry = Entry { way, id: route.app, app: route.name.clone(), gate, figures: own };
             for above in &route.wildcards {
                 let figures = figures(before.wildcards.get(above.as_str()));
                 wildcards.insert(Box::from(above.as_str()), Entry { figures, ..entry.clone() });
@@ -350,6 +423,11 @@ impl Live {
                 books.before.push(upstream);
             }
         }
+    }
+
+    fn served(&self, site: &SiteId, earlier: &[SiteId]) -> Option<Served> {
+        let shelf = self.shelf.as_ref()?;
+        Some(Served { site: shelf.whole(site)?, earlier: shelf.earlier(earlier) })
     }
 
     /// The revision in force and who is busy outside of it, all of one moment.
@@ -402,6 +480,25 @@ impl Live {
 
     fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a host leads to while the site is not there that it is to lead to: to what it did before, of the same
+/// app.
+fn stays(
+    before: &Compiled,
+    host: &str,
+    app: AppId,
+    upstreams: &mut HashMap<DeploymentId, Arc<Upstream>>,
+) -> Way {
+    let known = before.hosts.get(host).filter(|entry| entry.id == app);
+    match known.map(|entry| &entry.way) {
+        Some(Way::Replicas(upstream)) => {
+            upstreams.insert(upstream.deployment, Arc::clone(upstream));
+            Way::Replicas(Arc::clone(upstream))
+        }
+        Some(Way::Site(served)) => Way::Site(Arc::clone(served)),
+        Some(Way::Starting | Way::Stopped | Way::Down | Way::Redirect(_)) | None => Way::Starting,
     }
 }
 
@@ -473,6 +570,7 @@ mod tests {
             | Found::Stopped
             | Found::Down
             | Found::Redirect(_)
+            | Found::Site(_)
             | Found::Nobody
             | Found::NoTable) => {
                 panic!("{other:?}")

@@ -28,6 +28,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hythe_core::installation::BackupPlace;
 use hythe_core::names::HostName;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -84,6 +85,8 @@ pub struct UpConfig {
     pub images: Vec<OsString>,
     /// How much build cache is kept, as the server's command line says it.
     pub build_cache: Vec<OsString>,
+    /// Where the files of static sites are kept; in the data folder where nothing is said.
+    pub sites: Option<BackupPlace>,
     /// How much of logs is kept, in the same form.
     pub app_logs: Vec<OsString>,
     /// How certificate authorities are reached, likewise.
@@ -244,6 +247,9 @@ impl UpConfig {
         args.extend(["--keep-versions".into(), self.keep_versions.to_string().into()]);
         args.extend(self.images.iter().cloned());
         args.extend(self.build_cache.iter().cloned());
+        if let Some(place) = &self.sites {
+            args.extend(["--sites".into(), place.as_str().into()]);
+        }
         args.extend(self.app_logs.iter().cloned());
         args.extend(self.acme.iter().cloned());
         if !self.local_repos.is_empty() {

@@ -317,6 +317,7 @@ pub(crate) async fn go_live(server: &Server, id: DeploymentId) {
         commit: CommitId::new(COMMIT).unwrap(),
         port: 8080,
         worker,
+        site: None,
     };
     let at = server.control.clock().now();
     let placements = vec![Placement { index: 0, worker }];

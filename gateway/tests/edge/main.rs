@@ -22,6 +22,7 @@ mod nats;
 mod ports;
 mod protocols;
 mod proxy;
+mod sites;
 mod streams;
 mod support;
 mod survival;

@@ -285,7 +285,7 @@ struct Built1 {
 
 impl From<Built1> for BuiltImage {
     fn from(Built1 { image, commit, port, worker }: Built1) -> Self {
-        Self { image, commit, port, worker }
+        Self { image, commit, port, worker, site: None }
     }
 }
 

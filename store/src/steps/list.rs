@@ -96,6 +96,8 @@ steps! {
     RoutesPut "routes-put" Server;
     /// An upload is in its place.
     UploadKept "upload-kept" Server;
+    /// Something of a static site is where the server keeps it.
+    SiteObjectKept "site-object-kept" Server;
     /// What was pushed is in the app's repository, and nothing is recorded yet.
     PushReceived "push-received" Server;
     /// The branch of an app's repository stands where the journal says.
@@ -176,6 +178,12 @@ steps! {
     SourceFetched "source-fetched" Agent;
     /// The engine has the image.
     ImageBuilt "image-built" Agent;
+    /// The container is there that a site's files are copied out of.
+    SiteContainerMade "site-container-made" Agent;
+    /// That container is gone.
+    SiteContainerRemoved "site-container-removed" Agent;
+    /// The server has a site.
+    SiteBrought "site-brought" Agent;
     /// An image of before has one more name.
     ImageTagged "image-tagged" Agent;
     /// The name of a cancelled build's image is gone.
@@ -196,6 +204,8 @@ steps! {
     EdgeMinted "edge-minted" Edge;
     /// A table is on the edge's disk.
     TableKept "table-kept" Edge;
+    /// A site is on the edge's disk.
+    SiteFetched "site-fetched" Edge;
     /// New requests follow a table.
     TableApplied "table-applied" Edge;
     /// Which table new requests follow can be found.

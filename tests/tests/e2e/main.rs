@@ -32,6 +32,7 @@ mod releases;
 mod restored;
 mod runs;
 mod scene;
+mod sites;
 mod sources;
 mod traefik;
 mod traffic;

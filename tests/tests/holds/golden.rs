@@ -44,6 +44,7 @@ use hythe_core::process::{ProcessName, ProcessSettings};
 use hythe_core::project::ProjectEvent;
 use hythe_core::record::{AggregateKind, Sequence};
 use hythe_core::run::{HookSettings, RunSettings};
+use hythe_core::site::SiteMode;
 use hythe_core::source::{BuildSettings, Fetches, GitSource, Reference, Resources, Source};
 use hythe_core::task::Hook;
 use hythe_core::time::{Millis, Timestamp};
@@ -139,6 +140,7 @@ fn settings() -> AppSettings {
             within: Millis(600_000),
             no_cache: true,
             fetches: Fetches::default(),
+            site: SiteMode::default(),
         },
         port: Some(3000),
         replicas: 2,
@@ -237,6 +239,7 @@ fn built() -> BuiltImage {
         commit: CommitId::new("0123456789abcdef0123456789abcdef01234567").unwrap(),
         port: 8080,
         worker: worker(),
+        site: None,
     }
 }
 

@@ -271,6 +271,7 @@ fn shapes_between_roles_stay_as_they_are_and_may_gain_fields() {
             registries: registries.clone(),
             access: access.clone(),
             github: None,
+            sites: false,
         },
     );
     let lent = GitHubAccess::Lent {
@@ -291,6 +292,7 @@ fn shapes_between_roles_stay_as_they_are_and_may_gain_fields() {
                 registries: registries.clone(),
                 access: access.clone(),
                 github: Some(github),
+                sites: false,
             },
         );
     }

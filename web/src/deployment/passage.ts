@@ -136,7 +136,9 @@ export function cancellable(deployment: Deployment): boolean {
 
 /** Whether an app can go back to it: it was built, and is not what has the traffic. */
 export function canComeBack(deployment: Deployment, app: App): boolean {
-  return deployment.settled && deployment.image != null && deployment.id !== app.live?.id;
+  // A static site has no image.
+  const built = deployment.image != null || ("site" in deployment && deployment.site != null);
+  return deployment.settled && built && deployment.id !== app.live?.id;
 }
 
 /** How long it took, or has taken so far. */

@@ -198,6 +198,7 @@ pub(crate) fn command_for(url: &str) -> BuildCommand {
         registries: Vec::new(),
         access: Vec::new(),
         github: None,
+        sites: false,
     }
 }
 

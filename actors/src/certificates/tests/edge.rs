@@ -212,6 +212,8 @@ async fn report(shared: &Shared) {
             at: Timestamp(u64::try_from(now.as_millis()).unwrap()),
             sealing_key: Some(SealingKey(*shared.key.public_key().as_bytes())),
             challenges,
+            ended: false,
+            behind: BTreeSet::new(),
         };
         let subject = subjects::edge_report(shared.id);
         drop(shared.bus.publish(Step::EdgeReported, &subject, &report, None).await);

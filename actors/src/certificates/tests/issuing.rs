@@ -79,6 +79,9 @@ async fn a_host_is_proven_within_tls() {
 #[tokio::test(flavor = "multi_thread")]
 async fn local_names_are_signed_here() {
     let world = World::with("apps.test", |_| {}, |_, _| {}).await;
+    world.edge.until("the edge is known", |known| known.fleet.clone()).await;
+    assert_eq!(world.certificates().local, None, "nothing is signed unasked");
+    world.set(|settings| settings.local = true).await;
     assert_eq!(served(&world, "apps.test,*.apps.test").await, 1);
     let root = world.control().certificates().local_authority(world.control()).unwrap().unwrap();
     let (leaf, _) = world.edge.known().served("apps.test,*.apps.test").unwrap();

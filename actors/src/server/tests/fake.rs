@@ -208,6 +208,7 @@ impl Worker {
             commit: CommitId::new("0123456789".repeat(4)).unwrap(),
             port: 8080,
             worker: self.id,
+            site: None,
         })
     }
 
@@ -385,6 +386,7 @@ impl FakeEdge {
                     sealing_key: None,
                     challenges: BTreeSet::new(),
                     ended: false,
+                    behind: BTreeSet::new(),
                 };
                 drop(
                     bus.publish(Step::WorkerReported, &subjects::edge_report(edge), &report, None)

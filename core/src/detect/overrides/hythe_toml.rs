@@ -17,7 +17,9 @@ use crate::rejection::Rejection;
 
 const FILE: &str = "hythe.toml";
 /// The keys of the file.
-const TOP: &[&str] = &["build", "processes"];
+const TOP: &[&str] = &["build", "processes", "static"];
+/// The keys of `[static]`.
+const STATIC: &[&str] = &["output", "serve"];
 /// The keys of `[processes.NAME]`.
 const PROCESS: &[&str] = &["command", "replicas"];
 /// The keys of `[build]`.
@@ -49,6 +51,9 @@ pub(super) fn read(repo: &Repo<'_>, said: &mut Overrides) -> Result<(), Rejectio
     }
     if let Some(processes) = table.get("processes") {
         file.processes(file.table(processes, "processes")?, said)?;
+    }
+    if let Some(site) = table.get("static") {
+        file.site(file.table(site, "static")?, said)?;
     }
     Ok(())
 }
@@ -161,6 +166,28 @@ impl File<'_> {
                 let text = self.text_of(value, name.get_ref())?;
                 self.at(value, said.variable(name.get_ref(), text, FILE, "env"))?;
             }
+        }
+        Ok(())
+    }
+
+    /// Whether what is built is served without a container, and where it lies in the image of a Dockerfile.
+    fn site(&self, table: &DeTable<'_>, said: &mut Overrides) -> Result<(), Rejection> {
+        self.keys(table, STATIC, "static")?;
+        if let Some(value) = table.get("serve") {
+            let yes = value.get_ref().as_bool();
+            let wrong = || self.wrong(value.span().start, "serve is true or false");
+            said.serve = Some(yes.ok_or_else(wrong)?);
+            said.reasons.push(format!("{FILE} says whether it is served without a container"));
+        }
+        if let Some(value) = table.get("output") {
+            let text = self.text_of(value, "output")?;
+            let below = text.strip_prefix('/').ok_or_else(|| {
+                let why = "output is a folder of the image, such as \"/usr/share/nginx/html\"";
+                self.wrong(value.span().start, why)
+            })?;
+            let path = self.at(value, words::path(below, "output"))?;
+            said.image_folder = Some(format!("/{path}"));
+            said.reasons.push(format!("{FILE} names the folder of the image that is served"));
         }
         Ok(())
     }
@@ -295,6 +322,7 @@ mod tests {
         assert_eq!(keys("/properties"), TOP);
         assert_eq!(keys("/properties/build/properties"), BUILD);
         assert_eq!(keys("/properties/processes/additionalProperties/properties"), PROCESS);
+        assert_eq!(keys("/properties/static/properties"), STATIC);
         assert_eq!(keys("/properties/build/properties/versions/properties"), LANGUAGES);
         let presets = schema.pointer("/properties/build/properties/preset/enum").unwrap();
         assert_eq!(presets, &serde_json::json!(PRESETS));
@@ -330,6 +358,10 @@ mod tests {
             ("[processes.w]\ncomand = \"x\"\n", &["line 2", "did you mean command?"]),
             ("[processes.w]\ncommand = [\"x\"]\n", &["line 2", "text in quotes"]),
             ("[processes.w]\ncommand = \"x\"\nreplicas = 65\n", &["line 3", "0 to 64"]),
+            ("[static]\nserv = true\n", &["line 2", "did you mean serve?"]),
+            ("[static]\nserve = 1\n", &["line 2", "true or false"]),
+            ("[static]\noutput = \"dist\"\n", &["line 2", "folder of the image"]),
+            ("[static]\noutput = \"/../etc\"\n", &["line 2", "inside"]),
             ("[build\n", &["line 1"]),
             ("[build]\nstart = \"a\"\nstart = \"b\"\n", &["line 3"]),
         ];

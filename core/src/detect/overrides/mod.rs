@@ -33,6 +33,10 @@ pub(super) struct Overrides {
     pub(super) port: Option<u16>,
     pub(super) output: Option<String>,
     pub(super) single_page: Option<bool>,
+    /// Whether what is built is served without a container.
+    pub(super) serve: Option<bool>,
+    /// The folder of a Dockerfile's image that is, from its root.
+    pub(super) image_folder: Option<String>,
     /// Packages of Debian, for the build and the app.
     pub(super) packages: Vec<String>,
     pub(super) env: BTreeMap<EnvName, String>,

@@ -217,6 +217,7 @@ impl World {
                     registries: Vec::new(),
                     access: Vec::new(),
                     github: None,
+                    sites: false,
                 };
                 Some((To::Pool, Body::Build(Box::new(command))))
             }
@@ -304,5 +305,6 @@ fn words((host, route): (&hythe_core::names::HostName, &hythe_core::routes::Rout
         }
         Backend::Starting => format!("{host}=starting"),
         Backend::Down => format!("{host}=down"),
+        Backend::Site { deployment, .. } => format!("{host}={}site", Short(deployment.uuid())),
     }
 }

@@ -34,8 +34,9 @@ impl World {
     pub(crate) fn hear_edge(&mut self, report: EdgeReport) {
         self.judge_heard(&report);
         let heard_at = self.control_now();
-        let EdgeReport { edge, revision, busy, leaving, .. } = report;
-        let seen = EdgeSeen::new(revision, Carries::Known { busy, leaving }, heard_at);
+        let EdgeReport { edge, revision, busy, leaving, behind, .. } = report;
+        let carries = Carries::Known { busy, leaving };
+        let seen = EdgeSeen { behind, ..EdgeSeen::new(revision, carries, heard_at) };
         self.control.observed.edges.insert(edge, seen);
         self.wake_reconciler();
     }

@@ -162,7 +162,10 @@ impl World {
                 Backend::Replicas { deployment, targets } if *deployment == live => {
                     targets.iter().copied().collect()
                 }
-                Backend::Replicas { .. } | Backend::Starting | Backend::Down => BTreeSet::new(),
+                Backend::Replicas { .. }
+                | Backend::Starting
+                | Backend::Down
+                | Backend::Site { .. } => BTreeSet::new(),
             };
             if all_there && led != targets {
                 return Err(format!(

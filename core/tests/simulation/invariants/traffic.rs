@@ -51,7 +51,7 @@ impl World {
             containers.filter(|(key, container)| is_process(key.index) && container.runs());
         let targets = |route: &Route| match &route.backend {
             Backend::Replicas { targets, .. } => targets.clone(),
-            Backend::Starting | Backend::Down => Vec::new(),
+            Backend::Starting | Backend::Down | Backend::Site { .. } => Vec::new(),
         };
         let led: BTreeSet<SocketAddr> = table.routes.values().flat_map(targets).collect();
         let mut led = beside_web.filter(|(_, container)| led.contains(&container.address));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use hythe_core::ids::AppId;
+use hythe_core::site::SiteMode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -168,6 +169,9 @@ pub struct AppSettings {
     pub submodules: bool,
     /// Whether files that git LFS keeps elsewhere are fetched.
     pub lfs: bool,
+    /// Whether what is built is served by the edges, without a container.
+    #[serde(rename = "static", default)]
+    pub site: StaticMode,
     /// The port that the app listens on; found from the image where none is given.
     #[schema(example = 3000)]
     pub port: Option<u16>,
@@ -314,6 +318,9 @@ pub struct CreateApp {
     /// Whether files that git LFS keeps elsewhere are fetched; the builder needs `git-lfs` for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lfs: Option<bool>,
+    /// Whether what is built is served by the edges, without a container; `auto` where nothing is said.
+    #[serde(rename = "static", skip_serializing_if = "Option::is_none")]
+    pub site: Option<StaticMode>,
     /// The port that the app listens on; found from the image where none is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
@@ -468,6 +475,9 @@ pub struct UpdateApp {
     /// Whether files that git LFS keeps elsewhere are fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lfs: Option<bool>,
+    /// Whether what is built is served by the edges, without a container.
+    #[serde(rename = "static", skip_serializing_if = "Option::is_none")]
+    pub site: Option<StaticMode>,
     /// The port that the app listens on; `null` to find it from the image.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
     #[schema(value_type = Option<u16>, minimum = 1)]
@@ -579,4 +589,38 @@ pub struct AppPage {
 
 const fn yes() -> bool {
     true
+}
+
+/// Whether what is built is served by the edges themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StaticMode {
+    /// Files that a build leaves to be served as they are go to the edges, unless the app has something that
+    /// needs a container: a start, release or post-deploy command, processes, volumes, a group.
+    #[default]
+    Auto,
+    /// It is a static site; a build that leaves none fails.
+    On,
+    /// It always gets a container.
+    Off,
+}
+
+impl From<SiteMode> for StaticMode {
+    fn from(mode: SiteMode) -> Self {
+        match mode {
+            SiteMode::Auto => Self::Auto,
+            SiteMode::On => Self::On,
+            SiteMode::Off => Self::Off,
+        }
+    }
+}
+
+impl From<StaticMode> for SiteMode {
+    fn from(mode: StaticMode) -> Self {
+        match mode {
+            StaticMode::Auto => Self::Auto,
+            StaticMode::On => Self::On,
+            StaticMode::Off => Self::Off,
+        }
+    }
 }

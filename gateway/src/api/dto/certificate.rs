@@ -160,6 +160,8 @@ pub struct CertificateSettings {
     /// How hosts are proven, the first first.
     #[schema(example = json!(["http-01", "tls-alpn-01"]))]
     pub challenges: Vec<String>,
+    /// Whether the installation signs for local names itself, such as those below localhost.
+    pub local: bool,
 }
 
 /// A change of those: only what is given changes.
@@ -188,4 +190,8 @@ pub struct UpdateCertificateSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_items = 3)]
     pub challenges: Option<Vec<String>>,
+    /// Whether the installation signs for local names itself. Whoever reaches them then has to trust its
+    /// authority: edges send on to https what they have a certificate for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<bool>,
 }

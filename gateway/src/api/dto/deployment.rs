@@ -9,6 +9,18 @@ use utoipa::ToSchema;
 
 use super::{AppRef, AsOf, ProcessType, Time};
 
+/// A static site.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Site {
+    /// Digest of the list of its files: the same files and rules have the same one.
+    #[schema(example = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")]
+    pub id: String,
+    /// How many files.
+    pub files: u32,
+    /// How many bytes they have together, uncompressed.
+    pub bytes: u64,
+}
+
 /// One attempt to bring one version of an app live.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Deployment {
@@ -42,6 +54,9 @@ pub struct Deployment {
     pub image: Option<String>,
     /// The port that its replicas answer on, once that is known.
     pub port: Option<u16>,
+    /// The static site that it is, where it is one: edges serve it, and there are no replicas and no image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<Site>,
     /// How many replicas it is to have.
     pub replicas: u16,
     /// What runs besides, without traffic, by name.

@@ -41,7 +41,7 @@ mod traefik;
 mod upload;
 mod worker;
 
-pub use app::{App, AppPage, AppRef, AppSettings, AppStatus, CreateApp, UpdateApp};
+pub use app::{App, AppPage, AppRef, AppSettings, AppStatus, CreateApp, StaticMode, UpdateApp};
 pub use backup::{
     BackupFailed, BackupMade, BackupRun, BackupSchedule, BackupStatus, CreateBackup,
     DownloadBackup, MirrorStatus, SetBackupSchedule, SetMirror,
@@ -60,7 +60,8 @@ pub use cron::{Cron, CronList, CronOverlap, CronRun, CronSkipped, SetCron};
 pub use deleted::{DeleteQuery, DeletedApp, DeletedAppList};
 pub use deployment::{
     CreateDeployment, CreateRollback, Deployment, DeploymentPage, DeploymentRef, DeploymentSource,
-    DeploymentStatus, Durations, Failure, PostDeploy, PostDeployStatus, StageEntry, TakesOver,
+    DeploymentStatus, Durations, Failure, PostDeploy, PostDeployStatus, Site, StageEntry,
+    TakesOver,
 };
 pub use domain::{
     AddDomain, DnsRecord, Domain, DomainCheck, DomainLeads, DomainList, DomainMode, DomainSettings,

@@ -29,7 +29,7 @@ pub struct Route {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RouteState {
-    /// The replicas of a deployment.
+    /// The replicas of a deployment, or the edge itself with the files of a static site.
     Serving,
     /// A page that says that the first deployment is on its way.
     Starting,

@@ -84,6 +84,8 @@ struct Health {
     looping: bool,
     /// Whether one of web is.
     web_looping: bool,
+    /// What the edges serve, where nothing runs for it.
+    site: Option<String>,
 }
 
 impl Health {
@@ -102,6 +104,7 @@ fn health(sight: Sight<'_>, app: &ActiveApp) -> Health {
         ill: None,
         looping: false,
         web_looping: false,
+        site: None,
     };
     let attempt =
         |id: DeploymentId| -> Option<&Attempt> { sight.view.deployments.get(&id)?.state.attempt() };
@@ -112,6 +115,10 @@ fn health(sight: Sight<'_>, app: &ActiveApp) -> Health {
         return health;
     }
     let run = &attempt.spec.run;
+    if let Some(site) = attempt.site() {
+        health.site = Some(format!("{site}; the edges serve it"));
+        return health;
+    }
     health.wanted = attempt.replicas;
     let mut beside_web: BTreeMap<&ProcessName, u16> = BTreeMap::new();
     for place in &attempt.placements {
@@ -157,8 +164,12 @@ fn status(
     health: &Health,
     latest: Option<DeploymentId>,
 ) -> (AppStatus, String) {
-    let Health { wanted, healthy, unknown, processes: _, ill, looping: _, web_looping } = health;
+    let Health { wanted, healthy, unknown, processes: _, ill, looping: _, web_looping, site } =
+        health;
     let replicas = || {
+        if let Some(site) = site {
+            return site.clone();
+        }
         let beside_web = health.too_few().map(|one| {
             let ProcessCount { name, replicas_healthy, replicas_wanted } = one;
             format!(", {replicas_healthy} of {replicas_wanted} of {name} run")

@@ -29,6 +29,7 @@ pub(crate) fn deployment_in(
     let attempt = view.state.attempt()?;
     let spec = &attempt.spec;
     let stage = attempt.stage.name();
+    let runs = attempt.built.as_ref().filter(|built| built.site.is_none());
     let Named { repository, upload, image, branch, tag, commit } =
         settings::named(Some(&spec.source));
     Some(Deployment {
@@ -55,8 +56,13 @@ pub(crate) fn deployment_in(
         },
         takes_over: takes_over(sight, attempt),
         commit: built_commit(attempt),
-        image: attempt.built.as_ref().map(|built| built.image.to_string()),
-        port: attempt.built.as_ref().map(|built| built.port),
+        image: runs.map(|built| built.image.to_string()),
+        port: runs.map(|built| built.port),
+        site: attempt.site().map(|site| dto::Site {
+            id: site.id.to_string(),
+            files: site.files,
+            bytes: site.bytes,
+        }),
         replicas: attempt.replicas,
         process_types: settings::processes::shown(&spec.run),
         release_command: release_command(attempt),

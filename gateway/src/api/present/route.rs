@@ -19,6 +19,7 @@ pub(crate) fn in_force(sight: Sight<'_>, id: AppId) -> Option<Vec<Route>> {
         let backend = &found.backend;
         let (state, targets) = match backend {
             Backend::Replicas { targets, .. } => (RouteState::Serving, targets.as_slice()),
+            Backend::Site { .. } => (RouteState::Serving, &[][..]),
             Backend::Starting => (RouteState::Starting, &[][..]),
             Backend::Down if found.stopped => (RouteState::Stopped, &[][..]),
             Backend::Down => (RouteState::Down, &[][..]),

@@ -169,8 +169,8 @@ pub(crate) async fn authority(
     let local = control.read(|view| view.installation.state.certificates.local.clone());
     let none = || {
         Problem::not_found(
-            "this installation has no authority of its own yet: it is made with the first local name \
-             that an edge serves",
+            "this installation has no authority of its own yet: it is made once local names \
+             are to be signed (hythe certificate settings --local) and an edge serves https",
         )
     };
     let local = local.ok_or_else(none)?;
@@ -229,7 +229,8 @@ fn change(
     value: UpdateCertificateSettings,
     version: u64,
 ) -> Result<Vec<SecretChange>, Problem> {
-    let UpdateCertificateSettings { email, cas, agree_tos, external, dns_hook, challenges } = value;
+    let UpdateCertificateSettings { email, cas, agree_tos, external, dns_hook, challenges, local } =
+        value;
     let scope = state.control().installation().uuid();
     let put = |name: String, value: String| {
         [
@@ -281,6 +282,7 @@ fn change(
             .map(|(at, text)| checked::text(&format!("challenges[{at}]"), text));
         wanted.challenges = read.collect::<Result<_, _>>()?;
     }
+    wanted.local = local.unwrap_or(wanted.local);
     match agree_tos {
         None => {}
         Some(true) => wanted.agreed = wanted.authorities().into_iter().collect(),
@@ -321,6 +323,7 @@ fn settings_of(state: &ApiState) -> CertificateSettings {
             .map(|hook| DnsHook { url: hook.url.to_string(), has_secret: hook.version.is_some() }),
         dns_program: program.map(|path| path.display().to_string()),
         challenges: settings.challenges().iter().map(ToString::to_string).collect(),
+        local: settings.local,
     }
 }
 

@@ -50,7 +50,7 @@ pub(crate) async fn rollback(
     let (id, now) = state.app(&app)?;
     let Json { value: CreateRollback { to, keep_settings }, hash: _ } = body;
     let target = target(&state, id, &now, to.as_deref())?;
-    let earlier = earlier(&state, id, target, !keep_settings)?;
+    let earlier = there(&state, earlier(&state, id, target, !keep_settings)?).await;
     repeat(&state, id, earlier, Repeat::Rollback, &asked, once).await
 }
 
@@ -120,7 +120,7 @@ async fn again(
             format!("nothing of {name} is live; deploy it with: hythe deploy {name}"),
         )
     })?;
-    let earlier = earlier(state, id, live, false)?;
+    let earlier = there(state, earlier(state, id, live, false)?).await;
     repeat(state, id, earlier, how, asked, once).await
 }
 
@@ -212,6 +212,16 @@ fn target(
             hythe_core::limits::MOST_LIVE_KEPT
         ))
     })
+}
+
+/// Notes whether what was built of a static site is there: else it is built anew. Of an image its worker
+/// says so.
+async fn there(state: &ApiState, mut earlier: Earlier) -> Earlier {
+    if let Some(site) = &earlier.built.site {
+        // Where it cannot be asked nothing is known to be gone, and edges may have it.
+        earlier.gone = state.control().sites().has(&site.id).await.is_ok_and(|there| !there);
+    }
+    earlier
 }
 
 /// What there is to take over from it.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use hythe_core::names::{BadText, BuildArg, BuildArgValue, BuildTarget, EnvName, RepositoryPath};
 
 use super::span::span;
-use crate::api::dto::{CreateApp, UpdateApp};
+use crate::api::dto::{CreateApp, StaticMode, UpdateApp};
 
 /// How an app is built; what is left out stays as it is.
 #[derive(Clone, Debug, Default, Args)]
@@ -46,9 +46,34 @@ pub struct BuildArgs {
     /// No files of git LFS any more
     #[arg(long, conflicts_with = "lfs")]
     pub no_lfs: bool,
+    /// Whether edges serve what is built themselves, without a container: auto where the build leaves files
+    /// and nothing else of the app needs a container
+    #[arg(long = "static", value_name = "MODE")]
+    pub site: Option<StaticArg>,
     /// How long one build may take, such as 30m
     #[arg(long, value_name = "SPAN", value_parser = span)]
     pub build_timeout: Option<u64>,
+}
+
+/// What `--static` can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StaticArg {
+    /// Where the build leaves files, and nothing else of the app needs a container
+    Auto,
+    /// It is a static site; a build that leaves none fails
+    On,
+    /// It always gets a container
+    Off,
+}
+
+impl From<StaticArg> for StaticMode {
+    fn from(arg: StaticArg) -> Self {
+        match arg {
+            StaticArg::Auto => Self::Auto,
+            StaticArg::On => Self::On,
+            StaticArg::Off => Self::Off,
+        }
+    }
 }
 
 /// A build argument.
@@ -91,6 +116,7 @@ impl BuildArgs {
             build_within_ms: self.build_timeout,
             submodules: switch(self.submodules, self.no_submodules),
             lfs: switch(self.lfs, self.no_lfs),
+            site: self.site.map(Into::into),
             ..UpdateApp::default()
         }
     }
@@ -106,6 +132,7 @@ impl BuildArgs {
             build_within_ms: self.build_timeout,
             submodules: switch(self.submodules, self.no_submodules),
             lfs: switch(self.lfs, self.no_lfs),
+            site: self.site.map(Into::into),
             ..CreateApp::default()
         }
     }

@@ -123,4 +123,11 @@ pub struct CertificateSettingsArgs {
     /// Prove them by http-01, then by tls-alpn-01
     #[arg(long)]
     pub usual_challenges: bool,
+    /// Sign for local names (localhost, *.test, *.local, *.internal) with an authority of its own, which
+    /// has to be trusted then: hythe certificate ca
+    #[arg(long, conflicts_with = "no_local")]
+    pub local: bool,
+    /// Sign for none
+    #[arg(long)]
+    pub no_local: bool,
 }

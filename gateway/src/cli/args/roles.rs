@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use hythe_actors::bus::LogBudget;
+use hythe_core::installation::BackupPlace;
 use hythe_core::limits::VERSIONS_KEPT;
 use hythe_core::names::HostName;
 use hythe_core::sweep::ImageBudget;
@@ -99,6 +100,11 @@ pub struct UpArgs {
     /// How much of images is kept.
     #[command(flatten)]
     pub images: ImageArgs,
+    /// Where the files of static sites are kept: file:///folder, or s3://bucket/prefix with
+    /// ?endpoint=URL&region=NAME, whose credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
+    /// [default: a folder of the data folder]
+    #[arg(long, env = "HYTHE_SITES", value_name = "URL")]
+    pub sites: Option<BackupPlace>,
     /// How much build cache is kept.
     #[command(flatten)]
     pub build_cache: CacheArgs,
@@ -161,6 +167,11 @@ pub struct ServerArgs {
     /// How much of images is kept.
     #[command(flatten)]
     pub images: ImageArgs,
+    /// Where the files of static sites are kept: file:///folder, or s3://bucket/prefix with
+    /// ?endpoint=URL&region=NAME, whose credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
+    /// [default: a folder of the data folder]
+    #[arg(long, env = "HYTHE_SITES", value_name = "URL")]
+    pub sites: Option<BackupPlace>,
     /// How much build cache is kept.
     #[command(flatten)]
     pub build_cache: CacheArgs,

@@ -54,7 +54,7 @@ impl Folder {
         for entry in fs::read_dir(&self.path)? {
             let name = PathBuf::from(entry?.file_name());
             let stem = name.file_stem().and_then(|stem| stem.to_str());
-            let id = stem.and_then(|stem| stem.parse().ok());
+            let id = stem.and_then(|stem| stem.parse::<CertificateId>().ok());
             ids.extend(id.filter(|_| name.extension().is_some_and(|end| end == ENDING)));
         }
         ids.sort_unstable();

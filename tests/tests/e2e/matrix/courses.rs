@@ -52,6 +52,16 @@ pub(super) fn run(world: &mut World, point: &Point, deaths: Deaths) {
             world.died(point, deaths, before);
             delete(world, &name);
         }
+        Course::Site => {
+            let name = format!("site-{}", world.next());
+            world.make_site(&name);
+            arm(world);
+            let id = world.request(&name);
+            world.ends(&id, Ending::Live);
+            world.until("it is served", || world.hythe().get(&name, "/") == (200, name.clone()));
+            world.died(point, deaths, before);
+            delete(world, &name);
+        }
         Course::Configure => {
             arm(world);
             let settings = json!({ "health_interval_ms": 400 + world.next() });

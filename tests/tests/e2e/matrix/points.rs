@@ -26,6 +26,8 @@ pub(super) enum Course {
     Upload,
     /// A commit is pushed here.
     Push,
+    /// A static site is deployed for the first time.
+    Site,
     /// A setting is changed.
     Configure,
     /// A variable is set, and the app deployed with it.
@@ -221,8 +223,14 @@ const fn course(step: Step) -> Course {
         Step::CancelBuildSent | Step::BuildCancelled | Step::ImageUntagged => Course::CancelBuild,
         Step::UploadKept => Course::Upload,
         Step::PushReceived | Step::BranchMoved => Course::Push,
-        Step::NetworkMade | Step::CertificatesPut => Course::NewApp,
-        Step::CertificatesDropped => Course::DeleteApp,
+        Step::SiteObjectKept
+        | Step::SiteContainerMade
+        | Step::SiteContainerRemoved
+        | Step::SiteBrought
+        | Step::SiteFetched => Course::Site,
+        Step::NetworkMade => Course::NewApp,
+        Step::CertificatesPut => Course::FirstStart,
+        Step::CertificatesDropped => Course::Never("no deployment waits for a certificate"),
         Step::DnsRecordsNoted => Course::Never("an authority has to want a DNS record"),
         Step::NetworkRemoved => Course::DeleteApp,
         Step::RestartCounted => Course::ReplicaDies,
@@ -306,11 +314,10 @@ fn course_of_event(name: &str) -> Course {
         | "installation.github_app_removed" => {
             Course::Never("GitHub has to make an App, and no deployment waits for it")
         }
-        "installation.fleet_key_made" | "installation.certificate_authority_made" => {
-            Course::FirstStart
-        }
-        "installation.certificate_issued" => Course::NewApp,
-        "installation.certificate_settings_set"
+        "installation.fleet_key_made" => Course::FirstStart,
+        "installation.certificate_authority_made"
+        | "installation.certificate_issued"
+        | "installation.certificate_settings_set"
         | "installation.certificate_account_opened"
         | "installation.certificate_ordered"
         | "installation.certificate_failed"

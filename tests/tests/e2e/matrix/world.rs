@@ -122,6 +122,15 @@ impl World {
         assert!(status < 300, "{status} {document}");
     }
 
+    /// An app that is a static site.
+    pub(super) fn make_site(&mut self, name: &str) {
+        self.scene.repository(name, &[("index.html", name.to_owned())]);
+        let url = self.scene.url(name);
+        let body = serde_json::json!({ "name": name, "repository": url });
+        let (status, document) = self.insist("POST", "/api/v1/apps", &body);
+        assert!(status < 300, "{status} {document}");
+    }
+
     /// Requests a deployment; says its id.
     pub(super) fn request(&mut self, app: &str) -> String {
         self.ask_for(&format!("/api/v1/apps/{app}/deployments"), &Value::Null)

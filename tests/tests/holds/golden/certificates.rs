@@ -56,6 +56,7 @@ pub(super) fn all() -> Vec<(&'static str, InstallationEvent)> {
         .into(),
         dns: Some(DnsHook { url: HookUrl::new("https://dns.internal").unwrap(), version: Some(2) }),
         challenges: vec![ChallengeKind::TlsAlpn01, ChallengeKind::Http01],
+        local: true,
     };
     let set = |settings, version| CertificateEvent::Set { settings: Box::new(settings), version };
     let opened = CertificateEvent::AccountOpened {

@@ -1,0 +1,362 @@
+//! Where the files of sites lie.
+//!
+//! Below the place: `files/ab/<digest>`, `variants/ab/<digest>` (which compressed forms a file has, written
+//! last of all that belongs to it) and `manifests/<digest>`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use hythe_core::ids::DeploymentId;
+use hythe_core::installation::BackupPlace;
+use hythe_core::limits;
+use hythe_core::site::{FileHash, Manifest, SiteFile, SiteId, Variants};
+use hythe_core::sweep::sites::{StoredObject, sweep};
+use hythe_core::time::Timestamp;
+use hythe_core::wire::site::{KnownFile, SiteObject};
+use hythe_store::steps::Step;
+use tokio::sync::{RwLock, Semaphore};
+
+use crate::backup::{Place, PlaceError};
+use crate::docker::images::room_of;
+
+/// Files of a list that are looked for at once.
+const AT_ONCE: usize = 32;
+/// Files that are put together at once.
+const MOST_PARTIAL: usize = 64;
+/// How long what nobody goes on with stays.
+const PARTIAL_KEPT: Duration = Duration::from_secs(3_600);
+/// What goes in one pass; the rest goes in the next.
+const MOST_SWEPT: usize = 10_000;
+
+/// Why something of a site was not taken or given. Every message is a sentence for people.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteStoreError {
+    /// The place refused.
+    #[error("the server cannot {0}")]
+    Place(#[from] PlaceError),
+    /// The disk refused.
+    #[error("the server cannot keep it: {0}")]
+    Disk(#[from] io::Error),
+    /// There is no room.
+    #[error(
+        "the server's disk has no room for the site's files; `hythe status` shows how full it is"
+    )]
+    NoRoom,
+    /// What came is something else.
+    #[error("what came is not what was said: {0}; it is to be sent again")]
+    Other(String),
+    /// Files that a list names are not there.
+    #[error("{0} of the site's files are not there; they are to be sent again")]
+    Missing(usize),
+}
+
+/// What is kept of sites.
+#[derive(Debug)]
+pub struct Sites {
+    place: Place,
+    /// Where what comes is put together.
+    partial: PathBuf,
+    joining: Semaphore,
+    /// Held to write a list, or to let things go: never both at once.
+    tidying: RwLock<()>,
+}
+
+/// What could be let go of.
+#[derive(Clone, Debug, Default)]
+pub struct SiteSweep {
+    /// What went.
+    pub gone: usize,
+    /// Why nothing is known, or the work broke off.
+    pub failed: Option<String>,
+}
+
+impl Sites {
+    /// Uses a place; `folder` is the server's own for what is on its way, and for everything where no place is
+    /// given.
+    ///
+    /// # Errors
+    /// Where a folder cannot be made, or the place cannot be used.
+    pub fn open(place: Option<&BackupPlace>, folder: &Path) -> Result<Self, SiteStoreError> {
+        let (kept, partial) = (folder.join("kept"), folder.join("partial"));
+        match fs::remove_dir_all(&partial) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            Ok(()) | Err(_) => {}
+        }
+        let make = |folder: &Path| fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        make(&partial)?;
+        let place = match place {
+            Some(place) => Place::open(place)?,
+            None => {
+                make(&kept)?;
+                Place::in_folder(&fs::canonicalize(&kept)?)?
+            }
+        };
+        Ok(Self { place, partial, joining: Semaphore::new(MOST_PARTIAL), tidying: RwLock::new(()) })
+    }
+
+    /// Which of these files are there.
+    ///
+    /// # Errors
+    /// Where the place cannot be read.
+    pub async fn known(&self, hashes: &[FileHash]) -> Result<Vec<KnownFile>, SiteStoreError> {
+        let names: Vec<String> =
+            hashes.iter().map(|hash| name(&SiteObject::Variants(hash.clone()))).collect();
+        let found = stream::iter(names).map(|name| async move {
+            let found = self.place.read(&name, 0..u64::from(u16::MAX)).await?;
+            // One that cannot be read is written anew.
+            Ok::<_, SiteStoreError>(
+                found.and_then(|(bytes, _)| serde_json::from_slice(&bytes).ok()),
+            )
+        });
+        found.buffered(AT_ONCE).try_collect().await
+    }
+
+    /// Takes a piece in; the last one makes it whole.
+    ///
+    /// # Errors
+    /// [`SiteStoreError`]; nothing of it counts then.
+    pub async fn take(
+        &self,
+        object: &SiteObject,
+        by: DeploymentId,
+        (from, total): (u64, u64),
+        piece: Bytes,
+    ) -> Result<(), SiteStoreError> {
+        let most = match object {
+            SiteObject::File(_) => limits::MOST_SITE_FILE_BYTES,
+            SiteObject::Variants(_) => u64::from(u16::MAX),
+            SiteObject::Manifest(_) => limits::MOST_MANIFEST_BYTES as u64,
+        };
+        let end = from.saturating_add(piece.len() as u64);
+        if total > most || end > total {
+            return Err(SiteStoreError::Other(format!("it would have {} bytes", total.max(end))));
+        }
+        let whole = if from == 0 && end == total {
+            piece
+        } else {
+            let _permit = self.joining.acquire().await.map_err(io::Error::other)?;
+            let path = self.partial.join(format!("{by}-{}", name(object).replace('/', "-")));
+            let folder = self.partial.clone();
+            let join = move || joined(&folder, &path, from, total, &piece);
+            let joined = tokio::task::spawn_blocking(join).await.map_err(io::Error::other)?;
+            match joined? {
+                Some(whole) => whole,
+                None => return Ok(()),
+            }
+        };
+        self.keep(object, whole).await
+    }
+
+    async fn keep(&self, object: &SiteObject, bytes: Bytes) -> Result<(), SiteStoreError> {
+        let other = |why: String| SiteStoreError::Other(why);
+        let found = blake3::hash(&bytes).to_hex();
+        match object {
+            SiteObject::File(hash) if hash.as_str() != found.as_str() => {
+                return Err(other(format!("its digest is {found}")));
+            }
+            SiteObject::Manifest(id) if id.as_str() != found.as_str() => {
+                return Err(other(format!("its digest is {found}")));
+            }
+            SiteObject::File(_) => {
+                let there = self.place.size(&name(object)).await?;
+                if there == Some(bytes.len() as u64) {
+                    return Ok(());
+                }
+            }
+            SiteObject::Variants(_) => {
+                serde_json::from_slice::<Variants>(&bytes)
+                    .map_err(|error| other(error.to_string()))?;
+            }
+            SiteObject::Manifest(_) => {
+                let manifest = Manifest::read(&bytes).map_err(other)?;
+                manifest.check().map_err(|bad| other(bad.to_string()))?;
+                let _nothing_goes = self.tidying.read().await;
+                self.all_there(&manifest).await?;
+                return self.put(object, bytes).await;
+            }
+        }
+        self.put(object, bytes).await
+    }
+
+    async fn put(&self, object: &SiteObject, bytes: Bytes) -> Result<(), SiteStoreError> {
+        Step::SiteObjectKept.take(self.place.put(&name(object), bytes)).await?;
+        Ok(())
+    }
+
+    /// Whether all that a list names is there.
+    async fn all_there(&self, manifest: &Manifest) -> Result<(), SiteStoreError> {
+        let blobs = manifest.files.values().flat_map(SiteFile::blobs);
+        let blobs: BTreeSet<(String, u64)> =
+            blobs.map(|(hash, bytes)| (name(&SiteObject::File(hash.clone())), bytes)).collect();
+        let look = |(name, bytes): (String, u64)| async move {
+            Ok::<_, PlaceError>(self.place.size(&name).await? == Some(bytes))
+        };
+        let there = stream::iter(blobs).map(look).buffer_unordered(AT_ONCE);
+        let missing =
+            there.try_fold(0, |missing, there| async move { Ok(missing + usize::from(!there)) });
+        match missing.await? {
+            0 => Ok(()),
+            missing => Err(SiteStoreError::Missing(missing)),
+        }
+    }
+
+    /// A piece, and how many bytes the whole has; none where it is not there.
+    ///
+    /// # Errors
+    /// Where the place cannot be read.
+    pub async fn piece(
+        &self,
+        object: &SiteObject,
+        from: u64,
+        most: u32,
+    ) -> Result<Option<(Bytes, u64)>, SiteStoreError> {
+        let end = from.saturating_add(u64::from(most));
+        Ok(self.place.read(&name(object), from..end).await?)
+    }
+
+    /// Whether a site is there.
+    ///
+    /// # Errors
+    /// Where the place cannot be asked.
+    pub async fn has(&self, site: &SiteId) -> Result<bool, SiteStoreError> {
+        Ok(self.place.size(&name(&SiteObject::Manifest(site.clone()))).await?.is_some())
+    }
+
+    /// Whether so many bytes more leave free what is to stay free, where the server's own disk holds them.
+    ///
+    /// # Errors
+    /// Where they do not.
+    pub fn room(&self, more: u64) -> Result<(), SiteStoreError> {
+        let room = room_of(&self.partial)?;
+        let stays_free = limits::UPLOAD_LEAVES_FREE.min(room.whole / 10);
+        if room.free < more.saturating_add(stays_free) {
+            return Err(SiteStoreError::NoRoom);
+        }
+        Ok(())
+    }
+
+    /// Lets go of what no kept site refers to.
+    pub async fn tidy(&self, kept: &BTreeSet<SiteId>, now: Timestamp) -> SiteSweep {
+        let _nothing_comes = self.tidying.write().await;
+        let mut swept = SiteSweep::default();
+        if let Err(error) = self.let_go(kept, now, &mut swept).await {
+            swept.failed = Some(error.to_string());
+        }
+        swept
+    }
+
+    async fn let_go(
+        &self,
+        kept: &BTreeSet<SiteId>,
+        now: Timestamp,
+        swept: &mut SiteSweep,
+    ) -> Result<(), SiteStoreError> {
+        let of_kept = kept.iter().map(|id| name(&SiteObject::Manifest(id.clone()))).collect();
+        let manifests = self.below("manifests", MOST_SWEPT * 10, &|_| true).await?;
+        let going = sweep(manifests.clone(), &of_kept, now);
+        let goes: BTreeSet<&str> = going.iter().map(|object| object.name.as_str()).collect();
+        // What stays may have been written just now, and not be decided upon yet.
+        let mut files = BTreeSet::new();
+        for manifest in manifests.iter().filter(|object| !goes.contains(object.name.as_str())) {
+            let most = 0..limits::MOST_MANIFEST_BYTES as u64;
+            let Some((bytes, _)) = self.place.read(&manifest.name, most).await? else { continue };
+            let manifest = Manifest::read(&bytes).map_err(SiteStoreError::Other)?;
+            for file in manifest.files.values() {
+                files.insert(name(&SiteObject::Variants(file.hash.clone())));
+                files.extend(file.blobs().map(|(hash, _)| name(&SiteObject::File(hash.clone()))));
+            }
+        }
+        let old = |object: &StoredObject| now.since(object.used_at) > limits::SITE_FILE_KEPT;
+        self.remove(going, swept).await?;
+        // What says that a file is there goes before it.
+        for folder in ["variants", "files"] {
+            let wanted = |object: &StoredObject| old(object) && !files.contains(&object.name);
+            let going = self.below(folder, MOST_SWEPT, &wanted).await?;
+            self.remove(sweep(going, &files, now), swept).await?;
+        }
+        let partial = self.partial.clone();
+        let tidied = tokio::task::spawn_blocking(move || forget_partial(&partial));
+        tidied.await.map_err(io::Error::other)??;
+        Ok(())
+    }
+
+    async fn remove(
+        &self,
+        going: Vec<StoredObject>,
+        swept: &mut SiteSweep,
+    ) -> Result<(), PlaceError> {
+        for object in going {
+            self.place.remove(&object.name).await?;
+            swept.gone += 1;
+        }
+        Ok(())
+    }
+
+    async fn below(
+        &self,
+        folder: &str,
+        most: usize,
+        wanted: &(dyn Fn(&StoredObject) -> bool + Send + Sync),
+    ) -> Result<Vec<StoredObject>, PlaceError> {
+        let stored = |(name, used_at)| StoredObject { name: format!("{folder}/{name}"), used_at };
+        let place = self.place.below(folder);
+        place.each(most, |found| Some(stored(found)).filter(|object| wanted(object))).await
+    }
+}
+
+/// What something is called.
+fn name(object: &SiteObject) -> String {
+    let spread = |folder: &str, hash: &FileHash| {
+        let hash = hash.as_str();
+        format!("{folder}/{}/{hash}", hash.get(..2).unwrap_or_default())
+    };
+    match object {
+        SiteObject::File(hash) => spread("files", hash),
+        SiteObject::Variants(hash) => spread("variants", hash),
+        SiteObject::Manifest(id) => format!("manifests/{id}"),
+    }
+}
+
+/// Adds a piece to what came before; gives the whole once it is complete.
+fn joined(
+    folder: &Path,
+    path: &Path,
+    from: u64,
+    total: u64,
+    piece: &[u8],
+) -> Result<Option<Bytes>, SiteStoreError> {
+    let room = room_of(folder)?;
+    if from == 0
+        && room.free < total.saturating_add(limits::UPLOAD_LEAVES_FREE.min(room.whole / 10))
+    {
+        return Err(SiteStoreError::NoRoom);
+    }
+    let file =
+        fs::OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
+    file.write_all_at(piece, from)?;
+    if from.saturating_add(piece.len() as u64) < total {
+        return Ok(None);
+    }
+    file.set_len(total)?;
+    drop(file);
+    let whole = fs::read(path)?;
+    fs::remove_file(path)?;
+    Ok(Some(whole.into()))
+}
+
+fn forget_partial(folder: &Path) -> io::Result<()> {
+    for found in fs::read_dir(folder)? {
+        let found = found?;
+        let age = found.metadata()?.modified()?.elapsed().unwrap_or_default();
+        if age > PARTIAL_KEPT {
+            fs::remove_file(found.path())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,106 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use hythe_core::ids::DeploymentId;
+use hythe_core::site::{FileHash, MANIFEST_FORMAT, Manifest, SiteFile, SiteId, SitePath, Variants};
+use hythe_core::time::Timestamp;
+use hythe_core::wire::site::SiteObject;
+use uuid::Uuid;
+
+use super::{SiteStoreError, Sites};
+
+fn hash(bytes: &[u8]) -> FileHash {
+    FileHash::new(blake3::hash(bytes).to_hex().as_str()).unwrap()
+}
+
+fn manifest(files: &[(&str, &[u8])]) -> (SiteId, Bytes) {
+    let file = |(path, bytes): &(&str, &[u8])| {
+        let file = SiteFile {
+            hash: hash(bytes),
+            bytes: bytes.len() as u64,
+            variants: Variants::default(),
+        };
+        (SitePath::new(*path).unwrap(), file)
+    };
+    let files: BTreeMap<_, _> = files.iter().map(file).collect();
+    let manifest = Manifest {
+        format: MANIFEST_FORMAT,
+        single_page: false,
+        redirects: Vec::new(),
+        headers: Vec::new(),
+        files,
+    };
+    let bytes = Bytes::from(serde_json::to_vec(&manifest).unwrap());
+    (SiteId::new(hash(&bytes).as_str()).unwrap(), bytes)
+}
+
+async fn put(sites: &Sites, object: &SiteObject, bytes: Bytes) -> Result<(), SiteStoreError> {
+    let total = bytes.len() as u64;
+    sites.take(object, DeploymentId::new(Uuid::nil()), (0, total), bytes).await
+}
+
+async fn put_file(sites: &Sites, bytes: &'static [u8]) {
+    put(sites, &SiteObject::File(hash(bytes)), Bytes::from_static(bytes)).await.unwrap();
+    let variants = serde_json::to_vec(&Variants::default()).unwrap();
+    put(sites, &SiteObject::Variants(hash(bytes)), variants.into()).await.unwrap();
+}
+
+#[tokio::test]
+async fn only_what_its_digest_says_is_kept_and_a_list_only_once_its_files_are() {
+    let data = tempfile::tempdir().unwrap();
+    let sites = Sites::open(None, &data.path().join("a folder with spaces")).unwrap();
+    let wrong = put(&sites, &SiteObject::File(hash(b"one")), Bytes::from_static(b"two")).await;
+    assert!(matches!(wrong, Err(SiteStoreError::Other(_))), "{wrong:?}");
+    let (id, list) = manifest(&[("index.html", b"one"), ("b", b"two")]);
+    let object = SiteObject::Manifest(id.clone());
+    put_file(&sites, b"one").await;
+    let early = put(&sites, &object, list.clone()).await;
+    assert!(matches!(early, Err(SiteStoreError::Missing(1))), "{early:?}");
+    assert!(!sites.has(&id).await.unwrap());
+    put_file(&sites, b"two").await;
+    put(&sites, &object, list).await.unwrap();
+    assert!(sites.has(&id).await.unwrap());
+    let known = sites.known(&[hash(b"one"), hash(b"three"), hash(b"two")]).await.unwrap();
+    assert_eq!(known, [Some(Variants::default()), None, Some(Variants::default())]);
+}
+
+#[tokio::test]
+async fn pieces_come_together_and_are_given_out_again() {
+    let data = tempfile::tempdir().unwrap();
+    let sites = Sites::open(None, data.path()).unwrap();
+    let object = SiteObject::File(hash(b"hello world"));
+    let by = DeploymentId::new(Uuid::nil());
+    sites.take(&object, by, (0, 11), Bytes::from_static(b"hello ")).await.unwrap();
+    assert_eq!(sites.piece(&object, 0, 99).await.unwrap(), None, "it is not whole");
+    sites.take(&object, by, (6, 11), Bytes::from_static(b"world")).await.unwrap();
+    let piece = |from, most| sites.piece(&object, from, most);
+    assert_eq!(piece(6, 3).await.unwrap(), Some((Bytes::from_static(b"wor"), 11)));
+    assert_eq!(piece(6, 99).await.unwrap(), Some((Bytes::from_static(b"world"), 11)));
+    assert_eq!(piece(50, 9).await.unwrap(), Some((Bytes::new(), 11)));
+    let beyond = sites.take(&object, by, (6, 10), Bytes::from_static(b"world")).await;
+    assert!(matches!(beyond, Err(SiteStoreError::Other(_))));
+}
+
+#[tokio::test]
+async fn what_a_kept_site_needs_stays_and_the_rest_goes_once_it_is_old() {
+    let data = tempfile::tempdir().unwrap();
+    let sites = Sites::open(None, data.path()).unwrap();
+    for bytes in [&b"shared"[..], b"old", b"new"] {
+        put_file(&sites, bytes).await;
+    }
+    let (old, list) = manifest(&[("a", b"shared"), ("b", b"old")]);
+    put(&sites, &SiteObject::Manifest(old.clone()), list).await.unwrap();
+    let (new, list) = manifest(&[("a", b"shared"), ("b", b"new")]);
+    put(&sites, &SiteObject::Manifest(new.clone()), list).await.unwrap();
+    let now = crate::clock::Clock::system().now();
+    let kept = BTreeSet::from([new.clone()]);
+    let swept = sites.tidy(&kept, now).await;
+    assert_eq!((swept.gone, swept.failed), (0, None), "it may be decided upon any moment");
+    let later = Timestamp(now.0 + hythe_core::limits::SITE_FILE_KEPT.0 + 60_000);
+    let swept = sites.tidy(&kept, later).await;
+    // The list, and of its own file the bytes and what is said of them.
+    assert_eq!((swept.gone, swept.failed), (3, None));
+    assert!(!sites.has(&old).await.unwrap() && sites.has(&new).await.unwrap());
+    let known = sites.known(&[hash(b"shared"), hash(b"old"), hash(b"new")]).await.unwrap();
+    assert_eq!(known.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, true]);
+}

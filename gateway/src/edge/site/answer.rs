@@ -1,0 +1,254 @@
+//! The answer of a site to a request.
+//!
+//! Invariants: a part is a part of the file as it is; each form of a file has a tag of its own; nothing of a
+//! request but its path and query gets into an answer, and those escaped.
+
+use std::borrow::Cow;
+use std::io;
+
+use bytes::Bytes;
+use hyper::header::{
+    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LOCATION, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{Method, Response, StatusCode, Uri};
+use hythe_core::site::Served as Found;
+use hythe_core::site::{Answer, FileHash, HeaderRules, Rules, Target};
+
+use super::accept::{self, Form, Wants};
+use super::disk;
+use super::file::FileBody;
+use super::shelf::{MOST_KEPT_BYTES, Served, Site, never_changes};
+
+/// What is kept for as long as there is room: its name says what is in it.
+const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// What is kept and asked for again each time, so that a new version is seen at once.
+const ASK_AGAIN: HeaderValue = HeaderValue::from_static("public, max-age=0, must-revalidate");
+
+/// What an answer's body is.
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// All of it.
+    Whole(Bytes),
+    /// A file that comes from the disk.
+    File(FileBody),
+}
+
+/// Answers. `compress`: whether compressed forms may be sent.
+pub(crate) async fn answer(
+    served: &Served,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    compress: bool,
+) -> Response<Body> {
+    if *method != Method::GET && *method != Method::HEAD {
+        let mut answer =
+            plain(StatusCode::METHOD_NOT_ALLOWED, "A static site answers GET and HEAD.\n");
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return answer;
+    }
+    let head = *method == Method::HEAD;
+    let rules = Rules { site: &served.site.manifest, earlier: &served.earlier };
+    let nothing = || plain(StatusCode::NOT_FOUND, "There is nothing at this address.\n");
+    let Some(target) = Target::parse(uri.path()) else { return without(head, nothing()) };
+    let mut answer = match rules.answer(&target) {
+        Answer::File(found) => match file(served, &found, headers, compress, head).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::error!(%error, path = found.path, "a file of a site cannot be read");
+                without(
+                    head,
+                    plain(StatusCode::INTERNAL_SERVER_ERROR, "The file cannot be read.\n"),
+                )
+            }
+        },
+        Answer::Elsewhere { to, status } => without(head, elsewhere(&to, status, uri)),
+        Answer::Nothing => without(head, nothing()),
+    };
+    said(&served.site, &target, answer.headers_mut());
+    answer
+}
+
+/// What `_headers` says goes before what is usual.
+fn said(site: &Site, target: &Target, headers: &mut HeaderMap) {
+    if site.manifest.headers.is_empty() {
+        return;
+    }
+    let HeaderRules { set, removed } = HeaderRules::of(&site.manifest.headers, &target.path);
+    for name in removed {
+        headers.remove(name);
+    }
+    for (name, value) in set {
+        // They were checked when the site was made.
+        let pair = (HeaderName::try_from(name), HeaderValue::try_from(value));
+        if let (Ok(name), Ok(value)) = pair {
+            headers.insert(name, value);
+        }
+    }
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
+    let mut answer = Response::new(Body::Whole(Bytes::from_static(text.as_bytes())));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, ASK_AGAIN);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
+    answer
+}
+
+/// An answer to HEAD says what one to GET would, and has no body.
+fn without(head: bool, answer: Response<Body>) -> Response<Body> {
+    if head { answer.map(|_| Body::Whole(Bytes::new())) } else { answer }
+}
+
+/// The query goes along, unless where it leads has one of its own.
+fn elsewhere(to: &str, status: u16, uri: &Uri) -> Response<Body> {
+    let mut answer = plain(
+        StatusCode::from_u16(status).unwrap_or(StatusCode::PERMANENT_REDIRECT),
+        "It is where Location says.\n",
+    );
+    let location = match uri.query() {
+        Some(query) if !to.contains(['?', '#']) => Cow::Owned(format!("{to}?{query}")),
+        Some(_) | None => Cow::Borrowed(to),
+    };
+    match HeaderValue::from_str(&location) {
+        Ok(location) => drop(answer.headers_mut().insert(LOCATION, location)),
+        // Neither a rule nor a parsed URI has such characters.
+        Err(_) => *answer.status_mut() = StatusCode::NOT_FOUND,
+    }
+    answer
+}
+
+async fn file(
+    served: &Served,
+    found: &Found<'_>,
+    headers: &HeaderMap,
+    compress: bool,
+    head: bool,
+) -> io::Result<Response<Body>> {
+    let fine = found.status == 200;
+    let part = fine && accept::wants_a_part(headers);
+    let form = if compress && !part {
+        Form::preferred(found.file, headers)
+    } else {
+        Form::plain(found.file)
+    };
+    let mut answer = Response::new(Body::Whole(Bytes::new()));
+    let fields = answer.headers_mut();
+    fields.insert(CONTENT_TYPE, kind(found.path));
+    let for_ever = fine && never_changes(found.path);
+    fields.insert(CACHE_CONTROL, if for_ever { FOR_EVER } else { ASK_AGAIN });
+    fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if !found.file.variants.is_empty() {
+        fields.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    if let Ok(tag) = HeaderValue::from_str(&form.tag) {
+        fields.insert(ETAG, tag);
+    }
+    if fine && accept::has(headers, &form.tag) {
+        fields.remove(CONTENT_TYPE);
+        *answer.status_mut() = StatusCode::NOT_MODIFIED;
+        return Ok(answer);
+    }
+    if fine {
+        fields.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    }
+    if let Some(compression) = form.compression {
+        fields.insert(CONTENT_ENCODING, HeaderValue::from_static(compression.name()));
+    }
+    let wants = if part { accept::range(headers, &form.tag, form.bytes) } else { Wants::All };
+    let (from, bytes, status) = match wants {
+        Wants::All => (0, form.bytes, StatusCode::from_u16(found.status).unwrap_or_default()),
+        Wants::Some(first, last) => {
+            let said = format!("bytes {first}-{last}/{}", form.bytes);
+            fields.insert(CONTENT_RANGE, HeaderValue::try_from(said).map_err(io::Error::other)?);
+            (first, last - first + 1, StatusCode::PARTIAL_CONTENT)
+        }
+        Wants::Beyond => {
+            let said = format!("bytes */{}", form.bytes);
+            fields.insert(CONTENT_RANGE, HeaderValue::try_from(said).map_err(io::Error::other)?);
+            fields.remove(CONTENT_TYPE);
+            (0, 0, StatusCode::RANGE_NOT_SATISFIABLE)
+        }
+    };
+    fields.insert(CONTENT_LENGTH, HeaderValue::from(bytes));
+    *answer.status_mut() = status;
+    if head || bytes == 0 {
+        return Ok(answer);
+    }
+    let body = body(served.with(found.file), form.hash, form.bytes, (from, bytes)).await?;
+    Ok(answer.map(|_| body))
+}
+
+/// Some bytes of a file: small ones stay in memory.
+async fn body(
+    site: &Site,
+    hash: &FileHash,
+    whole: u64,
+    (from, bytes): (u64, u64),
+) -> io::Result<Body> {
+    let place = || site.place(hash);
+    if whole > MOST_KEPT_BYTES {
+        let place = place();
+        let file = tokio::task::spawn_blocking(move || disk::open(&place));
+        let file = file.await.map_err(io::Error::other)??;
+        return Ok(Body::File(FileBody::new(file, from, bytes)));
+    }
+    let all = match site.body(hash) {
+        Some(all) => all,
+        None => {
+            let place = place();
+            let read = tokio::task::spawn_blocking(move || std::fs::read(place));
+            let all = Bytes::from(read.await.map_err(io::Error::other)??);
+            if all.len() as u64 != whole {
+                return Err(io::Error::other("it has another length than its site says"));
+            }
+            site.keep(hash, &all);
+            all
+        }
+    };
+    let end = usize::try_from(from.saturating_add(bytes)).unwrap_or(usize::MAX).min(all.len());
+    let from = usize::try_from(from).unwrap_or(usize::MAX).min(end);
+    Ok(Body::Whole(all.slice(from..end)))
+}
+
+/// What a file of this name is.
+fn kind(path: &str) -> HeaderValue {
+    let guess = mime_guess::from_path(path).first_or_octet_stream();
+    let text = guess.type_() == mime_guess::mime::TEXT
+        || guess.subtype() == "javascript"
+        || guess.subtype() == "json"
+        || guess.suffix().is_some_and(|suffix| matches!(suffix.as_str(), "json" | "xml"));
+    let said = if text && guess.get_param("charset").is_none() {
+        format!("{guess}; charset=utf-8")
+    } else {
+        guess.to_string()
+    };
+    HeaderValue::try_from(said).unwrap_or(HeaderValue::from_static("application/octet-stream"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_say_how_they_are_written() {
+        let rows = [
+            ("index.html", "text/html; charset=utf-8"),
+            ("a/app.js", "text/javascript; charset=utf-8"),
+            ("a.mjs", "text/javascript; charset=utf-8"),
+            ("logo.svg", "image/svg+xml; charset=utf-8"),
+            ("site.webmanifest", "application/manifest+json; charset=utf-8"),
+            ("a.wasm", "application/wasm"),
+            ("a.woff2", "font/woff2"),
+            ("a.png", "image/png"),
+            ("LICENSE", "application/octet-stream"),
+        ];
+        for (path, expected) in rows {
+            assert_eq!(kind(path), expected, "{path}");
+        }
+    }
+}

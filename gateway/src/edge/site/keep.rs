@@ -1,0 +1,150 @@
+//! Fetches the sites that the table in force names, and lets go of those that it does not.
+//!
+//! Invariants: a site is put on the shelf once all that is wanted of it is on the disk; then, and only then, the
+//! table is applied anew, so that routes lead there. One that cannot be had is tried again; meanwhile what was
+//! served before is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use hythe_actors::bus::Bus;
+use hythe_actors::sites::client::{SiteAskError, SiteClient};
+use hythe_core::limits;
+use hythe_core::site::{FileHash, Manifest, SiteId};
+use hythe_core::wire::site::SiteObject;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::sleep;
+
+use super::disk::{Part, SiteDisk};
+use super::shelf::{Shelf, Wanted, wanted};
+use crate::edge::table::Live;
+
+/// Files of one site that are fetched at once.
+const AT_ONCE: usize = 8;
+/// How long until one that could not be had is tried again.
+const AGAIN_AFTER: Duration = Duration::from_secs(2);
+
+/// A site, and what of it is wanted.
+type Key = (SiteId, Part);
+
+/// Keeps the shelf for ever. `spare`: the bytes that are kept on the disk besides what the table needs.
+pub(crate) async fn keep(shelf: Arc<Shelf>, live: Arc<Live>, bus: Bus, spare: u64) {
+    let mut tables = live.tables();
+    let mut fetching: JoinSet<(Key, Result<Manifest, SiteAskError>)> = JoinSet::new();
+    let mut under_way: BTreeMap<Key, AbortHandle> = BTreeMap::new();
+    let mut tidied = None;
+    loop {
+        tables.mark_unchanged();
+        let now = live.with_table(wanted);
+        under_way.retain(|key, task| {
+            let stays = now.contains(key);
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        for key in &now {
+            if !shelf.has(key) && !under_way.contains_key(key) {
+                let client = SiteClient::new(bus.client().clone());
+                let fetch = fetched(client, Arc::clone(shelf.disk()), key.clone());
+                under_way.insert(key.clone(), fetching.spawn(fetch));
+            }
+        }
+        if under_way.is_empty() && tidied.as_ref() != Some(&now) {
+            tidy(&shelf, &now, spare).await;
+            tidied = Some(now);
+        }
+        tokio::select! {
+            changed = tables.changed() => if changed.is_err() { return },
+            Some(ended) = fetching.join_next() => {
+                // One that was called off is not under way any more.
+                let Ok((key, manifest)) = ended else { continue };
+                under_way.remove(&key);
+                match manifest {
+                    Ok(manifest) => {
+                        tracing::info!(site = %key.0, files = manifest.files.len(), "a site is there");
+                        shelf.put(key, manifest);
+                        live.apply_again();
+                    }
+                    Err(error) => {
+                        tracing::warn!(site = %key.0, %error, "a site cannot be had; trying on");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Gets what is wanted of a site onto the disk. It takes a while after a failure, so that it can be begun anew
+/// at once.
+async fn fetched(
+    client: SiteClient,
+    disk: Arc<SiteDisk>,
+    key: Key,
+) -> (Key, Result<Manifest, SiteAskError>) {
+    let fetched = fetch(&client, &disk, &key).await;
+    if fetched.is_err() {
+        sleep(AGAIN_AFTER).await;
+    }
+    (key, fetched)
+}
+
+async fn fetch(
+    client: &SiteClient,
+    disk: &Arc<SiteDisk>,
+    (id, part): &Key,
+) -> Result<Manifest, SiteAskError> {
+    let (known, of, part) = (Arc::clone(disk), id.clone(), *part);
+    if let Some(manifest) = blocking(move || Ok(known.recall(&of, part))).await? {
+        return Ok(manifest);
+    }
+    let bytes = client.get(&SiteObject::Manifest(id.clone()), limits::MOST_MANIFEST_BYTES).await?;
+    if blake3::hash(&bytes).to_hex().as_str() != id.as_str() {
+        return Err(SiteAskError::Damaged);
+    }
+    let manifest = Manifest::read(&bytes).map_err(SiteAskError::Server)?;
+    manifest.check().map_err(|bad| SiteAskError::Server(bad.to_string()))?;
+    let blobs: Vec<(FileHash, u64)> =
+        part.blobs(&manifest).into_iter().map(|(hash, bytes)| (hash.clone(), bytes)).collect();
+    let files = blobs.into_iter().map(|(hash, bytes)| file(client, disk, hash, bytes));
+    let mut files = stream::iter(files).buffer_unordered(AT_ONCE);
+    while files.try_next().await?.is_some() {}
+    drop(files);
+    let (into, of) = (Arc::clone(disk), id.clone());
+    blocking(move || into.keep_manifest(&of, &bytes)).await?;
+    Ok(manifest)
+}
+
+async fn file(
+    client: &SiteClient,
+    disk: &Arc<SiteDisk>,
+    hash: FileHash,
+    bytes: u64,
+) -> Result<(), SiteAskError> {
+    let (into, of) = (Arc::clone(disk), hash.clone());
+    let begun =
+        blocking(move || if into.has(&of, bytes) { Ok(None) } else { into.begin().map(Some) });
+    let Some(file) = begun.await? else { return Ok(()) };
+    let handle = Arc::new(file.as_file().try_clone()?);
+    client.get_file(&hash, bytes, handle).await?;
+    let into = Arc::clone(disk);
+    Ok(blocking(move || into.keep(&hash, file)).await?)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+async fn tidy(shelf: &Arc<Shelf>, now: &Wanted, spare: u64) {
+    let files = shelf.retain(now);
+    let sites: BTreeSet<SiteId> = now.iter().map(|(id, _)| id.clone()).collect();
+    let disk = Arc::clone(shelf.disk());
+    if let Err(error) = blocking(move || disk.tidy(&sites, &files, spare)).await {
+        tracing::warn!(%error, "files of sites that nobody needs stay on the disk");
+    }
+}
