@@ -78,7 +78,8 @@ impl<V: Views> Reconciler<V> {
         let mut routes = RoutesKeeper::default();
         let mut sending = JoinSet::new();
         loop {
-            routes.meet_the_bus(&self.bus, &self.journal, &self.observatory).await;
+            let now = self.clock.now();
+            routes.meet_the_bus(&self.bus, &self.journal, &self.observatory, now).await;
             // Marked before looking, so that what comes while looking is looked at again.
             head.mark_unchanged();
             seen.mark_unchanged();

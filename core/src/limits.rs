@@ -98,6 +98,8 @@ pub const SITE_FILE_KEPT: Millis = Millis::seconds(24 * 3_600);
 pub const DRAIN_WITHIN: Millis = Millis(30_000);
 /// From SIGTERM to SIGKILL.
 pub const STOP_WITHIN: Millis = Millis(10_000);
+/// The most that an app may say.
+pub const STOP_WITHIN_MOST: Millis = Millis(600_000);
 /// First wait before an exited replica of a live deployment is started again; doubles.
 pub const RESTART_BACKOFF_FIRST: Millis = Millis(1_000);
 /// Longest such wait. One that was healthy for this long is not taken to fail in a row.
@@ -187,6 +189,8 @@ pub const MOST_REPLICAS: u16 = 64;
 pub const MOST_VOLUMES: usize = 16;
 /// Services of one Compose file.
 pub const MOST_SERVICES: usize = 40;
+/// Files of variables that a Compose file names, and that one of its services does.
+pub const MOST_ENV_FILES: usize = 32;
 /// How long requests to a version may go on that has to end before the next one can start, for both
 /// write to the same volume.
 pub const GIVE_WAY_WITHIN: Millis = Millis(20_000);

@@ -38,6 +38,8 @@ pub struct Observed {
     first_revision: u64,
     /// When somebody last looked at all this.
     looked_at: Option<Timestamp>,
+    /// Since when what edges say gets here.
+    reached_since: Timestamp,
 }
 
 /// A deployment that a table left out.
@@ -131,11 +133,16 @@ impl EdgeSeen {
     /// Whether it is taken for alive.
     #[must_use]
     pub fn is_alive(&self, now: Timestamp) -> bool {
-        let lease = match self.carries {
-            Carries::Known { .. } => limits::EDGE_LEASE,
-            Carries::Unknown => limits::POLLER_LEASE,
-        };
-        now.since(self.heard_at) < lease
+        self.is_alive_since(self.heard_at, now)
+    }
+
+    /// The same where none of its reports could get here before a moment.
+    fn is_alive_since(&self, reached: Timestamp, now: Timestamp) -> bool {
+        match self.carries {
+            Carries::Known { .. } => now.since(self.heard_at.max(reached)) < limits::EDGE_LEASE,
+            // It does not speak by way of NATS.
+            Carries::Unknown => now.since(self.heard_at) < limits::POLLER_LEASE,
+        }
     }
 
     /// Whether requests to a deployment that takes no new ones may go on there.
@@ -187,7 +194,13 @@ impl Observed {
     /// Nothing seen yet.
     #[must_use]
     pub fn starting_at(started_at: Timestamp) -> Self {
-        Self { started_at, ..Self::default() }
+        Self { started_at, reached_since: started_at, ..Self::default() }
+    }
+
+    /// Nothing that edges say could get here before this moment, for the connection to NATS is new, or
+    /// there is none: it counts for nobody's silence, and they have all their time to be heard of again.
+    pub fn unreached_until(&mut self, now: Timestamp) {
+        self.reached_since = now;
     }
 
     /// Takes in the table that is in force from now on.
@@ -232,13 +245,14 @@ impl Observed {
 
     /// The edges that are taken for alive.
     pub fn live_edges(&self, now: Timestamp) -> impl Iterator<Item = &EdgeSeen> {
-        self.edges.values().filter(move |edge| edge.is_alive(now))
+        self.edges.values().filter(move |edge| edge.is_alive_since(self.reached_since, now))
     }
 
-    /// Whether every edge that was there before the start had the time to be heard of.
+    /// Whether every edge that was there before the start, or before a break of the connection, had the
+    /// time to be heard of.
     #[must_use]
     pub fn edges_had_time(&self, now: Timestamp) -> bool {
-        now.since(self.started_at) >= limits::EDGE_LEASE
+        now.since(self.started_at.max(self.reached_since)) >= limits::EDGE_LEASE
     }
 
     /// Whether an edge serves by the table of this revision or a newer one. A number alone does not
@@ -300,6 +314,7 @@ impl Observed {
             *at = (*at).min(now);
         };
         put_right(&mut self.started_at);
+        put_right(&mut self.reached_since);
         self.workers.values_mut().for_each(|worker| put_right(&mut worker.heard_at));
         self.edges.values_mut().for_each(|edge| put_right(&mut edge.heard_at));
         self.builds.values_mut().for_each(|build| put_right(&mut build.heard_at));
@@ -414,6 +429,34 @@ mod tests {
         observed.put_in_force(table(5, &[]));
         assert!(observed.may_have_traffic(deployment_id(1), at(START + 1)));
         assert!(!observed.may_have_traffic(deployment_id(1), at(START + 10)));
+    }
+
+    #[test]
+    fn what_could_not_be_heard_in_a_break_of_the_connection_counts_for_nobodys_silence() {
+        let lease = limits::EDGE_LEASE.0 / 1000;
+        let mut observed = Observed::starting_at(at(START));
+        observed.put_in_force(table(5, &[1]));
+        observed.put_in_force(table(6, &[2]));
+        let heard = at(START + 20);
+        observed.forget_old(heard);
+        let poller = EdgeSeen { carries: Carries::Unknown, ..edge(6, heard) };
+        observed.edges = BTreeMap::from([(edge_id(1), edge(5, heard)), (edge_id(2), poller)]);
+        // One that did not follow yet, and was last heard of before a break of two leases.
+        let back = heard.plus(Millis(2 * limits::EDGE_LEASE.0));
+        assert!(!observed.may_have_traffic(deployment_id(1), back), "as one that is gone");
+        observed.unreached_until(back);
+        assert!(observed.may_have_traffic(deployment_id(1), back));
+        assert!(!observed.all_follow(back) && !observed.edges_had_time(back));
+        let last = back.plus(Millis::seconds(lease - 1));
+        assert!(observed.live_edges(last).any(|edge| edge.revision == 5));
+        // It stays silent: then it is gone.
+        let over = back.plus(limits::EDGE_LEASE);
+        assert!(!observed.may_have_traffic(deployment_id(1), over));
+        assert!(observed.edges_had_time(over));
+        // A proxy that asks does so past NATS.
+        let silent = heard.plus(limits::POLLER_LEASE);
+        observed.unreached_until(silent);
+        assert_eq!(observed.live_edges(silent).count(), 1, "of both the one that is heard by NATS");
     }
 
     #[test]

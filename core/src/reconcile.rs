@@ -126,7 +126,11 @@ pub fn reconcile(
         let mut of_this = Vec::new();
         // While a worker goes by the order under which it missed the image, it would run with the new one.
         let queued = matches!(attempt.stage, Stage::Queued { .. });
-        if !(queued && attempt.rebuilt && builds::is_ordered(*id, view, observed)) {
+        let overdue_at = overdue(deployment, attempt, now);
+        if overdue_at.is_none() && turns.waits(*id) && has_too_little_left(attempt, now) {
+            let wait_on = DeploymentCommand::WaitOn { at: now };
+            of_this.push(Effect::Deployment(*id, wait_on));
+        } else if !(queued && attempt.rebuilt && builds::is_ordered(*id, view, observed)) {
             builds::send(*id, deployment, attempt, &turns, observed, now, &mut of_this);
         }
         replicas::settle(*id, attempt, deployment.assigned, view, observed, now, &mut of_this);
@@ -139,7 +143,7 @@ pub fn reconcile(
         let moves = of_this.iter().any(|effect| matches!(effect, Effect::Deployment(..)));
         // Nobody is late who had no chance to be heard of yet.
         let late = !moves && !releases::unheard(attempt, observed, now);
-        if let Some(at) = overdue(deployment, attempt, now).filter(|_| late) {
+        if let Some(at) = overdue_at.filter(|_| late) {
             let command = if turns.moves_up(*id) {
                 Some(DeploymentCommand::WaitOn { at })
             } else {
@@ -188,6 +192,12 @@ fn overdue(deployment: &DeploymentView, attempt: &Attempt, now: Timestamp) -> Op
     (over || set_back).then(|| now.max(until))
 }
 
+/// Whether a build that were given out now would not have all of its time.
+fn has_too_little_left(attempt: &Attempt, now: Timestamp) -> bool {
+    let within = attempt.spec.build.within;
+    matches!(attempt.stage, Stage::Queued { until, .. } if now.plus(within) >= until)
+}
+
 /// The most that a stage is given, where there is an end to it.
 fn most(attempt: &Attempt) -> Option<Millis> {
     match attempt.stage {
@@ -200,10 +210,7 @@ fn most(attempt: &Attempt) -> Option<Millis> {
             let within = attempt.to_release()?.within.0;
             Some(Millis(within.saturating_add(limits::START_GRACE.0)))
         }
-        Stage::Starting { .. } => {
-            let within = attempt.spec.health.start_within().0;
-            Some(Millis(within.saturating_add(limits::START_GRACE.0)))
-        }
+        Stage::Starting { .. } => Some(attempt.start_most()),
         Stage::Switching { .. } => Some(limits::SWITCH_WITHIN),
         Stage::Draining { .. } => Some(attempt.spec.drain_within),
         Stage::Requested | Stage::Healthy | Stage::Live | Stage::Ended(_) => None,

@@ -130,6 +130,12 @@ impl Turns {
         !self.out.is_empty() && self.out.len() >= self.places && self.waiting.contains(&id)
     }
 
+    /// Whether one was not given out yet, and will be when those before it are.
+    #[must_use]
+    pub fn waits(&self, id: DeploymentId) -> bool {
+        self.moves_up(id) || self.next().contains(&id)
+    }
+
     /// How many builds come before one that waits.
     #[must_use]
     pub fn before(&self, id: DeploymentId) -> Option<usize> {
@@ -343,5 +349,46 @@ mod tests {
         let effects = reconcile(&waited, &observed, &host, late.plus(Millis::seconds(60)));
         let of_it = |effect: &Effect| matches!(effect, Effect::Deployment(id, _) if *id == deployment_id(3));
         assert!(!effects.iter().any(of_it), "{effects:?}");
+    }
+
+    #[test]
+    fn one_whose_turn_comes_late_has_its_whole_time_all_the_same() {
+        let (mut view, mut observed) = view(&[(1, 1), (2, 1), (3, 1)]);
+        let host = HostName::new("localhost").unwrap();
+        let within = spec(1).build.within;
+        let of_third = |view: &View, observed: &Observed, now| {
+            let effects = reconcile(view, observed, &host, now).into_iter();
+            let of_it = |effect: &Effect| match effect {
+                Effect::Deployment(of, _) | Effect::SendBuild { deployment: of, .. } => {
+                    *of == deployment_id(3)
+                }
+                Effect::App(..)
+                | Effect::Worker(..)
+                | Effect::SendRun { .. }
+                | Effect::SendStop { .. }
+                | Effect::SendCancelBuild { .. }
+                | Effect::PublishRoutes(_) => false,
+            };
+            effects.filter(of_it).collect::<Vec<_>>()
+        };
+        let wait_on =
+            |at| vec![Effect::Deployment(deployment_id(3), DeploymentCommand::WaitOn { at })];
+        // What is left is just its time, and those before it are with the builder.
+        let short = at(0).plus(limits::BUILD_WAIT);
+        for n in [1, 2] {
+            observed.sent.insert(Sent::Build(deployment_id(n), 1), short);
+        }
+        assert_eq!(of_third(&view, &observed, Timestamp(short.0 - 1)), []);
+        assert_eq!(of_third(&view, &observed, short), wait_on(short));
+        // The same where its turn has come by then: it is given out with the new deadline, not before.
+        observed.sent.remove(&Sent::Build(deployment_id(1), 1));
+        let accepted = DeploymentEvent::BuildStarted { generation: 1, worker: worker_id(2) };
+        view.apply(&recorded(&view, deployment_id(1).uuid(), Event::Deployment(accepted)));
+        assert_eq!(of_third(&view, &observed, short), wait_on(short));
+        let until = short.plus(limits::BUILD_WAIT).plus(within);
+        let again = DeploymentEvent::BuildQueued { generation: 1, until };
+        view.apply(&recorded(&view, deployment_id(3).uuid(), Event::Deployment(again)));
+        let given = Effect::SendBuild { deployment: deployment_id(3), generation: 1, until };
+        assert_eq!(of_third(&view, &observed, short), [given]);
     }
 }

@@ -4,6 +4,7 @@
 //! the handler said that what it means is durable. Whoever handles drops repeated ones by their
 //! ids.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy, PullConsumer};
@@ -26,6 +27,8 @@ const ACK_WAIT: Duration = Duration::from_secs(30);
 const PULL_FOR: Duration = Duration::from_secs(20);
 /// A consumer that nobody asks for this long is forgotten, where it is not durable.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(120);
+/// Subjects whose newest message is remembered, so that an older one does not come after it.
+const MOST_SUBJECTS: usize = 16_384;
 /// First and longest wait before a consumer is made again.
 const AGAIN_FIRST: Duration = Duration::from_millis(50);
 const AGAIN_MOST: Duration = Duration::from_secs(5);
@@ -111,7 +114,8 @@ impl Bus {
     }
 
     /// As [`Bus::consume`], but of each subject only the newest message that is there, and then
-    /// whatever comes: for observations, where only the newest counts. NATS remembers nothing.
+    /// whatever comes: for observations, where only the newest counts. One that is given out again after
+    /// a newer one of its subject came is passed over. NATS remembers nothing.
     pub async fn consume_newest<F, Fut>(
         &self,
         stream: &str,
@@ -147,6 +151,9 @@ impl Bus {
         let what = || format!("consume {}", spec.stream);
         let consumer = self.durable(spec).await?;
         let backlog = self.last_sequence(spec).await?;
+        // A consumer that is made anew begins with the newest of each subject, and a stream that is made
+        // anew counts from 1 again: what came before says nothing about either.
+        let mut newest = spec.durable.is_empty().then(Newest::default);
         let mut state = self.state();
         loop {
             // Without a heartbeat: after one, a batch of async-nats 0.51 does not wake for what
@@ -169,7 +176,7 @@ impl Bus {
                     // The consumer may be gone with its stream.
                     BusError::refused(what(), error)
                 })?;
-                handle(message, backlog, spec.settled, handler).await;
+                handle(message, backlog, spec.settled, &mut newest, handler).await;
             }
         }
     }
@@ -241,10 +248,30 @@ pub(crate) async fn acknowledge(
     Ok(())
 }
 
+/// The newest message of each subject that was given out.
+#[derive(Debug, Default)]
+struct Newest(BTreeMap<String, u64>);
+
+impl Newest {
+    /// Whether no newer one of its subject came before.
+    fn is(&mut self, subject: &str, sequence: u64) -> bool {
+        if let Some(newest) = self.0.get_mut(subject) {
+            *newest = sequence.max(*newest);
+            return *newest == sequence;
+        }
+        // Beyond so many nobody's is remembered, and all count.
+        if self.0.len() < MOST_SUBJECTS {
+            self.0.insert(subject.to_owned(), sequence);
+        }
+        true
+    }
+}
+
 async fn handle<F, Fut>(
     message: async_nats::jetstream::Message,
     backlog: u64,
     settled: Step,
+    newest: &mut Option<Newest>,
     handler: &mut F,
 ) where
     F: FnMut(Delivery) -> Fut + Send,
@@ -263,7 +290,10 @@ async fn handle<F, Fut>(
         published: Timestamp(u64::try_from(millis).unwrap_or_default()),
         backlog: info.stream_sequence <= backlog,
     };
-    let answer = match handler(delivery).await {
+    let overtaken =
+        newest.as_mut().is_some_and(|newest| !newest.is(&delivery.subject, delivery.sequence));
+    let verdict = if overtaken { Verdict::Done } else { handler(delivery).await };
+    let answer = match verdict {
         Verdict::Done => AckKind::Ack,
         Verdict::Again(after) => AckKind::Nak(Some(after)),
         Verdict::Refuse => AckKind::Term,

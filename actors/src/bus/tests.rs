@@ -178,6 +178,61 @@ async fn a_consumer_outlives_restarts_and_wipes() {
     assert_eq!(soon("4", told.recv()).await, Some(4));
 }
 
+/// Observations of two, as they are heard: who, what, and how often it was given out.
+fn observations(bus: &Bus, stop: &CancellationToken) -> mpsc::Receiver<(String, u32, i64)> {
+    let (tell, told) = mpsc::channel(64);
+    let (bus, stop) = (bus.clone(), stop.clone());
+    tokio::spawn(async move {
+        let handler = |delivery: Delivery| {
+            let tell = tell.clone();
+            async move {
+                let what = delivery.json::<u32>().unwrap();
+                let who = delivery.subject.strip_prefix("hythe.report.worker.").unwrap();
+                tell.send((who.to_owned(), what, delivery.delivered)).await.unwrap();
+                // What has no room comes again, the later the larger it is.
+                if delivery.delivered == 1 && what >= 100 {
+                    return Verdict::Again(Duration::from_millis(u64::from(what)));
+                }
+                Verdict::Done
+            }
+        };
+        let (stream, filter) = (subjects::REPORTS, "hythe.report.worker.>");
+        bus.consume_newest(stream, filter, Step::WorkerReportSettled, stop, handler).await;
+    });
+    told
+}
+
+#[tokio::test]
+async fn an_observation_that_comes_again_does_not_follow_a_newer_one() {
+    let mut nats = TestNats::start().await;
+    let bus = connect(&nats.settings(), "test").await.unwrap();
+    let stop = CancellationToken::new();
+    let _stop_at_the_end = stop.clone().drop_guard();
+    let mut told = observations(&bus, &stop);
+    let tell = async |bus: &Bus, who: &str, what: u32| {
+        let subject = format!("hythe.report.worker.{who}");
+        bus.publish(Step::WorkerReported, &subject, &what, None).await.unwrap();
+    };
+    let heard = |who: &str, what: u32, delivered: i64| Some((who.to_owned(), what, delivered));
+
+    tell(&bus, "a", 100).await;
+    assert_eq!(soon("the first", told.recv()).await, heard("a", 100, 1));
+    tell(&bus, "a", 2).await;
+    assert_eq!(soon("a newer one", told.recv()).await, heard("a", 2, 1));
+    // When this one is there again, the first one was before it.
+    tell(&bus, "b", 400).await;
+    assert_eq!(soon("another one's", told.recv()).await, heard("b", 400, 1));
+    assert_eq!(soon("that one again", told.recv()).await, heard("b", 400, 2));
+
+    // A stream that is new counts from 1 again.
+    let before = bus.ready().await;
+    nats.kill_and_wipe().await;
+    nats.run().await;
+    epoch_after(&bus, before).await;
+    tell(&bus, "a", 3).await;
+    assert_eq!(soon("after a wipe", told.recv()).await, heard("a", 3, 1));
+}
+
 #[tokio::test]
 async fn a_consumer_that_waited_for_long_hears_at_once() {
     let nats = TestNats::start().await;

@@ -168,7 +168,6 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
 
 /// The domains that are due, and those that are gone forgotten.
 fn due(control: &Control, started: Timestamp) -> Vec<Key> {
-    let now = control.clock().now();
     let all: BTreeMap<Key, Domain> = control.read(|view| {
         let apps = view.apps.iter().filter_map(|(id, app)| Some((*id, app.state.active()?)));
         let there = apps.filter(|(_, app)| app.discarded.is_none());
@@ -178,10 +177,21 @@ fn due(control: &Control, started: Timestamp) -> Vec<Key> {
         });
         each.collect()
     });
-    let domains = control.domains();
-    domains.seen().retain(|key, seen| all.get(key).is_some_and(|one| one.token == seen.token));
+    due_of(all, &mut control.domains().seen(), started, control.clock().now())
+}
+
+/// Those of them that are due, who waits for longest first; of what was seen, what is of none of them goes.
+fn due_of(
+    all: BTreeMap<Key, Domain>,
+    seen: &mut BTreeMap<Key, Seen>,
+    started: Timestamp,
+    now: Timestamp,
+) -> Vec<Key> {
+    seen.retain(|key, seen| all.get(key).is_some_and(|one| one.token == seen.token));
     let since = |(key, domain): (Key, Domain)| {
-        let (last, failures) = domains.failures(&key, &domain);
+        let known = seen.get(&key);
+        let (last, failures) =
+            known.map_or((None, 0), |seen| (Some(seen.report.at), seen.failures));
         let next = next_check(&domain, last, failures, started, jitter(&domain, last))?;
         // A look of a clock that ran ahead counts for none.
         (next <= now || last.unwrap_or(started) > now).then_some((next, key))
@@ -324,4 +334,75 @@ fn holder(control: &Control, key: &Key) -> Option<(AppId, String, Option<Domain>
             }
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use hythe_core::domain::{DomainMode, DomainToken, Judged, Leads, Led};
+    use hythe_core::limits;
+
+    use super::*;
+
+    const START: u64 = 1_700_000_000_000;
+
+    fn at(minutes: u64) -> Timestamp {
+        Timestamp(START + minutes * 60_000)
+    }
+
+    fn key(n: u128) -> Key {
+        let host = format!("d{n}.example").parse().unwrap();
+        (AppId::new(uuid::Uuid::from_u128(n)), host)
+    }
+
+    fn domain(token: char, trust: Trust) -> Domain {
+        let token = DomainToken::new(token.to_string().repeat(64)).unwrap();
+        Domain { token, mode: DomainMode::Main, added: at(0), trust }
+    }
+
+    fn seen(token: char, at: Timestamp, failures: u32) -> Seen {
+        let judged = Judged { verdict: Verdict::Proven, why: String::new() };
+        let (txt, leads) = (Vec::new(), Vec::new());
+        let led = Led { leads: Leads::Unheard, why: String::new() };
+        let report = Report { at, judged, led, txt, leads, blocked: None };
+        Seen { token: domain(token, Trust::Pending).token, report, failures }
+    }
+
+    #[test]
+    fn what_is_due_is_looked_at_in_the_order_of_waiting_and_what_is_gone_is_forgotten() {
+        let verified = || Trust::Verified { at: at(0) };
+        let all: BTreeMap<Key, Domain> = [
+            (key(1), domain('a', Trust::Pending)),
+            (key(2), domain('b', verified())),
+            (key(3), domain('c', verified())),
+            (key(4), domain('d', Trust::Lost { at: at(0), why: String::new() })),
+        ]
+        .into();
+        let due = |looks: &[(u128, char, Timestamp, u32)], now| {
+            let looks = looks.iter();
+            let mut seen = looks
+                .map(|(n, token, at, failures)| (key(*n), seen(*token, *at, *failures)))
+                .collect();
+            let due = due_of(all.clone(), &mut seen, at(0), now);
+            let due: Vec<usize> =
+                due.iter().map(|due| all.keys().position(|key| key == due).unwrap() + 1).collect();
+            (due, seen.len())
+        };
+        let every = limits::DOMAIN_CHECKED_EVERY.0 / 60_000;
+        let now = at(2 * every);
+        // Of a server that has just started nothing is known: all come, but for what is lost.
+        assert_eq!(due(&[], at(0).plus(limits::DOMAIN_FIRST_WITHIN)).0.len(), 3);
+        let looked = |ago: u64| at(2 * every - ago);
+        assert_eq!(due(&[(1, 'a', now, 0), (2, 'b', now, 0), (3, 'c', now, 0)], now), (vec![], 3));
+        // One whose record was missed once is doubted, and looked at more often.
+        let hours = [(1, 'a', now, 0), (2, 'b', looked(90), 1), (3, 'c', looked(90), 0)];
+        assert_eq!(due(&hours, now), (vec![2], 3));
+        let both = [(1, 'a', now, 0), (2, 'b', looked(every), 0), (3, 'c', looked(2 * every), 0)];
+        assert_eq!(due(&both, now), (vec![3, 2], 3), "who waits for longest goes first");
+        // A look at an earlier addition of the same name, and at what is no more, count for nothing.
+        let others = [(1, 'a', now, 0), (2, 'x', now, 0), (3, 'c', now, 0), (9, 'y', now, 0)];
+        assert_eq!(due(&others, now), (vec![2], 2));
+        // A clock that ran ahead then is right now.
+        let ahead = [(1, 'a', now, 0), (2, 'b', now, 0), (3, 'c', at(9 * every), 0)];
+        assert_eq!(due(&ahead, now), (vec![3], 3));
+    }
 }

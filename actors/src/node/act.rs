@@ -15,7 +15,7 @@ use super::guard::guarded;
 use super::health::Health;
 use super::known::Busy;
 use super::state::Node;
-use super::steps::{Outcome, StepError, Target, Task, target_of};
+use super::steps::{Aim, Outcome, StepError, Target, Task, target_of};
 use crate::docker::EngineError;
 
 /// Steps at once, but for those that stop.
@@ -81,7 +81,11 @@ impl Node {
                 continue;
             }
             if let Some(task) = self.task(&step) {
-                self.known.busy.insert(target, Busy { stops, network });
+                let starts = match aim {
+                    Aim::Run => self.known.app_of(target),
+                    Aim::Limit | Aim::End => None,
+                };
+                self.known.busy.insert(target, Busy { stops, network, starts });
                 self.changed |= stops;
                 let setup = Arc::clone(&self.setup);
                 self.spawn(async move {
@@ -140,6 +144,8 @@ impl Node {
         match (outcome.sight, target) {
             (Some(Some(sight)), _) => self.saw(sight),
             (Some(None), Target::Replica(key)) => self.vanished(key),
+            // Whether it runs now is not known: nothing follows before everything was looked at.
+            (None, Target::Replica(_)) if task.aim() == Aim::Run => self.look_at_everything(),
             (Some(None), Target::Network(_)) | (None, _) => {}
         }
         match outcome.result {

@@ -45,6 +45,8 @@ pub(crate) struct Busy {
     pub(crate) stops: bool,
     /// Whose network it concerns, where that is known.
     pub(crate) network: Option<AppId>,
+    /// The app of the replica that it starts, where it starts one.
+    pub(crate) starts: Option<AppId>,
 }
 
 /// All that the node knows.
@@ -86,7 +88,15 @@ impl Known {
         }
     }
 
-    /// What the plan is made from.
+    /// The app of a replica that is to run, or is there.
+    pub(crate) fn app_of(&self, target: Target) -> Option<AppId> {
+        let Target::Replica(key) = target else { return None };
+        let ordered = self.assignment(key).map(|assignment| assignment.app);
+        ordered.or_else(|| Some(self.replicas.get(&key)?.observed.app))
+    }
+
+    /// What the plan is made from. What is being started counts as running: it may be at any moment, and
+    /// nobody would see it before the step has ended.
     pub(crate) fn seen(&self) -> Seen {
         let container = |(key, replica): (&ReplicaKey, &Replica)| {
             let state = match replica.observed.state {
@@ -106,10 +116,26 @@ impl Known {
             };
             (*key, container)
         };
-        Seen {
-            containers: self.replicas.iter().map(container).collect(),
-            networks: self.networks.clone(),
-        }
+        let mut containers: BTreeMap<ReplicaKey, Container> =
+            self.replicas.iter().map(container).collect();
+        containers.extend(self.starting());
+        Seen { containers, networks: self.networks.clone() }
+    }
+
+    /// The replicas that are being created or started.
+    fn starting(&self) -> impl Iterator<Item = (ReplicaKey, Container)> + '_ {
+        self.busy.iter().filter_map(|(target, busy)| {
+            let Target::Replica(key) = *target else { return None };
+            let app = busy.starts?;
+            let container = Container {
+                app,
+                network: busy.network.unwrap_or(app),
+                state: ContainerState::Running { healthy: false, ails: None },
+                restarts: self.restarts.get(&key).map_or(0, |restarts| restarts.in_a_row),
+                limited: false,
+            };
+            Some((key, container))
+        })
     }
 
     /// How often in a row it was started again: one that was healthy for long begins anew.
@@ -328,5 +354,52 @@ impl Known {
             lines.push(line);
         }
         lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hythe_core::container::{ContainerSettings, Mount, MountPath, VolumeName};
+    use hythe_core::names::ImageId;
+    use hythe_core::plan::{Step, plan};
+    use hythe_core::time::Millis;
+
+    use super::*;
+    use crate::docker::tests::assignment;
+
+    /// An order of an app that writes to a volume.
+    fn writes(app: AppId, generation: u64) -> Assignment {
+        let image = ImageId::new(format!("sha256:{}", "0".repeat(64))).unwrap();
+        let mount = Mount { volume: VolumeName::new("data").unwrap(), read_only: false };
+        let volumes = [(MountPath::new("/data").unwrap(), mount)].into();
+        let mut assignment = Assignment { app, generation, ..assignment(image, &[0]) };
+        assignment.run.container = ContainerSettings { volumes, ..ContainerSettings::default() };
+        assignment
+    }
+
+    #[test]
+    fn what_is_being_started_keeps_the_version_before_from_its_volume() {
+        let app = AppId::new(uuid::Uuid::from_u128(7));
+        let (before, next) = (writes(app, 1), writes(app, 2));
+        let key = |of: &Assignment| ReplicaKey { deployment: of.deployment, index: 0 };
+        let (first, second) = (key(&before), key(&next));
+        // The next one has failed while its container is being made: the one before is to run again.
+        let stop = Wanted::Stop { generation: 3, stop_within: Millis(1_000) };
+        let desired =
+            [(before.deployment, Wanted::Run(Box::new(before))), (next.deployment, stop)].into();
+        let mut known = Known::new(desired, BTreeMap::new());
+        let steps = |known: &Known| plan(&known.desired, &known.seen()).steps;
+        let starts = |starts| Busy { stops: false, network: Some(app), starts };
+        known.busy.insert(Target::Replica(second), starts(Some(app)));
+        let waits = steps(&known);
+        assert!(!waits.contains(&Step::Create(first)), "{waits:?}");
+        assert!(known.must_wait(Target::Replica(second), Aim::End, Some(app), Instant::now()));
+        assert_eq!(known.seen().containers.len(), 1, "and nothing is reported of it yet");
+        assert!(known.replica_reports().iter().all(|report| report.deployment != next.deployment));
+        // Another step on it starts nothing.
+        known.busy.insert(Target::Replica(second), starts(None));
+        assert!(steps(&known).contains(&Step::Create(first)));
+        known.busy.clear();
+        assert!(steps(&known).contains(&Step::Create(first)));
     }
 }

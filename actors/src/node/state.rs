@@ -248,6 +248,13 @@ impl Node {
         self.stamps.insert(key, self.stamp);
     }
 
+    /// What is known is not all that there is: one look at everything, that begins from now on, tells.
+    pub(super) fn look_at_everything(&mut self) {
+        self.known.complete = false;
+        self.inventory = None;
+        self.inventory_due = Instant::now();
+    }
+
     pub(super) fn take_inventory(&mut self) {
         self.stamp += 1;
         self.inventory = Some(self.stamp);

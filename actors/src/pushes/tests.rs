@@ -44,6 +44,43 @@ async fn what_a_git_left_behind_that_died_is_in_nobodys_way() {
 }
 
 #[tokio::test]
+async fn locks_of_a_git_that_was_cut_off_go_before_the_next_one_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let (pushes, uploads) = opened(dir.path());
+    let held = pushes.hold(app()).unwrap();
+    pushes.follow(&held, None).await.unwrap();
+    let repository = pushes.repository(app());
+    let locks = ["HEAD.lock", "packed-refs.lock", "refs/hythe/incoming.lock"];
+    let leave = || {
+        fs::create_dir_all(repository.join("refs/hythe")).unwrap();
+        locks.iter().for_each(|name| fs::write(repository.join(name), "").unwrap());
+        // Nothing else is taken for one.
+        fs::write(repository.join("config.worktree"), "").unwrap();
+    };
+    leave();
+    pushes.follow(&held, None).await.unwrap();
+    assert!(locks.iter().all(|name| !repository.join(name).exists()));
+    leave();
+    let none = stream::iter([Ok::<_, io::Error>(Bytes::from_static(b"no pack"))]);
+    let refused = pushes.receive(&held, &uploads, &sent(), none).await.unwrap_err();
+    assert!(matches!(&refused, PushError::Refused(why) if !why.contains(".lock")), "{refused}");
+    assert!(locks.iter().all(|name| !repository.join(name).exists()));
+    assert!(repository.join("config.worktree").exists());
+}
+
+#[tokio::test]
+async fn who_comes_while_another_one_pushes_waits_for_a_while() {
+    let dir = tempfile::tempdir().unwrap();
+    let (pushes, _) = opened(dir.path());
+    let held = pushes.hold(app()).unwrap();
+    let other = AppId::new(Uuid::from_u128(0x0a02));
+    assert!(pushes.hold(other).is_some(), "each app has its own");
+    let soon = pushes.hold_soon(app());
+    let (waited, ()) = tokio::join!(soon, async { drop(held) });
+    assert!(waited.is_some());
+}
+
+#[tokio::test]
 async fn what_is_too_large_breaks_off_or_is_none_is_not_taken() {
     let dir = tempfile::tempdir().unwrap();
     let (mut pushes, uploads) = opened(dir.path());

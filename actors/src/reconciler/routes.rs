@@ -20,6 +20,8 @@ use crate::sealing::value;
 pub(super) struct RoutesKeeper {
     /// The connection under which the bucket was looked at last.
     met: Option<u64>,
+    /// The connection under which edges were given their time to be heard of.
+    reached: Option<u64>,
     /// The largest revision that was used or seen.
     newest: u64,
 }
@@ -32,8 +34,13 @@ impl RoutesKeeper {
         bus: &Bus,
         journal: &Journal,
         observatory: &Observatory,
+        now: Timestamp,
     ) {
         let epoch = bus.state().borrow().epoch();
+        if epoch.is_none() || epoch != self.reached {
+            observatory.note_quietly(|observed| observed.unreached_until(now));
+            self.reached = epoch;
+        }
         if epoch.is_none() || epoch == self.met {
             return;
         }

@@ -477,7 +477,7 @@ fn check_settings(settings: &AppSettings) -> Result<(), Rejection> {
         ("health.timeout", timeout.unwrap_or(least), least, most),
         ("health.start_within", start_within, Millis::seconds(1), Millis::seconds(3_600)),
         ("drain_within", *drain_within, Millis(0), Millis::seconds(3_600)),
-        ("stop_within", *stop_within, Millis::seconds(1), Millis::seconds(600)),
+        ("stop_within", *stop_within, Millis::seconds(1), limits::STOP_WITHIN_MOST),
     ];
     for (field, span, least, most) in spans {
         if span < least || span > most {

@@ -35,7 +35,7 @@ use crate::time::Millis;
 
 use self::notes::Notes;
 use self::tree::{Node, Tree};
-use self::variables::Filling;
+use self::variables::{Filling, Room};
 
 pub use self::plan::{Action, Deployed, Made, Plan, Planned, Present, plan};
 pub use self::variables::file as variables_of;
@@ -56,14 +56,14 @@ pub struct Bad {
     pub why: String,
 }
 
-/// A value that was not taken.
+/// A value that was not taken, or of which something else has to be known.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Left {
     /// Where it stands.
     pub line: u64,
     /// Its key.
     pub key: String,
-    /// Why, and what to do instead where there is something.
+    /// Why, or what there is to know, and what to do instead where there is something.
     pub why: String,
 }
 
@@ -87,7 +87,7 @@ pub struct Composed {
     pub services: Vec<Service>,
     /// Services that are in the file and not wanted, for none of their profiles is.
     pub idle: BTreeSet<ServiceName>,
-    /// What was not taken, in the file's order.
+    /// What was not taken, and what is kept in clear text, in the file's order.
     pub left: Vec<Left>,
 }
 
@@ -171,7 +171,8 @@ pub fn wanted(text: &str, given: &Given) -> Result<Wanted, Bad> {
     let mut root = read_tree(text)?;
     let mut wanted = Wanted::default();
     // Variables without a value are named all the same: what is wrong with one is said later.
-    let mut filling = Filling::new(&given.variables);
+    let mut room = Room::default();
+    let mut filling = Filling::new(&given.variables, &mut room);
     root.each_text(&mut |text, _line| {
         if let Ok(filled) = filling.fill(text) {
             *text = filled;
@@ -192,7 +193,17 @@ pub fn wanted(text: &str, given: &Given) -> Result<Wanted, Bad> {
             wanted.files.extend(paths.flatten());
         }
     }
+    few_files(wanted.files.len())?;
     Ok(wanted)
+}
+
+fn few_files(count: usize) -> Result<(), Bad> {
+    let most = limits::MOST_ENV_FILES;
+    if count > most {
+        let why = format!("it names {count} files of variables, and at most {most} are read");
+        return Err(Bad { line: None, why });
+    }
+    Ok(())
 }
 
 fn read_tree(text: &str) -> Result<Node, Bad> {
@@ -209,9 +220,12 @@ fn read_tree(text: &str) -> Result<Node, Bad> {
 /// # Errors
 /// [`Bad`], where it cannot be taken as a whole.
 pub fn read(text: &str, given: &Given) -> Result<Composed, Bad> {
+    few_files(given.files.len())?;
     let mut root = read_tree(text)?;
     let mut notes = Notes::default();
-    fill(&mut root, given, &mut notes)?;
+    let mut room = Room::default();
+    in_clear_text(&root, given, &mut room, &mut notes);
+    fill(&mut root, given, &mut room, &mut notes)?;
     let Some(fields) = root.fields() else {
         return Err(Bad { line: Some(root.line), why: "it has no services".into() });
     };
@@ -256,7 +270,7 @@ pub fn read(text: &str, given: &Given) -> Result<Composed, Bad> {
     for field in listed {
         let name = ServiceName::new(field.name.as_str())
             .map_err(|bad| Bad { line: Some(field.line), why: bad.to_string() })?;
-        let draft = service::read(name.clone(), field, &declared, given, &mut notes)?;
+        let draft = service::read(name.clone(), field, &declared, (given, &mut room), &mut notes)?;
         read.insert(name, draft);
     }
     let (services, idle) = order::order(read, given, &mut notes)?;
@@ -267,8 +281,50 @@ pub fn read(text: &str, given: &Given) -> Result<Composed, Bad> {
 const TOP: [&str; 8] =
     ["services", "volumes", "networks", "secrets", "configs", "version", "name", "include"];
 
-fn fill(root: &mut Node, given: &Given, notes: &mut Notes) -> Result<(), Bad> {
-    let mut filling = Filling::new(&given.variables);
+/// Where in a service values stand that are kept as they are, for whoever sees the app to read.
+const IN_CLEAR_TEXT: [&[&str]; 4] =
+    [&["command"], &["entrypoint"], &["healthcheck", "test"], &["build", "args"]];
+
+/// Tells of each place where a value that was handed in becomes a part of the settings: there it is not
+/// encrypted, as it would be under `environment`.
+fn in_clear_text(root: &Node, given: &Given, room: &mut Room, notes: &mut Notes) {
+    for service in root.get("services").and_then(Node::fields).unwrap_or_default() {
+        for path in IN_CLEAR_TEXT {
+            let node = path.iter().try_fold(&service.node, |node, key| node.get(key));
+            let Some(node) = node else { continue };
+            let mut filling = Filling::new(&given.variables, room);
+            let mut lines: BTreeMap<String, u64> = BTreeMap::new();
+            node.clone().each_text(&mut |text, line| {
+                // What is wrong with it is said where it is filled in.
+                let _filled = filling.fill(text);
+                for name in std::mem::take(&mut filling.used) {
+                    lines.entry(name).or_insert(line);
+                }
+            });
+            if *path == ["build", "args"] {
+                let bare = pairs(node).unwrap_or_default().into_iter();
+                let bare = bare.filter(|(name, value, _)| {
+                    value.is_none() && given.variables.contains_key(name)
+                });
+                lines.extend(bare.map(|(name, _, line)| (name, line)));
+            }
+            for (name, line) in lines {
+                notes.left(
+                    line,
+                    &format!("services.{}.{}", service.name, path.join(".")),
+                    format!(
+                        "the value of {} is kept in the settings in clear text; if it is a secret, set it \
+                         under environment and read it from there",
+                        notes::shown(&name)
+                    ),
+                );
+            }
+        }
+    }
+}
+
+fn fill(root: &mut Node, given: &Given, room: &mut Room, notes: &mut Notes) -> Result<(), Bad> {
+    let mut filling = Filling::new(&given.variables, room);
     let mut bad = None;
     let mut empty: BTreeMap<String, u64> = BTreeMap::new();
     root.each_text(&mut |text, line| {

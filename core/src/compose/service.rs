@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::notes::{Notes, bad, shown};
 use super::ports::{self, Ports};
 use super::tree::{Field, Node, Tree};
+use super::variables::{self, Room};
 use super::volumes::{self, Declared};
-use super::{Bad, Build, From, Given, Service, build, health, pairs, units, variables};
+use super::{Bad, Build, From, Given, Service, build, health, pairs, units};
 use crate::container::ServiceName;
 use crate::health::{HealthCheck, Probe};
 use crate::limits;
@@ -81,7 +82,7 @@ pub(super) fn read(
     name: ServiceName,
     field: &Field,
     declared: &Declared,
-    given: &Given,
+    (given, room): (&Given, &mut Room),
     notes: &mut Notes,
 ) -> Result<Draft, Bad> {
     let Some(fields) = field.node.fields() else {
@@ -117,7 +118,7 @@ pub(super) fn read(
     if let Some(node) = volumes {
         draft.service.volumes = volumes::read(&format!("{key}.volumes"), node, declared, notes)?;
     }
-    environment(&key, &field.node, given, &mut draft.service.env, notes)?;
+    environment(&key, &field.node, (given, room), &mut draft.service.env, notes)?;
     let mut ports = Ports::default();
     let mut checked = None;
     for one in fields {
@@ -487,12 +488,17 @@ pub(super) fn env_files(node: &Node) -> Vec<EnvFile> {
 fn environment(
     key: &str,
     node: &Node,
-    given: &Given,
+    (given, room): (&Given, &mut Room),
     env: &mut BTreeMap<EnvName, EnvValue>,
     notes: &mut Notes,
 ) -> Result<(), Bad> {
     let mut found: Vec<(String, Option<String>, u64, String)> = Vec::new();
-    for file in node.get("env_file").map(env_files).unwrap_or_default() {
+    let files = node.get("env_file").map(env_files).unwrap_or_default();
+    if let Some(file) = files.get(limits::MOST_ENV_FILES) {
+        let most = limits::MOST_ENV_FILES;
+        return bad(file.line, format!("{key}.env_file: at most {most} files are read"));
+    }
+    for file in files {
         let at = format!("{key}.env_file");
         let path = match resolve(&given.folder, &file.path) {
             Ok(Some(path)) => path,
@@ -505,7 +511,7 @@ fn environment(
             }
             continue;
         };
-        match variables::file(text, &given.variables) {
+        match variables::file_within(text, &given.variables, room) {
             Ok(values) => found.extend(
                 values.into_iter().map(|(name, value)| (name, Some(value), file.line, at.clone())),
             ),

@@ -162,6 +162,7 @@ const ROWS: &[Row] = &[
         ],
         &[
             "! 3 services.web.image: it is built",
+            "! 10 services.web.build.args: the value of TAG is kept in the settings in clear text",
             "! 11 services.web.build.args.BUILDKIT_INLINE_CACHE: a build argument's name",
             "! 12 services.web.build.cache_from: what builds keep",
             "! 13 services.web.build.labels: images are",
@@ -173,7 +174,10 @@ const ROWS: &[Row] = &[
         "services:\n  web:\n    build:\n      context: .\n      args:\n        - A=1\n        - TAG\n        - NONE\n    \
          expose: [1]\n",
         &["0 web build=. arg:A=1 arg:TAG=2 port=1"],
-        &["! 8 services.web.build.args.NONE: it has no value here"],
+        &[
+            "! 7 services.web.build.args: the value of TAG is kept in the settings in clear text",
+            "! 8 services.web.build.args.NONE: it has no value here",
+        ],
     ),
     (
         "a command as a line and as words",
@@ -630,6 +634,60 @@ fn what_has_no_end_is_refused() {
     });
     let left = read(&notes, &given()).unwrap().left;
     assert!(left.len() < 310 && left.last().unwrap().why.contains("more are not taken"));
+}
+
+#[test]
+fn values_that_are_kept_in_clear_text_are_named_with_their_place() {
+    let text = "services:\n  a:\n    build: {context: ., args: {A: \"${SECRET}\", TAG: }}\n    command: run \
+                ${SECRET} ${TAG:-x}\n    entrypoint: [\"${NONE:-sh}\"]\n    healthcheck: {test: [CMD, ok, \
+                \"$SECRET\"]}\n    environment: {KEY: \"${SECRET}\"}\n";
+    let read = read(text, &given()).unwrap();
+    let told: Vec<String> =
+        read.left.iter().map(|left| format!("{} {}", left.line, left.key)).collect();
+    let build = "3 services.a.build.args";
+    let command = "4 services.a.command";
+    assert_eq!(told, [build, build, command, command, "6 services.a.healthcheck.test"]);
+    assert!(read.left[0].why.contains("the value of SECRET is kept in the settings in clear text"));
+    assert!(read.left.iter().all(|left| !left.why.contains("s3cret")), "only named");
+}
+
+#[test]
+fn all_that_a_file_comes_to_has_a_bound() {
+    let large = "x".repeat(200 * 1024);
+    let with = |name: &str, value: &str| {
+        let mut given = given();
+        given.variables.insert(name.into(), value.into());
+        given
+    };
+    let services = |of: &str| {
+        (0..40).fold(String::from("services:\n"), |mut text, n| {
+            writeln!(text, "  s{n}: {{image: x, {of}}}").unwrap();
+            text
+        })
+    };
+    let why = |read: Result<Composed, Bad>| read.unwrap_err().why;
+    let filled = services("environment: {A: \"${LARGE}\", B: \"${LARGE}\"}");
+    assert!(why(read(&filled, &with("LARGE", &large))).contains("larger than 8 MiB"));
+    // The same by a text that has a name, and by files of variables.
+    let named = services("environment: {A: *large}");
+    let named = format!("x-large: &large {large}{large}\n{named}");
+    assert!(read(&named, &given()).is_err());
+    let mut files = given();
+    files.files.insert("large.env".into(), format!("A={large}\n"));
+    let read_by_all = why(read(&services("env_file: [large.env, large.env]"), &files));
+    assert!(read_by_all.contains("large.env") && read_by_all.contains("8 MiB"), "{read_by_all}");
+    let doubled: String = (0..64).fold(format!("A={large}\n"), |mut text, n| {
+        writeln!(text, "A{n}=${{A}}").unwrap();
+        text
+    });
+    assert!(variables_of(&doubled, &BTreeMap::new()).unwrap_err().contains("8 MiB"));
+
+    let names: Vec<String> = (0..33).map(|n| format!("{n}.env")).collect();
+    let many = format!("services: {{a: {{image: x, env_file: [{}]}}}}\n", names.join(", "));
+    assert!(why(read(&many, &given())).contains("at most 32 files"));
+    assert!(wanted(&many, &given()).unwrap_err().why.contains("at most 32 are read"));
+    files.files = names.into_iter().map(|name| (name, String::new())).collect();
+    assert!(why(read("services: {a: {image: x}}", &files)).contains("33 files of variables"));
 }
 
 const SHOP: &str = "services:\n  web:\n    build: {context: web, dockerfile: docker/D}\n    ports: [8000]\n    \

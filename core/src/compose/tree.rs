@@ -7,6 +7,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
+use super::variables::MOST_IN_ALL;
+
 /// How many values a file may have.
 const MOST_NODES: usize = 20_000;
 /// How deep they may lie.
@@ -42,7 +44,12 @@ pub(super) struct Field {
 impl Node {
     /// Reads a document.
     pub(super) fn read(text: &str) -> Result<Self, String> {
-        let spanned: Spanned<Tree> = serde_saphyr::from_str(text).map_err(|error| {
+        // A text that has a name may stand in many places.
+        let options = serde_saphyr::options! {
+            budget: serde_saphyr::budget! { max_total_scalar_bytes: MOST_IN_ALL },
+        };
+        let read = serde_saphyr::from_str_with_options(text, options);
+        let spanned: Spanned<Tree> = read.map_err(|error: serde_saphyr::Error| {
             let told = error.to_string();
             told.lines().next().unwrap_or_default().trim().chars().take(300).collect::<String>()
         })?;

@@ -6,11 +6,43 @@ use std::collections::{BTreeMap, BTreeSet};
 const MOST_DEPTH: usize = 8;
 /// How large a text may become.
 const MOST_BYTES: usize = 256 * 1024;
+/// How large all texts of a file may become together.
+pub(super) const MOST_IN_ALL: usize = 8 << 20;
+
+/// How many bytes all that a file comes to may still have: one value stands in many places.
+#[derive(Debug)]
+pub(super) struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(MOST_IN_ALL)
+    }
+}
+
+impl Room {
+    /// Takes so many bytes of it.
+    ///
+    /// # Errors
+    /// There are not so many left.
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), String> {
+        self.0 = self.0.checked_sub(bytes).ok_or_else(|| {
+            format!(
+                "with its variables filled in, and its files of variables, all of it is larger than {} MiB; \
+                 divide it, or give large values to fewer services",
+                MOST_IN_ALL >> 20
+            )
+        })?;
+        Ok(())
+    }
+}
 
 /// The variables that texts were filled in from, and what was noticed.
 #[derive(Debug)]
 pub(super) struct Filling<'a> {
     pub(super) values: &'a BTreeMap<String, String>,
+    room: &'a mut Room,
+    /// Whose given values are in what was filled in.
+    pub(super) used: BTreeSet<String>,
     /// Named without a default, and not given.
     pub(super) missing: BTreeSet<String>,
     /// All that are named.
@@ -18,8 +50,9 @@ pub(super) struct Filling<'a> {
 }
 
 impl<'a> Filling<'a> {
-    pub(super) const fn new(values: &'a BTreeMap<String, String>) -> Self {
-        Self { values, missing: BTreeSet::new(), named: BTreeSet::new() }
+    pub(super) fn new(values: &'a BTreeMap<String, String>, room: &'a mut Room) -> Self {
+        let none = BTreeSet::new;
+        Self { values, room, used: none(), missing: none(), named: none() }
     }
 
     /// A text with its variables filled in.
@@ -27,7 +60,9 @@ impl<'a> Filling<'a> {
     /// # Errors
     /// What is wrong with it, for people.
     pub(super) fn fill(&mut self, text: &str) -> Result<String, String> {
-        self.fill_at(text, 0)
+        let filled = self.fill_at(text, 0)?;
+        self.room.take(filled.len())?;
+        Ok(filled)
     }
 
     fn fill_at(&mut self, text: &str, depth: usize) -> Result<String, String> {
@@ -75,6 +110,10 @@ impl<'a> Filling<'a> {
         self.named.insert(name.to_owned());
         let given = self.values.get(name).cloned();
         let full = given.clone().filter(|value| !value.is_empty());
+        let stands = |filling: &mut Self, value: String| {
+            filling.used.insert(name.to_owned());
+            Ok(value)
+        };
         let (operator, word) = match rest.as_bytes() {
             [] => return Ok(self.value(name)),
             [b':', ..] => rest.split_at(rest.len().min(2)),
@@ -82,12 +121,18 @@ impl<'a> Filling<'a> {
             [_, ..] => ("", rest),
         };
         match operator {
-            ":-" => full.map_or_else(|| self.fill_at(word, depth + 1), Ok),
-            "-" => given.map_or_else(|| self.fill_at(word, depth + 1), Ok),
+            ":-" => match full {
+                Some(value) => stands(self, value),
+                None => self.fill_at(word, depth + 1),
+            },
+            "-" => match given {
+                Some(value) => stands(self, value),
+                None => self.fill_at(word, depth + 1),
+            },
             ":+" => full.map_or(Ok(String::new()), |_| self.fill_at(word, depth + 1)),
             "+" => given.map_or(Ok(String::new()), |_| self.fill_at(word, depth + 1)),
-            ":?" => full.ok_or_else(|| required(name, word)),
-            "?" => given.ok_or_else(|| required(name, word)),
+            ":?" => full.ok_or_else(|| required(name, word)).and_then(|value| stands(self, value)),
+            "?" => given.ok_or_else(|| required(name, word)).and_then(|value| stands(self, value)),
             _ => Err(format!(
                 "\"${{{within}}}\" is not understood; there are ${{A}}, ${{A:-default}}, ${{A-default}}, \
                  ${{A:?why}}, ${{A?why}}, ${{A:+instead}} and ${{A+instead}}"
@@ -98,7 +143,10 @@ impl<'a> Filling<'a> {
     fn value(&mut self, name: &str) -> String {
         self.named.insert(name.to_owned());
         match self.values.get(name) {
-            Some(value) => value.clone(),
+            Some(value) => {
+                self.used.insert(name.to_owned());
+                value.clone()
+            }
             None => {
                 self.missing.insert(name.to_owned());
                 String::new()
@@ -146,7 +194,19 @@ pub fn file(
     text: &str,
     given: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, String> {
+    file_within(text, given, &mut Room::default())
+}
+
+/// The same, with so much room for it.
+pub(super) fn file_within(
+    text: &str,
+    given: &BTreeMap<String, String>,
+    room: &mut Room,
+) -> Result<BTreeMap<String, String>, String> {
+    room.take(text.len())?;
     let mut found: BTreeMap<String, String> = BTreeMap::new();
+    // What stands before counts before what is given.
+    let mut known = given.clone();
     for (n, line) in text.lines().enumerate() {
         let at = |why: String| format!("line {}: {why}", n + 1);
         let line = line.trim();
@@ -167,15 +227,18 @@ pub fn file(
         if name.is_empty() || name_length(name) != name.len() {
             return Err(at("it is no NAME=value".into()));
         }
-        let mut known = given.clone();
-        known.extend(found.iter().map(|(name, value)| (name.clone(), value.clone())));
-        let value = of_line(value.trim(), &known).map_err(at)?;
+        let value = of_line(value.trim(), &known, room).map_err(at)?;
+        known.insert(name.to_owned(), value.clone());
         found.insert(name.to_owned(), value);
     }
     Ok(found)
 }
 
-fn of_line(value: &str, known: &BTreeMap<String, String>) -> Result<String, String> {
+fn of_line(
+    value: &str,
+    known: &BTreeMap<String, String>,
+    room: &mut Room,
+) -> Result<String, String> {
     if let Some(inner) = value.strip_prefix('\'') {
         let end = inner.find('\'').ok_or("a quote is not closed; values have one line here")?;
         return Ok(inner.get(..end).unwrap_or_default().to_owned());
@@ -196,7 +259,7 @@ fn of_line(value: &str, known: &BTreeMap<String, String>) -> Result<String, Stri
             }
             match c {
                 '\\' => escaped = true,
-                '"' => return Filling::new(known).fill(&plain),
+                '"' => return Filling::new(known, room).fill(&plain),
                 c => plain.push(c),
             }
         }
@@ -204,7 +267,7 @@ fn of_line(value: &str, known: &BTreeMap<String, String>) -> Result<String, Stri
     }
     let end = value.find(" #").unwrap_or(value.len());
     let value = value.get(..end).unwrap_or_default().trim_end();
-    Filling::new(known).fill(value)
+    Filling::new(known, room).fill(value)
 }
 
 #[cfg(test)]
@@ -245,19 +308,21 @@ mod tests {
             ("${TAG/x/y}", Err("is not understood")),
             ("${TAGé}", Err("is not understood")),
         ] {
-            let filled = Filling::new(&given).fill(text);
+            let filled = Filling::new(&given, &mut Room::default()).fill(text);
             match (&filled, expected) {
                 (Ok(filled), Ok(expected)) => assert_eq!(filled, expected, "{text}"),
                 (Err(why), Err(words)) => assert!(why.contains(words), "{text}: {why}"),
                 (_, _) => panic!("{text}: {filled:?}"),
             }
         }
-        let mut filling = Filling::new(&given);
-        filling.fill("$A ${B} ${C:-c}").unwrap();
+        let mut room = Room::default();
+        let mut filling = Filling::new(&given, &mut room);
+        filling.fill("$A ${B} ${C:-c} ${TAG:+x}").unwrap();
         assert_eq!(filling.missing, BTreeSet::from(["A".to_owned()]));
-        assert_eq!(filling.named.len(), 3);
+        assert_eq!(filling.used, BTreeSet::from(["B".to_owned()]), "TAG's own value is not there");
+        assert_eq!(filling.named.len(), 4);
         let deep = format!("{}x{}", "${N:-".repeat(20), "}".repeat(20));
-        assert!(Filling::new(&given).fill(&deep).is_err());
+        assert!(Filling::new(&given, &mut Room::default()).fill(&deep).is_err());
     }
 
     #[test]

@@ -250,7 +250,7 @@ impl Attempt {
                         self.wanted().count()
                     )));
                 }
-                let until = at.plus(self.spec.health.start_within()).plus(limits::START_GRACE);
+                let until = at.plus(self.start_most());
                 Ok(vec![DeploymentEvent::Placed { placements, until }])
             }
             Stage::Requested
@@ -376,7 +376,8 @@ impl Attempt {
 
     fn wait_on(&self, at: Timestamp) -> Decision {
         match self.stage {
-            Stage::Queued { generation, until } if at >= until => {
+            // What is given out with less than its whole time would not have it through no fault of its own.
+            Stage::Queued { generation, until } if at.plus(self.spec.build.within) >= until => {
                 let until = at.plus(limits::BUILD_WAIT).plus(self.spec.build.within);
                 Ok(vec![DeploymentEvent::BuildQueued { generation, until }])
             }

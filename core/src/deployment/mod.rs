@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::health::HealthCheck;
 use crate::ids::{AppId, DeploymentId, ProjectId, WorkerId};
+use crate::limits;
 use crate::names::{AppName, EnvName};
 use crate::process::ProcessName;
 use crate::run::{HookSettings, RunSettings};
@@ -384,6 +385,20 @@ impl Attempt {
     pub fn wanted(&self) -> impl Iterator<Item = u16> + '_ {
         let web = if self.site().is_some() { 0 } else { self.replicas };
         (0..web).chain(self.spec.run.process_indices())
+    }
+
+    /// The most that its replicas may take until they are healthy, from when they have a place. What writes
+    /// to a volume begins when the version before is gone: that may take all the time it has to finish
+    /// its requests, and to stop.
+    #[must_use]
+    pub fn start_most(&self) -> Millis {
+        let before = if self.spec.run.container.is_exclusive() {
+            limits::GIVE_WAY_WITHIN.0.saturating_add(limits::STOP_WITHIN_MOST.0)
+        } else {
+            0
+        };
+        let own = self.spec.health.start_within().0.saturating_add(limits::START_GRACE.0);
+        Millis(own.saturating_add(before))
     }
 
     /// What one with this number may use.

@@ -144,7 +144,6 @@ fn each_command_moves_the_stages_it_is_meant_for_and_no_other() {
         (C::ConfirmSwitch { at: at(1) }, vec![(S::Switching, S::Draining)]),
         (C::FinishDrain, vec![(S::Draining, S::Live)]),
         (C::LoseTraffic { fault: Fault::new("x") }, vec![(S::Draining, S::Failed)]),
-        (C::WaitOn { at: at(0) }, vec![]),
         (C::Expire { at: at(0), waiting_for: Fault::new("x") }, vec![]),
         (
             C::Expire { at: at(1000), waiting_for: Fault::new("x") },
@@ -223,6 +222,44 @@ fn only_a_build_that_waits_is_given_its_time_anew() {
             assert_eq!(events, [], "{stage}");
         }
     }
+    // As soon as it would not have all of its time any more, and not before.
+    let within = spec(2).build.within;
+    let until = at(0).plus(limits::BUILD_WAIT).plus(within);
+    let (requested, generation) = (E::Requested(Box::new(spec(2))), 1);
+    let waits: Deployment = replay(&[requested, E::BuildQueued { generation, until }]);
+    let short = at(0).plus(limits::BUILD_WAIT);
+    assert_eq!(waits.decide(C::WaitOn { at: Timestamp(short.0 - 1) }).unwrap(), []);
+    let until = short.plus(limits::BUILD_WAIT).plus(within);
+    let again = [E::BuildQueued { generation, until }];
+    assert_eq!(waits.decide(C::WaitOn { at: short }).unwrap(), again);
+}
+
+/// One that has a volume.
+fn with_volume(read_only: bool) -> Box<DeploymentSpec> {
+    use crate::container::{ContainerSettings, Mount, MountPath, VolumeName};
+    let mount = Mount { volume: VolumeName::new("data").unwrap(), read_only };
+    let volumes = [(MountPath::new("/data").unwrap(), mount)].into();
+    let container = ContainerSettings { volumes, ..ContainerSettings::default() };
+    let run = RunSettings { container, ..RunSettings::default() };
+    Box::new(DeploymentSpec { run, ..spec(1) })
+}
+
+#[test]
+fn what_waits_for_the_version_before_has_the_time_that_may_take() {
+    let until = |read_only: bool| {
+        let spec = with_volume(read_only);
+        let built = E::Built { built: built(), until: at(200) };
+        let deployment: Deployment = replay(&[E::Requested(spec), built]);
+        let placed = C::Place { placements: placements(1), at: at(100) };
+        match &deployment.decide(placed).unwrap()[..] {
+            [E::Placed { until, .. }] => until.since(at(100)),
+            other => panic!("{other:?}"),
+        }
+    };
+    let own = limits::HEALTH_START_WITHIN.0 + limits::START_GRACE.0;
+    assert_eq!(until(true), Millis(own));
+    let before = limits::GIVE_WAY_WITHIN.0 + limits::STOP_WITHIN_MOST.0;
+    assert_eq!(until(false), Millis(own + before));
 }
 
 #[test]
@@ -324,6 +361,23 @@ fn what_is_live_gets_replicas_and_lets_them_go_in_place() {
     let built = scaled.iter().fold(built, Deployment::evolve);
     assert!(built.decide(C::Place { placements: placements(2), at: at(1) }).is_err());
     assert_eq!(built.decide(C::Place { placements: placements(1), at: at(1) }).unwrap().len(), 1);
+}
+
+#[test]
+fn what_writes_to_a_volume_stays_alone_whatever_its_app_is_scaled_to() {
+    let app = app_id(1);
+    let live = |read_only| -> Deployment {
+        let placed = E::Placed { placements: placements(1), until: at(300) };
+        let way = [E::Requested(with_volume(read_only)), placed, E::BecameHealthy { app }];
+        let live = replay::<Deployment>(&[&way[..], &[E::WentLive { app }]].concat());
+        assert_eq!(live.attempt().unwrap().stage, Stage::Live);
+        live
+    };
+    // The volume may have been taken out of the app's settings, and this version still writes to it.
+    assert_eq!(live(false).decide(C::Scale { replicas: 3 }).unwrap(), []);
+    let scaled = live(true).decide(C::Scale { replicas: 3 }).unwrap();
+    assert_eq!(scaled, [E::Scaled { replicas: 3 }]);
+    assert_eq!(live(false).decide(C::Scale { replicas: 1 }).unwrap(), []);
 }
 
 #[test]

@@ -168,6 +168,20 @@ mod tests {
             ("FROM a\nCOPY <<EOF /f\nADD http://h/x /x\nEOF\n", &["h"]),
             ("FROM a\nCOPY <<EOF /f\nADD http://$H/x /x\nEOF\n", &[]),
             ("FROM a\nRUN <<-\"A\" cat\nx \\\n\tA\nADD http://h/x /x", &["h"]),
+            // Quotes hide what would begin a here-document, and blanks within them part no words.
+            ("FROM a\nRUN echo \"<<EOF\"\nADD http://h/x /x", &["h"]),
+            ("FROM a\nRUN echo 'it is: <<EOF'\nADD http://h/x /x", &["h"]),
+            (
+                "FROM a\nRUN cat <<A <<'B C'\nADD http://i/x /x\nA\nB C\nADD http://h/x /x",
+                &["i", "h"],
+            ),
+            // As other systems write files.
+            ("\u{feff}FROM a\nADD http://h/x /x", &["h"]),
+            ("\u{feff}# escape=`\r\nFROM a\r\nADD `\r\n http://h/x C:\\x\r\n", &["h"]),
+            ("FROM a\nADD \\  \n http://h/x /x", &["h"]),
+            ("FROM a\nONBUILD onbuild ADD http://h/x /x", &["h"]),
+            ("FROM a\nADD --checksum=sha256:00 HTTPS://h/x /x", &["h"]),
+            ("FROM a\nADD [not, json] http://h/x /x", &["h"]),
             // Paths, and what is no ADD.
             ("FROM a\nADD a b@c/d:e . /x", &[]),
             ("FROM a\nCOPY http://h/x /x\nRUN apk \\\n  add http://$h/x", &[]),
@@ -220,6 +234,32 @@ mod tests {
             found.sort();
             assert_eq!(found, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_fetched_is_told_with_its_line_and_as_it_is_written() {
+        let text = "FROM a\n\n# said\nADD \\\n  http://u@$H/x /x\nADD a http://i/y /x";
+        let told: Vec<(usize, String)> = remotes(text, &BTreeMap::new())
+            .into_iter()
+            .map(|remote| (remote.line, remote.written))
+            .collect();
+        assert_eq!(told, [(4, "http://u@$H/x".to_owned()), (6, "http://i/y".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_too_much_to_be_known_is_taken_for_unknown_and_not_for_nothing() {
+        let many: String = (0..600).map(|n| format!("ENV A{n}=x\n")).collect();
+        // Where the environment has no more room, what it says of H may be among the rest.
+        let hidden = format!("FROM a\nARG H=one\n{many}ADD http://$H/x /x");
+        assert_eq!(hosts(&hidden, &[]), ["?H"]);
+        assert_eq!(hosts("FROM a\nARG H=one\nENV A=x\nADD http://$H/x /x", &[]), ["one"]);
+        let long = format!("FROM a\nADD http://{}/x /x", "h".repeat(2_000));
+        assert_eq!(hosts(&long, &[]), ["?"]);
+        let deep = format!("{}one{}", "${A:-".repeat(20), "}".repeat(20));
+        assert_eq!(hosts(&format!("FROM a\nADD http://{deep}/x /x"), &[]), ["?A"]);
+        let stages: String = (0..80).map(|n| format!("FROM a AS s{n}\nENV H=h{n}\n")).collect();
+        let of = |n: u32| hosts(&format!("{stages}FROM s{n}\nADD http://$H/x /x"), &[]);
+        assert_eq!((of(0), of(79)), (vec!["h0".to_owned()], vec!["?H".to_owned()]));
     }
 
     #[test]

@@ -81,29 +81,68 @@ pub(super) fn settle(
     }
 }
 
-/// Why a deployment cannot start where it is placed: the version before keeps the same volumes on
-/// another worker, and here it would find them empty.
+/// Why a deployment cannot start where it is placed: what has the same volumes, the version before or
+/// another app of its group, keeps them on another worker, and here it would find them empty.
 fn away_from_volumes(id: DeploymentId, attempt: &Attempt, view: &View) -> Option<Fault> {
+    let (here, own) = (web(attempt)?, view.deployments.get(&id)?);
+    let mut wanted = volumes(attempt);
     let app = view.apps.get(&attempt.spec.app)?.state.active()?;
-    let live = app.live.filter(|live| *live != id)?;
-    let before = view.deployments.get(&live)?.state.attempt()?;
-    let names = |of: &Attempt| -> BTreeSet<VolumeName> {
-        of.spec.run.container.volumes.values().map(|mount| mount.volume.clone()).collect()
-    };
-    let volume = names(attempt).intersection(&names(before)).next()?.clone();
-    let web = |of: &Attempt| {
-        let mut places = of.placements.iter().filter(|place| !is_process(place.index));
-        places.next().map(|place| place.worker)
-    };
-    let (here, there) = (web(attempt)?, web(before)?);
-    // One that is no member any more has nothing that could be gone back to.
-    (here != there && view.workers.contains_key(&there)).then(|| {
-        let (here, there) = (worker_name(view, here), worker_name(view, there));
-        Fault::new(format!(
-            "its volume {volume} is on worker {there}, and it was built on {here}, where it would be empty. \
-             Deploy again while only {there} builds, or give the volume another name to begin anew"
-        ))
+    let live = app.live.filter(|live| *live != id);
+    let before = live.and_then(|live| view.deployments.get(&live)?.state.attempt());
+    if let Some(before) = before {
+        if let Some(away) = away_from(before, &wanted, here, view) {
+            return Some(away);
+        }
+        // What it has there already stays its own, wherever others of its group are.
+        wanted.retain(|volume| !volumes(before).contains(volume));
+    }
+    let group = attempt.spec.run.container.group.as_ref().filter(|_| !wanted.is_empty())?;
+    view.deployments.iter().find_map(|(other, of)| {
+        let member = of.state.attempt().filter(|member| member.spec.app != attempt.spec.app)?;
+        let container = &member.spec.run.container;
+        if container.group.as_ref().is_none_or(|of| of.project != group.project) {
+            return None;
+        }
+        // Of two that start at the same time the later one has to come to where the earlier one is.
+        let keeps = is_live(view, *other, member) || runs(of) && of.assigned < own.assigned;
+        if keeps { away_from(member, &wanted, here, view) } else { None }
     })
+}
+
+/// Why what wants these volumes on one worker cannot have them there: another deployment keeps one of them
+/// elsewhere.
+fn away_from(
+    keeper: &Attempt,
+    wanted: &BTreeSet<VolumeName>,
+    here: WorkerId,
+    view: &View,
+) -> Option<Fault> {
+    let volume = wanted.intersection(&volumes(keeper)).next()?.clone();
+    // One that is no member any more has nothing that could be gone back to.
+    let there = web(keeper)
+        .filter(|there| *there != here && view.workers.contains_key(there))
+        .map(|there| worker_name(view, there))?;
+    let (here, keeper) = (worker_name(view, here), &keeper.spec.app_name);
+    Some(Fault::new(format!(
+        "its volume {volume} is on worker {there}, with {keeper}, and it was built on {here}, where the \
+         volume would be empty. Deploy again while only {there} builds, or give the volume another name to \
+         begin anew"
+    )))
+}
+
+/// Whether it is the version of its app that people have.
+fn is_live(view: &View, id: DeploymentId, attempt: &Attempt) -> bool {
+    let app = view.apps.get(&attempt.spec.app).and_then(|app| app.state.active());
+    app.is_some_and(|app| app.live == Some(id))
+}
+
+fn volumes(of: &Attempt) -> BTreeSet<VolumeName> {
+    of.spec.run.container.volumes.values().map(|mount| mount.volume.clone()).collect()
+}
+
+/// The worker of its replicas of web.
+fn web(of: &Attempt) -> Option<WorkerId> {
+    of.placements.iter().find(|place| !is_process(place.index)).map(|place| place.worker)
 }
 
 /// Whether a worker left, or was not heard of for too long.

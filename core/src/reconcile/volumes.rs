@@ -2,36 +2,49 @@
 //! fails.
 
 use crate::app::AppEvent;
-use crate::container::{ContainerSettings, Mount, MountPath, VolumeName};
+use crate::container::{ContainerSettings, GroupMember, Mount, MountPath, ServiceName, VolumeName};
 use crate::deployment::{
     BuiltImage, DeploymentCommand, DeploymentEvent, DeploymentSpec, Fault, Outcome, Placement,
     StageName,
 };
 use crate::event::Event;
-use crate::ids::{DeploymentId, InstallationId, WorkerId};
+use crate::ids::{DeploymentId, InstallationId, ProjectId, WorkerId};
 use crate::names::{HostName, WorkerName};
 use crate::observed::{Observed, WorkerSeen};
 use crate::past::testing::Journal;
 use crate::reconcile::{Effect, reconcile};
 use crate::routes::Backend;
 use crate::run::RunSettings;
-use crate::testing::{app_id, at, built, deployment_id, spec, worker_id};
+use crate::testing::{app_id, at, built, deployment_id, name, spec, worker_id};
 use crate::view::View;
 use crate::wire::worker::{EngineState, Held, SealingKey, WorkerReport};
 use crate::worker::{Capacity, WorkerEvent};
 
-fn spec_with_volume(read_only: bool) -> Box<DeploymentSpec> {
+/// As an app of a group, where there is one.
+fn spec_with_volume(read_only: bool, app: u128, group: Option<u128>) -> Box<DeploymentSpec> {
     let mount = Mount { volume: VolumeName::new("data").unwrap(), read_only };
     let volumes = [(MountPath::new("/data").unwrap(), mount)].into();
-    let container = ContainerSettings { volumes, ..ContainerSettings::default() };
-    Box::new(DeploymentSpec { run: RunSettings { container, ..RunSettings::default() }, ..spec(1) })
+    let group = group.map(|project| GroupMember {
+        project: ProjectId::new(uuid::Uuid::from_u128(project)),
+        service: ServiceName::new("one").unwrap(),
+        content: None,
+    });
+    let container = ContainerSettings { volumes, group, ..ContainerSettings::default() };
+    let run = RunSettings { container, ..RunSettings::default() };
+    let app_name = name(&format!("shop-{app}"));
+    Box::new(DeploymentSpec { app: app_id(app), app_name, run, ..spec(1) })
 }
 
 fn deploy(journal: &mut Journal, n: u128, read_only: bool, worker: WorkerId) {
+    deploy_as(journal, n, spec_with_volume(read_only, 1, None), worker);
+}
+
+fn deploy_as(journal: &mut Journal, n: u128, spec: Box<DeploymentSpec>, worker: WorkerId) {
     let (deployment, until) = (deployment_id(n), at(1_000_000));
-    let spec = spec_with_volume(read_only);
-    journal.app(1, AppEvent::DeploymentRequested { deployment, spec: spec.clone() });
-    journal.app(1, AppEvent::DeploymentBegun { deployment });
+    let of = spec.app.uuid();
+    let requested = AppEvent::DeploymentRequested { deployment, spec: spec.clone() };
+    journal.push(of, Event::App(requested));
+    journal.push(of, Event::App(AppEvent::DeploymentBegun { deployment }));
     let mut push = |event| journal.push(deployment.uuid(), Event::Deployment(event));
     push(DeploymentEvent::Requested(spec));
     push(DeploymentEvent::BuildQueued { generation: 1, until });
@@ -39,18 +52,17 @@ fn deploy(journal: &mut Journal, n: u128, read_only: bool, worker: WorkerId) {
     push(DeploymentEvent::Placed { placements: vec![Placement { index: 0, worker }], until });
 }
 
-fn go_live(journal: &mut Journal, n: u128) {
-    let (deployment, app) = (deployment_id(n), app_id(1));
+fn go_live(journal: &mut Journal, of: u128, n: u128) {
+    let (deployment, app) = (deployment_id(n), app_id(of));
     journal.push(deployment.uuid(), Event::Deployment(DeploymentEvent::BecameHealthy { app }));
-    journal.app(1, AppEvent::TrafficSwitched { deployment, previous: None });
+    journal.app(of, AppEvent::TrafficSwitched { deployment, previous: None });
     journal.push(deployment.uuid(), Event::Deployment(DeploymentEvent::WentLive { app }));
-    journal.app(1, AppEvent::DeploymentPromoted { deployment, previous: None });
+    journal.app(of, AppEvent::DeploymentPromoted { deployment, previous: None });
 }
 
-/// One that is live, and one that starts.
-fn journal(read_only: bool, next_on: u128) -> Journal {
+/// Two workers, and nothing on them.
+fn empty() -> Journal {
     let mut journal = Journal::default();
-    journal.create(1, "shop");
     for (n, name) in [(1, "one"), (2, "two")] {
         let joined = WorkerEvent::Registered {
             id: worker_id(n),
@@ -59,8 +71,15 @@ fn journal(read_only: bool, next_on: u128) -> Journal {
         };
         journal.push(worker_id(n).uuid(), Event::Worker(joined));
     }
+    journal
+}
+
+/// One that is live, and one that starts.
+fn journal(read_only: bool, next_on: u128) -> Journal {
+    let mut journal = empty();
+    journal.create(1, "shop");
     deploy(&mut journal, 1, read_only, worker_id(1));
-    go_live(&mut journal, 1);
+    go_live(&mut journal, 1, 1);
     deploy(&mut journal, 2, read_only, worker_id(next_on));
     journal
 }
@@ -165,4 +184,47 @@ fn one_that_comes_to_another_worker_than_its_volume_fails_and_says_so() {
     let first = view.deployments[&deployment_id(1)].assigned.0;
     let (told, _) = told(&view, &observed(&[(1, first, false)]));
     assert!(told.iter().any(|one| one.contains("its volume data is on worker one")), "{told:?}");
+}
+
+#[test]
+fn a_new_app_of_a_group_comes_to_where_the_groups_volumes_are_or_fails_and_says_so() {
+    let (one, two) = (worker_id(1), worker_id(2));
+    let ours = |app| spec_with_volume(true, app, Some(9));
+    // Where the group's first app is, whether that is live, as what the second one comes to another
+    // worker, and whether it may start there.
+    let rows = [
+        ("another worker", true, ours(2), two, false),
+        ("the same worker", true, ours(2), one, true),
+        ("both start, the first one was placed first", false, ours(2), two, false),
+        ("of another group", true, spec_with_volume(true, 2, Some(8)), two, true),
+        ("of no group", true, spec_with_volume(true, 2, None), two, true),
+    ];
+    for (what, live, second, on, starts) in rows {
+        let mut journal = empty();
+        for (n, name) in [(1, "first"), (2, "second")] {
+            journal.create(n, name);
+        }
+        deploy_as(&mut journal, 1, ours(1), one);
+        if live {
+            go_live(&mut journal, 1, 1);
+        }
+        deploy_as(&mut journal, 2, second, on);
+        let (told, _) = told(&view(&journal), &observed(&[]));
+        let away = "its volume data is on worker one, with shop-1, and it was built on two";
+        assert_eq!(!told.iter().any(|one| one.contains(away)), starts, "{what}: {told:?}");
+        let failed = told.iter().filter(|one| one.contains("its volume")).count();
+        assert_eq!(failed, usize::from(!starts), "{what}: of the first one nothing is said");
+    }
+    // What it has itself where it is stays its own, wherever others came to be before this was looked at.
+    let mut journal = empty();
+    for (n, name) in [(1, "first"), (2, "second")] {
+        journal.create(n, name);
+    }
+    deploy_as(&mut journal, 1, ours(1), one);
+    go_live(&mut journal, 1, 1);
+    deploy_as(&mut journal, 2, ours(2), two);
+    go_live(&mut journal, 2, 2);
+    deploy_as(&mut journal, 3, ours(2), two);
+    let (told, _) = told(&view(&journal), &observed(&[]));
+    assert!(!told.iter().any(|one| one.contains("its volume")), "{told:?}");
 }

@@ -103,7 +103,7 @@ impl World {
                 // Of an agent that has died, the engine may have the request already.
                 let asked = self.machines[m].up && self.machines[m].life == life;
                 if asked || self.random.bool() {
-                    let reply = self.act(m, &task);
+                    let reply = self.act(m, &task, asked);
                     self.after(1, Due::Node(m, life, NodeDue::Did(task, reply)));
                 }
             }
@@ -150,12 +150,19 @@ impl World {
         self.after(after, Due::Node(m, life, NodeDue::Look(key)));
     }
 
-    fn act(&mut self, m: usize, task: &Task) -> Reply {
+    /// `asked`: whether who asked for it lives. Of one that has died, a container may come into being, and
+    /// what was made before may start; but not one after the other, nor what has run already: in the moment
+    /// in which that happens it is seen as it was.
+    fn act(&mut self, m: usize, task: &Task, asked: bool) -> Reply {
         if !self.machines[m].engine.up || self.strikes(Kind::StepFails) {
             return Reply::Unreachable;
         }
         match task {
-            Task::Create(key, assignment) => self.create(m, *key, assignment),
+            Task::Create(key, assignment) => {
+                let starts = asked || !self.truth.writes(key.deployment);
+                self.create(m, *key, assignment, starts)
+            }
+            Task::Start(key, _) if !asked && self.truth.writes(key.deployment) => Reply::Refused,
             Task::Start(key, _) => self.start(m, *key),
             Task::Limit(key) => {
                 if let Some(container) = self.machines[m].engine.containers.get_mut(key) {
@@ -188,7 +195,13 @@ impl World {
         }
     }
 
-    fn create(&mut self, m: usize, key: ReplicaKey, assignment: &Assignment) -> Reply {
+    fn create(
+        &mut self,
+        m: usize,
+        key: ReplicaKey,
+        assignment: &Assignment,
+        starts: bool,
+    ) -> Reply {
         if self.image_gone.contains(&key.deployment) {
             return Reply::NoImage;
         }
@@ -200,7 +213,7 @@ impl World {
         engine.networks.insert(assignment.app);
         if engine.containers.contains_key(&key) {
             // The name is taken: by one that an earlier request made.
-            return self.start(m, key);
+            return if starts { self.start(m, key) } else { Reply::Done };
         }
         engine.made += 1;
         let id = engine.made;
@@ -223,7 +236,7 @@ impl World {
         if self.planted(Plant::EngineMakesTwo) {
             self.judge_created(m, key, assignment.generation);
         }
-        self.start(m, key)
+        if starts { self.start(m, key) } else { Reply::Done }
     }
 
     fn start(&mut self, m: usize, key: ReplicaKey) -> Reply {
@@ -245,14 +258,15 @@ impl World {
         container.address = SocketAddr::from(([10, host, address[6], address[7]], 8080));
         let (id, run) = (container.id, container.run);
         let behaviour = container.behaviour;
+        self.judge_started(m, key);
         let soon = self.random.u64(20..2_500);
         let later = soon + self.random.u64(100..120_000);
         let turns = |good| EngineDue::Turns(key, id, run, good);
         let ends = EngineDue::Ends(key, id, run);
         if is_task(key.index) {
-            self.judge_task(m, key);
+            self.judge_task(key);
             if self.planted(Plant::TaskRunsTwice) {
-                self.judge_task(m, key);
+                self.judge_task(key);
             }
             if behaviour.task(key.index) != Once::Hangs {
                 self.after(soon, Due::Engine(m, ends));
@@ -315,7 +329,7 @@ impl World {
             engine.networks.clear();
             for key in keys {
                 self.judge_removed(m, key);
-                self.truth.task_is_lost(m, key);
+                self.truth.task_is_lost(key);
             }
         }
         self.engine_breaks(m);

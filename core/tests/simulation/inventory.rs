@@ -16,7 +16,7 @@ use crate::made;
 use crate::network::{Body, Node, To};
 use crate::plant::Plant;
 use crate::schedule::Due;
-use crate::worker::{Known, Machine, NodeDue, Target};
+use crate::worker::{Busy, Known, Machine, NodeDue, Target};
 use crate::world::World;
 
 impl World {
@@ -151,7 +151,7 @@ impl Machine {
                 }
             },
             Condition::Running { since } => {
-                let stops = self.node.busy.get(&Target::Replica(key)) == Some(&true);
+                let stops = self.node.busy.get(&Target::Replica(key)) == Some(&Busy::Stops);
                 if stops || self.assignment(key).is_none() {
                     return ReplicaState::Stopping;
                 }

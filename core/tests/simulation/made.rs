@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use hythe_core::argv::Argv;
+use hythe_core::container::{ContainerSettings, Mount, MountPath, VolumeName};
 use hythe_core::deployment::BuiltImage;
+use hythe_core::domain::{DomainHost, DomainToken};
 use hythe_core::ids::{AppId, DeploymentId, EdgeId, InstallationId, WorkerId};
 use hythe_core::names::{AppName, CommitId, EnvName, HostName, ImageId, RepositoryUrl, WorkerName};
 use hythe_core::process::{ProcessName, ProcessSettings};
@@ -56,6 +58,23 @@ pub(crate) fn base_domain() -> HostName {
 
 pub(crate) fn domain(number: u64) -> HostName {
     HostName::new(format!("domain-{number}.example")).unwrap()
+}
+
+/// A domain that has to be proven: the same hosts, and what is below them.
+pub(crate) fn custom_domain(number: u64, all_below: bool) -> DomainHost {
+    let below = if all_below { "*." } else { "" };
+    DomainHost::new(&format!("{below}{}", domain(number))).unwrap()
+}
+
+pub(crate) fn token(number: u64) -> DomainToken {
+    DomainToken::new(format!("{number:064x}")).unwrap()
+}
+
+/// It writes to a volume.
+pub(crate) fn writes() -> ContainerSettings {
+    let mount = Mount { volume: VolumeName::new("data").unwrap(), read_only: false };
+    let volumes = [(MountPath::new("/data").unwrap(), mount)].into();
+    ContainerSettings { volumes, ..ContainerSettings::default() }
 }
 
 pub(crate) fn host_of(app: &AppName) -> HostName {

@@ -10,7 +10,7 @@ use crate::engine::{Condition, EngineDue, Reply, Task, name};
 use crate::plant::Plant;
 use crate::schedule::Due;
 use crate::trace::Short;
-use crate::worker::{NodeDue, Setback, Target};
+use crate::worker::{Busy, NodeDue, Setback, Target};
 use crate::world::World;
 
 impl World {
@@ -97,20 +97,18 @@ impl World {
         if let Task::Start(key, Some(restarts)) = &task {
             machine.ledger.restarts.insert(*key, *restarts);
         }
-        let (stops, within) = match &task {
-            Task::Stop(_, within) => (true, within.0),
-            Task::Create(..)
-            | Task::Start(..)
-            | Task::Limit(_)
-            | Task::Remove(_)
-            | Task::RemoveNetwork(_) => (false, 400),
+        let (busy, within) = match &task {
+            Task::Stop(_, within) => (Busy::Stops, within.0),
+            Task::Create(_, run) => (Busy::Starts(run.app), 400),
+            Task::Start(key, _) => (Busy::Starts(machine.node.replicas.get(key)?.seen.app), 400),
+            Task::Limit(_) | Task::Remove(_) | Task::RemoveNetwork(_) => (Busy::Else, 400),
         };
         if let Task::Create(key, run) = &task {
             self.judge_creates(m, *key, run.generation);
         }
         let machine = &mut self.machines[m];
-        machine.node.busy.insert(target, stops);
-        machine.node.changed |= stops;
+        machine.node.busy.insert(target, busy);
+        machine.node.changed |= busy == Busy::Stops;
         let life = machine.life;
         let after = self.random.u64(5..within.max(6));
         self.after(after, Due::Engine(m, EngineDue::Act(life, Box::new(task))));

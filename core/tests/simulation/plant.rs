@@ -9,6 +9,7 @@ use hythe_core::task::Hook;
 use hythe_core::view::DeploymentView;
 
 use crate::faults::Profile;
+use crate::made;
 use crate::world::World;
 
 /// What is wrong on purpose.
@@ -76,6 +77,10 @@ pub(crate) enum Plant {
     TasksEndWell,
     /// The reconciler routes to what is beside web.
     RoutesToProcesses,
+    /// An agent does not know what writes to volumes.
+    WritersMeet,
+    /// The reconciler routes domains that nobody has proven.
+    RoutesTheUnproven,
 }
 
 impl Plant {
@@ -89,6 +94,7 @@ impl Plant {
             | Self::NothingIsStartedAgain
             | Self::EdgeIsDeaf
             | Self::NobodyReturns
+            | Self::WritersMeet
             | Self::LosesTrafficWhileDraining => Profile::All,
             Self::OldVersionNeverRetires
             | Self::RoutesBeforeHealth
@@ -111,6 +117,7 @@ impl Plant {
             | Self::NobodyWaitsForTheRelease
             | Self::TasksEndWell
             | Self::RoutesToProcesses
+            | Self::RoutesTheUnproven
             | Self::CancelledComesBack => Profile::of(seed),
         }
     }
@@ -215,6 +222,18 @@ impl Plant {
                     }
                 }
             }
+            Self::RoutesTheUnproven => {
+                for effect in &mut effects {
+                    let Effect::PublishRoutes(routes) = effect else { continue };
+                    for app in view.apps.values().filter_map(|app| app.state.active()) {
+                        let own = routes.get(&made::host_of(&app.name)).cloned();
+                        let hosts = app.domains.iter().filter_map(|(host, _)| host.exact());
+                        for (host, route) in hosts.zip(own.into_iter().cycle()) {
+                            routes.entry(host.clone()).or_insert(route);
+                        }
+                    }
+                }
+            }
             Self::NobodyLeaves => effects.retain(|effect| {
                 !matches!(effect, Effect::Deployment(_, DeploymentCommand::FinishLeaving))
             }),
@@ -239,6 +258,7 @@ impl Plant {
             | Self::CalledOffGoesOn
             | Self::TaskRunsTwice
             | Self::TasksEndWell
+            | Self::WritersMeet
             | Self::CancelledComesBack => {}
         }
         effects

@@ -2,7 +2,9 @@
 //! moments within a story are left to the seed.
 
 use hythe_core::app::{App, AppCommand, AppEvent, AppSettings, SettingsChange};
-use hythe_core::deployment::{DeploymentEvent, Fault, Outcome, PostDeploy, StageName};
+use hythe_core::deployment::{
+    Deployment, DeploymentCommand, DeploymentEvent, Fault, Outcome, PostDeploy, StageName,
+};
 use hythe_core::event::Event;
 use hythe_core::ids::DeploymentId;
 use hythe_core::limits;
@@ -19,6 +21,7 @@ use crate::engine::EngineDue;
 use crate::faults::Profile;
 use crate::made;
 use crate::network::Node;
+use crate::worker::{Busy, Target};
 use crate::world::World;
 
 const SECOND: u64 = 1_000;
@@ -27,7 +30,11 @@ const DAY: i64 = 24 * 60 * 60 * 1000;
 
 /// A calm world of one worker and one edge with one app of two replicas.
 fn world() -> World {
-    let mut world = World::new(1, Profile::Calm, 1, 1);
+    world_of(1)
+}
+
+fn world_of(seed: u64) -> World {
+    let mut world = World::new(seed, Profile::Calm, 1, 1);
     world.edges_ask_nothing();
     let settings = Box::new(AppSettings {
         source: Some(made::source()),
@@ -286,6 +293,53 @@ fn a_post_deploy_command_outlives_its_version_and_ends_with_its_app() {
     pass(&mut world, MINUTE);
     assert_eq!(containers(&world), 0);
     assert_eq!(world.counts["\"task begun\""], 2);
+}
+
+/// The app writes to a volume from now on.
+fn writes(world: &mut World) {
+    let run = RunSettings { container: made::writes(), ..RunSettings::default() };
+    let change = SettingsChange { run: Some(run), replicas: Some(1), ..SettingsChange::default() };
+    ask(world, AppCommand::Configure(Box::new(change)));
+}
+
+#[test]
+fn what_writes_to_a_volume_ends_before_the_next_one_and_runs_again_where_that_fails() {
+    let mut world = world();
+    writes(&mut world);
+    let first = live(&mut world);
+    let second = live(&mut world);
+    assert_eq!((served(&world), containers(&world)), (Some(second), 1));
+    let third = deploy(&mut world, Build::Works, Run::NeverHealthy);
+    until(&mut world, third, StageName::Starting);
+    pass(&mut world, 10 * SECOND);
+    assert_eq!(backend(&world), Backend::Starting, "nothing serves meanwhile");
+    until(&mut world, third, StageName::Failed);
+    pass(&mut world, MINUTE);
+    assert_eq!((served(&world), containers(&world)), (Some(second), 1));
+    assert_eq!(world.truth.stage(first), Some(StageName::Superseded));
+}
+
+#[test]
+fn what_is_just_being_started_keeps_the_version_before_from_its_volume() {
+    for seed in 1..=16 {
+        let mut world = world_of(seed);
+        writes(&mut world);
+        let first = live(&mut world);
+        let second = deploy(&mut world, Build::Works, Run::Healthy);
+        let target = Target::Replica(ReplicaKey { deployment: second, index: 0 });
+        let most = world.now + 10 * MINUTE;
+        while !matches!(world.machines[0].node.busy.get(&target), Some(Busy::Starts(_))) {
+            assert!(world.now < most, "seed {seed}: it never starts");
+            pass(&mut world, 1);
+        }
+        // The version before is to run again before anybody could have seen this one.
+        let meta = world.meta(Actor::Owner, None);
+        let cancel = DeploymentCommand::Cancel;
+        world.command::<Deployment>(second.uuid(), cancel, meta, Waiter::User("cancels"));
+        pass(&mut world, MINUTE);
+        assert_eq!(world.truth.stage(second), Some(StageName::Cancelled));
+        assert_eq!((served(&world), containers(&world)), (Some(first), 1), "seed {seed}");
+    }
 }
 
 #[test]

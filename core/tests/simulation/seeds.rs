@@ -143,6 +143,14 @@ fn everything_that_can_happen_does() {
     often("\"post-deploy failed\"", 20);
     often("\"build given out anew\"", 5);
     often("\"durable and unanswered\"", 50);
+    often("\"writer after another\"", 20);
+    for asked in ["add a domain to", "prove a domain of", "set the edge of", "set the triggers of"]
+    {
+        often(&format!("{asked}: done"), 20);
+    }
+    for asked in ["lose a domain of", "doubt a domain of", "take a domain from"] {
+        often(&format!("{asked}: done"), 5);
+    }
 }
 
 /// Each invariant has a fault that it finds.
@@ -180,6 +188,8 @@ fn planted_faults_are_found() {
         (Plant::NobodyWaitsForTheRelease, "nothing_starts_before_it_is_released"),
         (Plant::TasksEndWell, "what_is_said_to_end_well_did"),
         (Plant::RoutesToProcesses, "no_route_leads_to_a_process_beside_web"),
+        (Plant::WritersMeet, "two_versions_never_write_to_one_volume"),
+        (Plant::RoutesTheUnproven, "a_domain_leads_to_who_has_proven_it"),
     ];
     let mut blind = Vec::new();
     for (plant, invariant) in rows {

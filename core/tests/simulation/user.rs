@@ -3,7 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hythe_core::app::{App, AppCommand, AppSettings, Repeat, SettingsChange};
+use hythe_core::container::ContainerSettings;
 use hythe_core::deployment::{Deployment, DeploymentCommand};
+use hythe_core::domain::{DomainHost, DomainNews, DomainToken};
+use hythe_core::edge::EdgeSettings;
+use hythe_core::hook::{DeployOn, Triggers};
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::record::Actor;
 use hythe_core::task::Hook;
@@ -25,6 +29,7 @@ const MOST_APPS: usize = 3;
 pub(crate) struct User {
     apps: u64,
     deployments: u64,
+    domains: u64,
 }
 
 impl World {
@@ -53,7 +58,8 @@ impl World {
             60..71 => self.cancel_some(),
             71..75 => self.run_or_not(app),
             75..83 => self.configure(app),
-            83..89 => self.change_environment(app),
+            83..85 => self.change_environment(app),
+            85..89 => self.change_what_stands_before(app),
             89..94 => self.drain_or_not(),
             94..97 => self.delete_or_restore(app),
             _ => {}
@@ -90,6 +96,10 @@ impl World {
         }
         if self.random.u32(..3) == 0 {
             settings.domains.insert(made::domain(self.random.u64(..3)));
+        }
+        if self.random.u32(..4) == 0 {
+            settings.run.container = made::writes();
+            settings.replicas = 1;
         }
         let create = AppCommand::Create { id, name, settings: Box::new(settings) };
         self.ask::<App>("create", id.uuid(), create);
@@ -182,15 +192,20 @@ impl World {
 
     fn configure(&mut self, app: AppId) {
         let mut change = SettingsChange::default();
-        match self.random.u32(..3) {
+        let state = self.control.view.apps[&app].state.active();
+        let mut run = state.map(|app| app.settings.run.clone()).unwrap_or_default();
+        match self.random.u32(..5) {
             0 => change.replicas = Some(self.random.u16(1..=4)),
             1 => {
+                let writes = run.container.is_exclusive();
+                run.container = if writes { ContainerSettings::default() } else { made::writes() };
+                (change.run, change.replicas) = (Some(run), Some(1));
+            }
+            2 => {
                 let domains = (0..3).filter(|_| self.random.u32(..3) == 0);
                 change.domains = Some(domains.map(made::domain).collect());
             }
             _ => {
-                let state = self.control.view.apps[&app].state.active();
-                let mut run = state.map(|app| app.settings.run.clone()).unwrap_or_default();
                 run.processes = match self.random.u16(0..=3) {
                     0 => BTreeMap::new(),
                     replicas => made::beside_web(replicas - 1),
@@ -199,6 +214,55 @@ impl World {
             }
         }
         self.ask::<App>("configure", app.uuid(), AppCommand::Configure(Box::new(change)));
+    }
+
+    /// Domains, of which it is said whether they are proven, and how edges serve an app.
+    fn change_what_stands_before(&mut self, app: AppId) {
+        let at = self.control_now();
+        let Some(state) = self.control.view.apps[&app].state.active() else { return };
+        let known: Vec<(DomainHost, DomainToken)> =
+            state.domains.iter().map(|(host, of)| (host.clone(), of.token.clone())).collect();
+        let edge = state.edge.clone();
+        // Who has no domain gets one before anything can be said of it.
+        let what = self.random.u32(if known.is_empty() { 6..10 } else { 0..10 });
+        let (asked, command) = match what {
+            6 | 7 => {
+                self.user.domains += 1;
+                let all_below = self.random.u32(..4) == 0;
+                let host = made::custom_domain(self.random.u64(..3), all_below);
+                let (token, mode) = (made::token(self.user.domains), None);
+                ("add a domain to", AppCommand::AddDomain { host, token, mode, at })
+            }
+            0..5 => {
+                let (host, mut token) = known[self.random.usize(..known.len())].clone();
+                // What was looked at may be an earlier addition of the same host.
+                if self.random.u32(..4) == 0 {
+                    token = made::token(self.random.u64(..self.user.domains) + 1);
+                }
+                let why = || "it is not there".to_owned();
+                let (asked, news) = match self.random.u32(..5) {
+                    0 => ("doubt a domain of", DomainNews::Failing { why: why() }),
+                    1 => ("lose a domain of", DomainNews::Lost { why: why() }),
+                    _ => ("prove a domain of", DomainNews::Verified),
+                };
+                (asked, AppCommand::NoteDomain { host, token, news, at })
+            }
+            5 => {
+                let (host, _) = known[self.random.usize(..known.len())].clone();
+                ("take a domain from", AppCommand::RemoveDomain { host })
+            }
+            8 => {
+                let on = if self.random.bool() { DeployOn::Off } else { DeployOn::Push };
+                let triggers = Triggers { on, ..Triggers::default() };
+                ("set the triggers of", AppCommand::SetTriggers(Box::new(triggers)))
+            }
+            _ => {
+                let (maintenance, sticky) = (self.random.bool(), self.random.bool());
+                let edge = EdgeSettings { maintenance, sticky, ..edge };
+                ("set the edge of", AppCommand::SetEdge(Box::new(edge)))
+            }
+        };
+        self.ask::<App>(asked, app.uuid(), command);
     }
 
     fn change_environment(&mut self, app: AppId) {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hythe_core::container::ContainerSettings;
 use hythe_core::ids::{AppId, DeploymentId, WorkerId};
 use hythe_core::limits;
 use hythe_core::plan::{self, ContainerState, Desired, ReplicaKey, Seen, Wanted};
@@ -69,6 +70,15 @@ pub(crate) enum Target {
     Network(AppId),
 }
 
+/// A step under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Busy {
+    /// It starts a replica of this app.
+    Starts(AppId),
+    Stops,
+    Else,
+}
+
 /// A step that failed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setback {
@@ -85,7 +95,7 @@ pub(crate) struct Setback {
 pub(crate) struct Node {
     pub(crate) replicas: BTreeMap<ReplicaKey, Known>,
     pub(crate) networks: BTreeSet<AppId>,
-    pub(crate) busy: BTreeMap<Target, bool>,
+    pub(crate) busy: BTreeMap<Target, Busy>,
     pub(crate) setbacks: BTreeMap<Target, Setback>,
     pub(crate) engine_up: bool,
     /// Whether everything was looked at since the engine answers.
@@ -168,10 +178,17 @@ impl Machine {
             let (app, limited) = (known.seen.app, known.seen.limited);
             (*key, plan::Container { app, network: app, state, restarts, limited })
         };
-        Seen {
-            containers: self.node.replicas.iter().map(container).collect(),
-            networks: self.node.networks.clone(),
-        }
+        let mut containers: BTreeMap<ReplicaKey, plan::Container> =
+            self.node.replicas.iter().map(container).collect();
+        // What is being started may run at any moment.
+        containers.extend(self.node.busy.iter().filter_map(|(target, busy)| {
+            let (Target::Replica(key), Busy::Starts(app)) = (*target, *busy) else { return None };
+            let state = ContainerState::Running { healthy: false, ails: None };
+            let restarts = self.ledger.restarts.get(&key).map_or(0, |(in_a_row, _)| *in_a_row);
+            let network = app;
+            Some((key, plan::Container { app, network, state, restarts, limited: false }))
+        }));
+        Seen { containers, networks: self.node.networks.clone() }
     }
 
     pub(crate) fn restarts(&self, key: ReplicaKey) -> u32 {
@@ -335,7 +352,12 @@ impl World {
     /// An order, into the ledger first.
     pub(crate) fn obey(&mut self, m: usize, order: Order) {
         let (deployment, wanted) = match order {
-            Order::Run(run) => (run.deployment, Wanted::Run(run)),
+            Order::Run(mut run) => {
+                if self.plant == Some(Plant::WritersMeet) {
+                    run.run.container = ContainerSettings::default();
+                }
+                (run.deployment, Wanted::Run(run))
+            }
             Order::Stop { deployment, generation, stop_within } => {
                 (deployment, Wanted::Stop { generation, stop_within })
             }

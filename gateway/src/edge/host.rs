@@ -219,7 +219,8 @@ mod tests {
                 prop_assert!(found.name.starts_with('[') || !dots);
                 prop_assert_eq!(found.original, value);
                 // Looked at again, it is the same.
-                prop_assert_eq!(name(found.name.as_bytes()), Ok(found.name.clone()));
+                let again = name(found.name.as_bytes());
+                prop_assert_eq!(again, Ok(found.name));
             }
         }
     }

@@ -48,7 +48,7 @@ use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hythe_actors::bus::{self, BusError};
 use hythe_actors::node::EnvironmentError;
@@ -75,6 +75,10 @@ use site::Shelf;
 use table::Live;
 use tls::Ports;
 
+/// How long an edge that has the lock may take to be found at its door, or to be gone; and how often that is
+/// looked at.
+const FOUND_WITHIN: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How long the edge of before may take to report what it still carries, until this one reports anyway.
 const REPORTED_WITHIN: Duration = Duration::from_secs(30);
 
@@ -170,12 +174,20 @@ impl Edge {
     pub async fn take_over(config: EdgeConfig) -> Result<Self, EdgeError> {
         let broken = |source| EdgeError::Data { path: config.data.clone(), source };
         std::fs::create_dir_all(&config.data).map_err(broken)?;
-        match handover::take(&config.data).await.map_err(EdgeError::TakeOver)? {
-            Some(Found { offering, lock, inherited }) => {
+        let given_up = Instant::now() + FOUND_WITHIN;
+        loop {
+            let found = handover::take(&config.data).await.map_err(EdgeError::TakeOver)?;
+            if let Some(Found { offering, lock, inherited }) = found {
                 let disk = Disk::inherit(&config.data, lock)?;
-                Self::with(config, disk, inherited, Some(offering))
+                return Self::with(config, disk, inherited, Some(offering));
             }
-            None => Self::bind(config),
+            match Disk::open(&config.data) {
+                // It is starting, ending, or giving its place to yet another one.
+                Err(EdgeError::InUse { .. }) if Instant::now() < given_up => {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                disk => return Self::with(config, disk?, Inherited::default(), None),
+            }
         }
     }
 
@@ -261,8 +273,8 @@ impl Edge {
         let door = Door::draft(&self.config.data);
 
         let stop = CancellationToken::new();
-        let _stop_whatever_happens = stop.clone().drop_guard();
         let course = Course::new();
+        let _stop_whatever_happens = (stop.clone().drop_guard(), course.end.clone().drop_guard());
         let limits = Arc::new(self.config.limits);
         let trusted: Arc<[Network]> = self.config.trusted.into();
         let clock = Clock::start();
@@ -294,21 +306,7 @@ impl Edge {
         let metrics = metrics_sockets(&self.listening)?;
         // From here on nothing can be missing any more.
         let predecessor = match self.offering {
-            Some(offering) => {
-                if live.revision() < offering.revision {
-                    let older = "the table on disk is older than the one that is in force there: is the \
-                                 disk full?";
-                    return Err(EdgeError::TakeOver(io::Error::other(older)));
-                }
-                let all = u32::try_from(self.cores).unwrap_or(u32::MAX);
-                tokio::select! {
-                    ready = course.ready.acquire_many(all) => {
-                        ready.map_err(io::Error::other).map_err(EdgeError::Serve)?.forget();
-                    }
-                    ended = threads.join_next() => return Err(ended_early(ended)),
-                }
-                Some(offering.settle().await.map_err(EdgeError::TakeOver)?)
-            }
+            Some(offering) => Some(settle(offering, &live, &course, &mut threads).await?),
             None => None,
         };
         course.begin.cancel();
@@ -321,16 +319,16 @@ impl Edge {
             background.spawn(certificates.follow(bus.clone())),
             background.spawn(site::keep(shelf, Arc::clone(&live), bus.clone(), spare)),
         ];
-        let may_report = predecessor.as_ref().map(|before| before.reported.clone());
-        let (edge, bus_of_it) = (self.id, bus.clone());
-        let (told, tls_of_it) = (Arc::clone(&live), Arc::clone(&tls));
+        let before = predecessor.as_ref().map(|before| before.reported.clone());
+        let (told, tls_of_it) = (Arc::clone(&live), Some(Arc::clone(&tls)));
+        let reporting =
+            report::report(self.id, told, tls_of_it, bus.clone(), CancellationToken::new());
         given_up.push(background.spawn(async move {
-            if let Some(reported) = may_report {
+            if let Some(reported) = before {
                 // One that cannot reach NATS any more is to keep nobody silent.
                 tokio::time::timeout(REPORTED_WITHIN, reported.cancelled()).await.ok();
             }
-            let reported = CancellationToken::new();
-            report::report(edge, told, Some(tls_of_it), bus_of_it, reported).await;
+            reporting.await;
         }));
         for socket in metrics {
             let serving = scrape::serve(socket, Arc::clone(&live), Arc::clone(&tls));
@@ -364,15 +362,39 @@ impl Edge {
                 tracing::info!("another process serves from here on; finishing what is under way");
                 given_up.iter().for_each(AbortHandle::abort);
                 let (own, told) = (EdgeId::new(Uuid::now_v7()), CancellationToken::new());
-                let (carried, bus_of_it) = (Arc::clone(&live), bus.clone());
-                background.spawn(report::report(own, carried, None, bus_of_it, told.clone()));
+                let said = report::report(own, Arc::clone(&live), None, bus.clone(), told.clone());
+                let reporting = background.spawn(said);
                 let finished = finishing.beside(successor, told, shutdown).await;
+                // Nothing of it is to come after the last word.
+                reporting.abort();
                 report::farewell(own, &live, &bus).await;
                 finished
             }
             None => finishing.all().await,
         }
     }
+}
+
+/// Takes the place that is offered, once all threads are ready.
+async fn settle(
+    offering: Offering,
+    live: &Live,
+    course: &Course,
+    threads: &mut JoinSet<io::Result<()>>,
+) -> Result<Predecessor, EdgeError> {
+    if live.revision() < offering.revision {
+        let older =
+            "the table on disk is older than the one that is in force there: is the disk full?";
+        return Err(EdgeError::TakeOver(io::Error::other(older)));
+    }
+    let all = u32::try_from(threads.len()).unwrap_or(u32::MAX);
+    tokio::select! {
+        ready = course.ready.acquire_many(all) => {
+            ready.map_err(io::Error::other).map_err(EdgeError::Serve)?.forget();
+        }
+        ended = threads.join_next() => return Err(ended_early(ended)),
+    }
+    offering.settle().await.map_err(EdgeError::TakeOver)
 }
 
 fn metrics_sockets(listening: &[Listening]) -> Result<Vec<tokio::net::TcpListener>, EdgeError> {

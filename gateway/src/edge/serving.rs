@@ -283,7 +283,8 @@ async fn secure(
     let (address, local) = secured.told.unwrap_or((way.address, way.local));
     let agreed = Agreed { http2: secured.http2, certificate: secured.certificate };
     let way = Way { address, local, secure: Some(agreed) };
-    converse(core, secured.stream, way, place, stop).await;
+    // What the handshake took is room that this one does not need besides its own.
+    Box::pin(converse(core, secured.stream, way, place, stop)).await;
 }
 
 /// Between whom a connection is, and how it came.

@@ -671,6 +671,31 @@ mod tests {
         assert_eq!(busy(&live), (5, vec![]));
     }
 
+    /// A ratio, since this build is not optimised: ten times the routes take ten times as long, where a
+    /// scan of what was there before for each of them would take a hundred times.
+    #[test]
+    fn a_table_takes_as_long_as_it_has_routes() {
+        let best = |routes: u64| {
+            let live = Live::new();
+            let hosts: Vec<String> = (0..routes).map(|n| format!("app-{n}.example")).collect();
+            let table_of = |revision| {
+                let to = |n: u64| to(n + 1, &[u16::try_from(1 + n % 60_000).unwrap()]);
+                let routes: Vec<_> =
+                    hosts.iter().map(String::as_str).zip((0..routes).map(to)).collect();
+                table(revision, &routes)
+            };
+            let applied = (1..6).map(|revision| {
+                let table = table_of(revision);
+                let begun = std::time::Instant::now();
+                live.apply(&table);
+                begun.elapsed()
+            });
+            applied.min().unwrap()
+        };
+        let (few, many) = (best(1_000), best(10_000));
+        assert!(many < few * 40, "{few:?} for 1,000 and {many:?} for 10,000");
+    }
+
     #[test]
     fn what_is_known_of_replicas_survives_a_table_that_does_not_change_them() {
         let live = Live::new();

@@ -1,9 +1,9 @@
 //! `hythe up`: all of Hythe on one machine, each role a process of its own, NATS included.
 //!
-//! Invariants: one `hythe up` per data folder; a part never runs twice; a part's end concerns that
-//! part only; stopped, it leaves nothing running; killed (or replaced by another
-//! `hythe up`), it leaves everything running (so that
-//! apps keep serving), and the next one adopts what is as it should be and replaces the rest.
+//! Invariants: one `hythe up` per data folder; a part never runs twice, but for an edge that finishes what
+//! it has beside the next one; a part's end concerns that part only; stopped, it leaves nothing running;
+//! killed, or replaced by another `hythe up`, it leaves everything running (so that apps keep serving), and
+//! the next one adopts what is as it should be and replaces the rest.
 //!
 //! Absent on purpose: any knowledge of what the roles do. They get settings as arguments, and are
 //! what a service manager would start in its place.

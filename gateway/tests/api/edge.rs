@@ -61,6 +61,29 @@ async fn what_is_set_is_shown_and_what_is_out_of_bounds_is_named() {
 }
 
 #[tokio::test]
+async fn of_what_several_people_set_at_once_nothing_is_lost() {
+    let server = Server::start().await;
+    server.post("/api/v1/apps", json!({"name": "shop"})).await.is(201);
+    // Hashing takes long, so that all of them have read before the first one writes.
+    let changes = [
+        json!({"users": {"ada": "correct horse"}}),
+        json!({"users": {"eve": "battery staple"}}),
+        json!({"users": {"bob": "another horse"}}),
+        json!({"sticky": true}),
+        json!({"body_bytes": 1_000}),
+        json!({"rate": {"per_second": 1, "burst": 2}}),
+    ];
+    let changed = changes.map(|change| server.patch(PATH, change));
+    for answer in futures_util::future::join_all(changed).await {
+        answer.is(200);
+    }
+    let set = server.get(PATH).await.is(200).json;
+    assert_eq!(set["users"], json!(["ada", "bob", "eve"]));
+    assert_eq!((&set["sticky"], &set["body_bytes"]), (&json!(true), &json!(1_000)));
+    assert_eq!(set["rate"], json!({"per_second": 1, "burst": 2}));
+}
+
+#[tokio::test]
 async fn a_password_is_kept_hashed_and_in_no_event() {
     let server = Server::start().await;
     let app = server.post("/api/v1/apps", json!({"name": "shop"})).await.is(201).json;

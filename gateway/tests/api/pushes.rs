@@ -1,12 +1,14 @@
 //! Pushes to this server itself, by the real git.
 
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::{StreamExt as _, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use crate::support::{Answer, Server};
@@ -271,6 +273,67 @@ async fn a_pusher_hears_how_it_ends_and_can_push_again() {
     };
     let ((fine, said), ()) = tokio::join!(clone.push(&server, &["main"]), stop);
     assert!(fine && said.contains("the server stops; the deployment goes on"), "{said}");
+}
+
+/// What git would send to make a commit the branch's, but for the pack; nobody waits for the deployment.
+fn push_head(old: &str, new: &str) -> Vec<u8> {
+    let line = |text: &str| format!("{:04x}{text}", text.len() + 4);
+    let update = line(&format!("{old} {new} refs/heads/main\0 report-status push-options"));
+    format!("{update}0000{}0000", line("detach")).into_bytes()
+}
+
+async fn pack_of(folder: &Path, old: &str, new: &str) -> Vec<u8> {
+    let mut command = command(folder, &["pack-objects", "--revs", "--stdout", "-q"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(format!("{new}\n^{old}\n").as_bytes()).await.unwrap();
+    drop(input);
+    let output = child.wait_with_output().await.unwrap();
+    assert!(output.status.success());
+    output.stdout
+}
+
+#[tokio::test]
+async fn of_two_who_push_at_once_the_later_one_hears_that_the_branch_moved() {
+    let server = Server::start().await;
+    let clone = Clone::new().await;
+    let base = clone.commit(&[("app", "one")]).await;
+    clone.pushes(&server, "main").await;
+    let mine = clone.commit(&[("app", "mine")]).await;
+    must(clone.path(), &["reset", "-q", "--hard", &base]).await;
+    let theirs = clone.commit(&[("app", "theirs")]).await;
+    let pack = pack_of(clone.path(), &base, &mine).await;
+    let whole = [push_head(&base, &theirs), pack_of(clone.path(), &base, &theirs).await].concat();
+    let app = server.get("/api/v1/apps/shop").await.json["id"].as_str().unwrap().parse().unwrap();
+
+    let push = async |body: reqwest::Body| {
+        let request = server.asks(Method::POST, "/git/shop.git/git-receive-pack");
+        let media = "application/x-git-receive-pack-request";
+        Answer::of(request.header("content-type", media).body(body)).await.is(200).text
+    };
+    // The first one has begun, and sends the rest once the second one is there.
+    let (second_is_there, there) = tokio::sync::oneshot::channel();
+    let rest = stream::once(async move {
+        there.await.unwrap();
+        Ok::<_, std::io::Error>(pack)
+    });
+    let first = stream::iter([Ok(push_head(&base, &mine))]).chain(rest);
+    let second = async {
+        while server.control.pushes().hold(app).is_some() {
+            tokio::task::yield_now().await;
+        }
+        let end = stream::once(async move {
+            second_is_there.send(()).unwrap();
+            Ok(Vec::new())
+        });
+        let body = stream::iter([Ok::<_, std::io::Error>(whole)]).chain(end);
+        push(reqwest::Body::wrap_stream(body)).await
+    };
+    let (first, second) = tokio::join!(push(reqwest::Body::wrap_stream(first)), second);
+    assert!(first.contains("ok refs/heads/main"), "{first}");
+    assert!(second.contains("ng refs/heads/main it moved meanwhile"), "{second}");
+    let deployed = deployments(&server).await;
+    assert_eq!((deployed.len(), &deployed[0]["commit"]), (2, &json!(mine)));
 }
 
 #[tokio::test]

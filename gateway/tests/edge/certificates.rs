@@ -253,7 +253,7 @@ async fn challenges_are_answered_as_an_authority_looks_at_them() {
     assert_eq!(session.alpn_protocol(), Some(&b"acme-tls/1"[..]));
     let [leaf] = session.peer_certificates().unwrap() else { panic!("it is one certificate") };
     // id-pe-acmeIdentifier, critical, with the digest as an octet string.
-    let oid = [6, 8, 0x2b, 6, 1, 5, 5, 7, 1, 0x1f, 1, 1, 0xff, 4, 34, 4, 32];
+    let oid: [u8; 17] = [6, 8, 0x2b, 6, 1, 5, 5, 7, 1, 0x1f, 1, 1, 0xff, 4, 34, 4, 32];
     let wanted = [&oid[..], &digest].concat();
     assert!(leaf.windows(wanted.len()).any(|part| part == wanted), "{leaf:?}");
     let parsed = ParsedCertificate::try_from(leaf).unwrap();

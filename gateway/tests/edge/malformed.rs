@@ -105,7 +105,7 @@ fn mutated(dice: &mut Dice) -> Vec<u8> {
         match dice.below(5) {
             0 => {
                 let odd = dice.of(&ODD);
-                bytes.splice(at..at, odd.iter().copied());
+                drop(bytes.splice(at..at, odd.iter().copied()));
             }
             1 => drop(bytes.drain(at..(at + 1 + dice.below(8)).min(bytes.len()))),
             2 => bytes[at] ^= 1 << dice.below(8),

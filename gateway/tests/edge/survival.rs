@@ -204,9 +204,8 @@ async fn many_idle_and_some_busy_connections_stay_within_a_bound() {
     edge.stop().await;
 }
 
-/// How long a table of ten thousand routes takes grows with its routes and not faster, and with them a
-/// request takes no longer than with ten: an edge does not look through them. Ratios, since this build
-/// is not optimised; benches/benches/edge.rs has the times.
+/// An edge does not look through its routes. A ratio, since this build is not optimised;
+/// benches/benches/edge.rs has the times.
 #[tokio::test]
 async fn ten_thousand_routes_are_looked_up_as_ten_are() {
     const REQUESTS: usize = 300;

@@ -58,7 +58,7 @@ pub async fn ask(stream: &mut TlsStream<TcpStream>, host: &str) -> Answer {
     soon(stream.write_all(request.as_bytes())).await.unwrap();
     let mut got = Vec::new();
     loop {
-        let text = String::from_utf8_lossy(&got);
+        let text = String::from_utf8_lossy(&got).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
             let length = header(head, "content-length").map_or(0, |text| text.parse().unwrap());
             if body.len() >= length {
@@ -374,7 +374,7 @@ async fn websockets_pass_over_tls() {
     let stream = connect(edge.tls(), &client, "ws.example").await.unwrap();
     let request = "wss://ws.example/chat".into_client_request().unwrap();
     let (mut socket, answer) =
-        soon(tokio_tungstenite::client_async(request, stream)).await.unwrap();
+        soon(Box::pin(tokio_tungstenite::client_async(request, stream))).await.unwrap();
     assert_eq!(answer.status(), 101);
     for message in [Message::text("hello"), Message::binary(vec![7; 300_000]), Message::text("")] {
         soon(socket.send(message.clone())).await.unwrap();

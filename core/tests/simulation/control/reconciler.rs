@@ -33,6 +33,8 @@ pub(crate) struct Reconciler {
     alarm_at: Option<u64>,
     /// The connection under which the bucket was looked at last.
     met: Option<u32>,
+    /// The connection under which edges were given their time to be heard of.
+    reached: Option<u32>,
     /// The largest revision that was used or seen.
     newest: u64,
 }
@@ -65,8 +67,13 @@ impl World {
         }
         reconciler.alarm_at = None;
         reconciler.woken = false;
-        self.meet_the_bus();
         let now = self.control_now();
+        let epoch = self.linked(Node::Control).then_some(self.control.epoch);
+        if epoch.is_none() || epoch != self.control.reconciler.reached {
+            self.control.observed.unreached_until(now);
+            self.control.reconciler.reached = epoch;
+        }
+        self.meet_the_bus();
         self.control.observed.forget_old(now);
         let effects =
             reconcile(&self.control.view, &self.control.observed, &made::base_domain(), now);

@@ -2,6 +2,7 @@
 
 use hythe_core::ids::DeploymentId;
 use hythe_core::plan::ReplicaKey;
+use hythe_core::process::is_process;
 use hythe_core::task::is_task;
 
 use super::Verdict;
@@ -42,12 +43,36 @@ impl World {
     }
 
     /// A task's program begins to run.
-    pub(crate) fn judge_task(&mut self, m: usize, key: ReplicaKey) {
-        let begun = self.truth.tasks.entry((m, key)).or_default();
+    pub(crate) fn judge_task(&mut self, key: ReplicaKey) {
+        let begun = self.truth.tasks.entry(key).or_default();
         *begun += 1;
         let verdict = invariant_a_task_runs_once(*begun, key);
         self.holds("a_task_runs_once", verdict);
         self.count("task begun");
+    }
+
+    /// A container begins to run.
+    pub(crate) fn judge_started(&mut self, m: usize, key: ReplicaKey) {
+        let writes = |key: &ReplicaKey| {
+            !is_task(key.index) && !is_process(key.index) && self.truth.writes(key.deployment)
+        };
+        if !writes(&key) {
+            return;
+        }
+        let containers = &self.machines[m].engine.containers;
+        let app = containers.get(&key).map(|container| container.app);
+        let others: Vec<(ReplicaKey, bool)> = containers
+            .iter()
+            .filter(|(other, container)| {
+                other.deployment != key.deployment && Some(container.app) == app && writes(other)
+            })
+            .map(|(other, container)| (*other, container.runs()))
+            .collect();
+        if !others.is_empty() {
+            self.count("writer after another");
+        }
+        let verdict = invariant_two_versions_never_write_to_one_volume(key, &others);
+        self.holds("two_versions_never_write_to_one_volume", verdict);
     }
 
     /// Replicas of a version with a release command come into being when that has ended well.
@@ -63,6 +88,17 @@ impl World {
     pub(crate) fn judge_removed(&mut self, m: usize, key: ReplicaKey) {
         let there = self.truth.containers.entry((m, key)).or_default();
         *there = there.saturating_sub(1);
+    }
+}
+
+/// Whatever dies, is told late or is seen late: one has ended before the other begins.
+fn invariant_two_versions_never_write_to_one_volume(
+    key: ReplicaKey,
+    others: &[(ReplicaKey, bool)],
+) -> Verdict {
+    match others.iter().find(|(_, runs)| *runs) {
+        Some((other, _)) => Err(format!("{} begins while {} runs", name(key), name(*other))),
+        None => Ok(()),
     }
 }
 

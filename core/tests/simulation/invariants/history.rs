@@ -307,7 +307,10 @@ fn invariant_stages_follow_one_another(told: Option<&Told>, event: &DeploymentEv
         DeploymentEvent::Requested(_) => stage.is_none(),
         DeploymentEvent::BuildQueued { generation, .. } => {
             let first = *generation == 1;
-            stage == Some(if first { S::Requested } else { S::Building }) && !(first && takes_over)
+            // What waits for its turn is given its time anew.
+            let again = stage == Some(S::Queued);
+            let begins = stage == Some(if first { S::Requested } else { S::Building });
+            again || begins && !(first && takes_over)
         }
         DeploymentEvent::BuildStarted { .. } => stage == Some(S::Queued),
         DeploymentEvent::Built { .. } => matches!(stage, Some(S::Queued | S::Building)),
@@ -348,7 +351,10 @@ fn invariant_stages_follow_one_another(told: Option<&Told>, event: &DeploymentEv
 fn invariant_build_generations_grow(told: Option<&Told>, event: &DeploymentEvent) -> Verdict {
     let (known, begun) = told.map_or((0, None), |told| (told.generation, told.builder));
     let fits = match event {
-        DeploymentEvent::BuildQueued { generation, .. } => *generation == known + 1,
+        DeploymentEvent::BuildQueued { generation, .. } => {
+            let waits = told.is_some_and(|told| told.stage == StageName::Queued);
+            *generation == if waits { known } else { known + 1 }
+        }
         DeploymentEvent::BuildStarted { generation, .. } => {
             *generation == known && begun != Some(known)
         }
@@ -388,6 +394,7 @@ fn after(told: Option<Told>, event: &DeploymentEvent) -> Option<Told> {
             generation: 0,
             builder: None,
             to_release: runs(Hook::Release),
+            writes: spec.run.container.is_exclusive(),
             to_post_deploy: runs(Hook::PostDeploy),
             post_deploying: false,
             superseded: None,

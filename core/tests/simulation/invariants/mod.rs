@@ -52,6 +52,8 @@ struct Told {
     builder: Option<u32>,
     /// Whether a release command has to end well before anything starts.
     to_release: bool,
+    /// Whether it writes to a volume.
+    writes: bool,
     /// Whether a post-deploy command is to run once it is live.
     to_post_deploy: bool,
     /// Whether that runs.
@@ -77,7 +79,7 @@ pub(crate) struct Truth {
     builds: BTreeMap<(usize, DeploymentId, u32), u32>,
     containers: BTreeMap<(usize, ReplicaKey), u32>,
     /// How often each task was begun.
-    tasks: BTreeMap<(usize, ReplicaKey), u32>,
+    tasks: BTreeMap<ReplicaKey, u32>,
     /// Tasks that ended well.
     well: BTreeSet<ReplicaKey>,
     /// The newest order that each worker heard about each deployment.
@@ -113,8 +115,13 @@ impl Truth {
     }
 
     /// An engine lost a task's container, so that nobody can tell whether it ran.
-    pub(crate) fn task_is_lost(&mut self, m: usize, key: ReplicaKey) {
-        self.tasks.remove(&(m, key));
+    pub(crate) fn task_is_lost(&mut self, key: ReplicaKey) {
+        self.tasks.remove(&key);
+    }
+
+    /// Whether a deployment writes to a volume.
+    pub(crate) fn writes(&self, deployment: DeploymentId) -> bool {
+        self.told.get(&deployment).is_some_and(|told| told.writes)
     }
 
     /// How each deployment stands now.

@@ -137,10 +137,12 @@ impl World {
             return Err(format!("{} has table {has}, not {newest}", Short(edge.id.uuid())));
         }
         let wanted = self.wanted();
-        let mut hosts = 0;
+        let mut hosts = BTreeSet::new();
         for (id, app) in self.active().filter(|(_, app)| app.discarded.is_none()) {
-            hosts += 1 + app.settings.domains.len();
             let host = made::host_of(&app.name);
+            let proven = app.domains.iter().filter(|(_, domain)| domain.is_trusted());
+            hosts.extend(proven.filter_map(|(host, _)| host.exact().cloned()));
+            hosts.extend(app.settings.domains.iter().cloned().chain([host.clone()]));
             let route = table.routes.get(&host).ok_or(format!("{host} has no route"))?;
             let live = app.live.filter(|_| !app.rests());
             let Some(live) = live else {
@@ -174,7 +176,7 @@ impl World {
                 ));
             }
         }
-        if hosts == table.routes.len() { Ok(()) } else { Err("other hosts have routes".into()) }
+        if table.routes.keys().eq(&hosts) { Ok(()) } else { Err("other hosts have routes".into()) }
     }
 
     fn placed(&self, deployment: DeploymentId) -> usize {

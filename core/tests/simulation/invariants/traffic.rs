@@ -13,6 +13,7 @@ use hythe_core::wire::edge::EdgeReport;
 use hythe_core::wire::worker::ReplicaState;
 
 use super::Verdict;
+use crate::made;
 use crate::trace::Short;
 use crate::world::World;
 
@@ -41,7 +42,29 @@ impl World {
         self.holds("no_route_leads_to_a_process_beside_web", verdict);
         let verdict = self.invariant_tables_lead_to_healthy_replicas(table);
         self.holds("tables_lead_to_healthy_replicas", verdict);
+        let verdict = self.invariant_a_domain_leads_to_who_has_proven_it(table);
+        self.holds("a_domain_leads_to_who_has_proven_it", verdict);
         self.truth.tables.insert(table.revision, table.clone());
+    }
+
+    /// A host that is no app's own leads to the app that it is set for, or that has proven it and has not
+    /// lost it since; the same holds of all hosts below one.
+    fn invariant_a_domain_leads_to_who_has_proven_it(&self, table: &RouteTable) -> Verdict {
+        for (host, route) in &table.routes {
+            let app = self.control.view.apps.get(&route.app).and_then(|app| app.state.active());
+            let Some(app) = app else { return Err(format!("{host} leads to no app")) };
+            let proven = |wanted: &str| {
+                let mut domains = app.domains.iter();
+                domains.any(|(host, domain)| host.to_string() == wanted && domain.is_trusted())
+            };
+            let own = *host == made::host_of(&app.name) || app.settings.domains.contains(host);
+            let below = route.wildcards.iter().find(|below| !proven(&format!("*.{below}")));
+            if !(own || proven(host.as_str())) || below.is_some() {
+                let (app, below) = (Short(route.app.uuid()), below.unwrap_or(host));
+                return Err(format!("{below} leads to {app}, which has not proven it"));
+            }
+        }
+        Ok(())
     }
 
     /// No table has a target that is beside web, whatever it may be taken for.
@@ -72,8 +95,8 @@ impl World {
             if !told.is_some_and(|told| told.was_healthy) || targets.is_empty() {
                 return Err(format!("{host} leads to what was never healthy, or nowhere"));
             }
-            // Under another host perhaps: domains come and go.
-            if observed.table.routes.values().any(|kept| kept == route) {
+            // Under another host perhaps, or served in another way: domains and settings come and go.
+            if observed.table.routes.values().any(|kept| kept.backend == route.backend) {
                 continue;
             }
             // Whatever else is there of it has no part in this.
@@ -276,7 +299,9 @@ impl World {
         let followed = app.is_some_and(|app| ![app.live, app.serving].contains(&Some(deployment)));
         // One whose app was deleted is about to end; it rested before.
         let live = self.truth.stage(deployment) == Some(StageName::Live) && app.is_some();
-        if here && live && !resting && !followed {
+        // What writes to a volume ends before the next one starts.
+        let gives_way = self.truth.writes(deployment);
+        if here && live && !resting && !followed && !gives_way {
             return Err(format!("{} is live", Short(deployment.uuid())));
         }
         let machine = self.machines.iter().find(|machine| machine.id == worker);

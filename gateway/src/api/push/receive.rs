@@ -124,7 +124,11 @@ async fn take(
     band: Band,
     pack: impl Stream<Item = Piece> + Unpin + Send,
 ) {
-    let there = state.app(name.as_str()).ok();
+    // From here on the branch stands still: what is judged is what will be built upon.
+    let app =
+        state.app(name.as_str()).ok().map_or_else(|| AppId::new(Uuid::now_v7()), |(id, _)| id);
+    let held = state.control().pushes().hold_soon(app).await;
+    let there = state.app(name.as_str()).ok().filter(|(id, _)| *id == app);
     let tip = match &there {
         Some((id, _)) => tip(&state, *id).await,
         None => None,
@@ -145,6 +149,7 @@ async fn take(
         .collect();
     let all = |why: String| came(&head.updates, &refused, &Err(why));
     let Some((branch, commit)) = wanted else {
+        drop(held);
         drain(pack).await;
         let nothing = all(String::new());
         tokio::spawn(async move { band.report(Ok(()), &nothing).await });
@@ -157,11 +162,10 @@ async fn take(
         }
         read => read,
     };
-    let app = there.as_ref().map_or_else(|| AppId::new(Uuid::now_v7()), |(id, _)| *id);
-    let held = state.control().pushes().hold(app);
     let (options, held) = match (options, held) {
         (Ok(options), Some(held)) => (options, held),
-        (options, _) => {
+        (options, held) => {
+            drop(held);
             drain(pack).await;
             let busy = || format!("somebody else pushes to {name} at this moment; push again soon");
             let all = all(options.err().unwrap_or_else(busy));

@@ -61,7 +61,13 @@ pub(crate) async fn plan(
         profiles: profiles.into_iter().collect(),
         folder,
     };
-    let composed = compose::read(file.reveal(), &given).map_err(|bad| refused(&bad))?;
+    // A large one takes a while, and others are asked meanwhile.
+    let reading = tokio::task::spawn_blocking(move || compose::read(file.reveal(), &given));
+    let composed = reading.await.map_err(|error| {
+        tracing::error!(%error, "failed to read a Compose file");
+        Problem::new(Kind::Unavailable, "the file cannot be read just now; see the server's log")
+    })?;
+    let composed = composed.map_err(|bad| refused(&bad))?;
     let left = composed.left.iter().map(|left| ComposeLeft {
         line: left.line,
         key: left.key.clone(),

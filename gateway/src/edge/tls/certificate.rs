@@ -151,9 +151,9 @@ pub(super) fn open(
     fits(first, &message.names)?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(plain.as_slice()));
     let certified = CertifiedKey::new(chain, any_supported_type(&key).map_err(Unfit::Key)?);
-    certified.keys_match().map_err(|error| match error {
-        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => Unfit::KeyOfAnother,
-        error => Unfit::Chain(error.to_string()),
+    let another = Error::InconsistentKeys(InconsistentKeys::KeyMismatch);
+    certified.keys_match().map_err(|error| {
+        if error == another { Unfit::KeyOfAnother } else { Unfit::Chain(error.to_string()) }
     })?;
     let mut config = common.clone();
     config.cert_resolver = Arc::new(SingleCertAndKey::from(certified));
