@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ids::AppId;
 use crate::limits;
+use crate::mount::{self, Mounts, SeenPath};
 use crate::names::{BadText, HostName, bad, text};
 use crate::network::Network;
 use crate::rejection::Rejection;
@@ -62,6 +63,10 @@ pub struct EdgeSettings {
     pub https: Https,
     /// Whether browsers are told to come by https from now on, and for how long.
     pub hsts: Option<Hsts>,
+    /// Whether what each request came to is told in the app's access log.
+    pub access_log: bool,
+    /// Where it is besides its own hosts.
+    pub mounts: Mounts,
 }
 
 impl Default for EdgeSettings {
@@ -81,6 +86,8 @@ impl Default for EdgeSettings {
             protocol: Protocol::Http1,
             https: Https::Redirect,
             hsts: None,
+            access_log: true,
+            mounts: Mounts::new(),
         }
     }
 }
@@ -215,6 +222,10 @@ pub enum EdgeSetting {
     Https(Https),
     /// See [`EdgeSettings::hsts`].
     Hsts(Hsts),
+    /// Its requests are in no access log.
+    NoAccessLog,
+    /// See [`EdgeSettings::mounts`].
+    Mounts(Mounts),
 }
 
 impl EdgeSettings {
@@ -243,6 +254,8 @@ impl EdgeSettings {
             protocol,
             https,
             hsts,
+            access_log,
+            mounts,
         } = self;
         let usual = Self::default();
         [
@@ -260,6 +273,8 @@ impl EdgeSettings {
             (*protocol != usual.protocol).then_some(EdgeSetting::Protocol(*protocol)),
             (*https != usual.https).then_some(EdgeSetting::Https(*https)),
             hsts.map(EdgeSetting::Hsts),
+            (!access_log).then_some(EdgeSetting::NoAccessLog),
+            (!mounts.is_empty()).then(|| EdgeSetting::Mounts(mounts.clone())),
         ]
         .into_iter()
         .flatten()
@@ -286,6 +301,8 @@ impl EdgeSettings {
                 EdgeSetting::Protocol(protocol) => settings.protocol = *protocol,
                 EdgeSetting::Https(https) => settings.https = *https,
                 EdgeSetting::Hsts(hsts) => settings.hsts = Some(*hsts),
+                EdgeSetting::NoAccessLog => settings.access_log = false,
+                EdgeSetting::Mounts(mounts) => settings.mounts.clone_from(mounts),
             }
         }
         settings
@@ -296,6 +313,7 @@ impl EdgeSettings {
     /// # Errors
     /// [`Rejection`] names the setting.
     pub fn check(&self) -> Result<(), Rejection> {
+        mount::check(&self.mounts)?;
         let most = limits::MOST_EDGE_USERS;
         if self.users.len() > most {
             return Err(Rejection::invalid("users", format!("are at most {most}")));
@@ -383,6 +401,14 @@ impl EdgeSetting {
             Self::Https(Https::Redirect) => ("https", "redirect".into()),
             Self::Https(Https::Both) => ("https", "both".into()),
             Self::Hsts(hsts) => ("hsts", hsts.to_string()),
+            Self::NoAccessLog => ("access_log", "off".into()),
+            Self::Mounts(mounts) => {
+                let one = |(at, seen): (&mount::MountPoint, &SeenPath)| match seen {
+                    SeenPath::Whole => at.to_string(),
+                    SeenPath::Stripped => format!("{at} (stripped)"),
+                };
+                ("mounts", mounts.iter().map(one).collect::<Vec<_>>().join(", "))
+            }
         }
     }
 }
@@ -415,7 +441,7 @@ impl RouteEdge {
         own: &EdgeSettings,
         parent: Option<(AppId, &EdgeSettings)>,
     ) -> Option<Self> {
-        let (settings, users_of) = match parent {
+        let (mut settings, users_of) = match parent {
             Some((parent, theirs)) => {
                 let EdgeSettings { users, allow, .. } = theirs;
                 let mut settings = own.clone();
@@ -433,9 +459,11 @@ impl RouteEdge {
                 Guards::Previews => (own.clone().unguarded(), app),
             },
         };
+        // They are in the table themselves.
+        settings.mounts.clear();
         let plain = settings.listed().iter().all(|setting| match setting {
             // Of hosts, and of other apps.
-            EdgeSetting::Www(_) | EdgeSetting::Guards(_) => true,
+            EdgeSetting::Www(_) | EdgeSetting::Guards(_) | EdgeSetting::Mounts(_) => true,
             EdgeSetting::Maintenance
             | EdgeSetting::Sticky
             | EdgeSetting::Rate(_)
@@ -447,7 +475,8 @@ impl RouteEdge {
             | EdgeSetting::AsIs
             | EdgeSetting::Protocol(_)
             | EdgeSetting::Https(_)
-            | EdgeSetting::Hsts(_) => false,
+            | EdgeSetting::Hsts(_)
+            | EdgeSetting::NoAccessLog => false,
         });
         (!plain).then_some(Self { settings, users_of, redirect: None })
     }
@@ -485,6 +514,8 @@ mod tests {
             protocol: Protocol::H2c,
             https: Https::Both,
             hsts: Some(Hsts { max_age: 31_536_000, subdomains: true, preload: true }),
+            access_log: false,
+            mounts: [("b.example/api".parse().unwrap(), SeenPath::Stripped)].into(),
         }
     }
 

@@ -27,7 +27,7 @@ pub enum Event {
 
 impl Event {
     /// The kind and name of every event that there is.
-    pub const NAMES: [(AggregateKind, &'static str); 110] = [
+    pub const NAMES: [(AggregateKind, &'static str); 114] = [
         (AggregateKind::App, "created"),
         (AggregateKind::App, "configured"),
         (AggregateKind::App, "environment_changed"),
@@ -67,6 +67,10 @@ impl Event {
         (AggregateKind::App, "domain_lost"),
         (AggregateKind::App, "domain_removed"),
         (AggregateKind::App, "edge_set"),
+        (AggregateKind::App, "canary_asked"),
+        (AggregateKind::App, "canary_started"),
+        (AggregateKind::App, "canary_weight_set"),
+        (AggregateKind::App, "canary_promoted"),
         (AggregateKind::Deployment, "requested"),
         (AggregateKind::Deployment, "build_queued"),
         (AggregateKind::Deployment, "build_started"),
@@ -196,6 +200,10 @@ impl Event {
                 AppEvent::DomainLost { .. } => "domain_lost",
                 AppEvent::DomainRemoved { .. } => "domain_removed",
                 AppEvent::EdgeSet(_) => "edge_set",
+                AppEvent::CanaryAsked { .. } => "canary_asked",
+                AppEvent::CanaryStarted { .. } => "canary_started",
+                AppEvent::CanaryWeightSet { .. } => "canary_weight_set",
+                AppEvent::CanaryPromoted { .. } => "canary_promoted",
             },
             Self::Deployment(event) => match event {
                 DeploymentEvent::Requested(_) => "requested",

@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod argv;
+pub mod canary;
 pub mod certificate;
 pub mod claims;
 pub mod compose;
@@ -26,6 +27,7 @@ pub mod installation;
 pub mod limits;
 pub mod link;
 pub mod machine;
+pub mod mount;
 pub mod names;
 pub mod near;
 pub mod network;

@@ -27,6 +27,23 @@ pub const EDGE_HSTS_MOST: u32 = 63_072_000;
 /// For how many seconds at the least where browsers are to have it built in: a year, as
 /// <https://hstspreload.org> asks for.
 pub const EDGE_HSTS_PRELOAD_LEAST: u32 = 31_536_000;
+/// How long a canary goes on where nothing is said.
+pub const CANARY_USUAL: Millis = Millis::seconds(24 * 3_600);
+/// The least and the most that one may go on.
+pub const CANARY_LEAST: Millis = Millis::seconds(60);
+/// See there.
+pub const CANARY_MOST: Millis = Millis::seconds(7 * 24 * 3_600);
+/// Places at hosts of other apps that an app may be at.
+pub const MOST_MOUNTS: usize = 16;
+/// Segments of the path of such a place.
+pub const MOST_MOUNT_SEGMENTS: usize = 8;
+/// Lines a second that one edge writes into an app's access log of requests that went well, and as many
+/// again of those that did not. What is beyond that is counted and not told.
+pub const ACCESS_LINES_PER_SECOND: u32 = 100;
+/// Bytes of a path in an access log, escaped.
+pub const MOST_ACCESS_PATH: usize = 1_024;
+/// Bytes of a method, host, id, user agent or referer there, escaped.
+pub const MOST_ACCESS_TEXT: usize = 256;
 /// From one heartbeat of an edge to the next.
 pub const EDGE_HEARTBEAT: Millis = Millis(2_000);
 /// An edge not heard of for this long is taken for dead and not waited for.

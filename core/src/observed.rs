@@ -8,7 +8,7 @@ use crate::deployment::Placement;
 use crate::ids::{ChallengeId, DeploymentId, EdgeId, WorkerId};
 use crate::limits;
 use crate::plan::ReplicaKey;
-use crate::routes::{Backend, Route, RouteTable};
+use crate::routes::{Route, RouteTable};
 use crate::time::{Millis, Timestamp};
 use crate::wire::edge::{Busy, Leaving};
 use crate::wire::worker::{ReplicaReport, SealingKey, WorkerReport};
@@ -30,6 +30,9 @@ pub struct Observed {
     pub table: RouteTable,
     /// The revision that first sent traffic to each deployment that has it.
     pub routed_since: BTreeMap<DeploymentId, u64>,
+    /// The same of those that do not take a part of the requests only. What was a canary before has all of
+    /// them only since then.
+    pub serving_since: BTreeMap<DeploymentId, u64>,
     /// Deployments that lately lost their traffic.
     unrouted: BTreeMap<DeploymentId, Unrouted>,
     /// The revisions of the tables that this control plane had in force.
@@ -213,7 +216,7 @@ impl Observed {
             self.revisions.pop_first();
         }
         let mut since = BTreeMap::new();
-        for deployment in table.routes.values().filter_map(|r| r.backend.deployment()) {
+        for deployment in table.routes.values().flat_map(Route::deployments) {
             let known = self.routed_since.get(&deployment).copied();
             since.insert(deployment, known.unwrap_or(table.revision));
             self.unrouted.remove(&deployment);
@@ -222,6 +225,9 @@ impl Observed {
         let out = self.routed_since.keys().filter(|deployment| !since.contains_key(deployment));
         self.unrouted.extend(out.map(|deployment| (*deployment, left)));
         self.routed_since = since;
+        let serving = table.routes.values().filter_map(|route| route.backend.deployment());
+        let since = |id: &DeploymentId| self.serving_since.get(id).copied();
+        self.serving_since = serving.map(|id| (id, since(&id).unwrap_or(table.revision))).collect();
         self.table = table;
     }
 
@@ -283,10 +289,8 @@ impl Observed {
     /// Whether the table in force leads to one of these addresses.
     #[must_use]
     pub fn leads_to(&self, addresses: &[SocketAddr]) -> bool {
-        self.table.routes.values().any(|route| match &route.backend {
-            Backend::Replicas { targets, .. } => targets.iter().any(|at| addresses.contains(at)),
-            Backend::Starting | Backend::Down | Backend::Site { .. } => false,
-        })
+        let mut targets = self.table.routes.values().flat_map(Route::targets);
+        targets.any(|target| addresses.contains(&target))
     }
 
     /// Whether there is an edge, and every live one has said that it follows the table in force.
@@ -348,6 +352,7 @@ mod tests {
     use super::*;
     use crate::ids::AppId;
     use crate::names::HostName;
+    use crate::routes::Backend;
     use crate::testing::{at, deployment_id, name};
     use uuid::Uuid;
 

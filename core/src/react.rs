@@ -112,6 +112,10 @@ pub fn in_the_name_of(event: &Event) -> Option<DeploymentId> {
             | AppEvent::DomainLost { .. }
             | AppEvent::DomainRemoved { .. }
             | AppEvent::EdgeSet(_)
+            | AppEvent::CanaryAsked { .. }
+            | AppEvent::CanaryStarted { .. }
+            | AppEvent::CanaryWeightSet { .. }
+            | AppEvent::CanaryPromoted { .. }
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }
@@ -208,6 +212,10 @@ fn of_app(event: &AppEvent, now: Timestamp) -> Vec<Reaction> {
         | AppEvent::DomainLost { .. }
         | AppEvent::DomainRemoved { .. }
         | AppEvent::EdgeSet(_)
+        | AppEvent::CanaryAsked { .. }
+        | AppEvent::CanaryStarted { .. }
+        | AppEvent::CanaryWeightSet { .. }
+        | AppEvent::CanaryPromoted { .. }
         | AppEvent::CommandEnded { .. } => Vec::new(),
     }
 }

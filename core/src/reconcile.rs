@@ -8,6 +8,7 @@
 //! What all of this comes to is tested in `tests/simulation/`, against a world that breaks.
 
 mod builds;
+mod canaries;
 mod post_deploys;
 pub(crate) mod releases;
 mod replicas;
@@ -152,6 +153,7 @@ pub fn reconcile(
             };
             of_this.extend(command.map(|command| Effect::Deployment(*id, command)));
         }
+        canaries::settle(*id, deployment, attempt, view, observed, now, &mut of_this);
         post_deploys::settle(*id, deployment, attempt, view, observed, now, &mut of_this);
         effects.append(&mut of_this);
     }
@@ -253,7 +255,7 @@ fn publish(
         return None;
     }
     let routes = routes(view, observed, base_domain, observed.routes());
-    let has_traffic = routes.values().filter_map(|route| route.backend.deployment()).collect();
+    let has_traffic = routes.values().flat_map(Route::deployments).collect();
     // An edge that follows a table of a larger revision, of before NATS lost it, takes ours up only
     // under one that is larger still.
     let ahead = observed.live_edges(now).any(|edge| edge.revision > observed.table.revision);

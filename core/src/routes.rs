@@ -6,10 +6,12 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::app::ActiveApp;
+use crate::canary::Part;
 use crate::deployment::{Placement, Stage};
 use crate::edge::RouteEdge;
 use crate::ids::{AppId, DeploymentId};
 use crate::limits;
+use crate::mount::{self, Mounted, PathPrefix};
 use crate::names::{AppName, HostName};
 use crate::observed::Observed;
 use crate::process::is_process;
@@ -47,6 +49,12 @@ pub struct Route {
     /// How it is served, where that is other than usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edge: Option<Box<RouteEdge>>,
+    /// Other apps at paths of this host. Nothing is mounted at what is mounted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mounts: BTreeMap<PathPrefix, Mounted>,
+    /// What of its requests goes to a new version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Box<Part>>,
 }
 
 impl Route {
@@ -61,7 +69,25 @@ impl Route {
             redirect: None,
             wildcards: BTreeSet::new(),
             edge: None,
+            mounts: BTreeMap::new(),
+            canary: None,
         }
+    }
+
+    /// The deployments that take its traffic. Those of what is mounted have routes of their own.
+    pub fn deployments(&self) -> impl Iterator<Item = DeploymentId> {
+        let part = self.canary.as_ref().map(|part| part.deployment);
+        self.backend.deployment().into_iter().chain(part)
+    }
+
+    /// Where its replicas answer, all of them.
+    pub fn targets(&self) -> impl Iterator<Item = SocketAddr> {
+        let all = match &self.backend {
+            Backend::Replicas { targets, deployment: _ } => targets.as_slice(),
+            Backend::Starting | Backend::Down => &[],
+        };
+        let part = self.canary.iter().flat_map(|part| &part.targets);
+        all.iter().chain(part).copied()
     }
 }
 
@@ -115,7 +141,7 @@ pub fn routes(
     base_domain: &HostName,
     previous: &BTreeMap<HostName, Route>,
 ) -> BTreeMap<HostName, Route> {
-    let (mut table, mut own) = (BTreeMap::new(), BTreeMap::new());
+    let (mut table, mut own, mut mounted) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     let apps = view.apps.iter().filter_map(|(id, app)| Some((id, app.state.active()?)));
     let routed = |app: &ActiveApp| !app.settings.run.container.unrouted;
     for (id, app) in apps.filter(|(_, app)| app.discarded.is_none() && routed(app)) {
@@ -135,8 +161,12 @@ pub fn routes(
         let plain = Route {
             stopped,
             edge: edge(view, *id, app),
+            canary: canary(view, observed, app, &backend, previous.get(&host)).map(Box::new),
             ..Route::new(*id, app.name.clone(), backend)
         };
+        if !app.edge.mounts.is_empty() {
+            mounted.push((app, plain.clone()));
+        }
         let mut routes: BTreeMap<HostName, Route> =
             app.settings.domains.iter().map(|domain| (domain.clone(), plain.clone())).collect();
         let mut wildcards = BTreeSet::new();
@@ -168,6 +198,9 @@ pub fn routes(
     }
     // An app's own host is nobody else's domain.
     table.extend(own);
+    for (app, plain) in mounted {
+        mount::serve(view, app, &plain, &mut table);
+    }
     table
 }
 
@@ -226,6 +259,34 @@ fn site(
         }
     }
     Some(Backend::Site { deployment, site, earlier })
+}
+
+/// What goes to a new version: to its healthy replicas, and only beside the version that is live.
+fn canary(
+    view: &View,
+    observed: &Observed,
+    app: &ActiveApp,
+    backend: &Backend,
+    previous: Option<&Route>,
+) -> Option<Part> {
+    let canary = app.singing()?;
+    let (deployment, weight) = (canary.deployment, canary.weight);
+    backend.deployment().filter(|live| app.live == Some(*live))?;
+    let attempt = view.deployments.get(&deployment)?.state.attempt()?;
+    if attempt.stage != Stage::Healthy {
+        return None;
+    }
+    let web = || attempt.placements.iter().filter(|place| !is_process(place.index));
+    let before = previous.and_then(|route| route.canary.as_deref());
+    if !web().all(|place| observed.workers.contains_key(&place.worker))
+        && let Some(part) = before.filter(|part| part.deployment == deployment)
+    {
+        return Some(Part { weight, ..part.clone() });
+    }
+    let seen = web().filter_map(|place| observed.replica(deployment, place));
+    let healthy = seen.filter(|replica| replica.state == ReplicaState::Healthy);
+    let targets: Vec<SocketAddr> = healthy.filter_map(|replica| replica.endpoint).collect();
+    (!targets.is_empty()).then_some(Part { deployment, targets, weight })
 }
 
 fn replicas(
@@ -345,6 +406,64 @@ mod tests {
         assert_eq!(certifiable, proven.into());
         assert!(!now.contains_key(&main));
         assert_eq!(now[&host("www.shop.example")].redirect, None, "it serves again");
+    }
+
+    #[test]
+    fn an_app_is_mounted_at_hosts_of_its_project_and_nowhere_else() {
+        let mut journal = Journal::default();
+        for (id, name) in [(1, "shop"), (2, "api"), (3, "other"), (4, "late")] {
+            journal.create(id, name);
+        }
+        let project = Some(crate::ids::ProjectId::new(uuid::Uuid::from_u128(9)));
+        let change = crate::app::SettingsChange { project, ..Default::default() };
+        journal.app(3, AppEvent::Configured(Box::new(change)));
+        let mount = |journal: &mut Journal, app, places: &[&str]| {
+            let mounts = places.iter().map(|at| (at.parse().unwrap(), mount::SeenPath::Stripped));
+            let mounts = mounts.collect();
+            let settings = crate::edge::EdgeSettings { mounts, ..Default::default() };
+            journal.app(app, AppEvent::EdgeSet(settings.listed()));
+        };
+        let at = ["shop.apps.example/api", "other.apps.example/x", "nowhere.example/x"];
+        mount(&mut journal, 2, &at);
+        mount(&mut journal, 3, &["shop.apps.example/other"]);
+        mount(&mut journal, 4, &["shop.apps.example/api", "shop.apps.example/api/v2"]);
+        let now = table(&journal);
+        let shop = &now[&host("shop.apps.example")];
+        let there: Vec<_> =
+            shop.mounts.iter().map(|(at, of)| (at.as_str(), of.route.app)).collect();
+        // The older one has what both want.
+        assert_eq!(there, [("/api", app_id(2)), ("/api/v2", app_id(4))]);
+        assert!(shop.mounts.values().all(|of| of.seen == mount::SeenPath::Stripped));
+        let others = now.iter().filter(|(name, _)| **name != host("shop.apps.example"));
+        assert!(others.into_iter().all(|(_, route)| route.mounts.is_empty()));
+        // Nothing of it is said twice.
+        assert!(now.values().all(|route| route.edge.is_none()));
+        let mut view = View::default();
+        journal.events.iter().for_each(|event| view.apply(event));
+        let may = |app: u128, at: &str| {
+            let app = view.apps[&app_id(app)].state.active().unwrap();
+            mount::may(&view, &now, app, &at.parse().unwrap()).map_err(|why| why.to_string())
+        };
+        assert_eq!(may(2, "shop.apps.example/api"), Ok(()));
+        assert_eq!(may(4, "api.apps.example/x"), Ok(()));
+        for (app, at, why) in [
+            (4, "shop.apps.example/api", "api is at"),
+            (3, "shop.apps.example/x", "another project"),
+            (2, "nowhere.example/x", "no app has the host"),
+        ] {
+            assert!(may(app, at).unwrap_err().contains(why), "{at}");
+        }
+        // What moves to another project takes nothing along.
+        let back = Some(crate::ids::ProjectId::DEFAULT);
+        let change = crate::app::SettingsChange { project: back, ..Default::default() };
+        journal.app(3, AppEvent::Configured(Box::new(change.clone())));
+        let project = Some(crate::ids::ProjectId::new(uuid::Uuid::from_u128(9)));
+        let change = crate::app::SettingsChange { project, ..change };
+        journal.app(2, AppEvent::Configured(Box::new(change)));
+        let now = table(&journal);
+        let there = now[&host("shop.apps.example")].mounts.iter();
+        let there: Vec<_> = there.map(|(at, of)| (at.as_str(), of.route.app)).collect();
+        assert_eq!(there, [("/api", app_id(4)), ("/api/v2", app_id(4)), ("/other", app_id(3))]);
     }
 
     #[test]

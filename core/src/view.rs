@@ -260,6 +260,10 @@ impl View {
             | AppEvent::DomainLost { .. }
             | AppEvent::DomainRemoved { .. }
             | AppEvent::EdgeSet(_)
+            | AppEvent::CanaryAsked { .. }
+            | AppEvent::CanaryStarted { .. }
+            | AppEvent::CanaryWeightSet { .. }
+            | AppEvent::CanaryPromoted { .. }
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::Stopped { .. }

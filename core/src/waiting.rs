@@ -38,11 +38,22 @@ pub fn waiting_for(view: &View, observed: &Observed, id: DeploymentId) -> Option
             Some(releases::waiting(view, observed, id, attempt, *worker))
         }
         Stage::Starting { .. } => Some(replicas(view, observed, id, attempt)),
-        Stage::Healthy => Some(Fault::new(format!("the {} to switch", AggregateKind::App))),
+        Stage::Healthy => Some(Fault::new(healthy(view, id, attempt))),
         Stage::Switching { .. } => Some(Fault::new(edges(observed))),
         Stage::Draining { previous, .. } => Some(Fault::new(requests_left(observed, *previous))),
         Stage::Live => scaling(view, attempt).map(Fault::new),
         Stage::Ended(_) => None,
+    }
+}
+
+fn healthy(view: &View, id: DeploymentId, attempt: &Attempt) -> String {
+    let app = view.apps.get(&attempt.spec.app).and_then(|app| app.state.active());
+    match app.and_then(|app| app.singing()).filter(|canary| canary.deployment == id) {
+        Some(canary) => format!(
+            "somebody to promote it: as a canary it takes {} of the requests",
+            canary.weight
+        ),
+        None => format!("the {} to switch", AggregateKind::App),
     }
 }
 

@@ -90,6 +90,7 @@ impl Machine for App {
             | AppCommand::MovePreview(_)
             | AppCommand::AddDomain { .. }
             | AppCommand::SetDomain { .. }
+            | AppCommand::RequestCanary { .. }
             | AppCommand::RunCommand { .. } => Priority::Ordinary,
             AppCommand::ChangeEnvironment { set, remove: _ } if set.is_empty() => Priority::Urgent,
             AppCommand::ChangeEnvironment { .. } => Priority::Ordinary,
@@ -106,6 +107,9 @@ impl Machine for App {
             | AppCommand::Expire { .. }
             | AppCommand::NoteDomain { .. }
             | AppCommand::RemoveDomain { .. }
+            | AppCommand::WeighCanary { .. }
+            | AppCommand::PromoteCanary
+            | AppCommand::AbortCanary
             | AppCommand::Delete => Priority::Urgent,
         }
     }
@@ -164,6 +168,10 @@ impl Machine for App {
             | AppEvent::DomainSet { .. }
             | AppEvent::DomainFailing { .. }
             | AppEvent::EdgeSet(_)
+            | AppEvent::CanaryAsked { .. }
+            | AppEvent::CanaryStarted { .. }
+            | AppEvent::CanaryWeightSet { .. }
+            | AppEvent::CanaryPromoted { .. }
             | AppEvent::ProcessesScaled { .. } => Vec::new(),
         }
     }
@@ -242,6 +250,12 @@ impl ActiveApp {
                 Ok(self.note_domain(host, &token, news, at))
             }
             AppCommand::RemoveDomain { host } => self.remove_domain(host),
+            AppCommand::RequestCanary { deployment, source, no_cache, weight, within } => {
+                self.request_canary(deployment, source, no_cache, (weight, within))
+            }
+            AppCommand::WeighCanary { weight } => self.weigh_canary(weight),
+            AppCommand::PromoteCanary => self.promote_canary(),
+            AppCommand::AbortCanary => self.abort_canary(),
         }
     }
 
@@ -340,7 +354,8 @@ impl ActiveApp {
             ));
         }
         let requested = AppEvent::DeploymentRequested { deployment, spec };
-        Ok(std::iter::once(requested).chain(self.turn(deployment)).collect())
+        let follows = self.turn(deployment).into_iter().chain(self.give_way_to(deployment));
+        Ok(std::iter::once(requested).chain(follows).collect())
     }
 
     /// Source and request in one: a push of which only half is known could not be repeated.
@@ -401,6 +416,9 @@ impl ActiveApp {
         let wanted = self.rolling == Some(deployment) && self.called_off != Some(deployment);
         if !wanted || self.serving == Some(deployment) {
             return NOTHING;
+        }
+        if let Some(begun) = self.begin_canary(deployment) {
+            return Ok(begun);
         }
         Ok(vec![AppEvent::TrafficSwitched { deployment, previous: self.serving }])
     }

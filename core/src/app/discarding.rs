@@ -73,6 +73,10 @@ impl ActiveApp {
             | AppCommand::AddDomain { .. }
             | AppCommand::SetDomain { .. }
             | AppCommand::RemoveDomain { .. }
+            | AppCommand::RequestCanary { .. }
+            | AppCommand::WeighCanary { .. }
+            | AppCommand::PromoteCanary
+            | AppCommand::AbortCanary
             | AppCommand::RunCommand { .. } => {
                 let (name, id) = (&self.name, self.id);
                 Some(Rejection::conflict(format!(

@@ -1,6 +1,7 @@
 //! What an app becomes by an event. An event that does not fit changes nothing.
 
 use super::{ActiveApp, App, AppEvent, AppSettings, SettingsChange, Stop};
+use crate::canary::Canary;
 use crate::domain::{Domains, Trust};
 use crate::edge::EdgeSettings;
 use crate::hook::Triggers;
@@ -31,6 +32,7 @@ pub(super) fn evolve(app: App, event: &AppEvent) -> App {
                 previews: Previews::default(),
                 preview: None,
                 domains: Domains::default(),
+                canary: None,
             }))
         }
         (App::Absent, _before_creation) => App::Absent,
@@ -66,6 +68,7 @@ impl ActiveApp {
                 self.waiting = Some(*deployment);
             }
             AppEvent::DeploymentReplaced { deployment, .. } => {
+                self.forget_canary(*deployment);
                 if self.waiting == Some(*deployment) {
                     self.waiting = None;
                 }
@@ -77,6 +80,7 @@ impl ActiveApp {
                 self.rolling = Some(*deployment);
             }
             AppEvent::DeploymentCalledOff { deployment, by: _ } => {
+                self.forget_canary(*deployment);
                 if self.waiting == Some(*deployment) {
                     self.waiting = None;
                 }
@@ -92,6 +96,15 @@ impl ActiveApp {
             AppEvent::Restored { name: _ } => self.restored(),
             AppEvent::TriggersSet(triggers) => self.triggers = (**triggers).clone(),
             AppEvent::EdgeSet(listed) => self.edge = EdgeSettings::of(listed),
+            AppEvent::CanaryAsked { deployment, weight, within } => {
+                let (deployment, weight, within) = (*deployment, *weight, *within);
+                self.canary = Some(Canary { deployment, weight, within, started: false });
+            }
+            AppEvent::CanaryStarted { deployment, weight }
+            | AppEvent::CanaryWeightSet { deployment, weight } => {
+                self.canary_weighs(*deployment, *weight);
+            }
+            AppEvent::CanaryPromoted { deployment } => self.forget_canary(*deployment),
             AppEvent::CommandRun { run, one_off } => {
                 self.one_offs.insert(*run, (**one_off).clone());
             }
@@ -133,7 +146,10 @@ impl ActiveApp {
             }
             AppEvent::DomainRemoved { host } => self.domains.remove(host),
             AppEvent::SourceKeySet(key) => self.source_key = Some(key.clone()),
-            AppEvent::TrafficSwitched { deployment, .. } => self.serving = Some(*deployment),
+            AppEvent::TrafficSwitched { deployment, .. } => {
+                self.forget_canary(*deployment);
+                self.serving = Some(*deployment);
+            }
             AppEvent::TrafficReturned { to, .. } => self.serving = *to,
             AppEvent::DeploymentPromoted { deployment, .. } => {
                 self.live = Some(*deployment);
@@ -142,6 +158,7 @@ impl ActiveApp {
                 }
             }
             AppEvent::DeploymentSettled { deployment } => {
+                self.forget_canary(*deployment);
                 for place in [
                     &mut self.live,
                     &mut self.serving,

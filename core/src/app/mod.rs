@@ -4,6 +4,7 @@
 //! `serving` is where traffic is sent: it runs ahead of `live` during a switch and falls back to
 //! it where the switch fails.
 
+mod canary;
 mod cron;
 mod decide;
 mod discarding;
@@ -21,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::canary::{Canary, Weight};
 use crate::cron::{Cron, CronName, CronSettings, CronSkipped};
 use crate::deployment::DeploymentSpec;
 use crate::domain::{DomainHost, DomainMode, DomainNews, DomainToken, Domains};
@@ -180,6 +182,8 @@ pub struct ActiveApp {
     pub preview: Option<Box<PreviewOf>>,
     /// Its custom domains, proven and not.
     pub domains: Domains,
+    /// The deployment that takes a part of the requests first, where one does or is to.
+    pub canary: Option<Canary>,
 }
 
 impl App {
@@ -416,6 +420,28 @@ pub enum AppCommand {
         /// The domain.
         host: DomainHost,
     },
+    /// Wants a deployment that takes a part of the requests first.
+    RequestCanary {
+        /// The new deployment's id.
+        deployment: DeploymentId,
+        /// Another source for this one only.
+        source: Option<Source>,
+        /// Nothing that earlier builds left is used again.
+        no_cache: bool,
+        /// Which part.
+        weight: Weight,
+        /// How long it may go on.
+        within: Millis,
+    },
+    /// The canary takes another part.
+    WeighCanary {
+        /// Which.
+        weight: Weight,
+    },
+    /// The canary gets all requests.
+    PromoteCanary,
+    /// The canary is not wanted any more.
+    AbortCanary,
 }
 
 /// What can happen to an app. Append-only: postcard stores a variant's position.
@@ -669,6 +695,34 @@ pub enum AppEvent {
     },
     /// Edges serve it in another way: what of that is other than usual.
     EdgeSet(Vec<EdgeSetting>),
+    /// A deployment that was requested is to take a part of the requests first.
+    CanaryAsked {
+        /// The deployment.
+        deployment: DeploymentId,
+        /// Which part.
+        weight: Weight,
+        /// How long it may go on, from the moment at which it is healthy.
+        within: Millis,
+    },
+    /// Healthy, it takes its part.
+    CanaryStarted {
+        /// The deployment.
+        deployment: DeploymentId,
+        /// Which part.
+        weight: Weight,
+    },
+    /// It takes another part.
+    CanaryWeightSet {
+        /// The deployment.
+        deployment: DeploymentId,
+        /// Which part.
+        weight: Weight,
+    },
+    /// Somebody found it good: it gets all requests.
+    CanaryPromoted {
+        /// The deployment.
+        deployment: DeploymentId,
+    },
 }
 
 impl AppEvent {
@@ -714,6 +768,10 @@ impl AppEvent {
             | Self::DomainLost { .. }
             | Self::DomainRemoved { .. }
             | Self::EdgeSet(_)
+            | Self::CanaryAsked { .. }
+            | Self::CanaryStarted { .. }
+            | Self::CanaryWeightSet { .. }
+            | Self::CanaryPromoted { .. }
             | Self::Deleted { .. } => None,
         }
     }

@@ -16,6 +16,7 @@ use crate::time::Millis;
 use AppCommand as C;
 use AppEvent as E;
 
+mod canary;
 mod cron;
 mod discarding;
 mod domains;

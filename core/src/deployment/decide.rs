@@ -96,6 +96,7 @@ impl Attempt {
             Command::Expire { at, waiting_for } => self.expire(at, waiting_for),
             Command::Cancel => self.cancel(),
             Command::Supersede => self.supersede(),
+            Command::FailCanary { fault } => self.fail_canary(fault),
         }
     }
 
@@ -295,6 +296,22 @@ impl Attempt {
             | Stage::Switching { .. }
             | Stage::Draining { .. }
             | Stage::Live
+            | Stage::Ended(_) => NOTHING,
+        }
+    }
+
+    fn fail_canary(&self, fault: Fault) -> Decision {
+        match self.stage {
+            Stage::Healthy => self.fail(fault),
+            Stage::Requested
+            | Stage::Queued { .. }
+            | Stage::Building { .. }
+            | Stage::Built { .. }
+            | Stage::Starting { .. }
+            | Stage::Switching { .. }
+            | Stage::Draining { .. }
+            | Stage::Live
+            | Stage::Releasing { .. }
             | Stage::Ended(_) => NOTHING,
         }
     }

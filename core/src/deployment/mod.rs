@@ -566,6 +566,11 @@ pub enum DeploymentCommand {
     Cancel,
     /// Another version takes its place.
     Supersede,
+    /// As a canary it is over: it ails, or nobody promoted it in time.
+    FailCanary {
+        /// Why.
+        fault: Fault,
+    },
 }
 
 /// What can happen to a deployment. Append-only: postcard stores a variant's position.

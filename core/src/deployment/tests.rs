@@ -144,6 +144,7 @@ fn each_command_moves_the_stages_it_is_meant_for_and_no_other() {
         (C::ConfirmSwitch { at: at(1) }, vec![(S::Switching, S::Draining)]),
         (C::FinishDrain, vec![(S::Draining, S::Live)]),
         (C::LoseTraffic { fault: Fault::new("x") }, vec![(S::Draining, S::Failed)]),
+        (C::FailCanary { fault: Fault::new("x") }, vec![(S::Healthy, S::Failed)]),
         (C::Expire { at: at(0), waiting_for: Fault::new("x") }, vec![]),
         (
             C::Expire { at: at(1000), waiting_for: Fault::new("x") },
@@ -616,6 +617,7 @@ pub(crate) fn any_command() -> impl Strategy<Value = C> {
         time.clone().prop_map(|at| C::ConfirmSwitch { at }),
         Just(C::FinishDrain),
         Just(C::LoseTraffic { fault: Fault::new("x") }),
+        Just(C::FailCanary { fault: Fault::new("x") }),
         time.clone().prop_map(|at| C::WaitOn { at }),
         time.prop_map(|at| C::Expire { at, waiting_for: Fault::new("x") }),
         Just(C::Cancel),

@@ -232,6 +232,10 @@ impl Chronicle {
             | AppEvent::DomainLost { .. }
             | AppEvent::DomainRemoved { .. }
             | AppEvent::EdgeSet(_)
+            | AppEvent::CanaryAsked { .. }
+            | AppEvent::CanaryStarted { .. }
+            | AppEvent::CanaryWeightSet { .. }
+            | AppEvent::CanaryPromoted { .. }
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }

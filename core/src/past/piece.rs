@@ -106,6 +106,10 @@ pub fn projects(of_app: &[Recorded<Event>]) -> BTreeSet<ProjectId> {
         | AppEvent::DomainLost { .. }
         | AppEvent::DomainRemoved { .. }
         | AppEvent::EdgeSet(_)
+        | AppEvent::CanaryAsked { .. }
+        | AppEvent::CanaryStarted { .. }
+        | AppEvent::CanaryWeightSet { .. }
+        | AppEvent::CanaryPromoted { .. }
         | AppEvent::Scaled { .. }
         | AppEvent::SourceKeySet(_)
         | AppEvent::Deleted { .. } => None,

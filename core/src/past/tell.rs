@@ -74,6 +74,16 @@ fn app(event: &AppEvent) -> String {
             let listed: Vec<_> = listed.iter().map(ToString::to_string).collect();
             format!("how edges serve it was set: {}", listed.join("; "))
         }
+        AppEvent::CanaryAsked { weight, within, .. } => {
+            format!("the deployment is to take {weight} of the requests first, for {within}")
+        }
+        AppEvent::CanaryStarted { weight, .. } => {
+            format!("the deployment takes {weight} of the requests")
+        }
+        AppEvent::CanaryWeightSet { weight, .. } => {
+            format!("the canary takes {weight} of the requests")
+        }
+        AppEvent::CanaryPromoted { .. } => "the canary was promoted".into(),
         AppEvent::SourceKeySet(SourceKey { version: 1, .. }) => {
             "it was given a key for its repository".into()
         }

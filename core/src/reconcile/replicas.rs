@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Effect, post_deploys, releases, scaling};
+use super::{Effect, canaries, post_deploys, releases, scaling};
 use crate::app::ActiveApp;
 use crate::container::VolumeName;
 use crate::deployment::{Attempt, DeploymentCommand, Fault, Placement, Stage, StageName};
@@ -292,6 +292,7 @@ pub(super) fn order(view: &View, observed: &Observed, now: Timestamp, effects: &
                 continue;
             }
             if stopped.is_some_and(|app| still_busy(app, observed, deployment, now))
+                || canaries::is_finishing(view, observed, deployment, now)
                 || ends
                     .is_some_and(|(app, since)| is_finishing(app, since, observed, deployment, now))
             {

@@ -89,7 +89,7 @@ pub(super) fn overdue(
             );
             return Some(DeploymentCommand::LoseTraffic { fault });
         }
-        if !observed.routed_since.contains_key(&id) {
+        if !observed.serving_since.contains_key(&id) {
             return None;
         }
     }
@@ -98,7 +98,7 @@ pub(super) fn overdue(
 
 /// Whether there is an edge, and every one that is alive sends new requests to `id`.
 fn confirmed(id: DeploymentId, observed: &Observed, now: Timestamp) -> bool {
-    let Some(revision) = observed.routed_since.get(&id) else { return false };
+    let Some(revision) = observed.serving_since.get(&id) else { return false };
     let mut alive = observed.live_edges(now).peekable();
     let serves = |edge: &EdgeSeen| observed.follows(edge, *revision) && !edge.behind.contains(&id);
     alive.peek().is_some() && alive.all(serves)

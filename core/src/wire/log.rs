@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AppId, DeploymentId};
+use crate::ids::{AppId, DeploymentId, EdgeId};
 
 /// The most lines of one frame.
 pub const FRAME_LINES: usize = 64;
@@ -45,6 +45,13 @@ pub enum LogSource {
         deployment: DeploymentId,
         /// Its number.
         index: u16,
+    },
+    /// What an edge tells of an app's requests; each line is an [`AccessLine`](super::access::AccessLine).
+    Access {
+        /// The app.
+        app: AppId,
+        /// The edge.
+        edge: EdgeId,
     },
 }
 

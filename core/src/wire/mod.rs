@@ -3,6 +3,7 @@
 //! Their NATS side lies in the actors crate. A receiver refuses a format that it does not know
 //! and says so in its log.
 
+pub mod access;
 pub mod build;
 pub mod certificate;
 pub mod edge;

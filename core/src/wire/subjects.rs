@@ -107,6 +107,12 @@ pub fn app_logs(app: AppId) -> String {
     format!("hythe.log.app.{app}.*")
 }
 
+/// What edges tell of an app's requests.
+#[must_use]
+pub fn access_log(app: AppId) -> String {
+    format!("hythe.log.access.{app}")
+}
+
 /// An event for integrations.
 #[must_use]
 pub fn event(kind: AggregateKind, name: &str, id: uuid::Uuid) -> String {

@@ -80,16 +80,19 @@ impl Edge {
         self.table
             .iter()
             .flat_map(|table| table.routes.values())
-            .any(|route| route.backend.deployment() == Some(wanted))
+            .any(|route| route.deployments().any(|deployment| deployment == wanted))
+    }
+
+    /// Whether requests for a deployment's app go there, but for what a canary takes.
+    pub(crate) fn serves(&self, wanted: DeploymentId) -> bool {
+        let routes = self.table.iter().flat_map(|table| table.routes.values());
+        routes.into_iter().any(|route| route.backend.deployment() == Some(wanted))
     }
 
     /// Whether some host leads to this address.
     pub(crate) fn leads_to(&self, address: SocketAddr) -> bool {
         let routes = self.table.iter().flat_map(|table| table.routes.values());
-        routes.into_iter().any(|route| match &route.backend {
-            Backend::Replicas { targets, .. } => targets.contains(&address),
-            Backend::Starting | Backend::Down | Backend::Site { .. } => false,
-        })
+        routes.into_iter().any(|route| route.targets().any(|target| target == address))
     }
 
     pub(crate) fn requests_to(&self, wanted: DeploymentId) -> usize {
@@ -262,9 +265,13 @@ impl World {
         let targets: Vec<(DeploymentId, SocketAddr)> = table
             .routes
             .values()
-            .filter_map(|route| match &route.backend {
-                Backend::Replicas { deployment, targets } => Some((*deployment, targets)),
-                Backend::Starting | Backend::Down | Backend::Site { .. } => None,
+            .flat_map(|route| {
+                let all = match &route.backend {
+                    Backend::Replicas { deployment, targets } => Some((*deployment, targets)),
+                    Backend::Starting | Backend::Down | Backend::Site { .. } => None,
+                };
+                let part = route.canary.as_ref().map(|part| (part.deployment, &part.targets));
+                all.into_iter().chain(part)
             })
             .flat_map(|(id, targets)| targets.iter().map(move |target| (id, *target)))
             .collect();

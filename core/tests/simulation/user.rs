@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hythe_core::app::{App, AppCommand, AppSettings, Repeat, SettingsChange};
+use hythe_core::canary::Weight;
 use hythe_core::container::ContainerSettings;
 use hythe_core::deployment::{Deployment, DeploymentCommand};
 use hythe_core::domain::{DomainHost, DomainNews, DomainToken};
 use hythe_core::edge::EdgeSettings;
 use hythe_core::hook::{DeployOn, Triggers};
 use hythe_core::ids::{AppId, DeploymentId};
+use hythe_core::limits;
 use hythe_core::record::Actor;
 use hythe_core::task::Hook;
 use hythe_core::versions::{before_live, earlier};
@@ -50,7 +52,11 @@ impl World {
         let app = apps[self.random.usize(..apps.len())];
         match self.random.u32(..100) {
             0..8 if apps.len() < MOST_APPS => self.create_app(),
-            8..48 => {
+            8..14 => {
+                let behaviour = Behaviour::any(&mut self.random);
+                self.deploy_canary(app, behaviour);
+            }
+            14..48 => {
                 let behaviour = Behaviour::any(&mut self.random);
                 self.deploy(app, behaviour);
             }
@@ -62,6 +68,7 @@ impl World {
             85..89 => self.change_what_stands_before(app),
             89..94 => self.drain_or_not(),
             94..97 => self.delete_or_restore(app),
+            97..99 => self.judge_canary(app),
             _ => {}
         }
     }
@@ -114,6 +121,31 @@ impl World {
         let request = AppCommand::RequestDeployment { deployment, source: None, no_cache: false };
         self.ask::<App>("deploy", app.uuid(), request);
         deployment
+    }
+
+    /// Deploys an app, as a version that takes a part of the requests first.
+    fn deploy_canary(&mut self, app: AppId, behaviour: Behaviour) {
+        self.user.deployments += 1;
+        let deployment = made::deployment_id(self.user.deployments);
+        self.behaviours.insert(deployment, behaviour);
+        self.note(format_args!("{} is {behaviour:?}, a canary", Short(deployment.uuid())));
+        let weight = Weight::new(self.random.u8(1..=99)).unwrap();
+        let (source, no_cache, within) = (None, false, limits::CANARY_LEAST);
+        let request = AppCommand::RequestCanary { deployment, source, no_cache, weight, within };
+        self.ask::<App>("deploy a canary", app.uuid(), request);
+    }
+
+    /// Promotes, aborts or weighs a canary.
+    fn judge_canary(&mut self, app: AppId) {
+        let (asked, command) = match self.random.u32(..3) {
+            0 => ("promote", AppCommand::PromoteCanary),
+            1 => ("abort", AppCommand::AbortCanary),
+            _ => {
+                let weight = Weight::new(self.random.u8(1..=99)).unwrap();
+                ("weigh", AppCommand::WeighCanary { weight })
+            }
+        };
+        self.ask::<App>(asked, app.uuid(), command);
     }
 
     /// Goes back, deploys again or restarts.

@@ -76,7 +76,7 @@ pub(crate) async fn page(
             .retry_after(Duration::from_secs(2))
     })?;
     let next = items.iter().rev().find_map(|item| match item {
-        LogItem::Line { cursor, .. } => Some(cursor.clone()),
+        LogItem::Line { cursor, .. } | LogItem::Access { cursor, .. } => Some(cursor.clone()),
         LogItem::Gap { .. } | LogItem::End { .. } | LogItem::Note { .. } => None,
     });
     let more = items.len() >= most;

@@ -1,9 +1,11 @@
 //! `hythe logs`: what replicas and builds say, page by page or as it comes.
 
 use hythe_core::ids::DeploymentId;
+use hythe_core::wire::access::AccessEntry;
 
 use super::args::{BuildOf, LogsArgs};
 use super::failure::{Failure, Outcome};
+use super::format::bytes;
 use super::output::{Output, Tone};
 use super::socket::{Next, Stream, follow};
 use super::{Context, deployments};
@@ -36,6 +38,7 @@ pub(super) async fn run(context: &Context, args: LogsArgs) -> Outcome {
             of_build: build,
             cursor: None,
             tail: args.tail,
+            access: args.access,
             tell: Some(printer.output.clone()),
             item: |item: &LogItem| printer.print(item),
         };
@@ -44,6 +47,7 @@ pub(super) async fn run(context: &Context, args: LogsArgs) -> Outcome {
     let mut cursor: Option<String> = None;
     loop {
         let mut query = vec![("limit", PAGE.to_string())];
+        query.extend(args.access.then(|| ("access", true.to_string())));
         match (&cursor, args.tail) {
             (Some(cursor), _) => query.push(("cursor", cursor.clone())),
             (None, Some(tail)) => query.push(("tail", tail.to_string())),
@@ -66,6 +70,8 @@ pub(super) struct Follow<F> {
     pub(super) cursor: Option<String>,
     /// How many lines to begin with.
     pub(super) tail: Option<u32>,
+    /// Whether it is an access log.
+    pub(super) access: bool,
     /// Where it is told that the connection broke off.
     pub(super) tell: Option<Output>,
     /// What is done with an item.
@@ -76,17 +82,18 @@ impl<F: FnMut(&LogItem)> Stream for Follow<F> {
     type Item = LogItem;
 
     fn query(&self) -> Vec<(&'static str, String)> {
-        match (&self.cursor, self.tail) {
-            (Some(cursor), _) => vec![("cursor", cursor.clone())],
-            (None, Some(tail)) => vec![("tail", tail.to_string())],
-            (None, None) => Vec::new(),
-        }
+        let from = match (&self.cursor, self.tail) {
+            (Some(cursor), _) => Some(("cursor", cursor.clone())),
+            (None, Some(tail)) => Some(("tail", tail.to_string())),
+            (None, None) => None,
+        };
+        from.into_iter().chain(self.access.then(|| ("access", true.to_string()))).collect()
     }
 
     fn take(&mut self, item: LogItem) -> Next {
         (self.item)(&item);
         match item {
-            LogItem::Line { cursor, .. } => {
+            LogItem::Line { cursor, .. } | LogItem::Access { cursor, .. } => {
                 self.cursor = Some(cursor);
                 Next::More
             }
@@ -142,8 +149,29 @@ impl Printer {
                 output.line(output.tone(Tone::Faint, format!("({})", output.foreign(text))));
             }
             LogItem::End { .. } => {}
+            LogItem::Access { at, request, left_out, .. } => {
+                if let Some(entry) = request {
+                    let line = output.foreign(&access(entry));
+                    output.line(format_args!("{} {line}", output.tone(Tone::Faint, at)));
+                }
+                if let Some(left_out) = left_out {
+                    let text = format!("({left_out} requests are not told: there were too many)");
+                    output.line(output.tone(Tone::Busy, text));
+                }
+            }
         }
     }
+}
+
+/// A request in one line.
+fn access(entry: &AccessEntry) -> String {
+    let AccessEntry { method, host, path, status, failed, sent, took_us, client, .. } = entry;
+    let status = status.map_or("-".to_owned(), |status| status.to_string());
+    let size = bytes(*sent);
+    let (ms, rest) = (took_us / 1_000, took_us % 1_000 / 100);
+    let replica = entry.replica.map_or(String::new(), |replica| format!(" by {replica}"));
+    let failed = failed.map_or(String::new(), |who| format!(" (failed: {})", who.name()));
+    format!("{client} {method} {host}{path} {status} {size} {ms}.{rest} ms{replica}{failed}")
 }
 
 /// That lines were lost, in words.

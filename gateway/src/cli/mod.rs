@@ -6,8 +6,9 @@
 mod app;
 pub mod args;
 pub mod backup;
+mod canary;
 mod certificate;
-mod client;
+pub mod client;
 mod compose;
 mod cron;
 mod deleted;
@@ -125,6 +126,7 @@ pub async fn run(command: ClientCommand, global: &Global, output: Output) -> Out
         Online::Ps { name, at } => ps::replicas(&context, name, &at).await,
         Online::Routes(at) => table::run(&context, &at).await,
         Online::Traffic(command) => traffic::traffic(&context, command).await,
+        Online::Canary(command) => canary::run(&context, command).await,
         Online::Maintenance(command) => traffic::maintenance(&context, command).await,
         Online::Worker(args::WorkerCommand::Ls(at)) => ps::workers(&context, &at).await,
         Online::Worker(args::WorkerCommand::Show { name, at }) => {
@@ -239,6 +241,8 @@ pub enum Online {
     Routes(args::AtArgs),
     /// `traffic`
     Traffic(args::TrafficCommand),
+    /// `canary`
+    Canary(args::CanaryCommand),
     /// `maintenance`
     Maintenance(args::MaintenanceCommand),
     /// `worker`
@@ -345,6 +349,7 @@ impl From<Command> for Kind {
             Command::Ps { name, at } => online(Online::Ps { name, at }),
             Command::Routes(at) => online(Online::Routes(at)),
             Command::Traffic(command) => online(Online::Traffic(command)),
+            Command::Canary(command) => online(Online::Canary(command)),
             Command::Maintenance(command) => online(Online::Maintenance(command)),
             Command::Worker(command) => online(Online::Worker(command)),
             Command::Events(args) => online(Online::Events(args)),

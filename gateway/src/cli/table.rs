@@ -48,7 +48,7 @@ pub(super) async fn run(context: &Context, at: &AtArgs) -> Outcome {
                 RouteState::Starting | RouteState::Down | RouteState::Stopped => "-".into(),
             };
             vec![
-                route.host.clone(),
+                format!("{}{}", route.host, route.path.as_deref().unwrap_or_default()),
                 route.app.name.clone(),
                 format::route_state(output, route.state),
                 deployment.map_or("-".into(), |deployment| format!("#{}", deployment.number)),

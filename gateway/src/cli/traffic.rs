@@ -14,8 +14,8 @@ use super::failure::{Failure, Outcome};
 use super::format;
 use super::registry::secret_from;
 use crate::api::dto::{
-    EdgeGuards, EdgeHsts, EdgeHttps, EdgeProtocol, EdgeRate, EdgeSettings, EdgeWww, SecretText,
-    UpdateEdge,
+    EdgeGuards, EdgeHsts, EdgeHttps, EdgeProtocol, EdgeRate, EdgeSeenPath, EdgeSettings, EdgeWww,
+    SecretText, UpdateEdge,
 };
 
 /// More than any password that the server takes.
@@ -41,6 +41,19 @@ pub(super) async fn traffic(context: &Context, command: TrafficCommand) -> Outco
             let change = UpdateEdge { users, ..UpdateEdge::default() };
             let settings = update(context, &app, &change).await?;
             say(context, &settings, &format!("{app} is shown to {}", settings.users.join(", ")));
+        }
+        TrafficCommand::Mount { app, at, strip } => {
+            let seen = if strip { EdgeSeenPath::Stripped } else { EdgeSeenPath::Whole };
+            let mounts = BTreeMap::from([(at.to_string(), Some(seen))]);
+            let change = UpdateEdge { mounts, ..UpdateEdge::default() };
+            let settings = update(context, &app, &change).await?;
+            say(context, &settings, &format!("{app} answers at {at}"));
+        }
+        TrafficCommand::Unmount { app, at } => {
+            let mounts = BTreeMap::from([(at.to_string(), None)]);
+            let change = UpdateEdge { mounts, ..UpdateEdge::default() };
+            let settings = update(context, &app, &change).await?;
+            say(context, &settings, &format!("{app} answers at {at} no more"));
         }
         TrafficCommand::Logout { app, username } => {
             let users = BTreeMap::from([(username.to_string(), None)]);
@@ -105,6 +118,8 @@ fn of(args: TrafficSetArgs) -> UpdateEdge {
         hsts_subdomains,
         hsts_preload,
         no_hsts,
+        access_log,
+        no_access_log,
     } = args;
     let switched = |on: bool, off: bool| on.then_some(true).or(off.then_some(false));
     let rate = rate.map(|per_second| EdgeRate {
@@ -146,6 +161,8 @@ fn of(args: TrafficSetArgs) -> UpdateEdge {
             HttpsArg::Both => EdgeHttps::Both,
         }),
         hsts: hsts.map(Some).or(no_hsts.then_some(None)),
+        access_log: switched(access_log, no_access_log),
+        mounts: BTreeMap::new(),
     }
 }
 
@@ -176,6 +193,14 @@ fn show(context: &Context, settings: &EdgeSettings) {
         list => list.join(", "),
     };
     let span = |ms: u64| format!("{} s", ms / 1_000);
+    let mounts: Vec<String> = settings
+        .mounts
+        .iter()
+        .map(|mount| match mount.seen {
+            EdgeSeenPath::Whole => mount.at.clone(),
+            EdgeSeenPath::Stripped => format!("{} (stripped)", mount.at),
+        })
+        .collect();
     let rows = [
         ("maintenance", yes(settings.maintenance)),
         ("shown to", some(&settings.users, "everybody")),
@@ -198,6 +223,8 @@ fn show(context: &Context, settings: &EdgeSettings) {
         ("waits for a start", span(settings.wait_ms)),
         ("sticky", yes(settings.sticky)),
         ("compresses", yes(settings.compress)),
+        ("access log", yes(settings.access_log)),
+        ("mounted at", some(&mounts, "its own hosts only")),
         (
             "www",
             match settings.www {

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hythe_core::wire::access::AccessFailed;
 
 use super::balance::Chosen;
 use super::compress::Squeezer;
@@ -295,11 +296,13 @@ impl Body for ResponseBody {
                 polled.map(|polled| polled.map(|one| one.map_err(Into::into)))
             }
         };
-        if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(data) = frame.data_ref()
-        {
-            let bytes = data.len();
-            self.exchange.sent(bytes);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                self.exchange.sent(bytes);
+            }
+            Poll::Ready(Some(Err(_))) => self.exchange.failed(AccessFailed::App),
+            Poll::Ready(None) | Poll::Pending => {}
         }
         polled
     }
@@ -327,12 +330,14 @@ impl Drop for ResponseBody {
     fn drop(&mut self) {
         match &mut self.content {
             Content::Page(_) | Content::File(_) => {}
-            Content::App { body, ended, lease, squeezed: _ } => {
+            Content::App { body, ended, lease, squeezed } => {
                 // The server does not ask again once the announced length has come.
-                if (*ended || body.is_end_stream())
-                    && let Some(lease) = lease.take()
-                {
+                let came = *ended || body.is_end_stream();
+                if came && let Some(lease) = lease.take() {
                     lease.complete();
+                }
+                if !squeezed.as_ref().map_or(came, |squeezed| squeezed.over) {
+                    self.exchange.failed(AccessFailed::Client);
                 }
             }
         }

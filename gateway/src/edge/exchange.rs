@@ -3,8 +3,13 @@
 //! Invariant: whatever ends it (an answer, a client that leaves, a broken replica), its connection
 //! counts it no longer and its route's figures count it once.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use hythe_core::ids::DeploymentId;
+use hythe_core::wire::access::AccessFailed;
+
+use super::access::Record;
 use super::body::Progress;
 use super::connection::{Clock, Connection};
 use super::figures::{Figures, Told};
@@ -21,6 +26,8 @@ pub(crate) struct Exchange {
     status: u16,
     sent: u64,
     body: Option<Arc<Progress>>,
+    /// What the access log tells of it, where there is one.
+    record: Option<Box<Record>>,
 }
 
 impl Exchange {
@@ -28,7 +35,8 @@ impl Exchange {
     pub(crate) fn begin(connection: Arc<Connection>, clock: Clock) -> Self {
         connection.request_began();
         let began_ns = clock.now_ns();
-        Self { connection, clock, began_ns, route: None, status: 0, sent: 0, body: None }
+        let (route, body, record) = (None, None, None);
+        Self { connection, clock, began_ns, route, status: 0, sent: 0, body, record }
     }
 
     /// It is for this route.
@@ -44,9 +52,31 @@ impl Exchange {
         self.body = Some(body);
     }
 
+    /// It is told in an access log.
+    pub(crate) fn recorded(&mut self, record: Box<Record>) {
+        self.record = Some(record);
+    }
+
     /// It is answered with this status.
     pub(crate) fn answered(&mut self, status: u16) {
         self.status = status;
+        if let Some(record) = &mut self.record {
+            record.answered(self.clock.now_ns().saturating_sub(self.began_ns));
+        }
+    }
+
+    /// A replica answers it.
+    pub(crate) fn served(&mut self, deployment: DeploymentId, replica: SocketAddr) {
+        if let Some(record) = &mut self.record {
+            record.served(deployment, replica);
+        }
+    }
+
+    /// Who failed, where nobody was found to have done so before.
+    pub(crate) fn failed(&mut self, who: AccessFailed) {
+        if let Some(record) = &mut self.record {
+            record.failed(who);
+        }
     }
 
     /// So many bytes of a body went to the client.
@@ -66,6 +96,9 @@ impl Drop for Exchange {
                 sent: self.sent,
             };
             route.ended(*core, &told);
+            if let Some(record) = self.record.take() {
+                record.end(&told);
+            }
         }
     }
 }

@@ -22,6 +22,7 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const X_FORWARDED_USER: HeaderName = HeaderName::from_static("x-forwarded-user");
 
 /// What every request of one connection has in common.
@@ -174,9 +175,10 @@ pub(crate) fn replica(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// Has a client stay with a replica.
-pub(crate) fn stay_with(headers: &mut HeaderMap, token: u64, https: bool) {
+pub(crate) fn stay_with(headers: &mut HeaderMap, token: u64, https: bool, path: &str) {
     let secure = if https { "; Secure" } else { "" };
-    let cookie = format!("{REPLICA_COOKIE}={token:016x}; Path=/; HttpOnly; SameSite=Lax{secure}");
+    let cookie =
+        format!("{REPLICA_COOKIE}={token:016x}; Path={path}; HttpOnly; SameSite=Lax{secure}");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         headers.append(header::SET_COOKIE, cookie);
     }
@@ -222,6 +224,15 @@ pub(crate) fn one_length(headers: &mut HeaderMap) -> bool {
     }
     headers.insert(CONTENT_LENGTH, first);
     true
+}
+
+/// Tells the app what was taken off the path, after what a trusted peer took off it before.
+pub(crate) fn note_prefix(headers: &mut HeaderMap, prefix: &str) {
+    let before = headers.get(X_FORWARDED_PREFIX).map_or(&b""[..], HeaderValue::as_bytes);
+    let before = before.strip_suffix(b"/").unwrap_or(before);
+    if let Ok(whole) = HeaderValue::from_bytes(&[before, prefix.as_bytes()].concat()) {
+        headers.insert(X_FORWARDED_PREFIX, whole);
+    }
 }
 
 /// Makes a client's headers fit for the app.
@@ -559,9 +570,9 @@ mod tests {
             assert_eq!(replica(&map(&[("Cookie", other)])), None, "{other}");
         }
         let mut headers = HeaderMap::new();
-        stay_with(&mut headers, 255, false);
+        stay_with(&mut headers, 255, false, "/");
         let set = "hythe-replica=00000000000000ff; Path=/; HttpOnly; SameSite=Lax";
-        stay_with(&mut headers, 255, true);
+        stay_with(&mut headers, 255, true, "/");
         let secure = format!("{set}; Secure");
         assert_eq!(all(&headers, "set-cookie"), [set, &secure]);
     }

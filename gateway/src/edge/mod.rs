@@ -12,6 +12,7 @@
 //! the table, which it keeps on disk; with nothing but that file it serves. It never waits for
 //! NATS, and nothing that a client or an app sends makes it hold more than [`EdgeLimits`] allows.
 
+mod access;
 mod balance;
 mod body;
 mod compress;
@@ -28,6 +29,7 @@ mod headers;
 mod host;
 mod limiter;
 mod listen;
+mod mounts;
 mod pages;
 mod pool;
 mod proxy;
@@ -36,8 +38,10 @@ mod report;
 mod scrape;
 mod serving;
 mod site;
+mod split;
 mod table;
 mod tls;
+mod trace;
 mod tunnel;
 
 use std::future::Future;
@@ -81,6 +85,9 @@ const FOUND_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How long the edge of before may take to report what it still carries, until this one reports anyway.
 const REPORTED_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long the last lines of access logs may take once nothing is served any more.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Why an edge cannot run, or no longer.
 #[derive(Debug, thiserror::Error)]
@@ -281,7 +288,8 @@ impl Edge {
         let doormen = Doormen::new(limits.passwords);
         let mut threads = JoinSet::new();
         let sockets = listen::spread(&self.listening, self.cores).map_err(EdgeError::Serve)?;
-        for (index, sockets) in sockets.into_iter().enumerate() {
+        let (outlets, collector) = access::outlets(self.cores);
+        for ((index, sockets), access) in sockets.into_iter().enumerate().zip(outlets) {
             let core = Arc::new(Core {
                 edge: self.id,
                 live: Arc::clone(&live),
@@ -297,6 +305,7 @@ impl Edge {
                 compressing: Arc::new(Semaphore::new(limits.compressions)),
                 shaking: Arc::new(Semaphore::new(limits.handshakes)),
                 course: course.clone(),
+                access,
             });
             let ended = start(index, core, sockets, stop.clone()).map_err(EdgeError::Serve)?;
             threads.spawn(ended);
@@ -315,6 +324,8 @@ impl Edge {
 
         let mut background = JoinSet::new();
         background.spawn(feed.follow(bus.clone()));
+        // It ends with the threads, and what they left is told.
+        let telling = tokio::spawn(collector.run(self.id, bus.clone()));
         let mut given_up = vec![
             background.spawn(certificates.follow(bus.clone())),
             background.spawn(site::keep(shelf, Arc::clone(&live), bus.clone(), spare)),
@@ -356,7 +367,7 @@ impl Edge {
         // Reports go on until the last request has ended: someone may be waiting for that.
         let before = predecessor
             .map(|before| tokio::spawn(stop_with(before, course.end.clone(), limits.stop_within)));
-        let finishing = Finishing { threads, before, course, limits };
+        let finishing = Finishing { threads, before, telling, course, limits };
         match successor {
             Some(successor) => {
                 tracing::info!("another process serves from here on; finishing what is under way");
@@ -446,6 +457,8 @@ struct Finishing {
     threads: JoinSet<io::Result<()>>,
     /// The end of the edge whose place this one took.
     before: Option<JoinHandle<()>>,
+    /// What writes the access logs: it ends after the threads.
+    telling: JoinHandle<()>,
     course: Course,
     limits: Arc<EdgeLimits>,
 }
@@ -454,6 +467,9 @@ impl Finishing {
     async fn all(mut self) -> Result<(), EdgeError> {
         while let Some(ended) = self.threads.join_next().await {
             ended.map_err(io::Error::other).flatten().map_err(EdgeError::Serve)?;
+        }
+        if tokio::time::timeout(LAST_LINES, self.telling).await.is_err() {
+            tracing::debug!("the last lines of access logs are lost");
         }
         match self.before {
             Some(before) => before.await.map_err(|error| EdgeError::Serve(io::Error::other(error))),

@@ -30,6 +30,8 @@ pub(crate) enum Page {
     BadHost,
     /// The request's body broke off or was malformed.
     BadBody,
+    /// The request's path could be taken for one of another app at the same host.
+    BadPath,
     /// A method that only makes sense towards a forward proxy.
     NoTunnels,
     /// No app has this host.
@@ -112,6 +114,7 @@ impl Page {
         match self {
             Self::BadHost
             | Self::BadBody
+            | Self::BadPath
             | Self::NoTunnels
             | Self::NotFromHere
             | Self::NoPassword
@@ -142,6 +145,14 @@ impl Page {
                 "bad-body",
                 "Bad request",
                 "The body of the request is malformed or broke off.",
+                None,
+            ),
+            Self::BadPath => words(
+                StatusCode::BAD_REQUEST,
+                "bad-path",
+                "Bad request",
+                "Several apps share this host, and the path of the request can be read as one of more \
+                 than one of them: it has \"..\", an escaped slash or an empty part.",
                 None,
             ),
             Self::NoTunnels => words(
@@ -380,6 +391,7 @@ mod tests {
     const ALL: [Page; 17] = [
         Page::BadHost,
         Page::BadBody,
+        Page::BadPath,
         Page::NoTunnels,
         Page::NoSuchApp,
         Page::Starting,

@@ -21,6 +21,7 @@ use hythe_core::edge::{EdgeSettings, Https, Protocol};
 use hythe_core::names::HostName;
 use hythe_core::time::Millis;
 
+use super::access::{Came, Record};
 use super::balance::Chosen;
 use super::body::{Lease, Progress, RequestBody, ResponseBody};
 use super::compress::{self, Coding};
@@ -30,14 +31,17 @@ use super::figures;
 use super::gate::Gate;
 use super::headers::{self, Peer};
 use super::host::{self, Host};
+use super::mounts::Place;
 use super::pages::{Failed, Form, Page};
 use super::pool::Upward;
 use super::redirect::{self, Leads};
 use super::scrape;
 use super::serving::Core;
 use super::site::{self, Served};
+use super::split::Side;
 use super::table::{Found, InFlight};
 use super::tls::Certificate;
+use super::trace::Trace;
 use super::tunnel;
 
 /// The host under which a supervisor on this machine asks the edge for itself. No app can have it:
@@ -91,9 +95,12 @@ struct Asking<'a> {
     host: &'a Host,
     /// By which it is found again.
     id: HeaderValue,
+    trace: Trace,
     /// What of compression the client takes.
     accepted: Option<Coding>,
     gate: Option<Arc<Gate>>,
+    /// Where at the host the app is, where it is mounted there.
+    place: Option<Arc<Place>>,
 }
 
 impl Asking<'_> {
@@ -200,11 +207,22 @@ impl Proxy {
         if request.method() == Method::CONNECT {
             return Err(Page::NoTunnels.into());
         }
-        let seen = self.core.live.look_up(&host.name);
+        let side = Side::Client(request.headers());
+        let seen = self.core.live.look_up(&host.name, request.uri().path(), side);
+        let seen = seen.map_err(|_| Page::BadPath)?;
+        let trace = Trace::of(request.headers(), &id, || self.core.ids.next());
         if let (Some(figures), Some(exchange)) = (seen.figures, exchange.as_mut()) {
             exchange.of(figures, self.core.index);
+            if let Some(tap) = &seen.tap {
+                let client = self.peer.client(request.headers(), &self.core.trusted);
+                let scheme = self.peer.scheme;
+                let came = Came { host: &host.name, scheme, client, id: &id, trace: &trace };
+                let (outlet, core) = (&self.core.access, self.core.index);
+                exchange.recorded(Record::of(tap, outlet, core, &request, came));
+            }
         }
-        let mut asking = Asking { host, id, accepted: None, gate: seen.gate };
+        let (gate, place) = (seen.gate, seen.place);
+        let mut asking = Asking { host, id, trace, accepted: None, gate, place };
         *hsts = asking.settings(None, |set| set.hsts).and_then(|hsts| {
             // Numbers and words.
             HeaderValue::try_from(hsts.to_string()).ok()
@@ -230,8 +248,7 @@ impl Proxy {
                 Ok(in_flight) => in_flight,
                 Err(why) => {
                     // What came meanwhile may be a site.
-                    let found = self.core.live.find(&asking.host.name);
-                    let Found::Site(served) = found else { return Err(why.into()) };
+                    let Found::Site(served) = self.found(&asking) else { return Err(why.into()) };
                     let asked = (request.method(), request.uri(), request.headers());
                     return self.serve(&served, asked, &asking, exchange).await;
                 }
@@ -273,7 +290,10 @@ impl Proxy {
                     chosen.unreachable(self.core.clock.now_ms());
                     tried.push(to);
                     // The table may have changed: a new deployment is a new chance.
-                    let now = self.find(&host.name)?;
+                    let was = in_flight.upstream.deployment;
+                    let more = in_flight.upstream.has_another(&tried, to);
+                    let side = if more { Side::Same(was) } else { Side::Not(was) };
+                    let now = self.find(&asking, side)?;
                     if !Arc::ptr_eq(&now.upstream, &in_flight.upstream) {
                         tried.clear();
                     }
@@ -294,7 +314,7 @@ impl Proxy {
                     let Some(exchange) = exchange.take() else { return Err(Page::Busy.into()) };
                     let mut answer = self.deliver(response, lease, client, &asking, exchange)?;
                     if let Some(stays) = stays {
-                        stay(&mut answer, stays, https);
+                        stay(&mut answer, stays, https, asking.place.as_deref());
                     }
                     return Ok(answer);
                 }
@@ -318,7 +338,7 @@ impl Proxy {
             // Where one idle connection was dead, so may others be; and each choice is made by the
             // table that is in force.
             fresh = true;
-            in_flight = self.find(&host.name)?;
+            in_flight = self.find(&asking, Side::Same(in_flight.upstream.deployment))?;
         }
         Err(Page::NotAnswering.into())
     }
@@ -332,6 +352,8 @@ impl Proxy {
         exchange: &mut Option<Exchange>,
     ) -> Result<Answer, Instead> {
         let compress = asking.settings(true, |set| set.compress);
+        let seen = asking.place.as_ref().and_then(|place| place.seen(uri)).map(Uri::from);
+        let uri = seen.as_ref().unwrap_or(uri);
         let mut answer = site::answer(served, method, uri, headers, compress).await;
         headers::note_request_id(answer.headers_mut(), asking.id.clone());
         let Some(mut exchange) = exchange.take() else { return Err(Page::Busy.into()) };
@@ -347,6 +369,11 @@ impl Proxy {
         let Some(gate) = &asking.gate else { return Ok(()) };
         let client = self.peer.client(headers, &self.core.trusted);
         gate.admits(client, self.core.clock.now_ns())
+    }
+
+    /// What the place leads to by now that was found before.
+    fn found(&self, asking: &Asking<'_>) -> Found {
+        self.core.live.find_at(&asking.host.name, asking.place.as_deref(), Side::Any)
     }
 
     /// Where a request is sent on to, if it is.
@@ -399,6 +426,7 @@ impl Proxy {
             Page::Starting | Page::Down => true,
             Page::BadHost
             | Page::BadBody
+            | Page::BadPath
             | Page::NoTunnels
             | Page::NoSuchApp
             | Page::NoTable
@@ -422,7 +450,7 @@ impl Proxy {
         let waiting = async {
             loop {
                 tables.mark_unchanged();
-                match self.core.live.find(&asking.host.name) {
+                match self.found(asking) {
                     Found::Starting | Found::Down => {}
                     Found::Site(_) => return Err(why),
                     other @ (Found::Replicas(_)
@@ -440,8 +468,8 @@ impl Proxy {
         tokio::time::timeout(within, waiting).await.unwrap_or(Err(why))
     }
 
-    fn find(&self, host: &str) -> Result<InFlight, Page> {
-        in_flight(self.core.live.find(host))
+    fn find(&self, asking: &Asking<'_>, side: Side<'_>) -> Result<InFlight, Page> {
+        in_flight(self.core.live.find_at(&asking.host.name, asking.place.as_deref(), side))
     }
 
     /// Writes a client's request anew for the app.
@@ -456,13 +484,19 @@ impl Proxy {
         if !headers::one_length(&mut head.headers) {
             return Err(Page::BadBody);
         }
-        head.uri = Uri::from(head.uri.into_parts().path_and_query.ok_or(Page::BadHost)?);
+        let seen = asking.place.as_ref().and_then(|place| place.seen(&head.uri));
+        let path = seen.or(head.uri.into_parts().path_and_query).ok_or(Page::BadHost)?;
+        head.uri = Uri::from(path);
         if head.version == Version::HTTP_2 {
             headers::join_cookies(&mut head.headers);
         }
         head.version = Version::HTTP_11;
         let id = asking.id.clone();
         headers::to_app(&mut head.headers, &self.peer, asking.host, upgrade, id);
+        asking.trace.note(&mut head.headers);
+        if let Some(prefix) = asking.place.as_ref().and_then(|place| place.taken()) {
+            headers::note_prefix(&mut head.headers, prefix);
+        }
         if let Some(user) = user {
             headers::note_user(&mut head.headers, user);
         }
@@ -542,6 +576,7 @@ impl Proxy {
         headers::to_client(response.headers_mut(), upgraded);
         headers::note_request_id(response.headers_mut(), asking.id.clone());
         *response.version_mut() = Version::HTTP_11;
+        exchange.served(lease.in_flight.upstream.deployment, lease.chosen.address);
         exchange.answered(response.status().as_u16());
         if !upgraded {
             let squeezer = if asking.settings(true, |set| set.compress) {
@@ -587,6 +622,7 @@ impl Proxy {
 fn page(shown: Page, form: Form, host: &str, id: HeaderValue, mut exchange: Exchange) -> Answer {
     let (status, headers, body) = shown.write(form, host, id.to_str().unwrap_or_default());
     exchange.answered(status.as_u16());
+    exchange.failed(shown.failed().into());
     let mut answer = Response::new(ResponseBody::page(body, exchange));
     *answer.status_mut() = status;
     *answer.headers_mut() = headers;
@@ -601,10 +637,12 @@ fn plain(answer: Response<Bytes>, mut exchange: Exchange) -> Answer {
 }
 
 /// Has a client stay with the replica that answered, where it does not so already.
-fn stay(answer: &mut Answer, said: Option<u64>, https: bool) {
+fn stay(answer: &mut Answer, said: Option<u64>, https: bool, place: Option<&Place>) {
     let token = answer.body().chosen().and_then(Chosen::token);
     if let Some(token) = token.filter(|token| said != Some(*token)) {
-        headers::stay_with(answer.headers_mut(), token, https);
+        // Each app at a host has its own.
+        let path = place.map_or("/", |place| place.prefix.as_str());
+        headers::stay_with(answer.headers_mut(), token, https, path);
     }
 }
 

@@ -26,6 +26,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::access::Outlet;
 use super::config::{EdgeLimits, Network};
 use super::connection::{ClientSocket, Clock, Connection, Due};
 use super::gate::Doorman;
@@ -70,6 +71,8 @@ pub(crate) struct Core {
     /// Places for handshakes.
     pub(crate) shaking: Arc<Semaphore>,
     pub(crate) course: Course,
+    /// Where lines of access logs go.
+    pub(crate) access: Outlet,
 }
 
 impl Core {

@@ -20,10 +20,13 @@ use hythe_core::site::SiteId;
 use hythe_core::wire::edge::{Busy, Leaving, Passwords};
 use tokio::sync::{Notify, watch};
 
+use super::access::Tap;
 use super::balance::{Chosen, Upstream};
 use super::figures::{Figures, Line};
 use super::gate::{Gate, Shared};
+use super::mounts::{Ambiguous, Mounts, Place};
 use super::site::{Served, Shelf};
+use super::split::{Side, Split};
 
 /// What a request for a host gets.
 #[derive(Debug)]
@@ -65,6 +68,12 @@ struct Entry {
     /// What holds for it, where that is other than usual.
     gate: Option<Arc<Gate>>,
     figures: Arc<Figures>,
+    /// How much of its requests is told; none where nothing is.
+    tap: Option<Arc<Tap>>,
+    /// Other apps at paths of the host.
+    mounts: Option<Arc<Mounts<(Arc<Place>, Entry)>>>,
+    /// A new version that takes a part of its requests.
+    split: Option<Split>,
 }
 
 #[derive(Debug, Default)]
@@ -92,6 +101,10 @@ pub(crate) struct Seen {
     pub(crate) gate: Option<Arc<Gate>>,
     /// Where its requests are counted; none where no route has this host.
     pub(crate) figures: Option<Arc<Figures>>,
+    /// Where they are told, where they are.
+    pub(crate) tap: Option<Arc<Tap>>,
+    /// Where at the host it is, where it is mounted there.
+    pub(crate) place: Option<Arc<Place>>,
 }
 
 /// Requests and upgraded connections under way to one deployment, over all tables.
@@ -180,6 +193,8 @@ struct Books {
     table: Option<Box<(RouteTable, BTreeMap<AppId, Passwords>)>>,
     /// Deployments that it leads to and whose sites are not there yet.
     behind: BTreeSet<DeploymentId>,
+    /// The access logs of apps that have one.
+    taps: HashMap<AppId, Arc<Tap>>,
 }
 
 impl Books {
@@ -255,17 +270,31 @@ impl Live {
     /// version, only then read counts. All of it is sequentially consistent, so if our second look
     /// still finds the old version, our count came before `apply` read it and the report shows it;
     /// else we give the count back and choose anew.
-    pub(crate) fn look_up(&self, host: &str) -> Seen {
+    pub(crate) fn look_up(
+        &self,
+        host: &str,
+        path: &str,
+        side: Side<'_>,
+    ) -> Result<Seen, Ambiguous> {
         loop {
             let version = self.version.load(SeqCst);
             let table = self.current.load();
             let Some(entry) = table.entry(host) else {
                 let found = if version == 0 { Found::NoTable } else { Found::Nobody };
-                return Seen { found, gate: None, figures: None };
+                return Ok(Seen { found, gate: None, figures: None, tap: None, place: None });
+            };
+            let mounted = match &entry.mounts {
+                Some(mounts) => mounts.find(path)?,
+                None => None,
+            };
+            let (place, entry) = match mounted {
+                Some((place, mounted)) => (Some(Arc::clone(place)), mounted),
+                None => (None, entry),
             };
             let found = match &entry.way {
-                Way::Replicas(upstream) => {
-                    let counted = InFlight::enter(upstream);
+                Way::Replicas(live) => {
+                    let chosen = entry.split.as_ref().map(|split| split.choose(live, side));
+                    let counted = InFlight::enter(chosen.unwrap_or(live));
                     if self.version.load(SeqCst) != version {
                         continue;
                     }
@@ -278,13 +307,22 @@ impl Live {
                 Way::Site(site) => Found::Site(Arc::clone(site)),
             };
             let figures = Some(Arc::clone(&entry.figures));
-            return Seen { found, gate: entry.gate.clone(), figures };
+            let (gate, tap) = (entry.gate.clone(), entry.tap.clone());
+            return Ok(Seen { found, gate, figures, tap, place });
         }
     }
 
     /// The same, of which only what was found matters.
+    #[cfg(test)]
     pub(crate) fn find(&self, host: &str) -> Found {
-        self.look_up(host).found
+        self.find_at(host, None, Side::Any)
+    }
+
+    /// The same for a place at the host that was found before.
+    pub(crate) fn find_at(&self, host: &str, place: Option<&Place>, side: Side<'_>) -> Found {
+        let path = place.map_or("/", |place| place.prefix.as_str());
+        // A prefix is never ambiguous.
+        self.look_up(host, path, side).map_or(Found::Down, |seen| seen.found)
     }
 
     /// Tells of tables from now on.
@@ -297,8 +335,13 @@ impl Live {
         let table = self.current.load();
         let hosts = table.hosts.iter().map(|(host, entry)| (host.to_string(), entry));
         let below = table.wildcards.iter().map(|(above, entry)| (format!("*.{above}"), entry));
+        let mounted = table.hosts.iter().flat_map(|(host, entry)| {
+            let places = entry.mounts.iter().flat_map(|mounts| mounts.iter());
+            places.map(move |(prefix, (_, entry))| (format!("{host}{prefix}"), entry))
+        });
         let mut lines: Vec<Line> = hosts
             .chain(below)
+            .chain(mounted)
             .filter_map(|(host, entry)| Some((host, entry.app.to_string(), entry.figures.sum()?)))
             .collect();
         lines.sort_by(|one, other| one.0.cmp(&other.0));
@@ -361,45 +404,62 @@ impl Live {
     ) {
         let before = self.current.load_full();
         books.behind.clear();
-        let mut shared = HashMap::new();
+        let (mut shared, mut taps) = (HashMap::new(), HashMap::new());
         let mut upstreams = HashMap::with_capacity(table.routes.len());
         let mut hosts = HashMap::with_capacity(table.routes.len());
         let mut wildcards = HashMap::new();
         for (host, route) in &table.routes {
-            let way = match (&route.redirect, &route.backend) {
-                (Some(to), _) => Way::Redirect(Arc::from(to.as_str())),
-                (None, Backend::Replicas { deployment, targets }) if !targets.is_empty() => {
-                    Way::Replicas(self.upstream(books, &mut upstreams, *deployment, targets))
-                }
-                (None, Backend::Down) if route.stopped => Way::Stopped,
-                // An empty list is against the contract, and one broken route is no reason to
-                // refuse all others.
-                (None, Backend::Replicas { .. } | Backend::Down) => Way::Down,
-                (None, Backend::Starting) => Way::Starting,
-                (None, Backend::Site { deployment, site, earlier }) => {
-                    match self.served(site, earlier) {
-                        Some(served) => Way::Site(Arc::new(served)),
-                        None => {
-                            books.behind.insert(*deployment);
-                            stays(&before, host.as_str(), route.app, &mut upstreams)
+            let mut entry = |route: &Route, known: Option<&Entry>| {
+                let way = match (&route.redirect, &route.backend) {
+                    (Some(to), _) => Way::Redirect(Arc::from(to.as_str())),
+                    (None, Backend::Replicas { deployment, targets }) if !targets.is_empty() => {
+                        Way::Replicas(self.upstream(books, &mut upstreams, *deployment, targets))
+                    }
+                    (None, Backend::Down) if route.stopped => Way::Stopped,
+                    // An empty list is against the contract, and one broken route is no reason to
+                    // refuse all others.
+                    (None, Backend::Replicas { .. } | Backend::Down) => Way::Down,
+                    (None, Backend::Starting) => Way::Starting,
+                    (None, Backend::Site { deployment, site, earlier }) => {
+                        match self.served(site, earlier) {
+                            Some(served) => Way::Site(Arc::new(served)),
+                            None => {
+                                books.behind.insert(*deployment);
+                                stays(known, route.app, &mut upstreams)
+                            }
                         }
                     }
-                }
+                };
+                let split = route.canary.as_ref().filter(|part| !part.targets.is_empty());
+                let split = split.map(|part| Split {
+                    part: self.upstream(books, &mut upstreams, part.deployment, &part.targets),
+                    weight: part.weight,
+                    sticky: route.edge.as_ref().is_some_and(|edge| edge.settings.sticky),
+                });
+                let figures = self.figures_of(known);
+                let gate = gate(books, &mut shared, route, passwords);
+                let tap = self.tap(books, &mut taps, route);
+                let (id, app) = (route.app, route.name.clone());
+                Entry { way, id, app, gate, figures, tap, mounts: None, split }
             };
-            let figures = |known: Option<&Entry>| {
-                let new = || Arc::new(Figures::new(self.cores));
-                known.map_or_else(new, |known| Arc::clone(&known.figures))
-            };
-            let gate = gate(books, &mut shared, route, passwords);
-            let own = figures(before.hosts.get(host.as_str()));
-            let entry = Entry { way, id: route.app, app: route.name.clone(), gate, figures: own };
+            let known = before.hosts.get(host.as_str());
+            let mut own = entry(route, known);
             for above in &route.wildcards {
-                let figures = figures(before.wildcards.get(above.as_str()));
-                wildcards.insert(Box::from(above.as_str()), Entry { figures, ..entry.clone() });
+                let figures = self.figures_of(before.wildcards.get(above.as_str()));
+                wildcards.insert(Box::from(above.as_str()), Entry { figures, ..own.clone() });
             }
-            hosts.insert(Box::from(host.as_str()), entry);
+            if !route.mounts.is_empty() {
+                let before = known.and_then(|known| known.mounts.as_ref());
+                let places = route.mounts.iter().map(|(prefix, mounted)| {
+                    let known = before.and_then(|before| before.get(prefix.as_str()));
+                    let there = entry(&mounted.route, known.map(|(_, entry)| entry));
+                    (prefix, (Arc::new(Place::new(prefix, mounted)), there))
+                });
+                own.mounts = Some(Arc::new(Mounts::new(places)));
+            }
+            hosts.insert(Box::from(host.as_str()), own);
         }
-        books.shared = shared;
+        (books.shared, books.taps) = (shared, taps);
         for id in upstreams.keys() {
             if let Some(flight) = books.flights.get(id) {
                 flight.retired.store(false, SeqCst);
@@ -478,6 +538,29 @@ impl Live {
         upstream
     }
 
+    /// The figures of a route: those that it had.
+    fn figures_of(&self, known: Option<&Entry>) -> Arc<Figures> {
+        let new = || Arc::new(Figures::new(self.cores));
+        known.map_or_else(new, |known| Arc::clone(&known.figures))
+    }
+
+    /// The access log of a route's app, where it is wanted: the one that it had.
+    fn tap(
+        &self,
+        books: &Books,
+        new: &mut HashMap<AppId, Arc<Tap>>,
+        route: &Route,
+    ) -> Option<Arc<Tap>> {
+        if route.edge.as_ref().is_some_and(|edge| !edge.settings.access_log) {
+            return None;
+        }
+        let tap = new.entry(route.app).or_insert_with(|| {
+            let known = books.taps.get(&route.app);
+            known.map_or_else(|| Arc::new(Tap::new(route.app, self.cores)), Arc::clone)
+        });
+        Some(Arc::clone(tap))
+    }
+
     fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -486,12 +569,11 @@ impl Live {
 /// What a host leads to while the site is not there that it is to lead to: to what it did before, of the same
 /// app.
 fn stays(
-    before: &Compiled,
-    host: &str,
+    known: Option<&Entry>,
     app: AppId,
     upstreams: &mut HashMap<DeploymentId, Arc<Upstream>>,
 ) -> Way {
-    let known = before.hosts.get(host).filter(|entry| entry.id == app);
+    let known = known.filter(|entry| entry.id == app);
     match known.map(|entry| &entry.way) {
         Some(Way::Replicas(upstream)) => {
             upstreams.insert(upstream.deployment, Arc::clone(upstream));
@@ -533,6 +615,7 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use hythe_core::edge::{EdgeSettings, Rate, RouteEdge};
+    use hythe_core::names::HostName;
     use uuid::Uuid;
 
     use super::*;
@@ -622,6 +705,105 @@ mod tests {
     }
 
     #[test]
+    fn what_is_mounted_is_found_counted_and_drained_like_a_host() {
+        let live = Live::new();
+        let mount = |revision, number| {
+            let mut table = table(revision, &[("a", to(1, &[1])), ("b", to(number, &[9]))]);
+            let route = table.routes[&"b".parse::<HostName>().unwrap()].clone();
+            let seen = hythe_core::mount::SeenPath::Whole;
+            let mounted = hythe_core::mount::Mounted { seen, route };
+            let host = table.routes.get_mut(&"a".parse::<HostName>().unwrap()).unwrap();
+            host.mounts.insert("/api".parse().unwrap(), mounted);
+            table
+        };
+        live.apply(&mount(1, 2));
+        let seen = live.look_up("a", "/api/x", Side::Any).unwrap();
+        let place = seen.place.unwrap();
+        seen.figures.unwrap().began(0);
+        let Found::Replicas(under_way) = seen.found else { panic!("nothing is mounted") };
+        assert_eq!(under_way.upstream.deployment, deployment(2));
+        assert_eq!(held(&live, "a").upstream.deployment, deployment(1));
+        assert!(live.look_up("a", "/api/../x", Side::Any).is_err());
+        live.look_up("b", "/api/../x", Side::Any).unwrap();
+        let (_, lines) = live.figures();
+        let lines: Vec<_> = lines.iter().map(|(host, _, sum)| (host.as_str(), sum.began)).collect();
+        assert_eq!(lines, [("a/api", 1)]);
+        live.apply(&mount(2, 3));
+        assert_eq!(busy(&live), (2, vec![Busy { deployment: deployment(2), requests: 1 }]));
+        drop(under_way);
+        assert_eq!(busy(&live), (2, vec![]));
+        assert_eq!(live.figures().1.len(), 1, "what was counted stays");
+        live.apply(&table(3, &[("a", to(1, &[1]))]));
+        let Found::Replicas(now) = live.find_at("a", Some(&place), Side::Any) else {
+            panic!("it is gone")
+        };
+        assert_eq!(now.upstream.deployment, deployment(1));
+    }
+
+    #[test]
+    fn a_canary_takes_its_part_and_is_counted_and_drained_like_any_other() {
+        use hythe_core::canary::{Part, Weight};
+        let live = Live::new();
+        let with = |revision, percent: Option<u8>| {
+            let mut table = table(revision, &[("a", to(1, &[1, 2]))]);
+            let part = |percent| Part {
+                deployment: deployment(2),
+                targets: vec![target(8), target(9)],
+                weight: Weight::new(percent).unwrap(),
+            };
+            let route = table.routes.values_mut().next().unwrap();
+            route.canary = percent.map(|percent| Box::new(part(percent)));
+            let settings = EdgeSettings { sticky: true, ..EdgeSettings::default() };
+            let usual = RouteEdge::usual(route.app);
+            route.edge = Some(Box::new(RouteEdge { settings, ..usual }));
+            live.apply(&table);
+        };
+        let took = |count: usize| {
+            (0..count).filter(|_| held(&live, "a").upstream.deployment == deployment(2)).count()
+        };
+        with(1, Some(10));
+        assert_eq!(took(1_000), 100);
+        // A table for each request gives it no more than its part.
+        let all: usize = (2..202)
+            .map(|revision| {
+                with(revision, Some(10));
+                took(1)
+            })
+            .sum();
+        assert_eq!(all, 20);
+        with(300, Some(50));
+        assert_eq!(took(100), 50);
+        // Whoever stays with a replica stays with its version; so does a second try.
+        for (number, of) in [(1, deployment(1)), (2, deployment(2))] {
+            let mut one = loop {
+                let one = held(&live, "a");
+                if one.upstream.deployment == of {
+                    break one;
+                }
+            };
+            let token = one.choose(&[], 1).unwrap().token().unwrap();
+            let mut headers = hyper::HeaderMap::new();
+            let cookie = format!("hythe-replica={token:016x}");
+            headers.insert(hyper::header::COOKIE, cookie.parse().unwrap());
+            for side in [Side::Client(&headers), Side::Same(of)] {
+                for _ in 0..10 {
+                    let found = live.find_at("a", None, side);
+                    let Found::Replicas(again) = found else { panic!("{number}") };
+                    assert_eq!(again.upstream.deployment, of);
+                }
+            }
+        }
+        let Found::Replicas(last) = live.find_at("a", None, Side::Same(deployment(2))) else {
+            panic!("it has a part")
+        };
+        with(301, None);
+        assert_eq!(took(100), 0);
+        assert_eq!(busy(&live), (301, vec![Busy { deployment: deployment(2), requests: 1 }]));
+        drop(last);
+        assert_eq!(busy(&live), (301, vec![]));
+    }
+
+    #[test]
     fn what_an_apps_hosts_share_stays_as_long_as_it_is_meant_to_be_the_same() {
         let live = Live::new();
         let with = |revision, per_second| {
@@ -634,18 +816,19 @@ mod tests {
             }
             live.apply(&table);
         };
-        let gate = |host| live.look_up(host).gate.unwrap();
+        let gate = |host| live.look_up(host, "/", Side::Any).unwrap().gate.unwrap();
         with(1, 5);
         let first = gate("a");
         assert!(Arc::ptr_eq(&first.shared, &gate("b").shared));
-        let figures = live.look_up("a").figures.unwrap();
+        let figures = live.look_up("a", "/", Side::Any).unwrap().figures.unwrap();
         with(2, 5);
         assert!(Arc::ptr_eq(&first.shared, &gate("a").shared), "a new table is no new allowance");
-        assert!(Arc::ptr_eq(&figures, &live.look_up("a").figures.unwrap()));
+        let again = live.look_up("a", "/", Side::Any).unwrap().figures.unwrap();
+        assert!(Arc::ptr_eq(&figures, &again));
         with(3, 6);
         assert!(!Arc::ptr_eq(&first.shared, &gate("a").shared));
         live.apply(&table(4, &[("a", to(1, &[1]))]));
-        assert!(live.look_up("a").gate.is_none());
+        assert!(live.look_up("a", "/", Side::Any).unwrap().gate.is_none());
     }
 
     #[test]

@@ -21,7 +21,7 @@ async fn what_is_set_is_shown_and_what_is_out_of_bounds_is_named() {
         "maintenance": true, "sticky": true, "www": "remove",
         "rate": {"per_second": 20, "burst": 50}, "allow": ["10.0.0.0/8", "::1"],
         "guards": "previews", "wait_ms": 20_000, "body_bytes": 1_000_000,
-        "answer_within_ms": 30_000, "compress": false, "protocol": "h2c",
+        "answer_within_ms": 30_000, "compress": false, "protocol": "h2c", "access_log": false,
         "https": "both", "hsts": {"max_age": 31_536_000, "subdomains": true, "preload": true},
     });
     let set = server.patch(PATH, change.clone()).await.is(200).json;
@@ -81,6 +81,38 @@ async fn of_what_several_people_set_at_once_nothing_is_lost() {
     assert_eq!(set["users"], json!(["ada", "bob", "eve"]));
     assert_eq!((&set["sticky"], &set["body_bytes"]), (&json!(true), &json!(1_000)));
     assert_eq!(set["rate"], json!({"per_second": 1, "burst": 2}));
+}
+
+#[tokio::test]
+async fn an_app_is_mounted_at_a_host_of_its_project_and_whoever_asks_hears_why_not() {
+    let server = Server::start().await;
+    for name in ["shop", "api", "late"] {
+        server.post("/api/v1/apps", json!({"name": name})).await.is(201);
+    }
+    let mount = |app: &str, places: Value| {
+        let path = format!("/api/v1/apps/{app}/edge");
+        let server = &server;
+        async move { server.patch(&path, json!({"mounts": places})).await }
+    };
+    let at = "shop.localhost/api";
+    let set = mount("api", json!({at: "stripped"})).await.is(200).json;
+    assert_eq!(set["mounts"], json!([{"at": at, "seen": "stripped"}]));
+    let set = mount("api", json!({at: "whole", "shop.localhost/v2": "whole"})).await.is(200).json;
+    assert_eq!(set["mounts"].as_array().unwrap().len(), 2);
+    for (app, places, why) in [
+        ("late", json!({at: "whole"}), "api is at"),
+        ("late", json!({"nowhere.example/x": "whole"}), "no app has the host"),
+        ("late", json!({"shop.localhost/../x": "whole"}), "a path"),
+        ("late", json!({"shop.localhost": "whole"}), "a host and a path"),
+        ("late", json!({at: null}), "there is none"),
+    ] {
+        let refused = mount(app, places).await.is(422).json;
+        assert_eq!(refused["field"], "mounts", "{refused}");
+        assert!(refused["detail"].as_str().unwrap().contains(why), "{refused}");
+    }
+    let set = mount("api", json!({at: null})).await.is(200).json;
+    assert_eq!(set["mounts"], json!([{"at": "shop.localhost/v2", "seen": "whole"}]));
+    mount("late", json!({at: "whole"})).await.is(200);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod canaries;
 mod certificates;
 mod changes;
 mod commands;

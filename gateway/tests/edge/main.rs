@@ -10,13 +10,16 @@
     reason = "one test binary, helpers included"
 )]
 
+mod access;
 mod authority;
+mod canaries;
 mod certificates;
 mod gates;
 mod handover;
 mod hostile;
 mod limits;
 mod malformed;
+mod mounts;
 mod nats;
 #[path = "../../../tests/src/ports.rs"]
 mod ports;

@@ -127,6 +127,10 @@ impl StoredEvent for AppEvent {
             | Self::DomainLost { .. }
             | Self::DomainRemoved { .. }
             | Self::EdgeSet(_)
+            | Self::CanaryAsked { .. }
+            | Self::CanaryStarted { .. }
+            | Self::CanaryWeightSet { .. }
+            | Self::CanaryPromoted { .. }
             | Self::Scaled { .. } => false,
         }
     }

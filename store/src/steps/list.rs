@@ -214,6 +214,8 @@ steps! {
     FleetKeyKept "fleet-key-kept" Edge;
     /// Certificates are on the edge's disk.
     CertificatesKept "certificates-kept" Edge;
+    /// Lines of an app's access log can be found.
+    AccessLogged "access-logged" Edge;
 }
 
 impl fmt::Display for Step {

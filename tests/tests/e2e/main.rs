@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails on whatever it did not expect")]
 
 mod browser;
+mod canaries;
 mod compose;
 mod crashes;
 mod crons;

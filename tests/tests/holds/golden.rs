@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hythe_core::app::{AppEvent, AppSettings, Repeat, SettingsChange, SourceKey};
 use hythe_core::argv::Argv;
+use hythe_core::canary::Weight;
 use hythe_core::container::{
     ContainerSettings, ContentId, GroupMember, Mount, MountPath, ServiceName, VolumeName,
 };
@@ -34,6 +35,7 @@ use hythe_core::installation::{
     BackupPlace, BackupRecipient, Failed, GitHubEvent, InstallationEvent, Made, Mirror,
     RegistryHost, RegistryUser, Restored, Schedule, SourcePrefix, SourceUser, SshHost, SshKey,
 };
+use hythe_core::mount::SeenPath;
 use hythe_core::names::{
     AppName, BranchName, BuildArg, BuildArgValue, BuildTarget, CommitId, EnvName, HealthPath,
     HostName, ImageId, ProjectName, RepositoryPath, RepositoryUrl, WorkerName,
@@ -88,6 +90,8 @@ fn edge() -> EdgeSettings {
         answer_within: Some(Millis(30_000)),
         compress: false,
         protocol: Protocol::H2c,
+        access_log: false,
+        mounts: [("shop.example/api".parse().unwrap(), SeenPath::Stripped)].into(),
         ..EdgeSettings::default()
     }
 }
@@ -543,6 +547,26 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
         ("scaled", AppEvent::Scaled { replicas: 3, deployments: BTreeSet::from([deployment(2)]) }),
         ("edge_set", AppEvent::EdgeSet(edge().listed())),
         ("edge_set-usual", AppEvent::EdgeSet(Vec::new())),
+        (
+            "canary_asked",
+            AppEvent::CanaryAsked {
+                deployment: deployment(2),
+                weight: Weight::new(10).unwrap(),
+                within: Millis(86_400_000),
+            },
+        ),
+        (
+            "canary_started",
+            AppEvent::CanaryStarted { deployment: deployment(2), weight: Weight::new(10).unwrap() },
+        ),
+        (
+            "canary_weight_set",
+            AppEvent::CanaryWeightSet {
+                deployment: deployment(2),
+                weight: Weight::new(50).unwrap(),
+            },
+        ),
+        ("canary_promoted", AppEvent::CanaryPromoted { deployment: deployment(2) }),
         ("triggers_set", triggers(DeployOn::Push)),
         ("triggers_set-tag", triggers(DeployOn::Tag(TagPattern::new("v*").unwrap()))),
         ("triggers_set-off", triggers(DeployOn::Off)),

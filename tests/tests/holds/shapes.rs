@@ -14,7 +14,7 @@ use hythe_core::deployment::{Fault, Origin, Outcome, StageName};
 use hythe_core::event::Event;
 use hythe_core::health::Probe;
 use hythe_core::hook::{PageUrl, Provider, SenderName, Webhook};
-use hythe_core::ids::{CorrelationId, InstallationId, WorkerId};
+use hythe_core::ids::{CorrelationId, EdgeId, InstallationId, WorkerId};
 use hythe_core::installation::SourcePrefix;
 use hythe_core::names::{AppName, BranchName, CommitId, ImageId, TagName};
 use hythe_core::one_off::OneOffEnd;
@@ -319,6 +319,11 @@ fn shapes_between_roles_stay_as_they_are_and_may_gain_fields() {
     let source = LogSource::Replica { app: app(), deployment, index: 3 };
     shapes.json(
         "wire/log-frame",
+        &LogFrame { format, source, first: 7, lines: lines.to_vec(), ended: false },
+    );
+    let source = LogSource::Access { app: app(), edge: EdgeId::new(Uuid::from_u128(7)) };
+    shapes.json(
+        "wire/access-frame",
         &LogFrame { format, source, first: 7, lines: lines.to_vec(), ended: false },
     );
     let opening = RunOpening {

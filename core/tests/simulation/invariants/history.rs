@@ -178,6 +178,10 @@ impl World {
             | AppEvent::DomainLost { .. }
             | AppEvent::DomainRemoved { .. }
             | AppEvent::EdgeSet(_)
+            | AppEvent::CanaryAsked { .. }
+            | AppEvent::CanaryStarted { .. }
+            | AppEvent::CanaryWeightSet { .. }
+            | AppEvent::CanaryPromoted { .. }
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use hythe_core::canary::Part;
 use hythe_core::deployment::{DeploymentCommand, Placement, Stage, StageName};
 use hythe_core::ids::{DeploymentId, WorkerId};
 use hythe_core::limits;
@@ -72,11 +73,7 @@ impl World {
         let containers = self.machines.iter().flat_map(|machine| &machine.engine.containers);
         let beside_web =
             containers.filter(|(key, container)| is_process(key.index) && container.runs());
-        let targets = |route: &Route| match &route.backend {
-            Backend::Replicas { targets, .. } => targets.clone(),
-            Backend::Starting | Backend::Down | Backend::Site { .. } => Vec::new(),
-        };
-        let led: BTreeSet<SocketAddr> = table.routes.values().flat_map(targets).collect();
+        let led: BTreeSet<SocketAddr> = table.routes.values().flat_map(Route::targets).collect();
         let mut led = beside_web.filter(|(_, container)| led.contains(&container.address));
         match led.next() {
             Some((key, _)) => Err(format!("a route leads to {}", crate::engine::name(*key))),
@@ -90,6 +87,9 @@ impl World {
     fn invariant_tables_lead_to_healthy_replicas(&self, table: &RouteTable) -> Verdict {
         let observed = &self.control.observed;
         for (host, route) in &table.routes {
+            if let Some(part) = &route.canary {
+                self.canaries_are_fit(part).map_err(|why| format!("{host}: {why}"))?;
+            }
             let Backend::Replicas { deployment, targets } = &route.backend else { continue };
             let told = self.truth.told.get(deployment);
             if !told.is_some_and(|told| told.was_healthy) || targets.is_empty() {
@@ -119,6 +119,34 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// What takes a part of the requests is healthy, each replica of it, where it was heard of; and it is
+    /// neither live nor over.
+    fn canaries_are_fit(&self, part: &Part) -> Verdict {
+        let id = Short(part.deployment.uuid());
+        let Some(attempt) = self.attempt(part.deployment) else {
+            return Err(format!("canary {id} is nobody"));
+        };
+        if attempt.stage != Stage::Healthy || part.targets.is_empty() {
+            return Err(format!("canary {id} is {}", attempt.stage.name()));
+        }
+        let observed = &self.control.observed;
+        let mut kept = observed.table.routes.values().filter_map(|route| route.canary.as_ref());
+        if kept.any(|kept| kept.targets == part.targets) {
+            return Ok(());
+        }
+        let places = attempt.placements.iter().filter(|place| !is_process(place.index));
+        let seen: Vec<_> =
+            places.filter_map(|place| observed.replica(part.deployment, place)).collect();
+        let fit = |target: &SocketAddr| {
+            let mut seen = seen.iter();
+            seen.any(|one| one.endpoint == Some(*target) && one.state == ReplicaState::Healthy)
+        };
+        match part.targets.iter().find(|target| !fit(target)) {
+            Some(target) => Err(format!("canary {id} leads to {target}, which is not fit")),
+            None => Ok(()),
+        }
     }
 
     /// An edge has taken a table up.
@@ -223,7 +251,7 @@ impl World {
 
     /// A switch counts as made only when every live edge sends new requests to the new version.
     fn invariant_a_switch_is_confirmed_by_every_edge(&self, id: DeploymentId) -> Verdict {
-        match self.live_edges().find(|edge| !edge.routes_to(id)) {
+        match self.live_edges().find(|edge| !edge.serves(id)) {
             Some(edge) => Err(format!(
                 "{} at {} does not lead to {}",
                 Short(edge.id.uuid()),

@@ -7,7 +7,7 @@ use hythe_core::ids::DeploymentId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{AppRef, AsOf, ProcessType, Time};
+use super::{AppRef, AsOf, CreateCanary, ProcessType, Time};
 
 /// A static site.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -84,6 +84,9 @@ pub struct Deployment {
     /// As of when, where the past was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<AsOf>,
+    /// Which part of the requests it takes, in per cent, where it is a canary that does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_percent: Option<u8>,
 }
 
 /// Which deployment, and where it stands.
@@ -365,6 +368,11 @@ pub struct CreateDeployment {
     /// Build anew, whatever earlier builds left; for this deployment only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_cache: Option<bool>,
+    /// Once healthy it takes a part of the requests, beside the version that is live, until it is
+    /// promoted. It is taken back where nobody does so in time, where a newer deployment is asked for, or
+    /// where none of its replicas is healthy any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CreateCanary>,
 }
 
 /// Where to go back to. Everything may be left out.

@@ -40,6 +40,31 @@ pub struct EdgeSettings {
     pub https: EdgeHttps,
     /// What browsers are told about coming by https from now on; nothing where they are told nothing.
     pub hsts: Option<EdgeHsts>,
+    /// Whether what each request came to is told in the app's access log.
+    pub access_log: bool,
+    /// Where the app is besides its own hosts. It serves there for as long as the host leads to an app of
+    /// the same project.
+    pub mounts: Vec<EdgeMount>,
+}
+
+/// A place at a host of another app, or of the app itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EdgeMount {
+    /// Host and path.
+    #[schema(example = "shop.example/api")]
+    pub at: String,
+    /// What the app gets to see of paths there.
+    pub seen: EdgeSeenPath,
+}
+
+/// What an app gets to see of a path where it is mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EdgeSeenPath {
+    /// All of it.
+    Whole,
+    /// What comes after the prefix, which `x-forwarded-prefix` tells.
+    Stripped,
 }
 
 /// What becomes of hosts that differ by `www.` only.
@@ -165,4 +190,13 @@ pub struct UpdateEdge {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
     #[schema(value_type = Option<EdgeHsts>)]
     pub hsts: Option<Option<EdgeHsts>>,
+    /// Whether its requests are told in its access log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_log: Option<bool>,
+    /// Places where the app is to be, as `shop.example/api`, each with what it gets to see of a path
+    /// there (`whole` or `stripped`); `null` takes one away. The host has to lead to an app of the same project, and the longest
+    /// path that fits has a request.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, Option<String>>)]
+    pub mounts: BTreeMap<String, Option<EdgeSeenPath>>,
 }

@@ -1,6 +1,7 @@
 //! Lines of log, and what is to be known about them.
 
-use hythe_core::ids::DeploymentId;
+use hythe_core::ids::{DeploymentId, EdgeId};
+use hythe_core::wire::access::AccessEntry;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -58,6 +59,28 @@ pub enum LogItem {
         /// What.
         text: String,
     },
+    /// A line of an access log.
+    Access {
+        /// Where to resume after this line.
+        cursor: String,
+        /// The edge that tells.
+        #[schema(value_type = uuid::Uuid)]
+        edge: EdgeId,
+        /// Counts the edge's lines from 1.
+        number: u64,
+        /// When the request was over.
+        at: Time,
+        /// The request: `method`, `host`, `path` (without its query), `status`, `failed` (`request`,
+        /// `edge`, `app`, `nobody` or `client`), `received`, `sent`, `took_us`, `first_byte_us`,
+        /// `replica`, `deployment`, `request` (its id), `trace`, `client`, `agent`, `referer`,
+        /// `protocol` and `scheme`. What is not known is left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<Object>)]
+        request: Option<Box<AccessEntry>>,
+        /// Requests that are not told, for there were too many.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left_out: Option<u64>,
+    },
 }
 
 /// Where a line was written to.
@@ -98,4 +121,6 @@ pub struct LogQuery {
     pub limit: Option<u32>,
     /// Over a WebSocket: whether to wait for what comes (so unless `false` is said).
     pub follow: Option<bool>,
+    /// Of an app: what edges tell of its requests, in place of what its replicas say.
+    pub access: Option<bool>,
 }

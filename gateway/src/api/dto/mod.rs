@@ -7,6 +7,7 @@
 
 mod app;
 mod backup;
+mod canary;
 mod certificate;
 mod commit_status;
 mod compose;
@@ -46,6 +47,7 @@ pub use backup::{
     BackupFailed, BackupMade, BackupRun, BackupSchedule, BackupStatus, CreateBackup,
     DownloadBackup, MirrorStatus, SetBackupSchedule, SetMirror,
 };
+pub use canary::{Canary, CreateCanary, SetCanary};
 pub use certificate::{
     AddCertificate, Certificate, CertificateAuthority, CertificateList, CertificateSettings,
     CertificateState, DnsHook, ExternalAccount, SetDnsHook, SetExternalAccount,
@@ -68,7 +70,8 @@ pub use domain::{
     DomainState, DomainVerdict, ResolverAnswer, UpdateDomain, UpdateDomainSettings,
 };
 pub use edge::{
-    EdgeGuards, EdgeHsts, EdgeHttps, EdgeProtocol, EdgeRate, EdgeSettings, EdgeWww, UpdateEdge,
+    EdgeGuards, EdgeHsts, EdgeHttps, EdgeMount, EdgeProtocol, EdgeRate, EdgeSeenPath, EdgeSettings,
+    EdgeWww, UpdateEdge,
 };
 pub use env::{ChangeEnv, EnvList, EnvVariable, SecretText};
 pub use event::{EventEntry, EventPage, EventQuery};
@@ -114,7 +117,7 @@ pub use status::{Check, Health, JournalStatus, Readiness, ServerStatus};
 pub use time::Time;
 pub use traefik::{
     TraefikConfig, TraefikHttp, TraefikLoadBalancer, TraefikMiddleware, TraefikQuery,
-    TraefikRedirect, TraefikRouter, TraefikServer, TraefikService, TraefikTls,
+    TraefikRedirect, TraefikRouter, TraefikServer, TraefikService, TraefikStripPrefix, TraefikTls,
 };
 pub use upload::Upload;
 pub use worker::{Worker, WorkerList, WorkerStatus};

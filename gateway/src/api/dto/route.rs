@@ -23,6 +23,10 @@ pub struct Route {
     /// The host that requests are sent on to, where they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirects_to: Option<String>,
+    /// Where at the host it is, where it is mounted there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "/api")]
+    pub path: Option<String>,
 }
 
 /// What answers at a host.

@@ -57,7 +57,19 @@ pub struct TraefikRouter {
 #[serde(rename_all = "camelCase")]
 pub struct TraefikMiddleware {
     /// They are sent to another host.
-    pub redirect_regex: TraefikRedirect,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect_regex: Option<TraefikRedirect>,
+    /// The begin of their path is taken off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strip_prefix: Option<TraefikStripPrefix>,
+}
+
+/// What is taken off a path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TraefikStripPrefix {
+    /// The first of these that it begins with.
+    #[schema(example = json!(["/api"]))]
+    pub prefixes: Vec<String>,
 }
 
 /// Where requests are sent.

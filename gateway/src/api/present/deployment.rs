@@ -78,7 +78,15 @@ pub(crate) fn deployment_in(
         requested_by: view.requested_by().to_string(),
         created_at: view.requested.at.into(),
         as_of: sight.as_of,
+        canary_percent: canary_percent(sight, id, attempt),
     })
+}
+
+/// Which part of the requests it takes, where it is a canary that does.
+fn canary_percent(sight: Sight<'_>, id: DeploymentId, attempt: &Attempt) -> Option<u8> {
+    let app = sight.view.apps.get(&attempt.spec.app)?.state.active()?;
+    let canary = app.singing().filter(|canary| canary.deployment == id)?;
+    Some(canary.weight.percent())
 }
 
 /// Which deployment, and where it stands.

@@ -1,8 +1,11 @@
 //! How edges serve an app.
 
 use hythe_core::edge::{EdgeSettings, Guards, Hsts, Https, Protocol, Rate, Www};
+use hythe_core::mount::SeenPath;
 
-use crate::api::dto::{self, EdgeGuards, EdgeHsts, EdgeHttps, EdgeProtocol, EdgeRate, EdgeWww};
+use crate::api::dto::{
+    self, EdgeGuards, EdgeHsts, EdgeHttps, EdgeMount, EdgeProtocol, EdgeRate, EdgeSeenPath, EdgeWww,
+};
 
 /// As people see it: no password, and no hash of one.
 pub(crate) fn edge(settings: &EdgeSettings) -> dto::EdgeSettings {
@@ -21,7 +24,13 @@ pub(crate) fn edge(settings: &EdgeSettings) -> dto::EdgeSettings {
         protocol,
         https,
         hsts,
+        access_log,
+        mounts,
     } = settings;
+    let mount = |seen: &SeenPath| match seen {
+        SeenPath::Whole => EdgeSeenPath::Whole,
+        SeenPath::Stripped => EdgeSeenPath::Stripped,
+    };
     dto::EdgeSettings {
         maintenance: *maintenance,
         sticky: *sticky,
@@ -54,5 +63,10 @@ pub(crate) fn edge(settings: &EdgeSettings) -> dto::EdgeSettings {
             subdomains,
             preload,
         }),
+        access_log: *access_log,
+        mounts: mounts
+            .iter()
+            .map(|(at, seen)| EdgeMount { at: at.to_string(), seen: mount(seen) })
+            .collect(),
     }
 }

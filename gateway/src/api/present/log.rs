@@ -1,11 +1,12 @@
 //! An item of a log as people see it.
 
 use hythe_actors::bus;
-use hythe_core::ids::DeploymentId;
+use hythe_core::ids::{DeploymentId, EdgeId};
 use hythe_core::process;
 use hythe_core::run::RunSettings;
 use hythe_core::task::{self, is_task};
 use hythe_core::time::Timestamp;
+use hythe_core::wire::access::AccessLine;
 use hythe_core::wire::log::{LogSource, LogStream};
 
 use super::{Sight, process_of};
@@ -15,7 +16,22 @@ use crate::api::dto::{LogItem, LogOutput};
 pub(crate) fn item(sight: Sight<'_>, item: bus::LogItem) -> LogItem {
     match item {
         bus::LogItem::Line { cursor, source, number, line } => {
-            let Origin { deployment, replica, process, task } = origin(sight, &source);
+            let at = Timestamp(line.at / 1_000_000).into();
+            let Origin { deployment, replica, process, task } = match origin(sight, &source) {
+                Ok(origin) => origin,
+                Err(edge) => {
+                    let (request, left_out) = match serde_json::from_str(&line.text) {
+                        Ok(AccessLine::Request(entry)) => (Some(entry), None),
+                        Ok(AccessLine::LeftOut { left_out }) => (None, Some(left_out)),
+                        Err(_) => {
+                            let text = "a line of the access log does not read";
+                            return LogItem::Note { text: text.into() };
+                        }
+                    };
+                    let cursor = cursor.to_string();
+                    return LogItem::Access { cursor, edge, number, at, request, left_out };
+                }
+            };
             LogItem::Line {
                 cursor: cursor.to_string(),
                 deployment,
@@ -23,7 +39,7 @@ pub(crate) fn item(sight: Sight<'_>, item: bus::LogItem) -> LogItem {
                 process,
                 task,
                 number,
-                at: Timestamp(line.at / 1_000_000).into(),
+                at,
                 stream: match line.stream {
                     LogStream::Stdout => LogOutput::Stdout,
                     LogStream::Stderr => LogOutput::Stderr,
@@ -33,10 +49,12 @@ pub(crate) fn item(sight: Sight<'_>, item: bus::LogItem) -> LogItem {
             }
         }
         bus::LogItem::Gap { lost } => LogItem::Gap { lost },
-        bus::LogItem::Ended { source } => {
-            let Origin { deployment, replica, process, task } = origin(sight, &source);
-            LogItem::End { deployment, replica, process, task }
-        }
+        bus::LogItem::Ended { source } => match origin(sight, &source) {
+            Ok(Origin { deployment, replica, process, task }) => {
+                LogItem::End { deployment, replica, process, task }
+            }
+            Err(edge) => LogItem::Note { text: format!("edge {edge} tells no more") },
+        },
     }
 }
 
@@ -48,8 +66,10 @@ struct Origin {
     task: Option<String>,
 }
 
-fn origin(sight: Sight<'_>, source: &LogSource) -> Origin {
-    match source {
+/// An access log's lines come from an edge, not from what was deployed.
+fn origin(sight: Sight<'_>, source: &LogSource) -> Result<Origin, EdgeId> {
+    let origin = match source {
+        LogSource::Access { app: _, edge } => return Err(*edge),
         LogSource::Build { deployment, generation: _ } => {
             Origin { deployment: *deployment, replica: None, process: None, task: None }
         }
@@ -67,5 +87,6 @@ fn origin(sight: Sight<'_>, source: &LogSource) -> Origin {
             let replica = Some(process::number(*index));
             Origin { deployment: *deployment, replica, process, task: None }
         }
-    }
+    };
+    Ok(origin)
 }

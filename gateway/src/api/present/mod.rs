@@ -2,6 +2,7 @@
 
 mod app;
 mod backup;
+mod canary;
 mod certificate;
 mod cron;
 mod deployment;
@@ -18,6 +19,7 @@ mod worker;
 
 pub(crate) use app::app;
 pub(crate) use backup::{failed, made, mirror, schedule};
+pub(crate) use canary::canary;
 pub(crate) use certificate::{certificate_of, certificates};
 pub(crate) use cron::{cron, minted_at};
 pub(crate) use deployment::{deployment, deployment_in, reference_to};

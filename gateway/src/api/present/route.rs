@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use hythe_core::app::ActiveApp;
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::names::HostName;
-use hythe_core::routes::Backend;
+use hythe_core::routes::{Backend, Route as Leads};
 
 use super::{Sight, reference_to};
 use crate::api::dto::{AppRef, Route, RouteState};
@@ -14,20 +14,27 @@ use crate::api::dto::{AppRef, Route, RouteState};
 pub(crate) fn in_force(sight: Sight<'_>, id: AppId) -> Option<Vec<Route>> {
     let app = sight.view.apps.get(&id)?.state.active()?;
     let table = sight.observed.routes();
-    let routes = hosts(sight, app).filter_map(|host| {
-        let found = table.get(&host)?;
-        let backend = &found.backend;
-        let (state, targets) = match backend {
-            Backend::Replicas { targets, .. } => (RouteState::Serving, targets.as_slice()),
-            Backend::Site { .. } => (RouteState::Serving, &[][..]),
-            Backend::Starting => (RouteState::Starting, &[][..]),
-            Backend::Down if found.stopped => (RouteState::Stopped, &[][..]),
-            Backend::Down => (RouteState::Down, &[][..]),
-        };
-        let targets = targets.iter().map(ToString::to_string).collect();
-        Some(route(sight, app, &host, (state, backend.deployment()), targets))
+    let routes =
+        hosts(sight, app).filter_map(|host| Some(leads(sight, app, &host, table.get(&host)?)));
+    let mounted = app.edge.mounts.keys().filter_map(|at| {
+        let there = &table.get(&at.host)?.mounts.get(&at.prefix)?.route;
+        let path = Some(at.prefix.to_string());
+        (there.app == app.id).then(|| Route { path, ..leads(sight, app, &at.host, there) })
     });
-    Some(routes.collect())
+    Some(routes.chain(mounted).collect())
+}
+
+fn leads(sight: Sight<'_>, app: &ActiveApp, host: &HostName, found: &Leads) -> Route {
+    let backend = &found.backend;
+    let (state, targets) = match backend {
+        Backend::Replicas { targets, .. } => (RouteState::Serving, targets.as_slice()),
+        Backend::Site { .. } => (RouteState::Serving, &[][..]),
+        Backend::Starting => (RouteState::Starting, &[][..]),
+        Backend::Down if found.stopped => (RouteState::Stopped, &[][..]),
+        Backend::Down => (RouteState::Down, &[][..]),
+    };
+    let targets = targets.iter().map(ToString::to_string).collect();
+    route(sight, app, host, (state, backend.deployment()), targets)
 }
 
 /// Where an app's hosts led by what was decided. None where it did not exist.
@@ -71,5 +78,6 @@ fn route(
         deployment: deployment.and_then(|id| reference_to(sight, id)),
         targets,
         redirects_to: redirects(app, host),
+        path: None,
     }
 }

@@ -8,13 +8,14 @@ use std::net::SocketAddr;
 
 use hythe_core::domain::within;
 use hythe_core::ids::{AppId, WorkerId};
+use hythe_core::mount::{PathPrefix, SeenPath};
 use hythe_core::names::HostName;
 use hythe_core::observed::Observed;
 use hythe_core::routes::{Backend, Route};
 
 use crate::api::dto::{
     TraefikConfig, TraefikHttp, TraefikLoadBalancer, TraefikMiddleware, TraefikRedirect,
-    TraefikRouter, TraefikServer, TraefikService, TraefikTls,
+    TraefikRouter, TraefikServer, TraefikService, TraefikStripPrefix, TraefikTls,
 };
 
 /// How routers are to be.
@@ -59,7 +60,20 @@ struct Hosts<'a> {
     wildcards: BTreeSet<&'a HostName>,
     /// Those that are sent on, by where to.
     redirects: BTreeMap<&'a HostName, Vec<&'a HostName>>,
+    /// Paths of hosts.
+    mounts: Vec<(&'a HostName, &'a PathPrefix, SeenPath)>,
 }
+
+impl<'a> Hosts<'a> {
+    fn of(route: &'a Route) -> Self {
+        let (wildcards, redirects) = (BTreeSet::new(), BTreeMap::new());
+        Self { route, hosts: Vec::new(), wildcards, redirects, mounts: Vec::new() }
+    }
+}
+
+/// What goes before a router for a host alone: Traefik takes the longer rule first where nothing is said,
+/// and a rule of many hosts is long.
+const MOUNTED: u32 = 1_000_000;
 
 fn apps(
     observed: &Observed,
@@ -75,12 +89,7 @@ fn apps(
     };
     // What Traefik would let everybody see it does not get.
     for (host, route) in observed.routes().iter().filter(|(_, route)| !guarded(route)) {
-        let app = apps.entry(route.app).or_insert_with(|| Hosts {
-            route,
-            hosts: Vec::new(),
-            wildcards: BTreeSet::new(),
-            redirects: BTreeMap::new(),
-        });
+        let app = apps.entry(route.app).or_insert_with(|| Hosts::of(route));
         if wildcards {
             app.wildcards.extend(&route.wildcards);
         }
@@ -88,6 +97,13 @@ fn apps(
             _ if !is_meant(host) => {}
             Some(to) => app.redirects.entry(to).or_default().push(host),
             None => app.hosts.push(host),
+        }
+    }
+    for (host, route) in observed.routes().iter().filter(|(host, _)| is_meant(host)) {
+        for (prefix, mounted) in route.mounts.iter().filter(|(_, of)| !guarded(&of.route)) {
+            let route = &mounted.route;
+            let app = apps.entry(route.app).or_insert_with(|| Hosts::of(route));
+            app.mounts.push((host, prefix, mounted.seen));
         }
     }
     apps
@@ -99,7 +115,7 @@ fn config(
     how: &Routers,
 ) -> TraefikConfig {
     let mut http = TraefikHttp::default();
-    for Hosts { route, hosts, wildcards, redirects } in apps.into_values() {
+    for Hosts { route, hosts, wildcards, redirects, mounts } in apps.into_values() {
         let Backend::Replicas { targets, deployment: _ } = &route.backend else { continue };
         let servers: Vec<TraefikServer> = targets
             .iter()
@@ -110,7 +126,7 @@ fn config(
             continue;
         }
         let name = format!("hythe-{}", route.name);
-        if !hosts.is_empty() || !wildcards.is_empty() {
+        if !hosts.is_empty() || !wildcards.is_empty() || !mounts.is_empty() {
             let load_balancer = TraefikLoadBalancer { servers };
             http.services.insert(name.clone(), TraefikService { load_balancer });
         }
@@ -137,7 +153,27 @@ fn config(
                 replacement: format!("${{1}}://{to}${{2}}/${{3}}"),
                 permanent: true,
             };
-            http.middlewares.insert(redirect, TraefikMiddleware { redirect_regex });
+            let redirect_regex = Some(redirect_regex);
+            let middleware = TraefikMiddleware { redirect_regex, strip_prefix: None };
+            http.middlewares.insert(redirect, middleware);
+        }
+        for (host, prefix, seen) in mounts {
+            let mounted = format!("{name}-at-{host}{}", prefix.as_str().replace('/', ":"));
+            let rule = format!("Host(`{host}`) && (Path(`{prefix}`) || PathPrefix(`{prefix}/`))");
+            let length = u32::try_from(prefix.as_str().len()).unwrap_or_default();
+            let mut router = how.router(rule, &name);
+            router.priority = Some(MOUNTED + length);
+            match seen {
+                SeenPath::Whole => {}
+                SeenPath::Stripped => {
+                    router.middlewares = vec![mounted.clone()];
+                    let strip_prefix = TraefikStripPrefix { prefixes: vec![prefix.to_string()] };
+                    let strip_prefix = Some(strip_prefix);
+                    let middleware = TraefikMiddleware { redirect_regex: None, strip_prefix };
+                    http.middlewares.insert(mounted.clone(), middleware);
+                }
+            }
+            http.routers.insert(mounted, router);
         }
     }
     TraefikConfig { http: (!http.routers.is_empty()).then_some(http) }
@@ -274,6 +310,32 @@ mod tests {
         // Neither is anything of the hosts under the base domain.
         let near = of_worker(&observed, &host("localhost"), None, &Routers::default());
         assert_eq!(near.http.unwrap().routers.len(), 1);
+    }
+
+    #[test]
+    fn what_is_mounted_goes_before_the_host_and_may_lose_its_prefix() {
+        use hythe_core::mount::Mounted;
+        let (api, seen) = (route(2, "api", &["10.208.0.3:8080"]), SeenPath::Stripped);
+        let mut shop = route(1, "shop", &["10.208.0.2:8080"]);
+        shop.mounts.insert("/v1/api".parse().unwrap(), Mounted { seen, route: api.clone() });
+        let observed = observed(&[("shop.example", shop), ("api.localhost", api)]);
+        let config = of_proxy(&observed, &host("localhost"), &Routers::default());
+        let http = &serde_json::to_value(config).unwrap()["http"];
+        let name = "hythe-api-at-shop.example:v1:api";
+        assert_eq!(
+            http["routers"][name],
+            json!({
+                "rule": "Host(`shop.example`) && (Path(`/v1/api`) || PathPrefix(`/v1/api/`))",
+                "service": "hythe-api",
+                "middlewares": [name],
+                "priority": MOUNTED + 7,
+            })
+        );
+        let strip = json!({"stripPrefix": {"prefixes": ["/v1/api"]}});
+        assert_eq!(http["middlewares"][name], strip);
+        let server = &http["services"]["hythe-api"]["loadBalancer"]["servers"][0];
+        assert_eq!(server["url"], "http://10.208.0.3:8080");
+        assert_eq!(http["routers"].as_object().unwrap().len(), 2);
     }
 
     #[test]

@@ -160,7 +160,7 @@ impl Telling<'_> {
         let text = match item {
             LogItem::Line { text, .. } => text,
             LogItem::Gap { .. } => "(some lines of the log are lost)".to_owned(),
-            LogItem::End { .. } | LogItem::Note { .. } => return,
+            LogItem::End { .. } | LogItem::Note { .. } | LogItem::Access { .. } => return,
         };
         self.told_any = true;
         self.band.say(&format!("       {text}")).await;

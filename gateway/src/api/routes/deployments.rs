@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hythe_core::app::{App, AppCommand, AppEvent, SettingsChange};
+use hythe_core::canary::Weight;
 use hythe_core::deployment::{
     Deployment as Machine, DeploymentCommand, DeploymentEvent, DeploymentSpec, StageName,
 };
@@ -12,12 +13,15 @@ use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::machine::replay;
 use hythe_core::record::{Meta, Sequence};
 use hythe_core::source::{Source, UploadDigest};
+use hythe_core::time::Millis;
 use hythe_core::view::{DeploymentView, Then};
 use uuid::Uuid;
 
 use crate::api::ApiState;
 use crate::api::doc::{ReadProblems, WriteProblems};
-use crate::api::dto::{AtQuery, CreateDeployment, Deployment, DeploymentPage, PageQuery};
+use crate::api::dto::{
+    AtQuery, CreateCanary, CreateDeployment, Deployment, DeploymentPage, PageQuery,
+};
 use crate::api::extract::{OptionalJson, Params, Which, bounded};
 use crate::api::follow::read;
 use crate::api::idempotency::{Asked, Before, mark_replayed, once};
@@ -100,6 +104,12 @@ pub(crate) async fn create(
         return accepted_before(&state, before).await;
     }
     let (app, now) = state.app(&app)?;
+    let canary = body.value.canary.map(|CreateCanary { percent, within_ms }| {
+        let weight = Weight::new(percent);
+        let weight = weight.map_err(|bad| Problem::field("canary.percent", bad.to_string()))?;
+        Ok::<_, Problem>((weight, Millis(within_ms)))
+    });
+    let canary = canary.transpose()?;
     let local = state.config().local_repositories;
     let wanted = settings::of_deployment(&now.settings, &body.value, local)?;
     let upload = wanted.change.source.as_ref().or(now.settings.source.as_ref());
@@ -116,10 +126,12 @@ pub(crate) async fn create(
     }
     let id = Uuid::now_v7();
     let deployment = DeploymentId::new(id);
-    let command = AppCommand::RequestDeployment {
-        deployment,
-        source: wanted.source,
-        no_cache: body.value.no_cache.unwrap_or(false),
+    let (source, no_cache) = (wanted.source, body.value.no_cache.unwrap_or(false));
+    let command = match canary {
+        None => AppCommand::RequestDeployment { deployment, source, no_cache },
+        Some((weight, within)) => {
+            AppCommand::RequestCanary { deployment, source, no_cache, weight, within }
+        }
     };
     let claim = once.as_ref().map(|once| once.claim(id)).transpose()?;
     let with = With { claim, secrets: Vec::new() };

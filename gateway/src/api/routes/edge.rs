@@ -8,14 +8,17 @@ use hythe_core::app::{ActiveApp, App, AppCommand};
 use hythe_core::edge::{
     EdgeSettings as Settings, EdgeUser, Guards, Hsts, Https, Protocol, Rate, Www,
 };
+use hythe_core::mount::{self, MountPoint, SeenPath};
 use hythe_core::network::Network;
+use hythe_core::routes::routes;
 use hythe_core::time::Millis;
 use hythe_store::{Secret, SecretChange};
 
 use crate::api::ApiState;
 use crate::api::doc::{ReadProblems, WriteProblems};
 use crate::api::dto::{
-    EdgeGuards, EdgeHsts, EdgeHttps, EdgeProtocol, EdgeRate, EdgeSettings, EdgeWww, UpdateEdge,
+    EdgeGuards, EdgeHsts, EdgeHttps, EdgeProtocol, EdgeRate, EdgeSeenPath, EdgeSettings, EdgeWww,
+    UpdateEdge,
 };
 use crate::api::extract::{Json, SecretJson, Which};
 use crate::api::idempotency::Asked;
@@ -74,6 +77,7 @@ pub(crate) async fn update(
         return Ok(writing.answer(axum::Json(present::edge(&app.edge))));
     }
     let version = newest(&app).saturating_add(1).max(state.now().0);
+    may_mount(&state, &app, &value)?;
     // Hashing is meant to take long.
     let changed = tokio::task::spawn_blocking(move || changed(&app, &value, version));
     let (wanted, secrets) = changed
@@ -110,11 +114,14 @@ fn changed(
         protocol,
         https,
         hsts,
+        access_log,
+        mounts,
     } = change;
     let mut wanted = app.edge.clone();
     wanted.maintenance = maintenance.unwrap_or(wanted.maintenance);
     wanted.sticky = sticky.unwrap_or(wanted.sticky);
     wanted.compress = compress.unwrap_or(wanted.compress);
+    wanted.access_log = access_log.unwrap_or(wanted.access_log);
     wanted.wait = wait_ms.map_or(wanted.wait, Millis);
     wanted.body_bytes = body_bytes.unwrap_or(wanted.body_bytes);
     wanted.www = www.map_or(wanted.www, |www| match www {
@@ -179,8 +186,45 @@ fn changed(
             }
         }
     }
+    for (at, seen) in mounts {
+        let at = place(at)?;
+        match seen {
+            Some(EdgeSeenPath::Whole) => drop(wanted.mounts.insert(at, SeenPath::Whole)),
+            Some(EdgeSeenPath::Stripped) => drop(wanted.mounts.insert(at, SeenPath::Stripped)),
+            None => {
+                if wanted.mounts.remove(&at).is_none() {
+                    return Err(Problem::field("mounts", format!("there is none at {at}")));
+                }
+            }
+        }
+    }
     wanted.check().map_err(Problem::from)?;
     Ok((wanted, secrets))
+}
+
+fn place(text: &str) -> Result<MountPoint, Problem> {
+    text.parse()
+        .map_err(|bad: hythe_core::names::BadText| Problem::field("mounts", bad.to_string()))
+}
+
+/// Whether the app may be where it is to be, as things are now. What holds is decided with each table; this
+/// tells whoever asks at once.
+fn may_mount(state: &ApiState, app: &ActiveApp, change: &UpdateEdge) -> Result<(), Problem> {
+    let wanted = change.mounts.iter().filter(|(_, seen)| seen.is_some());
+    if app.preview.is_some() && wanted.clone().next().is_some() {
+        return Err(Problem::field("mounts", "a preview is at its own host only"));
+    }
+    for (at, _) in wanted {
+        let at = place(at)?;
+        let may = state.see(|sight| {
+            let (view, observed) = (sight.view, sight.observed);
+            let base = &sight.config.base_domain;
+            let table = routes(view, observed, base, observed.routes());
+            mount::may(view, &table, app, &at)
+        });
+        may.map_err(|refused| Problem::field("mounts", refused.to_string()))?;
+    }
+    Ok(())
 }
 
 /// A password as edges get to see it.

@@ -15,6 +15,10 @@ use crate::api::socket;
 
 /// Reads what an app's replicas say, or follows it
 ///
+/// With `access=true` it is what edges tell of the app's requests: items of type `access`, without
+/// queries, cookies and credentials. Of many requests in a second some are left out, those that went well
+/// first, and how many is told. Whatever a client wrote is printable ASCII there.
+///
 /// As a WebSocket (ask for an upgrade): each message is one item; resume with the last `cursor`.
 #[utoipa::path(
     get, path = "/api/v1/apps/{app}/logs", operation_id = "app_logs", tag = "logs",
@@ -32,7 +36,8 @@ pub(crate) async fn of_app(
     request: Request,
 ) -> Result<Response, Problem> {
     let (id, _) = state.app(&app)?;
-    let subjects = [subjects::app_logs(id)];
+    let access = query.access.unwrap_or(false);
+    let subjects = [if access { subjects::access_log(id) } else { subjects::app_logs(id) }];
     if !socket::wanted(&request) {
         return Ok(axum::Json(page(&state, &subjects, &query).await?).into_response());
     }
@@ -64,6 +69,9 @@ pub(crate) async fn of_deployment(
     request: Request,
 ) -> Result<Response, Problem> {
     let id = state.deployment(&deployment).await?;
+    if query.access.is_some() {
+        return Err(Problem::field("access", "an access log is an app's, not a deployment's"));
+    }
     let subjects = lines::of_deployment(&state, id);
     if !socket::wanted(&request) {
         // Looked at first: lines may still be on their way while the build is not over.

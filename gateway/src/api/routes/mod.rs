@@ -3,6 +3,7 @@
 mod address;
 mod apps;
 mod backups;
+mod canaries;
 mod certificates;
 mod compose;
 mod crons;
@@ -69,6 +70,9 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(deployments::list, deployments::create))
         .routes(routes!(deployments::show))
         .routes(routes!(deployments::cancel))
+        .routes(routes!(canaries::show, canaries::set))
+        .routes(routes!(canaries::promote))
+        .routes(routes!(canaries::abort))
         .routes(routes!(uploads::show, uploads::put))
         .routes(routes!(running::stop))
         .routes(routes!(running::start))

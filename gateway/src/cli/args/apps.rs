@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use hythe_core::canary::Weight;
 use hythe_core::container::{Mount, MountPath, VolumeName};
 use hythe_core::ids::DeploymentId;
 use hythe_core::names::{
@@ -171,6 +172,12 @@ pub struct DeployArgs {
     /// Build anew, whatever earlier builds left
     #[arg(long)]
     pub no_cache: bool,
+    /// The new version takes a part of the requests first, such as 10% (see `hythe canary`)
+    #[arg(long, value_name = "PERCENT")]
+    pub canary: Option<Weight>,
+    /// For how long, before it is taken back, such as 30m [default: 24h]
+    #[arg(long, value_name = "SPAN", value_parser = span, requires = "canary")]
+    pub canary_for: Option<u64>,
     /// Whether to wait.
     #[command(flatten)]
     pub waiting: WaitArgs,
@@ -530,6 +537,9 @@ pub struct LogsArgs {
     /// The log of a build: a deployment's id, or `latest`
     #[arg(long, value_name = "DEPLOYMENT")]
     pub build: Option<BuildOf>,
+    /// What edges tell of its requests; with --json, all that is told of each
+    #[arg(long, conflicts_with = "build")]
+    pub access: bool,
     /// With the time of each line
     #[arg(long, short)]
     pub timestamps: bool,

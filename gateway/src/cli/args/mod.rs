@@ -6,6 +6,7 @@ mod apps;
 mod backup;
 mod build;
 mod builder;
+mod canary;
 mod certificate;
 mod compose;
 mod cron;
@@ -41,6 +42,7 @@ pub use apps::{
 };
 pub use backup::{BackupArgs, BackupCommand, KeyArgs, RestoreArgs, ScheduleArgs};
 pub use builder::BuilderArgs;
+pub use canary::{CANARY_HELP, CanaryCommand};
 pub use certificate::{CertificateCommand, CertificateSettingsArgs};
 pub use compose::{ComposeCommand, ComposeUpArgs};
 pub use cron::{CronArgs, CronCommand, CronSetArgs};
@@ -226,7 +228,8 @@ pub enum Command {
     Env(EnvCommand),
     /// Show what an app says, or what a build said
     #[command(after_help = "Examples:\n  hythe logs shop -f\n  hythe logs shop --tail 20\n  \
-                            hythe logs shop --build latest")]
+                            hythe logs shop --build latest\n  \
+                            hythe logs shop --access -f")]
     Logs(LogsArgs),
     /// Show the replicas that run
     Ps {
@@ -239,6 +242,9 @@ pub enum Command {
     /// How edges serve an app: who may see it, limits, compression
     #[command(subcommand)]
     Traffic(TrafficCommand),
+    /// A new version takes a part of an app's requests first
+    #[command(subcommand, after_help = CANARY_HELP)]
+    Canary(CanaryCommand),
     /// Show everybody a page that says that an app is being worked on
     #[command(subcommand)]
     Maintenance(MaintenanceCommand),

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use hythe_core::edge::EdgeUser;
+use hythe_core::mount::MountPoint;
 use hythe_core::names::AppName;
 use hythe_core::network::Network;
 
@@ -27,6 +28,15 @@ Browsers ask for it. It holds at once, for the app and its previews, or for its 
 Example:
   hythe traffic login shop --username ada --password-stdin <password.txt";
 
+const MOUNT_HELP: &str = "\
+The host has to lead to an app of the same project. Of several paths that fit a request the longest has it;
+a path is whole parts, so /api is not the begin of /apis. It holds at once. Who may see what is mounted is
+what is set for the app that answers, not for the one whose host it is.
+
+Examples:
+  hythe traffic mount api shop.example/api --strip
+  hythe traffic mount docs shop.example/docs";
+
 /// `hythe traffic`.
 #[derive(Debug, Subcommand)]
 pub enum TrafficCommand {
@@ -49,6 +59,26 @@ pub enum TrafficCommand {
         /// Read the password from stdin: the only way, so that no other program sees it
         #[arg(long, required = true)]
         password_stdin: bool,
+    },
+    /// Have an app answer at a path of another app's host
+    #[command(after_help = MOUNT_HELP)]
+    Mount {
+        /// The app
+        app: AppName,
+        /// Host and path
+        #[arg(value_name = "HOST/PATH")]
+        at: MountPoint,
+        /// The app sees paths without that prefix; the header X-Forwarded-Prefix tells it
+        #[arg(long)]
+        strip: bool,
+    },
+    /// Have an app answer there no more
+    Unmount {
+        /// The app
+        app: AppName,
+        /// Host and path
+        #[arg(value_name = "HOST/PATH")]
+        at: MountPoint,
     },
     /// Take a user away; everybody sees an app that has no users
     Logout {
@@ -149,6 +179,12 @@ pub struct TrafficSetArgs {
     /// Browsers are told nothing about that
     #[arg(long, conflicts_with = "hsts")]
     pub no_hsts: bool,
+    /// What each request came to is told in the app's access log (see `hythe logs APP --access`)
+    #[arg(long, overrides_with = "no_access_log")]
+    pub access_log: bool,
+    /// No request is told
+    #[arg(long)]
+    pub no_access_log: bool,
 }
 
 /// What becomes of requests that come without TLS.

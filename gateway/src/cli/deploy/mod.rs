@@ -12,6 +12,7 @@ pub(super) mod upload;
 use std::time::Duration;
 
 use hythe_core::ids::DeploymentId;
+use hythe_core::limits::CANARY_USUAL;
 use reqwest::Method;
 use tokio::time::sleep;
 
@@ -23,7 +24,8 @@ use super::logs::{Follow, gap};
 use super::socket::follow;
 use super::{Context, app, env};
 use crate::api::dto::{
-    App, CreateDeployment, CreateRollback, Deployment, DeploymentStatus, LogItem, UpdateApp,
+    App, CreateCanary, CreateDeployment, CreateRollback, Deployment, DeploymentStatus, LogItem,
+    UpdateApp,
 };
 
 /// From one look at the deployment to the next.
@@ -58,6 +60,10 @@ pub(super) async fn run(context: &Context, args: DeployArgs) -> Outcome {
         dockerfile: args.settings.build.dockerfile.as_ref().map(ToString::to_string),
         port: args.settings.port,
         no_cache: args.no_cache.then_some(true),
+        canary: args.canary.map(|weight| CreateCanary {
+            percent: weight.percent(),
+            within_ms: args.canary_for.unwrap_or(CANARY_USUAL.0),
+        }),
     };
     let path = ["apps", args.name.as_str(), "deployments"];
     let deployment: Deployment =
@@ -93,7 +99,7 @@ async fn see_through(context: &Context, deployment: Deployment, waiting: WaitArg
     }
     let deployment = wait(context, deployment).await?;
     summary::ended(&context.output, &deployment);
-    if deployment.status == DeploymentStatus::Live {
+    if deployment.status == DeploymentStatus::Live || deployment.canary_percent.is_some() {
         Ok(())
     } else {
         Err(Failure::silent(Exit::Failed))
@@ -160,7 +166,7 @@ pub(super) async fn wait(context: &Context, mut deployment: Deployment) -> Outco
     tokio::pin!(interrupted);
     // Kept while lines come in: a chatty build must not put off the next look for ever.
     let mut next = Box::pin(look(&context.client, &id));
-    while !deployment.settled {
+    while !deployment.settled && deployment.canary_percent.is_none() {
         progress.look(&deployment);
         tokio::select! {
             Some(line) = said.recv() => progress.line(&line),
@@ -204,13 +210,14 @@ async fn read_log(client: Client, id: DeploymentId, lines: tokio::sync::mpsc::Se
         of_build: Some(id),
         cursor: None,
         tail: None,
+        access: false,
         tell: None,
         item: |item: &LogItem| {
             let line = match item {
                 LogItem::Line { text, .. } => text.clone(),
                 LogItem::Gap { lost } => gap(*lost),
                 LogItem::Note { text, .. } => format!("({text})"),
-                LogItem::End { .. } => return,
+                LogItem::End { .. } | LogItem::Access { .. } => return,
             };
             // A view that cannot keep up shows less.
             lines.try_send(line).ok();

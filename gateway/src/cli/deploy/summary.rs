@@ -25,6 +25,8 @@ struct Document<'a> {
     digest: Option<&'a str>,
     durations_ms: Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    canary_percent: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<Shown<'a>>,
 }
 
@@ -48,6 +50,7 @@ impl<'a> Document<'a> {
             upload: deployment.source.upload.as_deref(),
             digest: deployment.source.digest.as_deref(),
             durations_ms: known(&deployment.durations_ms),
+            canary_percent: deployment.canary_percent,
             failure: deployment.failure.as_ref().map(|reason| Shown {
                 stage: reason.stage.as_str(),
                 message: &reason.message,
@@ -78,6 +81,9 @@ pub(super) fn detached(output: &Output, deployment: &Deployment) {
 
 /// It has ended, one way or another.
 pub(super) fn ended(output: &Output, deployment: &Deployment) {
+    if let Some(percent) = deployment.canary_percent {
+        return sings(output, deployment, percent);
+    }
     if output.json() {
         output.document(&Document::new(deployment));
     } else if deployment.status == DeploymentStatus::Live {
@@ -97,6 +103,19 @@ pub(super) fn ended(output: &Output, deployment: &Deployment) {
     if deployment.status != DeploymentStatus::Live {
         explain(output, deployment);
     }
+}
+
+/// It takes its part, and somebody has to say how it goes on.
+fn sings(output: &Output, deployment: &Deployment, percent: u8) {
+    if output.json() {
+        output.document(&Document::new(deployment));
+        return;
+    }
+    let (name, number) = (&deployment.app.name, deployment.number);
+    output.line(format_args!("{name} #{number} takes {percent}% of the requests"));
+    output.note(format_args!(
+        "to give it all: hythe canary promote {name}; to take it back: hythe canary abort {name}"
+    ));
 }
 
 /// What happened, and what to do.

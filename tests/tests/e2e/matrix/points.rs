@@ -218,7 +218,8 @@ const fn course(step: Step) -> Course {
         | Step::BuildClosed
         | Step::TableKept
         | Step::TableApplied
-        | Step::EdgeReported => Course::Deploy,
+        | Step::EdgeReported
+        | Step::AccessLogged => Course::Deploy,
         Step::ImageTagged => Course::DeployAgain,
         Step::CancelBuildSent | Step::BuildCancelled | Step::ImageUntagged => Course::CancelBuild,
         Step::UploadKept => Course::Upload,
@@ -300,6 +301,12 @@ fn course_of_event(name: &str) -> Course {
         "installation.address_set" | "installation.address_removed" => Course::SetAddress,
         "app.triggers_set" => Course::SetTriggers,
         "app.edge_set" => Course::SetEdge,
+        "app.canary_asked"
+        | "app.canary_started"
+        | "app.canary_weight_set"
+        | "app.canary_promoted" => {
+            Course::Never("a canary is a deployment that waits for somebody")
+        }
         "app.source_key_set"
         | "installation.source_token_set"
         | "installation.source_token_removed"

@@ -1,0 +1,127 @@
+//! Canaries come to an end by themselves: when their time is over, or when none of their replicas is
+//! healthy any more.
+
+use super::Effect;
+use super::replicas::is_gone;
+use crate::canary::Canary;
+use crate::deployment::{Attempt, DeploymentCommand, Fault, Placement, Stage, StageName};
+use crate::ids::DeploymentId;
+use crate::observed::Observed;
+use crate::process::is_process;
+use crate::time::Timestamp;
+use crate::view::{DeploymentView, View};
+use crate::wire::worker::ReplicaState;
+
+pub(super) fn settle(
+    id: DeploymentId,
+    deployment: &DeploymentView,
+    attempt: &Attempt,
+    view: &View,
+    observed: &Observed,
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(canary) = canary(id, attempt, view) else { return };
+    let fault = if is_over(&canary, deployment.since(), now) {
+        Fault::new(format!(
+            "nobody promoted it within {}: the version before has all requests again. To give it more \
+             time, deploy it with --canary-for",
+            canary.within
+        ))
+    } else if ails(id, attempt, view, observed) {
+        let mut fault = Fault::new(
+            "none of its replicas was healthy any more while it took its part of the requests; the \
+             version before has all of them again. See the log of this one, then deploy again",
+        );
+        fault.log = last_words(id, attempt, observed);
+        fault
+    } else {
+        return;
+    };
+    effects.push(Effect::Deployment(id, DeploymentCommand::FailCanary { fault }));
+}
+
+/// The canary that a deployment is, where it takes its part.
+pub(super) fn canary(id: DeploymentId, attempt: &Attempt, view: &View) -> Option<Canary> {
+    if attempt.stage != Stage::Healthy {
+        return None;
+    }
+    let app = view.apps.get(&attempt.spec.app)?.state.active()?;
+    app.singing().filter(|canary| canary.deployment == id)
+}
+
+/// Whether it has gone on for as long as it may. A clock that was set back by more than that does not say
+/// any more how long it was: then it is over, too.
+fn is_over(canary: &Canary, since: Timestamp, now: Timestamp) -> bool {
+    now >= since.plus(canary.within) || now.plus(canary.within) < since
+}
+
+fn web(attempt: &Attempt) -> impl Iterator<Item = &Placement> {
+    attempt.placements.iter().filter(|place| !is_process(place.index))
+}
+
+/// Whether it is known that no replica is healthy.
+fn ails(id: DeploymentId, attempt: &Attempt, view: &View, observed: &Observed) -> bool {
+    web(attempt).all(|place| {
+        if is_gone(view, place.worker) {
+            return true;
+        }
+        // What was not heard of yet may be well.
+        observed.workers.contains_key(&place.worker)
+            && observed
+                .replica(id, place)
+                .is_none_or(|replica| replica.state != ReplicaState::Healthy)
+    })
+}
+
+/// Whether requests to a canary that was taken back may still go on: they have the drain time, as those to a
+/// version that was replaced.
+pub(super) fn is_finishing(
+    view: &View,
+    observed: &Observed,
+    id: DeploymentId,
+    now: Timestamp,
+) -> bool {
+    let Some(deployment) = view.deployments.get(&id) else { return false };
+    let Some(attempt) = deployment.state.attempt() else { return false };
+    // Whatever is no canary is healthy without traffic only for the moment before its switch.
+    let (
+        StageName::Cancelled | StageName::Failed | StageName::Superseded,
+        [.., (before, _), (_, since)],
+    ) = (attempt.stage.name(), deployment.stages.as_slice())
+    else {
+        return false;
+    };
+    let most = attempt.spec.drain_within;
+    let in_time = !since.plus(most).is_over(most, now);
+    let carries = || observed.live_edges(now).any(|edge| edge.may_carry(id));
+    *before == StageName::Healthy && in_time && carries()
+}
+
+fn last_words(id: DeploymentId, attempt: &Attempt, observed: &Observed) -> Vec<String> {
+    let said = web(attempt).filter_map(|place| observed.replica(id, place));
+    said.map(|replica| replica.log.clone()).find(|log| !log.is_empty()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canary::Weight;
+    use crate::testing::{at, deployment_id};
+    use crate::time::Millis;
+
+    #[test]
+    fn its_time_is_over_once_and_however_the_clock_is_set() {
+        let canary = Canary {
+            deployment: deployment_id(1),
+            weight: Weight::new(10).unwrap(),
+            within: Millis::seconds(100),
+            started: true,
+        };
+        for (now, over) in
+            [(1_000, false), (1_099, false), (1_100, true), (950, false), (899, true)]
+        {
+            assert_eq!(is_over(&canary, at(1_000), at(now)), over, "{now}");
+        }
+    }
+}
