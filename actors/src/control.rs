@@ -3,7 +3,6 @@
 //! Whoever holds a [`Control`] can ask anything of it while NATS is away: commands become durable
 //! and reads answer; only what has to reach a worker or an edge waits.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

@@ -284,6 +284,8 @@ fn table(revision: u64, routes: usize, backend: SocketAddr, all: bool) -> RouteT
         stopped: false,
         redirect: None,
         wildcards: BTreeSet::new(),
+        mounts: BTreeMap::new(),
+        canary: None,
         edge: all.then(|| {
             let settings = EdgeSettings {
                 sticky: true,

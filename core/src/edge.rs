@@ -523,7 +523,7 @@ mod tests {
     fn what_is_listed_comes_back_and_the_usual_is_not_listed() {
         assert_eq!(EdgeSettings::default().listed(), vec![]);
         assert_eq!(EdgeSettings::of(&[]), EdgeSettings::default());
-        assert_eq!(all().listed().len(), 14, "each setting is listed");
+        assert_eq!(all().listed().len(), 16, "each setting is listed");
         assert_eq!(EdgeSettings::of(&all().listed()), all());
         let bytes = postcard::to_allocvec(&all().listed()).unwrap();
         let back: Vec<EdgeSetting> = postcard::from_bytes(&bytes).unwrap();

@@ -80,6 +80,8 @@ pub const BUILD_WITHIN_MOST: Millis = Millis(4 * 3_600_000);
 pub const BUILDS_AHEAD: usize = 1;
 /// How long a build may wait for a builder, and for other builds to be done, in all.
 pub const BUILD_WAIT: Millis = Millis(30 * 60_000);
+/// How long after it was queued a build whose turn it is may still be given its time anew.
+pub const BUILD_TURN_WITHIN: Millis = Millis(24 * 3_600_000);
 /// Submodules of one repository, those of its submodules included.
 pub const MOST_SUBMODULES: usize = 100;
 /// How deep submodules of submodules are fetched.
@@ -97,8 +99,13 @@ pub const HOOK_WITHIN_LEAST: Millis = Millis(1_000);
 pub const HOOK_WITHIN_MOST: Millis = Millis(4 * 3_600_000);
 /// A process beside web counts as ready once one of its replicas has stayed up for so long.
 pub const PROCESS_UP_FOR: Millis = Millis(5_000);
-/// How long the edges may take to confirm a switch.
+/// How long the edges may take to confirm a switch; to a static site, longer by what follows.
 pub const SWITCH_WITHIN: Millis = Millis(120_000);
+/// Bytes of a static site that an edge is taken to fetch in a second at the least: it leads there once it has
+/// all of it.
+pub const SITE_BYTES_A_SECOND: u64 = 512 * 1024;
+/// The most time that edges are given for that.
+pub const SITE_SWITCH_MORE_MOST: Millis = Millis(30 * 60_000);
 /// Files of one static site: Cloudflare Pages' bound.
 pub const MOST_SITE_FILES: usize = 20_000;
 /// Bytes of one of them.

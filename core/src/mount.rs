@@ -160,13 +160,15 @@ pub enum Refused {
     #[error("no app has the host {0}; add it to one first: hythe domain add APP {0}")]
     NoHost(HostName),
     /// The host is of an app of another project.
-    #[error("{0} leads to an app of another project: only apps of the same project share a host")]
+    #[error(
+        "the host {0} leads to an app of another project: only apps of the same project share a host"
+    )]
     OtherProject(HostName),
     /// The host leads to another one.
-    #[error("{0} is sent on to {1}: mount the app there")]
+    #[error("the host {0} is sent on to {1}: mount the app there")]
     SentOn(HostName, HostName),
     /// Another app is there.
-    #[error("{1} is at {0} already; unmount it first: hythe traffic unmount {1} {0}")]
+    #[error("the app {1} is at {0} already; unmount it first: hythe traffic unmount {1} {0}")]
     Taken(MountPoint, crate::names::AppName),
 }
 

@@ -23,7 +23,7 @@ mod volumes;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::app::AppCommand;
-use crate::deployment::{Attempt, DeploymentCommand, Stage};
+use crate::deployment::{Attempt, DeploymentCommand, Stage, StageName};
 use crate::ids::{AppId, DeploymentId, WorkerId};
 use crate::limits;
 use crate::names::HostName;
@@ -128,7 +128,8 @@ pub fn reconcile(
         // While a worker goes by the order under which it missed the image, it would run with the new one.
         let queued = matches!(attempt.stage, Stage::Queued { .. });
         let overdue_at = overdue(deployment, attempt, now);
-        if overdue_at.is_none() && turns.waits(*id) && has_too_little_left(attempt, now) {
+        let waits = turns.moves_up(*id) || (turns.waits(*id) && may_wait(deployment, now));
+        if overdue_at.is_none() && waits && has_too_little_left(attempt, now) {
             let wait_on = DeploymentCommand::WaitOn { at: now };
             of_this.push(Effect::Deployment(*id, wait_on));
         } else if !(queued && attempt.rebuilt && builds::is_ordered(*id, view, observed)) {
@@ -194,6 +195,13 @@ fn overdue(deployment: &DeploymentView, attempt: &Attempt, now: Timestamp) -> Op
     (over || set_back).then(|| now.max(until))
 }
 
+/// Whether a build whose turn it is may be given its time anew. One that cannot be given out, whatever the
+/// reason, comes to its end all the same, and does not keep others waiting for ever.
+fn may_wait(deployment: &DeploymentView, now: Timestamp) -> bool {
+    let queued = deployment.stages.iter().rev().find(|(stage, _)| *stage == StageName::Queued);
+    queued.is_some_and(|(_, at)| now.since(*at) <= limits::BUILD_TURN_WITHIN)
+}
+
 /// Whether a build that were given out now would not have all of its time.
 fn has_too_little_left(attempt: &Attempt, now: Timestamp) -> bool {
     let within = attempt.spec.build.within;
@@ -213,7 +221,7 @@ fn most(attempt: &Attempt) -> Option<Millis> {
             Some(Millis(within.saturating_add(limits::START_GRACE.0)))
         }
         Stage::Starting { .. } => Some(attempt.start_most()),
-        Stage::Switching { .. } => Some(limits::SWITCH_WITHIN),
+        Stage::Switching { .. } => Some(attempt.switch_most()),
         Stage::Draining { .. } => Some(attempt.spec.drain_within),
         Stage::Requested | Stage::Healthy | Stage::Live | Stage::Ended(_) => None,
     }

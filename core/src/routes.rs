@@ -28,6 +28,16 @@ pub struct RouteTable {
     pub routes: BTreeMap<HostName, Route>,
 }
 
+impl RouteTable {
+    /// All routes: those of hosts, and those of what is mounted there.
+    pub fn all(&self) -> impl Iterator<Item = &Route> {
+        self.routes.values().flat_map(|route| {
+            let mounted = route.mounts.values().map(|mounted| &mounted.route);
+            std::iter::once(route).chain(mounted)
+        })
+    }
+}
+
 /// Where one host leads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
@@ -84,7 +94,7 @@ impl Route {
     pub fn targets(&self) -> impl Iterator<Item = SocketAddr> {
         let all = match &self.backend {
             Backend::Replicas { targets, deployment: _ } => targets.as_slice(),
-            Backend::Starting | Backend::Down => &[],
+            Backend::Starting | Backend::Down | Backend::Site { .. } => &[],
         };
         let part = self.canary.iter().flat_map(|part| &part.targets);
         all.iter().chain(part).copied()
@@ -271,7 +281,13 @@ fn canary(
 ) -> Option<Part> {
     let canary = app.singing()?;
     let (deployment, weight) = (canary.deployment, canary.weight);
-    backend.deployment().filter(|live| app.live == Some(*live))?;
+    match backend {
+        Backend::Replicas { deployment: live, .. } if app.live == Some(*live) => {}
+        // Of a site there are no requests that reach replicas.
+        Backend::Replicas { .. } | Backend::Site { .. } | Backend::Starting | Backend::Down => {
+            return None;
+        }
+    }
     let attempt = view.deployments.get(&deployment)?.state.attempt()?;
     if attempt.stage != Stage::Healthy {
         return None;

@@ -231,7 +231,6 @@ fn edges(observed: &Observed) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
 
     use super::*;
     use crate::ids::EdgeId;

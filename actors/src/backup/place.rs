@@ -17,7 +17,8 @@ use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{
-    BackoffConfig, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload, RetryConfig,
+    BackoffConfig, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutPayload,
+    RetryConfig,
 };
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
@@ -26,7 +27,7 @@ use super::connector::Rustls;
 use super::names;
 
 /// Bytes of one part of an upload: S3 wants five MiB or more of all but the last.
-pub(super) const PART_BYTES: usize = 8 * 1024 * 1024;
+pub(crate) const PART_BYTES: usize = 8 * 1024 * 1024;
 /// How long a failing request is tried again before it has failed.
 const RETRY_WITHIN: Duration = Duration::from_secs(30);
 const MOST_RETRIES: usize = 4;
@@ -180,8 +181,16 @@ impl Place {
 
     /// How many bytes an object has; none where it is not there.
     pub(crate) async fn size(&self, name: &str) -> Result<Option<u64>, PlaceError> {
+        Ok(self.size_and_age(name).await?.map(|(bytes, _)| bytes))
+    }
+
+    /// How many bytes an object has, and when it was written; none where it is not there.
+    pub(crate) async fn size_and_age(
+        &self,
+        name: &str,
+    ) -> Result<Option<(u64, Timestamp)>, PlaceError> {
         match self.store.head(&self.key(name)).await {
-            Ok(meta) => Ok(Some(meta.size)),
+            Ok(meta) => Ok(Some((meta.size, written(&meta)))),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(refused("look at", &self.place, &error)),
         }
@@ -199,8 +208,7 @@ impl Place {
             let meta = meta.map_err(self.refused("list"))?;
             let Some(parts) = meta.location.prefix_match(&self.prefix) else { continue };
             let name: Vec<String> = parts.map(|part| part.as_ref().to_owned()).collect();
-            let written = u64::try_from(meta.last_modified.timestamp_millis()).unwrap_or_default();
-            found.extend(wanted((name.join("/"), Timestamp(written))));
+            found.extend(wanted((name.join("/"), written(&meta))));
             if found.len() >= most {
                 break;
             }
@@ -355,6 +363,10 @@ fn check_there(place: &BackupPlace) -> Result<(), PlaceError> {
         }
         Location::Folder(_) | Location::Bucket { .. } => Ok(()),
     }
+}
+
+fn written(meta: &ObjectMeta) -> Timestamp {
+    Timestamp(u64::try_from(meta.last_modified.timestamp_millis()).unwrap_or_default())
 }
 
 async fn abandon(upload: &mut dyn MultipartUpload) {

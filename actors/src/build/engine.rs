@@ -322,10 +322,11 @@ impl Engine {
     }
 }
 
-/// `8080/tcp`, or `8080`.
+/// `8080/tcp`, or `8080`. Nothing answers on port 0, which engines let an image name: that says as little as
+/// no port.
 fn tcp(port: &str) -> Option<u16> {
     let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
-    if protocol == "tcp" { number.parse().ok() } else { None }
+    if protocol == "tcp" { number.parse().ok().filter(|port| *port != 0) } else { None }
 }
 
 /// A client whose connections are all its own, and end with the token.
@@ -404,5 +405,24 @@ impl AsyncWrite for Cuttable {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ports_that_something_can_answer_on_are_taken_from_an_image() {
+        for (said, port) in [
+            ("8080/tcp", Some(8080)),
+            ("8080", Some(8080)),
+            ("53/udp", None),
+            ("0/tcp", None),
+            ("0", None),
+            ("70000/tcp", None),
+        ] {
+            assert_eq!(tcp(said), port, "{said}");
+        }
     }
 }

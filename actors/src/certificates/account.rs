@@ -67,9 +67,15 @@ pub(super) async fn account(control: &Control, authority: &Authority) -> Result<
     Ok(account)
 }
 
-/// Has the next order open a new account: the authority does not know this one any more.
-pub(super) async fn forget(control: &Control, authority: &Authority) {
-    control.certificates().accounts().lock().await.remove(authority);
+/// Has the next order open a new account, where this one is still the one: the authority does not know
+/// it any more.
+pub(super) async fn forget(control: &Control, authority: &Authority, account: &Account) {
+    let mut open = control.certificates().accounts().lock().await;
+    // Another order may have seen it first, and a third one opened the next.
+    if open.get(authority).is_none_or(|now| now.id() != account.id()) {
+        return;
+    }
+    open.remove(authority);
     let version = control.read(|view| {
         let accounts = &view.installation.state.certificates.accounts;
         accounts.get(authority).map(|kept| kept.version)

@@ -106,8 +106,14 @@ impl Bucket {
             if self.there.get(&key) == Some(&wish) {
                 continue;
             }
-            put(&bucket, &key, content(control, &wish, &secret)?).await?;
-            self.there.insert(key, wish);
+            match content(control, &wish, &secret) {
+                Ok(bytes) => {
+                    put(&bucket, &key, bytes).await?;
+                    self.there.insert(key, wish);
+                }
+                // One that cannot be read keeps none of the others from the edges.
+                Err(why) => tracing::warn!(key, why, "something for edges is not published"),
+            }
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use hythe_core::certificate::FailureKind;
 use hythe_core::ids::{ChallengeId, EdgeId};
 use hythe_core::names::HostName;
+use hythe_core::observed::EdgeSeen;
 use hythe_core::time::Millis;
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::certificate::{ChallengeMessage, Proof};
@@ -40,7 +41,7 @@ impl Given {
         let all = async {
             loop {
                 changes.borrow_and_update();
-                if self.missing().is_empty() {
+                if self.missing().is_some_and(|missing| missing.is_empty()) {
                     return;
                 }
                 if changes.changed().await.is_err() {
@@ -51,28 +52,31 @@ impl Given {
         if tokio::time::timeout(CONFIRM_WITHIN, all).await.is_ok() {
             return Ok(());
         }
-        let missing: Vec<String> = self.missing().iter().map(ToString::to_string).collect();
+        let missing = self.missing().unwrap_or_default();
+        let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        let who = if missing.is_empty() { "any".to_owned() } else { missing.join(", ") };
         Err(Failure::new(
             FailureKind::Edge,
             format!(
                 "not every edge gives the proof: nothing of it was heard within {} s from {}; see whether \
                  it reaches NATS",
                 CONFIRM_WITHIN.as_secs(),
-                missing.join(", ")
+                who
             ),
         ))
     }
 
-    /// The edges that live and have not said that they give it. With no edge at all, nobody gives it.
-    fn missing(&self) -> Vec<EdgeId> {
+    /// The edges that live and have not said that they give it; none where no edge lives, for nobody
+    /// gives it then.
+    fn missing(&self) -> Option<Vec<EdgeId>> {
         let now = self.control.clock().now();
         self.control.observed(|observed| {
-            let live = observed
-                .edges
-                .iter()
-                .filter(|(_, edge)| edge.is_alive(now) && edge.sealing_key.is_some());
+            let lives =
+                |(_, edge): &(&EdgeId, &EdgeSeen)| edge.is_alive(now) && edge.sealing_key.is_some();
+            let mut live = observed.edges.iter().filter(lives).peekable();
+            live.peek()?;
             let without = live.filter(|(_, edge)| !edge.challenges.contains(&self.id));
-            without.map(|(id, _)| *id).collect()
+            Some(without.map(|(id, _)| *id).collect())
         })
     }
 }

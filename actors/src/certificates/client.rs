@@ -26,12 +26,20 @@ const MOST_ANSWER: usize = 256 * 1024;
 const MOST_ROOTS: u64 = 4 * 1024 * 1024;
 
 /// What the server was told when it was started.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcmeConfig {
     /// A file in PEM with roots that are trusted besides the machine's: of an authority of one's own.
     pub roots: Option<PathBuf>,
     /// The program that sets DNS records, in place of a server that does.
     pub dns_program: Option<PathBuf>,
+    /// How long resolvers are not asked for a DNS record after it was set.
+    pub dns_wait: Duration,
+}
+
+impl Default for AcmeConfig {
+    fn default() -> Self {
+        Self { roots: None, dns_program: None, dns_wait: Duration::from_secs(10) }
+    }
 }
 
 /// Reaches authorities. Clones share their connections.

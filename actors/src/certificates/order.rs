@@ -66,7 +66,7 @@ pub(super) async fn carry_out(control: &Control, wish: &Wish) -> Result<(), Fail
     let account = account(control, &wish.authority).await?;
     let done = Box::pin(with_account(control, wish, &account)).await;
     if done.as_ref().is_err_and(|failure| failure.no_account) {
-        forget(control, &wish.authority).await;
+        forget(control, &wish.authority, &account).await;
     }
     done
 }
@@ -80,7 +80,25 @@ async fn with_account(control: &Control, wish: &Wish, account: &Account) -> Resu
         Some(signing) => signing,
         None => Box::pin(prepare(control, wish, account)).await?,
     };
-    sign(control, wish, signing).await
+    let signed = sign(control, wish, signing).await;
+    if signed.as_ref().is_err_and(|failure| failure.kind == FailureKind::Senseless) {
+        drop_order(control, wish).await;
+    }
+    signed
+}
+
+/// Lets go of an order: what came of it is no use, and would be none the next time.
+async fn drop_order(control: &Control, wish: &Wish) {
+    let name = control.read(|view| {
+        let ordered = &view.installation.state.certificates.ordered;
+        ordered.get(&wish.names).map(Ordered::secret)
+    });
+    let Some(name) = name else { return };
+    let command = CertificateCommand::GiveUp { names: wish.names.clone() };
+    let secrets = vec![kept::delete(control, name)];
+    if let Err(error) = kept::tell(control, command, secrets).await {
+        tracing::warn!(%error, "an order that is no use is kept for now");
+    }
 }
 
 /// Orders, proves the names, and puts the order into the journal.

@@ -50,7 +50,8 @@ impl Suggestions {
     /// Whether its authority is to be asked now.
     pub(super) fn is_due(&self, id: CertificateId, version: u64, now: Timestamp) -> bool {
         let known = self.0.get(&id).filter(|known| known.version == version);
-        known.is_none_or(|known| known.again <= now)
+        // What lies further ahead than any wait is of a clock that was set back.
+        known.is_none_or(|known| known.again <= now || known.again.since(now) > LATEST)
     }
 
     pub(super) fn take_in(&mut self, suggestion: Suggestion, now: Timestamp) {

@@ -56,6 +56,8 @@ pub(super) struct Work {
     orders: VecDeque<Timestamp>,
     /// When people asked for one lately.
     asked: BTreeMap<CertificateNames, VecDeque<Timestamp>>,
+    /// What people asked for that could not begin yet, since others go on.
+    later: BTreeSet<CertificateNames>,
     suggestions: Suggestions,
     bucket: Bucket,
     started: Timestamp,
@@ -75,6 +77,7 @@ impl Work {
             settings: None,
             orders: VecDeque::new(),
             asked: BTreeMap::new(),
+            later: BTreeSet::new(),
             suggestions: Suggestions::default(),
             bucket: Bucket::default(),
             started: now,
@@ -128,7 +131,8 @@ impl Work {
         self.forget(&all, &state, now).await;
         self.begin_anew(&state);
         let mut standing = BTreeMap::new();
-        let asked = self.asked_for(now);
+        let mut asked = self.asked_for(now);
+        asked.append(&mut self.later);
         let mut signed = 0;
         // Those that there is none for go first.
         let (without, with): (Vec<&Wanted>, Vec<&Wanted>) =
@@ -267,7 +271,7 @@ impl Work {
         let mut asked = self.control.certificates().take_asked();
         asked.retain(|names| {
             let lately = self.asked.entry(names.clone()).or_default();
-            lately.retain(|at| now.since(*at) < HOUR);
+            lately.retain(|at| now.since(*at) < HOUR && *at <= now);
             let may = lately.len() < MOST_ASKED_AN_HOUR;
             if may {
                 lately.push_back(now);
@@ -357,7 +361,7 @@ impl Work {
             Ok(ways) => ways,
             Err(why) => return waiting(why),
         };
-        if tries.next > now && !forced {
+        if !tries.is_due(now) && !forced {
             let (kind, why) = before.map_or_else(
                 || (hythe_core::certificate::FailureKind::Unreachable, "it failed".to_owned()),
                 |trouble| (trouble.kind, format!("{}: {}", trouble.authority, trouble.why)),
@@ -365,6 +369,9 @@ impl Work {
             return Standing::Failing { kind, why, next: tries.next };
         }
         if let Some(why) = self.is_too_much(one, state, now) {
+            if forced {
+                self.later.insert(one.names.clone());
+            }
             return waiting(why);
         }
         let (id, version) = Self::becomes(one, state);

@@ -399,7 +399,7 @@ mod tests {
         let both = [(1, 'a', now, 0), (2, 'b', looked(every), 0), (3, 'c', looked(2 * every), 0)];
         assert_eq!(due(&both, now), (vec![3, 2], 3), "who waits for longest goes first");
         // A look at an earlier addition of the same name, and at what is no more, count for nothing.
-        let others = [(1, 'a', now, 0), (2, 'x', now, 0), (3, 'c', now, 0), (9, 'y', now, 0)];
+        let others = [(1, 'a', now, 0), (2, 'e', now, 0), (3, 'c', now, 0), (9, 'f', now, 0)];
         assert_eq!(due(&others, now), (vec![2], 2));
         // A clock that ran ahead then is right now.
         let ahead = [(1, 'a', now, 0), (2, 'b', now, 0), (3, 'c', at(9 * every), 0)];

@@ -15,7 +15,8 @@ use hythe_core::ids::DeploymentId;
 use hythe_core::site::FileHash;
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::site::{
-    FAILED, KnownFile, MISSING, MOST_PIECE, QUESTION, SiteAsked, SiteObject, SiteQuestion, TOTAL,
+    AGAIN, FAILED, KnownFile, MISSING, MOST_PIECE, QUESTION, SiteAsked, SiteObject, SiteQuestion,
+    TOTAL,
 };
 use hythe_core::wire::subjects;
 use tokio::time::sleep;
@@ -27,12 +28,18 @@ const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// Pieces of one file that are on their way at once.
 const AT_ONCE: usize = 4;
 
+/// How often one object is begun again where the server says that it has lost what came of it.
+const MOST_AGAIN: u32 = 3;
+
 /// Why something could not be brought or fetched. Every message is a sentence for people.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteAskError {
     /// The server refused, in words.
     #[error("{0}")]
     Server(String),
+    /// The server has not what came before, or something else, in words: it is to be sent again.
+    #[error("{0}")]
+    Again(String),
     /// The server does not have it.
     #[error("the server does not have it")]
     Missing,
@@ -81,6 +88,24 @@ impl SiteClient {
         by: DeploymentId,
         bytes: Bytes,
     ) -> Result<(), SiteAskError> {
+        let mut begun = 0;
+        loop {
+            match self.put_once(object, by, bytes.clone()).await {
+                Err(SiteAskError::Again(why)) if begun < MOST_AGAIN => {
+                    begun += 1;
+                    begins_again(&why).await;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn put_once(
+        &self,
+        object: &SiteObject,
+        by: DeploymentId,
+        bytes: Bytes,
+    ) -> Result<(), SiteAskError> {
         let total = bytes.len() as u64;
         let mut rest = bytes;
         let mut from = 0;
@@ -107,11 +132,30 @@ impl SiteClient {
         file: Arc<File>,
         total: u64,
     ) -> Result<(), SiteAskError> {
+        let mut begun = 0;
+        loop {
+            match self.put_file_once(object, by, &file, total).await {
+                Err(SiteAskError::Again(why)) if begun < MOST_AGAIN => {
+                    begun += 1;
+                    begins_again(&why).await;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn put_file_once(
+        &self,
+        object: &SiteObject,
+        by: DeploymentId,
+        file: &Arc<File>,
+        total: u64,
+    ) -> Result<(), SiteAskError> {
         let most = self.piece() as u64;
         let mut from = 0;
         loop {
             let size = usize::try_from(most.min(total - from)).unwrap_or_default();
-            let file = Arc::clone(&file);
+            let file = Arc::clone(file);
             let read = move || {
                 let mut piece = vec![0; size];
                 file.read_exact_at(&mut piece, from).map(|()| piece)
@@ -216,10 +260,17 @@ impl SiteClient {
     }
 }
 
+async fn begins_again(why: &str) {
+    tracing::info!(why, "a file of a site is sent again from its beginning");
+    sleep(AGAIN_AFTER).await;
+}
+
 fn understood(answer: Message) -> Result<(Bytes, u64), SiteAskError> {
     let headers = answer.headers.unwrap_or_default();
     if let Some(why) = headers.get(FAILED) {
-        return Err(SiteAskError::Server(why.to_string()));
+        let why = why.to_string();
+        let again = headers.get(AGAIN).is_some();
+        return Err(if again { SiteAskError::Again(why) } else { SiteAskError::Server(why) });
     }
     if headers.get(MISSING).is_some() {
         return Err(SiteAskError::Missing);

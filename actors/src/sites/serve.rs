@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use hythe_core::site::FileHash;
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::site::{
-    FAILED, MISSING, MOST_KNOWN, MOST_PIECE, QUESTION, SiteAsked, SiteQuestion, TOTAL,
+    AGAIN, FAILED, MISSING, MOST_KNOWN, MOST_PIECE, QUESTION, SiteAsked, SiteQuestion, TOTAL,
 };
 use hythe_core::wire::subjects;
 use tokio_util::sync::CancellationToken;
@@ -72,6 +72,9 @@ async fn answer(sites: &Sites, message: Message) -> (HeaderMap, Bytes) {
         Err(error) => {
             tracing::warn!(%error, "a question about a site could not be answered");
             headers.insert(FAILED, one_line(&error.to_string()));
+            if error.is_sent_again() {
+                headers.insert(AGAIN, "1");
+            }
         }
     }
     (headers, Bytes::new())

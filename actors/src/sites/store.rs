@@ -2,12 +2,17 @@
 //!
 //! Below the place: `files/ab/<digest>`, `variants/ab/<digest>` (which compressed forms a file has, written
 //! last of all that belongs to it) and `manifests/<digest>`.
+//!
+//! What comes in several pieces is put together in a file, and goes on from there in parts: bounds of memory
+//! hold for all that come at once. Whatever a builder brings has been used by it just now, so that housekeeping
+//! leaves it alone until the list that names it is there.
 
-use std::collections::BTreeSet;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,15 +25,21 @@ use hythe_core::sweep::sites::{StoredObject, sweep};
 use hythe_core::time::Timestamp;
 use hythe_core::wire::site::{KnownFile, SiteObject};
 use hythe_store::steps::Step;
-use tokio::sync::{RwLock, Semaphore};
+use tokio::sync::{RwLock, Semaphore, mpsc};
 
+use crate::backup::place::PART_BYTES;
 use crate::backup::{Place, PlaceError};
+use crate::clock::Clock;
 use crate::docker::images::room_of;
 
 /// Files of a list that are looked for at once.
 const AT_ONCE: usize = 32;
 /// Files that are put together at once.
 const MOST_PARTIAL: usize = 64;
+/// MiB of what came in pieces that are in memory at once, on their way to the place.
+const MOST_IN_MEMORY: u32 = 64;
+/// Bytes that a file takes of that at the most: four parts, read ahead and on their way.
+const STREAMED_BYTES: u64 = 4 * PART_BYTES as u64;
 /// How long what nobody goes on with stays.
 const PARTIAL_KEPT: Duration = Duration::from_secs(3_600);
 /// What goes in one pass; the rest goes in the next.
@@ -51,9 +62,22 @@ pub enum SiteStoreError {
     /// What came is something else.
     #[error("what came is not what was said: {0}; it is to be sent again")]
     Other(String),
+    /// A piece does not follow on what is there: the server was started anew since, or has forgotten it.
+    #[error("what came before this piece is not there any more; it is to be sent again")]
+    Apart,
     /// Files that a list names are not there.
     #[error("{0} of the site's files are not there; they are to be sent again")]
     Missing(usize),
+}
+
+impl SiteStoreError {
+    /// Whether it may go well where the whole object is sent again, from its first byte.
+    pub(super) const fn is_sent_again(&self) -> bool {
+        match self {
+            Self::Other(_) | Self::Apart => true,
+            Self::Place(_) | Self::Disk(_) | Self::NoRoom | Self::Missing(_) => false,
+        }
+    }
 }
 
 /// What is kept of sites.
@@ -63,6 +87,11 @@ pub struct Sites {
     /// Where what comes is put together.
     partial: PathBuf,
     joining: Semaphore,
+    /// In MiB; held until what came is at its place.
+    memory: Semaphore,
+    /// What is put together now: one question after the other about the same.
+    under_way: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    clock: Clock,
     /// Held to write a list, or to let things go: never both at once.
     tidying: RwLock<()>,
 }
@@ -97,7 +126,15 @@ impl Sites {
                 Place::in_folder(&fs::canonicalize(&kept)?)?
             }
         };
-        Ok(Self { place, partial, joining: Semaphore::new(MOST_PARTIAL), tidying: RwLock::new(()) })
+        Ok(Self {
+            place,
+            partial,
+            joining: Semaphore::new(MOST_PARTIAL),
+            memory: Semaphore::new(MOST_IN_MEMORY as usize),
+            under_way: Mutex::default(),
+            clock: Clock::system(),
+            tidying: RwLock::new(()),
+        })
     }
 
     /// Which of these files are there.
@@ -137,51 +174,117 @@ impl Sites {
         if total > most || end > total {
             return Err(SiteStoreError::Other(format!("it would have {} bytes", total.max(end))));
         }
-        let whole = if from == 0 && end == total {
-            piece
-        } else {
+        if from == 0 && end == total {
+            return self.keep(object, piece).await;
+        }
+        let partial = format!("{by}-{}", name(object).replace('/', "-"));
+        // Paths with equal bytes are one object, and a question may be asked again while it is answered.
+        let _alone = self.alone(&partial).lock_owned().await;
+        // Each further piece finds nothing to follow on, and ends here, too.
+        if from == 0 && matches!(object, SiteObject::File(_)) && self.is_new(object, total).await? {
+            return Ok(());
+        }
+        let path = self.partial.join(partial);
+        let joined = {
             let _permit = self.joining.acquire().await.map_err(io::Error::other)?;
-            let path = self.partial.join(format!("{by}-{}", name(object).replace('/', "-")));
-            let folder = self.partial.clone();
-            let join = move || joined(&folder, &path, from, total, &piece);
-            let joined = tokio::task::spawn_blocking(join).await.map_err(io::Error::other)?;
-            match joined? {
-                Some(whole) => whole,
-                None => return Ok(()),
-            }
+            let (folder, path) = (self.partial.clone(), path.clone());
+            blocking(move || joined(&folder, &path, from, total, &piece)).await?
         };
-        self.keep(object, whole).await
+        match joined {
+            Joined::Part => Ok(()),
+            Joined::Whole(file) => {
+                let kept = self.keep_whole(object, file, total).await;
+                // Begun again where it was not kept.
+                let gone = blocking(move || fs::remove_file(path).map_err(SiteStoreError::from));
+                if let Err(error) = gone.await {
+                    tracing::warn!(%error, "what a file was put together in stays for a while");
+                }
+                kept
+            }
+            // The answer to the piece that made it whole was lost.
+            Joined::Apart if self.is_new(object, total).await? => Ok(()),
+            Joined::Apart => Err(SiteStoreError::Apart),
+        }
+    }
+
+    /// What is held while one question about this is answered.
+    fn alone(&self, partial: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way.retain(|_, held| Arc::strong_count(held) > 1);
+        Arc::clone(under_way.entry(partial.to_owned()).or_default())
+    }
+
+    /// Whether it is there with this size, and was brought so short a time ago that housekeeping leaves it
+    /// alone for long enough to finish a build. What is older is written again, which makes it new.
+    async fn is_new(&self, object: &SiteObject, bytes: u64) -> Result<bool, SiteStoreError> {
+        let Some((there, used_at)) = self.place.size_and_age(&name(object)).await? else {
+            return Ok(false);
+        };
+        let age = self.clock.now().since(used_at);
+        Ok(there == bytes && age.0 < limits::SITE_FILE_KEPT.0 / 2)
     }
 
     async fn keep(&self, object: &SiteObject, bytes: Bytes) -> Result<(), SiteStoreError> {
-        let other = |why: String| SiteStoreError::Other(why);
-        let found = blake3::hash(&bytes).to_hex();
-        match object {
-            SiteObject::File(hash) if hash.as_str() != found.as_str() => {
-                return Err(other(format!("its digest is {found}")));
+        let (of, read) = (object.clone(), bytes.clone());
+        let manifest = blocking(move || checked(&of, &read)).await?;
+        let Some(manifest) = manifest else {
+            let file = matches!(object, SiteObject::File(_));
+            if file && self.is_new(object, bytes.len() as u64).await? {
+                return Ok(());
             }
-            SiteObject::Manifest(id) if id.as_str() != found.as_str() => {
-                return Err(other(format!("its digest is {found}")));
-            }
-            SiteObject::File(_) => {
-                let there = self.place.size(&name(object)).await?;
-                if there == Some(bytes.len() as u64) {
-                    return Ok(());
-                }
-            }
-            SiteObject::Variants(_) => {
-                serde_json::from_slice::<Variants>(&bytes)
-                    .map_err(|error| other(error.to_string()))?;
-            }
-            SiteObject::Manifest(_) => {
-                let manifest = Manifest::read(&bytes).map_err(other)?;
-                manifest.check().map_err(|bad| other(bad.to_string()))?;
-                let _nothing_goes = self.tidying.read().await;
-                self.all_there(&manifest).await?;
-                return self.put(object, bytes).await;
-            }
-        }
+            return self.put(object, bytes).await;
+        };
+        let _nothing_goes = self.tidying.read().await;
+        self.all_there(&manifest).await?;
         self.put(object, bytes).await
+    }
+
+    /// The same for what was put together in a file.
+    async fn keep_whole(
+        &self,
+        object: &SiteObject,
+        file: File,
+        total: u64,
+    ) -> Result<(), SiteStoreError> {
+        let most = match object {
+            SiteObject::File(_) => total.min(STREAMED_BYTES),
+            SiteObject::Variants(_) | SiteObject::Manifest(_) => total,
+        };
+        let mib = u32::try_from(most.div_ceil(1 << 20)).unwrap_or(MOST_IN_MEMORY);
+        let room = self.memory.acquire_many(mib.min(MOST_IN_MEMORY)).await;
+        let _room = room.map_err(io::Error::other)?;
+        let file = Arc::new(file);
+        let SiteObject::File(hash) = object else {
+            let size = usize::try_from(total).map_err(io::Error::other)?;
+            let whole = blocking(move || {
+                let mut whole = vec![0; size];
+                file.read_exact_at(&mut whole, 0)?;
+                Ok(Bytes::from(whole))
+            });
+            return self.keep(object, whole.await?).await;
+        };
+        let read = Arc::clone(&file);
+        let found = blocking(move || digest(&read, total).map_err(SiteStoreError::from)).await?;
+        if hash.as_str() != found.to_hex().as_str() {
+            return Err(SiteStoreError::Other(format!("its digest is {found}")));
+        }
+        // Another build may have brought it meanwhile.
+        if self.is_new(object, total).await? {
+            return Ok(());
+        }
+        let (sender, mut parts) = mpsc::channel(1);
+        let reading = tokio::task::spawn_blocking(move || {
+            each_part(&file, total, |part| sender.blocking_send(part).is_ok());
+        });
+        let name = name(object);
+        let put = Step::SiteObjectKept.take(self.place.put_stream(&name, &mut parts)).await;
+        // Where that failed, nobody reads on.
+        drop(parts);
+        reading.await.map_err(io::Error::other)?;
+        match put? {
+            sent if sent == total => Ok(()),
+            sent => Err(SiteStoreError::Other(format!("{sent} of {total} bytes were kept"))),
+        }
     }
 
     async fn put(&self, object: &SiteObject, bytes: Bytes) -> Result<(), SiteStoreError> {
@@ -323,31 +426,106 @@ fn name(object: &SiteObject) -> String {
     }
 }
 
-/// Adds a piece to what came before; gives the whole once it is complete.
+/// Whether that is what it is called by; of a list, what it says.
+fn checked(object: &SiteObject, bytes: &[u8]) -> Result<Option<Manifest>, SiteStoreError> {
+    let other = |why: String| SiteStoreError::Other(why);
+    let is = |wanted: &str| {
+        let found = blake3::hash(bytes).to_hex();
+        if wanted == found.as_str() { Ok(()) } else { Err(other(format!("its digest is {found}"))) }
+    };
+    match object {
+        SiteObject::File(hash) => is(hash.as_str()).map(|()| None),
+        SiteObject::Variants(_) => {
+            let read = serde_json::from_slice::<Variants>(bytes);
+            read.map(|_| None).map_err(|error| other(error.to_string()))
+        }
+        SiteObject::Manifest(id) => {
+            is(id.as_str())?;
+            let manifest = Manifest::read(bytes).map_err(other)?;
+            manifest.check().map_err(|bad| other(bad.to_string()))?;
+            Ok(Some(manifest))
+        }
+    }
+}
+
+/// What a piece made of what came before.
+enum Joined {
+    /// There is more to come.
+    Part,
+    /// All of it is there.
+    Whole(File),
+    /// It does not follow on what is there.
+    Apart,
+}
+
+/// Adds a piece to what came before. A piece that came already says the same again.
 fn joined(
     folder: &Path,
     path: &Path,
     from: u64,
     total: u64,
     piece: &[u8],
-) -> Result<Option<Bytes>, SiteStoreError> {
+) -> Result<Joined, SiteStoreError> {
     let room = room_of(folder)?;
     if from == 0
         && room.free < total.saturating_add(limits::UPLOAD_LEAVES_FREE.min(room.whole / 10))
     {
         return Err(SiteStoreError::NoRoom);
     }
-    let file =
-        fs::OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
+    let mut options = fs::OpenOptions::new();
+    // Only a first piece begins a file: what is not there any more had pieces before.
+    let options = options.create(from == 0).truncate(false).read(true).write(true);
+    let file = match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Joined::Apart),
+        opened => opened?,
+    };
+    if file.metadata()?.len() < from {
+        return Ok(Joined::Apart);
+    }
     file.write_all_at(piece, from)?;
     if from.saturating_add(piece.len() as u64) < total {
-        return Ok(None);
+        return Ok(Joined::Part);
     }
     file.set_len(total)?;
-    drop(file);
-    let whole = fs::read(path)?;
-    fs::remove_file(path)?;
-    Ok(Some(whole.into()))
+    Ok(Joined::Whole(file))
+}
+
+/// The digest of so many bytes of a file.
+fn digest(file: &File, total: u64) -> io::Result<blake3::Hash> {
+    let mut hasher = blake3::Hasher::new();
+    let mut failed = None;
+    each_part(file, total, |part| match part {
+        Ok(part) => {
+            hasher.update(&part);
+            true
+        }
+        Err(error) => {
+            failed = Some(error);
+            false
+        }
+    });
+    failed.map_or_else(|| Ok(hasher.finalize()), Err)
+}
+
+/// Gives a file in the parts that places take, for as long as they are wanted.
+fn each_part(file: &File, total: u64, mut take: impl FnMut(io::Result<Bytes>) -> bool) {
+    let mut from = 0;
+    while from < total {
+        let size = usize::try_from(total - from).unwrap_or(PART_BYTES).min(PART_BYTES);
+        let mut part = vec![0; size];
+        let read = file.read_exact_at(&mut part, from).map(|()| Bytes::from(part));
+        let failed = read.is_err();
+        if !take(read) || failed {
+            return;
+        }
+        from += size as u64;
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SiteStoreError> + Send + 'static,
+) -> Result<T, SiteStoreError> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
 fn forget_partial(folder: &Path) -> io::Result<()> {

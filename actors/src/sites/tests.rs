@@ -104,3 +104,91 @@ async fn what_a_kept_site_needs_stays_and_the_rest_goes_once_it_is_old() {
     let known = sites.known(&[hash(b"shared"), hash(b"old"), hash(b"new")]).await.unwrap();
     assert_eq!(known.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, true]);
 }
+
+/// Which of two pieces, the first of six bytes.
+async fn piece_of(
+    sites: &Sites,
+    object: &SiteObject,
+    bytes: &Bytes,
+    last: bool,
+) -> Result<(), SiteStoreError> {
+    let (from, piece) = if last { (6, bytes.slice(6..)) } else { (0, bytes.slice(..6)) };
+    let by = DeploymentId::new(Uuid::nil());
+    sites.take(object, by, (from, bytes.len() as u64), piece).await
+}
+
+#[tokio::test]
+async fn a_piece_may_come_again_and_by_two_ways_at_once() {
+    let data = tempfile::tempdir().unwrap();
+    let sites = Sites::open(None, data.path()).unwrap();
+    let file = Bytes::from_static(b"hello world");
+    let (id, list) = manifest(&[("index.html", b"hello world")]);
+    for (object, bytes) in [(SiteObject::File(hash(&file)), file), (SiteObject::Manifest(id), list)]
+    {
+        // First and first, last and last: the answers were lost, or two paths have the same bytes.
+        for last in [false, false, true, true] {
+            piece_of(&sites, &object, &bytes, last).await.unwrap();
+        }
+        let whole = sites.piece(&object, 0, u32::MAX).await.unwrap();
+        assert_eq!(whole, Some((bytes.clone(), bytes.len() as u64)));
+    }
+}
+
+#[tokio::test]
+async fn a_piece_that_follows_on_nothing_is_asked_for_from_the_beginning() {
+    let data = tempfile::tempdir().unwrap();
+    let bytes = Bytes::from_static(b"hello world");
+    let object = SiteObject::File(hash(&bytes));
+    let sites = Sites::open(None, data.path()).unwrap();
+    piece_of(&sites, &object, &bytes, false).await.unwrap();
+    let anew = Sites::open(None, data.path()).unwrap();
+    let lost = piece_of(&anew, &object, &bytes, true).await.unwrap_err();
+    assert!(matches!(lost, SiteStoreError::Apart) && lost.is_sent_again(), "{lost}");
+    // Bytes that are none of it: what was put together of them is not gone on with.
+    piece_of(&anew, &object, &Bytes::from_static(b"HELLO world"), false).await.unwrap();
+    let wrong = piece_of(&anew, &object, &bytes, true).await.unwrap_err();
+    assert!(matches!(wrong, SiteStoreError::Other(_)) && wrong.is_sent_again(), "{wrong}");
+    for last in [false, true] {
+        piece_of(&anew, &object, &bytes, last).await.unwrap();
+    }
+    assert_eq!(anew.piece(&object, 0, 5).await.unwrap(), Some((bytes.slice(..5), 11)));
+}
+
+#[tokio::test]
+async fn a_file_of_several_parts_is_kept_whole() {
+    let data = tempfile::tempdir().unwrap();
+    let sites = Sites::open(None, data.path()).unwrap();
+    let bytes = Bytes::from(vec![7_u8; 2 * crate::backup::place::PART_BYTES + 9]);
+    let object = SiteObject::File(hash(&bytes));
+    for last in [false, true] {
+        piece_of(&sites, &object, &bytes, last).await.unwrap();
+    }
+    let total = bytes.len() as u64;
+    let end = sites.piece(&object, total - 5, 99).await.unwrap();
+    assert_eq!(end, Some((bytes.slice(bytes.len() - 5..), total)));
+}
+
+#[tokio::test]
+async fn what_is_brought_again_is_new_again() {
+    let data = tempfile::tempdir().unwrap();
+    let sites = Sites::open(None, data.path()).unwrap();
+    let bytes = Bytes::from_static(b"hello world");
+    let hash = hash(&bytes);
+    let object = SiteObject::File(hash.clone());
+    let place = data.path().join("kept/files").join(&hash.as_str()[..2]).join(hash.as_str());
+    let written = || std::fs::metadata(&place).unwrap().modified().unwrap();
+    let kept = std::time::Duration::from_millis(hythe_core::limits::SITE_FILE_KEPT.0);
+    for whole in [true, false] {
+        put(&sites, &object, bytes.clone()).await.unwrap();
+        let old = std::time::SystemTime::now() - kept;
+        std::fs::File::options().write(true).open(&place).unwrap().set_modified(old).unwrap();
+        if whole {
+            put(&sites, &object, bytes.clone()).await.unwrap();
+        } else {
+            for last in [false, true] {
+                piece_of(&sites, &object, &bytes, last).await.unwrap();
+            }
+        }
+        assert!(written() > old + kept / 2, "housekeeping takes it while a build counts on it");
+    }
+}

@@ -12,6 +12,8 @@ use crate::time::{Millis, Timestamp};
 const BEFORE_NEXT: u32 = 3;
 /// Before the next authority is asked.
 const TO_NEXT: Millis = Millis::seconds(60);
+/// Longer than any wait.
+const LONGEST: Millis = Millis::seconds(60 * 3_600);
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
 
@@ -124,6 +126,12 @@ impl Tries {
         Self { failures: 2, here: 0, given_up: 0, next: started.plus(Millis(first)) }
     }
 
+    /// Whether it is tried now. What lies further ahead than any wait is of a clock that was set back.
+    #[must_use]
+    pub fn is_due(self, now: Timestamp) -> bool {
+        self.next <= now || self.next.since(now) > LONGEST
+    }
+
     /// How often it failed in a row.
     #[must_use]
     pub const fn failures(self) -> u32 {
@@ -220,6 +228,9 @@ mod tests {
         // Both refuse: a person has to do something, and it is tried twice a day.
         let both = refused.failed(FailureKind::Refused, 2, 0, Timestamp(0));
         assert_eq!((both.authority(2), both.next), (Some(0), Timestamp(24 * HOUR)));
+        assert!(!both.is_due(Timestamp(1)) && both.is_due(both.next));
+        let ahead = both.failed(FailureKind::Proof, 2, 0, Timestamp(900 * HOUR));
+        assert!(ahead.is_due(Timestamp(0)), "the clock was set back");
         // An edge's silence is no fault of an authority.
         let mut quiet = Tries::default();
         for _ in 0..9 {

@@ -1,7 +1,8 @@
 //! What a build gave, and how that is written: an image as it was written before there were sites.
 //!
 //! Invariant: by position, as events have it, an image is its four fields; what was written before there was
-//! anything else means the same. No app answers on port 0, so a 0 there says that a site follows.
+//! anything else means the same. No app answers on port 0, so a 0 there says that a site follows; an image with
+//! that port is not written, for what comes after it could not be read any more.
 
 use std::fmt;
 
@@ -46,6 +47,10 @@ struct Named {
 impl Serialize for BuiltImage {
     fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
         let Self { image, commit, port, worker, site } = self;
+        if site.is_none() && *port == 0 && !into.is_human_readable() {
+            let why = "an image whose app answers on port 0 is not written";
+            return Err(serde::ser::Error::custom(why));
+        }
         let port = if site.is_some() { &0 } else { port };
         let mut fields = into.serialize_struct(NAME, 4 + usize::from(site.is_some()))?;
         fields.serialize_field("image", image)?;
@@ -117,5 +122,14 @@ mod tests {
             let json = serde_json::to_string(&one).unwrap();
             assert_eq!(serde_json::from_str::<BuiltImage>(&json).unwrap(), one);
         }
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_written() {
+        let image = BuiltImage { port: 0, ..built() };
+        assert!(postcard::to_allocvec(&image).is_err());
+        // A builder's report has names: there it is read, and refused with words.
+        let json = serde_json::to_string(&image).unwrap();
+        assert_eq!(serde_json::from_str::<BuiltImage>(&json).unwrap(), image);
     }
 }

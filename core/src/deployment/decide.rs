@@ -185,6 +185,16 @@ impl Attempt {
             (Stage::Queued { generation, .. } | Stage::Building { generation, .. }, Ok(built))
                 if *generation == finished =>
             {
+                // Nobody answers on it, and in the journal it would say that a site follows.
+                if built.port == 0 && built.site.is_none() {
+                    let stage = crate::deployment::StageName::Building;
+                    let fault = Fault::new(
+                        "the builder says that the app answers on port 0, which no app can; set \
+                         the port that it listens on, bring the agents to the server's version, \
+                         then deploy again",
+                    );
+                    return self.end(Outcome::Failed { stage, fault });
+                }
                 let until = at.plus(limits::START_GRACE);
                 self.there(DeploymentEvent::Built { built: built.clone(), until }, &built)
             }
@@ -320,7 +330,7 @@ impl Attempt {
         match self.stage {
             Stage::Healthy => Ok(vec![DeploymentEvent::SwitchStarted {
                 previous,
-                until: at.plus(limits::SWITCH_WITHIN),
+                until: at.plus(self.switch_most()),
             }]),
             Stage::Requested
             | Stage::Queued { .. }

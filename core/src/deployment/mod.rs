@@ -401,6 +401,16 @@ impl Attempt {
         Millis(own.saturating_add(before))
     }
 
+    /// The most that edges may take to confirm a switch to it. One confirms a site once it has fetched it,
+    /// which takes as long as it is large.
+    #[must_use]
+    pub fn switch_most(&self) -> Millis {
+        let bytes = self.site().map_or(0, |site| site.bytes);
+        let fetching = bytes.saturating_mul(1_000) / limits::SITE_BYTES_A_SECOND;
+        let fetching = fetching.min(limits::SITE_SWITCH_MORE_MOST.0);
+        Millis(limits::SWITCH_WITHIN.0.saturating_add(fetching))
+    }
+
     /// What one with this number may use.
     #[must_use]
     pub fn resources(&self, index: u16) -> Resources {

@@ -213,6 +213,44 @@ fn a_site_is_fit_for_traffic_once_it_is_built_or_taken_over() {
 }
 
 #[test]
+fn an_image_that_answers_on_no_port_ends_the_deployment() {
+    for stage in [StageName::Queued, StageName::Building] {
+        let outcome = Ok(BuiltImage { port: 0, ..built() });
+        let finished = C::FinishBuild { generation: 1, outcome, at: at(5) };
+        let events = in_stage(stage).decide(finished).unwrap();
+        let [E::Ended { outcome: Outcome::Failed { stage, fault }, .. }] = &events[..] else {
+            panic!("{events:?}")
+        };
+        assert_eq!(*stage, StageName::Building);
+        assert!(fault.message.contains("port 0"), "{}", fault.message);
+    }
+}
+
+#[test]
+fn edges_get_time_to_fetch_a_site_as_it_is_large() {
+    let most = |bytes| {
+        let mut built = site();
+        if let Some(site) = &mut built.site {
+            site.bytes = bytes;
+        }
+        let finished = C::FinishBuild { generation: 1, outcome: Ok(built), at: at(5) };
+        let (events, healthy) = given(in_stage(StageName::Building), &finished);
+        assert_eq!(events.len(), 2);
+        let attempt = healthy.attempt().unwrap();
+        let until = at(6).plus(attempt.switch_most());
+        let (switched, _) = given(healthy.clone(), &C::Switch { previous: None, at: at(6) });
+        assert_eq!(switched, [E::SwitchStarted { previous: None, until }]);
+        attempt.switch_most().0 - limits::SWITCH_WITHIN.0
+    };
+    assert_eq!(most(9), 0);
+    assert_eq!(most(100 * 1024 * 1024), 200_000);
+    assert_eq!(most(limits::MOST_SITE_BYTES), limits::SITE_SWITCH_MORE_MOST.0);
+    assert_eq!(most(u64::MAX), limits::SITE_SWITCH_MORE_MOST.0);
+    let healthy = in_stage(StageName::Healthy);
+    assert_eq!(healthy.attempt().unwrap().switch_most(), limits::SWITCH_WITHIN);
+}
+
+#[test]
 fn only_a_build_that_waits_is_given_its_time_anew() {
     for stage in STAGES {
         let events = in_stage(stage).decide(C::WaitOn { at: at(1000) }).unwrap();

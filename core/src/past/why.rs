@@ -12,7 +12,7 @@ pub enum Beginning {
     Request,
     /// A worker reported something.
     Report,
-    /// Hythe noticed something by itself: that a worker was silent for too long.
+    /// Hythe noticed something by itself: that a worker was silent for too long, or that a certificate is due.
     Watch,
 }
 
@@ -53,7 +53,8 @@ pub fn beginning(recorded: &Recorded<Event>) -> Option<Beginning> {
                 | InstallationEvent::BackupBecameStale { .. }
                 | InstallationEvent::MirrorFellBehind { .. }
                 | InstallationEvent::MirrorCaughtUp
-                | InstallationEvent::Restored(_),
+                | InstallationEvent::Restored(_)
+                | InstallationEvent::Certificate(_),
             ) => Some(Beginning::Watch),
             Event::Installation(
                 InstallationEvent::BackupScheduled { .. }
@@ -74,8 +75,7 @@ pub fn beginning(recorded: &Recorded<Event>) -> Option<Beginning> {
                 | InstallationEvent::StatusesSet { .. }
                 | InstallationEvent::ToldSet { .. }
                 | InstallationEvent::DomainSettingsSet(_)
-                | InstallationEvent::GitHub(_)
-                | InstallationEvent::Certificate(_),
+                | InstallationEvent::GitHub(_),
             ) => None,
             Event::App(_) | Event::Deployment(_) | Event::Project(_) => None,
             Event::Worker(

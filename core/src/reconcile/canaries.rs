@@ -22,7 +22,12 @@ pub(super) fn settle(
     effects: &mut Vec<Effect>,
 ) {
     let Some(canary) = canary(id, attempt, view) else { return };
-    let fault = if is_over(&canary, deployment.since(), now) {
+    let fault = if is_beside_a_site(attempt, view) {
+        Fault::new(
+            "a static site has no replicas that could take a part of the requests; deploy it without \
+             --canary, or have it served by a container (--static off)",
+        )
+    } else if is_over(&canary, deployment.since(), now) {
         Fault::new(format!(
             "nobody promoted it within {}: the version before has all requests again. To give it more \
              time, deploy it with --canary-for",
@@ -60,9 +65,17 @@ fn web(attempt: &Attempt) -> impl Iterator<Item = &Placement> {
     attempt.placements.iter().filter(|place| !is_process(place.index))
 }
 
+/// Whether it, or the version that is live, is a site. That is known once it is built.
+fn is_beside_a_site(attempt: &Attempt, view: &View) -> bool {
+    let app = view.apps.get(&attempt.spec.app).and_then(|app| app.state.active());
+    let live = app.and_then(|app| view.deployments.get(&app.live?)?.state.attempt());
+    [Some(attempt), live].into_iter().flatten().any(|one| one.site().is_some())
+}
+
 /// Whether it is known that no replica is healthy.
 fn ails(id: DeploymentId, attempt: &Attempt, view: &View, observed: &Observed) -> bool {
-    web(attempt).all(|place| {
+    let mut places = web(attempt).peekable();
+    let ails = |place: &Placement| {
         if is_gone(view, place.worker) {
             return true;
         }
@@ -71,7 +84,8 @@ fn ails(id: DeploymentId, attempt: &Attempt, view: &View, observed: &Observed) -
             && observed
                 .replica(id, place)
                 .is_none_or(|replica| replica.state != ReplicaState::Healthy)
-    })
+    };
+    places.peek().is_some() && places.all(ails)
 }
 
 /// Whether requests to a canary that was taken back may still go on: they have the drain time, as those to a
@@ -106,9 +120,70 @@ fn last_words(id: DeploymentId, attempt: &Attempt, observed: &Observed) -> Vec<S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::AppEvent;
     use crate::canary::Weight;
-    use crate::testing::{at, deployment_id};
+    use crate::deployment::{BuiltImage, DeploymentEvent};
+    use crate::event::Event;
+    use crate::past::testing::Journal;
+    use crate::site::{BuiltSite, SiteId};
+    use crate::testing::{app_id, at, built, deployment_id, placements};
     use crate::time::Millis;
+
+    fn site(n: u128) -> SiteId {
+        SiteId::new(format!("{n:064x}")).unwrap()
+    }
+
+    /// Why a canary comes to its end that was healthy a second ago, and of whose replica nothing was heard.
+    fn told(live_is_site: bool, is_site: bool) -> Option<String> {
+        let mut journal = Journal::default();
+        journal.create(1, "shop");
+        if live_is_site {
+            journal.deploy_site(1, 1, site(1));
+        } else {
+            journal.deploy(1, 1);
+        }
+        let (deployment, app) = (deployment_id(2), app_id(1));
+        let (weight, within) = (Weight::new(10).unwrap(), Millis::seconds(3_600));
+        journal.request(1, 2);
+        journal.app(1, AppEvent::CanaryAsked { deployment, weight, within });
+        let found = BuiltSite { id: site(2), files: 1, bytes: 1 };
+        let built = BuiltImage { site: is_site.then(|| Box::new(found)), ..built() };
+        let until = at(1_000_000);
+        let mut events = vec![
+            DeploymentEvent::BuildQueued { generation: 1, until },
+            DeploymentEvent::Built { built, until },
+        ];
+        if !is_site {
+            events.push(DeploymentEvent::Placed { placements: placements(1), until });
+        }
+        events.push(DeploymentEvent::BecameHealthy { app });
+        for event in events {
+            journal.push(deployment.uuid(), Event::Deployment(event));
+        }
+        journal.app(1, AppEvent::CanaryStarted { deployment, weight });
+        let mut view = View::default();
+        journal.events.iter().for_each(|event| view.apply(event));
+        let of_it = &view.deployments[&deployment];
+        let attempt = of_it.state.attempt().unwrap();
+        let (mut effects, observed) = (Vec::new(), Observed::default());
+        let now = of_it.since().plus(Millis::seconds(1));
+        settle(deployment, of_it, attempt, &view, &observed, now, &mut effects);
+        match effects.pop() {
+            Some(Effect::Deployment(_, DeploymentCommand::FailCanary { fault })) => {
+                Some(fault.message)
+            }
+            None => None,
+            Some(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_site_neither_takes_a_part_nor_gives_one_and_says_so() {
+        for (live_is_site, is_site) in [(false, true), (true, false), (true, true)] {
+            let why = told(live_is_site, is_site).unwrap();
+            assert!(why.contains("a static site has no replicas"), "{why}");
+        }
+    }
 
     #[test]
     fn its_time_is_over_once_and_however_the_clock_is_set() {

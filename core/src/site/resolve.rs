@@ -4,9 +4,9 @@
 //! 2. A file of that name; a page without its `.html`; the `index.html` of a folder. Where one of those is
 //!    meant by another spelling (`/a` for the folder `a/`, `/a/` for the page `a`), it is sent on to that,
 //!    since links in the page count from there.
-//! 3. The other rules of `_redirects`, in their order.
-//! 4. A file that only an earlier version has, where its name holds a digest: pages that are still open ask
-//!    for it.
+//! 3. A file that only an earlier version has, where its name holds a digest: pages that are still open ask
+//!    for it, and `/* /index.html 200` is not meant for them.
+//! 4. The other rules of `_redirects`, in their order.
 //! 5. `index.html` of a single-page app, unless what is asked for is a part of a page, as a script is.
 //! 6. `404.html`.
 
@@ -65,12 +65,12 @@ impl<'a, M: AsRef<Manifest>> Rules<'a, M> {
             Answer::Nothing => {}
             found @ (Answer::File(_) | Answer::Elsewhere { .. }) => return found,
         }
-        if let Some(answer) = self.redirected(path, false) {
-            return answer;
-        }
         let before = self.earlier.iter().filter(|_| !target.folder && is_immutable(path));
-        let before = before.filter_map(|manifest| exact(manifest.as_ref(), path));
-        before.map(Answer::File).next().unwrap_or_else(|| self.missing(target))
+        let mut before = before.filter_map(|manifest| exact(manifest.as_ref(), path));
+        if let Some(served) = before.next() {
+            return Answer::File(served);
+        }
+        self.redirected(path, false).unwrap_or_else(|| self.missing(target))
     }
 
     fn redirected(&self, path: &str, force: bool) -> Option<Answer<'a>> {
@@ -88,6 +88,10 @@ impl<'a, M: AsRef<Manifest>> Rules<'a, M> {
             return (!loops).then_some(Answer::Elsewhere { to, status: rule.status });
         }
         let target = Target::parse(to.split(['?', '#']).next().unwrap_or_default())?;
+        // A rule makes nothing public that is a repository's own business.
+        if !target.is_public() {
+            return None;
+        }
         let served = match page(self.site, &target) {
             Answer::File(served) => Some(served),
             // Another spelling of a page: here nobody sees the difference.
@@ -270,6 +274,16 @@ mod tests {
         ];
         for (path, expected) in rows {
             assert_eq!(told(&now, &before, path), expected, "{path}");
+        }
+        // What answers for every page does not answer for a script of the version before.
+        let all = site(&["index.html", ".env"], "/* /index.html 200\n/secret /.env 200!", false);
+        let rows = [
+            ("/assets/app-0f0f0f0f.js", "200 assets/app-0f0f0f0f.js"),
+            ("/orders/7", "200 index.html"),
+            ("/secret", "200 index.html"),
+        ];
+        for (path, expected) in rows {
+            assert_eq!(told(&all, &before, path), expected, "{path}");
         }
     }
 }

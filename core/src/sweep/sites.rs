@@ -18,7 +18,7 @@ use crate::view::{DeploymentView, View};
 pub struct StoredObject {
     /// What it is called.
     pub name: String,
-    /// When it was stored, or found to be there by a build, last.
+    /// When it was stored last. What a build brings is stored anew where it has lain there for a while.
     pub used_at: Timestamp,
 }
 
@@ -72,7 +72,9 @@ mod tests {
     fn as_many_versions_are_kept_as_can_be_gone_back_to_or_are_still_served() {
         let mut journal = Journal::default();
         journal.create(1, "docs");
-        (1..=9).for_each(|n| drop(journal.deploy_site(1, n, site(n))));
+        for n in 1..=9 {
+            journal.deploy_site(1, n, site(n));
+        }
         let mut view = View::default();
         journal.events.iter().for_each(|event| view.apply(event));
         assert_eq!(kept(&view, 5), (4..=9).map(site).collect());

@@ -15,6 +15,8 @@ pub const QUESTION: &str = "Hythe-Site";
 pub const TOTAL: &str = "Hythe-Site-Bytes";
 /// The header of an answer without bytes, with the reason in words.
 pub const FAILED: &str = "Hythe-Site-Failed";
+/// A further header of such an answer, where what a piece belongs to is to be sent again from its first byte.
+pub const AGAIN: &str = "Hythe-Site-Again";
 /// The header of an answer without bytes, where the server has no such thing.
 pub const MISSING: &str = "Hythe-Site-Missing";
 /// The most bytes of one piece: a quarter of what NATS servers take in one message unless they were told

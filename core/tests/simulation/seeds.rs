@@ -135,7 +135,7 @@ fn everything_that_can_happen_does() {
     }
     often("\"build skipped\"", 100);
     often("\"replicas left\"", 20);
-    often("\"processes scaled\"", 20);
+    often("\"processes scaled\"", 10);
     often("\"image missed\"", 20);
     often("\"called off\"", 20);
     often("\"released\"", 100);

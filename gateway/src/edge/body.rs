@@ -301,7 +301,10 @@ impl Body for ResponseBody {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
                 self.exchange.sent(bytes);
             }
-            Poll::Ready(Some(Err(_))) => self.exchange.failed(AccessFailed::App),
+            Poll::Ready(Some(Err(AnswerError::App(_)))) => self.exchange.failed(AccessFailed::App),
+            Poll::Ready(Some(Err(AnswerError::File(_)))) => {
+                self.exchange.failed(AccessFailed::Edge);
+            }
             Poll::Ready(None) | Poll::Pending => {}
         }
         polled
@@ -329,7 +332,10 @@ impl Body for ResponseBody {
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         match &mut self.content {
-            Content::Page(_) | Content::File(_) => {}
+            Content::Page(_) => {}
+            // Of one that could not be read on, nothing is left.
+            Content::File(file) if file.left() == 0 => {}
+            Content::File(_) => self.exchange.failed(AccessFailed::Client),
             Content::App { body, ended, lease, squeezed } => {
                 // The server does not ask again once the announced length has come.
                 let came = *ended || body.is_end_stream();

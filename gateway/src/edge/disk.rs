@@ -28,6 +28,8 @@ pub(crate) struct Disk {
     /// The lock, while it is this process' own. Held while a table comes into force, and while it is decided
     /// whose the directory is.
     turn: Mutex<Option<File>>,
+    /// Whether no other edge uses it: otherwise what looks left over may be being written.
+    fresh: bool,
 }
 
 impl Disk {
@@ -38,7 +40,7 @@ impl Disk {
         let path = directory.join("edge.lock");
         let lock = File::create(&path).map_err(|source| EdgeError::Data { path, source })?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self::held(directory, lock)),
+            Ok(()) => Ok(Self::held(directory, lock, true)),
             Err(TryLockError::WouldBlock) => Err(EdgeError::InUse { path: directory.to_owned() }),
             Err(TryLockError::Error(source)) => Err(broken(source)),
         }
@@ -52,7 +54,7 @@ impl Disk {
             Ok((given.dev(), given.ino()) == (there.dev(), there.ino()))
         });
         match same {
-            Ok(true) => Ok(Self::held(directory, lock)),
+            Ok(true) => Ok(Self::held(directory, lock, false)),
             Ok(false) => Err(EdgeError::TakeOver(io::Error::other(format!(
                 "the lock that it gave is not {}",
                 path.display()
@@ -61,8 +63,13 @@ impl Disk {
         }
     }
 
-    fn held(directory: &Path, lock: File) -> Self {
-        Self { directory: directory.to_owned(), turn: Mutex::new(Some(lock)) }
+    fn held(directory: &Path, lock: File, fresh: bool) -> Self {
+        Self { directory: directory.to_owned(), turn: Mutex::new(Some(lock)), fresh }
+    }
+
+    /// Whether no other edge uses it, so that what is left over can be cleared.
+    pub(crate) const fn is_fresh(&self) -> bool {
+        self.fresh
     }
 
     /// Waits until nobody else puts a table in force or decides whose the directory is; gives the lock, where
@@ -94,7 +101,13 @@ impl Disk {
     /// Where its certificates are kept.
     pub(crate) fn certificates(&self) -> Result<Folder, EdgeError> {
         let path = self.directory.join("certificates");
-        Folder::open(path.clone()).map_err(|source| EdgeError::Data { path, source })
+        let folder = Folder::open(path.clone()).and_then(|folder| {
+            if self.fresh {
+                folder.clear()?;
+            }
+            Ok(folder)
+        });
+        folder.map_err(|source| EdgeError::Data { path, source })
     }
 
     /// The last table kept, as bytes; `None` where there is none.

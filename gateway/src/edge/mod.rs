@@ -57,13 +57,13 @@ use std::time::{Duration, Instant};
 use hythe_actors::bus::{self, BusError};
 use hythe_actors::node::EnvironmentError;
 use hythe_core::ids::EdgeId;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use config::{BadNetwork, EdgeConfig, EdgeLimits, Network};
-pub use handover::door;
+pub use handover::{answers_at, door};
 pub use hythe_actors::bus::NatsSettings;
 pub use listen::Explained;
 
@@ -261,7 +261,12 @@ impl Edge {
     /// [`EdgeError`] when it cannot start, or when a serving thread has failed.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), EdgeError> {
         let (sites, limits) = (self.config.data.join("sites"), &self.config.limits);
-        let shelf = Shelf::open(sites.clone(), limits.site_memory);
+        let shelf = Shelf::open(sites.clone(), limits.site_memory).and_then(|shelf| {
+            if self.disk.is_fresh() {
+                shelf.clear()?;
+            }
+            Ok(shelf)
+        });
         let shelf = shelf.map_err(|source| EdgeError::Data { path: sites, source })?;
         let (shelf, spare) = (Arc::new(shelf), limits.site_spare);
         let live = Arc::new(Live::serving(self.cores, Some(Arc::clone(&shelf))));
@@ -325,10 +330,11 @@ impl Edge {
         let mut background = JoinSet::new();
         background.spawn(feed.follow(bus.clone()));
         // It ends with the threads, and what they left is told.
-        let telling = tokio::spawn(collector.run(self.id, bus.clone()));
+        let (source, sources) = watch::channel(self.id);
+        let telling = tokio::spawn(collector.run(sources, bus.clone()));
         let mut given_up = vec![
             background.spawn(certificates.follow(bus.clone())),
-            background.spawn(site::keep(shelf, Arc::clone(&live), bus.clone(), spare)),
+            background.spawn(site::keep(Arc::clone(&shelf), Arc::clone(&live), bus.clone(), spare)),
         ];
         let before = predecessor.as_ref().map(|before| before.reported.clone());
         let (told, tls_of_it) = (Arc::clone(&live), Some(Arc::clone(&tls)));
@@ -373,6 +379,8 @@ impl Edge {
                 tracing::info!("another process serves from here on; finishing what is under way");
                 given_up.iter().for_each(AbortHandle::abort);
                 let (own, told) = (EdgeId::new(Uuid::now_v7()), CancellationToken::new());
+                source.send_replace(own);
+                background.spawn(site::take_in(shelf, Arc::clone(&live)));
                 let said = report::report(own, Arc::clone(&live), None, bus.clone(), told.clone());
                 let reporting = background.spawn(said);
                 let finished = finishing.beside(successor, told, shutdown).await;

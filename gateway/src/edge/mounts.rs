@@ -132,6 +132,12 @@ impl Place {
         PathAndQuery::try_from(text).ok()
     }
 
+    /// Whether a path that was found to be here is the prefix itself, without a slash at its end: what is
+    /// asked for from there on by relative addresses would be outside.
+    pub(crate) fn is_bare(&self, path: &str) -> bool {
+        path.match_indices('/').nth(self.prefix.segments()).is_none()
+    }
+
     /// The prefix, where the app is to know that it was taken away.
     pub(crate) fn taken(&self) -> Option<&str> {
         match self.seen {
@@ -208,6 +214,13 @@ mod tests {
         ] {
             assert_eq!(mounts.find(path), Err(Ambiguous), "{path}");
         }
+    }
+
+    #[test]
+    fn a_prefix_without_its_slash_is_told_from_one_with_it() {
+        let place = Place { prefix: prefix("/v1/api"), seen: SeenPath::Stripped };
+        assert!(place.is_bare("/v1/api") && place.is_bare("/v1/%61pi"));
+        assert!(!place.is_bare("/v1/api/") && !place.is_bare("/v1/api/x"));
     }
 
     #[test]

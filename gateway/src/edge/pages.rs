@@ -388,7 +388,7 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const ALL: [Page; 17] = [
+    const ALL: [Page; 18] = [
         Page::BadHost,
         Page::BadBody,
         Page::BadPath,

@@ -18,6 +18,7 @@ use hyper::http::uri::{Authority, Scheme};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use hythe_core::edge::{EdgeSettings, Https, Protocol};
+use hythe_core::ids::AppId;
 use hythe_core::names::HostName;
 use hythe_core::time::Millis;
 
@@ -101,6 +102,8 @@ struct Asking<'a> {
     gate: Option<Arc<Gate>>,
     /// Where at the host the app is, where it is mounted there.
     place: Option<Arc<Place>>,
+    /// The app, whose gate the request has to pass.
+    app: Option<AppId>,
 }
 
 impl Asking<'_> {
@@ -209,7 +212,6 @@ impl Proxy {
         }
         let side = Side::Client(request.headers());
         let seen = self.core.live.look_up(&host.name, request.uri().path(), side);
-        let seen = seen.map_err(|_| Page::BadPath)?;
         let trace = Trace::of(request.headers(), &id, || self.core.ids.next());
         if let (Some(figures), Some(exchange)) = (seen.figures, exchange.as_mut()) {
             exchange.of(figures, self.core.index);
@@ -221,13 +223,16 @@ impl Proxy {
                 exchange.recorded(Record::of(tap, outlet, core, &request, came));
             }
         }
-        let (gate, place) = (seen.gate, seen.place);
-        let mut asking = Asking { host, id, trace, accepted: None, gate, place };
+        let (gate, place, app) = (seen.gate, seen.place, seen.app);
+        let mut asking = Asking { host, id, trace, accepted: None, gate, place, app };
         *hsts = asking.settings(None, |set| set.hsts).and_then(|hsts| {
             // Numbers and words.
             HeaderValue::try_from(hsts.to_string()).ok()
         });
         self.admit(&asking, request.headers())?;
+        if seen.ambiguous {
+            return Err(Page::BadPath.into());
+        }
         if let Some(location) = self.elsewhere(&seen.found, &asking, &request) {
             return Err(Instead::Elsewhere(location));
         }
@@ -352,9 +357,22 @@ impl Proxy {
         exchange: &mut Option<Exchange>,
     ) -> Result<Answer, Instead> {
         let compress = asking.settings(true, |set| set.compress);
-        let seen = asking.place.as_ref().and_then(|place| place.seen(uri)).map(Uri::from);
+        let stripped = asking.place.as_ref().and_then(|place| Some((place, place.taken()?)));
+        let reads = *method == Method::GET || *method == Method::HEAD;
+        let bare = stripped.filter(|(place, _)| reads && place.is_bare(uri.path()));
+        if let Some((_, prefix)) = bare {
+            let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+            return Err(Instead::Elsewhere(format!("{prefix}/{query}")));
+        }
+        let seen = stripped.and_then(|(place, _)| place.seen(uri)).map(Uri::from);
         let uri = seen.as_ref().unwrap_or(uri);
         let mut answer = site::answer(served, method, uri, headers, compress).await;
+        if let Some((_, prefix)) = stripped {
+            site::lead_below(prefix, answer.headers_mut());
+        }
+        if asking.settings(false, |set| !set.users.is_empty() || !set.allow.is_empty()) {
+            site::keep_private(answer.headers_mut());
+        }
         headers::note_request_id(answer.headers_mut(), asking.id.clone());
         let Some(mut exchange) = exchange.take() else { return Err(Page::Busy.into()) };
         exchange.answered(answer.status().as_u16());
@@ -373,7 +391,8 @@ impl Proxy {
 
     /// What the place leads to by now that was found before.
     fn found(&self, asking: &Asking<'_>) -> Found {
-        self.core.live.find_at(&asking.host.name, asking.place.as_deref(), Side::Any)
+        let (host, place) = (&asking.host.name, asking.place.as_deref());
+        self.core.live.find_at(host, place, asking.app, Side::Any)
     }
 
     /// Where a request is sent on to, if it is.
@@ -469,7 +488,8 @@ impl Proxy {
     }
 
     fn find(&self, asking: &Asking<'_>, side: Side<'_>) -> Result<InFlight, Page> {
-        in_flight(self.core.live.find_at(&asking.host.name, asking.place.as_deref(), side))
+        let (host, place) = (&asking.host.name, asking.place.as_deref());
+        in_flight(self.core.live.find_at(host, place, asking.app, side))
     }
 
     /// Writes a client's request anew for the app.

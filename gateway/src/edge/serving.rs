@@ -224,10 +224,12 @@ async fn accept(
         }
     }
     // Closing the socket resets what waits in its queue, though the client holds it for connected.
-    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { break };
+    // Room is taken before: one that is accepted without would be reset as well, even where another process
+    // goes on with the queue.
+    while let Ok(place) = Arc::clone(&places).try_acquire_owned() {
         let turn = turns.as_ref().map(|turns| Arc::clone(turns).try_acquire_owned());
         let Ok(turn) = turn.transpose() else { break };
+        let Some(Ok((stream, peer))) = listener.accept().now_or_never() else { break };
         begin(&core, stream, peer, (place, turn), &stop);
     }
 }
@@ -343,26 +345,33 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let proxy = Arc::new(Proxy { core, peer, certificate, connection: Arc::clone(&connection) });
     let service = service_fn(move |request| {
         let proxy = Arc::clone(&proxy);
-        async move {
+        // On the heap for as long as it takes: hyper has room for it for as long as the connection lives.
+        let answering = async move {
             let mut answer = proxy.answer(request).await;
             let upgraded = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
             if proxy.connection.is_last() && !upgraded {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(answer)
-        }
+        };
+        answering.boxed()
     });
     if greeting.http2 {
         connection.multiplexes();
-        let mut http = http2::Builder::new(TokioExecutor::new());
-        http.timer(TokioTimer::new())
-            .keep_alive_interval(PING.0)
-            .keep_alive_timeout(PING.1)
-            .max_concurrent_streams(limits.streams)
-            .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX));
-        let serving = http.serve_connection(TokioIo::new(socket), service);
-        let stopping = |serving: Pin<&mut http2::Connection<_, _, _>>| serving.graceful_shutdown();
-        drive(serving, stopping, &connection, &limits, way.address, (&stop, end)).await;
+        let speaking = async {
+            let mut http = http2::Builder::new(TokioExecutor::new());
+            http.timer(TokioTimer::new())
+                .keep_alive_interval(PING.0)
+                .keep_alive_timeout(PING.1)
+                .max_concurrent_streams(limits.streams)
+                .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX));
+            let serving = http.serve_connection(TokioIo::new(socket), service);
+            let stopping =
+                |serving: Pin<&mut http2::Connection<_, _, _>>| serving.graceful_shutdown();
+            drive(serving, stopping, &connection, &limits, way.address, (&stop, end)).await;
+        };
+        // It is large, and many connections are none of these.
+        Box::pin(speaking).await;
     } else {
         let mut http = http1::Builder::new();
         // The connection's own timer does this, and tells an idle connection from a slow head.

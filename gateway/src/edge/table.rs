@@ -59,6 +59,9 @@ enum Way {
     Site(Arc<Served>),
 }
 
+/// An app at a path of somebody else's host.
+type MountedApp = (Arc<Place>, Entry);
+
 /// One host.
 #[derive(Clone, Debug)]
 struct Entry {
@@ -71,7 +74,7 @@ struct Entry {
     /// How much of its requests is told; none where nothing is.
     tap: Option<Arc<Tap>>,
     /// Other apps at paths of the host.
-    mounts: Option<Arc<Mounts<(Arc<Place>, Entry)>>>,
+    mounts: Option<Arc<Mounts<MountedApp>>>,
     /// A new version that takes a part of its requests.
     split: Option<Split>,
 }
@@ -105,6 +108,19 @@ pub(crate) struct Seen {
     pub(crate) tap: Option<Arc<Tap>>,
     /// Where at the host it is, where it is mounted there.
     pub(crate) place: Option<Arc<Place>>,
+    /// The app that it leads to; none where no route has this host.
+    pub(crate) app: Option<AppId>,
+    /// Whether the path could be taken for another one: then it leads to no app, and what else is here is
+    /// of the app whose host it is.
+    pub(crate) ambiguous: bool,
+}
+
+impl Seen {
+    /// Nothing is known of a host.
+    fn nothing(found: Found) -> Self {
+        let (gate, figures, tap, place, app) = (None, None, None, None, None);
+        Self { found, gate, figures, tap, place, app, ambiguous: false }
+    }
 }
 
 /// Requests and upgraded connections under way to one deployment, over all tables.
@@ -270,26 +286,27 @@ impl Live {
     /// version, only then read counts. All of it is sequentially consistent, so if our second look
     /// still finds the old version, our count came before `apply` read it and the report shows it;
     /// else we give the count back and choose anew.
-    pub(crate) fn look_up(
-        &self,
-        host: &str,
-        path: &str,
-        side: Side<'_>,
-    ) -> Result<Seen, Ambiguous> {
+    pub(crate) fn look_up(&self, host: &str, path: &str, side: Side<'_>) -> Seen {
         loop {
             let version = self.version.load(SeqCst);
             let table = self.current.load();
             let Some(entry) = table.entry(host) else {
                 let found = if version == 0 { Found::NoTable } else { Found::Nobody };
-                return Ok(Seen { found, gate: None, figures: None, tap: None, place: None });
+                return Seen::nothing(found);
             };
             let mounted = match &entry.mounts {
-                Some(mounts) => mounts.find(path)?,
-                None => None,
+                Some(mounts) => mounts.find(path),
+                None => Ok(None),
             };
             let (place, entry) = match mounted {
-                Some((place, mounted)) => (Some(Arc::clone(place)), mounted),
-                None => (None, entry),
+                Ok(Some((place, mounted))) => (Some(Arc::clone(place)), mounted),
+                Ok(None) => (None, entry),
+                Err(Ambiguous) => {
+                    let figures = Some(Arc::clone(&entry.figures));
+                    let (gate, tap, app) = (entry.gate.clone(), entry.tap.clone(), Some(entry.id));
+                    let nothing = Seen::nothing(Found::Down);
+                    return Seen { gate, figures, tap, app, ambiguous: true, ..nothing };
+                }
             };
             let found = match &entry.way {
                 Way::Replicas(live) => {
@@ -307,22 +324,34 @@ impl Live {
                 Way::Site(site) => Found::Site(Arc::clone(site)),
             };
             let figures = Some(Arc::clone(&entry.figures));
-            let (gate, tap) = (entry.gate.clone(), entry.tap.clone());
-            return Ok(Seen { found, gate, figures, tap, place });
+            let (gate, tap, app) = (entry.gate.clone(), entry.tap.clone(), Some(entry.id));
+            return Seen { found, gate, figures, tap, place, app, ambiguous: false };
         }
     }
 
     /// The same, of which only what was found matters.
     #[cfg(test)]
     pub(crate) fn find(&self, host: &str) -> Found {
-        self.find_at(host, None, Side::Any)
+        self.look_up(host, "/", Side::Any).found
     }
 
-    /// The same for a place at the host that was found before.
-    pub(crate) fn find_at(&self, host: &str, place: Option<&Place>, side: Side<'_>) -> Found {
+    /// The same for a place at the host that led to an app before, and whose gate the request has passed.
+    /// What leads to another app by now has another gate: it is nothing for this request.
+    pub(crate) fn find_at(
+        &self,
+        host: &str,
+        place: Option<&Place>,
+        app: Option<AppId>,
+        side: Side<'_>,
+    ) -> Found {
         let path = place.map_or("/", |place| place.prefix.as_str());
-        // A prefix is never ambiguous.
-        self.look_up(host, path, side).map_or(Found::Down, |seen| seen.found)
+        let seen = self.look_up(host, path, side);
+        let there = seen.place.as_ref().map(|place| &place.prefix);
+        if seen.app == app && there == place.map(|place| &place.prefix) {
+            seen.found
+        } else {
+            Found::Down
+        }
     }
 
     /// Tells of tables from now on.
@@ -365,8 +394,7 @@ impl Live {
         }
         let mut books = self.books();
         self.apply_to(&mut books, table, passwords);
-        let sites =
-            table.routes.values().any(|route| matches!(route.backend, Backend::Site { .. }));
+        let sites = table.all().any(|route| matches!(route.backend, Backend::Site { .. }));
         books.table = sites.then(|| Box::new((table.clone(), passwords.clone())));
     }
 
@@ -717,14 +745,14 @@ mod tests {
             table
         };
         live.apply(&mount(1, 2));
-        let seen = live.look_up("a", "/api/x", Side::Any).unwrap();
+        let seen = live.look_up("a", "/api/x", Side::Any);
         let place = seen.place.unwrap();
         seen.figures.unwrap().began(0);
         let Found::Replicas(under_way) = seen.found else { panic!("nothing is mounted") };
         assert_eq!(under_way.upstream.deployment, deployment(2));
         assert_eq!(held(&live, "a").upstream.deployment, deployment(1));
-        assert!(live.look_up("a", "/api/../x", Side::Any).is_err());
-        live.look_up("b", "/api/../x", Side::Any).unwrap();
+        assert!(live.look_up("a", "/api/../x", Side::Any).ambiguous);
+        assert!(!live.look_up("b", "/api/../x", Side::Any).ambiguous);
         let (_, lines) = live.figures();
         let lines: Vec<_> = lines.iter().map(|(host, _, sum)| (host.as_str(), sum.began)).collect();
         assert_eq!(lines, [("a/api", 1)]);
@@ -734,16 +762,20 @@ mod tests {
         assert_eq!(busy(&live), (2, vec![]));
         assert_eq!(live.figures().1.len(), 1, "what was counted stays");
         live.apply(&table(3, &[("a", to(1, &[1]))]));
-        let Found::Replicas(now) = live.find_at("a", Some(&place), Side::Any) else {
-            panic!("it is gone")
-        };
-        assert_eq!(now.upstream.deployment, deployment(1));
+        // The request has passed another app's gate.
+        let app = Some(AppId::new(Uuid::nil()));
+        let there = |place, app| live.find_at("a", place, app, Side::Any);
+        assert!(matches!(there(Some(&*place), app), Found::Down));
+        assert!(matches!(there(None, app), Found::Replicas(_)));
+        let other = Some(AppId::new(Uuid::from_u128(7)));
+        assert!(matches!(there(None, other), Found::Down));
+        assert!(matches!(there(None, None), Found::Down));
     }
 
     #[test]
     fn a_canary_takes_its_part_and_is_counted_and_drained_like_any_other() {
         use hythe_core::canary::{Part, Weight};
-        let live = Live::new();
+        let (live, app) = (Live::new(), Some(AppId::new(Uuid::nil())));
         let with = |revision, percent: Option<u8>| {
             let mut table = table(revision, &[("a", to(1, &[1, 2]))]);
             let part = |percent| Part {
@@ -787,13 +819,13 @@ mod tests {
             headers.insert(hyper::header::COOKIE, cookie.parse().unwrap());
             for side in [Side::Client(&headers), Side::Same(of)] {
                 for _ in 0..10 {
-                    let found = live.find_at("a", None, side);
+                    let found = live.find_at("a", None, app, side);
                     let Found::Replicas(again) = found else { panic!("{number}") };
                     assert_eq!(again.upstream.deployment, of);
                 }
             }
         }
-        let Found::Replicas(last) = live.find_at("a", None, Side::Same(deployment(2))) else {
+        let Found::Replicas(last) = live.find_at("a", None, app, Side::Same(deployment(2))) else {
             panic!("it has a part")
         };
         with(301, None);
@@ -816,19 +848,19 @@ mod tests {
             }
             live.apply(&table);
         };
-        let gate = |host| live.look_up(host, "/", Side::Any).unwrap().gate.unwrap();
+        let gate = |host| live.look_up(host, "/", Side::Any).gate.unwrap();
         with(1, 5);
         let first = gate("a");
         assert!(Arc::ptr_eq(&first.shared, &gate("b").shared));
-        let figures = live.look_up("a", "/", Side::Any).unwrap().figures.unwrap();
+        let figures = live.look_up("a", "/", Side::Any).figures.unwrap();
         with(2, 5);
         assert!(Arc::ptr_eq(&first.shared, &gate("a").shared), "a new table is no new allowance");
-        let again = live.look_up("a", "/", Side::Any).unwrap().figures.unwrap();
+        let again = live.look_up("a", "/", Side::Any).figures.unwrap();
         assert!(Arc::ptr_eq(&figures, &again));
         with(3, 6);
         assert!(!Arc::ptr_eq(&first.shared, &gate("a").shared));
         live.apply(&table(4, &[("a", to(1, &[1]))]));
-        assert!(live.look_up("a", "/", Side::Any).unwrap().gate.is_none());
+        assert!(live.look_up("a", "/", Side::Any).gate.is_none());
     }
 
     #[test]

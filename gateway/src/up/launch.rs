@@ -8,7 +8,6 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -168,20 +167,12 @@ impl Launch {
         }
     }
 
-    /// Whether one that was left over can go on until the one that is started now has its place.
-    pub(super) fn takes_over(&self) -> bool {
-        match self {
-            Self::Program(program) => program.takes_over.as_ref().is_some_and(|door| door.exists()),
-            Self::Container(_) => false,
-        }
-    }
-
-    /// Whether one runs that gives its place away, whoever started it.
+    /// Whether one runs that gives its place to the one that is started now, whoever started it: somebody
+    /// answers at its door. What lies there may be of one that has ended.
     pub(super) fn gives_way(&self) -> bool {
         match self {
             Self::Program(program) => {
-                let door = program.takes_over.as_ref();
-                door.is_some_and(|door| UnixStream::connect(door).is_ok())
+                program.takes_over.as_deref().is_some_and(crate::edge::answers_at)
             }
             Self::Container(_) => false,
         }

@@ -203,7 +203,7 @@ impl Part {
             self.tell(Notice::Adopted(left.to_string())).await;
             return (Some(left), None);
         }
-        if self.launch.takes_over() {
+        if self.launch.gives_way() {
             self.tell(Notice::GivesWay(left.to_string())).await;
             return (None, Some(left));
         }

@@ -84,3 +84,19 @@ async fn who_may_see_it_is_what_is_set_for_the_app_that_answers() {
     assert_eq!(edge.get("a.example", "/api/v2/x").await.status, 200);
     edge.stop().await;
 }
+
+#[tokio::test]
+async fn whoever_may_not_see_the_host_learns_nothing_by_a_trick() {
+    let (a, b, c) = (App::echo("a").await, App::echo("b").await, App::echo("c").await);
+    let mut table = mounted(&a, &b, &c);
+    let nobody: Network = "192.0.2.1".parse().unwrap();
+    let settings = EdgeSettings { allow: [nobody].into(), ..EdgeSettings::default() };
+    let host = table.routes.get_mut(&"a.example".parse::<HostName>().unwrap()).unwrap();
+    let usual = RouteEdge::usual(host.app);
+    host.edge = Some(Box::new(RouteEdge { settings, ..usual }));
+    let (edge, _data) = Running::with(table);
+    assert_eq!(edge.get("a.example", "/x").await.status, 403);
+    assert_eq!(edge.get("a.example", "/api/../x").await.status, 403);
+    assert_eq!(edge.get("a.example", "/api/x").await.status, 200);
+    edge.stop().await;
+}

@@ -10,6 +10,8 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use hythe_core::edge::EdgeSettings;
 use hythe_core::ids::DeploymentId;
+use hythe_core::mount::{Mounted, SeenPath};
+use hythe_core::names::HostName;
 use hythe_core::routes::Backend;
 use hythe_core::site::{
     Compression, FileHash, MANIFEST_FORMAT, Manifest, SiteFile, SiteId, SitePath, Variant,
@@ -229,6 +231,45 @@ async fn old_assets_stay_and_what_holds_for_apps_holds_for_sites() {
     let settings = EdgeSettings { maintenance: true, ..EdgeSettings::default() };
     let (edge, _data) = self::edge(&[&now], &settings);
     assert_eq!(edge.get("a", "/").await.status, 503);
+    edge.stop().await;
+}
+
+#[tokio::test]
+async fn a_mounted_site_leads_to_itself_and_a_guarded_one_is_in_no_shared_cache() {
+    let files: &[(&str, &[u8])] = &[("index.html", b"home"), ("guide/index.html", b"guide")];
+    let made = site(files, "/old /guide/", "", false);
+    let data = tempfile::tempdir().unwrap();
+    made.lie_in(data.path());
+    let app = App::echo("app").await;
+    let mut all = table(1, &[("a", replicas(deployment(), &[app.at]))]);
+    let allow = ["127.0.0.0/8".parse().unwrap()].into();
+    let settings = EdgeSettings { allow, ..EdgeSettings::default() };
+    let docs = served(&[("docs", made.backend(deployment(), &[]))], &settings);
+    let route = docs.routes.values().next().unwrap().clone();
+    all.routes.extend(docs.routes);
+    let host = all.routes.get_mut(&"a".parse::<HostName>().unwrap()).unwrap();
+    host.mounts.insert("/docs".parse().unwrap(), Mounted { seen: SeenPath::Stripped, route });
+    std::fs::write(data.path().join("routes.json"), message(all)).unwrap();
+    let edge = Running::start(config(data.path(), no_nats()));
+    for (path, status, location) in [
+        ("/docs", 308, "/docs/"),
+        ("/docs?q", 308, "/docs/?q"),
+        ("/docs/guide?q", 308, "/docs/guide/?q"),
+        ("/docs/old", 301, "/docs/guide/"),
+    ] {
+        let answer = edge.get("a", path).await;
+        assert_eq!((answer.status, answer.header("location")), (status, Some(location)), "{path}");
+    }
+    for (path, body) in [("/docs/", "home"), ("/docs/guide/", "guide")] {
+        let answer = edge.get("a", path).await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, body), "{path}");
+        let kept = answer.header("cache-control");
+        assert_eq!(kept, Some("private, max-age=0, must-revalidate"), "{path}");
+    }
+    // Of what HEAD asks for there are no parts.
+    let head = ask(&edge, "HEAD", "/docs/", &["Range: bytes=0-0"]).await;
+    assert_eq!((head.status, head.header("content-length")), (200, Some("4")));
+    assert!(edge.get("a", "/guide/").await.body.starts_with("app"));
     edge.stop().await;
 }
 

@@ -100,7 +100,7 @@ async fn each_host_is_shown_its_certificate_over_both_versions() {
         }
         for stranger in ["a.b.apps.example", "apps.example", "other.example", "127.0.0.1"] {
             let refused = connect(edge.tls(), &client, stranger).await.unwrap_err().to_string();
-            assert!(refused.contains("UnrecognizedName"), "{stranger}: {refused}");
+            assert!(refused.contains("UnrecognisedName"), "{stranger}: {refused}");
         }
     }
     // With nothing to agree on, the client hears of that.

@@ -284,7 +284,12 @@ fn a_new_version_takes_over_and_no_request_fails() {
     let it = Up::new();
     let mut up = it.start();
     up.wait_for(&["edge", "started"]);
-    it.edge_answers();
+    // Before it has a table it says something else.
+    let start = std::time::Instant::now();
+    while !ask(it.edge).is_some_and(|answer| answer.starts_with("HTTP/1.1 404")) {
+        assert!(start.elapsed() < super::common::PATIENCE, "the edge gets no table");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
     let (nats, edge) = (it.identity("nats"), it.identity("edge"));
     let enough = std::sync::atomic::AtomicBool::new(false);
     let folder = tempfile::tempdir().unwrap();

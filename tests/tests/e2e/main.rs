@@ -19,6 +19,7 @@ mod github;
 mod health;
 mod hostile;
 mod housekeeping;
+mod https;
 mod matrix;
 mod moving;
 mod past;

@@ -20,7 +20,7 @@ use hythe_core::container::{
 use hythe_core::deployment::{
     BuiltImage, DeploymentEvent, DeploymentSpec, Fault, Origin, Outcome, Placement, StageName,
 };
-use hythe_core::edge::{EdgeSettings, EdgeUser, Guards, Protocol, Rate, Www};
+use hythe_core::edge::{EdgeSettings, EdgeUser, Guards, Hsts, Https, Protocol, Rate, Www};
 use hythe_core::event::Event;
 use hythe_core::github::{
     GitHubAccount, GitHubAppName, GitHubBegun, GitHubClientId, GitHubMade, GitHubServer, GitHubSlug,
@@ -90,6 +90,15 @@ fn edge() -> EdgeSettings {
         answer_within: Some(Millis(30_000)),
         compress: false,
         protocol: Protocol::H2c,
+        ..EdgeSettings::default()
+    }
+}
+
+/// The settings that came later.
+fn edge_later() -> EdgeSettings {
+    EdgeSettings {
+        https: Https::Both,
+        hsts: Some(Hsts { max_age: 31_536_000, subdomains: true, preload: true }),
         access_log: false,
         mounts: [("shop.example/api".parse().unwrap(), SeenPath::Stripped)].into(),
         ..EdgeSettings::default()
@@ -547,6 +556,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
         ("scaled", AppEvent::Scaled { replicas: 3, deployments: BTreeSet::from([deployment(2)]) }),
         ("edge_set", AppEvent::EdgeSet(edge().listed())),
         ("edge_set-usual", AppEvent::EdgeSet(Vec::new())),
+        ("edge_set-later", AppEvent::EdgeSet(edge_later().listed())),
         (
             "canary_asked",
             AppEvent::CanaryAsked {

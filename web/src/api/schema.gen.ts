@@ -80,6 +80,67 @@ export interface paths {
         patch: operations["update_app"];
         trace?: never;
     };
+    "/api/v1/apps/{app}/canary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows an app's canary */
+        get: operations["get_canary"];
+        /**
+         * Gives a canary another part of the requests
+         * @description It holds as soon as the edges have it: requests that are under way stay where they are.
+         */
+        put: operations["set_canary"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apps/{app}/canary/abort": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes a canary back
+         * @description The version that is live has all requests again, and the canary ends as cancelled.
+         */
+        post: operations["abort_canary"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apps/{app}/canary/promote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives a canary all requests
+         * @description It goes on as any deployment that became healthy: the edges switch, the version before drains.
+         */
+        post: operations["promote_canary"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/apps/{app}/crons": {
         parameters: {
             query?: never;
@@ -364,7 +425,11 @@ export interface paths {
         };
         /**
          * Reads what an app's replicas say, or follows it
-         * @description As a WebSocket (ask for an upgrade): each message is one item; resume with the last `cursor`.
+         * @description With `access=true` it is what edges tell of the app's requests: items of type `access`, without
+         *     queries, cookies and credentials. Of many requests in a second some are left out, those that went well
+         *     first, and how many is told. Whatever a client wrote is printable ASCII there.
+         *
+         *     As a WebSocket (ask for an upgrade): each message is one item; resume with the last `cursor`.
          */
         get: operations["app_logs"];
         put?: never;
@@ -754,6 +819,113 @@ export interface paths {
          * @description Those that are there stay.
          */
         delete: operations["remove_backup_schedule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/certificates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the certificates that there are, and those that are wanted */
+        get: operations["list_certificates"];
+        put?: never;
+        /**
+         * Takes a certificate that somebody else signed, with its key
+         * @description It is served from now on for the hosts that it names, before any other, and nobody renews it: one for
+         *     the same hosts takes its place. There are at most 500.
+         */
+        post: operations["add_certificate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/certificates/authority": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shows the installation's own authority
+         * @description It signs for local names alone, such as those below localhost. Whoever is to trust these takes its
+         *     certificate into the trusted ones.
+         */
+        get: operations["get_certificate_authority"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/certificates/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows how certificates are come by */
+        get: operations["get_certificate_settings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Sets how certificates are come by
+         * @description Nothing is ordered from an authority before its terms of service are agreed to.
+         */
+        patch: operations["update_certificate_settings"];
+        trace?: never;
+    };
+    "/api/v1/certificates/{which}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the certificate of a host, or one by its id */
+        get: operations["get_certificate"];
+        put?: never;
+        post?: never;
+        /**
+         * Removes a certificate that was given
+         * @description One that the installation comes by itself goes with its domain; it would only come back.
+         */
+        delete: operations["remove_certificate"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/certificates/{which}/renew": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Has a certificate ordered now
+         * @description Without waiting until it is due, or tried again; at most four times an hour, since authorities count
+         *     failures. The answer does not wait for it. It takes no `Idempotency-Key`: asked twice, it is ordered
+         *     once where the first order goes on.
+         */
+        post: operations["renew_certificate"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1840,6 +2012,13 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description A certificate of somebody else's, with its key. */
+        AddCertificate: {
+            /** @description The chain in PEM, the certificate itself first: at most 48 KiB. */
+            certificate: string;
+            /** @description Its private key in PEM (PKCS #8, without a passphrase). */
+            key: components["schemas"]["SecretText"];
+        };
         /**
          * @description A domain to add.
          * @example {
@@ -2155,6 +2334,8 @@ export interface components {
             repository?: string | null;
             /** @description Whether an address leads to it. */
             routed?: boolean;
+            /** @description Whether what is built is served by the edges, without a container. */
+            static?: components["schemas"]["StaticMode"];
             /**
              * Format: int64
              * @description How long a replica has from SIGTERM until SIGKILL.
@@ -2327,6 +2508,109 @@ export interface components {
             /** @description Whether there are more than are read: a thousand. */
             more: boolean;
         };
+        /** @description An app's canary. */
+        Canary: {
+            /** @description The app. */
+            app: components["schemas"]["AppRef"];
+            /** @description The new version. */
+            deployment: components["schemas"]["DeploymentRef"];
+            live?: components["schemas"]["DeploymentRef"] | null;
+            /**
+             * Format: int32
+             * @description Which part of the requests it takes, in per cent.
+             */
+            percent: number;
+            /** @description Whether it takes them: before it is healthy it does not. */
+            started: boolean;
+            /**
+             * @description Replicas that get requests of its part by the table in force.
+             * @example [
+             *       "127.0.0.1:32768"
+             *     ]
+             */
+            targets: string[];
+            until?: components["schemas"]["Time"] | null;
+        };
+        /** @description A certificate that there is, or that is wanted. */
+        Certificate: {
+            /** @description The app that it is for, where it is for one. */
+            app?: string | null;
+            /**
+             * @description What proved the hosts.
+             * @example http-01
+             */
+            challenge?: string | null;
+            /** @description What there is to know and to do, in words. */
+            detail: string;
+            /** @description Its id, through all renewals; none before there is one. */
+            id?: string | null;
+            /**
+             * @description Who signed it: an authority, `local` for this installation's own, or `own` where it was given.
+             * @example letsencrypt
+             */
+            issuer?: string | null;
+            /**
+             * @description The hosts that it is for.
+             * @example [
+             *       "shop.example.com"
+             *     ]
+             */
+            names: string[];
+            next_attempt?: components["schemas"]["Time"] | null;
+            not_after?: components["schemas"]["Time"] | null;
+            not_before?: components["schemas"]["Time"] | null;
+            renew_at?: components["schemas"]["Time"] | null;
+            /** @description Its serial number, in hexadecimal digits. */
+            serial?: string | null;
+            /** @description How it stands. */
+            state: components["schemas"]["CertificateState"];
+        };
+        /** @description The installation's own authority. */
+        CertificateAuthority: {
+            /** @description Its certificate in PEM, for whoever is to trust it. */
+            certificate: string;
+            /** @description Until when it is good. */
+            not_after: components["schemas"]["Time"];
+        };
+        /** @description All certificates, by their hosts. */
+        CertificateList: {
+            /** @description The certificates. */
+            items: components["schemas"]["Certificate"][];
+        };
+        /** @description How certificates are come by. */
+        CertificateSettings: {
+            /** @description Those of them whose terms were agreed to; no other one is asked for anything. */
+            agreed: string[];
+            /**
+             * @description Who signs, the first first: known names or https URLs of ACME directories.
+             * @example [
+             *       "letsencrypt"
+             *     ]
+             */
+            cas: string[];
+            /**
+             * @description How hosts are proven, the first first.
+             * @example [
+             *       "http-01",
+             *       "tls-alpn-01"
+             *     ]
+             */
+            challenges: string[];
+            dns_hook?: components["schemas"]["DnsHook"] | null;
+            /** @description The program that sets DNS records, as the server was started with. */
+            dns_program?: string | null;
+            /** @description Whom an authority writes to. */
+            email?: string | null;
+            /** @description What binds accounts to those that people have. */
+            external: components["schemas"]["ExternalAccount"][];
+            /** @description Whether the installation signs for local names itself, such as those below localhost. */
+            local: boolean;
+        };
+        /**
+         * @description How it stands with a certificate.
+         * @enum {string}
+         */
+        CertificateState: "valid" | "pending" | "waiting" | "failing" | "expired" | "unused";
         /**
          * @description What changes. It holds from the next deployment on.
          * @example {
@@ -2610,6 +2894,7 @@ export interface components {
             repository?: string | null;
             /** @description Whether an address leads to it; so where nothing is said. */
             routed?: boolean | null;
+            static?: components["schemas"]["StaticMode"] | null;
             /**
              * Format: int64
              * @description How long a replica has from SIGTERM until SIGKILL: 1,000 to 600,000 ms; 10,000 where nothing
@@ -2642,6 +2927,20 @@ export interface components {
              */
             to: string;
         };
+        /** @description That a deployment takes a part of the requests at first. */
+        CreateCanary: {
+            /**
+             * Format: int32
+             * @description In per cent.
+             * @example 10
+             */
+            percent: number;
+            /**
+             * Format: int64
+             * @description How long it may go on before it is taken back: a minute to a week; a day where nothing is said.
+             */
+            within_ms?: number;
+        };
         /**
          * @description A deployment to make. Everything may be left out: then it is made from the app's settings.
          *     What is given is saved as the app's settings too, except a `tag` or `commit`, which holds for
@@ -2653,6 +2952,7 @@ export interface components {
         CreateDeployment: {
             /** @description The branch, or a tag where no branch has that name. Not together with `tag` or `commit`. */
             branch?: string | null;
+            canary?: components["schemas"]["CreateCanary"] | null;
             /**
              * @description A whole commit id of 40 or 64 hexadecimal digits, for this deployment only. Not together
              *     with `branch` or `tag`.
@@ -2964,6 +3264,11 @@ export interface components {
             app: components["schemas"]["AppRef"];
             as_of?: components["schemas"]["AsOf"] | null;
             /**
+             * Format: int32
+             * @description Which part of the requests it takes, in per cent, where it is a canary that does.
+             */
+            canary_percent?: number | null;
+            /**
              * @description The commit that was built, once that is known, and where it is made from a repository.
              * @example 0123456789abcdef0123456789abcdef01234567
              */
@@ -3018,6 +3323,7 @@ export interface components {
             requested_by: string;
             /** @description Whether nothing more will happen to it by itself: it is live, or it is over. */
             settled: boolean;
+            site?: components["schemas"]["Site"] | null;
             /** @description What it is made from. */
             source: components["schemas"]["DeploymentSource"];
             /** @description The stages that it came to, oldest first. */
@@ -3176,6 +3482,13 @@ export interface components {
             /** @description Why it may go. */
             why: string;
         };
+        /** @description A server that sets DNS records. */
+        DnsHook: {
+            /** @description Whether it is shown a secret. */
+            has_secret: boolean;
+            /** @description Where it is; `/present` and `/cleanup` are put after it. */
+            url: string;
+        };
         /** @description A DNS record to set. */
         DnsRecord: {
             /**
@@ -3195,6 +3508,7 @@ export interface components {
         Domain: {
             /** @description When it was added. */
             added_at: components["schemas"]["Time"];
+            certificate?: components["schemas"]["Certificate"] | null;
             check?: components["schemas"]["DomainCheck"] | null;
             /** @description What there is to know and to do, in words. */
             detail: string;
@@ -3354,6 +3668,37 @@ export interface components {
          */
         EdgeGuards: "all" | "previews";
         /**
+         * @description What `Strict-Transport-Security` says. Browsers keep to it for as long as it says, whatever is set
+         *     meanwhile.
+         */
+        EdgeHsts: {
+            /**
+             * Format: int32
+             * @description For so many seconds; 0 has browsers forget it.
+             * @example 86400
+             */
+            max_age: number;
+            /** @description Browsers may have it built in; needs `subdomains` and a year. */
+            preload?: boolean;
+            /** @description For all hosts below this one, too. */
+            subdomains?: boolean;
+        };
+        /**
+         * @description What becomes of requests that come without TLS.
+         * @enum {string}
+         */
+        EdgeHttps: "redirect" | "both";
+        /** @description A place at a host of another app, or of the app itself. */
+        EdgeMount: {
+            /**
+             * @description Host and path.
+             * @example shop.example/api
+             */
+            at: string;
+            /** @description What the app gets to see of paths there. */
+            seen: components["schemas"]["EdgeSeenPath"];
+        };
+        /**
          * @description What an app speaks.
          * @enum {string}
          */
@@ -3373,8 +3718,15 @@ export interface components {
              */
             per_second: number;
         };
+        /**
+         * @description What an app gets to see of a path where it is mounted.
+         * @enum {string}
+         */
+        EdgeSeenPath: "whole" | "stripped";
         /** @description How edges serve an app. It holds at once, without a deployment. */
         EdgeSettings: {
+            /** @description Whether what each request came to is told in the app's access log. */
+            access_log: boolean;
             /**
              * @description From which addresses it may be seen; from all where none is named.
              * @example [
@@ -3396,8 +3748,16 @@ export interface components {
             compress: boolean;
             /** @description For what `users` and `allow` hold. */
             guards: components["schemas"]["EdgeGuards"];
+            hsts?: components["schemas"]["EdgeHsts"] | null;
+            /** @description What becomes of requests that come without TLS. */
+            https: components["schemas"]["EdgeHttps"];
             /** @description Whether everybody gets a page that says that the app is being worked on. */
             maintenance: boolean;
+            /**
+             * @description Where the app is besides its own hosts. It serves there for as long as the host leads to an app of
+             *     the same project.
+             */
+            mounts: components["schemas"]["EdgeMount"][];
             /** @description What the app speaks. */
             protocol: components["schemas"]["EdgeProtocol"];
             rate?: components["schemas"]["EdgeRate"] | null;
@@ -3509,6 +3869,16 @@ export interface components {
              *     where no event of the page matched.
              */
             next: number;
+        };
+        /** @description What binds an account to one that people have at an authority. */
+        ExternalAccount: {
+            /**
+             * @description The authority.
+             * @example zerossl
+             */
+            ca: string;
+            /** @description The key's name there. */
+            key_id: string;
         };
         /** @description Why a deployment failed. */
         Failure: {
@@ -3816,6 +4186,18 @@ export interface components {
              */
             keep_cache_ms: number;
             /**
+             * Format: int64
+             * @description How many bytes of images each worker keeps before earlier versions go.
+             * @example 107374182400
+             */
+            keep_image_bytes: number;
+            /**
+             * Format: int64
+             * @description How long an earlier version is kept after it was replaced, but for the newest.
+             * @example 15552000000
+             */
+            keep_image_ms: number;
+            /**
              * Format: int32
              * @description How many earlier versions of each app stay, besides the live one.
              * @example 5
@@ -3952,6 +4334,35 @@ export interface components {
             text: string;
             /** @enum {string} */
             type: "note";
+        } | {
+            /** @description When the request was over. */
+            at: components["schemas"]["Time"];
+            /** @description Where to resume after this line. */
+            cursor: string;
+            /**
+             * Format: uuid
+             * @description The edge that tells.
+             */
+            edge: string;
+            /**
+             * Format: int64
+             * @description Requests that are not told, for there were too many.
+             */
+            left_out?: number | null;
+            /**
+             * Format: int64
+             * @description Counts the edge's lines from 1.
+             */
+            number: number;
+            /**
+             * @description The request: `method`, `host`, `path` (without its query), `status`, `failed` (`request`,
+             *     `edge`, `app`, `nobody` or `client`), `received`, `sent`, `took_us`, `first_byte_us`,
+             *     `replica`, `deployment`, `request` (its id), `trace`, `client`, `agent`, `referer`,
+             *     `protocol` and `scheme`. What is not known is left out.
+             */
+            request?: Record<string, never> | null;
+            /** @enum {string} */
+            type: "access";
         };
         /**
          * @description Where a line was written to.
@@ -4376,6 +4787,11 @@ export interface components {
              * @example shop.localhost
              */
             host: string;
+            /**
+             * @description Where at the host it is, where it is mounted there.
+             * @example /api
+             */
+            path?: string | null;
             /** @description The host that requests are sent on to, where they are. */
             redirects_to?: string | null;
             /** @description What answers there. */
@@ -4570,6 +4986,15 @@ export interface components {
              */
             to: string;
         };
+        /** @description Another part for a canary. */
+        SetCanary: {
+            /**
+             * Format: int32
+             * @description In per cent.
+             * @example 50
+             */
+            percent: number;
+        };
         /**
          * @description That a provider is told.
          * @example {}
@@ -4615,6 +5040,21 @@ export interface components {
              * @description How long it may take, in milliseconds; an hour where nothing is said.
              */
             timeout_ms?: number | null;
+        };
+        /** @description The same, to be set. */
+        SetDnsHook: {
+            secret?: components["schemas"]["SecretText"] | null;
+            /** @description Where it is. */
+            url: string;
+        };
+        /** @description The same with the key, to be set. */
+        SetExternalAccount: {
+            /** @description The authority. */
+            ca: string;
+            /** @description The key, in base64url as authorities give it. */
+            key: components["schemas"]["SecretText"];
+            /** @description The key's name there. */
+            key_id: string;
         };
         /** @description Another private key of a GitHub App. */
         SetGitHubAppKey: {
@@ -4701,6 +5141,24 @@ export interface components {
             /** @description The name that goes with it, as its provider says: no blanks and no colon. */
             username: string;
         };
+        /** @description A static site. */
+        Site: {
+            /**
+             * Format: int64
+             * @description How many bytes they have together, uncompressed.
+             */
+            bytes: number;
+            /**
+             * Format: int32
+             * @description How many files.
+             */
+            files: number;
+            /**
+             * @description Digest of the list of its files: the same files and rules have the same one.
+             * @example e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+             */
+            id: string;
+        };
         /** @description A host that builds know when they reach repositories over ssh. */
         SourceHost: {
             /**
@@ -4770,6 +5228,11 @@ export interface components {
             /** @description The stage. */
             stage: components["schemas"]["DeploymentStatus"];
         };
+        /**
+         * @description Whether what is built is served by the edges themselves.
+         * @enum {string}
+         */
+        StaticMode: "auto" | "on" | "off";
         /** @description What one event changed. */
         StepChange: {
             /** @description As it was afterwards. */
@@ -4858,8 +5321,8 @@ export interface components {
         };
         /** @description What is done with requests on their way. */
         TraefikMiddleware: {
-            /** @description They are sent to another host. */
-            redirectRegex: components["schemas"]["TraefikRedirect"];
+            redirectRegex?: components["schemas"]["TraefikRedirect"] | null;
+            stripPrefix?: components["schemas"]["TraefikStripPrefix"] | null;
         };
         /** @description Where requests are sent. */
         TraefikRedirect: {
@@ -4905,6 +5368,16 @@ export interface components {
         TraefikService: {
             /** @description By turns at these. */
             loadBalancer: components["schemas"]["TraefikLoadBalancer"];
+        };
+        /** @description What is taken off a path. */
+        TraefikStripPrefix: {
+            /**
+             * @description The first of these that it begins with.
+             * @example [
+             *       "/api"
+             *     ]
+             */
+            prefixes: string[];
         };
         /** @description How requests are encrypted. */
         TraefikTls: {
@@ -5067,6 +5540,7 @@ export interface components {
             repository?: string | null;
             /** @description Whether an address leads to it. It holds at once. */
             routed?: boolean | null;
+            static?: components["schemas"]["StaticMode"] | null;
             /**
              * Format: int64
              * @description How long a replica has from SIGTERM until SIGKILL: 1,000 to 600,000 ms.
@@ -5083,6 +5557,24 @@ export interface components {
             volumes?: {
                 [key: string]: components["schemas"]["VolumeMount"];
             } | null;
+        };
+        /** @description A change of those: only what is given changes. */
+        UpdateCertificateSettings: {
+            /** @description Whether the terms of all that are set then are agreed to; `false` takes that back. */
+            agree_tos?: boolean | null;
+            /** @description At most 8, the first first; none for the usual one. */
+            cas?: string[] | null;
+            /** @description Of http-01, tls-alpn-01 and dns-01, the first first; none for the usual ones. */
+            challenges?: string[] | null;
+            dns_hook?: components["schemas"]["SetDnsHook"] | null;
+            /** @description Whom an authority writes to; `null` for nobody. */
+            email?: string | null;
+            external?: components["schemas"]["SetExternalAccount"] | null;
+            /**
+             * @description Whether the installation signs for local names itself. Whoever reaches them then has to trust its
+             *     authority: edges send on to https what they have a certificate for.
+             */
+            local?: boolean | null;
         };
         /** @description A change of a domain. */
         UpdateDomain: {
@@ -5112,6 +5604,8 @@ export interface components {
          *     }
          */
         UpdateEdge: {
+            /** @description Whether its requests are told in its access log. */
+            access_log?: boolean | null;
             /** @description Addresses and ranges, in place of those before. */
             allow?: string[] | null;
             /**
@@ -5127,8 +5621,18 @@ export interface components {
             /** @description Whether answers that the app left as they are get compressed. */
             compress?: boolean | null;
             guards?: components["schemas"]["EdgeGuards"] | null;
+            hsts?: components["schemas"]["EdgeHsts"] | null;
+            https?: components["schemas"]["EdgeHttps"] | null;
             /** @description Whether everybody gets the maintenance page. */
             maintenance?: boolean | null;
+            /**
+             * @description Places where the app is to be, as `shop.example/api`, each with what it gets to see of a path
+             *     there (`whole` or `stripped`); `null` takes one away. The host has to lead to an app of the same project, and the longest
+             *     path that fits has a request.
+             */
+            mounts?: {
+                [key: string]: string | null;
+            };
             protocol?: components["schemas"]["EdgeProtocol"] | null;
             rate?: components["schemas"]["EdgeRate"] | null;
             /** @description Whether a client stays with a replica. */
@@ -6430,6 +6934,582 @@ export interface operations {
                 "application/json": components["schemas"]["UpdateApp"];
             };
         };
+        responses: {
+            /** @description The app as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["App"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_canary: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Name or id
+                 * @example shop
+                 */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The canary */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Canary"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_canary: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Name or id
+                 * @example shop
+                 */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetCanary"];
+            };
+        };
+        responses: {
+            /** @description The app as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["App"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    abort_canary: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Name or id
+                 * @example shop
+                 */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The app as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["App"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    promote_canary: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Name or id
+                 * @example shop
+                 */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             /** @description The app as it is now */
             200: {
@@ -9400,6 +10480,8 @@ export interface operations {
                 limit?: number;
                 /** @description Over a WebSocket: whether to wait for what comes (so unless `false` is said). */
                 follow?: boolean;
+                /** @description Of an app: what edges tell of its requests, in place of what its replicas say. */
+                access?: boolean;
             };
             header?: never;
             path: {
@@ -12967,6 +14049,1027 @@ export interface operations {
             };
         };
     };
+    list_certificates: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By their hosts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CertificateList"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_certificate: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddCertificate"];
+            };
+        };
+        responses: {
+            /** @description The certificate */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Certificate"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_certificate_authority: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its certificate */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CertificateAuthority"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_certificate_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description For all of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CertificateSettings"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_certificate_settings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateCertificateSettings"];
+            };
+        };
+        responses: {
+            /** @description For all of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CertificateSettings"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_certificate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description A host or an id
+                 * @example shop.example.com
+                 */
+                which: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The certificate */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Certificate"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_certificate: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /**
+                 * @description A host or an id
+                 * @example shop.example.com
+                 */
+                which: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    renew_certificate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description A host or an id
+                 * @example shop.example.com
+                 */
+                which: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it stands at this moment */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Certificate"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The owner token is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Signed in with a browser, and the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The host in the request is not one of this server's */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not right, or the idempotency key belongs to another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many failed attempts to sign in */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in Hythe broke */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too much is under way; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full; the detail says what to do, and what works without room */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_deleted_apps: {
         parameters: {
             query?: never;
@@ -13344,6 +15447,8 @@ export interface operations {
                 limit?: number;
                 /** @description Over a WebSocket: whether to wait for what comes (so unless `false` is said). */
                 follow?: boolean;
+                /** @description Of an app: what edges tell of its requests, in place of what its replicas say. */
+                access?: boolean;
             };
             header?: never;
             path: {

@@ -93,6 +93,9 @@ export class LogBuffer {
         this.#rows.push({ kind: "line", number: item.number, at, stream: item.stream, text });
         break;
       }
+      case "access":
+        // Of an access log, which is not what this shows.
+        break;
       case "gap":
         this.#rows.push({ kind: "gap", lost: item.lost ?? undefined });
         break;

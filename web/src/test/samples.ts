@@ -131,6 +131,9 @@ export const edgeSettings: EdgeSettings = {
   answer_within_ms: null,
   compress: true,
   protocol: "http1",
+  https: "redirect",
+  access_log: true,
+  mounts: [],
 };
 
 const TOKEN = "5f0c".repeat(16);

@@ -169,10 +169,7 @@ fn one(
     }
     if data.len() > limits::MOST_SITE_FILE_BYTES {
         let most = limits::MOST_SITE_FILE_BYTES >> 20;
-        return Err(bad(
-            &path,
-            format!("has {} bytes, and one has at most {most} MiB", data.len()),
-        ));
+        return Err(bad(path, format!("has {} bytes, and one has at most {most} MiB", data.len())));
     }
     let (hash, bytes) = hashed(&place, cancel)?;
     all.files.insert(known, FoundFile { place, hash, bytes });

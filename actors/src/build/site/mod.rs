@@ -150,7 +150,7 @@ impl Sending {
         match first {
             Ok(site) => Ok((site, missing)),
             // Something went between the question and now.
-            Err(SiteAskError::Server(_)) => {
+            Err(SiteAskError::Server(_) | SiteAskError::Again(_)) => {
                 let variants = self.files(&files, BTreeMap::new()).await?;
                 let site = self.manifest(collected, single_page, variants).await?;
                 Ok((site, files.len()))

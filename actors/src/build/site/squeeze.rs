@@ -78,7 +78,7 @@ mod tests {
             let mut back = Vec::new();
             match compression {
                 Compression::Brotli => {
-                    brotli::BrotliDecompress(&mut &packed[..], &mut back).unwrap()
+                    brotli::BrotliDecompress(&mut &packed[..], &mut back).unwrap();
                 }
                 Compression::Zstd => back = zstd::stream::decode_all(&packed[..]).unwrap(),
                 Compression::Gzip => {

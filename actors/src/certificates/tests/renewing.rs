@@ -65,6 +65,7 @@ async fn an_order_that_a_crash_left_is_signed_and_not_made_anew() {
     while prepare(world.control(), &wish, &account).await.is_err() {}
     let url = world.certificates().ordered[&names()].url.clone();
     world.restart().await;
+    world.look(shop, "shop.example").await;
     world.ask_pebble().await;
     world.until("it is signed", |now| now.of(&names()).map(drop)).await;
     let ordered = world.happened(|event| match event {

@@ -141,6 +141,11 @@ fn one_that_could_not_run_beside_the_live_version_is_refused() {
         let refused = after(before).decide(canary(2)).unwrap_err().to_string();
         assert!(refused.contains(why), "{refused}");
     }
+    let build = BuildSettings { site: crate::site::SiteMode::On, ..BuildSettings::default() };
+    let change = SettingsChange { build: Some(build), ..SettingsChange::default() };
+    let before = [live(1), vec![C::Configure(Box::new(change))]].concat();
+    let refused = after(before).decide(canary(2)).unwrap_err().to_string();
+    assert!(refused.contains("is a static site"), "{refused}");
     for within in [0, 59_999, 8 * 24 * 3_600_000] {
         let asked = C::RequestCanary {
             deployment: deployment_id(2),
@@ -151,5 +156,81 @@ fn one_that_could_not_run_beside_the_live_version_is_refused() {
         };
         let refused = after(live(1)).decide(asked).unwrap_err().to_string();
         assert!(refused.contains("canary.within"), "{refused}");
+    }
+}
+
+/// Whatever else happens to the app: what becomes of a canary in each of its states.
+#[test]
+fn in_each_state_a_stop_a_deletion_a_rollback_and_a_newer_deployment_end_it() {
+    let with = |more: Vec<C>| [live(1), live(2), more].concat();
+    let states: [(&str, Vec<C>); 4] = [
+        ("on its way", with(vec![canary(3)])),
+        ("behind another one", with(vec![request(4), canary(3)])),
+        ("takes its part", with(vec![canary(3), healthy(3)])),
+        ("promoted", with(vec![canary(3), healthy(3), C::PromoteCanary])),
+    ];
+    let (off, replaced) = ("deployment_called_off", "deployment_replaced");
+    let back = "deployment_repeated";
+    let newer = "deployment_requested";
+    let at = crate::time::Timestamp(7);
+    // What each of them means, in the order of the states.
+    let rows: [(&str, C, [Vec<&str>; 4]); 6] = [
+        (
+            "a stop",
+            C::Stop { at },
+            [
+                vec!["stopped", off],
+                vec!["stopped", off, off],
+                vec!["stopped", off],
+                vec!["stopped"],
+            ],
+        ),
+        (
+            "a deletion",
+            C::Discard { at },
+            [
+                vec!["discarded", off],
+                vec!["discarded", off, off],
+                vec!["discarded", off],
+                vec!["discarded"],
+            ],
+        ),
+        (
+            "a deletion for good",
+            C::Delete,
+            [vec!["deleted"], vec!["deleted"], vec!["deleted"], vec!["deleted"]],
+        ),
+        (
+            "a rollback",
+            repeat(9, (1, 1), Repeat::Rollback),
+            [vec![back, off], vec![back, replaced, off], vec![back, off], vec![back]],
+        ),
+        (
+            "a newer deployment",
+            request(9),
+            [vec![newer, off], vec![newer, replaced], vec![newer, off], vec![newer]],
+        ),
+        (
+            "a newer canary",
+            canary(9),
+            [
+                vec![newer, off, "canary_asked"],
+                vec![newer, replaced, "canary_asked"],
+                vec![newer, off, "canary_asked"],
+                vec![newer, "canary_asked"],
+            ],
+        ),
+    ];
+    for (what, command, expected) in rows {
+        for ((state, before), expected) in states.iter().zip(expected) {
+            let app = after(before.clone());
+            let events = app.decide(command.clone()).unwrap();
+            assert_eq!(names(&events), expected, "{what}, {state}");
+            let now = events.iter().fold(app, App::evolve);
+            let canary = now.active().and_then(|app| app.canary);
+            let known = canary.map(|canary| canary.deployment);
+            assert_ne!(known, Some(deployment_id(3)), "{what}, {state}");
+            assert_eq!(now.active().and_then(ActiveApp::singing), None, "{what}, {state}");
+        }
     }
 }

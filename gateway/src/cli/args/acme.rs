@@ -26,13 +26,14 @@ impl AcmeArgs {
         AcmeConfig {
             roots: self.acme_ca_file.as_ref().map(absolute),
             dns_program: self.acme_dns_program.as_ref().map(absolute),
+            ..AcmeConfig::default()
         }
     }
 
     /// The same for the command line of a server on this machine.
     #[must_use]
     pub fn to_args(&self) -> Vec<OsString> {
-        let AcmeConfig { roots, dns_program } = self.config();
+        let AcmeConfig { roots, dns_program, dns_wait: _ } = self.config();
         let given = [("--acme-ca-file", roots), ("--acme-dns-program", dns_program)];
         let given = given.into_iter().filter_map(|(name, path)| Some((name, path?)));
         given.flat_map(|(name, path)| [OsString::from(name), path.into_os_string()]).collect()

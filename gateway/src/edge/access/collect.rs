@@ -18,6 +18,7 @@ use hythe_core::wire::subjects;
 use hythe_store::steps::Step;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::watch;
 
 use super::{Logged, Tap};
 
@@ -53,13 +54,23 @@ impl Collector {
         Self { from, known: HashMap::new(), over: false }
     }
 
-    /// Collects until no core is left, and brings what they left.
-    pub(crate) async fn run(mut self, edge: EdgeId, bus: Bus) {
+    /// Collects until no core is left, and brings what they left. `edges` says under which id, which changes
+    /// where another process goes on under the one that this one had: what came before that is brought under
+    /// the old one at once, and under the new one lines count from 1.
+    pub(crate) async fn run(mut self, mut edges: watch::Receiver<EdgeId>, bus: Bus) {
         let mut every = tokio::time::interval(EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut edge = *edges.borrow_and_update();
         while !self.over {
-            every.tick().await;
+            let next = tokio::select! {
+                _ = every.tick() => edge,
+                Ok(()) = edges.changed() => *edges.borrow_and_update(),
+            };
             let frames = self.frames(edge);
+            if next != edge {
+                edge = next;
+                self.known.clear();
+            }
             // Without NATS they are lost, and their numbers are left out.
             if frames.is_empty() || !bus.is_ready() {
                 continue;
@@ -133,7 +144,7 @@ impl Collector {
             }
             known.quiet = 0;
             let source = LogSource::Access { app: *app, edge };
-            all.push((*app, cut(source, &mut known.last, std::mem::take(&mut known.lines))));
+            all.push((*app, cut(&source, &mut known.last, std::mem::take(&mut known.lines))));
             true
         });
         all
@@ -141,7 +152,7 @@ impl Collector {
 }
 
 /// Makes frames of lines, whose numbers go on after `last`.
-fn cut(source: LogSource, last: &mut u64, lines: Vec<LogLine>) -> Vec<LogFrame> {
+fn cut(source: &LogSource, last: &mut u64, lines: Vec<LogLine>) -> Vec<LogFrame> {
     let mut frames: Vec<LogFrame> = Vec::new();
     let mut bytes = 0;
     for line in lines {
@@ -186,10 +197,10 @@ mod tests {
         let shape = |frames: Vec<LogFrame>| -> Vec<(u64, usize)> {
             frames.iter().map(|frame| (frame.first, frame.lines.len())).collect()
         };
-        let first = cut(source.clone(), &mut last, lines(FRAME_LINES + 1, 10));
+        let first = cut(&source, &mut last, lines(FRAME_LINES + 1, 10));
         assert_eq!(shape(first), [(1, FRAME_LINES), (FRAME_LINES as u64 + 1, 1)]);
         let start = last + 1;
-        let second = cut(source, &mut last, lines(3, FRAME_BYTES / 2));
+        let second = cut(&source, &mut last, lines(3, FRAME_BYTES / 2));
         assert_eq!(shape(second), [(start, 2), (start + 2, 1)]);
         assert_eq!(last, start + 2);
     }

@@ -114,8 +114,8 @@ impl Tap {
 
     /// How many were left out in seconds that are over; they are told only once.
     fn take_left_out(&self, second: u64) -> u64 {
-        let over = |slot: &&Box<Slot>| slot.second.load(Relaxed) < second;
-        let slots = self.slots.iter().filter_map(OnceLock::get).filter(over);
+        let over = |slot: &&Slot| slot.second.load(Relaxed) < second;
+        let slots = self.slots.iter().filter_map(OnceLock::get).map(|slot| &**slot).filter(over);
         slots.map(|slot| slot.left_out.swap(0, Relaxed)).sum()
     }
 }

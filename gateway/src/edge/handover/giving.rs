@@ -73,10 +73,20 @@ impl Door {
             };
             match given {
                 Ok(successor) => return successor,
+                // Whoever only looks whether somebody is here leaves at once, and one that fails says why itself.
+                Err(error) if left(&error) => {
+                    tracing::info!("another process came and did not take over; going on");
+                }
                 Err(error) => tracing::warn!(%error, "another edge did not take over; going on"),
             }
         }
     }
+}
+
+/// Whether the other side hung up.
+fn left(error: &io::Error) -> bool {
+    [io::ErrorKind::UnexpectedEof, io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset]
+        .contains(&error.kind())
 }
 
 async fn give_to(

@@ -55,6 +55,15 @@ pub fn door(directory: &Path) -> PathBuf {
     directory.join(NAME)
 }
 
+/// Whether an edge answers there. It only sees that somebody looked in.
+#[must_use]
+pub fn answers_at(door: &Path) -> bool {
+    let Some(directory) = door.parent() else { return false };
+    let connected = giving::short(directory)
+        .and_then(|(_held, short)| std::os::unix::net::UnixStream::connect(short.join(NAME)));
+    connected.is_ok()
+}
+
 /// What the two tell each other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -87,7 +87,10 @@ pub(super) fn range(headers: &HeaderMap, tag: &str, bytes: u64) -> Wants {
     };
     // Of another version a part is of no use. A date says too little of which version it was.
     let same = headers.get(IF_RANGE).is_none_or(|said| said.as_bytes() == tag.as_bytes());
-    let Some(said) = said.trim().strip_prefix("bytes=").filter(|_| same) else { return Wants::All };
+    let Some((unit, said)) = said.split_once('=').filter(|_| same) else { return Wants::All };
+    if !unit.trim().eq_ignore_ascii_case("bytes") {
+        return Wants::All;
+    }
     let Some((first, last)) = said.trim().split_once('-') else { return Wants::All };
     let number = |text: &str| -> Option<Option<u64>> {
         if text.is_empty() {
@@ -173,6 +176,7 @@ mod tests {
             ("bytes=90-", Wants::Some(90, 99)),
             ("bytes=90-500", Wants::Some(90, 99)),
             ("bytes=-10", Wants::Some(90, 99)),
+            ("Bytes=0-9", Wants::Some(0, 9)),
             ("bytes=-500", Wants::Some(0, 99)),
             ("bytes=100-", Wants::Beyond),
             ("bytes=-0", Wants::Beyond),

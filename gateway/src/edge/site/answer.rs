@@ -88,6 +88,34 @@ fn said(site: &Site, target: &Target, headers: &mut HeaderMap) {
     }
 }
 
+/// Keeps an answer from caches that several people share (RFC 9111, 5.2.2.7): it is for those alone who may see
+/// the site. What `public` and `must-revalidate` allow they would hand to anybody (3.5 there).
+pub(crate) fn keep_private(headers: &mut HeaderMap) {
+    let said = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    let said: Vec<&str> = said.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let shared = |directive: &str| {
+        let name = directive.split('=').next().unwrap_or_default().trim();
+        ["public", "private", "s-maxage"].iter().any(|other| name.eq_ignore_ascii_case(other))
+    };
+    // A comma within quotes is not told from others.
+    let plain = said.iter().all(|directive| !directive.contains('"'));
+    let kept = said.into_iter().filter(|one| plain && !one.is_empty() && !shared(one));
+    let text = std::iter::once("private").chain(kept).collect::<Vec<_>>().join(", ");
+    let private = HeaderValue::from_static("private");
+    headers.insert(CACHE_CONTROL, HeaderValue::try_from(text).unwrap_or(private));
+}
+
+/// Where a site sends clients on to counts from where it is mounted.
+pub(crate) fn lead_below(prefix: &str, headers: &mut HeaderMap) {
+    let Some(to) = headers.get(LOCATION).and_then(|to| to.to_str().ok()) else { return };
+    if !to.starts_with('/') || to.starts_with("//") {
+        return;
+    }
+    if let Ok(to) = HeaderValue::try_from(format!("{prefix}{to}")) {
+        headers.insert(LOCATION, to);
+    }
+}
+
 fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
     let mut answer = Response::new(Body::Whole(Bytes::from_static(text.as_bytes())));
     *answer.status_mut() = status;
@@ -130,7 +158,8 @@ async fn file(
     head: bool,
 ) -> io::Result<Response<Body>> {
     let fine = found.status == 200;
-    let part = fine && accept::wants_a_part(headers);
+    // Of what HEAD asks for there are no parts (RFC 9110, 14.2).
+    let part = fine && !head && accept::wants_a_part(headers);
     let form = if compress && !part {
         Form::preferred(found.file, headers)
     } else {
@@ -171,6 +200,8 @@ async fn file(
             let said = format!("bytes */{}", form.bytes);
             fields.insert(CONTENT_RANGE, HeaderValue::try_from(said).map_err(io::Error::other)?);
             fields.remove(CONTENT_TYPE);
+            // It says nothing of the file that would be worth keeping.
+            fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             (0, 0, StatusCode::RANGE_NOT_SATISFIABLE)
         }
     };
@@ -222,6 +253,9 @@ fn kind(path: &str) -> HeaderValue {
         || guess.subtype() == "javascript"
         || guess.subtype() == "json"
         || guess.suffix().is_some_and(|suffix| matches!(suffix.as_str(), "json" | "xml"));
+    // As RFC 9239 has it, whatever the ending.
+    let guess =
+        if guess.subtype() == "javascript" { mime_guess::mime::TEXT_JAVASCRIPT } else { guess };
     let said = if text && guess.get_param("charset").is_none() {
         format!("{guess}; charset=utf-8")
     } else {
@@ -233,6 +267,42 @@ fn kind(path: &str) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_guarded_is_in_no_cache_that_others_share() {
+        for (said, kept) in [
+            (&["public, max-age=0, must-revalidate"][..], "private, max-age=0, must-revalidate"),
+            (&["Public,max-age=60, s-maxage=600"], "private, max-age=60"),
+            (&["no-store"], "private, no-store"),
+            (&["private"], "private"),
+            (&["private=\"a, b\", max-age=60"], "private"),
+            (&["max-age=60", "public"], "private, max-age=60"),
+            (&[], "private"),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in said.iter().copied() {
+                headers.append(CACHE_CONTROL, HeaderValue::from_static(value));
+            }
+            keep_private(&mut headers);
+            let found: Vec<_> = headers.get_all(CACHE_CONTROL).iter().collect();
+            assert_eq!(found, [kept], "{said:?}");
+        }
+    }
+
+    #[test]
+    fn a_mounted_site_leads_to_itself() {
+        for (to, found) in [
+            ("/guide/?q", "/docs/guide/?q"),
+            ("/", "/docs/"),
+            ("https://b.example/x", "https://b.example/x"),
+            ("//b.example/x", "//b.example/x"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(LOCATION, HeaderValue::from_static(to));
+            lead_below("/docs", &mut headers);
+            assert_eq!(headers[LOCATION], found);
+        }
+    }
 
     #[test]
     fn texts_say_how_they_are_written() {

@@ -36,18 +36,22 @@ impl Part {
 pub(crate) struct SiteDisk(PathBuf);
 
 impl SiteDisk {
-    /// Makes the folder where it is missing, and removes what was being written when an edge ended.
+    /// Makes the folder where it is missing.
     pub(crate) fn open(folder: PathBuf) -> io::Result<Self> {
         let disk = Self(folder);
         fs::create_dir_all(disk.0.join("files"))?;
         fs::create_dir_all(disk.0.join("manifests"))?;
-        let aside = disk.aside();
-        match fs::remove_dir_all(&aside) {
+        fs::create_dir_all(disk.aside())?;
+        Ok(disk)
+    }
+
+    /// Removes what was being written when an edge ended: to be called where no other one may be writing.
+    pub(crate) fn clear(&self) -> io::Result<()> {
+        match fs::remove_dir_all(self.aside()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        fs::create_dir_all(aside)?;
-        Ok(disk)
+        fs::create_dir_all(self.aside())
     }
 
     fn aside(&self) -> PathBuf {
@@ -127,10 +131,18 @@ impl SiteDisk {
         for (_, bytes, path) in spare {
             kept = kept.saturating_add(bytes);
             if kept > most {
-                fs::remove_file(path)?;
+                gone(fs::remove_file(path))?;
             }
         }
         Ok(())
+    }
+}
+
+/// That something is not there any more is no error: an edge may be tidying whose place this one took.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
@@ -145,7 +157,13 @@ fn look(
         if found.file_name().to_str().is_some_and(|name| needed.contains(name)) {
             continue;
         }
-        let data = found.metadata()?;
+        let data = match found.metadata() {
+            Ok(data) => data,
+            Err(error) => {
+                gone(Err(error))?;
+                continue;
+            }
+        };
         spare.push((data.modified()?, data.len(), found.path()));
     }
     Ok(())

@@ -15,7 +15,7 @@ use hythe_actors::sites::client::{SiteAskError, SiteClient};
 use hythe_core::limits;
 use hythe_core::site::{FileHash, Manifest, SiteId};
 use hythe_core::wire::site::SiteObject;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::sleep;
 
 use super::disk::{Part, SiteDisk};
@@ -26,6 +26,8 @@ use crate::edge::table::Live;
 const AT_ONCE: usize = 8;
 /// How long until one that could not be had is tried again.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// How often an edge that fetches nothing itself looks for what another one fetches.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// A site, and what of it is wanted.
 type Key = (SiteId, Part);
@@ -60,22 +62,84 @@ pub(crate) async fn keep(shelf: Arc<Shelf>, live: Arc<Live>, bus: Bus, spare: u6
         tokio::select! {
             changed = tables.changed() => if changed.is_err() { return },
             Some(ended) = fetching.join_next() => {
-                // One that was called off is not under way any more.
-                let Ok((key, manifest)) = ended else { continue };
-                under_way.remove(&key);
-                match manifest {
-                    Ok(manifest) => {
-                        tracing::info!(site = %key.0, files = manifest.files.len(), "a site is there");
-                        shelf.put(key, manifest);
-                        live.apply_again();
-                    }
-                    Err(error) => {
-                        tracing::warn!(site = %key.0, %error, "a site cannot be had; trying on");
+                let mut more = arrived(&shelf, &mut under_way, ended);
+                // Those that came meanwhile come into force with it.
+                while let Some(ended) = fetching.try_join_next() {
+                    more |= arrived(&shelf, &mut under_way, ended);
+                }
+                if more {
+                    // With many routes this takes a while, and reports are to go on.
+                    let live = Arc::clone(&live);
+                    let applied = tokio::task::spawn_blocking(move || live.apply_again()).await;
+                    if let Err(error) = applied {
+                        tracing::error!(%error, "could not put sites in force");
                     }
                 }
             }
         }
     }
+}
+
+/// Notes how fetching ended; whether a site is there that was not.
+fn arrived(
+    shelf: &Shelf,
+    under_way: &mut BTreeMap<Key, AbortHandle>,
+    ended: Result<(Key, Result<Manifest, SiteAskError>), JoinError>,
+) -> bool {
+    // One that was called off is not under way any more.
+    let Ok((key, manifest)) = ended else { return false };
+    under_way.remove(&key);
+    match manifest {
+        Ok(manifest) => {
+            tracing::info!(site = %key.0, files = manifest.files.len(), "a site is there");
+            shelf.put(key, manifest);
+            true
+        }
+        Err(error) => {
+            tracing::warn!(site = %key.0, %error, "a site cannot be had; trying on");
+            false
+        }
+    }
+}
+
+/// For an edge that gave its place away and finishes what it has: puts those on the shelf that the one in its
+/// place has fetched, for ever. It writes nothing. Without this a switch would be waited for here in vain.
+pub(crate) async fn take_in(shelf: Arc<Shelf>, live: Arc<Live>) {
+    let mut tables = live.tables();
+    loop {
+        tables.mark_unchanged();
+        let (from, into) = (Arc::clone(&shelf), Arc::clone(&live));
+        let missing = tokio::task::spawn_blocking(move || found_on_disk(&from, &into)).await;
+        let changed = if missing.unwrap_or(true) {
+            tokio::time::timeout(LOOK_AGAIN, tables.changed()).await.unwrap_or(Ok(()))
+        } else {
+            tables.changed().await
+        };
+        if changed.is_err() {
+            return;
+        }
+    }
+}
+
+/// Puts those on the shelf, and in force, that are on the disk; whether some are still missing.
+fn found_on_disk(shelf: &Shelf, live: &Live) -> bool {
+    let (mut found, mut missing) = (false, false);
+    for key in live.with_table(wanted) {
+        if shelf.has(&key) {
+            continue;
+        }
+        match shelf.disk().recall(&key.0, key.1) {
+            Some(manifest) => {
+                shelf.put(key, manifest);
+                found = true;
+            }
+            None => missing = true,
+        }
+    }
+    if found {
+        live.apply_again();
+    }
+    missing
 }
 
 /// Gets what is wanted of a site onto the disk. It takes a while after a failure, so that it can be begun anew
@@ -146,5 +210,36 @@ async fn tidy(shelf: &Arc<Shelf>, now: &Wanted, spare: u64) {
     let disk = Arc::clone(shelf.disk());
     if let Err(error) = blocking(move || disk.tidy(&sites, &files, spare)).await {
         tracing::warn!(%error, "files of sites that nobody needs stay on the disk");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hythe_core::ids::{AppId, DeploymentId};
+    use hythe_core::routes::{Backend, Route, RouteTable};
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Nobody is to wait for an edge that fetches nothing any more.
+    #[test]
+    fn an_edge_that_finishes_takes_in_what_the_one_in_its_place_fetched() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("sites");
+        let shelf = Arc::new(Shelf::open(place.clone(), 0).unwrap());
+        let live = Live::serving(1, Some(Arc::clone(&shelf)));
+        let bytes = br#"{"format":1,"single_page":false,"files":{}}"#;
+        let site = SiteId::new(blake3::hash(bytes).to_hex().to_string()).unwrap();
+        let deployment = DeploymentId::new(Uuid::from_u128(1));
+        let backend = Backend::Site { deployment, site: site.clone(), earlier: Vec::new() };
+        let route = Route::new(AppId::new(Uuid::nil()), "shop".parse().unwrap(), backend);
+        let routes = [("a.example".parse().unwrap(), route)].into();
+        live.apply(&RouteTable { revision: 1, routes });
+        assert!(found_on_disk(&shelf, &live), "it is missing");
+        assert_eq!(live.behind(), [deployment].into());
+        // The other process has the folder as well.
+        SiteDisk::open(place).unwrap().keep_manifest(&site, bytes).unwrap();
+        assert!(!found_on_disk(&shelf, &live));
+        assert!(live.behind().is_empty());
     }
 }

@@ -11,7 +11,7 @@ mod file;
 mod keep;
 mod shelf;
 
-pub(crate) use answer::{Body, answer};
+pub(crate) use answer::{Body, answer, keep_private, lead_below};
 pub(crate) use file::FileBody;
-pub(crate) use keep::keep;
+pub(crate) use keep::{keep, take_in};
 pub(crate) use shelf::{Served, Shelf};

@@ -128,7 +128,7 @@ pub(super) type Wanted = BTreeSet<(SiteId, Part)>;
 /// Which those are.
 pub(super) fn wanted(table: &RouteTable) -> Wanted {
     let mut wanted = Wanted::new();
-    for route in table.routes.values() {
+    for route in table.all() {
         match &route.backend {
             Backend::Site { site, earlier, .. } => {
                 wanted.insert((site.clone(), Part::Whole));
@@ -148,6 +148,11 @@ impl Shelf {
             memory: Arc::new(Memory { left: AtomicU64::new(memory) }),
             sites: Mutex::default(),
         })
+    }
+
+    /// Removes what was being written when an edge ended: to be called where no other one may be writing.
+    pub(crate) fn clear(&self) -> io::Result<()> {
+        self.disk.clear()
     }
 
     pub(super) const fn disk(&self) -> &Arc<SiteDisk> {

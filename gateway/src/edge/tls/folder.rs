@@ -25,16 +25,24 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder where it is missing, and clears what a death in the middle of writing left.
+    /// Makes the folder where it is missing.
     pub(crate) fn open(path: PathBuf) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
-        for entry in fs::read_dir(&path)? {
+        Ok(Self { path })
+    }
+
+    /// Removes what a death in the middle of writing left: to be called where no other edge may be writing.
+    pub(crate) fn clear(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             if entry.file_name().as_encoded_bytes().starts_with(b".tmp") {
-                fs::remove_file(entry.path())?;
+                match fs::remove_file(entry.path()) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    Ok(()) | Err(_) => {}
+                }
             }
         }
-        Ok(Self { path })
+        Ok(())
     }
 
     /// What was kept of the fleet's keys, where anything was.
@@ -138,6 +146,8 @@ mod tests {
         fs::write(path.join(".tmpabc"), "half").unwrap();
         fs::write(path.join("notes.txt"), "").unwrap();
         let folder = Folder::open(path.clone()).unwrap();
+        assert!(path.join(".tmpabc").exists(), "another edge may be writing it");
+        folder.clear().unwrap();
         assert_eq!(folder.certificates().unwrap(), [one, two]);
         assert_eq!(folder.certificate(one).unwrap(), Some(bytes(b"one")));
         assert_eq!(folder.fleet().unwrap(), Some(bytes(b"keys")));

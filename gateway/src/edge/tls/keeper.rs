@@ -28,7 +28,8 @@ use super::folder::Folder;
 use super::shown::{Shown, Sources};
 use crate::edge::EdgeError;
 
-/// Certificates at once, and as many challenges. A certificate takes some 6 KB of memory.
+/// Certificates at once, and as many challenges. A certificate takes some 6 KB of memory, by reckoning:
+/// its chain, its key, and what handshakes are made with.
 const MOST: usize = 20_000;
 /// Keys of the fleet: the one in use and the one before, for what was sealed with that.
 const MOST_FLEET_KEYS: usize = 2;
