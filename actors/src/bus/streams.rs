@@ -113,7 +113,7 @@ fn buckets() -> [jetstream::kv::Config; 2] {
     [
         bucket(subjects::ROUTES_BUCKET, "route tables for the edges", TABLES_KEPT, 64 * MIB),
         // Ten thousand certificates with their chains are some 60 MiB.
-        bucket(subjects::CERTIFICATES_BUCKET, "certificates for the edges", 1, 128 * MIB),
+        bucket(subjects::CERTIFICATES_BUCKET, "certificates for the edges", 1, 256 * MIB),
     ]
 }
 

@@ -18,7 +18,7 @@ use super::store::SiteStoreError;
 use crate::bus::Bus;
 
 /// Questions that are answered at once: as many pieces are in memory.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 64;
 
 /// Answers until `stop`.
 ///

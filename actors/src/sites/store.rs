@@ -194,7 +194,11 @@ impl Sites {
             Joined::Part => Ok(()),
             Joined::Whole(file) => {
                 let kept = self.keep_whole(object, file, total).await;
-                // Begun again where it was not kept.
+                if let Err(SiteStoreError::Place(_) | SiteStoreError::Disk(_)) = kept {
+                    // What it is put together from is whole: its last piece may come again.
+                    return kept;
+                }
+                // Begun again where it was something else.
                 let gone = blocking(move || fs::remove_file(path).map_err(SiteStoreError::from));
                 if let Err(error) = gone.await {
                     tracing::warn!(%error, "what a file was put together in stays for a while");

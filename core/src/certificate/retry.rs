@@ -28,7 +28,7 @@ pub enum FailureKind {
     Proof,
     /// It was asked too often.
     RateLimited,
-    /// The hook that sets DNS records failed, or they were not seen in time.
+    /// The hook that sets DNS records failed.
     Hook,
     /// Not every edge said in time that it gives the proof.
     Edge,

@@ -88,8 +88,13 @@ pub(super) fn finish(
         let follow_by = until.plus(limits::SWITCH_WITHIN);
         let most = crate::time::Millis(given.0.saturating_add(limits::SWITCH_WITHIN.0));
         let follow = observed.all_follow(now) || follow_by.is_over(most, now);
-        // What is too many serves on while none of the others is healthy.
-        if observed.leads_to(&addresses) || !follow {
+        // What is too many serves on while none of the others is healthy, and for an edge that has not
+        // fetched what comes after this version: a switch has an end.
+        let behind = observed.live_edges(now).flat_map(|edge| &edge.behind);
+        let app_of =
+            |next: &DeploymentId| Some(view.deployments.get(next)?.state.attempt()?.spec.app);
+        let serves_on = behind.filter_map(app_of).any(|app| app == attempt.spec.app);
+        if observed.leads_to(&addresses) || serves_on || !follow {
             return None;
         }
         // With the whole deployment out of the table, edges no longer tell its replicas apart.

@@ -230,9 +230,6 @@ impl Proxy {
             HeaderValue::try_from(hsts.to_string()).ok()
         });
         self.admit(&asking, request.headers())?;
-        if seen.ambiguous {
-            return Err(Page::BadPath.into());
-        }
         if let Some(location) = self.elsewhere(&seen.found, &asking, &request) {
             return Err(Instead::Elsewhere(location));
         }
@@ -240,6 +237,9 @@ impl Proxy {
             Some(gate) => self.let_in(gate, request.headers()).await?,
             None => None,
         };
+        if seen.ambiguous {
+            return Err(Page::BadPath.into());
+        }
         if asking.settings(true, |set| set.compress) {
             asking.accepted = Coding::accepted(request.method(), request.headers());
         }

@@ -15,7 +15,7 @@ use super::host::Host;
 use super::tls::Ports;
 
 /// How long a browser may go by it without asking again: what holds for a host can become another.
-const KEPT: &str = "max-age=600";
+const KEPT: &str = "private, max-age=600";
 
 /// What a request leads to.
 #[derive(Clone, Copy, Debug)]

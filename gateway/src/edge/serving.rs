@@ -229,8 +229,12 @@ async fn accept(
     while let Ok(place) = Arc::clone(&places).try_acquire_owned() {
         let turn = turns.as_ref().map(|turns| Arc::clone(turns).try_acquire_owned());
         let Ok(turn) = turn.transpose() else { break };
-        let Some(Ok((stream, peer))) = listener.accept().now_or_never() else { break };
-        begin(&core, stream, peer, (place, turn), &stop);
+        // Those are more than the runtime lets one task take at a time.
+        match tokio::task::unconstrained(listener.accept()).now_or_never() {
+            Some(Ok((stream, peer))) => begin(&core, stream, peer, (place, turn), &stop),
+            Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Some(Err(_)) | None => break,
+        }
     }
 }
 

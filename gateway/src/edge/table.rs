@@ -453,7 +453,16 @@ impl Live {
                             Some(served) => Way::Site(Arc::new(served)),
                             None => {
                                 books.behind.insert(*deployment);
-                                stays(known, route.app, &mut upstreams)
+                                // After a start there is nothing that it did before: the version
+                                // before, where that was a site, is on the disk.
+                                let before = || {
+                                    let (id, rest) = earlier.split_first()?;
+                                    Some(Way::Site(Arc::new(self.served(id, rest)?)))
+                                };
+                                match stays(known, route.app, &mut upstreams) {
+                                    Way::Starting => before().unwrap_or(Way::Starting),
+                                    way => way,
+                                }
                             }
                         }
                     }

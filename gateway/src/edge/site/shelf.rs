@@ -185,9 +185,20 @@ impl Shelf {
         self.sites().insert((id, part), Arc::new(site));
     }
 
-    /// Puts those there that a table names and that are on the disk. Blocks for as long as looking for their
-    /// files takes.
+    /// Puts those there that a table names and that are on the disk; and where one is not, all of the version
+    /// before it, which is served meanwhile. Blocks for as long as looking for their files takes.
     pub(crate) fn recall(&self, table: &RouteTable) {
+        let one = |backend: &Backend| match backend {
+            Backend::Site { site, earlier, .. } => Some((site.clone(), earlier.first()?.clone())),
+            Backend::Replicas { .. } | Backend::Starting | Backend::Down => None,
+        };
+        for (site, before) in table.all().filter_map(|route| one(&route.backend)) {
+            if self.disk.recall(&site, Part::Whole).is_none()
+                && let Some(manifest) = self.disk.recall(&before, Part::Whole)
+            {
+                self.put((before, Part::Whole), manifest);
+            }
+        }
         for (id, part) in wanted(table) {
             if let Some(manifest) = self.disk.recall(&id, part) {
                 self.put((id, part), manifest);

@@ -21,7 +21,7 @@ const MAX_MEMORY_STORE: &str = "64MB";
 /// The most that streams may take on disk, and the least: what they take at the most, all together.
 /// Where there is less room on the disk, they make do with what there is.
 const MOST_STORE: u64 = 16 << 30;
-const LEAST_STORE: u64 = 2 << 30;
+const LEAST_STORE: u64 = (2 << 30) + (256 << 20);
 /// The port inside a container.
 pub(super) const CONTAINER_PORT: u16 = 4222;
 /// Where things lie inside a container.
