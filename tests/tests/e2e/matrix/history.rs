@@ -143,7 +143,16 @@ impl History {
             let after = |end| [WAY.as_slice(), &["post_deploy_started", end]].concat();
             let (done, not_done) = (after("post_deployed"), after("post_deploy_failed"));
             let processes_scaled = [WAY.as_slice(), &PROCESSES_SCALED].concat();
+            // Nothing of a static site runs, so it gets no place.
+            let built =
+                |event: &&Value| event["id"] == id.as_str() && event["type"] == "deployment.built";
+            let is_site = events
+                .iter()
+                .find(built)
+                .is_some_and(|event| event["data"].to_string().contains("\"site\":{"));
+            let of_site: Vec<&str> = WAY.iter().copied().filter(|step| *step != "placed").collect();
             let whole: &[&str] = match ending {
+                Ending::Live if is_site => &of_site,
                 Ending::Repeated => &REPEATED,
                 Ending::Rebuilt => &REBUILT,
                 Ending::Scaled => &scaled,

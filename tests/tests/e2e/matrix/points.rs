@@ -230,7 +230,8 @@ const fn course(step: Step) -> Course {
         | Step::SiteBrought
         | Step::SiteFetched => Course::Site,
         Step::NetworkMade => Course::NewApp,
-        Step::CertificatesPut => Course::FirstStart,
+        // Points of a first start come in one order: this one comes before or after those of workers.
+        Step::CertificatesPut => Course::Never("an edge has to be heard of first, or a worker"),
         Step::CertificatesDropped => Course::Never("no deployment waits for a certificate"),
         Step::DnsRecordsNoted => Course::Never("an authority has to want a DNS record"),
         Step::NetworkRemoved => Course::DeleteApp,
@@ -321,7 +322,9 @@ fn course_of_event(name: &str) -> Course {
         | "installation.github_app_removed" => {
             Course::Never("GitHub has to make an App, and no deployment waits for it")
         }
-        "installation.fleet_key_made" => Course::FirstStart,
+        "installation.fleet_key_made" => {
+            Course::Never("an edge has to be heard of first, or a worker")
+        }
         "installation.certificate_authority_made"
         | "installation.certificate_issued"
         | "installation.certificate_settings_set"
