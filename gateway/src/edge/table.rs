@@ -459,9 +459,11 @@ impl Live {
                                     let (id, rest) = earlier.split_first()?;
                                     Some(Way::Site(Arc::new(self.served(id, rest)?)))
                                 };
-                                match stays(known, route.app, &mut upstreams) {
-                                    Way::Starting => before().unwrap_or(Way::Starting),
-                                    way => way,
+                                let way = stays(known, route.app, &mut upstreams);
+                                if matches!(way, Way::Starting) {
+                                    before().unwrap_or(way)
+                                } else {
+                                    way
                                 }
                             }
                         }
