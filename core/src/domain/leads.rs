@@ -55,6 +55,12 @@ pub struct LeadTarget {
 
 impl fmt::Display for LeadTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.is_none() && self.addresses.is_empty() {
+            return f.write_str(
+                "a record that leads to an edge (where edges are reached, `hythe domain settings \
+                 --target HOST` or `--address IP` says)",
+            );
+        }
         let name = self.name.iter().map(|name| format!("CNAME {name}"));
         let addresses = self.addresses.iter().map(|address| match address {
             IpAddr::V4(address) => format!("A {address}"),
@@ -224,6 +230,10 @@ mod tests {
             &heard(vec![found(&[], &["198.51.100.1"])]),
         );
         assert_eq!(unsaid.leads, Leads::Unsaid);
+        let nowhere =
+            led("shop.example", &LeadTarget::default(), &heard(vec![LeadAnswer::Nothing]));
+        assert_eq!(nowhere.leads, Leads::Nowhere);
+        assert!(nowhere.why.contains("wanted: a record that leads to an edge"), "{}", nowhere.why);
     }
 
     #[test]
