@@ -244,7 +244,8 @@ impl Nginx {
              worker_rlimit_nofile 20000; events {{ worker_connections 16384; }}\n\
              http {{ access_log off; keepalive_timeout 600s; keepalive_requests 1000000;\n\
              server_names_hash_max_size 65536; server_names_hash_bucket_size 128;\n\
-             proxy_http_version 1.1; proxy_set_header Connection ''; proxy_set_header Host $host;\n",
+             proxy_http_version 1.1; proxy_set_header Connection ''; proxy_set_header Host $host;\n\
+             proxy_buffering off;\n",
             pid = folder.join("pid").display(),
             log = folder.join("error.log").display(),
         );

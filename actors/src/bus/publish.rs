@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::connection::{ANSWER_WITHIN, Bus};
 use super::error::BusError;
+use super::packed;
 
 /// What JetStream says when a stream that discards new messages has no room.
 const FULL: u64 = 10077;
@@ -189,7 +190,8 @@ impl Bus {
         if !self.is_ready() {
             return Err(BusError::NotConnected { what: "the route table".into() });
         }
-        let payload = encode(what, message)?;
+        let payload = packed::pack(encode(what, message)?)
+            .map_err(|error| BusError::Format { what: what.into(), why: error.to_string() })?;
         let put = async {
             let bucket = self.routes_bucket().await?;
             #[expect(clippy::disallowed_methods, reason = "with its step")]
@@ -222,7 +224,10 @@ impl Bus {
         let found = tokio::time::timeout(ANSWER_WITHIN * 2, get).await.unwrap_or_else(|_| {
             Err(BusError::TimedOut { what: what.into(), waited: ANSWER_WITHIN * 2 })
         })?;
-        found.map(|bytes| decode(what, &bytes)).transpose()
+        let Some(bytes) = found else { return Ok(None) };
+        let json = packed::unpack(&bytes)
+            .map_err(|error| BusError::Format { what: what.into(), why: error.to_string() })?;
+        decode(what, &json).map(Some)
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use hythe_core::ids::{AppId, DeploymentId};
+use hythe_core::routes::{Backend, Route};
 use hythe_core::wire::edge::RouteTableMessage;
 use hythe_core::wire::log::{LogFrame, LogLine, LogSource, LogStream as Pipe};
 use hythe_core::wire::subjects;
@@ -260,6 +261,15 @@ async fn the_route_table_is_kept_in_its_bucket() {
         message.table.revision = revision;
         bus.put_routes(&message).await.unwrap();
     }
+    assert_eq!(bus.routes().await.as_ref(), Ok(&Some(message.clone())));
+    // More than the server takes as it is.
+    let route = |n: u128| {
+        let host = format!("app-{n}.apps.example").parse().unwrap();
+        (host, Route::new(AppId::new(Uuid::from_u128(n)), "app".parse().unwrap(), Backend::Down))
+    };
+    message.table.routes = (0..20_000).map(route).collect();
+    assert!(serde_json::to_vec(&message).unwrap().len() > 1024 * 1024);
+    bus.put_routes(&message).await.unwrap();
     assert_eq!(bus.routes().await, Ok(Some(message)));
 }
 

@@ -122,14 +122,12 @@ fn exact<'a>(site: &'a Manifest, path: &str) -> Option<Served<'a>> {
 
 fn page<'a>(site: &'a Manifest, target: &Target) -> Answer<'a> {
     let path = target.path.as_str();
-    let index =
-        if path.is_empty() { "index.html".to_owned() } else { format!("{path}/index.html") };
-    let (html, of_folder) = (format!("{path}.html"), exact(site, &index));
-    let found = if target.folder {
-        of_folder.clone()
-    } else {
-        exact(site, path).or_else(|| exact(site, &html))
+    let of_folder = || match path {
+        "" => exact(site, "index.html"),
+        path => exact(site, &format!("{path}/index.html")),
     };
+    let html = || exact(site, &format!("{path}.html"));
+    let found = if target.folder { of_folder() } else { exact(site, path).or_else(html) };
     if let Some(served) = found {
         return Answer::File(served);
     }
@@ -139,10 +137,10 @@ fn page<'a>(site: &'a Manifest, target: &Target) -> Answer<'a> {
         to.push_str(slash);
         Answer::Elsewhere { to, status: 308 }
     };
-    if !target.folder && of_folder.is_some() {
+    if !target.folder && of_folder().is_some() {
         return elsewhere("/");
     }
-    if target.folder && !path.is_empty() && exact(site, &html).is_some() {
+    if target.folder && !path.is_empty() && html().is_some() {
         return elsewhere("");
     }
     Answer::Nothing

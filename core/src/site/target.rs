@@ -94,11 +94,14 @@ const BUILT_FOLDERS: &[&str] = &[
 pub fn is_immutable(path: &str) -> bool {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let Some((stem, _)) = name.rsplit_once('.') else { return false };
+    // Whole parts of the path: asked for with every request, so nothing is put together for it.
     let within = |known: &str| {
-        folder == known
-            || folder.starts_with(&format!("{known}/"))
-            || folder.ends_with(&format!("/{known}"))
-            || folder.contains(&format!("/{known}/"))
+        folder.match_indices(known).any(|(at, found)| {
+            let (before, rest) = folder.split_at_checked(at).unwrap_or_default();
+            let after = rest.strip_prefix(found).unwrap_or_default();
+            (before.is_empty() || before.ends_with('/'))
+                && (after.is_empty() || after.starts_with('/'))
+        })
     };
     let built = BUILT_FOLDERS.iter().any(|known| within(known));
     let hex = |part: &str| {

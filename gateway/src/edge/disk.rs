@@ -142,8 +142,9 @@ impl Disk {
 /// # Errors
 /// What is wrong with it, for the log.
 pub(crate) fn parse_table(bytes: &[u8]) -> Result<RouteTableMessage, String> {
+    let json = hythe_actors::bus::unpack(bytes).map_err(|error| error.to_string())?;
     let message: RouteTableMessage =
-        serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        serde_json::from_slice(&json).map_err(|error| error.to_string())?;
     if message.format == TABLE_FORMAT {
         Ok(message)
     } else {

@@ -4,7 +4,6 @@
 //! Invariants: no header that a client wrote can pass for one that the edge wrote, unless the peer
 //! is trusted; nothing that frames a message on one side is copied to the other.
 
-use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 use hyper::header::{
@@ -33,6 +32,8 @@ pub(crate) struct Peer {
     /// How it reached the edge.
     pub(crate) scheme: &'static str,
     ip: HeaderValue,
+    /// Whether that is an address of IPv6.
+    v6: bool,
     port: HeaderValue,
 }
 
@@ -48,8 +49,9 @@ impl Peer {
         let text = |text: String| {
             HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
         };
+        let v6 = ip.is_ipv6();
         let (ip, port) = (text(ip.to_string()), HeaderValue::from(local.port()));
-        Self { address, trusted, scheme, ip, port }
+        Self { address, trusted, scheme, ip, v6, port }
     }
 
     /// Whether the client came by https, here or, as a trusted peer says, to that.
@@ -243,7 +245,6 @@ pub(crate) fn to_app(
     upgrade: Option<HeaderValue>,
     request_id: HeaderValue,
 ) {
-    let scheme = peer.scheme;
     let trailers = headers.get_all(TE).iter().any(|value| has_token(value, b"trailers"));
     drop_hop_by_hop(headers, !peer.trusted);
     // The edge has promised the client to take the body; the app need not promise it again.
@@ -259,8 +260,8 @@ pub(crate) fn to_app(
     }
     headers.insert(HOST, host.original.clone());
     append(headers, X_FORWARDED_FOR, &peer.ip);
-    append(headers, FORWARDED, &forwarded(peer.address.ip(), host, scheme));
-    let proto = HeaderValue::from_static(scheme);
+    append(headers, FORWARDED, &forwarded(peer, host));
+    let proto = HeaderValue::from_static(peer.scheme);
     headers.entry(X_FORWARDED_HOST).or_insert_with(|| host.original.clone());
     headers.entry(X_FORWARDED_PROTO).or_insert(proto);
     headers.entry(X_FORWARDED_PORT).or_insert_with(|| peer.port.clone());
@@ -298,17 +299,25 @@ fn append(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue) {
     }
 }
 
-fn forwarded(peer: IpAddr, host: &Host, scheme: &str) -> HeaderValue {
-    let mut text = String::with_capacity(64);
-    // Writing to a string cannot fail.
-    let _ = match peer.to_canonical() {
-        IpAddr::V4(v4) => write!(text, "for={v4}"),
-        IpAddr::V6(v6) => write!(text, "for=\"[{v6}]\""),
-    };
+fn forwarded(peer: &Peer, host: &Host) -> HeaderValue {
+    let (open, close) = if peer.v6 { ("\"[", "]\"") } else { ("", "") };
     let original = host.original.to_str().unwrap_or_default();
     let quote = if original.contains([':', '[']) { "\"" } else { "" };
-    let _ = write!(text, ";host={quote}{original}{quote};proto={scheme}");
-    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("for=unknown"))
+    // Put together without formatting: every request has one.
+    let parts = [
+        &b"for="[..],
+        open.as_bytes(),
+        peer.ip.as_bytes(),
+        close.as_bytes(),
+        b";host=",
+        quote.as_bytes(),
+        original.as_bytes(),
+        quote.as_bytes(),
+        b";proto=",
+        peer.scheme.as_bytes(),
+    ];
+    HeaderValue::from_bytes(&parts.concat())
+        .unwrap_or_else(|_| HeaderValue::from_static("for=unknown"))
 }
 
 /// Whether a page should be HTML, JSON or plain text for whoever asks.
@@ -580,9 +589,13 @@ mod tests {
     #[test]
     fn an_ipv6_client_is_written_as_the_standard_asks() {
         let host = Host { name: "a".into(), original: HeaderValue::from_static("a") };
-        let value = forwarded("2001:db8::1".parse().unwrap(), &host, "http");
+        let peer = |ip: &str| {
+            let at = SocketAddr::new(ip.parse().unwrap(), 80);
+            Peer::new(at, at, false, "http")
+        };
+        let value = forwarded(&peer("2001:db8::1"), &host);
         assert_eq!(value, "for=\"[2001:db8::1]\";host=a;proto=http");
-        let value = forwarded("::ffff:192.0.2.1".parse().unwrap(), &host, "http");
+        let value = forwarded(&peer("::ffff:192.0.2.1"), &host);
         assert_eq!(value, "for=192.0.2.1;host=a;proto=http");
     }
 

@@ -18,7 +18,7 @@ use hythe_core::site::{Answer, FileHash, HeaderRules, Rules, Target};
 use super::accept::{self, Form, Wants};
 use super::disk;
 use super::file::FileBody;
-use super::shelf::{MOST_KEPT_BYTES, Served, Site, never_changes};
+use super::shelf::{MOST_KEPT_BYTES, Served, Site};
 
 /// What is kept for as long as there is room: its name says what is in it.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -167,9 +167,10 @@ async fn file(
     };
     let mut answer = Response::new(Body::Whole(Bytes::new()));
     let fields = answer.headers_mut();
-    fields.insert(CONTENT_TYPE, kind(found.path));
-    let for_ever = fine && never_changes(found.path);
-    fields.insert(CACHE_CONTROL, if for_ever { FOR_EVER } else { ASK_AGAIN });
+    let site = served.with(found.file);
+    let named = site.named(found.path);
+    fields.insert(CONTENT_TYPE, named.kind);
+    fields.insert(CACHE_CONTROL, if fine && named.for_ever { FOR_EVER } else { ASK_AGAIN });
     fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if !found.file.variants.is_empty() {
         fields.insert(VARY, HeaderValue::from_static("accept-encoding"));
@@ -210,7 +211,7 @@ async fn file(
     if head || bytes == 0 {
         return Ok(answer);
     }
-    let body = body(served.with(found.file), form.hash, form.bytes, (from, bytes)).await?;
+    let body = body(site, form.hash, form.bytes, (from, bytes)).await?;
     Ok(answer.map(|_| body))
 }
 
@@ -244,24 +245,6 @@ async fn body(
     let end = usize::try_from(from.saturating_add(bytes)).unwrap_or(usize::MAX).min(all.len());
     let from = usize::try_from(from).unwrap_or(usize::MAX).min(end);
     Ok(Body::Whole(all.slice(from..end)))
-}
-
-/// What a file of this name is.
-fn kind(path: &str) -> HeaderValue {
-    let guess = mime_guess::from_path(path).first_or_octet_stream();
-    let text = guess.type_() == mime_guess::mime::TEXT
-        || guess.subtype() == "javascript"
-        || guess.subtype() == "json"
-        || guess.suffix().is_some_and(|suffix| matches!(suffix.as_str(), "json" | "xml"));
-    // As RFC 9239 has it, whatever the ending.
-    let guess =
-        if guess.subtype() == "javascript" { mime_guess::mime::TEXT_JAVASCRIPT } else { guess };
-    let said = if text && guess.get_param("charset").is_none() {
-        format!("{guess}; charset=utf-8")
-    } else {
-        guess.to_string()
-    };
-    HeaderValue::try_from(said).unwrap_or(HeaderValue::from_static("application/octet-stream"))
 }
 
 #[cfg(test)]
@@ -301,24 +284,6 @@ mod tests {
             headers.insert(LOCATION, HeaderValue::from_static(to));
             lead_below("/docs", &mut headers);
             assert_eq!(headers[LOCATION], found);
-        }
-    }
-
-    #[test]
-    fn texts_say_how_they_are_written() {
-        let rows = [
-            ("index.html", "text/html; charset=utf-8"),
-            ("a/app.js", "text/javascript; charset=utf-8"),
-            ("a.mjs", "text/javascript; charset=utf-8"),
-            ("logo.svg", "image/svg+xml; charset=utf-8"),
-            ("site.webmanifest", "application/manifest+json; charset=utf-8"),
-            ("a.wasm", "application/wasm"),
-            ("a.woff2", "font/woff2"),
-            ("a.png", "image/png"),
-            ("LICENSE", "application/octet-stream"),
-        ];
-        for (path, expected) in rows {
-            assert_eq!(kind(path), expected, "{path}");
         }
     }
 }

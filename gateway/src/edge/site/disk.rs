@@ -25,9 +25,13 @@ pub(crate) enum Part {
 impl Part {
     /// The files that belong to it: digests and bytes, each once.
     pub(crate) fn blobs(self, manifest: &Manifest) -> BTreeSet<(&FileHash, u64)> {
-        let wanted = |path: &str| self == Self::Whole || is_immutable(path);
-        let files = manifest.files.iter().filter(|(path, _)| wanted(path.as_str()));
+        let files = manifest.files.iter().filter(|(path, _)| self.has(path.as_str()));
         files.flat_map(|(_, file)| SiteFile::blobs(file)).collect()
+    }
+
+    /// Whether a file of this name belongs to it.
+    pub(crate) fn has(self, path: &str) -> bool {
+        self == Self::Whole || is_immutable(path)
     }
 }
 

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
+use hyper::header::HeaderValue;
 use hythe_core::routes::{Backend, RouteTable};
-use hythe_core::site::{FileHash, Manifest, SiteFile, SiteId, is_immutable};
+use hythe_core::site::{FileHash, Manifest, SiteFile, SiteId, SitePath, is_immutable};
 
 use super::disk::{Part, SiteDisk};
 
@@ -25,6 +26,21 @@ pub(crate) struct Served {
     pub(crate) earlier: Vec<Earlier>,
 }
 
+/// What a file's name says of it.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    /// What it is.
+    pub(super) kind: HeaderValue,
+    /// Whether another file never has this name.
+    pub(super) for_ever: bool,
+}
+
+impl Named {
+    pub(super) fn of(path: &str) -> Self {
+        Self { kind: kind(path), for_ever: is_immutable(path) }
+    }
+}
+
 /// A version before.
 #[derive(Clone, Debug)]
 pub(crate) struct Earlier(Arc<Site>);
@@ -37,6 +53,8 @@ pub(crate) struct Site {
     blobs: HashSet<FileHash>,
     /// Small files that were asked for.
     bodies: HashMap<FileHash, OnceLock<Bytes>>,
+    /// What is said of each file by its name, once it was asked for.
+    names: HashMap<SitePath, OnceLock<Named>>,
     memory: Arc<Memory>,
     held: AtomicU64,
     disk: Arc<SiteDisk>,
@@ -54,7 +72,17 @@ impl Site {
         let small = all.iter().filter(|(_, bytes)| *bytes <= MOST_KEPT_BYTES);
         let bodies = small.map(|(hash, _)| ((*hash).clone(), OnceLock::new())).collect();
         let blobs = all.into_iter().map(|(hash, _)| hash.clone()).collect();
-        Self { manifest, blobs, bodies, memory, held: AtomicU64::new(0), disk }
+        let paths = manifest.files.keys().filter(|path| part.has(path.as_str()));
+        let names = paths.map(|path| (path.clone(), OnceLock::new())).collect();
+        Self { manifest, blobs, bodies, names, memory, held: AtomicU64::new(0), disk }
+    }
+
+    /// What the name of one of its files says.
+    pub(super) fn named(&self, path: &str) -> Named {
+        match self.names.get(path) {
+            Some(named) => named.get_or_init(|| Named::of(path)).clone(),
+            None => Named::of(path),
+        }
     }
 
     /// What is in memory of a file.
@@ -222,9 +250,22 @@ impl Shelf {
     }
 }
 
-/// Whether a path's answers never change.
-pub(super) fn never_changes(path: &str) -> bool {
-    is_immutable(path)
+/// What a file of this name is.
+fn kind(path: &str) -> HeaderValue {
+    let guess = mime_guess::from_path(path).first_or_octet_stream();
+    let text = guess.type_() == mime_guess::mime::TEXT
+        || guess.subtype() == "javascript"
+        || guess.subtype() == "json"
+        || guess.suffix().is_some_and(|suffix| matches!(suffix.as_str(), "json" | "xml"));
+    // As RFC 9239 has it, whatever the ending.
+    let guess =
+        if guess.subtype() == "javascript" { mime_guess::mime::TEXT_JAVASCRIPT } else { guess };
+    let said = if text && guess.get_param("charset").is_none() {
+        format!("{guess}; charset=utf-8")
+    } else {
+        guess.to_string()
+    };
+    HeaderValue::try_from(said).unwrap_or(HeaderValue::from_static("application/octet-stream"))
 }
 
 #[cfg(test)]
@@ -258,5 +299,23 @@ mod tests {
         assert!(shelf.retain(&Wanted::new()).is_empty());
         drop(site);
         assert_eq!(shelf.memory.left.load(Relaxed), 10);
+    }
+
+    #[test]
+    fn texts_say_how_they_are_written() {
+        let rows = [
+            ("index.html", "text/html; charset=utf-8"),
+            ("a/app.js", "text/javascript; charset=utf-8"),
+            ("a.mjs", "text/javascript; charset=utf-8"),
+            ("logo.svg", "image/svg+xml; charset=utf-8"),
+            ("site.webmanifest", "application/manifest+json; charset=utf-8"),
+            ("a.wasm", "application/wasm"),
+            ("a.woff2", "font/woff2"),
+            ("a.png", "image/png"),
+            ("LICENSE", "application/octet-stream"),
+        ];
+        for (path, expected) in rows {
+            assert_eq!(kind(path), expected, "{path}");
+        }
     }
 }
