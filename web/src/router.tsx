@@ -5,10 +5,12 @@ import {
   type RouterHistory,
 } from "@tanstack/react-router";
 import { AppLayout } from "./app/AppLayout";
+import { logOf } from "./log/which";
 import { AppsPage } from "./pages/AppsPage";
 import { AutomationPage } from "./pages/AutomationPage";
 import { DeploymentPage } from "./pages/DeploymentPage";
 import { DomainsPage } from "./pages/DomainsPage";
+import { LogsPage } from "./pages/LogsPage";
 import { NotFoundPage } from "./pages/NotFoundPage";
 import { OverviewPage } from "./pages/OverviewPage";
 import { SettingsPage } from "./pages/SettingsPage";
@@ -33,8 +35,19 @@ const app = createRoute({
   },
 });
 
+const logs = createRoute({
+  getParentRoute: () => app,
+  path: "/logs",
+  validateSearch: logOf,
+  component: function LogsRoute() {
+    const { log = "output" } = logs.useSearch();
+    return <LogsPage log={log} />;
+  },
+});
+
 const pagesOfApp = [
   createRoute({ getParentRoute: () => app, path: "/", component: OverviewPage }),
+  logs,
   createRoute({ getParentRoute: () => app, path: "/domains", component: DomainsPage }),
   createRoute({ getParentRoute: () => app, path: "/traffic", component: TrafficPage }),
   createRoute({ getParentRoute: () => app, path: "/automation", component: AutomationPage }),
