@@ -8,6 +8,7 @@ import { AppLayout } from "./app/AppLayout";
 import { logOf } from "./log/which";
 import { AppsPage } from "./pages/AppsPage";
 import { AutomationPage } from "./pages/AutomationPage";
+import { CertificatesPage } from "./pages/CertificatesPage";
 import { DeploymentPage } from "./pages/DeploymentPage";
 import { DomainsPage } from "./pages/DomainsPage";
 import { LogsPage } from "./pages/LogsPage";
@@ -25,6 +26,13 @@ const rootRoute = createRootRoute({
 });
 
 const apps = createRoute({ getParentRoute: () => rootRoute, path: "/", component: AppsPage });
+
+const certificates = createRoute({
+  getParentRoute: () => rootRoute,
+  // No app has that name, and the gateway gives this page to whatever is below `/apps`.
+  path: "/apps/-/certificates",
+  component: CertificatesPage,
+});
 
 const app = createRoute({
   getParentRoute: () => rootRoute,
@@ -66,7 +74,7 @@ const deployment = createRoute({
 /** `history`: another one than the browser's. */
 export function newRouter(history?: RouterHistory) {
   return createRouter({
-    routeTree: rootRoute.addChildren([apps, app.addChildren(pagesOfApp), deployment]),
+    routeTree: rootRoute.addChildren([apps, certificates, app.addChildren(pagesOfApp), deployment]),
     scrollRestoration: true,
     defaultPreload: false,
     ...(history ? { history } : {}),
