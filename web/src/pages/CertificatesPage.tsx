@@ -27,7 +27,7 @@ export function CertificatesPage() {
     <div className="page">
       <div className="title">
         <Heading title="Certificates">Certificates</Heading>
-        {answer.data ? <p className="faint">{summary(answer.data.items)}</p> : null}
+        {answer.data?.items.length ? <p className="faint">{summary(answer.data.items)}</p> : null}
       </div>
       <div className="sections">
         <Section title="There, or wanted" heading={heading}>

@@ -71,9 +71,11 @@ function Source({ deployment }: { deployment: Deployment }) {
           </span>
         ) : null}
       </Fact>
-      <Fact name="Repository">
-        <code className="breaks">{source.repository}</code>
-      </Fact>
+      {source.repository ? (
+        <Fact name="Repository">
+          <code className="breaks">{source.repository}</code>
+        </Fact>
+      ) : null}
       {deployment.image ? (
         <Fact name="Image">
           <Commit id={deployment.image} />
