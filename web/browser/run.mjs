@@ -1,6 +1,9 @@
 // The dashboard in a real browser, against a running Hythe with at least one deployed app.
 //
-//   HYTHE_URL=http://127.0.0.1:7070 HYTHE_TOKEN=… HYTHE_TEST_APP=hello npm run test:browser
+//   HYTHE_URL=http://127.0.0.1:7070 HYTHE_TOKEN=… HYTHE_TEST_APP=hello HYTHE_TEST_SITE=docs \
+//     npm run test:browser
+//
+// The app has answered a request for / before; the other one is a static site.
 //
 // HYTHE_SCREENSHOTS=FOLDER   keeps what it saw
 // HYTHE_CHROMIUM=PATH        another browser than /usr/bin/chromium
@@ -25,6 +28,7 @@ function given(name) {
 const url = new URL(given("HYTHE_URL"));
 const token = given("HYTHE_TOKEN");
 const app = given("HYTHE_TEST_APP");
+const site = given("HYTHE_TEST_SITE");
 const screenshots = process.env.HYTHE_SCREENSHOTS;
 
 /** The way of a deployment that went live. */
@@ -69,6 +73,8 @@ page.on("console", (message) => {
   if (/\b404\b/.test(message.text()) && asked.endsWith(NOBODY)) return;
   // An app that is made from a folder has no webhooks, and the API says so.
   if (/\b409\b/.test(message.text()) && asked.includes("/api/v1/hooks?app=")) return;
+  // What is on its way is asked about as a canary, and may be none, or none any more.
+  if (/\b404\b/.test(message.text()) && asked.endsWith("/canary")) return;
   if (/\b401\b/.test(message.text()) && leaving) return;
   faults.push(`${message.type()} in the console: ${message.text()} ${asked}`);
 });
@@ -232,6 +238,70 @@ const steps = [
     },
   ],
   [
+    "requests are told, and found by their status",
+    async () => {
+      await page.goto(new URL(`/apps/${app}/logs`, url).href);
+      await page.getByRole("link", { name: "Requests", exact: true }).click();
+      const log = page.getByRole("region", { name: `Requests to ${app}` });
+      await log.getByText(`${app}.localhost/`).first().waitFor();
+      await shot("requests");
+      await page.getByLabel("Host and path contain").fill("/nowhere-at-all");
+      await page.getByText("Others show as they come.").waitFor();
+    },
+  ],
+  [
+    "certificates, and how they are ordered",
+    async () => {
+      await page.getByRole("link", { name: "Certificates", exact: true }).click();
+      await page.getByRole("heading", { name: "Certificates", level: 1 }).waitFor();
+      await page.getByText("No authority is asked for anything").waitFor();
+      await shot("certificates");
+    },
+  ],
+  [
+    "an app is put at a path of a host, and taken away",
+    async () => {
+      const place = `${site}.localhost/browser-test`;
+      await page.goto(new URL(`/apps/${app}/traffic`, url).href);
+      await page.getByLabel("Host and path").fill(place);
+      await page.getByRole("button", { name: "Add the path" }).click();
+      await page.getByText(`${app} is to be at ${place}.`).waitFor();
+      await shot("traffic");
+      await page.getByRole("button", { name: `Remove ${place}` }).click();
+      await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
+      await page.getByText(`${app} is at ${place} no more.`).waitFor();
+    },
+  ],
+  [
+    "a static site shows its files in the place of replicas",
+    async () => {
+      await page.goto(new URL(`/apps/${site}`, url).href);
+      const files = page.getByRole("region", { name: "Static site" });
+      await files.getByText("1 file,").waitFor();
+      await shot("site");
+    },
+  ],
+  [
+    "a version is deployed as a canary, and taken back",
+    async () => {
+      await page.goto(new URL(`/apps/${app}`, url).href);
+      await page.getByRole("button", { name: "Deploy", exact: true }).click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByLabel("As a canary").check();
+      await dialog.getByRole("button", { name: "Deploy" }).click();
+      // It is built and started before.
+      const link = page.getByRole("link", { name: "promote it, or take it back" });
+      await link.click({ timeout: 120_000 });
+      const canary = page.getByRole("region", { name: "Canary" });
+      await canary.getByText("takes 10% of the requests").waitFor();
+      await shot("canary");
+      await canary.getByRole("button", { name: "Take it back" }).click();
+      await page.getByRole("dialog").getByRole("button", { name: "Take it back" }).click();
+      await page.getByText("is taken back.").waitFor();
+      await canary.waitFor({ state: "detached" });
+    },
+  ],
+  [
     "a lost connection is said, and comes back",
     async () => {
       assert.ok(events, "the page listens for events");
@@ -274,6 +344,9 @@ const steps = [
         for (const [name, path] of [
           ["apps", "/"],
           ["app", `/apps/${app}`],
+          ["certificates", "/apps/-/certificates"],
+          ["logs", `/apps/${app}/logs`],
+          ["requests", `/apps/${app}/logs?log=requests`],
           ["domains", `/apps/${app}/domains`],
           ["traffic", `/apps/${app}/traffic`],
           ["automation", `/apps/${app}/automation`],

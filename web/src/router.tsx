@@ -5,10 +5,13 @@ import {
   type RouterHistory,
 } from "@tanstack/react-router";
 import { AppLayout } from "./app/AppLayout";
+import { logOf } from "./log/which";
 import { AppsPage } from "./pages/AppsPage";
 import { AutomationPage } from "./pages/AutomationPage";
+import { CertificatesPage } from "./pages/CertificatesPage";
 import { DeploymentPage } from "./pages/DeploymentPage";
 import { DomainsPage } from "./pages/DomainsPage";
+import { LogsPage } from "./pages/LogsPage";
 import { NotFoundPage } from "./pages/NotFoundPage";
 import { OverviewPage } from "./pages/OverviewPage";
 import { SettingsPage } from "./pages/SettingsPage";
@@ -24,6 +27,13 @@ const rootRoute = createRootRoute({
 
 const apps = createRoute({ getParentRoute: () => rootRoute, path: "/", component: AppsPage });
 
+const certificates = createRoute({
+  getParentRoute: () => rootRoute,
+  // No app has that name, and the gateway gives this page to whatever is below `/apps`.
+  path: "/apps/-/certificates",
+  component: CertificatesPage,
+});
+
 const app = createRoute({
   getParentRoute: () => rootRoute,
   path: "/apps/$app",
@@ -33,8 +43,19 @@ const app = createRoute({
   },
 });
 
+const logs = createRoute({
+  getParentRoute: () => app,
+  path: "/logs",
+  validateSearch: logOf,
+  component: function LogsRoute() {
+    const { log = "output" } = logs.useSearch();
+    return <LogsPage log={log} />;
+  },
+});
+
 const pagesOfApp = [
   createRoute({ getParentRoute: () => app, path: "/", component: OverviewPage }),
+  logs,
   createRoute({ getParentRoute: () => app, path: "/domains", component: DomainsPage }),
   createRoute({ getParentRoute: () => app, path: "/traffic", component: TrafficPage }),
   createRoute({ getParentRoute: () => app, path: "/automation", component: AutomationPage }),
@@ -53,7 +74,7 @@ const deployment = createRoute({
 /** `history`: another one than the browser's. */
 export function newRouter(history?: RouterHistory) {
   return createRouter({
-    routeTree: rootRoute.addChildren([apps, app.addChildren(pagesOfApp), deployment]),
+    routeTree: rootRoute.addChildren([apps, certificates, app.addChildren(pagesOfApp), deployment]),
     scrollRestoration: true,
     defaultPreload: false,
     ...(history ? { history } : {}),

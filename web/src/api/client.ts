@@ -1,8 +1,12 @@
 // Sessions, apps, deployments and their logs; what else there is of an app has files of its own.
 
 import { client, idempotency, signalled, unwrap } from "./http";
+import type { CreateDeployment } from "./types";
 
 export { clockAhead } from "./http";
+
+/** How many lines of an app's log a page begins with. */
+const LAST = { tail: 2000 };
 
 export const api = {
   session: (signal?: AbortSignal) =>
@@ -44,6 +48,15 @@ export const api = {
       client.GET("/api/v1/deployments/{deployment}", {
         params: { path: { deployment } },
         ...signalled(signal),
+      }),
+    ),
+
+  /** From the app's settings, where nothing else is said. */
+  deploy: (app: string, asked: CreateDeployment) =>
+    unwrap(
+      client.POST("/api/v1/apps/{app}/deployments", {
+        params: { path: { app }, header: idempotency() },
+        body: asked,
       }),
     ),
 
@@ -104,6 +117,18 @@ export const api = {
     unwrap(
       client.GET("/api/v1/deployments/{deployment}/logs", {
         params: { path: { deployment }, query: { limit: 5000, ...(cursor ? { cursor } : {}) } },
+        ...signalled(signal),
+      }),
+    ),
+
+  /** What replicas say or, with `access`, what edges tell of requests: the last lines, or those since. */
+  appLog: (app: string, access: boolean, cursor: string | undefined, signal?: AbortSignal) =>
+    unwrap(
+      client.GET("/api/v1/apps/{app}/logs", {
+        params: {
+          path: { app },
+          query: { limit: 5000, ...(access ? { access } : {}), ...(cursor ? { cursor } : LAST) },
+        },
         ...signalled(signal),
       }),
     ),

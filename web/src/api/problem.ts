@@ -20,6 +20,11 @@ export function isUnauthorized(error: unknown): boolean {
   return error instanceof ProblemError && error.problem.status === 401;
 }
 
+/** Whether there is no such thing. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof ProblemError && error.problem.status === 404;
+}
+
 /** Whether asking again may help, without anybody doing anything. */
 export function mayPass(error: unknown): boolean {
   const { status } = problemOf(error);

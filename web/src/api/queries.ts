@@ -8,11 +8,14 @@ import {
   queryOptions,
 } from "@tanstack/react-query";
 import { crons, hooks, previews, triggers } from "./automation";
+import { canaries } from "./canaries";
+import { certificates } from "./certificates";
 import { api } from "./client";
 import { domains } from "./domains";
 import { edge } from "./edge";
 import { env } from "./env";
-import { isUnauthorized, mayPass } from "./problem";
+import { isMissing, isUnauthorized, mayPass } from "./problem";
+import { allRoutes } from "./routes";
 
 /** Asked again when an event comes in. */
 const live = { live: true };
@@ -86,6 +89,36 @@ export const edgeQuery = (app: string) =>
     queryFn: ({ signal }) => edge.show(app, signal),
     meta: live,
   });
+
+export const routesQuery = queryOptions({
+  queryKey: ["routes"],
+  queryFn: ({ signal }) => allRoutes(signal),
+  meta: live,
+});
+
+/** An app's canary; `null` where it has none. */
+export const canaryQuery = (app: string) =>
+  queryOptions({
+    queryKey: ["app", app, "canary"],
+    queryFn: ({ signal }) =>
+      canaries.show(app, signal).catch((error: unknown) => {
+        if (isMissing(error)) return null;
+        throw error;
+      }),
+    meta: live,
+  });
+
+export const certificatesQuery = queryOptions({
+  queryKey: ["certificates"],
+  queryFn: ({ signal }) => certificates.list(signal),
+  meta: live,
+});
+
+export const certificateSettingsQuery = queryOptions({
+  queryKey: ["certificates", "settings"],
+  queryFn: ({ signal }) => certificates.settings(signal),
+  meta: live,
+});
 
 export const hooksQuery = (app: string) =>
   queryOptions({

@@ -1,5 +1,6 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import type { RefObject } from "react";
 import { clockAhead } from "../api/client";
 import { deploymentsQuery } from "../api/queries";
 import type { App, Deployment } from "../api/types";
@@ -13,10 +14,17 @@ import { Section } from "../parts/Section";
 import { Ago, Command, Commit, More } from "../parts/Small";
 
 /** The versions that there were, each a way back. */
-export function Deployments({ app }: { app: App }) {
+export function Deployments({
+  app,
+  heading,
+}: {
+  app: App;
+  /** For the focus, where what is above goes. */
+  heading: RefObject<HTMLHeadingElement | null>;
+}) {
   const deployments = useInfiniteQuery(deploymentsQuery(app.name));
   return (
-    <Section title="Deployments">
+    <Section title="Deployments" heading={heading}>
       <Answered answer={deployments} what="deployments">
         {({ pages }) => {
           const all = pages.flatMap((page) => page.items);
@@ -69,6 +77,9 @@ function DeploymentTable({ app, deployments }: { app: App; deployments: Deployme
             </th>
             <td data-label="Status">
               <DeploymentState status={deployment.status} />
+              {deployment.canary_percent ? (
+                <p className="faint">takes {deployment.canary_percent}% of the requests</p>
+              ) : null}
               {deployment.failure ? (
                 <p className="faint one-line" title={deployment.failure.message}>
                   {deployment.failure.message}

@@ -17,7 +17,7 @@ export function Tabs({ app }: { app: string }) {
       <ul>
         {TABS.map(({ to, name }) => (
           <li key={to}>
-            <Link to={to} params={{ app }} activeOptions={{ exact: true }}>
+            <Link to={to} params={{ app }} activeOptions={{ exact: true, includeSearch: false }}>
               {name}
             </Link>
           </li>

@@ -4,6 +4,7 @@ import { title } from "./tabs";
 it.each([
   ["/apps/shop", "shop"],
   ["/apps/shop/", "shop"],
+  ["/apps/shop/logs", "shop: logs"],
   ["/apps/shop/domains", "shop: domains"],
   ["/apps/shop/settings/", "shop: settings"],
   ["/apps/settings", "shop"],

@@ -2,6 +2,7 @@
 
 export const TABS = [
   { to: "/apps/$app", name: "Overview" },
+  { to: "/apps/$app/logs", name: "Logs" },
   { to: "/apps/$app/domains", name: "Domains" },
   { to: "/apps/$app/traffic", name: "Traffic" },
   { to: "/apps/$app/automation", name: "Automation" },

@@ -2,6 +2,7 @@ import { api } from "../api/client";
 import { problemOf } from "../api/problem";
 import type { App } from "../api/types";
 import { Asking } from "../parts/Asking";
+import { Deploy } from "./Deploy";
 import { WayBack } from "./RollBack";
 import { useChange, useDeployment } from "./useDeployment";
 
@@ -24,9 +25,16 @@ export function AppActions({ app }: { app: App }) {
       </div>
     );
   }
-  if (!app.live) return null;
+  if (!app.live) {
+    return (
+      <div className="actions at-end">
+        <Deploy app={app} />
+      </div>
+    );
+  }
   return (
     <div className="actions at-end">
+      <Deploy app={app} />
       <Asking action="Stop" title={`Stop ${app.name}?`} does={stop}>
         <p>
           Its address answers with a page that says so, and nothing of it runs until it is started

@@ -137,7 +137,7 @@ export function cancellable(deployment: Deployment): boolean {
 /** Whether an app can go back to it: it was built, and is not what has the traffic. */
 export function canComeBack(deployment: Deployment, app: App): boolean {
   // A static site has no image.
-  const built = deployment.image != null || ("site" in deployment && deployment.site != null);
+  const built = deployment.image != null || deployment.site != null;
   return deployment.settled && built && deployment.id !== app.live?.id;
 }
 

@@ -1,6 +1,6 @@
 // Asking for something that an app does then.
 
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { appQuery, deploymentQuery } from "../api/queries";
 import type { App, Deployment } from "../api/types";
@@ -30,4 +30,10 @@ export function useChange<T = void>(app: string, ask: (given: T) => Promise<App>
       queries.invalidateQueries({ queryKey: appQuery(app).queryKey });
     },
   });
+}
+
+/** The deployment that has the traffic, in full. */
+export function useServing(app: App) {
+  const { live } = app;
+  return useQuery({ ...deploymentQuery(live?.id ?? ""), enabled: live != null });
 }

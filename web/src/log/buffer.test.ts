@@ -35,6 +35,46 @@ describe("LogBuffer", () => {
     expect(buffer).toMatchObject({ length: 4, lines: 2, cursor: "c11", ended: true, widest: 7 });
   });
 
+  it("keeps requests, and says how many are not told", () => {
+    const buffer = new LogBuffer();
+    const told = { type: "access", edge: deployment, at: "2026-11-21T09:30:00.250Z" } as const;
+    const request = {
+      method: "GET",
+      host: "shop.localhost",
+      path: "/",
+      client: "::1",
+      sent: 3,
+      took_us: 900,
+    };
+    buffer.append([
+      // The API's document says of a request only that it is an object.
+      { ...told, cursor: "c1", number: 1, request: request as object as Record<string, never> },
+      { ...told, cursor: "c2", number: 2, left_out: 7 },
+    ]);
+    expect([buffer.row(0), buffer.row(1)]).toMatchObject([
+      { kind: "request", request },
+      { kind: "left_out", count: 7 },
+    ]);
+    expect(buffer).toMatchObject({ length: 2, lines: 1, cursor: "c2" });
+  });
+
+  it("says which replica or task wrote a line", () => {
+    const buffer = new LogBuffer();
+    buffer.append([
+      line(1),
+      { ...line(2), replica: 0 } as LogItem,
+      { ...line(3), replica: 1, process: "worker" } as LogItem,
+      { ...line(4), task: "release" } as LogItem,
+    ]);
+    const from = [0, 1, 2, 3].map((index) => buffer.row(index));
+    expect(from).toMatchObject([
+      { from: "" },
+      { from: "0" },
+      { from: "worker.1" },
+      { from: "release" },
+    ]);
+  });
+
   it("shows once what is delivered again", () => {
     const buffer = new LogBuffer();
     buffer.append([line(1), line(2)]);

@@ -1,17 +1,20 @@
 // The rows of a log: appended at the end, dropped at the front where there are too many.
 
 import type { LogItem } from "../api/types";
+import { type AccessRequest, requestOf, width } from "./access";
 import { clean } from "./clean";
 
 export type Row =
-  | { kind: "line"; number: number; at: number; stream: string; text: string }
+  | { kind: "line"; number: number; at: number; stream: string; from: string; text: string }
+  | { kind: "request"; at: number; request: AccessRequest }
+  | { kind: "left_out"; count: number }
   | { kind: "gap"; lost: number | undefined }
   | { kind: "note"; text: string };
 
 /** Rows that are kept; about 60 MB of them. */
 export const MOST_ROWS = 250_000;
 /** Rows that go at once, so that dropping is rare. */
-const DROP = 25_000;
+export const DROP = 25_000;
 
 export class LogBuffer {
   #rows: Row[] = [];
@@ -34,12 +37,17 @@ export class LogBuffer {
     return this.#dropped;
   }
 
+  /** The most rows that are kept. */
+  get most(): number {
+    return this.#most;
+  }
+
   /** Rows that are kept. */
   get length(): number {
     return this.#rows.length;
   }
 
-  /** Lines that ever arrived. */
+  /** Lines, or requests, that ever arrived. */
   get lines(): number {
     return this.#lines;
   }
@@ -90,12 +98,22 @@ export class LogBuffer {
         this.#began ??= at;
         this.#lines += 1;
         this.#widest = Math.max(this.#widest, text.length);
-        this.#rows.push({ kind: "line", number: item.number, at, stream: item.stream, text });
+        const { number, stream } = item;
+        this.#rows.push({ kind: "line", number, at, stream, from: from(item), text });
         break;
       }
-      case "access":
-        // Of an access log, which is not what this shows.
+      case "access": {
+        if (item.cursor === this.#cursor) break;
+        this.#cursor = item.cursor;
+        const request = requestOf(item.request);
+        if (request) {
+          this.#lines += 1;
+          this.#widest = Math.max(this.#widest, width(request));
+          this.#rows.push({ kind: "request", at: Date.parse(item.at), request });
+        }
+        if (item.left_out) this.#rows.push({ kind: "left_out", count: item.left_out });
         break;
+      }
       case "gap":
         this.#rows.push({ kind: "gap", lost: item.lost ?? undefined });
         break;
@@ -109,4 +127,11 @@ export class LogBuffer {
         break;
     }
   }
+}
+
+/** Which replica, or which task, of an app wrote a line; nothing for a build. */
+function from({ process, replica, task }: Extract<LogItem, { type: "line" }>): string {
+  if (task) return task;
+  if (replica == null) return "";
+  return process ? `${process}.${replica}` : String(replica);
 }

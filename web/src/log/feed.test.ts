@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { answered } from "../api/problem";
 import type { LogItem, LogPage } from "../api/types";
 import { LogFeed } from "./feed";
+import { accessLog, buildLog } from "./sources";
 
 const deployment = "019eb2a4-5f00-7c11-9d3c-0a1b2c3d4e5f";
 
@@ -17,8 +18,8 @@ const line = (number: number): LogItem => ({
 });
 const last: LogItem = { type: "note", text: "the image is built" };
 
-const log = vi.hoisted(() => vi.fn());
-vi.mock("../api/client", () => ({ api: { log } }));
+const { log, appLog } = vi.hoisted(() => ({ log: vi.fn(), appLog: vi.fn() }));
+vi.mock("../api/client", () => ({ api: { log, appLog } }));
 
 class Socket {
   static made: Socket[] = [];
@@ -51,6 +52,7 @@ beforeEach(() => {
   vi.stubGlobal("cancelAnimationFrame", clearTimeout);
   Socket.made = [];
   log.mockReset();
+  appLog.mockReset();
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -59,7 +61,7 @@ afterEach(() => {
 
 it("reads what there is page by page, and opens no socket where that is all", async () => {
   pages({ items: [line(1), line(2)], more: true }, { items: [line(3), last], more: false });
-  const feed = new LogFeed(deployment);
+  const feed = new LogFeed(buildLog(deployment));
   const seen = vi.fn();
   feed.subscribe(seen);
   feed.start();
@@ -73,7 +75,7 @@ it("reads what there is page by page, and opens no socket where that is all", as
 
 it("follows from where the pages ended, and resumes where it broke off", async () => {
   pages({ items: [line(1)], more: false });
-  const feed = new LogFeed(deployment);
+  const feed = new LogFeed(buildLog(deployment));
   feed.start();
   await vi.advanceTimersByTimeAsync(0);
   const first = Socket.made[0];
@@ -99,7 +101,7 @@ it("follows from where the pages ended, and resumes where it broke off", async (
 
 it("asks again while the server does not answer, and says what cannot be helped", async () => {
   pages(new TypeError("Failed to fetch"), answered(503, undefined), answered(404, undefined));
-  const feed = new LogFeed(deployment);
+  const feed = new LogFeed(buildLog(deployment));
   feed.start();
   await vi.advanceTimersByTimeAsync(0);
   expect(feed.state.name).toBe("reconnecting");
@@ -110,7 +112,7 @@ it("asks again while the server does not answer, and says what cannot be helped"
 
 it("does not ask for the same page for ever", async () => {
   log.mockResolvedValue({ items: [{ type: "gap", lost: null }], more: true });
-  const feed = new LogFeed(deployment);
+  const feed = new LogFeed(buildLog(deployment));
   feed.start();
   await vi.advanceTimersByTimeAsync(0);
   expect(log).toHaveBeenCalledTimes(1);
@@ -119,11 +121,32 @@ it("does not ask for the same page for ever", async () => {
 
 it("stops for good when nobody looks any more", async () => {
   pages({ items: [], more: false });
-  const feed = new LogFeed(deployment);
+  const feed = new LogFeed(buildLog(deployment));
   const stop = feed.start();
   await vi.advanceTimersByTimeAsync(0);
   stop();
   Socket.made[0]?.onclose?.({ code: 1006 });
   await vi.advanceTimersByTimeAsync(60_000);
   expect(Socket.made).toHaveLength(1);
+});
+
+it("reads and follows the requests of an app in the same way", async () => {
+  const request = { method: "GET", host: "shop.localhost", path: "/", client: "::1" };
+  const access = {
+    type: "access",
+    cursor: "c1",
+    edge: deployment,
+    number: 1,
+    at: "2026-11-21T09:30:00.250Z",
+    request: { ...request, status: 200, sent: 3, took_us: 900 },
+  };
+  appLog.mockResolvedValueOnce({ items: [access], more: false });
+  const feed = new LogFeed(accessLog("shop"));
+  feed.start();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(appLog.mock.calls[0]?.slice(0, 3)).toEqual(["shop", true, undefined]);
+  expect(Socket.made[0]?.url).toBe(
+    "wss://hythe.example:7070/api/v1/apps/shop/logs?access=true&cursor=c1",
+  );
+  expect(feed.buffer.lines).toBe(1);
 });

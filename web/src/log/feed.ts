@@ -1,12 +1,12 @@
 // A log as it comes in: what there is by compressed HTTP, page by page, then what follows over a
 // WebSocket, resumed where it broke off.
 
-import { api } from "../api/client";
 import { mayPass, problemOf } from "../api/problem";
 import type { LogItem, Problem } from "../api/types";
 import { backoff } from "../live/backoff";
 import { ReconnectingSocket, socketUrl } from "../live/socket";
 import { LogBuffer } from "./buffer";
+import type { LogSource } from "./sources";
 
 export type FeedState =
   | { name: "loading" }
@@ -16,16 +16,17 @@ export type FeedState =
   | { name: "failed"; problem: Problem };
 
 export class LogFeed {
-  readonly buffer = new LogBuffer();
-  #deployment: string;
+  readonly buffer: LogBuffer;
+  #source: LogSource;
   #state: FeedState = { name: "loading" };
   #version = 0;
   #listeners = new Set<() => void>();
   #frame: number | undefined;
   #socket: ReconnectingSocket | undefined;
 
-  constructor(deployment: string) {
-    this.#deployment = deployment;
+  constructor(source: LogSource) {
+    this.#source = source;
+    this.buffer = new LogBuffer(...source.keeps);
   }
 
   get state(): FeedState {
@@ -58,7 +59,7 @@ export class LogFeed {
     while (!signal.aborted) {
       try {
         const before = this.buffer.cursor;
-        const page = await api.log(this.#deployment, before, signal);
+        const page = await this.#source.page(before, signal);
         failures = 0;
         this.buffer.append(page.items);
         this.#changed();
@@ -81,9 +82,9 @@ export class LogFeed {
 
   #follow(): void {
     this.#socket?.close();
-    const path = `/api/v1/deployments/${encodeURIComponent(this.#deployment)}/logs`;
+    const { path, query } = this.#source;
     this.#socket = new ReconnectingSocket({
-      url: () => socketUrl(path, { cursor: this.buffer.cursor }),
+      url: () => socketUrl(path, { ...query, cursor: this.buffer.cursor }),
       onMessage: (message) => {
         if (!isItem(message)) return;
         this.buffer.append([message]);

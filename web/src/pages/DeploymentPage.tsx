@@ -4,11 +4,12 @@ import { useId, useState } from "react";
 import { api } from "../api/client";
 import { appQuery, deploymentQuery } from "../api/queries";
 import type { Deployment } from "../api/types";
+import { Files } from "../app/Files";
 import { cancellable, LABEL } from "../deployment/passage";
 import { Stages } from "../deployment/Stages";
 import { usePolling } from "../live/live";
+import { BuildLog } from "../log/BuildLog";
 import { clean } from "../log/clean";
-import { LogView } from "../log/LogView";
 import { Confirm } from "../parts/Confirm";
 import { DeploymentState } from "../parts/Mark";
 import { Answered } from "../parts/Notice";
@@ -50,7 +51,7 @@ function Shown({ deployment }: { deployment: Deployment }) {
       {deployment.failure ? <Failed deployment={deployment} /> : null}
       <div className="passage-and-log">
         <Stages deployment={deployment} />
-        <LogView key={deployment.id} deployment={deployment.id} over={deployment.settled} />
+        <BuildLog deployment={deployment.id} over={deployment.settled} />
       </div>
     </>
   );
@@ -70,15 +71,31 @@ function Source({ deployment }: { deployment: Deployment }) {
           </span>
         ) : null}
       </Fact>
-      <Fact name="Repository">
-        <code className="breaks">{source.repository}</code>
-      </Fact>
+      {source.repository ? (
+        <Fact name="Repository">
+          <code className="breaks">{source.repository}</code>
+        </Fact>
+      ) : null}
       {deployment.image ? (
         <Fact name="Image">
           <Commit id={deployment.image} />
         </Fact>
       ) : null}
-      <Fact name="Replicas">{deployment.replicas}</Fact>
+      {deployment.site ? (
+        <Fact name="Static site">
+          <Files site={deployment.site} />
+        </Fact>
+      ) : (
+        <Fact name="Replicas">{deployment.replicas}</Fact>
+      )}
+      {deployment.canary_percent ? (
+        <Fact name="Canary">
+          takes {deployment.canary_percent}% of the requests:{" "}
+          <Link to="/apps/$app" params={{ app: deployment.app.name }}>
+            promote it, or take it back
+          </Link>
+        </Fact>
+      ) : null}
       <Fact name="Asked for">
         <Ago at={deployment.created_at} />{" "}
         <span className="faint">by {deployment.requested_by}</span>

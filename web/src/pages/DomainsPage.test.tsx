@@ -2,12 +2,17 @@
 
 import { screen, waitFor, within } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
-import type { Domain } from "../api/types";
+import type { Certificate, Domain } from "../api/types";
 import { GONE, open } from "../test/pages";
-import { pending, problem, proxied, verified } from "../test/samples";
+import { failing, given, issued, pending, problem, proxied, verified } from "../test/samples";
 
 const LIST = "GET /api/v1/apps/shop/domains";
-const page = (items: Domain[]) => open("/apps/shop/domains", { [LIST]: { items } });
+const CERTIFICATES = "GET /api/v1/certificates";
+const page = (items: Domain[], certificates: Certificate[] = []) =>
+  open("/apps/shop/domains", {
+    [LIST]: { items },
+    [CERTIFICATES]: { items: certificates },
+  });
 const card = (host: string) => screen.findByRole("article", { name: host });
 
 describe("an app's domains", () => {
@@ -131,5 +136,24 @@ describe("an app's domains", () => {
     await waitFor(() => expect(screen.queryByRole("article")).toBeNull());
     await waitFor(() => expect(document.activeElement?.textContent).toBe("Domains"));
     expect(writes()).toHaveLength(1);
+  });
+});
+
+describe("an app's certificates", () => {
+  it("are those of its hosts, with why one is not to be had", async () => {
+    await page([pending], [issued, failing, given]);
+    const section = within(screen.getByRole("region", { name: "Certificates" }));
+    const cards = await section.findAllByRole("article");
+    expect(cards).toHaveLength(2);
+    const bad = within(section.getByRole("article", { name: "old.example.com" }));
+    bad.getByText("failing");
+    bad.getByText("old.example.com leads elsewhere; set its CNAME to edge.example.net.");
+    bad.getByText("in 30 min");
+    section.getByRole("link", { name: /^All certificates/ });
+  });
+
+  it("say when there will be one", async () => {
+    await page([pending], [given]);
+    await screen.findByText(/One is ordered for a domain once that is proven/);
   });
 });

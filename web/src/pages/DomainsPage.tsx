@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { domainsQuery } from "../api/queries";
 import { useApp } from "../app/current";
+import { OfApp } from "../certificates/OfApp";
 import { AddDomain } from "../domains/AddDomain";
 import { DomainCard } from "../domains/DomainCard";
 import { Unproven } from "../domains/Unproven";
@@ -53,6 +54,7 @@ export function DomainsPage() {
         <AddDomain app={app} />
       </Section>
       <Unproven app={app} />
+      <OfApp app={app} />
     </div>
   );
 }

@@ -2,12 +2,14 @@
 
 import { screen, waitFor, within } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
-import { open } from "../test/pages";
-import { app, deployment, earlier, problem, replica } from "../test/samples";
+import type { App, Canary } from "../api/types";
+import { type Asked, open } from "../test/pages";
+import { app, canary, deployment, earlier, problem, replica, site } from "../test/samples";
 
 const ANSWERS = {
   "GET /api/v1/apps/shop/deployments?limit=20": { items: [deployment, earlier], next: null },
   "GET /api/v1/apps/shop/replicas": { items: [replica] },
+  [`GET /api/v1/deployments/${deployment.id}`]: deployment,
 };
 const back = {
   ...deployment,
@@ -35,6 +37,7 @@ describe("an app's first page", () => {
     const { user, router } = await open("/apps/shop", {
       ...ANSWERS,
       "GET /api/v1/apps/shop/domains": { items: [] },
+      "GET /api/v1/certificates": { items: [] },
     });
     await user.click(screen.getByRole("link", { name: "Domains" }));
     await screen.findByRole("heading", { name: "Add a domain" });
@@ -101,5 +104,149 @@ describe("an app's first page", () => {
   it("has no page at an address that leads nowhere", async () => {
     await open("/apps/shop/elsewhere", ANSWERS);
     await screen.findByText("There is no page at this address.");
+  });
+});
+
+describe("a static site", () => {
+  it("shows its files, and no replicas", async () => {
+    const { missing } = await open("/apps/shop", {
+      ...ANSWERS,
+      [`GET /api/v1/deployments/${deployment.id}`]: { ...deployment, site, image: null },
+    });
+    const files = within(await screen.findByRole("region", { name: "Static site" }));
+    files.getByText(/12 files, 1\.5 MiB/);
+    expect(screen.queryByRole("region", { name: /^Replicas/ })).toBeNull();
+    expect(missing()).toEqual([]);
+  });
+});
+
+describe("deploying", () => {
+  const begun = { ...back, takes_over: null };
+  const page = (answers = {}) =>
+    open("/apps/shop", {
+      ...ANSWERS,
+      "POST /api/v1/apps/shop/deployments": begun,
+      [`GET /api/v1/deployments/${begun.id}`]: begun,
+      ...answers,
+    });
+  const ask = async ({ user }: Awaited<ReturnType<typeof page>>) => {
+    await user.click(await screen.findByRole("button", { name: "Deploy" }));
+    const dialog = within(screen.getByRole("dialog", { name: "Deploy shop?" }));
+    return { dialog, go: () => user.click(dialog.getByRole("button", { name: "Deploy" })) };
+  };
+
+  it("says of what, and shows the way of it", async () => {
+    const opened = await page();
+    const { dialog, go } = await ask(opened);
+    dialog.getByText(/The newest commit of main is built/);
+    await go();
+    await waitFor(() =>
+      expect(opened.router.state.location.pathname).toBe(`/deployments/${begun.id}`),
+    );
+    expect(opened.writes().map(({ body }) => body)).toEqual([{}]);
+  });
+
+  it("begins with a part of the requests, once that can be read", async () => {
+    const opened = await page();
+    const { dialog, go } = await ask(opened);
+    await opened.user.click(await dialog.findByLabelText("As a canary"));
+    const part = dialog.getByLabelText("Its part of the requests, in per cent");
+    await opened.user.clear(part);
+    await opened.user.type(part, "100");
+    await go();
+    dialog.getByText("A whole number from 1 to 99.");
+    expect(opened.writes()).toEqual([]);
+    await opened.user.clear(part);
+    await opened.user.type(part, "25");
+    await go();
+    await waitFor(() => expect(opened.writes()).toHaveLength(1));
+    expect(opened.writes()[0]?.body).toEqual({
+      canary: { percent: 25, within_ms: 86_400_000 },
+    });
+  });
+
+  it("says why there is no part of them", async () => {
+    const opened = await page({
+      [`GET /api/v1/deployments/${deployment.id}`]: { ...deployment, site },
+    });
+    const { dialog } = await ask(opened);
+    await dialog.findByText(/a static site has no replicas to share/);
+    expect(dialog.queryByLabelText("As a canary")).toBeNull();
+  });
+
+  it("is not for what is made from nothing", async () => {
+    const { repository: _, ...settings } = app.settings;
+    await page({ "GET /api/v1/apps/shop": { ...app, settings } });
+    expect(screen.queryByRole("button", { name: "Deploy" })).toBeNull();
+  });
+});
+
+describe("a canary", () => {
+  const AT = "/api/v1/apps/shop/canary";
+  const singing: App = { ...app, rolling: canary.deployment };
+
+  /** The page, with a server that does what it is asked to. */
+  async function page() {
+    let [now, one]: [App, Canary | undefined] = [singing, canary];
+    const over = () => {
+      [now, one] = [app, undefined];
+      return now;
+    };
+    const opened = await open("/apps/shop", {
+      ...ANSWERS,
+      "GET /api/v1/apps/shop": () => now,
+      [`GET ${AT}`]: () => one ?? problem(404, "There is nothing here", "the app has no canary"),
+      [`PUT ${AT}`]: ({ body }: Asked) => {
+        one = { ...canary, ...(body as { percent: number }) };
+        return now;
+      },
+      [`POST ${AT}/promote`]: over,
+      [`POST ${AT}/abort`]: over,
+    });
+    const region = within(await screen.findByRole("region", { name: "Canary" }));
+    const confirm = (name: string) =>
+      opened.user.click(within(screen.getByRole("dialog")).getByRole("button", { name }));
+    const click = (name: string) => opened.user.click(region.getByRole("button", { name }));
+    return { ...opened, region, confirm, click };
+  }
+
+  it("says which part it takes, and until when", async () => {
+    const { region } = await page();
+    region.getByText("takes 10% of the requests, #2 the others.", { exact: false });
+    region.getByText(/taken back/);
+    region.getByText("in 5 h");
+    expect(region.getByRole("link", { name: "#3" }).getAttribute("href")).toBe(
+      `/deployments/${canary.deployment.id}`,
+    );
+  });
+
+  it("gets another part", async () => {
+    const { region, confirm, click, user, writes } = await page();
+    await click("Change its part");
+    const field = screen.getByLabelText("Its part of the requests, in per cent");
+    await user.clear(field);
+    await user.type(field, "half");
+    await confirm("Change its part");
+    expect(field.getAttribute("aria-invalid")).toBe("true");
+    await user.clear(field);
+    await user.type(field, "50");
+    await confirm("Change its part");
+    await region.findByText("#3 is to take 50% of the requests.");
+    await region.findByText("takes 50% of the requests, #2 the others.", { exact: false });
+    expect(writes().map(({ method, body }) => [method, body])).toEqual([["PUT", { percent: 50 }]]);
+  });
+
+  it.each([
+    ["Promote it", "promote", "#3 gets all requests."],
+    ["Take it back", "abort", "#3 is taken back."],
+  ])("%s, once that is confirmed", async (name, what, said) => {
+    const { confirm, click, writes } = await page();
+    await click(name);
+    expect(writes()).toEqual([]);
+    await confirm(name);
+    await screen.findByText(said);
+    await waitFor(() => expect(screen.queryByRole("region", { name: "Canary" })).toBeNull());
+    await waitFor(() => expect(document.activeElement?.textContent).toBe("Deployments"));
+    expect(writes().map(({ path }) => path)).toEqual([`${AT}/${what}`]);
   });
 });

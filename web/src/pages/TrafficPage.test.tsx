@@ -2,9 +2,9 @@
 
 import { screen, waitFor, within } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
-import type { EdgeSettings } from "../api/types";
+import type { EdgeSeenPath, EdgeSettings, Route, UpdateEdge } from "../api/types";
 import { type Asked, open } from "../test/pages";
-import { edgeSettings, problem } from "../test/samples";
+import { app, edgeSettings, problem } from "../test/samples";
 
 const AT = "/api/v1/apps/shop/edge";
 
@@ -12,20 +12,46 @@ const AT = "/api/v1/apps/shop/edge";
 async function page(given: Partial<EdgeSettings> = {}) {
   let now: EdgeSettings = { ...edgeSettings, ...given };
   const update = ({ body }: Asked) => {
-    const { users, ...rest } = body as { users?: Record<string, string | null> };
+    const { users, mounts, ...rest } = body as UpdateEdge;
+    const places = new Map(now.mounts.map((mount) => [mount.at, mount.seen]));
+    for (const [at, seen] of Object.entries(mounts ?? {})) {
+      if (seen) places.set(at, seen as EdgeSeenPath);
+      else places.delete(at);
+    }
     const kept = now.users.filter((user) => users?.[user] !== null);
     const added = Object.keys(users ?? {}).filter((user) => users?.[user] !== null);
-    now = { ...now, ...rest, users: [...new Set([...kept, ...added])] };
+    const set = { users: [...new Set([...kept, ...added])] };
+    const at = { mounts: [...places].map(([at, seen]) => ({ at, seen })) };
+    now = { ...now, ...rest, ...set, ...at } as EdgeSettings;
     return now;
   };
   const opened = await open("/apps/shop/traffic", {
     [`GET ${AT}`]: () => now,
     [`PATCH ${AT}`]: update,
+    // The edges have each place at once.
+    "GET /api/v1/routes?limit=200": () => ({
+      items: [
+        route(app),
+        ...now.mounts.map(({ at }) => mounted(app, at)),
+        mounted(api, "shop.localhost/api"),
+      ],
+    }),
   });
   await screen.findByRole("heading", { name: "Maintenance" });
   return { ...opened, sent: () => opened.writes().map(({ body }) => body) };
 }
 
+const api = { id: "019eb2a4-5f00-7c11-9d3c-0000000000ab", name: "api" };
+const route = (of: Route["app"]): Route => ({
+  app: of,
+  host: "shop.localhost",
+  state: "serving",
+  targets: [],
+});
+const mounted = (of: Route["app"], at: string): Route => {
+  const [host = "", ...path] = at.split("/");
+  return { ...route(of), host, path: `/${path.join("/")}` };
+};
 const region = (name: string) => within(screen.getByRole("region", { name }));
 
 describe("how an app is served", () => {
@@ -111,5 +137,50 @@ describe("how an app is served", () => {
     await users.findByText("ada is taken away.");
     await waitFor(() => expect(document.activeElement?.textContent).toBe("Who may see it"));
     expect(sent()).toEqual([{ users: { ada: "a long password" } }, { users: { ada: null } }]);
+  });
+
+  it("tells browsers to come by https only, for a time that can be read", async () => {
+    const { user, sent } = await page();
+    const form = region("https");
+    const field = form.getByLabelText("Browsers are to come by https only for");
+    expect(form.queryByLabelText(/built in/)).toBeNull();
+    await user.type(field, "a month");
+    await user.click(form.getByRole("button", { name: "Save" }));
+    expect(field.getAttribute("aria-invalid")).toBe("true");
+    await user.clear(field);
+    await user.type(field, "30d");
+    await user.click(form.getByLabelText(/all hosts below/));
+    await user.selectOptions(form.getByLabelText("Requests without TLS"), "both");
+    await user.click(form.getByRole("button", { name: "Save" }));
+    await form.findByText("Saved; it holds at once.");
+    expect(sent()).toEqual([
+      { https: "both", hsts: { max_age: 2_592_000, subdomains: true, preload: false } },
+    ]);
+  });
+
+  it("puts an app at a path of another host, and takes it away", async () => {
+    const { user, sent } = await page();
+    const mounts = region("At paths of other hosts");
+    mounts.getByText(/is at its own hosts only/);
+    await user.type(mounts.getByLabelText("Host and path"), "https://store.example/shop/");
+    await user.click(mounts.getByLabelText("The app sees paths without it"));
+    await user.click(mounts.getByRole("button", { name: "Add the path" }));
+    await mounts.findByText("shop is to be at store.example/shop.");
+    mounts.getByText("the app sees what comes after it");
+    await mounts.findByText("there");
+    expect(mounts.getByRole("link", { name: "api" }).closest("li")?.textContent).toBe(
+      "shop.localhost/apiapi",
+    );
+    await user.click(mounts.getByRole("button", { name: "Remove store.example/shop" }));
+    const dialog = within(screen.getByRole("dialog"));
+    await user.click(dialog.getByRole("button", { name: "Remove" }));
+    await mounts.findByText("shop is at store.example/shop no more.");
+    await waitFor(() =>
+      expect(document.activeElement?.textContent).toBe("At paths of other hosts"),
+    );
+    expect(sent()).toEqual([
+      { mounts: { "store.example/shop": "stripped" } },
+      { mounts: { "store.example/shop": null } },
+    ]);
   });
 });

@@ -4,7 +4,9 @@ import { useApp } from "../app/current";
 import { Answered } from "../parts/Notice";
 import { Command } from "../parts/Small";
 import { From } from "../traffic/From";
+import { Https } from "../traffic/Https";
 import { Maintenance } from "../traffic/Maintenance";
+import { Mounts } from "../traffic/Mounts";
 import { Serving } from "../traffic/Serving";
 import { Users } from "../traffic/Users";
 
@@ -21,6 +23,8 @@ export function TrafficPage() {
             <Users app={app} settings={settings} />
             <From app={app} settings={settings} />
             <Serving app={app} settings={settings} />
+            <Https app={app} settings={settings} />
+            <Mounts app={app} settings={settings} />
           </>
         )}
       </Answered>

@@ -8,6 +8,7 @@ export function Asking<T>({
   of,
   title,
   does,
+  ready = () => true,
   className,
   children,
 }: {
@@ -16,6 +17,8 @@ export function Asking<T>({
   of?: string;
   title: string;
   does: UseMutationResult<T, Error, void>;
+  /** Whether what is asked within can be sent; where not, it says so there. */
+  ready?: () => boolean;
   className?: string;
   children: ReactNode;
 }) {
@@ -40,7 +43,9 @@ export function Asking<T>({
           keep="Leave it"
           busy={does.isPending}
           error={does.error}
-          onConfirm={() => does.mutate(undefined, { onSuccess: () => setAsking(false) })}
+          onConfirm={() => {
+            if (ready()) does.mutate(undefined, { onSuccess: () => setAsking(false) });
+          }}
           onClose={() => setAsking(false)}
         >
           {children}

@@ -21,6 +21,9 @@ export function Shell({ session, children }: { session?: Session; children: Reac
           </Link>
           {session ? (
             <>
+              <nav className="bar-nav" aria-label="Of the installation">
+                <Link to="/apps/-/certificates">Certificates</Link>
+              </nav>
               <Connection />
               <SignOut />
             </>

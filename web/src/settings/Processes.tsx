@@ -1,4 +1,5 @@
 import type { App } from "../api/types";
+import { useServing } from "../deployment/useDeployment";
 import { Section } from "../parts/Section";
 import { Command } from "../parts/Small";
 import { ProcessRow } from "./ProcessRow";
@@ -7,8 +8,15 @@ import { processes } from "./processes";
 /** What runs of the app's image, and how many of each. */
 export function Processes({ app }: { app: App }) {
   const all = processes(app);
+  const serving = useServing(app);
   return (
     <Section title="Processes">
+      {serving.data?.site ? (
+        <p className="faint note">
+          What is live is a static site: edges serve it, and nothing of it runs. This holds for a
+          version that runs in replicas.
+        </p>
+      ) : null}
       <ul className="lines">
         {all.map((process) => (
           <ProcessRow key={process.name} app={app} process={process} />

@@ -2,6 +2,9 @@
 
 import type {
   App,
+  Canary,
+  Certificate,
+  CertificateSettings,
   Cron,
   Delivery,
   Deployment,
@@ -13,11 +16,12 @@ import type {
   Problem,
   Replica,
   Session,
+  Site,
 } from "../api/types";
 
 /** Long enough ago that nothing is `just now`. */
 export const THEN = "2026-11-01T10:00:00.000Z";
-const LATER = "2026-11-01T10:01:00.000Z";
+export const LATER = "2026-11-01T10:01:00.000Z";
 
 export const session: Session = {
   actor: "owner",
@@ -104,6 +108,29 @@ export const earlier: Deployment = {
   id: "019eb2a4-5f00-7c11-9d3c-000000000001",
   number: 1,
   status: "superseded",
+};
+
+/** A static site in the place of replicas. */
+export const site: Site = {
+  id: "5a01c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+  files: 12,
+  bytes: 1_572_864,
+};
+
+/** Version #3, on a part of the requests. */
+export const canary: Canary = {
+  app: { id: app.id, name: app.name },
+  deployment: {
+    ...live,
+    id: "019eb2a4-5f00-7c11-9d3c-000000000003",
+    number: 3,
+    status: "healthy",
+  },
+  live,
+  percent: 10,
+  started: true,
+  targets: ["127.0.0.1:32768"],
+  until: new Date(Date.now() + 5 * 3_600_000 + 60_000).toISOString(),
 };
 
 export const replica: Replica = {
@@ -218,6 +245,50 @@ export const proxied: Domain = {
       { resolver: "1.1.1.1:53", proof: `TXT "${"09ef".repeat(16)}"`, leads: "A 104.16.1.1" },
     ],
   },
+};
+
+export const issued: Certificate = {
+  id: "019eb2a4-5f00-7c11-9d3c-0000000000f1",
+  names: ["shop.example.com"],
+  app: "shop",
+  state: "valid",
+  detail: "it is served",
+  issuer: "letsencrypt",
+  challenge: "http-01",
+  serial: "04a1b2",
+  not_before: THEN,
+  not_after: new Date(Date.now() + 80 * 86_400_000 + 60_000).toISOString(),
+  renew_at: new Date(Date.now() + 50 * 86_400_000 + 60_000).toISOString(),
+};
+
+/** One that was not to be had so far. */
+export const failing: Certificate = {
+  names: ["old.example.com"],
+  app: "shop",
+  state: "failing",
+  detail: "old.example.com leads elsewhere; set its CNAME to edge.example.net",
+  next_attempt: new Date(Date.now() + 30 * 60_000 + 30_000).toISOString(),
+};
+
+/** One that somebody brought, for several hosts. */
+export const given: Certificate = {
+  ...issued,
+  id: "019eb2a4-5f00-7c11-9d3c-0000000000f2",
+  names: ["intranet.example", "*.intranet.example"],
+  app: null,
+  detail: "it is served, and nobody renews it",
+  issuer: "own",
+  challenge: null,
+  renew_at: null,
+};
+
+export const certificateSettings: CertificateSettings = {
+  cas: ["letsencrypt"],
+  agreed: ["letsencrypt"],
+  challenges: ["http-01", "tls-alpn-01"],
+  email: "ops@example.com",
+  external: [],
+  local: false,
 };
 
 export const hook: Hook = {

@@ -93,6 +93,12 @@ export function Serving({ app, settings }: { app: App; settings: EdgeSettings })
           checked={draft.compress}
           onChange={(compress) => set({ compress })}
         />
+        <Switch
+          label="Tell requests"
+          help="What each request came to is in the app's log of requests, without queries and cookies."
+          checked={draft.accessLog}
+          onChange={(accessLog) => set({ accessLog })}
+        />
         <Save
           changed={changed}
           busy={save.isPending}

@@ -13,6 +13,7 @@ describe("a change of how edges serve", () => {
   it.each<[Partial<Draft>, object]>([
     [{ sticky: true }, { sticky: true }],
     [{ compress: false }, { compress: false }],
+    [{ accessLog: false }, { access_log: false }],
     [{ www: "remove" }, { www: "remove" }],
     [{ protocol: "h2c" }, { protocol: "h2c" }],
     [{ perSecond: "20", burst: "50" }, { rate: { per_second: 20, burst: 50 } }],

@@ -7,6 +7,7 @@ import { sizeOf, sizeText } from "../format/size";
 export interface Draft {
   sticky: boolean;
   compress: boolean;
+  accessLog: boolean;
   www: EdgeWww;
   protocol: EdgeProtocol;
   perSecond: string;
@@ -23,6 +24,7 @@ export function draftOf(settings: EdgeSettings): Draft {
   return {
     sticky: settings.sticky,
     compress: settings.compress,
+    accessLog: settings.access_log,
     www: settings.www,
     protocol: settings.protocol,
     perSecond: rate ? String(rate.per_second) : "",
@@ -49,6 +51,7 @@ export function changeOf(
   const wrong: Wrong = {};
   if (draft.sticky !== now.sticky) change.sticky = draft.sticky;
   if (draft.compress !== now.compress) change.compress = draft.compress;
+  if (draft.accessLog !== now.accessLog) change.access_log = draft.accessLog;
   if (draft.www !== now.www) change.www = draft.www;
   if (draft.protocol !== now.protocol) change.protocol = draft.protocol;
   if (draft.perSecond !== now.perSecond || draft.burst !== now.burst) {

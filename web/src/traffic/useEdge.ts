@@ -2,7 +2,7 @@
 
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { edge } from "../api/edge";
-import { edgeQuery } from "../api/queries";
+import { edgeQuery, routesQuery } from "../api/queries";
 import type { UpdateEdge } from "../api/types";
 
 /** `done`: what else to do once it holds. */
@@ -18,6 +18,8 @@ export function useEdge<T>(
     mutationFn: (given: T) => edge.update(app, change(given)),
     onSuccess: (now, given) => {
       queries.setQueryData(edgeQuery(app).queryKey, now);
+      // Where apps are follows from it.
+      queries.invalidateQueries({ queryKey: routesQuery.queryKey });
       done(given);
     },
   });
