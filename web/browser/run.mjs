@@ -344,7 +344,7 @@ const steps = [
         for (const [name, path] of [
           ["apps", "/"],
           ["app", `/apps/${app}`],
-          ["certificates", "/apps/-/certificates"],
+          ["certificates", "/certificates"],
           ["logs", `/apps/${app}/logs`],
           ["requests", `/apps/${app}/logs?log=requests`],
           ["domains", `/apps/${app}/domains`],

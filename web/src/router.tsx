@@ -29,8 +29,7 @@ const apps = createRoute({ getParentRoute: () => rootRoute, path: "/", component
 
 const certificates = createRoute({
   getParentRoute: () => rootRoute,
-  // No app has that name, and the gateway gives this page to whatever is below `/apps`.
-  path: "/apps/-/certificates",
+  path: "/certificates",
   component: CertificatesPage,
 });
 

@@ -45,12 +45,12 @@ pub(crate) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Respo
     })
 }
 
-/// Addresses of the page's own routes.
+/// Where the pages of the dashboard lie, as its router says.
+const ROOTS: [&str; 6] = ["apps", "certificates", "deployments", "events", "login", "workers"];
+
 fn is_page(path: &str) -> bool {
-    path.is_empty()
-        || ["apps", "deployments", "events", "workers", "login"].iter().any(|root| {
-            path == *root || path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'))
-        })
+    let below = |root: &&str| path.strip_prefix(**root).is_some_and(|rest| rest.starts_with('/'));
+    path.is_empty() || ROOTS.iter().any(|root| path == *root || below(root))
 }
 
 /// A file, in the best form that the browser takes.

@@ -46,7 +46,7 @@ export function OfApp({ app }: { app: App }) {
         }}
       </Answered>
       <p>
-        <Link to="/apps/-/certificates">All certificates, and how they are ordered</Link>
+        <Link to="/certificates">All certificates, and how they are ordered</Link>
       </p>
     </Section>
   );

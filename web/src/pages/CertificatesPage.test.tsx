@@ -10,7 +10,7 @@ const LIST = "GET /api/v1/certificates";
 const SETTINGS = "GET /api/v1/certificates/settings";
 
 const page = (items: Certificate[], settings: CertificateSettings = certificateSettings) =>
-  open("/apps/-/certificates", { [LIST]: { items }, [SETTINGS]: settings });
+  open("/certificates", { [LIST]: { items }, [SETTINGS]: settings });
 const card = (name: string) => screen.findByRole("article", { name });
 const file = (text: string, name: string) => new File([text], name);
 

@@ -22,7 +22,7 @@ export function Shell({ session, children }: { session?: Session; children: Reac
           {session ? (
             <>
               <nav className="bar-nav" aria-label="Of the installation">
-                <Link to="/apps/-/certificates">Certificates</Link>
+                <Link to="/certificates">Certificates</Link>
               </nav>
               <Connection />
               <SignOut />
