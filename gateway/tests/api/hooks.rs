@@ -199,7 +199,7 @@ async fn what_is_signed_wrong_changes_nothing_and_is_seen() {
     let right = Answer::of(hook.signed(&server, "push", "d-2", &body)).await.is(202);
     assert_eq!(right.json["outcome"], "deployed", "{}", right.text);
     // Nobody reads what is long and maybe wrong, again and again.
-    let long = body.replace('{', &format!("{{{}", " ".repeat(64 * 1024)));
+    let long = body.replacen('{', &format!("{{{}", " ".repeat(64 * 1024)), 1);
     let waits = Answer::of(hook.signed(&server, "push", "d-3", &long)).await;
     waits.is_problem(429, "too-many-attempts");
     assert_eq!(count(&server, "shop").await, 1);
