@@ -18,7 +18,7 @@ mod own;
 mod renewal;
 mod standing;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod work;
 mod x509;
 
