@@ -78,7 +78,7 @@ async fn gone_sites(control: &Control, all: bool) -> BTreeSet<SiteId> {
     let asked = if all { live } else { live.intersection(&before).cloned().collect() };
     let gone = control.sites().missing(asked).await;
     if gone.len() > before.len() {
-        tracing::warn!(count = gone.len(), "files of live static sites are not where they are kept");
+        tracing::warn!(count = gone.len(), "live static sites are not where they are kept");
     }
     control.sites().note_gone(gone.clone());
     gone
@@ -103,7 +103,7 @@ async fn step(control: &Control, what: Recovery) {
                     (format!("files-gone/{live}"), None, "the files of the site are not there")
                 }
             };
-            tracing::info!(%app, %live, why, "what was live is deployed anew, where it was not yet");
+            tracing::info!(%app, %live, why, "what was live is deployed anew, unless it was");
             let deployment = DeploymentId::new(Uuid::now_v7());
             let command =
                 AppCommand::RequestDeployment { deployment, source: Some(source), no_cache: false };

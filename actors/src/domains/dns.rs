@@ -181,7 +181,9 @@ impl Dns {
                 Ok(Answer::Records(records.collect()))
             }
             Err(NetError::Dns(DnsError::NoRecordsFound(none))) => match none.response_code {
-                ResponseCode::NoError | ResponseCode::NXDomain => Ok(Answer::Nothing(Box::new(none))),
+                ResponseCode::NoError | ResponseCode::NXDomain => {
+                    Ok(Answer::Nothing(Box::new(none)))
+                }
                 other => Err(said(other)),
             },
             Err(NetError::Dns(DnsError::ResponseCode(code))) => Err(said(code)),

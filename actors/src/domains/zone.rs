@@ -47,7 +47,8 @@ pub(super) async fn ask(
     let asked = async {
         let (_, host) = record.split_once('.')?;
         for Server { address, dns } in servers_of(resolvers, port, host).await? {
-            let ((txt, remembered), leads) = tokio::join!(dns.own_txt(record), dns.leads(looked_up));
+            let (said, leads) = tokio::join!(dns.own_txt(record), dns.leads(looked_up));
+            let (txt, remembered) = said;
             match txt {
                 TxtAnswer::Failed(_) => {}
                 TxtAnswer::Texts(_) | TxtAnswer::Alias(_) | TxtAnswer::Nothing => {
@@ -113,9 +114,8 @@ async fn reached(resolver: &Dns, names: Vec<String>, port: u16) -> Option<Vec<Se
         // Who has a zone says who its servers are, and so whom this server sends packets to.
         let address = addresses.into_iter().find(|address| !is_off_limits(*address));
         let address = address.map(|address| SocketAddr::new(address, port));
-        servers.extend(address.and_then(|address| {
-            Some(Server { address, dns: Dns::own(address).ok()? })
-        }));
+        let server = |address| Some(Server { address, dns: Dns::own(address).ok()? });
+        servers.extend(address.and_then(server));
     }
     (!servers.is_empty()).then_some(servers)
 }
@@ -132,9 +132,7 @@ async fn cut(servers: &[Server], name: &str) -> Option<Cut> {
 
 #[cfg(test)]
 mod tests {
-    use hythe_core::domain::{
-        DomainHost, DomainToken, LeadTarget, Leads, Verdict,
-    };
+    use hythe_core::domain::{DomainHost, DomainToken, LeadTarget, Leads, Verdict};
     use hythe_core::time::Timestamp;
 
     use super::*;
@@ -143,7 +141,8 @@ mod tests {
 
     #[test]
     fn names_come_from_above() {
-        assert_eq!(from_above("a.b.shop.example"), ["shop.example", "b.shop.example", "a.b.shop.example"]);
+        let names = from_above("a.b.shop.example");
+        assert_eq!(names, ["shop.example", "b.shop.example", "a.b.shop.example"]);
         assert_eq!(from_above("shop.example"), ["shop.example"]);
         assert!(from_above("shop").is_empty());
     }

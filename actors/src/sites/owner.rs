@@ -96,20 +96,22 @@ fn judge(bytes: &[u8], own: &Owner, place: &Place) -> Result<Claim, SiteStoreErr
     let place = place.shown();
     match serde_json::from_slice::<Owner>(bytes) {
         Ok(found) if found.installation != own.installation => owned(format!(
-            "{place} has those of another installation ({}; this one is {}). Give this server a place of its \
-             own: another folder, or another prefix, in --sites. Where that installation is gone for good and \
-             nobody needs its sites, remove {NAME} there, and this one takes the place",
+            "{place} has those of another installation ({}; this one is {}). Give this server a \
+             place of its own: another folder, or another prefix, in --sites. Where that \
+             installation is gone for good and nobody needs its sites, remove {NAME} there, and \
+             this one takes the place",
             found.installation, own.installation
         )),
         Ok(found) if found == *own => Ok(Claim::Own),
         Ok(found) if found.format == FORMAT => Ok(Claim::OfAnother),
         Ok(found) => owned(format!(
-            "{NAME} in {place} has the format {}, and this version reads {FORMAT}; run the newer version",
+            "{NAME} in {place} has the format {}, and this version reads {FORMAT}; run the newer \
+             version",
             found.format
         )),
         Err(error) => owned(format!(
-            "{NAME} in {place} does not say whose the place is ({error}). Where no other server uses it, remove \
-             that object, and this one takes the place"
+            "{NAME} in {place} does not say whose the place is ({error}). Where no other server \
+             uses it, remove that object, and this one takes the place"
         )),
     }
 }
@@ -117,9 +119,10 @@ fn judge(bytes: &[u8], own: &Owner, place: &Place) -> Result<Claim, SiteStoreErr
 /// Why nothing is tidied up in a place that another server of this installation has, and what to do.
 pub(super) fn shared(place: &Place) -> String {
     format!(
-        "{} is another server's of this same installation, from which this one was restored or copied: the files \
-         of static sites are used and nothing there is tidied up. Where that server goes on, give this one a place \
-         of its own (--sites); where it is gone for good, remove {NAME} there, and this one takes the place",
+        "{} is another server's of this same installation, from which this one was restored or \
+         copied: the files of static sites are used and nothing there is tidied up. Where that \
+         server goes on, give this one a place of its own (--sites); where it is gone for good, \
+         remove {NAME} there, and this one takes the place",
         place.shown()
     )
 }
@@ -144,11 +147,12 @@ mod tests {
         let (kept, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (place, restored) = (place(kept.path()), tempfile::tempdir().unwrap());
         let first = Owner::of(installation(1), data.path()).unwrap();
-        assert_eq!(Owner::of(installation(1), data.path()).unwrap(), first, "it stays the same one");
+        assert_eq!(Owner::of(installation(1), data.path()).unwrap(), first, "it stays the same");
         assert_eq!(claim(&place, &first).await.unwrap(), Claim::Own);
         let other = Owner::of(installation(2), data.path()).unwrap();
         let refused = claim(&place, &other).await.unwrap_err().to_string();
-        assert!(refused.contains("another installation") && refused.contains("--sites"), "{refused}");
+        assert!(refused.contains("another installation"), "{refused}");
+        assert!(refused.contains("--sites"), "{refused}");
         let second = Owner::of(installation(1), restored.path()).unwrap();
         assert_eq!(claim(&place, &second).await.unwrap(), Claim::OfAnother);
         assert_eq!(claim(&place, &first).await.unwrap(), Claim::Own, "it is taken from nobody");

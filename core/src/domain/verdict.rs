@@ -119,9 +119,9 @@ pub fn judge(record: &str, token: &DomainToken, heard: &[Heard<TxtAnswer>]) -> J
         (Verdict::Unheard, why)
     } else {
         let why = format!(
-            "the TXT record at {record} is not everywhere yet: {} of {} resolvers have it ({}), and \
-             more than half have to; the others: {}. What is new takes its time to spread, at most as \
-             long as the old record was valid",
+            "the TXT record at {record} is not everywhere yet: {} of {} resolvers have it ({}), \
+             and more than half have to; the others: {}. What is new takes its time to spread, at \
+             most as long as the old record was valid",
             with.len(),
             heard.len(),
             places(&with),
@@ -148,11 +148,13 @@ pub fn not_yet(
         TxtAnswer::Texts(_) | TxtAnswer::Alias(_) | TxtAnswer::Nothing => {}
     }
     let Judged { verdict, why } = judge(record, token, std::slice::from_ref(of_zone));
-    let lasting = remembered
-        .map_or_else(|| "for as long as the zone says".to_owned(), |most| format!("up to {most} s"));
+    let lasting = match remembered {
+        Some(most) => format!("up to {most} s"),
+        None => "for as long as the zone says".to_owned(),
+    };
     let why = format!(
-        "{why}. That is the zone's own server; resolvers are asked once it has the record, since one that is \
-         asked before, by whomever, remembers {lasting} what it found"
+        "{why}. That is the zone's own server; resolvers are asked once it has the record, since \
+         one that is asked before, by whomever, remembers {lasting} what it found"
     );
     Some(Judged { verdict, why })
 }
@@ -164,9 +166,9 @@ pub fn while_remembered(judged: Judged, server: SocketAddr) -> Judged {
     let why = match verdict {
         Verdict::Proven | Verdict::Unheard => why,
         Verdict::Absent | Verdict::Divided => format!(
-            "{why}. The zone's own server ({server}) has the record: a resolver that was asked before it was set \
-             may remember for a while that it is not there, as long as the last number of the zone's SOA record \
-             says, often an hour; it is looked at again by itself"
+            "{why}. The zone's own server ({server}) has the record: a resolver that was asked \
+             before it was set may remember for a while that it is not there, as long as the last \
+             number of the zone's SOA record says, often an hour; it is looked at again by itself"
         ),
     };
     Judged { verdict, why }
@@ -256,8 +258,8 @@ mod tests {
         assert_eq!(
             why("nnw"),
             format!(
-                "wanted: a TXT record at _hythe.shop.example that says \"{a}\"; found: no TXT record \
-                 (at 192.0.2.0:53, 192.0.2.1:53); TXT \"{}\" (at 192.0.2.2:53)",
+                "wanted: a TXT record at _hythe.shop.example that says \"{a}\"; found: no TXT \
+                 record (at 192.0.2.0:53, 192.0.2.1:53); TXT \"{}\" (at 192.0.2.2:53)",
                 "b".repeat(64)
             )
         );

@@ -119,8 +119,8 @@ pub(crate) async fn receive(
 }
 
 fn too_many(wait: std::time::Duration) -> Problem {
-    let detail = "too many deliveries with a wrong signature came from your address; until then only those \
-                  of at most 64 KiB that are signed right are taken";
+    let detail = "too many deliveries with a wrong signature came from your address; until then \
+                  only those of at most 64 KiB that are signed right are taken";
     Problem::new(Kind::TooMany, detail).retry_after(wait)
 }
 
@@ -240,8 +240,8 @@ impl Receiver {
                 let own = state.control().read(|view| view.installation.state.hook_of(key));
                 if let Some(own) = own {
                     return ignored(format!(
-                        "{key} has a webhook of its own, which goes first; to leave it to the App: hythe \
-                         hook rm {own}"
+                        "{key} has a webhook of its own, which goes first; to leave it to the App: \
+                         hythe hook rm {own}"
                     ));
                 }
                 Some(Hook {

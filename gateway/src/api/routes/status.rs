@@ -109,8 +109,8 @@ fn low_disks(disks: &[(String, EngineDisk)]) -> Vec<String> {
     let low = disks.iter().filter(|(_, disk)| disk.is_low());
     let said = low.map(|(worker, EngineDisk { room, least_free })| {
         format!(
-            "the disk of worker {worker}'s engine has {} MiB left of {}, and builds end below {} MiB \
-             (--build-free-disk): free some; `hythe gc` shows what Hythe can let go of",
+            "the disk of worker {worker}'s engine has {} MiB left of {}, and builds end below {} \
+             MiB (--build-free-disk): free some; `hythe gc` shows what Hythe can let go of",
             room.free >> 20,
             room.whole >> 20,
             least_free >> 20
@@ -141,8 +141,9 @@ fn gone_apps(names: &[String]) -> Option<String> {
         shown.push(&more);
     }
     Some(format!(
-        "the files of these static sites are not where they are kept (--sites): {}. Edges that have them go on \
-         serving them. Each is deployed anew by itself, once; where that came to nothing: hythe deploy {first}",
+        "the files of these static sites are not where they are kept (--sites): {}. Edges that \
+         have them go on serving them. Each is deployed anew by itself, once; where that came to \
+         nothing: hythe deploy {first}",
         shown.join(", ")
     ))
 }
@@ -192,7 +193,7 @@ mod tests {
 
     #[test]
     fn sites_that_are_not_there_are_named_and_not_all_of_many() {
-        let names = |count: usize| -> Vec<String> { (1..=count).map(|n| format!("s{n}")).collect() };
+        let names = |count| -> Vec<String> { (1..=count).map(|n: usize| format!("s{n}")).collect() };
         assert_eq!(gone_apps(&names(0)), None);
         let said = gone_apps(&names(2)).unwrap();
         assert!(said.contains("s1, s2.") && said.ends_with("hythe deploy s1"), "{said}");

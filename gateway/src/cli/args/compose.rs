@@ -16,9 +16,9 @@ They go live in the order of depends_on, each once those before it are. The same
 what changed. What of the file is not taken is told of, with its line and the reason.
 
 A folder is sent service by service. Of a repository each service is built from its folder at the branch's
-newest commit, and one whose folder is as it was is left alone. Variables come from .env beside the file, from
---env-file and from --env; and for a folder from this shell, where the file names them. A repository's file gets
-nothing of this shell by itself. Set what is secret by `hythe env set`: it stays.
+newest commit, and one whose folder is as it was is left alone. Variables come from .env beside the file,
+from --env-file and from --env; for a folder also from this shell, where the file names them. A repository's
+file gets nothing of this shell by itself. Set what is secret by `hythe env set`: it stays.
 
 Examples:
   hythe compose up shop                       the compose.yaml of this folder

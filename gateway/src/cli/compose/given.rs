@@ -87,8 +87,9 @@ pub(super) fn told_missing(missing: &[String]) -> Option<String> {
         told.push(&more);
     }
     Some(format!(
-        "nothing was given for {}: the file's own defaults hold, or they are empty. Of this shell a repository's \
-         file gets nothing by itself; give what it is to have with --env {first}=VALUE or --env-file FILE",
+        "nothing was given for {}: the file's own defaults hold, or they are empty. Of this shell \
+         a repository's file gets nothing by itself; give what it is to have with --env \
+         {first}=VALUE or --env-file FILE",
         told.join(", ")
     ))
 }
@@ -101,8 +102,8 @@ mod tests {
 
     use super::*;
 
-    const FILE: &str = "services:\n  web:\n    image: shop:${TAG:-1}\n    environment:\n      KEY: ${KEY}\n      \
-                        OWN: ${OWN}\n      TOKEN: ${HYTHE_TOKEN}\n";
+    const FILE: &str = "services:\n  web:\n    image: shop:${TAG:-1}\n    environment:\n      \
+                        KEY: ${KEY}\n      OWN: ${OWN}\n      TOKEN: ${HYTHE_TOKEN}\n";
 
     fn shell(name: &str) -> Option<String> {
         Some(format!("of the shell: {name}"))
@@ -134,7 +135,8 @@ mod tests {
         let folder = Place::open(dir.path().to_str().unwrap(), None).unwrap();
         let (variables, missing) = read_at(&folder);
         assert_eq!(variables.keys().collect::<Vec<_>>(), ["KEY", "OWN", "TAG"]);
-        assert_eq!((variables["KEY"].as_str(), variables["OWN"].as_str()), ("of the shell: KEY", "given"));
+        assert_eq!(variables["KEY"], "of the shell: KEY");
+        assert_eq!(variables["OWN"], "given");
         assert!(missing.is_empty(), "{missing:?}");
 
         git(&["init", "-q", "-b", "main"]);
