@@ -13,7 +13,7 @@ use hythe_core::record::Actor;
 use hythe_core::site::SiteId;
 use hythe_core::worker::{Worker, WorkerCommand};
 use hythe_store::backup::{mark, unmark};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -27,6 +27,8 @@ const LATER_EVERY: Duration = Duration::from_secs(30);
 const OFTEN_FOR: Duration = Duration::from_secs(30 * 60);
 /// How often all live sites are looked for: an object store is asked about each of them.
 const SITES_EVERY: Duration = Duration::from_secs(5 * 60);
+/// How long that may take.
+const SITES_WITHIN: Duration = Duration::from_secs(20);
 
 /// Notes a restoration and does what it needs, until `stop` is cancelled.
 ///
@@ -76,7 +78,10 @@ async fn gone_sites(control: &Control, all: bool) -> BTreeSet<SiteId> {
     let live: BTreeSet<SiteId> =
         control.read(|view| live_sites(view).into_iter().map(|(_, site)| site).collect());
     let asked = if all { live } else { live.intersection(&before).cloned().collect() };
-    let gone = control.sites().missing(asked).await;
+    let Ok(gone) = timeout(SITES_WITHIN, control.sites().missing(asked)).await else {
+        // A place that does not answer holds up nothing else, and says nothing new.
+        return before;
+    };
     if gone.len() > before.len() {
         tracing::warn!(count = gone.len(), "live static sites are not where they are kept");
     }
