@@ -73,11 +73,9 @@ impl SiteStoreError {
     pub(super) const fn is_sent_again(&self) -> bool {
         match self {
             Self::Other(_) | Self::Apart => true,
-            Self::Place(_)
-            | Self::Disk(_)
-            | Self::NoRoom
-            | Self::Missing(_)
-            | Self::Owned(_) => false,
+            Self::Place(_) | Self::Disk(_) | Self::NoRoom | Self::Missing(_) | Self::Owned(_) => {
+                false
+            }
         }
     }
 }

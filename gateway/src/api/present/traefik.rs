@@ -130,10 +130,9 @@ fn config(
     for Hosts { route, guarded, hosts, wildcards, redirects, mounts } in apps.into_values() {
         let targets = match &route.backend {
             Backend::Replicas { targets, deployment: _ } if !guarded => Some(targets),
-            Backend::Replicas { .. }
-            | Backend::Starting
-            | Backend::Down
-            | Backend::Site { .. } => None,
+            Backend::Replicas { .. } | Backend::Starting | Backend::Down | Backend::Site { .. } => {
+                None
+            }
         };
         let targets = targets.into_iter().flatten().filter(|target| is_meant(target));
         let servers: Vec<TraefikServer> =

@@ -193,7 +193,8 @@ mod tests {
 
     #[test]
     fn sites_that_are_not_there_are_named_and_not_all_of_many() {
-        let names = |count| -> Vec<String> { (1..=count).map(|n: usize| format!("s{n}")).collect() };
+        let names =
+            |count| -> Vec<String> { (1..=count).map(|n: usize| format!("s{n}")).collect() };
         assert_eq!(gone_apps(&names(0)), None);
         let said = gone_apps(&names(2)).unwrap();
         assert!(said.contains("s1, s2.") && said.ends_with("hythe deploy s1"), "{said}");

@@ -78,11 +78,8 @@ fn wildcards_come_last_and_what_is_sent_on_is_sent_on() {
     let wildcards = BTreeSet::from([host("shop.example")]);
     let own = Route { wildcards, ..shop.clone() };
     let from = Route { redirect: Some(host("shop.example")), ..shop.clone() };
-    let observed = observed(&[
-        ("shop.localhost", own),
-        ("shop.example", shop),
-        ("www.shop.example", from),
-    ]);
+    let observed =
+        observed(&[("shop.localhost", own), ("shop.example", shop), ("www.shop.example", from)]);
     let config = of_proxy(&observed, &host("localhost"), &Routers::default());
     let http = &serde_json::to_value(config).unwrap()["http"];
     let (wildcard, redirect) = ("hythe-shop-wildcard", "hythe-shop-to-shop.example");
