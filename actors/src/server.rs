@@ -41,7 +41,7 @@ use crate::pushes::Pushes;
 use crate::reconciler::Reconciler;
 use crate::reports::Reports;
 use crate::runs::{self, Runs};
-use crate::sites::{self, SiteStoreError, Sites};
+use crate::sites::{self, Claim, SiteStoreError, Sites};
 use crate::statuses::{self, Statuses};
 use crate::supervise::supervise;
 use crate::uploads::{self, Uploads};
@@ -49,6 +49,9 @@ use crate::{crons, housekeeping, publisher, pulls, reactor};
 
 /// How long each step of closing may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a start waits to hear whose the place for static sites is.
+const CLAIM_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a server is to be.
 #[derive(Clone, Debug)]
@@ -187,11 +190,12 @@ pub async fn run(config: ServerConfig) -> Result<Server, ServerError> {
         let folder = data.join("git");
         let pushes =
             Pushes::open(&folder).map_err(|error| ServerError::Pushes { path: folder, error })?;
-        let sites = Sites::open(sites.as_ref(), &data.join("sites"))?;
+        let sites = Sites::open(sites.as_ref(), &data.join("sites"), installation)?;
         Ok::<_, ServerError>((journal, projection, installation, uploads, pushes, sites))
     });
     let opened = opening.await.map_err(|error| ServerError::Failed(error.to_string()))?;
     let (journal, projection, installation, uploads, pushes, sites) = opened?;
+    claim_sites(&sites).await?;
     let bus = connect_in_background(&nats, "hythe server").await?;
 
     let (stop, stop_last) = (CancellationToken::new(), CancellationToken::new());
@@ -381,6 +385,28 @@ async fn ended(tasks: &mut JoinSet<()>, what: &str) {
     if tokio::time::timeout(CLOSE_WITHIN, all).await.is_err() {
         tracing::warn!(what, "did not end in time");
         tasks.shutdown().await;
+    }
+}
+
+/// Refuses a place for static sites that is another installation's. One that does not answer is asked again
+/// before anything is written there.
+async fn claim_sites(sites: &Sites) -> Result<(), SiteStoreError> {
+    match tokio::time::timeout(CLAIM_WITHIN, sites.claim()).await {
+        Ok(Err(error @ SiteStoreError::Owned(_))) => Err(error),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "whose the place for static sites is will be looked at later");
+            Ok(())
+        }
+        Ok(Ok(Claim::Own | Claim::OfAnother)) => {
+            if let Some(why) = sites.shared() {
+                tracing::warn!(why, "nothing of static sites is tidied up");
+            }
+            Ok(())
+        }
+        Err(_) => {
+            tracing::warn!("the place for static sites does not answer; it is asked again later");
+            Ok(())
+        }
     }
 }
 

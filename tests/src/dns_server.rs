@@ -3,7 +3,7 @@
 //! It is a real one (hickory): over UDP and TCP, with truncation, and with CNAMEs followed within what
 //! it knows, as a resolver follows them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use hickory_server::Server;
 use hickory_server::net::runtime::Time;
 use hickory_server::proto::op::{Header, HeaderCounts, Metadata, ResponseCode};
-use hickory_server::proto::rr::rdata::{A, CNAME, TXT};
+use hickory_server::proto::rr::rdata::{A, CNAME, NS, TXT};
 use hickory_server::proto::rr::{Name, RData, Record, RecordType};
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::zone_handler::MessageResponseBuilder;
@@ -26,6 +26,7 @@ enum Says {
     Txt(Vec<String>),
     A(Ipv4Addr),
     Cname(String),
+    Ns(String),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -34,6 +35,8 @@ struct Zone {
     /// What it answers instead, whatever is asked.
     fails: Option<ResponseCode>,
     silent: bool,
+    /// The names that it was asked for.
+    asked: BTreeSet<String>,
 }
 
 /// A DNS server on loopback.
@@ -92,6 +95,17 @@ impl DnsServer {
     /// A CNAME.
     pub fn cname(&self, name: &str, to: &str) {
         self.add(name, Says::Cname(to.to_owned()));
+    }
+
+    /// A server of a zone.
+    pub fn ns(&self, name: &str, server: &str) {
+        self.add(name, Says::Ns(server.to_owned()));
+    }
+
+    /// Whether it was asked for a name, whatever it said.
+    #[must_use]
+    pub fn was_asked(&self, name: &str) -> bool {
+        self.zone.lock().unwrap_or_else(PoisonError::into_inner).asked.contains(name)
     }
 
     /// Forgets a name.
@@ -163,7 +177,10 @@ impl Zone {
                         next = Some(to.clone()).filter(|_| kind != RecordType::CNAME);
                         RData::CNAME(CNAME(to))
                     }
-                    Says::Txt(_) | Says::A(_) => continue,
+                    Says::Ns(server) if kind == RecordType::NS => {
+                        RData::NS(NS(Name::from_ascii(format!("{server}.")).unwrap()))
+                    }
+                    Says::Txt(_) | Says::A(_) | Says::Ns(_) => continue,
                 };
                 answer.push(Record::from_rdata(at.clone(), 1, data));
             }
@@ -183,11 +200,16 @@ impl RequestHandler for Handler {
         request: &Request,
         mut response_handle: R,
     ) -> ResponseInfo {
-        let zone = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let info = request.request_info().unwrap();
+        let zone = {
+            let mut zone = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let name = info.query.name().to_string().to_ascii_lowercase();
+            zone.asked.insert(name.trim_end_matches('.').to_owned());
+            zone.clone()
+        };
         if zone.silent {
             std::future::pending::<()>().await;
         }
-        let info = request.request_info().unwrap();
         let mut metadata = Metadata::response_from_request(info.metadata);
         metadata.recursion_available = true;
         let (records, known) =

@@ -147,6 +147,11 @@ impl Place {
         Self { prefix: self.key(folder), ..self.clone() }
     }
 
+    /// The place, as it is called in settings.
+    pub(crate) const fn shown(&self) -> &BackupPlace {
+        &self.place
+    }
+
     fn check_there(&self) -> Result<(), PlaceError> {
         if self.own { Ok(()) } else { check_there(&self.place) }
     }

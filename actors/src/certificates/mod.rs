@@ -18,7 +18,7 @@ mod own;
 mod renewal;
 mod standing;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod work;
 mod x509;
 
@@ -32,7 +32,7 @@ use hythe_core::ids::{CertificateId, ChallengeId, EdgeId};
 use hythe_core::wire::certificate::ChallengeMessage;
 use hythe_core::wire::worker::SealingKey;
 use instant_acme::Account;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use self::client::AcmeConfig;
@@ -63,7 +63,7 @@ struct Inner {
     accounts: tokio::sync::Mutex<BTreeMap<Authority, Account>>,
     given: Mutex<BTreeMap<ChallengeId, ChallengeMessage>>,
     asked: Mutex<BTreeSet<CertificateNames>>,
-    standing: Mutex<BTreeMap<CertificateNames, Standing>>,
+    standing: watch::Sender<BTreeMap<CertificateNames, Standing>>,
     wake: Notify,
 }
 
@@ -83,7 +83,7 @@ impl CertificateDesk {
             accounts: tokio::sync::Mutex::default(),
             given: Mutex::default(),
             asked: Mutex::default(),
-            standing: Mutex::default(),
+            standing: watch::Sender::default(),
             wake: Notify::new(),
         }))
     }
@@ -97,7 +97,7 @@ impl CertificateDesk {
     /// How it stands with the certificates that are wanted.
     #[must_use]
     pub fn standing(&self) -> BTreeMap<CertificateNames, Standing> {
-        lock(&self.0.standing).clone()
+        self.0.standing.borrow().clone()
     }
 
     /// Has a certificate ordered now, without waiting until it is due or tried again.
@@ -119,7 +119,7 @@ impl CertificateDesk {
     }
 
     fn set_standing(&self, standing: BTreeMap<CertificateNames, Standing>) {
-        *lock(&self.0.standing) = standing;
+        self.0.standing.send_replace(standing);
     }
 
     fn client(&self) -> Result<Client, String> {

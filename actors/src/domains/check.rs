@@ -1,4 +1,5 @@
-//! One look at a domain: all resolvers are asked at once, and the answers judged.
+//! One look at a domain: all resolvers are asked at once, and the answers judged; before that, where nobody has
+//! proven it yet, the zone's own server ([`super::zone`]).
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -8,13 +9,14 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use hythe_core::domain::{
     DEFAULT_RESOLVERS, DomainHost, DomainSettings, DomainToken, Heard, Judged, LeadAnswer,
-    LeadTarget, Led, TxtAnswer, Verdict, judge, led,
+    LeadTarget, Led, TxtAnswer, Verdict, judge, led, not_yet, while_remembered,
 };
 use hythe_core::limits;
 use hythe_core::time::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
 use super::dns::Dns;
+use super::zone::{self, OfZone};
 
 /// Whoever does not answer in time is told of so.
 const TOO_LATE: &str = "it did not answer in time";
@@ -48,6 +50,8 @@ pub(super) struct Wanted {
     /// Where it is to lead: the addresses that are set, or none.
     pub(super) target: LeadTarget,
     pub(super) resolvers: Vec<SocketAddr>,
+    /// The port of the zone's own servers, where these are asked first.
+    pub(super) zone: Option<u16>,
 }
 
 /// The resolvers that are asked: those that are set, or the machine's own and well-known ones.
@@ -76,6 +80,17 @@ fn system() -> Option<SocketAddr> {
 pub(super) async fn look(wanted: &Wanted, now: Timestamp) -> Report {
     let until = Instant::now() + Duration::from_millis(limits::DOMAIN_WITHIN.0);
     let (record, looked_up) = (wanted.host.record(), wanted.host.looked_up());
+    let of_zone = match wanted.zone {
+        Some(port) => Box::pin(zone::ask(&wanted.resolvers, port, &record, &looked_up)).await,
+        None => None,
+    };
+    let early = of_zone
+        .as_ref()
+        .and_then(|zone| not_yet(&record, &wanted.token, &zone.txt, zone.remembered));
+    let has_it = match (of_zone, early) {
+        (Some(zone), Some(judged)) => return too_early(&looked_up, wanted, zone, judged, now),
+        (zone, _) => zone.map(|zone| zone.txt.resolver),
+    };
     let asked = wanted.resolvers.iter().enumerate().map(|(place, resolver)| {
         let (record, looked_up) = (record.as_str(), looked_up.as_str());
         async move { (place, ask(*resolver, record, looked_up, &wanted.target).await) }
@@ -101,8 +116,27 @@ pub(super) async fn look(wanted: &Wanted, now: Timestamp) -> Report {
         }
     }
     let judged = judge(&record, &wanted.token, &txt);
+    let judged = match has_it {
+        Some(server) => while_remembered(judged, server),
+        None => judged,
+    };
     let led = led(&looked_up, &goal, &leads);
     Report { at: now, judged, led, txt, leads, blocked: None }
+}
+
+/// What is known before resolvers may be asked. Where the host leads they are not asked either: that a name is
+/// not there holds for all below it.
+fn too_early(
+    looked_up: &str,
+    wanted: &Wanted,
+    zone: OfZone,
+    judged: Judged,
+    now: Timestamp,
+) -> Report {
+    let OfZone { txt, leads, remembered: _ } = zone;
+    let leads = vec![Heard { resolver: txt.resolver, answer: leads }];
+    let led = led(looked_up, &wanted.target, &leads);
+    Report { at: now, judged, led, txt: vec![txt], leads, blocked: None }
 }
 
 /// What one resolver says: of the record, of where the host leads, and of where it is to lead.

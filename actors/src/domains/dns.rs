@@ -1,6 +1,6 @@
-//! What one resolver says: the only place that speaks DNS.
+//! What one resolver says, or one of a zone's own servers: the only place that speaks DNS.
 //!
-//! Invariants: one resolver is asked, and no other; neither the machine's hosts file nor a cache nor a
+//! Invariants: one server is asked, and no other; neither the machine's hosts file nor a cache nor a
 //! search list has a say. Whatever it answers is bounded and made into a value here. Time is kept by
 //! whoever asks.
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::net::{DnsError, NetError, NoRecords};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::{Resolver, TokioResolver};
@@ -19,6 +19,8 @@ use hythe_core::domain::{LeadAnswer, TxtAnswer};
 const ONE_WITHIN: Duration = Duration::from_millis(2_500);
 /// How often it is put again.
 const ATTEMPTS: usize = 2;
+/// How long one question to a zone's own server may take: it knows the answer, and there are others.
+const OWN_WITHIN: Duration = Duration::from_millis(1_000);
 /// Records of one answer that are looked at.
 const MOST_RECORDS: usize = 32;
 /// Characters of one text that are looked at: more than a token has.
@@ -28,12 +30,39 @@ const MOST_REASON: usize = 200;
 /// Lookups that a resolver keeps; it is asked a handful.
 const CACHE: u64 = 16;
 
-/// One resolver.
+/// One server.
 #[derive(Clone)]
 pub(crate) struct Dns(TokioResolver);
 
+/// What is known of a zone.
+#[derive(Debug)]
+pub(super) enum Cut {
+    /// The names of its servers.
+    Servers(Vec<String>),
+    /// The name is there, and begins no zone.
+    None,
+    /// The name is not there, and nothing below it.
+    Gone,
+}
+
+/// What came of a question.
+enum Answer {
+    Records(Vec<Record>),
+    Nothing(Box<NoRecords>),
+}
+
 impl Dns {
+    /// A resolver.
     pub(crate) fn new(resolver: SocketAddr) -> Result<Self, String> {
+        Self::of(resolver, true)
+    }
+
+    /// One of a zone's own servers: it says what it has, and asks nobody.
+    pub(super) fn own(server: SocketAddr) -> Result<Self, String> {
+        Self::of(server, false)
+    }
+
+    fn of(resolver: SocketAddr, asks_others: bool) -> Result<Self, String> {
         let mut server = NameServerConfig::udp_and_tcp(resolver.ip());
         for connection in &mut server.connections {
             connection.port = resolver.port();
@@ -41,8 +70,9 @@ impl Dns {
         let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
         let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
         let options = builder.options_mut();
-        options.timeout = ONE_WITHIN;
-        options.attempts = ATTEMPTS;
+        options.timeout = if asks_others { ONE_WITHIN } else { OWN_WITHIN };
+        options.attempts = if asks_others { ATTEMPTS } else { 0 };
+        options.recursion_desired = asks_others;
         options.cache_size = CACHE;
         options.use_hosts_file = ResolveHosts::Never;
         builder.build().map(Self).map_err(|error| error.to_string())
@@ -51,17 +81,50 @@ impl Dns {
     /// The TXT records at a name itself.
     pub(crate) async fn txt(&self, name: &str) -> TxtAnswer {
         let Ok(asked) = absolute(name) else { return TxtAnswer::Failed("no such name".into()) };
-        let records = match self.ask(&asked, RecordType::TXT).await {
-            Ok(records) => records,
-            Err(why) => return TxtAnswer::Failed(why),
-        };
-        let alias = records.iter().find_map(|record| alias(record, &asked));
-        if let Some(alias) = alias {
-            return TxtAnswer::Alias(alias);
+        match self.ask(&asked, RecordType::TXT).await {
+            Ok(records) => texts(&records, &asked),
+            Err(why) => TxtAnswer::Failed(why),
         }
-        let texts = records.iter().filter(|record| record.name == asked);
-        let texts: Vec<String> = texts.filter_map(text).take(MOST_RECORDS).collect();
-        if texts.is_empty() { TxtAnswer::Nothing } else { TxtAnswer::Texts(texts) }
+    }
+
+    /// The same as one of the zone's own servers says it; and for how many seconds resolvers may remember that
+    /// there is none.
+    pub(super) async fn own_txt(&self, name: &str) -> (TxtAnswer, Option<u32>) {
+        let Ok(asked) = absolute(name) else {
+            return (TxtAnswer::Failed("no such name".into()), None);
+        };
+        match self.answer(&asked, RecordType::TXT).await {
+            Ok(Answer::Records(records)) => (texts(&records, &asked), None),
+            Ok(Answer::Nothing(none)) if leads_on(&none) => {
+                (TxtAnswer::Failed("it names other servers".into()), None)
+            }
+            Ok(Answer::Nothing(none)) => (TxtAnswer::Nothing, none.negative_ttl),
+            Err(why) => (TxtAnswer::Failed(why), None),
+        }
+    }
+
+    /// The servers of a zone, where the name begins one.
+    pub(super) async fn servers(&self, zone: &str) -> Result<Cut, String> {
+        let asked = absolute(zone).map_err(|()| "no such name".to_owned())?;
+        let server = |record: &Record| {
+            let RData::NS(name) = &record.data else { return None };
+            (record.name == asked).then(|| plain(&name.0))
+        };
+        let servers: Vec<String> = match self.answer(&asked, RecordType::NS).await? {
+            Answer::Records(records) => records.iter().filter_map(server).collect(),
+            Answer::Nothing(none) if none.response_code == ResponseCode::NXDomain => {
+                return Ok(Cut::Gone);
+            }
+            Answer::Nothing(none) => {
+                let below = none.ns.iter().flat_map(|all| all.iter());
+                let servers: Vec<String> = below.filter_map(|one| server(&one.ns)).collect();
+                if servers.is_empty() && leads_on(&none) {
+                    return Err("it names servers of another zone".to_owned());
+                }
+                servers
+            }
+        };
+        Ok(if servers.is_empty() { Cut::None } else { Cut::Servers(servers) })
     }
 
     /// Where a host leads.
@@ -103,12 +166,24 @@ impl Dns {
     }
 
     /// All records that come of a question; none where there are none.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "what else the library says is told")]
     async fn ask(&self, name: &Name, kind: RecordType) -> Result<Vec<Record>, String> {
+        match self.answer(name, kind).await? {
+            Answer::Records(records) => Ok(records),
+            Answer::Nothing(_) => Ok(Vec::new()),
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what else the library says is told")]
+    async fn answer(&self, name: &Name, kind: RecordType) -> Result<Answer, String> {
         match self.0.lookup(name.clone(), kind).await {
-            Ok(found) => Ok(found.answers().iter().take(2 * MOST_RECORDS).cloned().collect()),
+            Ok(found) => {
+                let records = found.answers().iter().take(2 * MOST_RECORDS).cloned();
+                Ok(Answer::Records(records.collect()))
+            }
             Err(NetError::Dns(DnsError::NoRecordsFound(none))) => match none.response_code {
-                ResponseCode::NoError | ResponseCode::NXDomain => Ok(Vec::new()),
+                ResponseCode::NoError | ResponseCode::NXDomain => {
+                    Ok(Answer::Nothing(Box::new(none)))
+                }
                 other => Err(said(other)),
             },
             Err(NetError::Dns(DnsError::ResponseCode(code))) => Err(said(code)),
@@ -116,6 +191,22 @@ impl Dns {
             Err(error) => Err(error.to_string().chars().take(MOST_REASON).collect()),
         }
     }
+}
+
+/// Whether it says nothing of the name itself, but who else to ask.
+fn leads_on(none: &NoRecords) -> bool {
+    none.soa.is_none() && none.ns.as_ref().is_some_and(|servers| !servers.is_empty())
+}
+
+/// What records say at a name itself.
+fn texts(records: &[Record], asked: &Name) -> TxtAnswer {
+    let alias = records.iter().find_map(|record| alias(record, asked));
+    if let Some(alias) = alias {
+        return TxtAnswer::Alias(alias);
+    }
+    let texts = records.iter().filter(|record| record.name == *asked);
+    let texts: Vec<String> = texts.filter_map(text).take(MOST_RECORDS).collect();
+    if texts.is_empty() { TxtAnswer::Nothing } else { TxtAnswer::Texts(texts) }
 }
 
 /// By the names that people look these up under.

@@ -3,11 +3,13 @@
 //! Invariants: what a look means is decided by `domain/` in core, and what follows from it is in the
 //! journal before anything is routed. What was seen last is remembered here and nowhere else: a server
 //! that starts looks at everything again, spread over some minutes. Only resolvers that the owner set,
-//! or the usual ones, are ever asked. A domain that another app holds goes to one that proves it only
+//! or the usual ones, are ever asked; before them, while a domain is not proven, its zone's own servers, so that
+//! no resolver is asked before there is something to be found. A domain that another app holds goes to one that proves it only
 //! where the other's own proof is gone at that very moment.
 
 mod check;
 pub(crate) mod dns;
+mod zone;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -222,6 +224,11 @@ fn wanted(control: &Control, key: &Key) -> Option<(Domain, Wanted)> {
             token: domain.token.clone(),
             target: target(settings, control.base_domain(), app.name.as_str()),
             resolvers: resolvers(settings),
+            zone: match &domain.trust {
+                Trust::Pending | Trust::Lost { .. } => Some(zone::PORT),
+                // That it is gone is for several to say.
+                Trust::Verified { .. } | Trust::Failing { .. } => None,
+            },
         };
         Some((domain, wanted))
     })

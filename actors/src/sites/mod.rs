@@ -2,13 +2,19 @@
 //! in an object store ([`store`]); brought by builders and fetched by edges over NATS ([`serve`], [`client`]).
 //!
 //! Invariants: what lies under a digest has that digest; a site's list lies there only once all that it names
-//! does; what two versions share lies there once. Only the server has the object store's credentials.
+//! does; what two versions share lies there once. Only the server has the object store's credentials. What lies
+//! there goes by one server alone ([`owner`]).
 
 pub mod client;
+mod owner;
+mod partial;
 mod serve;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tidy;
 
+pub use owner::Claim;
 pub(crate) use serve::serve;
-pub use store::{SiteStoreError, SiteSweep, Sites};
+pub use store::{SiteStoreError, Sites};
+pub use tidy::SiteSweep;

@@ -1,7 +1,7 @@
 //! Where the files of sites lie.
 //!
 //! Below the place: `files/ab/<digest>`, `variants/ab/<digest>` (which compressed forms a file has, written
-//! last of all that belongs to it) and `manifests/<digest>`.
+//! last of all that belongs to it), `manifests/<digest>`, and whose the place is ([`super::owner`]).
 //!
 //! What comes in several pieces is put together in a file, and goes on from there in parts: bounds of memory
 //! hold for all that come at once. Whatever a builder brings has been used by it just now, so that housekeeping
@@ -13,20 +13,19 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use hythe_core::ids::DeploymentId;
+use hythe_core::ids::{DeploymentId, InstallationId};
 use hythe_core::installation::BackupPlace;
 use hythe_core::limits;
 use hythe_core::site::{FileHash, Manifest, SiteFile, SiteId, Variants};
-use hythe_core::sweep::sites::{StoredObject, sweep};
-use hythe_core::time::Timestamp;
 use hythe_core::wire::site::{KnownFile, SiteObject};
 use hythe_store::steps::Step;
 use tokio::sync::{RwLock, Semaphore, mpsc};
 
+use super::owner::{Claim, Owner, claim, shared};
+use super::partial::{Joined, blocking, digest, each_part, joined};
 use crate::backup::place::PART_BYTES;
 use crate::backup::{Place, PlaceError};
 use crate::clock::Clock;
@@ -40,10 +39,6 @@ const MOST_PARTIAL: usize = 64;
 const MOST_IN_MEMORY: u32 = 64;
 /// Bytes that a file takes of that at the most: four parts, read ahead and on their way.
 const STREAMED_BYTES: u64 = 4 * PART_BYTES as u64;
-/// How long what nobody goes on with stays.
-const PARTIAL_KEPT: Duration = Duration::from_secs(3_600);
-/// What goes in one pass; the rest goes in the next.
-const MOST_SWEPT: usize = 10_000;
 
 /// Why something of a site was not taken or given. Every message is a sentence for people.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +63,9 @@ pub enum SiteStoreError {
     /// Files that a list names are not there.
     #[error("{0} of the site's files are not there; they are to be sent again")]
     Missing(usize),
+    /// The place is another installation's, or nobody knows whose.
+    #[error("the server cannot use the place for sites: {0}")]
+    Owned(String),
 }
 
 impl SiteStoreError {
@@ -75,7 +73,9 @@ impl SiteStoreError {
     pub(super) const fn is_sent_again(&self) -> bool {
         match self {
             Self::Other(_) | Self::Apart => true,
-            Self::Place(_) | Self::Disk(_) | Self::NoRoom | Self::Missing(_) => false,
+            Self::Place(_) | Self::Disk(_) | Self::NoRoom | Self::Missing(_) | Self::Owned(_) => {
+                false
+            }
         }
     }
 }
@@ -83,9 +83,9 @@ impl SiteStoreError {
 /// What is kept of sites.
 #[derive(Debug)]
 pub struct Sites {
-    place: Place,
+    pub(super) place: Place,
     /// Where what comes is put together.
-    partial: PathBuf,
+    pub(super) partial: PathBuf,
     joining: Semaphore,
     /// In MiB; held until what came is at its place.
     memory: Semaphore,
@@ -93,25 +93,26 @@ pub struct Sites {
     under_way: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
     clock: Clock,
     /// Held to write a list, or to let things go: never both at once.
-    tidying: RwLock<()>,
-}
-
-/// What could be let go of.
-#[derive(Clone, Debug, Default)]
-pub struct SiteSweep {
-    /// What went.
-    pub gone: usize,
-    /// Why nothing is known, or the work broke off.
-    pub failed: Option<String>,
+    pub(super) tidying: RwLock<()>,
+    /// Who uses the place, where others could, too.
+    owner: Option<Owner>,
+    /// Whose it was when that was looked at last; none where it could not be.
+    claimed: Mutex<Option<Claim>>,
+    /// Live sites that are not there.
+    gone: Mutex<BTreeSet<SiteId>>,
 }
 
 impl Sites {
     /// Uses a place; `folder` is the server's own for what is on its way, and for everything where no place is
-    /// given.
+    /// given. Nothing is asked of the place yet.
     ///
     /// # Errors
     /// Where a folder cannot be made, or the place cannot be used.
-    pub fn open(place: Option<&BackupPlace>, folder: &Path) -> Result<Self, SiteStoreError> {
+    pub fn open(
+        place: Option<&BackupPlace>,
+        folder: &Path,
+        installation: InstallationId,
+    ) -> Result<Self, SiteStoreError> {
         let (kept, partial) = (folder.join("kept"), folder.join("partial"));
         match fs::remove_dir_all(&partial) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
@@ -119,6 +120,7 @@ impl Sites {
         }
         let make = |folder: &Path| fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
         make(&partial)?;
+        let owner = place.map(|_| Owner::of(installation, folder)).transpose()?;
         let place = match place {
             Some(place) => Place::open(place)?,
             None => {
@@ -134,7 +136,64 @@ impl Sites {
             under_way: Mutex::default(),
             clock: Clock::system(),
             tidying: RwLock::new(()),
+            owner,
+            claimed: Mutex::default(),
+            gone: Mutex::default(),
         })
+    }
+
+    /// Whose the place is: taken where it is nobody's, and looked at anew each time, as another server may have
+    /// taken it meanwhile.
+    ///
+    /// # Errors
+    /// It is another installation's, or that cannot be found out.
+    pub async fn claim(&self) -> Result<Claim, SiteStoreError> {
+        let Some(owner) = &self.owner else { return Ok(Claim::Own) };
+        let claimed = claim(&self.place, owner).await;
+        // Whoever reads finds out by itself where the place is away.
+        let known = claimed.as_ref().ok().copied();
+        *self.claimed.lock().unwrap_or_else(PoisonError::into_inner) = known;
+        claimed
+    }
+
+    /// Finds out whose the place is, where that is not known since the last look at it.
+    async fn claimed(&self) -> Result<(), SiteStoreError> {
+        let known = *self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_none() {
+            self.claim().await?;
+        }
+        Ok(())
+    }
+
+    /// Why nothing is tidied up and what to do about it, where another server of this installation has the place.
+    #[must_use]
+    pub fn shared(&self) -> Option<String> {
+        let known = *self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        match known {
+            Some(Claim::OfAnother) => Some(shared(&self.place)),
+            Some(Claim::Own) | None => None,
+        }
+    }
+
+    /// Notes which live sites are not there.
+    pub(crate) fn note_gone(&self, gone: BTreeSet<SiteId>) {
+        *self.gone.lock().unwrap_or_else(PoisonError::into_inner) = gone;
+    }
+
+    /// The live sites that were not there at the last look.
+    #[must_use]
+    pub fn gone(&self) -> BTreeSet<SiteId> {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Which of these sites are not there. One that cannot be asked for is not known to be gone.
+    pub(crate) async fn missing(&self, sites: BTreeSet<SiteId>) -> BTreeSet<SiteId> {
+        let look = |site: SiteId| async move {
+            let gone = self.has(&site).await.is_ok_and(|there| !there);
+            gone.then_some(site)
+        };
+        let looks = stream::iter(sites).map(look).buffer_unordered(AT_ONCE);
+        looks.filter_map(std::future::ready).collect().await
     }
 
     /// Which of these files are there.
@@ -174,6 +233,7 @@ impl Sites {
         if total > most || end > total {
             return Err(SiteStoreError::Other(format!("it would have {} bytes", total.max(end))));
         }
+        self.claimed().await?;
         if from == 0 && end == total {
             return self.keep(object, piece).await;
         }
@@ -347,78 +407,10 @@ impl Sites {
         }
         Ok(())
     }
-
-    /// Lets go of what no kept site refers to.
-    pub async fn tidy(&self, kept: &BTreeSet<SiteId>, now: Timestamp) -> SiteSweep {
-        let _nothing_comes = self.tidying.write().await;
-        let mut swept = SiteSweep::default();
-        if let Err(error) = self.let_go(kept, now, &mut swept).await {
-            swept.failed = Some(error.to_string());
-        }
-        swept
-    }
-
-    async fn let_go(
-        &self,
-        kept: &BTreeSet<SiteId>,
-        now: Timestamp,
-        swept: &mut SiteSweep,
-    ) -> Result<(), SiteStoreError> {
-        let of_kept = kept.iter().map(|id| name(&SiteObject::Manifest(id.clone()))).collect();
-        let manifests = self.below("manifests", MOST_SWEPT * 10, &|_| true).await?;
-        let going = sweep(manifests.clone(), &of_kept, now);
-        let goes: BTreeSet<&str> = going.iter().map(|object| object.name.as_str()).collect();
-        // What stays may have been written just now, and not be decided upon yet.
-        let mut files = BTreeSet::new();
-        for manifest in manifests.iter().filter(|object| !goes.contains(object.name.as_str())) {
-            let most = 0..limits::MOST_MANIFEST_BYTES as u64;
-            let Some((bytes, _)) = self.place.read(&manifest.name, most).await? else { continue };
-            let manifest = Manifest::read(&bytes).map_err(SiteStoreError::Other)?;
-            for file in manifest.files.values() {
-                files.insert(name(&SiteObject::Variants(file.hash.clone())));
-                files.extend(file.blobs().map(|(hash, _)| name(&SiteObject::File(hash.clone()))));
-            }
-        }
-        let old = |object: &StoredObject| now.since(object.used_at) > limits::SITE_FILE_KEPT;
-        self.remove(going, swept).await?;
-        // What says that a file is there goes before it.
-        for folder in ["variants", "files"] {
-            let wanted = |object: &StoredObject| old(object) && !files.contains(&object.name);
-            let going = self.below(folder, MOST_SWEPT, &wanted).await?;
-            self.remove(sweep(going, &files, now), swept).await?;
-        }
-        let partial = self.partial.clone();
-        let tidied = tokio::task::spawn_blocking(move || forget_partial(&partial));
-        tidied.await.map_err(io::Error::other)??;
-        Ok(())
-    }
-
-    async fn remove(
-        &self,
-        going: Vec<StoredObject>,
-        swept: &mut SiteSweep,
-    ) -> Result<(), PlaceError> {
-        for object in going {
-            self.place.remove(&object.name).await?;
-            swept.gone += 1;
-        }
-        Ok(())
-    }
-
-    async fn below(
-        &self,
-        folder: &str,
-        most: usize,
-        wanted: &(dyn Fn(&StoredObject) -> bool + Send + Sync),
-    ) -> Result<Vec<StoredObject>, PlaceError> {
-        let stored = |(name, used_at)| StoredObject { name: format!("{folder}/{name}"), used_at };
-        let place = self.place.below(folder);
-        place.each(most, |found| Some(stored(found)).filter(|object| wanted(object))).await
-    }
 }
 
 /// What something is called.
-fn name(object: &SiteObject) -> String {
+pub(super) fn name(object: &SiteObject) -> String {
     let spread = |folder: &str, hash: &FileHash| {
         let hash = hash.as_str();
         format!("{folder}/{}/{hash}", hash.get(..2).unwrap_or_default())
@@ -450,95 +442,4 @@ fn checked(object: &SiteObject, bytes: &[u8]) -> Result<Option<Manifest>, SiteSt
             Ok(Some(manifest))
         }
     }
-}
-
-/// What a piece made of what came before.
-enum Joined {
-    /// There is more to come.
-    Part,
-    /// All of it is there.
-    Whole(File),
-    /// It does not follow on what is there.
-    Apart,
-}
-
-/// Adds a piece to what came before. A piece that came already says the same again.
-fn joined(
-    folder: &Path,
-    path: &Path,
-    from: u64,
-    total: u64,
-    piece: &[u8],
-) -> Result<Joined, SiteStoreError> {
-    let room = room_of(folder)?;
-    if from == 0
-        && room.free < total.saturating_add(limits::UPLOAD_LEAVES_FREE.min(room.whole / 10))
-    {
-        return Err(SiteStoreError::NoRoom);
-    }
-    let mut options = fs::OpenOptions::new();
-    // Only a first piece begins a file: what is not there any more had pieces before.
-    let options = options.create(from == 0).truncate(false).read(true).write(true);
-    let file = match options.open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Joined::Apart),
-        opened => opened?,
-    };
-    if file.metadata()?.len() < from {
-        return Ok(Joined::Apart);
-    }
-    file.write_all_at(piece, from)?;
-    if from.saturating_add(piece.len() as u64) < total {
-        return Ok(Joined::Part);
-    }
-    file.set_len(total)?;
-    Ok(Joined::Whole(file))
-}
-
-/// The digest of so many bytes of a file.
-fn digest(file: &File, total: u64) -> io::Result<blake3::Hash> {
-    let mut hasher = blake3::Hasher::new();
-    let mut failed = None;
-    each_part(file, total, |part| match part {
-        Ok(part) => {
-            hasher.update(&part);
-            true
-        }
-        Err(error) => {
-            failed = Some(error);
-            false
-        }
-    });
-    failed.map_or_else(|| Ok(hasher.finalize()), Err)
-}
-
-/// Gives a file in the parts that places take, for as long as they are wanted.
-fn each_part(file: &File, total: u64, mut take: impl FnMut(io::Result<Bytes>) -> bool) {
-    let mut from = 0;
-    while from < total {
-        let size = usize::try_from(total - from).unwrap_or(PART_BYTES).min(PART_BYTES);
-        let mut part = vec![0; size];
-        let read = file.read_exact_at(&mut part, from).map(|()| Bytes::from(part));
-        let failed = read.is_err();
-        if !take(read) || failed {
-            return;
-        }
-        from += size as u64;
-    }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, SiteStoreError> + Send + 'static,
-) -> Result<T, SiteStoreError> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
-}
-
-fn forget_partial(folder: &Path) -> io::Result<()> {
-    for found in fs::read_dir(folder)? {
-        let found = found?;
-        let age = found.metadata()?.modified()?.elapsed().unwrap_or_default();
-        if age > PARTIAL_KEPT {
-            fs::remove_file(found.path())?;
-        }
-    }
-    Ok(())
 }

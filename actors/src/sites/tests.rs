@@ -1,13 +1,23 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use bytes::Bytes;
-use hythe_core::ids::DeploymentId;
+use hythe_core::ids::{DeploymentId, InstallationId};
+use hythe_core::installation::BackupPlace;
 use hythe_core::site::{FileHash, MANIFEST_FORMAT, Manifest, SiteFile, SiteId, SitePath, Variants};
 use hythe_core::time::Timestamp;
 use hythe_core::wire::site::SiteObject;
 use uuid::Uuid;
 
-use super::{SiteStoreError, Sites};
+use super::{Claim, SiteStoreError, Sites};
+
+fn installation() -> InstallationId {
+    InstallationId::new(Uuid::from_u128(1))
+}
+
+fn open(folder: &Path) -> Sites {
+    Sites::open(None, folder, installation()).unwrap()
+}
 
 fn hash(bytes: &[u8]) -> FileHash {
     FileHash::new(blake3::hash(bytes).to_hex().as_str()).unwrap()
@@ -48,7 +58,7 @@ async fn put_file(sites: &Sites, bytes: &'static [u8]) {
 #[tokio::test]
 async fn only_what_its_digest_says_is_kept_and_a_list_only_once_its_files_are() {
     let data = tempfile::tempdir().unwrap();
-    let sites = Sites::open(None, &data.path().join("a folder with spaces")).unwrap();
+    let sites = open(&data.path().join("a folder with spaces"));
     let wrong = put(&sites, &SiteObject::File(hash(b"one")), Bytes::from_static(b"two")).await;
     assert!(matches!(wrong, Err(SiteStoreError::Other(_))), "{wrong:?}");
     let (id, list) = manifest(&[("index.html", b"one"), ("b", b"two")]);
@@ -67,7 +77,7 @@ async fn only_what_its_digest_says_is_kept_and_a_list_only_once_its_files_are() 
 #[tokio::test]
 async fn pieces_come_together_and_are_given_out_again() {
     let data = tempfile::tempdir().unwrap();
-    let sites = Sites::open(None, data.path()).unwrap();
+    let sites = open(data.path());
     let object = SiteObject::File(hash(b"hello world"));
     let by = DeploymentId::new(Uuid::nil());
     sites.take(&object, by, (0, 11), Bytes::from_static(b"hello ")).await.unwrap();
@@ -84,7 +94,7 @@ async fn pieces_come_together_and_are_given_out_again() {
 #[tokio::test]
 async fn what_a_kept_site_needs_stays_and_the_rest_goes_once_it_is_old() {
     let data = tempfile::tempdir().unwrap();
-    let sites = Sites::open(None, data.path()).unwrap();
+    let sites = open(data.path());
     for bytes in [&b"shared"[..], b"old", b"new"] {
         put_file(&sites, bytes).await;
     }
@@ -120,7 +130,7 @@ async fn piece_of(
 #[tokio::test]
 async fn a_piece_may_come_again_and_by_two_ways_at_once() {
     let data = tempfile::tempdir().unwrap();
-    let sites = Sites::open(None, data.path()).unwrap();
+    let sites = open(data.path());
     let file = Bytes::from_static(b"hello world");
     let (id, list) = manifest(&[("index.html", b"hello world")]);
     for (object, bytes) in [(SiteObject::File(hash(&file)), file), (SiteObject::Manifest(id), list)]
@@ -139,9 +149,9 @@ async fn a_piece_that_follows_on_nothing_is_asked_for_from_the_beginning() {
     let data = tempfile::tempdir().unwrap();
     let bytes = Bytes::from_static(b"hello world");
     let object = SiteObject::File(hash(&bytes));
-    let sites = Sites::open(None, data.path()).unwrap();
+    let sites = open(data.path());
     piece_of(&sites, &object, &bytes, false).await.unwrap();
-    let anew = Sites::open(None, data.path()).unwrap();
+    let anew = open(data.path());
     let lost = piece_of(&anew, &object, &bytes, true).await.unwrap_err();
     assert!(matches!(lost, SiteStoreError::Apart) && lost.is_sent_again(), "{lost}");
     // Bytes that are none of it: what was put together of them is not gone on with.
@@ -157,7 +167,7 @@ async fn a_piece_that_follows_on_nothing_is_asked_for_from_the_beginning() {
 #[tokio::test]
 async fn a_file_of_several_parts_is_kept_whole() {
     let data = tempfile::tempdir().unwrap();
-    let sites = Sites::open(None, data.path()).unwrap();
+    let sites = open(data.path());
     let bytes = Bytes::from(vec![7_u8; 2 * crate::backup::place::PART_BYTES + 9]);
     let object = SiteObject::File(hash(&bytes));
     for last in [false, true] {
@@ -171,7 +181,7 @@ async fn a_file_of_several_parts_is_kept_whole() {
 #[tokio::test]
 async fn what_is_brought_again_is_new_again() {
     let data = tempfile::tempdir().unwrap();
-    let sites = Sites::open(None, data.path()).unwrap();
+    let sites = open(data.path());
     let bytes = Bytes::from_static(b"hello world");
     let hash = hash(&bytes);
     let object = SiteObject::File(hash.clone());
@@ -191,4 +201,45 @@ async fn what_is_brought_again_is_new_again() {
         }
         assert!(written() > old + kept / 2, "housekeeping takes it while a build counts on it");
     }
+}
+
+#[tokio::test]
+async fn only_the_server_that_has_the_place_tidies_it_up() {
+    let (kept, first, second) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let place = BackupPlace::new(format!("file://{}", kept.path().display())).unwrap();
+    let at = |folder: &Path| Sites::open(Some(&place), folder, installation()).unwrap();
+    let live = at(first.path());
+    put_file(&live, b"live").await;
+    let (id, list) = manifest(&[("index.html", b"live")]);
+    put(&live, &SiteObject::Manifest(id.clone()), list).await.unwrap();
+    assert_eq!(live.shared(), None);
+
+    // Restored from a backup of before that site, beside the server that goes on.
+    let drill = at(second.path());
+    assert_eq!(drill.claim().await.unwrap(), Claim::OfAnother);
+    assert!(drill.shared().unwrap().contains("owner.json"));
+    put_file(&drill, b"drill").await;
+    let later = crate::clock::Clock::system().now();
+    let later = Timestamp(later.0 + hythe_core::limits::SITE_FILE_KEPT.0 + 60_000);
+    let swept = drill.tidy(&BTreeSet::new(), later).await;
+    assert_eq!((swept.gone, swept.failed), (0, None));
+    assert!(live.has(&id).await.unwrap());
+    let asked = BTreeSet::from([id.clone(), manifest(&[]).0]);
+    assert_eq!(drill.missing(asked).await, BTreeSet::from([manifest(&[]).0]));
+
+    // What the first one does not know of is not live: the bytes and what is said of them.
+    let swept = live.tidy(&BTreeSet::from([id.clone()]), later).await;
+    assert_eq!((swept.gone, swept.failed), (2, None));
+
+    // A server of another installation neither writes there nor tidies up.
+    let other = InstallationId::new(Uuid::from_u128(2));
+    let third = tempfile::tempdir().unwrap();
+    let staging = Sites::open(Some(&place), third.path(), other).unwrap();
+    let bytes = Bytes::from_static(b"staging");
+    let refused = put(&staging, &SiteObject::File(hash(&bytes)), bytes).await.unwrap_err();
+    assert!(matches!(refused, SiteStoreError::Owned(_)), "{refused}");
+    let swept = staging.tidy(&BTreeSet::new(), later).await;
+    assert!(swept.gone == 0 && swept.failed.unwrap().contains("--sites"));
+    assert!(live.has(&id).await.unwrap());
 }

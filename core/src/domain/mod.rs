@@ -29,7 +29,7 @@ pub use self::host::{DomainHost, within};
 pub use self::leads::{LeadAnswer, LeadTarget, Leads, Led, led};
 pub use self::schedule::{next_check, what_it_means};
 pub use self::settings::{DEFAULT_RESOLVERS, DomainSettings};
-pub use self::verdict::{Heard, Judged, TxtAnswer, Verdict, judge};
+pub use self::verdict::{Heard, Judged, TxtAnswer, Verdict, judge, not_yet, while_remembered};
 
 text!(
     /// What a TXT record has to say: 32 random bytes in lower-case hexadecimal digits. It is no

@@ -119,15 +119,57 @@ pub fn judge(record: &str, token: &DomainToken, heard: &[Heard<TxtAnswer>]) -> J
         (Verdict::Unheard, why)
     } else {
         let why = format!(
-            "the TXT record at {record} is not everywhere yet: {} of {} resolvers have it ({}), and \
-             more than half have to; the others: {}. What is new takes its time to spread, at most as \
-             long as the old record was valid",
+            "the TXT record at {record} is not everywhere yet: {} of {} resolvers have it ({}), \
+             and more than half have to; the others: {}. What is new takes its time to spread, at \
+             most as long as the old record was valid",
             with.len(),
             heard.len(),
             places(&with),
             found(&[without, silent].concat()),
         );
         (Verdict::Divided, why)
+    };
+    Judged { verdict, why }
+}
+
+/// What the answer of a zone's own server comes to before any resolver is asked: none where resolvers are to be
+/// asked. One that is asked before the record is there remembers that there is none, and tells everybody so for a
+/// while (`remembered`: how many seconds at the most, where the zone says it). This never proves anything.
+#[must_use]
+pub fn not_yet(
+    record: &str,
+    token: &DomainToken,
+    of_zone: &Heard<TxtAnswer>,
+    remembered: Option<u32>,
+) -> Option<Judged> {
+    match &of_zone.answer {
+        TxtAnswer::Texts(texts) if texts.iter().any(|text| text == token.as_str()) => return None,
+        TxtAnswer::Failed(_) => return None,
+        TxtAnswer::Texts(_) | TxtAnswer::Alias(_) | TxtAnswer::Nothing => {}
+    }
+    let Judged { verdict, why } = judge(record, token, std::slice::from_ref(of_zone));
+    let lasting = match remembered {
+        Some(most) => format!("up to {most} s"),
+        None => "for as long as the zone says".to_owned(),
+    };
+    let why = format!(
+        "{why}. That is the zone's own server; resolvers are asked once it has the record, since \
+         one that is asked before, by whomever, remembers {lasting} what it found"
+    );
+    Some(Judged { verdict, why })
+}
+
+/// The same verdict of resolvers, and why some of them may not have what the zone's own server has.
+#[must_use]
+pub fn while_remembered(judged: Judged, server: SocketAddr) -> Judged {
+    let Judged { verdict, why } = judged;
+    let why = match verdict {
+        Verdict::Proven | Verdict::Unheard => why,
+        Verdict::Absent | Verdict::Divided => format!(
+            "{why}. The zone's own server ({server}) has the record: a resolver that was asked \
+             before it was set may remember for a while that it is not there, as long as the last \
+             number of the zone's SOA record says, often an hour; it is looked at again by itself"
+        ),
     };
     Judged { verdict, why }
 }
@@ -216,8 +258,8 @@ mod tests {
         assert_eq!(
             why("nnw"),
             format!(
-                "wanted: a TXT record at _hythe.shop.example that says \"{a}\"; found: no TXT record \
-                 (at 192.0.2.0:53, 192.0.2.1:53); TXT \"{}\" (at 192.0.2.2:53)",
+                "wanted: a TXT record at _hythe.shop.example that says \"{a}\"; found: no TXT \
+                 record (at 192.0.2.0:53, 192.0.2.1:53); TXT \"{}\" (at 192.0.2.2:53)",
                 "b".repeat(64)
             )
         );
@@ -231,5 +273,27 @@ mod tests {
         }];
         let why = judge("_hythe.shop.example", &token(), &hostile).why;
         assert!(why.len() < 500 && !why.contains(['\u{1b}', '\n']), "{why}");
+    }
+    #[test]
+    fn resolvers_are_asked_once_the_zone_has_the_record_or_cannot_say() {
+        let judged = |answer: &str, remembered| {
+            not_yet("_hythe.shop.example", &token(), &heard(answer)[0], remembered)
+        };
+        for answer in ["t", "f"] {
+            assert_eq!(judged(answer, Some(60)), None, "{answer}");
+        }
+        for answer in ["n", "w", "c"] {
+            let judged = judged(answer, Some(3_600)).unwrap();
+            assert_eq!(judged.verdict, Verdict::Absent, "{answer}");
+            assert!(judged.why.contains("remembers up to 3600 s"), "{}", judged.why);
+        }
+        assert!(judged("n", None).unwrap().why.contains("for as long as the zone says"));
+        let server = SocketAddr::from(([192, 0, 2, 53], 53));
+        for (answers, told) in [("ttt", false), ("tnn", true), ("nnn", true), ("fff", false)] {
+            let judged = judge("_hythe.shop.example", &token(), &heard(answers));
+            let with = while_remembered(judged.clone(), server);
+            assert_eq!(with.verdict, judged.verdict);
+            assert_eq!(with.why.contains("(192.0.2.53:53) has the record"), told, "{}", with.why);
+        }
     }
 }

@@ -6,16 +6,17 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::due::{Due, due};
-use super::recover::{Recovery, recover};
+use super::recover::{Cause, Recovery, live_sites, recover};
 use super::*;
 use crate::app::{AppEvent, AppSettings};
-use crate::deployment::DeploymentEvent;
+use crate::deployment::{BuiltImage, DeploymentEvent};
 use crate::event::Event;
 use crate::ids::CorrelationId;
 use crate::machine::{Machine, replay};
 use crate::names::WorkerName;
 use crate::observed::{Observed, WorkerSeen};
 use crate::record::{Actor, Meta, Recorded, StreamId, Version};
+use crate::site::{BuiltSite, SiteId};
 use crate::testing::{app_id, at, built, deployment_id, name, placements, spec, worker_id};
 use crate::view::View;
 use crate::wire::worker::Held;
@@ -228,6 +229,11 @@ struct Back {
 
 impl Back {
     fn new() -> Self {
+        Self::of(built())
+    }
+
+    fn of(built: BuiltImage) -> Self {
+        let placements = if built.site.is_some() { Vec::new() } else { placements(1) };
         let mut this = Self { view: View::default(), observed: Observed::starting_at(at(100)) };
         let (app, deployment) = (app_id(1).uuid(), deployment_id(1).uuid());
         this.joins(1, "one");
@@ -241,8 +247,8 @@ impl Back {
         this.happens(app, Event::App(begun));
         for event in [
             DeploymentEvent::Requested(Box::new(spec(1))),
-            DeploymentEvent::Built { built: built(), until: at(99) },
-            DeploymentEvent::Placed { placements: placements(1), until: at(99) },
+            DeploymentEvent::Built { built, until: at(99) },
+            DeploymentEvent::Placed { placements, until: at(99) },
             DeploymentEvent::WentLive { app: app_id(1) },
         ] {
             this.happens(deployment, Event::Deployment(event));
@@ -306,13 +312,17 @@ impl Back {
     }
 
     fn todo(&self, now: u64) -> Vec<Recovery> {
-        recover(&self.view, &self.observed, at(now))
+        self.todo_without(&[], now)
+    }
+
+    fn todo_without(&self, gone: &[SiteId], now: u64) -> Vec<Recovery> {
+        recover(&self.view, &self.observed, &gone.iter().cloned().collect(), at(now))
     }
 }
 
 fn deploys(todo: &[Recovery]) -> bool {
     match todo {
-        [Recovery::Deploy { app, live, source }] => {
+        [Recovery::Deploy { app, live, source, cause: Cause::Restored(_) }] => {
             assert_eq!((*app, *live), (app_id(1), deployment_id(1)));
             assert_eq!(*source, crate::testing::source().at(&built().commit));
             true
@@ -391,4 +401,42 @@ fn a_lost_worker_of_another_name_gives_its_work_away_and_keeps_its_place() {
     back.happens(worker_id(1).uuid(), Event::Worker(WorkerEvent::Lost));
     assert!(deploys(&back.todo(140)));
     assert_eq!(BTreeMap::len(&back.view.workers), 2);
+}
+
+#[test]
+fn a_site_whose_files_are_not_there_is_deployed_anew_restored_or_not() {
+    let site = |n: u128| SiteId::new(format!("{n:064x}")).unwrap();
+    let of_site = || {
+        let of = BuiltSite { id: site(1), files: 1, bytes: 1 };
+        let mut back = Back::of(BuiltImage { site: Some(Box::new(of)), port: 0, ..built() });
+        back.reports(1, "one", None);
+        back
+    };
+    let anew = [Recovery::Deploy {
+        app: app_id(1),
+        live: deployment_id(1),
+        source: crate::testing::source().at(&built().commit),
+        cause: Cause::FilesGone,
+    }];
+    let mut never = of_site();
+    assert_eq!(live_sites(&never.view), [(app_id(1), site(1))]);
+    assert_eq!(never.todo_without(&[site(1)], 200), anew, "its place was lost");
+    assert_eq!(never.todo_without(&[site(2)], 200), []);
+    assert_eq!(never.todo(200), []);
+    let restored = of_site().restored();
+    assert_eq!(restored.todo_without(&[site(1)], 200), anew);
+    assert_eq!(restored.todo_without(&[site(1)], 26 * HOUR), anew, "a place may be lost any day");
+    assert_eq!(restored.todo(200), [], "the object store still has it");
+    never.observed.workers.clear();
+    assert_eq!(never.todo_without(&[site(1)], 200), [], "there is nobody to build");
+    let mut going_on = of_site();
+    let again =
+        AppEvent::DeploymentRequested { deployment: deployment_id(2), spec: Box::new(spec(1)) };
+    going_on.happens(app_id(1).uuid(), Event::App(again));
+    let begun = AppEvent::DeploymentBegun { deployment: deployment_id(2) };
+    going_on.happens(app_id(1).uuid(), Event::App(begun));
+    assert_eq!(going_on.todo_without(&[site(1)], 200), [], "it is under way");
+    let mut of_image = Back::new();
+    of_image.reports(1, "one", None);
+    assert_eq!(live_sites(&of_image.view), []);
 }

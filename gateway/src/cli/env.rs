@@ -92,11 +92,7 @@ fn show(context: &Context, list: &EnvList) {
 /// Everything that is to be set: what is on the command line goes before what is in a file.
 fn gather(args: &EnvSetArgs) -> Outcome<Variables> {
     let mut variables = match (&args.env_file, args.from_stdin) {
-        (Some(file), _) => {
-            let open = std::fs::File::open(file)
-                .map_err(|e| Failure::usage(format!("failed to read {}: {e}", file.display())))?;
-            dotenv(open, &file.display().to_string())?
-        }
+        (Some(file), _) => of_file(file)?,
         (None, true) => dotenv(std::io::stdin(), "stdin")?,
         (None, false) => Variables::new(),
     };
@@ -106,6 +102,13 @@ fn gather(args: &EnvSetArgs) -> Outcome<Variables> {
         return Err(Failure::usage("there is no variable to set"));
     }
     Ok(variables)
+}
+
+/// What a file says, as in dotenv.
+pub(super) fn of_file(file: &Path) -> Outcome<Variables> {
+    let open = std::fs::File::open(file)
+        .map_err(|e| Failure::usage(format!("failed to read {}: {e}", file.display())))?;
+    dotenv(open, &file.display().to_string())
 }
 
 /// What was given on the command line, with one value at the most from stdin.

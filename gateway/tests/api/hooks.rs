@@ -185,7 +185,7 @@ async fn what_is_signed_wrong_changes_nothing_and_is_seen() {
     assert_eq!(seen.len(), 4);
     assert!(seen.iter().all(|one| one["outcome"] == "refused"), "{seen:?}");
     assert!(seen.iter().any(|one| one["reason"].as_str().unwrap().contains("not signed")));
-    // Whoever goes on has to wait; the one with the secret, at another place, has not.
+    // Whoever goes on has to wait; the one with the secret has not, by the same address either.
     let mut refused = 4;
     while Answer::of(wrong.signed(&server, "push", "x", &body)).await.status == 401 {
         refused += 1;
@@ -196,6 +196,13 @@ async fn what_is_signed_wrong_changes_nothing_and_is_seen() {
     assert!(waits.headers.contains_key("retry-after"));
     let seen = hook.deliveries(&server).await;
     assert!(seen.len() <= 20, "{}", seen.len());
+    let right = Answer::of(hook.signed(&server, "push", "d-2", &body)).await.is(202);
+    assert_eq!(right.json["outcome"], "deployed", "{}", right.text);
+    // Nobody reads what is long and maybe wrong, again and again.
+    let long = body.replacen('{', &format!("{{{}", " ".repeat(64 * 1024)), 1);
+    let waits = Answer::of(hook.signed(&server, "push", "d-3", &long)).await;
+    waits.is_problem(429, "too-many-attempts");
+    assert_eq!(count(&server, "shop").await, 1);
     let path = format!("/hooks/gitlab/{}", hook.id);
     for path in [path.as_str(), "/hooks/github/019eb2a4-5f00-7c11-9d3c-0a1b2c3d4e5f", "/hooks/x/y"]
     {

@@ -123,7 +123,7 @@ fn an_object_store_keeps_the_files_where_one_is_named() {
     hythe.up();
     let mut scene = Scene::of(hythe);
     come_and_go(&mut scene, &store.folder().join("sites"));
-    assert_eq!(files(&scene.hythe.data().join("sites")), 0, "nothing of it lies here");
+    assert_eq!(files(&scene.hythe.data().join("sites/kept")), 0, "nothing of it lies here");
     scene.finish();
 }
 

@@ -10,7 +10,7 @@ mod world;
 
 #[allow(unreachable_pub, dead_code, reason = "shared with the tests crate")]
 #[path = "../../../../tests/src/dns_server.rs"]
-mod dns_server;
+pub(crate) mod dns_server;
 #[allow(unreachable_pub, dead_code, reason = "shared with the tests crate")]
 #[path = "../../../../tests/src/pebble.rs"]
 mod pebble;

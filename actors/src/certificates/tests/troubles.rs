@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hythe_core::certificate::{Authority, CertificateIssuer, FailureKind};
+use hythe_core::certificate::{Authority, CertificateIssuer, Certificates, FailureKind};
 
 use super::world::World;
 use crate::certificates::Standing;
@@ -29,16 +29,17 @@ async fn the_next_authority_is_asked_where_one_is_away() {
     // Whatever the waits, hours later the other one has signed.
     let issued = async {
         loop {
-            world
-                .stands("shop.example", |stands| {
-                    matches!(stands, Standing::Failing { .. } | Standing::Valid { .. })
-                })
-                .await;
-            if let Some((_, held)) = world.certificates().of(&names) {
-                return held.issued.by.clone();
-            }
-            world.advance(Duration::from_secs(600));
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            let settled = |stands: &Standing| match stands {
+                Standing::Failing { .. } | Standing::Valid { .. } => true,
+                Standing::Waiting { .. } | Standing::Ordering => false,
+            };
+            let stands = world.stands("shop.example", settled).await;
+            let Standing::Failing { next, .. } = &stands else {
+                let by = |now: &Certificates| Some(now.of(&names)?.1.issued.by.clone());
+                return world.until("it is issued", by).await;
+            };
+            world.advance_to(*next);
+            world.stands("shop.example", |now| *now != stands).await;
         }
     };
     let by = tokio::time::timeout(super::world::WITHIN, issued).await.unwrap();

@@ -113,6 +113,13 @@ impl World {
     }
 
     /// Moves the server's clock.
+    /// Lets the time come at which something is tried again, and has it looked what is due.
+    pub(super) fn advance_to(&self, at: Timestamp) {
+        let left = at.since(self.control().clock().now());
+        self.advance(Duration::from_millis(left.0 + 1));
+        self.control().certificates().0.wake.notify_one();
+    }
+
     pub(super) fn advance(&self, by: Duration) {
         self.ahead.fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::Relaxed);
     }
@@ -219,14 +226,14 @@ impl World {
     /// Waits until it stands so with a certificate.
     pub(super) async fn stands(&self, names: &str, is: impl Fn(&Standing) -> bool) -> Standing {
         let names: CertificateNames = names.parse().unwrap();
+        let mut standing = self.control().certificates().0.standing.subscribe();
         let wait = async {
-            // Nobody is told when this changes.
             loop {
-                let now = self.control().certificates().standing();
-                if let Some(stands) = now.get(&names).filter(|stands| is(stands)) {
-                    return stands.clone();
+                let found = standing.borrow_and_update().get(&names).cloned();
+                if let Some(stands) = found.filter(|stands| is(stands)) {
+                    return stands;
                 }
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                standing.changed().await.unwrap();
             }
         };
         match tokio::time::timeout(WITHIN, wait).await {

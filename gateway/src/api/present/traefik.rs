@@ -1,7 +1,11 @@
 //! The route table as Traefik reads it: one router and one service for each app.
 //!
 //! Only what answers is in it: of an app that has nothing to answer with Traefik says by itself that it
-//! knows no such host.
+//! knows no such host. But a path of another app's host that such an app has, or one that Traefik would let
+//! everybody see, leads nowhere: it is not that other app's.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -55,6 +59,8 @@ pub(crate) fn of_proxy(
 /// What leads to one app.
 struct Hosts<'a> {
     route: &'a Route,
+    /// Traefik would let everybody see it.
+    guarded: bool,
     hosts: Vec<&'a HostName>,
     /// The hosts right below these.
     wildcards: BTreeSet<&'a HostName>,
@@ -67,13 +73,24 @@ struct Hosts<'a> {
 impl<'a> Hosts<'a> {
     fn of(route: &'a Route) -> Self {
         let (wildcards, redirects) = (BTreeSet::new(), BTreeMap::new());
-        Self { route, hosts: Vec::new(), wildcards, redirects, mounts: Vec::new() }
+        let (hosts, mounts) = (Vec::new(), Vec::new());
+        Self { route, guarded: false, hosts, wildcards, redirects, mounts }
     }
+}
+
+/// Whether not everybody may see it.
+fn guarded(route: &Route) -> bool {
+    route.edge.as_deref().is_some_and(|edge| {
+        let set = &edge.settings;
+        set.maintenance || !set.users.is_empty() || !set.allow.is_empty()
+    })
 }
 
 /// What goes before a router for a host alone: Traefik takes the longer rule first where nothing is said,
 /// and a rule of many hosts is long.
 const MOUNTED: u32 = 1_000_000;
+/// The service without a server, for which Traefik answers 503. No app's is called so: names have no dot.
+const CLOSED: &str = "hythe.closed";
 
 fn apps(
     observed: &Observed,
@@ -81,15 +98,9 @@ fn apps(
     wildcards: bool,
 ) -> BTreeMap<AppId, Hosts<'_>> {
     let mut apps: BTreeMap<AppId, Hosts<'_>> = BTreeMap::new();
-    let guarded = |route: &Route| {
-        route.edge.as_deref().is_some_and(|edge| {
-            let set = &edge.settings;
-            set.maintenance || !set.users.is_empty() || !set.allow.is_empty()
-        })
-    };
-    // What Traefik would let everybody see it does not get.
-    for (host, route) in observed.routes().iter().filter(|(_, route)| !guarded(route)) {
+    for (host, route) in observed.routes() {
         let app = apps.entry(route.app).or_insert_with(|| Hosts::of(route));
+        app.guarded |= guarded(route);
         if wildcards {
             app.wildcards.extend(&route.wildcards);
         }
@@ -100,9 +111,10 @@ fn apps(
         }
     }
     for (host, route) in observed.routes().iter().filter(|(host, _)| is_meant(host)) {
-        for (prefix, mounted) in route.mounts.iter().filter(|(_, of)| !guarded(&of.route)) {
+        for (prefix, mounted) in &route.mounts {
             let route = &mounted.route;
             let app = apps.entry(route.app).or_insert_with(|| Hosts::of(route));
+            app.guarded |= guarded(route);
             app.mounts.push((host, prefix, mounted.seen));
         }
     }
@@ -115,17 +127,25 @@ fn config(
     how: &Routers,
 ) -> TraefikConfig {
     let mut http = TraefikHttp::default();
-    for Hosts { route, hosts, wildcards, redirects, mounts } in apps.into_values() {
-        let Backend::Replicas { targets, deployment: _ } = &route.backend else { continue };
-        let servers: Vec<TraefikServer> = targets
-            .iter()
-            .filter(|target| is_meant(target))
-            .map(|target| TraefikServer { url: format!("http://{target}") })
-            .collect();
+    for Hosts { route, guarded, hosts, wildcards, redirects, mounts } in apps.into_values() {
+        let targets = match &route.backend {
+            Backend::Replicas { targets, deployment: _ } if !guarded => Some(targets),
+            Backend::Replicas { .. } | Backend::Starting | Backend::Down | Backend::Site { .. } => {
+                None
+            }
+        };
+        let targets = targets.into_iter().flatten().filter(|target| is_meant(target));
+        let servers: Vec<TraefikServer> =
+            targets.map(|target| TraefikServer { url: format!("http://{target}") }).collect();
+        let name = format!("hythe-{}", route.name);
         if servers.is_empty() {
+            for (host, prefix, _) in mounts {
+                let load_balancer = TraefikLoadBalancer { servers: Vec::new() };
+                http.services.insert(CLOSED.to_owned(), TraefikService { load_balancer });
+                http.routers.insert(mounted(&name, host, prefix), how.mount(host, prefix, CLOSED));
+            }
             continue;
         }
-        let name = format!("hythe-{}", route.name);
         if !hosts.is_empty() || !wildcards.is_empty() || !mounts.is_empty() {
             let load_balancer = TraefikLoadBalancer { servers };
             http.services.insert(name.clone(), TraefikService { load_balancer });
@@ -158,11 +178,8 @@ fn config(
             http.middlewares.insert(redirect, middleware);
         }
         for (host, prefix, seen) in mounts {
-            let mounted = format!("{name}-at-{host}{}", prefix.as_str().replace('/', ":"));
-            let rule = format!("Host(`{host}`) && (Path(`{prefix}`) || PathPrefix(`{prefix}/`))");
-            let length = u32::try_from(prefix.as_str().len()).unwrap_or_default();
-            let mut router = how.router(rule, &name);
-            router.priority = Some(MOUNTED + length);
+            let mounted = mounted(&name, host, prefix);
+            let mut router = how.mount(host, prefix, &name);
             match seen {
                 SeenPath::Whole => {}
                 SeenPath::Stripped => {
@@ -179,7 +196,19 @@ fn config(
     TraefikConfig { http: (!http.routers.is_empty()).then_some(http) }
 }
 
+/// What the router of a path is called.
+fn mounted(name: &str, host: &HostName, prefix: &PathPrefix) -> String {
+    format!("{name}-at-{host}{}", prefix.as_str().replace('/', ":"))
+}
+
 impl Routers {
+    /// For a path of a host: before the router of that host.
+    fn mount(&self, host: &HostName, prefix: &PathPrefix, service: &str) -> TraefikRouter {
+        let rule = format!("Host(`{host}`) && (Path(`{prefix}`) || PathPrefix(`{prefix}/`))");
+        let length = u32::try_from(prefix.as_str().len()).unwrap_or_default();
+        TraefikRouter { priority: Some(MOUNTED + length), ..self.router(rule, service) }
+    }
+
     fn router(&self, rule: String, service: &str) -> TraefikRouter {
         TraefikRouter {
             rule,
@@ -195,162 +224,4 @@ impl Routers {
 fn rule(hosts: &[&HostName]) -> String {
     let rules = hosts.iter().map(|host| format!("Host(`{host}`)"));
     rules.collect::<Vec<_>>().join(" || ")
-}
-
-#[cfg(test)]
-mod tests {
-    use hythe_core::ids::DeploymentId;
-    use hythe_core::names::AppName;
-    use hythe_core::routes::RouteTable;
-    use hythe_core::time::Timestamp;
-    use serde_json::json;
-    use uuid::Uuid;
-
-    use super::*;
-
-    fn host(name: &str) -> HostName {
-        HostName::new(name).unwrap()
-    }
-
-    fn route(n: u128, name: &str, targets: &[&str]) -> Route {
-        let backend = if targets.is_empty() {
-            Backend::Down
-        } else {
-            let deployment = DeploymentId::new(Uuid::from_u128(n));
-            let targets = targets.iter().map(|target| target.parse().unwrap()).collect();
-            Backend::Replicas { deployment, targets }
-        };
-        Route::new(AppId::new(Uuid::from_u128(n)), AppName::new(name).unwrap(), backend)
-    }
-
-    fn observed(routes: &[(&str, Route)]) -> Observed {
-        let mut observed = Observed::starting_at(Timestamp(0));
-        let routes = routes.iter().map(|(name, route)| (host(name), route.clone())).collect();
-        observed.put_in_force(RouteTable { revision: 7, routes });
-        observed
-    }
-
-    #[test]
-    fn an_app_is_one_rule_of_all_its_domains_and_nothing_is_empty() {
-        let shop = route(1, "shop", &["10.208.0.2:8080", "10.208.0.3:8080"]);
-        let observed = observed(&[
-            ("shop.localhost", shop.clone()),
-            ("shop.example.com", shop.clone()),
-            ("www.example.com", shop),
-            ("blog.example.com", route(2, "blog", &[])),
-        ]);
-        let plain = of_proxy(&observed, &host("localhost"), &Routers::default());
-        let expected = json!({"http": {
-            "routers": {"hythe-shop": {
-                "rule": "Host(`shop.example.com`) || Host(`www.example.com`)",
-                "service": "hythe-shop",
-            }},
-            "services": {"hythe-shop": {"loadBalancer": {"servers": [
-                {"url": "http://10.208.0.2:8080"},
-                {"url": "http://10.208.0.3:8080"},
-            ]}}},
-        }});
-        assert_eq!(serde_json::to_value(&plain).unwrap(), expected);
-        let how = Routers {
-            entry_points: vec!["websecure".into()],
-            cert_resolver: Some("letsencrypt".into()),
-        };
-        let secure = serde_json::to_value(of_proxy(&observed, &host("localhost"), &how)).unwrap();
-        let router = &secure["http"]["routers"]["hythe-shop"];
-        assert_eq!(router["entryPoints"], json!(["websecure"]));
-        assert_eq!(router["tls"], json!({"certResolver": "letsencrypt"}));
-        let none = of_proxy(&observed, &host("example.com"), &Routers::default());
-        let expected = json!({"http": {
-            "routers": {"hythe-shop": {"rule": "Host(`shop.localhost`)", "service": "hythe-shop"}},
-            "services": expected["http"]["services"],
-        }});
-        assert_eq!(serde_json::to_value(none).unwrap(), expected);
-        // A worker that nothing was heard of has none.
-        let worker = WorkerId::new(Uuid::from_u128(1));
-        let near = |worker| of_worker(&observed, &host("localhost"), worker, &Routers::default());
-        assert_eq!(serde_json::to_string(&near(Some(worker))).unwrap(), "{}");
-        let all = near(None).http.unwrap().routers;
-        assert_eq!(all["hythe-shop"].rule, "Host(`shop.localhost`)");
-    }
-
-    #[test]
-    fn wildcards_come_last_and_what_is_sent_on_is_sent_on() {
-        let shop = route(1, "shop", &["10.208.0.2:8080"]);
-        let wildcards = BTreeSet::from([host("shop.example")]);
-        let own = Route { wildcards, ..shop.clone() };
-        let from = Route { redirect: Some(host("shop.example")), ..shop.clone() };
-        let observed = observed(&[
-            ("shop.localhost", own),
-            ("shop.example", shop),
-            ("www.shop.example", from),
-        ]);
-        let config = of_proxy(&observed, &host("localhost"), &Routers::default());
-        let http = &serde_json::to_value(config).unwrap()["http"];
-        let (wildcard, redirect) = ("hythe-shop-wildcard", "hythe-shop-to-shop.example");
-        assert_eq!(http["routers"]["hythe-shop"]["rule"], "Host(`shop.example`)");
-        assert_eq!(
-            http["routers"][wildcard],
-            json!({
-                "rule": r"HostRegexp(`^[^.]+\.shop\.example$`)",
-                "service": "hythe-shop",
-                "priority": 1,
-            })
-        );
-        assert_eq!(
-            http["routers"][redirect],
-            json!({
-                "rule": "Host(`www.shop.example`)",
-                "service": "noop@internal",
-                "middlewares": [redirect],
-            })
-        );
-        let regex = &http["middlewares"][redirect]["redirectRegex"];
-        assert_eq!(regex["replacement"], "${1}://shop.example${2}/${3}");
-        assert_eq!(regex["permanent"], true);
-        // Neither is anything of the hosts under the base domain.
-        let near = of_worker(&observed, &host("localhost"), None, &Routers::default());
-        assert_eq!(near.http.unwrap().routers.len(), 1);
-    }
-
-    #[test]
-    fn what_is_mounted_goes_before_the_host_and_may_lose_its_prefix() {
-        use hythe_core::mount::Mounted;
-        let (api, seen) = (route(2, "api", &["10.208.0.3:8080"]), SeenPath::Stripped);
-        let mut shop = route(1, "shop", &["10.208.0.2:8080"]);
-        shop.mounts.insert("/v1/api".parse().unwrap(), Mounted { seen, route: api.clone() });
-        let observed = observed(&[("shop.example", shop), ("api.localhost", api)]);
-        let config = of_proxy(&observed, &host("localhost"), &Routers::default());
-        let http = &serde_json::to_value(config).unwrap()["http"];
-        let name = "hythe-api-at-shop.example:v1:api";
-        assert_eq!(
-            http["routers"][name],
-            json!({
-                "rule": "Host(`shop.example`) && (Path(`/v1/api`) || PathPrefix(`/v1/api/`))",
-                "service": "hythe-api",
-                "middlewares": [name],
-                "priority": MOUNTED + 7,
-            })
-        );
-        let strip = json!({"stripPrefix": {"prefixes": ["/v1/api"]}});
-        assert_eq!(http["middlewares"][name], strip);
-        let server = &http["services"]["hythe-api"]["loadBalancer"]["servers"][0];
-        assert_eq!(server["url"], "http://10.208.0.3:8080");
-        assert_eq!(http["routers"].as_object().unwrap().len(), 2);
-    }
-
-    #[test]
-    fn what_traefik_would_not_guard_it_does_not_get() {
-        use hythe_core::edge::{EdgeSettings, RouteEdge};
-        let shop = route(1, "shop", &["10.208.0.2:8080"]);
-        let guarded = |change: fn(&mut EdgeSettings)| {
-            let mut edge = RouteEdge::usual(shop.app);
-            change(&mut edge.settings);
-            let route = Route { edge: Some(Box::new(edge)), ..shop.clone() };
-            let observed = observed(&[("shop.localhost", route)]);
-            of_worker(&observed, &host("localhost"), None, &Routers::default()).http.is_none()
-        };
-        assert!(!guarded(|set| set.sticky = true));
-        assert!(guarded(|set| set.maintenance = true));
-        assert!(guarded(|set| set.allow = ["10.0.0.0/8".parse().unwrap()].into()));
-    }
 }

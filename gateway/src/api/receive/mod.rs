@@ -3,7 +3,8 @@
 //! Invariants: nothing is read of a body that nobody signed, and little is kept of it; a signed push
 //! is answered once every deployment that it asks for is on disk, and each app takes one delivery
 //! once: the provider's id of it is claimed in the commit of the request. Whoever cannot sign makes
-//! nothing grow: not the journal, not the memory.
+//! nothing grow: not the journal, not the memory. Nor does it keep anybody from being heard who signs right and
+//! comes by the same address: what is small is checked, however many were wrong.
 
 mod act;
 mod gate;
@@ -72,14 +73,18 @@ pub(crate) async fn receive(
         state.deliveries().unsigned(delivery);
         Problem::new(Kind::Unauthorized, format!("the delivery is refused: {why}"))
     };
-    if let Some(wait) = state.gate().waits(id, came.peer) {
-        let detail = "too many deliveries with a wrong signature came from your address";
-        return Err(Problem::new(Kind::TooMany, detail).retry_after(wait));
-    }
+    // Several may come by one address, and not all of them sign wrong: what costs little is looked at all the
+    // same.
+    let waits = state.gate().waits(id, came.peer);
+    let most = match waits {
+        Some(wait) if came.is_long() => return Err(too_many(wait)),
+        Some(_) => LONG_BODY,
+        None => MOST_BODY,
+    };
     if let Err(why) = is_signed(provider, &came.headers) {
-        return Err(unproven(state, why, delivery));
+        return Err(waits.map_or_else(|| unproven(state, why, delivery), too_many));
     }
-    let (_room, body) = state.gate().body(id, came.peer, &came.headers, body, MOST_BODY).await?;
+    let (_room, body) = state.gate().body(id, came.peer, &came.headers, body, most).await?;
     let secrets = receiver.secrets(state, id)?;
     let now = state.now();
     let event = event.unwrap_or_default();
@@ -98,7 +103,9 @@ pub(crate) async fn receive(
     } else {
         check()
     };
-    let (name, said) = checked.map_err(|why| unproven(state, why, delivery.clone()))?;
+    let (name, said) = checked.map_err(|why| {
+        waits.map_or_else(|| unproven(state, why, delivery.clone()), too_many)
+    })?;
     delivery.id = Some(name);
     let done = match said {
         Ok(said) => settle(state, &came, (id, &receiver, &told), said, &mut delivery).await,
@@ -109,6 +116,12 @@ pub(crate) async fn receive(
     };
     state.deliveries().signed(delivery.clone());
     done.map(|status| (status, delivery))
+}
+
+fn too_many(wait: std::time::Duration) -> Problem {
+    let detail = "too many deliveries with a wrong signature came from your address; until then \
+                  only those of at most 64 KiB that are signed right are taken";
+    Problem::new(Kind::TooMany, detail).retry_after(wait)
 }
 
 /// What a signed delivery leads to.
@@ -227,8 +240,8 @@ impl Receiver {
                 let own = state.control().read(|view| view.installation.state.hook_of(key));
                 if let Some(own) = own {
                     return ignored(format!(
-                        "{key} has a webhook of its own, which goes first; to leave it to the App: hythe \
-                         hook rm {own}"
+                        "{key} has a webhook of its own, which goes first; to leave it to the App: \
+                         hythe hook rm {own}"
                     ));
                 }
                 Some(Hook {

@@ -1,6 +1,7 @@
 //! How the server is doing, in one answer.
 
 use axum::extract::State;
+use hythe_core::installation::recover::live_sites;
 use hythe_core::wire::storage::DiskRoom;
 use hythe_core::wire::worker::EngineDisk;
 
@@ -20,6 +21,8 @@ const MIRROR_LATE: u64 = 5_000;
 /// The most workers whose disks are named, and warned of.
 const MOST_DISKS: usize = 8;
 const MOST_LOW_DISKS: usize = 20;
+/// The most apps that are named whose sites are not there.
+const MOST_GONE: usize = 8;
 
 /// Shows how the server is doing
 ///
@@ -42,6 +45,8 @@ pub(crate) async fn show(
     let backup = backups::status(&state);
     let mut warnings = warnings(&backup, &disk);
     warnings.extend(low_disks(&disks));
+    warnings.extend(state.control().sites().shared());
+    warnings.extend(gone_sites(&state));
     let restored = state.control().read(|view| view.installation.state.restored.clone());
     Ok(axum::Json(ServerStatus {
         ready: health::is_ready(&checks),
@@ -104,14 +109,43 @@ fn low_disks(disks: &[(String, EngineDisk)]) -> Vec<String> {
     let low = disks.iter().filter(|(_, disk)| disk.is_low());
     let said = low.map(|(worker, EngineDisk { room, least_free })| {
         format!(
-            "the disk of worker {worker}'s engine has {} MiB left of {}, and builds end below {} MiB \
-             (--build-free-disk): free some; `hythe gc` shows what Hythe can let go of",
+            "the disk of worker {worker}'s engine has {} MiB left of {}, and builds end below {} \
+             MiB (--build-free-disk): free some; `hythe gc` shows what Hythe can let go of",
             room.free >> 20,
             room.whole >> 20,
             least_free >> 20
         )
     });
     said.take(MOST_LOW_DISKS).collect()
+}
+
+/// What is to be said of apps whose static sites are not where their files are kept.
+fn gone_sites(state: &ApiState) -> Option<String> {
+    let gone = state.control().sites().gone();
+    if gone.is_empty() {
+        return None;
+    }
+    let names: Vec<String> = state.control().read(|view| {
+        let live = live_sites(view).into_iter().filter(|(_, site)| gone.contains(site));
+        let apps = live.filter_map(|(app, _)| view.apps.get(&app)?.state.active());
+        apps.map(|app| app.name.to_string()).collect()
+    });
+    gone_apps(&names)
+}
+
+fn gone_apps(names: &[String]) -> Option<String> {
+    let first = names.first()?;
+    let mut shown: Vec<&str> = names.iter().take(MOST_GONE).map(String::as_str).collect();
+    let more = format!("{} more", names.len().saturating_sub(MOST_GONE));
+    if names.len() > MOST_GONE {
+        shown.push(&more);
+    }
+    Some(format!(
+        "the files of these static sites are not where they are kept (--sites): {}. Edges that \
+         have them go on serving them. Each is deployed anew by itself, once; where that came to \
+         nothing: hythe deploy {first}",
+        shown.join(", ")
+    ))
 }
 
 fn warnings(backup: &BackupStatus, disk: &Disk) -> Vec<String> {
@@ -156,6 +190,16 @@ fn warnings(backup: &BackupStatus, disk: &Disk) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sites_that_are_not_there_are_named_and_not_all_of_many() {
+        let names =
+            |count| -> Vec<String> { (1..=count).map(|n: usize| format!("s{n}")).collect() };
+        assert_eq!(gone_apps(&names(0)), None);
+        let said = gone_apps(&names(2)).unwrap();
+        assert!(said.contains("s1, s2.") && said.ends_with("hythe deploy s1"), "{said}");
+        assert!(gone_apps(&names(10)).unwrap().contains("s8, 2 more."));
+    }
 
     #[test]
     fn a_disk_is_warned_of_before_builds_end_for_it() {

@@ -16,8 +16,9 @@ They go live in the order of depends_on, each once those before it are. The same
 what changed. What of the file is not taken is told of, with its line and the reason.
 
 A folder is sent service by service. Of a repository each service is built from its folder at the branch's
-newest commit, and one whose folder is as it was is left alone. Variables come from .env beside the file, from
-this shell where the file names them, and from --env. Set what is secret by `hythe env set`: it stays.
+newest commit, and one whose folder is as it was is left alone. Variables come from .env beside the file,
+from --env-file and from --env; for a folder also from this shell, where the file names them. A repository's
+file gets nothing of this shell by itself. Set what is secret by `hythe env set`: it stays.
 
 Examples:
   hythe compose up shop                       the compose.yaml of this folder
@@ -70,6 +71,9 @@ pub struct ComposeUpArgs {
     /// A variable that the file names; may be given several times
     #[arg(long = "env", value_name = "NAME=VALUE")]
     pub variables: Vec<RawAssignment>,
+    /// A file with such variables, one NAME=VALUE a line; --env goes before it
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
     /// Only say what would be done, and what of the file is not taken
     #[arg(long)]
     pub dry_run: bool,

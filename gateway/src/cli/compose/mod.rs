@@ -1,5 +1,6 @@
 //! `hythe compose`: the services of Compose files as apps of a project.
 
+mod given;
 mod source;
 mod up;
 

@@ -5,16 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use hythe_core::compose::{Given, wanted};
 use hythe_core::names::{AppName, BadText, EnvName, EnvValue};
 use reqwest::Method;
 use serde::Serialize;
 
-use super::source::{Found, Place};
+use super::given::{Read, read, told_missing};
+use super::source::Place;
 use crate::api::dto::{
     App, AppGroup, ComposeAction, ComposeLeft, ComposeOrphan, ComposePlan, ComposeService,
     ComposeSource, CreateApp, CreateDeployment, CreateProject, Deployment, DeploymentStatus,
-    PlanCompose, Project, SecretText, UpdateApp,
+    PlanCompose, Project, UpdateApp,
 };
 use crate::cli::args::ComposeUpArgs;
 use crate::cli::client::Patience;
@@ -62,16 +62,21 @@ struct Asked {
 }
 
 pub(super) async fn run(context: &Context, args: ComposeUpArgs) -> Outcome {
-    let given = env::checked(&args.variables)?;
+    let mut given = args.env_file.as_deref().map(env::of_file).transpose()?.unwrap_or_default();
+    given.extend(env::checked(&args.variables)?);
     let (repo, branch, file) = (args.repo.clone(), args.branch.clone(), args.file.clone());
     let profiles = args.profiles.clone();
-    let reading = tokio::task::spawn_blocking(move || -> Outcome<(Place, PlanCompose)> {
+    let reading = tokio::task::spawn_blocking(move || -> Outcome<(Place, Read)> {
         let place = Place::open(&repo, branch.as_ref())?;
         let found = place.compose_file(file.as_deref())?;
-        let request = read(&place, &found, &given, profiles)?;
-        Ok((place, request))
+        let read = read(&place, &found, &given, profiles, |name| std::env::var(name).ok())?;
+        Ok((place, read))
     });
-    let (place, request) = reading.await.map_err(|error| Failure::failed(error.to_string()))??;
+    let (place, Read { request, missing }) =
+        reading.await.map_err(|error| Failure::failed(error.to_string()))??;
+    if let Some(missing) = told_missing(&missing) {
+        context.output.note(context.output.foreign(&missing));
+    }
     let commit = match &place {
         Place::Git(clone) => Some(clone.commit.clone()),
         Place::Folder(_) => None,
@@ -112,51 +117,6 @@ pub(super) async fn run(context: &Context, args: ComposeUpArgs) -> Outcome {
         return Err(Failure::silent(Exit::Failed));
     }
     Ok(())
-}
-
-/// Reads the file, and what it names.
-fn read(
-    place: &Place,
-    found: &Found,
-    given: &env::Variables,
-    profiles: Vec<String>,
-) -> Outcome<PlanCompose> {
-    let folder = found.folder();
-    let mut variables = place.dot_env(&folder)?;
-    let own: BTreeMap<String, String> =
-        given.iter().map(|(name, value)| (name.to_string(), value.reveal().to_owned())).collect();
-    variables.extend(own.clone());
-    let named = |variables: &BTreeMap<String, String>| {
-        let given =
-            Given { variables: variables.clone(), folder: folder.clone(), ..Given::default() };
-        wanted(&found.text, &given).map_err(|bad| Failure::usage(format!("{}: {bad}", found.path)))
-    };
-    // Of this shell only what the file names goes anywhere.
-    for name in named(&variables)?.variables {
-        // What lets in here is no app's: whoever means it says --env.
-        if name.starts_with("HYTHE_") {
-            continue;
-        }
-        if let Ok(value) = std::env::var(&name) {
-            variables.insert(name, value);
-        }
-    }
-    variables.extend(own);
-    let mut files = BTreeMap::new();
-    for path in named(&variables)?.files {
-        if let Some(text) = place.read(&path)? {
-            files.insert(path, SecretText::new(text));
-        }
-    }
-    let secret = |(name, value)| (name, SecretText::new(value));
-    Ok(PlanCompose {
-        file: SecretText::new(found.text.clone()),
-        folder,
-        variables: variables.into_iter().map(secret).collect(),
-        files,
-        profiles,
-        sources: BTreeMap::new(),
-    })
 }
 
 async fn ask(context: &Context, project: &str, request: &PlanCompose) -> Outcome<ComposePlan> {

@@ -1,0 +1,153 @@
+//! What goes to the server with a Compose file: the values and the files that it names.
+//!
+//! Invariant: a file says by itself which variables it wants. That of a folder of this machine is given those of
+//! this shell, as Docker does; that of a repository, which somebody else may have written, gets only what was given
+//! for it.
+
+use std::collections::BTreeMap;
+
+use hythe_core::compose::{Given, wanted};
+
+use super::source::{Found, Place};
+use crate::api::dto::{PlanCompose, SecretText};
+use crate::cli::env;
+use crate::cli::failure::{Failure, Outcome};
+
+/// Names that are told at once.
+const MOST_TOLD: usize = 16;
+
+/// A file that was read.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) request: PlanCompose,
+    /// Variables of a repository's file that have no value.
+    pub(super) missing: Vec<String>,
+}
+
+/// Reads the file, and what it names. `shell`: what this shell's variables are.
+pub(super) fn read(
+    place: &Place,
+    found: &Found,
+    given: &env::Variables,
+    profiles: Vec<String>,
+    shell: impl Fn(&str) -> Option<String>,
+) -> Outcome<Read> {
+    let folder = found.folder();
+    let mut variables = place.dot_env(&folder)?;
+    let own: BTreeMap<String, String> =
+        given.iter().map(|(name, value)| (name.to_string(), value.reveal().to_owned())).collect();
+    variables.extend(own.clone());
+    let named = |variables: &BTreeMap<String, String>| {
+        let given =
+            Given { variables: variables.clone(), folder: folder.clone(), ..Given::default() };
+        wanted(&found.text, &given).map_err(|bad| Failure::usage(format!("{}: {bad}", found.path)))
+    };
+    let mut missing = Vec::new();
+    for name in named(&variables)?.variables {
+        let value = match place {
+            // What lets in here is no app's: whoever means it says --env.
+            Place::Folder(_) if name.starts_with("HYTHE_") => continue,
+            Place::Folder(_) => shell(&name),
+            Place::Git(_) => {
+                if !variables.contains_key(&name) {
+                    missing.push(name);
+                }
+                continue;
+            }
+        };
+        if let Some(value) = value {
+            variables.insert(name, value);
+        }
+    }
+    variables.extend(own);
+    let mut files = BTreeMap::new();
+    for path in named(&variables)?.files {
+        if let Some(text) = place.read(&path)? {
+            files.insert(path, SecretText::new(text));
+        }
+    }
+    let secret = |(name, value)| (name, SecretText::new(value));
+    let request = PlanCompose {
+        file: SecretText::new(found.text.clone()),
+        folder,
+        variables: variables.into_iter().map(secret).collect(),
+        files,
+        profiles,
+        sources: BTreeMap::new(),
+    };
+    Ok(Read { request, missing })
+}
+
+/// What is to be said of variables that nothing was given for.
+pub(super) fn told_missing(missing: &[String]) -> Option<String> {
+    let first = missing.first()?;
+    let mut told: Vec<&str> = missing.iter().take(MOST_TOLD).map(String::as_str).collect();
+    let more = format!("{} more", missing.len().saturating_sub(MOST_TOLD));
+    if missing.len() > MOST_TOLD {
+        told.push(&more);
+    }
+    Some(format!(
+        "nothing was given for {}: the file's own defaults hold, or they are empty. Of this shell \
+         a repository's file gets nothing by itself; give what it is to have with --env \
+         {first}=VALUE or --env-file FILE",
+        told.join(", ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use hythe_core::names::{EnvName, EnvValue};
+
+    use super::*;
+
+    const FILE: &str = "services:\n  web:\n    image: shop:${TAG:-1}\n    environment:\n      \
+                        KEY: ${KEY}\n      OWN: ${OWN}\n      TOKEN: ${HYTHE_TOKEN}\n";
+
+    fn shell(name: &str) -> Option<String> {
+        Some(format!("of the shell: {name}"))
+    }
+
+    fn given() -> env::Variables {
+        let value = EnvValue::new("given").unwrap();
+        [(EnvName::new("OWN").unwrap(), value)].into_iter().collect()
+    }
+
+    fn read_at(place: &Place) -> (BTreeMap<String, String>, Vec<String>) {
+        let found = place.compose_file(None).unwrap();
+        let read = read(place, &found, &given(), Vec::new(), shell).unwrap();
+        let variables = read.request.variables.iter();
+        let variables = variables.map(|(name, value)| (name.clone(), value.reveal().to_owned()));
+        (variables.collect(), read.missing)
+    }
+
+    #[test]
+    fn a_repository_gets_nothing_of_this_shell_and_a_folder_what_it_names() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("compose.yaml"), FILE).unwrap();
+        let git = |words: &[&str]| {
+            let who = ["-c", "user.name=a", "-c", "user.email=a@b.c"];
+            let mut command = Command::new("git");
+            let ran = command.arg("-C").arg(dir.path()).args(who).args(words).output().unwrap();
+            assert!(ran.status.success(), "{words:?}: {}", String::from_utf8_lossy(&ran.stderr));
+        };
+        let folder = Place::open(dir.path().to_str().unwrap(), None).unwrap();
+        let (variables, missing) = read_at(&folder);
+        assert_eq!(variables.keys().collect::<Vec<_>>(), ["KEY", "OWN", "TAG"]);
+        assert_eq!(variables["KEY"], "of the shell: KEY");
+        assert_eq!(variables["OWN"], "given");
+        assert!(missing.is_empty(), "{missing:?}");
+
+        git(&["init", "-q", "-b", "main"]);
+        git(&["add", "-A"]);
+        git(&["commit", "-q", "-m", "one"]);
+        let repository = Place::open(&format!("file://{}", dir.path().display()), None).unwrap();
+        let (variables, missing) = read_at(&repository);
+        assert_eq!(variables, BTreeMap::from([("OWN".to_owned(), "given".to_owned())]));
+        assert_eq!(missing, ["HYTHE_TOKEN", "KEY", "TAG"]);
+        let told = told_missing(&missing).unwrap();
+        assert!(told.contains("HYTHE_TOKEN, KEY, TAG:") && told.contains("--env-file"), "{told}");
+        assert_eq!(told_missing(&[]), None);
+    }
+}
