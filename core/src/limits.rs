@@ -213,8 +213,10 @@ pub const MOST_REPLICAS: u16 = 64;
 pub const MOST_VOLUMES: usize = 16;
 /// Services of one Compose file.
 pub const MOST_SERVICES: usize = 40;
-/// Files of variables that a Compose file names, and that one of its services does.
+/// Files of variables that one service of a Compose file names.
 pub const MOST_ENV_FILES: usize = 32;
+/// Other files that a Compose file names: of variables, and what it includes and extends.
+pub const MOST_COMPOSE_FILES: usize = 64;
 /// How long requests to a version may go on that has to end before the next one can start, for both
 /// write to the same volume.
 pub const GIVE_WAY_WITHIN: Millis = Millis(20_000);

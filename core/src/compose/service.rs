@@ -134,15 +134,6 @@ pub(super) fn read(
                 let names = one.node.items().unwrap_or_default();
                 draft.profiles = names.iter().filter_map(Node::text).collect();
             }
-            "extends" => {
-                return bad(
-                    one.line,
-                    format!(
-                        "{at}: it is not taken. Write what `docker compose config` prints into one file, \
-                         and give that"
-                    ),
-                );
-            }
             name => setting(at, name, one, &mut draft.service, notes)?,
         }
     }

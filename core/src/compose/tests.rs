@@ -77,12 +77,14 @@ fn line(service: &Service) -> String {
 }
 
 /// What a file comes to: a line for each service, then one for each thing that is told.
-fn told(text: &str, given: &Given) -> String {
+pub(super) fn told(text: &str, given: &Given) -> String {
     match read(text, given) {
         Err(bad) => format!("refused: {bad}"),
-        Ok(Composed { services, idle: _, left }) => {
-            let left =
-                left.iter().map(|left| format!("! {} {}: {}", left.line, left.key, left.why));
+        Ok(Composed { services, idle: _, left, lines: _ }) => {
+            let left = left.iter().map(|Left { file, line, key, why }| {
+                let file = file.as_ref().map_or_else(String::new, |file| format!("{file}:"));
+                format!("! {file}{line} {key}: {why}")
+            });
             services.iter().map(line).chain(left).collect::<Vec<_>>().join("\n")
         }
     }
@@ -458,20 +460,6 @@ const ROWS: &[Row] = &[
         &["refused: line 2: a service's name has letters"],
     ),
     (
-        "extends",
-        "services:\n  a:\n    extends: {file: base.yaml, service: b}\n    image: x\n",
-        &[],
-        &[
-            "refused: line 3: services.a.extends: it is not taken. Write what `docker compose config`",
-        ],
-    ),
-    (
-        "include",
-        "include: [other.yaml]\nservices:\n  a: {image: x}\n",
-        &[],
-        &["refused: line 1: include is not taken"],
-    ),
-    (
         "a context that leads out",
         "services:\n  a:\n    build: ../other\n",
         &[],
@@ -685,9 +673,15 @@ fn all_that_a_file_comes_to_has_a_bound() {
     let names: Vec<String> = (0..33).map(|n| format!("{n}.env")).collect();
     let many = format!("services: {{a: {{image: x, env_file: [{}]}}}}\n", names.join(", "));
     assert!(why(read(&many, &given())).contains("at most 32 files"));
-    assert!(wanted(&many, &given()).unwrap_err().why.contains("at most 32 are read"));
-    files.files = names.into_iter().map(|name| (name, String::new())).collect();
-    assert!(why(read("services: {a: {image: x}}", &files)).contains("33 files of variables"));
+    let list = |from: u32| {
+        let names: Vec<String> = (from..from + 22).map(|n| format!("{n}.env")).collect();
+        names.join(", ")
+    };
+    let [a, b, c] = [0, 22, 44].map(list);
+    let many = format!("services: {{a: {{env_file: [{a}]}}, b: {{env_file: [{b}]}}, c: {{env_file: [{c}]}}}}");
+    assert!(wanted(&many, &given()).unwrap_err().why.contains("66 other files, and at most 64"));
+    files.files = (0..65).map(|n| (format!("{n}.env"), String::new())).collect();
+    assert!(why(read("services: {a: {image: x}}", &files)).contains("65 other files"));
 }
 
 const SHOP: &str = "services:\n  web:\n    build: {context: web, dockerfile: docker/D}\n    ports: [8000]\n    \

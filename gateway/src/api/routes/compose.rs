@@ -69,6 +69,7 @@ pub(crate) async fn plan(
     })?;
     let composed = composed.map_err(|bad| refused(&bad))?;
     let left = composed.left.iter().map(|left| ComposeLeft {
+        file: left.file.clone(),
         line: left.line,
         key: left.key.clone(),
         why: left.why.clone(),

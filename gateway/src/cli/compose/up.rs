@@ -3,7 +3,7 @@
 //! Each service is an app, and is made, set and deployed as any other is. Where this breaks off, what was
 //! done stays, and the same command goes on from there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hythe_core::compose::{Given, wanted};
 use hythe_core::names::{AppName, BadText, EnvName, EnvValue};
@@ -126,28 +126,45 @@ fn read(
     let own: BTreeMap<String, String> =
         given.iter().map(|(name, value)| (name.to_string(), value.reveal().to_owned())).collect();
     variables.extend(own.clone());
-    let named = |variables: &BTreeMap<String, String>| {
-        let given =
-            Given { variables: variables.clone(), folder: folder.clone(), ..Given::default() };
-        wanted(&found.text, &given).map_err(|bad| Failure::usage(format!("{}: {bad}", found.path)))
-    };
-    // Of this shell only what the file names goes anywhere.
-    for name in named(&variables)?.variables {
-        // What lets in here is no app's: whoever means it says --env.
-        if name.starts_with("HYTHE_") {
+    let mut texts: BTreeMap<String, String> = BTreeMap::new();
+    let mut asked: BTreeSet<String> = BTreeSet::new();
+    // What a file is called may depend on a variable, and a file that is read may name more of both.
+    loop {
+        let given = Given {
+            variables: variables.clone(),
+            files: texts.clone(),
+            folder: folder.clone(),
+            ..Given::default()
+        };
+        let wanted = wanted(&found.text, &given);
+        let wanted = wanted.map_err(|bad| Failure::usage(format!("{}: {bad}", found.path)))?;
+        let mut more = false;
+        // Of this shell only what the files name goes anywhere.
+        for name in wanted.variables {
+            // What lets in here is no app's: whoever means it says --env.
+            if name.starts_with("HYTHE_") || own.contains_key(&name) {
+                continue;
+            }
+            if let Ok(value) = std::env::var(&name) {
+                more |= variables.insert(name, value.clone()) != Some(value);
+            }
+        }
+        if more {
             continue;
         }
-        if let Ok(value) = std::env::var(&name) {
-            variables.insert(name, value);
+        for path in wanted.files {
+            if asked.insert(path.clone())
+                && let Some(text) = place.read(&path)?
+            {
+                texts.insert(path, text);
+                more = true;
+            }
+        }
+        if !more {
+            break;
         }
     }
-    variables.extend(own);
-    let mut files = BTreeMap::new();
-    for path in named(&variables)?.files {
-        if let Some(text) = place.read(&path)? {
-            files.insert(path, SecretText::new(text));
-        }
-    }
+    let files = texts.into_iter().map(|(path, text)| (path, SecretText::new(text))).collect();
     let secret = |(name, value)| (name, SecretText::new(value));
     Ok(PlanCompose {
         file: SecretText::new(found.text.clone()),
@@ -327,8 +344,9 @@ fn in_words(because: &[String]) -> String {
 
 fn told(context: &Context, left: &ComposeLeft) {
     let output = &context.output;
-    let ComposeLeft { line, key, why } = left;
-    output.note(format_args!("line {line}: {}: {}", output.foreign(key), output.foreign(why)));
+    let ComposeLeft { file, line, key, why } = left;
+    let file = file.as_ref().map_or_else(String::new, |file| format!("{}, ", output.foreign(file)));
+    output.note(format_args!("{file}line {line}: {}: {}", output.foreign(key), output.foreign(why)));
 }
 
 impl Done {
