@@ -211,6 +211,14 @@ pub const MOST_KEYS_OF_HOST: usize = 8;
 pub const MOST_REPLICAS: u16 = 64;
 /// Volumes of one app.
 pub const MOST_VOLUMES: usize = 16;
+/// The least and the most bytes of a folder of a container that lies in memory.
+pub const LEAST_TMPFS_BYTES: u64 = 4 << 10;
+/// See [`LEAST_TMPFS_BYTES`].
+pub const MOST_TMPFS_BYTES: u64 = 64 << 30;
+/// Files that one process of an app may have open: what a machine has where nobody raised it.
+pub const MOST_OPEN_FILES: u64 = 1 << 20;
+/// Names that stand for addresses in one app's containers.
+pub const MOST_HOSTS: usize = 32;
 /// Services of one Compose file.
 pub const MOST_SERVICES: usize = 40;
 /// Files of variables that one service of a Compose file names.

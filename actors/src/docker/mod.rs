@@ -15,6 +15,7 @@ pub mod labels;
 pub mod logs;
 pub mod network;
 pub(crate) mod one_off;
+mod within;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -8,8 +8,12 @@
 //! refuses it instead ([`Bad`]).
 
 mod build;
+mod deploy;
+mod environment;
 mod files;
 mod health;
+mod inside;
+mod keys;
 mod lines;
 mod notes;
 mod order;
@@ -31,6 +35,7 @@ use serde::Serialize;
 use crate::argv::Argv;
 use crate::container::{Mount, MountPath, ServiceName};
 use crate::health::HealthCheck;
+use crate::inside::Inside;
 use crate::limits;
 use crate::names::{BuildArg, BuildArgValue, BuildTarget, EnvName, EnvValue, RepositoryPath};
 use crate::source::ImageRef;
@@ -137,6 +142,8 @@ pub struct Service {
     pub volumes: BTreeMap<MountPath, Mount>,
     /// How long it has from SIGTERM to SIGKILL, where that is said.
     pub stop_within: Option<Millis>,
+    /// How its containers are within.
+    pub inside: Inside,
     /// The services that have to be live before it starts.
     pub after: BTreeSet<ServiceName>,
     /// How many services come before it in the longest row of those.

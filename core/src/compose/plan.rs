@@ -309,6 +309,7 @@ fn settings(
         unrouted: !service.routed,
         group: Some(GroupMember { project, service: service.name.clone(), content }),
     };
+    settings.run.inside = service.inside.clone();
     Ok(settings)
 }
 

@@ -8,6 +8,7 @@ use super::*;
 use crate::app::AppSettings;
 use crate::container::ContentId;
 use crate::ids::ProjectId;
+use crate::inside::{Tmpfs, Ulimit};
 use crate::names::{ProjectName, RepositoryUrl};
 use crate::source::{GitSource, Reference, Source, UploadDigest};
 
@@ -69,9 +70,39 @@ fn line(service: &Service) -> String {
     for (path, Mount { volume, read_only }) in &service.volumes {
         write!(line, " {volume}:{path}{}", if *read_only { ":ro" } else { "" }).unwrap();
     }
+    line.push_str(&within(&service.inside));
     if !service.after.is_empty() {
         let after: Vec<&str> = service.after.iter().map(ServiceName::as_str).collect();
         write!(line, " after={}", after.join(",")).unwrap();
+    }
+    line
+}
+
+/// How a service's containers are within.
+fn within(inside: &Inside) -> String {
+    let mut line = String::new();
+    let some = [
+        ("user", inside.user.as_ref().map(ToString::to_string)),
+        ("dir", inside.working_dir.as_ref().map(ToString::to_string)),
+        ("read-only", inside.read_only.then(|| "yes".to_owned())),
+        ("signal", inside.stop_signal.as_ref().map(ToString::to_string)),
+        ("shm", inside.shm_bytes.map(|bytes| (bytes >> 20).to_string())),
+        ("hostname", inside.hostname.as_ref().map(ToString::to_string)),
+    ];
+    for (name, value) in some {
+        value.into_iter().for_each(|value| write!(line, " {name}={value}").unwrap());
+    }
+    for (path, Tmpfs { size_bytes, mode }) in &inside.tmpfs {
+        write!(line, " memory:{path}").unwrap();
+        size_bytes.iter().for_each(|bytes| write!(line, ",{bytes}").unwrap());
+        mode.iter().for_each(|mode| write!(line, ",{mode:o}").unwrap());
+    }
+    for (name, Ulimit { soft, hard }) in &inside.ulimits {
+        let shown = |most: &Option<u64>| most.map_or("-".to_owned(), |most| most.to_string());
+        write!(line, " {name}={}:{}", shown(soft), shown(hard)).unwrap();
+    }
+    for (name, address) in &inside.hosts {
+        write!(line, " {name}={address}").unwrap();
     }
     line
 }
@@ -236,14 +267,13 @@ const ROWS: &[Row] = &[
         "services:\n  a:\n    image: x\n    volumes:\n      - ./src:/app\n      - /etc/passwd:/p:ro\n      - ~/x:/x\n      \
          - /anonymous\n      - type: bind\n        source: .\n        target: /b\n      - type: tmpfs\n        target: \
          /t\n      - theirs:/y\n      - type: npipe\n        target: /z\nvolumes:\n  theirs:\n    external: true\n",
-        &["0 a image=x health=none"],
+        &["0 a image=x health=none memory:/t"],
         &[
             "! 5 services.a.volumes: folders of the machine",
             "! 6 services.a.volumes: folders of the machine",
             "! 7 services.a.volumes: folders of the machine",
             "! 8 services.a.volumes: a volume without a name",
             "! 9 services.a.volumes: folders of the machine",
-            "! 12 services.a.volumes: what is written outside of volumes",
             "! 14 services.a.volumes: the volume theirs is not taken",
             "! 15 services.a.volumes: there are no mounts of type npipe",
             "! 19 volumes.theirs.external: a volume that Hythe did not make",
@@ -376,15 +406,13 @@ const ROWS: &[Row] = &[
         "services:\n  a:\n    image: x\n    privileged: true\n    cap_add: [SYS_ADMIN]\n    network_mode: host\n    pid: \
          host\n    devices: [/dev/sda]\n    user: root\n    working_dir: /app\n    logging: {driver: none}\n    \
          container_name: mine\n    tty: true\n    sysctls: {a: b}\n",
-        &["0 a image=x health=none"],
+        &["0 a image=x health=none user=root dir=/app"],
         &[
             "! 4 services.a.privileged: what a container may do",
             "! 5 services.a.cap_add: what a container may do",
             "! 6 services.a.network_mode: no container",
             "! 7 services.a.pid: what a container may do",
             "! 8 services.a.devices: what a container may do",
-            "! 9 services.a.user: it runs as its image says",
-            "! 10 services.a.working_dir:",
             "! 11 services.a.logging:",
             "! 12 services.a.container_name: other services",
             "! 13 services.a.tty:",
@@ -766,6 +794,7 @@ fn the_same_file_again_changes_nothing_and_another_one_only_what_is_different() 
         ("    depends_on: [store]\n", "", ""),
         ("image: redis:7", "image: redis:7\n    mem_limit: 1g", "shop-store: limits"),
         ("ports: [8000]", "expose: [8000]", "shop-web: how it runs"),
+        ("image: redis:7", "image: redis:7\n    user: \"999\"", "shop-store: how it runs"),
     ] {
         let text = SHOP.replace(from, to);
         assert_ne!(text, SHOP, "{from}");

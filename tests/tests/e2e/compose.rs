@@ -78,6 +78,44 @@ fn marks(scene: &Scene) -> (String, u32) {
     (says.to_owned(), count.trim().parse().unwrap())
 }
 
+/// Says who it is, and where it can write.
+const WHO: &str = "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\n\
+                   touch /no 2>/dev/null && root=written || root=kept\n\
+                   touch /tmp/yes && tmp=written\necho \"$(id -u):$(id -g) $(pwd) $root $tmp $SAYS\"\n";
+
+#[test]
+fn what_several_files_say_of_how_a_container_is_within_holds_in_it() {
+    let scene = Scene::new();
+    let folder = tempfile::tempdir().unwrap();
+    for (path, text, mode) in [
+        ("compose.yaml", "include: [apps/compose.yaml]\n", 0o644),
+        (
+            "apps/compose.yaml",
+            "services:\n  web:\n    extends: {file: ../shared/base.yaml, service: small}\n    build: who\n    \
+             ports: [\"8080:8080\"]\n    user: \"1000:1000\"\n    tmpfs: \"/tmp:size=64k\"\n",
+            0o644,
+        ),
+        (
+            "shared/base.yaml",
+            "services:\n  small:\n    read_only: true\n    environment: {SAYS: \"${SAYS:-nothing}\"}\n",
+            0o644,
+        ),
+        ("apps/.env", "SAYS=hello\n", 0o644),
+        ("apps/who/Dockerfile", WEB, 0o644),
+        ("apps/who/cgi-bin/who", WHO, 0o755),
+    ] {
+        write(&folder.path().join(path), text, mode);
+    }
+    let done = up(&scene, folder.path(), &[]);
+    assert_eq!(done["services"][0]["status"], "live", "{done}");
+    let (status, body) = scene.hythe.get("shop-web", "/cgi-bin/who");
+    assert_eq!((status, body.trim()), (200, "1000:1000 /www/cgi-bin kept written hello"));
+    let same = up(&scene, folder.path(), &[]);
+    assert_eq!(actions(&same), [("web", "unchanged")]);
+    scene.hythe.json(&["compose", "down", "shop", "--yes"]);
+    scene.finish();
+}
+
 #[test]
 fn services_find_one_another_and_only_what_changed_is_deployed_while_the_volume_stays() {
     let scene = Scene::new();

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::super::environment::env_files;
 use super::super::notes::shown;
-use super::super::service::{env_files, resolve};
+use super::super::service::resolve;
 use super::super::tree::Node;
 use super::super::variables::{self, Filling, Room};
 use super::super::{Bad, Given, few_files, pairs, read_tree};

@@ -281,6 +281,7 @@ fn changes(wanted: &AppSettings, project: Option<ProjectId>) -> UpdateApp {
         volumes: Some(shown.volumes),
         routed: Some(shown.routed),
         group: Some(shown.group.filter(|_| project.is_some())),
+        inside: Some(shown.inside),
         release_command: wanted.run.hook(Hook::Release).map(|_| shown.release_command),
         stop_within_ms: Some(shown.stop_within_ms),
         ..UpdateApp::default()
