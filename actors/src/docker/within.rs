@@ -57,7 +57,7 @@ mod tests {
     const LOOKS: &str = "\
         [ \"$(id -u):$(id -g)\" = 1000:1000 ] || exit 11\n\
         [ \"$(pwd)\" = /srv/app ] || exit 12\n\
-        touch /bin/x 2>/dev/null && exit 13\n\
+        grep ' / ' /proc/mounts | grep -q ' ro,' || exit 13\n\
         touch /tmp/x || exit 14\n\
         touch /mine/x 2>/dev/null && exit 15\n\
         grep ' /tmp tmpfs ' /proc/mounts | grep noexec | grep nosuid | grep -q size=64k || exit 16\n\
