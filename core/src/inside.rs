@@ -1,11 +1,12 @@
 //! How an app's containers are within, where not as its image says: who runs there and in which folder,
-//! what can be written, what lies in memory, and what one process may take.
+//! what can be written, what lies in memory, which files hold values of its variables, and what one process
+//! may take.
 //!
 //! It holds in every container of an app: replicas, processes beside web, release commands, what is run once. Nothing
 //! here gives a container more over its machine than any has: what an image may say itself may be said
 //! here too, and the rest takes something away or is bounded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -14,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::container::{Mount, MountPath};
 use crate::limits;
-use crate::names::{BadText, HostName, bad, shown, text};
+use crate::names::{BadText, EnvName, HostName, bad, shown, text};
 use crate::reach::is_off_limits;
 use crate::rejection::Rejection;
 
@@ -97,6 +98,36 @@ pub struct Inside {
     pub hostname: Option<ContainerHost>,
     /// Names that stand for addresses in them, besides those of the network.
     pub hosts: BTreeMap<HostName, IpAddr>,
+    /// Files that hold values of the app's variables.
+    pub files: BTreeMap<MountPath, ValueFile>,
+}
+
+/// A file that holds the value of one of the app's variables, which is in the environment no more then. So
+/// what is secret in it is kept and travels as every variable does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValueFile {
+    /// Which variable.
+    pub variable: EnvName,
+    /// The rights to it.
+    pub mode: u16,
+    /// The number of the user whose it is.
+    pub uid: u32,
+    /// The number of its group.
+    pub gid: u32,
+}
+
+impl ValueFile {
+    /// The rights to a file that says none: everybody in the container can read it.
+    pub const MODE: u16 = 0o444;
+
+    /// Whether rights are such as a file to be read has: its owner can read it, who may do more can read
+    /// it, too, and nobody may do more than the one before.
+    #[must_use]
+    pub const fn is_mode(mode: u16) -> bool {
+        let (owner, group, others) = ((mode >> 6) & 7, (mode >> 3) & 7, mode & 7);
+        let read = owner & 4 == 4 && (group == 0 || group & 4 == 4) && (others == 0 || others & 4 == 4);
+        read && mode <= 0o777 && group & !owner == 0 && others & !group == 0
+    }
 }
 
 /// A folder in memory. What is in it counts as memory of the container.
@@ -254,6 +285,7 @@ impl Inside {
                 return wrong("inside.ulimits", format!("{name} is at most {most}"));
             }
         }
+        self.check_files(volumes)?;
         if self.hosts.len() > limits::MOST_HOSTS {
             return wrong("inside.hosts", format!("are at most {}", limits::MOST_HOSTS));
         }
@@ -265,14 +297,52 @@ impl Inside {
             None => Ok(()),
         }
     }
+
+    fn check_files(&self, volumes: &BTreeMap<MountPath, Mount>) -> Result<(), Rejection> {
+        let wrong = |why: String| Err(Rejection::invalid("inside.files", why));
+        if self.files.len() > limits::MOST_CONTAINER_FILES {
+            return wrong(format!("are at most {}", limits::MOST_CONTAINER_FILES));
+        }
+        if self.read_only && !self.files.is_empty() {
+            return wrong(
+                "are put into a container before it starts, and into one that is read-only no engine puts \
+                 any: leave read_only out, or read the values from the environment"
+                    .to_owned(),
+            );
+        }
+        for (path, file) in &self.files {
+            let mut folders = volumes.keys().chain(self.tmpfs.keys());
+            if let Some(folder) = folders.find(|folder| is_within(path, folder.as_str())) {
+                return wrong(format!(
+                    "are not within volumes or folders in memory: {path} is in {folder}, and would be hidden \
+                     by it or stay in it"
+                ));
+            }
+            if is_the_engines(path) {
+                return wrong(format!("are not where the engine has its own: {path}"));
+            }
+            if !ValueFile::is_mode(file.mode) {
+                return wrong(format!("can be read by their owner, as with 444 or 400; got {:o}", file.mode));
+            }
+        }
+        Ok(())
+    }
+
+    /// The variables whose values stand in files, and not in the environment.
+    #[must_use]
+    pub fn in_files(&self) -> BTreeSet<&EnvName> {
+        self.files.values().map(|file| &file.variable).collect()
+    }
 }
 
 /// Whether the engine itself has something there.
 fn is_the_engines(path: &MountPath) -> bool {
-    let within = |folder: &str| {
-        path.as_str().strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    within("/proc") || within("/sys") || within("/dev")
+    ["/proc", "/sys", "/dev"].into_iter().any(|folder| is_within(path, folder))
+}
+
+fn is_within(path: &MountPath, folder: &str) -> bool {
+    let rest = path.as_str().strip_prefix(folder);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -320,7 +390,13 @@ mod tests {
         };
         let many = (0..17).map(|n| (path(&format!("/t{n}")), Tmpfs::default())).collect();
         let shm = |bytes| Inside { shm_bytes: Some(bytes), ..Inside::default() };
+        let file = |at: &str, mode| {
+            let variable = EnvName::new("SECRET_FILE_a").unwrap();
+            let file = ValueFile { variable, mode, uid: 0, gid: 0 };
+            Inside { files: BTreeMap::from([(path(at), file)]), ..Inside::default() }
+        };
         for (what, good) in [
+            ("a file", file("/run/secrets/a", 0o440)),
             ("a folder", tmpfs("/tmp", Some(64 << 20), Some(0o1777))),
             ("one of its owner", tmpfs("/run/mine", None, Some(0o700))),
             ("open files", ulimit(UlimitName::Nofile, Some(1024), Some(1 << 20))),
@@ -345,8 +421,26 @@ mod tests {
             ("files without an end", ulimit(UlimitName::Nofile, Some(1), None)),
             ("an address of the link", host("169.254.169.254")),
             ("no shared memory", shm(0)),
+            ("a file in a volume", file("/data/a", 0o444)),
+            ("a file of the engine's", file("/dev/a", 0o444)),
+            ("a file that nobody reads", file("/a", 0o044)),
+            ("a file in memory", Inside { files: file("/tmp/a", 0o444).files, ..tmpfs("/tmp", None, None) }),
+            ("a file where nothing is written", Inside { read_only: true, ..file("/a", 0o444) }),
         ] {
             assert!(wrong.check(&volumes).is_err(), "{what}");
+        }
+    }
+
+    #[test]
+    fn rights_to_a_file_are_such_as_people_give() {
+        for good in [0o444, 0o440, 0o400, 0o600, 0o640, 0o644, 0o755, 0o777] {
+            assert!(ValueFile::is_mode(good), "{good:o}");
+            // Written as a number of another base it is none: so it is known which was meant.
+            let digits = u16::from_str_radix(&good.to_string(), 8);
+            assert!(digits.is_err() || digits.is_ok_and(|mode| !ValueFile::is_mode(mode)), "{good:o}");
+        }
+        for bad in [0, 0o044, 0o4444, 0o446, 0o511, 0o420] {
+            assert!(!ValueFile::is_mode(bad), "{bad:o}");
         }
     }
 

@@ -217,6 +217,8 @@ pub const LEAST_TMPFS_BYTES: u64 = 4 << 10;
 pub const MOST_TMPFS_BYTES: u64 = 64 << 30;
 /// Files that one process of an app may have open: what a machine has where nobody raised it.
 pub const MOST_OPEN_FILES: u64 = 1 << 20;
+/// Files of one app's containers that hold values of its variables.
+pub const MOST_CONTAINER_FILES: usize = 64;
 /// Names that stand for addresses in one app's containers.
 pub const MOST_HOSTS: usize = 32;
 /// Services of one Compose file.

@@ -104,7 +104,8 @@ pub enum ContainerState {
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Make the app's network where it is missing, create the container and start it.
+    /// Make the app's network where it is missing, create the container where that is missing, put its
+    /// files into it and start it.
     Create(ReplicaKey),
     /// Start a container that exists.
     Start(ReplicaKey),
@@ -220,6 +221,10 @@ const fn serves(index: u16) -> bool {
 impl Plan {
     fn keep(&mut self, key: ReplicaKey, container: &Container, assignment: &Assignment) {
         match container.state {
+            // Whether its files are in it is not known: who makes it again finds it, and puts them there.
+            ContainerState::Created if !assignment.run.inside.files.is_empty() => {
+                self.steps.push(Step::Create(key));
+            }
             ContainerState::Created => self.steps.push(Step::Start(key)),
             ContainerState::Running { healthy: true, .. } if !container.limited => {
                 self.steps.push(Step::Limit(key));

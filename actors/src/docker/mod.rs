@@ -8,6 +8,7 @@ pub(crate) mod attach;
 pub mod container;
 mod error;
 pub mod exec;
+pub(crate) mod files;
 pub mod image_check;
 pub mod images;
 pub mod inspect;

@@ -87,6 +87,7 @@ mod tests {
             ulimits: [(UlimitName::Nofile, files)].into(),
             hostname: Some(ContainerHost::new("db").unwrap()),
             hosts: [legacy].into(),
+            files: std::collections::BTreeMap::new(),
         };
         let key = ReplicaKey { deployment: wanted.deployment, index: 0 };
         let network = engine.ensure_network(owner, wanted.app).await.unwrap();

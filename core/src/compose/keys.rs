@@ -53,7 +53,6 @@ pub(super) fn reason(name: &str) -> Option<&'static str> {
         "links" | "external_links" | "dns" | "dns_search" | "dns_opt" => {
             "services of a project find one another by their names, and nothing else is set there"
         }
-        "secrets" | "configs" => "give what is in it as a variable: `hythe env set`",
         "privileged"
         | "cap_add"
         | "cap_drop"

@@ -8,6 +8,7 @@
 //! refuses it instead ([`Bad`]).
 
 mod build;
+mod delivered;
 mod deploy;
 mod environment;
 mod files;
@@ -85,8 +86,8 @@ pub struct Left {
 pub struct Given {
     /// What `${VARIABLES}` stand for.
     pub variables: BTreeMap<String, String>,
-    /// The texts of files of variables and of other Compose files, by their path from the root of the
-    /// source.
+    /// The texts of files of variables, of other Compose files, and of what is delivered as a file, by their
+    /// path from the root of the source.
     pub files: BTreeMap<String, String>,
     /// Profiles that are wanted.
     pub profiles: BTreeSet<String>,
@@ -220,6 +221,7 @@ fn of_files(
     };
     let mut services = None;
     let mut volumes = None;
+    let mut contents = delivered::Declared::default();
     for field in fields {
         match field.name.as_str() {
             "services" => services = Some(&field.node),
@@ -227,16 +229,14 @@ fn of_files(
             "version" => {}
             "name" => notes.left(field.line, "name", "the project's name is what you call it here"),
             "networks" => volumes::networks(&field.node, field.line, notes),
-            "secrets" | "configs" => notes.left(
-                field.line,
-                &field.name,
-                "files are put into no container here; give values as variables: `hythe env set`",
-            ),
+            "secrets" => contents.secrets = Some(&field.node),
+            "configs" => contents.configs = Some(&field.node),
             name if name.starts_with("x-") => {}
             name => notes.unknown(field.line, name, name, &TOP),
         }
     }
     let declared = volumes::declared(volumes, notes)?;
+    contents.tell(notes);
     let listed = services.and_then(Node::fields).unwrap_or_default();
     if listed.is_empty() {
         let line = services.map_or(root.line, |services| services.line);
@@ -250,7 +250,8 @@ fn of_files(
     for field in listed {
         let name = ServiceName::new(field.name.as_str())
             .map_err(|bad| Bad { line: Some(field.line), why: bad.to_string() })?;
-        let draft = service::read(name.clone(), field, &declared, (given, &mut room), notes)?;
+        let declared = (&declared, contents);
+        let draft = service::read(name.clone(), field, declared, (given, &mut room), notes)?;
         read.insert(name, draft);
     }
     order::order(read, given, notes)

@@ -8,7 +8,7 @@ use super::tree::{Field, Node, Tree};
 use super::variables::Room;
 use super::volumes::{self, Declared};
 use super::{
-    Bad, Build, From, Given, Service, build, deploy, environment, health, inside, keys, units,
+    Bad, Build, From, Given, Service, build, delivered, deploy, environment, health, inside, keys, units,
 };
 use crate::container::ServiceName;
 use crate::health::{HealthCheck, Probe};
@@ -40,7 +40,7 @@ pub(super) struct Depends {
 pub(super) fn read(
     name: ServiceName,
     field: &Field,
-    declared: &Declared,
+    (declared, contents): (&Declared, delivered::Declared<'_>),
     (given, room): (&Given, &mut Room),
     notes: &mut Notes,
 ) -> Result<Draft, Bad> {
@@ -80,7 +80,16 @@ pub(super) fn read(
         draft.service.volumes =
             volumes::read(&format!("{key}.volumes"), node, declared, tmpfs, notes)?;
     }
+    let delivered = delivered::read(&key, &field.node, contents, (given, &mut *room), notes)?;
+    draft.service.env.clone_from(&delivered.variables);
+    draft.service.inside.files = delivered.files;
     environment::read(&key, &field.node, (given, room), &mut draft.service.env, notes)?;
+    for (name, value) in &delivered.variables {
+        if draft.service.env.get(name) != Some(value) {
+            let why = format!("{key}: the variable {name} is that of a file; call it otherwise");
+            return bad(field.line, why);
+        }
+    }
     let mut ports = Ports::default();
     let mut checked = None;
     for one in fields {
@@ -145,7 +154,7 @@ fn setting(
     let wrong = |why: String| Bad { line: Some(line), why: format!("{at}: {why}") };
     match name {
         // Read before, together.
-        "build" | "image" | "volumes" | "environment" | "env_file" => {}
+        "build" | "image" | "volumes" | "environment" | "env_file" | "secrets" | "configs" => {}
         "command" => service.command = units::argv(node).map_err(wrong)?,
         "entrypoint" => {
             service.entrypoint = units::argv(node).map_err(wrong)?;

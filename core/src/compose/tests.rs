@@ -8,7 +8,7 @@ use super::*;
 use crate::app::AppSettings;
 use crate::container::ContentId;
 use crate::ids::ProjectId;
-use crate::inside::{Tmpfs, Ulimit};
+use crate::inside::{Tmpfs, Ulimit, ValueFile};
 use crate::names::{ProjectName, RepositoryUrl};
 use crate::source::{GitSource, Reference, Source, UploadDigest};
 
@@ -103,6 +103,12 @@ fn within(inside: &Inside) -> String {
     }
     for (name, address) in &inside.hosts {
         write!(line, " {name}={address}").unwrap();
+    }
+    for (path, ValueFile { variable, mode, uid, gid }) in &inside.files {
+        write!(line, " file:{path}={variable},{mode:o}").unwrap();
+        if (*uid, *gid) != (0, 0) {
+            write!(line, ",{uid}:{gid}").unwrap();
+        }
     }
     line
 }
@@ -420,20 +426,15 @@ const ROWS: &[Row] = &[
         ],
     ),
     (
-        "networks, secrets, configs and names",
-        "name: theirs\nversion: \"3.8\"\nservices:\n  a:\n    image: x\n    networks: [front]\n    secrets: [s]\n    configs: \
-         [c]\n    labels: {traefik.enable: \"true\"}\nnetworks:\n  front: {}\nsecrets:\n  s: {file: ./s}\nconfigs:\n  c: \
-         {file: ./c}\n",
+        "networks and names",
+        "name: theirs\nversion: \"3.8\"\nservices:\n  a:\n    image: x\n    networks: [front]\n    labels: \
+         {traefik.enable: \"true\"}\nnetworks:\n  front: {}\n",
         &["0 a image=x health=none"],
         &[
             "! 1 name: the project's name",
             "! 6 services.a.networks: all services",
-            "! 7 services.a.secrets: give what is in it",
-            "! 8 services.a.configs: give what is in it",
-            "! 9 services.a.labels: labels on containers",
-            "! 10 networks: all services",
-            "! 12 secrets: files are put",
-            "! 14 configs: files are put",
+            "! 7 services.a.labels: labels on containers",
+            "! 8 networks: all services",
         ],
     ),
     (

@@ -14,7 +14,7 @@ use crate::edge::EdgeSetting;
 use crate::health::{HealthCheck, Probe};
 use crate::hook::{DeployOn, PathPattern, Triggers};
 use crate::ids::{AppId, DeploymentId};
-use crate::inside::{Inside, Tmpfs, Ulimit};
+use crate::inside::{Inside, Tmpfs, Ulimit, ValueFile};
 use crate::names::{EnvName, ProjectName};
 use crate::process::ProcessSettings;
 use crate::run::{HookSettings, RunSettings};
@@ -336,6 +336,7 @@ fn put_inside(facts: &mut Facts, inside: &Inside) {
         ulimits,
         hostname,
         hosts,
+        files,
     } = inside;
     let sometimes = [
         ("user", user.as_ref().map(ToString::to_string)),
@@ -360,6 +361,10 @@ fn put_inside(facts: &mut Facts, inside: &Inside) {
     }
     for (name, address) in hosts {
         facts.insert(format!("inside.hosts.{name}"), address.to_string());
+    }
+    for (path, ValueFile { variable, mode, uid, gid }) in files {
+        let shown = format!("the value of {variable}, mode {mode:o}, of {uid}:{gid}");
+        facts.insert(format!("inside.files.{path}"), shown);
     }
 }
 

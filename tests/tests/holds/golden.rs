@@ -32,7 +32,7 @@ use hythe_core::hook::{
 };
 use hythe_core::ids::{AppId, DeploymentId, HookId, ProjectId, RunId, WorkerId};
 use hythe_core::inside::{
-    ContainerHost, ContainerUser, Inside, StopSignal, Tmpfs, Ulimit, UlimitName,
+    ContainerHost, ContainerUser, Inside, StopSignal, Tmpfs, Ulimit, UlimitName, ValueFile,
 };
 use hythe_core::installation::{
     BackupPlace, BackupRecipient, Failed, GitHubEvent, InstallationEvent, Made, Mirror,
@@ -229,6 +229,8 @@ fn with_inside() -> RunSettings {
     let tmpfs = |size_bytes, mode| Tmpfs { size_bytes, mode };
     let ulimit = |soft, hard| Ulimit { soft, hard };
     let address = "10.0.0.7".parse().unwrap();
+    let variable = EnvName::new("SECRET_FILE_key").unwrap();
+    let file = ValueFile { variable, mode: 0o440, uid: 1_000, gid: 1_000 };
     let inside = Inside {
         user: Some(ContainerUser::new("1000:1000").unwrap()),
         working_dir: Some(folder("/srv")),
@@ -245,6 +247,7 @@ fn with_inside() -> RunSettings {
         ]),
         hostname: Some(ContainerHost::new("db").unwrap()),
         hosts: BTreeMap::from([(HostName::new("legacy.example").unwrap(), address)]),
+        files: BTreeMap::from([(folder("/run/secrets/key"), file)]),
     };
     RunSettings { inside, ..with_container() }
 }

@@ -33,6 +33,11 @@ pub(super) fn paths(root: &mut Node, folder: &str, first: &str) -> Result<(), Ba
             env_files(files, &one)?;
         }
     }
+    for section in ["secrets", "configs"] {
+        for declared in root.get_mut(section).and_then(Node::fields_mut).into_iter().flatten() {
+            declared.node.get_mut("file").map_or(Ok(()), &one)?;
+        }
+    }
     Ok(())
 }
 

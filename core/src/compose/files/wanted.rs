@@ -82,6 +82,14 @@ impl Looking<'_> {
         for service in root.get("services").and_then(Node::fields).unwrap_or_default() {
             self.service(&service.node, origin)?;
         }
+        for section in ["secrets", "configs"] {
+            for declared in root.get(section).and_then(Node::fields).unwrap_or_default() {
+                let text = |name: &str| declared.node.get(name).and_then(Node::text);
+                self.found.variables.extend(text("environment"));
+                let path = text("file").and_then(|file| resolve(&origin.folder, &file).ok());
+                self.found.files.extend(path.flatten());
+            }
+        }
         // What is wrong with it is said later, with its line.
         let included = root.get("include").and_then(|node| include::entries(node).ok());
         for entry in included.unwrap_or_default() {

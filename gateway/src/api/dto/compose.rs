@@ -49,8 +49,8 @@ pub struct PlanCompose {
     /// What `${VARIABLES}` stand for, and variables that services name without a value.
     #[serde(default)]
     pub variables: BTreeMap<String, SecretText>,
-    /// The texts of the files that `env_file`, `extends` and `include` name, and of those that these name,
-    /// by their path from the root of the source; at most 64.
+    /// The texts of the files that `env_file`, `extends`, `include`, `configs` and `secrets` name, and of
+    /// those that these name, by their path from the root of the source; at most 64.
     #[serde(default)]
     pub files: BTreeMap<String, SecretText>,
     /// Profiles that are wanted; `*` for all.

@@ -45,6 +45,29 @@ pub struct ContainerInside {
     /// Names that stand for addresses in them: at most 32.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub hosts: BTreeMap<String, String>,
+    /// Files that hold values of the app's variables, by their path: at most 64. Such a variable is in the
+    /// environment no more. Not together with `read_only`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, ValueFile>,
+}
+
+/// A file that holds the value of one of the app's variables.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ValueFile {
+    /// Which.
+    #[schema(max_length = 128, example = "TLS_KEY")]
+    pub variable: String,
+    /// The rights to it in octal digits, its owner's to read among them; `444` where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 4, example = "400")]
+    pub mode: Option<String>,
+    /// The number of the user whose it is.
+    #[serde(default)]
+    pub uid: u32,
+    /// The number of its group.
+    #[serde(default)]
+    pub gid: u32,
 }
 
 /// A folder in memory. What is in it counts as memory of its container.

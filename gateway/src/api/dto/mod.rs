@@ -89,7 +89,7 @@ pub use housekeeping::{
     DispensableCache, DispensableImage, DispensableUpload, Housekeeping, ImageThatStayed,
     UploadHousekeeping, WorkerHousekeeping,
 };
-pub use inside::{ContainerInside, MemoryFolder, ProcessLimit};
+pub use inside::{ContainerInside, MemoryFolder, ProcessLimit, ValueFile};
 pub use journal::{JournalProblem, Verification, VerificationReport, VerificationState};
 pub use listing::{
     BranchList, BranchQuery, ListedBranch, ListedRepository, RepositoryList, RepositoryQuery,

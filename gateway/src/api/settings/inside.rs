@@ -1,14 +1,13 @@
 //! How containers are within, from what people send to the core's types and back.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use hythe_core::container::MountPath;
-use hythe_core::inside::{Inside, Tmpfs, Ulimit, UlimitName};
+use hythe_core::inside::{Inside, Tmpfs, Ulimit, UlimitName, ValueFile};
 use hythe_core::names::HostName;
 
 use super::text;
-use crate::api::dto::{ContainerInside, MemoryFolder, ProcessLimit};
+use crate::api::dto::{self, ContainerInside, MemoryFolder, ProcessLimit};
 use crate::api::problem::Problem;
 
 /// What is said, checked.
@@ -23,6 +22,7 @@ pub(super) fn read(said: &ContainerInside) -> Result<Inside, Problem> {
         ulimits,
         hostname,
         hosts,
+        files,
     } = said;
     Ok(Inside {
         user: user.as_deref().map(|user| text("inside.user", user)).transpose()?,
@@ -34,19 +34,29 @@ pub(super) fn read(said: &ContainerInside) -> Result<Inside, Problem> {
         ulimits: ulimits.iter().map(limit).collect::<Result<_, Problem>>()?,
         hostname: hostname.as_deref().map(|name| text("inside.hostname", name)).transpose()?,
         hosts: hosts.iter().map(host).collect::<Result<_, Problem>>()?,
+        files: files.iter().map(file).collect::<Result<_, Problem>>()?,
     })
 }
 
 fn folder((path, folder): (&String, &MemoryFolder)) -> Result<(MountPath, Tmpfs), Problem> {
     let MemoryFolder { size_bytes, mode } = folder;
-    let octal = |digits: &String| {
-        u16::from_str_radix(digits, 8).map_err(|_no_number| {
-            let field = format!("inside.tmpfs.{path}.mode");
-            Problem::field(field, "is in octal digits, such as 1777 or 700")
-        })
-    };
-    let mode = mode.as_ref().map(octal).transpose()?;
+    let mode = mode.as_deref().map(|digits| octal(&format!("inside.tmpfs.{path}.mode"), digits));
+    let mode = mode.transpose()?;
     Ok((text("inside.tmpfs", path)?, Tmpfs { size_bytes: *size_bytes, mode }))
+}
+
+fn file((path, file): (&String, &dto::ValueFile)) -> Result<(MountPath, ValueFile), Problem> {
+    let dto::ValueFile { variable, mode, uid, gid } = file;
+    let field = |name: &str| format!("inside.files.{path}.{name}");
+    let mode = mode.as_deref().map(|digits| octal(&field("mode"), digits)).transpose()?;
+    let variable = text(&field("variable"), variable)?;
+    let mode = mode.unwrap_or(ValueFile::MODE);
+    Ok((text("inside.files", path)?, ValueFile { variable, mode, uid: *uid, gid: *gid }))
+}
+
+fn octal(field: &str, digits: &str) -> Result<u16, Problem> {
+    u16::from_str_radix(digits, 8)
+        .map_err(|_no_number| Problem::field(field, "is in octal digits, such as 1777, 700 or 444"))
 }
 
 fn limit((name, limit): (&String, &ProcessLimit)) -> Result<(UlimitName, Ulimit), Problem> {
@@ -79,6 +89,7 @@ pub(in crate::api) fn shown(inside: &Inside) -> Option<ContainerInside> {
         ulimits,
         hostname,
         hosts,
+        files,
     } = inside;
     let folder = |(path, tmpfs): (&MountPath, &Tmpfs)| {
         let mode = tmpfs.mode.map(|mode| format!("{mode:o}"));
@@ -86,6 +97,11 @@ pub(in crate::api) fn shown(inside: &Inside) -> Option<ContainerInside> {
     };
     let limit = |(name, limit): (&UlimitName, &Ulimit)| {
         (name.to_string(), ProcessLimit { soft: limit.soft, hard: limit.hard })
+    };
+    let file = |(path, file): (&MountPath, &ValueFile)| {
+        let ValueFile { variable, mode, uid, gid } = file;
+        let (variable, mode) = (variable.to_string(), Some(format!("{mode:o}")));
+        (path.to_string(), dto::ValueFile { variable, mode, uid: *uid, gid: *gid })
     };
     let host = |(name, address): (&HostName, &IpAddr)| (name.to_string(), address.to_string());
     Some(ContainerInside {
@@ -97,12 +113,15 @@ pub(in crate::api) fn shown(inside: &Inside) -> Option<ContainerInside> {
         shm_bytes: *shm_bytes,
         ulimits: ulimits.iter().map(limit).collect(),
         hostname: hostname.as_ref().map(ToString::to_string),
-        hosts: hosts.iter().map(host).collect::<BTreeMap<_, _>>(),
+        hosts: hosts.iter().map(host).collect(),
+        files: files.iter().map(file).collect(),
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -118,6 +137,9 @@ mod tests {
         let inside = read(&said).unwrap();
         assert_eq!(inside.check(&BTreeMap::new()), Ok(()));
         assert_eq!(shown(&inside), Some(said));
+        let said = serde_json::json!({"files": {"/run/a": {"variable": "A", "mode": "400", "uid": 7, "gid": 0}}});
+        let said: ContainerInside = serde_json::from_value(said).unwrap();
+        assert_eq!(shown(&read(&said).unwrap()), Some(said));
         assert_eq!(shown(&Inside::default()), None);
     }
 
@@ -127,6 +149,7 @@ mod tests {
             (serde_json::json!({"user": "a b"}), "inside.user"),
             (serde_json::json!({"tmpfs": {"tmp": {}}}), "inside.tmpfs"),
             (serde_json::json!({"tmpfs": {"/tmp": {"mode": "9"}}}), "inside.tmpfs./tmp.mode"),
+            (serde_json::json!({"files": {"/a": {"variable": "a b"}}}), "inside.files./a.variable"),
             (serde_json::json!({"ulimits": {"nice": {}}}), "inside.ulimits"),
             (serde_json::json!({"hosts": {"a": "b"}}), "inside.hosts.a"),
         ] {
