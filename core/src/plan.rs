@@ -313,6 +313,16 @@ pub(crate) mod tests {
         Container { app: app_id(1), network: app_id(1), state, restarts, limited: false }
     }
 
+    /// One that is to have a file with a value.
+    fn with_file() -> Wanted {
+        let Wanted::Run(mut assignment) = run(&[0], false) else { unreachable!() };
+        let variable = crate::names::EnvName::new("A").unwrap();
+        let file = crate::inside::ValueFile { variable, mode: 0o444, uid: 0, gid: 0 };
+        let path = crate::container::MountPath::new("/run/secrets/a").unwrap();
+        assignment.run.inside.files.insert(path, file);
+        Wanted::Run(assignment)
+    }
+
     /// The same for an app that writes to a volume, as another deployment of it.
     fn exclusive(n: u128, generation: u64) -> (DeploymentId, Wanted) {
         use crate::container::{ContainerSettings, Mount, MountPath, VolumeName};
@@ -400,6 +410,18 @@ pub(crate) mod tests {
                 Some(run(&[0], false)),
                 Some(container(ContainerState::Created, 0)),
                 vec![Step::Start(key(0))],
+            ),
+            (
+                "never started, and perhaps without its files",
+                Some(with_file()),
+                Some(container(ContainerState::Created, 0)),
+                vec![Step::Create(key(0))],
+            ),
+            (
+                "with its files, for it ran",
+                Some(with_file()),
+                Some(container(running(false), 0)),
+                vec![],
             ),
             ("starting", Some(run(&[0], false)), Some(container(running(false), 0)), vec![]),
             (

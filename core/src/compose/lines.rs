@@ -36,7 +36,7 @@ impl Lines {
     pub(super) fn named(&self, bad: Bad) -> Bad {
         match bad.line.map(|line| self.place(line)) {
             Some((Some(path), line)) => {
-                let why = format!("{}, line {line}: {}", shown(path), bad.why);
+                let why = format!("in {}, line {line}: {}", shown(path), bad.why);
                 Bad { line: None, why }
             }
             Some((None, _)) | None => bad,

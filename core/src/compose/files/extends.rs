@@ -16,7 +16,7 @@ pub(super) fn all(files: &mut Files<'_>, mut root: Node, origin: &Origin) -> Res
     }
     let mut services = Vec::with_capacity(listed.len());
     for Field { name, line, node: _ } in listed {
-        let node = service(files, (&root, origin), (name, *line), &mut Vec::new())?;
+        let node = service(files, (&root, origin), ("services", name, *line), &mut Vec::new())?;
         services.push(Field { name: name.clone(), line: *line, node });
     }
     if let Some(node) = root.get_mut("services") {
@@ -25,11 +25,11 @@ pub(super) fn all(files: &mut Files<'_>, mut root: Node, origin: &Origin) -> Res
     Ok(root)
 }
 
-/// A service, wanted in `line`. `way` has the files and services that lead to it.
+/// A service that `key` in `line` wants. `way` has the files and services that lead to it.
 fn service(
     files: &mut Files<'_>,
     (root, origin): (&Node, &Origin),
-    (name, line): (&str, u64),
+    (key, name, line): (&str, &str, u64),
     way: &mut Vec<(Option<String>, String)>,
 ) -> Result<Node, Bad> {
     let here = (origin.path.clone(), name.to_owned());
@@ -44,17 +44,17 @@ fn service(
     let Some(node) = root.get("services").and_then(|services| services.get(name)) else {
         let path = origin.path.as_deref();
         let file = path.map_or_else(|| "in this file".to_owned(), |p| format!("in {}", shown(p)));
-        return bad(line, format!("extends: there is no service {} {file}", shown(name)));
+        return bad(line, format!("{key}: there is no service {} {file}", shown(name)));
     };
     let Some(from) = node.get("extends") else { return Ok(node.clone()) };
     let key = format!("services.{}.extends", shown(name));
     let Extends { service: of, file } = Extends::of(&key, from)?;
     way.push(here);
     let base = match file {
-        None => service(files, (root, origin), (&of, from.line), way)?,
+        None => service(files, (root, origin), (&key, &of, from.line), way)?,
         Some(file) => {
             let (other, theirs) = files.base(&key, (&file, from.line), origin)?;
-            service(files, (&other, &theirs), (&of, from.line), way)?
+            service(files, (&other, &theirs), (&key, &of, from.line), way)?
         }
     };
     way.pop();

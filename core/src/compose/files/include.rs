@@ -201,7 +201,7 @@ fn import(root: &mut Node, added: Node, line: u64) -> Result<(), Bad> {
         if own.node.is_null() {
             own.node.value = Tree::Map(Vec::new());
         }
-        let Some(here) = own.node.map_mut() else { continue };
+        let Some(here) = own.node.fields_mut() else { continue };
         let known: BTreeMap<String, usize> =
             here.iter().enumerate().map(|(at, one)| (one.name.clone(), at)).collect();
         for one in theirs {

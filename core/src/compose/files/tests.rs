@@ -82,7 +82,7 @@ const ROWS: &[Row] = &[
         "",
         "services:\n  a: {extends: b}\n  b:\n    extends: {file: other.yaml, service: c}\n",
         &[("other.yaml", "services:\n  c: {extends: d}\n  d: {extends: c}\n")],
-        &["refused: other.yaml, line 3: services extend one another in a circle: c → d → c"],
+        &["refused: in other.yaml, line 3: services extend one another in a circle: c → d → c"],
     ),
     (
         "a service that extends itself",
@@ -96,7 +96,7 @@ const ROWS: &[Row] = &[
         "",
         "services:\n  a: {extends: {file: o.yaml, service: b}}\n",
         &[("o.yaml", "services: {}\n")],
-        &["refused: line 2: extends: there is no service b in o.yaml"],
+        &["refused: line 2: services.a.extends: there is no service b in o.yaml"],
     ),
     (
         "a file that there is not",
@@ -117,7 +117,7 @@ const ROWS: &[Row] = &[
         "deploy",
         "services:\n  a: {extends: {file: ../o.yaml, service: b}}\n",
         &[("o.yaml", "services:\n  b:\n    build: ../x\n")],
-        &["refused: o.yaml, line 3: ../x leads out of the source"],
+        &["refused: in o.yaml, line 3: ../x leads out of the source"],
     ),
     (
         "another file that is no YAML",
@@ -178,7 +178,7 @@ const ROWS: &[Row] = &[
         "include: [b.yaml]\n",
         &[("deploy/b.yaml", "include: [c.yaml]\n"), ("deploy/c.yaml", "\ninclude: [b.yaml]\n")],
         &[
-            "refused: deploy/c.yaml, line 2: files include one another in a circle: deploy/b.yaml → \
+            "refused: in deploy/c.yaml, line 2: files include one another in a circle: deploy/b.yaml → \
              deploy/c.yaml → deploy/b.yaml",
         ],
     ),

@@ -50,7 +50,7 @@ pub fn wanted(text: &str, given: &Given) -> Result<Wanted, Bad> {
         };
         looking.file(text, &origin).map_err(|bad| match path {
             None => bad,
-            Some(path) => Bad { line: None, why: format!("{}: {bad}", shown(&path)) },
+            Some(path) => Bad { line: None, why: format!("in {}: {bad}", shown(&path)) },
         })?;
         few_files(looking.found.files.len())?;
     }
