@@ -79,7 +79,7 @@ impl<'a> Declared<'a> {
                     }
                     name if name.starts_with("x-") => {}
                     name => {
-                        let known = ["file", "environment", "content", "external", "name", "labels"];
+                        let known = ["file", "environment", "external", "name", "labels"];
                         notes.unknown(option.line, &at, name, &known);
                     }
                 }
