@@ -65,16 +65,8 @@ text!(
 );
 
 /// Signals that programs end in order at.
-const SIGNALS: [&str; 8] = [
-    "SIGTERM",
-    "SIGINT",
-    "SIGQUIT",
-    "SIGHUP",
-    "SIGUSR1",
-    "SIGUSR2",
-    "SIGWINCH",
-    "SIGRTMIN+3",
-];
+const SIGNALS: [&str; 8] =
+    ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGRTMIN+3"];
 
 /// How an app's containers are within. In events by position: what is new goes into another variant of
 /// how [`crate::run::RunSettings`] is written.
@@ -125,7 +117,8 @@ impl ValueFile {
     #[must_use]
     pub const fn is_mode(mode: u16) -> bool {
         let (owner, group, others) = ((mode >> 6) & 7, (mode >> 3) & 7, mode & 7);
-        let read = owner & 4 == 4 && (group == 0 || group & 4 == 4) && (others == 0 || others & 4 == 4);
+        let read =
+            owner & 4 == 4 && (group == 0 || group & 4 == 4) && (others == 0 || others & 4 == 4);
         read && mode <= 0o777 && group & !owner == 0 && others & !group == 0
     }
 }
@@ -252,7 +245,10 @@ impl Inside {
                 return wrong("inside.tmpfs", format!("is where no volume is; {path} is one"));
             }
             if is_the_engines(path) {
-                return wrong("inside.tmpfs", format!("is not where the engine has its own: {path}"));
+                return wrong(
+                    "inside.tmpfs",
+                    format!("is not where the engine has its own: {path}"),
+                );
             }
             if let Some(bytes) = size_bytes.filter(|bytes| !fits(*bytes)) {
                 return wrong("inside.tmpfs", format!("has {least} to {most} bytes; got {bytes}"));
@@ -269,7 +265,10 @@ impl Inside {
         }
         for (name, Ulimit { soft, hard }) in &self.ulimits {
             if soft.unwrap_or(u64::MAX) > hard.unwrap_or(u64::MAX) {
-                return wrong("inside.ulimits", format!("{name} begins with no more than it may have"));
+                return wrong(
+                    "inside.ulimits",
+                    format!("{name} begins with no more than it may have"),
+                );
             }
             let most = match name {
                 UlimitName::Nofile => limits::MOST_OPEN_FILES,
@@ -322,7 +321,10 @@ impl Inside {
                 return wrong(format!("are not where the engine has its own: {path}"));
             }
             if !ValueFile::is_mode(file.mode) {
-                return wrong(format!("can be read by their owner, as with 444 or 400; got {:o}", file.mode));
+                return wrong(format!(
+                    "can be read by their owner, as with 444 or 400; got {:o}",
+                    file.mode
+                ));
             }
         }
         Ok(())
@@ -424,7 +426,10 @@ mod tests {
             ("a file in a volume", file("/data/a", 0o444)),
             ("a file of the engine's", file("/dev/a", 0o444)),
             ("a file that nobody reads", file("/a", 0o044)),
-            ("a file in memory", Inside { files: file("/tmp/a", 0o444).files, ..tmpfs("/tmp", None, None) }),
+            (
+                "a file in memory",
+                Inside { files: file("/tmp/a", 0o444).files, ..tmpfs("/tmp", None, None) },
+            ),
             ("a file where nothing is written", Inside { read_only: true, ..file("/a", 0o444) }),
         ] {
             assert!(wrong.check(&volumes).is_err(), "{what}");
@@ -437,7 +442,10 @@ mod tests {
             assert!(ValueFile::is_mode(good), "{good:o}");
             // Written as a number of another base it is none: so it is known which was meant.
             let digits = u16::from_str_radix(&good.to_string(), 8);
-            assert!(digits.is_err() || digits.is_ok_and(|mode| !ValueFile::is_mode(mode)), "{good:o}");
+            assert!(
+                digits.is_err() || digits.is_ok_and(|mode| !ValueFile::is_mode(mode)),
+                "{good:o}"
+            );
         }
         for bad in [0, 0o044, 0o4444, 0o446, 0o511, 0o420] {
             assert!(!ValueFile::is_mode(bad), "{bad:o}");

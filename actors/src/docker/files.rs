@@ -27,7 +27,8 @@ pub(crate) fn archive<'v>(
     }
     let broken = |error: std::io::Error| format!("its files cannot be put together: {error}");
     let mut archive = tar::Builder::new(Vec::new());
-    let folder = inside.files.keys().any(|path| path.as_str().trim_start_matches('/').starts_with(SECRETS));
+    let folder =
+        inside.files.keys().any(|path| path.as_str().trim_start_matches('/').starts_with(SECRETS));
     if folder {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Directory);
@@ -112,7 +113,8 @@ mod tests {
         wanted.run.inside = inside();
         let key = ReplicaKey { deployment: wanted.deployment, index: 0 };
         let network = engine.ensure_network(owner, wanted.app).await.unwrap();
-        let value = |name: &EnvName| Some(if name.as_str() == "SECRET" { "s3cret" } else { "a = 1" });
+        let value =
+            |name: &EnvName| Some(if name.as_str() == "SECRET" { "s3cret" } else { "a = 1" });
         let archive = archive(&wanted.run.inside, value).unwrap().unwrap();
         // Made, and never filled.
         engine.create(owner, &wanted, 0, &network, Vec::new()).await.unwrap();

@@ -75,7 +75,11 @@ impl<'a> Declared<'a> {
                     "file" | "environment" | "external" => {}
                     "content" if kind == Kind::Config => {}
                     "name" | "labels" => {
-                        notes.left(option.line, &at, "what is in it is kept with each app that has it");
+                        notes.left(
+                            option.line,
+                            &at,
+                            "what is in it is kept with each app that has it",
+                        );
                     }
                     name if name.starts_with("x-") => {}
                     name => {
@@ -136,7 +140,8 @@ fn one(
     };
     let Some(of) = declared.and_then(|declared| declared.get(&source)) else {
         let key = kind.key();
-        let why = format!("{at}: there is no {}; declare it under {key} at the top", shown(&source));
+        let why =
+            format!("{at}: there is no {}; declare it under {key} at the top", shown(&source));
         return bad(line, why);
     };
     let text = content(kind, &source, of, given)?;
@@ -250,7 +255,6 @@ fn content(kind: Kind, name: &str, of: &Node, given: &Given) -> Result<String, B
 mod tests {
     use super::super::tests::told;
     use super::super::{Given, wanted};
-    use super::*;
 
     fn given(folder: &str) -> Given {
         let pairs = |pairs: &[(&str, &str)]| {
@@ -261,7 +265,10 @@ mod tests {
             files: pairs(&[
                 ("keys/tls.pem", "PEM"),
                 ("large", &"x".repeat(65 << 10)),
-                ("other/compose.yaml", "services: {}\nsecrets: {theirs: {file: ../keys/tls.pem}}\n"),
+                (
+                    "other/compose.yaml",
+                    "services: {}\nsecrets: {theirs: {file: ../keys/tls.pem}}\n",
+                ),
             ]),
             folder: folder.to_owned(),
             ..Given::default()
@@ -275,10 +282,8 @@ mod tests {
         (
             "secrets: [tls, token]",
             "secrets:\n  tls: {file: ../keys/tls.pem}\n  token: {environment: TOKEN}\n",
-            &[
-                "0 a image=x health=none SECRET_FILE_tls=PEM SECRET_FILE_token=t0ken \
-                 file:/run/secrets/tls=SECRET_FILE_tls,444 file:/run/secrets/token=SECRET_FILE_token,444",
-            ],
+            &["0 a image=x health=none SECRET_FILE_tls=PEM SECRET_FILE_token=t0ken \
+                 file:/run/secrets/tls=SECRET_FILE_tls,444 file:/run/secrets/token=SECRET_FILE_token,444"],
         ),
         (
             "secrets:\n      - {source: tls, target: key, uid: \"1000\", gid: 1001, mode: 0400}\n      - {source: tls, \
@@ -294,10 +299,8 @@ mod tests {
         (
             "configs: [app.conf]",
             "configs:\n  app.conf: {content: \"level = ${LEVEL}\"}\n",
-            &[
-                "0 a image=x health=none CONFIG_FILE_app_conf=level = debug \
-                 file:/app.conf=CONFIG_FILE_app_conf,444",
-            ],
+            &["0 a image=x health=none CONFIG_FILE_app_conf=level = debug \
+                 file:/app.conf=CONFIG_FILE_app_conf,444"],
         ),
         (
             "secrets: [s]",
@@ -333,7 +336,9 @@ mod tests {
         (
             "secrets: [a-b, a.b]",
             "secrets:\n  a-b: {file: ../keys/tls.pem}\n  a.b: {environment: TOKEN}\n",
-            &["refused: line 4: services.a.secrets: two of them would be the variable SECRET_FILE_a_b"],
+            &[
+                "refused: line 4: services.a.secrets: two of them would be the variable SECRET_FILE_a_b",
+            ],
         ),
         (
             "secrets: [s, {source: s}]",
@@ -387,7 +392,10 @@ mod tests {
         let text = "include: [other/compose.yaml]\nservices: {a: {image: x, secrets: [theirs, own]}}\n\
                     secrets: {own: {environment: OWN}}\n";
         let wanted = wanted(text, &given("")).unwrap();
-        assert!(wanted.files.contains("keys/tls.pem") && wanted.variables.contains("OWN"), "{wanted:?}");
+        assert!(
+            wanted.files.contains("keys/tls.pem") && wanted.variables.contains("OWN"),
+            "{wanted:?}"
+        );
         let mut given = given("");
         given.variables.insert("OWN".into(), "own".into());
         let told = told(text, &given);

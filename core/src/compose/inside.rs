@@ -188,9 +188,9 @@ fn hosts(at: &str, node: &Node, inside: &mut Inside, notes: &mut Notes) {
             pairs.collect()
         }
         Tree::Map(fields) => {
-            let pairs = fields.iter().map(|field| {
-                one(&field.name, &field.node.text().unwrap_or_default(), field.line)
-            });
+            let pairs = fields
+                .iter()
+                .map(|field| one(&field.name, &field.node.text().unwrap_or_default(), field.line));
             pairs.collect()
         }
         Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::Text(_) => {

@@ -47,9 +47,7 @@ pub(super) fn reason(name: &str) -> Option<&'static str> {
     Some(match name {
         "networks" => "all services of a project share one network, under their names in this file",
         "network_mode" => "no container is on the machine's own network or on that of another one",
-        "container_name" | "domainname" => {
-            "other services reach it by its name in this file"
-        }
+        "container_name" | "domainname" => "other services reach it by its name in this file",
         "links" | "external_links" | "dns" | "dns_search" | "dns_opt" => {
             "services of a project find one another by their names, and nothing else is set there"
         }

@@ -288,9 +288,8 @@ fn in_clear_text(
             });
             if *path == ["build", "args"] {
                 let bare = pairs(node).unwrap_or_default().into_iter();
-                let bare = bare.filter(|(name, value, _)| {
-                    value.is_none() && variables.contains_key(name)
-                });
+                let bare =
+                    bare.filter(|(name, value, _)| value.is_none() && variables.contains_key(name));
                 lines.extend(bare.map(|(name, _, line)| (name, line)));
             }
             for (name, line) in lines {

@@ -8,7 +8,8 @@ use super::tree::{Field, Node, Tree};
 use super::variables::Room;
 use super::volumes::{self, Declared};
 use super::{
-    Bad, Build, From, Given, Service, build, delivered, deploy, environment, health, inside, keys, units,
+    Bad, Build, From, Given, Service, build, delivered, deploy, environment, health, inside, keys,
+    units,
 };
 use crate::container::ServiceName;
 use crate::health::{HealthCheck, Probe};

@@ -707,7 +707,9 @@ fn all_that_a_file_comes_to_has_a_bound() {
         names.join(", ")
     };
     let [a, b, c] = [0, 22, 44].map(list);
-    let many = format!("services: {{a: {{env_file: [{a}]}}, b: {{env_file: [{b}]}}, c: {{env_file: [{c}]}}}}");
+    let many = format!(
+        "services: {{a: {{env_file: [{a}]}}, b: {{env_file: [{b}]}}, c: {{env_file: [{c}]}}}}"
+    );
     assert!(wanted(&many, &given()).unwrap_err().why.contains("66 other files, and at most 64"));
     files.files = (0..65).map(|n| (format!("{n}.env"), String::new())).collect();
     assert!(why(read("services: {a: {image: x}}", &files)).contains("65 other files"));

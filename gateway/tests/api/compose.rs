@@ -136,7 +136,10 @@ async fn what_several_files_say_comes_to_settings_that_hold_no_value() {
     let path = "/api/v1/projects/shop/compose";
     let plan = server.post(path, file).await.is(200).json;
     assert_eq!(actions(&plan), [("shop-db", "create"), ("shop-web", "create")]);
-    assert_eq!((&plan["left"][0]["file"], &plan["left"][0]["line"]), (&json!("db.yaml"), &json!(2)));
+    assert_eq!(
+        (&plan["left"][0]["file"], &plan["left"][0]["line"]),
+        (&json!("db.yaml"), &json!(2))
+    );
     let web = &plan["services"][1];
     assert_eq!(web["variables"], json!({"SECRET_FILE_key": "hush-hush"}));
     let inside = json!({

@@ -36,7 +36,10 @@ fn service(
     if let Some(at) = way.iter().position(|known| *known == here) {
         let names = way.iter().skip(at).map(|(_, name)| name.as_str()).chain([name]);
         let names: Vec<String> = names.map(shown).collect();
-        return bad(line, format!("services extend one another in a circle: {}", names.join(" → ")));
+        return bad(
+            line,
+            format!("services extend one another in a circle: {}", names.join(" → ")),
+        );
     }
     if way.len() >= MOST {
         return bad(line, format!("more than {MOST} services extend one another in a row"));

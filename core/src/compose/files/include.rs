@@ -81,11 +81,7 @@ impl Entry {
     }
 
     /// The paths of its files of variables, and whether they have to be there.
-    pub(super) fn env_files(
-        &self,
-        folder: &str,
-        theirs: &str,
-    ) -> Result<(Vec<String>, bool), Bad> {
+    pub(super) fn env_files(&self, folder: &str, theirs: &str) -> Result<(Vec<String>, bool), Bad> {
         match &self.env_files {
             Some(files) => {
                 let files = files.iter().filter(|file| *file != NO_FILE);

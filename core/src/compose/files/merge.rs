@@ -13,7 +13,9 @@ pub(super) fn service(base: Node, over: Node) -> Node {
 /// Two files that are one: `over` goes before `base`.
 pub(super) fn files(base: Node, over: Node) -> Node {
     let Tree::Map(mut all) = base.value else { return over };
-    let Tree::Map(fields) = over.value else { return Node { line: base.line, value: Tree::Map(all) } };
+    let Tree::Map(fields) = over.value else {
+        return Node { line: base.line, value: Tree::Map(all) };
+    };
     for Field { name, line, node } in fields {
         let before = all.iter().position(|field| field.name == name).map(|at| all.remove(at));
         let node = match before {
@@ -146,12 +148,10 @@ fn long(at: &str, node: Node) -> Tree {
             other @ (Tree::Null | Tree::List(_) | Tree::Map(_)) => other,
         },
         "environment" | "build.args" | "labels" | "deploy.labels" | "build.labels"
-        | "annotations" | "sysctls" => {
-            named(node, |text| match text.split_once('=') {
-                Some((name, value)) => (name.to_owned(), Tree::Text(value.to_owned())),
-                None => (text.to_owned(), Tree::Null),
-            })
-        }
+        | "annotations" | "sysctls" => named(node, |text| match text.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Tree::Text(value.to_owned())),
+            None => (text.to_owned(), Tree::Null),
+        }),
         "extra_hosts" => named(node, |text| {
             let (name, address) = text.split_once(['=', ':']).unwrap_or((text, ""));
             (name.to_owned(), Tree::Text(address.to_owned()))
@@ -160,11 +160,9 @@ fn long(at: &str, node: Node) -> Tree {
         "networks" => named(node, |text| (text.to_owned(), Tree::Null)),
         "env_file" | "tmpfs" | "dns" | "dns_search" => match node.value {
             Tree::List(items) => Tree::List(items),
-            one @ (Tree::Null
-            | Tree::Bool(_)
-            | Tree::Number(_)
-            | Tree::Text(_)
-            | Tree::Map(_)) => Tree::List(vec![Node { line, value: one }]),
+            one @ (Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::Text(_) | Tree::Map(_)) => {
+                Tree::List(vec![Node { line, value: one }])
+            }
         },
         _ => node.value,
     }

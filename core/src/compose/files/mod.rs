@@ -104,6 +104,8 @@ impl Files<'_> {
             }
         });
         let mut root = read?;
+        let room = self.room.take(root.bytes());
+        room.map_err(|why| Bad { line: Some(line), why: format!("{key}: {why}") })?;
         anchor::paths(&mut root, &origin.folder, &given.folder)?;
         Ok(root)
     }

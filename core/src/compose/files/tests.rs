@@ -55,7 +55,10 @@ const ROWS: &[Row] = &[
          interval: 5s}\n  a:\n    extends: base\n    volumes:\n      - {type: volume, source: e, target: /d, \
          read_only: true}\n    healthcheck: {test: [CMD, c]}\nvolumes: {d: , e: }\n",
         &[],
-        &["0 a image=x interval=5000 health=command [\"c\"] e:/d:ro e:/e", "0 base image=x interval=5000"],
+        &[
+            "0 a image=x interval=5000 health=command [\"c\"] e:/d:ro e:/e",
+            "0 base image=x interval=5000",
+        ],
     ),
     (
         "dependencies of both count",
@@ -144,7 +147,10 @@ const ROWS: &[Row] = &[
                 "services:\n  db: {image: \"pg:${V:-1}\", volumes: [\"d:/d\"]}\nvolumes: {d: }\nname: theirs\n",
             ),
             ("db/.env", "V=16\n"),
-            ("c/a.yaml", "services:\n  c:\n    build: .\n    environment: {T: \"${TAG}\", O: \"${OWN}\"}\n"),
+            (
+                "c/a.yaml",
+                "services:\n  c:\n    build: .\n    environment: {T: \"${TAG}\", O: \"${OWN}\"}\n",
+            ),
             ("c/b.yaml", "services:\n  c:\n    environment: {T: more}\n"),
             ("c/own.env", "OWN=own\nTAG=9\n"),
         ],
@@ -219,7 +225,8 @@ fn several_files_come_to_one() {
 
 #[test]
 fn what_other_files_name_is_wanted_once_they_are_there() {
-    let text = "include: [{path: a/b.yaml}]\nservices:\n  x: {extends: {file: c.yaml, service: y}}\n";
+    let text =
+        "include: [{path: a/b.yaml}]\nservices:\n  x: {extends: {file: c.yaml, service: y}}\n";
     let of = |files: &[(&str, &str)]| {
         let wanted = wanted(text, &given("", files)).unwrap();
         let list = |names: std::collections::BTreeSet<String>| {
@@ -229,7 +236,10 @@ fn what_other_files_name_is_wanted_once_they_are_there() {
     };
     assert_eq!(of(&[]), ("a/.env a/b.yaml c.yaml".into(), String::new()));
     let b = ("a/b.yaml", "services:\n  b: {image: \"${IMAGE}\", env_file: b.env}\n");
-    let c = ("c.yaml", "services:\n  y: {extends: {file: d/e.yaml, service: z}, environment: [NAME]}\n");
+    let c = (
+        "c.yaml",
+        "services:\n  y: {extends: {file: d/e.yaml, service: z}, environment: [NAME]}\n",
+    );
     let all = "a/.env a/b.env a/b.yaml c.yaml d/e.yaml";
     assert_eq!(of(&[b, c]), (all.into(), "IMAGE NAME".into()));
 }

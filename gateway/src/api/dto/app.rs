@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    AppGroup, AsOf, ContainerInside, DeploymentRef, HealthProbe, PreviewOf, ProcessCount, ProcessType, SetProcess,
-    Time, Triggers, VolumeMount,
+    AppGroup, AsOf, ContainerInside, DeploymentRef, HealthProbe, PreviewOf, ProcessCount,
+    ProcessType, SetProcess, Time, Triggers, VolumeMount,
 };
 
 /// An app: its settings, and how it is doing.

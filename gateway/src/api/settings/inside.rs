@@ -26,10 +26,16 @@ pub(super) fn read(said: &ContainerInside) -> Result<Inside, Problem> {
     } = said;
     Ok(Inside {
         user: user.as_deref().map(|user| text("inside.user", user)).transpose()?,
-        working_dir: working_dir.as_deref().map(|path| text("inside.working_dir", path)).transpose()?,
+        working_dir: working_dir
+            .as_deref()
+            .map(|path| text("inside.working_dir", path))
+            .transpose()?,
         read_only: *read_only,
         tmpfs: tmpfs.iter().map(folder).collect::<Result<_, Problem>>()?,
-        stop_signal: stop_signal.as_deref().map(|name| text("inside.stop_signal", name)).transpose()?,
+        stop_signal: stop_signal
+            .as_deref()
+            .map(|name| text("inside.stop_signal", name))
+            .transpose()?,
         shm_bytes: *shm_bytes,
         ulimits: ulimits.iter().map(limit).collect::<Result<_, Problem>>()?,
         hostname: hostname.as_deref().map(|name| text("inside.hostname", name)).transpose()?,

@@ -122,8 +122,10 @@ impl Place {
                     Err(error) => return Err(failed(error)),
                 };
                 if !real.starts_with(&whole) {
-                    return Err(Failure::usage(format!("{path} is a link that leads out of the folder"))
-                        .hint("put the file itself there"));
+                    return Err(Failure::usage(format!(
+                        "{path} is a link that leads out of the folder"
+                    ))
+                    .hint("put the file itself there"));
                 }
                 let file = std::fs::File::open(real).map_err(failed)?;
                 let mut bytes = Vec::new();

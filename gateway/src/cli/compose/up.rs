@@ -346,7 +346,11 @@ fn told(context: &Context, left: &ComposeLeft) {
     let output = &context.output;
     let ComposeLeft { file, line, key, why } = left;
     let file = file.as_ref().map_or_else(String::new, |file| format!("{}, ", output.foreign(file)));
-    output.note(format_args!("{file}line {line}: {}: {}", output.foreign(key), output.foreign(why)));
+    output.note(format_args!(
+        "{file}line {line}: {}: {}",
+        output.foreign(key),
+        output.foreign(why)
+    ));
 }
 
 impl Done {
