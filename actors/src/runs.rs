@@ -211,6 +211,7 @@ fn seal(
         image: built.image,
         port: built.port,
         resources: attempt.spec.resources,
+        inside: attempt.spec.run.inside.clone(),
         within,
         stop_within: attempt.spec.stop_within,
         terminal,

@@ -23,6 +23,7 @@ pub mod health;
 pub mod hook;
 pub mod ids;
 pub mod import;
+pub mod inside;
 pub mod installation;
 pub mod limits;
 pub mod link;

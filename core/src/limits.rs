@@ -211,10 +211,22 @@ pub const MOST_KEYS_OF_HOST: usize = 8;
 pub const MOST_REPLICAS: u16 = 64;
 /// Volumes of one app.
 pub const MOST_VOLUMES: usize = 16;
+/// The least and the most bytes of a folder of a container that lies in memory.
+pub const LEAST_TMPFS_BYTES: u64 = 4 << 10;
+/// See [`LEAST_TMPFS_BYTES`].
+pub const MOST_TMPFS_BYTES: u64 = 64 << 30;
+/// Files that one process of an app may have open: what a machine has where nobody raised it.
+pub const MOST_OPEN_FILES: u64 = 1 << 20;
+/// Files of one app's containers that hold values of its variables.
+pub const MOST_CONTAINER_FILES: usize = 64;
+/// Names that stand for addresses in one app's containers.
+pub const MOST_HOSTS: usize = 32;
 /// Services of one Compose file.
 pub const MOST_SERVICES: usize = 40;
-/// Files of variables that a Compose file names, and that one of its services does.
+/// Files of variables that one service of a Compose file names.
 pub const MOST_ENV_FILES: usize = 32;
+/// Other files that a Compose file names: of variables, and what it includes and extends.
+pub const MOST_COMPOSE_FILES: usize = 64;
 /// How long requests to a version may go on that has to end before the next one can start, for both
 /// write to the same volume.
 pub const GIVE_WAY_WITHIN: Millis = Millis(20_000);

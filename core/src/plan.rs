@@ -104,7 +104,8 @@ pub enum ContainerState {
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Make the app's network where it is missing, create the container and start it.
+    /// Make the app's network where it is missing, create the container where that is missing, put its
+    /// files into it and start it.
     Create(ReplicaKey),
     /// Start a container that exists.
     Start(ReplicaKey),
@@ -220,6 +221,10 @@ const fn serves(index: u16) -> bool {
 impl Plan {
     fn keep(&mut self, key: ReplicaKey, container: &Container, assignment: &Assignment) {
         match container.state {
+            // Whether its files are in it is not known: who makes it again finds it, and puts them there.
+            ContainerState::Created if !assignment.run.inside.files.is_empty() => {
+                self.steps.push(Step::Create(key));
+            }
             ContainerState::Created => self.steps.push(Step::Start(key)),
             ContainerState::Running { healthy: true, .. } if !container.limited => {
                 self.steps.push(Step::Limit(key));
@@ -306,6 +311,16 @@ pub(crate) mod tests {
 
     pub(crate) fn container(state: ContainerState, restarts: u32) -> Container {
         Container { app: app_id(1), network: app_id(1), state, restarts, limited: false }
+    }
+
+    /// One that is to have a file with a value.
+    fn with_file() -> Wanted {
+        let Wanted::Run(mut assignment) = run(&[0], false) else { unreachable!() };
+        let variable = crate::names::EnvName::new("A").unwrap();
+        let file = crate::inside::ValueFile { variable, mode: 0o444, uid: 0, gid: 0 };
+        let path = crate::container::MountPath::new("/run/secrets/a").unwrap();
+        assignment.run.inside.files.insert(path, file);
+        Wanted::Run(assignment)
     }
 
     /// The same for an app that writes to a volume, as another deployment of it.
@@ -395,6 +410,18 @@ pub(crate) mod tests {
                 Some(run(&[0], false)),
                 Some(container(ContainerState::Created, 0)),
                 vec![Step::Start(key(0))],
+            ),
+            (
+                "never started, and perhaps without its files",
+                Some(with_file()),
+                Some(container(ContainerState::Created, 0)),
+                vec![Step::Create(key(0))],
+            ),
+            (
+                "with its files, for it ran",
+                Some(with_file()),
+                Some(container(running(false), 0)),
+                vec![],
             ),
             ("starting", Some(run(&[0], false)), Some(container(running(false), 0)), vec![]),
             (

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::argv::Argv;
 use crate::container::ContainerSettings;
+use crate::inside::Inside;
 use crate::limits;
 use crate::process::{ProcessName, ProcessSettings};
 use crate::rejection::Rejection;
@@ -23,6 +24,8 @@ pub struct RunSettings {
     pub processes: BTreeMap<ProcessName, ProcessSettings>,
     /// What its containers are given besides their image.
     pub container: ContainerSettings,
+    /// How its containers are within.
+    pub inside: Inside,
 }
 
 /// A command that runs once for each deployment.
@@ -41,7 +44,7 @@ impl RunSettings {
         self.hooks.get(&hook)
     }
 
-    /// Whether every hook has a time that it may take, and every process its bounds.
+    /// Whether every hook has a time that it may take, and all else its bounds.
     ///
     /// # Errors
     /// [`Rejection`] names the setting.
@@ -56,6 +59,7 @@ impl RunSettings {
                 ));
             }
         }
+        self.inside.check(&self.container.volumes)?;
         self.check_processes()
     }
 }
@@ -71,6 +75,8 @@ struct Named {
     processes: BTreeMap<ProcessName, ProcessSettings>,
     #[serde(default, skip_serializing_if = "ContainerSettings::is_usual")]
     container: ContainerSettings,
+    #[serde(default, skip_serializing_if = "Inside::is_usual")]
+    inside: Inside,
 }
 
 /// The settings by position, as events have them. Append-only. The first two are the bytes of the
@@ -87,15 +93,25 @@ enum Placed {
         BTreeMap<ProcessName, ProcessSettings>,
         ContainerSettings,
     ),
+    Within(
+        Option<Argv>,
+        BTreeMap<Hook, HookSettings>,
+        BTreeMap<ProcessName, ProcessSettings>,
+        ContainerSettings,
+        Inside,
+    ),
 }
 
 impl Serialize for RunSettings {
     fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
-        let Self { command, hooks, processes, container } = self.clone();
+        let Self { command, hooks, processes, container, inside } = self.clone();
         if into.is_human_readable() {
-            return Named { command, hooks, processes, container }.serialize(into);
+            return Named { command, hooks, processes, container, inside }.serialize(into);
         }
         let placed = match command {
+            command if !inside.is_usual() => {
+                Placed::Within(command, hooks, processes, container, inside)
+            }
             command if !container.is_usual() => {
                 Placed::Contained(command, hooks, processes, container)
             }
@@ -111,8 +127,8 @@ impl Serialize for RunSettings {
 impl<'de> Deserialize<'de> for RunSettings {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         if from.is_human_readable() {
-            let Named { command, hooks, processes, container } = Named::deserialize(from)?;
-            return Ok(Self { command, hooks, processes, container });
+            let Named { command, hooks, processes, container, inside } = Named::deserialize(from)?;
+            return Ok(Self { command, hooks, processes, container, inside });
         }
         Ok(match Placed::deserialize(from)? {
             Placed::Usual => Self::default(),
@@ -122,7 +138,10 @@ impl<'de> Deserialize<'de> for RunSettings {
                 Self { command, hooks, processes, ..Self::default() }
             }
             Placed::Contained(command, hooks, processes, container) => {
-                Self { command, hooks, processes, container }
+                Self { command, hooks, processes, container, ..Self::default() }
+            }
+            Placed::Within(command, hooks, processes, container, inside) => {
+                Self { command, hooks, processes, container, inside }
             }
         })
     }
@@ -131,6 +150,8 @@ impl<'de> Deserialize<'de> for RunSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inside::ContainerUser;
+    use crate::names::HostName;
 
     fn argv(words: &[&str]) -> Argv {
         Argv::new(words.iter().map(|word| (*word).to_owned()).collect()).unwrap()
@@ -167,7 +188,12 @@ mod tests {
         let processes = BTreeMap::from([(ProcessName::new("worker").unwrap(), worker)]);
         let hooks = with_release(None);
         let container = ContainerSettings { unrouted: true, ..ContainerSettings::default() };
+        let user = Some(ContainerUser::new("1000:1000").unwrap());
+        let hosts = [(HostName::new("db.example").unwrap(), "fd12::7".parse().unwrap())];
+        let inside = Inside { user, hosts: hosts.into(), read_only: true, ..Inside::default() };
         for settings in [
+            RunSettings { inside: inside.clone(), ..RunSettings::default() },
+            RunSettings { inside, container: container.clone(), ..hooks.clone() },
             RunSettings { container: container.clone(), ..RunSettings::default() },
             RunSettings { container, processes: processes.clone(), ..hooks.clone() },
             RunSettings { processes: processes.clone(), ..RunSettings::default() },

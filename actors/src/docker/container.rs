@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use super::inspect::Condition;
 use super::labels::{self, Labels, Owner};
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, within};
 
 /// The capabilities that well-known images (nginx, postgres, rails) need to start. No others.
 const CAPABILITIES: [&str; 7] =
@@ -138,7 +138,9 @@ impl Engine {
             Some(own) => Some(self.mounts(owner, assignment.app, own).await?),
             None => None,
         };
+        let inside = &assignment.run.inside;
         let host = HostConfig { nano_cpus: limit, mounts, ..hardened(network, &resources) };
+        let host = within::host(host, inside, &resources);
         let alias = EndpointSettings {
             // Who asks for the app by its name wants what serves.
             aliases: own.map(|own| {
@@ -151,7 +153,13 @@ impl Engine {
         let command = assignment.command(index);
         let own_name = assignment.run.name(index).replace(['.', '_'], "-");
         let body = ContainerCreateBody {
-            hostname: Some(format!("{}-{own_name}", assignment.app_name)),
+            hostname: Some(match inside.hostname.as_ref().filter(|_| own.is_some()) {
+                Some(name) => name.to_string(),
+                None => format!("{}-{own_name}", assignment.app_name),
+            }),
+            user: inside.user.as_ref().map(ToString::to_string),
+            working_dir: inside.working_dir.as_ref().map(ToString::to_string),
+            stop_signal: inside.stop_signal.as_ref().map(ToString::to_string),
             image: Some(assignment.image.to_string()),
             entrypoint: entrypoint.map(|words| words.words().to_vec()),
             // In place of the image's command; its entrypoint stays, unless another one is set.

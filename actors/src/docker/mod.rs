@@ -8,6 +8,7 @@ pub(crate) mod attach;
 pub mod container;
 mod error;
 pub mod exec;
+pub(crate) mod files;
 pub mod image_check;
 pub mod images;
 pub mod inspect;
@@ -15,6 +16,7 @@ pub mod labels;
 pub mod logs;
 pub mod network;
 pub(crate) mod one_off;
+mod within;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -23,7 +23,7 @@ use hythe_store::steps::Step;
 use super::container::hardened;
 use super::labels::{self, Owner};
 use super::logs::parse_time;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, within};
 
 /// How large the log of a detached command grows: of more, the end is kept.
 const LOG_FILE_SIZE: &str = "16m";
@@ -67,7 +67,8 @@ impl Engine {
         let docker = self.docker().await?;
         let info = docker.info().await.map_err(|error| self.fault(&error))?;
         let most = info.ncpu.unwrap_or(1).max(1) * 1000;
-        let mut host = hardened(network, &opening.resources);
+        let (inside, resources) = (&opening.inside, &opening.resources);
+        let mut host = within::host(hardened(network, resources), inside, resources);
         host.nano_cpus =
             Some(i64::from(opening.resources.cpu_millis).min(most) * NANO_CPUS_PER_MILLI);
         // What somebody watches is written down nowhere.
@@ -92,6 +93,9 @@ impl Engine {
         let networks = HashMap::from([(network.to_owned(), EndpointSettings::default())]);
         let body = ContainerCreateBody {
             hostname: Some(format!("{}-run", opening.app_name)),
+            user: inside.user.as_ref().map(ToString::to_string),
+            working_dir: inside.working_dir.as_ref().map(ToString::to_string),
+            stop_signal: inside.stop_signal.as_ref().map(ToString::to_string),
             image: Some(opening.image.to_string()),
             entrypoint: opening.bare.then(|| vec![String::new()]),
             cmd: Some(command),

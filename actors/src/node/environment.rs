@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crypto_box::SecretKey;
 use hythe_core::ids::DeploymentId;
+use hythe_core::names::EnvName;
 use hythe_core::plan::ReplicaKey;
 use hythe_core::wire::worker::{Assignment, SealedContent, SealedEnvironment, SealingKey};
 use hythe_store::durable::put_in_place;
@@ -15,6 +16,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::docker::files;
 use crate::mask::Mask;
 
 /// Shorter values are not masked: they are in ordinary words.
@@ -31,6 +33,9 @@ pub enum EnvironmentError {
     /// It is for another deployment.
     #[error("its environment belongs to another deployment")]
     Foreign,
+    /// A file is to hold a value that there is not.
+    #[error("{0}")]
+    File(String),
     /// There is no memory to open it in.
     #[error("open what was sealed for this worker: {0}")]
     Memory(String),
@@ -158,11 +163,27 @@ impl Environment {
             key.deployment.to_string(),
             assignment.run.name(key.index),
         ];
-        let given = self.variables.iter().filter(|(name, _)| !OWN.contains(&name.as_str()));
+        let in_files = assignment.run.inside.in_files();
+        let given = self.variables.iter().filter(|(name, _)| {
+            let in_file = in_files.iter().any(|other| other.as_str() == name);
+            !OWN.contains(&name.as_str()) && !in_file
+        });
         given
             .map(|(name, value)| format!("{name}={}", value.as_str()))
             .chain(OWN.iter().zip(own).map(|(name, value)| format!("{name}={value}")))
             .collect()
+    }
+
+    /// The values that stand in files of the container; none where none do.
+    pub(crate) fn archive(
+        &self,
+        assignment: &Assignment,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, EnvironmentError> {
+        let value = |name: &EnvName| {
+            let found = self.variables.iter().find(|(known, _)| known == name.as_str());
+            found.map(|(_, value)| value.as_str())
+        };
+        files::archive(&assignment.run.inside, value).map_err(EnvironmentError::File)
     }
 
     /// What people should know about it, for the replica's log.

@@ -31,7 +31,7 @@ pub(crate) struct Tools {
 /// A step with all that it needs.
 #[derive(Debug)]
 pub(crate) enum Task {
-    /// Make the network and the container, and start it.
+    /// Make the network and the container, put its files into it, and start it.
     Create(ReplicaKey, Box<Assignment>),
     /// Start what exists; where it ran before, remember that it is started again.
     Start(ReplicaKey, Option<Restarts>),
@@ -126,8 +126,12 @@ impl Task {
             Self::Create(key, assignment) => {
                 let environment = keys.open_environment(assignment)?;
                 let variables = environment.for_container(assignment, *key);
+                let files = environment.archive(assignment)?;
                 let network = engine.ensure_network(owner, assignment.network()).await?;
-                engine.create(owner, assignment, key.index, &network, variables).await?;
+                let id = engine.create(owner, assignment, key.index, &network, variables).await?;
+                if let Some(files) = files {
+                    engine.fill(&id, &files).await?;
+                }
                 engine.start(owner, *key).await?;
             }
             Self::Start(key, restarts) => {

@@ -1,13 +1,21 @@
 //! Docker Compose files: what each service comes to as an app, in which order apps go live, and what of
 //! the file is not taken.
 //!
-//! Pure: whoever has the folder reads the files that are asked for ([`wanted`]) and hands in their texts.
-//! Every value of a file is either taken or told of with its line and the reason ([`Left`]), so that
-//! nothing is lost unseen. What would make another thing of the whole file than what is written there
-//! (`extends`, `include`, a service that there is not, a circle) refuses it instead ([`Bad`]).
+//! Pure: whoever has the folder reads the files that are asked for ([`wanted`]) and hands in their texts;
+//! `files/` makes one of those that extend and include one another. Every value of a file is either taken
+//! or told of with its line and the reason ([`Left`]), so that nothing is lost unseen. What would make
+//! another thing of the whole file than what is written there (a service that there is not, a circle)
+//! refuses it instead ([`Bad`]).
 
 mod build;
+mod delivered;
+mod deploy;
+mod environment;
+mod files;
 mod health;
+mod inside;
+mod keys;
+mod lines;
 mod notes;
 mod order;
 mod plan;
@@ -28,15 +36,18 @@ use serde::Serialize;
 use crate::argv::Argv;
 use crate::container::{Mount, MountPath, ServiceName};
 use crate::health::HealthCheck;
+use crate::inside::Inside;
 use crate::limits;
 use crate::names::{BuildArg, BuildArgValue, BuildTarget, EnvName, EnvValue, RepositoryPath};
 use crate::source::ImageRef;
 use crate::time::Millis;
 
+use self::lines::Lines;
 use self::notes::Notes;
 use self::tree::{Node, Tree};
 use self::variables::{Filling, Room};
 
+pub use self::files::wanted::{Wanted, wanted};
 pub use self::plan::{Action, Deployed, Made, Plan, Planned, Present, plan};
 pub use self::variables::file as variables_of;
 
@@ -59,7 +70,10 @@ pub struct Bad {
 /// A value that was not taken, or of which something else has to be known.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Left {
-    /// Where it stands.
+    /// The file that it stands in, where that is another one than the given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Its line there.
     pub line: u64,
     /// Its key.
     pub key: String,
@@ -72,7 +86,8 @@ pub struct Left {
 pub struct Given {
     /// What `${VARIABLES}` stand for.
     pub variables: BTreeMap<String, String>,
-    /// The texts of files that `env_file` names, by their path from the root of the source.
+    /// The texts of files of variables, of other Compose files, and of what is delivered as a file, by their
+    /// path from the root of the source.
     pub files: BTreeMap<String, String>,
     /// Profiles that are wanted.
     pub profiles: BTreeSet<String>,
@@ -89,6 +104,8 @@ pub struct Composed {
     pub idle: BTreeSet<ServiceName>,
     /// What was not taken, and what is kept in clear text, in the file's order.
     pub left: Vec<Left>,
+    /// Which lines are those of which file.
+    lines: Lines,
 }
 
 /// A service.
@@ -96,7 +113,7 @@ pub struct Composed {
 pub struct Service {
     /// Its name.
     pub name: ServiceName,
-    /// Where it stands.
+    /// Where it stands, counted over all files.
     pub line: u64,
     /// What it is made from.
     pub from: From,
@@ -126,6 +143,8 @@ pub struct Service {
     pub volumes: BTreeMap<MountPath, Mount>,
     /// How long it has from SIGTERM to SIGKILL, where that is said.
     pub stop_within: Option<Millis>,
+    /// How its containers are within.
+    pub inside: Inside,
     /// The services that have to be live before it starts.
     pub after: BTreeSet<ServiceName>,
     /// How many services come before it in the longest row of those.
@@ -154,53 +173,10 @@ pub struct Build {
     pub args: BTreeMap<BuildArg, BuildArgValue>,
 }
 
-/// What a file refers to outside of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// Variables that it names.
-    pub variables: BTreeSet<String>,
-    /// Files of variables, by their path from the root of the source.
-    pub files: BTreeSet<String>,
-}
-
-/// What has to be handed in with a file.
-///
-/// # Errors
-/// It cannot be read.
-pub fn wanted(text: &str, given: &Given) -> Result<Wanted, Bad> {
-    let mut root = read_tree(text)?;
-    let mut wanted = Wanted::default();
-    // Variables without a value are named all the same: what is wrong with one is said later.
-    let mut room = Room::default();
-    let mut filling = Filling::new(&given.variables, &mut room);
-    root.each_text(&mut |text, _line| {
-        if let Ok(filled) = filling.fill(text) {
-            *text = filled;
-        }
-    });
-    wanted.variables = filling.named;
-    let services = root.get("services").and_then(Node::fields).unwrap_or_default();
-    for service in services {
-        let args = service.node.get("build").and_then(|build| build.get("args"));
-        for named in service.node.get("environment").into_iter().chain(args) {
-            let bare = pairs(named).unwrap_or_default().into_iter();
-            let bare = bare.filter_map(|(name, value, _)| value.is_none().then_some(name));
-            wanted.variables.extend(bare);
-        }
-        if let Some(files) = service.node.get("env_file") {
-            let files = service::env_files(files).into_iter();
-            let paths = files.filter_map(|file| service::resolve(&given.folder, &file.path).ok());
-            wanted.files.extend(paths.flatten());
-        }
-    }
-    few_files(wanted.files.len())?;
-    Ok(wanted)
-}
-
 fn few_files(count: usize) -> Result<(), Bad> {
-    let most = limits::MOST_ENV_FILES;
+    let most = limits::MOST_COMPOSE_FILES;
     if count > most {
-        let why = format!("it names {count} files of variables, and at most {most} are read");
+        let why = format!("it names {count} other files, and at most {most} are read");
         return Err(Bad { line: None, why });
     }
     Ok(())
@@ -221,42 +197,46 @@ fn read_tree(text: &str) -> Result<Node, Bad> {
 /// [`Bad`], where it cannot be taken as a whole.
 pub fn read(text: &str, given: &Given) -> Result<Composed, Bad> {
     few_files(given.files.len())?;
-    let mut root = read_tree(text)?;
+    let mut lines = Lines::default();
     let mut notes = Notes::default();
+    match of_files(text, given, &mut lines, &mut notes) {
+        Ok((services, idle)) => {
+            let left = notes.told(&lines);
+            Ok(Composed { services, idle, left, lines })
+        }
+        Err(bad) => Err(lines.named(bad)),
+    }
+}
+
+fn of_files(
+    text: &str,
+    given: &Given,
+    lines: &mut Lines,
+    notes: &mut Notes,
+) -> Result<(Vec<Service>, BTreeSet<ServiceName>), Bad> {
     let mut room = Room::default();
-    in_clear_text(&root, given, &mut room, &mut notes);
-    fill(&mut root, given, &mut room, &mut notes)?;
+    let root = files::read(text, given, &mut room, notes, lines)?;
     let Some(fields) = root.fields() else {
         return Err(Bad { line: Some(root.line), why: "it has no services".into() });
     };
     let mut services = None;
     let mut volumes = None;
+    let mut contents = delivered::Declared::default();
     for field in fields {
         match field.name.as_str() {
             "services" => services = Some(&field.node),
             "volumes" => volumes = Some(&field.node),
             "version" => {}
             "name" => notes.left(field.line, "name", "the project's name is what you call it here"),
-            "include" => {
-                return Err(Bad {
-                    line: Some(field.line),
-                    why:
-                        "include is not taken: other files would be a part of this one. Write what \
-                          `docker compose config` prints into one file, and give that"
-                            .into(),
-                });
-            }
-            "networks" => volumes::networks(&field.node, field.line, &mut notes),
-            "secrets" | "configs" => notes.left(
-                field.line,
-                &field.name,
-                "files are put into no container here; give values as variables: `hythe env set`",
-            ),
+            "networks" => volumes::networks(&field.node, field.line, notes),
+            "secrets" => contents.secrets = Some(&field.node),
+            "configs" => contents.configs = Some(&field.node),
             name if name.starts_with("x-") => {}
             name => notes.unknown(field.line, name, name, &TOP),
         }
     }
-    let declared = volumes::declared(volumes, &mut notes)?;
+    let declared = volumes::declared(volumes, notes)?;
+    contents.tell(notes);
     let listed = services.and_then(Node::fields).unwrap_or_default();
     if listed.is_empty() {
         let line = services.map_or(root.line, |services| services.line);
@@ -270,11 +250,11 @@ pub fn read(text: &str, given: &Given) -> Result<Composed, Bad> {
     for field in listed {
         let name = ServiceName::new(field.name.as_str())
             .map_err(|bad| Bad { line: Some(field.line), why: bad.to_string() })?;
-        let draft = service::read(name.clone(), field, &declared, (given, &mut room), &mut notes)?;
+        let declared = (&declared, contents);
+        let draft = service::read(name.clone(), field, declared, (given, &mut room), notes)?;
         read.insert(name, draft);
     }
-    let (services, idle) = order::order(read, given, &mut notes)?;
-    Ok(Composed { services, idle, left: notes.told() })
+    order::order(read, given, notes)
 }
 
 /// The keys at the top of a file.
@@ -287,12 +267,17 @@ const IN_CLEAR_TEXT: [&[&str]; 4] =
 
 /// Tells of each place where a value that was handed in becomes a part of the settings: there it is not
 /// encrypted, as it would be under `environment`.
-fn in_clear_text(root: &Node, given: &Given, room: &mut Room, notes: &mut Notes) {
+fn in_clear_text(
+    root: &Node,
+    variables: &BTreeMap<String, String>,
+    room: &mut Room,
+    notes: &mut Notes,
+) {
     for service in root.get("services").and_then(Node::fields).unwrap_or_default() {
         for path in IN_CLEAR_TEXT {
             let node = path.iter().try_fold(&service.node, |node, key| node.get(key));
             let Some(node) = node else { continue };
-            let mut filling = Filling::new(&given.variables, room);
+            let mut filling = Filling::new(variables, room);
             let mut lines: BTreeMap<String, u64> = BTreeMap::new();
             node.clone().each_text(&mut |text, line| {
                 // What is wrong with it is said where it is filled in.
@@ -303,9 +288,8 @@ fn in_clear_text(root: &Node, given: &Given, room: &mut Room, notes: &mut Notes)
             });
             if *path == ["build", "args"] {
                 let bare = pairs(node).unwrap_or_default().into_iter();
-                let bare = bare.filter(|(name, value, _)| {
-                    value.is_none() && given.variables.contains_key(name)
-                });
+                let bare =
+                    bare.filter(|(name, value, _)| value.is_none() && variables.contains_key(name));
                 lines.extend(bare.map(|(name, _, line)| (name, line)));
             }
             for (name, line) in lines {
@@ -323,8 +307,13 @@ fn in_clear_text(root: &Node, given: &Given, room: &mut Room, notes: &mut Notes)
     }
 }
 
-fn fill(root: &mut Node, given: &Given, room: &mut Room, notes: &mut Notes) -> Result<(), Bad> {
-    let mut filling = Filling::new(&given.variables, room);
+fn fill(
+    root: &mut Node,
+    variables: &BTreeMap<String, String>,
+    room: &mut Room,
+    notes: &mut Notes,
+) -> Result<(), Bad> {
+    let mut filling = Filling::new(variables, room);
     let mut bad = None;
     let mut empty: BTreeMap<String, u64> = BTreeMap::new();
     root.each_text(&mut |text, line| {

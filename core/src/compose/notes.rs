@@ -1,5 +1,6 @@
 //! What is told of a file.
 
+use super::lines::Lines;
 use super::{Bad, Left};
 use crate::near::nearest;
 
@@ -17,7 +18,7 @@ impl Notes {
     /// A value is not taken.
     pub(super) fn left(&mut self, line: u64, key: &str, why: impl Into<String>) {
         if self.left.len() < MOST {
-            self.left.push(Left { line, key: shown(key), why: why.into() });
+            self.left.push(Left { file: None, line, key: shown(key), why: why.into() });
         } else {
             self.more += 1;
         }
@@ -30,14 +31,19 @@ impl Notes {
         self.left(line, key, format!("there is no such key{near}"));
     }
 
-    /// All of it, in the file's order.
-    pub(super) fn told(mut self) -> Vec<Left> {
+    /// All of it, in the files' order.
+    pub(super) fn told(mut self, lines: &Lines) -> Vec<Left> {
         self.left.sort();
         self.left.dedup();
         if self.more > 0 {
             let line = self.left.last().map_or(0, |last| last.line);
             let why = format!("{} more are not taken", self.more);
-            self.left.push(Left { line, key: "…".into(), why });
+            self.left.push(Left { file: None, line, key: "…".into(), why });
+        }
+        for left in &mut self.left {
+            let (file, line) = lines.place(left.line);
+            left.file = file.map(shown);
+            left.line = line;
         }
         self.left
     }

@@ -123,7 +123,9 @@ fn jobs(drafts: &mut Drafts, notes: &mut Notes) -> BTreeSet<ServiceName> {
             [] | [_, _, ..] => None,
         };
         let same = alone.filter(|with| {
+            let (one, other) = (&with.service.inside, &of.service.inside);
             with.service.from == of.service.from
+                && (&one.user, &one.working_dir) == (&other.user, &other.working_dir)
                 && with.service.release.is_none()
                 && of.service.command.is_some()
                 && of.service.entrypoint == with.service.entrypoint

@@ -100,9 +100,20 @@ pub fn plan(
     present: &BTreeMap<ServiceName, Present>,
     made: &BTreeMap<ServiceName, Made>,
 ) -> Result<Plan, Bad> {
-    let mut services = Vec::with_capacity(composed.services.len());
+    let Composed { services, idle, left: _, lines } = composed;
+    of_services(services, &idle, (name, project), present, made).map_err(|bad| lines.named(bad))
+}
+
+fn of_services(
+    listed: Vec<Service>,
+    idle: &BTreeSet<ServiceName>,
+    (name, project): (&ProjectName, ProjectId),
+    present: &BTreeMap<ServiceName, Present>,
+    made: &BTreeMap<ServiceName, Made>,
+) -> Result<Plan, Bad> {
+    let mut services = Vec::with_capacity(listed.len());
     let mut taken: BTreeMap<AppName, ServiceName> = BTreeMap::new();
-    for service in composed.services {
+    for service in listed {
         let there = present.get(&service.name);
         let app = match there {
             Some(there) => there.name.clone(),
@@ -120,7 +131,7 @@ pub fn plan(
         services.push(of_service(service, app, project, there, made)?);
     }
     let in_file: BTreeSet<&ServiceName> =
-        services.iter().map(|planned| &planned.service.name).chain(&composed.idle).collect();
+        services.iter().map(|planned| &planned.service.name).chain(idle).collect();
     let orphans = present
         .iter()
         .filter(|(service, _)| !in_file.contains(service))
@@ -298,6 +309,7 @@ fn settings(
         unrouted: !service.routed,
         group: Some(GroupMember { project, service: service.name.clone(), content }),
     };
+    settings.run.inside = service.inside.clone();
     Ok(settings)
 }
 

@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::notes::{Notes, bad, shown};
 use super::ports::{self, Ports};
 use super::tree::{Field, Node, Tree};
-use super::variables::{self, Room};
+use super::variables::Room;
 use super::volumes::{self, Declared};
-use super::{Bad, Build, From, Given, Service, build, health, pairs, units};
+use super::{
+    Bad, Build, From, Given, Service, build, delivered, deploy, environment, health, inside, keys,
+    units,
+};
 use crate::container::ServiceName;
 use crate::health::{HealthCheck, Probe};
-use crate::limits;
-use crate::names::{EnvName, EnvValue};
-use crate::source::{ImageRef, Resources};
+use crate::inside::Inside;
+use crate::source::ImageRef;
 use crate::time::Millis;
 
 /// The label by which a service says whether an address leads to it.
@@ -36,52 +38,10 @@ pub(super) struct Depends {
     pub(super) required: bool,
 }
 
-/// A file of variables.
-#[derive(Clone, Debug)]
-pub(super) struct EnvFile {
-    pub(super) path: String,
-    pub(super) line: u64,
-    pub(super) required: bool,
-}
-
-const KEYS: [&str; 31] = [
-    "build",
-    "image",
-    "command",
-    "entrypoint",
-    "environment",
-    "env_file",
-    "ports",
-    "expose",
-    "volumes",
-    "depends_on",
-    "healthcheck",
-    "restart",
-    "deploy",
-    "labels",
-    "networks",
-    "network_mode",
-    "profiles",
-    "secrets",
-    "configs",
-    "extends",
-    "scale",
-    "cpus",
-    "mem_limit",
-    "pids_limit",
-    "stop_grace_period",
-    "container_name",
-    "hostname",
-    "user",
-    "working_dir",
-    "privileged",
-    "links",
-];
-
 pub(super) fn read(
     name: ServiceName,
     field: &Field,
-    declared: &Declared,
+    (declared, contents): (&Declared, delivered::Declared<'_>),
     (given, room): (&Given, &mut Room),
     notes: &mut Notes,
 ) -> Result<Draft, Bad> {
@@ -107,6 +67,7 @@ pub(super) fn read(
             env: BTreeMap::new(),
             volumes: BTreeMap::new(),
             stop_within: None,
+            inside: Inside::default(),
             after: BTreeSet::new(),
             wave: 0,
         },
@@ -116,9 +77,20 @@ pub(super) fn read(
     draft.service.from = from(&key, &field.node, field.line, given, notes)?;
     let volumes = field.node.get("volumes");
     if let Some(node) = volumes {
-        draft.service.volumes = volumes::read(&format!("{key}.volumes"), node, declared, notes)?;
+        let tmpfs = &mut draft.service.inside.tmpfs;
+        draft.service.volumes =
+            volumes::read(&format!("{key}.volumes"), node, declared, tmpfs, notes)?;
     }
-    environment(&key, &field.node, (given, room), &mut draft.service.env, notes)?;
+    let delivered = delivered::read(&key, &field.node, contents, (given, &mut *room), notes)?;
+    draft.service.env.clone_from(&delivered.variables);
+    draft.service.inside.files = delivered.files;
+    environment::read(&key, &field.node, (given, room), &mut draft.service.env, notes)?;
+    for (name, value) in &delivered.variables {
+        if draft.service.env.get(name) != Some(value) {
+            let why = format!("{key}: the variable {name} is that of a file; call it otherwise");
+            return bad(field.line, why);
+        }
+    }
     let mut ports = Ports::default();
     let mut checked = None;
     for one in fields {
@@ -134,17 +106,14 @@ pub(super) fn read(
                 let names = one.node.items().unwrap_or_default();
                 draft.profiles = names.iter().filter_map(Node::text).collect();
             }
-            "extends" => {
-                return bad(
-                    one.line,
-                    format!(
-                        "{at}: it is not taken. Write what `docker compose config` prints into one file, \
-                         and give that"
-                    ),
-                );
+            name if inside::KEYS.contains(&name) => {
+                inside::setting(at, one, &mut draft.service.inside, notes)?;
             }
             name => setting(at, name, one, &mut draft.service, notes)?,
         }
+    }
+    if let Err(why) = draft.service.inside.check(&draft.service.volumes) {
+        return bad(field.line, format!("{key}: {why}"));
     }
     let (port, routed) = ports.settle(&format!("{key}.ports"), notes);
     draft.service.port = port;
@@ -186,7 +155,7 @@ fn setting(
     let wrong = |why: String| Bad { line: Some(line), why: format!("{at}: {why}") };
     match name {
         // Read before, together.
-        "build" | "image" | "volumes" | "environment" | "env_file" => {}
+        "build" | "image" | "volumes" | "environment" | "env_file" | "secrets" | "configs" => {}
         "command" => service.command = units::argv(node).map_err(wrong)?,
         "entrypoint" => {
             service.entrypoint = units::argv(node).map_err(wrong)?;
@@ -210,16 +179,16 @@ fn setting(
                 notes.left(line, at, "it is always, unless-stopped, on-failure or no");
             }
         },
-        "deploy" => deploy(at, node, service, notes),
+        "deploy" => deploy::deploy(at, node, service, notes),
         "scale" => {
             let alone = service.volumes.values().any(|mount| !mount.read_only);
             if let Some(replicas) = volumes::replicas(at, node, alone, notes) {
                 service.replicas = replicas;
             }
         }
-        "mem_limit" => memory(at, node, service, notes),
-        "cpus" => cpus(at, node, service, notes),
-        "pids_limit" => pids(at, node, service, notes),
+        "mem_limit" => deploy::memory(at, node, service, notes),
+        "cpus" => deploy::cpus(at, node, service, notes),
+        "pids_limit" => deploy::pids(at, node, service, notes),
         "stop_grace_period" => {
             let (least, most) = (Millis::seconds(1), Millis::seconds(600));
             match units::span(node).filter(|span| *span >= least && *span <= most) {
@@ -228,147 +197,14 @@ fn setting(
             }
         }
         "init" if node.truth() == Some(true) => {}
-        "read_only" if node.truth() == Some(false) => {}
         "privileged" if node.truth() == Some(false) => {}
         name if name.starts_with("x-") => {}
-        name => match reason(name) {
+        name => match keys::reason(name) {
             Some(why) => notes.left(line, at, why),
-            None => notes.unknown(line, at, name, &KEYS),
+            None => notes.unknown(line, at, name, &keys::KEYS),
         },
     }
     Ok(())
-}
-
-/// Why a key of the specification is not taken.
-fn reason(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "networks" => "all services of a project share one network, under their names in this file",
-        "network_mode" => "no container is on the machine's own network or on that of another one",
-        "container_name" | "hostname" | "domainname" => {
-            "other services reach it by its name in this file"
-        }
-        "links" | "external_links" | "extra_hosts" | "dns" | "dns_search" | "dns_opt" => {
-            "services of a project find one another by their names, and nothing else is set there"
-        }
-        "secrets" | "configs" => "give what is in it as a variable: `hythe env set`",
-        "privileged"
-        | "cap_add"
-        | "cap_drop"
-        | "security_opt"
-        | "devices"
-        | "device_cgroup_rules"
-        | "userns_mode"
-        | "ipc"
-        | "pid"
-        | "uts"
-        | "cgroup"
-        | "cgroup_parent"
-        | "group_add"
-        | "runtime"
-        | "gpus"
-        | "credential_spec"
-        | "isolation"
-        | "sysctls"
-        | "storage_opt" => "what a container may do to its machine is the same for all, and little",
-        "user" => "it runs as its image says; say USER in its Dockerfile",
-        "working_dir" => "it runs where its image says; say WORKDIR in its Dockerfile",
-        "tmpfs" | "read_only" | "shm_size" | "volumes_from" | "volume_driver" => {
-            "of volumes there are the named ones; what is written elsewhere goes with the container"
-        }
-        "logging" | "log_driver" | "log_opt" => "what it writes is read by `hythe logs`",
-        "stop_signal" => "it gets the signal that its image names, or SIGTERM",
-        "tty" | "stdin_open" | "attach" => "nobody is at its input; see `hythe run`",
-        "init" => "an init process is always there",
-        "pull_policy" => "an image is pulled when it is deployed",
-        "platform" => "it runs on what your workers are",
-        "develop" => "files of this machine are not watched",
-        "ulimits" | "oom_kill_disable" | "oom_score_adj" | "mem_reservation" | "mem_swappiness"
-        | "memswap_limit" | "cpu_count" | "cpu_percent" | "cpu_shares" | "cpu_period"
-        | "cpu_quota" | "cpu_rt_runtime" | "cpu_rt_period" | "cpuset" | "blkio_config" => {
-            "of limits there are memory, cpus and pids, under deploy.resources.limits"
-        }
-        "annotations" | "label_file" => "labels on containers are Hythe's own",
-        "post_start" | "pre_stop" | "provider" | "models" | "use_api_socket" | "mac_address" => {
-            "there is nothing here that it would set"
-        }
-        _ => return None,
-    })
-}
-
-fn deploy(at: &str, node: &Node, service: &mut Service, notes: &mut Notes) {
-    let alone = service.volumes.values().any(|mount| !mount.read_only);
-    for field in node.fields().unwrap_or_default() {
-        let at = format!("{at}.{}", field.name);
-        let at = at.as_str();
-        match field.name.as_str() {
-            "replicas" => {
-                if let Some(replicas) = volumes::replicas(at, &field.node, alone, notes) {
-                    service.replicas = replicas;
-                }
-            }
-            "mode" if field.node.text().as_deref() == Some("replicated") => {}
-            "mode" => notes.left(field.line, at, "a service has as many replicas as it says"),
-            "resources" => {
-                for part in field.node.fields().unwrap_or_default() {
-                    let at = format!("{at}.{}", part.name);
-                    if part.name == "limits" {
-                        limits_of(&at, &part.node, service, notes);
-                    } else {
-                        notes.left(part.line, &at, "only limits count");
-                    }
-                }
-            }
-            "restart_policy" => {
-                notes.left(field.line, at, "what is live is started again however it ended");
-            }
-            "update_config" | "rollback_config" => notes.left(
-                field.line,
-                at,
-                "a new version takes the traffic once it is healthy, and the one before stays until then",
-            ),
-            "placement" | "endpoint_mode" | "labels" => {
-                notes.left(field.line, at, "there is nothing here that it would set");
-            }
-            name if name.starts_with("x-") => {}
-            name => {
-                let known = ["replicas", "resources", "mode", "restart_policy", "update_config"];
-                notes.unknown(field.line, at, name, &known);
-            }
-        }
-    }
-}
-
-fn limits_of(at: &str, node: &Node, service: &mut Service, notes: &mut Notes) {
-    for field in node.fields().unwrap_or_default() {
-        let at = format!("{at}.{}", field.name);
-        match field.name.as_str() {
-            "cpus" => cpus(&at, &field.node, service, notes),
-            "memory" => memory(&at, &field.node, service, notes),
-            "pids" => pids(&at, &field.node, service, notes),
-            name => notes.unknown(field.line, &at, name, &["cpus", "memory", "pids"]),
-        }
-    }
-}
-
-fn memory(at: &str, node: &Node, service: &mut Service, notes: &mut Notes) {
-    match units::bytes(node).filter(|bytes| *bytes >= Resources::LEAST_MEMORY_BYTES) {
-        Some(bytes) => service.memory_bytes = Some(bytes),
-        None => notes.left(node.line, at, "it is a size such as 512M, of 6 MiB at the least"),
-    }
-}
-
-fn cpus(at: &str, node: &Node, service: &mut Service, notes: &mut Notes) {
-    match units::cpus(node).filter(|millis| *millis >= Resources::LEAST_CPU_MILLIS) {
-        Some(millis) => service.cpu_millis = Some(millis),
-        None => notes.left(node.line, at, "it is a number such as 0.5, of 0.01 at the least"),
-    }
-}
-
-fn pids(at: &str, node: &Node, service: &mut Service, notes: &mut Notes) {
-    match units::number::<u32>(node).filter(|pids| *pids > 0) {
-        Some(pids) => service.processes = Some(pids),
-        None => notes.left(node.line, at, "it is a number, of 1 at the least"),
-    }
 }
 
 fn labels(at: &str, field: &Field, ports: &mut Ports, notes: &mut Notes) {
@@ -467,90 +303,6 @@ fn depends(at: &str, node: &Node, notes: &mut Notes) -> Result<Vec<Depends>, Bad
         }
     }
     Ok(found)
-}
-
-/// The files of variables that a service names.
-pub(super) fn env_files(node: &Node) -> Vec<EnvFile> {
-    let one = |node: &Node| {
-        if let Some(path) = node.text() {
-            return Some(EnvFile { path, line: node.line, required: true });
-        }
-        let path = node.get("path")?.text()?;
-        let required = node.get("required").and_then(Node::truth) != Some(false);
-        Some(EnvFile { path, line: node.line, required })
-    };
-    match node.items() {
-        Some(items) => items.iter().filter_map(one).collect(),
-        None => one(node).into_iter().collect(),
-    }
-}
-
-fn environment(
-    key: &str,
-    node: &Node,
-    (given, room): (&Given, &mut Room),
-    env: &mut BTreeMap<EnvName, EnvValue>,
-    notes: &mut Notes,
-) -> Result<(), Bad> {
-    let mut found: Vec<(String, Option<String>, u64, String)> = Vec::new();
-    let files = node.get("env_file").map(env_files).unwrap_or_default();
-    if let Some(file) = files.get(limits::MOST_ENV_FILES) {
-        let most = limits::MOST_ENV_FILES;
-        return bad(file.line, format!("{key}.env_file: at most {most} files are read"));
-    }
-    for file in files {
-        let at = format!("{key}.env_file");
-        let path = match resolve(&given.folder, &file.path) {
-            Ok(Some(path)) => path,
-            Ok(None) => return bad(file.line, format!("{at}: it is a folder")),
-            Err(why) => return bad(file.line, format!("{at}: {why}")),
-        };
-        let Some(text) = given.files.get(&path) else {
-            if file.required {
-                return bad(file.line, format!("{at}: there is no file {}", shown(&path)));
-            }
-            continue;
-        };
-        match variables::file_within(text, &given.variables, room) {
-            Ok(values) => found.extend(
-                values.into_iter().map(|(name, value)| (name, Some(value), file.line, at.clone())),
-            ),
-            Err(why) => return bad(file.line, format!("{at}: {}: {why}", shown(&path))),
-        }
-    }
-    if let Some(node) = node.get("environment") {
-        let at = format!("{key}.environment");
-        let Some(pairs) = pairs(node) else {
-            return bad(node.line, format!("{at}: it is a map, or a list of NAME=value"));
-        };
-        found.extend(pairs.into_iter().map(|(name, value, line)| (name, value, line, at.clone())));
-    }
-    for (name, value, line, at) in found {
-        let at = format!("{at}.{}", shown(&name));
-        let Some(value) = value.or_else(|| given.variables.get(&name).cloned()) else {
-            notes.left(line, &at, "it has no value here, and none is given");
-            continue;
-        };
-        match (EnvName::new(name), EnvValue::new(value)) {
-            (Ok(name), Ok(value)) => {
-                if name.as_str() == "PORT" {
-                    let why = "it is set by Hythe, to the port that the service listens on";
-                    notes.left(line, &at, why);
-                    continue;
-                }
-                env.insert(name, value);
-            }
-            (Err(why), _) | (_, Err(why)) => notes.left(line, &at, why.to_string()),
-        }
-    }
-    let bytes: usize =
-        env.iter().map(|(name, value)| name.as_str().len() + value.reveal().len()).sum();
-    if env.len() > limits::MOST_ENV || bytes > limits::MOST_ENV_BYTES {
-        let (most, kib) = (limits::MOST_ENV, limits::MOST_ENV_BYTES / 1024);
-        let line = node.get("environment").map_or(node.line, |node| node.line);
-        return bad(line, format!("{key}: a service has at most {most} variables, of {kib} KiB"));
-    }
-    Ok(())
 }
 
 /// A path as it is said in a file, from the root of the source; none for the root itself.

@@ -8,6 +8,7 @@ use super::*;
 use crate::app::AppSettings;
 use crate::container::ContentId;
 use crate::ids::ProjectId;
+use crate::inside::{Tmpfs, Ulimit, ValueFile};
 use crate::names::{ProjectName, RepositoryUrl};
 use crate::source::{GitSource, Reference, Source, UploadDigest};
 
@@ -69,6 +70,7 @@ fn line(service: &Service) -> String {
     for (path, Mount { volume, read_only }) in &service.volumes {
         write!(line, " {volume}:{path}{}", if *read_only { ":ro" } else { "" }).unwrap();
     }
+    line.push_str(&within(&service.inside));
     if !service.after.is_empty() {
         let after: Vec<&str> = service.after.iter().map(ServiceName::as_str).collect();
         write!(line, " after={}", after.join(",")).unwrap();
@@ -76,13 +78,50 @@ fn line(service: &Service) -> String {
     line
 }
 
+/// How a service's containers are within.
+fn within(inside: &Inside) -> String {
+    let mut line = String::new();
+    let some = [
+        ("user", inside.user.as_ref().map(ToString::to_string)),
+        ("dir", inside.working_dir.as_ref().map(ToString::to_string)),
+        ("read-only", inside.read_only.then(|| "yes".to_owned())),
+        ("signal", inside.stop_signal.as_ref().map(ToString::to_string)),
+        ("shm", inside.shm_bytes.map(|bytes| (bytes >> 20).to_string())),
+        ("hostname", inside.hostname.as_ref().map(ToString::to_string)),
+    ];
+    for (name, value) in some {
+        value.into_iter().for_each(|value| write!(line, " {name}={value}").unwrap());
+    }
+    for (path, Tmpfs { size_bytes, mode }) in &inside.tmpfs {
+        write!(line, " memory:{path}").unwrap();
+        size_bytes.iter().for_each(|bytes| write!(line, ",{bytes}").unwrap());
+        mode.iter().for_each(|mode| write!(line, ",{mode:o}").unwrap());
+    }
+    for (name, Ulimit { soft, hard }) in &inside.ulimits {
+        let shown = |most: &Option<u64>| most.map_or("-".to_owned(), |most| most.to_string());
+        write!(line, " {name}={}:{}", shown(soft), shown(hard)).unwrap();
+    }
+    for (name, address) in &inside.hosts {
+        write!(line, " {name}={address}").unwrap();
+    }
+    for (path, ValueFile { variable, mode, uid, gid }) in &inside.files {
+        write!(line, " file:{path}={variable},{mode:o}").unwrap();
+        if (*uid, *gid) != (0, 0) {
+            write!(line, ",{uid}:{gid}").unwrap();
+        }
+    }
+    line
+}
+
 /// What a file comes to: a line for each service, then one for each thing that is told.
-fn told(text: &str, given: &Given) -> String {
+pub(super) fn told(text: &str, given: &Given) -> String {
     match read(text, given) {
         Err(bad) => format!("refused: {bad}"),
-        Ok(Composed { services, idle: _, left }) => {
-            let left =
-                left.iter().map(|left| format!("! {} {}: {}", left.line, left.key, left.why));
+        Ok(Composed { services, idle: _, left, lines: _ }) => {
+            let left = left.iter().map(|Left { file, line, key, why }| {
+                let file = file.as_ref().map_or_else(String::new, |file| format!("{file}:"));
+                format!("! {file}{line} {key}: {why}")
+            });
             services.iter().map(line).chain(left).collect::<Vec<_>>().join("\n")
         }
     }
@@ -234,14 +273,13 @@ const ROWS: &[Row] = &[
         "services:\n  a:\n    image: x\n    volumes:\n      - ./src:/app\n      - /etc/passwd:/p:ro\n      - ~/x:/x\n      \
          - /anonymous\n      - type: bind\n        source: .\n        target: /b\n      - type: tmpfs\n        target: \
          /t\n      - theirs:/y\n      - type: npipe\n        target: /z\nvolumes:\n  theirs:\n    external: true\n",
-        &["0 a image=x health=none"],
+        &["0 a image=x health=none memory:/t"],
         &[
             "! 5 services.a.volumes: folders of the machine",
             "! 6 services.a.volumes: folders of the machine",
             "! 7 services.a.volumes: folders of the machine",
             "! 8 services.a.volumes: a volume without a name",
             "! 9 services.a.volumes: folders of the machine",
-            "! 12 services.a.volumes: what is written outside of volumes",
             "! 14 services.a.volumes: the volume theirs is not taken",
             "! 15 services.a.volumes: there are no mounts of type npipe",
             "! 19 volumes.theirs.external: a volume that Hythe did not make",
@@ -374,15 +412,13 @@ const ROWS: &[Row] = &[
         "services:\n  a:\n    image: x\n    privileged: true\n    cap_add: [SYS_ADMIN]\n    network_mode: host\n    pid: \
          host\n    devices: [/dev/sda]\n    user: root\n    working_dir: /app\n    logging: {driver: none}\n    \
          container_name: mine\n    tty: true\n    sysctls: {a: b}\n",
-        &["0 a image=x health=none"],
+        &["0 a image=x health=none user=root dir=/app"],
         &[
             "! 4 services.a.privileged: what a container may do",
             "! 5 services.a.cap_add: what a container may do",
             "! 6 services.a.network_mode: no container",
             "! 7 services.a.pid: what a container may do",
             "! 8 services.a.devices: what a container may do",
-            "! 9 services.a.user: it runs as its image says",
-            "! 10 services.a.working_dir:",
             "! 11 services.a.logging:",
             "! 12 services.a.container_name: other services",
             "! 13 services.a.tty:",
@@ -390,20 +426,15 @@ const ROWS: &[Row] = &[
         ],
     ),
     (
-        "networks, secrets, configs and names",
-        "name: theirs\nversion: \"3.8\"\nservices:\n  a:\n    image: x\n    networks: [front]\n    secrets: [s]\n    configs: \
-         [c]\n    labels: {traefik.enable: \"true\"}\nnetworks:\n  front: {}\nsecrets:\n  s: {file: ./s}\nconfigs:\n  c: \
-         {file: ./c}\n",
+        "networks and names",
+        "name: theirs\nversion: \"3.8\"\nservices:\n  a:\n    image: x\n    networks: [front]\n    labels: \
+         {traefik.enable: \"true\"}\nnetworks:\n  front: {}\n",
         &["0 a image=x health=none"],
         &[
             "! 1 name: the project's name",
             "! 6 services.a.networks: all services",
-            "! 7 services.a.secrets: give what is in it",
-            "! 8 services.a.configs: give what is in it",
-            "! 9 services.a.labels: labels on containers",
-            "! 10 networks: all services",
-            "! 12 secrets: files are put",
-            "! 14 configs: files are put",
+            "! 7 services.a.labels: labels on containers",
+            "! 8 networks: all services",
         ],
     ),
     (
@@ -456,20 +487,6 @@ const ROWS: &[Row] = &[
         "services:\n  \"a b\": {image: x}\n",
         &[],
         &["refused: line 2: a service's name has letters"],
-    ),
-    (
-        "extends",
-        "services:\n  a:\n    extends: {file: base.yaml, service: b}\n    image: x\n",
-        &[],
-        &[
-            "refused: line 3: services.a.extends: it is not taken. Write what `docker compose config`",
-        ],
-    ),
-    (
-        "include",
-        "include: [other.yaml]\nservices:\n  a: {image: x}\n",
-        &[],
-        &["refused: line 1: include is not taken"],
     ),
     (
         "a context that leads out",
@@ -685,9 +702,17 @@ fn all_that_a_file_comes_to_has_a_bound() {
     let names: Vec<String> = (0..33).map(|n| format!("{n}.env")).collect();
     let many = format!("services: {{a: {{image: x, env_file: [{}]}}}}\n", names.join(", "));
     assert!(why(read(&many, &given())).contains("at most 32 files"));
-    assert!(wanted(&many, &given()).unwrap_err().why.contains("at most 32 are read"));
-    files.files = names.into_iter().map(|name| (name, String::new())).collect();
-    assert!(why(read("services: {a: {image: x}}", &files)).contains("33 files of variables"));
+    let list = |from: u32| {
+        let names: Vec<String> = (from..from + 22).map(|n| format!("{n}.env")).collect();
+        names.join(", ")
+    };
+    let [a, b, c] = [0, 22, 44].map(list);
+    let many = format!(
+        "services: {{a: {{env_file: [{a}]}}, b: {{env_file: [{b}]}}, c: {{env_file: [{c}]}}}}"
+    );
+    assert!(wanted(&many, &given()).unwrap_err().why.contains("66 other files, and at most 64"));
+    files.files = (0..65).map(|n| (format!("{n}.env"), String::new())).collect();
+    assert!(why(read("services: {a: {image: x}}", &files)).contains("65 other files"));
 }
 
 const SHOP: &str = "services:\n  web:\n    build: {context: web, dockerfile: docker/D}\n    ports: [8000]\n    \
@@ -772,6 +797,7 @@ fn the_same_file_again_changes_nothing_and_another_one_only_what_is_different() 
         ("    depends_on: [store]\n", "", ""),
         ("image: redis:7", "image: redis:7\n    mem_limit: 1g", "shop-store: limits"),
         ("ports: [8000]", "expose: [8000]", "shop-web: how it runs"),
+        ("image: redis:7", "image: redis:7\n    user: \"999\"", "shop-store: how it runs"),
     ] {
         let text = SHOP.replace(from, to);
         assert_ne!(text, SHOP, "{from}");

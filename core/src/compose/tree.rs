@@ -100,6 +100,53 @@ impl Node {
         self.fields()?.iter().find(|field| field.name == name).map(|field| &field.node)
     }
 
+    /// A field of a map, to be changed.
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Self> {
+        let mut fields = self.fields_mut()?.iter_mut();
+        fields.find(|field| field.name == name).map(|field| &mut field.node)
+    }
+
+    /// The fields of a map, to be changed.
+    pub(super) fn fields_mut(&mut self) -> Option<&mut Vec<Field>> {
+        match &mut self.value {
+            Tree::Map(fields) => Some(fields),
+            Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::Text(_) | Tree::List(_) => None,
+        }
+    }
+
+    /// The same without one of its fields.
+    pub(super) fn without(&self, name: &str) -> Self {
+        let value = match &self.value {
+            Tree::Map(fields) => {
+                Tree::Map(fields.iter().filter(|field| field.name != name).cloned().collect())
+            }
+            Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::Text(_) | Tree::List(_) => {
+                self.value.clone()
+            }
+        };
+        Self { line: self.line, value }
+    }
+
+    /// The same without lines: what is said, and not where.
+    pub(super) fn unplaced(&self) -> Self {
+        let mut plain = self.clone();
+        plain.each_line(&mut |line| *line = 0);
+        plain
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let own = match &self.value {
+            Tree::Null | Tree::Bool(_) => 0,
+            Tree::Number(text) | Tree::Text(text) => text.len(),
+            Tree::List(items) => items.iter().map(Self::bytes).sum(),
+            Tree::Map(fields) => {
+                fields.iter().map(|field| field.name.len() + field.node.bytes()).sum()
+            }
+        };
+        own + size_of::<Field>()
+    }
+
     /// A text, or what is written like one.
     pub(super) fn text(&self) -> Option<String> {
         match &self.value {
@@ -135,6 +182,21 @@ impl Node {
             Tree::List(items) => items.iter_mut().for_each(|item| item.each_text(change)),
             Tree::Map(fields) => fields.iter_mut().for_each(|field| field.node.each_text(change)),
             Tree::Null | Tree::Bool(_) | Tree::Number(_) => {}
+        }
+    }
+
+    /// The line of every value in it.
+    pub(super) fn each_line(&mut self, change: &mut impl FnMut(&mut u64)) {
+        change(&mut self.line);
+        match &mut self.value {
+            Tree::List(items) => items.iter_mut().for_each(|item| item.each_line(change)),
+            Tree::Map(fields) => {
+                for field in fields {
+                    change(&mut field.line);
+                    field.node.each_line(change);
+                }
+            }
+            Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::Text(_) => {}
         }
     }
 }

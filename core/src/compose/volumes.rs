@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::notes::{Notes, bad, shown};
 use super::tree::{Node, Tree};
-use super::{Bad, units};
+use super::{Bad, inside, units};
 use crate::container::{Mount, MountPath, VolumeName};
+use crate::inside::Tmpfs;
 use crate::limits;
 
 /// Why a folder of the machine is in no container.
@@ -87,11 +88,12 @@ pub(super) fn networks(node: &Node, line: u64, notes: &mut Notes) {
     }
 }
 
-/// `volumes` of a service.
+/// `volumes` of a service. Those of the type tmpfs are put to what it has in memory.
 pub(super) fn read(
     key: &str,
     node: &Node,
     declared: &Declared,
+    tmpfs: &mut BTreeMap<MountPath, Tmpfs>,
     notes: &mut Notes,
 ) -> Result<BTreeMap<MountPath, Mount>, Bad> {
     let mut found = BTreeMap::new();
@@ -102,6 +104,11 @@ pub(super) fn read(
         return Ok(found);
     };
     for item in items {
+        if item.get("type").and_then(Node::text).as_deref() == Some("tmpfs") {
+            let (path, folder) = inside::long(key, item, notes)?;
+            tmpfs.insert(path, folder);
+            continue;
+        }
         let mount = match &item.value {
             Tree::Map(_) => long(key, item, notes),
             Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::Text(_) | Tree::List(_) => {
@@ -173,7 +180,7 @@ fn long(key: &str, item: &Node, notes: &mut Notes) -> Option<(String, String, bo
     for field in item.fields().unwrap_or_default() {
         let key = format!("{key}.{}", field.name);
         match field.name.as_str() {
-            "type" | "source" | "target" | "read_only" | "bind" | "tmpfs" => {}
+            "type" | "source" | "target" | "read_only" | "bind" => {}
             "volume" => notes.left(field.line, &key, "a volume has no further options here"),
             "consistency" => {}
             name => {
@@ -197,14 +204,6 @@ fn long(key: &str, item: &Node, notes: &mut Notes) -> Option<(String, String, bo
         }
         "bind" => {
             notes.left(item.line, key, BIND);
-            None
-        }
-        "tmpfs" => {
-            notes.left(
-                item.line,
-                key,
-                "what is written outside of volumes goes with the container",
-            );
             None
         }
         other => {

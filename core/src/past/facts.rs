@@ -14,6 +14,7 @@ use crate::edge::EdgeSetting;
 use crate::health::{HealthCheck, Probe};
 use crate::hook::{DeployOn, PathPattern, Triggers};
 use crate::ids::{AppId, DeploymentId};
+use crate::inside::{Inside, Tmpfs, Ulimit, ValueFile};
 use crate::names::{EnvName, ProjectName};
 use crate::process::ProcessSettings;
 use crate::run::{HookSettings, RunSettings};
@@ -259,7 +260,7 @@ fn put_run(facts: &mut Facts, run: &Run<'_>) {
         replicas,
         health,
         resources,
-        run: RunSettings { command, hooks, processes: beside_web, container },
+        run: RunSettings { command, hooks, processes: beside_web, container, inside },
         drain_within,
         stop_within,
         env,
@@ -301,6 +302,7 @@ fn put_run(facts: &mut Facts, run: &Run<'_>) {
         facts.extend(cpu_millis.map(|millis| (of("cpu_millis"), millis.to_string())));
     }
     put_container(facts, container);
+    put_inside(facts, inside);
     for (name, version) in *env {
         facts.insert(format!("env.{name}"), format!("version {version}"));
     }
@@ -320,6 +322,49 @@ fn put_container(facts: &mut Facts, container: &ContainerSettings) {
     if let Some(GroupMember { project: _, service, content }) = group {
         facts.insert("service".into(), service.to_string());
         facts.extend(content.as_ref().map(|id| ("content".to_owned(), id.to_string())));
+    }
+}
+
+fn put_inside(facts: &mut Facts, inside: &Inside) {
+    let Inside {
+        user,
+        working_dir,
+        read_only,
+        tmpfs,
+        stop_signal,
+        shm_bytes,
+        ulimits,
+        hostname,
+        hosts,
+        files,
+    } = inside;
+    let sometimes = [
+        ("user", user.as_ref().map(ToString::to_string)),
+        ("working_dir", working_dir.as_ref().map(ToString::to_string)),
+        ("read_only", read_only.then(|| "true".to_owned())),
+        ("stop_signal", stop_signal.as_ref().map(ToString::to_string)),
+        ("shm_bytes", shm_bytes.map(|bytes| bytes.to_string())),
+        ("hostname", hostname.as_ref().map(ToString::to_string)),
+    ];
+    for (name, value) in sometimes {
+        facts.extend(value.map(|value| (format!("inside.{name}"), value)));
+    }
+    for (path, Tmpfs { size_bytes, mode }) in tmpfs {
+        let size = size_bytes.map_or("all memory".into(), |bytes| format!("{bytes} bytes"));
+        let mode = mode.unwrap_or(Tmpfs::MODE);
+        facts.insert(format!("inside.tmpfs.{path}"), format!("{size}, mode {mode:o}"));
+    }
+    for (name, Ulimit { soft, hard }) in ulimits {
+        let shown = |most: &Option<u64>| most.map_or("no limit".into(), |most| most.to_string());
+        let both: [String; 2] = [shown(soft), shown(hard)];
+        facts.insert(format!("inside.ulimits.{name}"), both.join(" to "));
+    }
+    for (name, address) in hosts {
+        facts.insert(format!("inside.hosts.{name}"), address.to_string());
+    }
+    for (path, ValueFile { variable, mode, uid, gid }) in files {
+        let shown = format!("the value of {variable}, mode {mode:o}, of {uid}:{gid}");
+        facts.insert(format!("inside.files.{path}"), shown);
     }
 }
 

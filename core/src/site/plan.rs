@@ -72,7 +72,10 @@ fn needs_container(spec: &DeploymentSpec) -> Option<&'static str> {
         (!run.processes.is_empty(), "processes beside web"),
         (!run.hooks.is_empty(), "a release or post-deploy command"),
         (run.command.is_some(), "a start command"),
-        (!run.container.is_usual(), "volumes, a group or other settings of its container"),
+        (
+            !run.container.is_usual() || !run.inside.is_usual(),
+            "volumes, a group or other settings of its container",
+        ),
     ];
     rows.into_iter().find_map(|(has, what)| has.then_some(what))
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::argv::Argv;
 use crate::ids::{AppId, DeploymentId, InstallationId, RunId, WorkerId};
+use crate::inside::Inside;
 use crate::names::{AppName, EnvName, ImageId};
 use crate::one_off::OneOffEnd;
 use crate::source::Resources;
@@ -76,6 +77,9 @@ pub struct RunOpening {
     pub port: u16,
     /// The most that it may use.
     pub resources: Resources,
+    /// How its container is within, as those of the app are.
+    #[serde(default, skip_serializing_if = "Inside::is_usual")]
+    pub inside: Inside,
     /// How long it may take.
     pub within: Millis,
     /// From SIGTERM to SIGKILL.

@@ -2,6 +2,7 @@
 
 pub(super) mod container;
 mod health;
+mod inside;
 pub(super) mod processes;
 
 use std::collections::BTreeSet;
@@ -71,6 +72,7 @@ pub(super) fn of_new_app(new: &CreateApp, local: bool) -> Result<AppSettings, Pr
         volumes: new.volumes.clone(),
         routed: new.routed,
         group: new.group.clone().map(Some),
+        inside: new.inside.clone().map(Some),
         release_command: new.release_command.clone().map(Some),
         release_within_ms: new.release_within_ms,
         post_deploy_command: new.post_deploy_command.clone().map(Some),
@@ -155,6 +157,9 @@ fn run(now: &AppSettings, change: &UpdateApp) -> Result<Option<RunSettings>, Pro
         processes::change(&mut run, changes)?;
     }
     container::change(&mut run.container, change)?;
+    if let Some(said) = &change.inside {
+        run.inside = said.as_ref().map(inside::read).transpose()?.unwrap_or_default();
+    }
     hook(&mut run, Hook::Release, change.release_command.as_ref(), change.release_within_ms)?;
     let (command, within) = (change.post_deploy_command.as_ref(), change.post_deploy_within_ms);
     hook(&mut run, Hook::PostDeploy, command, within)?;
@@ -411,6 +416,7 @@ pub(super) fn shown(settings: &AppSettings) -> dto::AppSettings {
         volumes: container::volumes(&run.container),
         routed: !run.container.unrouted,
         group: container::group(&run.container),
+        inside: inside::shown(&run.inside),
         release_command: release.map(|release| release.command.words().to_vec()),
         release_within_ms: release.map(|release| release.within.0),
         post_deploy_command: post_deploy.map(|hook| hook.command.words().to_vec()),

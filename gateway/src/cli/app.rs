@@ -306,6 +306,10 @@ fn show(context: &Context, app: &App) {
     if let Some(group) = &settings.group {
         rows.push(("service", group.service.clone()));
     }
+    if let Some(inside) = &settings.inside {
+        // Every line of it is as the API takes it.
+        rows.push(("inside", output.foreign(&serde_json::json!(inside).to_string())));
+    }
     for (name, process) in &settings.process_types {
         let line = format!("{name}: {}", super::process::described(process));
         rows.push(("process", output.foreign(&line)));

@@ -106,10 +106,55 @@ async fn what_is_wrong_is_said_with_its_line_and_without_values() {
         (json!({"volumes": {"/data": {"volume": "/etc"}}}), "volumes./data.volume"),
         (json!({"group": {"project": "none", "service": "a"}}), "group.project"),
         (json!({"entrypoint": []}), "entrypoint"),
+        (json!({"inside": {"user": "a b"}}), "inside.user"),
+        (json!({"inside": {"tmpfs": {"/proc": {}}}}), "inside.tmpfs"),
+        (json!({"inside": {"ulimits": {"nice": {"soft": 1, "hard": 1}}}}), "inside.ulimits"),
+        (json!({"inside": {"hosts": {"a": "169.254.169.254"}}}), "inside.hosts"),
+        (
+            json!({"inside": {"read_only": true, "files": {"/a": {"variable": "A"}}}}),
+            "inside.files",
+        ),
     ] {
         let refused = server.patch("/api/v1/apps/shop", change.clone()).await;
         let status = refused.status.as_u16();
         assert!(status == 422 || status == 404, "{change}: {}", refused.text);
         assert_eq!(refused.json["field"], field, "{change}: {}", refused.text);
     }
+}
+
+#[tokio::test]
+async fn what_several_files_say_comes_to_settings_that_hold_no_value() {
+    let server = Server::start().await;
+    let mut file = asked(
+        "include: [db.yaml]\nservices:\n  web:\n    extends: {file: base.yaml, service: small}\n    image: x\n    \
+         secrets: [key]\nsecrets: {key: {environment: KEY}}\n",
+    );
+    file["files"] = json!({
+        "db.yaml": "services:\n  db: {image: y, privileged: true}\n",
+        "base.yaml": "services:\n  small: {user: \"1000\", tmpfs: \"/tmp:size=1m\", ulimits: {nofile: 99}}\n",
+    });
+    let path = "/api/v1/projects/shop/compose";
+    let plan = server.post(path, file).await.is(200).json;
+    assert_eq!(actions(&plan), [("shop-db", "create"), ("shop-web", "create")]);
+    assert_eq!(
+        (&plan["left"][0]["file"], &plan["left"][0]["line"]),
+        (&json!("db.yaml"), &json!(2))
+    );
+    let web = &plan["services"][1];
+    assert_eq!(web["variables"], json!({"SECRET_FILE_key": "hush-hush"}));
+    let inside = json!({
+        "user": "1000",
+        "tmpfs": {"/tmp": {"size_bytes": 1 << 20}},
+        "ulimits": {"nofile": {"soft": 99, "hard": 99}},
+        "files": {
+            "/run/secrets/key": {"variable": "SECRET_FILE_key", "mode": "444", "uid": 0, "gid": 0},
+        },
+    });
+    assert_eq!(web["settings"]["inside"], inside);
+    server.post("/api/v1/apps", json!({"name": "shop-web"})).await.is(201);
+    let change = json!({"inside": inside});
+    let app = server.patch("/api/v1/apps/shop-web", change).await.is(200).json;
+    assert_eq!(app["settings"]["inside"], inside);
+    let app = server.patch("/api/v1/apps/shop-web", json!({"inside": null})).await.is(200).json;
+    assert_eq!(app["settings"]["inside"], Value::Null);
 }

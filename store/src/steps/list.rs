@@ -146,6 +146,8 @@ steps! {
     NetworkMade "network-made" Agent;
     /// A replica has its container.
     ContainerMade "container-made" Agent;
+    /// The files that a container is to have are in it.
+    ContainerFilled "container-filled" Agent;
     /// A replica's container was started.
     ContainerStarted "container-started" Agent;
     /// A replica's CPU limit is in force.

@@ -78,6 +78,65 @@ fn marks(scene: &Scene) -> (String, u32) {
     (says.to_owned(), count.trim().parse().unwrap())
 }
 
+/// Says who it is, and where it can write.
+const WHO: &str = "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\n\
+                   grep ' / ' /proc/mounts | grep -q ' ro,' && root=kept\n\
+                   touch /tmp/yes && tmp=written\necho \"$(id -u):$(id -g) $root $tmp $SAYS\"\n";
+
+/// Says what is in its secret, and that nothing else has it.
+const KEY: &str = "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\n\
+                   echo \"$(cat /run/secrets/key), in the environment: ${SECRET_FILE_key:-none}\"\n";
+
+#[test]
+fn what_several_files_say_of_how_a_container_is_within_holds_in_it() {
+    let scene = Scene::new();
+    let folder = tempfile::tempdir().unwrap();
+    for (path, text, mode) in [
+        (
+            "compose.yaml",
+            "include: [apps/compose.yaml]\nservices:\n  keeper:\n    build: keeper\n    ports: [\"8080:8080\"]\n    \
+             secrets: [key]\nsecrets: {key: {file: key.txt}}\n",
+            0o644,
+        ),
+        ("key.txt", "hush-hush", 0o600),
+        ("keeper/Dockerfile", WEB, 0o644),
+        ("keeper/index.html", "up", 0o644),
+        ("keeper/cgi-bin/key", KEY, 0o755),
+        (
+            "apps/compose.yaml",
+            "services:\n  web:\n    extends: {file: ../shared/base.yaml, service: small}\n    build: who\n    \
+             ports: [\"8080:8080\"]\n    user: \"1000:1000\"\n    tmpfs: \"/tmp:size=64k\"\n",
+            0o644,
+        ),
+        (
+            "shared/base.yaml",
+            "services:\n  small:\n    read_only: true\n    environment: {SAYS: \"${SAYS:-nothing}\"}\n",
+            0o644,
+        ),
+        ("apps/.env", "SAYS=hello\n", 0o644),
+        ("apps/who/Dockerfile", WEB, 0o644),
+        ("apps/who/index.html", "up", 0o644),
+        ("apps/who/cgi-bin/who", WHO, 0o755),
+    ] {
+        write(&folder.path().join(path), text, mode);
+    }
+    let done = up(&scene, folder.path(), &[]);
+    let live = |one: &Value| one["status"] == "live";
+    assert!(done["services"].as_array().unwrap().iter().all(live), "{done}");
+    let (status, body) = scene.hythe.get("shop-keeper", "/cgi-bin/key");
+    assert_eq!((status, body.trim()), (200, "hush-hush, in the environment: none"));
+    let ran = scene.hythe.run(&["run", "shop-keeper", "--", "cat", "/run/secrets/key"]);
+    assert_eq!((ran.code, ran.out.trim()), (0, "hush-hush"), "{}", ran.err);
+    let shown = scene.hythe.json(&["app", "show", "shop-keeper"]).to_string();
+    assert!(shown.contains("/run/secrets/key") && !shown.contains("hush-hush"), "{shown}");
+    let (status, body) = scene.hythe.get("shop-web", "/cgi-bin/who");
+    assert_eq!((status, body.trim()), (200, "1000:1000 kept written hello"));
+    let same = up(&scene, folder.path(), &[]);
+    assert_eq!(actions(&same), [("keeper", "unchanged"), ("web", "unchanged")]);
+    scene.hythe.json(&["compose", "down", "shop", "--yes"]);
+    scene.finish();
+}
+
 #[test]
 fn services_find_one_another_and_only_what_changed_is_deployed_while_the_volume_stays() {
     let scene = Scene::new();

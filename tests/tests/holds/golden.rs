@@ -31,6 +31,9 @@ use hythe_core::hook::{
     PullRequest, PullTitle, RepositoryKey, SenderName, TagPattern, Telling, Triggers,
 };
 use hythe_core::ids::{AppId, DeploymentId, HookId, ProjectId, RunId, WorkerId};
+use hythe_core::inside::{
+    ContainerHost, ContainerUser, Inside, StopSignal, Tmpfs, Ulimit, UlimitName, ValueFile,
+};
 use hythe_core::installation::{
     BackupPlace, BackupRecipient, Failed, GitHubEvent, InstallationEvent, Made, Mirror,
     RegistryHost, RegistryUser, Restored, Schedule, SourcePrefix, SourceUser, SshHost, SshKey,
@@ -218,6 +221,35 @@ fn with_container() -> RunSettings {
         group: Some(group),
     };
     RunSettings { container, ..with_processes(true) }
+}
+
+/// The same with all that can be said of how containers are within.
+fn with_inside() -> RunSettings {
+    let folder = |path: &str| MountPath::new(path).unwrap();
+    let tmpfs = |size_bytes, mode| Tmpfs { size_bytes, mode };
+    let ulimit = |soft, hard| Ulimit { soft, hard };
+    let address = "10.0.0.7".parse().unwrap();
+    let variable = EnvName::new("SECRET_FILE_key").unwrap();
+    let file = ValueFile { variable, mode: 0o440, uid: 1_000, gid: 1_000 };
+    let inside = Inside {
+        user: Some(ContainerUser::new("1000:1000").unwrap()),
+        working_dir: Some(folder("/srv")),
+        read_only: true,
+        tmpfs: BTreeMap::from([
+            (folder("/run"), tmpfs(None, None)),
+            (folder("/tmp"), tmpfs(Some(64 << 20), Some(0o700))),
+        ]),
+        stop_signal: Some(StopSignal::new("SIGQUIT").unwrap()),
+        shm_bytes: Some(256 << 20),
+        ulimits: BTreeMap::from([
+            (UlimitName::Memlock, ulimit(None, None)),
+            (UlimitName::Nofile, ulimit(Some(1_024), Some(65_536))),
+        ]),
+        hostname: Some(ContainerHost::new("db").unwrap()),
+        hosts: BTreeMap::from([(HostName::new("legacy.example").unwrap(), address)]),
+        files: BTreeMap::from([(folder("/run/secrets/key"), file)]),
+    };
+    RunSettings { inside, ..with_container() }
 }
 
 fn process() -> ProcessName {
@@ -476,6 +508,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
     let released = SettingsChange { run: Some(with_hooks()), ..SettingsChange::default() };
     let with_all = SettingsChange { run: Some(with_processes(true)), ..SettingsChange::default() };
     let contained = SettingsChange { run: Some(with_container()), ..SettingsChange::default() };
+    let within = SettingsChange { run: Some(with_inside()), ..SettingsChange::default() };
     let alone = SettingsChange { run: Some(with_processes(false)), ..SettingsChange::default() };
     let scaled = || BTreeMap::from([(process(), 3)]);
     let apps = [
@@ -491,6 +524,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
         ("configured-nothing", AppEvent::Configured(Box::default())),
         ("configured-hooks", AppEvent::Configured(Box::new(released))),
         ("configured-container", AppEvent::Configured(Box::new(contained))),
+        ("configured-inside", AppEvent::Configured(Box::new(within))),
         (
             "deployment_repeated-hooks",
             AppEvent::DeploymentRepeated {

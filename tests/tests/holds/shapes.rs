@@ -15,6 +15,7 @@ use hythe_core::event::Event;
 use hythe_core::health::Probe;
 use hythe_core::hook::{PageUrl, Provider, SenderName, Webhook};
 use hythe_core::ids::{CorrelationId, EdgeId, InstallationId, WorkerId};
+use hythe_core::inside::Inside;
 use hythe_core::installation::SourcePrefix;
 use hythe_core::names::{AppName, BranchName, CommitId, ImageId, TagName};
 use hythe_core::one_off::OneOffEnd;
@@ -335,6 +336,7 @@ fn shapes_between_roles_stay_as_they_are_and_may_gain_fields() {
         image: ImageId::new(format!("sha256:{}", "ab".repeat(32))).unwrap(),
         port: 8080,
         resources: Resources::default(),
+        inside: Inside::default(),
         within: Millis(3_600_000),
         stop_within: Millis(10_000),
         terminal: Some(TerminalSize { columns: 80, rows: 24 }),

@@ -6,6 +6,7 @@ use bollard::container::LogOutput;
 use bollard::query_parameters::LogsOptionsBuilder;
 use futures_util::StreamExt as _;
 use hythe_core::ids::{AppId, RunId};
+use hythe_core::names::EnvName;
 use hythe_core::one_off::{Cut, OneOffEnd};
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::run::{MOST_PIECE, RunEnded, RunOpening, RunSaid, SealedRun};
@@ -13,11 +14,12 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use super::carry::{Heard, Pieces, Way};
 use super::{Carried, Runs, until};
 use crate::docker::attach::{Input, Output, Stream};
-use crate::docker::{Engine, EngineError};
+use crate::docker::{Engine, EngineError, files};
 use crate::node::clock;
 use crate::node::guard::guarded;
 
@@ -31,6 +33,14 @@ const CUT_SLACK: Duration = Duration::from_secs(20);
 const HASTY: Millis = Millis(2_000);
 /// Names that Hythe sets.
 const OWN: [&str; 4] = ["PORT", "HYTHE_APP", "HYTHE_DEPLOYMENT", "HYTHE_RUN"];
+
+/// What was in a box, as the engine takes it.
+struct Unsealed {
+    command: Vec<String>,
+    environment: Vec<String>,
+    /// Values that stand in files, as an archive.
+    files: Option<Zeroizing<Vec<u8>>>,
+}
 
 /// A command that was made ready.
 struct Ready {
@@ -73,7 +83,7 @@ impl Runs {
     async fn begin(&self, opening: RunOpening, carried: Carried) -> Result<(), String> {
         let failed = |error: EngineError| format!("failed to {error}");
         let engine = &self.tools.engine;
-        let (command, environment) = self.unseal(&opening)?;
+        let Unsealed { command, environment, files } = self.unseal(&opening)?;
         let owner = &self.tools.owner;
         let on = opening.network.unwrap_or(opening.app);
         let network = engine.ensure_network(owner, on).await.map_err(failed)?;
@@ -86,6 +96,12 @@ impl Runs {
                 failed(error)
             }
         })?;
+        if let Some(files) = files
+            && let Err(error) = engine.fill(&container, &files).await
+        {
+            self.remove(&container).await;
+            return Err(failed(error));
+        }
         let ready = Ready {
             runs: self.clone(),
             run: opening.run,
@@ -108,7 +124,7 @@ impl Runs {
         begun
     }
 
-    fn unseal(&self, opening: &RunOpening) -> Result<(Vec<String>, Vec<String>), String> {
+    fn unseal(&self, opening: &RunOpening) -> Result<Unsealed, String> {
         let bytes = self.tools.keys.unseal(&opening.sealed).map_err(|error| error.to_string())?;
         let SealedRun { run, command, variables } =
             postcard::from_bytes(&bytes).map_err(|_| "what it is to run cannot be read")?;
@@ -121,12 +137,21 @@ impl Runs {
             opening.deployment.to_string(),
             opening.run.to_string(),
         ];
-        let given = variables.iter().filter(|(name, _)| !OWN.contains(&name.as_str()));
+        // Of two of one name the later one counts.
+        let value = |name: &EnvName| {
+            let found = variables.iter().rev().find(|(known, _)| known == name);
+            found.map(|(_, value)| value.as_str())
+        };
+        let files = files::archive(&opening.inside, value)?;
+        let in_files = opening.inside.in_files();
+        let given = variables
+            .iter()
+            .filter(|(name, _)| !OWN.contains(&name.as_str()) && !in_files.contains(name));
         let environment = given
             .map(|(name, value)| format!("{name}={value}"))
             .chain(OWN.iter().zip(own).map(|(name, value)| format!("{name}={value}")))
             .collect();
-        Ok((command.words().to_vec(), environment))
+        Ok(Unsealed { command: command.words().to_vec(), environment, files })
     }
 
     async fn remove(&self, container: &str) {

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    AppGroup, AsOf, DeploymentRef, HealthProbe, PreviewOf, ProcessCount, ProcessType, SetProcess,
-    Time, Triggers, VolumeMount,
+    AppGroup, AsOf, ContainerInside, DeploymentRef, HealthProbe, PreviewOf, ProcessCount,
+    ProcessType, SetProcess, Time, Triggers, VolumeMount,
 };
 
 /// An app: its settings, and how it is doing.
@@ -230,6 +230,9 @@ pub struct AppSettings {
     /// The group that it belongs to, where it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<AppGroup>,
+    /// How its containers are within, where not as its image says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<ContainerInside>,
     /// What runs once for each deployment, in a container of its image, before its replicas start;
     /// where it fails, so does the deployment. A program and its arguments, run by no shell.
     #[schema(example = json!(["bin/migrate"]))]
@@ -387,6 +390,9 @@ pub struct CreateApp {
     /// The group that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<AppGroup>,
+    /// How its containers are within, where not as its image says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inside: Option<ContainerInside>,
     /// What runs once for each deployment, in a container of its image, before its replicas start;
     /// where it fails, so does the deployment. A program and its arguments, run by no shell. A
     /// restart does not run it; a rollback does.
@@ -552,6 +558,11 @@ pub struct UpdateApp {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
     #[schema(value_type = Option<AppGroup>)]
     pub group: Option<Option<AppGroup>>,
+    /// How its containers are within, in place of all that was said of it before; `null` for as its image
+    /// says.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    #[schema(value_type = Option<ContainerInside>)]
+    pub inside: Option<Option<ContainerInside>>,
     /// What runs once for each deployment before its replicas start; `null` for nothing.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
     #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 64)]

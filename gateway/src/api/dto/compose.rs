@@ -49,7 +49,8 @@ pub struct PlanCompose {
     /// What `${VARIABLES}` stand for, and variables that services name without a value.
     #[serde(default)]
     pub variables: BTreeMap<String, SecretText>,
-    /// The texts of the files that `env_file` names, by their path from the root of the source.
+    /// The texts of the files that `env_file`, `extends`, `include`, `configs` and `secrets` name, and of
+    /// those that these name, by their path from the root of the source; at most 64.
     #[serde(default)]
     pub files: BTreeMap<String, SecretText>,
     /// Profiles that are wanted; `*` for all.
@@ -165,7 +166,10 @@ pub struct ComposeOrphan {
 /// A value that is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ComposeLeft {
-    /// Its line.
+    /// The file that it stands in, where that is another one than the given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Its line there.
     pub line: u64,
     /// Its key.
     pub key: String,

@@ -22,6 +22,7 @@ mod github_app;
 mod health;
 mod hook;
 mod housekeeping;
+mod inside;
 mod journal;
 mod listing;
 mod log;
@@ -88,6 +89,7 @@ pub use housekeeping::{
     DispensableCache, DispensableImage, DispensableUpload, Housekeeping, ImageThatStayed,
     UploadHousekeeping, WorkerHousekeeping,
 };
+pub use inside::{ContainerInside, MemoryFolder, ProcessLimit, ValueFile};
 pub use journal::{JournalProblem, Verification, VerificationReport, VerificationState};
 pub use listing::{
     BranchList, BranchQuery, ListedBranch, ListedRepository, RepositoryList, RepositoryQuery,

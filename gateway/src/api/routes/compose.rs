@@ -69,6 +69,7 @@ pub(crate) async fn plan(
     })?;
     let composed = composed.map_err(|bad| refused(&bad))?;
     let left = composed.left.iter().map(|left| ComposeLeft {
+        file: left.file.clone(),
         line: left.line,
         key: left.key.clone(),
         why: left.why.clone(),
@@ -280,6 +281,7 @@ fn changes(wanted: &AppSettings, project: Option<ProjectId>) -> UpdateApp {
         volumes: Some(shown.volumes),
         routed: Some(shown.routed),
         group: Some(shown.group.filter(|_| project.is_some())),
+        inside: Some(shown.inside),
         release_command: wanted.run.hook(Hook::Release).map(|_| shown.release_command),
         stop_within_ms: Some(shown.stop_within_ms),
         ..UpdateApp::default()

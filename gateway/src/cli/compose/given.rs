@@ -4,7 +4,7 @@
 //! this shell, as Docker does; that of a repository, which somebody else may have written, gets only what was given
 //! for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hythe_core::compose::{Given, wanted};
 
@@ -37,35 +37,52 @@ pub(super) fn read(
     let own: BTreeMap<String, String> =
         given.iter().map(|(name, value)| (name.to_string(), value.reveal().to_owned())).collect();
     variables.extend(own.clone());
-    let named = |variables: &BTreeMap<String, String>| {
-        let given =
-            Given { variables: variables.clone(), folder: folder.clone(), ..Given::default() };
-        wanted(&found.text, &given).map_err(|bad| Failure::usage(format!("{}: {bad}", found.path)))
-    };
-    let mut missing = Vec::new();
-    for name in named(&variables)?.variables {
-        let value = match place {
-            // What lets in here is no app's: whoever means it says --env.
-            Place::Folder(_) if name.starts_with("HYTHE_") => continue,
-            Place::Folder(_) => shell(&name),
-            Place::Git(_) => {
-                if !variables.contains_key(&name) {
-                    missing.push(name);
-                }
-                continue;
-            }
+    let mut texts: BTreeMap<String, String> = BTreeMap::new();
+    let mut asked: BTreeSet<String> = BTreeSet::new();
+    let mut missing: BTreeSet<String> = BTreeSet::new();
+    // What a file is called may depend on a variable, and a file that is read may name more of both.
+    loop {
+        let given = Given {
+            variables: variables.clone(),
+            files: texts.clone(),
+            folder: folder.clone(),
+            ..Given::default()
         };
-        if let Some(value) = value {
-            variables.insert(name, value);
+        let wanted = wanted(&found.text, &given);
+        let wanted = wanted.map_err(|bad| Failure::usage(format!("{}: {bad}", found.path)))?;
+        let mut more = false;
+        for name in wanted.variables {
+            match place {
+                // What lets in here is no app's: whoever means it says --env.
+                Place::Folder(_) if name.starts_with("HYTHE_") || own.contains_key(&name) => {}
+                Place::Folder(_) => {
+                    if let Some(value) = shell(&name) {
+                        more |= variables.insert(name, value.clone()) != Some(value);
+                    }
+                }
+                Place::Git(_) => {
+                    if !variables.contains_key(&name) {
+                        missing.insert(name);
+                    }
+                }
+            }
+        }
+        if more {
+            continue;
+        }
+        for path in wanted.files {
+            if asked.insert(path.clone())
+                && let Some(text) = place.read(&path)?
+            {
+                texts.insert(path, text);
+                more = true;
+            }
+        }
+        if !more {
+            break;
         }
     }
-    variables.extend(own);
-    let mut files = BTreeMap::new();
-    for path in named(&variables)?.files {
-        if let Some(text) = place.read(&path)? {
-            files.insert(path, SecretText::new(text));
-        }
-    }
+    let files = texts.into_iter().map(|(path, text)| (path, SecretText::new(text))).collect();
     let secret = |(name, value)| (name, SecretText::new(value));
     let request = PlanCompose {
         file: SecretText::new(found.text.clone()),
@@ -75,7 +92,7 @@ pub(super) fn read(
         profiles,
         sources: BTreeMap::new(),
     };
-    Ok(Read { request, missing })
+    Ok(Read { request, missing: missing.into_iter().collect() })
 }
 
 /// What is to be said of variables that nothing was given for.

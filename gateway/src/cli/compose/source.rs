@@ -112,17 +112,24 @@ impl Place {
             || Failure::usage(format!("{path} has more than {} KiB", MOST_BYTES / 1024));
         let bytes = match self {
             Self::Folder(folder) => {
-                let file = match std::fs::File::open(folder.join(path)) {
-                    Ok(file) => file,
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-                    Err(error) => {
-                        return Err(Failure::usage(format!("{path} cannot be read: {error}")));
-                    }
+                let failed = |error: std::io::Error| {
+                    Failure::usage(format!("{path} cannot be read: {error}"))
                 };
+                let whole = folder.canonicalize().map_err(failed)?;
+                let real = match folder.join(path).canonicalize() {
+                    Ok(real) => real,
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                    Err(error) => return Err(failed(error)),
+                };
+                if !real.starts_with(&whole) {
+                    return Err(Failure::usage(format!(
+                        "{path} is a link that leads out of the folder"
+                    ))
+                    .hint("put the file itself there"));
+                }
+                let file = std::fs::File::open(real).map_err(failed)?;
                 let mut bytes = Vec::new();
-                file.take(MOST_BYTES as u64 + 1)
-                    .read_to_end(&mut bytes)
-                    .map_err(|error| Failure::usage(format!("{path} cannot be read: {error}")))?;
+                file.take(MOST_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
                 bytes
             }
             Self::Git(clone) => {
@@ -264,6 +271,19 @@ mod tests {
         assert_ne!(content("."), root);
         write("web/index.html", "two");
         assert_ne!(content("web"), web);
+    }
+
+    #[test]
+    fn a_folder_gives_nothing_that_a_link_leads_out_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let outside = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(dir.path().join("own"), "A=1\n").unwrap();
+        std::os::unix::fs::symlink("own", dir.path().join("within")).unwrap();
+        std::os::unix::fs::symlink(outside.path(), dir.path().join("out")).unwrap();
+        let place = Place::open(dir.path().to_str().unwrap(), None).unwrap();
+        assert_eq!(place.read("within").unwrap().as_deref(), Some("A=1\n"));
+        assert_eq!(place.read("none").unwrap(), None);
+        assert!(place.read("out").unwrap_err().message.contains("leads out of the folder"));
     }
 
     #[test]

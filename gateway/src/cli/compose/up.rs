@@ -287,8 +287,13 @@ fn in_words(because: &[String]) -> String {
 
 fn told(context: &Context, left: &ComposeLeft) {
     let output = &context.output;
-    let ComposeLeft { line, key, why } = left;
-    output.note(format_args!("line {line}: {}: {}", output.foreign(key), output.foreign(why)));
+    let ComposeLeft { file, line, key, why } = left;
+    let file = file.as_ref().map_or_else(String::new, |file| format!("{}, ", output.foreign(file)));
+    output.note(format_args!(
+        "{file}line {line}: {}: {}",
+        output.foreign(key),
+        output.foreign(why)
+    ));
 }
 
 impl Done {

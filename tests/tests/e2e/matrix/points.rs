@@ -239,6 +239,7 @@ const fn course(step: Step) -> Course {
         Step::FleetKeyKept | Step::CertificatesKept => {
             Course::Never("no authority has given this installation a certificate")
         }
+        Step::ContainerFilled => Course::Never("an app has to have values in files"),
         Step::LogsShared => Course::Never("so much has to be logged that it takes long"),
     }
 }

@@ -1,0 +1,104 @@
+//! The variables of a service, and the files that they come from.
+
+use std::collections::BTreeMap;
+
+use super::notes::{Notes, bad, shown};
+use super::service::resolve;
+use super::tree::Node;
+use super::variables::{self, Room};
+use super::{Bad, Given, pairs};
+use crate::limits;
+use crate::names::{EnvName, EnvValue};
+
+/// A file of variables.
+#[derive(Clone, Debug)]
+pub(super) struct EnvFile {
+    pub(super) path: String,
+    pub(super) line: u64,
+    pub(super) required: bool,
+}
+
+/// The files of variables that a service names.
+pub(super) fn env_files(node: &Node) -> Vec<EnvFile> {
+    let one = |node: &Node| {
+        if let Some(path) = node.text() {
+            return Some(EnvFile { path, line: node.line, required: true });
+        }
+        let path = node.get("path")?.text()?;
+        let required = node.get("required").and_then(Node::truth) != Some(false);
+        Some(EnvFile { path, line: node.line, required })
+    };
+    match node.items() {
+        Some(items) => items.iter().filter_map(one).collect(),
+        None => one(node).into_iter().collect(),
+    }
+}
+
+/// All variables of a service: those of its files, and before them those that it says itself.
+pub(super) fn read(
+    key: &str,
+    node: &Node,
+    (given, room): (&Given, &mut Room),
+    env: &mut BTreeMap<EnvName, EnvValue>,
+    notes: &mut Notes,
+) -> Result<(), Bad> {
+    let mut found: Vec<(String, Option<String>, u64, String)> = Vec::new();
+    let files = node.get("env_file").map(env_files).unwrap_or_default();
+    if let Some(file) = files.get(limits::MOST_ENV_FILES) {
+        let most = limits::MOST_ENV_FILES;
+        return bad(file.line, format!("{key}.env_file: at most {most} files are read"));
+    }
+    for file in files {
+        let at = format!("{key}.env_file");
+        let path = match resolve(&given.folder, &file.path) {
+            Ok(Some(path)) => path,
+            Ok(None) => return bad(file.line, format!("{at}: it is a folder")),
+            Err(why) => return bad(file.line, format!("{at}: {why}")),
+        };
+        let Some(text) = given.files.get(&path) else {
+            if file.required {
+                return bad(file.line, format!("{at}: there is no file {}", shown(&path)));
+            }
+            continue;
+        };
+        match variables::file_within(text, &given.variables, room) {
+            Ok(values) => found.extend(
+                values.into_iter().map(|(name, value)| (name, Some(value), file.line, at.clone())),
+            ),
+            Err(why) => return bad(file.line, format!("{at}: {}: {why}", shown(&path))),
+        }
+    }
+    if let Some(node) = node.get("environment") {
+        let at = format!("{key}.environment");
+        let Some(pairs) = pairs(node) else {
+            return bad(node.line, format!("{at}: it is a map, or a list of NAME=value"));
+        };
+        found.extend(pairs.into_iter().map(|(name, value, line)| (name, value, line, at.clone())));
+    }
+    for (name, value, line, at) in found {
+        let at = format!("{at}.{}", shown(&name));
+        let Some(value) = value.or_else(|| given.variables.get(&name).cloned()) else {
+            notes.left(line, &at, "it has no value here, and none is given");
+            continue;
+        };
+        match (EnvName::new(name), EnvValue::new(value)) {
+            (Ok(name), Ok(value)) => {
+                if name.as_str() == "PORT" {
+                    let why = "it is set by Hythe, to the port that the service listens on";
+                    notes.left(line, &at, why);
+                    continue;
+                }
+                env.insert(name, value);
+            }
+            (Err(why), _) | (_, Err(why)) => notes.left(line, &at, why.to_string()),
+        }
+    }
+    let bytes: usize =
+        env.iter().map(|(name, value)| name.as_str().len() + value.reveal().len()).sum();
+    if env.len() > limits::MOST_ENV || bytes > limits::MOST_ENV_BYTES {
+        let (most, kib) = (limits::MOST_ENV, limits::MOST_ENV_BYTES / 1024);
+        let line = node.get("environment").map_or(node.line, |node| node.line);
+        return bad(line, format!("{key}: a service has at most {most} variables, of {kib} KiB"));
+    }
+    Ok(())
+}
