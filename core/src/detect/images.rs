@@ -217,8 +217,9 @@ pub(super) fn gradle(line: &str) -> String {
 
 /// Tools that are installed into a build, each at one version.
 pub(super) mod tools {
+    /// Newest first, each with the form of the lock that it writes.
     pub(in crate::detect) const PNPM: &[(&str, &str)] =
-        &[("9", "9.15.9"), ("6", "8.15.9"), ("5", "7.33.7")];
+        &[("9", "10.33.0"), ("9", "9.15.9"), ("6", "8.15.9"), ("5", "7.33.7")];
     pub(in crate::detect) const YARN: &str = "1.22.22";
     pub(in crate::detect) const YARN_BERRY: &str = "4.9.2";
     pub(in crate::detect) const BUN: &str = "1.3.0";
