@@ -83,11 +83,7 @@ fn recipe(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     let said_whole = said.start.is_some() || said.output.is_some();
     let mut unsure: Option<(&str, Result<Recipe, Rejection>)> = None;
     for (name, provider) in asked {
-        let found = match provider(repo) {
-            Ok(None) => continue,
-            Ok(Some(recipe)) => Ok(recipe),
-            Err(why) => Err(why),
-        };
+        let Some(found) = provider(repo).transpose() else { continue };
         let sure = found.as_ref().is_ok_and(|recipe| {
             // What runs scripts is the runtime that a line for one was written for.
             recipe.sure && (recipe.is_whole() || (*name == "node" && said_whole))
