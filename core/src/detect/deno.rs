@@ -28,6 +28,11 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     let Some(manifest) = repo.first(&["deno.json", "deno.jsonc", "deno.lock"]) else {
         return Ok(None);
     };
+    // Whoever only tries it, or runs tools by it, has a lock beside those of others.
+    let asked = repo.overrides.preset.as_deref() == Some("deno");
+    if manifest == "deno.lock" && repo.has("package.json") && !asked {
+        return Ok(None);
+    }
     // One with comments is only asked for tasks, which it can also name in hythe.toml.
     let settings: Value = repo.json("deno.json")?.unwrap_or_else(|| {
         let text = repo.texts_of("deno.jsonc");
@@ -44,6 +49,7 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     recipe.build_env("DENO_DIR", "/deno-dir");
     recipe.run_env("DENO_DIR", "/deno-dir");
     recipe.taken.insert(0, ("/deno-dir/".to_owned(), "/deno-dir/".to_owned()));
+    recipe.sure = task("start");
     let entry = repo.first(ENTRIES);
     let imports = settings.get("imports").map(Value::to_string).unwrap_or_default();
     if imports.contains("fresh") {

@@ -31,6 +31,10 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     };
     let framework =
         value("TargetFramework").or_else(|| value("TargetFrameworks")?.split(';').next());
+    let framework = framework.or_else(|| {
+        let props = repo.texts_of("Directory.Build.props");
+        props.split_once("<TargetFramework>")?.1.split('<').next().map(str::trim)
+    });
     let framework = framework
         .and_then(|name| name.strip_prefix("net"))
         .map(|version| version.trim_end_matches(".0"));
@@ -42,6 +46,7 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     recipe.because(format!("{project} is there"));
     recipe.because(why);
     let of_web = text.contains("Microsoft.NET.Sdk.Web");
+    recipe.sure = of_web;
     if of_web {
         recipe.framework = Some("ASP.NET Core");
     }
@@ -49,8 +54,18 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     let stem =
         path.rsplit('/').next().and_then(|name| name.rsplit_once('.')).map_or("", |(s, _)| s);
     let assembly = words::name(value("AssemblyName").unwrap_or(stem), "AssemblyName")?;
-    let line =
-        format!("dotnet publish {path} --configuration Release --output /out -p:UseAppHost=false");
+    // Of the SDKs that global.json could name, the image has the newest of its line. From outside,
+    // dotnet does not look for that file.
+    let project = if repo.has("global.json") {
+        recipe.because("the SDK is the image's, whatever global.json says");
+        format!("cd / && dotnet publish /app/{path}")
+    } else {
+        format!("dotnet publish {path}")
+    };
+    let line = format!("{project} --configuration Release --output /out -p:UseAppHost=false");
+    if text.contains("npm ") {
+        super::ruby::with_node(&mut recipe)?;
+    }
     recipe.build.push(Run::own(line).cached(&["/root/.nuget/packages"]).of_app());
     recipe.taken = vec![("/out/".to_owned(), "/app/".to_owned())];
     recipe.run_env("DOTNET_EnableDiagnostics", "0");

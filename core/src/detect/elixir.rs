@@ -15,15 +15,21 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
         let rest = text.split_once(key)?.1.trim_start().strip_prefix('"')?;
         rest.split('"').next()
     };
-    let wish = match said(repo, "elixir") {
+    // Mix refuses any other version than one that is named here to the last number; the other files
+    // are for tools that are not in the image.
+    let of_mix = Wish::of(quoted("elixir:"), "elixir in mix.exs");
+    let held = said(repo, "elixir")
+        .or_else(|| of_mix.clone().filter(|wish| versions::exact(&wish.text).is_some()));
+    let just = held.is_some();
+    let wish = match held {
         Some(wish) => Some(wish),
         None => Wish::of(repo.first_line(".elixir-version")?, ".elixir-version")
             .or(Wish::of(repo.tool_version(&["elixir"])?, ".tool-versions"))
-            .or(Wish::of(quoted("elixir:"), "elixir in mix.exs")),
+            .or(of_mix),
     };
-    let (line, why) = versions::choose(&images::ELIXIR, wish.as_ref())?;
-    let mut recipe = Recipe::new("elixir", line.build, line.run);
-    recipe.versions.push(("elixir", line.line.to_owned()));
+    let (images, why) = versions::choose_just(&images::ELIXIR, wish.as_ref(), just)?;
+    let mut recipe = Recipe::new("elixir", images.build, images.run);
+    recipe.versions.push(("elixir", images.version));
     recipe.manager = Some("mix");
     recipe.because("mix.exs is there");
     recipe.because(why);

@@ -30,19 +30,31 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
         return Ok(None);
     }
     let text = module.unwrap_or_default();
+    let work = repo.text("go.work")?.unwrap_or_default();
     let wish = said(repo, "go");
     let (line, why) = versions::choose(&images::GO, wish.as_ref())?;
     let mut recipe = Recipe::new("go", line.build, line.run);
     recipe.versions.push(("go", line.line.to_owned()));
     recipe.manager = Some("go");
-    recipe.because(if module.is_some() { "go.mod is there" } else { "main.go is there" });
+    let there = repo.first(&["go.mod", "go.work", "main.go"]).unwrap_or("go.mod");
+    recipe.because(format!("{there} is there"));
     recipe.because(why);
-    // A module that wants a newer one gets it.
-    let newest = images::GO.lines.first().map_or("", |line| line.line);
-    let wanted = text.lines().find_map(|line| line.strip_prefix("go ")).map(str::trim);
-    if wanted.is_some_and(|wanted| newer(wanted, newest)) || text.contains("\ntoolchain ") {
+    // A module that wants a newer one gets it; which patch the image has is not known here.
+    let wanted = [("go.mod", text), ("go.work", work)].into_iter().flat_map(|(file, text)| {
+        let named = text.lines().filter_map(|line| {
+            let line = line.trim();
+            line.strip_prefix("go ").or_else(|| line.strip_prefix("toolchain go"))
+        });
+        named.map(move |version| (numbers(version.trim()), file))
+    });
+    let wanted = wanted.max_by_key(|(version, _)| *version);
+    if let Some(((major, minor, patch), file)) = wanted
+        && (major, minor, patch) > numbers(line.line)
+    {
         recipe.build_env("GOTOOLCHAIN", "auto");
-        recipe.because("go.mod wants another one: it is fetched");
+        recipe.because(format!(
+            "{file} wants Go {major}.{minor}.{patch}: it is fetched where the image's is older"
+        ));
     }
     let framework = FRAMEWORKS.iter().find(|(module, _)| text.contains(module));
     recipe.framework = framework.map(|(_, name)| *name);
@@ -58,13 +70,13 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
             ["go.mod", "go.sum"].iter().filter(|n| repo.has(n)).map(|n| (*n).to_owned()).collect();
         recipe.install.push(Run::own("go mod download").cached(&[CACHES[0]]));
     }
-    let Some(package) = package(repo, text)? else {
+    let Some(package) = package(repo, text, work)? else {
         if repo.overrides.build.is_none() {
             return Err(Rejection::invalid(
                 "source",
-                "there is a go.mod, but no main.go at its root and no single program under cmd/; \
-                 say in hythe.toml how it is built and started, such as build = \"go build -o \
-                 /out/app ./cmd/web\" and start = \"app\"",
+                "there is a go.mod or go.work, but no main.go at its root and no single program \
+                 under cmd/ or in the modules of go.work; say in hythe.toml how it is built and \
+                 started, such as build = \"go build -o /out/app ./cmd/web\" and start = \"app\"",
             ));
         }
         recipe.taken.push(("/out/".to_owned(), "/usr/local/bin/".to_owned()));
@@ -72,6 +84,8 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
         return Ok(Some(recipe));
     };
     recipe.because(format!("{package} is its program"));
+    // Beside files of another language, a few of Go at the root may be tools of it.
+    recipe.sure = package != "." || repo.has("main.go");
     let line = format!("go build -trimpath -ldflags='-s -w' -o /out/app {package}");
     recipe.build.push(Run::own(line).cached(CACHES).of_app());
     finish(&mut recipe);
@@ -92,10 +106,12 @@ pub(super) fn certificates(recipe: &mut Recipe) {
 }
 
 /// Which package is the program.
-fn package(repo: &Repo<'_>, module: &str) -> Result<Option<String>, Rejection> {
-    let at_root = repo
-        .all()
-        .any(|path| path.ends_with(".go") && !path.contains('/') && !path.ends_with("_test.go"));
+fn package(repo: &Repo<'_>, module: &str, work: &str) -> Result<Option<String>, Rejection> {
+    let of_program = |path: &str| {
+        let other = ["doc.go", "tools.go", "magefile.go"].contains(&path);
+        path.ends_with(".go") && !path.contains('/') && !path.ends_with("_test.go") && !other
+    };
+    let at_root = repo.all().any(of_program);
     let mains: Vec<&str> = repo
         .all()
         .filter_map(|path| path.strip_prefix("cmd/")?.strip_suffix("/main.go"))
@@ -104,24 +120,51 @@ fn package(repo: &Repo<'_>, module: &str) -> Result<Option<String>, Rejection> {
     if repo.has("main.go") || (at_root && mains.is_empty()) {
         return Ok(Some(".".to_owned()));
     }
+    // What is started elsewhere is named like the folder.
+    let started = repo.overrides.program().map(|program| program.name()).unwrap_or_default();
     let own = module.lines().find_map(|line| line.strip_prefix("module "));
     let own = own.and_then(|path| path.trim().rsplit('/').next()).unwrap_or_default();
     let preferred = |name: &&&str| **name == own || NAMES.contains(*name);
+    let named = mains.iter().find(|name| **name == started);
+    if mains.is_empty() && !repo.has("cmd/main.go") {
+        return of_modules(repo, work);
+    }
     let chosen = match mains.as_slice() {
         [only] => Some(*only),
         [] if repo.has("cmd/main.go") => return Ok(Some("./cmd".to_owned())),
-        several => several.iter().find(preferred).copied(),
+        several => named.or_else(|| several.iter().find(preferred)).copied(),
     };
     chosen
         .map(|name| Ok(format!("./cmd/{}", words::path(name, "a folder under cmd/")?)))
         .transpose()
 }
 
-/// Whether `1.26.1` is newer than the line `1.25`.
-fn newer(wanted: &str, line: &str) -> bool {
-    let number = |text: &str| {
-        let mut parts = text.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-        (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+/// The one program of the modules that `go.work` names: at the root of one, or under its `cmd/`.
+fn of_modules(repo: &Repo<'_>, work: &str) -> Result<Option<String>, Rejection> {
+    let lines = work.lines().map(|line| line.trim().trim_start_matches("use ").trim());
+    let modules = lines.filter_map(|line| Some(line.strip_prefix("./")?.trim_matches('/')));
+    let mut programs = Vec::new();
+    for module in modules.filter(|module| !module.is_empty()) {
+        if repo.has(&format!("{module}/main.go")) {
+            programs.push(module.to_owned());
+        }
+        let under = format!("{module}/cmd/");
+        programs.extend(repo.all().filter_map(|path| {
+            let name = path.strip_prefix(&under)?.strip_suffix("/main.go")?;
+            (!name.contains('/')).then(|| format!("{under}{name}"))
+        }));
+    }
+    let last = |path: &&String| NAMES.iter().any(|name| path.rsplit('/').next() == Some(*name));
+    let chosen = match programs.as_slice() {
+        [only] => Some(only),
+        several => several.iter().find(last),
     };
-    number(wanted) > number(line)
+    chosen.map(|path| Ok(format!("./{}", words::path(path, "a folder in go.work")?))).transpose()
+}
+
+/// `1.26.1` as numbers; what is left out is 0.
+fn numbers(version: &str) -> (u32, u32, u32) {
+    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    (next(), next(), next())
 }

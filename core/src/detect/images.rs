@@ -27,6 +27,55 @@ pub(super) struct Language {
     pub(super) lines: &'static [Line],
 }
 
+/// What one version is built with and runs on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Images {
+    /// The line, or a version of it.
+    pub(super) version: String,
+    /// What it is built with.
+    pub(super) build: String,
+    /// What it runs on.
+    pub(super) run: String,
+}
+
+impl Line {
+    /// The images of whatever is the newest of the line.
+    pub(super) fn newest(&self) -> Images {
+        let Self { line, build, run } = *self;
+        Images { version: line.to_owned(), build: build.to_owned(), run: run.to_owned() }
+    }
+
+    /// The images of one version of the line, which the tags of official images have in its place.
+    pub(super) fn only(&self, version: &str) -> Images {
+        let further = version.strip_prefix(self.line).unwrap_or_default();
+        let further: Vec<u32> =
+            further.split('.').filter_map(|number| number.parse().ok()).collect();
+        let image = |image: &str| {
+            let old = FIRST_ON_BOOKWORM
+                .iter()
+                .any(|(line, first)| image.starts_with(line) && further.as_slice() < *first);
+            let image = image.replacen(&format!(":{}-", self.line), &format!(":{version}-"), 1);
+            if old { image.replace("bookworm", "bullseye") } else { image }
+        };
+        Images { version: version.to_owned(), build: image(self.build), run: image(self.run) }
+    }
+}
+
+/// Lines that are older than Debian's bookworm, with the first version of each that there is on it;
+/// those before it are on bullseye.
+const FIRST_ON_BOOKWORM: &[(&str, &[u32])] = &[
+    ("node:20-", &[3, 1]),
+    ("node:18-", &[16, 1]),
+    ("node:16-", &[20, 1]),
+    ("python:3.11-", &[4]),
+    ("python:3.10-", &[12]),
+    ("python:3.9-", &[17]),
+    ("ruby:3.2-", &[2]),
+    ("ruby:3.1-", &[4]),
+    ("php:8.2-", &[8]),
+    ("php:8.1-", &[21]),
+];
+
 impl Language {
     pub(super) fn usual(&'static self) -> &'static Line {
         &self.usual
@@ -168,10 +217,12 @@ pub(super) fn gradle(line: &str) -> String {
 
 /// Tools that are installed into a build, each at one version.
 pub(super) mod tools {
+    /// Newest first, each with the form of the lock that it writes.
     pub(in crate::detect) const PNPM: &[(&str, &str)] =
-        &[("9", "9.15.9"), ("6", "8.15.9"), ("5", "7.33.7")];
+        &[("9", "10.33.0"), ("9", "9.15.9"), ("6", "8.15.9"), ("5", "7.33.7")];
     pub(in crate::detect) const YARN: &str = "1.22.22";
     pub(in crate::detect) const YARN_BERRY: &str = "4.9.2";
+    pub(in crate::detect) const BUN: &str = "1.3.0";
     pub(in crate::detect) const UV: &str = "0.9.5";
     pub(in crate::detect) const POETRY: &str = "2.2.1";
     pub(in crate::detect) const PIPENV: &str = "2025.0.4";
@@ -278,6 +329,26 @@ mod tests {
                     assert!(image.contains(':') && !image.ends_with(":latest"), "{line:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_version_has_the_tag_of_its_line_on_the_distribution_of_its_time() {
+        let rows: &[(&Language, &str, &str, &str)] = &[
+            (&RUBY, "3.3.0", "ruby:3.3.0-bookworm", "ruby:3.3.0-slim-bookworm"),
+            (&RUBY, "3.2.2", "ruby:3.2.2-bookworm", "ruby:3.2.2-slim-bookworm"),
+            (&RUBY, "3.2.1", "ruby:3.2.1-bullseye", "ruby:3.2.1-slim-bullseye"),
+            (&NODE, "20.11", "node:20.11-bookworm-slim", "node:20.11-bookworm-slim"),
+            (&NODE, "20.2.0", "node:20.2.0-bullseye-slim", "node:20.2.0-bullseye-slim"),
+            (&NODE, "18.16.1", "node:18.16.1-bookworm-slim", "node:18.16.1-bookworm-slim"),
+            (&PYTHON, "3.11.10", "python:3.11.10-slim-bookworm", "python:3.11.10-slim-bookworm"),
+            (&PHP, "8.2.1", "php:8.2.1-apache-bullseye", "php:8.2.1-apache-bullseye"),
+            (&ELIXIR, "1.17.3", "elixir:1.17.3-slim", "elixir:1.17.3-slim"),
+        ];
+        for (language, version, build, run) in rows {
+            let line = language.lines.iter().find(|line| version.starts_with(line.line)).unwrap();
+            let images = line.only(version);
+            assert_eq!((images.build.as_str(), images.run.as_str()), (*build, *run), "{version}");
         }
     }
 

@@ -14,15 +14,40 @@ const TAKE: &str = "mkdir -p /out && \
     ! -name '*-plain.jar' ! -name 'original-*' ! -path '*/wrapper/*' -printf '%s %p\\n' | \
     sort -rn | head -n 1 | cut -d ' ' -f 2-)\" /out/app.jar";
 
+/// Takes the one program that Gradle installed, under a name that is known beforehand.
+const TAKE_ALL: &str = "mkdir -p /out && \
+    made=\"$(find . -path '*/build/install/*' -type d -prune | head -n 1)\" && \
+    test -n \"$made\" && cp -r \"$made/.\" /out/ && \
+    cd /out/bin && { [ -e app ] || ln -s \"$(ls | grep -v '[.]bat$' | head -n 1)\" app; }";
+
 /// Finds out how an app of Java is built; `None` where there is nothing of the kind.
 pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     if repo.has("pom.xml") {
         return maven(repo).map(Some);
     }
-    match repo.first(&["build.gradle.kts", "build.gradle"]) {
-        Some(script) => gradle(repo, script).map(Some),
-        None => Ok(None),
+    const SCRIPTS: &[&str] = &["build.gradle.kts", "build.gradle"];
+    let root = repo.first(SCRIPTS);
+    let several = repo.first(&["settings.gradle.kts", "settings.gradle"]);
+    let Some(manifest) = root.or(several) else { return Ok(None) };
+    let below = repo.all().filter(|path| {
+        path.split_once('/').is_some_and(|(folder, file)| {
+            SCRIPTS.contains(&file) && !["buildSrc", "build-logic"].contains(&folder)
+        })
+    });
+    let below: Vec<&str> = below.filter(|_| several.is_some()).collect();
+    if root.is_none() && below.is_empty() {
+        return Ok(None);
     }
+    if let Some(root) = root {
+        repo.text(root)?;
+    }
+    let texts = root.into_iter().chain(below).map(|path| repo.texts_of(path));
+    let text = texts.collect::<Vec<_>>().join("\n");
+    // An app for telephones runs nowhere here.
+    if text.contains("com.android.") {
+        return Ok(None);
+    }
+    gradle(repo, manifest, &text).map(Some)
 }
 
 fn maven(repo: &Repo<'_>) -> Result<Recipe, Rejection> {
@@ -43,33 +68,46 @@ fn maven(repo: &Repo<'_>) -> Result<Recipe, Rejection> {
     ]
     .into_iter()
     .find_map(property);
-    let mut recipe =
-        base(repo, Wish::of(named, "pom.xml"), "pom.xml", images::maven, repo.has("mvnw"))?;
+    // Its script alone fetches nothing.
+    let wrapper = repo.has("mvnw") && repo.has(".mvn/wrapper/maven-wrapper.properties");
+    let mut recipe = base(repo, Wish::of(named, "pom.xml"), "pom.xml", images::maven, wrapper)?;
     recipe.manager = Some("maven");
     recipe.framework = framework(text);
-    let program = if repo.has("mvnw") { "sh ./mvnw" } else { "mvn" };
+    let program = if wrapper { "sh ./mvnw" } else { "mvn" };
     let line = format!("{program} --batch-mode --no-transfer-progress -DskipTests package");
     recipe.build.push(Run::own(line).cached(&["/root/.m2"]).of_app());
-    finish(&mut recipe, "target");
+    let war = text.contains("<packaging>war</packaging>");
+    finish(&mut recipe, "target", if war { "war" } else { "jar" });
     Ok(recipe)
 }
 
-fn gradle(repo: &Repo<'_>, script: &'static str) -> Result<Recipe, Rejection> {
-    let text = repo.text(script)?.unwrap_or_default();
-    let wrapper = repo.has("gradlew");
+fn gradle(repo: &Repo<'_>, script: &'static str, text: &str) -> Result<Recipe, Rejection> {
+    // Many leave its archive out, as they do with all archives.
+    let wrapper = repo.has("gradlew") && repo.has("gradle/wrapper/gradle-wrapper.jar");
     let mut recipe =
         base(repo, Wish::of(gradle_version(text), script), script, images::gradle, wrapper)?;
     recipe.manager = Some("gradle");
-    recipe.framework = framework(text);
+    let catalog = repo.texts_of("gradle/libs.versions.toml");
+    recipe.framework = framework(text).or_else(|| framework(catalog));
     let program = if wrapper { "sh ./gradlew" } else { "gradle" };
+    let whole = matches!(recipe.framework, Some("Quarkus" | "Micronaut"));
     let task = match recipe.framework {
         Some("Spring Boot") => "bootJar",
         _ if text.contains("shadow") => "shadowJar",
+        _ if text.contains("io.ktor.plugin") || catalog.contains("io.ktor.plugin") => "buildFatJar",
+        _ if is_application(text) && !whole => "installDist",
         _ => "build -x test",
     };
     let line = format!("{program} --no-daemon {task}");
     recipe.build.push(Run::own(line).cached(&["/root/.gradle"]).of_app());
-    finish(&mut recipe, "build/libs");
+    if task == "installDist" {
+        recipe.finish.push(Run::own(TAKE_ALL));
+        recipe.taken = vec![("/out/".to_owned(), "/app/".to_owned())];
+        recipe.because("its archive cannot be run alone: it is taken with what it depends on");
+        recipe.start = Some(Start::words(&["/app/bin/app"]));
+    } else {
+        finish(&mut recipe, "build/libs", "jar");
+    }
     Ok(recipe)
 }
 
@@ -108,13 +146,13 @@ fn base(
     Ok(recipe)
 }
 
-fn finish(recipe: &mut Recipe, folder: &str) {
+fn finish(recipe: &mut Recipe, folder: &str, ending: &str) {
     let jar = if recipe.framework == Some("Quarkus") {
         let quarkus = format!("{folder}/quarkus-app").replace("/libs", "");
         recipe.taken = vec![(format!("/app/{quarkus}/"), "/app/".to_owned())];
         "/app/quarkus-run.jar"
     } else {
-        recipe.finish.push(Run::own(TAKE.replace("FOLDER", folder)));
+        recipe.finish.push(Run::own(TAKE.replace("FOLDER/*.jar", &format!("{folder}/*.{ending}"))));
         recipe.taken = vec![("/out/".to_owned(), "/app/".to_owned())];
         "/app/app.jar"
     };
@@ -126,6 +164,12 @@ fn finish(recipe: &mut Recipe, folder: &str) {
     };
     recipe.because(format!("{jar} is what it builds"));
     recipe.start = Some(Start::own(format!("exec java -XX:MaxRAMPercentage=75 {port}-jar {jar}")));
+}
+
+/// Whether Gradle makes a program with a script that starts it.
+fn is_application(text: &str) -> bool {
+    let named = ["'application'", "id \"application\"", "id(\"application\")"];
+    named.iter().any(|form| text.contains(form)) || text.lines().any(|l| l.trim() == "application")
 }
 
 fn framework(text: &str) -> Option<&'static str> {

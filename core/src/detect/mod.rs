@@ -11,6 +11,7 @@ mod deno;
 mod dockerfile;
 mod dotnet;
 mod elixir;
+mod foreign;
 mod found;
 mod go;
 mod images;
@@ -50,7 +51,7 @@ use crate::rejection::Rejection;
 use crate::source::BuildSettings;
 
 /// The version of these rules: part of what makes two builds the same.
-pub const RULES: u32 = 2;
+pub const RULES: u32 = 3;
 
 /// Where a Dockerfile is looked for when none is named, best first.
 const DOCKERFILES: &[&str] = &["Dockerfile", "dockerfile", "Containerfile"];

@@ -21,6 +21,42 @@ const FRAMEWORKS: &[(&str, &str, &[&str])] = &[
     ("yiisoft/yii2", "Yii", &["intl", "pdo_mysql", "opcache"]),
 ];
 
+/// Extensions that the image has.
+const BUILT_IN: &[&str] = &[
+    "ctype",
+    "curl",
+    "date",
+    "dom",
+    "fileinfo",
+    "filter",
+    "hash",
+    "iconv",
+    "json",
+    "libxml",
+    "mbstring",
+    "mysqlnd",
+    "openssl",
+    "pcre",
+    "pdo",
+    "pdo_sqlite",
+    "phar",
+    "posix",
+    "random",
+    "readline",
+    "reflection",
+    "session",
+    "simplexml",
+    "sodium",
+    "spl",
+    "sqlite3",
+    "standard",
+    "tokenizer",
+    "xml",
+    "xmlreader",
+    "xmlwriter",
+    "zlib",
+];
+
 /// Finds out how an app of PHP is built; `None` where there is nothing of the kind.
 pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     let composer: Option<Value> = repo.json("composer.json")?;
@@ -34,15 +70,17 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     let needs = |name: &str| requires.is_some_and(|list| list.contains_key(name));
     let named = requires.and_then(|list| list.get("php")?.as_str());
     let wish = said(repo, "php").or(Wish::of(named, "php in composer.json"));
-    let (line, why) = versions::choose(&images::PHP, wish.as_ref())?;
-    let mut recipe = Recipe::new("php", line.build, line.run);
-    recipe.versions.push(("php", line.line.to_owned()));
+    // Composer refuses any other version than one that is named to the last number.
+    let (images, why) = versions::choose_just(&images::PHP, wish.as_ref(), true)?;
+    let mut recipe = Recipe::new("php", images.build, images.run);
+    recipe.versions.push(("php", images.version));
     recipe.because(format!("{} is there", entry.unwrap_or("composer.json")));
     recipe.because(why);
     recipe.user = User::There("www-data");
 
     let framework = FRAMEWORKS.iter().find(|(package, _, _)| needs(package));
     recipe.framework = framework.map(|(_, name, _)| *name);
+    recipe.sure = entry.is_some() || framework.is_some();
     let mut extensions: Vec<String> = framework
         .into_iter()
         .flat_map(|(_, _, extensions)| extensions.iter().map(|name| (*name).to_owned()))
@@ -52,24 +90,10 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
             extensions.push(words::name(extension, "an extension in composer.json")?);
         }
     }
+    extensions.extend(of_lock(repo));
     extensions.sort();
     extensions.dedup();
-    // The image has these.
-    extensions.retain(|name| {
-        ![
-            "json",
-            "mbstring",
-            "ctype",
-            "fileinfo",
-            "pdo",
-            "curl",
-            "dom",
-            "tokenizer",
-            "xml",
-            "openssl",
-        ]
-        .contains(&name.as_str())
-    });
+    extensions.retain(|name| !BUILT_IN.contains(&name.as_str()));
     if !extensions.is_empty() {
         recipe.others.push(("extensions", images::PHP_EXTENSIONS.to_owned()));
         let program = "/usr/bin/install-php-extensions";
@@ -92,6 +116,16 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     scripts(&mut recipe, repo)?;
     apache(&mut recipe, entry);
     Ok(Some(recipe))
+}
+
+/// Extensions that what is depended on needs: Composer installs nothing without them.
+fn of_lock(repo: &Repo<'_>) -> Vec<String> {
+    let lock: Value = serde_json::from_str(repo.texts_of("composer.lock")).unwrap_or_default();
+    let packages = lock.get("packages").and_then(Value::as_array);
+    let requires = packages.into_iter().flatten().filter_map(|p| p.get("require")?.as_object());
+    let names = requires.flat_map(serde_json::Map::keys);
+    let extensions = names.filter_map(|name| name.strip_prefix("ext-"));
+    extensions.filter_map(|name| words::name(name, "an extension in composer.lock").ok()).collect()
 }
 
 /// Scripts and styles, where there is something that builds them.

@@ -1,11 +1,11 @@
 //! From the first provider that knows an app to its Dockerfile, with what its people said about it.
 
+use super::foreign::{self, Started};
 use super::found::Found;
 use super::images::BaseImages;
 use super::overrides::Overrides;
 use super::recipe::{Missing, Output, Recipe, Run};
 use super::repo::Repo;
-use super::words::Start;
 use super::{
     BuildPlan, Detected, SiteFiles, deno, dockerfile, dotnet, elixir, go, java, node, php, python,
     refusal, ruby, rust, site,
@@ -30,37 +30,80 @@ const PROVIDERS: &[(&str, Provider)] = &[
     ("node", node::find),
 ];
 
+/// Programs that a start line for an app of JavaScript begins with.
+const OF_SCRIPTS: &[&str] = &[
+    "bun",
+    "bunx",
+    "next",
+    "node",
+    "npm",
+    "npx",
+    "nuxt",
+    "pnpm",
+    "remix-serve",
+    "serve",
+    "ts-node",
+    "tsx",
+    "yarn",
+];
+
 /// Asks the providers; `None` where none knows it.
 pub(super) fn find(
     repo: &Repo<'_>,
     settings: &BuildSettings,
     images: &BaseImages,
 ) -> Result<Option<Detected>, Rejection> {
+    let Some(mut recipe) = recipe(repo)? else { return Ok(None) };
+    apply(&mut recipe, repo);
+    if !recipe.is_whole() {
+        return Err(refusal::nothing_starts(recipe.runtime, &recipe.reasons));
+    }
+    let text = dockerfile::write(&recipe, settings, images);
+    let found = Found::of_recipe(&recipe, text.clone());
+    let site = recipe.output.as_ref().map(|output| SiteFiles {
+        folder: site::ROOT.to_owned(),
+        single_page: output.missing == Missing::Index,
+    });
+    let plan = BuildPlan::Preset { dockerfile: text };
+    Ok(Some(Detected { plan, found, site }))
+}
+
+/// The recipe of the first provider that knows an app. Where that is not sure of it, or it has
+/// nothing to start, and there is a `package.json`, it may be what an app of JavaScript has beside it
+/// (a Gemfile for its tools, a crate that it loads): then a later provider that is sure goes before.
+fn recipe(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     let said = repo.overrides;
     let asked = PROVIDERS
         .iter()
         .filter(|(name, _)| said.preset.as_deref().is_none_or(|preset| preset == *name));
-    for (_, provider) in asked {
-        if let Some(mut recipe) = provider(repo)? {
-            apply(&mut recipe, said);
-            if recipe.start.is_none() && recipe.output.is_none() {
-                return Err(refusal::nothing_starts(recipe.runtime, &recipe.reasons));
+    let by_script = said.program().is_some_and(|program| OF_SCRIPTS.contains(&program.path));
+    // A start or a build that somebody named is for the first, unless it is one of JavaScript.
+    let free = said.start.is_none() && (said.output.is_none() || said.build.is_none());
+    let open = said.preset.is_none() && (free || by_script) && repo.has("package.json");
+    let said_whole = said.start.is_some() || said.output.is_some();
+    let mut unsure: Option<(&str, Result<Recipe, Rejection>)> = None;
+    for (name, provider) in asked {
+        let Some(found) = provider(repo).transpose() else { continue };
+        let sure = found.as_ref().is_ok_and(|recipe| {
+            // What runs scripts is the runtime that a line for one was written for.
+            recipe.sure && (recipe.is_whole() || (*name == "node" && said_whole))
+        });
+        let whole = |found: &Result<Recipe, Rejection>| found.as_ref().is_ok_and(Recipe::is_whole);
+        match (unsure.take(), found) {
+            (None, found) if sure || !open => return found.map(Some),
+            (Some((beside, _)), Ok(mut recipe)) if sure => {
+                recipe.because(format!("what there is of {beside} is taken for a part of it"));
+                return Ok(Some(recipe));
             }
-            let text = dockerfile::write(&recipe, settings, images);
-            let found = Found::of_recipe(&recipe, text.clone());
-            let site = recipe.output.as_ref().map(|output| SiteFiles {
-                folder: site::ROOT.to_owned(),
-                single_page: output.missing == Missing::Index,
-            });
-            let plan = BuildPlan::Preset { dockerfile: text };
-            return Ok(Some(Detected { plan, found, site }));
+            (Some(before), _) if whole(&before.1) => unsure = Some(before),
+            (_, found) => unsure = Some((*name, found)),
         }
     }
-    Ok(None)
+    unsure.map(|(_, found)| found).transpose()
 }
 
 /// What people said goes before what was found.
-fn apply(recipe: &mut Recipe, said: &Overrides) {
+fn apply(recipe: &mut Recipe, repo: &Repo<'_>) {
     let Overrides {
         dockerfile: _,
         preset: _,
@@ -69,6 +112,7 @@ fn apply(recipe: &mut Recipe, said: &Overrides) {
         install,
         build,
         start,
+        start_file: _,
         port,
         output,
         single_page,
@@ -77,7 +121,8 @@ fn apply(recipe: &mut Recipe, said: &Overrides) {
         packages,
         env,
         reasons,
-    } = said;
+    } = repo.overrides;
+    let started = start.as_ref().map(|line| foreign::start(repo, recipe, line));
     if let Some(lines) = install {
         recipe.install = lines.iter().cloned().map(Run::given).collect();
         recipe.manifests.clear();
@@ -89,14 +134,16 @@ fn apply(recipe: &mut Recipe, said: &Overrides) {
             recipe.tools.push(Run::own("mkdir -p /out"));
         }
     }
+    let mut of_start = None;
     if let Some(folder) = output {
         let missing = recipe.output.as_ref().map_or(Missing::Page, |output| output.missing);
         recipe.output = Some(Output { folder: folder.clone(), missing });
-    } else if let Some(line) = start {
+    } else if let Some(Started { start, why, wants_all }) = started {
         recipe.output = None;
-        recipe.start = Some(Start::line(line.clone()));
+        recipe.start = Some(start);
         // It may start anything.
-        if (build.is_some() || recipe.runtime == "node") && !has_home(recipe) {
+        let all = wants_all || build.is_some() || recipe.runtime == "node";
+        if all && !has_home(recipe) {
             recipe.taken.push((Recipe::HOME.to_owned(), Recipe::HOME.to_owned()));
         }
         if matches!(recipe.runtime, "node" | "bun")
@@ -104,6 +151,7 @@ fn apply(recipe: &mut Recipe, said: &Overrides) {
         {
             recipe.run_env("PATH", "/app/node_modules/.bin:$PATH");
         }
+        of_start = why;
     }
     if let (Some(output), Some(single)) = (&mut recipe.output, single_page) {
         output.missing = if *single { Missing::Index } else { Missing::Page };
@@ -118,7 +166,7 @@ fn apply(recipe: &mut Recipe, said: &Overrides) {
         recipe.build_env.push((name.to_string(), value.clone()));
         recipe.run_env.push((name.to_string(), value.clone()));
     }
-    recipe.reasons.extend(reasons.iter().cloned());
+    recipe.reasons.extend(reasons.iter().cloned().chain(of_start));
 }
 
 fn has_home(recipe: &Recipe) -> bool {

@@ -138,6 +138,8 @@ pub(super) struct Recipe {
     pub(super) port: u16,
     /// Where the app is finished when it is built.
     pub(super) output: Option<Output>,
+    /// Whether it is what the repository is about, rather than something beside it.
+    pub(super) sure: bool,
 }
 
 impl Recipe {
@@ -176,7 +178,13 @@ impl Recipe {
             start: None,
             port: PORT,
             output: None,
+            sure: true,
         }
+    }
+
+    /// Whether it is known what becomes of it once it is built.
+    pub(super) fn is_whole(&self) -> bool {
+        self.start.is_some() || self.output.is_some()
     }
 
     pub(super) fn because(&mut self, reason: impl Into<String>) {

@@ -2,7 +2,7 @@
 
 use super::listing::{FileKind, FileListing};
 use super::repo::Repo;
-use super::{BUILT_FOLDERS, DOCKERFILES, SITE_FOLDERS};
+use super::{BUILT_FOLDERS, DOCKERFILES, MANIFESTS, SITE_FOLDERS};
 use crate::names::RepositoryPath;
 use crate::rejection::Rejection;
 
@@ -53,7 +53,13 @@ pub(super) fn nothing_found(repo: &Repo<'_>, manifest: Option<&str>) -> Rejectio
              (build, and start or output, in [build]), or add a Dockerfile"
         ),
         (None, None) if repo.files.is_empty() => "the commit has no files".to_owned(),
-        (None, None) => "add a Dockerfile, or name the path of one".to_owned(),
+        (None, None) => match folders_with_apps(repo).as_slice() {
+            [] => "add a Dockerfile, or name the path of one".to_owned(),
+            found => format!(
+                "there is {}: name the folder to build (--context), or add a Dockerfile",
+                found.join(", ")
+            ),
+        },
     };
     let folders: Vec<&str> = BUILT_FOLDERS.iter().chain(SITE_FOLDERS).copied().collect();
     let place = match repo.folder {
@@ -69,6 +75,17 @@ pub(super) fn nothing_found(repo: &Repo<'_>, manifest: Option<&str>) -> Rejectio
             folders.join(", "),
         ),
     )
+}
+
+/// A few manifests one or two folders below, whose folders may be what is to be built.
+fn folders_with_apps<'a>(repo: &Repo<'a>) -> Vec<&'a str> {
+    repo.all()
+        .filter(|path| {
+            let manifest = path.rsplit_once('/').is_some_and(|(_, file)| MANIFESTS.contains(&file));
+            manifest && path.matches('/').count() <= 2 && !path.contains("node_modules/")
+        })
+        .take(3)
+        .collect()
 }
 
 /// It can be built, but nothing says what it then is.

@@ -1,6 +1,6 @@
 //! Apps of Ruby: Rails, Sinatra and others.
 
-use super::images::{self, Language};
+use super::images::{self, Language, tools};
 use super::node::said;
 use super::recipe::{Missing, Output, Recipe, Run};
 use super::repo::Repo;
@@ -22,16 +22,10 @@ const SYSTEM: &[(&str, &[&str], &[&str])] = &[
 pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     let Some(gemfile) = repo.text("Gemfile")? else { return Ok(None) };
     let has = |gem: &str| gems(gemfile).any(|name| name == gem);
-    let named = gemfile.lines().find_map(|line| quoted(line.trim().strip_prefix("ruby ")?));
-    let wish = match said(repo, "ruby") {
-        Some(wish) => Some(wish),
-        None => Wish::of(repo.first_line(".ruby-version")?, ".ruby-version")
-            .or(Wish::of(named, "ruby in Gemfile"))
-            .or(Wish::of(repo.tool_version(&["ruby"])?, ".tool-versions")),
-    };
-    let (line, why) = versions::choose(&images::RUBY, wish.as_ref())?;
-    let mut recipe = Recipe::new("ruby", line.build, line.run);
-    recipe.versions.push(("ruby", line.line.to_owned()));
+    let (wish, just) = wish(repo, gemfile)?;
+    let (images, why) = versions::choose_just(&images::RUBY, wish.as_ref(), just)?;
+    let mut recipe = Recipe::new("ruby", images.build, images.run);
+    recipe.versions.push(("ruby", images.version));
     recipe.manager = Some("bundler");
     recipe.because("Gemfile is there");
     recipe.because(why);
@@ -45,7 +39,7 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
         recipe.build_env("BUNDLE_DEPLOYMENT", "1");
         recipe.run_env("BUNDLE_DEPLOYMENT", "1");
     }
-    recipe.manifests = ["Gemfile", "Gemfile.lock", ".ruby-version"]
+    recipe.manifests = ["Gemfile", "Gemfile.lock", ".ruby-version", ".tool-versions"]
         .iter()
         .filter(|name| repo.has(name))
         .map(|name| (*name).to_owned())
@@ -113,10 +107,12 @@ fn rails(recipe: &mut Recipe, repo: &Repo<'_>) -> Result<(), Rejection> {
     recipe.build_env("SECRET_KEY_BASE", "only-while-it-is-built");
     if repo.has("package.json") {
         with_node(recipe)?;
-        let line = if repo.has("yarn.lock") {
-            "npm install --global --force yarn@1.22.22 && yarn install"
-        } else {
-            "npm install"
+        let line = match repo.first(&["yarn.lock", "bun.lock", "bun.lockb"]) {
+            Some("yarn.lock") => {
+                format!("npm install --global --force yarn@{} && yarn install", tools::YARN)
+            }
+            Some(_) => format!("npm install --global --force bun@{} && bun install", tools::BUN),
+            None => "npm install".to_owned(),
         };
         recipe.build.push(Run::own(line).cached(&["/root/.npm"]));
     }
@@ -143,6 +139,41 @@ pub(super) fn with_node(recipe: &mut Recipe) -> Result<(), Rejection> {
     recipe.fetched.push(("node", "/usr/local/lib/node_modules", "/usr/local/lib/node_modules"));
     recipe.because("Node beside it: there is a package.json");
     Ok(())
+}
+
+/// The version that is wished for, and whether Bundler takes just that: it refuses any other than
+/// the Gemfile's, which may be in a file that the Gemfile reads.
+fn wish(repo: &Repo<'_>, gemfile: &str) -> Result<(Option<Wish>, bool), Rejection> {
+    if let Some(wish) = said(repo, "ruby") {
+        return Ok((Some(wish), true));
+    }
+    let line = gemfile.lines().find_map(|line| {
+        let rest = line.trim().strip_prefix("ruby")?;
+        rest.starts_with([' ', '(']).then(|| rest.trim_start_matches([' ', '(']))
+    });
+    let named = line.map(all_quoted).unwrap_or_default().join(", ");
+    let of_gemfile = Wish::of(Some(&named), "ruby in Gemfile");
+    if versions::exact(&named).is_some() {
+        return Ok((of_gemfile, true));
+    }
+    let files = Wish::of(repo.first_line(".ruby-version")?, ".ruby-version")
+        .or(Wish::of(repo.tool_version(&["ruby"])?, ".tool-versions"));
+    let read = line.is_some_and(|line| {
+        [".ruby-version", ".tool-versions"].iter().any(|file| line.contains(file))
+    });
+    Ok((files.or(of_gemfile), read))
+}
+
+/// All texts in quotes that a list begins with.
+fn all_quoted(list: &str) -> Vec<&str> {
+    let mut all = Vec::new();
+    let mut rest = list;
+    while let Some(text) = quoted(rest) {
+        all.push(text);
+        let after = rest.trim_start().get(text.len() + 2..).unwrap_or_default();
+        rest = after.trim_start().strip_prefix(',').unwrap_or_default();
+    }
+    all
 }
 
 /// The gems that a Gemfile names.

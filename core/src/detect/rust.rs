@@ -11,6 +11,14 @@ use super::words::{self, Start};
 use crate::rejection::Rejection;
 
 const CACHES: &[&str] = &["/usr/local/cargo/registry", "/usr/local/cargo/git", "/app/target"];
+/// Crates that link with a library of the distribution, those by which they are most often depended
+/// on, and the library's package.
+const LIBRARIES: &[(&str, &[&str], &str)] = &[
+    ("openssl-sys", &["openssl", "native-tls"], "libssl3"),
+    ("pq-sys", &[], "libpq5"),
+    ("mysqlclient-sys", &[], "libmariadb3"),
+    ("libsqlite3-sys", &[], "libsqlite3-0"),
+];
 /// Frameworks, by their crates.
 const FRAMEWORKS: &[(&str, &str)] = &[
     ("axum", "Axum"),
@@ -54,18 +62,27 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     recipe.build.push(Run::own(line).cached(CACHES).of_app());
     recipe.taken.insert(0, ("/out/".to_owned(), "/usr/local/bin/".to_owned()));
     certificates(&mut recipe);
-    let dependencies = manifest.get("dependencies").and_then(Value::as_table);
-    if dependencies
-        .is_some_and(|d| ["openssl", "native-tls"].iter().any(|name| d.contains_key(*name)))
-    {
-        recipe.packages(&[], &["libssl3"]);
-    }
+    libraries(&mut recipe, repo, &manifest);
     recipe.start = Some(if recipe.framework == Some("Rocket") {
         Start::own("ROCKET_ADDRESS=0.0.0.0 ROCKET_PORT=${PORT:-8080} exec app")
     } else {
         Start::words(&["app"])
     });
     Ok(Some(recipe))
+}
+
+/// What of the distribution the program is linked with: a lock names all crates, however deep.
+fn libraries(recipe: &mut Recipe, repo: &Repo<'_>, manifest: &Table) {
+    let lock = repo.texts_of("Cargo.lock");
+    for (crate_name, direct, package) in LIBRARIES {
+        let locked = lock.lines().any(|line| {
+            line.strip_prefix("name = ").is_some_and(|name| name.trim_matches('"') == *crate_name)
+        });
+        if locked || direct.iter().any(|name| depends_on(manifest, name)) {
+            recipe.packages(&[], &[*package]);
+            recipe.because(format!("{package}: {crate_name} is linked with it"));
+        }
+    }
 }
 
 /// The one program there is, and its framework.
@@ -76,7 +93,8 @@ fn program(
     let mut found = Vec::new();
     let mut of = |folder: &str, manifest: &Table| {
         let framework = framework(manifest);
-        for name in programs(repo, folder, manifest) {
+        let served = !depends_on(manifest, "tauri");
+        for name in programs(repo, folder, manifest).into_iter().filter(|_| served) {
             found.push((name, framework));
         }
     };
@@ -92,6 +110,11 @@ fn program(
             }
         }
     }
+    // Tools of a workspace that people run by cargo.
+    if found.len() > 1 {
+        found.retain(|(name, _)| name != "xtask");
+    }
+    let started = repo.overrides.program().map(|program| program.name());
     let usual = root.get("package").and_then(|p| p.get("default-run")?.as_str());
     let own = root.get("package").and_then(|p| p.get("name")?.as_str());
     let chosen = match found.as_slice() {
@@ -105,7 +128,11 @@ fn program(
                 (Some(one), None) => Some(one),
                 _ => None,
             };
-            named(usual).or_else(|| named(own)).or_else(only_serving).cloned()
+            named(started)
+                .or_else(|| named(usual))
+                .or_else(|| named(own))
+                .or_else(only_serving)
+                .cloned()
         }
     };
     chosen
@@ -140,6 +167,10 @@ fn programs(repo: &Repo<'_>, folder: &str, manifest: &Table) -> Vec<String> {
 }
 
 fn framework(manifest: &Table) -> Option<&'static str> {
-    let dependencies = manifest.get("dependencies")?.as_table()?;
-    FRAMEWORKS.iter().find(|(name, _)| dependencies.contains_key(*name)).map(|(_, name)| *name)
+    FRAMEWORKS.iter().find(|(name, _)| depends_on(manifest, name)).map(|(_, name)| *name)
+}
+
+fn depends_on(manifest: &Table, name: &str) -> bool {
+    let dependencies = manifest.get("dependencies").and_then(Value::as_table);
+    dependencies.is_some_and(|dependencies| dependencies.contains_key(name))
 }

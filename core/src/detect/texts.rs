@@ -26,9 +26,15 @@ const WHOLE: &[&str] = &[
     ".nvmrc",
     ".node-version",
     ".tool-versions",
+    ".npmrc",
+    ".eleventy.js",
+    "pnpm-workspace.yaml",
     "angular.json",
     "pyproject.toml",
     "requirements.txt",
+    "requirements/production.txt",
+    "requirements/prod.txt",
+    "requirements/base.txt",
     "Pipfile",
     ".python-version",
     "runtime.txt",
@@ -36,19 +42,22 @@ const WHOLE: &[&str] = &[
     "go.mod",
     "go.work",
     "Cargo.toml",
+    "Cargo.lock",
     "rust-toolchain",
     "rust-toolchain.toml",
     "Gemfile",
     ".ruby-version",
     "composer.json",
+    "composer.lock",
     "pom.xml",
     "build.gradle",
     "build.gradle.kts",
+    "gradle/libs.versions.toml",
     "system.properties",
     ".java-version",
     "deno.json",
     "deno.jsonc",
-    "global.json",
+    "Directory.Build.props",
     "mix.exs",
     ".elixir-version",
 ];
@@ -61,6 +70,7 @@ const CONFIGS: &[&str] = &[
     "vite.config",
     "react-router.config",
     "remix.config",
+    "eleventy.config",
 ];
 /// The languages they come in.
 pub(super) const CONFIG_ENDINGS: &[&str] = &["js", "mjs", "cjs", "ts", "mts"];
@@ -89,9 +99,22 @@ pub(super) const PYTHON_ENTRIES: &[&str] = &[
     "api/index.py",
     "backend/main.py",
 ];
+/// The same one folder below, in a package of whatever name.
+pub(super) const PYTHON_IN_PACKAGE: &[&str] = &["main.py", "app.py", "server.py", "__init__.py"];
 /// Endings of files that are wanted at the root, or one or two folders below it.
-const BY_ENDING: &[&str] =
-    &["/settings.py", "/Cargo.toml", ".csproj", ".fsproj", "/wsgi.py", "/settings/base.py"];
+const BY_ENDING: &[&str] = &[
+    "/settings.py",
+    "/manage.py",
+    "/Cargo.toml",
+    ".csproj",
+    ".fsproj",
+    "/wsgi.py",
+    "/settings/base.py",
+    "/build.gradle",
+    "/build.gradle.kts",
+    "/package.json",
+    "/angular.json",
+];
 
 /// A file to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,12 +169,15 @@ pub fn wanted(files: &FileListing, settings: &BuildSettings) -> Vec<Wanted> {
     let named = WHOLE.iter().chain(PYTHON_ENTRIES).map(|name| (*name).to_owned()).chain(configs);
     let below = files.files_below(folder).filter(|path| {
         path.matches('/').count() <= 2
-            && BY_ENDING.iter().any(|ending| path.ends_with(ending))
+            && (BY_ENDING.iter().any(|ending| path.ends_with(ending)) || is_config(path))
             && !path.contains("node_modules/")
+    });
+    let in_packages = files.files_below(folder).filter(|path| {
+        path.split_once('/').is_some_and(|(_, file)| PYTHON_IN_PACKAGE.contains(&file))
     });
     let whole = named
         .filter(|name| files.has_file(&at(name)))
-        .chain(below.map(str::to_owned))
+        .chain(below.chain(in_packages).map(str::to_owned))
         .map(|name| Wanted { path: at(&name), most_bytes: MOST_TEXT_BYTES, head: false });
     let heads = HEADS.iter().filter(|name| files.has_file(&at(name))).map(|name| Wanted {
         path: at(name),
@@ -162,4 +188,11 @@ pub fn wanted(files: &FileListing, settings: &BuildSettings) -> Vec<Wanted> {
     wanted.sort_by(|one, other| one.path.cmp(&other.path));
     wanted.dedup_by(|one, other| one.path == other.path);
     wanted
+}
+
+/// Whether it is one of [`CONFIGS`], in whatever folder.
+fn is_config(path: &str) -> bool {
+    let file = path.rsplit_once('/').map_or(path, |(_, file)| file);
+    file.rsplit_once('.')
+        .is_some_and(|(name, ending)| CONFIGS.contains(&name) && CONFIG_ENDINGS.contains(&ending))
 }

@@ -2,7 +2,7 @@
 
 use nodejs_semver::Range;
 
-use super::images::{Language, Line};
+use super::images::{Images, Language, Line};
 use crate::rejection::Rejection;
 
 /// The longest wish that is looked at, in bytes.
@@ -58,6 +58,49 @@ pub(super) fn choose(
     let fitting = std::iter::once(usual).chain(language.lines).find(|line| fits(line));
     let line = fitting.ok_or_else(|| wrong("and no base image has that"))?;
     Ok((line, format!("{name} {}: {written} says \u{201c}{shown}\u{201d}", line.line)))
+}
+
+/// The same for an app whose own tools may take no version but the one that is named: where `just`
+/// says so, and a version is named to the last number, the images are of that one.
+pub(super) fn choose_just(
+    language: &'static Language,
+    wish: Option<&Wish>,
+    just: bool,
+) -> Result<(Images, String), Rejection> {
+    let (line, why) = choose(language, wish)?;
+    let named = wish.filter(|_| just).and_then(|wish| {
+        let minors = !line.line.contains('.');
+        exact(&wish.text).or_else(|| minor(&wish.text).filter(|_| minors))
+    });
+    Ok(match named {
+        Some(version) => (line.only(&version), format!("{why}, and just that is taken")),
+        None => (line.newest(), why),
+    })
+}
+
+/// The version that a wish names to the last number: `3.3.0` of `ruby-3.3.0`, `= 3.3.0`, `==3.3.0`.
+pub(super) fn exact(text: &str) -> Option<String> {
+    let before = |c: char| c.is_ascii_alphabetic() || "-= ".contains(c);
+    let text = text.trim().trim_start_matches(before);
+    let parts: Vec<&str> = text.split('.').collect();
+    (parts.len() == 3 && parts.iter().all(|part| is_number(part))).then(|| text.to_owned())
+}
+
+/// The first two numbers, where a wish leaves only the third open: `20.11` of `~20.11.0`, `20.11.x`.
+fn minor(text: &str) -> Option<String> {
+    let text = text.trim();
+    let parts: Vec<&str> = text.trim_start_matches(['~', '=', 'v', ' ']).split('.').collect();
+    match parts.as_slice() {
+        [major, minor, rest @ ..] if is_number(major) && is_number(minor) => {
+            let open = text.starts_with('~') || matches!(rest, [] | ["x" | "X" | "*"]);
+            open.then(|| format!("{major}.{minor}"))
+        }
+        _ => None,
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Reads a version or a range as Node, Python, Ruby, PHP and the others write them. All ranges must
@@ -118,6 +161,35 @@ mod tests {
     fn chosen(language: &'static Language, wish: &str) -> Result<&'static str, String> {
         let wish = Wish::of(Some(wish), "a file");
         choose(language, wish.as_ref()).map(|(line, _)| line.line).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_version_that_is_named_to_the_last_number() {
+        let rows: &[(&'static Language, &str, &str)] = &[
+            (&images::RUBY, "3.3.0", "3.3.0"),
+            (&images::RUBY, "ruby-3.2.2", "3.2.2"),
+            (&images::RUBY, "= 3.3.0", "3.3.0"),
+            (&images::RUBY, "~> 3.3.0", "3.3"),
+            (&images::RUBY, ">= 3.1, < 3.4", "3.3"),
+            (&images::PYTHON, "==3.11.4", "3.11.4"),
+            (&images::PYTHON, "==3.11.*", "3.11"),
+            (&images::PYTHON, "3.11", "3.11"),
+            (&images::NODE, "v20.11.1", "20.11.1"),
+            (&images::NODE, "~20.11.0", "20.11"),
+            (&images::NODE, "20.11.x", "20.11"),
+            (&images::NODE, "20.x", "20"),
+            (&images::NODE, "^20.11.0", "20"),
+            (&images::NODE, ">=20.11.1", "24"),
+            (&images::NODE, "20", "20"),
+        ];
+        for (language, text, version) in rows {
+            let wish = Wish::of(Some(text), "a file");
+            let (just, _) = choose_just(language, wish.as_ref(), true).unwrap();
+            assert_eq!(just.version, *version, "{} {text}", language.name);
+            let (any, _) = choose_just(language, wish.as_ref(), false).unwrap();
+            let line = language.lines.iter().any(|line| line.line == any.version);
+            assert!(line, "{} {text}: {}", language.name, any.version);
+        }
     }
 
     #[test]

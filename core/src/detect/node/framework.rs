@@ -70,9 +70,15 @@ const SERVERS: &[(&str, &str)] = &[
     ("ws", "ws"),
 ];
 
-/// The server that an app is written with, where there is one.
+/// The server that an app is written with, where there is one. What is only for development (a server
+/// that stands in for another, or is part of a tool) does not make it an app with a server.
 pub(super) fn server(manifest: &Manifest) -> Option<&'static str> {
-    SERVERS.iter().find(|(package, _)| manifest.needs(package)).map(|(_, name)| *name)
+    SERVERS.iter().find(|(package, _)| manifest.needs_to_run(package)).map(|(_, name)| *name)
+}
+
+/// Whether there is a library for servers, in whatever list.
+pub(super) fn could_serve(manifest: &Manifest) -> bool {
+    SERVERS.iter().any(|(package, _)| manifest.needs(package))
 }
 
 /// Finds it out.
@@ -140,7 +146,14 @@ pub(super) fn find(repo: &Repo<'_>, manifest: &Manifest) -> Result<Option<Framew
     } else if needs("@vue/cli-service") {
         files("Vue CLI", Some("vue-cli-service build"), "dist", Missing::Index)
     } else if needs("@11ty/eleventy") {
-        files("Eleventy", Some("eleventy"), "_site", Missing::Page)
+        let own = repo.text(".eleventy.js")?;
+        let config = own.map_or_else(|| repo.config("eleventy.config"), Ok)?;
+        let named = build.split_once("--output=").and_then(|(_, rest)| rest.split(' ').next());
+        let folder = match named.and_then(|folder| words::path(folder, "--output").ok()) {
+            Some(folder) => folder,
+            None => folder_in(config, "output", "_site")?,
+        };
+        files("Eleventy", Some("eleventy"), &folder, Missing::Page)
     } else if needs("hexo") {
         files("Hexo", Some("hexo generate"), "public", Missing::Page)
     } else if needs("vitepress") {
@@ -163,7 +176,19 @@ pub(super) fn find(repo: &Repo<'_>, manifest: &Manifest) -> Result<Option<Framew
     } else if server(manifest).is_some() {
         // A server of its own goes before tools that could also make a site.
         return Ok(None);
-    } else if needs("vite") || needs("rolldown-vite") {
+    } else {
+        return by_tool(repo, manifest);
+    }))
+}
+
+/// What a tool for pages makes, whatever else there is.
+pub(super) fn by_tool(
+    repo: &Repo<'_>,
+    manifest: &Manifest,
+) -> Result<Option<Framework>, Rejection> {
+    let needs = |package: &str| manifest.needs(package);
+    let build = manifest.script("build").unwrap_or_default();
+    Ok(Some(if needs("vite") || needs("rolldown-vite") {
         files(
             "Vite",
             Some("vite build"),
@@ -230,7 +255,7 @@ fn nuxt(repo: &Repo<'_>, manifest: &Manifest, build: &str) -> Result<Framework, 
         files("Nuxt", Some("nuxt generate"), "dist", Missing::Page)
     } else if second {
         program("Nuxt", Some("nuxt build"), &["nuxt", "start"])
-    } else if generated || config.contains("preset: 'static'") {
+    } else if generated || says(config, "preset", "static") {
         files("Nuxt", Some("nuxt generate"), ".output/public", Missing::Page)
     } else {
         Framework { build: Some("nuxt build"), ..alone("Nuxt") }
@@ -287,6 +312,9 @@ fn angular(repo: &Repo<'_>, manifest: &Manifest) -> Result<Option<Framework>, Re
     let base = words::path(&base, "outputPath in angular.json")?;
     let application = builder.is_some_and(|builder| builder.ends_with(":application"));
     let ssr = options.and_then(|options| options.get("ssr")).is_some_and(|ssr| *ssr != false);
+    // Every page is made beforehand, and nothing has to run.
+    let mode = options.and_then(|options| options.get("outputMode")?.as_str());
+    let ssr = ssr && mode != Some("static");
     if ssr && manifest.script("start").is_none_or(|start| start.starts_with("ng ")) {
         // Its server is for a script of the app's own, or for hythe.toml, to start.
         return Ok(None);

@@ -1,6 +1,7 @@
 //! Which package manager installs, in which version, and by which commands.
 
 use super::manifest::Manifest;
+use super::pnpm;
 use crate::detect::images::tools;
 use crate::detect::recipe::{Recipe, Run};
 use crate::detect::repo::Repo;
@@ -82,6 +83,19 @@ impl Manager {
         }
     }
 
+    /// Whether it installs nothing on a version of Node that the app's own `engines` do not allow.
+    pub(super) fn minds_engines(self, repo: &Repo<'_>) -> bool {
+        match self {
+            Self::Pnpm | Self::Yarn => true,
+            Self::Npm => repo.texts_of(".npmrc").lines().any(|line| {
+                line.split_once('=').is_some_and(|(key, value)| {
+                    key.trim() == "engine-strict" && value.trim() == "true"
+                })
+            }),
+            Self::YarnBerry | Self::Bun => false,
+        }
+    }
+
     /// How a script of `package.json` is run.
     pub(super) fn run(self, script: &str) -> String {
         format!("{} run {script}", self.program())
@@ -93,20 +107,10 @@ impl Manager {
         repo: &Repo<'_>,
         manifest: &Manifest,
     ) -> Result<Option<Run>, Rejection> {
-        let exact = manifest.package_manager().map(|(_, version)| version).filter(|version| {
-            version.split('.').count() == 3
-                && version.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
-        });
+        let exact = manifest.exact_manager();
         let package = match self {
             Self::Npm | Self::Bun => return Ok(None),
-            Self::Pnpm => {
-                let head = repo.text("pnpm-lock.yaml")?.unwrap_or_default();
-                let form = head.lines().find_map(|line| line.strip_prefix("lockfileVersion:"));
-                let form = form.unwrap_or("9").trim().trim_matches(['\'', '"']);
-                let known = tools::PNPM.iter().find(|(of, _)| form.starts_with(of));
-                let usual = known.or(tools::PNPM.first()).map_or("latest", |(_, version)| version);
-                format!("pnpm@{}", exact.unwrap_or(usual))
-            }
+            Self::Pnpm => format!("pnpm@{}", pnpm::version(repo, manifest)?.0),
             Self::Yarn => format!("yarn@{}", exact.unwrap_or(tools::YARN)),
             Self::YarnBerry => format!("@yarnpkg/cli-dist@{}", exact.unwrap_or(tools::YARN_BERRY)),
         };

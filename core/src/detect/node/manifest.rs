@@ -38,6 +38,21 @@ impl Manifest {
         self.text(&["scripts", name])
     }
 
+    /// The first script whose name begins so.
+    pub(super) fn script_like(&self, start: &str) -> Option<(&str, &str)> {
+        let scripts = self.0.get("scripts").and_then(Value::as_object)?;
+        let found = scripts.iter().find(|(name, _)| name.starts_with(start));
+        found.and_then(|(name, script)| Some((name.as_str(), script.as_str()?)))
+    }
+
+    /// The first number of the version that is wanted of a package, in whatever list.
+    pub(super) fn major(&self, package: &str) -> Option<u32> {
+        let mut lists = LISTS.iter().flat_map(|list| self.list(list));
+        let (_, version) = lists.find(|(name, _)| *name == package)?;
+        let version = version.as_str()?.trim_start_matches(|c: char| !c.is_ascii_digit());
+        version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    }
+
     pub(super) fn engine(&self, name: &str) -> Option<&str> {
         self.text(&["engines", name])
     }
@@ -50,6 +65,14 @@ impl Manifest {
     pub(super) fn package_manager(&self) -> Option<(&str, &str)> {
         let (name, version) = self.text(&["packageManager"])?.split_once('@')?;
         Some((name, version.split('+').next().unwrap_or(version)))
+    }
+
+    /// The version of the package manager, where it is named to the last number.
+    pub(super) fn exact_manager(&self) -> Option<&str> {
+        self.package_manager().map(|(_, version)| version).filter(|version| {
+            version.split('.').count() == 3
+                && version.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
+        })
     }
 
     fn list(&self, name: &str) -> impl Iterator<Item = (&String, &Value)> {

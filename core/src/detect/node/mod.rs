@@ -3,6 +3,9 @@
 mod framework;
 mod manager;
 mod manifest;
+mod needs;
+mod pnpm;
+mod workspace;
 
 use framework::{Framework, Makes};
 use manager::Manager;
@@ -33,6 +36,8 @@ const ENTRIES: &[&str] = &[
 /// The same in TypeScript, which only some can run as it is.
 const TYPED: &[&str] =
     &["index.ts", "server.ts", "app.ts", "main.ts", "src/index.ts", "src/server.ts", "src/main.ts"];
+/// Folders that a build writes programs into.
+const BUILT: &[&str] = &["dist/", "build/", "lib/", "out/"];
 /// Programs of start scripts that serve for development, or serve files.
 const FOR_DEVELOPMENT: &[&str] = &[
     "vite",
@@ -72,6 +77,9 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     let mut recipe = base(repo, &manifest, manager)?;
     recipe.manager = Some(manager.program());
     recipe.because(why);
+    if manager == Manager::Pnpm {
+        recipe.because(pnpm::version(repo, &manifest)?.1);
+    }
     manager.settings(&mut recipe);
     recipe.tools.extend(manager.tool(repo, &manifest)?);
     if manifest.has_dependencies() || lock.is_some() {
@@ -80,17 +88,26 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
         // Scripts of packages are the app's business, as far as they read its variables.
         recipe.install.push(if recipe.manifests.is_empty() { install.of_app() } else { install });
     }
-    system_packages(&mut recipe, &manifest);
+    needs::system_packages(&mut recipe, &manifest);
 
-    let framework = framework::find(repo, &manifest)?;
+    let mut framework = framework::find(repo, &manifest)?;
+    if framework.is_none() {
+        start(&mut recipe, repo, &manifest, None)?;
+        if recipe.start.is_none() && repo.overrides.start.is_none() {
+            // Libraries for servers are no server yet.
+            framework = framework::by_tool(repo, &manifest)?;
+        }
+    }
     build(&mut recipe, &manifest, manager, framework.as_ref())?;
     match framework {
         Some(framework) => of_framework(&mut recipe, repo, &manifest, framework)?,
-        None => {
-            recipe.framework = framework::server(&manifest);
-            start(&mut recipe, repo, &manifest, None)?;
-        }
+        None => recipe.framework = framework::server(&manifest),
     }
+    let in_workspace = manifest.has_workspaces() || repo.has("pnpm-workspace.yaml");
+    if in_workspace && !recipe.is_whole() && repo.overrides.start.is_none() {
+        workspace::take_app(&mut recipe, repo, manager)?;
+    }
+    needs::old_webpack(&mut recipe, &manifest);
     if recipe.output.is_none() && recipe.start.is_none() && recipe.build.is_empty() {
         // It is not said to be a program; perhaps it is a site beside a few tools.
         if repo.overrides.start.is_none()
@@ -116,16 +133,18 @@ fn base(repo: &Repo<'_>, manifest: &Manifest, manager: Manager) -> Result<Recipe
         recipe.user = User::There("bun");
         return Ok(recipe);
     }
-    let wish = match said(repo, "node") {
+    let said = said(repo, "node");
+    let engine = Wish::of(manifest.engine("node"), "engines.node in package.json");
+    let just = said.is_some() || (engine.is_some() && manager.minds_engines(repo));
+    let wish = match said.or(engine) {
         Some(wish) => Some(wish),
-        None => Wish::of(manifest.engine("node"), "engines.node in package.json")
-            .or(Wish::of(repo.first_line(".nvmrc")?, ".nvmrc"))
+        None => Wish::of(repo.first_line(".nvmrc")?, ".nvmrc")
             .or(Wish::of(repo.first_line(".node-version")?, ".node-version"))
             .or(Wish::of(repo.tool_version(&["node", "nodejs"])?, ".tool-versions")),
     };
-    let (line, why) = versions::choose(&images::NODE, wish.as_ref())?;
-    let mut recipe = Recipe::new("node", line.build, line.run);
-    recipe.versions.push(("node", line.line.to_owned()));
+    let (images, why) = versions::choose_just(&images::NODE, wish.as_ref(), just)?;
+    let mut recipe = Recipe::new("node", images.build, images.run);
+    recipe.versions.push(("node", images.version));
     recipe.because(why);
     recipe.user = User::There("node");
     Ok(recipe)
@@ -135,28 +154,6 @@ fn base(repo: &Repo<'_>, manifest: &Manifest, manager: Manager) -> Result<Recipe
 pub(super) fn said(repo: &Repo<'_>, language: &str) -> Option<Wish> {
     let (version, file) = repo.overrides.versions.get(language)?;
     Wish::of(Some(version), file)
-}
-
-fn system_packages(recipe: &mut Recipe, manifest: &Manifest) {
-    if manifest.installs_by_git() {
-        recipe.packages(&["git", "ca-certificates"], &[]);
-        recipe.because("git: a dependency is fetched by it");
-    }
-    if manifest.needs_any(&["prisma", "@prisma/client"]).is_some() {
-        recipe.packages(&["openssl", "ca-certificates"], &["openssl", "ca-certificates"]);
-        recipe.because("openssl: Prisma needs it");
-    }
-    if let Some(package) = manifest.needs_any(&[
-        "node-sass",
-        "canvas",
-        "sqlite3",
-        "better-sqlite3",
-        "bcrypt",
-        "argon2",
-    ]) {
-        recipe.packages(&["python3", "make", "g++"], &[]);
-        recipe.because(format!("a compiler: {package} may have to be compiled"));
-    }
 }
 
 fn build(
@@ -206,7 +203,7 @@ fn of_framework(
         }
         Makes::Files(output) => {
             if manifest.script("start").is_some_and(is_own_server)
-                && framework::server(manifest).is_some()
+                && framework::could_serve(manifest)
             {
                 recipe.because("its own server serves what it builds");
                 return start(recipe, repo, manifest, None);
@@ -267,18 +264,33 @@ fn start(
         recipe.start = Some(Start::words(words));
         return Ok(());
     }
+    // The server that Angular writes has a script of its own beside that for development.
+    if let Some((name, script)) = manifest.script_like("serve:ssr")
+        && let Ok(line) = ShellLine::new(script, "serve:ssr in package.json")
+    {
+        recipe.because(format!("package.json has a script \u{201c}{name}\u{201d}"));
+        recipe.start = Some(Start::line(line));
+        return Ok(());
+    }
     if manifest.needs("@nestjs/core") {
         recipe.start = Some(Start::words(&["node", "dist/main"]));
         return Ok(());
     }
     let main = manifest.main().map(|main| main.trim_start_matches("./"));
     let main = main.and_then(|main| {
-        let found =
-            [main.to_owned(), format!("{main}.js")].into_iter().find(|path| repo.has(path))?;
+        let built = manifest.script("build").is_some()
+            && framework::server(manifest).is_some()
+            && BUILT.iter().any(|folder| main.starts_with(folder));
+        let found = [main.to_owned(), format!("{main}.js")]
+            .into_iter()
+            .find(|path| repo.has(path) || (built && path.ends_with("js")))?;
         super::words::path(&found, "main in package.json").ok()
     });
     let typed = if runner == "bun" { repo.first(TYPED) } else { None };
-    let entry = main.or_else(|| repo.first(ENTRIES).or(typed).map(str::to_owned));
+    // Beside a page, what lies in src/ is what the page loads.
+    let of_page = repo.has("index.html") && framework::by_tool(repo, manifest)?.is_some();
+    let usual = repo.first(ENTRIES).or(typed).filter(|path| !(of_page && path.starts_with("src/")));
+    let entry = main.or_else(|| usual.map(str::to_owned));
     if let Some(entry) = entry {
         recipe.because(format!("{entry} is where it begins"));
         recipe.start = Some(Start::words(&[runner, &entry]));
@@ -299,6 +311,10 @@ fn prune(recipe: &mut Recipe, manifest: &Manifest, manager: Manager) {
         Some("react-router-serve") => Some("@react-router/serve"),
         Some(_) | None => return,
     };
+    // A server may be listed among what is for development, and is needed all the same.
+    if framework::server(manifest).is_none() && framework::could_serve(manifest) {
+        return;
+    }
     let plain = words.iter().skip(1).all(|word| !word.starts_with('-'));
     let there = package.is_none_or(|package| manifest.needs_to_run(package));
     if plain && there && !manifest.has_workspaces() && takes_all(recipe) {

@@ -4,9 +4,12 @@
 mod hythe_toml;
 mod nixpacks;
 mod procfile;
+mod program;
 mod railpack;
 
 use std::collections::BTreeMap;
+
+pub(super) use program::Program;
 
 use super::repo::Repo;
 use super::words::{self, ShellLine};
@@ -30,6 +33,8 @@ pub(super) struct Overrides {
     pub(super) install: Option<Vec<ShellLine>>,
     pub(super) build: Option<Vec<ShellLine>>,
     pub(super) start: Option<ShellLine>,
+    /// The file that says the start.
+    pub(super) start_file: Option<&'static str>,
     pub(super) port: Option<u16>,
     pub(super) output: Option<String>,
     pub(super) single_page: Option<bool>,
@@ -64,6 +69,11 @@ pub(super) fn read(repo: &Repo<'_>) -> Result<Overrides, Rejection> {
 }
 
 impl Overrides {
+    /// The program that is to be started, as far as that can be told.
+    pub(super) fn program(&self) -> Option<Program<'_>> {
+        Program::of(self.start.as_ref()?.as_str())
+    }
+
     /// Whether somebody named a step.
     pub(super) fn steps_named(&self) -> bool {
         self.install.is_some() || self.build.is_some() || self.start.is_some()
@@ -75,6 +85,7 @@ impl Overrides {
         if self.start.is_none() {
             self.reasons.push(format!("{file} says how it is started"));
             self.start = Some(line);
+            self.start_file = Some(file);
         }
         Ok(())
     }

@@ -14,6 +14,11 @@ pub(super) const VENV: &str = "/opt/venv";
 const PIP_CACHE: &str = "/root/.cache/pip";
 const UV_CACHE: &str = "/root/.cache/uv";
 
+/// Where requirements are listed, best first: projects that have a folder of them keep one list for
+/// each place that they run at.
+pub(super) const REQUIREMENTS: &[&str] =
+    &["requirements.txt", "requirements/production.txt", "requirements/prod.txt"];
+
 /// A package manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manager {
@@ -43,6 +48,7 @@ impl Dependencies {
         let pipfile = repo.toml("Pipfile")?;
         let tool = |name: &str| project.as_ref().and_then(|p| p.get("tool")?.get(name)).is_some();
         let in_project = project.as_ref().is_some_and(|p| p.contains_key("project"));
+        let is_built = project.as_ref().is_some_and(|p| p.contains_key("build-system"));
         let manager = if repo.has("uv.lock") {
             Manager::Uv
         } else if repo.has("poetry.lock") {
@@ -51,11 +57,12 @@ impl Dependencies {
             Manager::Pdm
         } else if pipfile.is_some() {
             Manager::Pipenv
-        } else if repo.has("requirements.txt") {
+        } else if repo.first(REQUIREMENTS).is_some() {
             Manager::Pip
         } else if tool("poetry") {
             Manager::Poetry
-        } else if tool("uv") {
+        } else if tool("uv") || (in_project && !is_built && !repo.has("setup.py")) {
+            // Without a build system the project is no package, and pip would take it for one.
             Manager::Uv
         } else if in_project || repo.has("setup.py") {
             Manager::Pip
@@ -63,8 +70,10 @@ impl Dependencies {
             Manager::None
         };
         let mut names = BTreeSet::new();
-        let requirements = repo.text("requirements.txt")?.unwrap_or_default();
-        names.extend(requirements.lines().filter_map(name_of));
+        for list in REQUIREMENTS.iter().chain(&["requirements/base.txt"]) {
+            let list = repo.text(list)?.unwrap_or_default();
+            names.extend(list.lines().filter_map(name_of));
+        }
         if let Some(project) = &project {
             let listed = project.get("project").and_then(|p| p.get("dependencies")?.as_array());
             names
@@ -106,18 +115,19 @@ impl Dependencies {
             ))
             .cached(&[PIP_CACHE])
         };
-        let manifests: &[&str] = match self.manager {
-            Manager::Pip if repo.has("requirements.txt") => {
-                recipe.install.push(
-                    Run::own("pip install --requirement requirements.txt").cached(&[PIP_CACHE]),
-                );
-                &["requirements.txt"]
+        let list = repo.first(REQUIREMENTS);
+        let manifests: &[&str] = match (self.manager, list) {
+            (Manager::Pip, Some(list)) => {
+                let line = format!("pip install --requirement {list}");
+                recipe.install.push(Run::own(line).cached(&[PIP_CACHE]));
+                // One in a folder is hardly ever alone.
+                if list == "requirements.txt" { &["requirements.txt"] } else { &[] }
             }
-            Manager::Pip => {
+            (Manager::Pip, None) => {
                 recipe.install.push(Run::own("pip install .").cached(&[PIP_CACHE]).of_app());
                 &[]
             }
-            Manager::Uv => {
+            (Manager::Uv, _) => {
                 recipe.tools.push(tool("uv", tools::UV));
                 recipe.build_env("UV_PROJECT_ENVIRONMENT", VENV);
                 recipe.build_env("UV_LINK_MODE", "copy");
@@ -129,20 +139,20 @@ impl Dependencies {
                 recipe.install.push(Run::own(line).cached(&[UV_CACHE]));
                 if package { &[] } else { &["pyproject.toml", "uv.lock"] }
             }
-            Manager::Poetry => {
+            (Manager::Poetry, _) => {
                 recipe.tools.push(tool("poetry", tools::POETRY));
                 recipe.build_env("POETRY_VIRTUALENVS_CREATE", "false");
                 let line = "/opt/tool/bin/poetry install --only main --no-root --no-interaction";
                 recipe.install.push(Run::own(line).cached(&["/root/.cache/pypoetry"]));
                 &["pyproject.toml", "poetry.lock", "poetry.toml"]
             }
-            Manager::Pdm => {
+            (Manager::Pdm, _) => {
                 recipe.tools.push(tool("pdm", tools::PDM));
                 let line = "/opt/tool/bin/pdm sync --prod --no-self --no-editable";
                 recipe.install.push(Run::own(line).cached(&["/root/.cache/pdm"]));
                 &["pyproject.toml", "pdm.lock"]
             }
-            Manager::Pipenv => {
+            (Manager::Pipenv, _) => {
                 recipe.tools.push(tool("pipenv", tools::PIPENV));
                 recipe.build_env("PIPENV_VERBOSITY", "-1");
                 let line = if repo.has("Pipfile.lock") {
@@ -153,7 +163,7 @@ impl Dependencies {
                 recipe.install.push(Run::own(line).cached(&["/root/.cache/pipenv", PIP_CACHE]));
                 &["Pipfile", "Pipfile.lock"]
             }
-            Manager::None => &[],
+            (Manager::None, _) => &[],
         };
         let listed = repo.texts_of("requirements.txt");
         // Such a line leads to further files.
@@ -196,6 +206,19 @@ impl Dependencies {
             let said = project.get("tool").and_then(|t| t.get("uv")?.get("package")?.as_bool());
             said.unwrap_or_else(|| project.contains_key("build-system"))
         })
+    }
+
+    /// The one program that the project installs, where it is installed.
+    pub(super) fn program(&self, repo: &Repo<'_>) -> Option<&str> {
+        let installed = match self.manager {
+            Manager::Uv => self.is_package(),
+            Manager::Pip => repo.first(REQUIREMENTS).is_none(),
+            Manager::Poetry | Manager::Pipenv | Manager::Pdm | Manager::None => false,
+        };
+        let scripts = self.project.as_ref()?.get("project")?.get("scripts")?.as_table()?;
+        let mut names = scripts.keys().filter(|_| installed);
+        let first = names.next()?;
+        names.next().is_none().then_some(first.as_str())
     }
 
     pub(super) fn manager_name(&self) -> Option<&'static str> {

@@ -2,7 +2,8 @@
 
 use super::deps::Dependencies;
 use crate::detect::repo::Repo;
-use crate::detect::texts::PYTHON_ENTRIES;
+use crate::detect::texts::{PYTHON_ENTRIES, PYTHON_IN_PACKAGE};
+use crate::detect::words;
 
 /// Objects of a program that a server can serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,12 +27,18 @@ const CLASSES: &[(&str, &str, &str, bool)] = &[
     ("falcon.App", "falcon", "Falcon", false),
 ];
 
-/// The object that is served, where one of the usual files makes one.
-pub(super) fn served(repo: &Repo<'_>) -> Option<Served> {
-    PYTHON_ENTRIES.iter().find_map(|path| {
+/// The object that is served, where one of the usual files makes one, or one of a package.
+pub(super) fn served(repo: &Repo<'_>, deps: &Dependencies) -> Option<Served> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let in_packages = repo.all().filter(|path| {
+        path.split_once('/').is_some_and(|(package, file)| {
+            package.chars().all(plain) && PYTHON_IN_PACKAGE.contains(&file)
+        })
+    });
+    PYTHON_ENTRIES.iter().copied().chain(in_packages).find_map(|path| {
         let text = repo.texts_of(path);
         let module = path.trim_end_matches(".py").trim_end_matches("/__init__").replace('/', ".");
-        CLASSES.iter().find_map(|(class, package, framework, asgi)| {
+        let by_class = CLASSES.iter().find_map(|(class, package, framework, asgi)| {
             if !text.contains(package) {
                 return None;
             }
@@ -43,6 +50,13 @@ pub(super) fn served(repo: &Repo<'_>) -> Option<Served> {
             let what = object.or_else(factory)?;
             let target = format!("{module}:{what}");
             Some(Served { target, framework, asgi: *asgi })
+        });
+        by_class.or_else(|| {
+            // What a function makes is of whatever framework is depended on.
+            let object = text.lines().find_map(|line| object(line, "create_app"))?;
+            let (_, _, framework, asgi) =
+                CLASSES.iter().find(|(_, package, _, _)| deps.has(package))?;
+            Some(Served { target: format!("{module}:{object}"), framework, asgi: *asgi })
         })
     })
 }
@@ -90,9 +104,18 @@ pub(super) fn of_data(repo: &Repo<'_>, deps: &Dependencies) -> Option<(&'static 
     None
 }
 
-/// The settings module of a Django project, by what `manage.py` says: `site` of `site.settings`.
-pub(super) fn django(repo: &Repo<'_>) -> Option<String> {
-    let text = repo.texts_of("manage.py");
+/// The one folder that has a `manage.py`, where there is none at the root.
+pub(super) fn django_folder(repo: &Repo<'_>) -> Option<String> {
+    let mut folders = repo.all().filter_map(|path| path.strip_suffix("/manage.py"));
+    let folder = folders.next().filter(|folder| !folder.contains('/'))?;
+    let only = folders.next().is_none();
+    words::path(folder, "the folder of manage.py").ok().filter(|_| only)
+}
+
+/// The settings module of a Django project, by what `manage.py` says: `site` of `site.settings`;
+/// `root` is empty, or the folder of `manage.py` with a `/` behind it.
+pub(super) fn django(repo: &Repo<'_>, root: &str) -> Option<String> {
+    let text = repo.texts_of(&format!("{root}manage.py"));
     let named = text.split("DJANGO_SETTINGS_MODULE").nth(1).and_then(|rest| {
         let rest = rest.split_once(',').map(|(_, rest)| rest)?.trim_start();
         let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
@@ -100,7 +123,8 @@ pub(super) fn django(repo: &Repo<'_>) -> Option<String> {
         module.split(".settings").next().map(str::to_owned)
     });
     let found = || {
-        let paths = repo.all().filter(|path| path.ends_with("/wsgi.py"));
+        let paths = repo.all().filter_map(|path| path.strip_prefix(root));
+        let paths = paths.filter(|path| path.ends_with("/wsgi.py"));
         let path = paths.min_by_key(|path| path.matches('/').count())?;
         path.strip_suffix("/wsgi.py").map(|folder| folder.replace('/', "."))
     };

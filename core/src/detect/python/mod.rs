@@ -3,32 +3,37 @@
 mod deps;
 mod entry;
 
-use deps::{Dependencies, Manager, VENV};
+use deps::{Dependencies, Manager, REQUIREMENTS, VENV};
 
 use super::images::{self, tools};
 use super::node::said;
 use super::recipe::{Missing, Output, Recipe, Run};
 use super::repo::Repo;
 use super::versions::{self, Wish};
-use super::words::Start;
+use super::words::{self, Start};
 use crate::rejection::Rejection;
 
 /// Files by which it is known.
-const MANIFESTS: &[&str] =
-    &["requirements.txt", "pyproject.toml", "Pipfile", "uv.lock", "poetry.lock", "setup.py"];
+const MANIFESTS: &[&str] = &["pyproject.toml", "Pipfile", "uv.lock", "poetry.lock", "setup.py"];
 
 /// Finds out how an app of Python is built; `None` where there is nothing of the kind.
 pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
-    let manifest = repo.first(MANIFESTS);
+    let manifest = repo.first(REQUIREMENTS).or_else(|| repo.first(MANIFESTS));
     let script = entry::script(repo);
     let asked = repo.overrides.preset.as_deref() == Some("python");
     if manifest.is_none() && script.is_none() && !repo.has("manage.py") && !asked {
         return Ok(None);
     }
     let deps = Dependencies::read(repo)?;
-    let (line, why) = versions::choose(&images::PYTHON, wish(repo, &deps)?.as_ref())?;
-    let mut recipe = Recipe::new("python", line.build, line.run);
-    recipe.versions.push(("python", line.line.to_owned()));
+    let held = held(repo, &deps)?;
+    let just = held.is_some();
+    let wish = match held {
+        Some(wish) => Some(wish),
+        None => wish(repo, &deps)?,
+    };
+    let (images, why) = versions::choose_just(&images::PYTHON, wish.as_ref(), just)?;
+    let mut recipe = Recipe::new("python", images.build, images.run);
+    recipe.versions.push(("python", images.version));
     recipe.because(format!("{} is there", manifest.or(script).unwrap_or("manage.py")));
     recipe.because(why);
     recipe.manager = deps.manager_name();
@@ -52,14 +57,35 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     Ok(Some(recipe))
 }
 
-fn wish(repo: &Repo<'_>, deps: &Dependencies) -> Result<Option<Wish>, Rejection> {
+/// The version that is said, or the one that a package manager takes alone: all refuse another than
+/// `pyproject.toml` names to the last number, and uv another than `.python-version`.
+fn held(repo: &Repo<'_>, deps: &Dependencies) -> Result<Option<Wish>, Rejection> {
     if let Some(wish) = said(repo, "python") {
         return Ok(Some(wish));
     }
+    let of_file = match deps.manager {
+        Manager::Uv => Wish::of(repo.first_line(".python-version")?, ".python-version"),
+        Manager::Pip | Manager::Poetry | Manager::Pipenv | Manager::Pdm | Manager::None => None,
+    };
+    let [requires, poetry] = of_project(deps);
+    let mut named = [requires, poetry, of_file].into_iter().flatten();
+    Ok(named.find(|wish| versions::exact(&wish.text).is_some()))
+}
+
+/// What `pyproject.toml` says of Python, in both ways.
+fn of_project(deps: &Dependencies) -> [Option<Wish>; 2] {
     let project = deps.project.as_ref();
     let requires = project.and_then(|p| p.get("project")?.get("requires-python")?.as_str());
     let poetry = project
         .and_then(|p| p.get("tool")?.get("poetry")?.get("dependencies")?.get("python")?.as_str());
+    [
+        Wish::of(requires, "requires-python in pyproject.toml"),
+        Wish::of(poetry, "python in pyproject.toml"),
+    ]
+}
+
+fn wish(repo: &Repo<'_>, deps: &Dependencies) -> Result<Option<Wish>, Rejection> {
+    let [requires, poetry] = of_project(deps);
     let pipenv = deps.pipfile.as_ref().and_then(|file| {
         let requires = file.get("requires")?;
         requires.get("python_full_version").or_else(|| requires.get("python_version"))?.as_str()
@@ -69,13 +95,13 @@ fn wish(repo: &Repo<'_>, deps: &Dependencies) -> Result<Option<Wish>, Rejection>
         .or(Wish::of(runtime, "runtime.txt"))
         .or(Wish::of(repo.tool_version(&["python"])?, ".tool-versions"))
         .or(Wish::of(pipenv, "requires in Pipfile"))
-        .or(Wish::of(requires, "requires-python in pyproject.toml"))
-        .or(Wish::of(poetry, "python in pyproject.toml")))
+        .or(requires)
+        .or(poetry))
 }
 
 fn start(recipe: &mut Recipe, repo: &Repo<'_>, deps: &Dependencies) -> Result<(), Rejection> {
     if repo.has("manage.py") {
-        return django(recipe, repo, deps);
+        return django(recipe, repo, deps, "");
     }
     if repo.has("mkdocs.yml") && deps.has("mkdocs") {
         recipe.framework = Some("MkDocs");
@@ -84,7 +110,7 @@ fn start(recipe: &mut Recipe, repo: &Repo<'_>, deps: &Dependencies) -> Result<()
         recipe.because("mkdocs.yml is there: what it builds is served as it is");
         return Ok(());
     }
-    if let Some(served) = entry::served(repo) {
+    if let Some(served) = entry::served(repo, deps) {
         recipe.framework = Some(served.framework);
         recipe.because(format!("{} makes an app of {}", served.target, served.framework));
         let target = &served.target;
@@ -100,6 +126,9 @@ fn start(recipe: &mut Recipe, repo: &Repo<'_>, deps: &Dependencies) -> Result<()
         recipe.start = Some(Start::own(line));
         return Ok(());
     }
+    if let Some(folder) = entry::django_folder(repo) {
+        return django(recipe, repo, deps, &format!("{folder}/"));
+    }
     if let Some((framework, line)) = entry::of_data(repo, deps) {
         recipe.framework = Some(framework);
         recipe.because(format!("{framework}: it is depended on"));
@@ -109,18 +138,33 @@ fn start(recipe: &mut Recipe, repo: &Repo<'_>, deps: &Dependencies) -> Result<()
     if let Some(script) = entry::script(repo) {
         recipe.because(format!("{script} is where it begins"));
         recipe.start = Some(Start::words(&["python", script]));
+    } else if let Some(program) = deps.program(repo) {
+        let program = words::name(program, "scripts in pyproject.toml")?;
+        recipe.because(format!("{program} is the program that it installs"));
+        recipe.start = Some(Start::words(&[&program]));
     }
     Ok(())
 }
 
-fn django(recipe: &mut Recipe, repo: &Repo<'_>, deps: &Dependencies) -> Result<(), Rejection> {
+/// `root` is empty, or the folder of `manage.py` with a `/` behind it.
+fn django(
+    recipe: &mut Recipe,
+    repo: &Repo<'_>,
+    deps: &Dependencies,
+    root: &str,
+) -> Result<(), Rejection> {
     recipe.framework = Some("Django");
-    recipe.because("Django: manage.py is there");
+    recipe.because(format!("Django: {root}manage.py is there"));
+    recipe.sure = root.is_empty();
     if !deps.has("django") && !deps.are_known() {
         recipe.because("what it depends on is not named");
     }
-    let Some(module) = entry::django(repo) else { return Ok(()) };
-    let folder = module.replace('.', "/");
+    let Some(module) = entry::django(repo, root) else { return Ok(()) };
+    let inside = match root.trim_end_matches('/') {
+        "" => String::new(),
+        root => format!("cd {root} && "),
+    };
+    let folder = format!("{root}{}", module.replace('.', "/"));
     let settings = format!(
         "{}{}",
         repo.texts_of(&format!("{folder}/settings.py")),
@@ -130,7 +174,8 @@ fn django(recipe: &mut Recipe, repo: &Repo<'_>, deps: &Dependencies) -> Result<(
         recipe.because("its settings have a STATIC_ROOT: static files are collected");
         recipe.build_env("SECRET_KEY", "only-while-it-is-built");
         recipe.build_env("DJANGO_SECRET_KEY", "only-while-it-is-built");
-        recipe.build.push(Run::own("python manage.py collectstatic --noinput").of_app());
+        let line = format!("{inside}python manage.py collectstatic --noinput");
+        recipe.build.push(Run::own(line).of_app());
     }
     let asgi = deps.first(&["daphne", "channels"]).is_some();
     let serve = if deps.has("daphne") {
@@ -145,6 +190,7 @@ fn django(recipe: &mut Recipe, repo: &Repo<'_>, deps: &Dependencies) -> Result<(
         )
     };
     recipe.because("its migrations are run when it starts");
-    recipe.start = Some(Start::own(format!("python manage.py migrate --noinput && {serve}")));
+    let line = format!("{inside}python manage.py migrate --noinput && {serve}");
+    recipe.start = Some(Start::own(line));
     Ok(())
 }

@@ -1,0 +1,53 @@
+//! What an app needs besides Node: packages of the distribution, and settings for old tools.
+
+use super::manifest::Manifest;
+use crate::detect::recipe::Recipe;
+
+/// Programs and libraries that packages need.
+pub(super) fn system_packages(recipe: &mut Recipe, manifest: &Manifest) {
+    if manifest.installs_by_git() {
+        recipe.packages(&["git", "ca-certificates"], &[]);
+        recipe.because("git: a dependency is fetched by it");
+    }
+    if manifest.needs_any(&["prisma", "@prisma/client"]).is_some() {
+        recipe.packages(&["openssl", "ca-certificates"], &["openssl", "ca-certificates"]);
+        recipe.because("openssl: Prisma needs it");
+    }
+    if let Some(package) = manifest.needs_any(&[
+        "node-sass",
+        "canvas",
+        "sqlite3",
+        "better-sqlite3",
+        "bcrypt",
+        "argon2",
+    ]) {
+        recipe.packages(&["python3", "make", "g++"], &[]);
+        recipe.because(format!("a compiler: {package} may have to be compiled"));
+    }
+}
+
+/// Webpack before its fifth version, and what has it inside, wants sums that OpenSSL 3 holds for
+/// broken: Node has that one since 17.
+pub(super) fn old_webpack(recipe: &mut Recipe, manifest: &Manifest) {
+    let old = [
+        ("react-scripts", 4),
+        ("@vue/cli-service", 4),
+        ("webpack", 4),
+        ("gatsby", 2),
+        ("nuxt", 2),
+        ("next", 10),
+        ("@angular/cli", 11),
+    ]
+    .into_iter()
+    .find(|(package, last)| manifest.major(package).is_some_and(|major| major <= *last));
+    let node = recipe.versions.first().filter(|(of, _)| *of == "node");
+    let newer = node.and_then(|(_, version)| version.split('.').next()?.parse::<u32>().ok());
+    if let Some((package, last)) = old
+        && newer.is_some_and(|major| major >= 17)
+    {
+        recipe.build_env("NODE_OPTIONS", "--openssl-legacy-provider");
+        recipe.because(format!(
+            "--openssl-legacy-provider: {package} up to {last} builds with no newer Node otherwise"
+        ));
+    }
+}
