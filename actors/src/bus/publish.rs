@@ -190,6 +190,10 @@ impl Bus {
             return Err(BusError::NotConnected { what: "the route table".into() });
         }
         let payload = encode(what, message)?;
+        let (bytes, most) = (payload.len(), self.client().max_payload());
+        if bytes > most {
+            return Err(BusError::TooLarge { what: "the route table".into(), bytes, most });
+        }
         let put = async {
             let bucket = self.routes_bucket().await?;
             #[expect(clippy::disallowed_methods, reason = "with its step")]

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use hythe_core::ids::{AppId, DeploymentId};
+use hythe_core::names::{AppName, HostName};
+use hythe_core::routes::{Backend, Route};
 use hythe_core::wire::edge::RouteTableMessage;
 use hythe_core::wire::log::{LogFrame, LogLine, LogSource, LogStream as Pipe};
 use hythe_core::wire::subjects;
@@ -260,7 +262,17 @@ async fn the_route_table_is_kept_in_its_bucket() {
         message.table.revision = revision;
         bus.put_routes(&message).await.unwrap();
     }
-    assert_eq!(bus.routes().await, Ok(Some(message)));
+    let mut large = message.clone();
+    large.table.routes = (0..20_000)
+        .map(|n| {
+            let host = HostName::new(format!("app-{n}.example.com")).unwrap();
+            let app = AppId::new(Uuid::from_u128(n));
+            (host, Route::new(app, AppName::new("shop").unwrap(), Backend::Down))
+        })
+        .collect();
+    let error = bus.put_routes(&large).await.unwrap_err();
+    assert!(matches!(error, BusError::TooLarge { .. }), "{error}");
+    assert_eq!(bus.routes().await, Ok(Some(message)), "edges go on by the one before");
 }
 
 struct Writer {
