@@ -299,9 +299,7 @@ fn tells(task: &Task, error: &StepError, tried: u32) -> Option<String> {
         {
             None
         }
-        StepError::Engine(EngineError::NotFound { message }) => {
-            Some(without_image(message))
-        }
+        StepError::Engine(EngineError::NotFound { message }) => Some(without_image(message)),
         StepError::Engine(
             EngineError::Refused { .. }
             | EngineError::Conflict { .. }
@@ -328,9 +326,7 @@ fn image_missing(task: &Task, error: &StepError) -> bool {
             | Task::Stop(..)
             | Task::Remove(..)
             | Task::RemoveNetwork(_),
-            StepError::Engine(_)
-            | StepError::Environment(_)
-            | StepError::Broken(_),
+            StepError::Engine(_) | StepError::Environment(_) | StepError::Broken(_),
         ) => false,
     }
 }

@@ -132,16 +132,8 @@ pub(crate) struct Read {
 impl Reading {
     pub(crate) fn new(position: Position) -> Self {
         Self {
-            out: Side {
-                mark: position.stdout,
-                before: position.stdout_before,
-                ..Side::default()
-            },
-            err: Side {
-                mark: position.stderr,
-                before: position.stderr_before,
-                ..Side::default()
-            },
+            out: Side { mark: position.stdout, before: position.stdout_before, ..Side::default() },
+            err: Side { mark: position.stderr, before: position.stderr_before, ..Side::default() },
             overlapped: position.stdout.at == 0 && position.stderr.at == 0,
             from_to_come: None,
             position,
@@ -335,7 +327,8 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_went_back_while_nobody_read_is_asked_from_now_on_and_nothing_read_comes_again() {
+    fn a_clock_that_went_back_while_nobody_read_is_asked_from_now_on_and_nothing_read_comes_again()
+    {
         let hour = 3_600 * SECOND;
         let read_up_to = Mark { at: NOW + hour, pieces: 1 };
         let position = Position { stdout: read_up_to, ..Position::default() };

@@ -115,7 +115,8 @@ mod tests {
             at: Timestamp(1),
         };
         let states = |report: &WorkerReport| {
-            let states = report.replicas.iter().map(|replica| std::mem::discriminant(&replica.state));
+            let states =
+                report.replicas.iter().map(|replica| std::mem::discriminant(&replica.state));
             states.collect::<Vec<_>>()
         };
         let before = states(&report);

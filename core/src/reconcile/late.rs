@@ -213,9 +213,7 @@ mod tests {
             ("set forward", vec![deleted, deleted + 1, deleted + year], false),
             (
                 "and all of an hour later",
-                (deleted..deleted + 2)
-                    .chain(deleted + year..=deleted + year + 2 * hour)
-                    .collect(),
+                (deleted..deleted + 2).chain(deleted + year..=deleted + year + 2 * hour).collect(),
                 false,
             ),
             ("just started", (deleted + day..=deleted + day + 60).collect(), false),

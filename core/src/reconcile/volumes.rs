@@ -176,7 +176,8 @@ fn the_version_before_ends_first_and_runs_again_where_the_next_one_fails() {
 }
 
 #[test]
-fn the_live_version_goes_on_while_the_next_ones_image_is_missing_and_runs_again_where_it_had_ended() {
+fn the_live_version_goes_on_while_the_next_ones_image_is_missing_and_runs_again_where_it_had_ended()
+{
     let mut journal = journal(false, 1);
     let both = view(&journal);
     let orders = |view: &View, n: u128| view.deployments[&deployment_id(n)].assigned.0;
