@@ -309,6 +309,8 @@ impl Control {
             reasons
                 .push("workers: none was heard of lately; see whether `hythe agent` runs".into());
         }
+        let table = self.observed(|observed| observed.unpublishable.clone());
+        reasons.extend(table.map(|why| format!("edges: {why}")));
         Readiness { reasons }
     }
 

@@ -121,6 +121,10 @@ impl<V: Views> Reconciler<V> {
         routes: &mut RoutesKeeper,
         sending: &mut JoinSet<()>,
     ) {
+        if !effects.iter().any(|effect| matches!(effect, Effect::PublishRoutes(_))) {
+            // The one in force is as it should be.
+            self.observatory.note_quietly(|observed| observed.unpublishable = None);
+        }
         let mut commands = FuturesUnordered::new();
         for effect in effects {
             match effect {

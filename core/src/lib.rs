@@ -19,6 +19,7 @@ pub mod edge;
 pub mod event;
 mod fault;
 pub mod github;
+mod giving_way;
 pub mod health;
 pub mod hook;
 pub mod ids;

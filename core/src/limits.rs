@@ -4,6 +4,9 @@ use crate::time::Millis;
 
 /// For so long an app that was deleted may be restored.
 pub const DISCARDED_KEPT: Millis = Millis::seconds(24 * 60 * 60);
+/// For so long a server has to have run before such an app goes for good: a clock that was wrong when
+/// the machine started is mostly put right by then.
+pub const EXPIRES_AFTER: Millis = Millis::seconds(60 * 60);
 /// A proxy that asks for its routes, and was not heard of for this long, is taken for gone. Traefik asks
 /// every 5 seconds unless told otherwise.
 pub const POLLER_LEASE: Millis = Millis(30_000);

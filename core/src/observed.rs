@@ -1,9 +1,12 @@
 //! What was seen, not decided: the newest reports of workers, edges and builders, and what was
 //! sent to them. Lost with the process, and heard anew after it.
 
+mod gaps;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+use self::gaps::Gaps;
 use crate::deployment::Placement;
 use crate::ids::{ChallengeId, DeploymentId, EdgeId, WorkerId};
 use crate::limits;
@@ -28,6 +31,8 @@ pub struct Observed {
     pub sent: BTreeMap<Sent, Timestamp>,
     /// The table in force; the one found in the bucket after a start.
     pub table: RouteTable,
+    /// Why the one that should be in force cannot be, where that does not change by itself.
+    pub unpublishable: Option<String>,
     /// The revision that first sent traffic to each deployment that has it.
     pub routed_since: BTreeMap<DeploymentId, u64>,
     /// The same of those that do not take a part of the requests only. What was a canary before has all of
@@ -41,7 +46,10 @@ pub struct Observed {
     first_revision: u64,
     /// When somebody last looked at all this.
     looked_at: Option<Timestamp>,
-    /// Since when what edges say gets here.
+    /// When nobody looked.
+    gaps: Gaps,
+    /// Since when what workers, builders and edges say gets here. While nothing does, that is the newest
+    /// look.
     reached_since: Timestamp,
 }
 
@@ -200,14 +208,15 @@ impl Observed {
         Self { started_at, reached_since: started_at, ..Self::default() }
     }
 
-    /// Nothing that edges say could get here before this moment, for the connection to NATS is new, or
-    /// there is none: it counts for nobody's silence, and they have all their time to be heard of again.
+    /// Nothing that is said over NATS could get here before this moment, for the connection is new, or
+    /// there is none: it counts for nobody's silence, and all have their whole time to be heard of again.
     pub fn unreached_until(&mut self, now: Timestamp) {
         self.reached_since = now;
     }
 
     /// Takes in the table that is in force from now on.
     pub fn put_in_force(&mut self, table: RouteTable) {
+        self.unpublishable = None;
         if self.first_revision == 0 {
             self.first_revision = table.revision;
         }
@@ -243,10 +252,29 @@ impl Observed {
         self.workers.get(&place.worker)?.replica(ReplicaKey { deployment, index: place.index })
     }
 
-    /// How long it is since `heard_at`, or since the start where that is later.
+    /// How long nothing came that could have come: since `heard_at`, or since the start or the return of
+    /// NATS where that is later.
     #[must_use]
     pub fn silence(&self, heard_at: Option<Timestamp>, now: Timestamp) -> Millis {
-        now.since(heard_at.unwrap_or_default().max(self.started_at))
+        now.since(heard_at.unwrap_or_default().max(self.listens_since()))
+    }
+
+    /// Since when whoever has something to say can be heard.
+    fn listens_since(&self) -> Timestamp {
+        self.started_at.max(self.reached_since)
+    }
+
+    /// Whether a worker has said something since it can be heard.
+    #[must_use]
+    pub fn has_heard(&self, worker: WorkerId) -> bool {
+        self.workers.get(&worker).is_some_and(|seen| seen.heard_at >= self.listens_since())
+    }
+
+    /// The time by which to judge what began at `since`: now, less what went by of it while nobody
+    /// looked. A clock that was set forward ends nothing.
+    #[must_use]
+    pub fn own_time(&self, since: Timestamp, now: Timestamp) -> Timestamp {
+        Timestamp(now.0.saturating_sub(self.gaps.after(since).0))
     }
 
     /// The edges that are taken for alive.
@@ -258,7 +286,7 @@ impl Observed {
     /// time to be heard of.
     #[must_use]
     pub fn edges_had_time(&self, now: Timestamp) -> bool {
-        now.since(self.started_at.max(self.reached_since)) >= limits::EDGE_LEASE
+        now.since(self.listens_since()) >= limits::EDGE_LEASE
     }
 
     /// Whether an edge serves by the table of this revision or a newer one. A number alone does not
@@ -311,6 +339,7 @@ impl Observed {
         let last = self.looked_at.replace(now).unwrap_or(now);
         let gap = now.since(last);
         let missed = if gap > limits::LOOK_WITHIN { gap } else { Millis(0) };
+        self.gaps.note(last, now, missed);
         let put_right = |at: &mut Timestamp| {
             if *at <= last {
                 *at = at.plus(missed);
@@ -462,6 +491,40 @@ mod tests {
         let silent = heard.plus(limits::POLLER_LEASE);
         observed.unreached_until(silent);
         assert_eq!(observed.live_edges(silent).count(), 1, "of both the one that is heard by NATS");
+    }
+
+    #[test]
+    fn nothing_is_silent_while_nats_is_away_and_has_its_time_anew_once_it_is_back() {
+        // How long ago it was heard of, since when NATS can be reached (none: never, until now), and
+        // how long it counts as silent, all in seconds before now.
+        let rows = [
+            (Some(5), Some(100), 5),
+            (Some(500), Some(100), 100),
+            (Some(500), None, 0),
+            (None, Some(100), 100),
+            (None, Some(2_000), 1_000),
+            (None, None, 0),
+        ];
+        let now = at(START);
+        let before = |seconds: u64| at(START - seconds);
+        for (heard, reached, silent) in rows {
+            let mut observed = Observed::starting_at(before(1_000));
+            observed.unreached_until(reached.map_or(now, before));
+            let found = observed.silence(heard.map(before), now);
+            assert_eq!(found, Millis::seconds(silent), "{heard:?} {reached:?}");
+        }
+    }
+
+    #[test]
+    fn what_went_by_while_nobody_looked_ends_nothing() {
+        let mut observed = Observed::starting_at(at(START));
+        let began = at(START + 1);
+        for look in [0, 1, 2, 3_602, 3_603] {
+            observed.forget_old(at(START + look));
+        }
+        let now = at(START + 3_603);
+        assert_eq!(observed.own_time(began, now), at(START + 3));
+        assert_eq!(observed.own_time(now, now), now, "what begins now is not given more");
     }
 
     #[test]

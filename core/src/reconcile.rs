@@ -9,6 +9,7 @@
 
 mod builds;
 mod canaries;
+mod late;
 mod post_deploys;
 pub(crate) mod releases;
 mod replicas;
@@ -29,7 +30,7 @@ use crate::limits;
 use crate::names::HostName;
 use crate::observed::{Observed, Sent};
 use crate::routes::{Route, routes};
-use crate::time::{Millis, Timestamp};
+use crate::time::Timestamp;
 use crate::turns::Turns;
 use crate::view::{DeploymentView, View};
 use crate::waiting::waiting_for;
@@ -127,9 +128,11 @@ pub fn reconcile(
         let mut of_this = Vec::new();
         // While a worker goes by the order under which it missed the image, it would run with the new one.
         let queued = matches!(attempt.stage, Stage::Queued { .. });
-        let overdue_at = overdue(deployment, attempt, now);
+        let overdue_at = late::overdue(deployment, attempt, observed, now);
         let waits = turns.moves_up(*id) || (turns.waits(*id) && may_wait(deployment, now));
-        if overdue_at.is_none() && waits && has_too_little_left(attempt, now) {
+        // Nobody is late who had no chance to be heard of yet.
+        let unheard = late::unheard(attempt, observed, now);
+        if (overdue_at.is_none() || unheard) && waits && has_too_little_left(attempt, now) {
             let wait_on = DeploymentCommand::WaitOn { at: now };
             of_this.push(Effect::Deployment(*id, wait_on));
         } else if !(queued && attempt.rebuilt && builds::is_ordered(*id, view, observed)) {
@@ -143,9 +146,7 @@ pub fn reconcile(
         }
         switches::advance(*id, attempt, view, observed, &has_traffic, now, &mut of_this);
         let moves = of_this.iter().any(|effect| matches!(effect, Effect::Deployment(..)));
-        // Nobody is late who had no chance to be heard of yet.
-        let late = !moves && !releases::unheard(attempt, observed, now);
-        if let Some(at) = overdue_at.filter(|_| late) {
+        if let Some(at) = overdue_at.filter(|_| !moves && !unheard) {
             let command = if turns.moves_up(*id) {
                 Some(DeploymentCommand::WaitOn { at })
             } else {
@@ -162,37 +163,10 @@ pub fn reconcile(
     builds::cancel(view, observed, now, &mut effects);
     leases(view, observed, now, &mut effects);
     effects.extend(view.apps.iter().filter_map(|(id, app)| {
-        let spent = app.state.active().is_some_and(|app| app.is_spent(now));
+        let spent = app.state.active().is_some_and(|app| late::is_spent(app, observed, now));
         spent.then_some(Effect::App(*id, AppCommand::Expire { at: now }))
     }));
     effects
-}
-
-/// The moment by which a deployment has waited too long, where it has.
-///
-/// A clock that was set back by more than all the time that the stage was given does not say any
-/// more how long that was, and its deadline may be days away: then the wait is over, too. Where it
-/// was set back within the stage, no more counts than what such a stage is ever given.
-fn overdue(deployment: &DeploymentView, attempt: &Attempt, now: Timestamp) -> Option<Timestamp> {
-    let (until, most) = (attempt.stage.until()?, most(attempt)?);
-    let since = match attempt.stage {
-        // What waits on for its turn is given that time anew, in the stage that it is in.
-        Stage::Queued { .. } => deployment.since().max(Timestamp(until.0.saturating_sub(most.0))),
-        Stage::Requested
-        | Stage::Building { .. }
-        | Stage::Built { .. }
-        | Stage::Releasing { .. }
-        | Stage::Starting { .. }
-        | Stage::Healthy
-        | Stage::Switching { .. }
-        | Stage::Draining { .. }
-        | Stage::Live
-        | Stage::Ended(_) => deployment.since(),
-    };
-    let given = until.since(since).min(most);
-    let over = now >= until || now >= since.plus(given);
-    let set_back = now.plus(given) < since;
-    (over || set_back).then(|| now.max(until))
 }
 
 /// Whether a build whose turn it is may be given its time anew. One that cannot be given out, whatever the
@@ -206,25 +180,6 @@ fn may_wait(deployment: &DeploymentView, now: Timestamp) -> bool {
 fn has_too_little_left(attempt: &Attempt, now: Timestamp) -> bool {
     let within = attempt.spec.build.within;
     matches!(attempt.stage, Stage::Queued { until, .. } if now.plus(within) >= until)
-}
-
-/// The most that a stage is given, where there is an end to it.
-fn most(attempt: &Attempt) -> Option<Millis> {
-    match attempt.stage {
-        Stage::Queued { .. } | Stage::Building { .. } => {
-            let within = attempt.spec.build.within.0;
-            Some(Millis(within.saturating_add(limits::BUILD_WAIT.0)))
-        }
-        Stage::Built { .. } => Some(limits::START_GRACE),
-        Stage::Releasing { .. } => {
-            let within = attempt.to_release()?.within.0;
-            Some(Millis(within.saturating_add(limits::START_GRACE.0)))
-        }
-        Stage::Starting { .. } => Some(attempt.start_most()),
-        Stage::Switching { .. } => Some(attempt.switch_most()),
-        Stage::Draining { .. } => Some(attempt.spec.drain_within),
-        Stage::Requested | Stage::Healthy | Stage::Live | Stage::Ended(_) => None,
-    }
 }
 
 fn overdue_because(view: &View, observed: &Observed, id: DeploymentId) -> crate::deployment::Fault {
@@ -259,7 +214,7 @@ fn publish(
     });
     let all_heard = members.into_iter().all(|(id, _)| observed.workers.contains_key(id));
     let blind = observed.table.revision == 0;
-    if blind && !all_heard && now.since(observed.started_at) < limits::WORKER_LEASE {
+    if blind && !all_heard && observed.silence(None, now) < limits::WORKER_LEASE {
         return None;
     }
     let routes = routes(view, observed, base_domain, observed.routes());

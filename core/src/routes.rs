@@ -9,6 +9,7 @@ use crate::app::ActiveApp;
 use crate::canary::Part;
 use crate::deployment::{Placement, Stage};
 use crate::edge::RouteEdge;
+use crate::giving_way::giving_way;
 use crate::ids::{AppId, DeploymentId};
 use crate::limits;
 use crate::mount::{self, Mounted, PathPrefix};
@@ -160,7 +161,7 @@ pub fn routes(
         };
         let stopped = app.rests();
         // It ends before the one that follows it starts, and so do its requests.
-        let gives_way = app.serving == app.live && view.giving_way(app).is_some();
+        let gives_way = app.serving == app.live && giving_way(view, observed, app).is_some();
         let backend = if stopped {
             Backend::Down
         } else if gives_way {
@@ -228,7 +229,8 @@ fn backend(view: &View, observed: &Observed, app: &ActiveApp, previous: Option<&
     // more, it serves on.
     // What ends, for its app was stopped or for both write to the same volume, is not gone back to.
     let ends = |live: &DeploymentId| {
-        app.is_resting(*live) || view.giving_way(app).is_some_and(|(one, _)| one == *live)
+        app.is_resting(*live)
+            || giving_way(view, observed, app).is_some_and(|(one, _)| one == *live)
     };
     let candidates = [app.serving, app.live.filter(|live| !ends(live))];
     let found = candidates.into_iter().flatten().find_map(|deployment| {

@@ -144,7 +144,7 @@ pub struct InstallationView {
 
 impl View {
     /// The format of its checkpoints.
-    pub const FORMAT: u32 = 13;
+    pub const FORMAT: u32 = 14;
 
     /// Takes in the next event. One that is in it already changes nothing.
     pub fn apply(&mut self, recorded: &Recorded<Event>) {
@@ -303,14 +303,14 @@ impl View {
         }
     }
 
-    /// Where a live deployment was ended to make room for another one, and that has failed: it is to
-    /// run again, by a new order.
-    fn run_again(&mut self, live: Option<DeploymentId>, settled: DeploymentId, now: Sequence) {
-        let Some(live) = live.filter(|live| *live != settled) else { return };
+    /// Where a live deployment was ended to make room for another one, and that has failed or is
+    /// to be built again first: it is to run again, by a new order.
+    fn run_again(&mut self, live: Option<DeploymentId>, next: DeploymentId, now: Sequence) {
+        let Some(live) = live.filter(|live| *live != next) else { return };
         let started =
             |of: &DeploymentView| of.stages.iter().any(|(stage, _)| *stage == StageName::Starting);
-        if self.excludes(live, settled)
-            && self.deployments.get(&settled).is_some_and(started)
+        if self.excludes(live, next)
+            && self.deployments.get(&next).is_some_and(started)
             && let Some(deployment) = self.deployments.get_mut(&live)
         {
             deployment.assigned = now;
@@ -336,7 +336,8 @@ impl View {
             | Stage::Switching { .. }
             | Stage::Draining { .. }
             | Stage::Live => {
-                let mut stages = follows.stages.iter();
+                // One whose image was missed starts twice.
+                let mut stages = follows.stages.iter().rev();
                 stages.find(|(stage, _)| *stage == StageName::Starting).map(|(_, at)| *at)
             }
             Stage::Requested
@@ -413,6 +414,10 @@ impl View {
                 view.assigned = recorded.sequence;
             }
             DeploymentEvent::Ended { .. } => self.trim(app, id),
+            DeploymentEvent::ImageMissed { .. } => {
+                let live = self.apps.get(&app).and_then(|app| app.state.active()?.live);
+                self.run_again(live, id, recorded.sequence);
+            }
             DeploymentEvent::BuildQueued { .. }
             | DeploymentEvent::BuildStarted { .. }
             | DeploymentEvent::Built { .. }
@@ -420,7 +425,6 @@ impl View {
             | DeploymentEvent::SwitchStarted { .. }
             | DeploymentEvent::Switched { .. }
             | DeploymentEvent::BuildSkipped { .. }
-            | DeploymentEvent::ImageMissed { .. }
             | DeploymentEvent::Released { .. }
             | DeploymentEvent::ProcessesScaled { .. }
             | DeploymentEvent::Scaled { .. } => {}

@@ -214,6 +214,9 @@ pub fn replica_state(run: &RunSettings, replica: &ReplicaReport) -> Fault {
 }
 
 fn edges(observed: &Observed) -> String {
+    if let Some(why) = &observed.unpublishable {
+        return format!("a route table that edges can be given: {why}");
+    }
     if observed.edges.is_empty() {
         return "an edge; none was heard of: see whether `hythe edge` runs".into();
     }
@@ -252,6 +255,10 @@ mod tests {
         );
         observed.edges.insert(id(2), edge(2));
         assert_eq!(edges(&observed), format!("edges to take up the route table: {}", id(2)));
+        observed.unpublishable = Some("it is too large".into());
+        assert!(edges(&observed).ends_with("can be given: it is too large"));
+        observed.put_in_force(crate::routes::RouteTable::default());
+        assert!(!edges(&observed).contains("too large"));
     }
 
     #[test]

@@ -192,6 +192,10 @@ impl Bus {
         }
         let payload = packed::pack(encode(what, message)?)
             .map_err(|error| BusError::Format { what: what.into(), why: error.to_string() })?;
+        let (bytes, most) = (payload.len(), self.client().max_payload());
+        if bytes > most {
+            return Err(BusError::TooLarge { what: "the route table".into(), bytes, most });
+        }
         let put = async {
             let bucket = self.routes_bucket().await?;
             #[expect(clippy::disallowed_methods, reason = "with its step")]

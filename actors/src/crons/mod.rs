@@ -62,6 +62,7 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
     let mut busy: BTreeSet<Key> = BTreeSet::new();
     let resumed = again::resume(&control, &stop);
     // What came due while the server was away.
+    let mut looked_at = minute(control.clock().now());
     let mut wait: Vec<DueJob> = all_due(&control);
     loop {
         wait.retain(|job| !busy.contains(&(job.app, job.cron.clone())));
@@ -79,14 +80,15 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
                 });
             }
         }
-        let now = control.clock().now().0;
-        let pause = Duration::from_millis(MINUTE - now % MINUTE);
         tokio::select! {
             () = stop.cancelled() => break,
             Some(Ok(key)) = attended.join_next() => {
                 busy.remove(&key);
             }
-            () = tokio::time::sleep(pause) => wait = all_due(&control),
+            () = tokio::time::sleep(until_next(looked_at, control.clock().now())) => {
+                looked_at = minute(control.clock().now());
+                wait = all_due(&control);
+            }
         }
     }
     // What is just being begun is not left half begun, where that does not take long.
@@ -96,6 +98,20 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
     }
     drop(resumed);
     Ok(())
+}
+
+const fn minute(at: Timestamp) -> u64 {
+    at.0 / MINUTE
+}
+
+/// How long to wait after the minute that was looked at last. Another one may have begun since then while
+/// something else was heard, and a clock may be set: then it is over.
+const fn until_next(looked_at: u64, now: Timestamp) -> Duration {
+    if minute(now) == looked_at {
+        Duration::from_millis(MINUTE - now.0 % MINUTE)
+    } else {
+        Duration::ZERO
+    }
 }
 
 /// Whether its jobs run at all.
@@ -334,4 +350,26 @@ async fn skip(control: &Control, job: &DueJob, skipped: CronSkipped) {
     let command = AppCommand::SkipCron { cron: job.cron.clone(), skipped };
     let meta = control.meta(Actor::System, None, None);
     control.insist::<App>(job.app.uuid(), command, meta).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minute_that_begins_while_something_else_is_heard_is_looked_at() {
+        // When it was looked at, when somebody asks, and how long to wait, in milliseconds.
+        let rows = [
+            (600_000, 600_000, 60_000),
+            (600_000, 659_999, 1),
+            (600_000, 660_000, 0),
+            (659_990, 660_001, 0),
+            (600_000, 7_000_000, 0),
+            (600_000, 599_999, 0),
+        ];
+        for (looked_at, now, wait) in rows {
+            let found = until_next(minute(Timestamp(looked_at)), Timestamp(now));
+            assert_eq!(found, Duration::from_millis(wait), "{looked_at} {now}");
+        }
+    }
 }

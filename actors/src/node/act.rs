@@ -13,7 +13,7 @@ use super::actor::Message;
 use super::clock;
 use super::guard::guarded;
 use super::health::Health;
-use super::known::Busy;
+use super::known::{Busy, without_image};
 use super::state::Node;
 use super::steps::{Aim, Outcome, StepError, Target, Task, target_of};
 use crate::docker::EngineError;
@@ -213,7 +213,8 @@ impl Node {
         }
         let since = self.reported.map(|at| now.duration_since(at));
         let beat = since.is_none_or(|since| since >= HEARTBEAT);
-        if !beat && !self.changed {
+        // An order counts as taken on once it is reported, so whether its image is there comes with it.
+        if !beat && (!self.changed || !self.unsure.is_empty()) {
             return;
         }
         if let Some(soon) = since.and_then(|since| REPORT_APART.checked_sub(since))
@@ -298,9 +299,7 @@ fn tells(task: &Task, error: &StepError, tried: u32) -> Option<String> {
         {
             None
         }
-        StepError::Engine(EngineError::NotFound { message }) => {
-            Some(format!("its image is not on this worker ({message}); deploy it again"))
-        }
+        StepError::Engine(EngineError::NotFound { message }) => Some(without_image(message)),
         StepError::Engine(
             EngineError::Refused { .. }
             | EngineError::Conflict { .. }
@@ -309,7 +308,6 @@ fn tells(task: &Task, error: &StepError, tried: u32) -> Option<String> {
             | EngineError::Broken { .. },
         )
         | StepError::Environment(_)
-        | StepError::Ledger(_)
         | StepError::Broken(_) => Some(error.to_string()),
     }
 }
@@ -328,10 +326,7 @@ fn image_missing(task: &Task, error: &StepError) -> bool {
             | Task::Stop(..)
             | Task::Remove(..)
             | Task::RemoveNetwork(_),
-            StepError::Engine(_)
-            | StepError::Environment(_)
-            | StepError::Ledger(_)
-            | StepError::Broken(_),
+            StepError::Engine(_) | StepError::Environment(_) | StepError::Broken(_),
         ) => false,
     }
 }

@@ -43,6 +43,8 @@ pub(crate) enum Message {
     Tailed { key: ReplicaKey, id: String, lines: Vec<String> },
     /// An order to stop was forgotten.
     Forgotten { deployment: DeploymentId, generation: Option<u64> },
+    /// The image of an order was looked for.
+    ImageLookedFor { deployment: DeploymentId, generation: u64, missing: Option<String> },
     /// NATS was set up (again).
     BusReady,
     /// The timer is over.
@@ -92,6 +94,9 @@ impl Actor for NodeActor {
             Message::Checked { key, run, health } => node.checked(key, run, health),
             Message::Tailed { key, id, lines } => node.tailed(key, &id, lines),
             Message::Forgotten { deployment, generation } => node.forgotten(deployment, generation),
+            Message::ImageLookedFor { deployment, generation, missing } => {
+                node.image_looked_for(deployment, generation, missing);
+            }
             Message::BusReady => node.bus_ready(),
             Message::Alarm(generation) => node.rung(generation),
         }

@@ -156,7 +156,7 @@ impl Follow {
         } else {
             skip = newest.filter(|newest| newest.last > position.counted);
         }
-        let since = position.since();
+        let since = position.since(clock::nanoseconds());
         let extent = match phase {
             Phase::Running(_) => Extent::Follow { since },
             Phase::Ended(_) | Phase::Gone => Extent::Rest { since },

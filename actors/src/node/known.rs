@@ -22,7 +22,8 @@ use super::steps::{Aim, Target, Task};
 use crate::docker::inspect::Condition;
 use crate::mask::Mask;
 
-/// Bytes of log lines in one report: a NATS message has a megabyte.
+/// Bytes that log lines, and what checks wrote, take in one report, as they are sent: a NATS message has
+/// a megabyte.
 const MOST_TAIL_BYTES: usize = 256 * 1024;
 
 /// A step that failed, and when it is tried again.
@@ -189,6 +190,19 @@ impl Known {
         self.setbacks.insert(what, Setback { message, image_missing, count, until });
     }
 
+    /// Remembers that what is not made yet of a deployment cannot be, for the engine does not have its
+    /// image.
+    pub(crate) fn miss_image(&mut self, deployment: DeploymentId, message: &str) {
+        let Some(Wanted::Run(assignment)) = self.desired.get(&deployment) else { return };
+        let keys = assignment.indices().map(|index| ReplicaKey { deployment, index });
+        let until = Instant::now() + clock::span(hythe_core::plan::backoff(0));
+        for key in keys.filter(|key| !self.replicas.contains_key(key)) {
+            let message = Some(without_image(message));
+            let setback = Setback { message, image_missing: true, count: 1, until };
+            self.setbacks.insert((Target::Replica(key), Aim::Run), setback);
+        }
+    }
+
     /// Forgets what failed for a deployment's replicas: another order may go well.
     pub(crate) fn try_anew(&mut self, deployment: DeploymentId) {
         self.setbacks.retain(|(target, _), _| match target {
@@ -216,7 +230,7 @@ impl Known {
     pub(crate) fn replica_reports(&self) -> Vec<ReplicaReport> {
         let mut room = MOST_TAIL_BYTES;
         let there = self.replicas.iter().map(|(key, replica)| {
-            let state = self.state_of(*key, replica);
+            let state = self.state_of(*key, replica, &mut room);
             let quiet = matches!(state, ReplicaState::Healthy | ReplicaState::Creating);
             // A process beside web answers nowhere.
             let port = self.assignment(*key).map(|assignment| assignment.port);
@@ -276,7 +290,7 @@ impl Known {
         }
     }
 
-    fn state_of(&self, key: ReplicaKey, replica: &Replica) -> ReplicaState {
+    fn state_of(&self, key: ReplicaKey, replica: &Replica, room: &mut usize) -> ReplicaState {
         match &replica.observed.state {
             Condition::Created => self.not_running(key),
             Condition::Exited { code, out_of_memory, .. } => {
@@ -317,11 +331,11 @@ impl Known {
                     Health::Unknown if replica.was_healthy => ReplicaState::Healthy,
                     Health::Unknown => starting("it was not checked yet".into(), None),
                     Health::Starting { check, within } => {
-                        starting(self.told(key, check), Some(*within))
+                        starting(self.told(key, check, room), Some(*within))
                     }
                     Health::Healthy => ReplicaState::Healthy,
                     Health::Unhealthy { check } => {
-                        ReplicaState::Unhealthy { check: self.told(key, check) }
+                        ReplicaState::Unhealthy { check: self.told(key, check, room) }
                     }
                 }
             }
@@ -329,12 +343,13 @@ impl Known {
     }
 
     /// What a check found, with what its command wrote, masked.
-    fn told(&self, key: ReplicaKey, finding: &Finding) -> String {
+    fn told(&self, key: ReplicaKey, finding: &Finding, room: &mut usize) -> String {
         let Finding { what, output } = finding;
         // Without its environment nobody can tell what of it is secret.
         let masker = self.maskers.get(&key.deployment).filter(|_| !output.is_empty());
-        match masker {
-            Some(masker) => format!("{what}: {}", look::cut(masker.mask(output))),
+        let output = masker.map(|masker| look::cut(masker.mask(output)));
+        match output.filter(|output| take(output, room)) {
+            Some(output) => format!("{what}: {output}"),
             None => what.clone(),
         }
     }
@@ -347,59 +362,28 @@ impl Known {
         for line in &replica.tail {
             // Masked before it is cut: half a secret is one, too.
             let line = look::cut(masker.mask(line));
-            if line.len() > *room {
+            if !take(&line, room) {
                 break;
             }
-            *room -= line.len();
             lines.push(line);
         }
         lines
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use hythe_core::container::{ContainerSettings, Mount, MountPath, VolumeName};
-    use hythe_core::names::ImageId;
-    use hythe_core::plan::{Step, plan};
-    use hythe_core::time::Millis;
-
-    use super::*;
-    use crate::docker::tests::assignment;
-
-    /// An order of an app that writes to a volume.
-    fn writes(app: AppId, generation: u64) -> Assignment {
-        let image = ImageId::new(format!("sha256:{}", "0".repeat(64))).unwrap();
-        let mount = Mount { volume: VolumeName::new("data").unwrap(), read_only: false };
-        let volumes = [(MountPath::new("/data").unwrap(), mount)].into();
-        let mut assignment = Assignment { app, generation, ..assignment(image, &[0]) };
-        assignment.run.container = ContainerSettings { volumes, ..ContainerSettings::default() };
-        assignment
-    }
-
-    #[test]
-    fn what_is_being_started_keeps_the_version_before_from_its_volume() {
-        let app = AppId::new(uuid::Uuid::from_u128(7));
-        let (before, next) = (writes(app, 1), writes(app, 2));
-        let key = |of: &Assignment| ReplicaKey { deployment: of.deployment, index: 0 };
-        let (first, second) = (key(&before), key(&next));
-        // The next one has failed while its container is being made: the one before is to run again.
-        let stop = Wanted::Stop { generation: 3, stop_within: Millis(1_000) };
-        let desired =
-            [(before.deployment, Wanted::Run(Box::new(before))), (next.deployment, stop)].into();
-        let mut known = Known::new(desired, BTreeMap::new());
-        let steps = |known: &Known| plan(&known.desired, &known.seen()).steps;
-        let starts = |starts| Busy { stops: false, network: Some(app), starts };
-        known.busy.insert(Target::Replica(second), starts(Some(app)));
-        let waits = steps(&known);
-        assert!(!waits.contains(&Step::Create(first)), "{waits:?}");
-        assert!(known.must_wait(Target::Replica(second), Aim::End, Some(app), Instant::now()));
-        assert_eq!(known.seen().containers.len(), 1, "and nothing is reported of it yet");
-        assert!(known.replica_reports().iter().all(|report| report.deployment != next.deployment));
-        // Another step on it starts nothing.
-        known.busy.insert(Target::Replica(second), starts(None));
-        assert!(steps(&known).contains(&Step::Create(first)));
-        known.busy.clear();
-        assert!(steps(&known).contains(&Step::Create(first)));
-    }
+/// What is said of a replica whose image the engine does not have.
+pub(super) fn without_image(message: &str) -> String {
+    format!("its image is not on this worker ({message}); deploy it again")
 }
+
+/// Takes the room that a text needs as it is sent; false where there is not as much. A control character
+/// is one byte in a log, and six in a report.
+fn take(text: &str, room: &mut usize) -> bool {
+    let sent = serde_json::to_string(text).map_or(text.len(), |sent| sent.len());
+    let rest = room.checked_sub(sent);
+    *room = rest.unwrap_or(*room);
+    rest.is_some()
+}
+
+#[cfg(test)]
+mod tests;

@@ -256,7 +256,7 @@ fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, LedgerError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use hythe_core::time::Millis;
 
     use super::*;
@@ -321,10 +321,22 @@ mod tests {
     }
 
     /// A small file system in memory, gone with the test. Needs root, as starting an engine does.
-    struct Small(tempfile::TempDir);
+    pub(in crate::node) struct Small(tempfile::TempDir);
 
     impl Small {
-        fn mount() -> Self {
+        pub(in crate::node) fn path(&self) -> &Path {
+            self.0.path()
+        }
+
+        /// Leaves no room; the file that takes it.
+        pub(in crate::node) fn fill(&self) -> std::fs::File {
+            use std::io::Write as _;
+            let mut file = std::fs::File::create(self.0.path().join("filler")).unwrap();
+            while file.write_all(&[1; 4096]).is_ok() {}
+            file
+        }
+
+        pub(in crate::node) fn mount() -> Self {
             let dir = tempfile::tempdir().unwrap();
             let mut mount = std::process::Command::new("mount");
             mount.args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(dir.path());
@@ -343,14 +355,11 @@ mod tests {
 
     #[test]
     fn a_disk_that_was_full_does_not_stop_it_for_good() {
-        use std::io::Write as _;
         let disk = Small::mount();
-        let ledger = Ledger::open(&disk.0.path().join("ledger")).unwrap();
+        let ledger = Ledger::open(&disk.path().join("ledger")).unwrap();
         let first = DeploymentId::new(uuid::Uuid::now_v7());
         assert!(ledger.accept(first, &stop(1)).unwrap());
-        let filler = disk.0.path().join("filler");
-        let mut file = std::fs::File::create(&filler).unwrap();
-        while file.write_all(&[1; 4096]).is_ok() {}
+        drop(disk.fill());
         let mut accepted = 1;
         let refused = loop {
             match ledger.accept(DeploymentId::new(uuid::Uuid::now_v7()), &stop(1)) {
@@ -360,8 +369,7 @@ mod tests {
             assert!(accepted < 10_000, "it ends some time");
         };
         assert!(refused.to_string().contains("No space left"), "{refused}");
-        drop(file);
-        std::fs::remove_file(&filler).unwrap();
+        std::fs::remove_file(disk.path().join("filler")).unwrap();
         assert!(ledger.accept(DeploymentId::new(uuid::Uuid::now_v7()), &stop(1)).unwrap());
         assert_eq!(ledger.desired().unwrap().len(), accepted + 1);
         assert!(ledger.desired().unwrap().contains_key(&first));

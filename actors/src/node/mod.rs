@@ -17,6 +17,7 @@ mod follow;
 pub(crate) mod guard;
 mod health;
 mod identity;
+mod images;
 mod known;
 mod ledger;
 mod look;

@@ -18,7 +18,7 @@ pub(crate) const LOST: &str =
 const CUT: &str = "… [cut]";
 /// How far back reading is taken up: the two streams' times may cross each other that much.
 const OVERLAP_SECONDS: u64 = 2;
-/// A position further in the future than this was noted before the clock was set back.
+/// What is further in the future than this was written before the clock was set back.
 const CLOCK_SLACK: u64 = 1_000_000_000;
 const SECOND: u64 = 1_000_000_000;
 
@@ -29,6 +29,13 @@ pub(crate) struct Mark {
     pub(crate) at: u64,
     /// How many pieces of exactly that time.
     pub(crate) pieces: u32,
+}
+
+impl Mark {
+    /// Whether reading has come so far.
+    fn reaches(self, other: Self) -> bool {
+        (self.at, self.pieces) >= (other.at, other.pieces)
+    }
 }
 
 /// How far a replica's log was read: up to the end of a whole line.
@@ -42,12 +49,21 @@ pub(crate) struct Position {
     pub(crate) stdout: Mark,
     /// Of the standard error.
     pub(crate) stderr: Mark,
+    /// How far the standard output was read before the clock was set back: the engine gives out again
+    /// what bears such a time, for as long as that is to come.
+    #[serde(default)]
+    pub(crate) stdout_before: Mark,
+    /// The same of the standard error.
+    #[serde(default)]
+    pub(crate) stderr_before: Mark,
 }
 
 impl Position {
-    /// The second from which on the engine is to be asked.
-    pub(crate) fn since(&self) -> u64 {
-        (self.stdout.at.max(self.stderr.at) / SECOND).saturating_sub(OVERLAP_SECONDS)
+    /// The second from which on the engine is to be asked. `now` in nanoseconds: asked from a moment that
+    /// is to come, it would be silent until then.
+    pub(crate) fn since(&self, now: u64) -> u64 {
+        let newest = self.stdout.at.max(self.stderr.at).min(now);
+        (newest / SECOND).saturating_sub(OVERLAP_SECONDS)
     }
 
     /// The number of the next line; lines count from 1.
@@ -62,11 +78,12 @@ impl Position {
         }
     }
 
-    fn mark_mut(&mut self, stream: LogStream) -> &mut Mark {
-        match stream {
-            LogStream::Stderr => &mut self.stderr,
-            LogStream::Stdout | LogStream::Hythe => &mut self.stdout,
-        }
+    fn set(&mut self, stream: LogStream, side: &Side) {
+        let (mark, before) = match stream {
+            LogStream::Stderr => (&mut self.stderr, &mut self.stderr_before),
+            LogStream::Stdout | LogStream::Hythe => (&mut self.stdout, &mut self.stdout_before),
+        };
+        (*mark, *before) = (side.mark, side.before);
     }
 }
 
@@ -79,6 +96,8 @@ pub(crate) struct Reading {
     err: Side,
     /// Whether what was read last was met again; if not, something in between is gone.
     overlapped: bool,
+    /// Whether it began at a moment that was to come; not known before the first piece.
+    from_to_come: Option<bool>,
 }
 
 /// One stream of a reading.
@@ -86,6 +105,8 @@ pub(crate) struct Reading {
 struct Side {
     /// Up to the newest piece, whole line or not.
     mark: Mark,
+    /// The same before the clock was set back.
+    before: Mark,
     /// Of the piece that came last, new or not.
     last: Mark,
     /// The beginning of a line.
@@ -111,9 +132,10 @@ pub(crate) struct Read {
 impl Reading {
     pub(crate) fn new(position: Position) -> Self {
         Self {
-            out: Side { mark: position.stdout, ..Side::default() },
-            err: Side { mark: position.stderr, ..Side::default() },
+            out: Side { mark: position.stdout, before: position.stdout_before, ..Side::default() },
+            err: Side { mark: position.stderr, before: position.stderr_before, ..Side::default() },
             overlapped: position.stdout.at == 0 && position.stderr.at == 0,
+            from_to_come: None,
             position,
         }
     }
@@ -135,23 +157,31 @@ impl Reading {
 
     /// Takes a piece; gives a line where it ends one that is new. `now` in nanoseconds.
     pub(crate) fn take(&mut self, piece: &Piece, now: u64) -> Option<Read> {
+        let soon = now.saturating_add(CLOCK_SLACK);
+        let from = self.position.stdout.at.max(self.position.stderr.at);
+        let from_to_come = self.from_to_come.get_or_insert(from > soon);
         let side = match piece.stream {
             LogStream::Stderr => &mut self.err,
             LogStream::Stdout | LogStream::Hythe => &mut self.out,
         };
         let pieces = if side.last.at == piece.at { side.last.pieces.saturating_add(1) } else { 1 };
         side.last = Mark { at: piece.at, pieces };
-        let clock_went_back = side.mark.at > now.saturating_add(CLOCK_SLACK);
-        let repeated =
-            piece.at < side.mark.at || (piece.at == side.mark.at && pieces <= side.mark.pieces);
-        if repeated && !clock_went_back {
+        let to_come = piece.at > soon;
+        if !to_come && side.mark.at > soon {
+            // The clock went back: what was read until then says nothing of this piece. Where nobody read
+            // when it did, what was written between then and now was not asked for.
+            side.before = side.known(true);
+            side.mark = Mark::default();
+            self.overlapped &= !std::mem::replace(from_to_come, false);
+        }
+        if side.known(to_come).reaches(side.last) {
             self.overlapped = true;
             return None;
         }
         side.mark = side.last;
         let lost_before = !std::mem::replace(&mut self.overlapped, true);
         let line = side.append(piece)?;
-        *self.position.mark_mut(piece.stream) = side.mark;
+        self.position.set(piece.stream, side);
         self.count_one();
         Some(Read { lost_before, line })
     }
@@ -167,8 +197,7 @@ impl Reading {
             };
             if side.open.is_some() {
                 lines.extend(side.append(&empty));
-                let mark = side.mark;
-                *self.position.mark_mut(stream) = mark;
+                self.position.set(stream, side);
                 self.count_one();
             }
         }
@@ -178,6 +207,11 @@ impl Reading {
 }
 
 impl Side {
+    /// How far it was read, of what bears a time that is to come, or of the rest.
+    fn known(&self, to_come: bool) -> Mark {
+        if to_come && self.before.reaches(self.mark) { self.before } else { self.mark }
+    }
+
     fn append(&mut self, piece: &Piece) -> Option<LogLine> {
         let open = self.open.get_or_insert_with(|| Open {
             at: piece.at,
@@ -290,6 +324,31 @@ mod tests {
         let future = Mark { at: NOW + 5 * SECOND, pieces: 1 };
         let mut reading = Reading::new(Position { stdout: future, ..Position::default() });
         assert_eq!(read(&mut reading, &[out(NOW, "a\n"), out(NOW + 1, "b\n")]), ["!a", "b"]);
+    }
+
+    #[test]
+    fn a_clock_that_went_back_while_nobody_read_is_asked_from_now_on_and_nothing_read_comes_again()
+    {
+        let hour = 3_600 * SECOND;
+        let read_up_to = Mark { at: NOW + hour, pieces: 1 };
+        let position = Position { stdout: read_up_to, ..Position::default() };
+        assert_eq!(position.since(NOW), NOW / SECOND - OVERLAP_SECONDS);
+        assert_eq!(position.since(NOW + 2 * hour), (NOW + hour) / SECOND - OVERLAP_SECONDS);
+        // What was read before, what came after that and was not read, and what came since.
+        let future = [out(NOW + hour / 2, "read\n"), out(NOW + hour, "read\n")];
+        let unread = [out(NOW + hour + 9, "unread\n")];
+        let since = [out(NOW, "a\n"), out(NOW + 1, "b\n")];
+        let all = [&future[..], &unread, &since].concat();
+        let mut reading = Reading::new(position);
+        assert_eq!(read(&mut reading, &all), ["unread", "!a", "b"]);
+        // Taken up again meanwhile, it goes on.
+        let mut again = Reading::new(reading.position().clone());
+        let more = [&all[..], &[out(NOW + 2, "c\n")]].concat();
+        assert_eq!(read(&mut again, &more), ["c"]);
+        // Of what was written since the clock went back, something is gone.
+        let lost = Position { stdout: read_up_to, ..Position::default() };
+        let mut reading = Reading::new(lost);
+        assert_eq!(read(&mut reading, &[&future[..], &since].concat()), ["!a", "b"]);
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(crate) struct Replica {
     /// Since when it is in this state, by a clock that nobody sets.
     pub(crate) since: Instant,
     pub(crate) health: Health,
+    /// Since when it is known to be in this state.
+    seen_since: Instant,
     /// Since when its health is this one.
     health_since: Instant,
     /// Whether a check has succeeded in this run.
@@ -55,6 +57,7 @@ impl Replica {
             observed: sight.observed,
             since: now.checked_sub(clock::span(span)).unwrap_or(now),
             health: Health::Unknown,
+            seen_since: now,
             health_since: now,
             was_healthy: false,
             // Of a run that nobody watched only its length is known.
@@ -102,8 +105,11 @@ impl Replica {
         match &self.health {
             Health::Healthy => None,
             Health::Unknown if self.was_healthy => None,
+            // Found running, it may have been healthy under the agent before this one: it has its time
+            // from when this one began to watch it.
             Health::Unknown | Health::Starting { .. } => {
-                let late = self.elapsed().0.checked_sub(self.start_within(assignment?).0);
+                let watched = self.elapsed().min(clock::millis(self.seen_since.elapsed()));
+                let late = watched.0.checked_sub(self.start_within(assignment?).0);
                 late.map(Millis)
             }
             Health::Unhealthy { .. } => Some(clock::millis(self.health_since.elapsed())),
@@ -235,6 +241,24 @@ mod tests {
         pass(Millis::seconds(3)).await;
         replica.checked(Health::Unhealthy { check: Finding::plain("other".into()) });
         assert_eq!(of(&replica), Some(3), "another finding is no new illness");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_an_agent_finds_running_has_its_time_from_then_on() {
+        let image = ImageId::new(format!("sha256:{}", "5a".repeat(32))).unwrap();
+        let wanted = assignment(image, &[0]);
+        let hours = Millis::seconds(3 * 3_600);
+        let begun = Timestamp(clock::now().0 - hours.0);
+        let mut replica = Replica::new(sight(Condition::Running { since: begun }), None);
+        let ails = |replica: &Replica| replica.ails_for(Some(&wanted)).map(|span| span.0 / 1_000);
+        assert_eq!(ails(&replica), None, "nothing is known of it");
+        pass(Millis::seconds(59)).await;
+        assert_eq!(ails(&replica), None);
+        pass(Millis::seconds(3)).await;
+        assert_eq!(ails(&replica), Some(2), "nothing could be asked for all that time");
+        let (check, within) = (finding(), Millis::seconds(61));
+        replica.checked(Health::Starting { check, within });
+        assert_eq!(ails(&replica), Some(1), "one check that fails at first ends nothing");
     }
 
     #[tokio::test(start_paused = true)]

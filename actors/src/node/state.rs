@@ -64,6 +64,8 @@ pub(crate) struct Node {
     /// Replicas whose last lines are read.
     pub(super) tailing: BTreeSet<ReplicaKey>,
     pub(super) forgetting: BTreeSet<DeploymentId>,
+    /// Orders, by their generation, of which it is not known yet whether the image is there.
+    pub(super) unsure: BTreeMap<DeploymentId, u64>,
     /// Counts what was seen, so that an older look at everything does not undo it.
     pub(super) stamp: u64,
     pub(super) stamps: BTreeMap<ReplicaKey, u64>,
@@ -112,6 +114,7 @@ impl Node {
             looking: BTreeMap::new(),
             tailing: BTreeSet::new(),
             forgetting: BTreeSet::new(),
+            unsure: BTreeMap::new(),
             stamp: 0,
             stamps: BTreeMap::new(),
             inventory: None,
@@ -149,6 +152,12 @@ impl Node {
             self.known.maskers.insert(deployment, Arc::new(environment.masker()));
         }
         self.known.try_anew(deployment);
+        self.unsure.remove(&deployment);
+        if let Wanted::Run(assignment) = &wanted
+            && assignment.run.container.is_exclusive()
+        {
+            self.look_for_image(assignment);
+        }
         self.known.desired.insert(deployment, wanted);
         self.changed = true;
     }

@@ -10,7 +10,7 @@ use hythe_core::wire::worker::Assignment;
 use tokio::sync::watch;
 
 use super::environment::{EnvironmentError, Keys};
-use super::ledger::{Ledger, LedgerError, Restarts};
+use super::ledger::{Ledger, Restarts};
 use super::look::{self, Sight};
 use crate::docker::container::container_name;
 use crate::docker::labels::Owner;
@@ -73,8 +73,6 @@ pub(crate) enum StepError {
     Engine(#[from] EngineError),
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
     #[error("it broke off: {0}")]
     Broken(String),
 }
@@ -137,7 +135,16 @@ impl Task {
             Self::Start(key, restarts) => {
                 if let Some(restarts) = *restarts {
                     let key = *key;
-                    ledger.with(move |ledger| ledger.restarted(key, restarts)).await?;
+                    let counted = ledger.with(move |ledger| ledger.restarted(key, restarts)).await;
+                    if let Err(error) = counted {
+                        // A full disk keeps nothing down: the count in memory is enough.
+                        tracing::warn!(
+                            replica = ?key,
+                            %error,
+                            "that it is started again could not be written down; make room on the \
+                             disk of the agent's folder"
+                        );
+                    }
                 }
                 engine.start(owner, *key).await?;
             }
@@ -168,5 +175,48 @@ pub(crate) const fn target_of(step: &Step) -> Option<(Target, Aim)> {
         Step::Stop(key, _) | Step::Remove(key) => Some((Target::Replica(*key), Aim::End)),
         Step::RemoveNetwork(app) => Some((Target::Network(*app), Aim::End)),
         Step::Forget(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hythe_core::ids::DeploymentId;
+    use hythe_core::plan::Wanted;
+
+    use super::super::ledger::tests::Small;
+    use super::*;
+    use crate::docker::inspect::Condition;
+    use crate::docker::tests::{Place, assignment, image};
+
+    #[tokio::test]
+    async fn what_has_ended_is_started_again_while_the_disk_is_full() {
+        let place = Place::new();
+        let (engine, owner) = (place.engine.clone(), place.owner);
+        let wanted = assignment(image(&engine, &["sleep", "600"]).await, &[0]);
+        let key = ReplicaKey { deployment: wanted.deployment, index: 0 };
+        let network = engine.ensure_network(&owner, wanted.app).await.unwrap();
+        engine.create(&owner, &wanted, 0, &network, Vec::new()).await.unwrap();
+
+        let disk = Small::mount();
+        let path = disk.path().join("ledger");
+        let ledger = Ledger::open(&path).unwrap();
+        let keys = Arc::new(Keys::open(&disk.path().join("key")).unwrap());
+        drop(disk.fill());
+        let stop = Wanted::Stop { generation: 1, stop_within: Millis(1) };
+        let mut orders = 0;
+        while ledger.accept(DeploymentId::new(uuid::Uuid::now_v7()), &stop).is_ok() {
+            orders += 1;
+            assert!(orders < 10_000, "it is full some time");
+        }
+        // After such an error it is opened anew, which does not go well here for good.
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        let restarts = Restarts { total: 1, in_a_row: 1 };
+        assert!(ledger.restarted(key, restarts).is_err());
+        let tools = Tools { engine, owner, ledger: Arc::new(ledger), keys };
+        let outcome = Task::Start(key, Some(restarts)).run(&tools).await;
+        outcome.result.unwrap();
+        let seen = outcome.sight.unwrap().unwrap();
+        assert!(matches!(seen.observed.state, Condition::Running { .. }), "{seen:?}");
     }
 }

@@ -65,7 +65,8 @@ pub(super) fn most(effect: &Effect, server: usize) -> usize {
     }
 }
 
-/// What a deployment is told whose message is too large. None for what is never large.
+/// What a deployment is told whose message is too large. None for what is never large, and for the route
+/// table, which is no single deployment's: [`super::routes`] says so.
 pub(super) fn end(
     effect: &Effect,
     payload: &Bytes,

@@ -66,7 +66,7 @@ impl RoutesKeeper {
                 observatory.note(|observed| observed.put_in_force(message.table));
             }
             Some(_) | None => {
-                if theirs < mine.revision && !put(bus, journal, mine).await {
+                if theirs < mine.revision && put(bus, journal, mine).await.is_err() {
                     return;
                 }
             }
@@ -95,7 +95,11 @@ impl RoutesKeeper {
         let revision = now.0.max(self.newest.max(seen).saturating_add(1));
         self.newest = revision;
         let table = RouteTable { revision, routes };
-        if put(bus, journal, table.clone()).await {
+        let put = put(bus, journal, table.clone()).await;
+        if let Err(BusError::TooLarge { what: _, bytes, most }) = put {
+            let why = too_large(bytes, most);
+            observatory.note_quietly(|observed| observed.unpublishable = Some(why));
+        } else if put.is_ok() {
             observatory.note(|observed| observed.put_in_force(table));
         } else {
             // It may have arrived all the same: see what is there first.
@@ -104,16 +108,24 @@ impl RoutesKeeper {
     }
 }
 
-async fn put(bus: &Bus, journal: &Journal, table: RouteTable) -> bool {
+/// What is said of a table that does not get through. Edges serve by the one before.
+fn too_large(bytes: usize, most: usize) -> String {
+    format!(
+        "the route table is too large: it has {} KiB, and NATS takes at most {} KiB. Raise `max_payload` in \
+         the settings of NATS, or have fewer apps, domains, places at other hosts, or users who may see \
+         an app",
+        bytes.div_ceil(1024),
+        most / 1024
+    )
+}
+
+async fn put(bus: &Bus, journal: &Journal, table: RouteTable) -> Result<(), BusError> {
     let revision = table.revision;
     let passwords = passwords(journal, &table);
-    match bus.put_routes(&RouteTableMessage { format: FORMAT, table, passwords }).await {
-        Ok(()) => true,
-        Err(error) => {
-            tracing::warn!(%error, revision, "the route table could not be published");
-            false
-        }
-    }
+    let put = bus.put_routes(&RouteTableMessage { format: FORMAT, table, passwords }).await;
+    put.inspect_err(|error| {
+        tracing::warn!(%error, revision, "the route table could not be published");
+    })
 }
 
 /// The hashes that go with the users that a table names. Where one cannot be had, that user gets in

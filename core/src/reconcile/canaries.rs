@@ -22,12 +22,13 @@ pub(super) fn settle(
     effects: &mut Vec<Effect>,
 ) {
     let Some(canary) = canary(id, attempt, view) else { return };
+    let since = deployment.since();
     let fault = if is_beside_a_site(attempt, view) {
         Fault::new(
             "a static site has no replicas that could take a part of the requests; deploy it without \
              --canary, or have it served by a container (--static off)",
         )
-    } else if is_over(&canary, deployment.since(), now) {
+    } else if is_over(&canary, since, observed.own_time(since, now)) {
         Fault::new(format!(
             "nobody promoted it within {}: the version before has all requests again. To give it more \
              time, deploy it with --canary-for",

@@ -77,8 +77,8 @@ fn begin(
         let worker = placed.first()?.worker;
         return Some(DeploymentCommand::PostDeploy { worker, at: now });
     }
-    let given = limits::START_GRACE;
-    let late = deployment.since().plus(given).is_over(given, now);
+    let (given, since) = (limits::START_GRACE, deployment.since());
+    let late = since.plus(given).is_over(given, observed.own_time(since, now));
     (late && !tasks::unheard(worker, observed, now)).then(|| {
         let name = worker_name(view, worker);
         not_run(&format!("worker {name}, which has the image, took nothing new for {given}"))
@@ -108,7 +108,9 @@ fn verdict(
         let message = format!("the post-deploy command `{command}` was ended, for {why}");
         return Some(DeploymentCommand::FailPostDeploy { fault: Fault { message, log: log() } });
     }
-    let over = until.is_over(attempt.post_deploy_given(), now);
+    let given = attempt.post_deploy_given();
+    let since = Timestamp(until.0.saturating_sub(given.0));
+    let over = until.is_over(given, observed.own_time(since, now));
     (over && !tasks::unheard(worker, observed, now)).then(|| {
         let name = worker_name(view, worker);
         let message = format!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::tasks;
-use crate::deployment::{Attempt, DeploymentCommand, Fault, Stage};
+use crate::deployment::{Attempt, DeploymentCommand, Fault};
 use crate::ids::{DeploymentId, WorkerId};
 use crate::observed::Observed;
 use crate::place::{Place, place};
@@ -52,12 +52,6 @@ pub(super) fn verdict(
     })
 }
 
-/// Whether its worker had no chance to say how it ended since this control plane started.
-pub(super) fn unheard(attempt: &Attempt, observed: &Observed, now: Timestamp) -> bool {
-    let Stage::Releasing { worker, .. } = attempt.stage else { return false };
-    tasks::unheard(worker, observed, now)
-}
-
 /// What a deployment waits for whose release command runs.
 pub(crate) fn waiting(
     view: &View,
@@ -93,7 +87,6 @@ pub(crate) fn waiting(
 mod tests {
     use super::*;
     use crate::deployment::{Deployment, DeploymentEvent, DeploymentSpec};
-    use crate::limits;
     use crate::machine::replay;
     use crate::run::{HookSettings, RunSettings};
     use crate::testing::{at, built, deployment_id, spec, worker_id};
@@ -159,17 +152,6 @@ mod tests {
         let well = verdict(&observed(7, exited(0, false)));
         assert_eq!(well, Some(DeploymentCommand::FinishRelease { at: at(2) }));
         assert_eq!(verdict(&Observed::starting_at(at(0))), None);
-    }
-
-    #[test]
-    fn after_a_start_its_worker_has_the_time_to_be_heard_of() {
-        let attempt = attempt();
-        let lease = limits::WORKER_LEASE.0 / 1_000;
-        let silent = Observed::starting_at(at(1_000));
-        assert!(unheard(&attempt, &silent, at(1_001)));
-        assert!(!unheard(&attempt, &silent, at(1_000 + lease)));
-        let heard = observed(7, ReplicaState::Creating);
-        assert!(!unheard(&attempt, &heard, at(1)));
     }
 
     #[test]

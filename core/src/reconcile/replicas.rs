@@ -6,6 +6,7 @@ use super::{Effect, canaries, post_deploys, releases, scaling};
 use crate::app::ActiveApp;
 use crate::container::VolumeName;
 use crate::deployment::{Attempt, DeploymentCommand, Fault, Placement, Stage, StageName};
+use crate::giving_way::giving_way;
 use crate::ids::{DeploymentId, WorkerId};
 use crate::limits;
 use crate::observed::{Observed, Sent};
@@ -241,7 +242,7 @@ pub(super) fn order(view: &View, observed: &Observed, now: Timestamp, effects: &
             let stays = !runs(of) || !is_followed(view, **id);
             occupies(of)
                 && resting(view, **id).is_none()
-                && gives_way(view, **id).is_none()
+                && gives_way(view, observed, **id).is_none()
                 && stays
         });
         for (id, deployment) in running {
@@ -277,7 +278,7 @@ pub(super) fn order(view: &View, observed: &Observed, now: Timestamp, effects: &
         for (deployment, told) in held {
             // One that runs, and not here, never had traffic here, or none any more.
             let stopped = resting(view, deployment);
-            let ends = gives_way(view, deployment);
+            let ends = gives_way(view, observed, deployment);
             let elsewhere = stopped.is_none()
                 && ends.is_none()
                 && !is_followed(view, deployment)
@@ -323,9 +324,14 @@ fn resting(view: &View, id: DeploymentId) -> Option<&ActiveApp> {
 
 /// The app of a deployment that is live and ends before the one that follows it starts, and since when
 /// it is to.
-fn gives_way(view: &View, id: DeploymentId) -> Option<(&ActiveApp, Timestamp)> {
+fn gives_way<'a>(
+    view: &'a View,
+    observed: &Observed,
+    id: DeploymentId,
+) -> Option<(&'a ActiveApp, Timestamp)> {
     let app = app_of_live(view, id)?;
-    view.giving_way(app).filter(|(live, _)| *live == id).map(|(_, since)| (app, since))
+    let gives_way = giving_way(view, observed, app).filter(|(live, _)| *live == id);
+    gives_way.map(|(_, since)| (app, since))
 }
 
 /// Whether requests to it may still go on. No new ones come: the table does not lead to it any more.

@@ -27,9 +27,10 @@ pub(super) fn ended(
     failed.then(|| Err(fault(hook, settings, report)))
 }
 
-/// Whether its worker had no chance to say how it ended since this control plane started.
+/// Whether its worker had no chance to say how it ended since this control plane started, or since NATS
+/// is back.
 pub(super) fn unheard(worker: WorkerId, observed: &Observed, now: Timestamp) -> bool {
-    !observed.workers.contains_key(&worker) && observed.silence(None, now) < limits::WORKER_LEASE
+    !observed.has_heard(worker) && observed.silence(None, now) < limits::WORKER_LEASE
 }
 
 fn fault(hook: Hook, settings: &HookSettings, report: &ReplicaReport) -> Fault {

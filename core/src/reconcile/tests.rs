@@ -15,6 +15,7 @@ use crate::observed::WorkerSeen;
 use crate::past::testing::Journal;
 use crate::routes::{Backend, RouteTable};
 use crate::testing::{app_id, at, built, deployment_id, spec_with_worker, worker, worker_id};
+use crate::time::Millis;
 use crate::wire::worker::{
     EngineState, Held, ReplicaReport, ReplicaState, SealingKey, WorkerReport,
 };

@@ -17,7 +17,9 @@ use crate::routes::Backend;
 use crate::run::RunSettings;
 use crate::testing::{app_id, at, built, deployment_id, name, spec, worker_id};
 use crate::view::View;
-use crate::wire::worker::{EngineState, Held, SealingKey, WorkerReport};
+use crate::wire::worker::{
+    EngineState, Held, ReplicaReport, ReplicaState, SealingKey, WorkerReport,
+};
 use crate::worker::{Capacity, WorkerEvent};
 
 /// As an app of a group, where there is one.
@@ -155,7 +157,11 @@ fn the_version_before_ends_first_and_runs_again_where_the_next_one_fails() {
     let orders = |n: u128| both.deployments[&deployment_id(n)].assigned.0;
     let (first, second) = (orders(1), orders(2));
     let (told_now, starting) = told(&both, &observed(&[(1, first, false)]));
-    assert_eq!(told_now, ["run 2", "stop 1"], "the worker itself waits with the one for the other");
+    assert_eq!(told_now, ["run 2"], "it ends once the worker has taken on the next one");
+    assert!(!starting);
+    let taken_on = observed(&[(1, first, false), (2, second, false)]);
+    let (told_now, starting) = told(&both, &taken_on);
+    assert_eq!(told_now, ["stop 1"], "the worker itself waits with the one for the other");
     assert!(starting, "its address says so");
     let under_way = observed(&[(1, second + 1, true), (2, second, false)]);
     assert_eq!(told(&both, &under_way).0, Vec::<String>::new());
@@ -167,6 +173,54 @@ fn the_version_before_ends_first_and_runs_again_where_the_next_one_fails() {
     let (told_now, starting) = told(&view(&journal), &under_way);
     assert_eq!(told_now, ["run 1", "stop 2"]);
     assert!(!starting);
+}
+
+#[test]
+fn the_live_version_goes_on_while_the_next_ones_image_is_missing_and_runs_again_where_it_had_ended()
+{
+    let mut journal = journal(false, 1);
+    let both = view(&journal);
+    let orders = |view: &View, n: u128| view.deployments[&deployment_id(n)].assigned.0;
+    let (first, second) = (orders(&both, 1), orders(&both, 2));
+    // The worker says so before it ends anything.
+    let mut taken_on = observed(&[(1, first, false), (2, second, false)]);
+    let seen = taken_on.workers[&worker_id(1)].report.clone();
+    let missing = ReplicaReport {
+        deployment: deployment_id(2),
+        app: app_id(1),
+        index: 0,
+        state: ReplicaState::Failed { message: "its image is not on this worker".into() },
+        endpoint: None,
+        restarts: 0,
+        in_a_row: 0,
+        log: Vec::new(),
+        image_missing: true,
+    };
+    let says_so = WorkerSeen::new(WorkerReport { replicas: vec![missing], ..seen }, at(1));
+    taken_on.workers.insert(worker_id(1), says_so);
+    let (told_now, starting) = told(&both, &taken_on);
+    assert!(!told_now.contains(&"stop 1".to_owned()) && !starting, "{told_now:?}");
+
+    // It ended all the same, and then the image is missed.
+    let missed = DeploymentEvent::ImageMissed { until: at(1_000_000) };
+    journal.push(deployment_id(2).uuid(), Event::Deployment(missed));
+    let (told_now, starting) =
+        told(&view(&journal), &observed(&[(1, first + 1, true), (2, second, false)]));
+    assert_eq!(told_now, ["run 1", "stop 2"]);
+    assert!(!starting);
+
+    // Built anew, it starts as the first time: requests have all of their time to end.
+    let built = BuiltImage { worker: worker_id(1), ..built() };
+    let until = at(1_000_000);
+    let placements = vec![Placement { index: 0, worker: worker_id(1) }];
+    let id = deployment_id(2).uuid();
+    journal.push(id, Event::Deployment(DeploymentEvent::Built { built, until }));
+    let placed = journal.push(id, Event::Deployment(DeploymentEvent::Placed { placements, until }));
+    let again = view(&journal);
+    let since = again.giving_way(again.apps[&app_id(1)].state.active().unwrap()).unwrap().1;
+    assert_eq!(since, at(placed.0));
+    let held = observed(&[(1, orders(&again, 1), false), (2, orders(&again, 2), false)]);
+    assert_eq!(told(&again, &held).0, ["stop 1"]);
 }
 
 #[test]

@@ -96,13 +96,14 @@ pub(crate) fn checks(state: &ApiState) -> Vec<Check> {
                     None => format!("{heard} of {} are ready", workers.len()),
                 },
             ),
-            match sight.observed.edges.len() {
-                0 => check(
+            match (sight.observed.edges.len(), &sight.observed.unpublishable) {
+                (0, _) => check(
                     "edges",
                     false,
                     "none was heard of yet; see whether `hythe edge` runs".into(),
                 ),
-                there => check("edges", true, format!("{there} heard of")),
+                (_, Some(why)) => check("edges", false, why.clone()),
+                (there, None) => check("edges", true, format!("{there} heard of")),
             },
         )
     });

@@ -1,0 +1,48 @@
+//! Whether an image is there is known before anything ends for it.
+
+use std::sync::Arc;
+
+use hythe_core::ids::DeploymentId;
+use hythe_core::wire::worker::Assignment;
+
+use super::actor::Message;
+use super::guard::guarded;
+use super::state::Node;
+use crate::docker::EngineError;
+
+impl Node {
+    /// The version before ends for what writes to the same volume once it is reported that this order was
+    /// taken on: a missing image is found before that, not when the container is to be made.
+    pub(super) fn look_for_image(&mut self, assignment: &Assignment) {
+        let (deployment, generation) = (assignment.deployment, assignment.generation);
+        self.unsure.insert(deployment, generation);
+        let (setup, image) = (Arc::clone(&self.setup), assignment.image.clone());
+        self.spawn(async move {
+            let looked = guarded(setup.tools.engine.image_check(&image)).await;
+            let missing = match looked {
+                Ok(Err(EngineError::NotFound { message })) => Some(message),
+                // Whatever else it is, making the container will tell.
+                Ok(Ok(_) | Err(_)) | Err(_) => None,
+            };
+            Message::ImageLookedFor { deployment, generation, missing }
+        });
+    }
+
+    /// An image was looked for. `missing`: the engine's words, where it is not there.
+    pub(crate) fn image_looked_for(
+        &mut self,
+        deployment: DeploymentId,
+        generation: u64,
+        missing: Option<String>,
+    ) {
+        // There may be another order by now.
+        if self.unsure.get(&deployment) != Some(&generation) {
+            return;
+        }
+        self.unsure.remove(&deployment);
+        if let Some(message) = missing {
+            self.known.miss_image(deployment, &message);
+        }
+        self.changed = true;
+    }
+}

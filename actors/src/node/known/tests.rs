@@ -1,0 +1,114 @@
+//! What is planned and reported from what is known.
+
+use hythe_core::container::{ContainerSettings, Mount, MountPath, VolumeName};
+use hythe_core::names::ImageId;
+use hythe_core::plan::{Step, plan};
+use hythe_core::time::Millis;
+
+use super::*;
+use crate::docker::inspect::Observed;
+use crate::docker::tests::assignment;
+
+/// An order of an app that writes to a volume.
+fn writes(app: AppId, generation: u64) -> Assignment {
+    let image = ImageId::new(format!("sha256:{}", "0".repeat(64))).unwrap();
+    let mount = Mount { volume: VolumeName::new("data").unwrap(), read_only: false };
+    let volumes = [(MountPath::new("/data").unwrap(), mount)].into();
+    let mut assignment = Assignment { app, generation, ..assignment(image, &[0]) };
+    assignment.run.container = ContainerSettings { volumes, ..ContainerSettings::default() };
+    assignment
+}
+
+#[test]
+fn a_report_gets_through_whatever_its_replicas_write() {
+    let noise = "\u{1}".repeat(limits::MOST_TAIL_LINE_BYTES);
+    let image = ImageId::new(format!("sha256:{}", "0".repeat(64))).unwrap();
+    let indices: Vec<u16> = (0..100).collect();
+    let wanted = assignment(image, &indices);
+    let (deployment, app) = (wanted.deployment, wanted.app);
+    let desired = [(deployment, Wanted::Run(Box::new(wanted)))].into();
+    let mut known = Known::new(desired, BTreeMap::new());
+    known.maskers.insert(deployment, Arc::new(Mask::default()));
+    for index in indices {
+        let key = ReplicaKey { deployment, index };
+        let observed = Observed {
+            id: index.to_string(),
+            app,
+            network: app,
+            key,
+            state: Condition::Running { since: clock::now() },
+            address: None,
+            limited: false,
+        };
+        let tail = Some(vec![noise.clone(); limits::MOST_TAIL_LINES]);
+        let mut replica = Replica::new(look::Sight { observed, tail }, None);
+        let check = Finding { what: "it is ill".into(), output: noise.clone() };
+        replica.checked(Health::Unhealthy { check });
+        known.replicas.insert(key, replica);
+    }
+    let reports = known.replica_reports();
+    let sent = serde_json::to_vec(&reports).unwrap().len();
+    assert!(sent < MOST_TAIL_BYTES + 100 * 1_024, "{sent}");
+    assert!(!reports[0].log.is_empty() && reports[99].log.is_empty());
+    let ReplicaState::Unhealthy { check } = &reports[99].state else { panic!("it is ill") };
+    assert_eq!(check, "it is ill", "what it found is told all the same");
+}
+
+#[test]
+fn a_missing_image_is_told_while_the_version_before_runs() {
+    let app = AppId::new(uuid::Uuid::from_u128(7));
+    let (before, next) = (writes(app, 1), writes(app, 2));
+    let key = |of: &Assignment| ReplicaKey { deployment: of.deployment, index: 0 };
+    let (first, second) = (key(&before), key(&next));
+    let both = [before, next].map(|of| (of.deployment, Wanted::Run(Box::new(of))));
+    let mut known = Known::new(both.into(), BTreeMap::new());
+    let state = Condition::Running { since: clock::now() };
+    let observed = Observed {
+        id: "c".into(),
+        app,
+        network: app,
+        key: first,
+        state,
+        address: None,
+        limited: true,
+    };
+    known.replicas.insert(first, Replica::new(look::Sight { observed, tail: None }, None));
+    let missing = |known: &Known| {
+        let reports = known.replica_reports().into_iter().filter(|report| report.image_missing);
+        reports.map(|report| report.deployment).collect::<Vec<_>>()
+    };
+    assert_eq!(missing(&known), [], "it waits for the one before");
+    for key in [first, second] {
+        known.miss_image(key.deployment, "no such image");
+    }
+    assert_eq!(missing(&known), [second.deployment], "what is there was made from one");
+    // Another order may go well.
+    known.try_anew(second.deployment);
+    assert_eq!(missing(&known), []);
+}
+
+#[test]
+fn what_is_being_started_keeps_the_version_before_from_its_volume() {
+    let app = AppId::new(uuid::Uuid::from_u128(7));
+    let (before, next) = (writes(app, 1), writes(app, 2));
+    let key = |of: &Assignment| ReplicaKey { deployment: of.deployment, index: 0 };
+    let (first, second) = (key(&before), key(&next));
+    // The next one has failed while its container is being made: the one before is to run again.
+    let stop = Wanted::Stop { generation: 3, stop_within: Millis(1_000) };
+    let desired =
+        [(before.deployment, Wanted::Run(Box::new(before))), (next.deployment, stop)].into();
+    let mut known = Known::new(desired, BTreeMap::new());
+    let steps = |known: &Known| plan(&known.desired, &known.seen()).steps;
+    let starts = |starts| Busy { stops: false, network: Some(app), starts };
+    known.busy.insert(Target::Replica(second), starts(Some(app)));
+    let waits = steps(&known);
+    assert!(!waits.contains(&Step::Create(first)), "{waits:?}");
+    assert!(known.must_wait(Target::Replica(second), Aim::End, Some(app), Instant::now()));
+    assert_eq!(known.seen().containers.len(), 1, "and nothing is reported of it yet");
+    assert!(known.replica_reports().iter().all(|report| report.deployment != next.deployment));
+    // Another step on it starts nothing.
+    known.busy.insert(Target::Replica(second), starts(None));
+    assert!(steps(&known).contains(&Step::Create(first)));
+    known.busy.clear();
+    assert!(steps(&known).contains(&Step::Create(first)));
+}
