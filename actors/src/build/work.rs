@@ -34,7 +34,6 @@ use super::reach;
 use super::run::{Builder, CANCEL_WITHIN, remove};
 use super::secrets::Opened;
 use super::texts::read_texts;
-use super::turn::Turn;
 use crate::docker::images::image_name;
 use crate::git::{self, GitError};
 use crate::uploads::hex;
@@ -52,7 +51,6 @@ const DEFAULT_PORT: u16 = 8080;
 pub(super) struct Work<'a> {
     pub(super) builder: &'a Builder,
     pub(super) command: &'a BuildCommand,
-    pub(super) turn: &'a Turn,
     pub(super) cancel: &'a CancellationToken,
     pub(super) log: &'a BuildLog,
     pub(super) scratch: PathBuf,
@@ -106,8 +104,8 @@ impl Work<'_> {
         let mut building = Box::pin(self.tries());
         let fault = tokio::select! {
             outcome = &mut building => return outcome,
-            fault = self.watched() => fault,
-            () = self.turn.overdue(Duration::from_millis(within.0)) => Fault::new(format!(
+            fault = self.builder.guard.watch(&self.builder.engine) => fault,
+            () = sleep(Duration::from_millis(within.0)) => Fault::new(format!(
                 "the build was not done within {within}, which is as long as a build of this app \
                  may take (--build-timeout); it was {}",
                 self.was_doing()
@@ -117,12 +115,6 @@ impl Work<'_> {
         self.cancel.cancel();
         let _ = timeout(CANCEL_WITHIN, building).await;
         Err(NoImage::Failed(fault))
-    }
-
-    /// What the machine has room for matters once it builds: one that waits ends nothing by ending.
-    async fn watched(&self) -> Fault {
-        self.turn.begun().await;
-        self.builder.guard.watch(&self.builder.engine).await
     }
 
     /// What it does now, or did last.
@@ -215,7 +207,6 @@ impl Work<'_> {
             // A builder that dies may leave it: then it is no image that a container could be of.
             digest.push_str("-site");
         }
-        self.turn_comes().await?;
 
         let guard = &self.builder.guard;
         guard.admit(&self.builder.engine).await.map_err(NoImage::Failed)?;
@@ -294,20 +285,6 @@ impl Work<'_> {
         self.builder.engine.untag(self.command.spec.app, self.command.deployment).await;
         let worker = self.builder.settings.worker;
         Ok(BuiltImage { image, commit, port: 0, worker, site: Some(Box::new(site?)) })
-    }
-
-    /// Waits for a slot to build in, where there was none when this was taken on.
-    async fn turn_comes(&self) -> Result<(), NoImage> {
-        if !self.turn.has_come().await {
-            self.doing("waiting for its turn");
-            self.log
-                .say("waiting for its turn: as many builds as may be at once are under way")
-                .await;
-        }
-        tokio::select! {
-            come = self.turn.come() => come.map_err(failed),
-            () = self.cancel.cancelled() => Err(NoImage::Cancelled),
-        }
     }
 
     /// Notes when BuildKit built for us. Nobody waits for it: what is not noted is only kept longer.
