@@ -28,6 +28,7 @@ mod intake;
 mod ledger;
 mod left_alone;
 mod log;
+mod pressure;
 mod publish;
 mod reach;
 mod registries;

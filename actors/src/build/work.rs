@@ -104,7 +104,6 @@ impl Work<'_> {
         let mut building = Box::pin(self.tries());
         let fault = tokio::select! {
             outcome = &mut building => return outcome,
-            fault = self.builder.guard.watch(&self.builder.engine) => fault,
             () = sleep(Duration::from_millis(within.0)) => Fault::new(format!(
                 "the build was not done within {within}, which is as long as a build of this app \
                  may take (--build-timeout); it was {}",
@@ -112,6 +111,23 @@ impl Work<'_> {
             )),
         };
         // It sees that, and ends what it runs.
+        self.cancel.cancel();
+        let _ = timeout(CANCEL_WITHIN, building).await;
+        Err(NoImage::Failed(fault))
+    }
+
+    /// Lets the engine build for as long as the machine has room for it.
+    async fn watched(
+        &self,
+        building: impl Future<Output = Result<ImageId, NoImage>>,
+    ) -> Result<ImageId, NoImage> {
+        let guard = &self.builder.guard;
+        let place = guard.begins();
+        let mut building = Box::pin(building);
+        let fault = tokio::select! {
+            outcome = &mut building => return outcome,
+            fault = guard.watch(&self.builder.engine, &place) => fault,
+        };
         self.cancel.cancel();
         let _ = timeout(CANCEL_WITHIN, building).await;
         Err(NoImage::Failed(fault))
@@ -252,8 +268,8 @@ impl Work<'_> {
         };
         let engine = &self.builder.engine;
         let (building, from) = (Instant::now(), now());
-        let built =
-            buildkit::build(engine, &version, request, context, self.log, self.cancel).await;
+        let built = buildkit::build(engine, &version, request, context, self.log, self.cancel);
+        let built = self.watched(built).await;
         self.note_span(from);
         let id = built?;
         let built = building.elapsed();
