@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::argv::Argv;
 use crate::container::ContainerSettings;
+use crate::declared::{Counts, TakenOn};
 use crate::limits;
 use crate::process::{ProcessName, ProcessSettings};
 use crate::rejection::Rejection;
@@ -23,6 +24,10 @@ pub struct RunSettings {
     pub processes: BTreeMap<ProcessName, ProcessSettings>,
     /// What its containers are given besides their image.
     pub container: ContainerSettings,
+    /// How many there are of what its repository says runs besides.
+    pub counts: Counts,
+    /// What of the above a version's repository says, where a version runs by this.
+    pub declared: TakenOn,
 }
 
 /// A command that runs once for each deployment.
@@ -71,6 +76,10 @@ struct Named {
     processes: BTreeMap<ProcessName, ProcessSettings>,
     #[serde(default, skip_serializing_if = "ContainerSettings::is_usual")]
     container: ContainerSettings,
+    #[serde(default, skip_serializing_if = "Counts::is_usual")]
+    counts: Counts,
+    #[serde(default, skip_serializing_if = "TakenOn::is_empty")]
+    declared: TakenOn,
 }
 
 /// The settings by position, as events have them. Append-only. The first two are the bytes of the
@@ -87,15 +96,27 @@ enum Placed {
         BTreeMap<ProcessName, ProcessSettings>,
         ContainerSettings,
     ),
+    Declared(
+        Option<Argv>,
+        BTreeMap<Hook, HookSettings>,
+        BTreeMap<ProcessName, ProcessSettings>,
+        ContainerSettings,
+        Counts,
+        TakenOn,
+    ),
 }
 
 impl Serialize for RunSettings {
     fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
-        let Self { command, hooks, processes, container } = self.clone();
+        let Self { command, hooks, processes, container, counts, declared } = self.clone();
         if into.is_human_readable() {
-            return Named { command, hooks, processes, container }.serialize(into);
+            let named = Named { command, hooks, processes, container, counts, declared };
+            return named.serialize(into);
         }
         let placed = match command {
+            command if !counts.is_usual() || !declared.is_empty() => {
+                Placed::Declared(command, hooks, processes, container, counts, declared)
+            }
             command if !container.is_usual() => {
                 Placed::Contained(command, hooks, processes, container)
             }
@@ -111,8 +132,9 @@ impl Serialize for RunSettings {
 impl<'de> Deserialize<'de> for RunSettings {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         if from.is_human_readable() {
-            let Named { command, hooks, processes, container } = Named::deserialize(from)?;
-            return Ok(Self { command, hooks, processes, container });
+            let Named { command, hooks, processes, container, counts, declared } =
+                Named::deserialize(from)?;
+            return Ok(Self { command, hooks, processes, container, counts, declared });
         }
         Ok(match Placed::deserialize(from)? {
             Placed::Usual => Self::default(),
@@ -122,7 +144,10 @@ impl<'de> Deserialize<'de> for RunSettings {
                 Self { command, hooks, processes, ..Self::default() }
             }
             Placed::Contained(command, hooks, processes, container) => {
-                Self { command, hooks, processes, container }
+                Self { command, hooks, processes, container, ..Self::default() }
+            }
+            Placed::Declared(command, hooks, processes, container, counts, declared) => {
+                Self { command, hooks, processes, container, counts, declared }
             }
         })
     }
@@ -167,7 +192,11 @@ mod tests {
         let processes = BTreeMap::from([(ProcessName::new("worker").unwrap(), worker)]);
         let hooks = with_release(None);
         let container = ContainerSettings { unrouted: true, ..ContainerSettings::default() };
+        let counts = Counts { most: 1, ..Counts::default() };
+        let declared = TakenOn { release: true, ..TakenOn::default() };
         for settings in [
+            RunSettings { counts, ..hooks.clone() },
+            RunSettings { declared, container: container.clone(), ..RunSettings::default() },
             RunSettings { container: container.clone(), ..RunSettings::default() },
             RunSettings { container, processes: processes.clone(), ..hooks.clone() },
             RunSettings { processes: processes.clone(), ..RunSettings::default() },

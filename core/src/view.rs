@@ -423,6 +423,7 @@ impl View {
             | DeploymentEvent::ImageMissed { .. }
             | DeploymentEvent::Released { .. }
             | DeploymentEvent::ProcessesScaled { .. }
+            | DeploymentEvent::Declared(_)
             | DeploymentEvent::Scaled { .. } => {}
         }
     }

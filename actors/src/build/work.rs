@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::ClientVersion;
+use hythe_core::declared::Declared;
 use hythe_core::deployment::{BuiltImage, Fault};
 use hythe_core::detect::{self, BuildPlan, Detected, Mirror, SiteFiles};
 use hythe_core::names::{BuildTarget, CommitId, ImageId};
@@ -25,7 +26,9 @@ use tokio_util::sync::CancellationToken;
 use super::buildkit::{self, NoImage, Request};
 use super::checkout;
 use super::context::Context;
-use super::engine::{LABEL_APP, LABEL_COMMIT, LABEL_DEPLOYMENT, LABEL_INSTANCE, LABEL_SOURCE};
+use super::engine::{
+    LABEL_APP, LABEL_COMMIT, LABEL_DECLARED, LABEL_DEPLOYMENT, LABEL_INSTANCE, LABEL_SOURCE,
+};
 use super::image_notes;
 use super::left_alone::{self, Left};
 use super::log::BuildLog;
@@ -66,6 +69,15 @@ pub(super) enum Found {
     Fetched(ClientVersion, Tree),
     /// An image of a registry, by its digest and as a build that adds nothing to it.
     Image(ClientVersion, CommitId, Context),
+}
+
+/// How it is built.
+struct Planned {
+    context: Context,
+    /// The files of the image that edges can serve, where they are to.
+    site: Option<SiteFiles>,
+    /// What its repository says runs besides.
+    declared: Declared,
 }
 
 /// The files of a source.
@@ -209,15 +221,17 @@ impl Work<'_> {
             Source::Image(image) => self.image_source(image).await?,
         };
         let fetched = begun.elapsed();
-        let (version, commit, context, site) = match found {
+        let (version, commit, planned) = match found {
             Found::Earlier(built) => return Ok(built),
             Found::Fetched(version, tree) => {
                 let commit = tree.version.clone();
-                let (context, site) = self.plan(tree, serves).await?;
-                (version, commit, context, site)
+                (version, commit, self.plan(tree, serves).await?)
             }
-            Found::Image(version, digest, context) => (version, digest, context, None),
+            Found::Image(version, digest, context) => {
+                (version, digest, Planned { context, site: None, declared: Declared::default() })
+            }
         };
+        let Planned { context, site, declared } = planned;
         let mut digest = self.digest(&commit);
         if site.is_some() {
             // A builder that dies may leave it: then it is no image that a container could be of.
@@ -243,6 +257,8 @@ impl Work<'_> {
             (LABEL_INSTANCE.to_owned(), self.builder.settings.installation.to_string()),
             (LABEL_COMMIT.to_owned(), commit.to_string()),
             (LABEL_SOURCE.to_owned(), digest),
+            // Also where it says nothing: the image that it is made of may be one of another app.
+            (LABEL_DECLARED.to_owned(), serde_json::to_string(&declared).map_err(failed)?),
         ]);
         let settings = &spec.build;
         let app = spec.app.to_string();
@@ -300,7 +316,8 @@ impl Work<'_> {
         let site = self.site(image.as_str(), files).await;
         self.builder.engine.untag(self.command.spec.app, self.command.deployment).await;
         let worker = self.builder.settings.worker;
-        Ok(BuiltImage { image, commit, port: 0, worker, site: Some(Box::new(site?)) })
+        let (site, declared) = (Some(Box::new(site?)), Declared::default());
+        Ok(BuiltImage { image, commit, port: 0, worker, site, declared })
     }
 
     /// Notes when BuildKit built for us. Nobody waits for it: what is not noted is only kept longer.
@@ -443,7 +460,7 @@ impl Work<'_> {
         &self,
         tree: Tree,
         serves: bool,
-    ) -> Result<(Context, Option<SiteFiles>), NoImage> {
+    ) -> Result<Planned, NoImage> {
         self.doing("looking at the source");
         let settings = self.command.spec.build.clone();
         let images = self.builder.settings.base_images.clone();
@@ -459,7 +476,7 @@ impl Work<'_> {
             })?;
             let files = checkout::listing(&entries);
             let texts = read_texts(&tree.folder, &detect::wanted(&files, &settings));
-            let Detected { plan, found, site } =
+            let Detected { plan, found, site, declared } =
                 detect::detect(&files, &texts, &settings, &images).map_err(failed)?;
             let context = Context::new(
                 &tree.folder,
@@ -473,14 +490,23 @@ impl Work<'_> {
             let notes = left.map_or_else(Vec::new, |left| {
                 left_alone::notes(&tree.folder, &context, left, &app)
             });
-            Ok::<_, NoImage>((plan, found, site, notes, context))
+            Ok::<_, NoImage>((plan, found, notes, Planned { context, site, declared }))
         });
-        let (plan, found, site, notes, context) = found.await.map_err(failed)??;
+        let (plan, found, notes, mut planned) = found.await.map_err(failed)??;
         for note in notes {
             self.log.say(note).await;
         }
         let text = match plan {
-            BuildPlan::Dockerfile { path } => format!("building by {path}"),
+            BuildPlan::Dockerfile { path } => {
+                let Declared { processes, release } = &planned.declared;
+                let named = processes.keys().map(ToString::to_string);
+                let named = named.chain(release.iter().map(|_| "release".to_owned()));
+                let named = named.collect::<Vec<_>>().join(", ");
+                if !named.is_empty() {
+                    self.log.say(format!("the repository says what runs besides: {named}")).await;
+                }
+                format!("building by {path}")
+            }
             BuildPlan::Static(site) => format!(
                 "no Dockerfile, but an index.html: {} will be served as it is",
                 site.folder.map_or("the repository".to_owned(), |folder| format!("{folder}/")),
@@ -493,7 +519,7 @@ impl Work<'_> {
             }
         };
         self.log.say(text).await;
-        if self.command.spec.build.site == SiteMode::On && site.is_none() {
+        if self.command.spec.build.site == SiteMode::On && planned.site.is_none() {
             return Err(failed(format!(
                 "the app is to be a static site (--static on), and its build leaves no files to serve: with a \
                  Dockerfile, name the image's folder by output in [static] of hythe.toml; else set it back \
@@ -501,7 +527,8 @@ impl Work<'_> {
                 self.command.spec.app_name
             )));
         }
-        Ok((context, site.filter(|_| serves)))
+        planned.site = planned.site.filter(|_| serves);
+        Ok(planned)
     }
 
     /// A new folder for one purpose.
@@ -529,7 +556,8 @@ impl Work<'_> {
         }
         let port = self.command.spec.port.or(found.ports.first().copied()).unwrap_or(DEFAULT_PORT);
         let worker = self.builder.settings.worker;
-        Ok(BuiltImage { image: found.id, commit, port, worker, site: None })
+        let declared = found.declared;
+        Ok(BuiltImage { image: found.id, commit, port, worker, site: None, declared })
     }
 
     /// A name for all that goes into an image: the same again gives the same image.

@@ -10,6 +10,7 @@ use super::{
     BuildPlan, Detected, SiteFiles, deno, dockerfile, dotnet, elixir, go, java, node, php, python,
     refusal, ruby, rust, site,
 };
+use crate::declared::Declared;
 use crate::rejection::Rejection;
 use crate::source::BuildSettings;
 
@@ -53,7 +54,7 @@ pub(super) fn find(
                 single_page: output.missing == Missing::Index,
             });
             let plan = BuildPlan::Preset { dockerfile: text };
-            return Ok(Some(Detected { plan, found, site }));
+            return Ok(Some(Detected { plan, found, site, declared: Declared::default() }));
         }
     }
     Ok(None)
