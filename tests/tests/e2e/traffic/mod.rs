@@ -149,10 +149,12 @@ impl Shop {
         self.scene.hythe.json(&["stop", "shop"]);
         let hythe = &self.scene.hythe;
         hythe.wait_until("somebody is told so", || load.answers(RESTED) > 0);
-        hythe.json(&["start", "shop"]);
-        load.may_rest(false);
         let before = load.answers("keep-alive");
-        hythe.wait_until("it has answers again", || load.answers("keep-alive") > before + 20);
+        hythe.json(&["start", "shop"]);
+        // The edge follows a moment after its replica is healthy.
+        hythe.wait_until("it answers again", || load.answers("keep-alive") > before);
+        load.may_rest(false);
+        hythe.wait_until("it goes on", || load.answers("keep-alive") > before + 20);
         assert_eq!(load.failures(), Vec::<String>::new(), "stopped and started");
     }
 
