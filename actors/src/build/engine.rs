@@ -284,7 +284,8 @@ impl Engine {
         let mut volumes = config.volumes.take().unwrap_or_default();
         volumes.sort_unstable();
         let declared = config.labels.as_mut().and_then(|labels| labels.remove(LABEL_DECLARED));
-        let declared = declared.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        let declared =
+            declared.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         let start_period = image_check::check(config).and_then(|check| check.pace.start_period);
         Ok(Some(Image { id, ports, volumes, start_period, declared }))
     }

@@ -262,7 +262,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn of_two_builds_on_a_full_disk_the_newer_one_ends_and_says_so_and_the_older_one_may_go_on()
-    {
+     {
         let guard = Guard::new(GuardSettings {
             limits: None,
             least_free_bytes: u64::MAX,
@@ -278,11 +278,16 @@ mod tests {
             fault = guard.watch(&engine, &newer) => fault,
             fault = &mut watched => panic!("the older one ended: {fault:?}"),
         };
-        assert!(fault.message.contains("the one that began last was ended, and 1 more"), "{fault:?}");
+        assert!(
+            fault.message.contains("the one that began last was ended, and 1 more"),
+            "{fault:?}"
+        );
         assert!(fault.message.contains("free some room there"), "{fault:?}");
         drop(newer);
         let admitted = guard.admit(&engine);
-        let both = async { tokio::select! { _ = &mut watched => {}, _ = admitted => {} } };
+        let both = async {
+            tokio::select! { _ = &mut watched => {}, _ = admitted => {} }
+        };
         assert!(timeout(Duration::from_secs(8), both).await.is_err(), "its room is waited for");
         let fault = watched.await;
         assert!(!fault.message.contains("began last"), "{fault:?}");

@@ -456,11 +456,7 @@ impl Work<'_> {
     }
 
     /// Finds out how to build, and prepares what the engine needs for it.
-    async fn plan(
-        &self,
-        tree: Tree,
-        serves: bool,
-    ) -> Result<Planned, NoImage> {
+    async fn plan(&self, tree: Tree, serves: bool) -> Result<Planned, NoImage> {
         self.doing("looking at the source");
         let settings = self.command.spec.build.clone();
         let images = self.builder.settings.base_images.clone();

@@ -183,9 +183,10 @@ impl Attempt {
     fn finish_build(&self, finished: u32, outcome: BuildOutcome, at: Timestamp) -> Decision {
         match (&self.stage, outcome) {
             // The report of the end may overtake the one of the start.
-            (Stage::Queued { generation, .. } | Stage::Building { generation, .. }, Ok(mut built))
-                if *generation == finished =>
-            {
+            (
+                Stage::Queued { generation, .. } | Stage::Building { generation, .. },
+                Ok(mut built),
+            ) if *generation == finished => {
                 // Nobody answers on it, and in the journal it would say that a site follows.
                 if built.port == 0 && built.site.is_none() {
                     let stage = crate::deployment::StageName::Building;

@@ -77,6 +77,7 @@ fn apply(recipe: &mut Recipe, said: &Overrides) {
         image_folder: _,
         packages,
         env,
+        declared: _,
         reasons,
     } = said;
     if let Some(lines) = install {

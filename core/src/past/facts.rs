@@ -259,8 +259,7 @@ fn put_run(facts: &mut Facts, run: &Run<'_>) {
         replicas,
         health,
         resources,
-        run:
-            RunSettings { command, hooks, processes: beside_web, container, counts, declared: _ },
+        run: RunSettings { command, hooks, processes: beside_web, container, counts, declared: _ },
         drain_within,
         stop_within,
         env,

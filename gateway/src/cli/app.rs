@@ -311,7 +311,8 @@ fn show(context: &Context, app: &App) {
         rows.push(("process", output.foreign(&line)));
     }
     for one in app.processes.iter().filter(|one| !settings.process_types.contains_key(&one.name)) {
-        let line = format!("{}: as the live version has it, {} of it", one.name, one.replicas_wanted);
+        let line =
+            format!("{}: as the live version has it, {} of it", one.name, one.replicas_wanted);
         rows.push(("process", line));
     }
     let hooks = [

@@ -54,7 +54,9 @@ pub(super) async fn replicas(context: &Context, name: Option<AppName>, at: &AtAr
         let app: App = context.client.get(&["apps", name.as_str()], &at).await?;
         for process in app.processes.iter().filter(|process| process.replicas_wanted == 0) {
             let process = &process.name;
-            output.note(format_args!("{process}: 0 replicas; for one: hythe scale {name} {process}=1"));
+            output.note(format_args!(
+                "{process}: 0 replicas; for one: hythe scale {name} {process}=1"
+            ));
         }
     }
     if found.is_empty() {

@@ -44,7 +44,8 @@ async fn a_dockerfile_becomes_an_image_that_bears_its_labels() {
 }
 
 #[tokio::test]
-async fn what_its_repository_says_runs_besides_comes_with_the_image_also_where_that_is_used_again() {
+async fn what_its_repository_says_runs_besides_comes_with_the_image_also_where_that_is_used_again()
+{
     let world = World::new().await;
     let text = format!("FROM busybox\nRUN echo {}\nEXPOSE 8080\n", unique());
     let procfile = "web: x\nworker: bin/work --all\nrelease: bin/migrate\n";

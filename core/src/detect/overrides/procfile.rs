@@ -58,7 +58,8 @@ mod tests {
 
     #[test]
     fn what_runs_besides_is_taken_and_what_cannot_be_is_told() {
-        let text = "# a: b\nweb: start\nrelease: bin/migrate --all\nWorker: a && b\nx y: z\nempty:\n";
+        let text =
+            "# a: b\nweb: start\nrelease: bin/migrate --all\nWorker: a && b\nx y: z\nempty:\n";
         let files: FileListing = [(FILE, FileKind::File)].into_iter().collect();
         let texts: FileTexts = [(FILE, FileText::Text(text.to_owned()))].into_iter().collect();
         let none = Overrides::default();
