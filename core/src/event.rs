@@ -227,6 +227,7 @@ impl Event {
                 DeploymentEvent::PostDeployed => "post_deployed",
                 DeploymentEvent::PostDeployFailed { .. } => "post_deploy_failed",
                 DeploymentEvent::ProcessesScaled { .. } => "processes_scaled",
+                DeploymentEvent::Declared(_) => "declared",
             },
             Self::Worker(event) => match event {
                 WorkerEvent::Registered { .. } => "registered",

@@ -11,6 +11,7 @@ pub mod claims;
 pub mod compose;
 pub mod container;
 pub mod cron;
+pub mod declared;
 pub mod deployment;
 pub mod detect;
 pub mod dockerfile;

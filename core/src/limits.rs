@@ -79,8 +79,6 @@ pub const BUILD_WITHIN: Millis = Millis(30 * 60_000);
 pub const BUILD_WITHIN_LEAST: Millis = Millis(10_000);
 /// The most that an app may say.
 pub const BUILD_WITHIN_MOST: Millis = Millis(4 * 3_600_000);
-/// Builds that the only builder takes on beside those that it does, to fetch their sources meanwhile.
-pub const BUILDS_AHEAD: usize = 1;
 /// How long a build may wait for a builder, and for other builds to be done, in all.
 pub const BUILD_WAIT: Millis = Millis(30 * 60_000);
 /// How long after it was queued a build whose turn it is may still be given its time anew.

@@ -90,13 +90,21 @@ impl RunSettings {
         })
     }
 
-    /// Gives processes so many replicas, those of them that there are.
+    /// Gives processes so many replicas: those that there are now, the others once the repository of a
+    /// version says what they run.
     pub(crate) fn scale_processes(&mut self, replicas: &BTreeMap<ProcessName, u16>) {
         for (name, replicas) in replicas {
-            if let Some(process) = self.processes.get_mut(name) {
-                process.replicas = *replicas;
+            match self.processes.get_mut(name) {
+                Some(process) => process.replicas = *replicas,
+                None => drop(self.counts.of.insert(name.clone(), *replicas)),
             }
         }
+    }
+
+    /// How many replicas a process has, or is to have once it is there.
+    pub(crate) fn wanted_of(&self, name: &ProcessName) -> Option<u16> {
+        let own = self.processes.get(name).map(|process| process.replicas);
+        own.or_else(|| self.counts.of.get(name).copied())
     }
 
     /// What one with this number may use.

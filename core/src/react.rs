@@ -242,6 +242,7 @@ fn of_deployment(deployment: DeploymentId, event: &DeploymentEvent) -> Option<Re
         | DeploymentEvent::BuildSkipped { .. }
         | DeploymentEvent::ImageMissed { .. }
         | DeploymentEvent::ProcessesScaled { .. }
+        | DeploymentEvent::Declared(_)
         | DeploymentEvent::Scaled { .. }
         | DeploymentEvent::Rescaled { .. }
         | DeploymentEvent::ReplicasLeft

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::argv::Argv;
 use crate::container::ContainerSettings;
+use crate::declared::{Counts, TakenOn};
 use crate::inside::Inside;
 use crate::limits;
 use crate::process::{ProcessName, ProcessSettings};
@@ -26,6 +27,10 @@ pub struct RunSettings {
     pub container: ContainerSettings,
     /// How its containers are within.
     pub inside: Inside,
+    /// How many there are of what its repository says runs besides.
+    pub counts: Counts,
+    /// What of the above a version's repository says, where a version runs by this.
+    pub declared: TakenOn,
 }
 
 /// A command that runs once for each deployment.
@@ -77,6 +82,10 @@ struct Named {
     container: ContainerSettings,
     #[serde(default, skip_serializing_if = "Inside::is_usual")]
     inside: Inside,
+    #[serde(default, skip_serializing_if = "Counts::is_usual")]
+    counts: Counts,
+    #[serde(default, skip_serializing_if = "TakenOn::is_empty")]
+    declared: TakenOn,
 }
 
 /// The settings by position, as events have them. Append-only. The first two are the bytes of the
@@ -100,15 +109,28 @@ enum Placed {
         ContainerSettings,
         Inside,
     ),
+    Declared(
+        Option<Argv>,
+        BTreeMap<Hook, HookSettings>,
+        BTreeMap<ProcessName, ProcessSettings>,
+        ContainerSettings,
+        Inside,
+        Counts,
+        TakenOn,
+    ),
 }
 
 impl Serialize for RunSettings {
     fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
-        let Self { command, hooks, processes, container, inside } = self.clone();
+        let Self { command, hooks, processes, container, inside, counts, declared } = self.clone();
         if into.is_human_readable() {
-            return Named { command, hooks, processes, container, inside }.serialize(into);
+            let named = Named { command, hooks, processes, container, inside, counts, declared };
+            return named.serialize(into);
         }
         let placed = match command {
+            command if !counts.is_usual() || !declared.is_empty() => {
+                Placed::Declared(command, hooks, processes, container, inside, counts, declared)
+            }
             command if !inside.is_usual() => {
                 Placed::Within(command, hooks, processes, container, inside)
             }
@@ -127,8 +149,9 @@ impl Serialize for RunSettings {
 impl<'de> Deserialize<'de> for RunSettings {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         if from.is_human_readable() {
-            let Named { command, hooks, processes, container, inside } = Named::deserialize(from)?;
-            return Ok(Self { command, hooks, processes, container, inside });
+            let Named { command, hooks, processes, container, inside, counts, declared } =
+                Named::deserialize(from)?;
+            return Ok(Self { command, hooks, processes, container, inside, counts, declared });
         }
         Ok(match Placed::deserialize(from)? {
             Placed::Usual => Self::default(),
@@ -141,7 +164,10 @@ impl<'de> Deserialize<'de> for RunSettings {
                 Self { command, hooks, processes, container, ..Self::default() }
             }
             Placed::Within(command, hooks, processes, container, inside) => {
-                Self { command, hooks, processes, container, inside }
+                Self { command, hooks, processes, container, inside, ..Self::default() }
+            }
+            Placed::Declared(command, hooks, processes, container, inside, counts, declared) => {
+                Self { command, hooks, processes, container, inside, counts, declared }
             }
         })
     }
@@ -191,9 +217,14 @@ mod tests {
         let user = Some(ContainerUser::new("1000:1000").unwrap());
         let hosts = [(HostName::new("db.example").unwrap(), "fd12::7".parse().unwrap())];
         let inside = Inside { user, hosts: hosts.into(), read_only: true, ..Inside::default() };
+        let counts = Counts { most: 1, ..Counts::default() };
+        let declared = TakenOn { release: true, ..TakenOn::default() };
         for settings in [
             RunSettings { inside: inside.clone(), ..RunSettings::default() },
-            RunSettings { inside, container: container.clone(), ..hooks.clone() },
+            RunSettings { inside: inside.clone(), container: container.clone(), ..hooks.clone() },
+            RunSettings { inside, counts: counts.clone(), ..RunSettings::default() },
+            RunSettings { counts, ..hooks.clone() },
+            RunSettings { declared, container: container.clone(), ..RunSettings::default() },
             RunSettings { container: container.clone(), ..RunSettings::default() },
             RunSettings { container, processes: processes.clone(), ..hooks.clone() },
             RunSettings { processes: processes.clone(), ..RunSettings::default() },

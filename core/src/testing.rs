@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use crate::argv::Argv;
+use crate::declared::Declared;
 use crate::deployment::{BuiltImage, DeploymentSpec, Placement};
 use crate::health::HealthCheck;
 use crate::ids::{AppId, DeploymentId, RunId, WorkerId};
@@ -85,6 +86,7 @@ pub(crate) fn built() -> BuiltImage {
         port: 8080,
         worker: worker_id(1),
         site: None,
+        declared: Declared::default(),
     }
 }
 

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::deployment::{Attempt, Stage, StageName};
 use crate::ids::{DeploymentId, ProjectId};
-use crate::limits;
 use crate::observed::{Observed, Sent};
 use crate::time::Timestamp;
 use crate::view::{DeploymentView, View};
@@ -56,8 +55,6 @@ pub fn in_turn<K: Ord + Copy, B: Ord + Copy>(
 pub struct Turns {
     /// Builds that all workers together do at once.
     pub slots: usize,
-    /// Builds that they take on: those, and one ahead where there is one builder.
-    pub places: usize,
     /// Given to the builders, whether one has begun with it or not.
     pub out: BTreeSet<DeploymentId>,
     /// Not given out yet, in their order.
@@ -109,25 +106,20 @@ impl Turns {
             Some(first) => had(view, &out, first),
             None => BTreeMap::new(),
         };
-        let slots = builders.values().sum();
-        // One that waits for a builder's turn is that builder's: where there are others, one of them may
-        // be free sooner.
-        let ahead = if builders.len() == 1 { limits::BUILDS_AHEAD } else { 0 };
-        let places = slots + ahead;
-        Self { slots, places, out, waiting: in_turn(&had, waiting) }
+        Self { slots: builders.values().sum(), out, waiting: in_turn(&had, waiting) }
     }
 
     /// Those of the waiting whose turn it is.
     #[must_use]
     pub fn next(&self) -> &[DeploymentId] {
-        let free = self.places.saturating_sub(self.out.len());
+        let free = self.slots.saturating_sub(self.out.len());
         self.waiting.get(..free.min(self.waiting.len())).unwrap_or_default()
     }
 
     /// Whether one waits for nothing but others that are with the builders, each of which has an end.
     #[must_use]
     pub fn moves_up(&self, id: DeploymentId) -> bool {
-        !self.out.is_empty() && self.out.len() >= self.places && self.waiting.contains(&id)
+        !self.out.is_empty() && self.out.len() >= self.slots && self.waiting.contains(&id)
     }
 
     /// Whether one was not given out yet, and will be when those before it are.
@@ -178,6 +170,7 @@ mod tests {
     use crate::deployment::{DeploymentCommand, DeploymentEvent, DeploymentSpec};
     use crate::event::Event;
     use crate::ids::{CorrelationId, InstallationId};
+    use crate::limits;
     use crate::names::{HostName, WorkerName};
     use crate::observed::WorkerSeen;
     use crate::reconcile::{Effect, reconcile};
@@ -303,14 +296,14 @@ mod tests {
                 | Effect::PublishRoutes(_) => None,
             }));
         }
-        // One that is built, and one ahead: the other project's goes before the rest of the first one's.
-        assert_eq!(given, [deployment_id(1), deployment_id(4)]);
+        assert_eq!(given, [deployment_id(1)]);
         let says = |n| waiting_for(&view, &observed, deployment_id(n)).unwrap().message;
         assert_eq!(says(1), "a builder");
         let busy = "its turn to be built: 1 of 1 builds at once are under way,";
-        assert_eq!(says(4), "a builder");
-        assert_eq!(says(2), format!("{busy} it is next"));
-        assert_eq!(says(3), format!("{busy} 1 more is before it"));
+        // The other project's goes before the rest of the first one's.
+        assert_eq!(says(4), format!("{busy} it is next"));
+        assert_eq!(says(2), format!("{busy} 1 more is before it"));
+        assert_eq!(says(3), format!("{busy} 2 more are before it"));
     }
 
     #[test]
@@ -336,7 +329,6 @@ mod tests {
         // None is with a builder.
         assert!(matches!(told(&observed, 3), DeploymentCommand::Expire { .. }));
         observed.sent.insert(Sent::Build(deployment_id(1), 1), late);
-        observed.sent.insert(Sent::Build(deployment_id(2), 1), late);
         assert_eq!(told(&observed, 3), DeploymentCommand::WaitOn { at: late });
         assert!(matches!(told(&observed, 1), DeploymentCommand::Expire { .. }));
         // Given that time anew, it is not late once its turn has come.
@@ -353,14 +345,14 @@ mod tests {
 
     #[test]
     fn one_whose_turn_comes_late_has_its_whole_time_all_the_same() {
-        let (mut view, mut observed) = view(&[(1, 1), (2, 1), (3, 1)]);
+        let (mut view, mut observed) = view(&[(1, 1), (2, 1)]);
         let host = HostName::new("localhost").unwrap();
         let within = spec(1).build.within;
-        let of_third = |view: &View, observed: &Observed, now| {
+        let of_second = |view: &View, observed: &Observed, now| {
             let effects = reconcile(view, observed, &host, now).into_iter();
             let of_it = |effect: &Effect| match effect {
                 Effect::Deployment(of, _) | Effect::SendBuild { deployment: of, .. } => {
-                    *of == deployment_id(3)
+                    *of == deployment_id(2)
                 }
                 Effect::App(..)
                 | Effect::Worker(..)
@@ -372,23 +364,21 @@ mod tests {
             effects.filter(of_it).collect::<Vec<_>>()
         };
         let wait_on =
-            |at| vec![Effect::Deployment(deployment_id(3), DeploymentCommand::WaitOn { at })];
-        // What is left is just its time, and those before it are with the builder.
+            |at| vec![Effect::Deployment(deployment_id(2), DeploymentCommand::WaitOn { at })];
+        // What is left is just its time, and the one before it is with the builder.
         let short = at(0).plus(limits::BUILD_WAIT);
-        for n in [1, 2] {
-            observed.sent.insert(Sent::Build(deployment_id(n), 1), short);
-        }
-        assert_eq!(of_third(&view, &observed, Timestamp(short.0 - 1)), []);
-        assert_eq!(of_third(&view, &observed, short), wait_on(short));
+        observed.sent.insert(Sent::Build(deployment_id(1), 1), short);
+        assert_eq!(of_second(&view, &observed, Timestamp(short.0 - 1)), []);
+        assert_eq!(of_second(&view, &observed, short), wait_on(short));
         // The same where its turn has come by then: it is given out with the new deadline, not before.
         observed.sent.remove(&Sent::Build(deployment_id(1), 1));
         let accepted = DeploymentEvent::BuildStarted { generation: 1, worker: worker_id(2) };
         view.apply(&recorded(&view, deployment_id(1).uuid(), Event::Deployment(accepted)));
-        assert_eq!(of_third(&view, &observed, short), wait_on(short));
+        assert_eq!(of_second(&view, &observed, short), wait_on(short));
         let until = short.plus(limits::BUILD_WAIT).plus(within);
         let again = DeploymentEvent::BuildQueued { generation: 1, until };
-        view.apply(&recorded(&view, deployment_id(3).uuid(), Event::Deployment(again)));
-        let given = Effect::SendBuild { deployment: deployment_id(3), generation: 1, until };
-        assert_eq!(of_third(&view, &observed, short), [given]);
+        view.apply(&recorded(&view, deployment_id(2).uuid(), Event::Deployment(again)));
+        let given = Effect::SendBuild { deployment: deployment_id(2), generation: 1, until };
+        assert_eq!(of_second(&view, &observed, short), [given]);
     }
 }

@@ -35,7 +35,7 @@ fn settings_then(
         health: spec.health.clone(),
         resources: spec.resources.clone(),
         domains: deployment.then.domains.clone(),
-        run: spec.run.clone(),
+        run: spec.run.own(),
         drain_within: spec.drain_within,
         stop_within: spec.stop_within,
         project: now.project,
@@ -111,10 +111,14 @@ fn attempt(view: &View, id: DeploymentId) -> Option<&Attempt> {
 mod tests {
     use super::*;
     use crate::app::{AppEvent, Repeat, SettingsChange};
+    use crate::argv::Argv;
+    use crate::declared::{Declared, DeclaredProcess};
     use crate::deployment::{DeploymentEvent, Origin};
     use crate::event::Event;
     use crate::names::HostName;
     use crate::past::testing::Journal;
+    use crate::process::ProcessName;
+    use crate::run::RunSettings;
     use crate::testing::{app_id, built, deployment_id, spec};
 
     fn view(journal: &Journal) -> View {
@@ -158,6 +162,26 @@ mod tests {
         assert_eq!(found.built, built());
         assert_eq!(earlier(&view, deployment_id(1), false).unwrap().settings, None);
         assert_eq!(earlier(&view, deployment_id(9), true), None);
+    }
+
+    #[test]
+    fn what_a_repository_says_is_of_the_version_and_no_setting() {
+        let mut journal = Journal::default();
+        journal.create(1, "shop");
+        journal.request(1, 1);
+        let command = Argv::new(vec!["work".into()]).unwrap();
+        let (worker, replicas) = (ProcessName::new("worker").unwrap(), 2);
+        let processes = [(worker.clone(), DeclaredProcess { command: command.clone(), replicas })];
+        let declared = Declared { processes: processes.into(), release: Some(command) };
+        let id = deployment_id(1);
+        let built = DeploymentEvent::Built { built: built(), until: crate::testing::at(9) };
+        for event in [DeploymentEvent::Declared(Box::new(declared)), built] {
+            journal.push(id.uuid(), Event::Deployment(event));
+        }
+        let found = earlier(&view(&journal), id, true).unwrap();
+        assert_eq!(found.spec.run.processes[&worker].replicas, 2);
+        assert_eq!(found.spec.run.hooks.len(), 1);
+        assert_eq!(found.settings.unwrap().run, RunSettings::default());
     }
 
     #[test]

@@ -427,6 +427,7 @@ impl View {
             | DeploymentEvent::BuildSkipped { .. }
             | DeploymentEvent::Released { .. }
             | DeploymentEvent::ProcessesScaled { .. }
+            | DeploymentEvent::Declared(_)
             | DeploymentEvent::Scaled { .. } => {}
         }
     }

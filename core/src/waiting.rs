@@ -115,7 +115,7 @@ fn its_turn(turns: &Turns, id: DeploymentId) -> Option<String> {
     if turns.out.is_empty() {
         return None;
     }
-    // The rest is with a builder, but not under way.
+    // More are out where a builder has gone, or builds fewer at once than before.
     let (slots, out) = (turns.slots, turns.out.len().min(turns.slots));
     let next = match before {
         0 => "it is next".to_owned(),

@@ -29,6 +29,7 @@ use hyper::http::HeaderValue;
 use hyper::upgrade::Upgraded;
 use hyper::{Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use hythe_core::declared::Declared;
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::names::ImageId;
 use hythe_core::time::Millis;
@@ -51,6 +52,8 @@ pub(crate) const LABEL_DEPLOYMENT: &str = "hythe.deployment";
 pub(crate) const LABEL_INSTANCE: &str = "hythe.instance";
 /// The commit that it was built from.
 pub(crate) const LABEL_COMMIT: &str = "hythe.commit";
+/// What its repository says of processes, as JSON.
+pub(crate) const LABEL_DECLARED: &str = "hythe.processes";
 /// A digest of all that went into it.
 pub(crate) const LABEL_SOURCE: &str = "hythe.source";
 
@@ -83,6 +86,8 @@ pub(crate) struct Image {
     pub(crate) volumes: Vec<String>,
     /// How long failures of its own health check are not to count, where it has one.
     pub(crate) start_period: Option<Millis>,
+    /// What the repository that it was built from says runs besides.
+    pub(crate) declared: Declared,
 }
 
 /// One build's hold on the engine. Dropped, it cuts all connections of the build, and the engine
@@ -278,8 +283,11 @@ impl Engine {
         ports.sort_unstable();
         let mut volumes = config.volumes.take().unwrap_or_default();
         volumes.sort_unstable();
+        let declared = config.labels.as_mut().and_then(|labels| labels.remove(LABEL_DECLARED));
+        let declared =
+            declared.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         let start_period = image_check::check(config).and_then(|check| check.pace.start_period);
-        Ok(Some(Image { id, ports, volumes, start_period }))
+        Ok(Some(Image { id, ports, volumes, start_period, declared }))
     }
 
     /// What an image's name stands for now, by what its registry says: the digest.

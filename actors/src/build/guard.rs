@@ -2,7 +2,7 @@
 //! the networks that they may reach. What cannot be kept here is said, and where it must be,
 //! nothing is built.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::cgroup::{BuildLimits, Limiter};
 use super::engine::Engine;
 use super::firewall::{self, Confinement, Network};
+use super::pressure::{Low, Place, Pressure};
 use crate::docker::images::room_of;
 
 /// From one look to the next while builds run.
@@ -65,6 +66,8 @@ pub(super) struct Guard {
     folder: Mutex<Option<PathBuf>>,
     /// When the rules were put up last.
     confined: Mutex<Option<Instant>>,
+    /// Which build ends where the disk gets full.
+    pressure: Pressure,
 }
 
 #[derive(Debug, Default)]
@@ -83,6 +86,7 @@ impl Guard {
             remarks: Mutex::default(),
             folder: Mutex::default(),
             confined: Mutex::default(),
+            pressure: Pressure::default(),
         }
     }
 
@@ -101,7 +105,20 @@ impl Guard {
     pub(super) async fn admit(&self, engine: &Engine) -> Result<(), Fault> {
         self.hold_limits();
         self.confine(engine).await?;
-        self.room(self.engine_folder(engine).await)
+        let Some(folder) = self.engine_folder(engine).await else { return Ok(()) };
+        while let Some(low) = self.low(&folder) {
+            // What takes the room may be a build that was ended just now.
+            if !self.pressure.settles(low, Instant::now()) {
+                return Err(Fault::new(too_low(&folder, low, "builds begin")));
+            }
+            sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// The engine begins with a build: for as long as what this answers with is kept.
+    pub(super) fn begins(&self) -> Place<'_> {
+        self.pressure.begins()
     }
 
     /// The private networks that builds may reach, where they are kept away from the others.
@@ -111,18 +128,26 @@ impl Guard {
         kept.then_some(self.settings.allowed.as_slice())
     }
 
-    /// Looks on while a build runs; answers when it has to end, with the reason.
-    pub(super) async fn watch(&self, engine: &Engine) -> Fault {
+    /// Looks on while the engine builds; answers when that has to end, with the reason.
+    pub(super) async fn watch(&self, engine: &Engine, place: &Place<'_>) -> Fault {
         let folder = self.engine_folder(engine).await;
         loop {
             sleep(LOOK_EVERY).await;
             self.hold_limits();
-            let kept = match self.confine(engine).await {
-                Ok(()) => self.room(folder.clone()),
-                Err(fault) => Err(fault),
-            };
-            if let Err(fault) = kept {
+            if let Err(fault) = self.confine(engine).await {
                 return fault;
+            }
+            let Some(folder) = &folder else { continue };
+            let Some(low) = self.low(folder) else { continue };
+            if let Some(others) = place.ends(low, Instant::now()) {
+                let why = too_low(folder, low, "builds go on");
+                return Fault::new(match others {
+                    0 => why,
+                    _ => format!(
+                        "{why}; which build takes the room cannot be told, so the one that began last \
+                         was ended, and {others} more go on"
+                    ),
+                });
             }
         }
     }
@@ -198,32 +223,73 @@ impl Guard {
         folder
     }
 
-    /// Whether there is room to build in.
-    fn room(&self, folder: Option<PathBuf>) -> Result<(), Fault> {
-        let Some(folder) = folder else { return Ok(()) };
+    /// What is free for builds, where that is too little.
+    fn low(&self, folder: &Path) -> Option<Low> {
         let least = self.settings.least_free_bytes;
-        let shown = folder.display();
-        match room_of(&folder) {
+        match room_of(folder) {
             Ok(DiskRoom { free, whole: _ }) => {
                 self.remark(|remarks| remarks.disk = None);
-                if free >= least {
-                    return Ok(());
-                }
-                Err(Fault::new(format!(
-                    "{} MiB are free where the engine keeps its images ({shown}), and builds end \
-                     below {} MiB so that apps go on; free some room there, then deploy again",
-                    free / MIB,
-                    least / MIB
-                )))
+                (free < least).then_some(Low { free, least })
             }
             Err(error) => {
                 let text = format!(
-                    "the room that builds take cannot be watched: {shown}, where the engine keeps \
-                     its images, cannot be looked at ({error})"
+                    "the room that builds take cannot be watched: {}, where the engine keeps its \
+                     images, cannot be looked at ({error})",
+                    folder.display()
                 );
                 self.remark(|remarks| remarks.disk = Some(text));
-                Ok(())
+                None
             }
         }
+    }
+}
+
+fn too_low(folder: &Path, Low { free, least }: Low, what: &str) -> String {
+    format!(
+        "{} MiB are free where the engine keeps its images ({}), and {what} only with {} MiB, so that \
+         apps have room; free some room there, then deploy again",
+        free / MIB,
+        folder.display(),
+        least / MIB
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn of_two_builds_on_a_full_disk_the_newer_one_ends_and_says_so_and_the_older_one_may_go_on()
+     {
+        let guard = Guard::new(GuardSettings {
+            limits: None,
+            least_free_bytes: u64::MAX,
+            confinement: Confinement::None,
+            allowed: Vec::new(),
+        });
+        *guard.folder.lock().unwrap() = Some(std::env::temp_dir());
+        // Nobody asks it.
+        let engine = Engine::at(Path::new("/var/run/docker.sock")).unwrap();
+        let (older, newer) = (guard.begins(), guard.begins());
+        let mut watched = Box::pin(guard.watch(&engine, &older));
+        let fault = tokio::select! {
+            fault = guard.watch(&engine, &newer) => fault,
+            fault = &mut watched => panic!("the older one ended: {fault:?}"),
+        };
+        assert!(
+            fault.message.contains("the one that began last was ended, and 1 more"),
+            "{fault:?}"
+        );
+        assert!(fault.message.contains("free some room there"), "{fault:?}");
+        drop(newer);
+        let admitted = guard.admit(&engine);
+        let both = async {
+            tokio::select! { _ = &mut watched => {}, _ = admitted => {} }
+        };
+        assert!(timeout(Duration::from_secs(8), both).await.is_err(), "its room is waited for");
+        let fault = watched.await;
+        assert!(!fault.message.contains("began last"), "{fault:?}");
     }
 }

@@ -47,6 +47,7 @@ pub(super) fn notes(image: &Image, spec: &DeploymentSpec) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use hythe_core::declared::Declared;
     use hythe_core::names::ImageId;
     use hythe_core::time::Millis;
 
@@ -59,6 +60,7 @@ mod tests {
             ports: Vec::new(),
             volumes: volumes.iter().map(ToString::to_string).collect(),
             start_period,
+            declared: Declared::default(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Takes commands from JetStream, one for each free slot, and one ahead while there is none.
+//! Takes commands from JetStream, one for each free slot.
 //!
 //! All builders of a pool share one durable consumer. NATS is never the truth: when it or the
 //! consumer goes away this asks again until they are back.
@@ -14,13 +14,13 @@ use hythe_core::wire::build::{BuildCommand, BuildProgress, MOST_COMMAND_BYTES};
 use hythe_core::wire::subjects;
 use hythe_store::steps::Step;
 use ractor::ActorRef;
-use tokio::time::{sleep, timeout};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::sleep;
 
 use super::ledger::Verdict;
 use super::run::Builder;
 use super::secrets;
 use super::supervisor::Order;
-use super::turn::Turn;
 use crate::bus;
 
 /// How long one question for a command stands. After a restart of the server nobody answers the
@@ -28,9 +28,6 @@ use crate::bus;
 const ASK_FOR: Duration = Duration::from_secs(5);
 /// From one try to the next when the server or the consumer is not there.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// From one look for a build to take on ahead to the next, while no slot is free. Not all the time:
-/// a builder that has a free slot is to come first.
-const LOOK_AHEAD_EVERY: Duration = Duration::from_millis(100);
 
 /// Takes commands, for ever.
 pub(super) async fn take_commands(builder: Arc<Builder>, supervisor: ActorRef<Order>) {
@@ -72,36 +69,20 @@ async fn consumer(builder: &Builder) -> Result<PullConsumer, String> {
     Step::ConsumerMade.take(made).await.map_err(|error| error.to_string())
 }
 
-/// Asks for one command whenever there is a slot for it. While there is none, takes one on ahead if it
-/// lies there already: a builder with a free slot waits for commands, and has had it.
+/// Asks for one command whenever there is a slot for it.
 async fn pull_from(
     consumer: &PullConsumer,
     builder: &Arc<Builder>,
     supervisor: &ActorRef<Order>,
 ) -> Result<(), String> {
     loop {
-        let slots = &builder.slots;
-        let ahead = async {
-            let leave = slots.ahead().await;
-            sleep(LOOK_AHEAD_EVERY).await;
-            leave
-        };
-        let (free, leave) = tokio::select! {
-            biased;
-            free = slots.free() => (Some(free.map_err(|error| error.to_string())?), None),
-            leave = ahead => (None, Some(leave.map_err(|error| error.to_string())?)),
-        };
-        let asked = match free {
-            Some(_) => consumer.batch().max_messages(1).expires(ASK_FOR).messages().await,
-            None => consumer.fetch().max_messages(1).messages().await,
-        };
+        let slot = Arc::clone(&builder.slots).acquire_owned().await;
+        let slot = slot.map_err(|error| error.to_string())?;
+        let asked = consumer.batch().max_messages(1).expires(ASK_FOR).messages().await;
         let mut messages = asked.map_err(|error| error.to_string())?;
-        // The second kind of question has no end of its own where the server goes away.
-        let Ok(next) = timeout(2 * ASK_FOR, messages.next()).await else { continue };
-        if let Some(message) = next {
+        if let Some(message) = messages.next().await {
             let message = message.map_err(|error| error.to_string())?;
-            let turn = free.unwrap_or_else(|| slots.queue(leave));
-            receive(&message, turn, builder, supervisor).await;
+            receive(&message, slot, builder, supervisor).await;
         }
     }
 }
@@ -109,7 +90,7 @@ async fn pull_from(
 /// Takes one message: durable first, acknowledged then.
 async fn receive(
     message: &Message,
-    turn: Turn,
+    slot: OwnedSemaphorePermit,
     builder: &Arc<Builder>,
     supervisor: &ActorRef<Order>,
 ) {
@@ -132,7 +113,8 @@ async fn receive(
     let progress = match builder.ledger.with(move |ledger| ledger.accept(&kept)).await {
         Ok(Verdict::Accepted) => {
             // The build begins at once; saying so and acknowledging happen beside it.
-            let begin = Order::Begin { command: Box::new(command), turn, resumed: false };
+            let (command, slot) = (Box::new(command), Some(slot));
+            let begin = Order::Begin { command, slot, resumed: false };
             if let Err(error) = supervisor.cast(begin) {
                 tracing::error!(%deployment, %error, "the build supervisor is gone");
                 return;

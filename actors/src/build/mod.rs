@@ -4,8 +4,8 @@
 //!   brought it is acknowledged only then. Whatever is killed, it is built and reported.
 //! - Each build is known by deployment and generation and is done once; a repeated command is
 //!   answered with how it stands.
-//! - Only as many commands are fetched as there are free slots, and one ahead that nobody else was
-//!   waiting for, so that what one builder cannot begin is there for another.
+//! - Only as many commands are fetched as there are free slots, so that what one builder cannot
+//!   begin is there for another, and what only waits is not taken for what is built.
 //! - Whoever ends a build (a cancel, its deadline, the end of this process) ends what it runs:
 //!   git's process group, and the engine's build by cutting its connections.
 //!
@@ -28,6 +28,7 @@ mod intake;
 mod ledger;
 mod left_alone;
 mod log;
+mod pressure;
 mod publish;
 mod reach;
 mod registries;
@@ -42,7 +43,6 @@ mod supervisor;
 pub(crate) mod tests;
 mod texts;
 mod transfer;
-mod turn;
 mod upload;
 mod work;
 

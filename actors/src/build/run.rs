@@ -12,6 +12,7 @@ use hythe_core::limits;
 use hythe_core::wire::build::{BuildCommand, BuildProgress};
 use hythe_core::wire::log::{LogFrame, LogSource};
 use hythe_core::wire::subjects;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -23,8 +24,7 @@ use super::ledger::Ledger;
 use super::log::BuildLog;
 use super::publish::{Reporter, now};
 use super::secrets::{self, Opened};
-use super::turn::{Slots, Turn};
-use super::work::Work;
+use super::work::{Work, failed};
 use crate::git::Mirrors;
 use crate::node::Keys;
 
@@ -44,8 +44,8 @@ pub(crate) struct Builder {
     pub(crate) guard: Guard,
     /// What was fetched before.
     pub(crate) mirrors: Mirrors,
-    /// How many build at once.
-    pub(crate) slots: Slots,
+    /// One permit per build at once.
+    pub(crate) slots: Arc<Semaphore>,
 }
 
 /// One build.
@@ -56,8 +56,8 @@ pub(crate) struct Job {
     pub(crate) cancel: CancellationToken,
     /// Whether it goes on after a restart of this process.
     pub(crate) resumed: bool,
-    /// Its slot, or its place in the queue for one.
-    pub(crate) turn: Turn,
+    /// Its slot, if there was one when it was taken on.
+    pub(crate) slot: Option<OwnedSemaphorePermit>,
 }
 
 impl Builder {
@@ -148,14 +148,13 @@ impl Builder {
         for remark in remarks {
             log.say(remark).await;
         }
-        let doing = Mutex::new("about to begin");
+        let doing = Mutex::new("waiting for its turn");
         let scratch = self.settings.scratch().join(format!("{deployment}-{generation}"));
         // Cancelled from without, or because a limit was met.
         let cancel = job.cancel.child_token();
         let work = Work {
             builder: self,
             command,
-            turn: &job.turn,
             cancel: &cancel,
             log: &log,
             scratch,
@@ -164,6 +163,11 @@ impl Builder {
         };
         let left = command.until.since(now());
         let mut building = Box::pin(async {
+            let _slot = match job.slot {
+                Some(_) => None,
+                None => Some(self.slot(&cancel).await?),
+            };
+            work.doing("about to begin");
             match fault {
                 None => work.build().await,
                 Some(why) => Err(NoImage::Failed(Fault::new(why))),
@@ -207,6 +211,14 @@ impl Builder {
         let scratch = work.scratch;
         tokio::task::spawn_blocking(move || remove(&scratch));
         (progress, log)
+    }
+
+    /// The next free slot.
+    async fn slot(&self, cancel: &CancellationToken) -> Result<OwnedSemaphorePermit, NoImage> {
+        tokio::select! {
+            slot = Arc::clone(&self.slots).acquire_owned() => slot.map_err(failed),
+            () = cancel.cancelled() => Err(NoImage::Cancelled),
+        }
     }
 
     /// The number after that of the newest line which readers have of this build.

@@ -13,6 +13,7 @@ use hythe_core::wire::build::{BuildCommand, BuildProgress};
 use hythe_core::wire::storage::{CacheId, CacheRecord};
 use hythe_core::wire::worker::{BuildHeld, EngineDisk};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +23,6 @@ use super::intake;
 use super::ledger::{Ledger, LedgerError, State as Standing};
 use super::publish::{Reporter, now};
 use super::run::{Builder, Job, remove};
-use super::turn::{Slots, Turn};
 use super::{BuilderSettings, cache};
 use crate::git::Mirrors;
 use crate::node::{EnvironmentError, Keys};
@@ -103,7 +103,7 @@ impl BuildSupervisor {
             keys,
             guard: Guard::new(settings.guard.clone()),
             mirrors,
-            slots: Slots::new(settings.at_once),
+            slots: Arc::new(Semaphore::new(settings.at_once.max(1))),
             settings,
         });
         let (actor, _) = Actor::spawn(None, Supervisor, Arc::clone(&builder))
@@ -181,7 +181,7 @@ impl BuildSupervisor {
 #[derive(Debug)]
 pub(super) enum Order {
     /// A build that the ledger holds as open.
-    Begin { command: Box<BuildCommand>, turn: Turn, resumed: bool },
+    Begin { command: Box<BuildCommand>, slot: Option<OwnedSemaphorePermit>, resumed: bool },
     /// A build that the ledger holds as cancelled.
     Cancel { deployment: DeploymentId, generation: u32 },
     /// An end that the ledger holds and nobody was told of.
@@ -220,8 +220,10 @@ impl Actor for Supervisor {
         for (deployment, entry) in unfinished {
             let generation = entry.generation;
             let order = match entry.state {
+                // There are fewer slots than these only where fewer may build at once than before.
                 Standing::Open(command) => {
-                    Order::Begin { command, turn: builder.slots.queue(None), resumed: true }
+                    let slot = Arc::clone(&builder.slots).try_acquire_owned().ok();
+                    Order::Begin { command, slot, resumed: true }
                 }
                 // Nothing of it runs: what a killed builder leaves behind ends with its scratch
                 // folder and its connections.
@@ -252,8 +254,8 @@ impl Actor for Supervisor {
     ) -> Result<(), ActorProcessingErr> {
         while state.tasks.try_join_next().is_some() {}
         match order {
-            Order::Begin { command, turn, resumed } => {
-                state.begin(&myself, *command, turn, resumed);
+            Order::Begin { command, slot, resumed } => {
+                state.begin(&myself, *command, slot, resumed);
             }
             Order::Cancel { deployment, generation } => {
                 let held = state
@@ -303,7 +305,7 @@ impl State {
         &mut self,
         myself: &ActorRef<Order>,
         command: BuildCommand,
-        turn: Turn,
+        slot: Option<OwnedSemaphorePermit>,
         resumed: bool,
     ) {
         let (deployment, generation) = (command.deployment, command.generation);
@@ -316,7 +318,7 @@ impl State {
         let (builder, myself) = (Arc::clone(&self.builder), myself.clone());
         self.tasks.spawn(async move {
             let ledger = Arc::clone(&builder.ledger);
-            let job = Job { command, cancel, resumed, turn };
+            let job = Job { command, cancel, resumed, slot };
             let build = AssertUnwindSafe(Arc::clone(&builder).see_through(job));
             if build.catch_unwind().await.is_err() {
                 // Told, or the deployment would wait for its deadline.

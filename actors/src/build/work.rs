@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::ClientVersion;
+use hythe_core::declared::Declared;
 use hythe_core::deployment::{BuiltImage, Fault};
 use hythe_core::detect::{self, BuildPlan, Detected, Mirror, SiteFiles};
 use hythe_core::names::{BuildTarget, CommitId, ImageId};
@@ -25,7 +26,9 @@ use tokio_util::sync::CancellationToken;
 use super::buildkit::{self, NoImage, Request};
 use super::checkout;
 use super::context::Context;
-use super::engine::{LABEL_APP, LABEL_COMMIT, LABEL_DEPLOYMENT, LABEL_INSTANCE, LABEL_SOURCE};
+use super::engine::{
+    LABEL_APP, LABEL_COMMIT, LABEL_DECLARED, LABEL_DEPLOYMENT, LABEL_INSTANCE, LABEL_SOURCE,
+};
 use super::image_notes;
 use super::left_alone::{self, Left};
 use super::log::BuildLog;
@@ -34,7 +37,6 @@ use super::reach;
 use super::run::{Builder, CANCEL_WITHIN, remove};
 use super::secrets::Opened;
 use super::texts::read_texts;
-use super::turn::Turn;
 use crate::docker::images::image_name;
 use crate::git::{self, GitError};
 use crate::uploads::hex;
@@ -52,7 +54,6 @@ const DEFAULT_PORT: u16 = 8080;
 pub(super) struct Work<'a> {
     pub(super) builder: &'a Builder,
     pub(super) command: &'a BuildCommand,
-    pub(super) turn: &'a Turn,
     pub(super) cancel: &'a CancellationToken,
     pub(super) log: &'a BuildLog,
     pub(super) scratch: PathBuf,
@@ -68,6 +69,15 @@ pub(super) enum Found {
     Fetched(ClientVersion, Tree),
     /// An image of a registry, by its digest and as a build that adds nothing to it.
     Image(ClientVersion, CommitId, Context),
+}
+
+/// How it is built.
+struct Planned {
+    context: Context,
+    /// The files of the image that edges can serve, where they are to.
+    site: Option<SiteFiles>,
+    /// What its repository says runs besides.
+    declared: Declared,
 }
 
 /// The files of a source.
@@ -106,8 +116,7 @@ impl Work<'_> {
         let mut building = Box::pin(self.tries());
         let fault = tokio::select! {
             outcome = &mut building => return outcome,
-            fault = self.watched() => fault,
-            () = self.turn.overdue(Duration::from_millis(within.0)) => Fault::new(format!(
+            () = sleep(Duration::from_millis(within.0)) => Fault::new(format!(
                 "the build was not done within {within}, which is as long as a build of this app \
                  may take (--build-timeout); it was {}",
                 self.was_doing()
@@ -119,10 +128,21 @@ impl Work<'_> {
         Err(NoImage::Failed(fault))
     }
 
-    /// What the machine has room for matters once it builds: one that waits ends nothing by ending.
-    async fn watched(&self) -> Fault {
-        self.turn.begun().await;
-        self.builder.guard.watch(&self.builder.engine).await
+    /// Lets the engine build for as long as the machine has room for it.
+    async fn watched(
+        &self,
+        building: impl Future<Output = Result<ImageId, NoImage>>,
+    ) -> Result<ImageId, NoImage> {
+        let guard = &self.builder.guard;
+        let place = guard.begins();
+        let mut building = Box::pin(building);
+        let fault = tokio::select! {
+            outcome = &mut building => return outcome,
+            fault = guard.watch(&self.builder.engine, &place) => fault,
+        };
+        self.cancel.cancel();
+        let _ = timeout(CANCEL_WITHIN, building).await;
+        Err(NoImage::Failed(fault))
     }
 
     /// What it does now, or did last.
@@ -201,21 +221,22 @@ impl Work<'_> {
             Source::Image(image) => self.image_source(image).await?,
         };
         let fetched = begun.elapsed();
-        let (version, commit, context, site) = match found {
+        let (version, commit, planned) = match found {
             Found::Earlier(built) => return Ok(built),
             Found::Fetched(version, tree) => {
                 let commit = tree.version.clone();
-                let (context, site) = self.plan(tree, serves).await?;
-                (version, commit, context, site)
+                (version, commit, self.plan(tree, serves).await?)
             }
-            Found::Image(version, digest, context) => (version, digest, context, None),
+            Found::Image(version, digest, context) => {
+                (version, digest, Planned { context, site: None, declared: Declared::default() })
+            }
         };
+        let Planned { context, site, declared } = planned;
         let mut digest = self.digest(&commit);
         if site.is_some() {
             // A builder that dies may leave it: then it is no image that a container could be of.
             digest.push_str("-site");
         }
-        self.turn_comes().await?;
 
         let guard = &self.builder.guard;
         guard.admit(&self.builder.engine).await.map_err(NoImage::Failed)?;
@@ -236,6 +257,8 @@ impl Work<'_> {
             (LABEL_INSTANCE.to_owned(), self.builder.settings.installation.to_string()),
             (LABEL_COMMIT.to_owned(), commit.to_string()),
             (LABEL_SOURCE.to_owned(), digest),
+            // Also where it says nothing: the image that it is made of may be one of another app.
+            (LABEL_DECLARED.to_owned(), serde_json::to_string(&declared).map_err(failed)?),
         ]);
         let settings = &spec.build;
         let app = spec.app.to_string();
@@ -261,8 +284,8 @@ impl Work<'_> {
         };
         let engine = &self.builder.engine;
         let (building, from) = (Instant::now(), now());
-        let built =
-            buildkit::build(engine, &version, request, context, self.log, self.cancel).await;
+        let built = buildkit::build(engine, &version, request, context, self.log, self.cancel);
+        let built = self.watched(built).await;
         self.note_span(from);
         let id = built?;
         let built = building.elapsed();
@@ -293,21 +316,8 @@ impl Work<'_> {
         let site = self.site(image.as_str(), files).await;
         self.builder.engine.untag(self.command.spec.app, self.command.deployment).await;
         let worker = self.builder.settings.worker;
-        Ok(BuiltImage { image, commit, port: 0, worker, site: Some(Box::new(site?)) })
-    }
-
-    /// Waits for a slot to build in, where there was none when this was taken on.
-    async fn turn_comes(&self) -> Result<(), NoImage> {
-        if !self.turn.has_come().await {
-            self.doing("waiting for its turn");
-            self.log
-                .say("waiting for its turn: as many builds as may be at once are under way")
-                .await;
-        }
-        tokio::select! {
-            come = self.turn.come() => come.map_err(failed),
-            () = self.cancel.cancelled() => Err(NoImage::Cancelled),
-        }
+        let (site, declared) = (Some(Box::new(site?)), Declared::default());
+        Ok(BuiltImage { image, commit, port: 0, worker, site, declared })
     }
 
     /// Notes when BuildKit built for us. Nobody waits for it: what is not noted is only kept longer.
@@ -446,11 +456,7 @@ impl Work<'_> {
     }
 
     /// Finds out how to build, and prepares what the engine needs for it.
-    async fn plan(
-        &self,
-        tree: Tree,
-        serves: bool,
-    ) -> Result<(Context, Option<SiteFiles>), NoImage> {
+    async fn plan(&self, tree: Tree, serves: bool) -> Result<Planned, NoImage> {
         self.doing("looking at the source");
         let settings = self.command.spec.build.clone();
         let images = self.builder.settings.base_images.clone();
@@ -466,7 +472,7 @@ impl Work<'_> {
             })?;
             let files = checkout::listing(&entries);
             let texts = read_texts(&tree.folder, &detect::wanted(&files, &settings));
-            let Detected { plan, found, site } =
+            let Detected { plan, found, site, declared } =
                 detect::detect(&files, &texts, &settings, &images).map_err(failed)?;
             let context = Context::new(
                 &tree.folder,
@@ -480,14 +486,23 @@ impl Work<'_> {
             let notes = left.map_or_else(Vec::new, |left| {
                 left_alone::notes(&tree.folder, &context, left, &app)
             });
-            Ok::<_, NoImage>((plan, found, site, notes, context))
+            Ok::<_, NoImage>((plan, found, notes, Planned { context, site, declared }))
         });
-        let (plan, found, site, notes, context) = found.await.map_err(failed)??;
+        let (plan, found, notes, mut planned) = found.await.map_err(failed)??;
         for note in notes {
             self.log.say(note).await;
         }
         let text = match plan {
-            BuildPlan::Dockerfile { path } => format!("building by {path}"),
+            BuildPlan::Dockerfile { path } => {
+                let Declared { processes, release } = &planned.declared;
+                let named = processes.keys().map(ToString::to_string);
+                let named = named.chain(release.iter().map(|_| "release".to_owned()));
+                let named = named.collect::<Vec<_>>().join(", ");
+                if !named.is_empty() {
+                    self.log.say(format!("the repository says what runs besides: {named}")).await;
+                }
+                format!("building by {path}")
+            }
             BuildPlan::Static(site) => format!(
                 "no Dockerfile, but an index.html: {} will be served as it is",
                 site.folder.map_or("the repository".to_owned(), |folder| format!("{folder}/")),
@@ -500,7 +515,7 @@ impl Work<'_> {
             }
         };
         self.log.say(text).await;
-        if self.command.spec.build.site == SiteMode::On && site.is_none() {
+        if self.command.spec.build.site == SiteMode::On && planned.site.is_none() {
             return Err(failed(format!(
                 "the app is to be a static site (--static on), and its build leaves no files to serve: with a \
                  Dockerfile, name the image's folder by output in [static] of hythe.toml; else set it back \
@@ -508,7 +523,8 @@ impl Work<'_> {
                 self.command.spec.app_name
             )));
         }
-        Ok((context, site.filter(|_| serves)))
+        planned.site = planned.site.filter(|_| serves);
+        Ok(planned)
     }
 
     /// A new folder for one purpose.
@@ -536,7 +552,8 @@ impl Work<'_> {
         }
         let port = self.command.spec.port.or(found.ports.first().copied()).unwrap_or(DEFAULT_PORT);
         let worker = self.builder.settings.worker;
-        Ok(BuiltImage { image: found.id, commit, port, worker, site: None })
+        let declared = found.declared;
+        Ok(BuiltImage { image: found.id, commit, port, worker, site: None, declared })
     }
 
     /// A name for all that goes into an image: the same again gives the same image.

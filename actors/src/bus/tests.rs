@@ -273,11 +273,11 @@ async fn the_route_table_is_kept_in_its_bucket() {
     assert_eq!(bus.routes().await.as_ref(), Ok(&Some(message.clone())));
     // More than it takes in whatever form: of what is random nothing can be saved.
     let route = |_| {
-        let (host, id) = (format!("{}.example", Uuid::new_v4().simple()), Uuid::new_v4());
+        let (host, id) = (format!("{}.example", Uuid::now_v7().simple()), Uuid::now_v7());
         (host.parse().unwrap(), Route::new(AppId::new(id), "app".parse().unwrap(), Backend::Down))
     };
     let mut large = message.clone();
-    large.table.routes = (0..60_000).map(route).collect();
+    large.table.routes = (0..100_000).map(route).collect();
     let error = bus.put_routes(&large).await.unwrap_err();
     assert!(matches!(error, BusError::TooLarge { .. }), "{error}");
     assert_eq!(bus.routes().await, Ok(Some(message)), "edges go on by the one before");

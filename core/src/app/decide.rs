@@ -212,7 +212,9 @@ impl ActiveApp {
             }
             AppCommand::Stop { at } => self.stop(at),
             AppCommand::Start => Ok(self.start()),
-            AppCommand::Scale { replicas, processes } => self.scale(replicas, processes),
+            AppCommand::Scale { replicas, processes, known } => {
+                self.scale(replicas, processes, &known)
+            }
             AppCommand::SetSourceKey(key) => self.set_source_key(key),
             AppCommand::Discard { at } => Ok(self.discard(at)),
             AppCommand::Restore => Ok(self.restore()),

@@ -264,6 +264,8 @@ pub enum AppCommand {
         replicas: Option<u16>,
         /// How many of processes beside it.
         processes: BTreeMap<ProcessName, u16>,
+        /// The processes that its versions have, those of their repositories included.
+        known: BTreeSet<ProcessName>,
     },
     /// Its builds reach private repositories over ssh with this key from now on.
     SetSourceKey(SourceKey),

@@ -178,7 +178,9 @@ impl ActiveApp {
                 let port = if built.site.is_some() { Some(built.port) } else { port };
                 match port {
                     Some(port) if fits && built_alike(&spec, &then) => {
-                        DeploymentSpec { origin: of(BuiltImage { port, ..built }), ..spec }
+                        let mut run = spec.run;
+                        run.take_on(&then.run.declared.says);
+                        DeploymentSpec { run, origin: of(BuiltImage { port, ..built }), ..spec }
                     }
                     // Built otherwise than it was: the same commit makes another image.
                     Some(_) | None => spec,

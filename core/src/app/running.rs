@@ -73,6 +73,7 @@ impl ActiveApp {
         &self,
         replicas: Option<u16>,
         processes: BTreeMap<ProcessName, u16>,
+        known: &BTreeSet<ProcessName>,
     ) -> Result<Vec<AppEvent>, Rejection> {
         let most = limits::MOST_REPLICAS;
         if let Some(replicas) = replicas.filter(|replicas| *replicas == 0 || *replicas > most) {
@@ -85,15 +86,21 @@ impl ActiveApp {
         if let Some(replicas) = replicas {
             self.settings.run.container.check(replicas)?;
         }
-        let known = &self.settings.run.processes;
+        let run = &self.settings.run;
         for (name, replicas) in &processes {
-            if !known.contains_key(name) {
-                return Err(self.has_no(name));
+            if run.wanted_of(name).is_none() && !known.contains(name) {
+                return Err(self.has_no(name, known));
             }
             if *replicas > most {
                 let why = format!("is 0 to {most}; got {replicas}");
                 return Err(Rejection::invalid(format!("processes.{name}"), why));
             }
+        }
+        let more = processes.keys().filter(|name| run.wanted_of(name).is_none()).count();
+        let most = limits::MOST_PROCESSES;
+        if run.counts.of.len() + more > most {
+            let why = format!("are at most {most} of a repository's that are scaled");
+            return Err(Rejection::invalid("processes", why));
         }
         let deployments: BTreeSet<DeploymentId> =
             [self.live, self.rolling, self.waiting].into_iter().flatten().collect();
@@ -102,21 +109,21 @@ impl ActiveApp {
         if let Some(replicas) = replicas.filter(|n| !nobody || *n != self.settings.replicas) {
             events.push(AppEvent::Scaled { replicas, deployments: deployments.clone() });
         }
-        let other = |name: &ProcessName, replicas: u16| {
-            known.get(name).is_none_or(|process| process.replicas != replicas)
-        };
-        if processes.iter().any(|(name, replicas)| !nobody || other(name, *replicas)) {
+        let other = |(name, replicas): (&ProcessName, &u16)| run.wanted_of(name) != Some(*replicas);
+        if processes.iter().any(|of| !nobody || other(of)) {
             events.push(AppEvent::ProcessesScaled { processes, deployments });
         }
         Ok(events)
     }
 
-    fn has_no(&self, process: &ProcessName) -> Rejection {
-        let known: Vec<_> = self.settings.run.processes.keys().map(ToString::to_string).collect();
+    fn has_no(&self, process: &ProcessName, known: &BTreeSet<ProcessName>) -> Rejection {
+        let known: BTreeSet<_> = self.settings.run.processes.keys().chain(known).collect();
+        let known: Vec<_> = known.into_iter().map(ToString::to_string).collect();
         let app = &self.name;
         let known = match known.as_slice() {
             [] => format!(
-                "it has none besides web; for one: hythe process set {app} {process} -- CMD"
+                "it has none besides web; for one: hythe process set {app} {process} -- CMD, or name it in the \
+                 repository's Procfile"
             ),
             known => format!("besides web there are: {}", known.join(", ")),
         };

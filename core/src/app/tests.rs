@@ -328,6 +328,7 @@ fn any_command() -> impl Strategy<Value = C> {
         (proptest::option::of(0u16..70), 0u16..70).prop_map(|(replicas, of_worker)| C::Scale {
             replicas,
             processes: [(ProcessName::new("worker").unwrap(), of_worker)].into(),
+            known: BTreeSet::new(),
         }),
         proptest::option::of(0u16..70).prop_map(|replicas| {
             let processes = replicas.map(crate::testing::worker).into_iter().collect();
@@ -383,7 +384,10 @@ fn what_frees_something_or_follows_may_use_the_room_kept_back() {
         (repeat(2, (1, 1), Repeat::Rollback), Ordinary),
         (C::Stop { at: crate::testing::at(1) }, Urgent),
         (C::Start, Ordinary),
-        (C::Scale { replicas: Some(2), processes: BTreeMap::new() }, Ordinary),
+        (
+            C::Scale { replicas: Some(2), processes: BTreeMap::new(), known: BTreeSet::new() },
+            Ordinary,
+        ),
         (env(&["NEW"]), Ordinary),
         (env(&[]), Urgent),
         (C::SwitchTraffic { deployment }, Urgent),

@@ -2,7 +2,8 @@
 //!
 //! Invariant: by position, as events have it, an image is its four fields; what was written before there was
 //! anything else means the same. No app answers on port 0, so a 0 there says that a site follows; an image with
-//! that port is not written, for what comes after it could not be read any more.
+//! that port is not written, for what comes after it could not be read any more. Nor is what its repository
+//! says, which a builder's report has and an event of its own takes.
 
 use std::fmt;
 
@@ -10,6 +11,7 @@ use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::declared::Declared;
 use crate::ids::WorkerId;
 use crate::names::{CommitId, ImageId};
 use crate::site::BuiltSite;
@@ -28,6 +30,8 @@ pub struct BuiltImage {
     pub worker: WorkerId,
     /// The static site that it is, where it is one: no container runs then.
     pub site: Option<Box<BuiltSite>>,
+    /// What its repository says of processes, where a builder reports it.
+    pub declared: Declared,
 }
 
 const NAME: &str = "BuiltImage";
@@ -42,23 +46,33 @@ struct Named {
     worker: WorkerId,
     #[serde(default)]
     site: Option<Box<BuiltSite>>,
+    #[serde(default)]
+    declared: Declared,
 }
 
 impl Serialize for BuiltImage {
     fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
-        let Self { image, commit, port, worker, site } = self;
+        let Self { image, commit, port, worker, site, declared } = self;
         if site.is_none() && *port == 0 && !into.is_human_readable() {
             let why = "an image whose app answers on port 0 is not written";
             return Err(serde::ser::Error::custom(why));
         }
+        let declares = !declared.is_empty();
+        if declares && !into.is_human_readable() {
+            return Err(serde::ser::Error::custom("what a repository says is an event of its own"));
+        }
         let port = if site.is_some() { &0 } else { port };
-        let mut fields = into.serialize_struct(NAME, 4 + usize::from(site.is_some()))?;
+        let more = usize::from(site.is_some()) + usize::from(declares);
+        let mut fields = into.serialize_struct(NAME, 4 + more)?;
         fields.serialize_field("image", image)?;
         fields.serialize_field("commit", commit)?;
         fields.serialize_field("port", port)?;
         fields.serialize_field("worker", worker)?;
         if let Some(site) = site {
             fields.serialize_field("site", site)?;
+        }
+        if declares {
+            fields.serialize_field("declared", declared)?;
         }
         fields.end()
     }
@@ -67,8 +81,8 @@ impl Serialize for BuiltImage {
 impl<'de> Deserialize<'de> for BuiltImage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         if from.is_human_readable() {
-            let Named { image, commit, port, worker, site } = Named::deserialize(from)?;
-            return Ok(Self { image, commit, port, worker, site });
+            let Named { image, commit, port, worker, site, declared } = Named::deserialize(from)?;
+            return Ok(Self { image, commit, port, worker, site, declared });
         }
         from.deserialize_struct(NAME, FIELDS, Placed)
     }
@@ -96,7 +110,7 @@ impl<'de> Visitor<'de> for Placed {
         let port: u16 = field(&mut fields, "port")?;
         let worker = field(&mut fields, "worker")?;
         let site = if port == 0 { Some(field(&mut fields, "site")?) } else { None };
-        Ok(BuiltImage { image, commit, port, worker, site })
+        Ok(BuiltImage { image, commit, port, worker, site, declared: Declared::default() })
     }
 }
 
@@ -109,7 +123,7 @@ mod tests {
     #[test]
     fn an_image_is_written_as_before_and_a_site_comes_back() {
         let image = built();
-        let BuiltImage { image: id, commit, port, worker, site: _ } = image.clone();
+        let BuiltImage { image: id, commit, port, worker, site: _, declared: _ } = image.clone();
         let before = postcard::to_allocvec(&(id, commit, port, worker)).unwrap();
         assert_eq!(postcard::to_allocvec(&image).unwrap(), before);
         let id = SiteId::new("b".repeat(64)).unwrap();
@@ -126,10 +140,13 @@ mod tests {
 
     #[test]
     fn what_could_not_be_read_again_is_not_written() {
-        let image = BuiltImage { port: 0, ..built() };
-        assert!(postcard::to_allocvec(&image).is_err());
-        // A builder's report has names: there it is read, and refused with words.
-        let json = serde_json::to_string(&image).unwrap();
-        assert_eq!(serde_json::from_str::<BuiltImage>(&json).unwrap(), image);
+        let release = crate::argv::Argv::new(vec!["migrate".into()]).ok();
+        let declared = Declared { release, ..Declared::default() };
+        for image in [BuiltImage { port: 0, ..built() }, BuiltImage { declared, ..built() }] {
+            assert!(postcard::to_allocvec(&image).is_err());
+            // A builder's report has names: there it is read, to be refused with words, or told apart.
+            let json = serde_json::to_string(&image).unwrap();
+            assert_eq!(serde_json::from_str::<BuiltImage>(&json).unwrap(), image);
+        }
     }
 }

@@ -5,6 +5,7 @@ use super::{
     DeploymentSpec, Fault, Origin, Outcome, Placement, Stage,
 };
 use crate::claims::ClaimChange;
+use crate::declared::Declared;
 use crate::ids::{DeploymentId, WorkerId};
 use crate::limits;
 use crate::machine::Machine;
@@ -182,9 +183,10 @@ impl Attempt {
     fn finish_build(&self, finished: u32, outcome: BuildOutcome, at: Timestamp) -> Decision {
         match (&self.stage, outcome) {
             // The report of the end may overtake the one of the start.
-            (Stage::Queued { generation, .. } | Stage::Building { generation, .. }, Ok(built))
-                if *generation == finished =>
-            {
+            (
+                Stage::Queued { generation, .. } | Stage::Building { generation, .. },
+                Ok(mut built),
+            ) if *generation == finished => {
                 // Nobody answers on it, and in the journal it would say that a site follows.
                 if built.port == 0 && built.site.is_none() {
                     let stage = crate::deployment::StageName::Building;
@@ -195,8 +197,19 @@ impl Attempt {
                     );
                     return self.end(Outcome::Failed { stage, fault });
                 }
+                let mut declared = std::mem::take(&mut built.declared).bounded();
+                if built.site.is_some() {
+                    // Nothing of it runs.
+                    declared = Declared::default();
+                }
+                let mut run = self.spec.run.clone();
+                run.take_on(&declared);
+                let says = run != self.spec.run;
+                let says = says.then(|| DeploymentEvent::Declared(Box::new(declared)));
                 let until = at.plus(limits::START_GRACE);
-                self.there(DeploymentEvent::Built { built: built.clone(), until }, &built)
+                let there =
+                    self.there(DeploymentEvent::Built { built: built.clone(), until }, &built)?;
+                Ok(says.into_iter().chain(there).collect())
             }
             (Stage::Queued { generation, .. } | Stage::Building { generation, .. }, Err(fault))
                 if *generation == finished =>

@@ -71,6 +71,7 @@ impl Attempt {
             DeploymentEvent::ProcessesScaled { processes } => {
                 self.spec.run.scale_processes(processes);
             }
+            DeploymentEvent::Declared(declared) => self.spec.run.take_on(declared),
             DeploymentEvent::Rescaled { placements, until } => {
                 let before = std::mem::replace(&mut self.placements, placements.clone());
                 let all = before.into_iter().chain(std::mem::take(&mut self.leaving));

@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::declared::Declared;
 use crate::health::HealthCheck;
 use crate::ids::{AppId, DeploymentId, ProjectId, WorkerId};
 use crate::limits;
@@ -702,4 +703,6 @@ pub enum DeploymentEvent {
         /// How many.
         processes: BTreeMap<ProcessName, u16>,
     },
+    /// Its repository says so of processes beside web, and of its release command.
+    Declared(Box<Declared>),
 }

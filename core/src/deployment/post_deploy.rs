@@ -130,7 +130,8 @@ impl Attempt {
             | DeploymentEvent::ReplicasLeft
             | DeploymentEvent::ReleaseStarted { .. }
             | DeploymentEvent::Released { .. }
-            | DeploymentEvent::ProcessesScaled { .. } => return,
+            | DeploymentEvent::ProcessesScaled { .. }
+            | DeploymentEvent::Declared(_) => return,
         };
         self.post_deploy = now;
     }

@@ -24,8 +24,10 @@ impl Attempt {
     pub(super) fn scale_processes(&self, mut processes: BTreeMap<ProcessName, u16>) -> Decision {
         let ended = matches!(self.stage, Stage::Ended(_));
         processes.retain(|name, replicas| {
-            let has = self.spec.run.processes.get(name).map(|process| process.replicas);
-            has.is_some_and(|has| has != *replicas) && *replicas <= limits::MOST_REPLICAS
+            // What it has besides is not known before it is built.
+            let may_have = self.built.is_none() || self.spec.run.processes.contains_key(name);
+            let same = self.spec.run.wanted_of(name) == Some(*replicas);
+            may_have && !same && *replicas <= limits::MOST_REPLICAS
         });
         if ended || processes.is_empty() {
             return NOTHING;

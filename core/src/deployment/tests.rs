@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::argv::Argv;
+use crate::declared::DeclaredProcess;
 use crate::limits;
 use crate::machine::{Machine, replay};
 use crate::rejection::Rejection;
@@ -182,6 +184,42 @@ fn site() -> BuiltImage {
     let id = crate::site::SiteId::new("5".repeat(64)).unwrap();
     let site = Some(Box::new(crate::site::BuiltSite { id, files: 2, bytes: 9 }));
     BuiltImage { site, port: 0, ..built() }
+}
+
+/// A build whose repository names a worker, of which it has so many.
+fn declaring(replicas: u16) -> (BuiltImage, Declared) {
+    let command = Argv::new(vec!["work".into()]).unwrap();
+    let worker = DeclaredProcess { command, replicas };
+    let processes = BTreeMap::from([(worker_name("worker"), worker)]);
+    let declared = Declared { processes, release: None };
+    (BuiltImage { declared: declared.clone(), ..built() }, declared)
+}
+
+#[test]
+fn what_a_repository_says_runs_with_its_version_and_in_as_many_replicas_as_people_said() {
+    let finish = |built| C::FinishBuild { generation: 1, outcome: Ok(built), at: at(5) };
+    let (image, declared) = declaring(2);
+    let building = || in_stage(StageName::Building);
+    let events = building().decide(finish(image.clone())).unwrap();
+    let [E::Declared(says), E::Built { built: is, .. }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((&**says, is), (&declared, &built()), "each by itself");
+    let wanted = |state: Deployment| state.attempt().unwrap().wanted().collect::<Vec<_>>();
+    let before = wanted(building());
+    let with = |more: &[u16]| [&before[..], more].concat();
+    let after = events.iter().fold(building(), Deployment::evolve);
+    assert_eq!(wanted(after), with(&[1_024, 1_025]));
+
+    // Said before anybody knew that there is one.
+    let scale = C::ScaleProcesses { processes: [(worker_name("worker"), 1)].into() };
+    let scaled = building().decide(scale).unwrap();
+    let scaled = scaled.iter().fold(building(), Deployment::evolve);
+    let events = scaled.decide(finish(image)).unwrap();
+    assert_eq!(wanted(events.iter().fold(scaled, Deployment::evolve)), with(&[1_024]));
+
+    // Of a site nothing runs.
+    let site = BuiltImage { declared, ..site() };
+    let events = building().decide(finish(site)).unwrap();
+    assert!(matches!(&events[..], [E::Built { .. }, E::BecameHealthy { .. }]), "{events:?}");
 }
 
 #[test]

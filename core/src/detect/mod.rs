@@ -46,6 +46,7 @@ pub use texts::{FileText, FileTexts, MOST_TEXT_BYTES, MOST_WANTED, Wanted, wante
 use overrides::Overrides;
 use repo::Repo;
 
+use crate::declared::Declared;
 use crate::names::RepositoryPath;
 use crate::rejection::Rejection;
 use crate::source::BuildSettings;
@@ -103,6 +104,8 @@ pub struct Detected {
     pub found: Found,
     /// The files that edges can serve themselves, where what is built is those and nothing else.
     pub site: Option<SiteFiles>,
+    /// What runs besides, by what the repository says.
+    pub declared: Declared,
 }
 
 /// Files of an image that are served as they are.
@@ -163,7 +166,8 @@ pub fn detect(
     let detected = plan(files, texts, settings, images)?;
     // What is wrong with it matters where it is asked for a plan, and is told there.
     let Ok(said) = said else { return Ok(detected) };
-    detected.served(&said)
+    let declared = said.declared.clone();
+    Ok(Detected { declared, ..detected.served(&said)? })
 }
 
 fn plan(
@@ -232,7 +236,8 @@ fn plan(
 
 fn by_dockerfile(path: RepositoryPath, reasons: Vec<String>) -> Detected {
     let found = Found::of_dockerfile(&path, reasons);
-    Detected { plan: BuildPlan::Dockerfile { path }, found, site: None }
+    let plan = BuildPlan::Dockerfile { path };
+    Detected { plan, found, site: None, declared: Declared::default() }
 }
 
 /// The files of one folder of what is built.
@@ -249,7 +254,8 @@ fn site_in(
     let found = Found::of_site(&site, reasons, images);
     let single_page = repo.overrides.single_page.unwrap_or_default();
     let files = SiteFiles { folder: site::ROOT.to_owned(), single_page };
-    Ok(Detected { plan: BuildPlan::Static(site), found, site: Some(files) })
+    let plan = BuildPlan::Static(site);
+    Ok(Detected { plan, found, site: Some(files), declared: Declared::default() })
 }
 
 /// A name from the tables above, below a folder that was checked.

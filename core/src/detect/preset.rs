@@ -10,6 +10,7 @@ use super::{
     BuildPlan, Detected, SiteFiles, deno, dockerfile, dotnet, elixir, go, java, node, php, python,
     refusal, ruby, rust, site,
 };
+use crate::declared::Declared;
 use crate::rejection::Rejection;
 use crate::source::BuildSettings;
 
@@ -65,7 +66,7 @@ pub(super) fn find(
         single_page: output.missing == Missing::Index,
     });
     let plan = BuildPlan::Preset { dockerfile: text };
-    Ok(Some(Detected { plan, found, site }))
+    Ok(Some(Detected { plan, found, site, declared: Declared::default() }))
 }
 
 /// The recipe of the first provider that knows an app. Where that is not sure of it, or it has
@@ -120,6 +121,7 @@ fn apply(recipe: &mut Recipe, repo: &Repo<'_>) {
         image_folder: _,
         packages,
         env,
+        declared: _,
         reasons,
     } = repo.overrides;
     let started = start.as_ref().map(|line| foreign::start(repo, recipe, line));

@@ -189,7 +189,7 @@ const TAIL: &str = "
 ";
 
 const PROCESSES: &str = "
-# What runs beside web, without traffic: `hythe import --app APP` gives it to an app.
+# What runs beside web, without traffic: how many of each, `hythe scale` changes.
 ";
 
 #[cfg(test)]

@@ -260,7 +260,7 @@ fn put_run(facts: &mut Facts, run: &Run<'_>) {
         replicas,
         health,
         resources,
-        run: RunSettings { command, hooks, processes: beside_web, container, inside },
+        run: RunSettings { command, hooks, processes: beside_web, container, inside, counts, declared: _ },
         drain_within,
         stop_within,
         env,
@@ -300,6 +300,10 @@ fn put_run(facts: &mut Facts, run: &Run<'_>) {
         facts.insert(of("replicas"), replicas.to_string());
         facts.extend(memory_bytes.map(|bytes| (of("memory_bytes"), bytes.to_string())));
         facts.extend(cpu_millis.map(|millis| (of("cpu_millis"), millis.to_string())));
+    }
+    let of_repository = counts.of.iter().filter(|(name, _)| !beside_web.contains_key(*name));
+    for (name, replicas) in of_repository {
+        facts.insert(format!("process_types.{name}.replicas"), replicas.to_string());
     }
     put_container(facts, container);
     put_inside(facts, inside);

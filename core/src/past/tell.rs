@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::app::{AppEvent, Repeat, SettingsChange, SourceKey};
 use crate::certificate::CertificateIssuer;
 use crate::cron::CronSettings;
+use crate::declared::Declared;
 use crate::deployment::{DeploymentEvent, Outcome};
 use crate::domain::DomainMode;
 use crate::event::Event;
@@ -177,6 +178,17 @@ fn count(replicas: u16) -> String {
     }
 }
 
+/// What a repository says, in words.
+fn says(Declared { processes, release }: &Declared) -> String {
+    let processes = processes.keys().map(|name| format!("process {name}"));
+    let release = release.iter().map(|_| "a release command".to_owned());
+    let all: Vec<String> = processes.chain(release).collect();
+    if all.is_empty() {
+        return "its repository names no process beside web any more".into();
+    }
+    format!("its repository names {}", all.join(", "))
+}
+
 /// Replicas of processes beside web, such as `worker=2`.
 fn counts(processes: &BTreeMap<ProcessName, u16>) -> String {
     let each = processes.iter().map(|(name, replicas)| format!("{name}={replicas}"));
@@ -261,6 +273,7 @@ fn deployment(event: &DeploymentEvent) -> String {
         DeploymentEvent::ProcessesScaled { processes } => {
             format!("it is to have other numbers of replicas: {}", counts(processes))
         }
+        DeploymentEvent::Declared(declared) => says(declared),
         DeploymentEvent::Rescaled { placements, .. } => match placements.len() {
             1 => "one replica has a place".into(),
             many => format!("{many} replicas have places"),

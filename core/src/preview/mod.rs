@@ -303,6 +303,10 @@ pub fn settings(parent: &ActiveApp, preview: &Preview) -> AppSettings {
     for process in settings.run.processes.values_mut() {
         process.replicas = process.replicas.min(1);
     }
+    for replicas in settings.run.counts.of.values_mut() {
+        *replicas = (*replicas).min(1);
+    }
+    settings.run.counts.most = 1;
     settings
 }
 

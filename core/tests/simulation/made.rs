@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use hythe_core::argv::Argv;
 use hythe_core::container::{ContainerSettings, Mount, MountPath, VolumeName};
+use hythe_core::declared::Declared;
 use hythe_core::deployment::BuiltImage;
 use hythe_core::domain::{DomainHost, DomainToken};
 use hythe_core::ids::{AppId, DeploymentId, EdgeId, InstallationId, WorkerId};
@@ -99,6 +100,7 @@ pub(crate) fn built(worker: WorkerId) -> BuiltImage {
         port: 8080,
         worker,
         site: None,
+        declared: Declared::default(),
     }
 }
 

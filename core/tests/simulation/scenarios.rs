@@ -1,6 +1,8 @@
 //! Single stories in the simulated world: what is done and broken is written down, and only the
 //! moments within a story are left to the seed.
 
+use std::collections::BTreeSet;
+
 use hythe_core::app::{App, AppCommand, AppEvent, AppSettings, SettingsChange};
 use hythe_core::deployment::{
     Deployment, DeploymentCommand, DeploymentEvent, Fault, Outcome, PostDeploy, StageName,
@@ -753,7 +755,7 @@ fn processes_are_scaled_in_place_and_none_is_a_number() {
     let mut web = 2;
     for (replicas, more) in [(3, None), (0, Some(1)), (2, Some(3))] {
         let processes = [(made::worker_process(), replicas)].into();
-        ask(&mut world, AppCommand::Scale { replicas: more, processes });
+        ask(&mut world, AppCommand::Scale { replicas: more, processes, known: BTreeSet::new() });
         pass(&mut world, MINUTE);
         web = more.unwrap_or(web);
         assert_eq!(workers(&world), vec![first; usize::from(replicas)]);

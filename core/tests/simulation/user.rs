@@ -185,11 +185,13 @@ impl World {
             1 => ("start", AppCommand::Start),
             2 if beside_web => {
                 let processes = [(made::worker_process(), self.random.u16(0..=3))].into();
-                ("scale processes", AppCommand::Scale { replicas: None, processes })
+                let known = BTreeSet::new();
+                ("scale processes", AppCommand::Scale { replicas: None, processes, known })
             }
             _ => {
                 let replicas = Some(self.random.u16(1..=4));
-                ("scale", AppCommand::Scale { replicas, processes: BTreeMap::new() })
+                let (processes, known) = (BTreeMap::new(), BTreeSet::new());
+                ("scale", AppCommand::Scale { replicas, processes, known })
             }
         };
         self.ask::<App>(asked, app.uuid(), command);

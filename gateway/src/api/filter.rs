@@ -194,6 +194,7 @@ fn app_named_by(event: &DeploymentEvent) -> Option<AppId> {
         | DeploymentEvent::BuildSkipped { .. }
         | DeploymentEvent::ImageMissed { .. }
         | DeploymentEvent::ProcessesScaled { .. }
+        | DeploymentEvent::Declared(_)
         | DeploymentEvent::Scaled { .. }
         | DeploymentEvent::Rescaled { .. }
         | DeploymentEvent::ReplicasLeft

@@ -314,6 +314,11 @@ fn show(context: &Context, app: &App) {
         let line = format!("{name}: {}", super::process::described(process));
         rows.push(("process", output.foreign(&line)));
     }
+    for one in app.processes.iter().filter(|one| !settings.process_types.contains_key(&one.name)) {
+        let line =
+            format!("{}: as the live version has it, {} of it", one.name, one.replicas_wanted);
+        rows.push(("process", line));
+    }
     let hooks = [
         ("release", &settings.release_command, settings.release_within_ms),
         ("post-deploy", &settings.post_deploy_command, settings.post_deploy_within_ms),

@@ -93,7 +93,18 @@ async fn list(context: &Context, name: &AppName) -> Outcome {
             output.foreign(&process.command.join(" ")),
         ]
     });
-    let rows: Vec<_> = std::iter::once(web).chain(others).collect();
+    let of_version = app.processes.iter();
+    let of_version =
+        of_version.filter(|one| !settings.process_types.contains_key(&one.name)).map(|one| {
+            vec![
+                one.name.clone(),
+                one.replicas_wanted.to_string(),
+                format!("{}/{}", one.replicas_healthy, one.replicas_wanted),
+                format::bytes(settings.memory_bytes),
+                "(as the live version has it)".to_owned(),
+            ]
+        });
+    let rows: Vec<_> = std::iter::once(web).chain(others).chain(of_version).collect();
     output.table(&["PROCESS", "REPLICAS", "RUNNING", "MEMORY", "COMMAND"], &rows);
     Ok(())
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::args::AtArgs;
 use super::failure::Outcome;
 use super::{Context, app, format};
-use crate::api::dto::{Replica, ReplicaList, Worker, WorkerList};
+use crate::api::dto::{App, Replica, ReplicaList, Worker, WorkerList};
 
 /// A replica with the app that it is of.
 #[derive(Serialize)]
@@ -50,6 +50,15 @@ pub(super) async fn replicas(context: &Context, name: Option<AppName>, at: &AtAr
         return Ok(());
     }
     format::note_as_of(output, as_of);
+    if let Some(name) = &name {
+        let app: App = context.client.get(&["apps", name.as_str()], &at).await?;
+        for process in app.processes.iter().filter(|process| process.replicas_wanted == 0) {
+            let process = &process.name;
+            output.note(format_args!(
+                "{process}: 0 replicas; for one: hythe scale {name} {process}=1"
+            ));
+        }
+    }
     if found.is_empty() {
         output.note(if as_of.is_some() { "nothing was to run" } else { "nothing runs" });
         return Ok(());

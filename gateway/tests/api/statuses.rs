@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use hythe_core::declared::Declared;
 use hythe_core::deployment::{
     BuiltImage, Deployment, DeploymentCommand, Fault, Placement, StageName,
 };
@@ -318,6 +319,7 @@ pub(crate) async fn go_live(server: &Server, id: DeploymentId) {
         port: 8080,
         worker,
         site: None,
+        declared: Declared::default(),
     };
     let at = server.control.clock().now();
     let placements = vec![Placement { index: 0, worker }];

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hythe_core::app::{AppEvent, AppSettings, SettingsChange};
+use hythe_core::declared::Declared;
 use hythe_core::deployment::{BuiltImage, DeploymentEvent, DeploymentSpec, Origin};
 use hythe_core::health::{HealthCheck, Probe};
 use hythe_core::ids::{AppId, DeploymentId, ProjectId, WorkerId};
@@ -162,6 +163,7 @@ impl StoredEvent for DeploymentEvent {
             | Self::BuildSkipped { .. }
             | Self::ImageMissed { .. }
             | Self::ProcessesScaled { .. }
+            | Self::Declared(_)
             | Self::Scaled { .. }
             | Self::Rescaled { .. }
             | Self::ReplicasLeft
@@ -289,7 +291,7 @@ struct Built1 {
 
 impl From<Built1> for BuiltImage {
     fn from(Built1 { image, commit, port, worker }: Built1) -> Self {
-        Self { image, commit, port, worker, site: None }
+        Self { image, commit, port, worker, site: None, declared: Declared::default() }
     }
 }
 

@@ -178,3 +178,42 @@ fn a_worker_is_started_again_and_a_rollback_brings_the_one_before_back() {
     assert_eq!(shop.workers().len(), 1);
     shop.scene.finish();
 }
+
+/// The command that a container runs.
+fn command_of(container: &str) -> String {
+    let args = ["inspect", "--format", "{{json .Config.Cmd}}", container];
+    let output = Command::new("docker").args(args).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn what_a_procfile_names_runs_once_somebody_scales_it_and_comes_back_with_its_version() {
+    let scene = Scene::new();
+    let mut files = apps::page("one");
+    files.push(("Procfile", "worker: sleep 901\n".to_owned()));
+    let repository = scene.repository("shop", &files);
+    scene.deploy_live("shop");
+    let shop = Shop { scene };
+    assert!(shop.workers().is_empty(), "nobody asked for one");
+    let ps = shop.scene.hythe.run(&["ps", "shop"]);
+    assert!(ps.err.contains("hythe scale shop worker=1"), "{}", ps.err);
+    shop.scene.hythe.json(&["scale", "shop", "worker=1"]);
+    let [worker] = &shop.workers()[..] else { panic!("one worker") };
+    assert!(command_of(worker).contains("901"), "{}", command_of(worker));
+
+    repository.commit(&[("Procfile", "worker: sleep 902\n")]);
+    shop.scene.deploy_live("shop");
+    let [worker] = &shop.settles_at(1)[..] else { panic!("one worker") };
+    assert!(command_of(worker).contains("902"), "{}", command_of(worker));
+    shop.scene.hythe.json(&["rollback", "shop"]);
+    let [worker] = &shop.settles_at(1)[..] else { panic!("one worker") };
+    assert!(command_of(worker).contains("901"), "{}", command_of(worker));
+    assert_eq!(shop.app()["settings"]["process_types"], json!({}), "it is no setting");
+
+    // What the app has set goes before it.
+    shop.set("exec sleep 903", &[]);
+    shop.scene.deploy_live("shop");
+    let [worker] = &shop.settles_at(1)[..] else { panic!("one worker") };
+    assert!(command_of(worker).contains("903"), "{}", command_of(worker));
+    shop.scene.finish();
+}

@@ -17,6 +17,7 @@ use hythe_core::canary::Weight;
 use hythe_core::container::{
     ContainerSettings, ContentId, GroupMember, Mount, MountPath, ServiceName, VolumeName,
 };
+use hythe_core::declared::{Counts, Declared, DeclaredProcess, TakenOn};
 use hythe_core::deployment::{
     BuiltImage, DeploymentEvent, DeploymentSpec, Fault, Origin, Outcome, Placement, StageName,
 };
@@ -252,6 +253,16 @@ fn with_inside() -> RunSettings {
     RunSettings { inside, ..with_container() }
 }
 
+/// What a repository says runs besides.
+pub(crate) fn declared() -> Declared {
+    let argv = |word: &str| Argv::new(vec![word.into()]).unwrap();
+    let worker = DeclaredProcess { command: argv("bin/jobs"), replicas: 2 };
+    Declared {
+        processes: BTreeMap::from([(process(), worker)]),
+        release: Some(argv("bin/migrate")),
+    }
+}
+
 fn process() -> ProcessName {
     ProcessName::new("worker").unwrap()
 }
@@ -285,6 +296,7 @@ fn built() -> BuiltImage {
         port: 8080,
         worker: worker(),
         site: None,
+        declared: Declared::default(),
     }
 }
 
@@ -511,6 +523,13 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
     let within = SettingsChange { run: Some(with_inside()), ..SettingsChange::default() };
     let alone = SettingsChange { run: Some(with_processes(false)), ..SettingsChange::default() };
     let scaled = || BTreeMap::from([(process(), 3)]);
+    let counts = Counts { of: scaled(), most: 1 };
+    let counted = RunSettings { counts: counts.clone(), ..RunSettings::default() };
+    let counted = SettingsChange { run: Some(counted), ..SettingsChange::default() };
+    let processes = BTreeSet::from([process()]);
+    let taken = TakenOn { says: declared(), processes, release: true };
+    let of_repository = RunSettings { counts, declared: taken, ..with_container() };
+    let of_repository = DeploymentSpec { run: of_repository, ..spec() };
     let apps = [
         (
             "created",
@@ -616,6 +635,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
         ("triggers_set-off", triggers(DeployOn::Off)),
         ("configured-processes", AppEvent::Configured(Box::new(with_all))),
         ("configured-only-processes", AppEvent::Configured(Box::new(alone))),
+        ("configured-counts", AppEvent::Configured(Box::new(counted))),
         (
             "processes_scaled",
             AppEvent::ProcessesScaled {
@@ -675,6 +695,8 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
         ("post_deployed", DeploymentEvent::PostDeployed),
         ("post_deploy_failed", DeploymentEvent::PostDeployFailed { fault: failed }),
         ("processes_scaled", DeploymentEvent::ProcessesScaled { processes: scaled() }),
+        ("declared", DeploymentEvent::Declared(Box::new(declared()))),
+        ("requested-declared", DeploymentEvent::Requested(Box::new(of_repository))),
     ];
     let capacity = Capacity { memory_bytes: 8 << 30, cpu_millis: 4_000 };
     let workers = [

@@ -14,7 +14,7 @@ export interface Process {
   cpuMillis: number;
 }
 
-/** As set, and as the live version has them: one that was taken away runs until the next deployment. */
+/** As set, and what only the live version has: its repository names it, or it runs until the next deployment. */
 export function processes(app: App): Process[] {
   const { settings } = app;
   const running = new Map(app.processes.map((process) => [process.name, process]));
@@ -36,5 +36,16 @@ export function processes(app: App): Process[] {
     memoryBytes: type.memory_bytes ?? settings.memory_bytes,
     cpuMillis: type.cpu_millis ?? settings.cpu_millis,
   }));
-  return [web, ...others];
+  const ofVersion = app.processes
+    .filter(({ name }) => !(name in settings.process_types))
+    .map(({ name, replicas_healthy, replicas_wanted }) => ({
+      name,
+      replicas: replicas_wanted,
+      healthy: replicas_healthy,
+      wanted: replicas_wanted,
+      command: undefined,
+      memoryBytes: settings.memory_bytes,
+      cpuMillis: settings.cpu_millis,
+    }));
+  return [web, ...others, ...ofVersion];
 }

@@ -43,6 +43,38 @@ async fn a_dockerfile_becomes_an_image_that_bears_its_labels() {
     nothing_left(&world).await;
 }
 
+#[tokio::test]
+async fn what_its_repository_says_runs_besides_comes_with_the_image_also_where_that_is_used_again()
+{
+    let world = World::new().await;
+    let text = format!("FROM busybox\nRUN echo {}\nEXPOSE 8080\n", unique());
+    let procfile = "web: x\nworker: bin/work --all\nrelease: bin/migrate\n";
+    world.repository("app", &[("Dockerfile", &text), ("Procfile", procfile)]);
+    let command = world.command("app");
+    let mut again = world.command("app");
+    let (app, deployment) = (command.spec.app, command.deployment);
+    again.spec.app = app;
+    let (build, built) = world.build(command).await;
+    let built = built.unwrap();
+    assert!(build.text().contains("runs besides: worker, release"), "{}", build.text());
+    let declared = &built.declared;
+    let [(name, worker)] = &declared.processes.iter().collect::<Vec<_>>()[..] else {
+        panic!("{declared:?}")
+    };
+    assert_eq!((name.as_str(), worker.replicas), ("worker", 0));
+    assert_eq!(worker.command.words(), ["bin/work", "--all"]);
+    assert_eq!(declared.release.as_ref().unwrap().words(), ["bin/migrate"]);
+    let (build, used) = world.build(again).await;
+    assert!(build.text().contains("using sha256:"), "{}", build.text());
+    assert_eq!(used.unwrap(), built);
+
+    // An image that is made of it is not of the same repository.
+    let text = format!("FROM hythe/{app}:{deployment}\nEXPOSE 8080\n");
+    world.repository("other", &[("Dockerfile", &text)]);
+    let (_, other) = world.build(world.command("other")).await;
+    assert!(other.unwrap().declared.is_empty());
+}
+
 /// Waits until no build has a scratch folder any more.
 async fn nothing_left(world: &World) {
     let scratch = world.settings.data.join("scratch");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crypto_box::SecretKey;
 use crypto_box::aead::OsRng;
+use hythe_core::declared::Declared;
 use hythe_core::deployment::{BuildOutcome, BuiltImage, Fault};
 use hythe_core::ids::{DeploymentId, EdgeId, InstallationId, WorkerId};
 use hythe_core::names::{CommitId, EnvName, ImageId, WorkerName};
@@ -209,6 +210,7 @@ impl Worker {
             port: 8080,
             worker: self.id,
             site: None,
+            declared: Declared::default(),
         })
     }
 

@@ -51,7 +51,7 @@ fn what_is_deleted_rests_and_comes_back_as_it_was() {
 fn nothing_else_can_be_done_with_it_and_a_day_later_it_is_spent() {
     let at = crate::testing::at(1);
     let app = after([live(1), vec![C::Discard { at }]].concat());
-    let scale = C::Scale { replicas: Some(2), processes: BTreeMap::new() };
+    let scale = C::Scale { replicas: Some(2), processes: BTreeMap::new(), known: BTreeSet::new() };
     for refused in [request(2), C::Stop { at }, C::Start, scale] {
         let said = app.decide(refused.clone()).unwrap_err().to_string();
         assert!(said.contains("hythe app restore"), "{refused:?}: {said}");

@@ -3,7 +3,7 @@
 use super::*;
 
 fn scale(replicas: u16) -> C {
-    C::Scale { replicas: Some(replicas), processes: BTreeMap::new() }
+    C::Scale { replicas: Some(replicas), processes: BTreeMap::new(), known: BTreeSet::new() }
 }
 
 #[test]
@@ -123,6 +123,7 @@ fn processes_beside_web_are_scaled_by_name_together_with_web_or_alone() {
     let scale = |replicas, processes: &[(&str, u16)]| C::Scale {
         replicas,
         processes: processes.iter().map(|(name, n)| (process(name), *n)).collect(),
+        known: BTreeSet::new(),
     };
     let given = || after([vec![with_worker(1)], live(1)].concat());
     let deployments: BTreeSet<_> = [deployment_id(1)].into();
@@ -152,6 +153,25 @@ fn processes_beside_web_are_scaled_by_name_together_with_web_or_alone() {
     }
     let none = after(live(1)).decide(scale(None, &[("worker", 1)])).unwrap_err().to_string();
     assert!(none.contains("hythe process set shop worker -- CMD"), "{none}");
+}
+
+#[test]
+fn how_many_there_are_of_a_repositorys_process_is_kept_for_the_versions_to_come() {
+    let scale = |name: &str, n| C::Scale {
+        replicas: None,
+        processes: BTreeMap::from([(process(name), n)]),
+        known: BTreeSet::from([process("mail")]),
+    };
+    let app = after(live(1));
+    let events = app.decide(scale("mail", 2)).unwrap();
+    let app = events.iter().fold(app, App::evolve);
+    let run = &app.active().unwrap().settings.run;
+    assert_eq!((run.counts.of.get(&process("mail")), run.processes.len()), (Some(&2), 0));
+    let refused = app.decide(scale("male", 2)).unwrap_err().to_string();
+    assert!(refused.contains("besides web there are: mail"), "{refused}");
+    let events = app.decide(request(2)).unwrap();
+    let (_, spec) = events.iter().find_map(E::requested).unwrap();
+    assert_eq!(spec.run.counts, run.counts);
 }
 
 #[test]

@@ -192,7 +192,7 @@ impl File<'_> {
         Ok(())
     }
 
-    /// What runs beside web is no matter of a build; that it could run is looked at all the same.
+    /// What runs beside web.
     fn processes(&self, table: &DeTable<'_>, said: &mut Overrides) -> Result<(), Rejection> {
         let mut names = Vec::new();
         for (name, value) in table {
@@ -207,25 +207,24 @@ impl File<'_> {
                 self.wrong(at, format!("[{place}] needs a command, such as \"node worker.js\""))
             })?;
             let text = self.text_of(command, "command")?;
-            self.at(command, words::ShellLine::new(text, "command"))?;
+            let line = self.at(command, words::ShellLine::new(text, "command"))?;
+            let mut count = 0;
             if let Some(replicas) = process.get("replicas") {
                 let number = replicas.get_ref().as_integer();
                 let number = number
                     .and_then(|number| u16::from_str_radix(number.as_str(), number.radix()).ok());
                 let most = limits::MOST_REPLICAS;
-                number.filter(|number| *number <= most).ok_or_else(|| {
+                count = number.filter(|number| *number <= most).ok_or_else(|| {
                     let why = format!("replicas is a number from 0 to {most}");
                     self.wrong(replicas.span().start, why)
                 })?;
             }
             names.push(name.to_string());
+            self.at(command, said.process(name, &line, count, &place))?;
         }
         if !names.is_empty() {
             let names = names.join(", ");
-            said.reasons.push(format!(
-                "what {FILE} says of the processes {names} is given to an app by \
-                 `hythe import --app APP`"
-            ));
+            said.reasons.push(format!("{FILE} names what runs beside web: {names}"));
         }
         Ok(())
     }
@@ -303,13 +302,19 @@ mod tests {
     }
 
     #[test]
-    fn processes_are_no_matter_of_the_build_and_are_told_of() {
-        let text = "[processes.worker]\ncommand = \"node w.js\"\nreplicas = 0\n\
+    fn processes_start_nothing_of_the_build_and_are_told_of() {
+        let text = "[processes.worker]\ncommand = \"node w.js\"\nreplicas = 2\n\
                     [processes.clock]\ncommand = \"tick && tock\"\n";
         let said = said(text).unwrap();
         assert_eq!(said.start, None);
         let [reason] = &said.reasons[..] else { panic!("{:?}", said.reasons) };
-        assert!(reason.contains("worker") && reason.contains("hythe import"), "{reason}");
+        assert!(reason.contains("clock, worker"), "{reason}");
+        let all: Vec<_> = said.declared.processes.iter().collect();
+        let [(clock, tick), (worker, works)] = &all[..] else { panic!("{all:?}") };
+        assert_eq!((clock.as_str(), worker.as_str()), ("clock", "worker"));
+        assert_eq!(tick.command.words(), ["sh", "-c", "tick && tock"]);
+        assert_eq!(works.command.words(), ["node", "w.js"]);
+        assert_eq!((tick.replicas, works.replicas), (0, 2));
     }
 
     #[test]
@@ -358,6 +363,7 @@ mod tests {
             ("[processes.w]\ncomand = \"x\"\n", &["line 2", "did you mean command?"]),
             ("[processes.w]\ncommand = [\"x\"]\n", &["line 2", "text in quotes"]),
             ("[processes.w]\ncommand = \"x\"\nreplicas = 65\n", &["line 3", "0 to 64"]),
+            ("[processes.web]\ncommand = \"x\"\n", &["line 2", "something else here"]),
             ("[static]\nserv = true\n", &["line 2", "did you mean serve?"]),
             ("[static]\nserve = 1\n", &["line 2", "true or false"]),
             ("[static]\noutput = \"dist\"\n", &["line 2", "folder of the image"]),

@@ -13,7 +13,11 @@ pub(super) use program::Program;
 
 use super::repo::Repo;
 use super::words::{self, ShellLine};
+use crate::argv::Argv;
+use crate::declared::{Declared, DeclaredProcess, may_be_named};
+use crate::limits;
 use crate::names::{EnvName, RepositoryPath};
+use crate::process::ProcessName;
 use crate::rejection::Rejection;
 
 /// The most steps, packages or variables that one file may name.
@@ -45,6 +49,8 @@ pub(super) struct Overrides {
     /// Packages of Debian, for the build and the app.
     pub(super) packages: Vec<String>,
     pub(super) env: BTreeMap<EnvName, String>,
+    /// What runs beside what is built, and before it.
+    pub(super) declared: Declared,
     pub(super) reasons: Vec<String>,
 }
 
@@ -87,6 +93,35 @@ impl Overrides {
             self.start = Some(line);
             self.start_file = Some(file);
         }
+        Ok(())
+    }
+
+    /// A process beside web, where nothing said it before.
+    fn process(
+        &mut self,
+        name: ProcessName,
+        command: &ShellLine,
+        replicas: u16,
+        place: &str,
+    ) -> Result<(), Rejection> {
+        let wrong = |why: String| Err(Rejection::invalid(place, why));
+        if !may_be_named(&name) {
+            return wrong(format!("{name} stands for something else here; take another name"));
+        }
+        let processes = &mut self.declared.processes;
+        let most = limits::MOST_PROCESSES;
+        if processes.len() >= most && !processes.contains_key(&name) {
+            return wrong(format!("has at most {most} processes beside web"));
+        }
+        let command = argv(command, place)?;
+        processes.entry(name).or_insert(DeclaredProcess { command, replicas });
+        Ok(())
+    }
+
+    /// The release command, where nothing said it before.
+    fn release(&mut self, command: &ShellLine, place: &str) -> Result<(), Rejection> {
+        let command = argv(command, place)?;
+        self.declared.release.get_or_insert(command);
         Ok(())
     }
 
@@ -158,6 +193,14 @@ impl Overrides {
 enum Which {
     Install,
     Build,
+}
+
+/// A line as what is run: without a shell where one would do nothing but split it.
+fn argv(line: &ShellLine, place: &str) -> Result<Argv, Rejection> {
+    let plain = line.plain_words().and_then(|words| Argv::new(words).ok());
+    let by_shell = || Argv::new(["sh", "-c", line.as_str()].map(str::to_owned).to_vec());
+    let argv = plain.map_or_else(by_shell, Ok);
+    argv.map_err(|bad| Rejection::invalid(place, bad.to_string()))
 }
 
 fn at_most(there: usize, written: &str) -> Result<(), Rejection> {

@@ -115,6 +115,7 @@ impl World {
             | DeploymentEvent::Switched { .. } => {}
             DeploymentEvent::Scaled { .. } | DeploymentEvent::Rescaled { .. } => {}
             DeploymentEvent::ProcessesScaled { .. } => self.count("processes scaled"),
+            DeploymentEvent::Declared(_) => self.count("declared"),
             DeploymentEvent::ReplicasLeft => self.count("replicas left"),
             DeploymentEvent::ReleaseStarted { .. } => {}
             DeploymentEvent::Released { .. } => self.count("released"),
@@ -333,6 +334,7 @@ fn invariant_stages_follow_one_another(told: Option<&Told>, event: &DeploymentEv
         DeploymentEvent::Switched { .. } => stage == Some(S::Switching),
         DeploymentEvent::WentLive { .. } => stage == Some(S::Draining),
         DeploymentEvent::Scaled { .. } | DeploymentEvent::ProcessesScaled { .. } => stage.is_some(),
+        DeploymentEvent::Declared(_) => matches!(stage, Some(S::Queued | S::Building)),
         DeploymentEvent::Rescaled { .. } | DeploymentEvent::ReplicasLeft => stage == Some(S::Live),
         DeploymentEvent::BuildSkipped { .. } => stage == Some(S::Requested) && takes_over,
         DeploymentEvent::ImageMissed { .. } => {
@@ -372,6 +374,7 @@ fn invariant_build_generations_grow(told: Option<&Told>, event: &DeploymentEvent
         | DeploymentEvent::WentLive { .. }
         | DeploymentEvent::BuildSkipped { .. }
         | DeploymentEvent::ProcessesScaled { .. }
+        | DeploymentEvent::Declared(_)
         | DeploymentEvent::Scaled { .. }
         | DeploymentEvent::Rescaled { .. }
         | DeploymentEvent::ReplicasLeft
@@ -439,6 +442,7 @@ fn after(told: Option<Told>, event: &DeploymentEvent) -> Option<Told> {
         DeploymentEvent::WentLive { .. } => StageName::Live,
         DeploymentEvent::Scaled { .. }
         | DeploymentEvent::ProcessesScaled { .. }
+        | DeploymentEvent::Declared(_)
         | DeploymentEvent::Rescaled { .. }
         | DeploymentEvent::ReplicasLeft => told.stage,
         DeploymentEvent::BuildSkipped { .. } => StageName::Built,

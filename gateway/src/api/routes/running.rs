@@ -1,8 +1,11 @@
 //! Whether an app runs, and in how many replicas: stop, start, scale.
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
 use axum::response::Response;
-use hythe_core::app::AppCommand;
+use hythe_core::app::{ActiveApp, AppCommand};
+use hythe_core::process::ProcessName;
 
 use super::apps::change;
 use crate::api::ApiState;
@@ -82,8 +85,21 @@ pub(crate) async fn scale(
         Ok::<_, Problem>((settings::text("processes", name)?, *replicas))
     };
     let processes = processes.iter().map(named).collect::<Result<_, _>>()?;
-    let command = AppCommand::Scale { replicas: *replicas, processes };
-    give(&state, &app, &asked, &body.hash, command).await
+    change(&state, &asked, &body.hash, || {
+        let (id, active) = state.app(&app)?;
+        let known = known(&state, &active);
+        Ok((id, AppCommand::Scale { replicas: *replicas, processes, known }))
+    })
+    .await
+}
+
+/// The processes of what is live or on its way, those included that only its repository names.
+fn known(state: &ApiState, app: &ActiveApp) -> BTreeSet<ProcessName> {
+    let versions = [app.live, app.rolling, app.waiting].into_iter().flatten();
+    state.see(|sight| {
+        let attempts = versions.filter_map(|id| sight.view.deployments.get(&id)?.state.attempt());
+        attempts.flat_map(|attempt| attempt.spec.run.processes.keys().cloned()).collect()
+    })
 }
 
 async fn give(

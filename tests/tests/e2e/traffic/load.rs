@@ -1,9 +1,11 @@
 //! Constant load of every kind that there is: keep-alive connections, slow answers, streaming
-//! uploads and WebSockets. Whatever is not answered whole, by a version that may answer, is noted.
+//! uploads and WebSockets. Whatever is not answered whole, by a version that may answer, is noted; while
+//! the app is stopped, a page that says so is an answer, too.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,8 +21,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::sync::CancellationToken;
 
 /// Who asks, of each kind.
@@ -33,6 +35,11 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// From one piece of an upload, or message on a socket, to the next.
 const PIECE_EVERY: Duration = Duration::from_millis(100);
 const PIECE: usize = 16 * 1024;
+/// What the edge says for a stopped app, and for one that starts again.
+const PAGES: [&str; 3] =
+    ["was stopped by whoever runs it", "could not be started, or has ended", "is being deployed"];
+/// The kind of answer that these are.
+pub(super) const RESTED: &str = "rested";
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
@@ -43,6 +50,7 @@ pub(super) struct Load {
     stop: CancellationToken,
     asking: JoinSet<()>,
     seen: Arc<Mutex<Seen>>,
+    rests: Arc<AtomicBool>,
 }
 
 /// What came back.
@@ -62,6 +70,7 @@ struct Target {
     host: String,
     long: Duration,
     seen: Arc<Mutex<Seen>>,
+    rests: Arc<AtomicBool>,
     begun: Instant,
 }
 
@@ -72,11 +81,13 @@ impl Load {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = threads.unwrap();
         let (stop, seen) = (CancellationToken::new(), Arc::default());
+        let rests = Arc::new(AtomicBool::new(false));
         let target = Target {
             edge,
             host: host.to_owned(),
             long,
             seen: Arc::clone(&seen),
+            rests: Arc::clone(&rests),
             begun: Instant::now(),
         };
         let mut asking = JoinSet::new();
@@ -93,7 +104,7 @@ impl Load {
         for _ in 0..SOCKETS {
             asking.spawn_on(again(target.clone(), stop.clone(), "socket", socket), handle);
         }
-        Self { runtime, stop, asking, seen }
+        Self { runtime, stop, asking, seen, rests }
     }
 
     /// Begins nothing new, waits for what is under way, and says what came back.
@@ -105,6 +116,16 @@ impl Load {
             }
         });
         std::mem::take(&mut self.seen.lock().unwrap())
+    }
+
+    /// From here on the app may be stopped, or may not be.
+    pub(super) fn may_rest(&self, rests: bool) {
+        self.rests.store(rests, Ordering::SeqCst);
+    }
+
+    /// Whole answers of a kind so far.
+    pub(super) fn answers(&self, kind: &str) -> u64 {
+        self.seen.lock().unwrap().answers.get(kind).copied().unwrap_or_default()
     }
 
     /// Failures so far.
@@ -126,9 +147,21 @@ impl Target {
         request.body(body).unwrap()
     }
 
-    fn note(&self, kind: &'static str, came: Result<String, Trouble>) {
+    fn rests(&self) -> bool {
+        self.rests.load(Ordering::SeqCst)
+    }
+
+    /// `rested`: whether the app could be stopped already when this was asked.
+    fn note(&self, kind: &'static str, rested: bool, came: Result<String, Trouble>) {
         let mut seen = self.seen.lock().unwrap();
         match came {
+            // Who still sends when the page comes need not get to read it.
+            Err(error)
+                if (rested || self.rests()) && is_page(&error.to_string())
+                    || rested && kind == "upload" =>
+            {
+                *seen.answers.entry(RESTED).or_default() += 1;
+            }
             Ok(version) => {
                 *seen.answers.entry(kind).or_default() += 1;
                 *seen.versions.entry(version).or_default() += 1;
@@ -144,6 +177,7 @@ impl Target {
 async fn keep_alive(target: Target, stop: CancellationToken) {
     let mut connection: Option<SendRequest<Body>> = None;
     while !stop.is_cancelled() {
+        let rested = target.rests();
         let came = async {
             let mut sender = match connection.take() {
                 Some(sender) => sender,
@@ -159,7 +193,7 @@ async fn keep_alive(target: Target, stop: CancellationToken) {
             Ok(version)
         };
         let came = came.await;
-        target.note("keep-alive", came);
+        target.note("keep-alive", rested, came);
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -173,8 +207,9 @@ async fn again<F>(
     F: Future<Output = Result<String, Trouble>>,
 {
     while !stop.is_cancelled() {
+        let rested = target.rests();
         let came = ask(target.clone()).await;
-        target.note(kind, came);
+        target.note(kind, rested, came);
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -191,8 +226,13 @@ async fn answer(
     let body = String::from_utf8_lossy(&body).into_owned();
     match version {
         Some(version) if status == 200 => Ok((version, body)),
+        None if status == 503 && is_page(&body) => Err(body.into()),
         _other => Err(format!("{status}: {}", body.chars().take(200).collect::<String>()).into()),
     }
+}
+
+fn is_page(text: &str) -> bool {
+    PAGES.iter().any(|page| text.contains(page))
 }
 
 fn version(headers: &HeaderMap) -> Option<String> {
@@ -223,7 +263,13 @@ async fn upload(target: Target) -> Result<String, Trouble> {
 async fn socket(target: Target) -> Result<String, Trouble> {
     let stream = TcpStream::connect(target.edge).await?;
     let request = format!("ws://{}/echo", target.host).into_client_request()?;
-    let (mut socket, response) = tokio_tungstenite::client_async(request, stream).await?;
+    let (mut socket, response) = match tokio_tungstenite::client_async(request, stream).await {
+        Err(Error::Http(page)) if page.status() == 503 => {
+            let body = page.into_body().unwrap_or_default();
+            return Err(String::from_utf8_lossy(&body).into_owned().into());
+        }
+        connected => connected?,
+    };
     let version = version(response.headers()).ok_or("no version")?;
     let begun = Instant::now();
     let mut sent = 0;

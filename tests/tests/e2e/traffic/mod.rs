@@ -1,5 +1,5 @@
 //! No request is lost: under constant load, versions come and go, good ones and broken ones, come
-//! back, are run anew and scaled, and the processes of Hythe are killed. `HYTHE_SOAK=1` makes a hundred deployments under answers that
+//! back, are run anew, scaled, stopped and started, and the processes of Hythe are killed. `HYTHE_SOAK=1` makes a hundred deployments under answers that
 //! take twenty seconds.
 
 mod load;
@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use serde_json::{Value, json};
 
 use crate::scene::Scene;
-use load::Load;
+use load::{Load, RESTED};
 
 const SERVER: &str = include_str!("server.js");
 
@@ -24,18 +24,28 @@ enum Version {
     NeverHealthy,
     WrongPort,
     FailsToBuild,
+    FailsToRelease,
+    /// Healthy until it has the traffic.
+    Ails,
 }
 
 impl Version {
-    const BROKEN: [Self; 4] =
-        [Self::NeverHealthy, Self::Exits, Self::WrongPort, Self::FailsToBuild];
+    /// Those that never get the traffic.
+    const BROKEN: [Self; 5] = [
+        Self::NeverHealthy,
+        Self::Exits,
+        Self::WrongPort,
+        Self::FailsToBuild,
+        Self::FailsToRelease,
+    ];
 
     fn files(self, name: &str) -> Vec<(&'static str, String)> {
         let mode = match self {
-            Self::Good | Self::FailsToBuild => "good",
+            Self::Good | Self::FailsToBuild | Self::FailsToRelease => "good",
             Self::Exits => "exits",
             Self::NeverHealthy => "never-healthy",
             Self::WrongPort => "wrong-port",
+            Self::Ails => "ails",
         };
         let step = if self == Self::FailsToBuild { "RUN exit 7\n" } else { "" };
         let dockerfile = format!(
@@ -52,11 +62,12 @@ impl Version {
     /// Stage and words of its failure.
     const fn failure(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::Good => None,
+            Self::Good | Self::Ails => None,
             Self::Exits => Some(("starting", "exited with code 3")),
             Self::NeverHealthy => Some(("starting", "answered GET /healthz with 500")),
             Self::WrongPort => Some(("starting", "nothing listens on port 8080")),
             Self::FailsToBuild => Some(("building", "exit")),
+            Self::FailsToRelease => Some(("releasing", "exited with code 9")),
         }
     }
 }
@@ -74,7 +85,11 @@ impl Shop {
         let repository = scene.repository("shop", &files);
         assert_eq!(scene.hythe.run(&["app", "create", "shop"]).code, 0);
         let mut shop = Self { scene, repository, count: 0 };
-        shop.set(&json!({ "health_path": "/healthz", "health_interval_ms": 250 }));
+        shop.set(&json!({
+            "health_path": "/healthz",
+            "health_interval_ms": 250,
+            "health_start_within_ms": 60_000,
+        }));
         shop.deploy(Version::Good);
         shop
     }
@@ -87,8 +102,16 @@ impl Shop {
     /// Pushes a version; says its name.
     fn push(&mut self, version: Version) -> String {
         self.count += 1;
-        let good = if version == Version::Good { "good" } else { "broken" };
-        let name = format!("{good}-{}", self.count);
+        let kind = match version {
+            Version::Good => "good",
+            Version::Ails => "ails",
+            Version::Exits
+            | Version::NeverHealthy
+            | Version::WrongPort
+            | Version::FailsToBuild
+            | Version::FailsToRelease => "broken",
+        };
+        let name = format!("{kind}-{}", self.count);
         let files = version.files(&name);
         let files: Vec<_> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
         self.repository.commit(&files);
@@ -99,8 +122,10 @@ impl Shop {
     fn deploy(&mut self, version: Version) {
         let name = self.push(version);
         // A good one has all the time that a busy machine needs.
-        let within = if version == Version::Good { 60_000 } else { 2_000 };
-        self.set(&json!({ "health_start_within_ms": within }));
+        if version.failure().is_some() {
+            let fails = (version == Version::FailsToRelease).then_some(["sh", "-c", "exit 9"]);
+            self.set(&json!({ "health_start_within_ms": 2_000, "release_command": fails }));
+        }
         let said = self.scene.deploy("shop");
         let document = said.json();
         match version.failure() {
@@ -113,14 +138,29 @@ impl Shop {
                 let failure = &document["failure"];
                 assert_eq!(failure["stage"], json!(stage), "{document}");
                 assert!(failure["message"].as_str().unwrap().contains(words), "{document}");
+                self.set(&json!({ "health_start_within_ms": 60_000, "release_command": null }));
             }
         }
+    }
+
+    /// Stops and starts it. Meanwhile whoever asks is told so; before and after, everybody has an answer.
+    fn rest(&self, load: &Load) {
+        load.may_rest(true);
+        self.scene.hythe.json(&["stop", "shop"]);
+        let hythe = &self.scene.hythe;
+        hythe.wait_until("somebody is told so", || load.answers(RESTED) > 0);
+        let before = load.answers("keep-alive");
+        hythe.json(&["start", "shop"]);
+        // The edge follows a moment after its replica is healthy.
+        hythe.wait_until("it answers again", || load.answers("keep-alive") > before);
+        load.may_rest(false);
+        hythe.wait_until("it goes on", || load.answers("keep-alive") > before + 20);
+        assert_eq!(load.failures(), Vec::<String>::new(), "stopped and started");
     }
 
     /// Deploys what is there with other settings, while a process is killed.
     fn deploy_while_killing(&mut self, part: &str) {
         let name = self.push(Version::Good);
-        self.set(&json!({ "health_start_within_ms": 60_000 }));
         let id = self.scene.begin("shop");
         self.scene.hythe.kill(part);
         self.scene.hythe.wait_for_status(&id, &["live"]);
@@ -137,8 +177,8 @@ fn no_request_is_lost_while_versions_come_and_go_and_processes_die() {
     let load = Load::start(edge, "shop.localhost", Duration::from_secs(long));
     let mut broken = Version::BROKEN.into_iter().cycle();
     for round in 0..rounds {
-        // A third of them is broken in a way of its own, in the short form more than that.
-        let bad = round % 3 == 1 || !soak && round % 3 == 2;
+        // A third of them is broken in a way of its own, in the short form all but the first.
+        let bad = if soak { round % 3 == 1 } else { round > 0 };
         shop.deploy(if bad { broken.next().unwrap() } else { Version::Good });
         assert_eq!(load.failures(), Vec::<String>::new(), "after round {round}");
     }
@@ -162,7 +202,6 @@ fn no_request_is_lost_while_versions_come_and_go_and_processes_die() {
     shop.set(&json!({ "replicas": 2 }));
     shop.deploy_while_killing("agent");
     shop.set(&json!({ "replicas": 1 }));
-    shop.deploy(Version::Good);
 
     let seen = load.finish();
     assert!(seen.failures.is_empty(), "{:#?}\n{}", seen.failures, shop.scene.hythe.logs());
@@ -170,6 +209,21 @@ fn no_request_is_lost_while_versions_come_and_go_and_processes_die() {
         assert!(seen.answers.get(kind).is_some_and(|count| *count > 10), "{seen:?}");
     }
     assert!(seen.versions.keys().all(|name| name.starts_with("good-")), "{seen:?}");
+    println!("{:?}, {:?}", seen.answers, seen.versions);
+
+    // One that ails is ended after ten seconds, and whatever it answers has that long.
+    let load = Load::start(edge, "shop.localhost", Duration::from_secs(1));
+    shop.deploy(Version::Ails);
+    shop.scene.hythe.wait_until("its checks fail", || {
+        let (_, app) = shop.scene.hythe.api("GET", "/api/v1/apps/shop", None);
+        app["replicas_healthy"] == 0
+    });
+    // It has the traffic for as long as there is nothing better, and then the next one has.
+    shop.deploy(Version::Good);
+    assert_eq!(load.failures(), Vec::<String>::new(), "from one that ails to a good one");
+    shop.rest(&load);
+    let seen = load.finish();
+    assert!(seen.failures.is_empty(), "{:#?}\n{}", seen.failures, shop.scene.hythe.logs());
     println!("{:?}, {:?}", seen.answers, seen.versions);
     shop.scene.finish();
 }

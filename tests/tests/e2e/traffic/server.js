@@ -8,13 +8,17 @@ if (mode === "exits") {
   process.exit(3);
 }
 
+let asked = false;
+
 const server = http.createServer((request, response) => {
   const url = new URL(request.url, "http://shop");
   response.setHeader("x-version", version);
   if (url.pathname === "/healthz") {
-    response.statusCode = mode === "never-healthy" ? 500 : 200;
+    const ill = mode === "never-healthy" || (mode === "ails" && asked);
+    response.statusCode = ill ? 500 : 200;
     return response.end();
   }
+  asked = true;
   if (url.pathname === "/slow") {
     const until = Date.now() + Number(url.searchParams.get("ms"));
     const more = () => {
