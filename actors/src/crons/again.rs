@@ -6,7 +6,6 @@ use hythe_core::cron::CronSettings;
 use hythe_core::ids::{AppId, RunId};
 use hythe_core::limits;
 use hythe_core::one_off::OneOff;
-use hythe_core::time::Timestamp;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -54,9 +53,11 @@ pub(super) fn resume(control: &Control, stop: &CancellationToken) -> JoinSet<()>
 pub(super) async fn tell(control: &Control, open: Open) {
     let Open { app, run, one_off, settings, hold } = open;
     let begun = control.clock().now();
-    let given_up = |now: Timestamp| now.since(begun) > limits::CRON_LATE || now >= one_off.until;
+    let late = begun.plus(limits::CRON_LATE);
+    let given_up = |now| late.is_over(limits::CRON_LATE, now) || now >= one_off.until;
     while !given_up(control.clock().now()) {
-        let within = one_off.until.since(control.clock().now());
+        // A clock that was set back makes it seem to have more time than it was ever given.
+        let within = one_off.until.since(control.clock().now()).min(settings.within);
         let wanted = Wanted { within, ..wanted(app, &settings) };
         let told = match runs::prepare_again(control, run, &one_off, wanted) {
             Ok(prepared) => Box::pin(runs::open(control, &prepared)).await.map(drop),

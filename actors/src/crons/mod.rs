@@ -179,6 +179,8 @@ async fn attend(control: &Control, job: &DueJob, stop: &CancellationToken) {
                 if !gave_way {
                     return skip(control, job, due.left_out(CronSkip::Overlap)).await;
                 }
+                // That took its time: whether it is to run still is asked once more.
+                continue;
             }
             Attending::Run => {}
         }

@@ -33,10 +33,11 @@ pub enum Attending {
 }
 
 impl Due {
-    /// Whether the last time is so long ago that it does not run any more.
+    /// Whether the last time is so long ago that it does not run any more. One that lies as far ahead was
+    /// due by a clock that was set back since: to wait until it comes round would hold the job up.
     #[must_use]
     pub fn is_late(&self, now: Timestamp) -> bool {
-        now.since(self.last) > limits::CRON_LATE
+        now.since(self.last).max(self.last.since(now)) > limits::CRON_LATE
     }
 
     /// The times that do not run whatever goes on now.
@@ -136,5 +137,14 @@ mod tests {
         let mut done = Cron::new(settings(), at(50));
         done.ran(ran(1, Some(100)));
         assert_eq!(due.attend(&done, at(101), CronSkip::NoWorker), Attending::Over);
+    }
+
+    #[test]
+    fn what_waits_while_the_clock_is_set_back_does_not_wait_until_its_time_comes_round() {
+        let (due, cron) = (due(1_000, None, 1_000), Cron::new(settings(), at(50)));
+        let attend = |now| due.attend(&cron, at(now), CronSkip::NoWorker);
+        assert_eq!(attend(1_000 - LATE), Attending::Run);
+        let left_out = Attending::LeaveOut(due.left_out(CronSkip::NoWorker));
+        assert_eq!(attend(999 - LATE), left_out);
     }
 }

@@ -6,12 +6,17 @@ use std::collections::{BTreeMap, VecDeque};
 use hythe_core::app::App;
 use hythe_core::deployment::Deployment;
 use hythe_core::event::Event;
+use hythe_core::ids::{AppId, RunId};
+use hythe_core::installation::Installation;
 use hythe_core::machine::Machine;
+use hythe_core::project::Project;
 use hythe_core::record::{AggregateKind, Meta, Sequence, StreamId, Version};
 use hythe_core::rejection::Rejection;
+use hythe_core::time::Timestamp;
 use hythe_core::worker::Worker;
 use uuid::Uuid;
 
+use crate::control::{Insisted, Job};
 use crate::faults::Kind;
 use crate::journal::{Append, Outcome, Refused};
 use crate::network::Envelope;
@@ -28,6 +33,16 @@ pub(crate) enum Waiter {
     Report(Box<Envelope>),
     /// A person, about something.
     User(&'static str),
+    /// Whoever gives it again until it was heard.
+    Insists(Box<Insisted>),
+    /// Whoever attends to a cron job.
+    Job(Job),
+    /// A person, about a run that is then to be told of.
+    Run(&'static str, RunId),
+    /// Whoever makes previews.
+    Previews,
+    /// A provider, about a delivery, and from when on a pull request is closed by it.
+    Delivery(u64, AppId, Option<(u64, Timestamp)>),
 }
 
 /// What came of a command.
@@ -68,6 +83,8 @@ pub(crate) struct Hosts {
     pub(crate) apps: BTreeMap<Uuid, Instance<App>>,
     pub(crate) deployments: BTreeMap<Uuid, Instance<Deployment>>,
     pub(crate) workers: BTreeMap<Uuid, Instance<Worker>>,
+    pub(crate) installations: BTreeMap<Uuid, Instance<Installation>>,
+    pub(crate) projects: BTreeMap<Uuid, Instance<Project>>,
 }
 
 /// A machine that can be hosted.
@@ -100,6 +117,8 @@ macro_rules! hosted {
 hosted!(App, apps);
 hosted!(Deployment, deployments);
 hosted!(Worker, workers);
+hosted!(Installation, installations);
+hosted!(Project, projects);
 
 impl World {
     /// Folds the durable events of one aggregate.
@@ -204,8 +223,10 @@ impl World {
                     self.appended::<Deployment>(stream.id, ticket, outcome);
                 }
                 AggregateKind::Worker => self.appended::<Worker>(stream.id, ticket, outcome),
-                // Backups are beyond this world, and projects mean nothing to what runs.
-                AggregateKind::Installation | AggregateKind::Project => {}
+                AggregateKind::Installation => {
+                    self.appended::<Installation>(stream.id, ticket, outcome);
+                }
+                AggregateKind::Project => self.appended::<Project>(stream.id, ticket, outcome),
             }
         }
         let life = self.control.life;

@@ -16,6 +16,7 @@ use crate::behaviour::{Behaviour, Once, Run};
 use crate::faults::Kind;
 use crate::network::Node;
 use crate::plant::Plant;
+use crate::runs::{EngineRuns, RunDue};
 use crate::schedule::Due;
 use crate::trace::Short;
 use crate::worker::NodeDue;
@@ -59,6 +60,8 @@ pub(crate) struct Engine {
     pub(crate) up: bool,
     pub(crate) containers: BTreeMap<ReplicaKey, Container>,
     pub(crate) networks: BTreeSet<AppId>,
+    /// Containers of commands that are run once.
+    pub(crate) runs: EngineRuns,
     made: u64,
 }
 
@@ -83,6 +86,8 @@ pub(crate) enum EngineDue {
     Turns(ReplicaKey, u64, u64, bool),
     /// A container's run ends.
     Ends(ReplicaKey, u64, u64),
+    /// Something about a command that is run once.
+    Run(RunDue),
 }
 
 /// How an engine answered.
@@ -99,6 +104,7 @@ pub(crate) enum Reply {
 impl World {
     pub(crate) fn engine(&mut self, m: usize, due: EngineDue) {
         match due {
+            EngineDue::Run(due) => self.engine_of_runs(m, due),
             EngineDue::Act(life, task) => {
                 // Of an agent that has died, the engine may have the request already.
                 let asked = self.machines[m].up && self.machines[m].life == life;
@@ -332,6 +338,7 @@ impl World {
                 self.truth.task_is_lost(key);
             }
         }
+        self.runs_break(m, wiped);
         self.engine_breaks(m);
         let after = self.random.u64(500..30_000);
         self.after(after, Due::Back(Node::Engine(m)));

@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use fastrand::Rng;
 use hythe_core::argv::Argv;
 use hythe_core::container::{ContainerSettings, Mount, MountPath, VolumeName};
+use hythe_core::cron::{CronName, CronSettings, Overlap, Schedule};
 use hythe_core::declared::Declared;
 use hythe_core::deployment::BuiltImage;
 use hythe_core::domain::{DomainHost, DomainToken};
-use hythe_core::ids::{AppId, DeploymentId, EdgeId, InstallationId, WorkerId};
-use hythe_core::names::{AppName, CommitId, EnvName, HostName, ImageId, RepositoryUrl, WorkerName};
+use hythe_core::ids::{
+    AppId, DeploymentId, EdgeId, HookId, InstallationId, ProjectId, RunId, WorkerId,
+};
+use hythe_core::names::{
+    AppName, CommitId, EnvName, HostName, ImageId, ProjectName, RepositoryUrl, WorkerName,
+};
 use hythe_core::process::{ProcessName, ProcessSettings};
 use hythe_core::run::{HookSettings, RunSettings};
 use hythe_core::source::{GitSource, Reference, Source};
@@ -37,12 +43,28 @@ pub(crate) const fn edge_id(number: usize) -> EdgeId {
     EdgeId::new(made(4, number as u64))
 }
 
+pub(crate) const fn project_id(number: u64) -> ProjectId {
+    ProjectId::new(made(6, number))
+}
+
+pub(crate) const fn hook_id(number: u64) -> HookId {
+    HookId::new(made(7, number))
+}
+
+pub(crate) const fn run_id(number: u64) -> RunId {
+    RunId::new(made(5, number))
+}
+
 pub(crate) const fn installation() -> InstallationId {
     InstallationId::new(Uuid::nil())
 }
 
 pub(crate) fn app_name(number: u64) -> AppName {
     AppName::new(format!("app-{number}")).unwrap()
+}
+
+pub(crate) fn project_name(number: u64) -> ProjectName {
+    ProjectName::new(format!("project-{number}")).unwrap()
 }
 
 pub(crate) fn worker_name(number: usize) -> WorkerName {
@@ -93,6 +115,11 @@ pub(crate) fn source() -> Source {
     })
 }
 
+/// Somebody else's.
+pub(crate) fn other_repository() -> RepositoryUrl {
+    RepositoryUrl::new("https://git.example/else/shop.git").unwrap()
+}
+
 pub(crate) fn built(worker: WorkerId) -> BuiltImage {
     BuiltImage {
         image: ImageId::new(format!("sha256:{}", "ab".repeat(32))).unwrap(),
@@ -127,4 +154,23 @@ pub(crate) fn beside_web(replicas: u16) -> BTreeMap<ProcessName, ProcessSettings
     let command = Argv::new(vec!["work".into()]).unwrap();
     let settings = ProcessSettings { command, replicas, memory_bytes: None, cpu_millis: None };
     BTreeMap::from([(worker_process(), settings)])
+}
+
+/// Few names of cron jobs, so that they come again.
+pub(crate) fn cron_name(number: u64) -> CronName {
+    CronName::new(format!("job-{number}")).unwrap()
+}
+
+/// Any cron job, of every minute or of every second one.
+pub(crate) fn job(random: &mut Rng) -> CronSettings {
+    let schedule = if random.bool() { "* * * * *" } else { "*/2 * * * *" };
+    let overlap = [Overlap::Skip, Overlap::Allow, Overlap::Replace][random.usize(..3)];
+    CronSettings {
+        schedule: Schedule::new(schedule).unwrap(),
+        zone: None,
+        command: Argv::new(vec!["tidy".into()]).unwrap(),
+        within: Millis::seconds(random.u64(10..120)),
+        overlap,
+        paused: false,
+    }
 }

@@ -14,6 +14,7 @@
 )]
 
 mod aggregate;
+mod around;
 mod behaviour;
 mod builder;
 mod control;
@@ -22,11 +23,14 @@ mod engine;
 mod faults;
 mod invariants;
 mod inventory;
+mod jobs;
 mod journal;
 mod made;
 mod network;
 mod node;
 mod plant;
+mod provider;
+mod runs;
 mod scenarios;
 mod schedule;
 mod seeds;

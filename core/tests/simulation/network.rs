@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use hythe_core::routes::RouteTable;
 use hythe_core::wire::build::{BuildCommand, BuildReport};
 use hythe_core::wire::edge::EdgeReport;
+use hythe_core::wire::run::RunSaid;
 use hythe_core::wire::worker::{WorkerMessage, WorkerReport};
 
 use crate::edge::EdgeDue;
 use crate::faults::Kind;
+use crate::runs::Question;
 use crate::schedule::Due;
 use crate::trace::Short;
 use crate::world::World;
@@ -46,6 +48,10 @@ pub(crate) enum Body {
     Inventory(WorkerReport),
     Progress(BuildReport),
     Edge(EdgeReport),
+    /// About runs, under a number that the answer bears.
+    Question(u64, Question),
+    /// From a machine.
+    Answer(u64, usize, RunSaid),
 }
 
 /// A message on its way.
@@ -109,17 +115,22 @@ impl World {
             Body::Inventory(_) | Body::Edge(_) => {
                 self.nats.newest.insert(from, number);
             }
-            Body::Order(_) | Body::Build(_) | Body::Progress(_) => {}
+            Body::Order(_)
+            | Body::Build(_)
+            | Body::Progress(_)
+            | Body::Question(..)
+            | Body::Answer(..) => {}
         }
+        let kept = body.is_kept();
         let envelope = Envelope { from, to, body, wipes: self.nats.wipes, number, waited: false };
-        if self.strikes(Kind::Doubled) {
+        if kept && self.strikes(Kind::Doubled) {
             let after = self.random.u64(1..40_000);
             self.after(after, Due::Deliver(Box::new(envelope.clone())));
         }
         if self.strikes(Kind::Dropped) {
             return true;
         }
-        let after = if self.strikes(Kind::Stale) {
+        let after = if kept && self.strikes(Kind::Stale) {
             self.random.u64(60_000..900_000)
         } else if self.strikes(Kind::Late) {
             self.random.u64(100..60_000)
@@ -142,7 +153,12 @@ impl World {
             To::Worker(m) => self.linked(Node::Agent(m)).then_some(m),
             To::Pool => self.free_builder(),
         };
-        let Some(receiver) = receiver else { return self.wait_on(envelope) };
+        let Some(receiver) = receiver else {
+            if envelope.body.is_kept() {
+                self.wait_on(envelope);
+            }
+            return;
+        };
         let overtaken = envelope.waited
             && self.nats.newest.get(&from).is_some_and(|newest| *newest > envelope.number);
         match body {
@@ -155,6 +171,8 @@ impl World {
             }
             Body::Order(message) => self.obey(receiver, message.order.clone()),
             Body::Build(command) => self.take_build(receiver, command),
+            Body::Question(number, question) => self.asked_about_runs(receiver, *number, question),
+            Body::Answer(number, m, said) => self.runs_answered(*number, *m, said),
         }
     }
 
@@ -242,6 +260,21 @@ impl World {
     }
 }
 
+impl Body {
+    /// Whether NATS keeps it for somebody who is away. Questions and their answers are for whoever listens
+    /// at that moment: never kept, and so neither told twice nor very late.
+    const fn is_kept(&self) -> bool {
+        match self {
+            Self::Order(_)
+            | Self::Build(_)
+            | Self::Inventory(_)
+            | Self::Progress(_)
+            | Self::Edge(_) => true,
+            Self::Question(..) | Self::Answer(..) => false,
+        }
+    }
+}
+
 impl Envelope {
     /// In a few words, for the trace.
     pub(crate) fn words(&self) -> String {
@@ -277,6 +310,11 @@ impl Envelope {
                 let id = Short(report.deployment.uuid());
                 format!("build {id} {} {how}", report.generation)
             }
+            Body::Question(number, question) => format!("question {number}: {question:?}"),
+            Body::Answer(number, m, RunSaid::Runs(seen)) => {
+                format!("answer {number} of w{m}: {} runs", seen.len())
+            }
+            Body::Answer(number, m, said) => format!("answer {number} of w{m}: {said:?}"),
             Body::Edge(report) => {
                 let busy: u64 = report.busy.iter().map(|busy| busy.requests).sum();
                 format!("{} at {} busy {busy}", Short(report.edge.uuid()), report.revision)

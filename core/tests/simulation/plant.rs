@@ -81,6 +81,38 @@ pub(crate) enum Plant {
     WritersMeet,
     /// The reconciler routes domains that nobody has proven.
     RoutesTheUnproven,
+    /// A time of a job runs once more.
+    TimesRunTwice,
+    /// A job runs beside itself, whatever was set.
+    JobsOverlap,
+    /// A job runs that was removed.
+    RemovedJobsRun,
+    /// A job runs by itself that is paused.
+    PausedJobsRun,
+    /// The first of the times that were missed runs, not the last.
+    MissedTimesRun,
+    /// The control plane never looks which jobs are due.
+    NobodyLooksAtJobs,
+    /// The control plane does not say how runs ended.
+    NobodyEndsRuns,
+    /// A worker is told of a run that was not decided.
+    WorkerHearsFirst,
+    /// A worker begins a program twice.
+    RunBeginsTwice,
+    /// There are more previews than may be.
+    TooManyPreviews,
+    /// Commits of another repository get a preview where they must not.
+    ForksGetIn,
+    /// What is told late is taken for new.
+    LateIsNew,
+    /// A pull request that was closed gets a preview.
+    ClosedComesBack,
+    /// Whoever makes previews gives one of a fork what others get.
+    ForksAreGiven,
+    /// Whoever makes previews takes one for another commit's.
+    PreviewRunsAhead,
+    /// Whoever makes previews deletes none.
+    PreviewsStay,
 }
 
 impl Plant {
@@ -95,6 +127,7 @@ impl Plant {
             | Self::EdgeIsDeaf
             | Self::NobodyReturns
             | Self::WritersMeet
+            | Self::MissedTimesRun
             | Self::LosesTrafficWhileDraining => Profile::All,
             Self::OldVersionNeverRetires
             | Self::RoutesBeforeHealth
@@ -118,6 +151,21 @@ impl Plant {
             | Self::TasksEndWell
             | Self::RoutesToProcesses
             | Self::RoutesTheUnproven
+            | Self::TimesRunTwice
+            | Self::JobsOverlap
+            | Self::RemovedJobsRun
+            | Self::PausedJobsRun
+            | Self::NobodyLooksAtJobs
+            | Self::NobodyEndsRuns
+            | Self::WorkerHearsFirst
+            | Self::RunBeginsTwice
+            | Self::TooManyPreviews
+            | Self::ForksGetIn
+            | Self::LateIsNew
+            | Self::ClosedComesBack
+            | Self::ForksAreGiven
+            | Self::PreviewRunsAhead
+            | Self::PreviewsStay
             | Self::CancelledComesBack => Profile::of(seed),
         }
     }
@@ -259,6 +307,22 @@ impl Plant {
             | Self::TaskRunsTwice
             | Self::TasksEndWell
             | Self::WritersMeet
+            | Self::TimesRunTwice
+            | Self::JobsOverlap
+            | Self::RemovedJobsRun
+            | Self::PausedJobsRun
+            | Self::MissedTimesRun
+            | Self::NobodyLooksAtJobs
+            | Self::NobodyEndsRuns
+            | Self::WorkerHearsFirst
+            | Self::RunBeginsTwice
+            | Self::TooManyPreviews
+            | Self::ForksGetIn
+            | Self::LateIsNew
+            | Self::ClosedComesBack
+            | Self::ForksAreGiven
+            | Self::PreviewRunsAhead
+            | Self::PreviewsStay
             | Self::CancelledComesBack => {}
         }
         effects

@@ -1,6 +1,8 @@
 //! Single stories in the simulated world: what is done and broken is written down, and only the
 //! moments within a story are left to the seed.
 
+mod jobs;
+
 use std::collections::BTreeSet;
 
 use hythe_core::app::{App, AppCommand, AppEvent, AppSettings, SettingsChange};

@@ -6,6 +6,7 @@ use hythe_core::reconcile::Effect;
 use uuid::Uuid;
 
 use crate::builder::BuilderDue;
+use crate::control::{CronDue, Insisted, RunsDue};
 use crate::edge::EdgeDue;
 use crate::engine::EngineDue;
 use crate::network::{Envelope, Node};
@@ -27,6 +28,14 @@ pub(crate) enum Due {
     Reconcile(u32, u64),
     /// The reconciler's message goes out.
     Send(u32, Box<Effect>),
+    /// A command is given again that has to be heard.
+    Insist(u32, Box<Insisted>),
+    /// Something about the runs that the control plane looks after.
+    Runs(u32, RunsDue),
+    /// Something about cron jobs.
+    Cron(u32, CronDue),
+    /// The control plane looks which previews there are to be.
+    Previews(u32, u64),
     /// A message arrives.
     Deliver(Box<Envelope>),
     /// Something in an agent's node.
@@ -39,6 +48,10 @@ pub(crate) enum Due {
     Edge(usize, u32, EdgeDue),
     /// A process or a connection is back.
     Back(Node),
+    /// A pull request changes.
+    Pull,
+    /// A delivery about one arrives, or arrives again.
+    Delivery(u64),
     /// Somebody asks for something.
     User,
     /// Something breaks.

@@ -148,6 +148,34 @@ fn everything_that_can_happen_does() {
     {
         often(&format!("{asked}: done"), 20);
     }
+    for asked in ["set a job", "pause a job", "remove a job", "run a job", "run a command"] {
+        often(&format!("{asked}: done"), 20);
+    }
+    for what in ["job ran", "job ran by hand", "run ended well", "run failed", "run begun"] {
+        often(&format!("{what:?}"), 50);
+    }
+    for what in ["run lost", "run took too long", "run stopped", "run was not started"] {
+        often(&format!("{what:?}"), 5);
+    }
+    for what in ["run told again", "run told again after a start", "gave way"] {
+        often(&format!("{what:?}"), 5);
+    }
+    ["Overlap", "Missed"].into_iter().for_each(|why| often(&format!("skipped: {why}"), 20));
+    for asked in ["set the previews of", "remove a preview", "note a comment"] {
+        often(&format!("{asked}: done"), 10);
+    }
+    for what in ["delivery counts", "delivery doubled", "preview made", "preview deleted"] {
+        often(&format!("{what:?}"), 50);
+    }
+    for what in ["preview moved", "preview ended", "delivery refused", "preview of a fork"] {
+        often(&format!("{what:?}"), 10);
+    }
+    for asked in ["create a project", "delete a project", "move", "set the key of"] {
+        often(&format!("{asked}: done"), 10);
+    }
+    for asked in ["remove a variable of", "set a domain of", "add a hook", "rotate a hook"] {
+        often(&format!("{asked}: done"), 3);
+    }
     for asked in ["lose a domain of", "doubt a domain of", "take a domain from"] {
         often(&format!("{asked}: done"), 5);
     }
@@ -190,6 +218,22 @@ fn planted_faults_are_found() {
         (Plant::RoutesToProcesses, "no_route_leads_to_a_process_beside_web"),
         (Plant::WritersMeet, "two_versions_never_write_to_one_volume"),
         (Plant::RoutesTheUnproven, "a_domain_leads_to_who_has_proven_it"),
+        (Plant::TimesRunTwice, "a_time_runs_once"),
+        (Plant::JobsOverlap, "runs_overlap_where_they_may"),
+        (Plant::RemovedJobsRun, "what_was_removed_runs_no_more"),
+        (Plant::PausedJobsRun, "what_is_paused_is_not_due"),
+        (Plant::MissedTimesRun, "what_was_missed_is_left_out"),
+        (Plant::NobodyLooksAtJobs, "what_is_due_is_dealt_with"),
+        (Plant::NobodyEndsRuns, "every_run_ends"),
+        (Plant::WorkerHearsFirst, "what_runs_was_decided"),
+        (Plant::RunBeginsTwice, "a_run_begins_once"),
+        (Plant::TooManyPreviews, "previews_keep_to_their_most"),
+        (Plant::ForksGetIn, "forks_get_in_where_they_may"),
+        (Plant::LateIsNew, "what_is_told_late_changes_nothing"),
+        (Plant::ClosedComesBack, "what_was_closed_gets_no_preview"),
+        (Plant::ForksAreGiven, "forks_are_given_nothing"),
+        (Plant::PreviewRunsAhead, "previews_are_of_what_was_wanted"),
+        (Plant::PreviewsStay, "previews_are_those_that_are_wanted"),
     ];
     let mut blind = Vec::new();
     for (plant, invariant) in rows {

@@ -46,6 +46,7 @@ impl fmt::Display for Short {
             2 => 'd',
             3 => 'w',
             4 => 'e',
+            5 => 'r',
             _ => 'x',
         };
         write!(f, "{kind}{}", number & u128::from(u64::MAX))

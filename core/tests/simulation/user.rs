@@ -32,6 +32,12 @@ pub(crate) struct User {
     apps: u64,
     deployments: u64,
     domains: u64,
+    pub(crate) projects: u64,
+    pub(crate) runs: u64,
+    /// Whether there are cron jobs and commands by hand.
+    pub(crate) has_jobs: bool,
+    /// Whether there are previews.
+    pub(crate) has_previews: bool,
 }
 
 impl World {
@@ -71,9 +77,28 @@ impl World {
             97..99 => self.judge_canary(app),
             _ => {}
         }
+        if self.random.u32(..12) == 0 {
+            self.change_what_lies_around(app);
+        }
+        if self.user.has_jobs && self.random.u32(..4) == 0 {
+            self.change_jobs(app);
+        }
+        if self.user.has_previews && self.random.u32(..6) == 0 {
+            self.change_previews(app);
+        }
     }
 
-    fn ask<M: crate::aggregate::Hosted>(
+    pub(crate) fn next_app(&mut self) -> AppId {
+        self.user.apps += 1;
+        made::app_id(self.user.apps)
+    }
+
+    pub(crate) fn next_deployment(&mut self) -> DeploymentId {
+        self.user.deployments += 1;
+        made::deployment_id(self.user.deployments)
+    }
+
+    pub(crate) fn ask<M: crate::aggregate::Hosted>(
         &mut self,
         asked: &'static str,
         id: uuid::Uuid,
@@ -85,8 +110,7 @@ impl World {
     }
 
     pub(crate) fn create_app(&mut self) {
-        self.user.apps += 1;
-        let id = made::app_id(self.user.apps);
+        let id = self.next_app();
         // Few names, so that some are taken.
         let name = made::app_name(self.random.u64(..5));
         let mut settings = AppSettings {
@@ -114,8 +138,7 @@ impl World {
 
     /// Deploys an app, as a version that does so.
     pub(crate) fn deploy(&mut self, app: AppId, behaviour: Behaviour) -> DeploymentId {
-        self.user.deployments += 1;
-        let deployment = made::deployment_id(self.user.deployments);
+        let deployment = self.next_deployment();
         self.behaviours.insert(deployment, behaviour);
         self.note(format_args!("{} is {behaviour:?}", Short(deployment.uuid())));
         let request = AppCommand::RequestDeployment { deployment, source: None, no_cache: false };
@@ -125,8 +148,7 @@ impl World {
 
     /// Deploys an app, as a version that takes a part of the requests first.
     fn deploy_canary(&mut self, app: AppId, behaviour: Behaviour) {
-        self.user.deployments += 1;
-        let deployment = made::deployment_id(self.user.deployments);
+        let deployment = self.next_deployment();
         self.behaviours.insert(deployment, behaviour);
         self.note(format_args!("{} is {behaviour:?}, a canary", Short(deployment.uuid())));
         let weight = Weight::new(self.random.u8(1..=99)).unwrap();
@@ -163,8 +185,7 @@ impl World {
         let Some(earlier) = of.and_then(|of| earlier(&self.control.view, of, settings)) else {
             return;
         };
-        self.user.deployments += 1;
-        let deployment = made::deployment_id(self.user.deployments);
+        let deployment = self.next_deployment();
         let behaviour = self.behaviours.get(&earlier.deployment).copied();
         self.behaviours.insert(deployment, behaviour.unwrap_or(Behaviour::GOOD));
         if self.random.u32(..4) == 0 {

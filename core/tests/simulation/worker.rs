@@ -17,6 +17,7 @@ use crate::engine::{Condition, Engine, Reply, Task};
 use crate::made;
 use crate::network::Node as Role;
 use crate::plant::Plant;
+use crate::runs::NodeRuns;
 use crate::schedule::Due;
 use crate::trace::Short;
 use crate::world::World;
@@ -102,6 +103,7 @@ pub(crate) struct Node {
     pub(crate) complete: bool,
     pub(crate) changed: bool,
     pub(crate) alarm: u64,
+    pub(crate) runs: NodeRuns,
     /// Names the next look at everything.
     inventory: u64,
 }
@@ -117,6 +119,8 @@ pub(crate) enum NodeDue {
     Alarm(u64),
     Beat,
     Report,
+    /// Runs are looked after.
+    Tidy,
 }
 
 impl Machine {
@@ -213,6 +217,7 @@ impl World {
         self.after(10, Due::Node(m, life, NodeDue::EngineUp));
         let beat = self.random.u64(50..3_000);
         self.after(beat, Due::Node(m, life, NodeDue::Beat));
+        self.tidy_soon(m);
     }
 
     pub(crate) fn agent_dies(&mut self, m: usize) -> bool {
@@ -272,6 +277,7 @@ impl World {
                 self.after(limits::WORKER_HEARTBEAT.0, Due::Node(m, life, NodeDue::Beat));
             }
             NodeDue::Report => return self.report(m),
+            NodeDue::Tidy => return self.tidy_runs(m),
         }
         self.see(m);
     }

@@ -16,6 +16,7 @@ use crate::invariants::{Breach, Truth};
 use crate::journal::Journal;
 use crate::network::{Nats, Node};
 use crate::plant::Plant;
+use crate::provider::Provider;
 use crate::schedule::{Due, Schedule};
 use crate::trace::Trace;
 use crate::user::User;
@@ -44,7 +45,7 @@ pub(crate) struct World {
     pub(crate) calm: bool,
     /// Nobody asks the edges for anything.
     pub(crate) quiet: bool,
-    calm_since: u64,
+    pub(crate) calm_since: u64,
     settled: u32,
     pub(crate) steps: u64,
 
@@ -56,6 +57,7 @@ pub(crate) struct World {
     pub(crate) machines: Vec<Machine>,
     pub(crate) edges: Vec<Edge>,
     pub(crate) user: User,
+    pub(crate) provider: Provider,
     pub(crate) behaviours: BTreeMap<DeploymentId, Behaviour>,
     /// Deployments that will not find the image that they take over.
     pub(crate) image_gone: BTreeSet<DeploymentId>,
@@ -88,6 +90,7 @@ impl World {
             machines: (0..workers).map(Machine::new).collect(),
             edges: (0..edges).map(Edge::new).collect(),
             user: User::default(),
+            provider: Provider::default(),
             behaviours: BTreeMap::new(),
             image_gone: BTreeSet::new(),
             truth: Truth::new(edges),
@@ -110,11 +113,18 @@ impl World {
         let profile = plant.map_or(Profile::of(seed), |plant| plant.profile(seed));
         let mut shape = Rng::with_seed(seed ^ 0x5eed);
         let mut world = Self::new(seed, profile, shape.usize(1..=3), shape.usize(1..=2));
+        // Not in all worlds, for what they lead to takes its time.
+        world.user.has_jobs = shape.u32(..2) == 0;
+        let has_previews = shape.u32(..3) == 0;
+        world.user.has_previews = has_previews;
         world.trace = Trace::new(print);
         world.plant = plant;
         world.note(format_args!("seed {seed}, {profile:?}, {plant:?}"));
         world.after(200, Due::User);
         world.after(5_000, Due::Fault);
+        if has_previews {
+            world.after(20_000, Due::Pull);
+        }
         let calm = world.random.u64(60_000..420_000);
         world.after(calm, Due::Calm);
         world
@@ -165,12 +175,20 @@ impl World {
             Due::ReactAgain(life, target) if control(self, life) => self.give(target),
             Due::Reconcile(life, alarm) if control(self, life) => self.reconcile(alarm),
             Due::Send(life, effect) if control(self, life) => self.send_effect(&effect),
+            Due::Insist(life, insisted) if control(self, life) => self.insist(*insisted),
+            Due::Runs(life, due) if control(self, life) => self.runs(due),
+            Due::Cron(life, due) if control(self, life) => self.crons(due),
+            Due::Previews(life, look) if control(self, life) => self.look_at_previews(look),
             Due::Commit(_)
             | Due::Fold(_)
             | Due::React(_)
             | Due::ReactAgain(..)
             | Due::Reconcile(..)
-            | Due::Send(..) => {}
+            | Due::Send(..)
+            | Due::Insist(..)
+            | Due::Runs(..)
+            | Due::Cron(..)
+            | Due::Previews(..) => {}
             Due::Deliver(envelope) => {
                 self.note(format_args!("arrives: {}", envelope.words()));
                 self.deliver(envelope);
@@ -192,6 +210,8 @@ impl World {
                 }
             }
             Due::Back(node) => self.back(node),
+            Due::Pull => self.a_pull_request_changes(),
+            Due::Delivery(number) => self.deliver_about_pull(number),
             Due::User => self.ask_something(),
             Due::Fault => self.break_something(),
             Due::Calm => self.calm_down(),

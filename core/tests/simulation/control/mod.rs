@@ -1,18 +1,29 @@
 //! The control plane: what it holds in memory, how it dies and what a start finds.
 
+mod crons;
+mod previews;
 mod reactor;
 mod reconciler;
 mod reports;
+mod runs;
 
-use hythe_core::ids::CorrelationId;
+use std::collections::BTreeMap;
+
+use hythe_core::app::{App, AppCommand};
+use hythe_core::ids::{AppId, CorrelationId};
 use hythe_core::observed::Observed;
 use hythe_core::record::{Actor, Meta, Sequence};
 use hythe_core::time::Timestamp;
 use hythe_core::view::View;
 use uuid::Uuid;
 
+use self::crons::Attended;
+pub(crate) use self::crons::{CronDue, Job, last_until, works};
+use self::previews::Previews;
 use self::reactor::Reactor;
 use self::reconciler::Reconciler;
+use self::runs::Runs;
+pub(crate) use self::runs::RunsDue;
 use crate::aggregate::{Answer, Hosts, Waiter};
 use crate::network::Node;
 use crate::plant::Plant;
@@ -35,6 +46,26 @@ pub(crate) struct Control {
     pub(crate) observed: Observed,
     pub(crate) reactor: Reactor,
     pub(crate) reconciler: Reconciler,
+    runs: Runs,
+    /// Jobs that are attended to.
+    attended: BTreeMap<Job, Attended>,
+    previews: Previews,
+}
+
+/// A command that is given until it was heard.
+#[derive(Clone, Debug)]
+pub(crate) struct Insisted {
+    app: AppId,
+    command: AppCommand,
+    then: Then,
+}
+
+/// What goes on once it was.
+#[derive(Clone, Debug)]
+enum Then {
+    Nothing,
+    Attend(Job),
+    Leave(Job),
 }
 
 impl World {
@@ -81,6 +112,9 @@ impl World {
         self.control_linked();
         let life = self.control.life;
         self.after(1, Due::React(life));
+        self.runs_start();
+        self.look_at_jobs();
+        self.previews_start();
         self.look_at_everything();
     }
 
@@ -108,6 +142,7 @@ impl World {
             self.journal.keep(&self.control.view);
         }
         self.wake_reconciler();
+        self.wake_previews();
     }
 
     /// An answer reaches whoever waited for it.
@@ -121,6 +156,36 @@ impl World {
                 Answer::Done(_) | Answer::Rejected(_) | Answer::ClaimTaken => {}
             },
             Waiter::User(asked) => self.user_answered(asked, answer),
+            Waiter::Insists(insisted) => self.insisted(*insisted, answer),
+            Waiter::Job(job) => self.job_answered(&job, answer),
+            Waiter::Run(asked, run) => self.by_hand_answered(asked, run, answer),
+            Waiter::Previews => self.previews_answered(answer),
+            Waiter::Delivery(number, app, closed) => {
+                self.delivery_answered(number, app, closed, answer);
+            }
+        }
+    }
+
+    /// Gives a command until it was heard.
+    pub(crate) fn insist(&mut self, insisted: Insisted) {
+        let meta = self.meta(Actor::System, None);
+        let (id, command) = (insisted.app.uuid(), insisted.command.clone());
+        self.command::<App>(id, command, meta, Waiter::Insists(Box::new(insisted)));
+    }
+
+    fn insisted(&mut self, insisted: Insisted, answer: &Answer) {
+        match answer {
+            Answer::Busy => {
+                let after = self.random.u64(20..500);
+                return self.after(after, Due::Insist(self.control.life, Box::new(insisted)));
+            }
+            Answer::Rejected(why) => self.note(format_args!("insisted in vain: {why}")),
+            Answer::Done(_) | Answer::ClaimTaken => {}
+        }
+        match insisted.then {
+            Then::Nothing => {}
+            Then::Attend(job) => self.attend(&job),
+            Then::Leave(job) => self.leave(&job),
         }
     }
 }

@@ -31,6 +31,8 @@ impl World {
             match &recorded.event {
                 Event::App(event) => {
                     let id = AppId::new(recorded.stream.id);
+                    self.witness_jobs(id, event, recorded.meta.at);
+                    self.witness_pulls(id, event);
                     self.witness_app(id, event, recorded.sequence);
                 }
                 Event::Deployment(event) => {

@@ -3,8 +3,10 @@
 //! Each `invariant_` says of the world as it truly is what no fault may break. The truth is kept
 //! beside the simulated roles, from what became durable and what was done.
 
+mod crons;
 mod effects;
 mod history;
+mod pulls;
 mod settled;
 mod state;
 mod traffic;
@@ -19,6 +21,8 @@ use hythe_core::plan::ReplicaKey;
 use hythe_core::record::{Recorded, Sequence, StreamId};
 use hythe_core::routes::RouteTable;
 
+use self::crons::Jobs;
+use self::pulls::Pulls;
 use crate::world::World;
 
 /// Steps from one look at everything to the next.
@@ -84,6 +88,8 @@ pub(crate) struct Truth {
     well: BTreeSet<ReplicaKey>,
     /// The newest order that each worker heard about each deployment.
     orders: BTreeMap<(usize, DeploymentId), u64>,
+    pub(crate) jobs: Jobs,
+    pub(crate) pulls: Pulls,
 }
 
 impl Truth {
@@ -102,6 +108,8 @@ impl Truth {
             tasks: BTreeMap::new(),
             well: BTreeSet::new(),
             orders: BTreeMap::new(),
+            jobs: Jobs::default(),
+            pulls: Pulls::default(),
         }
     }
 

@@ -26,6 +26,9 @@ impl World {
             ("nothing_runs_that_nobody_wants", self.invariant_nothing_runs_that_nobody_wants()),
             ("traffic_goes_to_what_is_live", self.invariant_traffic_goes_to_what_is_live()),
             ("everybody_is_known", self.invariant_everybody_is_known()),
+            ("every_run_ends", self.invariant_every_run_ends()),
+            ("what_is_due_is_dealt_with", self.invariant_what_is_due_is_dealt_with()),
+            ("previews_are_those_that_are_wanted", self.invariant_previews_are_as_wanted()),
         ];
         let mut failed = verdicts.into_iter();
         failed.find_map(|(invariant, verdict)| Some(Breach::new(invariant, verdict.err()?)))

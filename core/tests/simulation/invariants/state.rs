@@ -44,6 +44,8 @@ impl World {
         self.agree(&hosts.apps)?;
         self.agree(&hosts.deployments)?;
         self.agree(&hosts.workers)?;
+        self.agree(&hosts.installations)?;
+        self.agree(&hosts.projects)?;
         let view = &self.control.view;
         if view.head == self.journal.head() && *view != self.journal.fold() {
             return Err(format!("the projection at {} is no fold of the log", view.head));
@@ -68,7 +70,7 @@ impl World {
         Ok(())
     }
 
-    /// Each app holds its name and its domains, each worker its name, and nobody holds more.
+    /// Each app holds its name and its domains, each worker and project its name, and nobody holds more.
     pub(super) fn invariant_claims_and_names_agree(&self) -> Verdict {
         let view = self.journal.fold();
         let mut wanted: BTreeMap<ClaimKey, StreamId> = BTreeMap::new();
@@ -86,6 +88,11 @@ impl World {
             if view.names.get(&app.name) != Some(id) {
                 return Err(format!("{} leads to {:?}", app.name, view.names.get(&app.name)));
             }
+        }
+        for (id, project) in &view.projects {
+            let Some(project) = project.state.active() else { continue };
+            let stream = StreamId { kind: AggregateKind::Project, id: id.uuid() };
+            wanted.insert(ClaimKey::project_name(&project.name), stream);
         }
         for (id, worker) in &view.workers {
             let Some(member) = worker.state.member() else { continue };
