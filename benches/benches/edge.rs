@@ -24,7 +24,7 @@ use hythe_core::edge::{EdgeSettings, Rate, RouteEdge};
 use hythe_core::ids::{AppId, CertificateId, DeploymentId};
 use hythe_core::routes::{Backend, Route, RouteTable};
 use hythe_core::site::{FileHash, MANIFEST_FORMAT, Manifest, SiteFile, SiteId, SitePath, Variants};
-use hythe_core::time::Timestamp;
+use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::certificate::{CertificateMessage, FleetKeyMessage, SealedKey};
 use hythe_core::wire::edge::{EdgeReport, RouteTableMessage};
 use hythe_tests::installation::hythe;
@@ -282,6 +282,7 @@ fn table(revision: u64, routes: usize, backend: SocketAddr, all: bool) -> RouteT
             targets: vec![backend],
         },
         stopped: false,
+        asleep: false,
         redirect: None,
         wildcards: BTreeSet::new(),
         mounts: BTreeMap::new(),
@@ -292,6 +293,7 @@ fn table(revision: u64, routes: usize, backend: SocketAddr, all: bool) -> RouteT
                 rate: Some(Rate { per_second: 1_000_000, burst: 1_000_000 }),
                 allow: ["127.0.0.0/8".parse().expect("a range")].into(),
                 body_bytes: Some(1 << 20),
+                sleep_after: Some(Millis::seconds(3_600)),
                 ..EdgeSettings::default()
             };
             Box::new(RouteEdge { settings, ..RouteEdge::usual(app(n)) })
