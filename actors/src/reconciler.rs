@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use hythe_core::app::App;
+use hythe_core::app::{App, AppCommand};
 use hythe_core::deployment::{Deployment, DeploymentCommand};
 use hythe_core::ids::{DeploymentId, InstallationId};
 use hythe_core::names::HostName;
@@ -148,8 +148,10 @@ impl<V: Views> Reconciler<V> {
         let result = match effect {
             Effect::Deployment(id, command) => self.to_deployment(id, command).await,
             Effect::App(id, command) => {
-                // Nobody is to read what was its own any more.
-                let secrets = vec![SecretChange::DeleteScope { scope: id.uuid() }];
+                // Of one that is gone, nobody is to read what was its own any more.
+                let gone = matches!(command, AppCommand::Expire { .. });
+                let scope = SecretChange::DeleteScope { scope: id.uuid() };
+                let secrets = gone.then_some(scope).into_iter().collect();
                 let extras = Extras { secrets, ..Extras::from(self.meta(None)) };
                 App::host(&self.hosts).command(id.uuid(), command, extras).await.map(drop)
             }

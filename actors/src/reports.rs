@@ -215,6 +215,8 @@ impl<V: Views> Reports<V> {
             sealing_key: report.sealing_key,
             challenges: report.challenges,
             behind: report.behind,
+            unasked: report.unasked,
+            wanted: report.wanted,
             ..EdgeSeen::new(report.revision, carries, self.clock.now())
         };
         self.observatory.note(|observed| note_edge(observed, report.edge, seen));

@@ -67,6 +67,9 @@ pub struct EdgeSettings {
     pub access_log: bool,
     /// Where it is besides its own hosts.
     pub mounts: Mounts,
+    /// After how long without a request its replicas are stopped, until the next one; never where nothing is
+    /// said.
+    pub sleep_after: Option<Millis>,
 }
 
 impl Default for EdgeSettings {
@@ -88,6 +91,7 @@ impl Default for EdgeSettings {
             hsts: None,
             access_log: true,
             mounts: Mounts::new(),
+            sleep_after: None,
         }
     }
 }
@@ -226,6 +230,8 @@ pub enum EdgeSetting {
     NoAccessLog,
     /// See [`EdgeSettings::mounts`].
     Mounts(Mounts),
+    /// See [`EdgeSettings::sleep_after`].
+    SleepAfter(Millis),
 }
 
 impl EdgeSettings {
@@ -256,6 +262,7 @@ impl EdgeSettings {
             hsts,
             access_log,
             mounts,
+            sleep_after,
         } = self;
         let usual = Self::default();
         [
@@ -275,6 +282,7 @@ impl EdgeSettings {
             hsts.map(EdgeSetting::Hsts),
             (!access_log).then_some(EdgeSetting::NoAccessLog),
             (!mounts.is_empty()).then(|| EdgeSetting::Mounts(mounts.clone())),
+            sleep_after.map(EdgeSetting::SleepAfter),
         ]
         .into_iter()
         .flatten()
@@ -303,6 +311,7 @@ impl EdgeSettings {
                 EdgeSetting::Hsts(hsts) => settings.hsts = Some(*hsts),
                 EdgeSetting::NoAccessLog => settings.access_log = false,
                 EdgeSetting::Mounts(mounts) => settings.mounts.clone_from(mounts),
+                EdgeSetting::SleepAfter(after) => settings.sleep_after = Some(*after),
             }
         }
         settings
@@ -344,13 +353,9 @@ impl EdgeSettings {
             hsts.check()?;
         }
         let (least, most) = (limits::EDGE_ANSWER_LEAST, limits::EDGE_ANSWER_MOST);
-        match self.answer_within {
-            Some(within) if within < least || within > most => Err(Rejection::invalid(
-                "answer_within",
-                format!("is {least} to {most}; got {within}"),
-            )),
-            Some(_) | None => Ok(()),
-        }
+        within("answer_within", self.answer_within, least, most)?;
+        let (least, most) = (limits::EDGE_SLEEP_LEAST, limits::EDGE_SLEEP_MOST);
+        within("sleep_after", self.sleep_after, least, most)
     }
 
     /// Without users and addresses.
@@ -359,6 +364,15 @@ impl EdgeSettings {
         self.users.clear();
         self.allow.clear();
         self
+    }
+}
+
+fn within(field: &str, span: Option<Millis>, least: Millis, most: Millis) -> Result<(), Rejection> {
+    match span {
+        Some(span) if span < least || span > most => {
+            Err(Rejection::invalid(field, format!("is {least} to {most}; got {span}")))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -409,6 +423,7 @@ impl EdgeSetting {
                 };
                 ("mounts", mounts.iter().map(one).collect::<Vec<_>>().join(", "))
             }
+            Self::SleepAfter(after) => ("sleep_after", after.to_string()),
         }
     }
 }
@@ -476,7 +491,8 @@ impl RouteEdge {
             | EdgeSetting::Protocol(_)
             | EdgeSetting::Https(_)
             | EdgeSetting::Hsts(_)
-            | EdgeSetting::NoAccessLog => false,
+            | EdgeSetting::NoAccessLog
+            | EdgeSetting::SleepAfter(_) => false,
         });
         (!plain).then_some(Self { settings, users_of, redirect: None })
     }
@@ -516,6 +532,7 @@ mod tests {
             hsts: Some(Hsts { max_age: 31_536_000, subdomains: true, preload: true }),
             access_log: false,
             mounts: [("b.example/api".parse().unwrap(), SeenPath::Stripped)].into(),
+            sleep_after: Some(limits::EDGE_SLEEP_LEAST),
         }
     }
 
@@ -523,7 +540,7 @@ mod tests {
     fn what_is_listed_comes_back_and_the_usual_is_not_listed() {
         assert_eq!(EdgeSettings::default().listed(), vec![]);
         assert_eq!(EdgeSettings::of(&[]), EdgeSettings::default());
-        assert_eq!(all().listed().len(), 16, "each setting is listed");
+        assert_eq!(all().listed().len(), 17, "each setting is listed");
         assert_eq!(EdgeSettings::of(&all().listed()), all());
         let bytes = postcard::to_allocvec(&all().listed()).unwrap();
         let back: Vec<EdgeSetting> = postcard::from_bytes(&bytes).unwrap();
@@ -536,12 +553,14 @@ mod tests {
     #[test]
     fn what_is_out_of_bounds_is_named() {
         type Change = fn(&mut EdgeSettings);
-        let rows: [(&str, Change); 9] = [
+        let rows: [(&str, Change); 11] = [
             ("rate.per_second", |s| s.rate = Some(Rate { per_second: 0, burst: 1 })),
             ("rate.burst", |s| s.rate = Some(Rate { per_second: 1, burst: 0 })),
             ("body_bytes", |s| s.body_bytes = Some(0)),
             ("wait", |s| s.wait = Millis(limits::EDGE_WAIT_MOST.0 + 1)),
             ("answer_within", |s| s.answer_within = Some(Millis(1))),
+            ("sleep_after", |s| s.sleep_after = Some(Millis(limits::EDGE_SLEEP_LEAST.0 - 1))),
+            ("sleep_after", |s| s.sleep_after = Some(Millis(limits::EDGE_SLEEP_MOST.0 + 1))),
             ("hsts.max_age", |s| {
                 s.hsts = Some(Hsts { max_age: u32::MAX, subdomains: false, preload: false });
             }),

@@ -27,7 +27,7 @@ pub enum Event {
 
 impl Event {
     /// The kind and name of every event that there is.
-    pub const NAMES: [(AggregateKind, &'static str); 114] = [
+    pub const NAMES: [(AggregateKind, &'static str); 116] = [
         (AggregateKind::App, "created"),
         (AggregateKind::App, "configured"),
         (AggregateKind::App, "environment_changed"),
@@ -71,6 +71,8 @@ impl Event {
         (AggregateKind::App, "canary_started"),
         (AggregateKind::App, "canary_weight_set"),
         (AggregateKind::App, "canary_promoted"),
+        (AggregateKind::App, "fell_asleep"),
+        (AggregateKind::App, "woken"),
         (AggregateKind::Deployment, "requested"),
         (AggregateKind::Deployment, "build_queued"),
         (AggregateKind::Deployment, "build_started"),
@@ -204,6 +206,8 @@ impl Event {
                 AppEvent::CanaryStarted { .. } => "canary_started",
                 AppEvent::CanaryWeightSet { .. } => "canary_weight_set",
                 AppEvent::CanaryPromoted { .. } => "canary_promoted",
+                AppEvent::FellAsleep { .. } => "fell_asleep",
+                AppEvent::Woken { .. } => "woken",
             },
             Self::Deployment(event) => match event {
                 DeploymentEvent::Requested(_) => "requested",

@@ -25,6 +25,15 @@ pub const EDGE_WAIT_MOST: Millis = Millis::seconds(300);
 pub const EDGE_ANSWER_LEAST: Millis = Millis::seconds(1);
 /// See there.
 pub const EDGE_ANSWER_MOST: Millis = Millis::seconds(3_600);
+/// The least and the most that nobody may have asked for an app before it is put to sleep.
+pub const EDGE_SLEEP_LEAST: Millis = Millis::seconds(5);
+/// See there.
+pub const EDGE_SLEEP_MOST: Millis = Millis::seconds(30 * 24 * 3_600);
+/// For so long at the least a request waits for an app that sleeps, whatever holds for one that starts.
+pub const EDGE_WAKE_WITHIN: Millis = Millis::seconds(30);
+/// Apps of which one report of an edge says that nobody asks for them, and as many that somebody asks for
+/// while they sleep. The others' turn comes with the next ones.
+pub const MOST_SLEEP_TOLD: usize = 1_000;
 /// For how many seconds browsers may be told to come by https only: two years.
 pub const EDGE_HSTS_MOST: u32 = 63_072_000;
 /// For how many seconds at the least where browsers are to have it built in: a year, as

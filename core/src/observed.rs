@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use self::gaps::Gaps;
 use crate::deployment::Placement;
-use crate::ids::{ChallengeId, DeploymentId, EdgeId, WorkerId};
+use crate::ids::{AppId, ChallengeId, DeploymentId, EdgeId, WorkerId};
 use crate::limits;
 use crate::plan::ReplicaKey;
 use crate::routes::{Route, RouteTable};
@@ -110,6 +110,10 @@ pub struct EdgeSeen {
     pub challenges: BTreeSet<ChallengeId>,
     /// Deployments that the table leads to and that it has not fetched yet: the version before answers.
     pub behind: BTreeSet<DeploymentId>,
+    /// For how long nobody has asked there for apps that may sleep.
+    pub unasked: BTreeMap<AppId, Millis>,
+    /// Apps that sleep and that somebody asked for there.
+    pub wanted: BTreeSet<AppId>,
 }
 
 /// What is known of the requests that go on at an edge, to what takes no new ones.
@@ -138,6 +142,8 @@ impl EdgeSeen {
             sealing_key: None,
             challenges: BTreeSet::new(),
             behind: BTreeSet::new(),
+            unasked: BTreeMap::new(),
+            wanted: BTreeSet::new(),
         }
     }
 
@@ -379,7 +385,6 @@ impl Observed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::AppId;
     use crate::names::HostName;
     use crate::routes::Backend;
     use crate::testing::{at, deployment_id, name};

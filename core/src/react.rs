@@ -116,6 +116,8 @@ pub fn in_the_name_of(event: &Event) -> Option<DeploymentId> {
             | AppEvent::CanaryStarted { .. }
             | AppEvent::CanaryWeightSet { .. }
             | AppEvent::CanaryPromoted { .. }
+            | AppEvent::FellAsleep { .. }
+            | AppEvent::Woken { .. }
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }
@@ -216,6 +218,8 @@ fn of_app(event: &AppEvent, now: Timestamp) -> Vec<Reaction> {
         | AppEvent::CanaryStarted { .. }
         | AppEvent::CanaryWeightSet { .. }
         | AppEvent::CanaryPromoted { .. }
+        | AppEvent::FellAsleep { .. }
+        | AppEvent::Woken { .. }
         | AppEvent::CommandEnded { .. } => Vec::new(),
     }
 }

@@ -14,6 +14,7 @@ mod post_deploys;
 pub(crate) mod releases;
 mod replicas;
 mod scaling;
+mod sleep;
 mod switches;
 mod tasks;
 #[cfg(test)]
@@ -36,12 +37,14 @@ use crate::view::{DeploymentView, View};
 use crate::waiting::waiting_for;
 use crate::worker::{Lease, WorkerCommand};
 
+pub(crate) use self::replicas::is_gone;
+
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Give a command to a deployment.
     Deployment(DeploymentId, DeploymentCommand),
-    /// Give a command to an app. What belongs to one that is deleted goes with it.
+    /// Give a command to an app. With one that goes for good goes what belongs to it.
     App(AppId, AppCommand),
     /// Give a command to a worker's aggregate.
     Worker(WorkerId, WorkerCommand),
@@ -161,6 +164,7 @@ pub fn reconcile(
     }
     replicas::order(view, observed, now, &mut effects);
     builds::cancel(view, observed, now, &mut effects);
+    sleep::settle(view, observed, now, &mut effects);
     leases(view, observed, now, &mut effects);
     effects.extend(view.apps.iter().filter_map(|(id, app)| {
         let spent = app.state.active().is_some_and(|app| late::is_spent(app, observed, now));

@@ -16,8 +16,9 @@ use crate::mount::{self, Mounted, PathPrefix};
 use crate::names::{AppName, HostName};
 use crate::observed::Observed;
 use crate::process::is_process;
+use crate::reconcile::is_gone;
 use crate::site::SiteId;
-use crate::view::View;
+use crate::view::{DeploymentView, View};
 use crate::wire::worker::ReplicaState;
 
 /// Everything an edge needs to serve.
@@ -51,6 +52,10 @@ pub struct Route {
     /// Whether there is nothing because somebody stopped it: the page of 503 says so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stopped: bool,
+    /// Whether it sleeps, or has just been woken and is not there yet: requests wait for it, and the first of
+    /// them tells that it is wanted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asleep: bool,
     /// The host that requests are sent on to, where they are: then nothing behind it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect: Option<HostName>,
@@ -77,6 +82,7 @@ impl Route {
             name,
             backend,
             stopped: false,
+            asleep: false,
             redirect: None,
             wildcards: BTreeSet::new(),
             edge: None,
@@ -162,16 +168,28 @@ pub fn routes(
         let stopped = app.rests();
         // It ends before the one that follows it starts, and so do its requests.
         let gives_way = app.serving == app.live && giving_way(view, observed, app).is_some();
+        let before = previous.get(&host);
+        let wakes = !app.asleep && before.is_some_and(|route| route.asleep);
         let backend = if stopped {
             Backend::Down
-        } else if gives_way {
+        } else if gives_way || app.asleep || wakes && !has_heard(view, observed, app) {
             Backend::Starting
         } else {
-            backend(view, observed, app, previous.get(&host))
+            backend(view, observed, app, before)
         };
+        let asleep = !stopped
+            && backend.deployment().is_none()
+            && (app.asleep || wakes && comes(view, observed, app));
+        let backend = if asleep { Backend::Starting } else { backend };
+        let mut edge = edge(view, *id, app);
+        if asleep {
+            // By it edges know how many requests wait.
+            edge.get_or_insert_with(|| Box::new(RouteEdge::usual(*id)));
+        }
         let plain = Route {
             stopped,
-            edge: edge(view, *id, app),
+            asleep,
+            edge,
             canary: canary(view, observed, app, &backend, previous.get(&host)).map(Box::new),
             ..Route::new(*id, app.name.clone(), backend)
         };
@@ -241,6 +259,49 @@ fn backend(view: &View, observed: &Observed, app: &ActiveApp, previous: Option<&
         Backend::Starting
     } else {
         Backend::Down
+    })
+}
+
+/// The live version of an app that was woken, with the places of its replicas of web: none where another one
+/// has the traffic.
+fn woken<'a>(
+    view: &'a View,
+    app: &ActiveApp,
+) -> Option<(DeploymentId, &'a DeploymentView, impl Iterator<Item = &'a Placement>)> {
+    let live = app.live.filter(|live| app.serving == Some(*live))?;
+    let of = view.deployments.get(&live)?;
+    let places = of.state.attempt()?.placements.iter();
+    Some((live, of, places.filter(|place| !is_process(place.index))))
+}
+
+/// Whether what is seen of an app that was woken was seen since: before, its replicas may have been about to be
+/// stopped.
+fn has_heard(view: &View, observed: &Observed, app: &ActiveApp) -> bool {
+    woken(view, app).is_none_or(|(live, of, mut places)| {
+        places.all(|place| {
+            let worker = observed.workers.get(&place.worker);
+            worker.is_some_and(|worker| worker.generation(live) >= of.assigned.0)
+        })
+    })
+}
+
+/// Whether an app that was woken may be about to answer, as far as is known. One that cannot be started is
+/// down like any other.
+fn comes(view: &View, observed: &Observed, app: &ActiveApp) -> bool {
+    woken(view, app).is_some_and(|(live, _, mut places)| {
+        places.any(|place| {
+            let lost = is_gone(view, place.worker);
+            let replica = observed.replica(live, place).filter(|_| !lost);
+            let fails = replica.is_some_and(|replica| match replica.state {
+                ReplicaState::Failed { .. } | ReplicaState::Unhealthy { .. } => true,
+                ReplicaState::Creating
+                | ReplicaState::Starting { .. }
+                | ReplicaState::Healthy
+                | ReplicaState::Exited { .. }
+                | ReplicaState::Stopping => replica.crash_loop(),
+            });
+            !lost && !fails
+        })
     })
 }
 

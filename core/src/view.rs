@@ -63,6 +63,8 @@ pub struct AppView {
     pub created_at: Timestamp,
     /// When it changed last.
     pub updated_at: Timestamp,
+    /// When it last was stopped or started, deleted or restored, fell asleep or was woken.
+    pub rested_at: Option<Timestamp>,
     /// The newest of its events.
     pub last: Sequence,
     /// When each environment variable was set.
@@ -201,6 +203,7 @@ impl View {
             state: App::default(),
             created_at: at,
             updated_at: at,
+            rested_at: None,
             last: recorded.sequence,
             env_set_at: BTreeMap::new(),
             deployments: Vec::new(),
@@ -264,6 +267,8 @@ impl View {
             | AppEvent::CanaryStarted { .. }
             | AppEvent::CanaryWeightSet { .. }
             | AppEvent::CanaryPromoted { .. }
+            | AppEvent::FellAsleep { .. }
+            | AppEvent::Woken { .. }
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::Stopped { .. }
@@ -287,8 +292,11 @@ impl View {
         if let AppEvent::Stopped { .. }
         | AppEvent::Started
         | AppEvent::Discarded { .. }
-        | AppEvent::Restored { .. } = event
+        | AppEvent::Restored { .. }
+        | AppEvent::FellAsleep { .. }
+        | AppEvent::Woken { .. } = event
         {
+            view.rested_at = Some(at);
             // Whether its replicas run is another matter now.
             let live = view.state.active().and_then(|app| app.live);
             if let Some(deployment) = live.and_then(|live| self.deployments.get_mut(&live)) {

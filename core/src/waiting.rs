@@ -41,7 +41,7 @@ pub fn waiting_for(view: &View, observed: &Observed, id: DeploymentId) -> Option
         Stage::Healthy => Some(Fault::new(healthy(view, id, attempt))),
         Stage::Switching { .. } => Some(Fault::new(edges(observed))),
         Stage::Draining { previous, .. } => Some(Fault::new(requests_left(observed, *previous))),
-        Stage::Live => scaling(view, attempt).map(Fault::new),
+        Stage::Live => asleep(view, id, attempt).or_else(|| scaling(view, attempt)).map(Fault::new),
         Stage::Ended(_) => None,
     }
 }
@@ -55,6 +55,13 @@ fn healthy(view: &View, id: DeploymentId, attempt: &Attempt) -> String {
         ),
         None => format!("the {} to switch", AggregateKind::App),
     }
+}
+
+/// What the live version of an app that sleeps waits for.
+fn asleep(view: &View, id: DeploymentId, attempt: &Attempt) -> Option<String> {
+    let app = view.apps.get(&attempt.spec.app)?.state.active()?;
+    let sleeps = app.asleep && app.live == Some(id);
+    sleeps.then(|| "the next request: it is asleep".to_owned())
 }
 
 fn requests_left(observed: &Observed, previous: Option<DeploymentId>) -> String {

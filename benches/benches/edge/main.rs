@@ -20,6 +20,7 @@ use hythe_benches::{figure, median, millis, percentile, row};
 use hythe_core::edge::{EdgeSettings, Rate, RouteEdge};
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::routes::{Backend, Route, RouteTable};
+use hythe_core::time::Millis;
 use hythe_core::wire::edge::{EdgeReport, RouteTableMessage};
 use hythe_tests::installation::hythe;
 use uuid::Uuid;
@@ -156,6 +157,7 @@ fn table(revision: u64, routes: usize, backend: SocketAddr, all: bool) -> RouteT
             targets: vec![backend],
         },
         stopped: false,
+        asleep: false,
         redirect: None,
         wildcards: BTreeSet::new(),
         mounts: BTreeMap::new(),
@@ -166,6 +168,7 @@ fn table(revision: u64, routes: usize, backend: SocketAddr, all: bool) -> RouteT
                 rate: Some(Rate { per_second: 1_000_000, burst: 1_000_000 }),
                 allow: ["127.0.0.0/8".parse().expect("a range")].into(),
                 body_bytes: Some(1 << 20),
+                sleep_after: Some(Millis::seconds(3_600)),
                 ..EdgeSettings::default()
             };
             Box::new(RouteEdge { settings, ..RouteEdge::usual(app(n)) })

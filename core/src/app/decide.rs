@@ -57,6 +57,8 @@ impl Machine for App {
                 | AppCommand::Settle { .. }
                 | AppCommand::EndCommand { .. }
                 | AppCommand::SkipCron { .. }
+                | AppCommand::FallAsleep { .. }
+                | AppCommand::Wake { .. }
                 | AppCommand::NoteDomain { .. },
             ) => NOTHING,
             (Self::Absent | Self::Deleted, _needs_an_app) => Err(Rejection::not_found("app")),
@@ -84,6 +86,7 @@ impl Machine for App {
             | AppCommand::SetCron { .. }
             | AppCommand::RunCron { .. }
             | AppCommand::SkipCron { .. }
+            | AppCommand::FallAsleep { .. }
             | AppCommand::SetPreviews(_)
             | AppCommand::WantPreview { .. }
             | AppCommand::CreatePreview(_)
@@ -110,6 +113,7 @@ impl Machine for App {
             | AppCommand::WeighCanary { .. }
             | AppCommand::PromoteCanary
             | AppCommand::AbortCanary
+            | AppCommand::Wake { .. }
             | AppCommand::Delete => Priority::Urgent,
         }
     }
@@ -172,6 +176,8 @@ impl Machine for App {
             | AppEvent::CanaryStarted { .. }
             | AppEvent::CanaryWeightSet { .. }
             | AppEvent::CanaryPromoted { .. }
+            | AppEvent::FellAsleep { .. }
+            | AppEvent::Woken { .. }
             | AppEvent::ProcessesScaled { .. } => Vec::new(),
         }
     }
@@ -193,6 +199,10 @@ impl ActiveApp {
         if let Some(refusal) = self.refuses(&command) {
             return Err(refusal);
         }
+        self.carry_out(command).map(|events| self.woken_by(events))
+    }
+
+    fn carry_out(&self, command: AppCommand) -> Decision {
         match command {
             AppCommand::Create { .. } | AppCommand::CreatePreview(_) => {
                 Err(Rejection::Exists { what: "app".into() })
@@ -258,6 +268,8 @@ impl ActiveApp {
             AppCommand::WeighCanary { weight } => self.weigh_canary(weight),
             AppCommand::PromoteCanary => self.promote_canary(),
             AppCommand::AbortCanary => self.abort_canary(),
+            AppCommand::FallAsleep { unasked } => Ok(self.fall_asleep(unasked)),
+            AppCommand::Wake { why } => Ok(self.wake(why)),
         }
     }
 

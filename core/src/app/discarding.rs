@@ -93,6 +93,8 @@ impl ActiveApp {
             | AppCommand::NotePreviewComment { .. }
             | AppCommand::CreatePreview(_)
             | AppCommand::NoteDomain { .. }
+            | AppCommand::FallAsleep { .. }
+            | AppCommand::Wake { .. }
             | AppCommand::Discard { .. }
             | AppCommand::Restore
             | AppCommand::Expire { .. }
@@ -101,6 +103,7 @@ impl ActiveApp {
     }
 
     pub(super) fn discarded(&mut self, until: Timestamp, drained: Timestamp) {
+        self.asleep = false;
         self.discarded = Some(Discard { until, was_stopped: self.rests() });
         self.stopped = Some(Stop { until: drained, during: self.taking_over() });
     }

@@ -33,6 +33,7 @@ pub(super) fn evolve(app: App, event: &AppEvent) -> App {
                 preview: None,
                 domains: Domains::default(),
                 canary: None,
+                asleep: false,
             }))
         }
         (App::Absent, _before_creation) => App::Absent,
@@ -89,6 +90,7 @@ impl ActiveApp {
                 }
             }
             AppEvent::Stopped { until } => {
+                self.asleep = false;
                 self.stopped = Some(Stop { until: *until, during: self.taking_over() });
             }
             AppEvent::Started => self.stopped = None,
@@ -105,6 +107,8 @@ impl ActiveApp {
                 self.canary_weighs(*deployment, *weight);
             }
             AppEvent::CanaryPromoted { deployment } => self.forget_canary(*deployment),
+            AppEvent::FellAsleep { unasked: _ } => self.asleep = true,
+            AppEvent::Woken { why: _ } => self.asleep = false,
             AppEvent::CommandRun { run, one_off } => {
                 self.one_offs.insert(*run, (**one_off).clone());
             }
@@ -170,6 +174,8 @@ impl ActiveApp {
                         *place = None;
                     }
                 }
+                // With its live version goes what slept.
+                self.asleep &= self.live.is_some();
             }
         }
     }

@@ -15,6 +15,7 @@ mod one_off;
 mod previews;
 mod repeat;
 mod running;
+mod sleeping;
 #[cfg(test)]
 mod tests;
 
@@ -44,6 +45,7 @@ pub use self::key::SourceKey;
 pub use self::previews::{NewPreview, PreviewGiven};
 pub use self::repeat::{Earlier, Repeat};
 pub use self::running::Stop;
+pub use self::sleeping::WokenBy;
 
 /// What people set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,6 +186,8 @@ pub struct ActiveApp {
     pub domains: Domains,
     /// The deployment that takes a part of the requests first, where one does or is to.
     pub canary: Option<Canary>,
+    /// Whether it sleeps.
+    pub asleep: bool,
 }
 
 impl App {
@@ -444,6 +448,16 @@ pub enum AppCommand {
     PromoteCanary,
     /// The canary is not wanted any more.
     AbortCanary,
+    /// Nobody has asked for it for long.
+    FallAsleep {
+        /// For how long.
+        unasked: Millis,
+    },
+    /// It is wanted again.
+    Wake {
+        /// Why.
+        why: WokenBy,
+    },
 }
 
 /// What can happen to an app. Append-only: postcard stores a variant's position.
@@ -725,6 +739,16 @@ pub enum AppEvent {
         /// The deployment.
         deployment: DeploymentId,
     },
+    /// Nobody had asked for it for long: web is to have no replicas until somebody does.
+    FellAsleep {
+        /// For how long.
+        unasked: Millis,
+    },
+    /// Web is to have its replicas again.
+    Woken {
+        /// Why.
+        why: WokenBy,
+    },
 }
 
 impl AppEvent {
@@ -774,6 +798,8 @@ impl AppEvent {
             | Self::CanaryStarted { .. }
             | Self::CanaryWeightSet { .. }
             | Self::CanaryPromoted { .. }
+            | Self::FellAsleep { .. }
+            | Self::Woken { .. }
             | Self::Deleted { .. } => None,
         }
     }

@@ -2,13 +2,14 @@
 //!
 //! Stopping ends what is on its way and has no traffic yet. What has some goes on to its end, and is
 //! stopped then. A deployment that was asked for after the stop starts the app once it is live; until
-//! then, and where it fails, the app stays as it is.
+//! then, and where it fails, the app stays as it is. What sleeps and is stopped sleeps no more: started,
+//! it runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActiveApp, AppEvent};
+use super::{ActiveApp, AppEvent, WokenBy};
 use crate::ids::DeploymentId;
 use crate::limits;
 use crate::process::ProcessName;
@@ -66,7 +67,8 @@ impl ActiveApp {
     }
 
     pub(super) fn start(&self) -> Vec<AppEvent> {
-        self.stopped.iter().map(|_| AppEvent::Started).collect()
+        let started = self.stopped.map(|_| AppEvent::Started);
+        started.into_iter().chain(self.wake(WokenBy::Change)).collect()
     }
 
     pub(super) fn scale(

@@ -25,6 +25,7 @@ mod one_off;
 mod previews;
 mod pushes;
 mod running;
+mod sleeping;
 mod taking_over;
 mod triggers;
 
@@ -325,6 +326,12 @@ fn any_command() -> impl Strategy<Value = C> {
         cron::any(),
         (0u64..100).prop_map(|at| C::Stop { at: crate::testing::at(at) }),
         Just(C::Start),
+        Just(C::SetEdge(Box::new(crate::edge::EdgeSettings {
+            sleep_after: Some(Millis::seconds(60)),
+            ..Default::default()
+        }))),
+        (50u64..70).prop_map(sleeping::fall_asleep),
+        Just(sleeping::wake()),
         (proptest::option::of(0u16..70), 0u16..70).prop_map(|(replicas, of_worker)| C::Scale {
             replicas,
             processes: [(ProcessName::new("worker").unwrap(), of_worker)].into(),
@@ -364,6 +371,8 @@ proptest! {
                 prop_assert!(app.rolling.is_none() || app.rolling != app.waiting);
                 prop_assert!(app.called_off.is_none() || app.called_off == app.rolling);
                 prop_assert!(app.called_off.is_none() || app.called_off != app.serving);
+                let settled = app.live.is_some() && app.rolling.is_none() && app.waiting.is_none();
+                prop_assert!(!app.asleep || settled && app.stopped.is_none());
             }
         }
     }
@@ -384,6 +393,8 @@ fn what_frees_something_or_follows_may_use_the_room_kept_back() {
         (repeat(2, (1, 1), Repeat::Rollback), Ordinary),
         (C::Stop { at: crate::testing::at(1) }, Urgent),
         (C::Start, Ordinary),
+        (sleeping::fall_asleep(60), Ordinary),
+        (sleeping::wake(), Urgent),
         (
             C::Scale { replicas: Some(2), processes: BTreeMap::new(), known: BTreeSet::new() },
             Ordinary,

@@ -236,6 +236,8 @@ impl Chronicle {
             | AppEvent::CanaryStarted { .. }
             | AppEvent::CanaryWeightSet { .. }
             | AppEvent::CanaryPromoted { .. }
+            | AppEvent::FellAsleep { .. }
+            | AppEvent::Woken { .. }
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }

@@ -88,6 +88,7 @@ pub fn of_app(view: &View, id: AppId) -> Facts {
         facts.insert("live.replicas".into(), attempt.replicas.to_string());
     }
     let status = match (live, rolling.or(*waiting)) {
+        _ if app.asleep => "asleep",
         (_, None) if stopped.is_some() => "stopped",
         (_, Some(_)) if stopped.is_some() => "stopped, deploying",
         (Some(_), None) => "live",

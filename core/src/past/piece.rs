@@ -110,6 +110,8 @@ pub fn projects(of_app: &[Recorded<Event>]) -> BTreeSet<ProjectId> {
         | AppEvent::CanaryStarted { .. }
         | AppEvent::CanaryWeightSet { .. }
         | AppEvent::CanaryPromoted { .. }
+        | AppEvent::FellAsleep { .. }
+        | AppEvent::Woken { .. }
         | AppEvent::Scaled { .. }
         | AppEvent::SourceKeySet(_)
         | AppEvent::Deleted { .. } => None,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::app::{AppEvent, Repeat, SettingsChange, SourceKey};
+use crate::app::{AppEvent, Repeat, SettingsChange, SourceKey, WokenBy};
 use crate::certificate::CertificateIssuer;
 use crate::cron::CronSettings;
 use crate::declared::Declared;
@@ -85,6 +85,16 @@ fn app(event: &AppEvent) -> String {
             format!("the canary takes {weight} of the requests")
         }
         AppEvent::CanaryPromoted { .. } => "the canary was promoted".into(),
+        AppEvent::FellAsleep { unasked } => {
+            format!("it fell asleep: nobody had asked for it for {unasked}")
+        }
+        AppEvent::Woken { why: WokenBy::Request { edge } } => {
+            format!("it was woken: somebody asked for it at edge {edge}")
+        }
+        AppEvent::Woken { why: WokenBy::Change } => "it was woken by what was done with it".into(),
+        AppEvent::Woken { why: WokenBy::Circumstances } => {
+            "it was woken: it may not sleep as things are".into()
+        }
         AppEvent::SourceKeySet(SourceKey { version: 1, .. }) => {
             "it was given a key for its repository".into()
         }

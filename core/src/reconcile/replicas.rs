@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Effect, canaries, post_deploys, releases, scaling};
+use super::{Effect, canaries, post_deploys, releases, scaling, sleep};
 use crate::app::ActiveApp;
 use crate::container::VolumeName;
 use crate::deployment::{Attempt, DeploymentCommand, Fault, Placement, Stage, StageName};
@@ -14,7 +14,7 @@ use crate::place::{Place, place};
 use crate::process::is_process;
 use crate::record::Sequence;
 use crate::time::Timestamp;
-use crate::view::{DeploymentView, View};
+use crate::view::{AppView, DeploymentView, View};
 use crate::waiting::worker_name;
 use crate::wire::worker::{EngineState, ReplicaReport, ReplicaState};
 use crate::worker::{Capacity, Lease};
@@ -147,7 +147,7 @@ fn web(of: &Attempt) -> Option<WorkerId> {
 }
 
 /// Whether a worker left, or was not heard of for too long.
-pub(super) fn is_gone(view: &View, worker: WorkerId) -> bool {
+pub(crate) fn is_gone(view: &View, worker: WorkerId) -> bool {
     let member = view.workers.get(&worker).and_then(|worker| worker.state.member());
     member.is_none_or(|member| member.lease == Lease::Lost)
 }
@@ -250,8 +250,15 @@ pub(super) fn order(view: &View, observed: &Observed, now: Timestamp, effects: &
             if !runs(deployment) && !post_deploys::goes_on(view, *id, attempt) {
                 continue;
             }
+            let sleeper = sleep::sleeper(view, *id);
+            if sleeper.is_some_and(|app| falls_asleep(app, view, observed, *id, now)) {
+                // Until nobody can come any more, what it was told before stays.
+                held.remove(id);
+                continue;
+            }
             let here = occupied(deployment).filter(|place| place.worker == *worker);
-            let replicas: Vec<u16> = here.map(|place| place.index).collect();
+            let wanted = here.filter(|place| sleeper.is_none() || is_process(place.index));
+            let replicas: Vec<u16> = wanted.map(|place| place.index).collect();
             if replicas.is_empty() {
                 continue;
             }
@@ -276,7 +283,8 @@ pub(super) fn order(view: &View, observed: &Observed, now: Timestamp, effects: &
             }
         }
         for (deployment, told) in held {
-            // One that runs, and not here, never had traffic here, or none any more.
+            // One that runs, and not here, never had traffic here, or none any more; one that sleeps
+            // does not come so far while it has some.
             let stopped = resting(view, deployment);
             let ends = gives_way(view, observed, deployment);
             let elsewhere = stopped.is_none()
@@ -292,7 +300,8 @@ pub(super) fn order(view: &View, observed: &Observed, now: Timestamp, effects: &
                 // Once it has ended, what goes on of it is ordered without its replicas.
                 continue;
             }
-            if stopped.is_some_and(|app| still_busy(app, observed, deployment, now))
+            let stop = stopped.and_then(|app| Some((app, app.stopped?.until)));
+            if stop.is_some_and(|(app, until)| still_busy(app, until, observed, deployment, now))
                 || canaries::is_finishing(view, observed, deployment, now)
                 || ends
                     .is_some_and(|(app, since)| is_finishing(app, since, observed, deployment, now))
@@ -354,10 +363,29 @@ fn is_followed(view: &View, id: DeploymentId) -> bool {
     app_of_live(view, id).is_some_and(|app| app.live != Some(id) && app.serving != Some(id))
 }
 
-/// Whether requests to a deployment of an app that was stopped may still go on.
-fn still_busy(app: &ActiveApp, observed: &Observed, id: DeploymentId, now: Timestamp) -> bool {
-    let in_time =
-        app.stopped.is_some_and(|stop| !stop.until.is_over(app.settings.drain_within, now));
+/// Whether new requests to a deployment that is to sleep may still come, or old ones go on.
+fn falls_asleep(
+    app: &AppView,
+    view: &View,
+    observed: &Observed,
+    id: DeploymentId,
+    now: Timestamp,
+) -> bool {
+    let until = app.state.active().zip(app.rested_at);
+    let until = until.map(|(app, at)| (app, at.plus(app.settings.drain_within)));
+    may_be_asked(view, observed, id, now)
+        || until.is_some_and(|(app, until)| still_busy(app, until, observed, id, now))
+}
+
+/// Whether requests to a deployment whose replicas are to end by a moment may still go on.
+fn still_busy(
+    app: &ActiveApp,
+    until: Timestamp,
+    observed: &Observed,
+    id: DeploymentId,
+    now: Timestamp,
+) -> bool {
+    let in_time = !until.is_over(app.settings.drain_within, now);
     let mut edges = observed.live_edges(now).peekable();
     // With no edge to ask, nobody knows.
     in_time && (edges.peek().is_none() || edges.any(|edge| edge.may_carry(id)))

@@ -21,6 +21,8 @@ use crate::wire::worker::{
 };
 use crate::worker::{Capacity, WorkerEvent};
 
+mod sleepers;
+
 const DEPLOYMENT: u128 = 1;
 
 fn places(indices: &[u16]) -> Vec<Placement> {

@@ -11,7 +11,7 @@ use crate::edge::EdgeUser;
 use crate::ids::{AppId, ChallengeId, DeploymentId, EdgeId};
 use crate::names::{BadText, bad, text};
 use crate::routes::RouteTable;
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 use crate::wire::worker::SealingKey;
 
 /// The key in the KV bucket `routes` under which the current table lies.
@@ -47,7 +47,8 @@ pub struct RouteTableMessage {
 }
 
 /// What an edge says of itself: at once after applying a table and whenever a deployment that no
-/// route leads to any more has finished its last request, and every [`EDGE_HEARTBEAT`] besides.
+/// route leads to any more has finished its last request, or an app that sleeps was asked for, and every
+/// [`EDGE_HEARTBEAT`] besides.
 ///
 /// [`EDGE_HEARTBEAT`]: crate::limits::EDGE_HEARTBEAT
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +79,15 @@ pub struct EdgeReport {
     /// before answers.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub behind: BTreeSet<DeploymentId>,
+    /// Apps that may sleep by the table, and that nobody has asked for here for at least as long as that takes:
+    /// for how long. Spans, not moments: clocks of machines differ. What an edge does not name was asked for,
+    /// or it has not known it for that long.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unasked: BTreeMap<AppId, Millis>,
+    /// Apps that sleep by the table, and that somebody asked for since. Repeated until a table says that they
+    /// do not.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub wanted: BTreeSet<AppId>,
 }
 
 /// Requests still under way to a replica that takes no new ones, or about to choose it.

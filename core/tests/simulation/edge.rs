@@ -247,6 +247,8 @@ impl World {
             challenges: BTreeSet::new(),
             ended: false,
             behind: BTreeSet::new(),
+            unasked: BTreeMap::new(),
+            wanted: BTreeSet::new(),
         };
         if !self.send(Node::Edge(e), To::Control, Body::Edge(report)) && self.nats.up {
             self.after(500, Due::Edge(e, life, EdgeDue::Report));

@@ -60,7 +60,9 @@ pub(super) fn app_status(output: &Output, status: AppStatus) -> String {
         AppStatus::Running => Tone::Good,
         AppStatus::Deploying | AppStatus::Degraded => Tone::Busy,
         AppStatus::Down | AppStatus::CrashLoop | AppStatus::Failed => Tone::Bad,
-        AppStatus::NeverDeployed | AppStatus::Unknown | AppStatus::Stopped => Tone::Faint,
+        AppStatus::NeverDeployed | AppStatus::Unknown | AppStatus::Stopped | AppStatus::Asleep => {
+            Tone::Faint
+        }
     };
     output.tone(tone, status.as_str().replace('_', " "))
 }
@@ -78,7 +80,8 @@ pub(super) fn status_of(output: &Output, app: &App) -> String {
             | AppStatus::Down
             | AppStatus::CrashLoop
             | AppStatus::Failed
-            | AppStatus::Stopped,
+            | AppStatus::Stopped
+            | AppStatus::Asleep,
             _,
         ) => app_status(output, app.status),
     }
@@ -103,7 +106,7 @@ pub(super) fn route_state(output: &Output, state: RouteState) -> String {
         RouteState::Serving => Tone::Good,
         RouteState::Starting => Tone::Busy,
         RouteState::Down => Tone::Bad,
-        RouteState::Stopped => Tone::Faint,
+        RouteState::Stopped | RouteState::Asleep => Tone::Faint,
     };
     output.tone(tone, state.as_str())
 }

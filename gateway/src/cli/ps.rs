@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::args::AtArgs;
 use super::failure::Outcome;
 use super::{Context, app, format};
-use crate::api::dto::{App, Replica, ReplicaList, Worker, WorkerList};
+use crate::api::dto::{App, AppStatus, Replica, ReplicaList, Worker, WorkerList};
 
 /// A replica with the app that it is of.
 #[derive(Serialize)]
@@ -19,17 +19,19 @@ struct OfApp {
 
 pub(super) async fn replicas(context: &Context, name: Option<AppName>, at: &AtArgs) -> Outcome {
     let mut as_of = None;
-    let names = match &name {
-        Some(name) => vec![name.to_string()],
+    let apps: Vec<App> = match &name {
+        Some(name) => vec![context.client.get(&["apps", name.as_str()], &at.query()).await?],
         None => {
             let apps;
             (apps, as_of) = app::all(&context.client, at).await?;
-            apps.into_iter().map(|app| app.name).collect()
+            apps
         }
     };
+    let asleep = apps.iter().filter(|app| app.status == AppStatus::Asleep);
+    let asleep: Vec<_> = asleep.map(|app| format!("{}: {}", app.name, app.status_detail)).collect();
     let mut at = at.query();
     let mut found = Vec::new();
-    for app in names {
+    for App { name: app, .. } in apps {
         if let Some(as_of) = as_of {
             // All of one moment, whatever happens meanwhile.
             at = vec![("at", as_of.sequence.to_string())];
@@ -58,6 +60,12 @@ pub(super) async fn replicas(context: &Context, name: Option<AppName>, at: &AtAr
                 "{process}: 0 replicas; for one: hythe scale {name} {process}=1"
             ));
         }
+    }
+    for line in &asleep {
+        output.note(output.foreign(line));
+    }
+    if found.is_empty() && !asleep.is_empty() {
+        return Ok(());
     }
     if found.is_empty() {
         output.note(if as_of.is_some() { "nothing was to run" } else { "nothing runs" });

@@ -43,8 +43,10 @@ pub(super) async fn scale(context: &Context, args: ScaleArgs) -> Outcome {
     let wanted = super::args::scale(&counts)?;
     let path = ["apps", name.as_str(), "scale"];
     let app: App = context.client.post(&path, &wanted).await?;
-    // Nothing runs of it now: it holds from its start, or its next deployment on.
-    let detach = detach || app.live.is_none() || app.stopped;
+    // Nothing runs of it now: it holds from its start, or its next deployment on. And what is beside web of
+    // one that is asleep is no reason to wake it.
+    let rests = app.stopped || app.status == AppStatus::Asleep;
+    let detach = detach || app.live.is_none() || rests;
     for name in wanted.processes.keys() {
         if !detach && !app.processes.iter().any(|process| process.name == *name) {
             context.output.note(format_args!(

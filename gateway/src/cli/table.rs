@@ -45,7 +45,10 @@ pub(super) async fn run(context: &Context, at: &AtArgs) -> Outcome {
             let targets = match route.state {
                 RouteState::Serving if as_of.is_some() => "-".into(),
                 RouteState::Serving => route.targets.join(" "),
-                RouteState::Starting | RouteState::Down | RouteState::Stopped => "-".into(),
+                RouteState::Starting
+                | RouteState::Down
+                | RouteState::Stopped
+                | RouteState::Asleep => "-".into(),
             };
             vec![
                 format!("{}{}", route.host, route.path.as_deref().unwrap_or_default()),

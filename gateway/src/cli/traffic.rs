@@ -120,6 +120,8 @@ fn of(args: TrafficSetArgs) -> UpdateEdge {
         no_hsts,
         access_log,
         no_access_log,
+        sleep_after,
+        no_sleep,
     } = args;
     let switched = |on: bool, off: bool| on.then_some(true).or(off.then_some(false));
     let rate = rate.map(|per_second| EdgeRate {
@@ -163,6 +165,7 @@ fn of(args: TrafficSetArgs) -> UpdateEdge {
         hsts: hsts.map(Some).or(no_hsts.then_some(None)),
         access_log: switched(access_log, no_access_log),
         mounts: BTreeMap::new(),
+        sleep_after_ms: sleep_after.map(Some).or(no_sleep.then_some(None)),
     }
 }
 
@@ -221,6 +224,7 @@ fn show(context: &Context, settings: &EdgeSettings) {
         ("largest body", settings.body_bytes.map_or("no limit".to_owned(), format::bytes)),
         ("answers within", settings.answer_within_ms.map_or("600 s".to_owned(), span)),
         ("waits for a start", span(settings.wait_ms)),
+        ("sleeps after", settings.sleep_after_ms.map_or("never".to_owned(), span)),
         ("sticky", yes(settings.sticky)),
         ("compresses", yes(settings.compress)),
         ("access log", yes(settings.access_log)),

@@ -262,6 +262,7 @@ mod tests {
             Found::Replicas(in_flight) => in_flight,
             other @ (Found::Starting
             | Found::Stopped
+            | Found::Asleep(_)
             | Found::Down
             | Found::Redirect(_)
             | Found::Site(_)

@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 
 use super::limiter::Limiter;
 use super::pages::Page;
+use super::sleep::Sleeper;
 
 /// Longest `Authorization` value that is looked at.
 const MOST_BYTES: usize = 2_048;
@@ -39,6 +40,8 @@ pub(crate) struct Gate {
     pub(crate) redirect: Option<HostName>,
     pub(crate) passwords: Passwords,
     pub(crate) shared: Arc<Shared>,
+    /// The app, where it sleeps or may.
+    pub(crate) sleeper: Option<Arc<Sleeper>>,
 }
 
 /// What all hosts of an app share, from one table to the next.

@@ -38,6 +38,7 @@ mod report;
 mod scrape;
 mod serving;
 mod site;
+mod sleep;
 mod split;
 mod table;
 mod tls;

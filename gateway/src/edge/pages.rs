@@ -38,6 +38,8 @@ pub(crate) enum Page {
     NoSuchApp,
     /// The app's first deployment is on its way.
     Starting,
+    /// The app sleeps, or was just woken.
+    Waking,
     /// The edge itself has no table yet.
     NoTable,
     /// Somebody stopped the app.
@@ -121,9 +123,12 @@ impl Page {
             | Self::TooMany(_)
             | Self::TooLarge
             | Self::Misdirected => Failed::Request,
-            Self::NoSuchApp | Self::Starting | Self::Stopped | Self::Down | Self::Maintenance => {
-                Failed::Nobody
-            }
+            Self::NoSuchApp
+            | Self::Starting
+            | Self::Waking
+            | Self::Stopped
+            | Self::Down
+            | Self::Maintenance => Failed::Nobody,
             Self::NoTable | Self::Busy => Failed::Edge,
             Self::NotAnswering | Self::TimedOut => Failed::App,
         }
@@ -175,6 +180,14 @@ impl Page {
                 "starting",
                 "Starting",
                 "The app is being deployed for the first time. This page reloads by itself.",
+                Some(3),
+            ),
+            Self::Waking => words(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "waking",
+                "Waking up",
+                "Nobody had asked for the app for long, so it was asleep. It is being started. This page \
+                 reloads by itself.",
                 Some(3),
             ),
             Self::NoTable => words(
@@ -294,7 +307,7 @@ impl Page {
             Form::Html => {
                 headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
                 headers.insert(header::REFERRER_POLICY, fixed("no-referrer"));
-                let reloads = matches!(self, Self::Starting | Self::NoTable);
+                let reloads = matches!(self, Self::Starting | Self::Waking | Self::NoTable);
                 ("text/html; charset=utf-8", html(&words, host, reloads, failed, request))
             }
             Form::Json => ("application/problem+json", json(&words, host, failed, request)),
@@ -388,13 +401,14 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const ALL: [Page; 18] = [
+    const ALL: [Page; 19] = [
         Page::BadHost,
         Page::BadBody,
         Page::BadPath,
         Page::NoTunnels,
         Page::NoSuchApp,
         Page::Starting,
+        Page::Waking,
         Page::NoTable,
         Page::Stopped,
         Page::Down,

@@ -19,6 +19,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use hythe_core::edge::{EdgeSettings, Https, Protocol};
 use hythe_core::ids::AppId;
+use hythe_core::limits;
 use hythe_core::names::HostName;
 use hythe_core::time::Millis;
 
@@ -240,6 +241,10 @@ impl Proxy {
         if seen.ambiguous {
             return Err(Page::BadPath.into());
         }
+        // Whoever is not let in neither wakes an app nor keeps it awake.
+        if let Some(sleeper) = asking.gate.as_ref().and_then(|gate| gate.sleeper.as_deref()) {
+            self.core.live.asked(sleeper);
+        }
         if asking.settings(true, |set| set.compress) {
             asking.accepted = Coding::accepted(request.method(), request.headers());
         }
@@ -298,7 +303,7 @@ impl Proxy {
                     let was = in_flight.upstream.deployment;
                     let more = in_flight.upstream.has_another(&tried, to);
                     let side = if more { Side::Same(was) } else { Side::Not(was) };
-                    let now = self.find(&asking, side)?;
+                    let now = self.find_again(&asking, side).await?;
                     if !Arc::ptr_eq(&now.upstream, &in_flight.upstream) {
                         tried.clear();
                     }
@@ -343,7 +348,8 @@ impl Proxy {
             // Where one idle connection was dead, so may others be; and each choice is made by the
             // table that is in force.
             fresh = true;
-            in_flight = self.find(&asking, Side::Same(in_flight.upstream.deployment))?;
+            let side = Side::Same(in_flight.upstream.deployment);
+            in_flight = self.find_again(&asking, side).await?;
         }
         Err(Page::NotAnswering.into())
     }
@@ -409,6 +415,7 @@ impl Proxy {
             | Found::Site(_)
             | Found::Starting
             | Found::Stopped
+            | Found::Asleep(_)
             | Found::Down => {
                 let gate = asking.gate.as_ref();
                 gate.and_then(|gate| gate.redirect.as_ref()).map(HostName::as_str)
@@ -439,10 +446,12 @@ impl Proxy {
         Ok(Some(known.await?))
     }
 
-    /// Waits for the app to start, where that is wanted and there is room.
+    /// Waits for the app to start, where that is wanted and there is room. For one that sleeps it always is: who
+    /// asks is the one who wakes it.
     async fn wait(&self, why: Page, asking: &Asking<'_>) -> Result<InFlight, Page> {
-        let comes = match why {
-            Page::Starting | Page::Down => true,
+        let least = match why {
+            Page::Waking => limits::EDGE_WAKE_WITHIN,
+            Page::Starting | Page::Down => Millis(0),
             Page::BadHost
             | Page::BadBody
             | Page::BadPath
@@ -458,12 +467,10 @@ impl Proxy {
             | Page::TooMany(_)
             | Page::TooLarge
             | Page::Busy
-            | Page::Misdirected => false,
+            | Page::Misdirected => return Err(why),
         };
-        let Some(gate) = asking.gate.as_ref().filter(|gate| comes && gate.settings.wait.0 > 0)
-        else {
-            return Err(why);
-        };
+        let within = asking.settings(Millis(0), |set| set.wait).max(least);
+        let Some(gate) = asking.gate.as_ref().filter(|_| within.0 > 0) else { return Err(why) };
         let Some(_place) = gate.shared.wait(self.core.limits.waiting) else { return Err(why) };
         let mut tables = self.core.live.tables();
         let waiting = async {
@@ -471,6 +478,7 @@ impl Proxy {
                 tables.mark_unchanged();
                 match self.found(asking) {
                     Found::Starting | Found::Down => {}
+                    Found::Asleep(sleeper) => self.core.live.want(&sleeper),
                     Found::Site(_) => return Err(why),
                     other @ (Found::Replicas(_)
                     | Found::Stopped
@@ -483,8 +491,26 @@ impl Proxy {
                 }
             }
         };
-        let within = Duration::from_millis(gate.settings.wait.0);
-        tokio::time::timeout(within, waiting).await.unwrap_or(Err(why))
+        let within = Duration::from_millis(within.0);
+        match tokio::time::timeout(within, waiting).await {
+            Ok(found) => {
+                // However long it took: it is being asked for now.
+                if let Some(sleeper) = &gate.sleeper {
+                    self.core.live.asked(sleeper);
+                }
+                found
+            }
+            // What could not be woken may be known to be down by now.
+            Err(_over) => self.find(asking, Side::Any),
+        }
+    }
+
+    /// What there is by now for a request that is on its way to an app; one that has fallen asleep since is woken.
+    async fn find_again(&self, asking: &Asking<'_>, side: Side<'_>) -> Result<InFlight, Page> {
+        match self.find(asking, side) {
+            Err(Page::Waking) => self.wait(Page::Waking, asking).await,
+            found @ (Ok(_) | Err(_)) => found,
+        }
     }
 
     fn find(&self, asking: &Asking<'_>, side: Side<'_>) -> Result<InFlight, Page> {
@@ -670,6 +696,7 @@ fn in_flight(found: Found) -> Result<InFlight, Page> {
     match found {
         Found::Replicas(in_flight) => Ok(in_flight),
         Found::Starting => Err(Page::Starting),
+        Found::Asleep(_) => Err(Page::Waking),
         Found::Stopped => Err(Page::Stopped),
         // One that began to be sent on while its request was under way gets the redirect next time.
         Found::Down | Found::Redirect(_) => Err(Page::Down),

@@ -1,4 +1,5 @@
-//! What the edge tells the control plane: its revision and who is still busy outside of it.
+//! What the edge tells the control plane: its revision, who is still busy outside of it, and which apps nobody
+//! asks for or somebody wants awake.
 //!
 //! Invariants: a report is written at the moment it is sent, never kept for later; one follows
 //! every change as soon as NATS takes it, and a heartbeat follows every report.
@@ -79,6 +80,7 @@ async fn send(
 ) -> Result<(), Trouble> {
     let (revision, busy, leaving) = live.report();
     let behind = live.behind();
+    let (unasked, wanted) = live.sleep();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let at = Timestamp(millis(now));
     let report = EdgeReport {
@@ -92,6 +94,8 @@ async fn send(
         challenges: tls.map(Tls::challenges).unwrap_or_default(),
         ended,
         behind,
+        unasked,
+        wanted,
     };
     // Not for as long as the bus would try: by then there may be something else to say.
     let subject = subjects::edge_report(edge);

@@ -14,18 +14,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use hythe_core::edge::EdgeUser;
 use hythe_core::ids::{AppId, DeploymentId};
+use hythe_core::limits::MOST_SLEEP_TOLD;
 use hythe_core::names::AppName;
 use hythe_core::routes::{Backend, Route, RouteTable};
 use hythe_core::site::SiteId;
+use hythe_core::time::Millis;
 use hythe_core::wire::edge::{Busy, Leaving, Passwords};
 use tokio::sync::{Notify, watch};
 
 use super::access::Tap;
 use super::balance::{Chosen, Upstream};
+use super::connection::Clock;
 use super::figures::{Figures, Line};
 use super::gate::{Gate, Shared};
 use super::mounts::{Ambiguous, Mounts, Place};
 use super::site::{Served, Shelf};
+use super::sleep::{Known, Sleeper};
 use super::split::{Side, Split};
 
 /// What a request for a host gets.
@@ -37,6 +41,8 @@ pub(crate) enum Found {
     Starting,
     /// Somebody stopped the app.
     Stopped,
+    /// The app sleeps, or was just woken.
+    Asleep(Arc<Sleeper>),
     /// The app has nothing to answer with.
     Down,
     /// The host is another name of this one.
@@ -54,6 +60,7 @@ enum Way {
     Replicas(Arc<Upstream>),
     Starting,
     Stopped,
+    Asleep(Arc<Sleeper>),
     Down,
     Redirect(Arc<str>),
     Site(Arc<Served>),
@@ -211,6 +218,8 @@ struct Books {
     behind: BTreeSet<DeploymentId>,
     /// The access logs of apps that have one.
     taps: HashMap<AppId, Arc<Tap>>,
+    /// Apps that sleep or may.
+    sleepers: BTreeMap<AppId, Known>,
 }
 
 impl Books {
@@ -243,8 +252,11 @@ pub(crate) struct Live {
     shelf: Option<Arc<Shelf>>,
     /// Tells of each table, to those who wait for another one.
     tables: watch::Sender<u64>,
-    /// Signalled when a report is due: a table was applied or a drained deployment fell idle.
+    /// Signalled when a report is due: a table was applied, a drained deployment fell idle, or an app that
+    /// sleeps is wanted.
     pub(crate) changed: Arc<Notify>,
+    /// By which it is known when apps were asked for.
+    clock: Clock,
 }
 
 impl Live {
@@ -271,6 +283,19 @@ impl Live {
             shelf,
             tables: watch::Sender::new(0),
             changed: Arc::new(Notify::new()),
+            clock: Clock::start(),
+        }
+    }
+
+    /// Somebody who may asks for an app that may sleep.
+    pub(crate) fn asked(&self, sleeper: &Sleeper) {
+        sleeper.asked(self.clock.now_ms());
+    }
+
+    /// Somebody waits for an app that sleeps: the first of them is told of at once.
+    pub(crate) fn want(&self, sleeper: &Sleeper) {
+        if sleeper.want() {
+            self.changed.notify_one();
         }
     }
 
@@ -319,6 +344,7 @@ impl Live {
                 }
                 Way::Starting => Found::Starting,
                 Way::Stopped => Found::Stopped,
+                Way::Asleep(sleeper) => Found::Asleep(Arc::clone(sleeper)),
                 Way::Down => Found::Down,
                 Way::Redirect(to) => Found::Redirect(Arc::clone(to)),
                 Way::Site(site) => Found::Site(Arc::clone(site)),
@@ -433,11 +459,14 @@ impl Live {
         let before = self.current.load_full();
         books.behind.clear();
         let (mut shared, mut taps) = (HashMap::new(), HashMap::new());
+        let mut sleepers = BTreeMap::new();
         let mut upstreams = HashMap::with_capacity(table.routes.len());
         let mut hosts = HashMap::with_capacity(table.routes.len());
         let mut wildcards = HashMap::new();
         for (host, route) in &table.routes {
             let mut entry = |route: &Route, known: Option<&Entry>| {
+                let sleeper = sleeper(books, &mut sleepers, route);
+                let asleep = sleeper.clone().filter(|_| route.asleep);
                 let way = match (&route.redirect, &route.backend) {
                     (Some(to), _) => Way::Redirect(Arc::from(to.as_str())),
                     (None, Backend::Replicas { deployment, targets }) if !targets.is_empty() => {
@@ -447,7 +476,7 @@ impl Live {
                     // An empty list is against the contract, and one broken route is no reason to
                     // refuse all others.
                     (None, Backend::Replicas { .. } | Backend::Down) => Way::Down,
-                    (None, Backend::Starting) => Way::Starting,
+                    (None, Backend::Starting) => asleep.map_or(Way::Starting, Way::Asleep),
                     (None, Backend::Site { deployment, site, earlier }) => {
                         match self.served(site, earlier) {
                             Some(served) => Way::Site(Arc::new(served)),
@@ -476,7 +505,7 @@ impl Live {
                     sticky: route.edge.as_ref().is_some_and(|edge| edge.settings.sticky),
                 });
                 let figures = self.figures_of(known);
-                let gate = gate(books, &mut shared, route, passwords);
+                let gate = gate(books, &mut shared, route, passwords, sleeper);
                 let tap = self.tap(books, &mut taps, route);
                 let (id, app) = (route.app, route.name.clone());
                 Entry { way, id, app, gate, figures, tap, mounts: None, split }
@@ -499,6 +528,7 @@ impl Live {
             hosts.insert(Box::from(host.as_str()), own);
         }
         (books.shared, books.taps) = (shared, taps);
+        books.sleepers = sleepers;
         for id in upstreams.keys() {
             if let Some(flight) = books.flights.get(id) {
                 flight.retired.store(false, SeqCst);
@@ -547,6 +577,27 @@ impl Live {
         });
         busy.sort_by_key(|busy| busy.deployment);
         (books.revision, busy, books.leaving())
+    }
+
+    /// For how long nobody has asked for apps that may be put to sleep for it, the longest first as far as there
+    /// is room, and which of those that sleep are wanted.
+    pub(crate) fn sleep(&self) -> (BTreeMap<AppId, Millis>, BTreeSet<AppId>) {
+        self.sleep_at(self.clock.now_ms())
+    }
+
+    fn sleep_at(&self, now_ms: u64) -> (BTreeMap<AppId, Millis>, BTreeSet<AppId>) {
+        let books = self.books();
+        let busy = |deployment: &DeploymentId| {
+            books.flights.get(deployment).is_some_and(|flight| flight.count.load(SeqCst) > 0)
+        };
+        let known = books.sleepers.iter();
+        let unasked = known.filter_map(|(app, known)| Some((known.unasked(now_ms, busy)?, *app)));
+        let mut unasked: Vec<(Millis, AppId)> = unasked.collect();
+        unasked.sort_unstable_by_key(|told| std::cmp::Reverse(*told));
+        unasked.truncate(MOST_SLEEP_TOLD);
+        let wanted = books.sleepers.iter().filter(|(_, known)| known.wanted()).map(|(app, _)| *app);
+        let wanted = wanted.take(MOST_SLEEP_TOLD).collect();
+        (unasked.into_iter().map(|(unasked, app)| (app, unasked)).collect(), wanted)
     }
 
     /// The upstream of a deployment: the one already in use where its targets are the same, so
@@ -619,7 +670,8 @@ fn stays(
             Way::Replicas(Arc::clone(upstream))
         }
         Some(Way::Site(served)) => Way::Site(Arc::clone(served)),
-        Some(Way::Starting | Way::Stopped | Way::Down | Way::Redirect(_)) | None => Way::Starting,
+        Some(Way::Starting | Way::Stopped | Way::Asleep(_) | Way::Down | Way::Redirect(_))
+        | None => Way::Starting,
     }
 }
 
@@ -630,6 +682,7 @@ fn gate(
     shared: &mut HashMap<AppId, Arc<Shared>>,
     route: &Route,
     passwords: &BTreeMap<AppId, Passwords>,
+    sleeper: Option<Arc<Sleeper>>,
 ) -> Option<Arc<Gate>> {
     let edge = route.edge.as_deref()?;
     let rate = edge.settings.rate;
@@ -646,7 +699,24 @@ fn gate(
         redirect: edge.redirect.clone(),
         passwords: edge.settings.users.keys().filter_map(named).collect(),
         shared: one,
+        sleeper,
     }))
+}
+
+/// What is known of when a route's app is asked for, where it sleeps or may.
+fn sleeper(
+    books: &Books,
+    sleepers: &mut BTreeMap<AppId, Known>,
+    route: &Route,
+) -> Option<Arc<Sleeper>> {
+    if let Some(known) = sleepers.get_mut(&route.app) {
+        known.and(route);
+        return Some(Arc::clone(&known.sleeper));
+    }
+    let known = Known::of(route, books.sleepers.get(&route.app))?;
+    let sleeper = Arc::clone(&known.sleeper);
+    sleepers.insert(route.app, known);
+    Some(sleeper)
 }
 
 #[cfg(test)]
@@ -690,6 +760,7 @@ mod tests {
             Found::Replicas(in_flight) => in_flight,
             other @ (Found::Starting
             | Found::Stopped
+            | Found::Asleep(_)
             | Found::Down
             | Found::Redirect(_)
             | Found::Site(_)
@@ -718,6 +789,47 @@ mod tests {
         stopped.routes.values_mut().for_each(|route| route.stopped = true);
         live.apply(&stopped);
         assert!(matches!(live.find("c"), Found::Stopped));
+    }
+
+    #[test]
+    fn of_apps_that_may_sleep_it_is_told_when_nobody_asks_and_when_somebody_does() {
+        let live = Live::new();
+        let app = AppId::new(Uuid::nil());
+        let set = |revision, asleep| {
+            let backend = if asleep { Backend::Starting } else { to(1, &[1]) };
+            let mut table = table(revision, &[("a", backend.clone()), ("b", backend)]);
+            for route in table.routes.values_mut() {
+                let sleep_after = Some(Millis(5_000));
+                let settings = EdgeSettings { sleep_after, ..EdgeSettings::default() };
+                route.edge = Some(Box::new(RouteEdge { settings, ..RouteEdge::usual(app) }));
+                route.asleep = asleep;
+            }
+            live.apply(&table);
+        };
+        let nothing = || (BTreeMap::new(), BTreeSet::new());
+        let unasked = |ms| (BTreeMap::from([(app, Millis(ms))]), BTreeSet::new());
+        set(1, false);
+        assert_eq!(live.sleep_at(10_000), nothing(), "it has just got to know it");
+        assert_eq!(live.sleep_at(14_999), nothing());
+        assert_eq!(live.sleep_at(15_000), unasked(5_000));
+        let under_way = held(&live, "b");
+        assert_eq!(live.sleep_at(16_000), nothing());
+        drop(under_way);
+        // Another table is no request.
+        set(2, false);
+        assert_eq!(live.sleep_at(21_500), unasked(5_500));
+        set(3, true);
+        assert_eq!(live.sleep_at(30_000), nothing(), "it is asleep already");
+        let Found::Asleep(sleeper) = live.find("a") else { panic!("it is asleep") };
+        live.want(&sleeper);
+        let wanted = || (BTreeMap::new(), BTreeSet::from([app]));
+        assert_eq!(live.sleep_at(30_000), wanted());
+        set(4, true);
+        assert_eq!(live.sleep_at(30_000), wanted(), "until a table says otherwise");
+        set(5, false);
+        assert_eq!(live.sleep_at(30_000), unasked(14_000));
+        set(6, true);
+        assert_eq!(live.sleep_at(30_000), nothing(), "who wanted it has been answered");
     }
 
     #[test]

@@ -21,7 +21,7 @@ async fn what_is_set_is_shown_and_what_is_out_of_bounds_is_named() {
         "maintenance": true, "sticky": true, "www": "remove",
         "rate": {"per_second": 20, "burst": 50}, "allow": ["10.0.0.0/8", "::1"],
         "guards": "previews", "wait_ms": 20_000, "body_bytes": 1_000_000,
-        "answer_within_ms": 30_000, "compress": false, "protocol": "h2c", "access_log": false,
+        "answer_within_ms": 30_000, "sleep_after_ms": 1_800_000, "compress": false, "protocol": "h2c", "access_log": false,
         "https": "both", "hsts": {"max_age": 31_536_000, "subdomains": true, "preload": true},
     });
     let set = server.patch(PATH, change.clone()).await.is(200).json;
@@ -35,7 +35,8 @@ async fn what_is_set_is_shown_and_what_is_out_of_bounds_is_named() {
     // What is left out stays; null takes a limit away.
     let set = server.patch(PATH, json!({"rate": null, "maintenance": false})).await.is(200).json;
     assert_eq!((&set["rate"], &set["maintenance"]), (&Value::Null, &json!(false)));
-    let set = server.patch(PATH, json!({"hsts": null})).await.is(200).json;
+    let set = server.patch(PATH, json!({"hsts": null, "sleep_after_ms": null})).await.is(200).json;
+    assert_eq!(set["sleep_after_ms"], Value::Null);
     assert_eq!((&set["hsts"], &set["https"]), (&Value::Null, &json!("both")));
     assert_eq!((&set["sticky"], &set["body_bytes"]), (&json!(true), &json!(1_000_000)));
 
@@ -46,6 +47,7 @@ async fn what_is_set_is_shown_and_what_is_out_of_bounds_is_named() {
         ("wait", json!({"wait_ms": 900_000})),
         ("body_bytes", json!({"body_bytes": 0})),
         ("answer_within", json!({"answer_within_ms": 10})),
+        ("sleep_after", json!({"sleep_after_ms": 1_000})),
         ("hsts.max_age", json!({"hsts": {"max_age": 100_000_000}})),
         ("hsts.preload", json!({"hsts": {"max_age": 300, "subdomains": true, "preload": true}})),
         ("users", json!({"users": {"ada": "short"}})),

@@ -26,6 +26,7 @@ mod ports;
 mod protocols;
 mod proxy;
 mod sites;
+mod sleep;
 mod streams;
 mod support;
 mod survival;

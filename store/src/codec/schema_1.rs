@@ -132,6 +132,8 @@ impl StoredEvent for AppEvent {
             | Self::CanaryStarted { .. }
             | Self::CanaryWeightSet { .. }
             | Self::CanaryPromoted { .. }
+            | Self::FellAsleep { .. }
+            | Self::Woken { .. }
             | Self::Scaled { .. } => false,
         }
     }

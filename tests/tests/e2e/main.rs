@@ -35,6 +35,7 @@ mod restored;
 mod runs;
 mod scene;
 mod sites;
+mod sleep;
 mod sources;
 mod traefik;
 mod traffic;

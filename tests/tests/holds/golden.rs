@@ -11,7 +11,7 @@ mod domains;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hythe_core::app::{AppEvent, AppSettings, Repeat, SettingsChange, SourceKey};
+use hythe_core::app::{AppEvent, AppSettings, Repeat, SettingsChange, SourceKey, WokenBy};
 use hythe_core::argv::Argv;
 use hythe_core::canary::Weight;
 use hythe_core::container::{
@@ -31,7 +31,7 @@ use hythe_core::hook::{
     ApiAddress, DeployOn, Head, HeadCommit, PageUrl, PathPattern, Provider, PublicAddress,
     PullRequest, PullTitle, RepositoryKey, SenderName, TagPattern, Telling, Triggers,
 };
-use hythe_core::ids::{AppId, DeploymentId, HookId, ProjectId, RunId, WorkerId};
+use hythe_core::ids::{AppId, DeploymentId, EdgeId, HookId, ProjectId, RunId, WorkerId};
 use hythe_core::inside::{
     ContainerHost, ContainerUser, Inside, StopSignal, Tmpfs, Ulimit, UlimitName, ValueFile,
 };
@@ -107,6 +107,15 @@ fn edge_later() -> EdgeSettings {
         mounts: [("shop.example/api".parse().unwrap(), SeenPath::Stripped)].into(),
         ..EdgeSettings::default()
     }
+}
+
+/// The setting that came after those.
+fn sleeping() -> EdgeSettings {
+    EdgeSettings { sleep_after: Some(Millis(1_800_000)), ..EdgeSettings::default() }
+}
+
+fn edge_id() -> EdgeId {
+    EdgeId::new(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0007))
 }
 
 fn triggers(on: DeployOn) -> AppEvent {
@@ -630,6 +639,11 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
             },
         ),
         ("canary_promoted", AppEvent::CanaryPromoted { deployment: deployment(2) }),
+        ("edge_set-sleep", AppEvent::EdgeSet(sleeping().listed())),
+        ("fell_asleep", AppEvent::FellAsleep { unasked: Millis(1_800_000) }),
+        ("woken", AppEvent::Woken { why: WokenBy::Request { edge: edge_id() } }),
+        ("woken-change", AppEvent::Woken { why: WokenBy::Change }),
+        ("woken-circumstances", AppEvent::Woken { why: WokenBy::Circumstances }),
         ("triggers_set", triggers(DeployOn::Push)),
         ("triggers_set-tag", triggers(DeployOn::Tag(TagPattern::new("v*").unwrap()))),
         ("triggers_set-off", triggers(DeployOn::Off)),

@@ -678,7 +678,8 @@ export interface paths {
         put?: never;
         /**
          * Starts a stopped app
-         * @description The version that was live when it was stopped, as it was. One that runs is left as it is.
+         * @description The version that was live when it was stopped, as it was. One that is asleep is woken, and one that runs is
+         *     left as it is.
          */
         post: operations["start_app"];
         delete?: never;
@@ -2080,7 +2081,7 @@ export interface components {
             replicas_healthy: number;
             /**
              * Format: int32
-             * @description Replicas of the live deployment that there should be.
+             * @description Replicas of the live deployment that there should be; none while the app is asleep.
              */
             replicas_wanted: number;
             rolling?: components["schemas"]["DeploymentRef"] | null;
@@ -2364,7 +2365,7 @@ export interface components {
          * @description How an app is doing.
          * @enum {string}
          */
-        AppStatus: "never_deployed" | "deploying" | "running" | "degraded" | "down" | "crash_loop" | "unknown" | "failed" | "stopped";
+        AppStatus: "never_deployed" | "deploying" | "running" | "degraded" | "down" | "crash_loop" | "unknown" | "failed" | "stopped" | "asleep";
         /** @description The event after which it was so. */
         AsOf: {
             /**
@@ -3761,6 +3762,12 @@ export interface components {
             /** @description What the app speaks. */
             protocol: components["schemas"]["EdgeProtocol"];
             rate?: components["schemas"]["EdgeRate"] | null;
+            /**
+             * Format: int64
+             * @description After how long without a request at any edge its replicas are stopped, until the next one, which
+             *     waits for them; nothing where they are not.
+             */
+            sleep_after_ms?: number | null;
             /** @description Whether a client stays with the replica that answered it first, by a cookie. */
             sticky: boolean;
             /**
@@ -4821,7 +4828,7 @@ export interface components {
          * @description What answers at a host.
          * @enum {string}
          */
-        RouteState: "serving" | "starting" | "down" | "stopped";
+        RouteState: "serving" | "starting" | "down" | "stopped" | "asleep";
         /** @description A command that is run once, in a container of its own. Its arguments are shown to nobody. */
         Run: {
             /**
@@ -5635,6 +5642,12 @@ export interface components {
             };
             protocol?: components["schemas"]["EdgeProtocol"] | null;
             rate?: components["schemas"]["EdgeRate"] | null;
+            /**
+             * Format: int64
+             * @description After how long without a request the app's replicas are stopped, until the next one: five seconds to
+             *     thirty days; `null` for never. What runs beside web goes on.
+             */
+            sleep_after_ms?: number | null;
             /** @description Whether a client stays with a replica. */
             sticky?: boolean | null;
             /**

@@ -44,6 +44,7 @@ const APP: Record<AppStatus, MarkTone> = {
   crash_loop: "bad",
   failed: "bad",
   stopped: "idle",
+  asleep: "idle",
 };
 
 export const AppState = ({ status }: { status: AppStatus }) => (

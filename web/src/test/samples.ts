@@ -156,6 +156,7 @@ export const edgeSettings: EdgeSettings = {
   wait_ms: 0,
   body_bytes: null,
   answer_within_ms: null,
+  sleep_after_ms: null,
   compress: true,
   protocol: "http1",
   https: "redirect",

@@ -68,6 +68,11 @@ export function Serving({ app, settings }: { app: App; settings: EdgeSettings })
             "Wait for a start",
             "Seconds that a request waits for an app that is starting; 0 for not at all.",
           )}
+          {text(
+            "sleep",
+            "Sleep after",
+            "Seconds without a request after which its replicas stop until the next one; empty for never.",
+          )}
           <Choice
             label="Hosts that differ by www. only"
             value={draft.www}
@@ -114,4 +119,4 @@ export function Serving({ app, settings }: { app: App; settings: EdgeSettings })
   );
 }
 
-type TextField = "perSecond" | "burst" | "body" | "answer" | "wait";
+type TextField = "perSecond" | "burst" | "body" | "answer" | "wait" | "sleep";

@@ -23,6 +23,7 @@ describe("a change of how edges serve", () => {
     [{ wait: "20" }, { wait_ms: 20_000 }],
     [{ wait: "" }, { wait_ms: 0 }],
     [{ answer: "1.5" }, { answer_within_ms: 1_500 }],
+    [{ sleep: "1800" }, { sleep_after_ms: 1_800_000 }],
   ])("%o becomes %o", (edits, change) => expect(changed(edits)).toEqual({ change, wrong: {} }));
 
   it("goes back to no limit where a field is emptied", () => {
@@ -31,10 +32,17 @@ describe("a change of how edges serve", () => {
       rate: { per_second: 20, burst: 50 },
       body_bytes: 1500,
       answer_within_ms: 30_000,
+      sleep_after_ms: 60_000,
     };
-    expect(draftOf(limited)).toMatchObject({ perSecond: "20", body: "1500", answer: "30" });
-    expect(changed({ perSecond: "", burst: "", body: " ", answer: "" }, limited)).toEqual({
-      change: { rate: null, body_bytes: null, answer_within_ms: null },
+    expect(draftOf(limited)).toMatchObject({
+      perSecond: "20",
+      body: "1500",
+      answer: "30",
+      sleep: "60",
+    });
+    const emptied = { perSecond: "", burst: "", body: " ", answer: "", sleep: "" };
+    expect(changed(emptied, limited)).toEqual({
+      change: { rate: null, body_bytes: null, answer_within_ms: null, sleep_after_ms: null },
       wrong: {},
     });
   });
@@ -50,6 +58,8 @@ describe("a change of how edges serve", () => {
     [{ wait: "-1" }, "wait"],
     [{ answer: "0.5" }, "answer"],
     [{ answer: "1h" }, "answer"],
+    [{ sleep: "4" }, "sleep"],
+    [{ sleep: "2592001" }, "sleep"],
   ])("says of %o what %s takes", (edits, field) => {
     expect(Object.keys(changed(edits).wrong)).toEqual([field]);
   });

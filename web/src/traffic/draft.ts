@@ -15,12 +15,13 @@ export interface Draft {
   body: string;
   wait: string;
   answer: string;
+  sleep: string;
 }
 
 export type Wrong = Partial<Record<keyof Draft, string>>;
 
 export function draftOf(settings: EdgeSettings): Draft {
-  const { rate, body_bytes, wait_ms, answer_within_ms } = settings;
+  const { rate, body_bytes, wait_ms, answer_within_ms, sleep_after_ms } = settings;
   return {
     sticky: settings.sticky,
     compress: settings.compress,
@@ -32,6 +33,7 @@ export function draftOf(settings: EdgeSettings): Draft {
     body: body_bytes == null ? "" : sizeText(body_bytes),
     wait: String(wait_ms / 1000),
     answer: answer_within_ms == null ? "" : String(answer_within_ms / 1000),
+    sleep: sleep_after_ms == null ? "" : String(sleep_after_ms / 1000),
   };
 }
 
@@ -40,6 +42,9 @@ const MOST_RATE = 1_000_000;
 /** The longest that requests wait for a start, and an answer may take, in seconds (`UpdateEdge`). */
 const MOST_WAIT = 300;
 const MOST_ANSWER = 3600;
+/** The shortest and the longest without a request before an app is put to sleep, in seconds. */
+const LEAST_SLEEP = 5;
+const MOST_SLEEP = 30 * 24 * 3600;
 
 /** What is other than it is now; and what cannot be, by field. */
 export function changeOf(
@@ -68,6 +73,12 @@ export function changeOf(
     const ms = given ? milliseconds(given, 1, MOST_ANSWER) : null;
     if (ms === undefined) wrong.answer = `Seconds, 1 to ${MOST_ANSWER}; empty for the usual 600.`;
     else change.answer_within_ms = ms;
+  }
+  if (draft.sleep !== now.sleep) {
+    const given = draft.sleep.trim();
+    const ms = given ? milliseconds(given, LEAST_SLEEP, MOST_SLEEP) : null;
+    if (ms === undefined) wrong.sleep = `Seconds, ${LEAST_SLEEP} to ${MOST_SLEEP}; empty for never.`;
+    else change.sleep_after_ms = ms;
   }
   return { change, wrong };
 }

@@ -214,6 +214,8 @@ async fn report(shared: &Shared) {
             challenges,
             ended: false,
             behind: BTreeSet::new(),
+            unasked: BTreeMap::new(),
+            wanted: BTreeSet::new(),
         };
         let subject = subjects::edge_report(shared.id);
         drop(shared.bus.publish(Step::EdgeReported, &subject, &report, None).await);

@@ -389,6 +389,8 @@ impl FakeEdge {
                     challenges: BTreeSet::new(),
                     ended: false,
                     behind: BTreeSet::new(),
+                    unasked: BTreeMap::new(),
+                    wanted: BTreeSet::new(),
                 };
                 drop(
                     bus.publish(Step::WorkerReported, &subjects::edge_report(edge), &report, None)

@@ -34,9 +34,10 @@ impl World {
     pub(crate) fn hear_edge(&mut self, report: EdgeReport) {
         self.judge_heard(&report);
         let heard_at = self.control_now();
-        let EdgeReport { edge, revision, busy, leaving, behind, .. } = report;
+        let EdgeReport { edge, revision, busy, leaving, behind, unasked, wanted, .. } = report;
         let carries = Carries::Known { busy, leaving };
-        let seen = EdgeSeen { behind, ..EdgeSeen::new(revision, carries, heard_at) };
+        let seen =
+            EdgeSeen { behind, unasked, wanted, ..EdgeSeen::new(revision, carries, heard_at) };
         self.control.observed.edges.insert(edge, seen);
         self.wake_reconciler();
     }

@@ -185,6 +185,8 @@ impl World {
             | AppEvent::CanaryStarted { .. }
             | AppEvent::CanaryWeightSet { .. }
             | AppEvent::CanaryPromoted { .. }
+            | AppEvent::FellAsleep { .. }
+            | AppEvent::Woken { .. }
             | AppEvent::Scaled { .. }
             | AppEvent::SourceKeySet(_)
             | AppEvent::CommandRun { .. }

@@ -44,7 +44,7 @@ pub struct App {
     /// Replicas of the live deployment that are healthy now. That is not kept: of the past, 0. Those
     /// of processes beside web do not count here.
     pub replicas_healthy: u16,
-    /// Replicas of the live deployment that there should be.
+    /// Replicas of the live deployment that there should be; none while the app is asleep.
     pub replicas_wanted: u16,
     /// The same for each process beside web that the live deployment has.
     pub processes: Vec<ProcessCount>,
@@ -92,6 +92,8 @@ pub enum AppStatus {
     Failed,
     /// Somebody stopped it.
     Stopped,
+    /// Nobody asked for it for long: it has no replicas until somebody does, or is about to get them.
+    Asleep,
 }
 
 impl AppStatus {
@@ -108,6 +110,7 @@ impl AppStatus {
             Self::Unknown => "unknown",
             Self::Failed => "failed",
             Self::Stopped => "stopped",
+            Self::Asleep => "asleep",
         }
     }
 }

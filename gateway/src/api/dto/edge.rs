@@ -45,6 +45,9 @@ pub struct EdgeSettings {
     /// Where the app is besides its own hosts. It serves there for as long as the host leads to an app of
     /// the same project.
     pub mounts: Vec<EdgeMount>,
+    /// After how long without a request at any edge its replicas are stopped, until the next one, which
+    /// waits for them; nothing where they are not.
+    pub sleep_after_ms: Option<u64>,
 }
 
 /// A place at a host of another app, or of the app itself.
@@ -199,4 +202,9 @@ pub struct UpdateEdge {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = BTreeMap<String, Option<String>>)]
     pub mounts: BTreeMap<String, Option<EdgeSeenPath>>,
+    /// After how long without a request the app's replicas are stopped, until the next one: five seconds to
+    /// thirty days; `null` for never. What runs beside web goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]
+    #[schema(value_type = Option<u64>)]
+    pub sleep_after_ms: Option<Option<u64>>,
 }

@@ -41,6 +41,8 @@ pub enum RouteState {
     Down,
     /// A page that says that somebody stopped it.
     Stopped,
+    /// The app is asleep: a request waits until it is there.
+    Asleep,
 }
 
 impl RouteState {
@@ -52,6 +54,7 @@ impl RouteState {
             Self::Starting => "starting",
             Self::Down => "down",
             Self::Stopped => "stopped",
+            Self::Asleep => "asleep",
         }
     }
 }

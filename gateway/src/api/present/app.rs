@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use hythe_core::app::ActiveApp;
 use hythe_core::deployment::Attempt;
 use hythe_core::ids::{AppId, DeploymentId};
-use hythe_core::process::{ProcessName, ProcessSettings};
+use hythe_core::names::HostName;
+use hythe_core::process::{ProcessName, ProcessSettings, is_process};
 use hythe_core::waiting::{replica_state, waiting_for};
 use hythe_core::wire::worker::ReplicaState;
 
 use super::{Sight, project_of, reference_to};
-use crate::api::dto::{App, AppStatus, DeploymentRef, DeploymentStatus, ProcessCount};
+use crate::api::dto::{App, AppStatus, DeploymentRef, DeploymentStatus, ProcessCount, Time};
 use crate::api::settings;
 
 /// An app, where it exists.
@@ -119,9 +120,10 @@ fn health(sight: Sight<'_>, app: &ActiveApp) -> Health {
         health.site = Some(format!("{site}; the edges serve it"));
         return health;
     }
-    health.wanted = attempt.replicas;
+    health.wanted = if app.asleep { 0 } else { attempt.replicas };
     let mut beside_web: BTreeMap<&ProcessName, u16> = BTreeMap::new();
-    for place in &attempt.placements {
+    let wanted = attempt.placements.iter();
+    for place in wanted.filter(|place| !app.asleep || is_process(place.index)) {
         let process = run.process(place.index).map(|(name, _)| name);
         match sight.observed.replica(id, place) {
             Some(replica) if replica.state == ReplicaState::Healthy => match process {
@@ -158,6 +160,13 @@ fn health(sight: Sight<'_>, app: &ActiveApp) -> Health {
     health
 }
 
+/// Whether requests wait for an app that was woken.
+fn is_waking(sight: Sight<'_>, app: &ActiveApp) -> bool {
+    let host = HostName::new(format!("{}.{}", app.name, sight.config.base_domain)).ok();
+    let route = host.and_then(|host| sight.observed.routes().get(&host));
+    route.is_some_and(|route| route.asleep)
+}
+
 fn status(
     sight: Sight<'_>,
     app: &ActiveApp,
@@ -166,15 +175,18 @@ fn status(
 ) -> (AppStatus, String) {
     let Health { wanted, healthy, unknown, processes: _, ill, looping: _, web_looping, site } =
         health;
+    let beside_web = || -> String {
+        let few = health.too_few().map(|one| {
+            let ProcessCount { name, replicas_healthy, replicas_wanted } = one;
+            format!(", {replicas_healthy} of {replicas_wanted} of {name} run")
+        });
+        few.collect()
+    };
     let replicas = || {
         if let Some(site) = site {
             return site.clone();
         }
-        let beside_web = health.too_few().map(|one| {
-            let ProcessCount { name, replicas_healthy, replicas_wanted } = one;
-            format!(", {replicas_healthy} of {replicas_wanted} of {name} run")
-        });
-        let beside_web: String = beside_web.collect();
+        let beside_web = beside_web();
         let ill = ill.as_ref().map_or_else(String::new, |ill| format!("; waiting for {ill}"));
         format!("{healthy} of {wanted} replicas are healthy{beside_web}{ill}")
     };
@@ -205,6 +217,12 @@ fn status(
         };
         return (AppStatus::Stopped, stopped);
     }
+    if app.asleep {
+        let since = sight.view.apps.get(&app.id).and_then(|app| app.rested_at);
+        let since = since.map(Time::from).map_or_else(String::new, |at| format!(" since {at}"));
+        let detail = format!("asleep{since}; the next request wakes it{}", beside_web());
+        return (AppStatus::Asleep, detail);
+    }
     if let Some(DeploymentRef { number, .. }) =
         sight.as_of.and(app.live).and_then(|live| reference_to(sight, live))
     {
@@ -220,7 +238,9 @@ fn status(
             None => (AppStatus::NeverDeployed, "no deployment was requested yet".into()),
         };
     }
-    if healthy >= wanted && health.too_few().next().is_some() {
+    if *healthy == 0 && is_waking(sight, app) {
+        (AppStatus::Asleep, format!("it is being woken; {}", replicas()))
+    } else if healthy >= wanted && health.too_few().next().is_some() {
         (AppStatus::Degraded, replicas())
     } else if healthy >= wanted {
         (AppStatus::Running, replicas())

@@ -26,6 +26,7 @@ pub(crate) fn edge(settings: &EdgeSettings) -> dto::EdgeSettings {
         hsts,
         access_log,
         mounts,
+        sleep_after,
     } = settings;
     let mount = |seen: &SeenPath| match seen {
         SeenPath::Whole => EdgeSeenPath::Whole,
@@ -68,5 +69,6 @@ pub(crate) fn edge(settings: &EdgeSettings) -> dto::EdgeSettings {
             .iter()
             .map(|(at, seen)| EdgeMount { at: at.to_string(), seen: mount(seen) })
             .collect(),
+        sleep_after_ms: sleep_after.map(|after| after.0),
     }
 }

@@ -29,6 +29,7 @@ fn leads(sight: Sight<'_>, app: &ActiveApp, host: &HostName, found: &Leads) -> R
     let (state, targets) = match backend {
         Backend::Replicas { targets, .. } => (RouteState::Serving, targets.as_slice()),
         Backend::Site { .. } => (RouteState::Serving, &[][..]),
+        Backend::Starting if found.asleep => (RouteState::Asleep, &[][..]),
         Backend::Starting => (RouteState::Starting, &[][..]),
         Backend::Down if found.stopped => (RouteState::Stopped, &[][..]),
         Backend::Down => (RouteState::Down, &[][..]),
@@ -43,6 +44,7 @@ pub(crate) fn then(sight: Sight<'_>, id: AppId) -> Option<Vec<Route>> {
     let deployment = app.serving.or(app.live).filter(|_| !app.rests());
     let state = match deployment {
         _ if app.rests() => RouteState::Stopped,
+        _ if app.asleep => RouteState::Asleep,
         Some(_) => RouteState::Serving,
         None if app.rolling.is_some() || app.waiting.is_some() => RouteState::Starting,
         None => RouteState::Down,

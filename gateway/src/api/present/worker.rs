@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use hythe_core::deployment::Placement;
 use hythe_core::ids::{AppId, DeploymentId, WorkerId};
 use hythe_core::observed::Observed;
 use hythe_core::plan::ReplicaKey;
@@ -94,7 +95,10 @@ pub(crate) fn replicas(sight: Sight<'_>, app: AppId) -> Vec<Replica> {
     for id in deployments.filter(|id| Some(**id) != rests) {
         let attempt = sight.view.deployments.get(id).and_then(|view| view.state.attempt());
         if let Some(attempt) = attempt.filter(|attempt| !over(attempt)) {
+            let asleep = active.is_some_and(|app| app.asleep && app.live == Some(*id));
+            let wanted = |place: &&Placement| !asleep || is_process(place.index);
             let places = attempt.placements.iter().filter(|place| !is_task(place.index));
+            let places = places.filter(wanted);
             known.extend(places.map(|place| (*id, place.index, place.worker)));
         }
     }

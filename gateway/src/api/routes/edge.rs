@@ -116,6 +116,7 @@ fn changed(
         hsts,
         access_log,
         mounts,
+        sleep_after_ms,
     } = change;
     let mut wanted = app.edge.clone();
     wanted.maintenance = maintenance.unwrap_or(wanted.maintenance);
@@ -153,6 +154,9 @@ fn changed(
     }
     if let Some(within) = answer_within_ms {
         wanted.answer_within = within.map(Millis);
+    }
+    if let Some(after) = sleep_after_ms {
+        wanted.sleep_after = after.map(Millis);
     }
     if let Some(allow) = allow {
         let read = |(at, text): (usize, &String)| {

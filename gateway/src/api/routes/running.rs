@@ -39,7 +39,8 @@ pub(crate) async fn stop(
 
 /// Starts a stopped app
 ///
-/// The version that was live when it was stopped, as it was. One that runs is left as it is.
+/// The version that was live when it was stopped, as it was. One that is asleep is woken, and one that runs is
+/// left as it is.
 #[utoipa::path(
     post, path = "/api/v1/apps/{app}/start", operation_id = "start_app", tag = "apps",
     params(

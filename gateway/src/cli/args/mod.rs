@@ -182,7 +182,7 @@ pub enum Command {
     Restart(AgainArgs),
     /// Stop an app: its address says so, and nothing of it runs until it is started or deployed
     Stop(SwitchArgs),
-    /// Start a stopped app: the version that was live, as it was
+    /// Start a stopped app: the version that was live, as it was; one that is asleep is woken
     Start(SwitchArgs),
     /// Give an app another number of replicas, without restarting those that it has
     #[command(after_help = "Examples:\n  hythe scale shop 3\n  hythe scale shop worker=2\n  \

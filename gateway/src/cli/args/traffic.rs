@@ -19,7 +19,8 @@ Examples:
   hythe traffic set shop --www remove
   hythe traffic set greeter --protocol h2c
   hythe traffic set shop --hsts 30d --hsts-subdomains
-  hythe traffic set sensor --https both";
+  hythe traffic set sensor --https both
+  hythe traffic set shop --sleep-after 30m";
 
 const LOGIN_HELP: &str = "\
 Browsers ask for it. It holds at once, for the app and its previews, or for its previews only after
@@ -185,6 +186,13 @@ pub struct TrafficSetArgs {
     /// No request is told
     #[arg(long)]
     pub no_access_log: bool,
+    /// After so long without a request its replicas are stopped, until the next one, such as 30m; that one
+    /// waits for them. What runs beside web goes on
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    pub sleep_after: Option<u64>,
+    /// Its replicas run, whether anybody asks for them or not
+    #[arg(long, conflicts_with = "sleep_after")]
+    pub no_sleep: bool,
 }
 
 /// What becomes of requests that come without TLS.

@@ -309,6 +309,9 @@ fn course_of_event(name: &str) -> Course {
         | "app.canary_promoted" => {
             Course::Never("a canary is a deployment that waits for somebody")
         }
+        "app.fell_asleep" | "app.woken" => {
+            Course::Never("that nobody asks for an app is seen by its edges for a while first")
+        }
         "app.source_key_set"
         | "installation.source_token_set"
         | "installation.source_token_removed"
