@@ -261,7 +261,16 @@ fn put_run(facts: &mut Facts, run: &Run<'_>) {
         replicas,
         health,
         resources,
-        run: RunSettings { command, hooks, processes: beside_web, container, inside, counts, declared: _ },
+        run:
+            RunSettings {
+                command,
+                hooks,
+                processes: beside_web,
+                container,
+                inside,
+                counts,
+                declared: _,
+            },
         drain_within,
         stop_within,
         env,

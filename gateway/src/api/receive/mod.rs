@@ -103,9 +103,8 @@ pub(crate) async fn receive(
     } else {
         check()
     };
-    let (name, said) = checked.map_err(|why| {
-        waits.map_or_else(|| unproven(state, why, delivery.clone()), too_many)
-    })?;
+    let (name, said) = checked
+        .map_err(|why| waits.map_or_else(|| unproven(state, why, delivery.clone()), too_many))?;
     delivery.id = Some(name);
     let done = match said {
         Ok(said) => settle(state, &came, (id, &receiver, &told), said, &mut delivery).await,
