@@ -77,7 +77,8 @@ export function changeOf(
   if (draft.sleep !== now.sleep) {
     const given = draft.sleep.trim();
     const ms = given ? milliseconds(given, LEAST_SLEEP, MOST_SLEEP) : null;
-    if (ms === undefined) wrong.sleep = `Seconds, ${LEAST_SLEEP} to ${MOST_SLEEP}; empty for never.`;
+    if (ms === undefined)
+      wrong.sleep = `Seconds, ${LEAST_SLEEP} to ${MOST_SLEEP}; empty for never.`;
     else change.sleep_after_ms = ms;
   }
   return { change, wrong };
