@@ -190,9 +190,10 @@ impl Bus {
         if !self.is_ready() {
             return Err(BusError::NotConnected { what: "the route table".into() });
         }
-        let payload = packed::pack(encode(what, message)?)
+        let most = self.client().max_payload();
+        let payload = packed::pack(encode(what, message)?, most)
             .map_err(|error| BusError::Format { what: what.into(), why: error.to_string() })?;
-        let (bytes, most) = (payload.len(), self.client().max_payload());
+        let bytes = payload.len();
         if bytes > most {
             return Err(BusError::TooLarge { what: "the route table".into(), bytes, most });
         }

@@ -49,7 +49,7 @@ pub(crate) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Respo
 const ROOTS: [&str; 6] = ["apps", "certificates", "deployments", "events", "login", "workers"];
 
 fn is_page(path: &str) -> bool {
-    let below = |root: &&str| path.strip_prefix(**root).is_some_and(|rest| rest.starts_with('/'));
+    let below = |root: &&str| path.strip_prefix(*root).is_some_and(|rest| rest.starts_with('/'));
     path.is_empty() || ROOTS.iter().any(|root| path == *root || below(root))
 }
 
