@@ -300,6 +300,9 @@ pub const MOST_CRONS: usize = 16;
 pub const CRON_RUNS_KEPT: usize = 10;
 /// A cron job that could not run when it was due still runs if no more than this has passed.
 pub const CRON_LATE: Millis = Millis::seconds(300);
+/// How far back the times of a cron job count by a clock that was set back further than that: schedules
+/// know no less than a minute.
+pub const CRON_LOOKS_BACK: Millis = Millis::seconds(60);
 /// A clock that is set back by no more than this runs no cron job twice.
 pub const CRON_CLOCK_BACK: Millis = Millis::seconds(3 * 3_600);
 /// Who is to attach to a command does so within this time, or it never starts.

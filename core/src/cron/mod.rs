@@ -169,10 +169,14 @@ impl Cron {
     }
 
     /// From when on times count. A clock that was set back by hours does not hold it up until the
-    /// time comes round again: what is that far ahead was counted by another clock.
+    /// time comes round again: what is that far ahead was counted by another clock. Then the last minute
+    /// counts, for who looks from now on only sees no time that has come.
     #[must_use]
     pub fn from(&self, now: Timestamp) -> Timestamp {
-        if self.is_done_with(now) { self.counted } else { self.counted.min(now) }
+        if self.counted <= now || self.is_done_with(now) {
+            return self.counted;
+        }
+        Timestamp(now.0.saturating_sub(limits::CRON_LOOKS_BACK.0))
     }
 
     /// Whether a time was dealt with before.
@@ -253,7 +257,8 @@ mod tests {
         assert_eq!(cron.from(at(99_000)), at(100_060));
         let long_before = 100_060 - limits::CRON_CLOCK_BACK.0 / 1_000 - 1;
         assert!(!cron.is_done_with(at(long_before)));
-        assert_eq!(cron.from(at(long_before)), at(long_before));
+        let looks_back = limits::CRON_LOOKS_BACK.0 / 1_000;
+        assert_eq!(cron.from(at(long_before)), at(long_before - looks_back));
         // What somebody asks for is no time of the schedule.
         cron.ran(ran(2, None));
         assert_eq!(cron.counted, at(100_060));

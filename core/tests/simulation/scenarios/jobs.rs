@@ -110,6 +110,7 @@ fn a_preview_comes_and_goes_with_its_pull_request() {
         }))
     };
     ask(&mut world, on(Forks::Never));
+    pass(&mut world, SECOND);
     let pull = world.new_pull(1);
     let fork = PullRequest { head: Head::Own, draft: false, ..world.new_pull(2) };
     let pull = PullRequest { head: Head::Own, draft: false, ..pull };
@@ -128,6 +129,7 @@ fn a_preview_comes_and_goes_with_its_pull_request() {
     told(&mut world, fork.clone(), PullChange::Came);
     assert_eq!(previews(&world), [], "forks get none");
     ask(&mut world, on(Forks::Allowed));
+    pass(&mut world, SECOND);
     told(&mut world, fork, PullChange::Came);
     assert_eq!(previews(&world).len(), 1);
     ask(&mut world, on(Forks::Never));
