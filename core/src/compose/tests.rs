@@ -829,6 +829,28 @@ fn what_went_wrong_before_is_done_again_and_what_was_set_besides_stays() {
 }
 
 #[test]
+fn what_stood_in_a_file_that_is_gone_becomes_no_variable_of_the_environment() {
+    let with = SHOP.replace("image: redis:7", "image: redis:7\n    secrets: [key, other]");
+    let with =
+        format!("{with}secrets: {{key: {{environment: SECRET}}, other: {{environment: TAG}}}}\n");
+    let first = planned(&with, &BTreeMap::new(), Some(upload(1))).unwrap();
+    assert!(first.services.iter().all(|one| one.removed.is_empty()));
+    let mut present = carried_out(first);
+    let store = present.get_mut(&ServiceName::new("store").unwrap()).unwrap();
+    store.env.insert(EnvName::new("API_KEY").unwrap(), EnvValue::new("own").unwrap());
+    let again = planned(&with, &present, Some(upload(1))).unwrap();
+    assert_eq!(again.services[0].action, Action::Unchanged);
+    let without = with.replace("[key, other]", "[other]");
+    let plan = planned(&without, &present, Some(upload(1))).unwrap();
+    let names = |names: &BTreeSet<EnvName>| {
+        names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names(&plan.services[0].removed), "SECRET_FILE_key");
+    assert_eq!(names(&plan.services[0].surplus), "API_KEY", "what was set besides stays");
+    assert_eq!(plan.services[0].because, ["variables", "how it runs"]);
+}
+
+#[test]
 fn a_service_that_is_gone_is_an_orphan_unless_it_is_only_not_wanted() {
     let present = carried_out(planned(SHOP, &BTreeMap::new(), Some(upload(1))).unwrap());
     let without = "services:\n  web: {build: web}\n  idle: {image: x, profiles: [p]}\n";
