@@ -160,6 +160,26 @@ fn is_put_together(root: &Node) -> bool {
 fn tag(text: &str) -> Option<(u64, &'static str)> {
     (1..).zip(text.lines()).find_map(|(line, words)| {
         let tag = |word: &str| ["!reset", "!override"].into_iter().find(|tag| *tag == word);
-        Some((line, words.split_whitespace().find_map(tag)?))
+        let apart = |c: char| c.is_whitespace() || "[]{},:".contains(c);
+        Some((line, without_comment(words).split(apart).find_map(tag)?))
     })
+}
+
+/// A line without its comment. A `#` within quotes begins none: where it is not sure that it does, the line
+/// stays whole, and a tag in it is rather seen than missed.
+fn without_comment(line: &str) -> &str {
+    let mut before = ' ';
+    let (mut single, mut double) = (false, false);
+    for (at, c) in line.char_indices() {
+        match c {
+            '#' if before.is_whitespace() && !single && !double => {
+                return line.get(..at).unwrap_or(line);
+            }
+            '\'' => single = !single,
+            '"' => double = !double,
+            _ => {}
+        }
+        before = c;
+    }
+    line
 }

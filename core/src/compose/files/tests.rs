@@ -2,6 +2,7 @@
 
 use super::super::tests::told;
 use super::super::{Given, wanted};
+use super::tag;
 
 fn given(folder: &str, files: &[(&str, &str)]) -> Given {
     let pairs = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
@@ -137,6 +138,13 @@ const ROWS: &[Row] = &[
         &["refused: line 5: the tag !reset is not taken"],
     ),
     (
+        "tags that are only spoken of",
+        "deploy",
+        "# !reset would be refused\nservices:\n  b: {image: x} # !override, too\n  a: {extends: b}\n",
+        &[],
+        &["0 a image=x health=none", "0 b image=x health=none"],
+    ),
+    (
         "files that are included",
         "deploy",
         "include:\n  - ../db/compose.yaml\n  - path: [../c/a.yaml, ../c/b.yaml]\n    project_directory: ../web\n    \
@@ -220,6 +228,24 @@ fn several_files_come_to_one() {
         for (line, expected) in lines.iter().zip(*expected) {
             assert!(line.starts_with(expected), "{what}:\n{line}\n{expected}");
         }
+    }
+}
+
+#[test]
+fn a_tag_is_seen_wherever_it_stands_and_not_in_a_comment() {
+    for (text, expected) in [
+        ("a:\n  b: !reset\n", Some((2, "!reset"))),
+        ("a: {A: !reset}\n", Some((1, "!reset"))),
+        ("a: {\"A\":!reset ,B: 1}\n", Some((1, "!reset"))),
+        ("a: [!override x]\n", Some((1, "!override"))),
+        ("a: !override [80] # as they are\n", Some((1, "!override"))),
+        ("a: {b: \"x # y\", c: !reset }\n", Some((1, "!reset"))),
+        ("a: {b: 'it''s # y', c: !reset }\n", Some((1, "!reset"))),
+        ("a: b#c !reset\n", Some((1, "!reset"))),
+        ("# !reset\na: b # {c: !override}\n", None),
+        ("a: !resets\nb: x!reset\n", None),
+    ] {
+        assert_eq!(tag(text), expected, "{text}");
     }
 }
 
