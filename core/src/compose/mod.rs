@@ -247,14 +247,19 @@ fn of_files(
         return Err(Bad { line: services.map(|services| services.line), why });
     }
     let mut read = BTreeMap::new();
+    let mut idle = BTreeSet::new();
     for field in listed {
         let name = ServiceName::new(field.name.as_str())
             .map_err(|bad| Bad { line: Some(field.line), why: bad.to_string() })?;
+        if order::is_idle(&name, field, &given.profiles, notes) {
+            idle.insert(name);
+            continue;
+        }
         let declared = (&declared, contents);
         let draft = service::read(name.clone(), field, declared, (given, &mut room), notes)?;
         read.insert(name, draft);
     }
-    order::order(read, given, notes)
+    order::order(read, idle, notes)
 }
 
 /// The keys at the top of a file.

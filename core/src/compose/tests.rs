@@ -627,6 +627,21 @@ fn profiles_can_be_asked_for() {
 }
 
 #[test]
+fn what_is_wrong_with_a_service_that_is_not_wanted_refuses_nothing() {
+    let text = "services:\n  web: {image: w, depends_on: {debug: {condition: service_started, required: \
+                false}}}\n  debug:\n    image: \"no image\"\n    profiles: [tools]\n    env_file: none.env\n    \
+                secrets: [none]\n    zzz: 1\n";
+    let given = given();
+    let composed = read(text, &given).unwrap();
+    assert_eq!(composed.services.len(), 1);
+    assert!(composed.idle.contains(&ServiceName::new("debug").unwrap()));
+    let told: Vec<&str> = composed.left.iter().map(|left| left.key.as_str()).collect();
+    assert_eq!(told, ["services.debug"]);
+    let wanted = Given { profiles: ["tools".to_owned()].into(), ..given };
+    assert!(read(text, &wanted).unwrap_err().why.contains("services.debug.image"));
+}
+
+#[test]
 fn what_has_no_end_is_refused() {
     let many: String = (0..=limits::MOST_SERVICES).fold("services:\n".into(), |mut text, n| {
         writeln!(text, "  s{n}: {{image: x}}").unwrap();
