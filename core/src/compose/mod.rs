@@ -215,13 +215,13 @@ fn of_files(
     notes: &mut Notes,
 ) -> Result<(Vec<Service>, BTreeSet<ServiceName>), Bad> {
     let mut room = Room::default();
-    let root = files::read(text, given, &mut room, notes, lines)?;
+    let (root, values) = files::read(text, given, &mut room, notes, lines)?;
     let Some(fields) = root.fields() else {
         return Err(Bad { line: Some(root.line), why: "it has no services".into() });
     };
     let mut services = None;
     let mut volumes = None;
-    let mut contents = delivered::Declared::default();
+    let mut contents = delivered::Declared { secrets: None, configs: None, values: &values };
     for field in fields {
         match field.name.as_str() {
             "services" => services = Some(&field.node),

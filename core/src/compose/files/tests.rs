@@ -211,6 +211,39 @@ const ROWS: &[Row] = &[
         &["refused: line 2: include.env_file: there is no file deploy/none.env"],
     ),
     (
+        "variables of its own that a file only names",
+        "deploy",
+        "include: [../db/compose.yaml]\nservices:\n  a: {image: a, environment: [OWN], secrets: [s]}\n",
+        &[
+            (
+                "db/compose.yaml",
+                "services:\n  db:\n    extends: {file: base.yaml, service: b}\n    environment: [OWN, TAG, NONE]\n    \
+                 build: {context: ., args: {OWN: , A: b}}\n    secrets: [s]\nsecrets: {s: {environment: OWN}}\n",
+            ),
+            ("db/base.yaml", "services:\n  b: {environment: {FAR: }}\n"),
+            ("db/.env", "OWN=own\nFAR=far\nTAG=9\n"),
+        ],
+        &[
+            "0 a image=a health=none SECRET_FILE_s=own file:/run/secrets/s=SECRET_FILE_s",
+            "0 db build=db arg:A=b arg:OWN=own health=none FAR=far OWN=own SECRET_FILE_s=own TAG=2 file:",
+            "! 3 services.a.environment.OWN: it has no value here",
+            "! db/compose.yaml:4 services.db.environment.NONE: it has no value here",
+            "! db/compose.yaml:5 services.db.build.args: the value of OWN is kept",
+        ],
+    ),
+    (
+        "two of one name that are made from different values",
+        "",
+        "include: [b/c.yaml, d/c.yaml]\n",
+        &[
+            ("b/c.yaml", "services:\n  b: {image: b}\nsecrets: {s: {environment: V}}\n"),
+            ("b/.env", "V=1\n"),
+            ("d/c.yaml", "services:\n  d: {image: d}\nsecrets: {s: {environment: V}}\n"),
+            ("d/.env", "V=2\n"),
+        ],
+        &["refused: line 1: include: secrets.s is in another file too"],
+    ),
+    (
         "keys of a file that is included",
         "deploy",
         "include: [b.yaml]\n",
