@@ -434,6 +434,11 @@ mod tests {
             wanted.files.contains("keys/tls.pem") && wanted.variables.contains("OWN"),
             "{wanted:?}"
         );
+        let unused = "services: {a: {image: x, secrets: [{source: b}], configs: [a]}}\nsecrets: {a: {file: \
+                      certs}, b: {file: b.pem}, c: {environment: C}}\nconfigs: {b: {file: b.conf}}\n";
+        let wanted = super::super::wanted(unused, &given("")).unwrap();
+        assert_eq!(wanted.files.into_iter().collect::<Vec<_>>(), ["b.pem"]);
+        assert!(wanted.variables.is_empty(), "{:?}", wanted.variables);
         let mut given = given("");
         given.variables.insert("OWN".into(), "own".into());
         let told = told(text, &given);
