@@ -72,10 +72,14 @@ pub(super) async fn run(context: &Context, args: ComposeUpArgs) -> Outcome {
         let read = read(&place, &found, &given, profiles, |name| std::env::var(name).ok())?;
         Ok((place, read))
     });
-    let (place, Read { request, missing }) =
+    let (place, Read { request, missing, unread }) =
         reading.await.map_err(|error| Failure::failed(error.to_string()))??;
     if let Some(missing) = told_missing(&missing) {
         context.output.note(context.output.foreign(&missing));
+    }
+    for why in &unread {
+        let why = context.output.foreign(why);
+        context.output.note(format_args!("{why}; it is as if it were not there"));
     }
     let commit = match &place {
         Place::Git(clone) => Some(clone.commit.clone()),
