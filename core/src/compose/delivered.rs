@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::files::own::{Values, value};
 use super::notes::{Notes, bad, shown};
 use super::service::resolve;
 use super::tree::Node;
@@ -30,11 +31,13 @@ impl Kind {
         }
     }
 
-    /// How the variable begins that has what is in one.
-    const fn variable(self) -> &'static str {
+    /// The variable that has what is in one.
+    fn variable(self, name: &str) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+        let plain: String = name.chars().map(plain).collect();
         match self {
-            Self::Secret => "SECRET_FILE_",
-            Self::Config => "CONFIG_FILE_",
+            Self::Secret => format!("SECRET_FILE_{plain}"),
+            Self::Config => format!("CONFIG_FILE_{plain}"),
         }
     }
 
@@ -48,10 +51,12 @@ impl Kind {
 }
 
 /// What is declared at the top of a file.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Declared<'a> {
     pub(super) secrets: Option<&'a Node>,
     pub(super) configs: Option<&'a Node>,
+    /// What variables stand for that they are made from.
+    pub(super) values: &'a Values,
 }
 
 impl<'a> Declared<'a> {
@@ -119,7 +124,6 @@ pub(super) fn read(
             return bad(item.line, format!("{at}: a service has at most {most} files"));
         }
         for item in items {
-            let declared = declared.of(kind);
             one(&at, item, (kind, declared), (given, &mut *room), &mut delivered, notes)?;
         }
     }
@@ -129,7 +133,7 @@ pub(super) fn read(
 fn one(
     at: &str,
     item: &Node,
-    (kind, declared): (Kind, Option<&Node>),
+    (kind, declared): (Kind, Declared<'_>),
     (given, room): (&Given, &mut Room),
     delivered: &mut Delivered,
     notes: &mut Notes,
@@ -138,13 +142,13 @@ fn one(
     let Some(source) = item.text().or_else(|| item.get("source")?.text()) else {
         return bad(line, format!("{at}: it is a name, or a map with source"));
     };
-    let Some(of) = declared.and_then(|declared| declared.get(&source)) else {
+    let Some(of) = declared.of(kind).and_then(|listed| listed.get(&source)) else {
         let key = kind.key();
         let why =
             format!("{at}: there is no {}; declare it under {key} at the top", shown(&source));
         return bad(line, why);
     };
-    let text = content(kind, &source, of, given)?;
+    let text = content((kind, &source), of, declared.values, given)?;
     room.take(text.len()).map_err(|why| Bad { line: Some(line), why })?;
     let value = EnvValue::new(text).map_err(|_too_large| Bad {
         line: Some(of.line),
@@ -155,9 +159,7 @@ fn one(
             EnvValue::MOST_BYTES / 1024
         ),
     })?;
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-    let variable: String = source.chars().map(plain).collect();
-    let variable = EnvName::new(format!("{}{variable}", kind.variable()))
+    let variable = EnvName::new(kind.variable(&source))
         .map_err(|why| Bad { line: Some(line), why: format!("{at}: {why}") })?;
     let before = delivered.variables.insert(variable.clone(), value.clone());
     if before.is_some_and(|before| before != value) {
@@ -206,7 +208,12 @@ fn mode(text: &str) -> Option<u16> {
 }
 
 /// What is in one.
-fn content(kind: Kind, name: &str, of: &Node, given: &Given) -> Result<String, Bad> {
+fn content(
+    (kind, name): (Kind, &str),
+    of: &Node,
+    values: &Values,
+    given: &Given,
+) -> Result<String, Bad> {
     let at = format!("{}.{}", kind.key(), shown(name));
     if let Some(external) = of.get("external")
         && external.truth() != Some(false)
@@ -223,14 +230,23 @@ fn content(kind: Kind, name: &str, of: &Node, given: &Given) -> Result<String, B
             Ok(None) => return bad(file.line, format!("{at}: it is a folder")),
             Err(why) => return bad(file.line, format!("{at}: {why}")),
         };
-        return match given.files.get(&path) {
+        // A file that is kept out of a repository, as one with a secret should be, is not there.
+        let variable = kind.variable(name);
+        return match given.files.get(&path).or_else(|| given.variables.get(&variable)) {
             Some(text) => Ok(text.clone()),
-            None => bad(file.line, format!("{at}: there is no file {}", shown(&path))),
+            None => bad(
+                file.line,
+                format!(
+                    "{at}: there is no file {}, or it is no text; what is to be in it can be given instead \
+                     by --env {variable}=… or --env-file",
+                    shown(&path)
+                ),
+            ),
         };
     }
     if let Some(variable) = of.get("environment") {
         let name = variable.text().unwrap_or_default();
-        return match given.variables.get(&name) {
+        return match value(values, of) {
             Some(value) => Ok(value.clone()),
             None => {
                 let name = shown(&name);
@@ -261,7 +277,13 @@ mod tests {
             pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
         };
         Given {
-            variables: pairs(&[("TOKEN", "t0ken"), ("LEVEL", "debug")]),
+            variables: pairs(&[
+                ("TOKEN", "t0ken"),
+                ("LEVEL", "debug"),
+                ("SECRET_FILE_s_1", "instead"),
+                ("CONFIG_FILE_s_1", "config"),
+                ("SECRET_FILE_tls", "not in place of one that is there"),
+            ]),
             files: pairs(&[
                 ("keys/tls.pem", "PEM"),
                 ("large", &"x".repeat(65 << 10)),
@@ -316,7 +338,23 @@ mod tests {
         (
             "secrets: [s]",
             "secrets:\n  s: {file: none}\n",
-            &["refused: line 6: secrets.s: there is no file deploy/none"],
+            &[
+                "refused: line 6: secrets.s: there is no file deploy/none, or it is no text; what is to be in it \
+                 can be given instead by --env SECRET_FILE_s=",
+            ],
+        ),
+        (
+            "secrets: [s-1]\n    configs: [s-1]",
+            "secrets:\n  s-1: {file: none}\nconfigs:\n  s-1: {file: keys}\n",
+            &["0 a image=x health=none CONFIG_FILE_s_1=config SECRET_FILE_s_1=instead \
+                 file:/run/secrets/s-1=SECRET_FILE_s_1,444 file:/s-1=CONFIG_FILE_s_1,444"],
+        ),
+        (
+            "secrets: [tls]",
+            "secrets:\n  tls: {file: ../keys/tls.pem}\n",
+            &[
+                "0 a image=x health=none SECRET_FILE_tls=PEM file:/run/secrets/tls=SECRET_FILE_tls,444",
+            ],
         ),
         (
             "secrets: [s]",
@@ -396,6 +434,11 @@ mod tests {
             wanted.files.contains("keys/tls.pem") && wanted.variables.contains("OWN"),
             "{wanted:?}"
         );
+        let unused = "services: {a: {image: x, secrets: [{source: b}], configs: [a]}}\nsecrets: {a: {file: \
+                      certs}, b: {file: b.pem}, c: {environment: C}}\nconfigs: {b: {file: b.conf}}\n";
+        let wanted = super::super::wanted(unused, &given("")).unwrap();
+        assert_eq!(wanted.files.into_iter().collect::<Vec<_>>(), ["b.pem"]);
+        assert!(wanted.variables.is_empty(), "{:?}", wanted.variables);
         let mut given = given("");
         given.variables.insert("OWN".into(), "own".into());
         let told = told(text, &given);

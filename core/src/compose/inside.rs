@@ -1,5 +1,6 @@
 //! Keys that say how a container is within: `user`, `tmpfs`, `read_only` and the like.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::notes::{Notes, bad, shown};
@@ -22,6 +23,9 @@ pub(super) const KEYS: [&str; 9] = [
     "extra_hosts",
 ];
 
+/// Shared memory, which the engine puts there itself.
+const SHM: &str = "/dev/shm";
+
 /// Takes over a key of [`KEYS`]. What would run as another user, or in another folder, than is written is
 /// refused; the rest is told of.
 pub(super) fn setting(
@@ -34,15 +38,28 @@ pub(super) fn setting(
     if node.is_null() {
         return Ok(());
     }
+    let is_text = node.text().is_some();
     let text = node.text().unwrap_or_default();
     match field.name.as_str() {
-        "user" => match ContainerUser::new(text) {
-            Ok(user) => inside.user = Some(user),
-            Err(why) => return bad(line, format!("{at}: {why}")),
+        // So `${UID}:${GID}` comes out where a shell does not export them, as few do.
+        "user" => match text.trim_end_matches(':') {
+            "" if is_text => notes.left(line, at, "it names nobody: who the image says runs"),
+            user => match ContainerUser::new(user) {
+                Ok(user) => inside.user = Some(user),
+                Err(why) => return bad(line, format!("{at}: {why}")),
+            },
         },
-        "working_dir" => match MountPath::new(text.trim_end_matches('/')) {
-            Ok(path) => inside.working_dir = Some(path),
-            Err(why) => return bad(line, format!("{at}: {why}")),
+        "working_dir" => match text.trim_end_matches('/') {
+            "" if is_text => notes.left(
+                line,
+                at,
+                "the root is none to start in: programs do in the folder that the image says; name \
+                 another one, or begin the command with a cd",
+            ),
+            path => match MountPath::new(path) {
+                Ok(path) => inside.working_dir = Some(path),
+                Err(why) => return bad(line, format!("{at}: {why}")),
+            },
         },
         "read_only" => match node.truth() {
             Some(is) => inside.read_only = is,
@@ -52,7 +69,7 @@ pub(super) fn setting(
             let one = std::slice::from_ref(node);
             for item in node.items().unwrap_or(one) {
                 let (path, tmpfs) = short(at, item, notes)?;
-                inside.tmpfs.insert(path, tmpfs);
+                memory(at, item.line, (path, tmpfs), &mut inside.tmpfs, notes);
             }
         }
         "stop_signal" => {
@@ -98,8 +115,28 @@ fn short(at: &str, item: &Node, notes: &mut Notes) -> Result<(MountPath, Tmpfs),
     Ok((folder(at, item.line, path)?, tmpfs))
 }
 
+/// Takes over a folder in memory, unless it is there anyway.
+fn memory(
+    at: &str,
+    line: u64,
+    (path, tmpfs): (MountPath, Tmpfs),
+    all: &mut BTreeMap<MountPath, Tmpfs>,
+    notes: &mut Notes,
+) {
+    if path.as_str() == SHM {
+        let why = "it lies in memory in every container; how large it is, is said by shm_size";
+        return notes.left(line, at, why);
+    }
+    all.insert(path, tmpfs);
+}
+
 /// A volume of the type tmpfs.
-pub(super) fn long(at: &str, item: &Node, notes: &mut Notes) -> Result<(MountPath, Tmpfs), Bad> {
+pub(super) fn long(
+    at: &str,
+    item: &Node,
+    all: &mut BTreeMap<MountPath, Tmpfs>,
+    notes: &mut Notes,
+) -> Result<(), Bad> {
     let mut tmpfs = Tmpfs::default();
     for option in item.get("tmpfs").and_then(Node::fields).unwrap_or_default() {
         match option.name.as_str() {
@@ -112,7 +149,9 @@ pub(super) fn long(at: &str, item: &Node, notes: &mut Notes) -> Result<(MountPat
         }
     }
     let target = item.get("target").and_then(Node::text).unwrap_or_default();
-    Ok((folder(at, item.line, &target)?, tmpfs))
+    let path = folder(at, item.line, &target)?;
+    memory(at, item.line, (path, tmpfs), all, notes);
+    Ok(())
 }
 
 fn folder(at: &str, line: u64, path: &str) -> Result<MountPath, Bad> {
@@ -283,6 +322,28 @@ mod tests {
                 "! 6 services.a.shm_size: it is a size",
             ],
         ),
+        ("user: \"1000:\"\n", &["0 a image=x health=none user=1000"]),
+        (
+            "user: \"${UID}:${GID}\"\n    working_dir: /\n    tmpfs: [/dev/shm, /run]\n",
+            &[
+                "0 a image=x health=none memory:/run",
+                "! 4 ${GID}: it is not given",
+                "! 4 ${UID}: it is not given",
+                "! 4 services.a.user: it names nobody: who the image says runs",
+                "! 5 services.a.working_dir: the root is none to start in",
+                "! 6 services.a.tmpfs: it lies in memory in every container; how large it is, is said by shm_size",
+            ],
+        ),
+        (
+            "user: \"\"\n    working_dir: \"\"\n    volumes: [{type: tmpfs, target: /dev/shm/}]\n",
+            &[
+                "0 a image=x health=none",
+                "! 4 services.a.user: it names nobody",
+                "! 5 services.a.working_dir: the root is none",
+                "! 6 services.a.volumes: it lies in memory",
+            ],
+        ),
+        ("user: \":1000\"\n", &["refused: line 4: services.a.user: a user is USER"]),
         ("user: \"a b\"\n", &["refused: line 4: services.a.user: a user is USER"]),
         ("working_dir: app\n", &["refused: line 4: services.a.working_dir: a folder in"]),
         ("read_only: maybe\n", &["refused: line 4: services.a.read_only: it is true or"]),

@@ -215,13 +215,13 @@ fn of_files(
     notes: &mut Notes,
 ) -> Result<(Vec<Service>, BTreeSet<ServiceName>), Bad> {
     let mut room = Room::default();
-    let root = files::read(text, given, &mut room, notes, lines)?;
+    let (root, values) = files::read(text, given, &mut room, notes, lines)?;
     let Some(fields) = root.fields() else {
         return Err(Bad { line: Some(root.line), why: "it has no services".into() });
     };
     let mut services = None;
     let mut volumes = None;
-    let mut contents = delivered::Declared::default();
+    let mut contents = delivered::Declared { secrets: None, configs: None, values: &values };
     for field in fields {
         match field.name.as_str() {
             "services" => services = Some(&field.node),
@@ -247,14 +247,19 @@ fn of_files(
         return Err(Bad { line: services.map(|services| services.line), why });
     }
     let mut read = BTreeMap::new();
+    let mut idle = BTreeSet::new();
     for field in listed {
         let name = ServiceName::new(field.name.as_str())
             .map_err(|bad| Bad { line: Some(field.line), why: bad.to_string() })?;
+        if order::is_idle(&name, field, &given.profiles, notes) {
+            idle.insert(name);
+            continue;
+        }
         let declared = (&declared, contents);
         let draft = service::read(name.clone(), field, declared, (given, &mut room), notes)?;
         read.insert(name, draft);
     }
-    order::order(read, given, notes)
+    order::order(read, idle, notes)
 }
 
 /// The keys at the top of a file.

@@ -4,37 +4,41 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::notes::{Notes, bad, shown};
 use super::service::{Depends, Draft};
-use super::{Bad, Given, Service};
+use super::tree::{Field, Node};
+use super::{Bad, Service};
 use crate::container::ServiceName;
 
 type Drafts = BTreeMap<ServiceName, Draft>;
 
+/// Whether a service is not wanted, for none of its profiles is. What is wrong with one that is not wanted is
+/// nobody's matter, so this is asked before it is read.
+pub(super) fn is_idle(
+    name: &ServiceName,
+    field: &Field,
+    wanted: &BTreeSet<String>,
+    notes: &mut Notes,
+) -> bool {
+    let profiles = field.node.get("profiles").and_then(Node::items).unwrap_or_default();
+    let profiles: Vec<String> = profiles.iter().filter_map(Node::text).collect();
+    let is_wanted = |profile: &String| wanted.contains(profile) || profile == "*";
+    if profiles.is_empty() || wanted.contains("*") || profiles.iter().any(is_wanted) {
+        return false;
+    }
+    let why = format!(
+        "it is of the profile {} and not wanted; it is with --profile",
+        shown(&profiles.join(", "))
+    );
+    notes.left(field.line, &format!("services.{name}"), why);
+    true
+}
+
+/// The services in their order. `idle` has those that are in the file and not wanted.
 pub(super) fn order(
     mut drafts: Drafts,
-    given: &Given,
+    idle: BTreeSet<ServiceName>,
     notes: &mut Notes,
 ) -> Result<(Vec<Service>, BTreeSet<ServiceName>), Bad> {
-    let wanted = |draft: &Draft| {
-        draft.profiles.is_empty()
-            || draft
-                .profiles
-                .iter()
-                .any(|profile| given.profiles.contains(profile) || profile == "*")
-            || given.profiles.contains("*")
-    };
-    let mut idle: BTreeSet<ServiceName> = BTreeSet::new();
-    for (name, draft) in &drafts {
-        if !wanted(draft) {
-            let why = format!(
-                "it is of the profile {} and not wanted; it is with --profile",
-                shown(&draft.profiles.join(", "))
-            );
-            notes.left(draft.service.line, &format!("services.{name}"), why);
-            idle.insert(name.clone());
-        }
-    }
     known(&drafts, &idle)?;
-    drafts.retain(|name, _| !idle.contains(name));
     let gone = jobs(&mut drafts, notes);
     drafts.retain(|name, _| !gone.contains(name));
     let mut waves: BTreeMap<ServiceName, usize> = BTreeMap::new();
@@ -82,10 +86,11 @@ pub(super) fn order(
 
 /// That all services are there that others depend on.
 fn known(drafts: &Drafts, idle: &BTreeSet<ServiceName>) -> Result<(), Bad> {
-    for (name, draft) in drafts.iter().filter(|(name, _)| !idle.contains(*name)) {
+    for (name, draft) in drafts {
         for Depends { on, line, required, completed: _ } in &draft.depends {
             let key = format!("services.{name}.depends_on");
-            let there = ServiceName::new(&**on).ok().filter(|on| drafts.contains_key(on));
+            let there = ServiceName::new(&**on).ok();
+            let there = there.filter(|on| drafts.contains_key(on) || idle.contains(on));
             match there {
                 None if *required => {
                     return bad(*line, format!("{key}: there is no service {}", shown(on)));

@@ -76,6 +76,9 @@ pub struct Planned {
     pub settings: AppSettings,
     /// Variables that the app has and the file does not: they stay.
     pub surplus: BTreeSet<EnvName>,
+    /// Variables that only stood in files of its containers, which there are no more: they go. One that
+    /// stayed would be in the environment of every container from now on.
+    pub removed: BTreeSet<EnvName>,
     /// Whether its folder has to be sent, or its content said, before it is known whether it changed.
     pub needs_source: bool,
 }
@@ -171,14 +174,21 @@ fn of_service(
     let settings = settings(&service, project, made, before)?;
     let needs_source = matches!(service.from, From::Build(_)) && made.is_none();
     let mut because = Vec::new();
-    let mut surplus = BTreeSet::new();
+    let mut surplus: BTreeSet<EnvName> = BTreeSet::new();
+    let mut removed: BTreeSet<EnvName> = BTreeSet::new();
     let action = match there {
         None => Action::Create,
         Some(there) => {
             surplus =
                 there.env.keys().filter(|name| !service.env.contains_key(*name)).cloned().collect();
+            let (was, is) = (there.settings.run.inside.in_files(), settings.run.inside.in_files());
+            let gone = surplus.iter().filter(|name| was.contains(name) && !is.contains(name));
+            removed = gone.cloned().collect();
             // What was set besides stays: there secrets are that belong into no file.
-            if service.env.iter().any(|(name, value)| there.env.get(name) != Some(value)) {
+            surplus.retain(|name| !removed.contains(name));
+            let differs =
+                service.env.iter().any(|(name, value)| there.env.get(name) != Some(value));
+            if differs || !removed.is_empty() {
                 because.push("variables");
             }
             match &there.newest {
@@ -200,7 +210,7 @@ fn of_service(
             }
         }
     };
-    Ok(Planned { service, app, action, because, settings, surplus, needs_source })
+    Ok(Planned { service, app, action, because, settings, surplus, removed, needs_source })
 }
 
 /// What the settings that are wanted say otherwise than what runs.

@@ -24,7 +24,6 @@ const ROUTE: &str = "hythe.route";
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
     pub(super) service: Service,
-    pub(super) profiles: Vec<String>,
     pub(super) depends: Vec<Depends>,
 }
 
@@ -71,7 +70,6 @@ pub(super) fn read(
             after: BTreeSet::new(),
             wave: 0,
         },
-        profiles: Vec::new(),
         depends: Vec::new(),
     };
     draft.service.from = from(&key, &field.node, field.line, given, notes)?;
@@ -102,10 +100,6 @@ pub(super) fn read(
             "labels" => labels(at, one, &mut ports, notes),
             "healthcheck" => checked = health::read(at, &one.node, notes),
             "depends_on" => draft.depends = depends(at, &one.node, notes)?,
-            "profiles" => {
-                let names = one.node.items().unwrap_or_default();
-                draft.profiles = names.iter().filter_map(Node::text).collect();
-            }
             name if inside::KEYS.contains(&name) => {
                 inside::setting(at, one, &mut draft.service.inside, notes)?;
             }
@@ -155,7 +149,8 @@ fn setting(
     let wrong = |why: String| Bad { line: Some(line), why: format!("{at}: {why}") };
     match name {
         // Read before, together.
-        "build" | "image" | "volumes" | "environment" | "env_file" | "secrets" | "configs" => {}
+        "build" | "image" | "volumes" | "environment" | "env_file" | "secrets" | "configs"
+        | "profiles" => {}
         "command" => service.command = units::argv(node).map_err(wrong)?,
         "entrypoint" => {
             service.entrypoint = units::argv(node).map_err(wrong)?;

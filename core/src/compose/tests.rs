@@ -627,6 +627,21 @@ fn profiles_can_be_asked_for() {
 }
 
 #[test]
+fn what_is_wrong_with_a_service_that_is_not_wanted_refuses_nothing() {
+    let text = "services:\n  web: {image: w, depends_on: {debug: {condition: service_started, required: \
+                false}}}\n  debug:\n    image: \"no image\"\n    profiles: [tools]\n    env_file: none.env\n    \
+                secrets: [none]\n    zzz: 1\n";
+    let given = given();
+    let composed = read(text, &given).unwrap();
+    assert_eq!(composed.services.len(), 1);
+    assert!(composed.idle.contains(&ServiceName::new("debug").unwrap()));
+    let told: Vec<&str> = composed.left.iter().map(|left| left.key.as_str()).collect();
+    assert_eq!(told, ["services.debug"]);
+    let wanted = Given { profiles: ["tools".to_owned()].into(), ..given };
+    assert!(read(text, &wanted).unwrap_err().why.contains("services.debug.image"));
+}
+
+#[test]
 fn what_has_no_end_is_refused() {
     let many: String = (0..=limits::MOST_SERVICES).fold("services:\n".into(), |mut text, n| {
         writeln!(text, "  s{n}: {{image: x}}").unwrap();
@@ -826,6 +841,28 @@ fn what_went_wrong_before_is_done_again_and_what_was_set_besides_stays() {
     assert_eq!(plan.services[1].because, ["nothing of it is live"]);
     let unknown = planned(SHOP, &present, None).unwrap();
     assert!(unknown.services[1].needs_source && !unknown.services[0].needs_source);
+}
+
+#[test]
+fn what_stood_in_a_file_that_is_gone_becomes_no_variable_of_the_environment() {
+    let with = SHOP.replace("image: redis:7", "image: redis:7\n    secrets: [key, other]");
+    let with =
+        format!("{with}secrets: {{key: {{environment: SECRET}}, other: {{environment: TAG}}}}\n");
+    let first = planned(&with, &BTreeMap::new(), Some(upload(1))).unwrap();
+    assert!(first.services.iter().all(|one| one.removed.is_empty()));
+    let mut present = carried_out(first);
+    let store = present.get_mut(&ServiceName::new("store").unwrap()).unwrap();
+    store.env.insert(EnvName::new("API_KEY").unwrap(), EnvValue::new("own").unwrap());
+    let again = planned(&with, &present, Some(upload(1))).unwrap();
+    assert_eq!(again.services[0].action, Action::Unchanged);
+    let without = with.replace("[key, other]", "[other]");
+    let plan = planned(&without, &present, Some(upload(1))).unwrap();
+    let names = |names: &BTreeSet<EnvName>| {
+        names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names(&plan.services[0].removed), "SECRET_FILE_key");
+    assert_eq!(names(&plan.services[0].surplus), "API_KEY", "what was set besides stays");
+    assert_eq!(plan.services[0].because, ["variables", "how it runs"]);
 }
 
 #[test]

@@ -105,8 +105,7 @@ pub(super) fn read(
     };
     for item in items {
         if item.get("type").and_then(Node::text).as_deref() == Some("tmpfs") {
-            let (path, folder) = inside::long(key, item, notes)?;
-            tmpfs.insert(path, folder);
+            inside::long(key, item, tmpfs, notes)?;
             continue;
         }
         let mount = match &item.value {

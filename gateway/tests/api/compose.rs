@@ -63,6 +63,18 @@ async fn a_file_is_compared_with_what_is_there_and_nothing_is_changed() {
     two.is_problem(422, "invalid-field");
     assert!(two.text.contains("writes to a volume"), "{}", two.text);
 
+    // A variable that stood in a file that there is no more is to be removed; what was set besides stays.
+    let inside = json!({"files": {
+        "/run/secrets/key": {"variable": "SECRET_FILE_key", "mode": "444", "uid": 0, "gid": 0},
+    }});
+    server.patch("/api/v1/apps/shop-db", json!({"inside": inside})).await.is(200);
+    let set = json!({"set": {"SECRET_FILE_key": "hush-hush", "OWN": "x"}});
+    server.patch("/api/v1/apps/shop-db/env", set).await.is(200);
+    let plan = server.post(path, asked(FILE)).await.is(200).json;
+    let db = &plan["services"][0];
+    assert_eq!((&db["removed"], &db["kept"]), (&json!(["SECRET_FILE_key"]), &json!(["OWN"])));
+    assert_eq!(db["settings"]["inside"], Value::Null, "{db}");
+
     // One that is in the file no more is told of, and a name that another app has is refused.
     let other = "services:\n  api: {image: x}\n";
     let plan = server.post(path, asked(other)).await.is(200).json;

@@ -8,6 +8,7 @@ use super::super::notes::{bad, shown};
 use super::super::service::resolve;
 use super::super::tree::{Field, Node, Tree};
 use super::super::variables;
+use super::own::{Values, value};
 use super::{Files, Origin, folder_of, merge, path};
 
 /// How deep files may include one another.
@@ -102,7 +103,7 @@ pub(super) fn all(files: &mut Files<'_>, mut root: Node, origin: &Origin) -> Res
     root = root.without("include");
     for entry in entries {
         if let Some(added) = one(files, &entry, origin)? {
-            import(&mut root, added, entry.line)?;
+            import(&mut root, added, entry.line, &files.values)?;
         }
     }
     Ok(root)
@@ -176,9 +177,12 @@ fn variables(
 }
 
 /// Takes over what a file has that was included in `line`.
-fn import(root: &mut Node, added: Node, line: u64) -> Result<(), Bad> {
+fn import(root: &mut Node, added: Node, line: u64, values: &Values) -> Result<(), Bad> {
     let Tree::Map(fields) = added.value else { return Ok(()) };
     let Tree::Map(all) = &mut root.value else { return Ok(()) };
+    let alike = |one: &Node, other: &Node| {
+        one.unplaced() == other.unplaced() && value(values, one) == value(values, other)
+    };
     for field in fields {
         let section = field.name.as_str();
         if !SECTIONS.contains(&section) {
@@ -202,7 +206,7 @@ fn import(root: &mut Node, added: Node, line: u64) -> Result<(), Bad> {
             here.iter().enumerate().map(|(at, one)| (one.name.clone(), at)).collect();
         for one in theirs {
             let same = known.get(&one.name).and_then(|at| here.get(*at));
-            match same.map(|same| same.node.unplaced() == one.node.unplaced()) {
+            match same.map(|same| alike(&same.node, &one.node)) {
                 None => here.push(one),
                 Some(true) => {}
                 Some(false) => {

@@ -9,6 +9,7 @@ mod anchor;
 mod extends;
 mod include;
 mod merge;
+pub(super) mod own;
 pub(super) mod wanted;
 
 #[cfg(test)]
@@ -24,6 +25,8 @@ use super::tree::Node;
 use super::variables::Room;
 use super::{Bad, Given, fill, in_clear_text, read_tree};
 use crate::limits;
+
+use self::own::Values;
 
 /// Which file something stands in, and what counts there.
 #[derive(Clone, Debug)]
@@ -47,23 +50,26 @@ struct Files<'a> {
     bases: BTreeMap<String, (Rc<Node>, Origin)>,
     /// The files that are being included, each by the one before.
     including: Vec<String>,
+    /// What secrets and configs are made from.
+    values: Values,
     opened: usize,
 }
 
-/// Reads a file with all that belongs to it.
+/// Reads a file with all that belongs to it, and what its secrets and configs are made from.
 pub(super) fn read(
     text: &str,
     given: &Given,
     room: &mut Room,
     notes: &mut Notes,
     lines: &mut Lines,
-) -> Result<Node, Bad> {
+) -> Result<(Node, Values), Bad> {
     let variables = Rc::new(given.variables.clone());
     let origin = Origin { path: None, folder: given.folder.clone(), variables };
-    let (bases, including) = (BTreeMap::new(), Vec::new());
-    let mut files = Files { given, room, notes, lines, bases, including, opened: 0 };
+    let (bases, including, values) = (BTreeMap::new(), Vec::new(), Values::new());
+    let mut files = Files { given, room, notes, lines, bases, including, values, opened: 0 };
     let root = files.parse(text, &origin)?;
-    files.whole(root, &origin)
+    let root = files.whole(root, &origin)?;
+    Ok((root, files.values))
 }
 
 impl Files<'_> {
@@ -82,6 +88,10 @@ impl Files<'_> {
         }
         in_clear_text(&root, &origin.variables, self.room, self.notes);
         fill(&mut root, &origin.variables, self.room, self.notes)?;
+        if origin.path.is_some() {
+            own::bare(&mut root, &origin.variables, self.room)?;
+        }
+        own::declared(&root, &origin.variables, self.room, &mut self.values)?;
         Ok(root)
     }
 
@@ -160,6 +170,26 @@ fn is_put_together(root: &Node) -> bool {
 fn tag(text: &str) -> Option<(u64, &'static str)> {
     (1..).zip(text.lines()).find_map(|(line, words)| {
         let tag = |word: &str| ["!reset", "!override"].into_iter().find(|tag| *tag == word);
-        Some((line, words.split_whitespace().find_map(tag)?))
+        let apart = |c: char| c.is_whitespace() || "[]{},:".contains(c);
+        Some((line, without_comment(words).split(apart).find_map(tag)?))
     })
+}
+
+/// A line without its comment. A `#` within quotes begins none: where it is not sure that it does, the line
+/// stays whole, and a tag in it is rather seen than missed.
+fn without_comment(line: &str) -> &str {
+    let mut before = ' ';
+    let (mut single, mut double) = (false, false);
+    for (at, c) in line.char_indices() {
+        match c {
+            '#' if before.is_whitespace() && !single && !double => {
+                return line.get(..at).unwrap_or(line);
+            }
+            '\'' => single = !single,
+            '"' => double = !double,
+            _ => {}
+        }
+        before = c;
+    }
+    line
 }

@@ -2,6 +2,7 @@
 
 use super::super::tests::told;
 use super::super::{Given, wanted};
+use super::tag;
 
 fn given(folder: &str, files: &[(&str, &str)]) -> Given {
     let pairs = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
@@ -137,6 +138,13 @@ const ROWS: &[Row] = &[
         &["refused: line 5: the tag !reset is not taken"],
     ),
     (
+        "tags that are only spoken of",
+        "deploy",
+        "# !reset would be refused\nservices:\n  b: {image: x} # !override, too\n  a: {extends: b}\n",
+        &[],
+        &["0 a image=x health=none", "0 b image=x health=none"],
+    ),
+    (
         "files that are included",
         "deploy",
         "include:\n  - ../db/compose.yaml\n  - path: [../c/a.yaml, ../c/b.yaml]\n    project_directory: ../web\n    \
@@ -203,6 +211,39 @@ const ROWS: &[Row] = &[
         &["refused: line 2: include.env_file: there is no file deploy/none.env"],
     ),
     (
+        "variables of its own that a file only names",
+        "deploy",
+        "include: [../db/compose.yaml]\nservices:\n  a: {image: a, environment: [OWN], secrets: [s]}\n",
+        &[
+            (
+                "db/compose.yaml",
+                "services:\n  db:\n    extends: {file: base.yaml, service: b}\n    environment: [OWN, TAG, NONE]\n    \
+                 build: {context: ., args: {OWN: , A: b}}\n    secrets: [s]\nsecrets: {s: {environment: OWN}}\n",
+            ),
+            ("db/base.yaml", "services:\n  b: {environment: {FAR: }}\n"),
+            ("db/.env", "OWN=own\nFAR=far\nTAG=9\n"),
+        ],
+        &[
+            "0 a image=a health=none SECRET_FILE_s=own file:/run/secrets/s=SECRET_FILE_s",
+            "0 db build=db arg:A=b arg:OWN=own health=none FAR=far OWN=own SECRET_FILE_s=own TAG=2 file:",
+            "! 3 services.a.environment.OWN: it has no value here",
+            "! db/compose.yaml:4 services.db.environment.NONE: it has no value here",
+            "! db/compose.yaml:5 services.db.build.args: the value of OWN is kept",
+        ],
+    ),
+    (
+        "two of one name that are made from different values",
+        "",
+        "include: [b/c.yaml, d/c.yaml]\n",
+        &[
+            ("b/c.yaml", "services:\n  b: {image: b}\nsecrets: {s: {environment: V}}\n"),
+            ("b/.env", "V=1\n"),
+            ("d/c.yaml", "services:\n  d: {image: d}\nsecrets: {s: {environment: V}}\n"),
+            ("d/.env", "V=2\n"),
+        ],
+        &["refused: line 1: include: secrets.s is in another file too"],
+    ),
+    (
         "keys of a file that is included",
         "deploy",
         "include: [b.yaml]\n",
@@ -220,6 +261,24 @@ fn several_files_come_to_one() {
         for (line, expected) in lines.iter().zip(*expected) {
             assert!(line.starts_with(expected), "{what}:\n{line}\n{expected}");
         }
+    }
+}
+
+#[test]
+fn a_tag_is_seen_wherever_it_stands_and_not_in_a_comment() {
+    for (text, expected) in [
+        ("a:\n  b: !reset\n", Some((2, "!reset"))),
+        ("a: {A: !reset}\n", Some((1, "!reset"))),
+        ("a: {\"A\":!reset ,B: 1}\n", Some((1, "!reset"))),
+        ("a: [!override x]\n", Some((1, "!override"))),
+        ("a: !override [80] # as they are\n", Some((1, "!override"))),
+        ("a: {b: \"x # y\", c: !reset }\n", Some((1, "!reset"))),
+        ("a: {b: 'it''s # y', c: !reset }\n", Some((1, "!reset"))),
+        ("a: b#c !reset\n", Some((1, "!reset"))),
+        ("# !reset\na: b # {c: !override}\n", None),
+        ("a: !resets\nb: x!reset\n", None),
+    ] {
+        assert_eq!(tag(text), expected, "{text}");
     }
 }
 

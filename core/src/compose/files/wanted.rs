@@ -13,6 +13,9 @@ use super::extends::Extends;
 use super::{Origin, folder_of, include, path};
 use crate::limits;
 
+/// Where it is declared what services are given as files.
+const SECTIONS: [&str; 2] = ["secrets", "configs"];
+
 /// What a file refers to outside of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
@@ -37,6 +40,8 @@ pub fn wanted(text: &str, given: &Given) -> Result<Wanted, Bad> {
         found: Wanted::default(),
         open: vec![first],
         seen: BTreeSet::new(),
+        listed: BTreeSet::new(),
+        declared: Vec::new(),
     };
     while let Some(origin) = looking.open.pop() {
         let path = origin.path.clone();
@@ -54,7 +59,18 @@ pub fn wanted(text: &str, given: &Given) -> Result<Wanted, Bad> {
         })?;
         few_files(looking.found.files.len())?;
     }
-    Ok(looking.found)
+    let found = looking.found();
+    few_files(found.files.len())?;
+    Ok(found)
+}
+
+/// Something that services may be given as a file.
+#[derive(Debug)]
+struct Declared {
+    section: &'static str,
+    name: String,
+    variable: Option<String>,
+    path: Option<String>,
 }
 
 #[derive(Debug)]
@@ -66,6 +82,9 @@ struct Looking<'a> {
     open: Vec<Origin>,
     /// Those that were, by their path and the folder that their paths count from.
     seen: BTreeSet<(String, String)>,
+    /// What services are given as files, by its section and name.
+    listed: BTreeSet<(&'static str, String)>,
+    declared: Vec<Declared>,
 }
 
 impl Looking<'_> {
@@ -82,12 +101,16 @@ impl Looking<'_> {
         for service in root.get("services").and_then(Node::fields).unwrap_or_default() {
             self.service(&service.node, origin)?;
         }
-        for section in ["secrets", "configs"] {
+        for section in SECTIONS {
             for declared in root.get(section).and_then(Node::fields).unwrap_or_default() {
                 let text = |name: &str| declared.node.get(name).and_then(Node::text);
-                self.found.variables.extend(text("environment"));
                 let path = text("file").and_then(|file| resolve(&origin.folder, &file).ok());
-                self.found.files.extend(path.flatten());
+                self.declared.push(Declared {
+                    section,
+                    name: declared.name.clone(),
+                    variable: text("environment"),
+                    path: path.flatten(),
+                });
             }
         }
         // What is wrong with it is said later, with its line.
@@ -98,7 +121,25 @@ impl Looking<'_> {
         Ok(())
     }
 
+    /// All that is wanted. What is declared and given to no service is nobody's: whoever has the folder need
+    /// not have it, and nothing of it goes to the server.
+    fn found(self) -> Wanted {
+        let mut found = self.found;
+        for Declared { section, name, variable, path } in self.declared {
+            if self.listed.contains(&(section, name)) {
+                found.variables.extend(variable);
+                found.files.extend(path);
+            }
+        }
+        found
+    }
+
     fn service(&mut self, service: &Node, origin: &Origin) -> Result<(), Bad> {
+        for section in SECTIONS {
+            let items = service.get(section).and_then(Node::items).unwrap_or_default();
+            let name = |item: &Node| item.text().or_else(|| item.get("source")?.text());
+            self.listed.extend(items.iter().filter_map(name).map(|name| (section, name)));
+        }
         let args = service.get("build").and_then(|build| build.get("args"));
         for named in service.get("environment").into_iter().chain(args) {
             let bare = pairs(named).unwrap_or_default().into_iter();

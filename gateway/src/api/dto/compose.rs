@@ -128,6 +128,9 @@ pub struct ComposeService {
     pub variables: BTreeMap<String, SecretText>,
     /// Variables that the app has and the file does not: they stay.
     pub kept: Vec<String>,
+    /// Variables that are to be removed before the settings are changed: they only stood in files that the
+    /// containers have no more, and would be in their environment then.
+    pub removed: Vec<String>,
 }
 
 /// What is to be done about a service.

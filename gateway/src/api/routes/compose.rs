@@ -220,7 +220,8 @@ fn newest(sight: Sight<'_>, app: &ActiveApp) -> Option<Deployed> {
 }
 
 fn service(state: &ApiState, planned: Planned, project: Option<ProjectId>) -> ComposeService {
-    let Planned { service, app, action, because, settings, surplus, needs_source } = planned;
+    let Planned { service, app, action, because, settings, surplus, removed, needs_source } =
+        planned;
     let context = match &service.from {
         compose::From::Image(_) => None,
         compose::From::Build(build) => {
@@ -253,6 +254,7 @@ fn service(state: &ApiState, planned: Planned, project: Option<ProjectId>) -> Co
             .map(|(name, value)| (name.to_string(), SecretText::new(value.reveal().to_owned())))
             .collect(),
         kept: surplus.iter().map(ToString::to_string).collect(),
+        removed: removed.iter().map(ToString::to_string).collect(),
         app: app.to_string(),
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hythe_core::compose::{Given, wanted};
 
-use super::source::{Found, Place};
+use super::source::{Found, Place, Seen};
 use crate::api::dto::{PlanCompose, SecretText};
 use crate::cli::env;
 use crate::cli::failure::{Failure, Outcome};
@@ -22,6 +22,8 @@ pub(super) struct Read {
     pub(super) request: PlanCompose,
     /// Variables of a repository's file that have no value.
     pub(super) missing: Vec<String>,
+    /// Why files that it names are as if they were not there.
+    pub(super) unread: Vec<String>,
 }
 
 /// Reads the file, and what it names. `shell`: what this shell's variables are.
@@ -40,6 +42,7 @@ pub(super) fn read(
     let mut texts: BTreeMap<String, String> = BTreeMap::new();
     let mut asked: BTreeSet<String> = BTreeSet::new();
     let mut missing: BTreeSet<String> = BTreeSet::new();
+    let mut unread: Vec<String> = Vec::new();
     // What a file is called may depend on a variable, and a file that is read may name more of both.
     loop {
         let given = Given {
@@ -71,11 +74,17 @@ pub(super) fn read(
             continue;
         }
         for path in wanted.files {
-            if asked.insert(path.clone())
-                && let Some(text) = place.read(&path)?
-            {
-                texts.insert(path, text);
-                more = true;
+            if !asked.insert(path.clone()) {
+                continue;
+            }
+            match place.look(&path)? {
+                Seen::Text(text) => {
+                    texts.insert(path, text);
+                    more = true;
+                }
+                Seen::Nothing => {}
+                // Where it has to be there, the server refuses it with its line.
+                Seen::NoText(why) => unread.push(why),
             }
         }
         if !more {
@@ -92,7 +101,7 @@ pub(super) fn read(
         profiles,
         sources: BTreeMap::new(),
     };
-    Ok(Read { request, missing: missing.into_iter().collect() })
+    Ok(Read { request, missing: missing.into_iter().collect(), unread })
 }
 
 /// What is to be said of variables that nothing was given for.
@@ -137,6 +146,24 @@ mod tests {
         let variables = read.request.variables.iter();
         let variables = variables.map(|(name, value)| (name.clone(), value.reveal().to_owned()));
         (variables.collect(), read.missing)
+    }
+
+    #[test]
+    fn what_is_no_text_is_as_if_it_were_not_there_and_is_told_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = "services:\n  web:\n    image: x\n    env_file: own.env\n    secrets: [key, \
+                    certs]\nsecrets:\n  key: {file: key.der}\n  certs: {file: certs}\n  unused: {file: \
+                    unused.der}\n";
+        std::fs::write(dir.path().join("compose.yaml"), file).unwrap();
+        std::fs::write(dir.path().join("own.env"), "A=1\n").unwrap();
+        std::fs::write(dir.path().join("key.der"), b"\xff\xfe").unwrap();
+        std::fs::write(dir.path().join("unused.der"), b"\xff\xfe").unwrap();
+        std::fs::create_dir(dir.path().join("certs")).unwrap();
+        let place = Place::open(dir.path().to_str().unwrap(), None).unwrap();
+        let found = place.compose_file(None).unwrap();
+        let read = read(&place, &found, &given(), Vec::new(), shell).unwrap();
+        assert_eq!(read.request.files.keys().collect::<Vec<_>>(), ["own.env"]);
+        assert_eq!(read.unread, ["certs is no file", "key.der is not UTF-8 text"]);
     }
 
     #[test]

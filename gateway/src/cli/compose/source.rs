@@ -43,6 +43,17 @@ pub(super) struct Found {
     pub(super) text: String,
 }
 
+/// What is at a path.
+#[derive(Debug)]
+pub(super) enum Seen {
+    /// A text.
+    Text(String),
+    /// Nothing.
+    Nothing,
+    /// Something else, or what cannot be read: why.
+    NoText(String),
+}
+
 impl Found {
     /// The folder that it is in; empty for the root.
     pub(super) fn folder(&self) -> String {
@@ -108,18 +119,27 @@ impl Place {
 
     /// A file's text; none where there is none.
     pub(super) fn read(&self, path: &str) -> Outcome<Option<String>> {
+        match self.look(path)? {
+            Seen::Text(text) => Ok(Some(text)),
+            Seen::Nothing => Ok(None),
+            Seen::NoText(why) => Err(Failure::usage(why)),
+        }
+    }
+
+    /// What is at a path.
+    pub(super) fn look(&self, path: &str) -> Outcome<Seen> {
         let too_large =
             || Failure::usage(format!("{path} has more than {} KiB", MOST_BYTES / 1024));
         let bytes = match self {
             Self::Folder(folder) => {
-                let failed = |error: std::io::Error| {
-                    Failure::usage(format!("{path} cannot be read: {error}"))
-                };
-                let whole = folder.canonicalize().map_err(failed)?;
+                let why = |error: std::io::Error| format!("{path} cannot be read: {error}");
+                let whole = folder.canonicalize().map_err(|error| Failure::usage(why(error)))?;
                 let real = match folder.join(path).canonicalize() {
                     Ok(real) => real,
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-                    Err(error) => return Err(failed(error)),
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                        return Ok(Seen::Nothing);
+                    }
+                    Err(error) => return Ok(Seen::NoText(why(error))),
                 };
                 if !real.starts_with(&whole) {
                     return Err(Failure::usage(format!(
@@ -127,9 +147,16 @@ impl Place {
                     ))
                     .hint("put the file itself there"));
                 }
-                let file = std::fs::File::open(real).map_err(failed)?;
+                if !real.is_file() {
+                    // Opening a pipe would wait for whoever writes into it.
+                    return Ok(Seen::NoText(format!("{path} is no file")));
+                }
                 let mut bytes = Vec::new();
-                file.take(MOST_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+                let read = std::fs::File::open(real)
+                    .and_then(|file| file.take(MOST_BYTES as u64 + 1).read_to_end(&mut bytes));
+                if let Err(error) = read {
+                    return Ok(Seen::NoText(why(error)));
+                }
                 bytes
             }
             Self::Git(clone) => {
@@ -142,7 +169,7 @@ impl Place {
                 let size = at().args(["cat-file", "-s", &named]).stderr(Stdio::null()).output();
                 let size = size.map_err(|error| Failure::of(&error))?;
                 if !size.status.success() {
-                    return Ok(None);
+                    return Ok(Seen::Nothing);
                 }
                 let size = String::from_utf8_lossy(&size.stdout).trim().parse::<usize>();
                 if size.is_ok_and(|size| size > MOST_BYTES) {
@@ -151,7 +178,7 @@ impl Place {
                 let blob = at().args(["cat-file", "blob", &named]).output();
                 let blob = blob.map_err(|error| Failure::of(&error))?;
                 if !blob.status.success() {
-                    return Ok(None);
+                    return Ok(Seen::Nothing);
                 }
                 blob.stdout
             }
@@ -159,8 +186,10 @@ impl Place {
         if bytes.len() > MOST_BYTES {
             return Err(too_large());
         }
-        let text = String::from_utf8(bytes);
-        text.map(Some).map_err(|_| Failure::usage(format!("{path} is not UTF-8 text")))
+        Ok(match String::from_utf8(bytes) {
+            Ok(text) => Seen::Text(text),
+            Err(_not_text) => Seen::NoText(format!("{path} is not UTF-8 text")),
+        })
     }
 
     /// The folder of a service that is built, where it lies here.
@@ -284,6 +313,14 @@ mod tests {
         assert_eq!(place.read("within").unwrap().as_deref(), Some("A=1\n"));
         assert_eq!(place.read("none").unwrap(), None);
         assert!(place.read("out").unwrap_err().message.contains("leads out of the folder"));
+        std::fs::write(dir.path().join("key.der"), b"\xff\xfe").unwrap();
+        std::fs::create_dir(dir.path().join("certs")).unwrap();
+        for (path, words) in
+            [("key.der", "is not UTF-8"), ("certs", "is no file"), ("own/a", "cannot be read")]
+        {
+            let refused = place.read(path).unwrap_err().message;
+            assert!(refused.contains(words), "{refused}");
+        }
     }
 
     #[test]

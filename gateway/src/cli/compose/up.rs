@@ -72,10 +72,14 @@ pub(super) async fn run(context: &Context, args: ComposeUpArgs) -> Outcome {
         let read = read(&place, &found, &given, profiles, |name| std::env::var(name).ok())?;
         Ok((place, read))
     });
-    let (place, Read { request, missing }) =
+    let (place, Read { request, missing, unread }) =
         reading.await.map_err(|error| Failure::failed(error.to_string()))??;
     if let Some(missing) = told_missing(&missing) {
         context.output.note(context.output.foreign(&missing));
+    }
+    for why in &unread {
+        let why = context.output.foreign(why);
+        context.output.note(format_args!("{why}; it is as if it were not there"));
     }
     let commit = match &place {
         Place::Git(clone) => Some(clone.commit.clone()),
@@ -229,6 +233,12 @@ async fn begin(
         let _made: App =
             client.write(Method::POST, &["apps"], &body, Patience::OnceReached).await?;
     }
+    let removed = removed(service)?;
+    if !removed.is_empty() {
+        // Before the settings: once those name a file no more, its variable would be in the environment of
+        // whatever is deployed until this goes on.
+        env::change(client, &name, &env::Variables::new(), &removed).await?;
+    }
     let change: &UpdateApp = &service.settings;
     app::update(client, &name, change).await?;
     let mut variables = env::Variables::new();
@@ -262,6 +272,13 @@ async fn begin(
     }
     let path = ["apps", service.app.as_str(), "deployments"];
     client.write(Method::POST, &path, &request, Patience::Always).await
+}
+
+/// The variables that go before the settings change.
+fn removed(service: &ComposeService) -> Outcome<Vec<EnvName>> {
+    let one =
+        |name: &String| EnvName::new(name.as_str()).map_err(|bad| Failure::failed(bad.to_string()));
+    service.removed.iter().map(one).collect()
 }
 
 async fn orphans(
