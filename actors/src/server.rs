@@ -397,7 +397,7 @@ async fn claim_sites(sites: &Sites) -> Result<(), SiteStoreError> {
             tracing::warn!(%error, "whose the place for static sites is will be looked at later");
             Ok(())
         }
-        Ok(Ok(Claim::Own | Claim::OfAnother)) => {
+        Ok(Ok(Claim::Own | Claim::Shared | Claim::OfAnother)) => {
             if let Some(why) = sites.shared() {
                 tracing::warn!(why, "nothing of static sites is tidied up");
             }

@@ -128,6 +128,9 @@ pub const MOST_MANIFEST_BYTES: usize = 32 * 1024 * 1024;
 pub const EARLIER_SITES: usize = 3;
 /// How long a file of a static site stays that no version refers to: a build may be about to.
 pub const SITE_FILE_KEPT: Millis = Millis::seconds(24 * 3_600);
+/// How long a server counts as using a place for sites since it last said so there. It says so every few minutes, and
+/// may be away for a weekend.
+pub const SITE_PLACE_USED: Millis = Millis::seconds(3 * 24 * 3_600);
 /// How long requests may go on after the switch.
 pub const DRAIN_WITHIN: Millis = Millis(30_000);
 /// From SIGTERM to SIGKILL.

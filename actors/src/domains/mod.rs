@@ -3,8 +3,8 @@
 //! Invariants: what a look means is decided by `domain/` in core, and what follows from it is in the
 //! journal before anything is routed. What was seen last is remembered here and nowhere else: a server
 //! that starts looks at everything again, spread over some minutes. Only resolvers that the owner set,
-//! or the usual ones, are ever asked; before them, while a domain is not proven, its zone's own servers, so that
-//! no resolver is asked before there is something to be found. A domain that another app holds goes to one that proves it only
+//! or the usual ones, are ever asked; before the usual ones, while a domain is not proven, its zone's own servers, so
+//! that no resolver is asked before there is something to be found. A domain that another app holds goes to one that proves it only
 //! where the other's own proof is gone at that very moment.
 
 mod check;
@@ -213,6 +213,16 @@ fn jitter(domain: &Domain, last: Option<Timestamp>) -> u16 {
     u16::try_from((number >> 16) % 1_001).unwrap_or(0)
 }
 
+/// The port of the zone's own servers, where these are asked before resolvers.
+fn zone_first(trust: &Trust, settings: &DomainSettings) -> Option<u16> {
+    match trust {
+        // Resolvers that the owner set may know a zone that the public one says nothing of, or the contrary of.
+        Trust::Pending | Trust::Lost { .. } => settings.resolvers.is_empty().then_some(zone::PORT),
+        // That it is gone is for several to say.
+        Trust::Verified { .. } | Trust::Failing { .. } => None,
+    }
+}
+
 /// A domain as it is now, and how it is to be looked at.
 fn wanted(control: &Control, key: &Key) -> Option<(Domain, Wanted)> {
     control.read(|view| {
@@ -224,11 +234,7 @@ fn wanted(control: &Control, key: &Key) -> Option<(Domain, Wanted)> {
             token: domain.token.clone(),
             target: target(settings, control.base_domain(), app.name.as_str()),
             resolvers: resolvers(settings),
-            zone: match &domain.trust {
-                Trust::Pending | Trust::Lost { .. } => Some(zone::PORT),
-                // That it is gone is for several to say.
-                Trust::Verified { .. } | Trust::Failing { .. } => None,
-            },
+            zone: zone_first(&domain.trust, settings),
         };
         Some((domain, wanted))
     })
@@ -372,6 +378,20 @@ mod tests {
         let led = Led { leads: Leads::Unheard, why: String::new() };
         let report = Report { at, judged, led, txt, leads, blocked: None };
         Seen { token: domain(token, Trust::Pending).token, report, failures }
+    }
+
+    #[test]
+    fn the_zone_goes_before_the_usual_resolvers_alone() {
+        let usual = DomainSettings::default();
+        let resolvers = vec!["10.0.0.53:53".parse().unwrap()];
+        let own = DomainSettings { resolvers, ..DomainSettings::default() };
+        let lost = Trust::Lost { at: at(0), why: String::new() };
+        for trust in [Trust::Pending, lost] {
+            assert_eq!(zone_first(&trust, &usual), Some(zone::PORT));
+            // The public zone knows nothing of what is inside, and would answer for it.
+            assert_eq!(zone_first(&trust, &own), None);
+        }
+        assert_eq!(zone_first(&Trust::Verified { at: at(0) }, &usual), None);
     }
 
     #[test]

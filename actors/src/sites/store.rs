@@ -149,7 +149,7 @@ impl Sites {
     /// It is another installation's, or that cannot be found out.
     pub async fn claim(&self) -> Result<Claim, SiteStoreError> {
         let Some(owner) = &self.owner else { return Ok(Claim::Own) };
-        let claimed = claim(&self.place, owner).await;
+        let claimed = claim(&self.place, owner, self.clock.now()).await;
         // Whoever reads finds out by itself where the place is away.
         let known = claimed.as_ref().ok().copied();
         *self.claimed.lock().unwrap_or_else(PoisonError::into_inner) = known;
@@ -165,14 +165,11 @@ impl Sites {
         Ok(())
     }
 
-    /// Why nothing is tidied up and what to do about it, where another server of this installation has the place.
+    /// Why nothing is tidied up and what to do about it, where several servers of this installation use the place.
     #[must_use]
     pub fn shared(&self) -> Option<String> {
         let known = *self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
-        match known {
-            Some(Claim::OfAnother) => Some(shared(&self.place)),
-            Some(Claim::Own) | None => None,
-        }
+        known.and_then(|claim| shared(&self.place, claim))
     }
 
     /// Notes which live sites are not there.

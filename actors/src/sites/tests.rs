@@ -228,9 +228,23 @@ async fn only_the_server_that_has_the_place_tidies_it_up() {
     let asked = BTreeSet::from([id.clone(), manifest(&[]).0]);
     assert_eq!(drill.missing(asked).await, BTreeSet::from([manifest(&[]).0]));
 
-    // What the first one does not know of is not live: the bytes and what is said of them.
+    // Nor does the first one know what the second one serves, as long as that one is there.
+    let (drilled, list) = manifest(&[("index.html", b"drill")]);
+    put(&drill, &SiteObject::Manifest(drilled.clone()), list).await.unwrap();
     let swept = live.tidy(&BTreeSet::from([id.clone()]), later).await;
-    assert_eq!((swept.gone, swept.failed), (2, None));
+    assert_eq!((swept.gone, swept.failed), (0, None));
+    assert!(drill.has(&drilled).await.unwrap());
+    assert!(live.shared().unwrap().contains("3 days"));
+
+    // Once it was not for days, what only that one knew of goes: the list, the bytes and what is said of them.
+    let away = std::time::Duration::from_millis(hythe_core::limits::SITE_PLACE_USED.0 + 60_000);
+    for said in std::fs::read_dir(kept.path().join("others")).unwrap() {
+        let said = std::fs::File::options().write(true).open(said.unwrap().path()).unwrap();
+        said.set_modified(std::time::SystemTime::now() - away).unwrap();
+    }
+    let swept = live.tidy(&BTreeSet::from([id.clone()]), later).await;
+    assert_eq!((swept.gone, swept.failed), (3, None));
+    assert_eq!(live.shared(), None);
 
     // A server of another installation neither writes there nor tidies up.
     let other = InstallationId::new(Uuid::from_u128(2));

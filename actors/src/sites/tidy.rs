@@ -27,17 +27,18 @@ pub struct SiteSweep {
 }
 
 impl Sites {
-    /// Lets go of what no kept site refers to; of nothing where another server has the place, which may know of
+    /// Lets go of what no kept site refers to; of nothing where another server uses the place, which may know of
     /// sites that this one does not.
     pub async fn tidy(&self, kept: &BTreeSet<SiteId>, now: Timestamp) -> SiteSweep {
         let _nothing_comes = self.tidying.write().await;
         let mut swept = SiteSweep::default();
         let tidied = match self.claim().await {
             Ok(Claim::Own) => self.let_go(kept, now, &mut swept).await,
-            Ok(Claim::OfAnother) => Ok(()),
+            Ok(Claim::Shared | Claim::OfAnother) => Ok(()),
             Err(error) => Err(error),
         };
-        if let Err(error) = tidied {
+        // What is on its way lies in a folder of this server alone.
+        if let Err(error) = tidied.and(self.forget().await) {
             swept.failed = Some(error.to_string());
         }
         swept
@@ -72,9 +73,13 @@ impl Sites {
             let going = self.below(folder, MOST_SWEPT, &wanted).await?;
             self.remove(sweep(going, &files, now), swept).await?;
         }
+        Ok(())
+    }
+
+    async fn forget(&self) -> Result<(), SiteStoreError> {
         let partial = self.partial.clone();
-        let tidied = tokio::task::spawn_blocking(move || forget_partial(&partial));
-        tidied.await.map_err(io::Error::other)??;
+        let forgotten = tokio::task::spawn_blocking(move || forget_partial(&partial));
+        forgotten.await.map_err(io::Error::other)??;
         Ok(())
     }
 

@@ -52,7 +52,7 @@ use crate::rejection::Rejection;
 use crate::source::BuildSettings;
 
 /// The version of these rules: part of what makes two builds the same.
-pub const RULES: u32 = 3;
+pub const RULES: u32 = 4;
 
 /// Where a Dockerfile is looked for when none is named, best first.
 const DOCKERFILES: &[&str] = &["Dockerfile", "dockerfile", "Containerfile"];

@@ -100,7 +100,10 @@ pub(super) const PYTHON_ENTRIES: &[&str] = &[
     "backend/main.py",
 ];
 /// The same one folder below, in a package of whatever name.
-pub(super) const PYTHON_IN_PACKAGE: &[&str] = &["main.py", "app.py", "server.py", "__init__.py"];
+const PYTHON_IN_PACKAGE: &[&str] = &["main.py", "app.py", "server.py", "__init__.py"];
+/// Folders of what is about an app rather than the app.
+const PYTHON_BESIDE: &[&str] =
+    &["benchmarks", "demo", "docs", "example", "examples", "scripts", "test", "tests", "tools"];
 /// Endings of files that are wanted at the root, or one or two folders below it.
 const BY_ENDING: &[&str] = &[
     "/settings.py",
@@ -172,9 +175,7 @@ pub fn wanted(files: &FileListing, settings: &BuildSettings) -> Vec<Wanted> {
             && (BY_ENDING.iter().any(|ending| path.ends_with(ending)) || is_config(path))
             && !path.contains("node_modules/")
     });
-    let in_packages = files.files_below(folder).filter(|path| {
-        path.split_once('/').is_some_and(|(_, file)| PYTHON_IN_PACKAGE.contains(&file))
-    });
+    let in_packages = files.files_below(folder).filter(|path| python_package(path).is_some());
     let whole = named
         .filter(|name| files.has_file(&at(name)))
         .chain(below.chain(in_packages).map(str::to_owned))
@@ -188,6 +189,13 @@ pub fn wanted(files: &FileListing, settings: &BuildSettings) -> Vec<Wanted> {
     wanted.sort_by(|one, other| one.path.cmp(&other.path));
     wanted.dedup_by(|one, other| one.path == other.path);
     wanted
+}
+
+/// The package that a Python program may begin in with this file.
+pub(super) fn python_package(path: &str) -> Option<&str> {
+    let (package, file) = path.split_once('/')?;
+    let fine = PYTHON_IN_PACKAGE.contains(&file) && !PYTHON_BESIDE.contains(&package);
+    fine.then_some(package)
 }
 
 /// Whether it is one of [`CONFIGS`], in whatever folder.

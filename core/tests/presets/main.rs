@@ -151,6 +151,23 @@ fn what_the_app_lets_its_build_read_gets_to_the_steps_that_are_its_own() {
 }
 
 #[test]
+fn a_manager_that_the_start_script_of_a_workspaces_app_calls_is_in_its_image() {
+    let manager = |start: &str| {
+        let shape = Shape::of(&format!(
+            "package.json {{\"private\":true}}\npnpm-lock.yaml lockfileVersion: '9.0'\\n\n\
+             pnpm-workspace.yaml packages:\\n  - apps/*\\n\n\
+             apps/web/package.json {{\"scripts\":{{\"start\":\"{start}\",\"serve\":\"node a.js\"}}}}"
+        ));
+        let text = shape.dockerfile(&BuildSettings::default(), &BaseImages::default()).unwrap();
+        let image = text.rsplit("\nFROM ").next().unwrap();
+        assert!(image.contains("cd apps/web && "), "{text}");
+        image.matches("npm install --global --force pnpm@").count()
+    };
+    assert_eq!(manager("pnpm run serve"), 1);
+    assert_eq!(manager("node a.js"), 0);
+}
+
+#[test]
 fn a_folder_of_a_larger_repository_is_looked_at_alone() {
     let shape = Shape::of(
         "package.json {\"workspaces\":[\"apps/*\"]}\napps/api/go.mod module x\napps/api/main.go\n\

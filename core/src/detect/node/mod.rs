@@ -105,7 +105,7 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     }
     let in_workspace = manifest.has_workspaces() || repo.has("pnpm-workspace.yaml");
     if in_workspace && !recipe.is_whole() && repo.overrides.start.is_none() {
-        workspace::take_app(&mut recipe, repo, manager)?;
+        workspace::take_app(&mut recipe, repo, &manifest, manager)?;
     }
     needs::old_webpack(&mut recipe, &manifest);
     if recipe.output.is_none() && recipe.start.is_none() && recipe.build.is_empty() {
@@ -334,15 +334,23 @@ fn manager_to_run(
     manifest: &Manifest,
     manager: Manager,
 ) -> Result<(), Rejection> {
-    let scripts =
-        [manifest.script("start"), manifest.script("start:prod"), manifest.script("prestart")];
     let said = repo.overrides.start.as_ref().map(ShellLine::as_str);
-    let calls = |text: &str| text.split_whitespace().any(|word| word == manager.program());
-    let by_script =
-        recipe.start.as_ref().is_some_and(|start| start.to_string().starts_with("npm run"));
-    let called = said.is_some_and(calls) || (by_script && scripts.into_iter().flatten().any(calls));
+    let called = said.is_some_and(|line| calls(line, manager))
+        || is_by_manager(recipe.start.as_ref(), manifest, manager);
     if recipe.output.is_none() && called {
         recipe.run_tools.extend(manager.tool(repo, manifest)?);
     }
     Ok(())
+}
+
+/// Whether what starts it is a script that npm runs, and that calls the app's manager.
+fn is_by_manager(start: Option<&Start>, manifest: &Manifest, manager: Manager) -> bool {
+    let scripts =
+        [manifest.script("start"), manifest.script("start:prod"), manifest.script("prestart")];
+    start.is_some_and(|start| start.to_string().starts_with("npm run"))
+        && scripts.into_iter().flatten().any(|script| calls(script, manager))
+}
+
+fn calls(line: &str, manager: Manager) -> bool {
+    line.split_whitespace().any(|word| word == manager.program())
 }

@@ -3,7 +3,7 @@
 use super::framework::{self, Framework, Makes};
 use super::manager::Manager;
 use super::manifest::Manifest;
-use super::{of_framework, start};
+use super::{is_by_manager, of_framework, start};
 use crate::detect::recipe::{Output, Recipe, Run};
 use crate::detect::repo::Repo;
 use crate::detect::words::{self, ShellLine, Start};
@@ -25,10 +25,11 @@ struct App {
 }
 
 /// Makes the recipe of a workspace's root that of its one app. Where there are several it only says
-/// which: to choose among them is not for us.
+/// which: to choose among them is not for us. `root` is what the root's own `package.json` says.
 pub(super) fn take_app(
     recipe: &mut Recipe,
     repo: &Repo<'_>,
+    root: &Manifest,
     manager: Manager,
 ) -> Result<(), Rejection> {
     let mut apps = Vec::new();
@@ -66,6 +67,10 @@ pub(super) fn take_app(
         return Ok(());
     }
     recipe.run_env("PATH", path);
+    // By the line below it cannot be told any more.
+    if is_by_manager(app.start.as_ref(), &manifest, manager) {
+        recipe.run_tools.extend(manager.tool(repo, root)?);
+    }
     let line = match &app.start {
         Some(Start::Words(words)) => format!("cd {folder} && exec {}", words.join(" ")),
         Some(Start::Shell(line)) => format!("cd {folder} && {}", line.as_str()),

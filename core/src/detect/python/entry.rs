@@ -2,7 +2,7 @@
 
 use super::deps::Dependencies;
 use crate::detect::repo::Repo;
-use crate::detect::texts::{PYTHON_ENTRIES, PYTHON_IN_PACKAGE};
+use crate::detect::texts::{PYTHON_ENTRIES, python_package};
 use crate::detect::words;
 
 /// Objects of a program that a server can serve.
@@ -27,15 +27,26 @@ const CLASSES: &[(&str, &str, &str, bool)] = &[
     ("falcon.App", "falcon", "Falcon", false),
 ];
 
-/// The object that is served, where one of the usual files makes one, or one of a package.
+/// The object that is served, where one of the usual files makes one.
 pub(super) fn served(repo: &Repo<'_>, deps: &Dependencies) -> Option<Served> {
+    made_in(PYTHON_ENTRIES.iter().copied(), repo, deps)
+}
+
+/// The same where a file of some package makes one.
+pub(super) fn served_by_package(repo: &Repo<'_>, deps: &Dependencies) -> Option<Served> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let in_packages = repo.all().filter(|path| {
-        path.split_once('/').is_some_and(|(package, file)| {
-            package.chars().all(plain) && PYTHON_IN_PACKAGE.contains(&file)
-        })
-    });
-    PYTHON_ENTRIES.iter().copied().chain(in_packages).find_map(|path| {
+    let named =
+        |path: &&str| python_package(path).is_some_and(|package| package.chars().all(plain));
+    made_in(repo.all().filter(named), repo, deps)
+}
+
+/// The first object to serve that one of these files makes.
+fn made_in<'p>(
+    mut paths: impl Iterator<Item = &'p str>,
+    repo: &Repo<'_>,
+    deps: &Dependencies,
+) -> Option<Served> {
+    paths.find_map(|path| {
         let text = repo.texts_of(path);
         let module = path.trim_end_matches(".py").trim_end_matches("/__init__").replace('/', ".");
         let by_class = CLASSES.iter().find_map(|(class, package, framework, asgi)| {

@@ -4,6 +4,7 @@ mod deps;
 mod entry;
 
 use deps::{Dependencies, Manager, REQUIREMENTS, VENV};
+use entry::Served;
 
 use super::images::{self, tools};
 use super::node::said;
@@ -111,19 +112,7 @@ fn start(recipe: &mut Recipe, repo: &Repo<'_>, deps: &Dependencies) -> Result<()
         return Ok(());
     }
     if let Some(served) = entry::served(repo, deps) {
-        recipe.framework = Some(served.framework);
-        recipe.because(format!("{} makes an app of {}", served.target, served.framework));
-        let target = &served.target;
-        let line = if served.asgi {
-            recipe.build.extend(deps.also("uvicorn", tools::UVICORN));
-            format!(
-                "exec uvicorn {target} --host 0.0.0.0 --port ${{PORT:-8080}} --proxy-headers --forwarded-allow-ips '*'"
-            )
-        } else {
-            recipe.build.extend(deps.also("gunicorn", tools::GUNICORN));
-            format!("exec gunicorn --bind 0.0.0.0:${{PORT:-8080}} --access-logfile - '{target}'")
-        };
-        recipe.start = Some(Start::own(line));
+        serve(recipe, deps, &served);
         return Ok(());
     }
     if let Some(folder) = entry::django_folder(repo) {
@@ -135,6 +124,11 @@ fn start(recipe: &mut Recipe, repo: &Repo<'_>, deps: &Dependencies) -> Result<()
         recipe.start = Some(Start::own(line));
         return Ok(());
     }
+    // Some folder says less of what the app is than what it depends on and a program at the root.
+    if let Some(served) = entry::served_by_package(repo, deps) {
+        serve(recipe, deps, &served);
+        return Ok(());
+    }
     if let Some(script) = entry::script(repo) {
         recipe.because(format!("{script} is where it begins"));
         recipe.start = Some(Start::words(&["python", script]));
@@ -144,6 +138,23 @@ fn start(recipe: &mut Recipe, repo: &Repo<'_>, deps: &Dependencies) -> Result<()
         recipe.start = Some(Start::words(&[&program]));
     }
     Ok(())
+}
+
+/// Has a server serve an object.
+fn serve(recipe: &mut Recipe, deps: &Dependencies, served: &Served) {
+    recipe.framework = Some(served.framework);
+    recipe.because(format!("{} makes an app of {}", served.target, served.framework));
+    let target = &served.target;
+    let line = if served.asgi {
+        recipe.build.extend(deps.also("uvicorn", tools::UVICORN));
+        format!(
+            "exec uvicorn {target} --host 0.0.0.0 --port ${{PORT:-8080}} --proxy-headers --forwarded-allow-ips '*'"
+        )
+    } else {
+        recipe.build.extend(deps.also("gunicorn", tools::GUNICORN));
+        format!("exec gunicorn --bind 0.0.0.0:${{PORT:-8080}} --access-logfile - '{target}'")
+    };
+    recipe.start = Some(Start::own(line));
 }
 
 /// `root` is empty, or the folder of `manage.py` with a `/` behind it.
