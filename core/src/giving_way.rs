@@ -17,17 +17,19 @@ pub(crate) fn giving_way(
     app: &ActiveApp,
 ) -> Option<(DeploymentId, Timestamp)> {
     let next = app.rolling?;
-    view.giving_way(app).filter(|_| !is_held_up(view, observed, next))
+    view.giving_way(app).filter(|_| !is_held_up(view, observed, app, next))
 }
 
-/// Whether it is known that a deployment cannot start yet. Where its worker is not heard of, what was
-/// begun before goes on.
-fn is_held_up(view: &View, observed: &Observed, next: DeploymentId) -> bool {
+/// Whether it is known that a deployment cannot start yet. Where its worker is not heard of, what is in
+/// force stays: whether the table leads to the live one tells whether it was held up before.
+fn is_held_up(view: &View, observed: &Observed, app: &ActiveApp, next: DeploymentId) -> bool {
     let attempt = view.deployments.get(&next).and_then(|of| of.state.attempt());
     let attempt = attempt.filter(|attempt| matches!(attempt.stage, Stage::Starting { .. }));
     let mut places = attempt.into_iter().flat_map(|attempt| &attempt.placements);
     places.any(|place| {
-        let Some(seen) = observed.workers.get(&place.worker) else { return false };
+        let Some(seen) = observed.workers.get(&place.worker) else {
+            return app.live.is_some_and(|live| observed.routed_since.contains_key(&live));
+        };
         let mut orders = seen.report.assignments.iter();
         let ordered = orders.any(|order| order.deployment == next && !order.stopping);
         let missing = observed.replica(next, place).is_some_and(|replica| replica.image_missing);

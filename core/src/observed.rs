@@ -320,6 +320,12 @@ impl Observed {
             || self.live_edges(now).any(|edge| !self.follows(edge, left.revision))
     }
 
+    /// Since when the table does not lead to a deployment any more; none where it does, and where that
+    /// was long ago, or before this control plane.
+    pub(crate) fn left_at(&self, deployment: DeploymentId) -> Option<Timestamp> {
+        self.unrouted.get(&deployment)?.since
+    }
+
     /// Whether the table in force leads to one of these addresses.
     #[must_use]
     pub fn leads_to(&self, addresses: &[SocketAddr]) -> bool {

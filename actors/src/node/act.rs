@@ -81,6 +81,10 @@ impl Node {
                 continue;
             }
             if let Some(task) = self.task(&step) {
+                // Now: it may be seen to run before the step has ended.
+                if let Task::Create(key, _, Some(restarts)) = &task {
+                    self.known.restarts.insert(*key, *restarts);
+                }
                 let starts = match aim {
                     Aim::Run => self.known.app_of(target),
                     Aim::Limit | Aim::End => None,
@@ -103,7 +107,9 @@ impl Node {
     fn task(&self, step: &Step) -> Option<Task> {
         let assignment = |key| self.known.assignment(key).cloned().map(Box::new);
         match step {
-            Step::Create(key) => Some(Task::Create(*key, assignment(*key)?)),
+            Step::Create(key) => {
+                Some(Task::Create(*key, assignment(*key)?, self.known.counted_anew(*key)))
+            }
             Step::Start(key) => Some(Task::Start(*key, self.known.next_restart(*key))),
             Step::Limit(key) => Some(Task::Limit(*key, assignment(*key)?)),
             Step::Stop(key, within) => Some(Task::Stop(*key, *within)),
@@ -152,7 +158,7 @@ impl Node {
             Ok(()) => {
                 self.known.setbacks.remove(&(target, task.aim()));
                 match task {
-                    Task::Create(_, assignment) => {
+                    Task::Create(_, assignment, _) => {
                         self.known.networks.insert(assignment.network());
                     }
                     Task::Start(key, Some(restarts)) => {
@@ -246,7 +252,7 @@ impl Node {
             capacity: self.setup.capacity.clone(),
             sealing_key: tools.keys.public(),
             engine: self.known.engine.clone(),
-            assignments: self.known.held(),
+            assignments: self.known.held(&self.unsure),
             replicas: self.known.replica_reports(),
             builds: Vec::new(),
             builder: None,

@@ -1,6 +1,7 @@
 //! Whether an image is there is known before anything ends for it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hythe_core::ids::DeploymentId;
 use hythe_core::wire::worker::Assignment;
@@ -10,6 +11,9 @@ use super::guard::guarded;
 use super::state::Node;
 use crate::docker::EngineError;
 
+/// How long an order waits for the engine to say whether its image is there.
+const LOOK_WITHIN: Duration = Duration::from_secs(20);
+
 impl Node {
     /// The version before ends for what writes to the same volume once it is reported that this order was
     /// taken on: a missing image is found before that, not when the container is to be made.
@@ -18,11 +22,11 @@ impl Node {
         self.unsure.insert(deployment, generation);
         let (setup, image) = (Arc::clone(&self.setup), assignment.image.clone());
         self.spawn(async move {
-            let looked = guarded(setup.tools.engine.image_check(&image)).await;
-            let missing = match looked {
-                Ok(Err(EngineError::NotFound { message })) => Some(message),
+            let looking = guarded(setup.tools.engine.image_check(&image));
+            let missing = match tokio::time::timeout(LOOK_WITHIN, looking).await {
+                Ok(Ok(Err(EngineError::NotFound { message }))) => Some(message),
                 // Whatever else it is, making the container will tell.
-                Ok(Ok(_) | Err(_)) | Err(_) => None,
+                Ok(Ok(Ok(_) | Err(_)) | Err(_)) | Err(_) => None,
             };
             Message::ImageLookedFor { deployment, generation, missing }
         });

@@ -158,6 +158,13 @@ impl Known {
         })
     }
 
+    /// What to remember when a replica's container is made, where one before it was started again and again:
+    /// this one was not yet.
+    pub(crate) fn counted_anew(&self, key: ReplicaKey) -> Option<Restarts> {
+        let counted = self.restarts.get(&key).filter(|restarts| restarts.in_a_row > 0)?;
+        Some(Restarts { total: counted.total, in_a_row: 0 })
+    }
+
     /// Whether a step has to wait: for another on the same thing, or after a failure. A network is
     /// not removed while something may still join it.
     pub(crate) fn must_wait(
@@ -211,10 +218,15 @@ impl Known {
         });
     }
 
-    /// The orders that are held.
-    pub(crate) fn held(&self) -> Vec<Held> {
+    /// The orders that are held, but for those of which it is not known yet whether the image is there
+    /// (`unsure`, by their generation): one that is reported counts as taken on, and the version before
+    /// ends for it.
+    pub(crate) fn held(&self, unsure: &BTreeMap<DeploymentId, u64>) -> Vec<Held> {
         self.desired
             .iter()
+            .filter(|(deployment, wanted)| {
+                unsure.get(*deployment).is_none_or(|generation| *generation != wanted.generation())
+            })
             .map(|(deployment, wanted)| Held {
                 deployment: *deployment,
                 generation: wanted.generation(),

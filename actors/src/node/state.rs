@@ -155,6 +155,8 @@ impl Node {
         self.unsure.remove(&deployment);
         if let Wanted::Run(assignment) = &wanted
             && assignment.run.container.is_exclusive()
+            // What is there was made from it.
+            && !self.known.replicas.keys().any(|key| key.deployment == deployment)
         {
             self.look_for_image(assignment);
         }

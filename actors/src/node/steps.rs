@@ -31,8 +31,9 @@ pub(crate) struct Tools {
 /// A step with all that it needs.
 #[derive(Debug)]
 pub(crate) enum Task {
-    /// Make the network and the container, put its files into it, and start it.
-    Create(ReplicaKey, Box<Assignment>),
+    /// Make the network and the container, put its files into it, and start it; where one before it was
+    /// started again and again, remember that this one was not.
+    Create(ReplicaKey, Box<Assignment>, Option<Restarts>),
     /// Start what exists; where it ran before, remember that it is started again.
     Start(ReplicaKey, Option<Restarts>),
     /// Put the CPU limit in force.
@@ -88,7 +89,7 @@ pub(crate) struct Outcome {
 impl Task {
     pub(crate) const fn target(&self) -> Target {
         match self {
-            Self::Create(key, _)
+            Self::Create(key, _, _)
             | Self::Start(key, _)
             | Self::Limit(key, _)
             | Self::Stop(key, _)
@@ -121,7 +122,10 @@ impl Task {
     async fn act(&self, tools: &Tools) -> Result<(), StepError> {
         let Tools { engine, owner, ledger, keys } = tools;
         match self {
-            Self::Create(key, assignment) => {
+            Self::Create(key, assignment, restarts) => {
+                // Before there is a container: an agent that starts again must not take it for the one
+                // before.
+                count(ledger, *key, *restarts).await;
                 let environment = keys.open_environment(assignment)?;
                 let variables = environment.for_container(assignment, *key);
                 let files = environment.archive(assignment)?;
@@ -133,19 +137,7 @@ impl Task {
                 engine.start(owner, *key).await?;
             }
             Self::Start(key, restarts) => {
-                if let Some(restarts) = *restarts {
-                    let key = *key;
-                    let counted = ledger.with(move |ledger| ledger.restarted(key, restarts)).await;
-                    if let Err(error) = counted {
-                        // A full disk keeps nothing down: the count in memory is enough.
-                        tracing::warn!(
-                            replica = ?key,
-                            %error,
-                            "that it is started again could not be written down; make room on the \
-                             disk of the agent's folder"
-                        );
-                    }
-                }
+                count(ledger, *key, *restarts).await;
                 engine.start(owner, *key).await?;
             }
             Self::Limit(key, assignment) => {
@@ -164,6 +156,21 @@ impl Task {
             Self::RemoveNetwork(app) => engine.remove_network(owner, *app).await?,
         }
         Ok(())
+    }
+}
+
+/// Writes down how often a replica was started again, where that is another number now.
+async fn count(ledger: &Arc<Ledger>, key: ReplicaKey, restarts: Option<Restarts>) {
+    let Some(restarts) = restarts else { return };
+    let counted = ledger.with(move |ledger| ledger.restarted(key, restarts)).await;
+    if let Err(error) = counted {
+        // A full disk keeps nothing down: the count in memory is enough.
+        tracing::warn!(
+            replica = ?key,
+            %error,
+            "how often it was started again could not be written down; make room on the disk of the \
+             agent's folder"
+        );
     }
 }
 

@@ -21,7 +21,7 @@ pub enum WokenBy {
     },
     /// What was done with it: a start, a deployment, another number of replicas, other settings.
     Change,
-    /// It may not sleep as things are now: nobody could wake it.
+    /// It may not sleep as things are now: nobody could wake it, or the installation was restored.
     Circumstances,
 }
 

@@ -352,6 +352,8 @@ fn is_finishing(
     now: Timestamp,
 ) -> bool {
     let most = app.settings.drain_within.min(limits::GIVE_WAY_WITHIN);
+    // It had requests until the worker had taken on the next one.
+    let since = observed.left_at(id).map_or(since, |left| left.max(since));
     let in_time = !since.plus(most).is_over(most, now);
     let routed = !app.settings.run.container.unrouted;
     routed && in_time && observed.live_edges(now).any(|edge| edge.may_carry(id))
@@ -372,7 +374,11 @@ fn falls_asleep(
     now: Timestamp,
 ) -> bool {
     let until = app.state.active().zip(app.rested_at);
-    let until = until.map(|(app, at)| (app, at.plus(app.settings.drain_within)));
+    let until = until.map(|(app, at)| {
+        // The table may have come to say so only later.
+        let at = observed.left_at(id).map_or(at, |left| left.max(at));
+        (app, at.plus(app.settings.drain_within))
+    });
     may_be_asked(view, observed, id, now)
         || until.is_some_and(|(app, until)| still_busy(app, until, observed, id, now))
 }

@@ -17,7 +17,7 @@ pub(super) fn settle(view: &View, observed: &Observed, now: Timestamp, effects: 
     for (id, app) in &view.apps {
         let Some(active) = app.state.active() else { continue };
         let command = if active.asleep {
-            wake(*id, active, observed, now)
+            wake(*id, active, view, observed, now)
         } else {
             fall_asleep(*id, app, active, view, observed, now)
         };
@@ -25,7 +25,13 @@ pub(super) fn settle(view: &View, observed: &Observed, now: Timestamp, effects: 
     }
 }
 
-fn wake(id: AppId, app: &ActiveApp, observed: &Observed, now: Timestamp) -> Option<AppCommand> {
+fn wake(
+    id: AppId,
+    app: &ActiveApp,
+    view: &View,
+    observed: &Observed,
+    now: Timestamp,
+) -> Option<AppCommand> {
     let asked = observed.edges.iter().find(|(_, edge)| edge.wanted.contains(&id));
     let polled = || {
         observed.live_edges(now).any(|edge| match edge.carries {
@@ -35,10 +41,20 @@ fn wake(id: AppId, app: &ActiveApp, observed: &Observed, now: Timestamp) -> Opti
     };
     let why = match asked {
         Some((edge, _)) => WokenBy::Request { edge: *edge },
-        None if app.may_sleep().is_none() || polled() => WokenBy::Circumstances,
+        None if app.may_sleep().is_none() || polled() || is_restored(app, view) => {
+            WokenBy::Circumstances
+        }
         None => return None,
     };
     Some(AppCommand::Wake { why })
+}
+
+/// Whether the installation was restored since the app fell asleep. Its image may be gone with a machine, and
+/// what is not ordered cannot be found missing and be deployed anew.
+fn is_restored(app: &ActiveApp, view: &View) -> bool {
+    let live = app.live.and_then(|live| view.deployments.get(&live));
+    let restored = live.zip(view.installation.restored_at);
+    restored.is_some_and(|(live, restored)| live.assigned < restored)
 }
 
 fn fall_asleep(
@@ -92,10 +108,13 @@ mod tests {
     use super::*;
     use crate::app::AppEvent;
     use crate::edge::EdgeSettings;
+    use crate::event::Event;
     use crate::ids::EdgeId;
+    use crate::installation::{InstallationEvent, Restored};
     use crate::names::HostName;
     use crate::observed::EdgeSeen;
     use crate::past::testing::Journal;
+    use crate::record::Sequence;
     use crate::routes::{Backend, Route, RouteTable};
     use crate::testing::{app_id, at, deployment_id, name};
 
@@ -265,5 +284,21 @@ mod tests {
         assert_eq!(commands(&view(&journal), &quiet()), [AppCommand::Wake { why }]);
         journal.app(1, AppEvent::Woken { why });
         assert_eq!(commands(&view(&journal), &asked), [], "once");
+    }
+
+    #[test]
+    fn what_slept_through_a_restoration_is_woken_once() {
+        let asleep = || AppEvent::FellAsleep { unasked: Millis(AFTER) };
+        let mut journal = shop();
+        journal.app(1, asleep());
+        assert_eq!(commands(&view(&journal), &quiet()), []);
+        let restored = Restored { head: Sequence(1), hash: "00".into(), at: at(1) };
+        let restored = InstallationEvent::Restored(restored);
+        journal.push(uuid::Uuid::nil(), Event::Installation(restored));
+        let why = WokenBy::Circumstances;
+        assert_eq!(commands(&view(&journal), &quiet()), [AppCommand::Wake { why }]);
+        journal.app(1, AppEvent::Woken { why });
+        journal.app(1, asleep());
+        assert_eq!(commands(&view(&journal), &quiet()), [], "it was seen to run since");
     }
 }

@@ -8,15 +8,17 @@ use crate::deployment::{
     StageName,
 };
 use crate::event::Event;
-use crate::ids::{DeploymentId, InstallationId, ProjectId, WorkerId};
+use crate::ids::{DeploymentId, EdgeId, InstallationId, ProjectId, WorkerId};
 use crate::names::{HostName, WorkerName};
-use crate::observed::{Observed, WorkerSeen};
+use crate::observed::{Carries, EdgeSeen, Observed, WorkerSeen};
 use crate::past::testing::Journal;
 use crate::reconcile::{Effect, reconcile};
-use crate::routes::Backend;
+use crate::routes::{Backend, Route, RouteTable, routes};
 use crate::run::RunSettings;
 use crate::testing::{app_id, at, built, deployment_id, name, spec, worker_id};
+use crate::time::Timestamp;
 use crate::view::View;
+use crate::wire::edge::Busy;
 use crate::wire::worker::{
     EngineState, Held, ReplicaReport, ReplicaState, SealingKey, WorkerReport,
 };
@@ -123,10 +125,14 @@ fn observed(held: &[(u128, u64, bool)]) -> Observed {
 
 /// The orders that are sent, and whether the app's page says that it is starting.
 fn told(view: &View, observed: &Observed) -> (Vec<String>, bool) {
+    // Edges had the time to be heard of by then: there is none.
+    told_at(view, observed, at(20))
+}
+
+fn told_at(view: &View, observed: &Observed, now: Timestamp) -> (Vec<String>, bool) {
     let base = HostName::new("localhost").unwrap();
     let (mut orders, mut starting) = (Vec::new(), false);
-    // Edges had the time to be heard of by then: there is none.
-    for effect in reconcile(view, observed, &base, at(20)) {
+    for effect in reconcile(view, observed, &base, now) {
         match effect {
             Effect::SendRun { deployment, .. } => orders.push(format!("run {}", n(deployment))),
             Effect::SendStop { deployment, .. } => orders.push(format!("stop {}", n(deployment))),
@@ -221,6 +227,54 @@ fn the_live_version_goes_on_while_the_next_ones_image_is_missing_and_runs_again_
     assert_eq!(since, at(placed.0));
     let held = observed(&[(1, orders(&again, 1), false), (2, orders(&again, 2), false)]);
     assert_eq!(told(&again, &held).0, ["stop 1"]);
+}
+
+/// A table that leads to one of these, or nowhere.
+fn table(revision: u64, to: Option<u128>) -> RouteTable {
+    let route = to.map(|n| {
+        let targets = vec![std::net::SocketAddr::from(([10, 0, 0, 1], 80))];
+        let backend = Backend::Replicas { deployment: deployment_id(n), targets };
+        let host = HostName::new("shop.localhost").unwrap();
+        (host, Route::new(app_id(1), name("shop"), backend))
+    });
+    RouteTable { revision, routes: route.into_iter().collect() }
+}
+
+#[test]
+fn requests_have_their_time_from_when_the_table_no_longer_leads_there() {
+    let both = view(&journal(false, 1));
+    let orders = |n: u128| both.deployments[&deployment_id(n)].assigned.0;
+    // The worker took on the next one long after that had its place.
+    let mut seen = observed(&[(1, orders(1), false), (2, orders(2), false)]);
+    seen.put_in_force(table(1, Some(1)));
+    seen.put_in_force(table(2, None));
+    seen.forget_old(at(100));
+    let rows: [(u64, u64, &[&str]); 4] =
+        [(101, 0, &["stop 1"]), (101, 1, &[]), (119, 1, &[]), (121, 1, &["stop 1"])];
+    for (now, requests, expected) in rows {
+        let busy = (requests > 0).then_some(Busy { deployment: deployment_id(1), requests });
+        let carries = Carries::Known { busy: busy.into_iter().collect(), leaving: Vec::new() };
+        let edge = EdgeSeen::new(2, carries, at(now));
+        seen.edges.insert(EdgeId::new(uuid::Uuid::from_u128(1)), edge);
+        assert_eq!(told_at(&both, &seen, at(now)).0, expected, "{now} {requests}");
+    }
+}
+
+#[test]
+fn what_is_in_force_stays_until_the_worker_is_heard_of() {
+    let both = view(&journal(false, 1));
+    let base = HostName::new("localhost").unwrap();
+    // Whether the table that was found leads to the live version: it was held up, or gives way.
+    for held_up in [true, false] {
+        let mut seen = observed(&[]);
+        seen.workers.clear();
+        seen.put_in_force(table(1, held_up.then_some(1)));
+        let routes = routes(&both, &seen, &base, seen.routes());
+        let backend = routes.into_values().next().unwrap().backend;
+        let live = held_up.then(|| deployment_id(1));
+        assert_eq!(backend.deployment(), live);
+        assert_eq!(backend == Backend::Starting, !held_up);
+    }
 }
 
 #[test]

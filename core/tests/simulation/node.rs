@@ -94,6 +94,12 @@ impl World {
         {
             return Some(setback.until);
         }
+        // What is made anew was not started again yet.
+        if let Task::Create(key, _) = &task
+            && let Some((in_a_row, _)) = machine.ledger.restarts.get_mut(key)
+        {
+            *in_a_row = 0;
+        }
         if let Task::Start(key, Some(restarts)) = &task {
             machine.ledger.restarts.insert(*key, *restarts);
         }

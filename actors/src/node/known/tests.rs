@@ -88,6 +88,34 @@ fn a_missing_image_is_told_while_the_version_before_runs() {
 }
 
 #[test]
+fn an_order_is_not_held_while_it_is_not_known_whether_its_image_is_there() {
+    let app = AppId::new(uuid::Uuid::from_u128(7));
+    let wanted = writes(app, 2);
+    let deployment = wanted.deployment;
+    let known = Known::new([(deployment, Wanted::Run(Box::new(wanted)))].into(), BTreeMap::new());
+    // The generation of the order that is looked for, and what is held.
+    let rows: [(Option<u64>, &[u64]); 3] = [(None, &[2]), (Some(2), &[]), (Some(1), &[2])];
+    for (unsure, held) in rows {
+        let unsure: BTreeMap<DeploymentId, u64> =
+            unsure.into_iter().map(|generation| (deployment, generation)).collect();
+        let found: Vec<u64> = known.held(&unsure).iter().map(|held| held.generation).collect();
+        assert_eq!(found, held, "{unsure:?}");
+    }
+}
+
+#[test]
+fn what_is_made_anew_was_not_started_again_yet() {
+    let key = |index| ReplicaKey { deployment: DeploymentId::new(uuid::Uuid::from_u128(7)), index };
+    let counted = [(key(0), Restarts { total: 5, in_a_row: 4 }), (key(1), Restarts::default())];
+    let mut known = Known::new(Desired::new(), counted.into());
+    let anew = known.counted_anew(key(0)).unwrap();
+    assert_eq!(anew, Restarts { total: 5, in_a_row: 0 });
+    known.restarts.insert(key(0), anew);
+    let again = [0, 1, 2].map(|index| known.counted_anew(key(index)));
+    assert_eq!(again, [None; 3], "there is nothing to write down");
+}
+
+#[test]
 fn what_is_being_started_keeps_the_version_before_from_its_volume() {
     let app = AppId::new(uuid::Uuid::from_u128(7));
     let (before, next) = (writes(app, 1), writes(app, 2));

@@ -149,4 +149,12 @@ async fn what_ends_again_and_again_is_said_to_do_so() {
     world.stop().await;
     world.start();
     world.replica("it still loops", key(&wanted, 0), looping).await;
+    // One that is made anew, as after sleep, does not yet.
+    (wanted.generation, wanted.replicas) = (2, Vec::new());
+    world.run(worker, &wanted).await;
+    world.report("it is gone", |report| report.replicas.is_empty()).await;
+    (wanted.generation, wanted.replicas) = (3, vec![0]);
+    world.run(worker, &wanted).await;
+    let anew = |replica: &ReplicaReport| replica.restarts >= 3 && replica.in_a_row == 0;
+    world.replica("it begins anew", key(&wanted, 0), anew).await;
 }

@@ -106,6 +106,26 @@ fn replicas_stop_once_nobody_can_come_and_come_back_before_anybody_is_sent_to_th
 }
 
 #[test]
+fn requests_have_their_time_from_when_the_table_no_longer_leads_there() {
+    let mut journal = may_sleep();
+    let live = view(&journal);
+    let mut seen = observed(&live, &WELL);
+    seen.put_in_force(table(&live, &seen));
+    journal.app(1, AppEvent::FellAsleep { unasked: Millis::seconds(60) });
+    let mut asleep = view(&journal);
+    asleep.apps.get_mut(&app_id(1)).unwrap().rested_at = Some(at(100));
+    seen.put_in_force(table(&asleep, &seen));
+    // NATS took the table late.
+    seen.forget_old(at(200));
+    let rows: [(u64, &[Vec<u16>]); 3] = [(201, &[]), (229, &[]), (231, &[vec![1_024, 1_025]])];
+    for (now, expected) in rows {
+        let busy = EdgeSeen { heard_at: at(now), ..edge(2, 1) };
+        seen.edges.insert(EdgeId::new(uuid::Uuid::from_u128(1)), busy);
+        assert_eq!(orders(&asleep, &seen, at(now)), expected, "{now}");
+    }
+}
+
+#[test]
 fn what_has_nothing_beside_web_is_stopped_whole() {
     let mut journal = may_sleep();
     let id = deployment_id(DEPLOYMENT).uuid();
