@@ -27,7 +27,7 @@ pub enum Event {
 
 impl Event {
     /// The kind and name of every event that there is.
-    pub const NAMES: [(AggregateKind, &'static str); 116] = [
+    pub const NAMES: [(AggregateKind, &'static str); 117] = [
         (AggregateKind::App, "created"),
         (AggregateKind::App, "configured"),
         (AggregateKind::App, "environment_changed"),
@@ -94,6 +94,7 @@ impl Event {
         (AggregateKind::Deployment, "post_deployed"),
         (AggregateKind::Deployment, "post_deploy_failed"),
         (AggregateKind::Deployment, "processes_scaled"),
+        (AggregateKind::Deployment, "declared"),
         (AggregateKind::Worker, "registered"),
         (AggregateKind::Worker, "capacity_changed"),
         (AggregateKind::Worker, "lost"),

@@ -120,6 +120,7 @@ async fn what_nobody_asks_for_is_told_and_what_goes_on_counts_as_asking() {
     let quiet = all.routes[&"quiet".parse().unwrap()].app;
     let begun = Instant::now();
     control.put(all).await;
+    reports.revision(2).await;
     let mut client = edge.client().await;
     client.send("GET / HTTP/1.1\r\nHost: busy\r\n\r\n").await;
     let told = reports.until(|report| !report.unasked.is_empty()).await;

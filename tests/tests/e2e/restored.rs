@@ -78,7 +78,7 @@ fn what_was_live_runs_again_on_an_empty_machine() {
 #[test]
 fn a_static_site_answers_again_on_an_empty_machine_and_once_its_files_were_lost() {
     let mut scene = Scene::new();
-    scene.repository("docs", &[("index.html", "version one")]);
+    scene.repository("docs", &[("index.html", "version one".into())]);
     let first = scene.deploy_live("docs");
     assert!(first["image"].is_null(), "{first}");
     let outside = tempfile::tempdir().unwrap();

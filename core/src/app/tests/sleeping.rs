@@ -70,7 +70,7 @@ fn what_somebody_wants_to_see_wakes_it_and_the_rest_lets_it_sleep() {
         set: BTreeMap::from([(EnvName::new("A").unwrap(), 1)]),
         remove: BTreeSet::new(),
     };
-    let scale = C::Scale { replicas: Some(2), processes: BTreeMap::new() };
+    let scale = C::Scale { replicas: Some(2), processes: BTreeMap::new(), known: BTreeSet::new() };
     let restart = repeat(2, (1, 1), Repeat::Restart);
     let rows: Vec<(&str, C, Vec<&str>, bool)> = vec![
         (
