@@ -2269,6 +2269,7 @@ export interface components {
              * @example ghcr.io/team/shop:1.2
              */
             image?: string | null;
+            inside?: components["schemas"]["ContainerInside"] | null;
             /** @description Whether files that git LFS keeps elsewhere are fetched. */
             lfs: boolean;
             /**
@@ -2660,11 +2661,13 @@ export interface components {
         ComposeAction: "create" | "update" | "unchanged";
         /** @description A value that is not taken. */
         ComposeLeft: {
+            /** @description The file that it stands in, where that is another one than the given. */
+            file?: string | null;
             /** @description Its key. */
             key: string;
             /**
              * Format: int64
-             * @description Its line.
+             * @description Its line there.
              */
             line: number;
             /** @description Why, and what to do instead where there is something. */
@@ -2708,6 +2711,11 @@ export interface components {
             kept: string[];
             /** @description Whether `sources` has to say what that holds before it is known whether it changed. */
             needs_source: boolean;
+            /**
+             * @description Variables that are to be removed before the settings are changed: they only stood in files that the
+             *     containers have no more, and would be in their environment then.
+             */
+            removed: string[];
             /** @description Its name. */
             service: string;
             /** @description Its settings, as `PATCH /api/v1/apps/{app}` takes them; without what it is made from. */
@@ -2746,6 +2754,81 @@ export interface components {
              * @default null
              */
             upload: string | null;
+        };
+        /**
+         * @description How an app's containers are within, where not as its image says: replicas, processes, release commands
+         *     and commands that are run once.
+         * @example {
+         *       "read_only": true,
+         *       "tmpfs": {
+         *         "/tmp": {}
+         *       },
+         *       "user": "1000:1000"
+         *     }
+         */
+        ContainerInside: {
+            /**
+             * @description Files that hold values of the app's variables, by their path: at most 64. Such a variable is in the
+             *     environment no more. Not together with `read_only`.
+             * @default {}
+             */
+            files: {
+                [key: string]: components["schemas"]["ValueFile"];
+            };
+            /**
+             * @description What replicas call themselves: one DNS label.
+             * @default null
+             */
+            hostname: string | null;
+            /**
+             * @description Names that stand for addresses in them: at most 32.
+             * @default {}
+             */
+            hosts: {
+                [key: string]: string;
+            };
+            /**
+             * @description Whether nothing can be written but to volumes and folders in memory.
+             * @default false
+             */
+            read_only: boolean;
+            /**
+             * Format: int64
+             * @description How large `/dev/shm` is: 4 KiB to 64 GiB.
+             * @default null
+             */
+            shm_bytes: number | null;
+            /**
+             * @description What asks them to end: `SIGTERM`, `SIGINT`, `SIGQUIT`, `SIGHUP`, `SIGUSR1`, `SIGUSR2`, `SIGWINCH` or
+             *     `SIGRTMIN+3`.
+             * @default null
+             */
+            stop_signal: string | null;
+            /**
+             * @description Folders that lie in memory, and go with their container: at most 16.
+             * @default {}
+             */
+            tmpfs: {
+                [key: string]: components["schemas"]["MemoryFolder"];
+            };
+            /**
+             * @description What one process may take: `core`, `cpu`, `data`, `fsize`, `memlock`, `nofile` (at most 1,048,576),
+             *     `nproc`, `stack`.
+             * @default {}
+             */
+            ulimits: {
+                [key: string]: components["schemas"]["ProcessLimit"];
+            };
+            /**
+             * @description Who runs in them: `USER` or `USER:GROUP`, names or numbers.
+             * @default null
+             */
+            user: string | null;
+            /**
+             * @description The folder that programs start in.
+             * @default null
+             */
+            working_dir: string | null;
         };
         /**
          * @description A new app. All but the name may be left out.
@@ -2839,6 +2922,7 @@ export interface components {
              * @example ghcr.io/team/shop:1.2
              */
             image?: string | null;
+            inside?: components["schemas"]["ContainerInside"] | null;
             /** @description Whether files that git LFS keeps elsewhere are fetched; the builder needs `git-lfs` for it. */
             lfs?: boolean | null;
             /**
@@ -4390,6 +4474,21 @@ export interface components {
             /** @description Whether there is to be another one where the app has one already. */
             rotate?: boolean;
         };
+        /** @description A folder in memory. What is in it counts as memory of its container. */
+        MemoryFolder: {
+            /**
+             * @description The rights to it in octal digits, all of them for its owner; `1777` where nothing is said.
+             * @default null
+             * @example 1777
+             */
+            mode: string | null;
+            /**
+             * Format: int64
+             * @description How large it grows: 4 KiB to 64 GiB; as much as the container has memory where nothing is said.
+             * @default null
+             */
+            size_bytes: number | null;
+        };
         /** @description The mirror. */
         MirrorStatus: {
             /**
@@ -4419,7 +4518,10 @@ export interface components {
         PlanCompose: {
             /** @description The file's text; at most 512 KiB. */
             file: components["schemas"]["SecretText"];
-            /** @description The texts of the files that `env_file` names, by their path from the root of the source. */
+            /**
+             * @description The texts of the files that `env_file`, `extends`, `include`, `configs` and `secrets` name, and of
+             *     those that these name, by their path from the root of the source; at most 64.
+             */
             files?: {
                 [key: string]: components["schemas"]["SecretText"];
             };
@@ -4622,6 +4724,19 @@ export interface components {
              * @description Those that there should be.
              */
             replicas_wanted: number;
+        };
+        /** @description How much a process may take; `null` is without a limit. */
+        ProcessLimit: {
+            /**
+             * Format: int64
+             * @description What it may raise that to.
+             */
+            hard?: number | null;
+            /**
+             * Format: int64
+             * @description What it begins with.
+             */
+            soft?: number | null;
         };
         /** @description A process beside web: it runs from the app's image with its environment, and gets no traffic. */
         ProcessType: {
@@ -5501,6 +5616,7 @@ export interface components {
              * @example ghcr.io/team/shop:1.2
              */
             image?: string | null;
+            inside?: components["schemas"]["ContainerInside"] | null;
             /** @description Whether files that git LFS keeps elsewhere are fetched. */
             lfs?: boolean | null;
             /**
@@ -5758,6 +5874,29 @@ export interface components {
              * @description How many of those went; 0 where it was only looked.
              */
             gone: number;
+        };
+        /** @description A file that holds the value of one of the app's variables. */
+        ValueFile: {
+            /**
+             * Format: int32
+             * @description The number of its group.
+             */
+            gid?: number;
+            /**
+             * @description The rights to it in octal digits, its owner's to read among them; `444` where nothing is said.
+             * @example 400
+             */
+            mode?: string | null;
+            /**
+             * Format: int32
+             * @description The number of the user whose it is.
+             */
+            uid?: number;
+            /**
+             * @description Which.
+             * @example TLS_KEY
+             */
+            variable: string;
         };
         /** @description A look at the whole journal on the server's disk. */
         Verification: {

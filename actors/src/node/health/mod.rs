@@ -215,7 +215,8 @@ pub(super) mod tests {
 
     #[tokio::test]
     async fn silence_and_a_closed_port_say_what_to_do() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // An address of its own: nobody else takes the port once it is closed.
+        let listener = TcpListener::bind("127.0.83.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let silent = first_finding(address, http()).await;
         assert!(silent.contains("no answer to GET /up on port"), "{silent}");
