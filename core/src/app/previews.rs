@@ -270,7 +270,8 @@ impl ActiveApp {
 
 impl SettingsChange {
     /// Everything that a preview has from the app that it is of. How many replicas it has and under
-    /// which names besides its own it answers is left as somebody may have set it there.
+    /// which names besides its own it answers is left as somebody may have set it there, but for what
+    /// writes to a volume by now: of that there is one.
     fn of_preview(settings: AppSettings) -> Self {
         let AppSettings {
             source,
@@ -289,7 +290,7 @@ impl SettingsChange {
             source,
             build: Some(build),
             port: Some(port),
-            replicas: None,
+            replicas: run.container.is_exclusive().then_some(1),
             health: Some(health),
             resources: Some(resources),
             domains: None,

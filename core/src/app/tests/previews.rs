@@ -1,6 +1,7 @@
 //! Tables of previews: what an app wants, and what a preview becomes.
 
 use super::*;
+use crate::container::{Mount, VolumeName};
 use crate::hook::{DeployOn, Head, HeadCommit};
 use crate::names::{AppName, RepositoryUrl};
 use crate::preview::plan::tests::pull;
@@ -209,6 +210,24 @@ fn a_preview_begins_and_moves_on_in_one_step_each_and_once() {
     assert_eq!(names(&events), ["became_preview", "deployment_requested"]);
     let refused = preview.decide(set(on())).unwrap_err().to_string();
     assert!(refused.contains("preview itself"), "{refused}");
+}
+
+#[test]
+fn a_preview_that_writes_to_a_volume_by_now_is_one_again() {
+    let parent = after(vec![set(on()), want(4, 9)]);
+    let parent = parent.active().unwrap();
+    let name = AppName::new("shop-pr-4").unwrap();
+    let new = NewPreview { id: app_id(9), name, given: given(1, parent) };
+    let mut events = App::default().decide(C::CreatePreview(Box::new(new))).unwrap();
+    let scale = C::Scale { replicas: Some(2), processes: BTreeMap::new(), known: BTreeSet::new() };
+    events.extend(app(&events).decide(scale).unwrap());
+    assert_eq!(app(&events).active().unwrap().settings.replicas, 2);
+
+    let mut next = given(2, parent);
+    let mount = Mount { volume: VolumeName::new("data").unwrap(), read_only: false };
+    next.settings.run.container.volumes.insert("/data".parse().unwrap(), mount);
+    events.extend(app(&events).decide(C::MovePreview(Box::new(next))).unwrap());
+    assert_eq!(app(&events).active().unwrap().settings.replicas, 1);
 }
 
 #[test]
