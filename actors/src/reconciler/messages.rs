@@ -40,7 +40,7 @@ pub(super) enum Unsendable {
     /// What it would say does not hold any more, or cannot be said yet.
     Outdated,
     /// It can never be said; what the deployment is told instead.
-    Never(DeploymentId, DeploymentCommand),
+    Never(DeploymentId, Box<DeploymentCommand>),
 }
 
 impl<V: Views> Reconciler<V> {
@@ -120,7 +120,7 @@ impl<V: Views> Reconciler<V> {
                 let outcome = Err(Fault::new(error.to_string()));
                 let at = self.clock.now();
                 let command = DeploymentCommand::FinishBuild { generation, outcome, at };
-                Unsendable::Never(deployment, command)
+                Unsendable::Never(deployment, Box::new(command))
             }
             SealError::Broken(why) => cannot_seal(deployment, &why),
         })
@@ -269,7 +269,7 @@ impl<V: Views> Reconciler<V> {
         let environment = sealed.map_err(|error| match error {
             SealError::Gone { .. } => {
                 let fault = Fault::new(error.to_string());
-                Unsendable::Never(deployment, DeploymentCommand::FailStart { fault })
+                Unsendable::Never(deployment, Box::new(DeploymentCommand::FailStart { fault }))
             }
             SealError::Broken(why) => cannot_seal(deployment, &why),
         })?;
