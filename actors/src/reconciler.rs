@@ -254,7 +254,7 @@ impl<V: Views> Reconciler<V> {
             && let Some((deployment, command)) =
                 large::end(&effect, &made.payload, *most, self.clock.now())
         {
-            if let Err(error) = self.to_deployment(deployment, *command).await {
+            if let Err(error) = self.to_deployment(deployment, command).await {
                 tracing::warn!(%error, "a deployment whose message is too large could not be ended");
             }
             return Ok(());

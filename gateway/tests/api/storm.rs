@@ -67,7 +67,7 @@ impl Builder {
                     Verdict::Done
                 }
             };
-            taking.bus.consume(spec, ends, handler).await;
+            Box::pin(taking.bus.consume(spec, ends, handler)).await;
         });
         let living = Arc::clone(&builder);
         tokio::spawn(stop.clone().run_until_cancelled_owned(async move {

@@ -106,16 +106,16 @@ impl World {
         }
         for (job, due) in due_now {
             if !self.control.attended.contains_key(&job) {
-                self.begin_to_attend(job, due, now);
+                self.begin_to_attend(&job, due, now);
             }
         }
     }
 
-    fn begin_to_attend(&mut self, job: Job, due: DueTimes, now: Timestamp) {
+    fn begin_to_attend(&mut self, job: &Job, due: DueTimes, now: Timestamp) {
         self.note(format_args!("{} of {} is due: {due:?}", job.1, Short(job.0.uuid())));
         let missed = due.missed(now);
         if missed.is_some_and(|_| due.is_late(now)) {
-            return self.skip(&job, missed, Then::Nothing);
+            return self.skip(job, missed, Then::Nothing);
         }
         self.user.runs += 1;
         let run = made::run_id(self.user.runs);
@@ -123,8 +123,8 @@ impl World {
         let attended = Attended { due, run, why: CronSkip::NoWorker, gives_way: None };
         self.control.attended.insert(job.clone(), attended);
         match missed {
-            Some(_) => self.skip(&job, missed, Then::Attend(job.clone())),
-            None => self.attend(&job),
+            Some(_) => self.skip(job, missed, Then::Attend(job.clone())),
+            None => self.attend(job),
         }
     }
 
