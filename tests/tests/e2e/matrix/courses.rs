@@ -52,6 +52,15 @@ pub(super) fn run(world: &mut World, point: &Point, deaths: Deaths) {
             world.died(point, deaths, before);
             delete(world, &name);
         }
+        Course::Declare => {
+            let name = format!("extra-{}", world.next());
+            world.make_app_with_procfile(&name);
+            arm(world);
+            let id = world.request(&name);
+            world.ends(&id, Ending::Declared);
+            world.died(point, deaths, before);
+            delete(world, &name);
+        }
         Course::Site => {
             let name = format!("site-{}", world.next());
             world.make_site(&name);

@@ -15,6 +15,8 @@ pub(super) enum Ending {
     Repeated,
     /// The same, and that image had to be built again.
     Rebuilt,
+    /// Live, with what its repository says runs besides.
+    Declared,
     /// Live, after its release command ran.
     Released,
     /// Live, and its post-deploy command ran.
@@ -39,6 +41,7 @@ impl Ending {
             | Self::Rebuilt
             | Self::Scaled
             | Self::ProcessesScaled
+            | Self::Declared
             | Self::Released
             | Self::PostDeployed
             | Self::PostDeployFailed => "live",
@@ -143,6 +146,11 @@ impl History {
             let after = |end| [WAY.as_slice(), &["post_deploy_started", end]].concat();
             let (done, not_done) = (after("post_deployed"), after("post_deploy_failed"));
             let processes_scaled = [WAY.as_slice(), &PROCESSES_SCALED].concat();
+            let declares = |step: &&'static str| match *step {
+                "built" => vec!["declared", "built"],
+                step => vec![step],
+            };
+            let declared: Vec<&str> = WAY.iter().flat_map(declares).collect();
             // Nothing of a static site runs, so it gets no place.
             let built =
                 |event: &&Value| event["id"] == id.as_str() && event["type"] == "deployment.built";
@@ -157,6 +165,7 @@ impl History {
                 Ending::Rebuilt => &REBUILT,
                 Ending::Scaled => &scaled,
                 Ending::ProcessesScaled => &processes_scaled,
+                Ending::Declared => &declared,
                 Ending::Released => &RELEASED,
                 Ending::PostDeployed => &done,
                 Ending::PostDeployFailed => &not_done,
@@ -179,6 +188,7 @@ impl History {
                 Ending::Live
                 | Ending::Scaled
                 | Ending::ProcessesScaled
+                | Ending::Declared
                 | Ending::Released
                 | Ending::PostDeployed
                 | Ending::PostDeployFailed

@@ -28,6 +28,8 @@ pub(super) enum Course {
     Push,
     /// A static site is deployed for the first time.
     Site,
+    /// An app whose repository says what runs besides is deployed for the first time.
+    Declare,
     /// A setting is changed.
     Configure,
     /// A variable is set, and the app deployed with it.
@@ -268,6 +270,7 @@ fn course_of_event(name: &str) -> Course {
         "app.discarded" | "app.restored" => Course::DeleteAndRestore,
         "app.deployment_repeated" | "deployment.build_skipped" => Course::Restart,
         "deployment.image_missed" => Course::RollBackUnbuilt,
+        "deployment.declared" => Course::Declare,
         "deployment.release_started" | "deployment.released" => Course::Release,
         "deployment.post_deploy_started" | "deployment.post_deployed" => Course::PostDeploy,
         "deployment.post_deploy_failed" => Course::PostDeployFails,

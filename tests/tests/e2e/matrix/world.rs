@@ -124,7 +124,19 @@ impl World {
 
     /// An app that is a static site.
     pub(super) fn make_site(&mut self, name: &str) {
-        self.scene.repository(name, &[("index.html", name.to_owned())]);
+        self.make_own(name, &[("index.html", name.to_owned())]);
+    }
+
+    /// An app whose repository says what runs beside web.
+    pub(super) fn make_app_with_procfile(&mut self, name: &str) {
+        let mut files = apps::page(name);
+        files.push(("Procfile", "worker: sleep 900\n".to_owned()));
+        self.make_own(name, &files);
+    }
+
+    /// An app of a repository of its own.
+    fn make_own(&mut self, name: &str, files: &[(&'static str, String)]) {
+        self.scene.repository(name, files);
         let url = self.scene.url(name);
         let body = serde_json::json!({ "name": name, "repository": url });
         let (status, document) = self.insist("POST", "/api/v1/apps", &body);
