@@ -812,6 +812,9 @@ fn of_schema_1() -> Vec<(&'static str, Event)> {
             || label.ends_with("-hooks")
             || label.ends_with("-processes")
             || label.ends_with("-container")
+            || label.ends_with("-inside")
+            || label.ends_with("-counts")
+            || label.ends_with("-declared")
             || label.ends_with("-post-deploy")
             || matches!(event, Event::App(AppEvent::DeploymentRepeated { .. }))
     };
