@@ -29,8 +29,10 @@ fn main() {
     let bare = folder.path().join("bare.git");
     git(&work, &["init", "-q", "-b", "main"]);
     git(&work, &["add", "-A"]);
-    let who = ["-c", "user.name=Bench", "-c", "user.email=bench@example.invalid"];
-    git(&work, &[&who[..], &["commit", "-q", "-m", "all"]].concat());
+    // Git tidies up in the background otherwise, and files go while they are looked for.
+    let with = ["-c", "user.name=Bench", "-c", "user.email=bench@example.invalid"];
+    let with = [&with[..], &["-c", "gc.auto=0", "-c", "maintenance.auto=false"]].concat();
+    git(&work, &[&with[..], &["commit", "-q", "-m", "all"]].concat());
     git(folder.path(), &["clone", "-q", "--bare", &work.display().to_string(), "bare.git"]);
 
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
