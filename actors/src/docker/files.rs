@@ -70,14 +70,11 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use hythe_core::container::MountPath;
     use hythe_core::inside::{ContainerUser, ValueFile};
     use hythe_core::plan::ReplicaKey;
 
-    use super::super::inspect::Condition;
-    use super::super::tests::{Place, assignment, image};
+    use super::super::tests::{Place, assignment, exit_code, image};
     use super::*;
 
     /// Ends with the number of the first thing that is not so.
@@ -122,16 +119,8 @@ mod tests {
         engine.fill(&id, &archive).await.unwrap();
         engine.fill(&id, &archive).await.unwrap();
         engine.start(owner, key).await.unwrap();
-        let mut ended = None;
-        for _try in 0..200 {
-            let seen = engine.observe_replica(owner, key).await.unwrap().unwrap();
-            if let Condition::Exited { code, .. } = seen.state {
-                ended = Some(code);
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        assert_eq!(ended, Some(0), "the number says what is not so");
+        let code = exit_code(engine, owner, key).await;
+        assert_eq!(code, 0, "the number says what is not so");
     }
 
     #[test]

@@ -59,6 +59,20 @@ pub(crate) async fn image(engine: &Engine, command: &[&str]) -> ImageId {
     image_of(engine, &format!("FROM busybox\nLABEL hythe.test=node\nCMD {command}\n")).await
 }
 
+/// The exit code of a replica's container, once it has ended.
+pub(crate) async fn exit_code(engine: &Engine, owner: &Owner, key: ReplicaKey) -> i64 {
+    let docker = engine.docker().await.unwrap();
+    let options = bollard::query_parameters::WaitContainerOptionsBuilder::default().build();
+    let name = container_name(key);
+    let mut waiting = Box::pin(docker.wait_container(&name, Some(options)));
+    let ended = futures_util::StreamExt::next(&mut waiting);
+    // What it ended with is looked up: to bollard every code but 0 is an error.
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(20), ended).await.expect("it ends");
+    let seen = engine.observe_replica(owner, key).await.unwrap().unwrap();
+    let Condition::Exited { code, .. } = seen.state else { panic!("{seen:?}") };
+    code
+}
+
 /// The image of a Dockerfile: made once.
 pub(crate) async fn image_of(engine: &Engine, dockerfile: &str) -> ImageId {
     let docker = engine.docker().await.unwrap();
@@ -244,13 +258,7 @@ async fn a_missing_image_and_a_missing_program_are_told() {
     engine.create(owner, &wanted, 0, &network, Vec::new()).await.unwrap();
     // With an init process the program's absence shows as its exit code; without one, as an error.
     if engine.start(owner, key).await.is_ok() {
-        let docker = engine.docker().await.unwrap();
-        let options = bollard::query_parameters::WaitContainerOptionsBuilder::default().build();
-        let name = container_name(key);
-        let mut ended = Box::pin(docker.wait_container(&name, Some(options)));
-        let _ = futures_util::StreamExt::next(&mut ended).await;
-        let seen = engine.observe_replica(owner, key).await.unwrap().unwrap();
-        assert!(matches!(seen.state, Condition::Exited { code: 127, .. }), "{seen:?}");
+        assert_eq!(exit_code(engine, owner, key).await, 127);
     }
 }
 

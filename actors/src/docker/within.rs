@@ -42,15 +42,12 @@ fn limit(most: Option<u64>) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use hythe_core::container::MountPath;
     use hythe_core::inside::{ContainerHost, ContainerUser, UlimitName};
     use hythe_core::names::HostName;
     use hythe_core::plan::ReplicaKey;
 
-    use super::super::inspect::Condition;
-    use super::super::tests::{Place, assignment, image};
+    use super::super::tests::{Place, assignment, exit_code, image};
     use super::*;
 
     /// Ends with the number of the first thing that is not so.
@@ -93,15 +90,7 @@ mod tests {
         let network = engine.ensure_network(owner, wanted.app).await.unwrap();
         engine.create(owner, &wanted, 0, &network, Vec::new()).await.unwrap();
         engine.start(owner, key).await.unwrap();
-        let mut ended = None;
-        for _try in 0..200 {
-            let seen = engine.observe_replica(owner, key).await.unwrap().unwrap();
-            if let Condition::Exited { code, .. } = seen.state {
-                ended = Some(code);
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        assert_eq!(ended, Some(0), "the number says what is not so");
+        let code = exit_code(engine, owner, key).await;
+        assert_eq!(code, 0, "the number says what is not so");
     }
 }
