@@ -5,6 +5,7 @@
 //! the network: time, and what an authority said, is handed in. No private key is here, only the version
 //! under which one lies among the secrets.
 
+mod alone;
 mod authority;
 mod held;
 mod name;
@@ -14,6 +15,9 @@ mod retry;
 mod settings;
 mod wanted;
 
+pub use self::alone::{
+    Alone, AloneHeld, AloneOrder, AlonePace, AloneTries, alone_at, gives_way, is_silent,
+};
 pub use self::authority::Authority;
 pub use self::held::{
     AccountKept, Certificate, CertificateIssuer, Certificates, Issued, LocalAuthority, Ordered,

@@ -178,7 +178,7 @@ impl Tries {
 }
 
 /// Up to a fifth longer.
-fn spread(wait: Millis, jitter: u16) -> Millis {
+pub(super) fn spread(wait: Millis, jitter: u16) -> Millis {
     Millis(wait.0 + wait.0 / 5_000 * u64::from(jitter.min(1_000)))
 }
 

@@ -2,13 +2,14 @@
 //! certificate authority that a host leads here. All of it lies in one KV bucket.
 //!
 //! Invariants: no private key is here but under the fleet's key, and the fleet's key is here but in boxes
-//! that one edge each can open. What is no longer in the bucket is no longer served.
+//! that one edge each can open. What is no longer in the bucket is no longer served. What edges may do without
+//! the control plane is sealed, too: whoever can only write to the bucket has them ask nobody.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::certificate::CertificateName;
+use crate::certificate::{CertificateName, ChallengeKind, ContactAddress};
 use crate::ids::{CertificateId, ChallengeId, EdgeId};
 use crate::names::HostName;
 use crate::time::Timestamp;
@@ -30,6 +31,9 @@ pub fn certificate_key(certificate: CertificateId) -> String {
 pub fn challenge_key(challenge: ChallengeId) -> String {
     format!("challenge.{challenge}")
 }
+
+/// The key in the bucket of the [`AloneMessage`].
+pub const ALONE_KEY: &str = "alone";
 
 /// The fleet's key, for one edge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +62,18 @@ pub struct CertificateMessage {
     pub key: SealedKey,
     /// When it ends to be good.
     pub not_after: Timestamp,
+    /// Who signed it, where that is an authority that speaks ACME.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<Signed>,
+}
+
+/// What it takes to have a certificate renewed by who signed it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signed {
+    /// Where the authority's directory is. As text: an edge may not know yet what the control plane knows.
+    pub directory: String,
+    /// Since when the certificate is good.
+    pub not_before: Timestamp,
 }
 
 impl CertificateMessage {
@@ -78,6 +94,35 @@ impl std::fmt::Debug for SealedKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "SealedKey({} bytes)", self.0.len())
     }
+}
+
+/// What edges may do alone, put there anew as long as the control plane lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AloneMessage {
+    /// Format of this message; 1.
+    pub format: u16,
+    /// [`AloneTerms`] in JSON, sealed as private keys are, bound to [`AloneMessage::BOUND`].
+    pub sealed: SealedKey,
+}
+
+impl AloneMessage {
+    /// What the cipher binds it to.
+    pub const BOUND: &'static [u8] = b"hythe alone";
+}
+
+/// What an edge may do where nothing is heard of the control plane any more, and what it needs for that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AloneTerms {
+    /// When the control plane said so: it lived then.
+    pub at: Timestamp,
+    /// The directories of authorities whose terms the owner agreed to, and that open accounts for anybody.
+    pub directories: BTreeSet<String>,
+    /// Whom they write to.
+    pub email: Option<ContactAddress>,
+    /// How names may be proven.
+    pub challenges: Vec<ChallengeKind>,
+    /// Roots in PEM that are trusted besides the machine's where authorities are asked.
+    pub roots: Option<String>,
 }
 
 /// What edges answer a certificate authority with, until it is removed or over. An edge lists those that
