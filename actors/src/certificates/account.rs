@@ -5,9 +5,10 @@ use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use hythe_core::certificate::{Authority, CertificateSettings, FailureKind};
 use hythe_core::installation::CertificateCommand;
 use hythe_store::Secret;
-use instant_acme::{Account, AccountCredentials, ExternalAccountKey, NewAccount};
+use instant_acme::{Account, ExternalAccountKey};
 use zeroize::Zeroizing;
 
+use super::acme;
 use super::failure::Failure;
 use super::kept;
 use crate::control::Control;
@@ -21,7 +22,6 @@ pub(super) async fn account(control: &Control, authority: &Authority) -> Result<
         return Ok(account.clone());
     }
     let client = certificates.client().map_err(Failure::ours)?;
-    let builder = Account::builder_with_http(Box::new(client));
     let version = control.read(|view| {
         let accounts = &view.installation.state.certificates.accounts;
         accounts.get(authority).map_or(0, |kept| kept.version)
@@ -29,32 +29,16 @@ pub(super) async fn account(control: &Control, authority: &Authority) -> Result<
     let name = authority.account_secret();
     let known = kept::read(control, &name, version).map_err(Failure::ours)?;
     let account = match known {
-        Some(secret) => {
-            let credentials: AccountCredentials =
-                serde_json::from_slice(secret.expose()).map_err(|_| {
-                    Failure::ours(format!("the secret of the account at {authority} is damaged"))
-                })?;
-            builder.from_credentials(credentials).await?
-        }
+        Some(secret) => Box::pin(acme::again(client, secret.expose())).await?,
         None => {
             let settings =
                 control.read(|view| view.installation.state.certificates.settings.clone());
             let external = external(control, authority, &settings)?;
-            let contact: Vec<String> =
-                settings.email.iter().map(|email| format!("mailto:{email}")).collect();
-            let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
-            let new = NewAccount {
-                contact: &contact,
-                // Only those are asked whose terms the owner agreed to.
-                terms_of_service_agreed: true,
-                only_return_existing: false,
-            };
-            let directory = authority.directory().to_owned();
-            let (account, credentials) = builder.create(&new, directory, external.as_ref()).await?;
-            let bytes = serde_json::to_vec(&credentials)
-                .map_err(|error| Failure::ours(error.to_string()))?;
+            let directory = authority.directory();
+            let opened = acme::open(client, directory, settings.email.as_ref(), external.as_ref());
+            let (account, bytes) = Box::pin(opened).await?;
             let version = version + 1;
-            let secrets = kept::put(control, &name, version, Secret::new(bytes));
+            let secrets = kept::put(control, &name, version, Secret::new(bytes.to_vec()));
             let at = control.clock().now();
             let command =
                 CertificateCommand::OpenAccount { authority: authority.clone(), version, at };

@@ -2,7 +2,8 @@
 //!
 //! Invariants: only this writes to the bucket. What is in it follows from the journal, from which edges
 //! live, and from the orders under way: a bucket that was wiped is filled again, and what nobody wants
-//! any more is removed. No private key is in it but sealed.
+//! any more is removed. No private key is in it but sealed. What edges may do alone is put there anew with
+//! every look: that it is so is how they know that the control plane lives.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,19 +15,22 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use crypto_box::PublicKey;
 use crypto_box::aead::OsRng;
 use futures_util::TryStreamExt as _;
-use hythe_core::certificate::Certificate;
+use hythe_core::certificate::{
+    Certificate, CertificateIssuer, CertificateSettings, ChallengeKind, ContactAddress,
+};
 use hythe_core::ids::{CertificateId, ChallengeId, EdgeId};
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::certificate::{
-    CertificateMessage, ChallengeMessage, FleetKeyMessage, SealedKey, certificate_key,
-    challenge_key, fleet_key,
+    ALONE_KEY, AloneMessage, AloneTerms, CertificateMessage, ChallengeMessage, FleetKeyMessage,
+    SealedKey, Signed, certificate_key, challenge_key, fleet_key,
 };
 use hythe_core::wire::subjects;
 use hythe_core::wire::worker::SealingKey;
 use hythe_store::steps::Step;
 use zeroize::Zeroizing;
 
+use super::client;
 use super::kept::{self, FLEET_KEY, Kept, random};
 use crate::bus::BusError;
 use crate::control::Control;
@@ -41,13 +45,57 @@ const TRACES_KEPT: Millis = Millis::seconds(3_600);
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes of a nonce.
 const NONCE: usize = 24;
+/// Bytes of roots that edges are told: a message to NATS has a million, and a byte takes up to four of them.
+const MOST_ROOTS: usize = 48 * 1024;
 
 /// What is to be there under a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Wish {
     Fleet { edge: EdgeId, key: SealingKey, fleet: u64 },
-    Certificate { id: CertificateId, version: u64, fleet: u64 },
+    Certificate { id: CertificateId, version: u64, fleet: u64, signed: Option<Signed> },
     Challenge(ChallengeMessage),
+    Alone(Permission),
+}
+
+/// What edges may do alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Permission {
+    directories: BTreeSet<String>,
+    email: Option<ContactAddress>,
+    challenges: Vec<ChallengeKind>,
+    fleet: u64,
+}
+
+impl Permission {
+    /// None where the owner agreed to no terms, or lets nothing be proven that edges can prove. Accounts that
+    /// have to be bound to one that people have are the control plane's alone: what binds them may be used
+    /// once only.
+    fn of(settings: &CertificateSettings, fleet: u64) -> Option<Self> {
+        let usable = settings.usable().into_iter();
+        let usable = usable.filter(|authority| !settings.external.contains_key(authority));
+        let directories: BTreeSet<String> =
+            usable.map(|authority| authority.directory().to_owned()).collect();
+        let mut challenges = settings.challenges();
+        challenges.retain(|kind| match kind {
+            ChallengeKind::Http01 | ChallengeKind::TlsAlpn01 => true,
+            ChallengeKind::Dns01 => false,
+        });
+        if directories.is_empty() || challenges.is_empty() {
+            return None;
+        }
+        Some(Self { directories, email: settings.email.clone(), challenges, fleet })
+    }
+}
+
+/// Who signed a certificate, where that is an authority that speaks ACME.
+fn signed(certificate: &Certificate) -> Option<Signed> {
+    match &certificate.issued.by {
+        CertificateIssuer::Acme { authority, challenge: _ } => Some(Signed {
+            directory: authority.directory().to_owned(),
+            not_before: certificate.issued.not_before,
+        }),
+        CertificateIssuer::Local | CertificateIssuer::Own => None,
+    }
 }
 
 /// What is known of the bucket.
@@ -186,12 +234,15 @@ fn wishes(
     let now = control.clock().now();
     let mut wishes = BTreeMap::new();
     control.read(|view| {
-        let held = &view.installation.state.certificates.held;
-        let served = served.iter().filter_map(|id| Some((*id, held.get(id)?)));
-        for (id, Certificate { version, .. }) in served {
-            let wish = Wish::Certificate { id, version: *version, fleet };
+        let state = &view.installation.state.certificates;
+        let served = served.iter().filter_map(|id| Some((*id, state.held.get(id)?)));
+        for (id, held) in served {
+            let (version, signed) = (held.version, signed(held));
+            let wish = Wish::Certificate { id, version, fleet, signed };
             wishes.insert(certificate_key(id), wish);
         }
+        let permission = Permission::of(&state.settings, fleet);
+        wishes.extend(permission.map(|it| (ALONE_KEY.to_owned(), Wish::Alone(it))));
     });
     control.observed(|observed| {
         let known =
@@ -218,7 +269,7 @@ fn content(
             let sealed = sealed.map_err(|error| error.to_string())?;
             serde_json::to_vec(&FleetKeyMessage { format: FORMAT, sealed })
         }
-        Wish::Certificate { id, version, fleet: _ } => {
+        Wish::Certificate { id, version, fleet: _, signed } => {
             let held = control.read(|view| {
                 let held = view.installation.state.certificates.held.get(id);
                 held.filter(|held| held.version == *version).cloned()
@@ -233,12 +284,43 @@ fn content(
                 chain: kept.chain.clone(),
                 key: seal(&kept.key, &CertificateMessage::bound_to(*id, *version), secret)?,
                 not_after: held.issued.not_after,
+                signed: signed.clone(),
             };
             serde_json::to_vec(&message)
         }
         Wish::Challenge(message) => serde_json::to_vec(message),
+        Wish::Alone(Permission { directories, email, challenges, fleet: _ }) => {
+            let terms = AloneTerms {
+                at: control.clock().now(),
+                directories: directories.clone(),
+                email: email.clone(),
+                challenges: challenges.clone(),
+                roots: roots(control)?,
+            };
+            let terms = serde_json::to_vec(&terms).map_err(|error| error.to_string())?;
+            let sealed = seal(&terms, AloneMessage::BOUND, secret)?;
+            serde_json::to_vec(&AloneMessage { format: FORMAT, sealed })
+        }
     };
     bytes.map(Bytes::from).map_err(|error| error.to_string())
+}
+
+/// The roots that are trusted besides the machine's. A file of very many is one of public authorities, which
+/// the machines of edges trust by themselves.
+fn roots(control: &Control) -> Result<Option<String>, String> {
+    let Some(path) = &control.certificates().config().roots else { return Ok(None) };
+    let bytes = client::read(path)?;
+    if bytes.len() > MOST_ROOTS {
+        tracing::warn!(
+            path = %path.display(),
+            bytes = bytes.len(),
+            most = MOST_ROOTS,
+            "edges that are alone trust only their own machine's roots: the file is too large for them"
+        );
+        return Ok(None);
+    }
+    let text = String::from_utf8(bytes);
+    text.map(Some).map_err(|_| format!("read the roots in {}: it is no PEM", path.display()))
 }
 
 /// Whether what is there is what it should be.
@@ -246,14 +328,18 @@ fn is_still(bytes: &Bytes, wish: &Wish, secret: &Zeroizing<[u8; FLEET_KEY]>) -> 
     match wish {
         // Only the edge can open it: it is put there anew.
         Wish::Fleet { .. } => false,
+        // It says when it was put there.
+        Wish::Alone(_) => false,
         Wish::Challenge(message) => {
             serde_json::from_slice::<ChallengeMessage>(bytes).is_ok_and(|found| found == *message)
         }
-        Wish::Certificate { id, version, fleet: _ } => {
+        Wish::Certificate { id, version, fleet: _, signed } => {
             let found = serde_json::from_slice::<CertificateMessage>(bytes);
             found.is_ok_and(|found| {
                 let bound = CertificateMessage::bound_to(*id, *version);
-                found.version == *version && opens(&found.key, &bound, secret)
+                found.version == *version
+                    && found.signed == *signed
+                    && opens(&found.key, &bound, secret)
             })
         }
     }

@@ -49,25 +49,25 @@ pub(super) struct Client(HyperClient<HttpsConnector<HttpConnector>, BodyWrapper<
 impl Client {
     /// Trusts the machine's roots, and those of a file.
     pub(super) fn new(roots: Option<&Path>) -> Result<Self, String> {
+        let roots = match roots {
+            Some(path) => {
+                let text = read(path)?;
+                certificates(&text)
+                    .map_err(|why| format!("read the roots in {}: {why}", path.display()))?
+            }
+            None => Vec::new(),
+        };
+        Self::trusting(roots)
+    }
+
+    /// Trusts the machine's roots, and these.
+    pub(super) fn trusting(roots: Vec<CertificateDer<'static>>) -> Result<Self, String> {
         let mut store = RootCertStore::empty();
         let native = rustls_native_certs::load_native_certs();
         // Those that cannot be read are not trusted; that is seen by whoever needs them.
         store.add_parsable_certificates(native.certs);
-        if let Some(path) = roots {
-            let doing = |error: &dyn std::fmt::Display| {
-                format!("read the roots in {}: {error}", path.display())
-            };
-            let mut text = Vec::new();
-            let file = std::fs::File::open(path).map_err(|error| doing(&error))?;
-            file.take(MOST_ROOTS).read_to_end(&mut text).map_err(|error| doing(&error))?;
-            let certificates = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();
-            let certificates = certificates.map_err(|error| doing(&error))?;
-            if certificates.is_empty() {
-                return Err(doing(&"there is no certificate in it"));
-            }
-            for certificate in certificates {
-                store.add(certificate).map_err(|error| doing(&error))?;
-            }
+        for root in roots {
+            store.add(root).map_err(|error| format!("a root that is trusted besides: {error}"))?;
         }
         let tls =
             ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
@@ -85,6 +85,25 @@ impl Client {
             .wrap_connector(connector);
         Ok(Self(HyperClient::builder(TokioExecutor::new()).build(https)))
     }
+}
+
+/// The bytes of a file of roots.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let doing = |error: std::io::Error| format!("read the roots in {}: {error}", path.display());
+    let mut text = Vec::new();
+    let file = std::fs::File::open(path).map_err(doing)?;
+    file.take(MOST_ROOTS).read_to_end(&mut text).map_err(doing)?;
+    Ok(text)
+}
+
+/// The certificates of a text in PEM.
+pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let found = found.map_err(|error| error.to_string())?;
+    if found.is_empty() {
+        return Err("there is no certificate in it".to_owned());
+    }
+    Ok(found)
 }
 
 impl HttpClient for Client {

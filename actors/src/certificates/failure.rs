@@ -10,23 +10,27 @@ const PREFIX: &str = "urn:ietf:params:acme:error:";
 
 /// Why there is no certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub(super) kind: FailureKind,
+pub struct Failure {
+    /// What kind of failure it is.
+    pub kind: FailureKind,
     /// What is to be known, and to be done.
-    pub(super) why: String,
+    pub why: String,
     /// Whether the authority does not know the account any more.
-    pub(super) no_account: bool,
+    pub no_account: bool,
 }
 
 impl Failure {
-    pub(super) fn new(kind: FailureKind, why: impl Into<String>) -> Self {
+    /// Of a kind.
+    #[must_use]
+    pub fn new(kind: FailureKind, why: impl Into<String>) -> Self {
         let why: String = why.into();
         let plain = why.chars().map(|c| if c.is_control() { ' ' } else { c });
         Self { kind, why: plain.take(MOST_SHOWN).collect(), no_account: false }
     }
 
     /// Something of our own failed.
-    pub(super) fn ours(why: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn ours(why: impl Into<String>) -> Self {
         Self::new(FailureKind::Unreachable, why)
     }
 

@@ -6,6 +6,7 @@
 //! A chain and its key lie among the secrets from the commit on that names them.
 
 mod account;
+mod acme;
 mod bucket;
 mod challenge;
 mod client;
@@ -35,9 +36,11 @@ use instant_acme::Account;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use self::acme::{AcmeAccount, Obtained, Prover};
 pub use self::client::AcmeConfig;
 use self::client::Client;
 use self::dns::Ledger;
+pub use self::failure::Failure as AcmeFailure;
 pub use self::own::{BadCertificate, OwnCertificate, inspect};
 pub use self::standing::Standing;
 use self::work::Work;

@@ -56,7 +56,7 @@ pub fn alone_at(
     not_after: Timestamp,
 ) -> Timestamp {
     let life = not_after.since(not_before).0;
-    let both = [edge.uuid().into_bytes(), id.uuid().into_bytes()].concat();
+    let both = [id.uuid().into_bytes(), edge.uuid().into_bytes()].concat();
     let later = part(life / 12, share(&both));
     Timestamp(not_after.0.saturating_sub(life / 6)).plus(Millis(later))
 }

@@ -159,3 +159,20 @@ pub enum Proof {
         digest: [u8; 32],
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_of_a_server_that_did_not_say_who_signed_it_is_read() {
+        let id = CertificateId::new(uuid::Uuid::from_u128(1));
+        let old = format!(
+            r#"{{"format":1,"id":"{id}","version":2,"names":["shop.example"],"chain":"","key":[1],"not_after":3}}"#
+        );
+        let read: CertificateMessage = serde_json::from_str(&old).unwrap();
+        assert_eq!(read.signed, None);
+        // And an edge of before reads what is said now: it is the same but for what it does not know.
+        assert_eq!(serde_json::to_string(&read).unwrap(), old);
+    }
+}

@@ -98,6 +98,7 @@ impl Fleet {
             chain: chain.clone(),
             key: SealedKey([&nonce[..], &text].concat()),
             not_after: Timestamp(not_after),
+            signed: None,
         }
     }
 }
