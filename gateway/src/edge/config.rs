@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hythe_actors::bus::NatsSettings;
+use hythe_core::certificate::AlonePace;
 use hythe_core::names::HostName;
 pub use hythe_core::network::{BadNetwork, Network};
 
@@ -108,6 +109,11 @@ pub struct EdgeLimits {
     /// How long certificates stay that a bucket does not have though nobody removed them, from when
     /// the control plane has written to it: it was made anew, and they may come back.
     pub certificates_stay: Duration,
+    /// When certificates are ordered without the control plane, of which nothing is heard.
+    pub alone: AlonePace,
+    /// How often it is looked whether any is to be, the first time so long after the start: what the control
+    /// plane has to say comes in meanwhile.
+    pub alone_look: Duration,
     /// How long requests may go on after the shutdown signal.
     pub stop_within: Duration,
     /// After another process has taken over, how long an idle connection is kept for a request that may
@@ -144,6 +150,8 @@ impl Default for EdgeLimits {
             compressions: 512,
             handshakes: 1_024,
             certificates_stay: Duration::from_secs(600),
+            alone: AlonePace::default(),
+            alone_look: Duration::from_secs(60),
             stop_within: Duration::from_secs(30),
             part_within: Duration::from_secs(10),
             finish_within: Duration::from_secs(600),

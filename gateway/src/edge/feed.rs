@@ -18,16 +18,11 @@ use hythe_core::wire::subjects::ROUTES_BUCKET;
 use hythe_store::steps::Step;
 
 use super::disk::{self, Disk};
+use super::follow::{self, COMPARE, Follower, Trouble};
 use super::table::Live;
 
-/// How often the bucket is compared with what the watch has told.
-const COMPARE: Duration = Duration::from_secs(5);
-/// First and longest wait after a failure.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How long one answer of NATS may take.
 const ANSWER: Duration = Duration::from_secs(5);
-
-type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
 /// Takes tables into force.
 #[derive(Debug)]
@@ -68,59 +63,7 @@ impl Feed {
 
     /// Follows the bucket for ever.
     pub(crate) async fn follow(mut self, bus: Bus) {
-        let mut wait = BACKOFF.0;
-        let mut last = String::new();
-        loop {
-            let epoch = bus.ready().await;
-            match self.session(&bus, epoch).await {
-                Ok(()) => {
-                    wait = BACKOFF.0;
-                    last.clear();
-                    continue;
-                }
-                Err(error) => {
-                    let error = error.to_string();
-                    // For hours the same message every two seconds helps nobody.
-                    if error == last {
-                        tracing::debug!(error, "no tables from NATS");
-                    } else {
-                        tracing::warn!(error, "no tables from NATS; the last one stays in force");
-                        last = error;
-                    }
-                }
-            }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(BACKOFF.1);
-        }
-    }
-
-    /// Follows the bucket until the connection was lost, or the watch missed something: its
-    /// consumer is gone with the server's store.
-    async fn session(&mut self, bus: &Bus, epoch: u64) -> Result<(), Trouble> {
-        let mut state = bus.state();
-        let store = bus.routes_bucket().await?;
-        let bucket = store.stream.cached_info().created.unix_timestamp_nanos();
-        let mut watch = store.watch_with_history(ROUTES_KEY).await?;
-        self.read(&store, bucket).await?;
-        let mut comparing = tokio::time::interval(COMPARE);
-        loop {
-            tokio::select! {
-                entry = watch.next() => match entry {
-                    Some(entry) => self.take(entry?, bucket).await,
-                    None => return Err("the watch ended".into()),
-                },
-                changed = state.changed() => {
-                    if changed.is_err() || state.borrow_and_update().epoch() != Some(epoch) {
-                        return Ok(());
-                    }
-                }
-                _ = comparing.tick() => {
-                    if self.missed(bus).await? {
-                        return Ok(());
-                    }
-                }
-            }
-        }
+        follow::follow(&mut self, &bus).await;
     }
 
     async fn read(&mut self, store: &Store, bucket: i128) -> Result<(), Trouble> {
@@ -168,6 +111,38 @@ impl Feed {
             Ok(true) => self.live.changed.notify_one(),
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "could not put a table in force"),
+        }
+    }
+}
+
+impl Follower for Feed {
+    const WHAT: &'static str = "tables";
+
+    /// Ends, too, where the watch missed something: its consumer is gone with the server's store.
+    async fn session(&mut self, bus: &Bus, epoch: u64) -> Result<(), Trouble> {
+        let mut state = bus.state();
+        let store = bus.routes_bucket().await?;
+        let bucket = store.stream.cached_info().created.unix_timestamp_nanos();
+        let mut watch = store.watch_with_history(ROUTES_KEY).await?;
+        self.read(&store, bucket).await?;
+        let mut comparing = tokio::time::interval(COMPARE);
+        loop {
+            tokio::select! {
+                entry = watch.next() => match entry {
+                    Some(entry) => self.take(entry?, bucket).await,
+                    None => return Err("the watch ended".into()),
+                },
+                changed = state.changed() => {
+                    if changed.is_err() || state.borrow_and_update().epoch() != Some(epoch) {
+                        return Ok(());
+                    }
+                }
+                _ = comparing.tick() => {
+                    if self.missed(bus).await? {
+                        return Ok(());
+                    }
+                }
+            }
         }
     }
 }

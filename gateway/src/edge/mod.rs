@@ -22,6 +22,7 @@ mod disk;
 mod exchange;
 mod feed;
 mod figures;
+mod follow;
 mod gate;
 mod greet;
 mod handover;
@@ -278,6 +279,8 @@ impl Edge {
             ports: Ports { http: port(Kind::Http), https },
             base_domain: self.config.base_domain.clone(),
             stay: self.config.limits.certificates_stay,
+            alone: self.config.limits.alone,
+            look: self.config.limits.alone_look,
         };
         let disk = Arc::new(self.disk);
         let (tls, certificates) = tls::open(told, &disk, Arc::clone(&live.changed))?;

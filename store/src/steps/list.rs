@@ -102,10 +102,11 @@ steps! {
     PushReceived "push-received" Server;
     /// The branch of an app's repository stands where the journal says.
     BranchMoved "branch-moved" Server;
-    /// Edges can find a certificate, the key that they share, or a proof.
-    CertificatesPut "certificates-put" Server;
+    /// Edges can find a certificate, the key that they share, or a proof: one of the server, or of an edge that
+    /// is alone.
+    CertificatesPut "certificates-put" Server Edge;
     /// They find it no more.
-    CertificatesDropped "certificates-dropped" Server;
+    CertificatesDropped "certificates-dropped" Server Edge;
     /// Which DNS records are to be removed again is on the disk.
     DnsRecordsNoted "dns-records-noted" Server;
     /// Integrations can find an event.
@@ -216,6 +217,8 @@ steps! {
     FleetKeyKept "fleet-key-kept" Edge;
     /// Certificates are on the edge's disk.
     CertificatesKept "certificates-kept" Edge;
+    /// What the edge may do alone, an account of its own, or how it went is on its disk.
+    AloneKept "alone-kept" Edge;
     /// Lines of an app's access log can be found.
     AccessLogged "access-logged" Edge;
 }

@@ -12,7 +12,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hythe_core::certificate::CertificateName;
 use hythe_core::ids::CertificateId;
 use hythe_core::time::Timestamp;
-use hythe_core::wire::certificate::{CertificateMessage, FleetKeyMessage};
+use hythe_core::wire::certificate::{CertificateMessage, FleetKeyMessage, SealedKey, Signed};
 use rustls::client::verify_server_name;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject as _;
@@ -76,14 +76,26 @@ impl fmt::Debug for Fleet {
 }
 
 impl Fleet {
-    fn open(&self, message: &CertificateMessage) -> Option<Zeroizing<Vec<u8>>> {
-        let (nonce, text) = message.key.0.split_first_chunk::<NONCE>()?;
-        let bound = CertificateMessage::bound_to(message.id, message.version);
+    /// Opens what is sealed with one of them, and bound to this.
+    pub(super) fn open(&self, sealed: &SealedKey, bound: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (nonce, text) = sealed.0.split_first_chunk::<NONCE>()?;
         self.0.iter().find_map(|FleetKey { key, .. }| {
             let cipher = XChaCha20Poly1305::new_from_slice(&**key).ok()?;
-            let payload = Payload { msg: text, aad: &bound };
+            let payload = Payload { msg: text, aad: bound };
             cipher.decrypt(&XNonce::from(*nonce), payload).ok().map(Zeroizing::new)
         })
+    }
+
+    /// Seals something with the newest of them, bound to this.
+    pub(super) fn seal(&self, plain: &[u8], bound: &[u8]) -> Result<SealedKey, String> {
+        let newest = self.0.first().ok_or("this edge has no key of the fleet")?;
+        let mut nonce = [0; NONCE];
+        getrandom::fill(&mut nonce).map_err(|error| error.to_string())?;
+        let cipher = XChaCha20Poly1305::new_from_slice(&*newest.key);
+        let cipher = cipher.map_err(|error| error.to_string())?;
+        let text = cipher.encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: bound });
+        let text = text.map_err(|error| error.to_string())?;
+        Ok(SealedKey([nonce.as_slice(), &text].concat()))
     }
 }
 
@@ -92,8 +104,10 @@ impl Fleet {
 pub(crate) struct Certificate {
     pub(super) id: CertificateId,
     pub(super) version: u64,
-    names: BTreeSet<CertificateName>,
+    pub(super) names: BTreeSet<CertificateName>,
     pub(super) not_after: Timestamp,
+    /// Who signed it, where that is an authority that can be asked again.
+    pub(super) signed: Option<Signed>,
     /// What its message comes to, so that one that comes again is known.
     pub(super) mark: [u8; 32],
     /// What handshakes are made with.
@@ -142,7 +156,9 @@ pub(super) fn open(
     fleet: &Fleet,
     common: &ServerConfig,
 ) -> Result<Certificate, Unfit> {
-    let plain = fleet.open(&message).ok_or(Unfit::Sealed)?;
+    let plain = fleet
+        .open(&message.key, &CertificateMessage::bound_to(message.id, message.version))
+        .ok_or(Unfit::Sealed)?;
     let chain: Vec<_> = CertificateDer::pem_slice_iter(message.chain.as_bytes())
         .take(MOST_IN_CHAIN + 1)
         .collect::<Result<_, _>>()
@@ -157,8 +173,8 @@ pub(super) fn open(
     })?;
     let mut config = common.clone();
     config.cert_resolver = Arc::new(SingleCertAndKey::from(certified));
-    let CertificateMessage { id, version, names, not_after, .. } = message;
-    Ok(Certificate { id, version, names, not_after, mark, config: Arc::new(config) })
+    let CertificateMessage { id, version, names, not_after, signed, .. } = message;
+    Ok(Certificate { id, version, names, not_after, signed, mark, config: Arc::new(config) })
 }
 
 /// Whether a certificate is for all these names.

@@ -55,13 +55,18 @@ pub(super) fn read(id: ChallengeId, bytes: &[u8], mark: [u8; 32]) -> Result<Chal
     }
     let message: ChallengeMessage =
         serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    let ChallengeMessage { format, id: named, host, proof, until } = message;
-    if format != FORMAT {
-        return Err(format!("its format is {format}, this edge reads {FORMAT}"));
+    if message.format != FORMAT {
+        return Err(format!("its format is {}, this edge reads {FORMAT}", message.format));
     }
-    if named != id {
-        return Err(format!("its message is of {named}"));
+    if message.id != id {
+        return Err(format!("its message is of {}", message.id));
     }
+    of(message, mark)
+}
+
+/// Makes of a message what is answered.
+pub(super) fn of(message: ChallengeMessage, mark: [u8; 32]) -> Result<Challenge, String> {
+    let ChallengeMessage { format: _, id, host, proof, until } = message;
     let answer = match proof {
         Proof::Http01 { token, answer } => Answer::Http { token, body: Bytes::from(answer) },
         Proof::TlsAlpn01 { digest } => Answer::Tls(Arc::new(proof_of(&host, &digest)?)),

@@ -18,23 +18,26 @@ use hythe_core::wire::certificate::fleet_key;
 use hythe_core::wire::subjects::CERTIFICATES_BUCKET;
 use tokio::time::Instant;
 
+use super::alone::Renewer;
 use super::keeper::{Change, Keeper};
+use crate::edge::follow::{self, COMPARE, Follower, Trouble};
 
-/// How often the bucket is compared with what the watch has told.
-const COMPARE: Duration = Duration::from_secs(5);
-/// First and longest wait after a failure.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// Changes that are taken in at once: what is on disk is synced for each, what is in force put together
 /// once for all.
 const AT_ONCE: usize = 256;
 /// All keys of a bucket.
 const ALL: &str = ">";
 
-type Trouble = Box<dyn std::error::Error + Send + Sync>;
-
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Feed {
+    bucket: Bucket,
+    alone: Renewer,
+}
+
+/// What is followed.
+#[derive(Debug)]
+struct Bucket {
     /// The key under which this edge finds the fleet's.
     own: String,
     stay: Duration,
@@ -57,46 +60,32 @@ struct Session {
 }
 
 impl Feed {
-    pub(super) fn new(edge: EdgeId, stay: Duration, keeper: Keeper) -> Self {
-        let keeper = Arc::new(Mutex::new(keeper));
-        Self { own: fleet_key(edge), stay, keeper, missing: None }
+    pub(super) fn new(
+        edge: EdgeId,
+        stay: Duration,
+        keeper: &Arc<Mutex<Keeper>>,
+        alone: Renewer,
+    ) -> Self {
+        let (own, keeper) = (fleet_key(edge), Arc::clone(keeper));
+        Self { bucket: Bucket { own, stay, keeper, missing: None }, alone }
     }
 
-    /// Follows the bucket for ever.
-    pub(crate) async fn follow(mut self, bus: Bus) {
-        let keeper = Arc::clone(&self.keeper);
-        // Neither ends.
-        tokio::join!(tick(keeper), self.sessions(bus));
+    /// Follows the bucket for ever, and sees to what is to be done without the control plane.
+    pub(crate) async fn follow(self, bus: Bus) {
+        let Self { mut bucket, alone } = self;
+        let keeper = Arc::clone(&bucket.keeper);
+        // None of them ends.
+        tokio::join!(
+            tick(keeper),
+            Box::pin(alone.renew(bus.clone())),
+            Box::pin(follow::follow(&mut bucket, &bus)),
+        );
     }
+}
 
-    async fn sessions(&mut self, bus: Bus) {
-        let mut wait = BACKOFF.0;
-        let mut last = String::new();
-        loop {
-            let epoch = bus.ready().await;
-            match self.session(&bus, epoch).await {
-                Ok(()) => {
-                    wait = BACKOFF.0;
-                    last.clear();
-                    continue;
-                }
-                Err(error) => {
-                    let error = error.to_string();
-                    // For hours the same message every two seconds helps nobody.
-                    if error == last {
-                        tracing::debug!(error, "no certificates from NATS");
-                    } else {
-                        tracing::warn!(error, "no certificates from NATS; the last ones stay");
-                        last = error;
-                    }
-                }
-            }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(BACKOFF.1);
-        }
-    }
+impl Follower for Bucket {
+    const WHAT: &'static str = "certificates";
 
-    /// Follows the bucket until the connection was lost, or the watch missed something.
     async fn session(&mut self, bus: &Bus, epoch: u64) -> Result<(), Trouble> {
         let mut state = bus.state();
         let store = bus.certificates_bucket().await?;
@@ -129,7 +118,9 @@ impl Feed {
             }
         }
     }
+}
 
+impl Bucket {
     async fn take(&mut self, batch: Vec<Entry>, session: &mut Session) {
         let mut changes = Vec::with_capacity(batch.len());
         for Entry { key, value, revision, operation, .. } in batch {
@@ -199,7 +190,7 @@ async fn tick(keeper: Arc<Mutex<Keeper>>) {
 }
 
 /// Does something on a thread where waiting for the disk and looking at keys holds nobody up.
-async fn on<T: Default + Send + 'static>(
+pub(super) async fn on<T: Default + Send + 'static>(
     keeper: &Arc<Mutex<Keeper>>,
     what: impl FnOnce(&mut Keeper) -> T + Send + 'static,
 ) -> T {

@@ -67,6 +67,9 @@ impl Outcome {
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     ended: [AtomicU64; Outcome::ALL.len()],
+    /// Orders of the edge's own that ended with a certificate, and those that did not.
+    renewed: AtomicU64,
+    failed: AtomicU64,
 }
 
 impl Figures {
@@ -77,8 +80,15 @@ impl Figures {
         }
     }
 
-    /// In Prometheus' text format, with how many certificates there are and when the first is over.
-    pub(super) fn write(&self, held: usize, soonest: Option<Timestamp>) -> String {
+    /// An order of the edge's own has ended.
+    pub(super) fn ordered(&self, renewed: bool) {
+        let count = if renewed { &self.renewed } else { &self.failed };
+        count.fetch_add(1, Relaxed);
+    }
+
+    /// In Prometheus' text format, with how many certificates there are, how many of them the edge has come
+    /// by itself, and when the first is over.
+    pub(super) fn write(&self, held: usize, own: usize, soonest: Option<Timestamp>) -> String {
         let mut text = String::with_capacity(1_024);
         // Writing to a string cannot fail.
         let _ = text.write_str(
@@ -97,7 +107,17 @@ impl Figures {
             text,
             "# HELP hythe_edge_certificates Certificates that are served.\n\
              # TYPE hythe_edge_certificates gauge\n\
-             hythe_edge_certificates {held}\n"
+             hythe_edge_certificates {held}\n\
+             # HELP hythe_edge_own_certificates Those of them that this edge came by itself, while nothing \
+             was heard of the control plane.\n\
+             # TYPE hythe_edge_own_certificates gauge\n\
+             hythe_edge_own_certificates {own}\n\
+             # HELP hythe_edge_own_orders_total Certificates that this edge ordered by itself, by outcome.\n\
+             # TYPE hythe_edge_own_orders_total counter\n\
+             hythe_edge_own_orders_total{{outcome=\"renewed\"}} {renewed}\n\
+             hythe_edge_own_orders_total{{outcome=\"failed\"}} {failed}\n",
+            renewed = self.renewed.load(Relaxed),
+            failed = self.failed.load(Relaxed),
         );
         if let Some(Timestamp(at)) = soonest {
             let _ = write!(
@@ -123,17 +143,23 @@ mod tests {
             figures.ended(outcome);
         }
         figures.ended(Outcome::Resumed(Version::Tls12));
-        let text = figures.write(3, Some(Timestamp(1_700_000_000_500)));
+        figures.ordered(true);
+        figures.ordered(false);
+        figures.ordered(false);
+        let text = figures.write(3, 1, Some(Timestamp(1_700_000_000_500)));
         let family = "hythe_edge_tls_handshakes_total";
         for line in [
             &format!("{family}{{version=\"1.2\",outcome=\"resumed\"}} 2"),
             &format!("{family}{{version=\"1.3\",outcome=\"full\"}} 1"),
             &format!("{family}{{version=\"\",outcome=\"late\"}} 1"),
             "hythe_edge_certificates 3",
+            "hythe_edge_own_certificates 1",
+            "hythe_edge_own_orders_total{outcome=\"renewed\"} 1",
+            "hythe_edge_own_orders_total{outcome=\"failed\"} 2",
             "hythe_edge_certificate_expiry_timestamp_seconds 1700000000",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
-        assert!(!Figures::default().write(0, None).contains("expiry"));
+        assert!(!Figures::default().write(0, 0, None).contains("expiry"));
     }
 }

@@ -14,9 +14,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hythe_actors::node::Keys;
+use hythe_core::certificate::gives_way;
 use hythe_core::ids::{CertificateId, ChallengeId, EdgeId};
 use hythe_core::names::HostName;
-use hythe_core::wire::certificate::{FleetKeyMessage, certificate_key, challenge_key, fleet_key};
+use hythe_core::wire::certificate::{
+    ALONE_KEY, FleetKeyMessage, certificate_key, challenge_key, fleet_key,
+};
 use rustls::ServerConfig;
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
@@ -25,6 +28,7 @@ use super::Tls;
 use super::certificate::{self, Certificate, Fleet, FleetKey, Unfit};
 use super::challenge::{self, Challenge};
 use super::folder::Folder;
+use super::own::Own;
 use super::shown::{Shown, Sources};
 use crate::edge::EdgeError;
 
@@ -48,12 +52,17 @@ pub(super) struct Change {
 enum Entry {
     Certificate(CertificateId),
     Challenge(ChallengeId),
+    /// What edges may do alone.
+    Alone,
     /// Another edge's, or of a version to come.
     Foreign,
 }
 
 impl Entry {
     fn of(key: &str) -> Self {
+        if key == ALONE_KEY {
+            return Self::Alone;
+        }
         let after = |kind: &str| key.split_once('.').filter(|(first, _)| *first == kind);
         if let Some(id) = after("certificate").and_then(|(_, id)| id.parse().ok()) {
             return Self::Certificate(id);
@@ -66,7 +75,7 @@ impl Entry {
 }
 
 /// What a message came to.
-enum Looked {
+pub(super) enum Looked {
     Opened(Certificate),
     /// No key of the fleet opens it yet.
     Sealed,
@@ -78,14 +87,16 @@ pub(super) struct Keeper {
     edge: EdgeId,
     base_domain: Option<HostName>,
     keys: Keys,
-    folder: Folder,
-    fleet: Fleet,
+    pub(super) folder: Folder,
+    pub(super) fleet: Fleet,
     common: ServerConfig,
-    certificates: BTreeMap<CertificateId, Arc<Certificate>>,
+    pub(super) certificates: BTreeMap<CertificateId, Arc<Certificate>>,
     /// Those that no key of the fleet opens yet, as they came.
     sealed: BTreeMap<CertificateId, Bytes>,
     challenges: BTreeMap<ChallengeId, Challenge>,
-    tls: Arc<Tls>,
+    /// What it does without the control plane.
+    pub(super) own: Own,
+    pub(super) tls: Arc<Tls>,
     /// Signalled when a report is due.
     changed: Arc<Notify>,
 }
@@ -108,6 +119,7 @@ impl Keeper {
             certificates: BTreeMap::new(),
             sealed: BTreeMap::new(),
             challenges: BTreeMap::new(),
+            own: Own::default(),
             tls,
             changed,
         })
@@ -144,6 +156,7 @@ impl Keeper {
                 }
             }
         }
+        self.load_own();
         self.publish();
         if !ids.is_empty() {
             let (read, took) = (self.certificates.len(), began.elapsed());
@@ -190,7 +203,7 @@ impl Keeper {
         }
     }
 
-    fn look(&self, id: CertificateId, bytes: &[u8]) -> Result<Looked, Unfit> {
+    pub(super) fn look(&self, id: CertificateId, bytes: &[u8]) -> Result<Looked, Unfit> {
         let message = certificate::read(id, bytes)?;
         match certificate::open(message, mark(bytes), &self.fleet, &self.common) {
             Ok(found) => Ok(Looked::Opened(found)),
@@ -214,6 +227,7 @@ impl Keeper {
             for (id, bytes) in std::mem::take(&mut self.sealed) {
                 self.consider(id, bytes, &mut wanted);
             }
+            self.terms_with_another_key();
         }
         for Change { key, value } in rest {
             match (Entry::of(&key), value) {
@@ -221,6 +235,7 @@ impl Keeper {
                 (Entry::Certificate(id), None) => drop(wanted.insert(id, None)),
                 (Entry::Challenge(id), Some(value)) => self.challenge(id, &value),
                 (Entry::Challenge(id), None) => drop(self.challenges.remove(&id)),
+                (Entry::Alone, value) => self.take_terms(value),
                 (Entry::Foreign, _) => {}
             }
         }
@@ -247,8 +262,13 @@ impl Keeper {
             tracing::error!(%error, "could not keep certificates on disk");
         }
         let (taken, over) = (came.len(), came.iter().filter(|one| one.is_over()).count());
+        let mut over_own = gone.clone();
         for certificate in came {
             self.sealed.remove(&certificate.id);
+            let own = self.own.certificates.get(&certificate.id);
+            if own.is_some_and(|own| gives_way(own.not_after, certificate.not_after)) {
+                over_own.push(certificate.id);
+            }
             self.certificates.insert(certificate.id, Arc::new(certificate));
         }
         let mut removed = 0_usize;
@@ -256,7 +276,9 @@ impl Keeper {
             self.sealed.remove(id);
             removed += usize::from(self.certificates.remove(id).is_some());
         }
+        self.own.drop_certificates(&over_own);
         self.publish();
+        self.forget_own(&over_own);
         for id in &gone {
             if let Err(error) = self.folder.remove(*id) {
                 tracing::error!(certificate = %id, %error, "could not remove a certificate from disk");
@@ -397,14 +419,17 @@ impl Keeper {
         let now = super::now();
         if self.tls.shown.load().until.is_some_and(|until| until <= now) {
             self.challenges.retain(|_, challenge| challenge.until > now);
+            self.drop_own_that_is_over(now);
             self.publish();
         }
     }
 
-    fn publish(&self) {
+    pub(super) fn publish(&self) {
         let sources = Sources {
             certificates: &self.certificates,
             challenges: &self.challenges,
+            own: &self.own.certificates,
+            own_challenges: &self.own.challenges,
             base_domain: self.base_domain.as_ref(),
             listens: self.tls.ports.https.is_some(),
         };

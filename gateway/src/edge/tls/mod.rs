@@ -4,26 +4,30 @@
 //! What is shown ([`shown`]) is one map, put in force whole by an atomic store, so that a renewed
 //! certificate holds for the next handshake and no connection notices. It is made of what the control
 //! plane put into a bucket ([`feed`]), which is kept on disk as it came ([`folder`]) and looked at before it
-//! counts ([`certificate`], [`keeper`]).
+//! counts ([`certificate`], [`keeper`]). Where nothing is heard of the control plane, an edge renews by itself
+//! what it can ([`alone`], [`own`]).
 //!
 //! Architecture invariants: a handshake waits for nothing but its client; no private key is on disk but
 //! sealed; an edge with its folder and nothing else serves what it served before.
 
 mod accept;
+mod alone;
 mod certificate;
 mod challenge;
 mod feed;
 mod figures;
 mod folder;
 mod keeper;
+mod own;
 mod shown;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use hythe_core::certificate::AlonePace;
 use hythe_core::ids::{ChallengeId, EdgeId};
 use hythe_core::names::HostName;
 use hythe_core::time::Timestamp;
@@ -42,6 +46,7 @@ pub(crate) use certificate::Certificate;
 pub(crate) use feed::Feed;
 pub(crate) use folder::Folder;
 
+use alone::Renewer;
 use figures::Figures;
 use keeper::Keeper;
 use shown::Shown;
@@ -76,6 +81,10 @@ pub(crate) struct Told {
     pub(crate) base_domain: Option<HostName>,
     /// See [`EdgeLimits::certificates_stay`](super::EdgeLimits).
     pub(crate) stay: Duration,
+    /// See [`EdgeLimits::alone`](super::EdgeLimits).
+    pub(crate) alone: AlonePace,
+    /// See [`EdgeLimits::alone_look`](super::EdgeLimits).
+    pub(crate) look: Duration,
 }
 
 /// Takes what was kept on disk into force. What is returned with it follows the bucket.
@@ -91,11 +100,13 @@ pub(crate) fn open(
         sealing_key: keys.public(),
         ports: told.ports,
     });
-    let Told { edge, ports: _, base_domain, stay } = told;
+    let Told { edge, ports: _, base_domain, stay, alone, look } = told;
     let folder = disk.certificates()?;
     let mut keeper = Keeper::new((edge, base_domain), keys, folder, Arc::clone(&tls), changed)?;
     keeper.load();
-    let feed = Feed::new(edge, stay, keeper);
+    let keeper = Arc::new(Mutex::new(keeper));
+    let renewer = Renewer::new((edge, alone, look), Arc::clone(&tls), Arc::clone(&keeper));
+    let feed = Feed::new(edge, stay, &keeper, renewer);
     Ok((tls, feed))
 }
 
@@ -124,7 +135,7 @@ impl Tls {
     /// What there is to tell Prometheus.
     pub(crate) fn figures(&self) -> String {
         let shown = self.shown.load();
-        self.figures.write(shown.held, shown.soonest)
+        self.figures.write(shown.held, shown.own, shown.soonest)
     }
 }
 

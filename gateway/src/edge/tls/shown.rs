@@ -1,7 +1,7 @@
 //! What is shown to clients and authorities at this moment, by host.
 //!
-//! Invariant: of several certificates for one host it is the one that is good for longest; none is shown
-//! that is over.
+//! Invariant: of several certificates for one host it is the one that is good for longest, and of two that are
+//! good for as long the control plane's and not this edge's own; none is shown that is over.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -29,7 +29,9 @@ pub(super) struct Shown {
     pub(super) challenges: BTreeSet<ChallengeId>,
     /// How many certificates there are.
     pub(super) held: usize,
-    /// When the first of them is over.
+    /// How many of them this edge came by itself.
+    pub(super) own: usize,
+    /// When the first of them is over that no other one takes the place of.
     pub(super) soonest: Option<Timestamp>,
     /// When something of this is over.
     pub(super) until: Option<Timestamp>,
@@ -40,6 +42,10 @@ pub(super) struct Shown {
 pub(super) struct Sources<'a> {
     pub(super) certificates: &'a BTreeMap<CertificateId, Arc<Certificate>>,
     pub(super) challenges: &'a BTreeMap<ChallengeId, Challenge>,
+    /// What this edge came by itself, by the certificate that it stands in for.
+    pub(super) own: &'a BTreeMap<CertificateId, Arc<Certificate>>,
+    /// What this edge has to prove itself.
+    pub(super) own_challenges: &'a BTreeMap<ChallengeId, Challenge>,
     pub(super) base_domain: Option<&'a HostName>,
     /// Whether anybody connects by TLS.
     pub(super) listens: bool,
@@ -48,21 +54,31 @@ pub(super) struct Sources<'a> {
 impl Shown {
     pub(super) fn new(sources: &Sources<'_>, now: Timestamp) -> Self {
         let mut shown = Self::default();
-        for certificate in sources.certificates.values().filter(|good| good.not_after > now) {
-            shown.held += 1;
-            shown.soonest = sooner(shown.soonest, certificate.not_after);
-            for name in certificate.names() {
-                let map = if name.is_wildcard() { &mut shown.wildcards } else { &mut shown.hosts };
-                let other = map.get(name.name().as_str());
-                if other.is_none_or(|other| other.not_after < certificate.not_after) {
-                    map.insert(Box::from(name.name().as_str()), Arc::clone(certificate));
+        for (id, certificate) in sources.certificates {
+            let own = sources.own.get(id).filter(|own| own.not_after > now);
+            let good = Some(certificate).filter(|good| good.not_after > now);
+            // Where the own one is for all of its names, nobody misses it.
+            let until = match (good, own) {
+                (Some(good), Some(own)) if own.names.is_superset(&good.names) => {
+                    good.not_after.max(own.not_after)
                 }
+                (Some(good), _) => good.not_after,
+                (None, Some(own)) => own.not_after,
+                (None, None) => continue,
+            };
+            shown.held += 1;
+            shown.own += usize::from(own.is_some());
+            shown.soonest = sooner(shown.soonest, until);
+            for one in good.into_iter().chain(own) {
+                shown.until = sooner(shown.until, one.not_after);
+                shown.show(one);
             }
         }
         let usual = sources.base_domain.and_then(|base| shown.wildcards.get(base.as_str()));
         shown.usual = usual.cloned();
-        shown.until = shown.soonest;
-        for challenge in sources.challenges.values().filter(|open| open.until > now) {
+        // Of two for one host the control plane's is shown, which comes later here.
+        let challenges = sources.own_challenges.values().chain(sources.challenges.values());
+        for challenge in challenges.filter(|open| open.until > now) {
             let host = Box::from(challenge.host.as_str());
             match &challenge.answer {
                 Answer::Http { token, body } => {
@@ -78,6 +94,17 @@ impl Shown {
             shown.until = sooner(shown.until, challenge.until);
         }
         shown
+    }
+
+    /// Shows a certificate for each of its names that no other one is good for as long for.
+    fn show(&mut self, certificate: &Arc<Certificate>) {
+        for name in certificate.names() {
+            let map = if name.is_wildcard() { &mut self.wildcards } else { &mut self.hosts };
+            let other = map.get(name.name().as_str());
+            if other.is_none_or(|other| other.not_after < certificate.not_after) {
+                map.insert(Box::from(name.name().as_str()), Arc::clone(certificate));
+            }
+        }
     }
 
     /// The certificate for a host (lower case, without port): its own, or the one for all right below the

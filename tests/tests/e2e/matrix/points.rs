@@ -238,7 +238,7 @@ const fn course(step: Step) -> Course {
         Step::DnsRecordsNoted => Course::Never("an authority has to want a DNS record"),
         Step::NetworkRemoved => Course::DeleteApp,
         Step::RestartCounted => Course::ReplicaDies,
-        Step::FleetKeyKept | Step::CertificatesKept => {
+        Step::FleetKeyKept | Step::CertificatesKept | Step::AloneKept => {
             Course::Never("no authority has given this installation a certificate")
         }
         Step::ContainerFilled => Course::Never("an app has to have values in files"),
