@@ -94,7 +94,7 @@ pub(super) async fn prepare(
     account: &Account,
 ) -> Result<Signing, Failure> {
     let mut order = Box::pin(acme::begin(account, &wish.names, wish.replaces.as_ref())).await?;
-    let mut shown = Everywhere { control, given: Vec::new(), records: Vec::new() };
+    let mut shown = Everywhere { control: control.clone(), given: Vec::new(), records: Vec::new() };
     let proven = Box::pin(acme::prove(&mut shown, &wish.challenges, &mut order)).await;
     shown.end().await;
     let challenge = proven?;
@@ -133,30 +133,31 @@ async fn resume(control: &Control, ordered: &Ordered, account: &Account) -> Opti
 }
 
 /// Has edges and whoever sets DNS records show what is to be found.
-struct Everywhere<'a> {
-    control: &'a Control,
+struct Everywhere {
+    control: Control,
     given: Vec<Given>,
     records: Vec<DnsRecord>,
 }
 
-impl Everywhere<'_> {
+impl Everywhere {
     /// Takes all of it back.
     async fn end(self) {
-        drop(self.given);
-        for record in &self.records {
-            dns::remove(self.control, record).await;
+        let Self { control, given, records } = self;
+        drop(given);
+        for record in &records {
+            dns::remove(&control, record).await;
         }
     }
 }
 
-impl Prover for Everywhere<'_> {
+impl Prover for Everywhere {
     async fn show(&mut self, host: HostName, proof: Proof) -> Result<(), Failure> {
-        self.given.push(Given::new(self.control, host, proof));
+        self.given.push(Given::new(&self.control, host, proof));
         Ok(())
     }
 
     async fn record(&mut self, host: HostName, value: String) -> Result<(), Failure> {
-        self.records.push(dns::present(self.control, host.as_str(), value).await?);
+        self.records.push(dns::present(&self.control, host.as_str(), value).await?);
         Ok(())
     }
 

@@ -139,7 +139,7 @@ pub struct Alone<'a> {
     pub terms: &'a AloneTerms,
     /// How patient it is.
     pub pace: AlonePace,
-    /// Whether it listens for TLS.
+    /// Whether it listens for TLS. One that does not serves no certificate, and orders none.
     pub tls: bool,
     /// How it went until now.
     pub tries: &'a BTreeMap<CertificateId, AloneTries>,
@@ -151,7 +151,7 @@ impl Alone<'_> {
     /// What is to be ordered now, the one that is over first of several; none where nothing is due.
     #[must_use]
     pub fn next(&self, held: &[AloneHeld], now: Timestamp) -> Option<AloneOrder> {
-        if !is_silent(self.terms.at, self.pace, now) {
+        if !self.tls || !is_silent(self.terms.at, self.pace, now) {
             return None;
         }
         let lately = self.begun.iter().filter(|at| now.since(**at) < HOUR && **at <= now);
@@ -170,7 +170,7 @@ impl Alone<'_> {
             return None;
         }
         let tries = self.tries.get(id).copied().unwrap_or_default();
-        let ways = ways(&self.terms.challenges, self.tls, tries.failures);
+        let ways = ways(&self.terms.challenges, tries.failures);
         if !tries.is_due(self.pace, now) || ways.is_empty() {
             return None;
         }
@@ -185,11 +185,10 @@ fn provable(names: &BTreeSet<CertificateName>) -> Option<CertificateNames> {
     CertificateNames::new(exact.cloned().collect()).ok()
 }
 
-/// How they are proven: within TLS, where the edge listens for it, else over HTTP; after a failure the other
-/// way round, for what stands in front may let only one of them pass.
-fn ways(allowed: &[ChallengeKind], tls: bool, failures: u32) -> Vec<ChallengeKind> {
+/// How they are proven: within TLS, else over HTTP; after a failure the other way round, for what stands in front
+/// may let only one of them pass.
+fn ways(allowed: &[ChallengeKind], failures: u32) -> Vec<ChallengeKind> {
     let can = [ChallengeKind::TlsAlpn01, ChallengeKind::Http01].into_iter();
-    let can = can.filter(|kind| tls || *kind != ChallengeKind::TlsAlpn01);
     let mut ways: Vec<ChallengeKind> = can.filter(|kind| allowed.contains(kind)).collect();
     if failures % 2 == 1 {
         ways.reverse();
@@ -317,18 +316,19 @@ mod tests {
     #[test]
     fn it_is_proven_within_tls_or_over_http_and_the_other_way_after_a_failure() {
         use ChallengeKind::{Dns01, Http01, TlsAlpn01};
-        for (allowed, tls, failures, expected) in [
-            (&[Http01, TlsAlpn01][..], true, 0, &[TlsAlpn01, Http01][..]),
-            (&[Http01, TlsAlpn01], true, 1, &[Http01, TlsAlpn01]),
-            (&[Http01, TlsAlpn01], true, 2, &[TlsAlpn01, Http01]),
-            (&[Http01, TlsAlpn01], false, 0, &[Http01]),
-            (&[Http01, TlsAlpn01], false, 1, &[Http01]),
-            (&[Dns01, Http01], true, 0, &[Http01]),
-            (&[TlsAlpn01], false, 0, &[]),
-            (&[Dns01], true, 0, &[]),
+        for (allowed, failures, expected) in [
+            (&[Http01, TlsAlpn01][..], 0, &[TlsAlpn01, Http01][..]),
+            (&[Http01, TlsAlpn01], 1, &[Http01, TlsAlpn01]),
+            (&[Http01, TlsAlpn01], 2, &[TlsAlpn01, Http01]),
+            (&[Dns01, Http01], 0, &[Http01]),
+            (&[Dns01, Http01], 1, &[Http01]),
+            (&[Dns01], 0, &[]),
         ] {
-            assert_eq!(ways(allowed, tls, failures), expected, "{allowed:?} {tls} {failures}");
+            assert_eq!(ways(allowed, failures), expected, "{allowed:?} {failures}");
         }
+        let one = held(1, "shop.example", END);
+        let listens = |tls| asked(&terms(), tls, &BTreeMap::new(), &[], &[one.clone()], END);
+        assert!(listens(true).is_some() && listens(false).is_none(), "it serves none without TLS");
     }
 
     #[test]

@@ -10,7 +10,9 @@ use crypto_box::aead::OsRng;
 use crypto_box::{PublicKey, SecretKey};
 use hythe_core::ids::CertificateId;
 use hythe_core::time::Timestamp;
-use hythe_core::wire::certificate::{CertificateMessage, FleetKeyMessage, SealedKey};
+use hythe_core::wire::certificate::{
+    AloneMessage, AloneTerms, CertificateMessage, FleetKeyMessage, SealedKey,
+};
 use hythe_core::wire::worker::SealingKey;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::CertificateDer;
@@ -76,6 +78,15 @@ impl Fleet {
     pub fn sealed(&self, to: SealingKey) -> FleetKeyMessage {
         let sealed = PublicKey::from(to.0).seal(&mut OsRng, &self.0).unwrap();
         FleetKeyMessage { format: 1, sealed }
+    }
+
+    /// What edges may do alone.
+    pub fn alone(&self, terms: &AloneTerms) -> AloneMessage {
+        let plain = serde_json::to_vec(terms).unwrap();
+        let cipher = XChaCha20Poly1305::new_from_slice(&self.0).unwrap();
+        let payload = Payload { msg: &plain, aad: AloneMessage::BOUND };
+        let text = cipher.encrypt(&XNonce::from([9; 24]), payload).unwrap();
+        AloneMessage { format: 1, sealed: SealedKey([&[9; 24][..], &text].concat()) }
     }
 
     pub fn certificate(

@@ -29,19 +29,19 @@ use crate::tls::{ask, connect};
 const HOST: &str = "shop.example";
 
 /// The control plane's side of the bucket.
-struct Bucket(Store);
+pub struct Bucket(Store);
 
 impl Bucket {
-    async fn of(control: &Control) -> Self {
+    pub async fn of(control: &Control) -> Self {
         Self(control.bus.certificates_bucket().await.unwrap())
     }
 
-    async fn put(&self, key: String, message: &impl Serialize) {
+    pub async fn put(&self, key: String, message: &impl Serialize) {
         let bytes = serde_json::to_vec(message).unwrap();
         self.0.put(key, bytes.into()).await.unwrap();
     }
 
-    async fn fleet(&self, fleet: &Fleet, report: &EdgeReport) {
+    pub async fn fleet(&self, fleet: &Fleet, report: &EdgeReport) {
         let sealed = fleet.sealed(report.sealing_key.unwrap());
         self.put(fleet_key(report.edge), &sealed).await;
     }
@@ -285,7 +285,7 @@ async fn challenges_are_answered_as_an_authority_looks_at_them() {
 
 /// A client as an authority is one: it looks at the certificate itself. The library would refuse the
 /// extension, which is critical and unknown to it.
-fn trusting_anybody(protocols: &[&str]) -> rustls::ClientConfig {
+pub fn trusting_anybody(protocols: &[&str]) -> rustls::ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider));
     let builder = builder.with_safe_default_protocol_versions().unwrap();

@@ -11,9 +11,13 @@
 )]
 
 mod access;
+mod alone;
 mod authority;
 mod canaries;
 mod certificates;
+#[path = "../../../tests/src/dns_server.rs"]
+#[allow(dead_code, reason = "shared with the tests of the whole")]
+mod dns_server;
 mod gates;
 mod handover;
 mod hostile;
@@ -21,6 +25,9 @@ mod limits;
 mod malformed;
 mod mounts;
 mod nats;
+#[path = "../../../tests/src/pebble.rs"]
+#[allow(dead_code, reason = "shared with the tests of the whole")]
+mod pebble;
 #[path = "../../../tests/src/ports.rs"]
 mod ports;
 mod protocols;

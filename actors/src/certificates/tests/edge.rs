@@ -13,7 +13,8 @@ use futures_util::StreamExt as _;
 use hythe_core::ids::{ChallengeId, EdgeId};
 use hythe_core::time::Timestamp;
 use hythe_core::wire::certificate::{
-    CertificateMessage, ChallengeMessage, FleetKeyMessage, Proof, fleet_key,
+    ALONE_KEY, AloneMessage, AloneTerms, CertificateMessage, ChallengeMessage, FleetKeyMessage,
+    Proof, SealedKey, fleet_key,
 };
 use hythe_core::wire::edge::EdgeReport;
 use hythe_core::wire::subjects;
@@ -40,6 +41,7 @@ pub(super) struct Known {
     pub(super) fleet: Option<Vec<u8>>,
     pub(super) certificates: BTreeMap<String, CertificateMessage>,
     pub(super) challenges: BTreeMap<String, ChallengeMessage>,
+    alone: Option<AloneMessage>,
     /// How often all of it was forgotten, since NATS was another one.
     pub(super) resets: u32,
 }
@@ -52,11 +54,20 @@ impl Known {
             one.names.iter().map(ToString::to_string).collect::<BTreeSet<_>>() == all
         };
         let found = self.certificates.values().find(fits)?;
-        let (nonce, sealed) = found.key.0.split_first_chunk::<24>()?;
-        let cipher = XChaCha20Poly1305::new_from_slice(self.fleet.as_ref()?).ok()?;
         let aad = CertificateMessage::bound_to(found.id, found.version);
-        let payload = Payload { msg: sealed, aad: &aad };
-        Some((found.clone(), cipher.decrypt(&XNonce::from(*nonce), payload).ok()?))
+        Some((found.clone(), self.open(&found.key, &aad)?))
+    }
+
+    /// What it may do alone.
+    pub(super) fn alone(&self) -> Option<AloneTerms> {
+        let plain = self.open(&self.alone.as_ref()?.sealed, AloneMessage::BOUND)?;
+        Some(serde_json::from_slice(&plain).unwrap())
+    }
+
+    fn open(&self, sealed: &SealedKey, aad: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, sealed) = sealed.0.split_first_chunk::<24>()?;
+        let cipher = XChaCha20Poly1305::new_from_slice(self.fleet.as_ref()?).ok()?;
+        cipher.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad }).ok()
     }
 }
 
@@ -181,6 +192,8 @@ fn take_in(shared: &Shared, key: &str, operation: Operation, value: &[u8]) {
         if key == fleet_key(shared.id) {
             let message: FleetKeyMessage = serde_json::from_slice(value).unwrap();
             known.fleet = Some(shared.key.unseal(&message.sealed).unwrap());
+        } else if key == ALONE_KEY {
+            known.alone = there.then(|| serde_json::from_slice(value).unwrap());
         } else if key.starts_with("certificate.") {
             known.certificates.remove(key);
             if there {

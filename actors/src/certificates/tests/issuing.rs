@@ -1,12 +1,17 @@
 //! Certificates are had: by each way to prove a host, and of the installation's own.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use hythe_core::app::{App, AppCommand};
 use hythe_core::certificate::{CertificateIssuer, ChallengeKind};
 use hythe_core::domain::DomainHost;
 use hythe_core::installation::CertificateEvent;
+use hythe_core::time::Millis;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
+use super::edge::Known;
 use super::world::World;
 use crate::certificates::{Standing, x509};
 use crate::testing::extras;
@@ -104,5 +109,36 @@ async fn local_names_are_signed_here() {
     };
     assert!(verify("shop.apps.test") && verify("apps.test"));
     assert!(!verify("shop.example"));
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edges_are_told_what_they_may_do_alone_as_long_as_the_owner_agrees() {
+    let world = World::start().await;
+    world.ask_pebble().await;
+    let shop = world.app("shop").await;
+    world.own(shop, "shop.example").await;
+    let directory = world.authority().directory().to_owned();
+    let (served, _) = world.edge.until("served", |known| known.served("shop.example")).await;
+    let signed = served.signed.expect("it says who signed it");
+    assert_eq!(signed.directory, directory);
+    assert!(signed.not_before < served.not_after);
+    let terms = world.edge.until("it may do something alone", Known::alone).await;
+    assert_eq!(terms.directories, BTreeSet::from([directory]));
+    assert_eq!(terms.challenges, ChallengeKind::USUAL);
+    let roots = std::fs::read_to_string(world.pebble.roots()).unwrap();
+    assert_eq!(terms.roots, Some(roots));
+    let now = world.control().clock().now();
+    assert!(now.since(terms.at) < Millis::seconds(60), "{terms:?} {now:?}");
+    // Said again and again, as long as it lives.
+    world.advance(Duration::from_secs(6 * 60));
+    world
+        .edge
+        .until("it is said again", |known| known.alone().filter(|again| again.at > terms.at))
+        .await;
+
+    world.set(|settings| settings.agreed.clear()).await;
+    let gone = |known: &Known| known.alone().is_none().then_some(());
+    world.edge.until("it may do nothing any more", gone).await;
     world.close().await;
 }

@@ -92,11 +92,8 @@ impl Renewer {
         self.begun.push(now);
         let before = on(&self.keeper, move |keeper| keeper.tries(id)).await;
         // As if it had failed already: nobody is to die over it again and again.
-        self.note(
-            &order,
-            Some(before.failed(FailureKind::Unreachable, self.who.pace, jitter, now)),
-        )
-        .await;
+        let as_if = before.failed(FailureKind::Unreachable, self.who.pace, jitter, now);
+        self.note(order, Some(as_if)).await;
         match Box::pin(self.obtain(order, terms, bus)).await {
             Ok(until) => {
                 self.note(order, None).await;
@@ -132,7 +129,12 @@ impl Renewer {
         bus: &Bus,
     ) -> Result<Timestamp, AcmeFailure> {
         let account = Box::pin(self.account(&order.directory, terms)).await?;
-        let mut shown = Shown { keeper: &self.keeper, bus, given: Vec::new(), told: Vec::new() };
+        let mut shown = Shown {
+            keeper: Arc::clone(&self.keeper),
+            bus: bus.clone(),
+            given: Vec::new(),
+            told: Vec::new(),
+        };
         let obtained = Box::pin(account.obtain(&order.names, &order.ways, &mut shown)).await;
         shown.end().await;
         let obtained: Obtained = obtained?;
@@ -178,20 +180,20 @@ impl Renewer {
 }
 
 /// What is shown until the authority has looked.
-struct Shown<'a> {
-    keeper: &'a Arc<Mutex<Keeper>>,
-    bus: &'a Bus,
+struct Shown {
+    keeper: Arc<Mutex<Keeper>>,
+    bus: Bus,
     given: Vec<ChallengeId>,
     /// What other edges were told.
     told: Vec<ChallengeId>,
 }
 
-impl Shown<'_> {
+impl Shown {
     /// Tells other edges a proof.
     async fn tell(&mut self, message: &ChallengeMessage) -> Result<(), String> {
         let bytes = serde_json::to_vec(message).map_err(|error| error.to_string())?;
         let key = challenge_key(message.id);
-        let bus = self.bus;
+        let bus = &self.bus;
         let telling = async move {
             let bucket = bucket(bus).await?;
             #[expect(clippy::disallowed_methods, reason = "with its step")]
@@ -206,7 +208,8 @@ impl Shown<'_> {
     /// Takes all of it back. What does not get through is over by itself.
     async fn end(self) {
         let Self { keeper, bus, given, told } = self;
-        on(keeper, move |keeper| keeper.take_back(&given)).await;
+        on(&keeper, move |keeper| keeper.take_back(&given)).await;
+        let bus = &bus;
         for id in told {
             let taking_back = async move {
                 let bucket = bucket(bus).await?;
@@ -225,14 +228,14 @@ async fn bucket(bus: &Bus) -> Result<kv::Store, String> {
     bus.certificates_bucket().await.map_err(|error| error.to_string())
 }
 
-impl Prover for Shown<'_> {
+impl Prover for Shown {
     async fn show(&mut self, host: HostName, proof: Proof) -> Result<(), AcmeFailure> {
         let id = ChallengeId::new(Uuid::now_v7());
         let until = super::now().plus(GIVEN_FOR);
         let message = ChallengeMessage { format: FORMAT, id, host, proof, until };
         let own = message.clone();
         self.given.push(id);
-        if !on(self.keeper, move |keeper| keeper.prove(own)).await {
+        if !on(&self.keeper, move |keeper| keeper.prove(own)).await {
             return Err(AcmeFailure::ours("a proof could not be made; see the line before this"));
         }
         if self.bus.is_ready()

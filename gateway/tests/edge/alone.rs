@@ -1,0 +1,319 @@
+//! Without the control plane an edge renews by itself what it can, from a real pebble.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crypto_box::SecretKey;
+use hythe_core::certificate::{AlonePace, AloneTries, ChallengeKind};
+use hythe_core::ids::CertificateId;
+use hythe_core::time::{Millis, Timestamp};
+use hythe_core::wire::certificate::{
+    ALONE_KEY, AloneTerms, CertificateMessage, Signed, certificate_key,
+};
+use hythe_core::wire::worker::SealingKey;
+use hythe_gateway::edge::{EdgeConfig, NatsSettings};
+use uuid::Uuid;
+
+use crate::authority::{Authority, FOREVER, Fleet, Issued};
+use crate::certificates::{Bucket, trusting_anybody};
+use crate::dns_server::DnsServer;
+use crate::nats::Nats;
+use crate::pebble::{Pebble, PebbleConfig};
+use crate::ports::free_addresses;
+use crate::support::{App, Running, config, deployment, message, no_nats, replicas, table};
+use crate::tls::{ask, connect};
+
+const HOST: &str = "shop.example";
+const HOUR: u64 = 3_600_000;
+const DAY: u64 = 24 * HOUR;
+/// An order takes seconds.
+const WITHIN: Duration = Duration::from_secs(60);
+
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    u64::try_from(now.as_millis()).unwrap()
+}
+
+/// An authority that looks at hosts at these addresses, and what belongs to it.
+struct World {
+    pebble: Pebble,
+    /// It is asked for as long as this lives.
+    _dns: DnsServer,
+    http: SocketAddr,
+    tls: SocketAddr,
+    authority: Authority,
+    fleet: Fleet,
+    app: App,
+}
+
+impl World {
+    async fn new(blocked: &[&str]) -> Self {
+        let dns = DnsServer::start();
+        dns.a(HOST, [127, 0, 0, 1]);
+        let [api, http, tls] = free_addresses();
+        let pebble = Pebble::start(&PebbleConfig {
+            api,
+            http_port: http.port(),
+            tls_port: tls.port(),
+            dns: dns.address().parse().unwrap(),
+            blocked: blocked.iter().map(|host| (*host).to_owned()).collect(),
+            external: None,
+        });
+        let (authority, fleet) = (Authority::new(), Fleet::new(7));
+        let app = App::echo("shop").await;
+        Self { pebble, _dns: dns, http, tls, authority, fleet, app }
+    }
+
+    /// What the control plane said two hours ago.
+    fn terms(&self) -> AloneTerms {
+        AloneTerms {
+            at: Timestamp(now() - 2 * HOUR),
+            directories: [self.pebble.directory()].into(),
+            email: None,
+            challenges: ChallengeKind::USUAL.to_vec(),
+            roots: Some(std::fs::read_to_string(self.pebble.roots()).unwrap()),
+        }
+    }
+
+    /// A certificate of this authority until then, of 90 days.
+    fn certificate(&self, id: CertificateId, version: u64, until: u64) -> CertificateMessage {
+        let issued: Issued = self.authority.issue(&[HOST]);
+        let mut message = self.fleet.certificate((id, version), &[HOST], &issued, until);
+        let not_before = Timestamp(until.saturating_sub(90 * DAY));
+        message.signed = Some(Signed { directory: self.pebble.directory(), not_before });
+        message
+    }
+
+    /// An edge's directory, as one leaves it that was told these terms and has this certificate.
+    fn left(&self, certificate: &CertificateMessage, terms: &AloneTerms) -> tempfile::TempDir {
+        let data = self.empty();
+        let folder = data.path().join("certificates");
+        std::fs::create_dir_all(&folder).unwrap();
+        let own = SecretKey::from_bytes([5; 32]);
+        std::fs::write(data.path().join("sealing.key"), own.to_bytes()).unwrap();
+        let to = SealingKey(*own.public_key().as_bytes());
+        let write = |name: String, json: Vec<u8>| std::fs::write(folder.join(name), json).unwrap();
+        write("fleet.json".into(), serde_json::to_vec(&[self.fleet.sealed(to)]).unwrap());
+        write("alone.json".into(), serde_json::to_vec(&self.fleet.alone(terms)).unwrap());
+        let json = serde_json::to_vec(certificate).unwrap();
+        write(format!("{}.json", certificate.id), json);
+        data
+    }
+
+    /// One of an edge that has a table and nothing else.
+    fn empty(&self) -> tempfile::TempDir {
+        let data = tempfile::tempdir().unwrap();
+        let routes = table(1, &[(HOST, replicas(deployment(), &[self.app.at]))]);
+        std::fs::write(data.path().join("routes.json"), message(routes)).unwrap();
+        data
+    }
+
+    /// An edge at the addresses where the authority looks.
+    fn config(&self, data: &Path, nats: NatsSettings) -> EdgeConfig {
+        let mut config = config(data, nats);
+        config.listen = vec![self.http];
+        config.https = vec![self.tls];
+        config.limits.alone_look = Duration::from_millis(100);
+        // Now and then pebble refuses a request: that is to cost no test its time.
+        config.limits.alone = AlonePace { first_wait: Millis(100), ..AlonePace::default() };
+        config
+    }
+}
+
+fn id() -> CertificateId {
+    CertificateId::new(Uuid::now_v7())
+}
+
+/// What a client is shown.
+async fn shown(edge: &Running) -> Vec<u8> {
+    let client = Arc::new(trusting_anybody(&[]));
+    let stream = connect(edge.tls(), &client, HOST).await.unwrap();
+    stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+}
+
+fn der(chain: &str) -> Vec<u8> {
+    use rustls::pki_types::pem::PemObject as _;
+    rustls::pki_types::CertificateDer::from_pem_slice(chain.as_bytes()).unwrap().to_vec()
+}
+
+async fn figures(edge: &Running) -> String {
+    edge.get("hythe-edge.internal", "/metrics").await.body
+}
+
+/// Looks until it is so.
+async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = tokio::time::Instant::now() + WITHIN;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{what}");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Waits until something else is shown than before.
+async fn another(edge: &Running, before: &[u8]) -> Vec<u8> {
+    until("nothing else is shown", async || Some(shown(edge).await).filter(|now| now != before))
+        .await
+}
+
+fn account(data: &Path) -> PathBuf {
+    let entries = std::fs::read_dir(data.join("certificates")).unwrap();
+    let mut paths = entries.map(|entry| entry.unwrap().path());
+    let named =
+        |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("account-");
+    paths.find(named).expect("it has an account")
+}
+
+#[tokio::test]
+async fn what_comes_to_its_end_is_renewed_without_the_control_plane() {
+    let world = World::new(&[]).await;
+    let (id, until_then) = (id(), now() + DAY);
+    let old = world.certificate(id, 1, until_then);
+    let data = world.left(&old, &world.terms());
+    let edge = Running::start(world.config(data.path(), no_nats()));
+    let client = Arc::new(trusting_anybody(&[]));
+    let mut before = connect(edge.tls(), &client, HOST).await.unwrap();
+    assert_eq!(ask(&mut before, HOST).await.status, 200);
+
+    let new = another(&edge, &der(&old.chain)).await;
+    // Who was connected notices nothing.
+    assert_eq!(ask(&mut before, HOST).await.status, 200);
+    let lines =
+        ["hythe_edge_own_certificates 1", "hythe_edge_own_orders_total{outcome=\"renewed\"} 1"];
+    until("it is not counted", async || {
+        let says = figures(&edge).await;
+        lines.iter().all(|line| says.lines().any(|found| found == *line)).then_some(())
+    })
+    .await;
+    let mode = std::fs::metadata(account(data.path())).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // On disk its key is sealed as all are.
+    let own = data.path().join(format!("certificates/own-{id}.json"));
+    let kept: CertificateMessage = serde_json::from_slice(&std::fs::read(own).unwrap()).unwrap();
+    assert_eq!(der(&kept.chain), new);
+    assert!(kept.not_after > Timestamp(until_then + DAY));
+    // The proof is taken back.
+    let proving = Arc::new(trusting_anybody(&["acme-tls/1"]));
+    assert!(connect(edge.tls(), &proving, HOST).await.is_err());
+
+    // It is there again after a restart, without anybody.
+    edge.stop().await;
+    let World { pebble, .. } = world;
+    drop(pebble);
+    let mut config = config(data.path(), no_nats());
+    config.https = vec!["127.0.0.1:0".parse().unwrap()];
+    let edge = Running::start(config);
+    assert_eq!(shown(&edge).await, new);
+    edge.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_order_takes_nothing_away_and_waits_long() {
+    let world = World::new(&[HOST]).await;
+    let old = world.certificate(id(), 1, now() + DAY);
+    let data = world.left(&old, &world.terms());
+    let mut config = world.config(data.path(), no_nats());
+    config.limits.alone = AlonePace::default();
+    let edge = Running::start(config);
+    let failed = "hythe_edge_own_orders_total{outcome=\"failed\"} 1";
+    until("it never failed", async || figures(&edge).await.contains(failed).then_some(())).await;
+    assert_eq!(shown(&edge).await, der(&old.chain));
+    // It is on disk, so that a restart does not ask sooner.
+    edge.stop().await;
+    let kept = std::fs::read(data.path().join("certificates/tries.json")).unwrap();
+    let kept: std::collections::BTreeMap<CertificateId, AloneTries> =
+        serde_json::from_slice(&kept).unwrap();
+    let tries = kept[&old.id];
+    assert_eq!(tries.failures, 1);
+    assert!(tries.next > Timestamp(now()), "{tries:?}");
+}
+
+#[tokio::test]
+async fn the_control_planes_newer_one_wins_and_an_edge_that_hears_of_it_orders_nothing() {
+    let nats = Nats::start().await;
+    let control = nats.control().await;
+    let bucket = Bucket::of(&control).await;
+    let world = World::new(&[]).await;
+    let data = world.empty();
+    let mut reports = control.reports().await;
+    let edge = Running::start(world.config(data.path(), nats.settings()));
+    let report = reports.next().await;
+    bucket.fleet(&world.fleet, &report).await;
+    let one = id();
+    let old = world.certificate(one, 1, now() + DAY);
+    bucket.put(certificate_key(one), &old).await;
+    // As long as the control plane is heard of, it is the one to renew.
+    let alive = AloneTerms { at: Timestamp(now()), ..world.terms() };
+    bucket.put(ALONE_KEY.to_owned(), &world.fleet.alone(&alive)).await;
+    let kept = data.path().join("certificates/alone.json");
+    until("it never heard of it", async || kept.exists().then_some(())).await;
+    until("it is not shown", async || {
+        shown_at_all(&edge).await.filter(|now| *now == der(&old.chain))
+    })
+    .await;
+    assert!(figures(&edge).await.contains("hythe_edge_own_orders_total{outcome=\"renewed\"} 0"));
+
+    // Silent for two hours.
+    bucket.put(ALONE_KEY.to_owned(), &world.fleet.alone(&world.terms())).await;
+    let own = another(&edge, &der(&old.chain)).await;
+    let file = data.path().join(format!("certificates/own-{one}.json"));
+    assert!(file.exists());
+    // A newer version that is not good for as long does not take its place,
+    let soon_over = world.certificate(one, 2, now() + 2 * DAY);
+    bucket.put(certificate_key(one), &soon_over).await;
+    let second = data.path().join(format!("certificates/{one}.json"));
+    until("the second never came", async || {
+        let kept = std::fs::read(&second).ok()?;
+        let kept: CertificateMessage = serde_json::from_slice(&kept).ok()?;
+        (kept.version == 2).then_some(())
+    })
+    .await;
+    assert_eq!(shown(&edge).await, own);
+    // one that is does, and what the edge had is gone.
+    let newest = world.certificate(one, 3, FOREVER);
+    bucket.put(certificate_key(one), &newest).await;
+    assert_eq!(another(&edge, &own).await, der(&newest.chain));
+    until("the own one is still on disk", async || (!file.exists()).then_some(())).await;
+    let says = figures(&edge).await;
+    assert!(says.contains("hythe_edge_own_certificates 0"), "{says}");
+    edge.stop().await;
+}
+
+/// What a client is shown, once it is shown anything.
+async fn shown_at_all(edge: &Running) -> Option<Vec<u8>> {
+    let client = Arc::new(trusting_anybody(&[]));
+    let stream = connect(edge.tls(), &client, HOST).await.ok()?;
+    Some(stream.get_ref().1.peer_certificates().unwrap()[0].to_vec())
+}
+
+#[tokio::test]
+async fn another_edge_that_the_authority_asks_gives_the_proof_where_nats_is_there() {
+    let nats = Nats::start().await;
+    let control = nats.control().await;
+    let bucket = Bucket::of(&control).await;
+    let world = World::new(&[]).await;
+    let old = world.certificate(id(), 1, now() + DAY);
+    // The authority asks this one, which orders nothing itself.
+    let asked_data = world.empty();
+    let mut asked_config = world.config(asked_data.path(), nats.settings());
+    asked_config.limits.alone_look = Duration::from_secs(3_600);
+    let mut reports = control.reports().await;
+    let asked = Running::start(asked_config);
+    reports.next().await;
+    // And this one orders, at addresses where nobody looks.
+    let data = world.left(&old, &world.terms());
+    bucket.put(certificate_key(old.id), &old).await;
+    bucket.put(ALONE_KEY.to_owned(), &world.fleet.alone(&world.terms())).await;
+    let mut config = world.config(data.path(), nats.settings());
+    (config.listen, config.https) =
+        (vec!["127.0.0.1:0".parse().unwrap()], vec!["127.0.0.1:0".parse().unwrap()]);
+    let edge = Running::start(config);
+    another(&edge, &der(&old.chain)).await;
+    edge.stop().await;
+    asked.stop().await;
+}
