@@ -1,6 +1,7 @@
 //! What edges find: the key that they share, certificates, and proofs.
 //!
-//! Invariants: only this writes to the bucket. What is in it follows from the journal, from which edges
+//! Invariants: only this writes to the bucket, but for what edges that hear nothing of the control plane tell each
+//! other, which is removed with the first look. What is in it follows from the journal, from which edges
 //! live, and from the orders under way: a bucket that was wiped is filled again, and what nobody wants
 //! any more is removed. No private key is in it but sealed. What edges may do alone is put there anew with
 //! every look: that it is so is how they know that the control plane lives.

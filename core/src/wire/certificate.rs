@@ -35,6 +35,13 @@ pub fn challenge_key(challenge: ChallengeId) -> String {
 /// The key in the bucket of the [`AloneMessage`].
 pub const ALONE_KEY: &str = "alone";
 
+/// The key in the bucket of a [`CertificateMessage`] that an edge has come by itself, in place of this one. Other
+/// edges need not order it then.
+#[must_use]
+pub fn own_key(certificate: CertificateId) -> String {
+    format!("own.{certificate}")
+}
+
 /// The fleet's key, for one edge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FleetKeyMessage {

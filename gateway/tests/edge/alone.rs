@@ -292,7 +292,7 @@ async fn shown_at_all(edge: &Running) -> Option<Vec<u8>> {
 }
 
 #[tokio::test]
-async fn another_edge_that_the_authority_asks_gives_the_proof_where_nats_is_there() {
+async fn where_nats_is_there_edges_share_the_proof_and_what_comes_of_it() {
     let nats = Nats::start().await;
     let control = nats.control().await;
     let bucket = Bucket::of(&control).await;
@@ -304,7 +304,8 @@ async fn another_edge_that_the_authority_asks_gives_the_proof_where_nats_is_ther
     asked_config.limits.alone_look = Duration::from_secs(3_600);
     let mut reports = control.reports().await;
     let asked = Running::start(asked_config);
-    reports.next().await;
+    let report = reports.next().await;
+    bucket.fleet(&world.fleet, &report).await;
     // And this one orders, at addresses where nobody looks.
     let data = world.left(&old, &world.terms());
     bucket.put(certificate_key(old.id), &old).await;
@@ -313,7 +314,11 @@ async fn another_edge_that_the_authority_asks_gives_the_proof_where_nats_is_ther
     (config.listen, config.https) =
         (vec!["127.0.0.1:0".parse().unwrap()], vec!["127.0.0.1:0".parse().unwrap()]);
     let edge = Running::start(config);
-    another(&edge, &der(&old.chain)).await;
+    let new = another(&edge, &der(&old.chain)).await;
+    // It need not order the same: it is told what came of it.
+    until("it is not told", async || shown_at_all(&asked).await.filter(|now| *now == new)).await;
+    let says = figures(&asked).await;
+    assert!(says.contains("hythe_edge_own_orders_total{outcome=\"renewed\"} 0"), "{says}");
     edge.stop().await;
     asked.stop().await;
 }

@@ -4,8 +4,8 @@
 //! order after another: nobody is in a hurry who has days. What is served stays whatever becomes of an order.
 //!
 //! Other edges may be asked for the proof instead of this one. Where NATS is there they are told it, as the
-//! control plane would; without, an authority that asks one of them finds nothing, and the order is tried again
-//! later.
+//! control plane would, and what comes of it, so that they need not order the same; without, an authority that
+//! asks one of them finds nothing, and the order is tried again later.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ use hythe_core::ids::{ChallengeId, EdgeId};
 use hythe_core::names::HostName;
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::FORMAT;
-use hythe_core::wire::certificate::{AloneTerms, ChallengeMessage, Proof, challenge_key};
+use hythe_core::wire::certificate::{AloneTerms, ChallengeMessage, Proof, challenge_key, own_key};
 use hythe_store::steps::Step;
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
@@ -28,7 +28,7 @@ use uuid::Uuid;
 use super::Tls;
 use super::feed::on;
 use super::keeper::Keeper;
-use super::own::Who;
+use super::own::{Taken, Who};
 
 const HOUR: Millis = Millis::seconds(3_600);
 /// How long a proof is given at the most, whatever becomes of the order.
@@ -138,10 +138,22 @@ impl Renewer {
         let obtained = Box::pin(account.obtain(&order.names, &order.ways, &mut shown)).await;
         shown.end().await;
         let obtained: Obtained = obtained?;
-        let (until, order) = (obtained.not_after, order.clone());
-        let taken = on(&self.keeper, move |keeper| keeper.take_own(&order, &obtained)).await;
-        let useless = "what the authority signed is of no use here; the lines before this say why";
-        if taken { Ok(until) } else { Err(AcmeFailure::new(FailureKind::Senseless, useless)) }
+        let (until, id, order) = (obtained.not_after, order.id, order.clone());
+        match on(&self.keeper, move |keeper| keeper.take_own(&order, &obtained)).await {
+            Taken::Useless => Err(AcmeFailure::new(
+                FailureKind::Senseless,
+                "what the authority signed is of no use here; the lines before this say why",
+            )),
+            Taken::Needless => Ok(until),
+            Taken::InForce(message) => {
+                if bus.is_ready()
+                    && let Err(error) = within(put(bus, own_key(id), message)).await
+                {
+                    tracing::debug!(error, "other edges are not told what was renewed");
+                }
+                Ok(until)
+            }
+        }
     }
 
     /// The account at an authority, opened where there is none.
@@ -192,15 +204,7 @@ impl Shown {
     /// Tells other edges a proof.
     async fn tell(&mut self, message: &ChallengeMessage) -> Result<(), String> {
         let bytes = serde_json::to_vec(message).map_err(|error| error.to_string())?;
-        let key = challenge_key(message.id);
-        let bus = &self.bus;
-        let telling = async move {
-            let bucket = bucket(bus).await?;
-            #[expect(clippy::disallowed_methods, reason = "with its step")]
-            let put = Step::CertificatesPut.take(bucket.put(key, Bytes::from(bytes)));
-            put.await.map(drop).map_err(|error| error.to_string())
-        };
-        within(telling).await?;
+        within(put(&self.bus, challenge_key(message.id), Bytes::from(bytes))).await?;
         self.told.push(message.id);
         Ok(())
     }
@@ -209,15 +213,8 @@ impl Shown {
     async fn end(self) {
         let Self { keeper, bus, given, told } = self;
         on(&keeper, move |keeper| keeper.take_back(&given)).await;
-        let bus = &bus;
         for id in told {
-            let taking_back = async move {
-                let bucket = bucket(bus).await?;
-                #[expect(clippy::disallowed_methods, reason = "with its step")]
-                let removed = Step::CertificatesDropped.take(bucket.delete(challenge_key(id)));
-                removed.await.map_err(|error| error.to_string())
-            };
-            if let Err(error) = within(taking_back).await {
+            if let Err(error) = within(remove(&bus, challenge_key(id))).await {
                 tracing::debug!(error, "a proof that other edges were told is not taken back");
             }
         }
@@ -226,6 +223,20 @@ impl Shown {
 
 async fn bucket(bus: &Bus) -> Result<kv::Store, String> {
     bus.certificates_bucket().await.map_err(|error| error.to_string())
+}
+
+async fn put(bus: &Bus, key: String, message: Bytes) -> Result<(), String> {
+    let bucket = bucket(bus).await?;
+    #[expect(clippy::disallowed_methods, reason = "with its step")]
+    let put = Step::CertificatesPut.take(bucket.put(key, message));
+    put.await.map(drop).map_err(|error| error.to_string())
+}
+
+async fn remove(bus: &Bus, key: String) -> Result<(), String> {
+    let bucket = bucket(bus).await?;
+    #[expect(clippy::disallowed_methods, reason = "with its step")]
+    let removed = Step::CertificatesDropped.take(bucket.delete(key));
+    removed.await.map_err(|error| error.to_string())
 }
 
 impl Prover for Shown {

@@ -54,6 +54,8 @@ enum Entry {
     Challenge(ChallengeId),
     /// What edges may do alone.
     Alone,
+    /// What an edge that was alone came by in place of this one.
+    Own(CertificateId),
     /// Another edge's, or of a version to come.
     Foreign,
 }
@@ -66,6 +68,9 @@ impl Entry {
         let after = |kind: &str| key.split_once('.').filter(|(first, _)| *first == kind);
         if let Some(id) = after("certificate").and_then(|(_, id)| id.parse().ok()) {
             return Self::Certificate(id);
+        }
+        if let Some(id) = after("own").and_then(|(_, id)| id.parse().ok()) {
+            return Self::Own(id);
         }
         match after("challenge").and_then(|(_, id)| id.parse().ok()) {
             Some(id) => Self::Challenge(id),
@@ -229,6 +234,7 @@ impl Keeper {
             }
             self.terms_with_another_key();
         }
+        let mut told = Vec::new();
         for Change { key, value } in rest {
             match (Entry::of(&key), value) {
                 (Entry::Certificate(id), Some(value)) => self.consider(id, value, &mut wanted),
@@ -236,10 +242,13 @@ impl Keeper {
                 (Entry::Challenge(id), Some(value)) => self.challenge(id, &value),
                 (Entry::Challenge(id), None) => drop(self.challenges.remove(&id)),
                 (Entry::Alone, value) => self.take_terms(value),
-                (Entry::Foreign, _) => {}
+                (Entry::Own(id), Some(value)) => told.push((id, value)),
+                // It gives way to what the control plane has, and not to nothing.
+                (Entry::Own(_), None) | (Entry::Foreign, _) => {}
             }
         }
         self.put_in_force(wanted);
+        self.take_told(told);
     }
 
     /// Keeps what is wanted on disk and shows it; forgets what is gone.

@@ -48,6 +48,18 @@ impl Own {
     }
 }
 
+/// What became of what an authority signed.
+#[derive(Debug, Default)]
+pub(super) enum Taken {
+    /// It cannot be served.
+    #[default]
+    Useless,
+    /// The control plane has something better, or wants nothing any more.
+    Needless,
+    /// It is served; its message is for other edges, too.
+    InForce(Bytes),
+}
+
 /// Which edge it is, and how patient.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Who {
@@ -240,42 +252,70 @@ impl Keeper {
         self.publish();
     }
 
-    /// Takes into force what the edge came by itself; whether it is of use.
-    pub(super) fn take_own(&mut self, order: &AloneOrder, obtained: &Obtained) -> bool {
+    /// Takes into force what the edge came by itself.
+    pub(super) fn take_own(&mut self, order: &AloneOrder, obtained: &Obtained) -> Taken {
         let id = order.id;
         let Some(theirs) = self.certificates.get(&id) else {
             tracing::info!(certificate = %id, "the control plane has removed what was renewed");
-            return false;
+            return Taken::Needless;
         };
         if gives_way(obtained.not_after, theirs.not_after) {
             tracing::info!(certificate = %id, "the control plane has renewed it meanwhile");
-            return true;
+            return Taken::Needless;
         }
-        let (bytes, looked) = match self.sealed_own(order, obtained, theirs.version) {
-            Ok(bytes) => {
-                let looked = self.look(id, &bytes).map_err(|unfit| unfit.to_string());
-                (bytes, looked)
+        let bytes = match self.sealed_own(order, obtained, theirs.version) {
+            Ok(bytes) => Bytes::from(bytes),
+            Err(error) => {
+                tracing::error!(certificate = %id, error, "could not seal an own certificate");
+                return Taken::Useless;
             }
-            Err(error) => (Vec::new(), Err(error)),
         };
-        let own = match looked {
-            Ok(Looked::Opened(own)) => own,
+        match self.look(id, &bytes) {
+            Ok(Looked::Opened(own)) => {
+                self.put_own_in_force(own, &bytes);
+                Taken::InForce(bytes)
+            }
             Ok(Looked::Sealed) => {
-                tracing::error!(certificate = %id, "could not seal an own certificate");
-                return false;
+                tracing::error!(certificate = %id, "could not open an own certificate again");
+                Taken::Useless
             }
             Err(error) => {
-                tracing::error!(certificate = %id, error, "refused an own certificate");
-                return false;
+                tracing::error!(certificate = %id, %error, "refused an own certificate");
+                Taken::Useless
             }
-        };
+        }
+    }
+
+    /// Takes into force what other edges came by, where it is good for longer than what is here.
+    pub(super) fn take_told(&mut self, told: Vec<(CertificateId, Bytes)>) {
+        for (id, bytes) in told {
+            let Some(theirs) = self.certificates.get(&id) else { continue };
+            let own = self.own.certificates.get(&id);
+            let latest = own.map_or(theirs.not_after, |own| own.not_after.max(theirs.not_after));
+            match self.look(id, &bytes) {
+                Ok(Looked::Opened(told)) if gives_way(told.not_after, latest) => {}
+                Ok(Looked::Opened(told)) => {
+                    tracing::info!(certificate = %id, "another edge has renewed a certificate");
+                    self.put_own_in_force(told, &bytes);
+                }
+                Ok(Looked::Sealed) => {
+                    tracing::debug!(certificate = %id, "no key opens what another edge renewed");
+                }
+                Err(error) => {
+                    tracing::error!(certificate = %id, %error, "refused what another edge renewed");
+                }
+            }
+        }
+    }
+
+    fn put_own_in_force(&mut self, own: Certificate, bytes: &[u8]) {
+        let id = own.id;
         // A full disk must not keep it from being served.
-        if let Err(error) = self.folder.keep_own(id, &bytes) {
+        if let Err(error) = self.folder.keep_own(id, bytes) {
             tracing::error!(certificate = %id, %error, "could not keep an own certificate on disk");
         }
         self.own.certificates.insert(id, Arc::new(own));
         self.publish();
-        true
     }
 
     fn sealed_own(
