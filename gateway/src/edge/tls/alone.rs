@@ -62,7 +62,7 @@ impl Renewer {
 
     /// Renews for ever.
     pub(super) async fn renew(mut self, bus: Bus) {
-        let mut looks = tokio::time::interval(self.look);
+        let mut looks = tokio::time::interval(self.look.max(Duration::from_millis(1)));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // What NATS has to say comes first.
         looks.reset();
