@@ -213,6 +213,17 @@ async fn what_comes_to_its_end_is_renewed_without_the_control_plane() {
 }
 
 #[tokio::test]
+async fn it_is_proven_over_http_where_only_that_is_allowed() {
+    let world = World::new(&[]).await;
+    let old = world.certificate(id(), 1, now() + DAY);
+    let terms = AloneTerms { challenges: vec![ChallengeKind::Http01], ..world.terms() };
+    let data = world.left(&old, &terms);
+    let edge = Running::start(world.config(data.path(), no_nats()));
+    another(&edge, &der(&old.chain)).await;
+    edge.stop().await;
+}
+
+#[tokio::test]
 async fn a_refused_order_takes_nothing_away_and_waits_long() {
     let world = World::new(&[HOST]).await;
     let old = world.certificate(id(), 1, now() + DAY);
