@@ -28,19 +28,23 @@ pub fn judge(
     default_branch: Option<&str>,
 ) -> Judged {
     let previews = &app.previews;
-    if !previews.settings.on {
+    let open = previews.open.contains_key(&pull.number);
+    let known = open || previews.past.contains_key(&pull.number);
+    // That one is over that there was a preview of is noted in any case: once they are on again, what tells of
+    // it late must not open it, for nobody would say again that it is closed.
+    let over = known && matches!(change, PullChange::Closed { .. });
+    if !previews.settings.on && !over {
         return Judged::Skip(format!(
             "{} has no previews; to have some: hythe preview on {}",
             app.name, app.name
         ));
     }
-    let open = previews.open.contains_key(&pull.number);
     let for_us = is_for(pull, app, default_branch);
     match (change, for_us) {
         (PullChange::Closed { merged }, Ok(())) => {
             Judged::End(if merged { PreviewEnd::Merged } else { PreviewEnd::Closed })
         }
-        (PullChange::Closed { .. }, Err(_)) if open => Judged::End(PreviewEnd::Closed),
+        (PullChange::Closed { .. }, Err(_)) if known => Judged::End(PreviewEnd::Closed),
         (PullChange::Came | PullChange::Edited, Err(_)) if open => {
             Judged::End(PreviewEnd::Retargeted)
         }
@@ -94,6 +98,7 @@ mod tests {
     use super::*;
     use crate::hook::Head;
     use crate::names::RepositoryUrl;
+    use crate::preview::Past;
     use crate::preview::plan::tests::{parent, pull};
 
     const CAME: PullChange = PullChange::Came;
@@ -156,5 +161,18 @@ mod tests {
         assert_eq!(judge(&pull, PullChange::Edited, &app, Some("main")), away);
         let closed = PullChange::Closed { merged: true };
         assert_eq!(judge(&pull, closed, &app, Some("main")), Judged::End(PreviewEnd::Closed));
+    }
+
+    #[test]
+    fn that_one_is_closed_is_heard_while_there_are_no_previews() {
+        let (mut app, pull) = (parent(), pull(4));
+        app.previews.settings.on = false;
+        let closed = PullChange::Closed { merged: false };
+        skips(&judge(&pull, closed, &app, Some("main")), "hythe preview on");
+        let why = PreviewEnd::SwitchedOff;
+        let past = Past { app: None, at: pull.at, why, comment: None };
+        app.previews.past.insert(4, past);
+        assert_eq!(judge(&pull, closed, &app, Some("main")), Judged::End(PreviewEnd::Closed));
+        skips(&judge(&pull, CAME, &app, Some("main")), "hythe preview on");
     }
 }
