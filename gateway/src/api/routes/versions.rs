@@ -276,7 +276,11 @@ mod tests {
         let app = AppName::new("shop").unwrap();
         let sent = lost(3, &app, &Source::Upload(upload.clone()));
         assert_eq!(sent.status, 409);
-        assert!(sent.detail.contains("deployment 3 are not where they are kept"), "{}", sent.detail);
+        assert!(
+            sent.detail.contains("deployment 3 are not where they are kept"),
+            "{}",
+            sent.detail
+        );
         assert!(sent.detail.ends_with("hythe deploy shop DIR"), "{}", sent.detail);
         let branch = BranchName::new("main").unwrap();
         let commit = CommitId::new("a".repeat(40)).unwrap();
