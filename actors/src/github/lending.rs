@@ -149,6 +149,7 @@ impl GitHubApps {
         let request = api::borrow(&app.api, installation, name, purpose);
         let answer = self.as_app(app, &request, MOST_ANSWER).await.map_err(|refused| {
             let hint = match refused.status {
+                _ if refused.wait.is_some() => String::new(),
                 Some(403 | 422) => format!(
                     "; may the App {} {}? Its owner says so at GitHub: {}",
                     app.slug,
