@@ -243,6 +243,8 @@ mod tests {
         };
         let shut = |body: Value| with(body, "/pull_request/state", "closed".into());
         let base = json!({"base": {"ref": {"from": "next"}}});
+        let titled = |before: &str| json!({"title": {"from": before}});
+        let drafted = |body: Value| with(body, "/pull_request/draft", true.into());
         let hub = (Provider::GitHub, "pull_request");
         let tea = (Provider::Gitea, "pull_request");
         let lab = (Provider::GitLab, "Merge Request Hook");
@@ -266,6 +268,11 @@ mod tests {
             (tea, gitea("reopened".into()), came),
             (tea, gitea("edited".into()), edited),
             (tea, with(gitea("edited".into()), "/changes", json!({"ref": {"from": "x"}})), came),
+            // It is called "x".
+            (tea, with(gitea("edited".into()), "/changes", titled("WIP: x")), came),
+            (tea, with(gitea("edited".into()), "/changes", titled("y")), edited),
+            (tea, drafted(with(gitea("edited".into()), "/changes", titled("A x"))), edited),
+            (hub, with(github("edited".into()), "/changes", titled("WIP: Update")), edited),
             (tea, with(gitea("closed".into()), "/pull_request/merged", true.into()), closed(true)),
             (tea, gitea("label_updated".into()), None),
             (lab, gitlab("reopen", json!({})), came),
