@@ -35,10 +35,12 @@ use crate::provider::{Access, Refused, Sender};
 const CURSOR: &str = "pulls";
 /// What is told at the same time.
 const AT_ONCE: usize = 8;
-/// What a provider did not take is told again after this.
+/// What a provider did not take is told again after this, and then after twice as long each time, up to the
+/// longest.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
-/// How often it is told again, before that waits for the next change.
-const MOST_AGAIN: u32 = 10;
+const LONGEST: Duration = Duration::from_secs(60 * 60);
+/// How often it is told again, before that waits for the next change: for more than a day.
+const MOST_AGAIN: u32 = 30;
 
 /// What something is told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,6 +73,20 @@ struct CommentDue {
     known: Option<u64>,
 }
 
+/// What was not taken, or may not have been.
+#[derive(Clone, Copy, Debug)]
+struct Untaken {
+    /// How often it was told.
+    times: u32,
+    /// When it is told again.
+    at: Instant,
+}
+
+/// How long to wait after it was told in vain so many times.
+fn pause(times: u32) -> Duration {
+    AGAIN_AFTER.saturating_mul(2_u32.saturating_pow(times)).min(LONGEST)
+}
+
 /// What was told last, so that nothing is told again for nothing.
 #[derive(Debug, Default)]
 struct Last {
@@ -86,9 +102,10 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
     let mut head = control.seen();
     let sender = Sender::default();
     let mut last: BTreeMap<Subject, Last> = BTreeMap::new();
-    // What was not taken, and how often.
-    let mut again: BTreeMap<Subject, u32> = BTreeMap::new();
-    let mut next = Instant::now() + AGAIN_AFTER;
+    let now = Instant::now();
+    let missing = control.read(without_comment).into_iter();
+    let mut again: BTreeMap<Subject, Untaken> =
+        missing.map(|subject| (subject, Untaken { times: 0, at: now })).collect();
     let mut done = control.journal().load_cursor(CURSOR);
     if done == Sequence(0) {
         // An installation from before there was this: it begins with what comes now.
@@ -105,9 +122,13 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
             true => changed(&control, done, seen)?,
             false => (BTreeSet::new(), done.max(seen)),
         };
-        if next <= Instant::now() {
-            next = Instant::now() + AGAIN_AFTER;
-            subjects.extend(again.keys().copied().filter(|_| wanted));
+        let now = Instant::now();
+        let ripe = again.iter().filter(|(_, untaken)| untaken.at <= now);
+        let ripe: BTreeMap<Subject, u32> =
+            ripe.map(|(subject, untaken)| (*subject, untaken.times)).collect();
+        again.retain(|subject, _| !ripe.contains_key(subject));
+        if wanted {
+            subjects.extend(ripe.keys().copied());
         }
         if !subjects.is_empty() {
             let mut due = control.read(|view| {
@@ -126,11 +147,13 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
             let all = all.buffer_unordered(AT_ONCE).collect::<Vec<_>>();
             let Some(all) = stop.run_until_cancelled(all).await else { return Ok(()) };
             for (of, taken) in all {
-                let times = again.remove(&of).unwrap_or(0);
+                let waited = again.remove(&of).map(|untaken| untaken.times);
+                let times = waited.or_else(|| ripe.get(&of).copied()).unwrap_or(0);
                 if !taken {
                     last.remove(&of);
                     if times < MOST_AGAIN {
-                        again.insert(of, times + 1);
+                        let at = Instant::now() + pause(times);
+                        again.insert(of, Untaken { times: times + 1, at });
                     }
                 }
             }
@@ -138,15 +161,32 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
         done = until;
         control.journal().save_cursor(CURSOR, done).map_err(|error| error.to_string())?;
         if done >= seen {
+            let next = again.values().map(|untaken| untaken.at).min();
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 changed = head.changed() => {
                     changed.map_err(|_| "the projection is closed".to_owned())?;
                 }
-                () = tokio::time::sleep_until(next), if !again.is_empty() => {}
+                () = tokio::time::sleep_until(next.unwrap_or(now)), if next.is_some() => {}
             }
         }
     }
+}
+
+/// Pull requests whose preview has no comment that is known of, where there is to be one: the server may have
+/// ended while their provider was away.
+fn without_comment(view: &View) -> BTreeSet<Subject> {
+    let apps = view.apps.iter().filter_map(|(id, app)| Some((*id, app.state.active()?)));
+    let told = |app: &ActiveApp| {
+        !app.previews.open.is_empty()
+            && told_by(&view.installation.state, app, Telling::Comments).is_some()
+    };
+    let told = apps.filter(|(_, app)| told(app));
+    let missing = told.flat_map(|(id, app)| {
+        let open = app.previews.open.iter().filter(|(_, preview)| preview.comment.is_none());
+        open.map(move |(number, _)| Subject::Pull(id, *number))
+    });
+    missing.collect()
 }
 
 /// Whether there is still something to be told of.
@@ -338,4 +378,18 @@ async fn find(
         page += 1;
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_taken_is_told_again_for_more_than_a_day_and_ever_more_seldom() {
+        let waits: Vec<Duration> = (0..MOST_AGAIN).map(pause).collect();
+        assert_eq!((waits[0], waits[1]), (AGAIN_AFTER, AGAIN_AFTER * 2));
+        assert!(waits.is_sorted() && waits.last() == Some(&LONGEST));
+        assert!(waits.iter().sum::<Duration>() > Duration::from_secs(24 * 60 * 60));
+        assert_eq!(pause(u32::MAX), LONGEST);
+    }
 }
