@@ -39,7 +39,11 @@ pub fn judge(
             app.name, app.name
         ));
     }
-    let for_us = is_for(pull, app, default_branch);
+    let for_us = match is_for(pull, app, default_branch) {
+        // It was for this one, and nothing says that it is not any more.
+        Err(Other::Unknown(_)) if open => Ok(()),
+        other => other,
+    };
     match (change, for_us) {
         (PullChange::Closed { merged }, Ok(())) => {
             Judged::End(if merged { PreviewEnd::Merged } else { PreviewEnd::Closed })
@@ -48,7 +52,7 @@ pub fn judge(
         (PullChange::Came | PullChange::Edited, Err(_)) if open => {
             Judged::End(PreviewEnd::Retargeted)
         }
-        (_, Err(why)) => Judged::Skip(why),
+        (_, Err(Other::Branch(why) | Other::Unknown(why))) => Judged::Skip(why),
         (PullChange::Edited, Ok(())) if open => Judged::Refresh,
         (PullChange::Edited, Ok(())) => Judged::Skip("it changes no commit".into()),
         (PullChange::Came, Ok(())) if pull.draft && !previews.settings.drafts && !open => {
@@ -68,18 +72,28 @@ pub fn judge(
     }
 }
 
+/// Why a pull request is none for an app, in words.
+enum Other {
+    /// It is for another branch, or the app for none.
+    Branch(String),
+    /// Which branch the app's is, is not known.
+    Unknown(String),
+}
+
 /// Whether it is to get into the branch that the app is deployed from.
-fn is_for(pull: &PullRequest, app: &ActiveApp, default_branch: Option<&str>) -> Result<(), String> {
+fn is_for(pull: &PullRequest, app: &ActiveApp, default_branch: Option<&str>) -> Result<(), Other> {
     let reference = app.settings.source.as_ref().and_then(Source::git).map(|git| &git.reference);
     let own = match reference {
-        None => return Err(format!("{} is deployed from no repository", app.name)),
+        None => {
+            return Err(Other::Branch(format!("{} is deployed from no repository", app.name)));
+        }
         Some(Reference::Branch(branch)) => branch.as_str(),
         Some(Reference::DefaultBranch) => default_branch.ok_or_else(|| {
-            format!(
+            Other::Unknown(format!(
                 "the delivery does not say which is the repository's own branch; give the app one: \
                  hythe app set {} --branch NAME",
                 app.name
-            )
+            ))
         })?,
         // It is deployed from no branch: one is as good as another.
         Some(Reference::Commit(_) | Reference::Tag(_)) => return Ok(()),
@@ -87,10 +101,10 @@ fn is_for(pull: &PullRequest, app: &ActiveApp, default_branch: Option<&str>) -> 
     if own == pull.base.as_str() {
         return Ok(());
     }
-    Err(format!(
+    Err(Other::Branch(format!(
         "it is for another branch ({:?}; the app is deployed from {own:?})",
         pull.base.as_str()
-    ))
+    )))
 }
 
 #[cfg(test)]
@@ -157,6 +171,7 @@ mod tests {
         assert_eq!(judge(&pull, PullChange::Edited, &app, Some("main")), Judged::Refresh);
         pull.base = "next".parse().unwrap();
         let away = Judged::End(PreviewEnd::Retargeted);
+        assert_eq!(judge(&pull, CAME, &app, None), Judged::Want, "nothing says that it is not");
         assert_eq!(judge(&pull, CAME, &app, Some("main")), away);
         assert_eq!(judge(&pull, PullChange::Edited, &app, Some("main")), away);
         let closed = PullChange::Closed { merged: true };
