@@ -154,11 +154,13 @@ pub(crate) struct Refused {
     pub(crate) uncovered: bool,
     /// How long it wants not to be asked, where it said that.
     pub(crate) wait: Option<Duration>,
+    /// Whether it may go better another time.
+    pub(crate) transient: bool,
 }
 
 impl From<String> for Refused {
     fn from(why: String) -> Self {
-        Self { status: None, why, uncovered: false, wait: None }
+        Self { status: None, why, uncovered: false, wait: None, transient: false }
     }
 }
 

@@ -9,7 +9,6 @@
 mod deployed;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use hythe_core::app::{ActiveApp, App, AppCommand, AppEvent};
@@ -28,19 +27,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::Control;
-use crate::outbox;
+use crate::outbox::{self, Again};
 use crate::provider::{Access, Refused, Sender};
 
 /// The cursor's name in the journal.
 const CURSOR: &str = "pulls";
 /// What is told at the same time.
 const AT_ONCE: usize = 8;
-/// What a provider did not take is told again after this, and then after twice as long each time, up to the
-/// longest.
-const AGAIN_AFTER: Duration = Duration::from_secs(60);
-const LONGEST: Duration = Duration::from_secs(60 * 60);
-/// How often it is told again, before that waits for the next change: for more than a day.
-const MOST_AGAIN: u32 = 30;
 
 /// What something is told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,20 +66,6 @@ struct CommentDue {
     known: Option<u64>,
 }
 
-/// What was not taken, or may not have been.
-#[derive(Clone, Copy, Debug)]
-struct Untaken {
-    /// How often it was told.
-    times: u32,
-    /// When it is told again.
-    at: Instant,
-}
-
-/// How long to wait after it was told in vain so many times.
-fn pause(times: u32) -> Duration {
-    AGAIN_AFTER.saturating_mul(2_u32.saturating_pow(times)).min(LONGEST)
-}
-
 /// What was told last, so that nothing is told again for nothing.
 #[derive(Debug, Default)]
 struct Last {
@@ -102,10 +81,7 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
     let mut head = control.seen();
     let sender = Sender::default();
     let mut last: BTreeMap<Subject, Last> = BTreeMap::new();
-    let now = Instant::now();
-    let missing = control.read(without_comment).into_iter();
-    let mut again: BTreeMap<Subject, Untaken> =
-        missing.map(|subject| (subject, Untaken { times: 0, at: now })).collect();
+    let mut again = Again::at_once(control.read(without_comment));
     let mut done = control.journal().load_cursor(CURSOR);
     if done == Sequence(0) {
         // An installation from before there was this: it begins with what comes now.
@@ -122,18 +98,14 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
             true => changed(&control, done, seen)?,
             false => (BTreeSet::new(), done.max(seen)),
         };
-        let now = Instant::now();
-        let ripe = again.iter().filter(|(_, untaken)| untaken.at <= now);
-        let ripe: BTreeMap<Subject, u32> =
-            ripe.map(|(subject, untaken)| (*subject, untaken.times)).collect();
-        again.retain(|subject, _| !ripe.contains_key(subject));
+        let ripe = again.ripe();
         if wanted {
             subjects.extend(ripe.keys().copied());
         }
         if !subjects.is_empty() {
             let mut due = control.read(|view| {
                 last.retain(|subject, _| is_there(view, *subject));
-                again.retain(|subject, _| is_there(view, *subject));
+                again.retain(|subject| is_there(view, subject));
                 let due = |subject: &Subject| due(&control, view, *subject);
                 subjects.iter().filter_map(due).collect::<Vec<_>>()
             });
@@ -147,27 +119,23 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
             let all = all.buffer_unordered(AT_ONCE).collect::<Vec<_>>();
             let Some(all) = stop.run_until_cancelled(all).await else { return Ok(()) };
             for (of, taken) in all {
-                let waited = again.remove(&of).map(|untaken| untaken.times);
-                let times = waited.or_else(|| ripe.get(&of).copied()).unwrap_or(0);
+                let times = again.take(of).or_else(|| ripe.get(&of).copied()).unwrap_or(0);
                 if !taken {
                     last.remove(&of);
-                    if times < MOST_AGAIN {
-                        let at = Instant::now() + pause(times);
-                        again.insert(of, Untaken { times: times + 1, at });
-                    }
+                    again.put(of, times);
                 }
             }
         }
         done = until;
         control.journal().save_cursor(CURSOR, done).map_err(|error| error.to_string())?;
         if done >= seen {
-            let next = again.values().map(|untaken| untaken.at).min();
+            let next = again.next();
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 changed = head.changed() => {
                     changed.map_err(|_| "the projection is closed".to_owned())?;
                 }
-                () = tokio::time::sleep_until(next.unwrap_or(now)), if next.is_some() => {}
+                () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
             }
         }
     }
@@ -378,18 +346,4 @@ async fn find(
         page += 1;
     }
     Ok(found)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_taken_is_told_again_for_more_than_a_day_and_ever_more_seldom() {
-        let waits: Vec<Duration> = (0..MOST_AGAIN).map(pause).collect();
-        assert_eq!((waits[0], waits[1]), (AGAIN_AFTER, AGAIN_AFTER * 2));
-        assert!(waits.is_sorted() && waits.last() == Some(&LONGEST));
-        assert!(waits.iter().sum::<Duration>() > Duration::from_secs(24 * 60 * 60));
-        assert_eq!(pause(u32::MAX), LONGEST);
-    }
 }

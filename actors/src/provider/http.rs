@@ -96,7 +96,8 @@ pub(crate) enum Attempt {
 impl Attempt {
     pub(crate) fn refused(self) -> Refused {
         match self {
-            Self::Transient(refused) | Self::Refused(refused) => refused,
+            Self::Transient(refused) => Refused { transient: true, ..refused },
+            Self::Refused(refused) => refused,
         }
     }
 

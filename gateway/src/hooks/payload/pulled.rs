@@ -81,9 +81,14 @@ fn request(remote: &Remote, change: PullChange, parts: &Parts<'_>) -> Result<Pul
     })
 }
 
-/// A moment as providers write it: RFC 3339, or as GitLab does, with a space and "UTC".
+/// A moment as providers write it: RFC 3339, or as GitLab does, with a space and "UTC" or the offset of its own
+/// time zone.
 fn moment(text: &str) -> Option<Timestamp> {
-    let text = text.strip_suffix(" UTC").map_or_else(|| text.to_owned(), |text| format!("{text}Z"));
+    let text = match text.rsplit_once(' ') {
+        Some((moment, "UTC")) => format!("{moment}Z"),
+        Some((moment, offset)) if offset.starts_with(['+', '-']) => format!("{moment}{offset}"),
+        Some(_) | None => text.to_owned(),
+    };
     let moment: jiff::Timestamp = text.parse().ok()?;
     u64::try_from(moment.as_millisecond()).ok().map(Timestamp)
 }
@@ -351,6 +356,8 @@ mod tests {
             "2024-05-15T17:20:41+02:00",
             "2024-05-15T15:20:41.000000+00:00",
             "2024-05-15 15:20:41 UTC",
+            "2024-05-15 17:20:41 +0200",
+            "2024-05-15 08:20:41 -07:00",
         ] {
             assert_eq!(moment(text), at, "{text}");
         }
