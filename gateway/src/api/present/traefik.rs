@@ -128,7 +128,7 @@ fn config(
     how: &Routers,
 ) -> TraefikConfig {
     let mut http = TraefikHttp::default();
-    let (mut closed, mut above) = (Vec::new(), BTreeSet::new());
+    let (mut closed, mut above) = (Vec::new(), BTreeSet::<&str>::new());
     for Hosts { route, guarded, hosts, wildcards, redirects, mounts } in apps.into_values() {
         let targets = match &route.backend {
             Backend::Replicas { targets, deployment: _ } if !guarded => Some(targets),
