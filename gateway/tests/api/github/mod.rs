@@ -261,7 +261,7 @@ async fn it_tells_of_pushes_and_is_told_what_became_of_them() {
     app(&server, "moved", &format!("{}/octo/moved", github.url())).await;
     server.post("/api/v1/apps/moved/deployments", deploy).await.is(202);
     github.asked(&Method::GET, "/repos/octo/moved/installation").await;
-    let refused = refused(&server, &id).await;
+    let refused = not_taken(&server, &id).await;
     assert!(refused.contains("octo/moved is called otherwise"), "{refused}");
     // A webhook of the repository's own goes first.
     let own = Hook::new(&server, "shop", "github").await;
@@ -275,7 +275,7 @@ async fn it_tells_of_pushes_and_is_told_what_became_of_them() {
 }
 
 /// Why a status was not taken that was told by way of this App.
-async fn refused(server: &Server, id: &str) -> String {
+async fn not_taken(server: &Server, id: &str) -> String {
     let id = id.parse().unwrap();
     let mut looks = tokio::time::interval(Duration::from_millis(20));
     for _ in 0..1_000 {
