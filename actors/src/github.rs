@@ -12,6 +12,7 @@ mod lending;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use hythe_core::github::api::{self, Converted, Installed};
 use hythe_core::github::{GitHubApp, GitHubServer, ManifestCode};
@@ -147,7 +148,7 @@ impl GitHubApps {
         let status = answer.status;
         if !status.is_success() {
             let why = format!("{server} answered {}: {}", status.as_u16(), answer.said());
-            return Err(match Attempt::of(status, why) {
+            return Err(match Attempt::of(&answer, why) {
                 Attempt::Transient(refused) => NotMade::Unanswered(refused.why),
                 Attempt::Refused(refused) => NotMade::Refused(refused.why),
             });
@@ -273,13 +274,13 @@ impl GitHubApps {
             }
             if !status.is_success() {
                 let why = format!("github answered {}: {}", status.as_u16(), answer.said());
-                return Err(Attempt::of(status, why));
+                return Err(Attempt::of(&answer, why));
             }
             answer.json().ok_or_else(|| {
                 let what = if answer.is_cut() { "too much" } else { "no JSON" };
                 Attempt::from(format!("github answered with {what}"))
             })
         };
-        tried(AGAIN, ask).await
+        tried(AGAIN, Duration::ZERO, ask).await
     }
 }

@@ -6,6 +6,8 @@
 
 pub(crate) mod http;
 
+use std::time::Duration;
+
 use hythe_core::github::Purpose;
 use hythe_core::hook::status::{ApiRequest, over_https};
 use hythe_core::hook::{ApiAddress, Provider};
@@ -23,6 +25,8 @@ use crate::sealing;
 
 /// How often it is tried again.
 const AGAIN: usize = 4;
+/// How long a provider that says when to ask again is waited for in all, where nobody waits for the answer.
+const PATIENCE: Duration = Duration::from_secs(90);
 /// What is read of an answer, in bytes.
 const MOST_ANSWER: usize = 8 * 1024 * 1024;
 /// Who Bitbucket says that a repository's access token belongs to.
@@ -148,11 +152,15 @@ pub(crate) struct Refused {
     pub(crate) why: String,
     /// Whether it was not even asked, since there are Apps and none is installed there.
     pub(crate) uncovered: bool,
+    /// How long it wants not to be asked, where it said that.
+    pub(crate) wait: Option<Duration>,
+    /// Whether it may go better another time.
+    pub(crate) transient: bool,
 }
 
 impl From<String> for Refused {
     fn from(why: String) -> Self {
-        Self { status: None, why, uncovered: false }
+        Self { status: None, why, uncovered: false, wait: None, transient: false }
     }
 }
 
@@ -255,7 +263,11 @@ impl Sender {
     ) -> Result<Value, Refused> {
         let (user, value) = credential.name_and_value();
         let ask = || answer(&self.0, provider, (request, purpose), (user, value));
-        tried(again, ask).await
+        let patience = match purpose {
+            Purpose::Statuses | Purpose::Deployments | Purpose::Comments => PATIENCE,
+            Purpose::Fetch | Purpose::List => Duration::ZERO,
+        };
+        tried(again, patience, ask).await
     }
 }
 
@@ -299,17 +311,24 @@ async fn answer(
     }
     let said = answer.said();
     let hint = match status {
+        // It is asked too often, and says so.
+        _ if answer.wait.is_some() => String::new(),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             format!("; may the token {}?", purpose.words())
         }
         StatusCode::NOT_FOUND => {
             "; may the token see this repository, and is what it is about there?".to_owned()
         }
+        moved if moved.is_redirection() => {
+            "; is the repository called otherwise by now? Give the app its new address: hythe app set \
+             APP --repo URL"
+                .to_owned()
+        }
         _ => String::new(),
     };
     let colon = if said.is_empty() { "" } else { ": " };
     let code = status.as_u16();
-    Err(Attempt::of(status, format!("{provider} answered {code}{colon}{said}{hint}")))
+    Err(Attempt::of(&answer, format!("{provider} answered {code}{colon}{said}{hint}")))
 }
 
 /// Adds who asks, in the way of the provider.

@@ -9,7 +9,6 @@
 mod deployed;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use hythe_core::app::{ActiveApp, App, AppCommand, AppEvent};
@@ -28,17 +27,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::Control;
-use crate::outbox;
+use crate::outbox::{self, Again};
 use crate::provider::{Access, Refused, Sender};
 
 /// The cursor's name in the journal.
 const CURSOR: &str = "pulls";
 /// What is told at the same time.
 const AT_ONCE: usize = 8;
-/// What a provider did not take is told again after this.
-const AGAIN_AFTER: Duration = Duration::from_secs(60);
-/// How often it is told again, before that waits for the next change.
-const MOST_AGAIN: u32 = 10;
 
 /// What something is told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,9 +81,7 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
     let mut head = control.seen();
     let sender = Sender::default();
     let mut last: BTreeMap<Subject, Last> = BTreeMap::new();
-    // What was not taken, and how often.
-    let mut again: BTreeMap<Subject, u32> = BTreeMap::new();
-    let mut next = Instant::now() + AGAIN_AFTER;
+    let mut again = Again::at_once(control.read(without_comment));
     let mut done = control.journal().load_cursor(CURSOR);
     if done == Sequence(0) {
         // An installation from before there was this: it begins with what comes now.
@@ -105,14 +98,14 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
             true => changed(&control, done, seen)?,
             false => (BTreeSet::new(), done.max(seen)),
         };
-        if next <= Instant::now() {
-            next = Instant::now() + AGAIN_AFTER;
-            subjects.extend(again.keys().copied().filter(|_| wanted));
+        let ripe = again.ripe();
+        if wanted {
+            subjects.extend(ripe.keys().copied());
         }
         if !subjects.is_empty() {
             let mut due = control.read(|view| {
                 last.retain(|subject, _| is_there(view, *subject));
-                again.retain(|subject, _| is_there(view, *subject));
+                again.retain(|subject| is_there(view, subject));
                 let due = |subject: &Subject| due(&control, view, *subject);
                 subjects.iter().filter_map(due).collect::<Vec<_>>()
             });
@@ -126,27 +119,42 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
             let all = all.buffer_unordered(AT_ONCE).collect::<Vec<_>>();
             let Some(all) = stop.run_until_cancelled(all).await else { return Ok(()) };
             for (of, taken) in all {
-                let times = again.remove(&of).unwrap_or(0);
+                let times = again.take(of).or_else(|| ripe.get(&of).copied()).unwrap_or(0);
                 if !taken {
                     last.remove(&of);
-                    if times < MOST_AGAIN {
-                        again.insert(of, times + 1);
-                    }
+                    again.put(of, times);
                 }
             }
         }
         done = until;
         control.journal().save_cursor(CURSOR, done).map_err(|error| error.to_string())?;
         if done >= seen {
+            let next = again.next();
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 changed = head.changed() => {
                     changed.map_err(|_| "the projection is closed".to_owned())?;
                 }
-                () = tokio::time::sleep_until(next), if !again.is_empty() => {}
+                () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
             }
         }
     }
+}
+
+/// Pull requests whose preview has no comment that is known of, where there is to be one: the server may have
+/// ended while their provider was away.
+fn without_comment(view: &View) -> BTreeSet<Subject> {
+    let apps = view.apps.iter().filter_map(|(id, app)| Some((*id, app.state.active()?)));
+    let told = |app: &ActiveApp| {
+        !app.previews.open.is_empty()
+            && told_by(&view.installation.state, app, Telling::Comments).is_some()
+    };
+    let told = apps.filter(|(_, app)| told(app));
+    let missing = told.flat_map(|(id, app)| {
+        let open = app.previews.open.iter().filter(|(_, preview)| preview.comment.is_none());
+        open.map(move |(number, _)| Subject::Pull(id, *number))
+    });
+    missing.collect()
 }
 
 /// Whether there is still something to be told of.

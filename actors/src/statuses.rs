@@ -2,8 +2,8 @@
 //!
 //! Invariants: what is told follows from the journal alone, from a cursor that is kept in it, so that
 //! no end of a deployment goes untold because of a crash; of several states of one deployment only the
-//! newest is told. Telling twice says the same. A provider that does not answer is given up after a
-//! bounded time, and holds up nothing but what is told after it. A token goes to the API that the
+//! newest is told. Telling twice says the same. A provider that does not answer is told again later, for
+//! a day, and holds up nothing but what is told after it. A token goes to the API that the
 //! installation's owner named for its hook, follows no server that sends on to another, and is never
 //! written in the clear where the repository is not fetched so.
 
@@ -21,10 +21,11 @@ use hythe_core::names::{AppName, CommitId};
 use hythe_core::record::Sequence;
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::view::View;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::Control;
-use crate::outbox;
+use crate::outbox::{self, Again};
 use crate::provider::{Access, Refused, Sender};
 
 /// The cursor's name in the journal.
@@ -71,6 +72,9 @@ impl Statuses {
     fn remember(&self, hook: HookId, told: Told) {
         let mut all = self.all();
         let of_hook = all.entry(hook).or_default();
+        // What it did not take before is the same, told again.
+        let same = |one: &Told| one.deployment == told.deployment && one.state == told.state;
+        of_hook.retain(|one| one.refused.is_none() || !same(one));
         of_hook.push_front(told);
         of_hook.truncate(REMEMBERED);
     }
@@ -101,6 +105,7 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
     let mut head = control.seen();
     let sender = Sender::default();
     let mut told: BTreeMap<DeploymentId, CommitState> = BTreeMap::new();
+    let mut again: Again<DeploymentId> = Again::default();
     let mut done = control.journal().load_cursor(CURSOR);
     if done == Sequence(0) {
         // An installation from before there was this: it begins with what comes now.
@@ -115,10 +120,20 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
             (ids, !apps.is_empty() || hooks.values().any(|hook| hook.statuses.is_some()))
         });
         control.statuses().retain(&hooks);
-        if wanted && done < seen {
-            let (deployments, until) = changed(&control, done, seen)?;
+        let (mut deployments, until) = match wanted && done < seen {
+            true => changed(&control, done, seen)?,
+            false => (Vec::new(), done.max(seen)),
+        };
+        let ripe = again.ripe();
+        for id in ripe.keys().filter(|_| wanted) {
+            if !deployments.contains(id) {
+                deployments.push(*id);
+            }
+        }
+        if !deployments.is_empty() {
             let due = control.read(|view| {
                 told.retain(|deployment, _| view.deployments.contains_key(deployment));
+                again.retain(|deployment| view.deployments.contains_key(&deployment));
                 let now = control.clock().now();
                 let due = |id: &DeploymentId| due(view, *id, now);
                 deployments.iter().filter_map(due).collect::<Vec<_>>()
@@ -128,23 +143,30 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
                 .filter(|due| told.get(&due.deployment) != Some(&due.status.state))
                 .collect::<Vec<_>>();
             told.extend(fresh.iter().map(|due| (due.deployment, due.status.state)));
-            let all = futures_util::stream::iter(fresh).for_each_concurrent(AT_ONCE, |due| {
+            let all = futures_util::stream::iter(fresh).map(|due| {
                 let (control, sender) = (control.clone(), sender.clone());
-                async move { tell(&control, &sender, &due).await }
+                async move { (due.deployment, tell(&control, &sender, &due).await) }
             });
-            if stop.run_until_cancelled(all).await.is_none() {
-                return Ok(());
+            let all = all.buffer_unordered(AT_ONCE).collect::<Vec<_>>();
+            let Some(all) = stop.run_until_cancelled(all).await else { return Ok(()) };
+            for (id, heard) in all {
+                let times = again.take(id).or_else(|| ripe.get(&id).copied()).unwrap_or(0);
+                if !heard {
+                    told.remove(&id);
+                    again.put(id, times);
+                }
             }
-            done = until;
-        } else {
-            done = done.max(seen);
         }
+        done = until;
         control.journal().save_cursor(CURSOR, done).map_err(|error| error.to_string())?;
         if done >= seen {
-            match stop.run_until_cancelled(head.changed()).await {
-                None => return Ok(()),
-                Some(Ok(())) => {}
-                Some(Err(_)) => return Err("the projection is closed".into()),
+            let next = again.next();
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                changed = head.changed() => {
+                    changed.map_err(|_| "the projection is closed".to_owned())?;
+                }
+                () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
             }
         }
     }
@@ -200,13 +222,15 @@ fn due(view: &View, id: DeploymentId, now: Timestamp) -> Option<Due> {
     })
 }
 
-/// Tells it, and remembers what came of it.
-async fn tell(control: &Control, sender: &Sender, due: &Due) {
+/// Tells it, and remembers what came of it. False where it may be taken later.
+async fn tell(control: &Control, sender: &Sender, due: &Due) -> bool {
     let refused = match send(control, sender, due).await {
         // An App that is installed elsewhere has nothing to do with it.
-        Err(refused) if refused.uncovered && due.access.implied => return,
-        sent => sent.err().map(|refused| refused.why),
+        Err(refused) if refused.uncovered && due.access.implied => return true,
+        sent => sent.err(),
     };
+    let heard = refused.as_ref().is_none_or(|refused| !refused.transient);
+    let refused = refused.map(|refused| refused.why);
     if let Some(why) = &refused {
         tracing::warn!(hook = %due.hook, app = %due.app, why, "a provider was not told");
     }
@@ -220,6 +244,7 @@ async fn tell(control: &Control, sender: &Sender, due: &Due) {
         refused,
     };
     control.statuses().remember(due.hook, told);
+    heard
 }
 
 async fn send(control: &Control, sender: &Sender, due: &Due) -> Result<(), Refused> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use hickory_server::Server;
 use hickory_server::net::runtime::Time;
 use hickory_server::proto::op::{Header, HeaderCounts, Metadata, ResponseCode};
-use hickory_server::proto::rr::rdata::{A, CNAME, NS, TXT};
+use hickory_server::proto::rr::rdata::{A, CAA, CNAME, NS, TXT};
 use hickory_server::proto::rr::{Name, RData, Record, RecordType};
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::zone_handler::MessageResponseBuilder;
@@ -27,6 +27,7 @@ enum Says {
     A(Ipv4Addr),
     Cname(String),
     Ns(String),
+    Caa { critical: bool, tag: String, value: String },
 }
 
 #[derive(Clone, Debug, Default)]
@@ -100,6 +101,12 @@ impl DnsServer {
     /// A server of a zone.
     pub fn ns(&self, name: &str, server: &str) {
         self.add(name, Says::Ns(server.to_owned()));
+    }
+
+    /// Who may sign for a name, and what is below it.
+    pub fn caa(&self, name: &str, critical: bool, tag: &str, value: &str) {
+        let (tag, value) = (tag.to_owned(), value.to_owned());
+        self.add(name, Says::Caa { critical, tag, value });
     }
 
     /// Whether it was asked for a name, whatever it said.
@@ -180,7 +187,12 @@ impl Zone {
                     Says::Ns(server) if kind == RecordType::NS => {
                         RData::NS(NS(Name::from_ascii(format!("{server}.")).unwrap()))
                     }
-                    Says::Txt(_) | Says::A(_) | Says::Ns(_) => continue,
+                    Says::Caa { critical, tag, value } if kind == RecordType::CAA => {
+                        let mut caa = CAA::new_issue(*critical, None, Vec::new());
+                        (caa.tag, caa.value) = (tag.clone(), value.clone().into_bytes());
+                        RData::CAA(caa)
+                    }
+                    Says::Txt(_) | Says::A(_) | Says::Ns(_) | Says::Caa { .. } => continue,
                 };
                 answer.push(Record::from_rdata(at.clone(), 1, data));
             }

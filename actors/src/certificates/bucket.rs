@@ -105,9 +105,21 @@ pub(super) struct Bucket {
     /// The connection under which it was looked at last, and when that was.
     met: Option<(u64, Timestamp)>,
     there: BTreeMap<String, Wish>,
+    /// What is not there because it cannot be read, and why: it is tried each time, and told of once.
+    unread: BTreeMap<String, (Wish, String)>,
 }
 
 impl Bucket {
+    /// Whether it is new that this cannot be read.
+    fn is_news(&mut self, key: &str, wish: &Wish, why: &str) -> bool {
+        let same = |(of, told): &(Wish, String)| of == wish && told == why;
+        if self.unread.get(key).is_some_and(same) {
+            return false;
+        }
+        self.unread.insert(key.to_owned(), (wish.clone(), why.to_owned()));
+        true
+    }
+
     /// Has in the bucket what is to be in it, where NATS is there.
     pub(super) async fn settle(&mut self, control: &Control, served: &BTreeSet<CertificateId>) {
         if control.bus().state().borrow().epoch().is_none() {
@@ -151,6 +163,7 @@ impl Bucket {
             remove(&bucket, &key).await?;
             self.there.remove(&key);
         }
+        self.unread.retain(|key, _| wanted.contains_key(key));
         for (key, wish) in wanted {
             if self.there.get(&key) == Some(&wish) {
                 continue;
@@ -158,10 +171,15 @@ impl Bucket {
             match content(control, &wish, &secret) {
                 Ok(bytes) => {
                     put(&bucket, &key, bytes).await?;
+                    self.unread.remove(&key);
                     self.there.insert(key, wish);
                 }
                 // One that cannot be read keeps none of the others from the edges.
-                Err(why) => tracing::warn!(key, why, "something for edges is not published"),
+                Err(why) => {
+                    if self.is_news(&key, &wish, &why) {
+                        tracing::warn!(key, why, "something for edges is not published");
+                    }
+                }
             }
         }
         Ok(())
@@ -382,4 +400,30 @@ async fn within<T>(work: impl Future<Output = T>) -> Result<T, String> {
     let what = "use the bucket of certificates".to_owned();
     let late = |_| BusError::TimedOut { what, waited: ANSWER_WITHIN }.to_string();
     tokio::time::timeout(ANSWER_WITHIN, work).await.map_err(late)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_told_of_once_and_again_where_that_is_another_one() {
+        let mut bucket = Bucket::default();
+        let id = CertificateId::new(uuid::Uuid::from_u128(1));
+        let wish = |version| Wish::Certificate { id, version, fleet: 1 };
+        for (version, why, news) in [
+            (1, "the secret is gone", true),
+            (1, "the secret is gone", false),
+            (1, "the secret is damaged", true),
+            (2, "the secret is damaged", true),
+            (2, "the secret is damaged", false),
+        ] {
+            assert_eq!(
+                bucket.is_news("certificate.1", &wish(version), why),
+                news,
+                "{version} {why}"
+            );
+        }
+        assert!(bucket.is_news("certificate.2", &wish(2), "the secret is damaged"));
+    }
 }

@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use hythe_core::certificate::Authority;
 use hythe_core::domain::{
-    DEFAULT_RESOLVERS, DomainHost, DomainSettings, DomainToken, Heard, Judged, LeadAnswer,
-    LeadTarget, Led, TxtAnswer, Verdict, judge, led, not_yet, while_remembered,
+    CaaForbids, DEFAULT_RESOLVERS, DomainHost, DomainSettings, DomainToken, Heard, Judged,
+    LeadAnswer, LeadTarget, Led, TxtAnswer, Verdict, judge, led, not_yet, while_remembered,
 };
 use hythe_core::limits;
 use hythe_core::time::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
+use super::caa;
 use super::dns::Dns;
 use super::zone::{self, OfZone};
 
@@ -38,6 +40,8 @@ pub struct Report {
     pub txt: Vec<Heard<TxtAnswer>>,
     /// And of where it leads.
     pub leads: Vec<Heard<LeadAnswer>>,
+    /// That its CAA records permit none of the authorities that are asked, where they do not.
+    pub caa: Option<CaaForbids>,
     /// Why the domain is not this app's although it is proven, where it is not.
     pub blocked: Option<String>,
 }
@@ -52,6 +56,8 @@ pub(super) struct Wanted {
     pub(super) resolvers: Vec<SocketAddr>,
     /// The port of the zone's own servers, where these are asked first.
     pub(super) zone: Option<u16>,
+    /// Those that are asked for its certificates.
+    pub(super) authorities: Vec<Authority>,
 }
 
 /// The resolvers that are asked: those that are set, or the machine's own and well-known ones.
@@ -103,29 +109,33 @@ pub(super) async fn look(wanted: &Wanted, now: Timestamp) -> Report {
     };
     let (mut txt, mut leads): (Vec<_>, Vec<_>) = wanted.resolvers.iter().map(late).unzip();
     let mut goal = wanted.target.clone();
-    let mut end = until;
-    while let Ok(Some((place, answer))) = timeout_at(end, asked.next()).await {
-        let (of_record, of_host, of_target) = answer;
-        if let Some((txt, leads)) = txt.get_mut(place).zip(leads.get_mut(place)) {
-            (txt.answer, leads.answer) = (of_record, of_host);
+    let looked = async {
+        let mut end = until;
+        while let Ok(Some((place, answer))) = timeout_at(end, asked.next()).await {
+            let (of_record, of_host, of_target) = answer;
+            if let Some((txt, leads)) = txt.get_mut(place).zip(leads.get_mut(place)) {
+                (txt.answer, leads.answer) = (of_record, of_host);
+            }
+            goal.addresses.extend(of_target);
+            // Whatever the others say, it stays proven.
+            if judge(&record, &wanted.token, &txt).verdict == Verdict::Proven {
+                end = end.min(Instant::now() + STRAGGLERS);
+            }
         }
-        goal.addresses.extend(of_target);
-        // Whatever the others say, it stays proven.
-        if judge(&record, &wanted.token, &txt).verdict == Verdict::Proven {
-            end = end.min(Instant::now() + STRAGGLERS);
-        }
-    }
+    };
+    let forbids = caa::ask(&wanted.resolvers, &wanted.host, &wanted.authorities);
+    let (caa, ()) = tokio::join!(Box::pin(forbids), looked);
     let judged = judge(&record, &wanted.token, &txt);
     let judged = match has_it {
         Some(server) => while_remembered(judged, server),
         None => judged,
     };
     let led = led(&looked_up, &goal, &leads);
-    Report { at: now, judged, led, txt, leads, blocked: None }
+    Report { at: now, judged, led, txt, leads, caa, blocked: None }
 }
 
-/// What is known before resolvers may be asked. Where the host leads they are not asked either: that a name is
-/// not there holds for all below it.
+/// What is known before resolvers may be asked. Where the host leads they are not asked either, nor for who may
+/// sign for it: that a name is not there holds for all below it.
 fn too_early(
     looked_up: &str,
     wanted: &Wanted,
@@ -136,7 +146,7 @@ fn too_early(
     let OfZone { txt, leads, remembered: _ } = zone;
     let leads = vec![Heard { resolver: txt.resolver, answer: leads }];
     let led = led(looked_up, &wanted.target, &leads);
-    Report { at: now, judged, led, txt: vec![txt], leads, blocked: None }
+    Report { at: now, judged, led, txt: vec![txt], leads, caa: None, blocked: None }
 }
 
 /// What one resolver says: of the record, of where the host leads, and of where it is to lead.

@@ -13,7 +13,7 @@ use hickory_resolver::net::{DnsError, NetError, NoRecords};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::{Resolver, TokioResolver};
-use hythe_core::domain::{LeadAnswer, TxtAnswer};
+use hythe_core::domain::{CaaRecord, LeadAnswer, TxtAnswer};
 
 /// How long one question may take, over UDP and then over TCP.
 const ONE_WITHIN: Duration = Duration::from_millis(2_500);
@@ -165,6 +165,17 @@ impl Dns {
         }
     }
 
+    /// The CAA records that count for a name, and where they are: elsewhere where it is a CNAME. None where there
+    /// are none.
+    pub(super) async fn caa(&self, name: &str) -> Result<Option<(String, Vec<CaaRecord>)>, String> {
+        let asked = absolute(name).map_err(|()| "no such name".to_owned())?;
+        let records = self.ask(&asked, RecordType::CAA).await?;
+        let at = records.iter().find(|record| caa(record).is_some());
+        let at = at.map(|record| plain(&record.name));
+        let found = records.iter().filter_map(caa).take(MOST_RECORDS).collect();
+        Ok(at.map(|at| (at, found)))
+    }
+
     /// All records that come of a question; none where there are none.
     async fn ask(&self, name: &Name, kind: RecordType) -> Result<Vec<Record>, String> {
         match self.answer(name, kind).await? {
@@ -249,6 +260,11 @@ fn address(record: &Record) -> Option<IpAddr> {
     }
     let RData::AAAA(address) = &record.data else { return None };
     Some(IpAddr::V6(address.0))
+}
+
+fn caa(record: &Record) -> Option<CaaRecord> {
+    let RData::CAA(caa) = &record.data else { return None };
+    Some(CaaRecord::new(caa.issuer_critical, &caa.tag, &caa.value))
 }
 
 /// What a TXT record says: its pieces as one text.

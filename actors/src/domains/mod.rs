@@ -7,6 +7,7 @@
 //! that no resolver is asked before there is something to be found. A domain that another app holds goes to one that proves it only
 //! where the other's own proof is gone at that very moment.
 
+mod caa;
 mod check;
 pub(crate) mod dns;
 mod zone;
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hythe_core::app::{App, AppCommand};
+use hythe_core::certificate::is_local;
 use hythe_core::domain::{
     Domain, DomainHost, DomainNews, DomainSettings, LeadTarget, Trust, Verdict, next_check,
     what_it_means,
@@ -235,6 +237,11 @@ fn wanted(control: &Control, key: &Key) -> Option<(Domain, Wanted)> {
             target: target(settings, control.base_domain(), app.name.as_str()),
             resolvers: resolvers(settings),
             zone: zone_first(&domain.trust, settings),
+            authorities: if is_local(key.1.name()) {
+                Vec::new()
+            } else {
+                view.installation.state.certificates.settings.usable()
+            },
         };
         Some((domain, wanted))
     })
@@ -376,7 +383,7 @@ mod tests {
         let judged = Judged { verdict: Verdict::Proven, why: String::new() };
         let (txt, leads) = (Vec::new(), Vec::new());
         let led = Led { leads: Leads::Unheard, why: String::new() };
-        let report = Report { at, judged, led, txt, leads, blocked: None };
+        let report = Report { at, judged, led, txt, leads, caa: None, blocked: None };
         Seen { token: domain(token, Trust::Pending).token, report, failures }
     }
 

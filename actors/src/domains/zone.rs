@@ -172,6 +172,7 @@ mod tests {
                 target: LeadTarget::default(),
                 resolvers: vec![self.resolver.address().parse().unwrap()],
                 zone: Some(own.port()),
+                authorities: Vec::new(),
             };
             look(&wanted, Timestamp(0)).await
         }

@@ -110,7 +110,15 @@ impl GitHubApps {
                 })?;
                 Some(installed).filter(|one| !one.suspended).map(|one| one.id)
             }
-            Err(refused) if matches!(refused.status, Some(404 | 301)) => None,
+            Err(refused) if refused.status == Some(404) => None,
+            // Where it leads does not say what it is called now, and that is what tokens are asked for by.
+            Err(refused) if matches!(refused.status, Some(301 | 307 | 308)) => {
+                let why = format!(
+                    "{path} is called otherwise at GitHub by now; give the app its new address: hythe app \
+                     set APP --repo URL"
+                );
+                return Err(Refused { why, ..refused });
+            }
             Err(refused) => return Err(refused),
         };
         let known_for = if found.is_some() { COVERED_FOR } else { UNCOVERED_FOR };
@@ -149,6 +157,7 @@ impl GitHubApps {
         let request = api::borrow(&app.api, installation, name, purpose);
         let answer = self.as_app(app, &request, MOST_ANSWER).await.map_err(|refused| {
             let hint = match refused.status {
+                _ if refused.wait.is_some() => String::new(),
                 Some(403 | 422) => format!(
                     "; may the App {} {}? Its owner says so at GitHub: {}",
                     app.slug,

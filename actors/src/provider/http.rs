@@ -11,18 +11,23 @@ use hyper_rustls::ConfigBuilderExt as _;
 use hythe_core::hook::status::{ApiMethod, ApiRequest};
 use hythe_core::reach::is_off_limits;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use rustls::ClientConfig;
 use serde_json::Value;
 use url::{Host, Url};
 
 use super::Refused;
+use crate::clock::Clock;
 
 /// How long a connection may take to come about, and a whole request.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// The first wait before it is tried again; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// How long GitHub wants to be left alone where it says that it was asked too often, and not until when; in
+/// seconds.
+const UNSAID: u64 = 60;
 /// What is read of an answer that refuses, in bytes, and shown of that, in characters.
 const MOST_REFUSAL: usize = 4 * 1024;
 const MOST_SHOWN: usize = 200;
@@ -91,19 +96,32 @@ pub(crate) enum Attempt {
 impl Attempt {
     pub(crate) fn refused(self) -> Refused {
         match self {
-            Self::Transient(refused) | Self::Refused(refused) => refused,
+            Self::Transient(refused) => Refused { transient: true, ..refused },
+            Self::Refused(refused) => refused,
         }
     }
 
-    /// Of a status that is no success.
-    pub(crate) fn of(status: StatusCode, why: String) -> Self {
-        let refused = Refused { status: Some(status.as_u16()), ..Refused::from(why) };
-        if status.is_server_error()
+    /// Of an answer that is no success.
+    pub(crate) fn of(answer: &Answer, why: String) -> Self {
+        let (status, wait) = (answer.status, answer.wait);
+        let why = match wait {
+            Some(wait) => format!("{why}; it says to ask again in {} s", wait.as_secs()),
+            None => why,
+        };
+        let refused = Refused { status: Some(status.as_u16()), wait, ..Refused::from(why) };
+        if wait.is_some()
+            || status.is_server_error()
             || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
         {
             Self::Transient(refused)
         } else {
             Self::Refused(refused)
+        }
+    }
+
+    const fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Transient(refused) | Self::Refused(refused) => refused.wait,
         }
     }
 }
@@ -114,9 +132,11 @@ impl From<String> for Attempt {
     }
 }
 
-/// Tries, and so many times again where it may go better.
+/// Tries, and so many times again where it may go better. Where a provider says when to ask again, it is not
+/// asked before, and not at all where that takes more than `patience` in all.
 pub(crate) async fn tried<T, F: Future<Output = Result<T, Attempt>>>(
     again: usize,
+    patience: Duration,
     ask: impl FnMut() -> F,
 ) -> Result<T, Refused> {
     let waits = ExponentialBuilder::default()
@@ -124,12 +144,21 @@ pub(crate) async fn tried<T, F: Future<Output = Result<T, Attempt>>>(
         .with_max_times(again)
         .with_jitter();
     let transient = |attempt: &Attempt| matches!(attempt, Attempt::Transient(_));
-    ask.retry(waits).when(transient).await.map_err(Attempt::refused)
+    let mut left = patience;
+    let as_asked = |attempt: &Attempt, usual: Option<Duration>| {
+        let usual = usual?;
+        let Some(wait) = attempt.wait() else { return Some(usual) };
+        left = left.checked_sub(wait)?;
+        Some(usual.max(wait))
+    };
+    ask.retry(waits).when(transient).adjust(as_asked).await.map_err(Attempt::refused)
 }
 
 /// What a provider answered.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    /// How long it wants not to be asked; none where it says nothing of that.
+    pub(crate) wait: Option<Duration>,
     /// As much as was read.
     text: Vec<u8>,
     /// Whether that is all.
@@ -192,7 +221,7 @@ pub(crate) async fn once(
     let unanswered =
         |error: reqwest::Error| Attempt::Transient(Refused::from(plain(&error.without_url())));
     let mut answer = sign(asked).send().await.map_err(unanswered)?;
-    let status = answer.status();
+    let (status, headers) = (answer.status(), answer.headers().clone());
     let most = if status.is_success() { most } else { MOST_REFUSAL };
     let (mut text, mut whole) = (Vec::new(), false);
     while text.len() <= most {
@@ -208,7 +237,26 @@ pub(crate) async fn once(
     }
     whole &= text.len() <= most;
     text.truncate(most);
-    Ok(Answer { status, text, whole })
+    let wait = wait(status, &headers, &text, Clock::system().now().0 / 1_000);
+    Ok(Answer { status, wait, text, whole })
+}
+
+/// How long a provider wants not to be asked, where it says so. GitHub refuses what is asked too often with 403,
+/// as it refuses what is not allowed. `now` is in seconds since the Unix epoch.
+fn wait(status: StatusCode, headers: &HeaderMap, text: &[u8], now: u64) -> Option<Duration> {
+    let refuses =
+        [StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+    if !refuses.contains(&status) {
+        return None;
+    }
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+    let spent = number("x-ratelimit-remaining") == Some(0);
+    let reset = || number("x-ratelimit-reset").filter(|_| spent);
+    let until_reset = || reset().map(|at| at.saturating_sub(now).max(1));
+    let said = || String::from_utf8_lossy(text).to_ascii_lowercase().contains("rate limit");
+    let unsaid = || (status == StatusCode::FORBIDDEN && said()).then_some(UNSAID);
+    let seconds = number("retry-after").or_else(until_reset).or_else(unsaid)?;
+    Some(Duration::from_secs(seconds))
 }
 
 /// An error and what caused it, in one line.
@@ -252,5 +300,63 @@ mod tests {
         ] {
             assert!(asked(url).await.contains("that no provider has"), "{url}");
         }
+    }
+
+    #[test]
+    fn when_to_ask_again_is_read_as_providers_say_it() {
+        let headers = |pairs: &[(&'static str, &str)]| -> HeaderMap {
+            let pair = |(name, value): &(&'static str, &str)| {
+                (name.parse().unwrap(), value.parse().unwrap())
+            };
+            pairs.iter().map(pair).collect()
+        };
+        let spent = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1030")];
+        let left = [("x-ratelimit-remaining", "7"), ("x-ratelimit-reset", "1030")];
+        let limited = r#"{"message":"You have exceeded a secondary rate limit."}"#;
+        for (status, pairs, text, wait) in [
+            (429, &[("retry-after", "5")][..], "", Some(5)),
+            (403, &[("retry-after", "60")], limited, Some(60)),
+            (503, &[("retry-after", "2")], "", Some(2)),
+            (403, &spent, "{}", Some(30)),
+            (429, &spent, "{}", Some(30)),
+            (403, &left, r#"{"message":"Must have admin rights"}"#, None),
+            (403, &[], limited, Some(UNSAID)),
+            (429, &[("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")], "", None),
+            (404, &[("retry-after", "5")], limited, None),
+            (201, &spent, "{}", None),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let found = super::wait(status, &headers(pairs), text.as_bytes(), 1_000);
+            assert_eq!(found, wait.map(Duration::from_secs), "{status} {pairs:?} {text}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_not_asked_again_before_it_wants_to_be() {
+        let begun = tokio::time::Instant::now();
+        let limited = |seconds: u64| {
+            let wait = Some(Duration::from_secs(seconds));
+            let status = StatusCode::FORBIDDEN;
+            let answer = Answer { status, wait, text: Vec::new(), whole: true };
+            Attempt::of(&answer, "github answered 403".into())
+        };
+        let mut times = 0;
+        let ask = || {
+            times += 1;
+            let done = if times == 1 { Err(limited(50)) } else { Ok(times) };
+            async move { done }
+        };
+        assert_eq!(tried(4, Duration::from_secs(60), ask).await.unwrap(), 2);
+        assert!(begun.elapsed() >= Duration::from_secs(50), "{:?}", begun.elapsed());
+
+        let mut times = 0;
+        let ask = || {
+            times += 1;
+            let refused = limited(50);
+            async move { Err::<(), _>(refused) }
+        };
+        let refused = tried(4, Duration::from_secs(60), ask).await.unwrap_err();
+        assert_eq!(times, 2, "a second fifty seconds are too much");
+        assert!(refused.why.ends_with("it says to ask again in 50 s"), "{}", refused.why);
     }
 }

@@ -18,6 +18,19 @@ const KNOWN: [(&str, &str); 4] = [
     ("google", "https://dv.acme-v02.api.pki.goog/directory"),
 ];
 
+/// What authorities call themselves in CAA records, by where their directories lie; the first is what they tell
+/// people to set.
+const ISSUERS: [(&str, &[&str]); 5] = [
+    ("letsencrypt.org", &["letsencrypt.org"]),
+    (
+        "zerossl.com",
+        &["sectigo.com", "comodoca.com", "comodo.com", "usertrust.com", "trust-provider.com"],
+    ),
+    ("pki.goog", &["pki.goog"]),
+    ("buypass.com", &["buypass.com"]),
+    ("ssl.com", &["ssl.com"]),
+];
+
 text!(
     /// An authority that speaks ACME: `letsencrypt`, `letsencrypt-staging`, `zerossl`, `google`, or the
     /// https URL of another one's directory.
@@ -49,6 +62,15 @@ impl Authority {
     pub fn directory(&self) -> &str {
         let known = KNOWN.iter().find(|(name, _)| *name == self.0);
         known.map_or(self.0.as_str(), |(_, directory)| directory)
+    }
+
+    /// What it calls itself in CAA records, the name that people set the first; none where that is not known.
+    #[must_use]
+    pub fn issuers(&self) -> Option<&'static [&'static str]> {
+        let rest = self.directory().strip_prefix("https://")?;
+        let host = rest.split(['/', ':']).next()?;
+        let lies = |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+        ISSUERS.iter().find(|(domain, _)| lies(domain)).map(|(_, issuers)| *issuers)
     }
 
     /// The name of the secret that its account is.
@@ -95,6 +117,23 @@ mod tests {
             &long,
         ] {
             assert!(Authority::new(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn how_an_authority_calls_itself_is_known_by_its_directory() {
+        let of = |text: &str| Authority::new(text).unwrap().issuers().map(|all| all[0]);
+        for (text, issuer) in [
+            ("letsencrypt", Some("letsencrypt.org")),
+            ("letsencrypt-staging", Some("letsencrypt.org")),
+            ("zerossl", Some("sectigo.com")),
+            ("google", Some("pki.goog")),
+            ("https://acme.ssl.com/sslcom-dv-rsa", Some("ssl.com")),
+            ("https://ca.internal:9000/acme/acme/directory", None),
+            ("https://evil-letsencrypt.org/directory", None),
+            ("https://ca.internal/api.letsencrypt.org", None),
+        ] {
+            assert_eq!(of(text), issuer, "{text}");
         }
     }
 }

@@ -6,6 +6,7 @@
 //! is not proven holds no claim, so it is in nobody's way. Nothing here knows a resolver or a clock:
 //! what was heard and when is handed in.
 
+mod caa;
 pub mod cdn;
 mod host;
 mod leads;
@@ -25,6 +26,7 @@ use crate::names::{BadText, HostName, bad, shown, text};
 use crate::time::Timestamp;
 use crate::view::View;
 
+pub use self::caa::{CaaAnswer, CaaForbids, CaaRecord, CaaToSet, caa_forbids, caa_names};
 pub use self::host::{DomainHost, within};
 pub use self::leads::{LeadAnswer, LeadTarget, Leads, Led, led};
 pub use self::schedule::{next_check, what_it_means};

@@ -136,7 +136,9 @@ impl Thread<'_> {
         });
         let more = match self.provider {
             Provider::Bitbucket => answer.get("next").is_some_and(Value::is_string),
-            Provider::GitHub | Provider::GitLab => items.len() >= PAGE as usize,
+            Provider::GitHub => items.len() >= PAGE as usize,
+            // It leaves out of a page what whoever asks may not see.
+            Provider::GitLab => !items.is_empty(),
             Provider::Gitea => false,
         };
         (comments.collect(), more)
@@ -290,7 +292,10 @@ mod tests {
         let one = Comment { id: 1, text: "a".into() };
         for provider in [Provider::GitHub, Provider::GitLab, Provider::Gitea] {
             let listed = with(provider, |thread| thread.listed(&plain));
-            assert_eq!(listed, (vec![one.clone()], false), "{provider}");
+            // Of GitLab only an empty page is the last one.
+            let more = provider == Provider::GitLab;
+            assert_eq!(listed, (vec![one.clone()], more), "{provider}");
+            assert_eq!(with(provider, |thread| thread.listed(&json!([]))), (vec![], false));
         }
         let paged = json!({"values": [{"id": 1, "content": {"raw": "a"}}], "next": "https://x"});
         assert_eq!(with(Provider::Bitbucket, |thread| thread.listed(&paged)), (vec![one], true));

@@ -132,7 +132,9 @@ fn items(provider: Provider, answer: &Value) -> (&[Value], bool) {
     let items = all.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let more = match provider {
         Provider::Bitbucket => answer.get("next").is_some_and(Value::is_string),
-        Provider::GitHub | Provider::GitLab | Provider::Gitea => items.len() >= PAGE,
+        Provider::GitHub | Provider::GitLab => items.len() >= PAGE,
+        // Whoever has one says how long its pages are at the most.
+        Provider::Gitea => !items.is_empty(),
     };
     (items, more)
 }
@@ -163,13 +165,14 @@ mod tests {
         };
         for (provider, answer, more) in [
             (Provider::GitHub, &hub, false),
-            (Provider::Gitea, &hub, false),
+            (Provider::Gitea, &hub, true),
             (Provider::GitLab, &lab, false),
             (Provider::Bitbucket, &bucket, true),
         ] {
             assert_eq!(listed(provider, answer), (vec![one.clone()], more), "{provider}");
             assert_eq!(listed(provider, &json!("x")), (vec![], false));
         }
+        assert_eq!(listed(Provider::Gitea, &json!([])), (vec![], false));
         let full = Value::Array(vec![hub[0].clone(); PAGE]);
         assert!(listed(Provider::GitHub, &full).1);
     }
@@ -193,7 +196,8 @@ mod tests {
             (Provider::Bitbucket, json!({"values": one("/target/hash")})),
         ] {
             let found = listed_branches(provider, &answer);
-            assert_eq!(found, (vec![main.clone()], false), "{provider}");
+            let more = provider == Provider::Gitea;
+            assert_eq!(found, (vec![main.clone()], more), "{provider}");
         }
     }
 

@@ -18,6 +18,10 @@ use crate::source::Reference;
 
 /// The most characters of a description: GitHub takes no more.
 const MOST_DESCRIPTION: usize = 140;
+/// What the name of a status begins with.
+const OURS: &str = "hythe/";
+/// The most characters of the key by which Bitbucket tells statuses apart: as many as an app's name has.
+const MOST_KEY: usize = 40;
 
 text!(
     /// Where a provider's API is: `https://` or `http://`, a host and, where it lies below one, a path
@@ -144,7 +148,7 @@ impl CommitStatus {
             }
         };
         let description = description.chars().take(MOST_DESCRIPTION).collect();
-        let context = format!("hythe/{}", spec.app_name);
+        let context = format!("{OURS}{}", spec.app_name);
         Some(Self { commit, state, context, description })
     }
 }
@@ -271,8 +275,10 @@ pub fn request(
                 CommitState::Failure => "FAILED",
                 CommitState::Cancelled => "STOPPED",
             };
+            let short = context.strip_prefix(OURS).filter(|_| context.len() > MOST_KEY);
+            let key = short.unwrap_or(context);
             let body = json!({
-                "key": context, "name": context, "state": state, "description": description,
+                "key": key, "name": context, "state": state, "description": description,
                 "url": page?,
             });
             let url =
@@ -414,6 +420,14 @@ mod tests {
         );
         assert_eq!(bitbucket.body["url"], address);
         assert_eq!(bitbucket.body["key"], "hythe/shop");
+        let name = format!("shop-{}-pr-7", "a".repeat(30));
+        let long =
+            CommitStatus { context: format!("hythe/{name}"), ..status(CommitState::Success) };
+        let api = ApiAddress::new("https://api.bitbucket.org/2.0").unwrap();
+        let lies = location("https://h.example/a/b");
+        let long = request((Provider::Bitbucket, &api), &lies, &long, page).unwrap();
+        assert_eq!((&long.body["key"], name.len()), (&json!(name), MOST_KEY));
+        assert_eq!(long.body["name"], format!("hythe/{name}"));
 
         // Bitbucket wants a page; only GitLab has groups in groups.
         assert_eq!(

@@ -28,23 +28,31 @@ pub fn judge(
     default_branch: Option<&str>,
 ) -> Judged {
     let previews = &app.previews;
-    if !previews.settings.on {
+    let open = previews.open.contains_key(&pull.number);
+    let known = open || previews.past.contains_key(&pull.number);
+    // That one is over that there was a preview of is noted in any case: once they are on again, what tells of
+    // it late must not open it, for nobody would say again that it is closed.
+    let over = known && matches!(change, PullChange::Closed { .. });
+    if !previews.settings.on && !over {
         return Judged::Skip(format!(
             "{} has no previews; to have some: hythe preview on {}",
             app.name, app.name
         ));
     }
-    let open = previews.open.contains_key(&pull.number);
-    let for_us = is_for(pull, app, default_branch);
+    let for_us = match is_for(pull, app, default_branch) {
+        // It was for this one, and nothing says that it is not any more.
+        Err(Other::Unknown(_)) if open => Ok(()),
+        other => other,
+    };
     match (change, for_us) {
         (PullChange::Closed { merged }, Ok(())) => {
             Judged::End(if merged { PreviewEnd::Merged } else { PreviewEnd::Closed })
         }
-        (PullChange::Closed { .. }, Err(_)) if open => Judged::End(PreviewEnd::Closed),
+        (PullChange::Closed { .. }, Err(_)) if known => Judged::End(PreviewEnd::Closed),
         (PullChange::Came | PullChange::Edited, Err(_)) if open => {
             Judged::End(PreviewEnd::Retargeted)
         }
-        (_, Err(why)) => Judged::Skip(why),
+        (_, Err(Other::Branch(why) | Other::Unknown(why))) => Judged::Skip(why),
         (PullChange::Edited, Ok(())) if open => Judged::Refresh,
         (PullChange::Edited, Ok(())) => Judged::Skip("it changes no commit".into()),
         (PullChange::Came, Ok(())) if pull.draft && !previews.settings.drafts && !open => {
@@ -64,18 +72,28 @@ pub fn judge(
     }
 }
 
+/// Why a pull request is none for an app, in words.
+enum Other {
+    /// It is for another branch, or the app for none.
+    Branch(String),
+    /// Which branch the app's is, is not known.
+    Unknown(String),
+}
+
 /// Whether it is to get into the branch that the app is deployed from.
-fn is_for(pull: &PullRequest, app: &ActiveApp, default_branch: Option<&str>) -> Result<(), String> {
+fn is_for(pull: &PullRequest, app: &ActiveApp, default_branch: Option<&str>) -> Result<(), Other> {
     let reference = app.settings.source.as_ref().and_then(Source::git).map(|git| &git.reference);
     let own = match reference {
-        None => return Err(format!("{} is deployed from no repository", app.name)),
+        None => {
+            return Err(Other::Branch(format!("{} is deployed from no repository", app.name)));
+        }
         Some(Reference::Branch(branch)) => branch.as_str(),
         Some(Reference::DefaultBranch) => default_branch.ok_or_else(|| {
-            format!(
+            Other::Unknown(format!(
                 "the delivery does not say which is the repository's own branch; give the app one: \
                  hythe app set {} --branch NAME",
                 app.name
-            )
+            ))
         })?,
         // It is deployed from no branch: one is as good as another.
         Some(Reference::Commit(_) | Reference::Tag(_)) => return Ok(()),
@@ -83,10 +101,10 @@ fn is_for(pull: &PullRequest, app: &ActiveApp, default_branch: Option<&str>) -> 
     if own == pull.base.as_str() {
         return Ok(());
     }
-    Err(format!(
+    Err(Other::Branch(format!(
         "it is for another branch ({:?}; the app is deployed from {own:?})",
         pull.base.as_str()
-    ))
+    )))
 }
 
 #[cfg(test)]
@@ -94,6 +112,7 @@ mod tests {
     use super::*;
     use crate::hook::Head;
     use crate::names::RepositoryUrl;
+    use crate::preview::Past;
     use crate::preview::plan::tests::{parent, pull};
 
     const CAME: PullChange = PullChange::Came;
@@ -152,9 +171,23 @@ mod tests {
         assert_eq!(judge(&pull, PullChange::Edited, &app, Some("main")), Judged::Refresh);
         pull.base = "next".parse().unwrap();
         let away = Judged::End(PreviewEnd::Retargeted);
+        assert_eq!(judge(&pull, CAME, &app, None), Judged::Want, "nothing says that it is not");
         assert_eq!(judge(&pull, CAME, &app, Some("main")), away);
         assert_eq!(judge(&pull, PullChange::Edited, &app, Some("main")), away);
         let closed = PullChange::Closed { merged: true };
         assert_eq!(judge(&pull, closed, &app, Some("main")), Judged::End(PreviewEnd::Closed));
+    }
+
+    #[test]
+    fn that_one_is_closed_is_heard_while_there_are_no_previews() {
+        let (mut app, pull) = (parent(), pull(4));
+        app.previews.settings.on = false;
+        let closed = PullChange::Closed { merged: false };
+        skips(&judge(&pull, closed, &app, Some("main")), "hythe preview on");
+        let why = PreviewEnd::SwitchedOff;
+        let past = Past { app: None, at: pull.at, why, comment: None };
+        app.previews.past.insert(4, past);
+        assert_eq!(judge(&pull, closed, &app, Some("main")), Judged::End(PreviewEnd::Closed));
+        skips(&judge(&pull, CAME, &app, Some("main")), "hythe preview on");
     }
 }

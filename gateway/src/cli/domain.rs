@@ -121,12 +121,17 @@ fn leads(domain: &Domain, output: &Output) {
         | DomainLeads::Unheard
         | DomainLeads::Unsaid => output.note(output.foreign(&check.leads_detail)),
     }
+    if let Some(caa) = &check.caa {
+        output.note(output.foreign(&caa.detail));
+    }
 }
 
 fn records(domain: &Domain, output: &Output) {
     let row =
         |record: &DnsRecord| vec![record.kind.clone(), record.name.clone(), record.value.clone()];
-    let rows: Vec<_> = std::iter::once(&domain.proof).chain(&domain.target).map(row).collect();
+    let caa = domain.check.iter().filter_map(|check| check.caa.as_ref()?.record.as_ref());
+    let all = std::iter::once(&domain.proof).chain(&domain.target).chain(caa);
+    let rows: Vec<_> = all.map(row).collect();
     output.table(&["TYPE", "NAME", "VALUE"], &rows);
     let kinds: Vec<&str> = domain.target.iter().map(|record| record.kind.as_str()).collect();
     if kinds.is_empty() {
@@ -196,6 +201,7 @@ fn show(domain: &Domain, output: &Output) {
     if let Some(check) = &domain.check {
         rows.push(("looked for", format::ago(check.at)));
         rows.push(("leads", output.foreign(&check.leads_detail)));
+        rows.extend(check.caa.iter().map(|caa| ("CAA", output.foreign(&caa.detail))));
     }
     for (what, value) in rows {
         output.line(format_args!("{what:<14} {value}"));

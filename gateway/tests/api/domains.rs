@@ -125,6 +125,30 @@ async fn a_domain_is_proven_by_its_record_and_what_is_missing_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_caa_record_that_is_missing_is_named_before_an_authority_refuses() {
+    let (server, dns) = start().await;
+    add(&server, "shop", "www.shop.example").await;
+    for dns in &dns {
+        dns.caa("shop.example", false, "issue", "pki.goog");
+    }
+    let unasked = check(&server, "shop", "www.shop.example").await;
+    assert!(unasked["check"]["caa"].is_null(), "nobody is asked for certificates: {unasked}");
+    let agreed = json!({"email": "ops@example.com", "agree_tos": true});
+    server.patch("/api/v1/certificates/settings", agreed).await.is(200);
+    let forbidden = check(&server, "shop", "www.shop.example").await;
+    let caa = &forbidden["check"]["caa"];
+    contains(&caa["detail"], "0 issue \"pki.goog\"");
+    let record =
+        json!({"type": "CAA", "name": "shop.example", "value": "0 issue \"letsencrypt.org\""});
+    assert_eq!(caa["record"], record, "{forbidden}");
+    for dns in &dns {
+        dns.caa("shop.example", false, "issue", "letsencrypt.org");
+    }
+    let permitted = check(&server, "shop", "www.shop.example").await;
+    assert!(permitted["check"]["caa"].is_null(), "{permitted}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_takes_a_domain_over_by_a_cname_a_squat_or_an_old_token() {
     let (server, dns) = start().await;
     let shop = add(&server, "shop", "shop.example").await;

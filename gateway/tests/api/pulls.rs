@@ -1,6 +1,8 @@
 //! What providers are told of previews: one comment, as each API wants it, kept up to date and found
 //! again; and at GitHub a deployment.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -221,6 +223,39 @@ async fn a_comment_whose_maker_died_is_found_and_one_that_was_removed_is_made_ag
     assert_eq!(gone.path, "/api/repos/Octo-Org/shop/issues/comments/21");
     assert!(text(&gone).contains("was merged"), "{}", gone.body);
     assert!(!server.on_disk(TOKEN.as_bytes()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_it_is_not_known_that_there_is_a_comment_the_next_server_sees_to_it() {
+    let mut api = Api::start().await;
+    // It never says which comment it is.
+    let (server, hook) = told("github", "me", "Octo-Org/shop", ("comments", &api)).await;
+    hook.tells(&server, "pull_request", "d-1", &of_github(|_| {})).await.is(202);
+    deployment(&server).await;
+    let journal = server.control.journal();
+    let mut looks = tokio::time::interval(Duration::from_millis(20));
+    while journal.load_cursor("pulls") < journal.head() {
+        looks.tick().await;
+    }
+    while api.asked.try_recv().is_ok() {}
+    let others = json!([{"id": 9, "body": "looks good"}]);
+    api.answers([Some((200, others)), Some((201, json!({"id": 10})))]);
+    let server = server.again().await;
+    let looked = api.next().await;
+    assert_eq!(looked.method, Method::GET, "nothing of it is new in the journal");
+    let made = api.next().await;
+    assert_eq!(
+        (&made.method, made.path.as_str()),
+        (&Method::POST, "/api/repos/Octo-Org/shop/issues/2/comments")
+    );
+    let known = |view: &hythe_core::view::View| {
+        let (_, app) = view.app_named(&"shop".parse().unwrap()).unwrap();
+        app.state.active().unwrap().previews.open[&2].comment
+    };
+    let mut seen = server.control.seen();
+    while server.control.read(known) != Some(10) {
+        seen.changed().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

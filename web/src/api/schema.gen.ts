@@ -3621,12 +3621,19 @@ export interface components {
             unicode?: string | null;
             verified_at?: components["schemas"]["Time"] | null;
         };
+        /** @description That no authority that is asked for certificates may sign for a domain. */
+        DomainCaa: {
+            /** @description What was found, and what to do. */
+            detail: string;
+            record?: components["schemas"]["DnsRecord"] | null;
+        };
         /** @description A look at a domain. */
         DomainCheck: {
             /** @description When it was. */
             at: components["schemas"]["Time"];
             /** @description Why the domain is not this app's although it is proven, where it is not. */
             blocked?: string | null;
+            caa?: components["schemas"]["DomainCaa"] | null;
             /** @description What was found, what was wanted, and at which resolvers. */
             detail: string;
             /** @description Where it leads. */

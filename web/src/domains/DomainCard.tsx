@@ -7,6 +7,7 @@ import { DomainActions } from "./DomainActions";
 import { InFront } from "./InFront";
 import { Records } from "./Records";
 import { Resolvers } from "./Resolvers";
+import { Unsigned } from "./Unsigned";
 import { besides, requests, STATE, settled, told } from "./words";
 
 /** A domain: whether it is proven, what its requests get, what is still to be set, what was seen. */
@@ -39,6 +40,7 @@ export function DomainCard({
       )}
       {more ? <p className="breaks">{told(domain, more)}</p> : null}
       <InFront domain={domain} />
+      <Unsigned domain={domain} />
       {settled(domain) ? (
         <details>
           <summary>Its records</summary>

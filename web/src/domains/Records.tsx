@@ -7,6 +7,7 @@ import { leads, proof, type Said } from "./words";
 /** What to set where the domain's DNS is kept, to the letter, and what of it is there. */
 export function Records({ domain }: { domain: Domain }) {
   const kinds = domain.target.map((record) => record.type);
+  const caa = domain.check?.caa?.record;
   return (
     <>
       <table className="rows wraps">
@@ -28,6 +29,7 @@ export function Records({ domain }: { domain: Domain }) {
               said={leads(domain.check)}
             />
           ))}
+          {caa ? <RecordRow record={caa} said={{ tone: "bad", text: "missing" }} /> : null}
         </tbody>
       </table>
       <p className="faint note">

@@ -66,7 +66,8 @@ export function leads(check: DomainCheck | null | undefined): Said {
 
 /** Whether nothing is left to be set: then the records need not be in sight. */
 export function settled(domain: Domain): boolean {
-  return domain.state === "verified" && domain.check?.leads === "here";
+  const { state, check } = domain;
+  return state === "verified" && check?.leads === "here" && !check.caa;
 }
 
 /** What the check found besides what `detail` says already. */

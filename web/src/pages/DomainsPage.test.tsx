@@ -56,6 +56,25 @@ describe("an app's domains", () => {
     domain.getByText("behind Cloudflare");
   });
 
+  it("says which CAA record is missing before an authority refuses", async () => {
+    const why =
+      'the CAA records at bücher.example permit no certificate of xn--bcher-kva.example by letsencrypt.org: 0 issue "pki.goog". Set one more there: CAA 0 issue "letsencrypt.org"';
+    const record = {
+      type: "CAA",
+      name: "xn--bcher-kva.example",
+      value: '0 issue "letsencrypt.org"',
+    };
+    const { check } = verified;
+    if (!check) throw new Error("it was looked at");
+    await page([{ ...verified, check: { ...check, caa: { detail: why, record } } }]);
+    const domain = within(await card("bücher.example"));
+    domain.getByText("Certificates are refused");
+    domain.getByText(/permit no certificate/);
+    const rows = within(domain.getByRole("table", { name: /Records to set/ })).getAllByRole("row");
+    expect(rows.at(-1)?.textContent).toMatch(/^CAA.*0 issue "letsencrypt\.org".*missing/);
+    expect(domain.queryByText("Its records")).toBeNull();
+  });
+
   it("shows a proven one as people write it, with its records out of the way", async () => {
     await page([verified]);
     const domain = within(await card("bücher.example"));

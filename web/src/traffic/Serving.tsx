@@ -1,15 +1,10 @@
-import { type FormEvent, useState } from "react";
-import type { App, EdgeProtocol, EdgeSettings, EdgeWww, UpdateEdge } from "../api/types";
+import type { App, EdgeProtocol, EdgeSettings, EdgeWww } from "../api/types";
 import { Choice } from "../parts/Choice";
 import { Field } from "../parts/Field";
-import { Outcome } from "../parts/Outcome";
-import { Refusal } from "../parts/Refusal";
-import { Save } from "../parts/Save";
-import { Section } from "../parts/Section";
 import { Switch } from "../parts/Switch";
-import { useDraft } from "../parts/useDraft";
-import { changeOf, type Draft, draftOf, type Wrong } from "./draft";
-import { useEdge } from "./useEdge";
+import { changeOf, draftOf } from "./draft";
+import { EdgeForm } from "./EdgeForm";
+import { useEdgeForm } from "./useEdgeForm";
 
 const WWW = [
   ["both", "Both serve"],
@@ -24,22 +19,10 @@ const PROTOCOLS = [
 
 /** What stands between clients and the app: limits, and how answers go. */
 export function Serving({ app, settings }: { app: App; settings: EdgeSettings }) {
-  const { draft, edit, forget } = useDraft(draftOf(settings));
-  const [wrong, setWrong] = useState<Wrong>({});
-  const save = useEdge(app.name, (change: UpdateEdge) => change, forget);
-  const { change, wrong: found } = changeOf(settings, draft);
-  const changed = Object.keys(change).length > 0 || Object.keys(found).length > 0;
-  const set = (edits: Partial<Draft>) => {
-    if (!save.isPending) save.reset();
-    edit(edits);
-  };
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    setWrong(found);
-    if (Object.keys(found).length === 0) save.mutate(change);
-  };
+  const form = useEdgeForm(app, draftOf(settings), (draft) => changeOf(settings, draft));
+  const { draft, wrong, set } = form;
   const text = (field: TextField, label: string, help: string) => (
-    <Field label={label} help={help} wrong={wrong[field]}>
+    <Field label={label} help={help} wrong={wrong?.[field]}>
       {(wired) => (
         <input
           {...wired}
@@ -52,70 +35,58 @@ export function Serving({ app, settings }: { app: App; settings: EdgeSettings })
     </Field>
   );
   return (
-    <Section title="Limits and answers">
-      <form className="form" onSubmit={submit}>
-        <div className="fields">
-          {text(
-            "perSecond",
-            "Requests a second",
-            "From one client address, in the long run; empty for no limit.",
-          )}
-          {text("burst", "Requests at once", "Empty for as many as in two seconds.")}
-          {text("body", "Largest request body", "Such as 10M; empty for no limit.")}
-          {text("answer", "An answer begins within", "Seconds; empty for the usual 600.")}
-          {text(
-            "wait",
-            "Wait for a start",
-            "Seconds that a request waits for an app that is starting; 0 for not at all.",
-          )}
-          {text(
-            "sleep",
-            "Sleep after",
-            "Seconds without a request after which its replicas stop until the next one; empty for never.",
-          )}
-          <Choice
-            label="Hosts that differ by www. only"
-            value={draft.www}
-            options={WWW}
-            onChange={(www) => set({ www })}
-          />
-          <Choice
-            label="The app speaks"
-            value={draft.protocol}
-            options={PROTOCOLS}
-            onChange={(protocol) => set({ protocol })}
-          />
-        </div>
-        <Switch
-          label="Sticky"
-          help="A client stays with the replica that answered it first, by a cookie."
-          checked={draft.sticky}
-          onChange={(sticky) => set({ sticky })}
+    <EdgeForm title="Limits and answers" form={form}>
+      <div className="fields">
+        {text(
+          "perSecond",
+          "Requests a second",
+          "From one client address, in the long run; empty for no limit.",
+        )}
+        {text("burst", "Requests at once", "Empty for as many as in two seconds.")}
+        {text("body", "Largest request body", "Such as 10M; empty for no limit.")}
+        {text("answer", "An answer begins within", "Seconds; empty for the usual 600.")}
+        {text(
+          "wait",
+          "Wait for a start",
+          "Seconds that a request waits for an app that is starting; 0 for not at all.",
+        )}
+        {text(
+          "sleep",
+          "Sleep after",
+          "Seconds without a request after which its replicas stop until the next one; empty for never.",
+        )}
+        <Choice
+          label="Hosts that differ by www. only"
+          value={draft.www}
+          options={WWW}
+          onChange={(www) => set({ www })}
         />
-        <Switch
-          label="Compress"
-          help="Answers that the app left as they are get compressed."
-          checked={draft.compress}
-          onChange={(compress) => set({ compress })}
+        <Choice
+          label="The app speaks"
+          value={draft.protocol}
+          options={PROTOCOLS}
+          onChange={(protocol) => set({ protocol })}
         />
-        <Switch
-          label="Tell requests"
-          help="What each request came to is in the app's log of requests, without queries and cookies."
-          checked={draft.accessLog}
-          onChange={(accessLog) => set({ accessLog })}
-        />
-        <Save
-          changed={changed}
-          busy={save.isPending}
-          onForget={() => {
-            forget();
-            setWrong({});
-          }}
-        />
-        <Outcome>{save.isSuccess ? "Saved; it holds at once." : ""}</Outcome>
-        <Refusal error={save.error} />
-      </form>
-    </Section>
+      </div>
+      <Switch
+        label="Sticky"
+        help="A client stays with the replica that answered it first, by a cookie."
+        checked={draft.sticky}
+        onChange={(sticky) => set({ sticky })}
+      />
+      <Switch
+        label="Compress"
+        help="Answers that the app left as they are get compressed."
+        checked={draft.compress}
+        onChange={(compress) => set({ compress })}
+      />
+      <Switch
+        label="Tell requests"
+        help="What each request came to is in the app's log of requests, without queries and cookies."
+        checked={draft.accessLog}
+        onChange={(accessLog) => set({ accessLog })}
+      />
+    </EdgeForm>
   );
 }
 

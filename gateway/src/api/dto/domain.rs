@@ -174,8 +174,21 @@ pub struct DomainCheck {
     pub network: Option<String>,
     /// What was found of that, what was wanted, and at which resolvers.
     pub leads_detail: String,
+    /// That no authority that is asked for certificates may sign for it, where its CAA records say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caa: Option<DomainCaa>,
     /// What each resolver said.
     pub resolvers: Vec<ResolverAnswer>,
+}
+
+/// That no authority that is asked for certificates may sign for a domain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DomainCaa {
+    /// What was found, and what to do.
+    pub detail: String,
+    /// The record to set, beside those that are there; none where that does not help.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<DnsRecord>,
 }
 
 /// What one resolver said of a domain.

@@ -67,8 +67,8 @@ pub use deployment::{
     TakesOver,
 };
 pub use domain::{
-    AddDomain, DnsRecord, Domain, DomainCheck, DomainLeads, DomainList, DomainMode, DomainSettings,
-    DomainState, DomainVerdict, ResolverAnswer, UpdateDomain, UpdateDomainSettings,
+    AddDomain, DnsRecord, Domain, DomainCaa, DomainCheck, DomainLeads, DomainList, DomainMode,
+    DomainSettings, DomainState, DomainVerdict, ResolverAnswer, UpdateDomain, UpdateDomainSettings,
 };
 pub use edge::{
     EdgeGuards, EdgeHsts, EdgeHttps, EdgeMount, EdgeProtocol, EdgeRate, EdgeSeenPath, EdgeSettings,

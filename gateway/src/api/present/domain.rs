@@ -2,12 +2,12 @@
 
 use hythe_actors::domains::{Report, target};
 use hythe_core::app::ActiveApp;
-use hythe_core::domain::{self, DomainHost, Leads, Trust, Verdict};
+use hythe_core::domain::{self, CaaForbids, CaaToSet, DomainHost, Leads, Trust, Verdict};
 use std::net::IpAddr;
 
 use super::Sight;
 use crate::api::dto::{
-    DnsRecord, Domain, DomainCheck, DomainLeads, DomainMode, DomainState, DomainVerdict,
+    DnsRecord, Domain, DomainCaa, DomainCheck, DomainLeads, DomainMode, DomainState, DomainVerdict,
     ResolverAnswer,
 };
 
@@ -97,7 +97,7 @@ fn detail(host: &DomainHost, domain: &domain::Domain, last: Option<&Report>) -> 
 }
 
 fn check(report: Report) -> DomainCheck {
-    let Report { at, judged, led, txt, leads, blocked } = report;
+    let Report { at, judged, led, txt, leads, caa, blocked } = report;
     let (leads_to, network) = match led.leads {
         Leads::Here => (DomainLeads::Here, None),
         Leads::Partly => (DomainLeads::Partly, None),
@@ -126,6 +126,13 @@ fn check(report: Report) -> DomainCheck {
         leads: leads_to,
         network,
         leads_detail: led.why,
+        caa: caa.map(forbidden),
         resolvers: resolvers.collect(),
     }
+}
+
+fn forbidden(forbids: CaaForbids) -> DomainCaa {
+    let CaaForbids { why, record } = forbids;
+    let set = |CaaToSet { name, value }| DnsRecord { kind: "CAA".to_owned(), name, value };
+    DomainCaa { detail: why, record: record.map(set) }
 }

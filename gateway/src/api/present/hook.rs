@@ -113,7 +113,8 @@ fn setup(provider: Provider, url: Option<String>, path: String) -> dto::HookSetu
             "Settings → Webhooks → Add webhook → Gitea (Forgejo)",
             json(),
             "Secret",
-            &["Push events", "Pull request events"],
+            // New commits of a pull request are a choice of their own there.
+            &["Push", "Pull request (Forgejo: Modification)", "Pull request synchronized"],
         ),
     };
     dto::HookSetup {
@@ -185,4 +186,19 @@ pub(crate) fn deliveries(
     remembered.sort_by_key(|delivery| std::cmp::Reverse(delivery.at));
     remembered.truncate(MOST_DELIVERIES);
     remembered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_is_listened_to_is_among_the_events_to_choose() {
+        for provider in Provider::ALL {
+            let chosen = setup(provider, None, "/hooks".into()).events.join("; ");
+            assert!(chosen.contains("ush") && chosen.contains("equest"), "{provider}: {chosen}");
+        }
+        let gitea = setup(Provider::Gitea, None, "/hooks".into()).events;
+        assert!(gitea.iter().any(|event| event.contains("synchronized")), "{gitea:?}");
+    }
 }

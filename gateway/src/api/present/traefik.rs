@@ -2,7 +2,8 @@
 //!
 //! Only what answers is in it: of an app that has nothing to answer with Traefik says by itself that it
 //! knows no such host. But a path of another app's host that such an app has, or one that Traefik would let
-//! everybody see, leads nowhere: it is not that other app's.
+//! everybody see, leads nowhere: it is not that other app's. No more is a host of such an app that another
+//! one's wildcard would take.
 
 #[cfg(test)]
 mod tests;
@@ -127,6 +128,7 @@ fn config(
     how: &Routers,
 ) -> TraefikConfig {
     let mut http = TraefikHttp::default();
+    let (mut closed, mut above) = (Vec::new(), BTreeSet::<&str>::new());
     for Hosts { route, guarded, hosts, wildcards, redirects, mounts } in apps.into_values() {
         let targets = match &route.backend {
             Backend::Replicas { targets, deployment: _ } if !guarded => Some(targets),
@@ -140,10 +142,10 @@ fn config(
         let name = format!("hythe-{}", route.name);
         if servers.is_empty() {
             for (host, prefix, _) in mounts {
-                let load_balancer = TraefikLoadBalancer { servers: Vec::new() };
-                http.services.insert(CLOSED.to_owned(), TraefikService { load_balancer });
-                http.routers.insert(mounted(&name, host, prefix), how.mount(host, prefix, CLOSED));
+                close(&mut http, mounted(&name, host, prefix), how.mount(host, prefix, CLOSED));
             }
+            let sent_on = redirects.into_values().flatten();
+            closed.push((name, hosts.into_iter().chain(sent_on).collect::<Vec<_>>()));
             continue;
         }
         if !hosts.is_empty() || !wildcards.is_empty() || !mounts.is_empty() {
@@ -154,6 +156,7 @@ fn config(
             http.routers.insert(name.clone(), how.router(rule(&hosts), &name));
         }
         if !wildcards.is_empty() {
+            above.extend(wildcards.iter().copied().map(HostName::as_str));
             let rules = wildcards.into_iter().map(|above| {
                 format!("HostRegexp(`^[^.]+\\.{}$`)", above.as_str().replace('.', "\\."))
             });
@@ -193,7 +196,24 @@ fn config(
             http.routers.insert(mounted, router);
         }
     }
+    for (name, hosts) in closed {
+        let taken = |host: &&HostName| {
+            let parent = host.as_str().split_once('.').map(|(_, parent)| parent);
+            parent.is_some_and(|parent| above.contains(parent))
+        };
+        let hosts: Vec<&HostName> = hosts.into_iter().filter(taken).collect();
+        if !hosts.is_empty() {
+            close(&mut http, name, how.router(rule(&hosts), CLOSED));
+        }
+    }
     TraefikConfig { http: (!http.routers.is_empty()).then_some(http) }
+}
+
+/// A router to the service without a server.
+fn close(http: &mut TraefikHttp, name: String, router: TraefikRouter) {
+    let load_balancer = TraefikLoadBalancer { servers: Vec::new() };
+    http.services.insert(CLOSED.to_owned(), TraefikService { load_balancer });
+    http.routers.insert(name, router);
 }
 
 /// What the router of a path is called.

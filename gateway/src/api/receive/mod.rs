@@ -227,7 +227,11 @@ impl Receiver {
             Self::Hook(hook) if remote.keys.contains(&hook.repository) => Some(hook.clone()),
             Self::Hook(hook) => {
                 let own = &hook.repository;
-                ignored(format!("it is of another repository ({theirs}; this webhook is of {own})"))
+                ignored(format!(
+                    "it is of another repository ({theirs}; this webhook is of {own}). Where that is its \
+                     new name, give apps the new address (hythe app set APP --repo URL) and make a webhook \
+                     for it: hythe hook add APP"
+                ))
             }
             Self::App(app) => {
                 let Some(key) = remote.keys.iter().find(|key| app.server.has(key)) else {

@@ -10,6 +10,7 @@ use hythe_core::hook::{Hook, PullRequest, RepositoryKey};
 use hythe_core::ids::{AppId, HookId};
 use hythe_core::preview::judge::{Judged, judge};
 use hythe_core::record::Meta;
+use hythe_core::time::Timestamp;
 use hythe_core::view::View;
 use uuid::Uuid;
 
@@ -85,7 +86,9 @@ async fn of_app(
             (command, DeliveryOutcome::Deployed)
         }
         Judged::End(why) => {
-            (AppCommand::EndPreview { number, why, at: Some(pull.at) }, DeliveryOutcome::Removed)
+            // Where it is not said when that was, it is not taken for long ago.
+            let at = Some(pull.at).filter(|at| *at > Timestamp::default());
+            (AppCommand::EndPreview { number, why, at }, DeliveryOutcome::Removed)
         }
     };
     let open = app.previews.open.contains_key(&number);

@@ -5,6 +5,8 @@ use axum::response::Response;
 use hythe_actors::aggregate::CommandError;
 use hythe_core::app::{ActiveApp, App, AppCommand, Earlier, Repeat};
 use hythe_core::ids::{AppId, DeploymentId};
+use hythe_core::names::AppName;
+use hythe_core::source::Source;
 use hythe_core::versions;
 use uuid::Uuid;
 
@@ -50,7 +52,7 @@ pub(crate) async fn rollback(
     let (id, now) = state.app(&app)?;
     let Json { value: CreateRollback { to, keep_settings }, hash: _ } = body;
     let target = target(&state, id, &now, to.as_deref())?;
-    let earlier = there(&state, earlier(&state, id, target, !keep_settings)?).await;
+    let earlier = there(&state, earlier(&state, id, target, !keep_settings)?).await?;
     repeat(&state, id, earlier, Repeat::Rollback, &asked, once).await
 }
 
@@ -120,7 +122,7 @@ async fn again(
             format!("nothing of {name} is live; deploy it with: hythe deploy {name}"),
         )
     })?;
-    let earlier = there(state, earlier(state, id, live, false)?).await;
+    let earlier = there(state, earlier(state, id, live, false)?).await?;
     repeat(state, id, earlier, how, asked, once).await
 }
 
@@ -214,14 +216,34 @@ fn target(
     })
 }
 
-/// Notes whether what was built of a static site is there: else it is built anew. Of an image its worker
-/// says so.
-async fn there(state: &ApiState, mut earlier: Earlier) -> Earlier {
-    if let Some(site) = &earlier.built.site {
-        // Where it cannot be asked nothing is known to be gone, and edges may have it.
-        earlier.gone = state.control().sites().has(&site.id).await.is_ok_and(|there| !there);
+/// Notes whether what was built of a static site is there: else it is built anew, where what it was built from
+/// is. Of an image its worker says so.
+async fn there(state: &ApiState, mut earlier: Earlier) -> Result<Earlier, Problem> {
+    let Some(site) = &earlier.built.site else { return Ok(earlier) };
+    // Where it cannot be asked nothing is known to be gone, and edges may have it.
+    earlier.gone = state.control().sites().has(&site.id).await.is_ok_and(|there| !there);
+    let spec = &earlier.spec;
+    if let Some(upload) = spec.source.upload().filter(|_| earlier.gone)
+        && super::uploads::touch(state, upload).await?.is_none()
+    {
+        return Err(lost(spec.number, &spec.app_name, &spec.source));
     }
-    earlier
+    Ok(earlier)
+}
+
+/// Neither what was built of a static site is there, nor what it was built from.
+fn lost(number: u64, app: &AppName, source: &Source) -> Problem {
+    let again = match source {
+        Source::Pushed(pushed) => format!("push it again: git push hythe HEAD:{}", pushed.branch),
+        Source::Upload(_) | Source::Git(_) | Source::Image(_) => {
+            format!("send the folder again: hythe deploy {app} DIR")
+        }
+    };
+    let why = format!(
+        "the files of the static site of deployment {number} are not where they are kept (--sites), and \
+         what it was built from is not there any more either; {again}"
+    );
+    Problem::new(Kind::Conflict, why)
 }
 
 /// What there is to take over from it.
@@ -239,4 +261,30 @@ fn earlier(
              another one",
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use hythe_core::names::{BranchName, CommitId};
+    use hythe_core::source::{Pushed, UploadDigest};
+
+    use super::*;
+
+    #[test]
+    fn what_is_lost_is_named_with_how_to_have_it_again() {
+        let upload = UploadDigest::new(format!("sha256:{}", "0".repeat(64))).unwrap();
+        let app = AppName::new("shop").unwrap();
+        let sent = lost(3, &app, &Source::Upload(upload.clone()));
+        assert_eq!(sent.status, 409);
+        assert!(
+            sent.detail.contains("deployment 3 are not where they are kept"),
+            "{}",
+            sent.detail
+        );
+        assert!(sent.detail.ends_with("hythe deploy shop DIR"), "{}", sent.detail);
+        let branch = BranchName::new("main").unwrap();
+        let commit = CommitId::new("a".repeat(40)).unwrap();
+        let pushed = lost(3, &app, &Source::Pushed(Pushed { branch, commit, upload }));
+        assert!(pushed.detail.ends_with("git push hythe HEAD:main"), "{}", pushed.detail);
+    }
 }

@@ -67,7 +67,7 @@ pub(super) fn read(provider: Provider, event: &str, json: &[u8]) -> Result<Said,
     match event {
         "ping" => Ok(Said::Ping),
         "push" => Ok(Said::Push(push(provider, &parse(json)?))),
-        "pull_request" | "pull_request_sync" => pull_request(json),
+        "pull_request" | "pull_request_sync" => pull_request(provider, json),
         _ => Ok(Said::Other),
     }
 }
@@ -121,11 +121,37 @@ struct Changes {
     base: Option<serde::de::IgnoredAny>,
     #[serde(rename = "ref")]
     reference: Option<serde::de::IgnoredAny>,
+    title: Option<Before>,
+}
+
+#[derive(Deserialize)]
+struct Before {
+    from: Option<String>,
 }
 
 impl Told {
-    fn change(&self) -> Option<PullChange> {
-        let turned = |changes: &Changes| changes.base.is_some() || changes.reference.is_some();
+    /// Whether it says by now that it is ready. Of Gitea's it is its title that says it is not, by how that
+    /// begins; with what, each server says for itself.
+    fn is_made_ready(&self, provider: Provider, changes: &Changes) -> bool {
+        let gitea = match provider {
+            Provider::Gitea => true,
+            Provider::GitHub | Provider::GitLab | Provider::Bitbucket => false,
+        };
+        let before = changes.title.as_ref().and_then(|title| title.from.as_deref());
+        let now = self.pull_request.title.as_deref().unwrap_or_default().trim();
+        let began = before.and_then(|before| before.trim().strip_suffix(now));
+        gitea
+            && !self.pull_request.draft
+            && !now.is_empty()
+            && began.is_some_and(|it| !it.is_empty())
+    }
+
+    fn change(&self, provider: Provider) -> Option<PullChange> {
+        let turned = |changes: &Changes| {
+            changes.base.is_some()
+                || changes.reference.is_some()
+                || self.is_made_ready(provider, changes)
+        };
         // Of one that is closed, too, much can be changed.
         let open = self.pull_request.state.as_deref().is_none_or(|state| state == "open");
         match self.action.as_str() {
@@ -140,9 +166,9 @@ impl Told {
     }
 }
 
-fn pull_request(json: &[u8]) -> Result<Said, Unreadable> {
+fn pull_request(provider: Provider, json: &[u8]) -> Result<Said, Unreadable> {
     let told: Told = parse(json)?;
-    let change = told.change();
+    let change = told.change(provider);
     let Told { action, pull_request: pull, changes: _, repository, sender } = &told;
     let sender = sender.as_ref().and_then(Account::name).unwrap_or_default();
     let head = pull.head.repo.iter().flat_map(Repository::urls).flatten();

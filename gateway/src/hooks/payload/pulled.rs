@@ -81,9 +81,14 @@ fn request(remote: &Remote, change: PullChange, parts: &Parts<'_>) -> Result<Pul
     })
 }
 
-/// A moment as providers write it: RFC 3339, or as GitLab does, with a space and "UTC".
+/// A moment as providers write it: RFC 3339, or as GitLab does, with a space and "UTC" or the offset of its own
+/// time zone.
 fn moment(text: &str) -> Option<Timestamp> {
-    let text = text.strip_suffix(" UTC").map_or_else(|| text.to_owned(), |text| format!("{text}Z"));
+    let text = match text.rsplit_once(' ') {
+        Some((moment, "UTC")) => format!("{moment}Z"),
+        Some((moment, offset)) if offset.starts_with(['+', '-']) => format!("{moment}{offset}"),
+        Some(_) | None => text.to_owned(),
+    };
     let moment: jiff::Timestamp = text.parse().ok()?;
     u64::try_from(moment.as_millisecond()).ok().map(Timestamp)
 }
@@ -243,6 +248,8 @@ mod tests {
         };
         let shut = |body: Value| with(body, "/pull_request/state", "closed".into());
         let base = json!({"base": {"ref": {"from": "next"}}});
+        let titled = |before: &str| json!({"title": {"from": before}});
+        let drafted = |body: Value| with(body, "/pull_request/draft", true.into());
         let hub = (Provider::GitHub, "pull_request");
         let tea = (Provider::Gitea, "pull_request");
         let lab = (Provider::GitLab, "Merge Request Hook");
@@ -266,6 +273,11 @@ mod tests {
             (tea, gitea("reopened".into()), came),
             (tea, gitea("edited".into()), edited),
             (tea, with(gitea("edited".into()), "/changes", json!({"ref": {"from": "x"}})), came),
+            // It is called "x".
+            (tea, with(gitea("edited".into()), "/changes", titled("WIP: x")), came),
+            (tea, with(gitea("edited".into()), "/changes", titled("y")), edited),
+            (tea, drafted(with(gitea("edited".into()), "/changes", titled("A x"))), edited),
+            (hub, with(github("edited".into()), "/changes", titled("WIP: Update")), edited),
             (tea, with(gitea("closed".into()), "/pull_request/merged", true.into()), closed(true)),
             (tea, gitea("label_updated".into()), None),
             (lab, gitlab("reopen", json!({})), came),
@@ -344,6 +356,8 @@ mod tests {
             "2024-05-15T17:20:41+02:00",
             "2024-05-15T15:20:41.000000+00:00",
             "2024-05-15 15:20:41 UTC",
+            "2024-05-15 17:20:41 +0200",
+            "2024-05-15 08:20:41 -07:00",
         ] {
             assert_eq!(moment(text), at, "{text}");
         }

@@ -3,6 +3,7 @@
 mod stand_in;
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -254,8 +255,14 @@ async fn it_tells_of_pushes_and_is_told_what_became_of_them() {
     }
     // Another one of the same owner, on which it is not installed, is not told of, and nobody complains.
     let deploy = json!({"commit": COMMIT});
-    server.post("/api/v1/apps/other/deployments", deploy).await.is(202);
+    server.post("/api/v1/apps/other/deployments", deploy.clone()).await.is(202);
     github.asked(&Method::GET, "/repos/octo/other/installation").await;
+    // Of one that is called otherwise by now that is said.
+    app(&server, "moved", &format!("{}/octo/moved", github.url())).await;
+    server.post("/api/v1/apps/moved/deployments", deploy).await.is(202);
+    github.asked(&Method::GET, "/repos/octo/moved/installation").await;
+    let refused = not_taken(&server, &id).await;
+    assert!(refused.contains("octo/moved is called otherwise"), "{refused}");
     // A webhook of the repository's own goes first.
     let own = Hook::new(&server, "shop", "github").await;
     let left = hook.tells(&server, "push", "d-4", &push(&github, "Octo/Shop")).await.is(200);
@@ -265,6 +272,20 @@ async fn it_tells_of_pushes_and_is_told_what_became_of_them() {
     let gone = hook.tells(&server, "push", "d-5", &push(&github, "Octo/Shop")).await;
     gone.is_problem(404, "not-found");
     github.nothing_is_wrong();
+}
+
+/// Why a status was not taken that was told by way of this App.
+async fn not_taken(server: &Server, id: &str) -> String {
+    let id = id.parse().unwrap();
+    let mut looks = tokio::time::interval(Duration::from_millis(20));
+    for _ in 0..1_000 {
+        looks.tick().await;
+        let mut told = server.control.statuses().of(id).into_iter();
+        if let Some(why) = told.find_map(|told| told.refused) {
+            return why;
+        }
+    }
+    panic!("all of it was taken");
 }
 
 #[tokio::test(flavor = "multi_thread")]

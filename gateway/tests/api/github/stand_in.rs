@@ -268,7 +268,10 @@ fn by_app(shared: &Shared, asked: &Asked) -> Response {
         ("PATCH", "/app/hook/config") => said(200, json!({"content_type": "json"})),
         ("GET", path) => {
             let name = path.trim_start_matches("/repos/").trim_end_matches("/installation");
-            if shared.installed.lock().unwrap().contains(&name.to_lowercase()) {
+            if name == "octo/moved" {
+                let to = "https://api.github.com/repositories/1/installation";
+                said(301, json!({"message": "Moved Permanently", "url": to}))
+            } else if shared.installed.lock().unwrap().contains(&name.to_lowercase()) {
                 said(200, installation)
             } else {
                 said(404, json!({"message": "Not Found"}))

@@ -188,3 +188,43 @@ fn a_path_of_what_is_guarded_or_does_not_answer_leads_nowhere_and_not_to_the_hos
     assert_eq!(open["routers"][name]["service"], "hythe-api");
     assert!(open["services"][CLOSED].is_null(), "{open}");
 }
+
+#[test]
+fn a_host_of_what_is_guarded_is_not_another_apps_by_its_wildcard() {
+    use hythe_core::edge::{EdgeSettings, RouteEdge};
+    let config = |targets: &[&str], change: fn(&mut EdgeSettings)| {
+        let shop = route(1, "shop", &["10.208.0.2:8080"]);
+        let own = Route { wildcards: BTreeSet::from([host("shop.example")]), ..shop };
+        let mut admin = route(2, "admin", targets);
+        let mut edge = RouteEdge::usual(admin.app);
+        change(&mut edge.settings);
+        admin.edge = Some(Box::new(edge));
+        let from = Route { redirect: Some(host("admin.shop.example")), ..admin.clone() };
+        let observed = observed(&[
+            ("shop.localhost", own),
+            ("admin.shop.example", admin.clone()),
+            ("www.shop.example", from),
+            ("elsewhere.example", admin),
+        ]);
+        let config = of_proxy(&observed, &host("localhost"), &Routers::default());
+        serde_json::to_value(config).unwrap()["http"].clone()
+    };
+    for closed in [
+        config(&["10.208.0.3:8080"], |set| set.allow = ["10.0.0.0/8".parse().unwrap()].into()),
+        config(&[], |_| {}),
+    ] {
+        assert_eq!(
+            closed["routers"]["hythe-admin"],
+            json!({
+                "rule": "Host(`admin.shop.example`) || Host(`www.shop.example`)",
+                "service": CLOSED,
+            })
+        );
+        assert_eq!(closed["services"][CLOSED], json!({"loadBalancer": {"servers": []}}));
+        assert!(!closed.to_string().contains("10.208.0.3"), "{closed}");
+        assert!(!closed.to_string().contains("elsewhere.example"), "{closed}");
+    }
+    let open = config(&["10.208.0.3:8080"], |_| {});
+    assert_eq!(open["routers"]["hythe-admin"]["service"], "hythe-admin");
+    assert!(open["services"][CLOSED].is_null(), "{open}");
+}
