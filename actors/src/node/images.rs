@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hythe_core::ids::DeploymentId;
+use hythe_core::plan::Wanted;
 use hythe_core::wire::worker::Assignment;
 
 use super::actor::Message;
@@ -30,6 +31,24 @@ impl Node {
             };
             Message::ImageLookedFor { deployment, generation, missing }
         });
+    }
+
+    /// Looks for the images of orders that the agent before this one left, now that it is known what is there.
+    pub(super) fn look_for_unlooked(&mut self) {
+        for deployment in std::mem::take(&mut self.unlooked) {
+            // What is there was made from it.
+            let there = self.known.replicas.keys().any(|key| key.deployment == deployment);
+            match self.known.desired.get(&deployment) {
+                Some(Wanted::Run(assignment)) if !there => {
+                    let assignment = assignment.clone();
+                    self.look_for_image(&assignment);
+                }
+                Some(Wanted::Run(_) | Wanted::Stop { .. }) | None => {
+                    self.unsure.remove(&deployment);
+                    self.changed = true;
+                }
+            }
+        }
     }
 
     /// An image was looked for. `missing`: the engine's words, where it is not there.

@@ -218,6 +218,25 @@ impl Known {
         });
     }
 
+    /// Orders beside which there is one to run another version of the same app that writes to the same
+    /// volume, by their generation: of two such versions one ends once the order for the other is reported
+    /// as taken on.
+    pub(crate) fn successors(&self) -> BTreeMap<DeploymentId, u64> {
+        let orders = || {
+            self.desired.values().filter_map(|wanted| match wanted {
+                Wanted::Run(assignment) => Some(&**assignment),
+                Wanted::Stop { .. } => None,
+            })
+        };
+        let excludes = |order: &Assignment, other: &Assignment| {
+            other.app == order.app
+                && other.deployment != order.deployment
+                && order.run.container.excludes(&other.run.container)
+        };
+        let found = orders().filter(|order| orders().any(|other| excludes(order, other)));
+        found.map(|order| (order.deployment, order.generation)).collect()
+    }
+
     /// The orders that are held, but for those of which it is not known yet whether the image is there
     /// (`unsure`, by their generation): one that is reported counts as taken on, and the version before
     /// ends for it.
