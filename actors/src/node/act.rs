@@ -244,6 +244,7 @@ impl Node {
     /// What there is to say now; the builds are added on the way out.
     pub(crate) fn report(&self) -> WorkerReport {
         let tools = &self.setup.tools;
+        let (engine, replicas) = self.known.sightings();
         WorkerReport {
             format: FORMAT,
             worker: tools.owner.worker,
@@ -251,9 +252,9 @@ impl Node {
             name: self.setup.name.clone(),
             capacity: self.setup.capacity.clone(),
             sealing_key: tools.keys.public(),
-            engine: self.known.engine.clone(),
+            engine,
             assignments: self.known.held(&self.unsure),
-            replicas: self.known.replica_reports(),
+            replicas,
             builds: Vec::new(),
             builder: None,
             at: clock::now(),

@@ -60,6 +60,8 @@ pub(crate) struct Known {
     pub(crate) engine: EngineState,
     /// Whether everything was looked at since the engine answers.
     pub(crate) complete: bool,
+    /// Whether everything was ever looked at.
+    pub(crate) looked: bool,
     /// Steps under way.
     pub(crate) busy: BTreeMap<Target, Busy>,
     pub(crate) setbacks: BTreeMap<(Target, Aim), Setback>,
@@ -75,6 +77,7 @@ impl Known {
             restarts,
             engine: EngineState::Unreachable { message: "it was not asked yet".into() },
             complete: false,
+            looked: false,
             busy: BTreeMap::new(),
             setbacks: BTreeMap::new(),
             maskers: BTreeMap::new(),
@@ -255,6 +258,27 @@ impl Known {
                 },
             })
             .collect()
+    }
+
+    /// How the engine is, and every replica of which something is known. Before everything was looked at, one
+    /// that should be there and was not seen may well be there, and serve: nothing is said of it.
+    pub(crate) fn sightings(&self) -> (EngineState, Vec<ReplicaReport>) {
+        let mut replicas = self.replica_reports();
+        if self.looked {
+            return (self.engine.clone(), replicas);
+        }
+        replicas.retain(|report| {
+            let key = ReplicaKey { deployment: report.deployment, index: report.index };
+            self.replicas.contains_key(&key)
+        });
+        let engine = match &self.engine {
+            EngineState::Ready { .. } => {
+                let message = "what runs there was not looked at yet".into();
+                EngineState::Unreachable { message }
+            }
+            EngineState::Unreachable { .. } => self.engine.clone(),
+        };
+        (engine, replicas)
     }
 
     /// Every replica there is or should be.

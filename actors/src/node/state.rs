@@ -314,6 +314,7 @@ impl Node {
             self.known.networks.extend(inventory.networks);
         }
         self.changed |= !std::mem::replace(&mut self.known.complete, true);
+        self.known.looked = true;
         self.look_for_unlooked();
     }
 

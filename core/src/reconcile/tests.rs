@@ -152,6 +152,26 @@ fn any_state() -> impl Strategy<Value = ReplicaState> {
 proptest! {
     /// However many there are of each, where they are, and however they are said to be.
     #[test]
+fn what_its_agent_has_not_looked_at_yet_serves_on() {
+    let live = view(&journal(true));
+    let mut seen = observed(&live, &[(0, ReplicaState::Healthy)]);
+    put_in_force(&live, &mut seen);
+    let targets = |engine: EngineState, states: &[(u16, ReplicaState)]| {
+        let mut now = observed(&live, states);
+        now.put_in_force(seen.table.clone());
+        now.workers.values_mut().for_each(|worker| worker.report.engine = engine.clone());
+        let base = HostName::new("localhost").unwrap();
+        let routes = routes(&live, &now, &base, now.routes());
+        routes.values().flat_map(Route::targets).collect::<Vec<_>>()
+    };
+    let away = || EngineState::Unreachable { message: "it was not asked yet".into() };
+    let ready = || EngineState::Ready { version: "1".into() };
+    assert_eq!(targets(away(), &[]), [endpoint(0)], "nothing is known of it");
+    assert_eq!(targets(ready(), &[]), [], "it is not there");
+    assert_eq!(targets(away(), &[(0, ReplicaState::Creating)]), [], "it is known not to run");
+}
+
+#[test]
     fn no_route_ever_leads_to_a_process(
         placed in prop::collection::btree_map(
             prop_oneof![0u16..4, 1_024u16..1_030, 2_048u16..2_052],

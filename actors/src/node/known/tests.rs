@@ -119,6 +119,29 @@ fn of_what_was_ordered_before_it_is_known_which_versions_may_end_for_each_other(
 }
 
 #[test]
+fn of_what_was_not_looked_at_yet_nothing_is_said() {
+    let image = ImageId::new(format!("sha256:{}", "0".repeat(64))).unwrap();
+    let wanted = assignment(image, &[0]);
+    let desired = [(wanted.deployment, Wanted::Run(Box::new(wanted)))].into();
+    let mut known = Known::new(desired, BTreeMap::new());
+    // Whether the engine answers, whether everything was looked at, and what is said.
+    let rows = [(false, false, false, 0), (true, false, false, 0), (true, true, true, 1)];
+    for (answers, looked, ready, replicas) in rows {
+        if answers {
+            known.engine = EngineState::Ready { version: "1".into() };
+        }
+        known.looked = looked;
+        let (engine, said) = known.sightings();
+        let told = (matches!(engine, EngineState::Ready { .. }), said.len());
+        assert_eq!(told, (ready, replicas), "{answers} {looked}");
+    }
+    // The engine goes away later: what was seen is still said.
+    known.engine = EngineState::Unreachable { message: "connection refused".into() };
+    let (engine, said) = known.sightings();
+    assert_eq!((engine == known.engine, said.len()), (true, 1));
+}
+
+#[test]
 fn what_is_made_anew_was_not_started_again_yet() {
     let key = |index| ReplicaKey { deployment: DeploymentId::new(uuid::Uuid::from_u128(7)), index };
     let counted = [(key(0), Restarts { total: 5, in_a_row: 4 }), (key(1), Restarts::default())];
