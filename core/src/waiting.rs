@@ -1,6 +1,7 @@
 //! What a deployment waits for, in words: for lists, and for the reason when it waited too long.
 
 use crate::deployment::{Attempt, Fault, Stage};
+use crate::giving_way::giving_way;
 use crate::ids::DeploymentId;
 use crate::limits;
 use crate::observed::{Carries, Observed};
@@ -11,6 +12,7 @@ use crate::run::RunSettings;
 use crate::turns::Turns;
 use crate::view::View;
 use crate::wire::worker::{EngineState, ReplicaReport, ReplicaState};
+use crate::worker::Lease;
 
 /// What a deployment waits for, with log lines where they say more; none once it is settled and has
 /// as many replicas as it is to have.
@@ -37,7 +39,10 @@ pub fn waiting_for(view: &View, observed: &Observed, id: DeploymentId) -> Option
         Stage::Releasing { worker, .. } => {
             Some(releases::waiting(view, observed, id, attempt, *worker))
         }
-        Stage::Starting { .. } => Some(replicas(view, observed, id, attempt)),
+        Stage::Starting { .. } => Some(
+            version_before(view, observed, id, attempt)
+                .unwrap_or_else(|| replicas(view, observed, id, attempt)),
+        ),
         Stage::Healthy => Some(Fault::new(healthy(view, id, attempt))),
         Stage::Switching { .. } => Some(Fault::new(edges(observed))),
         Stage::Draining { previous, .. } => Some(Fault::new(requests_left(observed, *previous))),
@@ -65,7 +70,7 @@ fn asleep(view: &View, id: DeploymentId, attempt: &Attempt) -> Option<String> {
 }
 
 fn requests_left(observed: &Observed, previous: Option<DeploymentId>) -> String {
-    let mut left = 0;
+    let mut left: u64 = 0;
     for edge in observed.edges.values() {
         match &edge.carries {
             Carries::Known { busy, leaving: _ } => {
@@ -79,7 +84,30 @@ fn requests_left(observed: &Observed, previous: Option<DeploymentId>) -> String 
             }
         }
     }
+    if left == 0 {
+        return edges(observed);
+    }
     format!("{left} requests to the version before")
+}
+
+/// That what is live has to be gone first, where both write to the same volume and it is not.
+fn version_before(
+    view: &View,
+    observed: &Observed,
+    id: DeploymentId,
+    attempt: &Attempt,
+) -> Option<Fault> {
+    let app = view.apps.get(&attempt.spec.app)?.state.active()?;
+    let (live, _) = giving_way(view, observed, app).filter(|_| app.rolling == Some(id))?;
+    let before = view.deployments.get(&live)?.state.attempt()?;
+    let mut web = before.placements.iter().filter(|place| !is_process(place.index));
+    let there = web.any(|place| observed.replica(live, place).is_some());
+    there.then(|| {
+        let number = before.spec.number;
+        Fault::new(format!(
+            "deployment {number} to finish its requests and to end, for both write to the same volume"
+        ))
+    })
 }
 
 /// What a live deployment waits for until it has as many replicas as it is to have.
@@ -165,7 +193,17 @@ fn places(view: &View, observed: &Observed, attempt: &Attempt) -> String {
             format!("worker {name}, whose engine cannot be reached: {message}")
         }
         Some(EngineState::Ready { .. }) => {
-            format!("room on worker {name}, which has the image")
+            let member = view.workers.get(&built.worker).and_then(|of| of.state.member());
+            match member {
+                Some(member) if member.lease == Lease::Lost => {
+                    format!("worker {name}, which has the image and was not heard of for too long")
+                }
+                Some(member) if member.draining => {
+                    format!("worker {name}, which has the image and takes nothing new")
+                }
+                Some(_) => format!("room on worker {name}, which has the image"),
+                None => format!("worker {name}, which has the image and has left"),
+            }
         }
     }
 }

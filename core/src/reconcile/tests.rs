@@ -152,6 +152,39 @@ fn any_state() -> impl Strategy<Value = ReplicaState> {
 proptest! {
     /// However many there are of each, where they are, and however they are said to be.
     #[test]
+fn it_is_said_why_the_worker_that_has_the_image_takes_nothing() {
+    let mut journal = Journal::default();
+    journal.create(1, "shop");
+    let worker = worker_id(1).uuid();
+    let joined = WorkerEvent::Registered {
+        id: worker_id(1),
+        name: WorkerName::new("one").unwrap(),
+        capacity: Capacity::default(),
+    };
+    journal.push(worker, Event::Worker(joined));
+    journal.request(1, DEPLOYMENT);
+    let (deployment, until) = (deployment_id(DEPLOYMENT), at(1_000_000));
+    let queued = DeploymentEvent::BuildQueued { generation: 1, until };
+    for event in [queued, DeploymentEvent::Built { built: built(), until }] {
+        journal.push(deployment.uuid(), Event::Deployment(event));
+    }
+    let rows = [
+        (None, "room on worker one"),
+        (Some(WorkerEvent::DrainStarted), "takes nothing new"),
+        (Some(WorkerEvent::Lost), "not heard of for too long"),
+        (Some(WorkerEvent::Removed), "has left"),
+    ];
+    for (event, words) in rows {
+        if let Some(event) = event {
+            journal.push(worker, Event::Worker(event));
+        }
+        let view = view(&journal);
+        let waits = waiting_for(&view, &observed(&view, &[]), deployment).unwrap().message;
+        assert!(waits.contains(words), "{waits}");
+    }
+}
+
+#[test]
 fn what_its_agent_has_not_looked_at_yet_serves_on() {
     let live = view(&journal(true));
     let mut seen = observed(&live, &[(0, ReplicaState::Healthy)]);
