@@ -2,7 +2,7 @@
 
 use crate::deployment::{Attempt, Fault, Stage};
 use crate::giving_way::giving_way;
-use crate::ids::DeploymentId;
+use crate::ids::{DeploymentId, WorkerId};
 use crate::limits;
 use crate::observed::{Carries, Observed};
 use crate::process::is_process;
@@ -177,9 +177,22 @@ fn unreachable(engine: &EngineState) -> Option<&str> {
     }
 }
 
-pub(crate) fn worker_name(view: &View, id: crate::ids::WorkerId) -> String {
+pub(crate) fn worker_name(view: &View, id: WorkerId) -> String {
     let member = view.workers.get(&id).and_then(|worker| worker.state.member());
     member.map_or_else(|| id.to_string(), |member| member.name.to_string())
+}
+
+/// Why nothing can be expected of a worker at the moment, to follow its name; none where something can.
+fn away(view: &View, observed: &Observed, worker: WorkerId) -> Option<String> {
+    let lease = view.workers.get(&worker).and_then(|of| of.state.member()).map(|of| of.lease);
+    match observed.workers.get(&worker).map(|seen| &seen.report.engine) {
+        None => Some("which is not heard of".into()),
+        Some(_) if lease == Some(Lease::Lost) => Some("which was not heard of for too long".into()),
+        Some(_) if lease.is_none() => Some("which has left".into()),
+        Some(engine) => {
+            unreachable(engine).map(|why| format!("whose engine cannot be reached: {why}"))
+        }
+    }
 }
 
 fn places(view: &View, observed: &Observed, attempt: &Attempt) -> String {
@@ -187,36 +200,37 @@ fn places(view: &View, observed: &Observed, attempt: &Attempt) -> String {
         return "a worker".into();
     };
     let name = worker_name(view, built.worker);
-    match observed.workers.get(&built.worker).map(|worker| &worker.report.engine) {
-        None => format!("worker {name}, which has the image and is not heard of"),
-        Some(EngineState::Unreachable { message }) => {
-            format!("worker {name}, whose engine cannot be reached: {message}")
+    let member = view.workers.get(&built.worker).and_then(|of| of.state.member());
+    match away(view, observed, built.worker) {
+        Some(why) => format!("worker {name}, which has the image, and {why}"),
+        None if member.is_some_and(|member| member.draining) => {
+            format!("worker {name}, which has the image and takes nothing new")
         }
-        Some(EngineState::Ready { .. }) => {
-            let member = view.workers.get(&built.worker).and_then(|of| of.state.member());
-            match member {
-                Some(member) if member.lease == Lease::Lost => {
-                    format!("worker {name}, which has the image and was not heard of for too long")
-                }
-                Some(member) if member.draining => {
-                    format!("worker {name}, which has the image and takes nothing new")
-                }
-                Some(_) => format!("room on worker {name}, which has the image"),
-                None => format!("worker {name}, which has the image and has left"),
-            }
-        }
+        None => format!("room on worker {name}, which has the image"),
     }
 }
 
 fn replicas(view: &View, observed: &Observed, id: DeploymentId, attempt: &Attempt) -> Fault {
-    let late = attempt.placements.iter().find_map(|place| match observed.replica(id, place) {
-        Some(replica) if replica.state == ReplicaState::Healthy => None,
-        Some(replica) => Some(replica_state(&attempt.spec.run, replica)),
-        None => Some(Fault::new(format!(
-            "{} to be created on {}",
-            attempt.spec.run.title(place.index),
-            worker_name(view, place.worker)
-        ))),
+    let late = attempt.placements.iter().find_map(|place| {
+        let replica = observed.replica(id, place);
+        if replica.is_some_and(|replica| replica.state == ReplicaState::Healthy) {
+            return None;
+        }
+        let run = &attempt.spec.run;
+        let (mut fault, on) = match replica {
+            Some(replica) => (replica_state(run, replica), ", on "),
+            None => (Fault::new(format!("{} to be created", run.title(place.index))), " on "),
+        };
+        let away = away(view, observed, place.worker);
+        if replica.is_none() || away.is_some() {
+            fault.message += on;
+            fault.message += &worker_name(view, place.worker);
+        }
+        if let Some(why) = away {
+            fault.message += ", ";
+            fault.message += &why;
+        }
+        Some(fault)
     });
     late.unwrap_or_else(|| Fault::new("all replicas to be confirmed"))
 }

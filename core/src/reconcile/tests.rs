@@ -185,6 +185,22 @@ fn it_is_said_why_the_worker_that_has_the_image_takes_nothing() {
 }
 
 #[test]
+fn what_cannot_start_for_its_worker_is_away_says_so() {
+    let view = view(&journal(false));
+    let waits = |observed: &Observed| {
+        waiting_for(&view, observed, deployment_id(DEPLOYMENT)).unwrap().message
+    };
+    let mut seen = observed(&view, &[(0, ReplicaState::Creating)]);
+    assert!(waits(&seen).ends_with(" to start"), "{}", waits(&seen));
+    let engine = EngineState::Unreachable { message: "connection refused".into() };
+    seen.workers.values_mut().for_each(|worker| worker.report.engine = engine.clone());
+    let why = ", on one, whose engine cannot be reached: connection refused";
+    assert!(waits(&seen).ends_with(why), "{}", waits(&seen));
+    let nothing = waits(&Observed::starting_at(at(0)));
+    assert!(nothing.ends_with(" to be created on one, which is not heard of"), "{nothing}");
+}
+
+#[test]
 fn what_its_agent_has_not_looked_at_yet_serves_on() {
     let live = view(&journal(true));
     let mut seen = observed(&live, &[(0, ReplicaState::Healthy)]);
