@@ -220,7 +220,8 @@ impl Node {
         let since = self.reported.map(|at| now.duration_since(at));
         let beat = since.is_none_or(|since| since >= HEARTBEAT);
         // An order counts as taken on once it is reported, so whether its image is there comes with it.
-        if !beat && (!self.changed || !self.unsure.is_empty()) {
+        let looks = self.unsure.keys().any(|one| !self.unlooked.contains(one));
+        if !beat && (!self.changed || looks) {
             return;
         }
         if let Some(soon) = since.and_then(|since| REPORT_APART.checked_sub(since))

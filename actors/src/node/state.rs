@@ -66,8 +66,7 @@ pub(crate) struct Node {
     pub(super) forgetting: BTreeSet<DeploymentId>,
     /// Orders, by their generation, of which it is not known yet whether the image is there.
     pub(super) unsure: BTreeMap<DeploymentId, u64>,
-    /// Those of them that were found in the ledger: their images are looked for once it is known what is
-    /// there.
+    /// Those of them whose images are looked for once everything was looked at (again).
     pub(super) unlooked: BTreeSet<DeploymentId>,
     /// Counts what was seen, so that an older look at everything does not undo it.
     pub(super) stamp: u64,
