@@ -74,6 +74,15 @@ pub(super) fn read(repo: &Repo<'_>) -> Result<Overrides, Rejection> {
     Ok(said)
 }
 
+/// Reads what holds whatever it is built by: what it says to Hythe itself, and what runs. What others only
+/// say of the build is nothing to a Dockerfile that the app names.
+pub(super) fn beside(repo: &Repo<'_>) -> Result<Overrides, Rejection> {
+    let mut said = Overrides::default();
+    hythe_toml::read(repo, &mut said)?;
+    procfile::beside(repo, &mut said)?;
+    Ok(said)
+}
+
 impl Overrides {
     /// The program that is to be started, as far as that can be told.
     pub(super) fn program(&self) -> Option<Program<'_>> {

@@ -12,6 +12,15 @@ const FILE: &str = "Procfile";
 const MOST_TOLD: usize = 8;
 
 pub(super) fn read(repo: &Repo<'_>, said: &mut Overrides) -> Result<(), Rejection> {
+    lines(repo, said, true)
+}
+
+/// Without what is started: a Dockerfile says that.
+pub(super) fn beside(repo: &Repo<'_>, said: &mut Overrides) -> Result<(), Rejection> {
+    lines(repo, said, false)
+}
+
+fn lines(repo: &Repo<'_>, said: &mut Overrides, web: bool) -> Result<(), Rejection> {
     let Some(text) = repo.text(FILE)? else { return Ok(()) };
     let (mut named, mut passed) = (Vec::new(), Vec::new());
     for line in text.lines().map(str::trim) {
@@ -20,7 +29,9 @@ pub(super) fn read(repo: &Repo<'_>, said: &mut Overrides) -> Result<(), Rejectio
         };
         let kind = kind.trim();
         if kind == WEB {
-            said.start(command, FILE, "web")?;
+            if web {
+                said.start(command, FILE, "web")?;
+            }
             continue;
         }
         if kind.is_empty() {
