@@ -494,9 +494,10 @@ impl Work<'_> {
         }
         let text = match plan {
             BuildPlan::Dockerfile { path } => {
-                let Declared { processes, release } = &planned.declared;
-                let named = processes.keys().map(ToString::to_string);
-                let named = named.chain(release.iter().map(|_| "release".to_owned()));
+                let declared = &planned.declared;
+                let named = declared.processes.keys().map(ToString::to_string);
+                let hooks = declared.hooks().map(|(hook, _)| hook.as_str().to_owned());
+                let named = named.chain(hooks);
                 let named = named.collect::<Vec<_>>().join(", ");
                 if !named.is_empty() {
                     self.log.say(format!("the repository says what runs besides: {named}")).await;

@@ -191,7 +191,7 @@ fn declaring(replicas: u16) -> (BuiltImage, Declared) {
     let command = Argv::new(vec!["work".into()]).unwrap();
     let worker = DeclaredProcess { command, replicas };
     let processes = BTreeMap::from([(worker_name("worker"), worker)]);
-    let declared = Declared { processes, release: None };
+    let declared = Declared { processes, ..Declared::default() };
     (BuiltImage { declared: declared.clone(), ..built() }, declared)
 }
 

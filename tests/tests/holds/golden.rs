@@ -269,6 +269,7 @@ pub(crate) fn declared() -> Declared {
     Declared {
         processes: BTreeMap::from([(process(), worker)]),
         release: Some(argv("bin/migrate")),
+        post_deploy: None,
     }
 }
 
@@ -536,7 +537,8 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
     let counted = RunSettings { counts: counts.clone(), ..RunSettings::default() };
     let counted = SettingsChange { run: Some(counted), ..SettingsChange::default() };
     let processes = BTreeSet::from([process()]);
-    let taken = TakenOn { says: declared(), processes, release: true };
+    let hooks = BTreeSet::from([Hook::Release]);
+    let taken = TakenOn { says: declared(), processes, hooks };
     let of_repository = RunSettings { counts, declared: taken, ..with_container() };
     let of_repository = DeploymentSpec { run: of_repository, ..spec() };
     let apps = [

@@ -6,6 +6,7 @@ use crate::detect::repo::Repo;
 use crate::detect::words::ShellLine;
 use crate::process::{ProcessName, WEB};
 use crate::rejection::Rejection;
+use crate::task::Hook;
 
 const FILE: &str = "Procfile";
 /// The most lines that are told of.
@@ -54,7 +55,7 @@ fn lines(repo: &Repo<'_>, said: &mut Overrides, web: bool) -> Result<(), Rejecti
 fn beside_web(kind: &str, command: &str, said: &mut Overrides) -> Result<(), Rejection> {
     let line = ShellLine::new(command, "its command")?;
     if kind == "release" {
-        return said.release(&line, "its command");
+        return said.hook(Hook::Release, &line, "its command");
     }
     let name = ProcessName::new(kind.to_ascii_lowercase());
     let name = name.map_err(|bad| Rejection::invalid("its name", bad.to_string()))?;
