@@ -525,6 +525,14 @@ impl Work<'_> {
             )));
         }
         planned.site = planned.site.filter(|_| serves);
+        if planned.site.is_some() && !planned.declared.is_empty() {
+            let app = &self.command.spec.app_name;
+            let note = format!(
+                "note: what the repository says runs besides, before or after does not run: a static site has \
+                 no container; to have one: hythe app set {app} --static off"
+            );
+            self.log.say(note).await;
+        }
         Ok(planned)
     }
 
