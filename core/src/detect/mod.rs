@@ -332,7 +332,7 @@ mod tests {
     fn what_runs_besides_is_read_also_where_the_app_names_a_dockerfile() {
         let of = |texts: &[(&str, &str)]| {
             let files: Vec<&str> = texts.iter().map(|(name, _)| *name).collect();
-            let files = listing(&[&["ops/Dockerfile"], &files[..]].concat());
+            let files = listing(&[&["ops/Dockerfile"][..], &files[..]].concat());
             let text = |(name, text): &(&str, &str)| {
                 ((*name).to_owned(), FileText::Text((*text).to_owned()))
             };
