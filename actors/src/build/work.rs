@@ -525,13 +525,21 @@ impl Work<'_> {
             )));
         }
         planned.site = planned.site.filter(|_| serves);
-        if planned.site.is_some() && !planned.declared.is_empty() {
-            let app = &self.command.spec.app_name;
-            let note = format!(
-                "note: what the repository says runs besides, before or after does not run: a static site has \
-                 no container; to have one: hythe app set {app} --static off"
-            );
-            self.log.say(note).await;
+        let spec = &self.command.spec;
+        let not_run = if planned.declared.is_empty() {
+            None
+        } else if planned.site.is_some() {
+            let app = &spec.app_name;
+            Some(format!(
+                "a static site has no container; to have one: hythe app set {app} --static off"
+            ))
+        } else {
+            let grouped = spec.run.container.group.is_some();
+            grouped.then(|| "the Compose file says what does".to_owned())
+        };
+        if let Some(why) = not_run {
+            let what = "what the repository says runs besides, before or after does not run";
+            self.log.say(format!("note: {what}: {why}")).await;
         }
         Ok(planned)
     }
