@@ -713,6 +713,13 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
         ("processes_scaled", DeploymentEvent::ProcessesScaled { processes: scaled() }),
         ("declared", DeploymentEvent::Declared(Box::new(declared()))),
         ("requested-declared", DeploymentEvent::Requested(Box::new(of_repository))),
+        (
+            "declared-hooks",
+            DeploymentEvent::Declared(Box::new(Declared {
+                post_deploy: Argv::new(vec!["bin/warm-up".into()]).ok(),
+                ..declared()
+            })),
+        ),
     ];
     let capacity = Capacity { memory_bytes: 8 << 30, cpu_millis: 4_000 };
     let workers = [
