@@ -46,7 +46,9 @@ pub fn waiting_for(view: &View, observed: &Observed, id: DeploymentId) -> Option
         Stage::Healthy => Some(Fault::new(healthy(view, id, attempt))),
         Stage::Switching { .. } => Some(Fault::new(edges(observed))),
         Stage::Draining { previous, .. } => Some(Fault::new(requests_left(observed, *previous))),
-        Stage::Live => asleep(view, id, attempt).or_else(|| scaling(view, attempt)).map(Fault::new),
+        Stage::Live => {
+            asleep(view, id, attempt).or_else(|| scaling(view, observed, attempt)).map(Fault::new)
+        }
         Stage::Ended(_) => None,
     }
 }
@@ -111,13 +113,16 @@ fn version_before(
 }
 
 /// What a live deployment waits for until it has as many replicas as it is to have.
-fn scaling(view: &View, attempt: &Attempt) -> Option<String> {
+fn scaling(view: &View, observed: &Observed, attempt: &Attempt) -> Option<String> {
     let has = |index| attempt.placements.iter().any(|place| place.index == index);
     let missing = attempt.wanted().filter(|index| !has(*index)).count();
     if missing > 0 {
-        let on = attempt.built.as_ref().map(|built| worker_name(view, built.worker));
-        let on = on.unwrap_or_else(|| "a worker".into());
-        return Some(format!("room for {missing} more replicas on {on}"));
+        let Some(worker) = attempt.built.as_ref().map(|built| built.worker) else {
+            return Some(format!("room for {missing} more replicas on a worker"));
+        };
+        let (on, why) = (worker_name(view, worker), away(view, observed, worker));
+        let why = why.map_or_else(String::new, |why| format!(", {why}"));
+        return Some(format!("room for {missing} more replicas on {on}{why}"));
     }
     let (processes, web): (Vec<_>, Vec<_>) =
         attempt.leaving.iter().partition(|place| is_process(place.index));

@@ -198,6 +198,14 @@ fn what_cannot_start_for_its_worker_is_away_says_so() {
     assert!(waits(&seen).ends_with(why), "{}", waits(&seen));
     let nothing = waits(&Observed::starting_at(at(0)));
     assert!(nothing.ends_with(" to be created on one, which is not heard of"), "{nothing}");
+
+    let mut scaled = self::journal(true);
+    let id = deployment_id(DEPLOYMENT);
+    let more = DeploymentEvent::Scaled { replicas: 3 };
+    scaled.push(id.uuid(), Event::Deployment(more));
+    let scaled = self::view(&scaled);
+    let waits = waiting_for(&scaled, &seen, id).unwrap().message;
+    assert_eq!(waits, format!("room for 2 more replicas{why}").replace(", on", " on"));
 }
 
 #[test]
