@@ -296,7 +296,9 @@ fn given(
     };
     let deployment = DeploymentId::new(Uuid::now_v7());
     let settings = settings(parent, preview);
-    Ok((PreviewGiven { of, settings, set, remove, key, deployment }, secrets))
+    let sleep_after = parent.edge.sleep_after;
+    let given = PreviewGiven { of, settings, sleep_after, set, remove, key, deployment };
+    Ok((given, secrets))
 }
 
 fn value(

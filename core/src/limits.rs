@@ -293,6 +293,8 @@ pub const MOST_ONE_OFFS_HERE: usize = 16;
 pub const ONE_OFF_WITHIN: Millis = Millis(3_600_000);
 /// The most that can be asked for.
 pub const ONE_OFF_WITHIN_MOST: Millis = Millis(24 * 3_600_000);
+/// How long after its time such a command is given up, where its worker does not say how it ended.
+pub const ONE_OFF_GRACE: Millis = Millis(10 * 60_000);
 /// How long what a detached command wrote is kept after its end: somebody looks on Monday.
 pub const ONE_OFF_LOG_KEPT: Millis = Millis::seconds(3 * 24 * 3_600);
 /// Ended detached commands of which a worker keeps what they wrote.

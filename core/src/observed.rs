@@ -14,7 +14,7 @@ use crate::plan::ReplicaKey;
 use crate::routes::{Route, RouteTable};
 use crate::time::{Millis, Timestamp};
 use crate::wire::edge::{Busy, Leaving};
-use crate::wire::worker::{ReplicaReport, SealingKey, WorkerReport};
+use crate::wire::worker::{EngineState, ReplicaReport, SealingKey, WorkerReport};
 
 /// What was seen since this control plane started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -256,6 +256,17 @@ impl Observed {
     #[must_use]
     pub fn replica(&self, deployment: DeploymentId, place: &Placement) -> Option<&ReplicaReport> {
         self.workers.get(&place.worker)?.replica(ReplicaKey { deployment, index: place.index })
+    }
+
+    /// Whether it is known how a placed replica is. An agent that has just started, and that its engine does not
+    /// answer, has looked at nothing yet: of a replica that it does not name it knows nothing, and that may serve.
+    #[must_use]
+    pub fn knows(&self, deployment: DeploymentId, place: &Placement) -> bool {
+        let key = ReplicaKey { deployment, index: place.index };
+        self.workers.get(&place.worker).is_some_and(|seen| match seen.report.engine {
+            EngineState::Ready { .. } => true,
+            EngineState::Unreachable { .. } => seen.replica(key).is_some(),
+        })
     }
 
     /// How long nothing came that could have come: since `heard_at`, or since the start or the return of

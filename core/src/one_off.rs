@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::argv::Argv;
 use crate::ids::{DeploymentId, WorkerId};
+use crate::limits;
 use crate::names::{BadText, bad, shown, text};
 use crate::time::Timestamp;
 
@@ -80,6 +81,20 @@ pub struct OneOff {
     pub detached: bool,
     /// When it is ended, whatever it does.
     pub until: Timestamp,
+}
+
+impl OneOff {
+    /// Whether its worker, which does not say how it ended, is not waited for any more. `lost`: whether that
+    /// worker was not heard of for too long, or has left.
+    ///
+    /// A clock that was set back may have its time end in years: no command is given as long, so what it
+    /// says then means nothing.
+    #[must_use]
+    pub fn is_given_up(&self, lost: bool, now: Timestamp) -> bool {
+        let over = now > self.until.plus(limits::ONE_OFF_GRACE);
+        let set_back = now.plus(limits::ONE_OFF_WITHIN_MOST) < self.until;
+        over || lost && set_back
+    }
 }
 
 /// How such a command ended. Append-only: postcard stores a variant's position.
@@ -159,6 +174,33 @@ mod tests {
         let secret = told(&["psql", "postgres://u:hush@db", "-c", "select 1"]);
         assert_eq!(secret.to_string(), "psql (3 arguments)");
         assert!(!format!("{secret:?}").contains("hush"));
+    }
+
+    #[test]
+    fn what_a_lost_worker_ran_is_given_up_however_the_clock_is_set() {
+        use crate::testing::{at, deployment_id, worker_id};
+        let day = 24 * 3_600;
+        let one_off = OneOff {
+            deployment: deployment_id(1),
+            worker: worker_id(1),
+            command: told(&["ls"]),
+            terminal: false,
+            detached: true,
+            until: at(30 * day),
+        };
+        let grace = limits::ONE_OFF_GRACE.0 / 1_000;
+        // Now, and whether it is given up where its worker is only not heard, and where it is lost.
+        let rows = [
+            (30 * day + grace + 1, true, true),
+            (30 * day + grace, false, false),
+            (29 * day, false, false),
+            (29 * day - 1, false, true),
+            (0, false, true),
+        ];
+        for (now, unheard, lost) in rows {
+            let given_up = [false, true].map(|lost| one_off.is_given_up(lost, at(now)));
+            assert_eq!(given_up, [unheard, lost], "{now}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::worker::Capacity;
 pub struct Place {
     /// What it has.
     pub capacity: Capacity,
-    /// What the replicas that it has may use together.
+    /// What the replicas that are to run there may use together.
     pub used: Capacity,
     /// Whether it takes anything new at all.
     pub open: bool,

@@ -148,9 +148,9 @@ impl Backend {
 
 /// Computes the routes of all apps.
 ///
-/// `previous` is the table in force. Where not every worker of a deployment has been heard of yet
-/// (after a restart, or when its agent is gone while its containers serve), the targets in force
-/// stay: nothing known is no reason to take an app down.
+/// `previous` is the table in force. Where not every worker of a deployment has been heard of yet, or has
+/// looked at what runs there (after a restart, or when its agent or engine is gone while its containers
+/// serve), the targets in force stay: nothing known is no reason to take an app down.
 #[must_use]
 pub fn routes(
     view: &View,
@@ -357,7 +357,7 @@ fn canary(
     }
     let web = || attempt.placements.iter().filter(|place| !is_process(place.index));
     let before = previous.and_then(|route| route.canary.as_deref());
-    if !web().all(|place| observed.workers.contains_key(&place.worker))
+    if !web().all(|place| observed.knows(deployment, place))
         && let Some(part) = before.filter(|part| part.deployment == deployment)
     {
         return Some(Part { weight, ..part.clone() });
@@ -382,8 +382,8 @@ fn replicas(
     }
     let web = |place: &&Placement| !is_process(place.index);
     let mut placed = attempt.placements.iter().filter(web);
-    let heard = placed.all(|place| observed.workers.contains_key(&place.worker));
-    if !heard && let Some(route) = previous.filter(|r| r.backend.deployment() == Some(deployment)) {
+    let known = placed.all(|place| observed.knows(deployment, place));
+    if !known && let Some(route) = previous.filter(|r| r.backend.deployment() == Some(deployment)) {
         return Some(route.backend.clone());
     }
     let that = |places: &[Placement], is: fn(&ReplicaState) -> bool| -> Vec<SocketAddr> {

@@ -218,7 +218,7 @@ mod tests {
         let hosts = [(HostName::new("db.example").unwrap(), "fd12::7".parse().unwrap())];
         let inside = Inside { user, hosts: hosts.into(), read_only: true, ..Inside::default() };
         let counts = Counts { most: 1, ..Counts::default() };
-        let declared = TakenOn { release: true, ..TakenOn::default() };
+        let declared = TakenOn { hooks: [Hook::Release].into(), ..TakenOn::default() };
         for settings in [
             RunSettings { inside: inside.clone(), ..RunSettings::default() },
             RunSettings { inside: inside.clone(), container: container.clone(), ..hooks.clone() },

@@ -172,7 +172,8 @@ mod tests {
         let command = Argv::new(vec!["work".into()]).unwrap();
         let (worker, replicas) = (ProcessName::new("worker").unwrap(), 2);
         let processes = [(worker.clone(), DeclaredProcess { command: command.clone(), replicas })];
-        let declared = Declared { processes: processes.into(), release: Some(command) };
+        let (release, post_deploy) = (Some(command.clone()), Some(command));
+        let declared = Declared { processes: processes.into(), release, post_deploy };
         let id = deployment_id(1);
         let built = DeploymentEvent::Built { built: built(), until: crate::testing::at(9) };
         for event in [DeploymentEvent::Declared(Box::new(declared)), built] {
@@ -180,7 +181,7 @@ mod tests {
         }
         let found = earlier(&view(&journal), id, true).unwrap();
         assert_eq!(found.spec.run.processes[&worker].replicas, 2);
-        assert_eq!(found.spec.run.hooks.len(), 1);
+        assert_eq!(found.spec.run.hooks.len(), 2);
         assert_eq!(found.settings.unwrap().run, RunSettings::default());
     }
 

@@ -1,7 +1,8 @@
 //! What a deployment waits for, in words: for lists, and for the reason when it waited too long.
 
 use crate::deployment::{Attempt, Fault, Stage};
-use crate::ids::DeploymentId;
+use crate::giving_way::giving_way;
+use crate::ids::{DeploymentId, WorkerId};
 use crate::limits;
 use crate::observed::{Carries, Observed};
 use crate::process::is_process;
@@ -11,6 +12,7 @@ use crate::run::RunSettings;
 use crate::turns::Turns;
 use crate::view::View;
 use crate::wire::worker::{EngineState, ReplicaReport, ReplicaState};
+use crate::worker::Lease;
 
 /// What a deployment waits for, with log lines where they say more; none once it is settled and has
 /// as many replicas as it is to have.
@@ -37,11 +39,16 @@ pub fn waiting_for(view: &View, observed: &Observed, id: DeploymentId) -> Option
         Stage::Releasing { worker, .. } => {
             Some(releases::waiting(view, observed, id, attempt, *worker))
         }
-        Stage::Starting { .. } => Some(replicas(view, observed, id, attempt)),
+        Stage::Starting { .. } => Some(
+            version_before(view, observed, id, attempt)
+                .unwrap_or_else(|| replicas(view, observed, id, attempt)),
+        ),
         Stage::Healthy => Some(Fault::new(healthy(view, id, attempt))),
         Stage::Switching { .. } => Some(Fault::new(edges(observed))),
         Stage::Draining { previous, .. } => Some(Fault::new(requests_left(observed, *previous))),
-        Stage::Live => asleep(view, id, attempt).or_else(|| scaling(view, attempt)).map(Fault::new),
+        Stage::Live => {
+            asleep(view, id, attempt).or_else(|| scaling(view, observed, attempt)).map(Fault::new)
+        }
         Stage::Ended(_) => None,
     }
 }
@@ -65,7 +72,7 @@ fn asleep(view: &View, id: DeploymentId, attempt: &Attempt) -> Option<String> {
 }
 
 fn requests_left(observed: &Observed, previous: Option<DeploymentId>) -> String {
-    let mut left = 0;
+    let mut left: u64 = 0;
     for edge in observed.edges.values() {
         match &edge.carries {
             Carries::Known { busy, leaving: _ } => {
@@ -79,17 +86,43 @@ fn requests_left(observed: &Observed, previous: Option<DeploymentId>) -> String 
             }
         }
     }
+    if left == 0 {
+        return edges(observed);
+    }
     format!("{left} requests to the version before")
 }
 
+/// That what is live has to be gone first, where both write to the same volume and it is not.
+fn version_before(
+    view: &View,
+    observed: &Observed,
+    id: DeploymentId,
+    attempt: &Attempt,
+) -> Option<Fault> {
+    let app = view.apps.get(&attempt.spec.app)?.state.active()?;
+    let (live, _) = giving_way(view, observed, app).filter(|_| app.rolling == Some(id))?;
+    let before = view.deployments.get(&live)?.state.attempt()?;
+    let mut web = before.placements.iter().filter(|place| !is_process(place.index));
+    let there = web.any(|place| observed.replica(live, place).is_some());
+    there.then(|| {
+        let number = before.spec.number;
+        Fault::new(format!(
+            "deployment {number} to finish its requests and to end, for both write to the same volume"
+        ))
+    })
+}
+
 /// What a live deployment waits for until it has as many replicas as it is to have.
-fn scaling(view: &View, attempt: &Attempt) -> Option<String> {
+fn scaling(view: &View, observed: &Observed, attempt: &Attempt) -> Option<String> {
     let has = |index| attempt.placements.iter().any(|place| place.index == index);
     let missing = attempt.wanted().filter(|index| !has(*index)).count();
     if missing > 0 {
-        let on = attempt.built.as_ref().map(|built| worker_name(view, built.worker));
-        let on = on.unwrap_or_else(|| "a worker".into());
-        return Some(format!("room for {missing} more replicas on {on}"));
+        let Some(worker) = attempt.built.as_ref().map(|built| built.worker) else {
+            return Some(format!("room for {missing} more replicas on a worker"));
+        };
+        let (on, why) = (worker_name(view, worker), away(view, observed, worker));
+        let why = why.map_or_else(String::new, |why| format!(", {why}"));
+        return Some(format!("room for {missing} more replicas on {on}{why}"));
     }
     let (processes, web): (Vec<_>, Vec<_>) =
         attempt.leaving.iter().partition(|place| is_process(place.index));
@@ -149,9 +182,22 @@ fn unreachable(engine: &EngineState) -> Option<&str> {
     }
 }
 
-pub(crate) fn worker_name(view: &View, id: crate::ids::WorkerId) -> String {
+pub(crate) fn worker_name(view: &View, id: WorkerId) -> String {
     let member = view.workers.get(&id).and_then(|worker| worker.state.member());
     member.map_or_else(|| id.to_string(), |member| member.name.to_string())
+}
+
+/// Why nothing can be expected of a worker at the moment, to follow its name; none where something can.
+fn away(view: &View, observed: &Observed, worker: WorkerId) -> Option<String> {
+    let lease = view.workers.get(&worker).and_then(|of| of.state.member()).map(|of| of.lease);
+    match observed.workers.get(&worker).map(|seen| &seen.report.engine) {
+        None => Some("which is not heard of".into()),
+        Some(_) if lease == Some(Lease::Lost) => Some("which was not heard of for too long".into()),
+        Some(_) if lease.is_none() => Some("which has left".into()),
+        Some(engine) => {
+            unreachable(engine).map(|why| format!("whose engine cannot be reached: {why}"))
+        }
+    }
 }
 
 fn places(view: &View, observed: &Observed, attempt: &Attempt) -> String {
@@ -159,26 +205,37 @@ fn places(view: &View, observed: &Observed, attempt: &Attempt) -> String {
         return "a worker".into();
     };
     let name = worker_name(view, built.worker);
-    match observed.workers.get(&built.worker).map(|worker| &worker.report.engine) {
-        None => format!("worker {name}, which has the image and is not heard of"),
-        Some(EngineState::Unreachable { message }) => {
-            format!("worker {name}, whose engine cannot be reached: {message}")
+    let member = view.workers.get(&built.worker).and_then(|of| of.state.member());
+    match away(view, observed, built.worker) {
+        Some(why) => format!("worker {name}, which has the image, and {why}"),
+        None if member.is_some_and(|member| member.draining) => {
+            format!("worker {name}, which has the image and takes nothing new")
         }
-        Some(EngineState::Ready { .. }) => {
-            format!("room on worker {name}, which has the image")
-        }
+        None => format!("room on worker {name}, which has the image"),
     }
 }
 
 fn replicas(view: &View, observed: &Observed, id: DeploymentId, attempt: &Attempt) -> Fault {
-    let late = attempt.placements.iter().find_map(|place| match observed.replica(id, place) {
-        Some(replica) if replica.state == ReplicaState::Healthy => None,
-        Some(replica) => Some(replica_state(&attempt.spec.run, replica)),
-        None => Some(Fault::new(format!(
-            "{} to be created on {}",
-            attempt.spec.run.title(place.index),
-            worker_name(view, place.worker)
-        ))),
+    let late = attempt.placements.iter().find_map(|place| {
+        let replica = observed.replica(id, place);
+        if replica.is_some_and(|replica| replica.state == ReplicaState::Healthy) {
+            return None;
+        }
+        let run = &attempt.spec.run;
+        let (mut fault, on) = match replica {
+            Some(replica) => (replica_state(run, replica), ", on "),
+            None => (Fault::new(format!("{} to be created", run.title(place.index))), " on "),
+        };
+        let away = away(view, observed, place.worker);
+        if replica.is_none() || away.is_some() {
+            fault.message += on;
+            fault.message += &worker_name(view, place.worker);
+        }
+        if let Some(why) = away {
+            fault.message += ", ";
+            fault.message += &why;
+        }
+        Some(fault)
     });
     late.unwrap_or_else(|| Fault::new("all replicas to be confirmed"))
 }

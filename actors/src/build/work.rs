@@ -494,9 +494,10 @@ impl Work<'_> {
         }
         let text = match plan {
             BuildPlan::Dockerfile { path } => {
-                let Declared { processes, release } = &planned.declared;
-                let named = processes.keys().map(ToString::to_string);
-                let named = named.chain(release.iter().map(|_| "release".to_owned()));
+                let declared = &planned.declared;
+                let named = declared.processes.keys().map(ToString::to_string);
+                let hooks = declared.hooks().map(|(hook, _)| hook.as_str().to_owned());
+                let named = named.chain(hooks);
                 let named = named.collect::<Vec<_>>().join(", ");
                 if !named.is_empty() {
                     self.log.say(format!("the repository says what runs besides: {named}")).await;
@@ -524,6 +525,22 @@ impl Work<'_> {
             )));
         }
         planned.site = planned.site.filter(|_| serves);
+        let spec = &self.command.spec;
+        let not_run = if planned.declared.is_empty() {
+            None
+        } else if planned.site.is_some() {
+            let app = &spec.app_name;
+            Some(format!(
+                "a static site has no container; to have one: hythe app set {app} --static off"
+            ))
+        } else {
+            let grouped = spec.run.container.group.is_some();
+            grouped.then(|| "the Compose file says what does".to_owned())
+        };
+        if let Some(why) = not_run {
+            let what = "what the repository says runs besides, before or after does not run";
+            self.log.say(format!("note: {what}: {why}")).await;
+        }
         Ok(planned)
     }
 

@@ -220,7 +220,8 @@ impl Node {
         let since = self.reported.map(|at| now.duration_since(at));
         let beat = since.is_none_or(|since| since >= HEARTBEAT);
         // An order counts as taken on once it is reported, so whether its image is there comes with it.
-        if !beat && (!self.changed || !self.unsure.is_empty()) {
+        let looks = self.unsure.keys().any(|one| !self.unlooked.contains(one));
+        if !beat && (!self.changed || looks) {
             return;
         }
         if let Some(soon) = since.and_then(|since| REPORT_APART.checked_sub(since))
@@ -244,6 +245,7 @@ impl Node {
     /// What there is to say now; the builds are added on the way out.
     pub(crate) fn report(&self) -> WorkerReport {
         let tools = &self.setup.tools;
+        let (engine, replicas) = self.known.sightings();
         WorkerReport {
             format: FORMAT,
             worker: tools.owner.worker,
@@ -251,9 +253,9 @@ impl Node {
             name: self.setup.name.clone(),
             capacity: self.setup.capacity.clone(),
             sealing_key: tools.keys.public(),
-            engine: self.known.engine.clone(),
+            engine,
             assignments: self.known.held(&self.unsure),
-            replicas: self.known.replica_reports(),
+            replicas,
             builds: Vec::new(),
             builder: None,
             at: clock::now(),

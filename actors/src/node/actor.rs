@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::builds::Builds;
 use super::guard::for_ever;
 use super::health::Health;
+use super::images::Found;
 use super::known::Known;
 use super::look::{Inventory, Sight};
 use super::state::{Node, Setup};
@@ -44,7 +45,7 @@ pub(crate) enum Message {
     /// An order to stop was forgotten.
     Forgotten { deployment: DeploymentId, generation: Option<u64> },
     /// The image of an order was looked for.
-    ImageLookedFor { deployment: DeploymentId, generation: u64, missing: Option<String> },
+    ImageLookedFor { deployment: DeploymentId, generation: u64, found: Found },
     /// NATS was set up (again).
     BusReady,
     /// The timer is over.
@@ -94,8 +95,8 @@ impl Actor for NodeActor {
             Message::Checked { key, run, health } => node.checked(key, run, health),
             Message::Tailed { key, id, lines } => node.tailed(key, &id, lines),
             Message::Forgotten { deployment, generation } => node.forgotten(deployment, generation),
-            Message::ImageLookedFor { deployment, generation, missing } => {
-                node.image_looked_for(deployment, generation, missing);
+            Message::ImageLookedFor { deployment, generation, found } => {
+                node.image_looked_for(deployment, generation, found);
             }
             Message::BusReady => node.bus_ready(),
             Message::Alarm(generation) => node.rung(generation),

@@ -60,6 +60,8 @@ pub(crate) struct Known {
     pub(crate) engine: EngineState,
     /// Whether everything was looked at since the engine answers.
     pub(crate) complete: bool,
+    /// Whether everything was ever looked at.
+    pub(crate) looked: bool,
     /// Steps under way.
     pub(crate) busy: BTreeMap<Target, Busy>,
     pub(crate) setbacks: BTreeMap<(Target, Aim), Setback>,
@@ -75,6 +77,7 @@ impl Known {
             restarts,
             engine: EngineState::Unreachable { message: "it was not asked yet".into() },
             complete: false,
+            looked: false,
             busy: BTreeMap::new(),
             setbacks: BTreeMap::new(),
             maskers: BTreeMap::new(),
@@ -218,6 +221,25 @@ impl Known {
         });
     }
 
+    /// Orders beside which there is one to run another version of the same app that writes to the same
+    /// volume, by their generation: of two such versions one ends once the order for the other is reported
+    /// as taken on.
+    pub(crate) fn successors(&self) -> BTreeMap<DeploymentId, u64> {
+        let orders = || {
+            self.desired.values().filter_map(|wanted| match wanted {
+                Wanted::Run(assignment) => Some(&**assignment),
+                Wanted::Stop { .. } => None,
+            })
+        };
+        let excludes = |order: &Assignment, other: &Assignment| {
+            other.app == order.app
+                && other.deployment != order.deployment
+                && order.run.container.excludes(&other.run.container)
+        };
+        let found = orders().filter(|order| orders().any(|other| excludes(order, other)));
+        found.map(|order| (order.deployment, order.generation)).collect()
+    }
+
     /// The orders that are held, but for those of which it is not known yet whether the image is there
     /// (`unsure`, by their generation): one that is reported counts as taken on, and the version before
     /// ends for it.
@@ -236,6 +258,27 @@ impl Known {
                 },
             })
             .collect()
+    }
+
+    /// How the engine is, and every replica of which something is known. Before everything was looked at, one
+    /// that should be there and was not seen may well be there, and serve: nothing is said of it.
+    pub(crate) fn sightings(&self) -> (EngineState, Vec<ReplicaReport>) {
+        let mut replicas = self.replica_reports();
+        if self.looked {
+            return (self.engine.clone(), replicas);
+        }
+        replicas.retain(|report| {
+            let key = ReplicaKey { deployment: report.deployment, index: report.index };
+            self.replicas.contains_key(&key)
+        });
+        let engine = match &self.engine {
+            EngineState::Ready { .. } => {
+                let message = "what runs there was not looked at yet".into();
+                EngineState::Unreachable { message }
+            }
+            EngineState::Unreachable { .. } => self.engine.clone(),
+        };
+        (engine, replicas)
     }
 
     /// Every replica there is or should be.

@@ -66,6 +66,8 @@ pub(crate) struct Node {
     pub(super) forgetting: BTreeSet<DeploymentId>,
     /// Orders, by their generation, of which it is not known yet whether the image is there.
     pub(super) unsure: BTreeMap<DeploymentId, u64>,
+    /// Those of them whose images are looked for once everything was looked at (again).
+    pub(super) unlooked: BTreeSet<DeploymentId>,
     /// Counts what was seen, so that an older look at everything does not undo it.
     pub(super) stamp: u64,
     pub(super) stamps: BTreeMap<ReplicaKey, u64>,
@@ -104,6 +106,8 @@ impl Node {
                 known.maskers.insert(assignment.deployment, Arc::new(environment.masker()));
             }
         }
+        // The agent before this one may have ended before it knew.
+        let unsure = known.successors();
         Self {
             me,
             setup,
@@ -114,7 +118,8 @@ impl Node {
             looking: BTreeMap::new(),
             tailing: BTreeSet::new(),
             forgetting: BTreeSet::new(),
-            unsure: BTreeMap::new(),
+            unlooked: unsure.keys().copied().collect(),
+            unsure,
             stamp: 0,
             stamps: BTreeMap::new(),
             inventory: None,
@@ -153,6 +158,7 @@ impl Node {
         }
         self.known.try_anew(deployment);
         self.unsure.remove(&deployment);
+        self.unlooked.remove(&deployment);
         if let Wanted::Run(assignment) = &wanted
             && assignment.run.container.is_exclusive()
             // What is there was made from it.
@@ -307,6 +313,8 @@ impl Node {
             self.known.networks.extend(inventory.networks);
         }
         self.changed |= !std::mem::replace(&mut self.known.complete, true);
+        self.known.looked = true;
+        self.look_for_unlooked();
     }
 
     /// A check found something new.

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use hythe_core::ids::{AppId, RunId, WorkerId};
 use hythe_core::one_off::{Cut, OneOff, OneOffEnd};
-use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::run::{RunSaid, RunSeen, RunWanted};
 use tokio_util::sync::CancellationToken;
 
@@ -14,8 +13,6 @@ use crate::control::Control;
 
 /// From one look to the next.
 const EVERY: Duration = Duration::from_secs(5);
-/// How long after its time a run whose worker stays away is given up.
-const GRACE: Millis = Millis(10 * 60_000);
 
 /// A run that is open in the journal.
 type Open = BTreeMap<RunId, (AppId, OneOff)>;
@@ -41,7 +38,8 @@ async fn look(control: &Control) {
     let told: BTreeSet<RunId> = open(control).into_keys().collect();
     let told = told.into_iter().filter(|run| !control.runs().looks_after(*run)).collect();
     let mut heard = Vec::new();
-    for worker in workers(control) {
+    let held = workers(control);
+    for worker in held.iter().copied() {
         let answer = ask(control, worker, RunWanted::List, ANSWER_WITHIN).await;
         match answer {
             Ok(RunSaid::Runs(seen)) => {
@@ -55,14 +53,11 @@ async fn look(control: &Control) {
     }
     let now = control.clock().now();
     for (run, (app, one_off)) in open(control) {
-        if !heard.contains(&one_off.worker) && is_over(&one_off, now) {
+        let (worker, lost) = (one_off.worker, !held.contains(&one_off.worker));
+        if !heard.contains(&worker) && one_off.is_given_up(lost, now) {
             ended(control, app, run, OneOffEnd::Cut(Cut::Lost)).await;
         }
     }
-}
-
-fn is_over(one_off: &OneOff, now: Timestamp) -> bool {
-    now > one_off.until.plus(GRACE)
 }
 
 /// Looked at after the worker's answer: what it was told to run before was open by then.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ActiveApp, App, AppCommand, AppEvent, AppSettings, SettingsChange, SourceKey};
+use crate::edge::EdgeSettings;
 use crate::hook::{DeployOn, PullRequest, Triggers};
 use crate::ids::{AppId, DeploymentId};
 use crate::limits;
@@ -11,7 +12,7 @@ use crate::machine::Machine;
 use crate::names::{AppName, EnvName};
 use crate::preview::{Forks, Past, Preview, PreviewEnd, PreviewOf, PreviewSettings};
 use crate::rejection::Rejection;
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 type Decision = Result<Vec<AppEvent>, Rejection>;
 
@@ -33,6 +34,8 @@ pub struct PreviewGiven {
     pub of: PreviewOf,
     /// Its settings, source and all.
     pub settings: AppSettings,
+    /// After how long without a request it sleeps, where the app that it is of does.
+    pub sleep_after: Option<Millis>,
     /// Variables that are other than before, with the version of each value; the values are put in the
     /// same commit.
     pub set: BTreeMap<EnvName, u64>,
@@ -194,11 +197,16 @@ impl ActiveApp {
 
     /// Takes the next commit, with whatever else is other than before.
     pub(super) fn take_over(&self, given: PreviewGiven) -> Decision {
-        let PreviewGiven { of, settings, set, remove, key, deployment } = given;
+        let PreviewGiven { of, settings, sleep_after, set, remove, key, deployment } = given;
         if self.preview.as_ref().is_some_and(|now| now.revision >= of.revision) {
             return Ok(Vec::new());
         }
         let mut events = self.configure(Box::new(SettingsChange::of_preview(settings)))?;
+        // Where the app does not sleep, what somebody set at the preview itself stays.
+        if let Some(after) = sleep_after.filter(|after| self.edge.sleep_after != Some(*after)) {
+            let edge = EdgeSettings { sleep_after: Some(after), ..self.edge.clone() };
+            events.push(AppEvent::EdgeSet(edge.listed()));
+        }
         events.extend(self.change_environment(set, remove)?);
         events.extend(key.map(|key| self.set_source_key(key)).transpose()?.into_iter().flatten());
         events.push(AppEvent::BecamePreview(Box::new(of)));

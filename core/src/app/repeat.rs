@@ -179,7 +179,9 @@ impl ActiveApp {
                 match port {
                     Some(port) if fits && built_alike(&spec, &then) => {
                         let mut run = spec.run;
-                        run.take_on(&then.run.declared.says);
+                        if run.container.group.is_none() {
+                            run.take_on(&then.run.declared.says);
+                        }
                         DeploymentSpec { run, origin: of(BuiltImage { port, ..built }), ..spec }
                     }
                     // Built otherwise than it was: the same commit makes another image.

@@ -198,8 +198,9 @@ impl Attempt {
                     return self.end(Outcome::Failed { stage, fault });
                 }
                 let mut declared = std::mem::take(&mut built.declared).bounded();
-                if built.site.is_some() {
-                    // Nothing of it runs.
+                if built.site.is_some() || self.spec.run.container.group.is_some() {
+                    // Of a site nothing runs; and what runs of a group its Compose file says, which may make
+                    // several apps of one repository.
                     declared = Declared::default();
                 }
                 let mut run = self.spec.run.clone();

@@ -191,7 +191,7 @@ fn declaring(replicas: u16) -> (BuiltImage, Declared) {
     let command = Argv::new(vec!["work".into()]).unwrap();
     let worker = DeclaredProcess { command, replicas };
     let processes = BTreeMap::from([(worker_name("worker"), worker)]);
-    let declared = Declared { processes, release: None };
+    let declared = Declared { processes, ..Declared::default() };
     (BuiltImage { declared: declared.clone(), ..built() }, declared)
 }
 
@@ -208,6 +208,16 @@ fn what_a_repository_says_runs_with_its_version_and_in_as_many_replicas_as_peopl
     let with = |more: &[u16]| [&before[..], more].concat();
     let after = events.iter().fold(building(), Deployment::evolve);
     assert_eq!(wanted(after), with(&[1_024, 1_025]));
+
+    // What runs of an app of a group its Compose file says.
+    let mut grouped = building();
+    let Deployment::Present(attempt) = &mut grouped else { panic!("it is there") };
+    let service = crate::container::ServiceName::new("web").unwrap();
+    let project = crate::ids::ProjectId::DEFAULT;
+    let group = crate::container::GroupMember { project, service, content: None };
+    attempt.spec.run.container.group = Some(group);
+    let events = grouped.decide(finish(image.clone())).unwrap();
+    assert!(matches!(&events[..], [E::Built { .. }]), "{events:?}");
 
     // Said before anybody knew that there is one.
     let scale = C::ScaleProcesses { processes: [(worker_name("worker"), 1)].into() };

@@ -162,10 +162,14 @@ pub fn detect(
 ) -> Result<Detected, Rejection> {
     let none = Overrides::default();
     let folder = settings.context.as_ref().map_or("", RepositoryPath::as_str);
-    let said = overrides::read(&Repo { files, texts, folder, overrides: &none });
+    let repo = Repo { files, texts, folder, overrides: &none };
     let detected = plan(files, texts, settings, images)?;
-    // What is wrong with it matters where it is asked for a plan, and is told there.
-    let Ok(said) = said else { return Ok(detected) };
+    let said = match overrides::read(&repo) {
+        Ok(said) => said,
+        // The app names its Dockerfile, which goes without what else is said of the build. What runs
+        // besides, and before a version starts, is not left out for it.
+        Err(_) => overrides::beside(&repo)?,
+    };
     let declared = said.declared.clone();
     Ok(Detected { declared, ..detected.served(&said)? })
 }
@@ -322,6 +326,28 @@ mod tests {
             let found = detect(&listing(files), &settings(*dockerfile));
             assert_eq!(found.as_ref(), Ok(plan), "{files:?}");
         }
+    }
+
+    #[test]
+    fn what_runs_besides_is_read_also_where_the_app_names_a_dockerfile() {
+        let of = |texts: &[(&str, &str)]| {
+            let files: Vec<&str> = texts.iter().map(|(name, _)| *name).collect();
+            let files = listing(&[&["ops/Dockerfile"][..], &files[..]].concat());
+            let text = |(name, text): &(&str, &str)| {
+                ((*name).to_owned(), FileText::Text((*text).to_owned()))
+            };
+            let texts: FileTexts = texts.iter().map(text).collect();
+            super::detect(&files, &texts, &settings(Some("ops/Dockerfile")), &BaseImages::default())
+        };
+        let release = ("Procfile", "web:\nrelease: bin/migrate\n");
+        // What only says how it is built cannot be read, and is nothing to it.
+        for more in [("README.md", ""), ("railpack.json", "{"), ("nixpacks.toml", "[")] {
+            let declared = of(&[release, more]).unwrap().declared;
+            assert_eq!(declared.release.unwrap().words(), ["bin/migrate"], "{more:?}");
+        }
+        let wrong = ("hythe.toml", "[processes.jobs]\ncomand = \"x\"\n");
+        let refusal = of(&[release, wrong]).unwrap_err().to_string();
+        assert!(refusal.contains("line 2") && refusal.contains("command"), "{refusal}");
     }
 
     #[test]

@@ -186,6 +186,11 @@ const TAIL: &str = "
 # Variables of the build and of the app that are no secret; for those there is `hythe env set`.
 # [build.env]
 # MODE = \"live\"
+
+# What runs once for each deployment: before its version starts, and once that is live.
+# [hooks]
+# release = \"./migrate\"
+# post_deploy = \"./warm-up\"
 ";
 
 const PROCESSES: &str = "

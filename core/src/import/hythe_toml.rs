@@ -1,4 +1,5 @@
-//! `hythe.toml`: builds read what it says of them by themselves; what runs beside web is for an app.
+//! `hythe.toml`: builds read what it says of them by themselves; what runs beside web, before it and after it
+//! is for an app.
 
 use serde_json::Value;
 
@@ -14,6 +15,8 @@ pub(super) fn read(text: &str, sheet: &mut Sheet<'_>) -> Result<(), String> {
         let (key, value) = (leaf.key.as_str(), leaf.value);
         match leaf.path.as_slice() {
             ["build", ..] => {}
+            ["hooks", "release"] => sheet.release(key, value),
+            ["hooks", "post_deploy"] => sheet.post_deploy(key, value),
             ["processes", name, "command"] => sheet.process(key, name, value),
             ["processes", name, "replicas"] => sheet.process_replicas(key, name, value),
             [..] => sheet.left(key, "there is no such key: see `hythe init --schema`"),

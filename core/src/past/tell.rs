@@ -189,10 +189,10 @@ fn count(replicas: u16) -> String {
 }
 
 /// What a repository says, in words.
-fn says(Declared { processes, release }: &Declared) -> String {
-    let processes = processes.keys().map(|name| format!("process {name}"));
-    let release = release.iter().map(|_| "a release command".to_owned());
-    let all: Vec<String> = processes.chain(release).collect();
+fn says(declared: &Declared) -> String {
+    let processes = declared.processes.keys().map(|name| format!("process {name}"));
+    let hooks = declared.hooks().map(|(hook, _)| format!("a {} command", hook.as_str()));
+    let all: Vec<String> = processes.chain(hooks).collect();
     if all.is_empty() {
         return "its repository names no process beside web any more".into();
     }

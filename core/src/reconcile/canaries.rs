@@ -81,7 +81,7 @@ fn ails(id: DeploymentId, attempt: &Attempt, view: &View, observed: &Observed) -
             return true;
         }
         // What was not heard of yet may be well.
-        observed.workers.contains_key(&place.worker)
+        observed.knows(id, place)
             && observed
                 .replica(id, place)
                 .is_none_or(|replica| replica.state != ReplicaState::Healthy)
@@ -125,10 +125,15 @@ mod tests {
     use crate::canary::Weight;
     use crate::deployment::{BuiltImage, DeploymentEvent};
     use crate::event::Event;
+    use crate::names::WorkerName;
     use crate::past::testing::Journal;
+    use crate::reconcile::tasks::testing::observed;
     use crate::site::{BuiltSite, SiteId};
-    use crate::testing::{app_id, at, built, deployment_id, placements};
+    use crate::task::Hook;
+    use crate::testing::{app_id, at, built, deployment_id, placements, worker_id};
     use crate::time::Millis;
+    use crate::wire::worker::EngineState;
+    use crate::worker::{Capacity, WorkerEvent};
 
     fn site(n: u128) -> SiteId {
         SiteId::new(format!("{n:064x}")).unwrap()
@@ -184,6 +189,31 @@ mod tests {
             let why = told(live_is_site, is_site).unwrap();
             assert!(why.contains("a static site has no replicas"), "{why}");
         }
+    }
+
+    #[test]
+    fn what_its_agent_has_not_looked_at_yet_may_be_well() {
+        let mut journal = Journal::default();
+        journal.create(1, "shop");
+        journal.deploy(1, 1);
+        let joined = WorkerEvent::Registered {
+            id: worker_id(1),
+            name: WorkerName::new("one").unwrap(),
+            capacity: Capacity::default(),
+        };
+        journal.push(worker_id(1).uuid(), Event::Worker(joined));
+        let mut view = View::default();
+        journal.events.iter().for_each(|event| view.apply(event));
+        let id = deployment_id(1);
+        let attempt = view.deployments[&id].state.attempt().unwrap();
+        // Nothing is said of any replica.
+        let ails = |engine: EngineState| {
+            let mut seen = observed(Hook::Release, 7, ReplicaState::Creating);
+            seen.workers.values_mut().for_each(|worker| worker.report.engine = engine.clone());
+            ails(id, attempt, &view, &seen)
+        };
+        assert!(ails(EngineState::Ready { version: "1".into() }));
+        assert!(!ails(EngineState::Unreachable { message: "it was not asked yet".into() }));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::observed::{Observed, Sent};
 use crate::place::{Place, place};
 use crate::process::is_process;
 use crate::record::Sequence;
+use crate::task::is_task;
 use crate::time::Timestamp;
 use crate::view::{AppView, DeploymentView, View};
 use crate::waiting::worker_name;
@@ -445,6 +446,13 @@ fn occupied(deployment: &DeploymentView) -> impl Iterator<Item = Placement> + '_
     replicas.cloned().chain(task)
 }
 
+/// Whether a replica is to be nowhere for now, for its app sleeps or was stopped. It uses nothing, and comes
+/// back to where it was without asking for room: limits may be promised more than once.
+fn is_idle(view: &View, id: DeploymentId, index: u16) -> bool {
+    let web = !is_process(index) && !is_task(index);
+    web && sleep::sleeper(view, id).is_some() || !is_task(index) && resting(view, id).is_some()
+}
+
 /// The workers as places for replicas.
 pub(super) fn places(view: &View, observed: &Observed) -> BTreeMap<WorkerId, Place> {
     let mut places: BTreeMap<WorkerId, Place> = view
@@ -461,9 +469,9 @@ pub(super) fn places(view: &View, observed: &Observed) -> BTreeMap<WorkerId, Pla
             Some((*id, Place { capacity: member.capacity.clone(), used, open }))
         })
         .collect();
-    for deployment in view.deployments.values() {
+    for (id, deployment) in &view.deployments {
         let Some(attempt) = deployment.state.attempt() else { continue };
-        for placement in occupied(deployment) {
+        for placement in occupied(deployment).filter(|place| !is_idle(view, *id, place.index)) {
             if let Some(place) = places.get_mut(&placement.worker) {
                 let need = attempt.resources(placement.index);
                 place.used.memory_bytes = place.used.memory_bytes.saturating_add(need.memory_bytes);

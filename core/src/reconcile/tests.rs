@@ -152,6 +152,83 @@ fn any_state() -> impl Strategy<Value = ReplicaState> {
 proptest! {
     /// However many there are of each, where they are, and however they are said to be.
     #[test]
+fn it_is_said_why_the_worker_that_has_the_image_takes_nothing() {
+    let mut journal = Journal::default();
+    journal.create(1, "shop");
+    let worker = worker_id(1).uuid();
+    let joined = WorkerEvent::Registered {
+        id: worker_id(1),
+        name: WorkerName::new("one").unwrap(),
+        capacity: Capacity::default(),
+    };
+    journal.push(worker, Event::Worker(joined));
+    journal.request(1, DEPLOYMENT);
+    let (deployment, until) = (deployment_id(DEPLOYMENT), at(1_000_000));
+    let queued = DeploymentEvent::BuildQueued { generation: 1, until };
+    for event in [queued, DeploymentEvent::Built { built: built(), until }] {
+        journal.push(deployment.uuid(), Event::Deployment(event));
+    }
+    let rows = [
+        (None, "room on worker one"),
+        (Some(WorkerEvent::DrainStarted), "takes nothing new"),
+        (Some(WorkerEvent::Lost), "not heard of for too long"),
+        (Some(WorkerEvent::Removed), "has left"),
+    ];
+    for (event, words) in rows {
+        if let Some(event) = event {
+            journal.push(worker, Event::Worker(event));
+        }
+        let view = view(&journal);
+        let waits = waiting_for(&view, &observed(&view, &[]), deployment).unwrap().message;
+        assert!(waits.contains(words), "{waits}");
+    }
+}
+
+#[test]
+fn what_cannot_start_for_its_worker_is_away_says_so() {
+    let view = view(&journal(false));
+    let waits = |observed: &Observed| {
+        waiting_for(&view, observed, deployment_id(DEPLOYMENT)).unwrap().message
+    };
+    let mut seen = observed(&view, &[(0, ReplicaState::Creating)]);
+    assert!(waits(&seen).ends_with(" to start"), "{}", waits(&seen));
+    let engine = EngineState::Unreachable { message: "connection refused".into() };
+    seen.workers.values_mut().for_each(|worker| worker.report.engine = engine.clone());
+    let why = ", on one, whose engine cannot be reached: connection refused";
+    assert!(waits(&seen).ends_with(why), "{}", waits(&seen));
+    let nothing = waits(&Observed::starting_at(at(0)));
+    assert!(nothing.ends_with(" to be created on one, which is not heard of"), "{nothing}");
+
+    let mut scaled = self::journal(true);
+    let id = deployment_id(DEPLOYMENT);
+    let more = DeploymentEvent::Scaled { replicas: 3 };
+    scaled.push(id.uuid(), Event::Deployment(more));
+    let scaled = self::view(&scaled);
+    let waits = waiting_for(&scaled, &seen, id).unwrap().message;
+    assert_eq!(waits, format!("room for 2 more replicas{why}").replace(", on", " on"));
+}
+
+#[test]
+fn what_its_agent_has_not_looked_at_yet_serves_on() {
+    let live = view(&journal(true));
+    let mut seen = observed(&live, &[(0, ReplicaState::Healthy)]);
+    put_in_force(&live, &mut seen);
+    let targets = |engine: EngineState, states: &[(u16, ReplicaState)]| {
+        let mut now = observed(&live, states);
+        now.put_in_force(seen.table.clone());
+        now.workers.values_mut().for_each(|worker| worker.report.engine = engine.clone());
+        let base = HostName::new("localhost").unwrap();
+        let routes = routes(&live, &now, &base, now.routes());
+        routes.values().flat_map(Route::targets).collect::<Vec<_>>()
+    };
+    let away = || EngineState::Unreachable { message: "it was not asked yet".into() };
+    let ready = || EngineState::Ready { version: "1".into() };
+    assert_eq!(targets(away(), &[]), [endpoint(0)], "nothing is known of it");
+    assert_eq!(targets(ready(), &[]), [], "it is not there");
+    assert_eq!(targets(away(), &[(0, ReplicaState::Creating)]), [], "it is known not to run");
+}
+
+#[test]
     fn no_route_ever_leads_to_a_process(
         placed in prop::collection::btree_map(
             prop_oneof![0u16..4, 1_024u16..1_030, 2_048u16..2_052],

@@ -18,6 +18,7 @@ use crate::run::RunSettings;
 use crate::testing::{app_id, at, built, deployment_id, name, spec, worker_id};
 use crate::time::Timestamp;
 use crate::view::View;
+use crate::waiting::waiting_for;
 use crate::wire::edge::Busy;
 use crate::wire::worker::{
     EngineState, Held, ReplicaReport, ReplicaState, SealingKey, WorkerReport,
@@ -258,6 +259,32 @@ fn requests_have_their_time_from_when_the_table_no_longer_leads_there() {
         seen.edges.insert(EdgeId::new(uuid::Uuid::from_u128(1)), edge);
         assert_eq!(told_at(&both, &seen, at(now)).0, expected, "{now} {requests}");
     }
+}
+
+#[test]
+fn it_is_said_that_the_version_before_has_to_end_first() {
+    let both = view(&journal(false, 1));
+    let orders = |n: u128| both.deployments[&deployment_id(n)].assigned.0;
+    let gone = observed(&[(1, orders(1), false), (2, orders(2), false)]);
+    let runs = ReplicaReport {
+        deployment: deployment_id(1),
+        app: app_id(1),
+        index: 0,
+        state: ReplicaState::Healthy,
+        endpoint: None,
+        restarts: 0,
+        in_a_row: 0,
+        log: Vec::new(),
+        image_missing: false,
+    };
+    let seen = gone.workers[&worker_id(1)].report.clone();
+    let mut there = gone.clone();
+    let report = WorkerReport { replicas: vec![runs], ..seen };
+    there.workers.insert(worker_id(1), WorkerSeen::new(report, at(1)));
+    let waits = |seen: &Observed| waiting_for(&both, seen, deployment_id(2)).unwrap().message;
+    let first = "to finish its requests and to end, for both write to the same volume";
+    assert!(waits(&there).contains(first), "{}", waits(&there));
+    assert!(waits(&gone).contains("to be created on one"), "{}", waits(&gone));
 }
 
 #[test]

@@ -73,6 +73,34 @@ fn a_post_deploy_command_runs_once_a_version_is_live_and_not_with_a_restart() {
 }
 
 #[test]
+fn what_a_repository_says_runs_once_runs_with_its_version_and_comes_back_with_it() {
+    let shop = Shop::new();
+    let says = "[hooks]\nrelease = \"echo it-migrates\"\npost_deploy = \"echo it-warms\"\n";
+    shop.commit_files(&[("hythe.toml", says), ("index.html", "two")]);
+    let second = shop.scene.deploy_live("shop");
+    assert_eq!(over(&shop, second["deployment"].as_str().unwrap())["status"], "done");
+    let ran = |times: usize| {
+        shop.scene.hythe.wait_until("its lines are told", || {
+            let log = log(&shop);
+            ["release | it-migrates", "post-deploy | it-warms"]
+                .iter()
+                .all(|words| log.matches(words).count() == times)
+        });
+    };
+    ran(1);
+    shop.commit_files(&[("hythe.toml", ""), ("index.html", "three")]);
+    let third = shop.scene.deploy_live("shop");
+    let (_, third) = shop.scene.hythe.deployment(third["deployment"].as_str().unwrap());
+    assert_eq!((&third["release_command"], &third["post_deploy"]), (&Value::Null, &Value::Null));
+    let back = shop.scene.hythe.json(&["rollback", "shop", "--to", "2"]);
+    assert_eq!(over(&shop, back["deployment"].as_str().unwrap())["status"], "done");
+    ran(2);
+    shop.scene.assert_serves("shop", "two");
+    shop.one_container_is_left();
+    shop.scene.finish();
+}
+
+#[test]
 fn a_post_deploy_command_that_fails_undoes_nothing_and_says_why() {
     let shop = Shop::new();
     shop.hook("post-deploy", "echo cannot-warm-up; exit 7", &[]);

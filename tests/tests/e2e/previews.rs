@@ -101,6 +101,7 @@ impl Shop {
 fn a_pull_request_is_seen_at_a_host_of_its_own_until_it_is_closed() {
     let mut shop = Shop::new(&["--env", "all"]);
     let before = shop.scene.hythe.containers().len();
+    shop.scene.hythe.json(&["traffic", "set", "shop", "--sleep-after", "30m"]);
     shop.repository.branch("changes");
     let first = shop.repository.commit(&apps::files(&apps::page("first")));
     shop.takes(4, &first, "shop", "open");
@@ -109,6 +110,8 @@ fn a_pull_request_is_seen_at_a_host_of_its_own_until_it_is_closed() {
     assert_eq!((status, &again["outcome"]), (202, &json!("repeated")), "{again}");
     shop.serves("shop-pr-4", "first");
     shop.serves("shop", "main");
+    let traffic = shop.scene.hythe.json(&["traffic", "show", "shop-pr-4"]);
+    assert_eq!(traffic["sleep_after_ms"], 1_800_000, "as its app: {traffic}");
     let listed = shop.previews();
     assert_eq!((&listed[0]["status"], &listed[0]["commit"]), (&json!("live"), &json!(first)));
     let shown = shop.scene.hythe.run(&["preview", "ls", "shop"]);

@@ -41,7 +41,11 @@ impl Shop {
     }
 
     pub(crate) fn commit(&self, page: &'static str) {
-        self.repository.commit(&[("index.html", page)]);
+        self.commit_files(&[("index.html", page)]);
+    }
+
+    pub(crate) fn commit_files(&self, files: &[(&str, &str)]) {
+        self.repository.commit(files);
     }
 
     fn log(&self, id: &str) -> String {

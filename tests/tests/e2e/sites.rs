@@ -95,6 +95,19 @@ fn come_and_go(scene: &mut Scene, kept: &Path) {
 }
 
 #[test]
+fn what_a_site_names_to_run_is_told_not_to() {
+    let scene = Scene::new();
+    let mut files = pages("one");
+    files.push(("Procfile", "release: bin/migrate\n".to_owned()));
+    let _repository = scene.repository("docs", &files);
+    let deployed = scene.deploy_live("docs");
+    scene.assert_serves("docs", "version one");
+    let log = build_log(&scene, &deployed);
+    assert!(log.contains("does not run: a static site has no container"), "{log}");
+    scene.finish();
+}
+
+#[test]
 fn a_repository_of_files_is_served_without_a_container() {
     let mut scene = Scene::new();
     let kept = scene.hythe.data().join("sites/kept");

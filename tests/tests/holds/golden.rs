@@ -269,6 +269,7 @@ pub(crate) fn declared() -> Declared {
     Declared {
         processes: BTreeMap::from([(process(), worker)]),
         release: Some(argv("bin/migrate")),
+        post_deploy: None,
     }
 }
 
@@ -536,7 +537,8 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
     let counted = RunSettings { counts: counts.clone(), ..RunSettings::default() };
     let counted = SettingsChange { run: Some(counted), ..SettingsChange::default() };
     let processes = BTreeSet::from([process()]);
-    let taken = TakenOn { says: declared(), processes, release: true };
+    let hooks = BTreeSet::from([Hook::Release]);
+    let taken = TakenOn { says: declared(), processes, hooks };
     let of_repository = RunSettings { counts, declared: taken, ..with_container() };
     let of_repository = DeploymentSpec { run: of_repository, ..spec() };
     let apps = [
@@ -711,6 +713,13 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
         ("processes_scaled", DeploymentEvent::ProcessesScaled { processes: scaled() }),
         ("declared", DeploymentEvent::Declared(Box::new(declared()))),
         ("requested-declared", DeploymentEvent::Requested(Box::new(of_repository))),
+        (
+            "declared-hooks",
+            DeploymentEvent::Declared(Box::new(Declared {
+                post_deploy: Argv::new(vec!["bin/warm-up".into()]).ok(),
+                ..declared()
+            })),
+        ),
     ];
     let capacity = Capacity { memory_bytes: 8 << 30, cpu_millis: 4_000 };
     let workers = [

@@ -49,14 +49,20 @@ async fn what_its_repository_says_runs_besides_comes_with_the_image_also_where_t
     let world = World::new().await;
     let text = format!("FROM busybox\nRUN echo {}\nEXPOSE 8080\n", unique());
     let procfile = "web: x\nworker: bin/work --all\nrelease: bin/migrate\n";
-    world.repository("app", &[("Dockerfile", &text), ("Procfile", procfile)]);
+    let hooks = "[hooks]\npost_deploy = \"bin/warm-up\"\n";
+    let files = [("Dockerfile", text.as_str()), ("Procfile", procfile), ("hythe.toml", hooks)];
+    world.repository("app", &files);
     let command = world.command("app");
     let mut again = world.command("app");
     let (app, deployment) = (command.spec.app, command.deployment);
     again.spec.app = app;
     let (build, built) = world.build(command).await;
     let built = built.unwrap();
-    assert!(build.text().contains("runs besides: worker, release"), "{}", build.text());
+    assert!(
+        build.text().contains("runs besides: worker, release, post-deploy"),
+        "{}",
+        build.text()
+    );
     let declared = &built.declared;
     let [(name, worker)] = &declared.processes.iter().collect::<Vec<_>>()[..] else {
         panic!("{declared:?}")
@@ -64,6 +70,7 @@ async fn what_its_repository_says_runs_besides_comes_with_the_image_also_where_t
     assert_eq!((name.as_str(), worker.replicas), ("worker", 0));
     assert_eq!(worker.command.words(), ["bin/work", "--all"]);
     assert_eq!(declared.release.as_ref().unwrap().words(), ["bin/migrate"]);
+    assert_eq!(declared.post_deploy.as_ref().unwrap().words(), ["bin/warm-up"]);
     let (build, used) = world.build(again).await;
     assert!(build.text().contains("using sha256:"), "{}", build.text());
     assert_eq!(used.unwrap(), built);

@@ -104,6 +104,44 @@ fn an_order_is_not_held_while_it_is_not_known_whether_its_image_is_there() {
 }
 
 #[test]
+fn of_what_was_ordered_before_it_is_known_which_versions_may_end_for_each_other() {
+    let app = |n| AppId::new(uuid::Uuid::from_u128(n));
+    let (before, next, alone) = (writes(app(7), 1), writes(app(7), 2), writes(app(8), 3));
+    let mut reads = writes(app(7), 4);
+    reads.run.container = ContainerSettings::default();
+    let (first, second) = (before.deployment, next.deployment);
+    let all = [before, next, alone, reads].map(|of| (of.deployment, Wanted::Run(Box::new(of))));
+    let mut known = Known::new(all.into(), BTreeMap::new());
+    assert_eq!(known.successors(), BTreeMap::from([(first, 1), (second, 2)]));
+    let stop = Wanted::Stop { generation: 5, stop_within: Millis(1_000) };
+    known.desired.insert(first, stop);
+    assert_eq!(known.successors(), BTreeMap::new(), "it was told to end");
+}
+
+#[test]
+fn of_what_was_not_looked_at_yet_nothing_is_said() {
+    let image = ImageId::new(format!("sha256:{}", "0".repeat(64))).unwrap();
+    let wanted = assignment(image, &[0]);
+    let desired = [(wanted.deployment, Wanted::Run(Box::new(wanted)))].into();
+    let mut known = Known::new(desired, BTreeMap::new());
+    // Whether the engine answers, whether everything was looked at, and what is said.
+    let rows = [(false, false, false, 0), (true, false, false, 0), (true, true, true, 1)];
+    for (answers, looked, ready, replicas) in rows {
+        if answers {
+            known.engine = EngineState::Ready { version: "1".into() };
+        }
+        known.looked = looked;
+        let (engine, said) = known.sightings();
+        let told = (matches!(engine, EngineState::Ready { .. }), said.len());
+        assert_eq!(told, (ready, replicas), "{answers} {looked}");
+    }
+    // The engine goes away later: what was seen is still said.
+    known.engine = EngineState::Unreachable { message: "connection refused".into() };
+    let (engine, said) = known.sightings();
+    assert_eq!((engine == known.engine, said.len()), (true, 1));
+}
+
+#[test]
 fn what_is_made_anew_was_not_started_again_yet() {
     let key = |index| ReplicaKey { deployment: DeploymentId::new(uuid::Uuid::from_u128(7)), index };
     let counted = [(key(0), Restarts { total: 5, in_a_row: 4 }), (key(1), Restarts::default())];

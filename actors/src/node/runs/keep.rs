@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hythe_core::limits::{MOST_ONE_OFF_LOGS, ONE_OFF_LOG_KEPT};
+use hythe_core::limits::{MOST_ONE_OFF_LOGS, ONE_OFF_LOG_KEPT, ONE_OFF_WITHIN_MOST};
 use hythe_core::one_off::{Cut, OneOffEnd};
 use hythe_core::time::Timestamp;
 
@@ -52,7 +52,7 @@ async fn look(runs: &Runs) -> Result<(), EngineError> {
                 }
             }
             None if detached && started => {
-                if now >= until {
+                if is_over(until, now) {
                     runs.ended(run, app, until, OneOffEnd::Cut(Cut::TooLong));
                     engine.stop_one_off(&id, stop_within).await?;
                 }
@@ -70,4 +70,25 @@ async fn look(runs: &Runs) -> Result<(), EngineError> {
         engine.remove_one_off(id).await?;
     }
     Ok(())
+}
+
+/// Whether a command that is to end at a moment has had its time. Where the clock was set back by days that
+/// says nothing any more, and it has.
+const fn is_over(until: Timestamp, now: Timestamp) -> bool {
+    until.is_over(ONE_OFF_WITHIN_MOST, now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_ends_some_time_however_the_clock_is_set() {
+        let day = 24 * 3_600 * 1_000;
+        let until = Timestamp(30 * day);
+        let rows = [(30, true), (31, true), (29, false), (28, false), (27, true), (0, true)];
+        for (now, over) in rows {
+            assert_eq!(is_over(until, Timestamp(now * day)), over, "day {now}");
+        }
+    }
 }

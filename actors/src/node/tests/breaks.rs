@@ -1,5 +1,6 @@
 //! The engine or NATS goes away and comes back.
 
+use hythe_core::container::{Mount, MountPath, VolumeName};
 use hythe_core::time::Millis;
 use hythe_core::wire::worker::EngineState;
 
@@ -44,6 +45,30 @@ async fn an_engine_that_goes_away_is_told_and_what_happened_meanwhile_is_seen() 
         .await;
     assert_eq!(replica(&report, key(&wanted, 0)).unwrap().restarts, 0);
     assert_eq!(replica(&report, key(&wanted, 1)).unwrap().restarts, 1);
+}
+
+#[tokio::test]
+async fn an_order_is_held_once_an_engine_that_was_away_says_whether_its_image_is_there() {
+    fn holds(report: &WorkerReport, order: &Assignment) -> bool {
+        report.assignments.iter().any(|held| held.deployment == order.deployment)
+    }
+    let mut proxy = Proxy::new();
+    let mut world = World::with_engine(Some(proxy.host())).await;
+    let (worker, _) = world.hello().await;
+    proxy.cut();
+    world.report("the engine is gone", |report| !ready(report)).await;
+    let nowhere = format!("sha256:{}", "1".repeat(64));
+    let reads = assignment(hythe_core::names::ImageId::new(nowhere).unwrap(), &[0]);
+    let mut writes = assignment(reads.image.clone(), &[0]);
+    let mount = Mount { volume: VolumeName::new("data").unwrap(), read_only: false };
+    writes.run.container.volumes.insert(MountPath::new("/data").unwrap(), mount);
+    world.run(worker, &writes).await;
+    world.run(worker, &reads).await;
+    let report = world.report("the later order is held", |report| holds(report, &reads)).await;
+    assert!(!holds(&report, &writes), "a version before would end for it: {report:#?}");
+    proxy.mend();
+    let report = world.report("the order is held", |report| holds(report, &writes)).await;
+    assert!(replica(&report, key(&writes, 0)).unwrap().image_missing, "{report:#?}");
 }
 
 #[tokio::test]

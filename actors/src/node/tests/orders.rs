@@ -1,5 +1,6 @@
 //! Orders carried out, replicas reported.
 
+use hythe_core::container::{Mount, MountPath, VolumeName};
 use hythe_core::time::Millis;
 use hythe_core::wire::worker::{EngineState, ReplicaState, SealedEnvironment};
 
@@ -171,6 +172,35 @@ async fn what_cannot_start_says_why() {
         .await;
     let ReplicaState::Starting { check, .. } = replica.state else { unreachable!() };
     assert!(check.contains("nothing listens on port 8080"), "{check}");
+}
+
+#[tokio::test]
+async fn an_agent_that_was_killed_holds_no_order_before_it_knows_again_whether_its_image_is_there()
+{
+    let mut world = World::new().await;
+    let (worker, _) = world.hello().await;
+    let nowhere = format!("sha256:{}", "1".repeat(64));
+    let mut before = assignment(hythe_core::names::ImageId::new(nowhere).unwrap(), &[0]);
+    let mount = Mount { volume: VolumeName::new("data").unwrap(), read_only: false };
+    before.run.container.volumes.insert(MountPath::new("/data").unwrap(), mount);
+    let deployment = hythe_core::ids::DeploymentId::new(Uuid::now_v7());
+    let next = Assignment { deployment, generation: 2, ..before.clone() };
+    world.run(worker, &before).await;
+    world.run(worker, &next).await;
+    let holds =
+        |report: &WorkerReport| report.assignments.iter().any(|held| held.deployment == deployment);
+    let misses = |report: &WorkerReport| {
+        replica(report, key(&next, 0)).is_some_and(|replica| replica.image_missing)
+    };
+    let report = world.report("the order is held", holds).await;
+    assert!(misses(&report), "{report:#?}");
+
+    world.crash();
+    let killed = crate::node::clock::now();
+    world.start();
+    let again = |report: &WorkerReport| report.at >= killed && holds(report);
+    let report = world.report("the order is held again", again).await;
+    assert!(misses(&report), "the version before would end for it: {report:#?}");
 }
 
 #[tokio::test]

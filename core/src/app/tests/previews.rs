@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::container::{Mount, VolumeName};
+use crate::edge::EdgeSettings;
 use crate::hook::{DeployOn, Head, HeadCommit};
 use crate::names::{AppName, RepositoryUrl};
 use crate::preview::plan::tests::pull;
@@ -164,6 +165,7 @@ fn given(revision: u64, app: &ActiveApp) -> PreviewGiven {
     PreviewGiven {
         of,
         settings: settings(app, preview),
+        sleep_after: app.edge.sleep_after,
         set: BTreeMap::new(),
         remove: BTreeSet::new(),
         key: None,
@@ -210,6 +212,37 @@ fn a_preview_begins_and_moves_on_in_one_step_each_and_once() {
     assert_eq!(names(&events), ["became_preview", "deployment_requested"]);
     let refused = preview.decide(set(on())).unwrap_err().to_string();
     assert!(refused.contains("preview itself"), "{refused}");
+}
+
+#[test]
+fn a_preview_sleeps_as_its_app_does() {
+    let sleep = |span: Option<u64>| {
+        let sleep_after = span.map(Millis::seconds);
+        C::SetEdge(Box::new(EdgeSettings { sleep_after, ..EdgeSettings::default() }))
+    };
+    let of = |span, revision| {
+        let parent = after(vec![set(on()), want(4, 9), sleep(span)]);
+        given(revision, parent.active().unwrap())
+    };
+    let name = AppName::new("shop-pr-4").unwrap();
+    let new = NewPreview { id: app_id(9), name, given: of(Some(60), 1) };
+    let mut events = App::default().decide(C::CreatePreview(Box::new(new))).unwrap();
+    let mut give = |command: C| {
+        let more = app(&events).decide(command).unwrap();
+        let has = names(&more).contains(&"edge_set");
+        events.extend(more);
+        (has, app(&events).active().unwrap().edge.clone())
+    };
+    let move_to = |given| C::MovePreview(Box::new(given));
+    let seconds = |edge: &EdgeSettings| edge.sleep_after.map(|span| span.0 / 1_000);
+    let (told, edge) = give(move_to(of(Some(60), 2)));
+    assert_eq!((told, seconds(&edge)), (false, Some(60)), "from its first moment on");
+    let own = EdgeSettings { maintenance: true, sleep_after: None, ..EdgeSettings::default() };
+    give(C::SetEdge(Box::new(own)));
+    let (told, edge) = give(move_to(of(Some(90), 3)));
+    assert_eq!((told, seconds(&edge), edge.maintenance), (true, Some(90), true));
+    let (told, edge) = give(move_to(of(None, 4)));
+    assert_eq!((told, seconds(&edge)), (false, Some(90)), "what it has itself stays");
 }
 
 #[test]

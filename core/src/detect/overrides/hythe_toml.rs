@@ -14,10 +14,13 @@ use crate::names::RepositoryPath;
 use crate::near;
 use crate::process::ProcessName;
 use crate::rejection::Rejection;
+use crate::task::Hook;
 
 const FILE: &str = "hythe.toml";
 /// The keys of the file.
-const TOP: &[&str] = &["build", "processes", "static"];
+const TOP: &[&str] = &["build", "hooks", "processes", "static"];
+/// The keys of `[hooks]`.
+const HOOKS: &[&str] = &["post_deploy", "release"];
 /// The keys of `[static]`.
 const STATIC: &[&str] = &["output", "serve"];
 /// The keys of `[processes.NAME]`.
@@ -48,6 +51,9 @@ pub(super) fn read(repo: &Repo<'_>, said: &mut Overrides) -> Result<(), Rejectio
     file.keys(table, TOP, "")?;
     if let Some(build) = table.get("build") {
         file.build(file.table(build, "build")?, said)?;
+    }
+    if let Some(hooks) = table.get("hooks") {
+        file.hooks(file.table(hooks, "hooks")?, said)?;
     }
     if let Some(processes) = table.get("processes") {
         file.processes(file.table(processes, "processes")?, said)?;
@@ -192,6 +198,25 @@ impl File<'_> {
         Ok(())
     }
 
+    /// What runs once for each deployment.
+    fn hooks(&self, table: &DeTable<'_>, said: &mut Overrides) -> Result<(), Rejection> {
+        self.keys(table, HOOKS, "hooks")?;
+        let mut named = Vec::new();
+        for (key, hook) in [("release", Hook::Release), ("post_deploy", Hook::PostDeploy)] {
+            if let Some(value) = table.get(key) {
+                let text = self.text_of(value, key)?;
+                let line = self.at(value, words::ShellLine::new(text, key))?;
+                self.at(value, said.hook(hook, &line, key))?;
+                named.push(hook.as_str());
+            }
+        }
+        if !named.is_empty() {
+            let named = named.join(", ");
+            said.reasons.push(format!("{FILE} names what runs once for each deployment: {named}"));
+        }
+        Ok(())
+    }
+
     /// What runs beside web.
     fn processes(&self, table: &DeTable<'_>, said: &mut Overrides) -> Result<(), Rejection> {
         let mut names = Vec::new();
@@ -318,6 +343,20 @@ mod tests {
     }
 
     #[test]
+    fn what_runs_once_goes_before_what_a_procfile_says() {
+        let text = "[hooks]\nrelease = \"bin/migrate\"\npost_deploy = \"warm && tell\"\n";
+        let said = said(text).unwrap();
+        let hooks: Vec<_> = said.declared.hooks().collect();
+        let [(Hook::Release, release), (Hook::PostDeploy, after)] = &hooks[..] else {
+            panic!("{hooks:?}")
+        };
+        assert_eq!(release.words(), ["bin/migrate"]);
+        assert_eq!(after.words(), ["sh", "-c", "warm && tell"]);
+        let [reason] = &said.reasons[..] else { panic!("{:?}", said.reasons) };
+        assert!(reason.contains("release, post-deploy"), "{reason}");
+    }
+
+    #[test]
     fn the_schema_has_the_same_keys() {
         let schema: serde_json::Value = serde_json::from_str(super::super::SCHEMA).unwrap();
         let keys = |at: &str| -> Vec<String> {
@@ -327,6 +366,7 @@ mod tests {
         assert_eq!(keys("/properties"), TOP);
         assert_eq!(keys("/properties/build/properties"), BUILD);
         assert_eq!(keys("/properties/processes/additionalProperties/properties"), PROCESS);
+        assert_eq!(keys("/properties/hooks/properties"), HOOKS);
         assert_eq!(keys("/properties/static/properties"), STATIC);
         assert_eq!(keys("/properties/build/properties/versions/properties"), LANGUAGES);
         let presets = schema.pointer("/properties/build/properties/preset/enum").unwrap();
@@ -364,6 +404,9 @@ mod tests {
             ("[processes.w]\ncommand = [\"x\"]\n", &["line 2", "text in quotes"]),
             ("[processes.w]\ncommand = \"x\"\nreplicas = 65\n", &["line 3", "0 to 64"]),
             ("[processes.web]\ncommand = \"x\"\n", &["line 2", "something else here"]),
+            ("[hooks]\npost-deploy = \"x\"\n", &["line 2", "did you mean post_deploy?"]),
+            ("[hooks]\nrelease = [\"x\"]\n", &["line 2", "text in quotes"]),
+            ("[hooks]\nrelease = \"\"\n", &["line 2", "release"]),
             ("[static]\nserv = true\n", &["line 2", "did you mean serve?"]),
             ("[static]\nserve = 1\n", &["line 2", "true or false"]),
             ("[static]\noutput = \"dist\"\n", &["line 2", "folder of the image"]),

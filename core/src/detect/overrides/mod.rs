@@ -19,6 +19,7 @@ use crate::limits;
 use crate::names::{EnvName, RepositoryPath};
 use crate::process::ProcessName;
 use crate::rejection::Rejection;
+use crate::task::Hook;
 
 /// The most steps, packages or variables that one file may name.
 const MOST_ITEMS: usize = 64;
@@ -49,7 +50,7 @@ pub(super) struct Overrides {
     /// Packages of Debian, for the build and the app.
     pub(super) packages: Vec<String>,
     pub(super) env: BTreeMap<EnvName, String>,
-    /// What runs beside what is built, and before it.
+    /// What runs beside what is built, before it and after it.
     pub(super) declared: Declared,
     pub(super) reasons: Vec<String>,
 }
@@ -71,6 +72,15 @@ pub(super) fn read(repo: &Repo<'_>) -> Result<Overrides, Rejection> {
     railpack::read(repo, &mut said)?;
     nixpacks::read(repo, &mut said)?;
     procfile::read(repo, &mut said)?;
+    Ok(said)
+}
+
+/// Reads what holds whatever it is built by: what it says to Hythe itself, and what runs. What others only
+/// say of the build is nothing to a Dockerfile that the app names.
+pub(super) fn beside(repo: &Repo<'_>) -> Result<Overrides, Rejection> {
+    let mut said = Overrides::default();
+    hythe_toml::read(repo, &mut said)?;
+    procfile::beside(repo, &mut said)?;
     Ok(said)
 }
 
@@ -118,10 +128,10 @@ impl Overrides {
         Ok(())
     }
 
-    /// The release command, where nothing said it before.
-    fn release(&mut self, command: &ShellLine, place: &str) -> Result<(), Rejection> {
+    /// What runs once for each deployment, where nothing said it before.
+    fn hook(&mut self, hook: Hook, command: &ShellLine, place: &str) -> Result<(), Rejection> {
         let command = argv(command, place)?;
-        self.declared.release.get_or_insert(command);
+        self.declared.hook_mut(hook).get_or_insert(command);
         Ok(())
     }
 

@@ -6,12 +6,22 @@ use crate::detect::repo::Repo;
 use crate::detect::words::ShellLine;
 use crate::process::{ProcessName, WEB};
 use crate::rejection::Rejection;
+use crate::task::Hook;
 
 const FILE: &str = "Procfile";
 /// The most lines that are told of.
 const MOST_TOLD: usize = 8;
 
 pub(super) fn read(repo: &Repo<'_>, said: &mut Overrides) -> Result<(), Rejection> {
+    lines(repo, said, true)
+}
+
+/// Without what is started: a Dockerfile says that.
+pub(super) fn beside(repo: &Repo<'_>, said: &mut Overrides) -> Result<(), Rejection> {
+    lines(repo, said, false)
+}
+
+fn lines(repo: &Repo<'_>, said: &mut Overrides, web: bool) -> Result<(), Rejection> {
     let Some(text) = repo.text(FILE)? else { return Ok(()) };
     let (mut named, mut passed) = (Vec::new(), Vec::new());
     for line in text.lines().map(str::trim) {
@@ -20,7 +30,9 @@ pub(super) fn read(repo: &Repo<'_>, said: &mut Overrides) -> Result<(), Rejectio
         };
         let kind = kind.trim();
         if kind == WEB {
-            said.start(command, FILE, "web")?;
+            if web {
+                said.start(command, FILE, "web")?;
+            }
             continue;
         }
         if kind.is_empty() {
@@ -43,7 +55,7 @@ pub(super) fn read(repo: &Repo<'_>, said: &mut Overrides) -> Result<(), Rejectio
 fn beside_web(kind: &str, command: &str, said: &mut Overrides) -> Result<(), Rejection> {
     let line = ShellLine::new(command, "its command")?;
     if kind == "release" {
-        return said.release(&line, "its command");
+        return said.hook(Hook::Release, &line, "its command");
     }
     let name = ProcessName::new(kind.to_ascii_lowercase());
     let name = name.map_err(|bad| Rejection::invalid("its name", bad.to_string()))?;

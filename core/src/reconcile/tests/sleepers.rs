@@ -143,6 +143,24 @@ fn what_has_nothing_beside_web_is_stopped_whole() {
 }
 
 #[test]
+fn what_does_not_run_uses_nothing_of_its_worker() {
+    let mut journal = may_sleep();
+    let used = |journal: &Journal| {
+        let view = view(journal);
+        let places = crate::reconcile::replicas::places(&view, &observed(&view, &WELL));
+        places[&worker_id(1)].used.memory_bytes
+    };
+    let awake = used(&journal);
+    journal.app(1, AppEvent::FellAsleep { unasked: Millis::seconds(60) });
+    let asleep = used(&journal);
+    assert!(0 < asleep && asleep < awake, "what is beside web goes on: {asleep} of {awake}");
+    journal.app(1, AppEvent::Woken { why: WokenBy::Change });
+    assert_eq!(used(&journal), awake);
+    journal.app(1, AppEvent::Stopped { until: at(9) });
+    assert_eq!(used(&journal), 0);
+}
+
+#[test]
 fn an_app_that_sleeps_waits_for_a_request() {
     let mut journal = may_sleep();
     journal.app(1, AppEvent::FellAsleep { unasked: Millis::seconds(60) });

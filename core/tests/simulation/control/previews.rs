@@ -183,7 +183,8 @@ impl World {
         self.behaviours.insert(deployment, behaviour);
         self.note(format_args!("{} is {behaviour:?}, a preview", Short(deployment.uuid())));
         let settings = settings(parent, preview);
-        PreviewGiven { of, settings, set, remove, key, deployment }
+        let sleep_after = parent.edge.sleep_after;
+        PreviewGiven { of, settings, sleep_after, set, remove, key, deployment }
     }
 
     /// What came of what is under way.

@@ -26,8 +26,6 @@ const OPEN_WITHIN: u64 = 20_000;
 const ANSWER_WITHIN: u64 = 10_000;
 /// Before one is told again.
 const AGAIN: u64 = 2_000;
-/// How long after its time a run whose worker stays away is given up.
-const GRACE: Millis = Millis(10 * 60_000);
 
 /// Something about runs.
 #[derive(Clone, Copy, Debug)]
@@ -248,13 +246,20 @@ impl World {
         .collect()
     }
 
+    fn held_workers(&self) -> Vec<WorkerId> {
+        let members = self.control.view.workers.values();
+        let members = members.filter_map(|worker| worker.state.member());
+        members.filter(|one| one.lease == Lease::Held).map(|one| one.id).collect()
+    }
+
     fn look_at_runs(&mut self) {
         self.after(LOOK_EVERY, Due::Runs(self.control.life, RunsDue::Look));
         let open = self.open_runs();
         let now = self.control_now();
         if let Some(heard) = self.control.runs.heard.take() {
             for (run, (app, one_off)) in &open {
-                if !heard.contains(&one_off.worker) && now > one_off.until.plus(GRACE) {
+                let lost = !self.held_workers().contains(&one_off.worker);
+                if !heard.contains(&one_off.worker) && one_off.is_given_up(lost, now) {
                     self.end_run(*app, *run, OneOffEnd::Cut(Cut::Lost));
                 }
             }
@@ -268,11 +273,7 @@ impl World {
         let told = open.into_keys().filter(|run| !held.contains_key(run)).collect();
         self.control.runs.told = told;
         self.control.runs.heard = Some(BTreeSet::new());
-        let members = self.control.view.workers.values();
-        let members = members.filter_map(|worker| worker.state.member());
-        let workers: Vec<WorkerId> =
-            members.filter(|one| one.lease == Lease::Held).map(|one| one.id).collect();
-        for worker in workers {
+        for worker in self.held_workers() {
             self.question(worker, Question::List, Asked::List, ANSWER_WITHIN);
         }
     }

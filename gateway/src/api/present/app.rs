@@ -139,7 +139,7 @@ fn health(sight: Sight<'_>, app: &ActiveApp) -> Health {
                 }
                 health.ill.get_or_insert_with(|| replica_state(run, replica).message);
             }
-            None if sight.observed.workers.contains_key(&place.worker) => {
+            None if sight.observed.knows(id, place) => {
                 let title = run.title(place.index);
                 health.ill.get_or_insert_with(|| format!("{title} to be created"));
             }

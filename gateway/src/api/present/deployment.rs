@@ -1,5 +1,6 @@
 //! A deployment as people see it.
 
+use hythe_core::canary::Canary;
 use hythe_core::deployment::{Attempt, Origin, Outcome, PostDeploy, Stage, StageName};
 use hythe_core::ids::DeploymentId;
 use hythe_core::source::Source;
@@ -43,7 +44,7 @@ pub(crate) fn deployment_in(
             Some(_) => None,
             None => waiting_for(sight.view, sight.observed, id).map(|fault| fault.message),
         },
-        waiting_until: attempt.stage.until().map(Into::into),
+        waiting_until: attempt.stage.until().or(canary_until(sight, id, view)).map(Into::into),
         source: DeploymentSource {
             repository,
             upload,
@@ -84,9 +85,18 @@ pub(crate) fn deployment_in(
 
 /// Which part of the requests it takes, where it is a canary that does.
 fn canary_percent(sight: Sight<'_>, id: DeploymentId, attempt: &Attempt) -> Option<u8> {
+    Some(canary(sight, id, attempt)?.weight.percent())
+}
+
+/// When somebody has to have promoted it, where it is a canary.
+fn canary_until(sight: Sight<'_>, id: DeploymentId, view: &DeploymentView) -> Option<Timestamp> {
+    let canary = canary(sight, id, view.state.attempt()?)?;
+    Some(view.since().plus(canary.within))
+}
+
+fn canary(sight: Sight<'_>, id: DeploymentId, attempt: &Attempt) -> Option<Canary> {
     let app = sight.view.apps.get(&attempt.spec.app)?.state.active()?;
-    let canary = app.singing().filter(|canary| canary.deployment == id)?;
-    Some(canary.weight.percent())
+    app.singing().filter(|canary| canary.deployment == id)
 }
 
 /// Which deployment, and where it stands.

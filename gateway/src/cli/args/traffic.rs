@@ -187,7 +187,7 @@ pub struct TrafficSetArgs {
     #[arg(long)]
     pub no_access_log: bool,
     /// After so long without a request its replicas are stopped, until the next one, such as 30m; that one
-    /// waits for them. What runs beside web goes on
+    /// waits for them. What runs beside web goes on; previews of it sleep likewise from their next commit on
     #[arg(long, value_name = "SPAN", value_parser = span)]
     pub sleep_after: Option<u64>,
     /// Its replicas run, whether anybody asks for them or not
