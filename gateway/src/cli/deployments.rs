@@ -98,6 +98,11 @@ async fn list(context: &Context, name: &AppName, limit: u32, at: &AtArgs) -> Out
         })
         .collect();
     output.table(&["NUMBER", "STATUS", "VERSION", "TOOK", "REQUESTED", "ID"], &rows);
+    for deployment in &page.items {
+        if let Some(waits) = waits(output, deployment) {
+            output.note(format_args!("#{} waits for {waits}", deployment.number));
+        }
+    }
     Ok(())
 }
 
@@ -114,6 +119,15 @@ fn version(deployment: &Deployment) -> String {
         },
         (None, None) => format::short(deployment.commit.as_deref()),
     }
+}
+
+/// What it waits for, and until when at the most.
+fn waits(output: &Output, deployment: &Deployment) -> Option<String> {
+    let what = output.foreign(deployment.waiting_for.as_deref()?);
+    Some(match deployment.waiting_until {
+        Some(until) => format!("{what}, until {until} at the most"),
+        None => what,
+    })
 }
 
 fn show(output: &Output, deployment: &Deployment) {
@@ -154,8 +168,8 @@ fn show(output: &Output, deployment: &Deployment) {
     if let Some(as_of) = deployment.as_of {
         rows.insert(0, ("as of", format::as_of(as_of)));
     }
-    if let Some(what) = &deployment.waiting_for {
-        rows.push(("waits for", output.foreign(what)));
+    if let Some(waits) = waits(output, deployment) {
+        rows.push(("waits for", waits));
     }
     if let Some(post_deploy) = &deployment.post_deploy {
         let (command, status) = (post_deploy.command.join(" "), post_deploy.status.as_str());
@@ -206,6 +220,10 @@ pub(super) async fn cancel(context: &Context, which: Which) -> Outcome {
     let body = serde_json::json!({});
     let after: Deployment =
         context.client.write(Method::POST, &path, &body, Patience::OnceReached).await?;
+    // It was faster. That is a failure, and all that is said: there is one document.
+    if after.status == DeploymentStatus::Live {
+        return Err(over(&after));
+    }
     let output = &context.output;
     if output.json() {
         output.document(&after);
@@ -217,9 +235,6 @@ pub(super) async fn cancel(context: &Context, which: Which) -> Outcome {
             format::deployment_status(output, after.status)
         ));
     }
-    if after.status == DeploymentStatus::Live {
-        return Err(over(&after));
-    }
     Ok(())
 }
 
@@ -227,4 +242,30 @@ fn over(deployment: &Deployment) -> Failure {
     let (name, number) = (&deployment.app.name, deployment.number);
     let status = deployment.status.as_str();
     Failure::failed(format!("{name} #{number} is {status}: there is nothing to cancel any more"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_waits_says_for_what_and_how_long() {
+        let id = "019eb2a4-5f00-7c11-9d3c-000000000002";
+        let mut deployment: Deployment = serde_json::from_value(json!({
+            "id": id, "app": {"id": id, "name": "shop"}, "number": 2, "status": "queued",
+            "settled": false, "waiting_for": "a builder\u{1b}[2J", "source": {}, "replicas": 1,
+            "process_types": {}, "url": "", "stages": [], "durations_ms": {},
+            "requested_by": "owner", "created_at": "2026-11-21T09:30:00.250Z",
+        }))
+        .unwrap();
+        let output = Output::new(true);
+        assert_eq!(waits(&output, &deployment).unwrap(), "a builder[2J");
+        deployment.waiting_until = Some("2026-11-21T10:00:00Z".parse().unwrap());
+        let said = waits(&output, &deployment).unwrap();
+        assert_eq!(said, "a builder[2J, until 2026-11-21T10:00:00.000Z at the most");
+        deployment.waiting_for = None;
+        assert_eq!(waits(&output, &deployment), None);
+    }
 }
