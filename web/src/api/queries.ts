@@ -11,11 +11,14 @@ import { crons, hooks, previews, triggers } from "./automation";
 import { canaries } from "./canaries";
 import { certificates } from "./certificates";
 import { api } from "./client";
+import { deleted } from "./deleted";
 import { domains } from "./domains";
 import { edge } from "./edge";
 import { env } from "./env";
+import { journal, type WantedEvents } from "./journal";
 import { isMissing, isUnauthorized, mayPass } from "./problem";
 import { allRoutes } from "./routes";
+import { server } from "./server";
 
 /** Asked again when an event comes in. */
 const live = { live: true };
@@ -36,6 +39,41 @@ export const appsQuery = infiniteQueryOptions({
   queryFn: ({ pageParam, signal }) => api.apps(pageParam, signal),
   initialPageParam: undefined as string | undefined,
   getNextPageParam: (page) => page.next ?? undefined,
+  meta: live,
+});
+
+export const deletedQuery = queryOptions({
+  queryKey: ["deleted"],
+  queryFn: ({ signal }) => deleted.list(signal),
+  meta: live,
+});
+
+export const eventsQuery = (wanted: WantedEvents) =>
+  infiniteQueryOptions({
+    queryKey: ["events", wanted.app ?? "", wanted.who ?? ""],
+    queryFn: ({ pageParam, signal }) => journal.events(wanted, pageParam, signal),
+    initialPageParam: undefined as number | undefined,
+    getNextPageParam: (page) => (page.done ? undefined : page.next),
+    meta: live,
+  });
+
+/** What an event goes back to does not change; what follows from it does. */
+export const whyQuery = (sequence: number) =>
+  queryOptions({
+    queryKey: ["event", sequence, "why"],
+    queryFn: ({ signal }) => journal.why(sequence, signal),
+    meta: live,
+  });
+
+export const statusQuery = queryOptions({
+  queryKey: ["status"],
+  queryFn: ({ signal }) => server.status(signal),
+  meta: live,
+});
+
+export const workersQuery = queryOptions({
+  queryKey: ["workers"],
+  queryFn: ({ signal }) => server.workers(signal),
   meta: live,
 });
 

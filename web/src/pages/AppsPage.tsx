@@ -2,6 +2,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { appsQuery } from "../api/queries";
 import type { App } from "../api/types";
+import { Deleted } from "../app/Deleted";
 import { counted } from "../format/text";
 import { usePolling } from "../live/live";
 import { AppState, DeploymentState } from "../parts/Mark";
@@ -24,6 +25,9 @@ export function AppsPage() {
               </div>
               {all.length > 0 ? <AppTable apps={all} /> : <Empty />}
               <More query={apps} />
+              <div className="deleted">
+                <Deleted />
+              </div>
             </>
           );
         }}
