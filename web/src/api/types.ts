@@ -15,6 +15,7 @@ export type CertificateList = Schemas["CertificateList"];
 export type CertificateSettings = Schemas["CertificateSettings"];
 export type CertificateState = Schemas["CertificateState"];
 export type ChangeEnv = Schemas["ChangeEnv"];
+export type CreateApp = Schemas["CreateApp"];
 export type CreateDeployment = Schemas["CreateDeployment"];
 export type Cron = Schemas["Cron"];
 export type CronList = Schemas["CronList"];

@@ -3,7 +3,7 @@
 import { screen, waitFor, within } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
 import { GONE, open } from "../test/pages";
-import { app, LATER, problem } from "../test/samples";
+import { app, deployment, LATER, problem } from "../test/samples";
 
 const APPS = "GET /api/v1/apps?limit=100";
 const DELETED = "GET /api/v1/deleted-apps";
@@ -44,6 +44,66 @@ describe("the apps", () => {
     await screen.findByRole("link", { name: "old-shop" });
     await waitFor(() => expect(document.activeElement?.textContent).toBe("Deleted"));
     expect(writes()).toHaveLength(2);
+  });
+
+  it("are found by a part of their name or project, where there are many", async () => {
+    const named = (name: string, project = "default") => ({ ...app, id: name, name, project });
+    const items = [..."abcdefg"].map((letter) => named(`app-${letter}`));
+    const { user } = await open("/", {
+      [APPS]: { items: [...items, named("cart", "team-x")] },
+      [DELETED]: { items: [] },
+    });
+    const field = screen.getByLabelText("Name or project contains");
+    const rows = () => screen.getAllByRole("rowheader").map(({ textContent }) => textContent);
+    expect(rows()).toHaveLength(8);
+    await user.type(field, "Team");
+    expect(rows()).toEqual(["cart in team-x"]);
+    await user.type(field, "-y");
+    screen.getByText("None of these 8 fits.");
+  });
+
+  it("are made here, and their first deployment is shown", async () => {
+    const CREATE = "POST /api/v1/apps";
+    const { user, writes, answer, router } = await open("/", {
+      [APPS]: { items: [] },
+      [DELETED]: { items: [] },
+      [CREATE]: problem(422, "A field is not right", "an app name has small letters"),
+      "POST /api/v1/apps/shop/deployments": deployment,
+      [`GET /api/v1/deployments/${deployment.id}`]: deployment,
+    });
+    screen.getByText("hythe deploy my-app --repo https://github.com/you/my-app.git --wait");
+    await user.click(screen.getByRole("button", { name: "New app" }));
+    expect(document.activeElement).toBe(screen.getByLabelText("Name"));
+    await user.type(screen.getByLabelText("Name"), "shop");
+    await user.type(screen.getByLabelText("Repository"), "https://git.example/shop.git");
+    await user.click(screen.getByRole("button", { name: "Create and deploy" }));
+    await screen.findByText(/An app name has small letters\./);
+    // What was typed is still there.
+    expect(screen.getByLabelText<HTMLInputElement>("Name").value).toBe("shop");
+    answer(CREATE, app);
+    await user.click(screen.getByRole("button", { name: "Create and deploy" }));
+    await waitFor(() => expect(router.state.location.pathname).toMatch(/^\/deployments\//));
+    const made = { name: "shop", repository: "https://git.example/shop.git" };
+    expect(writes().map(({ path, body }) => [path, body])).toEqual([
+      ["/api/v1/apps", made],
+      ["/api/v1/apps", made],
+      ["/api/v1/apps/shop/deployments", {}],
+    ]);
+  });
+
+  it("lead to the app where its first deployment cannot begin", async () => {
+    const { user, router } = await open("/", {
+      [APPS]: { items: [] },
+      [DELETED]: { items: [] },
+      "POST /api/v1/apps": app,
+      "POST /api/v1/apps/shop/deployments": problem(422, "A field is not right", "not now"),
+    });
+    await user.click(screen.getByRole("button", { name: "New app" }));
+    await user.type(screen.getByLabelText("Name"), "shop");
+    await user.selectOptions(screen.getByLabelText("Made from"), "An image of a registry");
+    await user.type(screen.getByLabelText("Image"), "ghcr.io/team/shop:1.2");
+    await user.click(screen.getByRole("button", { name: "Create and deploy" }));
+    await waitFor(() => expect(router.state.location.pathname).toBe("/apps/shop"));
   });
 
   it("are deleted once their name was typed", async () => {
