@@ -7,6 +7,7 @@ import {
   QueryClient,
   queryOptions,
 } from "@tanstack/react-query";
+import { registries, sourceTokens } from "./access";
 import { crons, hooks, previews, triggers } from "./automation";
 import { canaries } from "./canaries";
 import { certificates } from "./certificates";
@@ -18,6 +19,7 @@ import { env } from "./env";
 import { journal, type WantedEvents } from "./journal";
 import { isMissing, isUnauthorized, mayPass } from "./problem";
 import { allRoutes } from "./routes";
+import { runs } from "./runs";
 import { server } from "./server";
 
 /** Asked again when an event comes in. */
@@ -74,6 +76,18 @@ export const statusQuery = queryOptions({
 export const workersQuery = queryOptions({
   queryKey: ["workers"],
   queryFn: ({ signal }) => server.workers(signal),
+  meta: live,
+});
+
+export const registriesQuery = queryOptions({
+  queryKey: ["logins", "registries"],
+  queryFn: ({ signal }) => registries.list(signal),
+  meta: live,
+});
+
+export const sourceTokensQuery = queryOptions({
+  queryKey: ["logins", "sources"],
+  queryFn: ({ signal }) => sourceTokens.list(signal),
   meta: live,
 });
 
@@ -190,6 +204,13 @@ export const cronsQuery = (app: string) =>
   queryOptions({
     queryKey: ["app", app, "crons"],
     queryFn: ({ signal }) => crons.list(app, signal),
+    meta: live,
+  });
+
+export const runsQuery = (app: string) =>
+  queryOptions({
+    queryKey: ["app", app, "runs"],
+    queryFn: ({ signal }) => runs.list(app, signal),
     meta: live,
   });
 

@@ -67,6 +67,7 @@ export type Replica = Schemas["Replica"];
 export type ReplicaState = Schemas["ReplicaState"];
 export type ResolverAnswer = Schemas["ResolverAnswer"];
 export type Route = Schemas["Route"];
+export type Run = Schemas["Run"];
 export type ServerStatus = Schemas["ServerStatus"];
 export type Session = Schemas["Session"];
 export type Site = Schemas["Site"];

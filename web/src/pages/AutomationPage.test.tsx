@@ -13,6 +13,7 @@ import {
   preview,
   previewSettings,
   problem,
+  run,
   unsigned,
 } from "../test/samples";
 
@@ -20,6 +21,7 @@ const HOOKS = "GET /api/v1/hooks?app=shop";
 const DELIVERIES = `GET /api/v1/hooks/${hook.id}/deliveries`;
 const PREVIEWS = "/api/v1/apps/shop/previews";
 const CRONS = "/api/v1/apps/shop/crons";
+const RUNS = "GET /api/v1/apps/shop/runs";
 const off: PreviewList = { settings: { ...previewSettings, on: false }, items: [] };
 
 const page = (answers: Parameters<typeof open>[1] = {}) =>
@@ -29,6 +31,7 @@ const page = (answers: Parameters<typeof open>[1] = {}) =>
     "GET /api/v1/apps/shop/triggers": app.triggers,
     [`GET ${PREVIEWS}`]: { settings: previewSettings, items: [preview] },
     [`GET ${CRONS}`]: { items: [cron] },
+    [RUNS]: { items: [] },
     ...answers,
   });
 const region = (name: string) => within(screen.getByRole("region", { name }));
@@ -217,5 +220,26 @@ describe("cron jobs", () => {
       `POST ${CRONS}/tidy/pause`,
       `DELETE ${CRONS}/tidy`,
     ]);
+  });
+});
+
+describe("commands that run once", () => {
+  it("are shown while they run, without what they were given, and are stopped", async () => {
+    const { user, writes, answer } = await page({ [RUNS]: { items: [run] } });
+    const runs = region("Commands");
+    await runs.findByText("rails");
+    runs.getByText("with 2 arguments");
+    runs.getByText(`hythe runs logs ${run.id}`);
+    await user.click(runs.getByRole("button", { name: "Stop rails" }));
+    const dialog = within(screen.getByRole("dialog", { name: "Stop rails?" }));
+    answer(`POST /api/v1/runs/${run.id}/stop`, problem(404, "There is no such thing", "it ended"));
+    await user.click(dialog.getByRole("button", { name: "Stop" }));
+    await dialog.findByText(/It ended\./);
+    answer(`POST /api/v1/runs/${run.id}/stop`, run);
+    answer(RUNS, { items: [] });
+    await user.click(dialog.getByRole("button", { name: "Stop" }));
+    await runs.findByText("rails is being ended.");
+    await runs.findByText("hythe run shop -- sh");
+    expect(writes()).toHaveLength(2);
   });
 });

@@ -1,12 +1,20 @@
 // @vitest-environment happy-dom
 
-import { screen, within } from "@testing-library/react";
+import { screen, waitFor, within } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
-import { open } from "../test/pages";
+import { GONE, open } from "../test/pages";
 import { LATER, problem, serverStatus, THEN, worker } from "../test/samples";
 
+const REGISTRIES = "/api/v1/registries";
+const TOKENS = "/api/v1/sources/tokens";
+
 const page = (status: object = serverStatus, items: object[] = [worker]) =>
-  open("/server", { "GET /api/v1/status": status, "GET /api/v1/workers": { items } });
+  open("/server", {
+    "GET /api/v1/status": status,
+    "GET /api/v1/workers": { items },
+    [`GET ${REGISTRIES}`]: { items: [{ host: "ghcr.io", username: "ci", set_at: THEN }] },
+    [`GET ${TOKENS}`]: { items: [] },
+  });
 const region = async (name: string | RegExp) => within(await screen.findByRole("region", { name }));
 
 describe("the server", () => {
@@ -84,6 +92,44 @@ describe("the server", () => {
     backups.getByText("the bucket is not there");
     backups.getByText("overdue");
     backups.getByText(`hythe backup '${to}'`);
+  });
+
+  it("takes logins of builds in, and shows who and where", async () => {
+    const { user, writes, answer } = await page();
+    const put = `PUT ${TOKENS}/github.com%2Fteam`;
+    const tokens = await region("Repositories");
+    await tokens.findByText(/There is no token/);
+    answer(put, problem(422, "A field is not right", "a user name has no blanks"));
+    await user.type(tokens.getByLabelText("Repositories"), "github.com/team");
+    await user.type(tokens.getByLabelText("User"), "x y");
+    await user.type(tokens.getByLabelText("Password or token"), "hush");
+    await user.click(tokens.getByRole("button", { name: "Set login" }));
+    await tokens.findByText(/A user name has no blanks\./);
+    expect(tokens.getByLabelText<HTMLInputElement>("User").value).toBe("x y");
+    const set = { prefix: "https://github.com/team", username: "xy", set_at: THEN };
+    answer(put, set);
+    answer(`GET ${TOKENS}`, { items: [set] });
+    await user.clear(tokens.getByLabelText("User"));
+    await user.type(tokens.getByLabelText("User"), "xy");
+    await user.click(tokens.getByRole("button", { name: "Set login" }));
+    await tokens.findByText("https://github.com/team");
+    tokens.getByText("Builds reach what is below github.com/team with it, from the next one on.");
+    expect(document.body.innerHTML).not.toContain("hush");
+    expect(writes().at(-1)?.body).toEqual({ username: "xy", password: "hush" });
+  });
+
+  it("takes a login away, once that is confirmed", async () => {
+    const { user, writes, answer } = await page();
+    const registry = await region("Registries");
+    await user.click(await registry.findByRole("button", { name: "Remove ghcr.io" }));
+    expect(writes()).toEqual([]);
+    answer(`DELETE ${REGISTRIES}/ghcr.io`, GONE);
+    answer(`GET ${REGISTRIES}`, { items: [] });
+    const dialog = within(screen.getByRole("dialog", { name: "Remove the login to ghcr.io?" }));
+    await user.click(dialog.getByRole("button", { name: "Remove" }));
+    await registry.findByText("Builds log in to ghcr.io no more, from the next one on.");
+    await registry.findByText(/Builds log in nowhere/);
+    await waitFor(() => expect(document.activeElement?.textContent).toBe("Registries"));
   });
 
   it("shows its workers also where it cannot say how it is", async () => {

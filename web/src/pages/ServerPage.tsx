@@ -3,6 +3,7 @@ import { statusQuery } from "../api/queries";
 import { usePolling } from "../live/live";
 import { Answered } from "../parts/Notice";
 import { Command, Heading } from "../parts/Small";
+import { AccessOfBuilds } from "../server/AccessOfBuilds";
 import { Backups } from "../server/Backups";
 import { HowItIs } from "../server/HowItIs";
 import { Workers } from "../server/Workers";
@@ -26,6 +27,7 @@ export function ServerPage() {
           )}
         </Answered>
         <Workers />
+        <AccessOfBuilds />
         <div className="faint">
           <p>The same on the command line, which fails where something is broken:</p>
           <Command text="hythe status" />

@@ -16,6 +16,7 @@ import type {
   PreviewSettings,
   Problem,
   Replica,
+  Run,
   ServerStatus,
   Session,
   Site,
@@ -466,6 +467,20 @@ export const worker: Worker = {
   build_remarks: [],
   seen_at: LATER,
   joined_at: THEN,
+};
+
+/** A command that goes on by itself. */
+export const run: Run = {
+  id: "019eb2a4-5f00-7c11-9d3c-0000000000c1",
+  app_id: app.id,
+  deployment: deployment.id,
+  worker: worker.id,
+  program: "rails",
+  arguments: 2,
+  terminal: false,
+  detached: true,
+  asked_at: LATER,
+  until: new Date(Date.now() + 3_600_000).toISOString(),
 };
 
 export const problem = (status: number, title: string, detail: string): Problem => ({
