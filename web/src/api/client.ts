@@ -1,7 +1,7 @@
 // Sessions, apps, deployments and their logs; what else there is of an app has files of its own.
 
 import { client, idempotency, signalled, unwrap } from "./http";
-import type { CreateApp, CreateDeployment } from "./types";
+import type { CreateApp, CreateDeployment, UpdateApp } from "./types";
 
 export { clockAhead } from "./http";
 
@@ -29,6 +29,14 @@ export const api = {
 
   create: (app: CreateApp) =>
     unwrap(client.POST("/api/v1/apps", { params: { header: idempotency() }, body: app })),
+
+  update: (app: string, change: UpdateApp) =>
+    unwrap(
+      client.PATCH("/api/v1/apps/{app}", {
+        params: { path: { app }, header: idempotency() },
+        body: change,
+      }),
+    ),
 
   replicas: (app: string, signal?: AbortSignal) =>
     unwrap(

@@ -72,6 +72,7 @@ export type ServerStatus = Schemas["ServerStatus"];
 export type Session = Schemas["Session"];
 export type Site = Schemas["Site"];
 export type Triggers = Schemas["Triggers"];
+export type UpdateApp = Schemas["UpdateApp"];
 export type UpdateEdge = Schemas["UpdateEdge"];
 export type UpdatePreviews = Schemas["UpdatePreviews"];
 export type UpdateTriggers = Schemas["UpdateTriggers"];

@@ -53,6 +53,35 @@ describe("an app's settings", () => {
     expect(writes().map(({ body }) => body)).toEqual([{ replicas: 3 }]);
   });
 
+  it("change how it runs, once that can be read", async () => {
+    const settings = { ...app.settings, memory_bytes: 1_073_741_824, port: null };
+    const { user, writes, answer } = await open("/apps/shop/settings", {
+      [`GET ${ENV}`]: { items: [] },
+      "PATCH /api/v1/apps/shop": problem(422, "A field is not right", "no worker has so much"),
+    });
+    const runs = region("How it runs");
+    const memory = runs.getByLabelText<HTMLInputElement>("Memory of a replica");
+    expect(memory.value).toBe("512M");
+    await user.clear(memory);
+    await user.type(memory, "much");
+    await user.clear(runs.getByLabelText("Port"));
+    await user.click(runs.getByRole("button", { name: "Save" }));
+    runs.getByText("Bytes, or a number with K, M or G, such as 512M.");
+    expect(writes()).toEqual([]);
+    await user.clear(memory);
+    await user.type(memory, "1G");
+    await user.click(runs.getByRole("button", { name: "Save" }));
+    await runs.findByText(/No worker has so much\./);
+    expect(memory.value).toBe("1G");
+    answer("PATCH /api/v1/apps/shop", { ...app, settings });
+    answer("GET /api/v1/apps/shop", { ...app, settings });
+    await user.click(runs.getByRole("button", { name: "Save" }));
+    await runs.findByText("Saved; it holds from the next deployment on.");
+    runs.getByRole("button", { name: "Deploy again" });
+    await runs.findByText(/1 GiB memory/);
+    expect(writes().at(-1)?.body).toEqual({ memory_bytes: 1_073_741_824, port: null });
+  });
+
   it("take variables in, and show only names", async () => {
     let items = [variable("LOG_LEVEL")];
     const { user, writes } = await open("/apps/shop/settings", {
