@@ -13,6 +13,10 @@ use crate::api::dto::{Deployment, DeploymentPage, DeploymentStatus};
 
 /// `sha256:` and enough of a digest.
 const SHORT_DIGEST: usize = 17;
+/// How many deployments one page has, where one is looked for.
+const PAGE: u32 = 200;
+/// How many pages are read at the most.
+const MOST_PAGES: usize = 500;
 
 pub(super) async fn run(context: &Context, command: DeploymentsCommand) -> Outcome {
     match command {
@@ -50,6 +54,28 @@ async fn find_then(client: &Client, which: &Which, at: &AtArgs) -> Outcome<Deplo
 /// The newest deployment of an app.
 pub(super) async fn newest(client: &Client, name: &AppName) -> Outcome<Option<Deployment>> {
     newest_then(client, name, &AtArgs::default()).await
+}
+
+/// A deployment of an app, by its number.
+pub(super) async fn numbered(client: &Client, name: &AppName, number: u64) -> Outcome<Deployment> {
+    let path = ["apps", name.as_str(), "deployments"];
+    let mut cursor: Option<String> = None;
+    for _ in 0..MOST_PAGES {
+        let mut query = vec![("limit", PAGE.to_string())];
+        query.extend(cursor.map(|cursor| ("cursor", cursor)));
+        let page: DeploymentPage = client.get(&path, &query).await?;
+        // The newest come first.
+        let older = page.items.iter().any(|one| one.number < number);
+        if let Some(found) = page.items.into_iter().find(|one| one.number == number) {
+            return Ok(found);
+        }
+        cursor = page.next;
+        if older || cursor.is_none() {
+            break;
+        }
+    }
+    Err(Failure::failed(format!("{name} has no deployment #{number}, or it was let go long ago"))
+        .hint(format!("which there are: hythe deployments ls {name}")))
 }
 
 async fn newest_then(client: &Client, name: &AppName, at: &AtArgs) -> Outcome<Option<Deployment>> {
