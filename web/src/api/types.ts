@@ -7,6 +7,7 @@ type Schemas = components["schemas"];
 export type App = Schemas["App"];
 export type AppSettings = Schemas["AppSettings"];
 export type AppStatus = Schemas["AppStatus"];
+export type BackupRun = Schemas["BackupRun"];
 export type BackupStatus = Schemas["BackupStatus"];
 export type Beginning = Schemas["Beginning"];
 export type Canary = Schemas["Canary"];

@@ -62,7 +62,7 @@ describe("the server", () => {
 
   it("says where backups go, and why the last one failed", async () => {
     const to = "s3://bucket/hythe";
-    await page({
+    const { user, writes, answer } = await page({
       ...serverStatus,
       backup: {
         ...serverStatus.backup,
@@ -91,7 +91,14 @@ describe("the server", () => {
     backups.getByText(/2 KiB/);
     backups.getByText("the bucket is not there");
     backups.getByText("overdue");
-    backups.getByText(`hythe backup '${to}'`);
+    const made = { id: worker.id, name: "hythe-2.age" };
+    answer("POST /api/v1/backups", problem(409, "It does not fit", "one is being made"));
+    await user.click(backups.getByRole("button", { name: "Back up now" }));
+    await backups.findByText(/One is being made\./);
+    answer("POST /api/v1/backups", { id: worker.id, made });
+    await user.click(backups.getByRole("button", { name: "Back up now" }));
+    await backups.findByText("hythe-2.age is made.");
+    expect(writes().at(-1)?.body).toEqual({ to, recipient: "age1" });
   });
 
   it("takes logins of builds in, and shows who and where", async () => {

@@ -14,7 +14,7 @@ describe("an app's settings", () => {
     await open("/apps/shop/settings", { [`GET ${ENV}`]: { items: [] } });
     await screen.findByText("hythe env set shop NAME=value");
     screen.getByText("hythe process set shop worker -- COMMAND");
-    screen.getByText("hythe app set shop --volume data:/var/lib/shop");
+    region("Volumes").getByText("None: what its replicas write goes with them.");
     screen.getByText("GET /up, 200-399");
     screen.getByText(/512 MiB memory, 1 CPU, 512 processes/);
   });
@@ -33,8 +33,46 @@ describe("an app's settings", () => {
         processes: [{ name: "worker", replicas_healthy: 1, replicas_wanted: 2 }],
       },
     });
-    expect(region("Volumes").getAllByRole("row")[1]?.textContent).toBe("/datadataonly reads it");
+    expect(region("Volumes").getAllByRole("row")[1]?.textContent).toMatch(
+      /^\/datadataonly reads itTake away/,
+    );
     region("Processes").getByText(/, 512 MiB memory, 1 CPU each, 1 of 2 healthy/);
+  });
+
+  it("give it a volume, and take one away", async () => {
+    const withVolumes = (volumes: object) => ({ ...app, settings: { ...app.settings, volumes } });
+    const has = { "/data": { volume: "data" } };
+    const both = { ...has, "/cache": { volume: "cache" } };
+    const { user, writes, answer } = await open("/apps/shop/settings", {
+      [`GET ${ENV}`]: { items: [] },
+      "GET /api/v1/apps/shop": withVolumes(has),
+      "PATCH /api/v1/apps/shop": problem(
+        422,
+        "A field is not right",
+        "a volume's folder is absolute",
+      ),
+    });
+    const volumes = region("Volumes");
+    await user.type(volumes.getByLabelText("Volume"), "cache");
+    await user.type(volumes.getByLabelText("Folder"), "/cache");
+    await user.click(volumes.getByRole("button", { name: "Add volume" }));
+    await volumes.findByText(/A volume's folder is absolute\./);
+    expect(volumes.getByLabelText<HTMLInputElement>("Folder").value).toBe("/cache");
+    answer("PATCH /api/v1/apps/shop", withVolumes(both));
+    answer("GET /api/v1/apps/shop", withVolumes(both));
+    await user.click(volumes.getByRole("button", { name: "Add volume" }));
+    await volumes.findByText("It has cache, from the next deployment on.");
+    answer("PATCH /api/v1/apps/shop", withVolumes({ "/cache": { volume: "cache" } }));
+    answer("GET /api/v1/apps/shop", withVolumes({ "/cache": { volume: "cache" } }));
+    await user.click(volumes.getByRole("button", { name: "Take away /data" }));
+    const dialog = within(screen.getByRole("dialog", { name: "Take data away from shop?" }));
+    await user.click(dialog.getByRole("button", { name: "Take away" }));
+    await volumes.findByText("/data is no volume, from the next deployment on.");
+    expect(writes().map(({ body }) => body)).toEqual([
+      { volumes: both },
+      { volumes: both },
+      { volumes: { "/cache": { volume: "cache" } } },
+    ]);
   });
 
   it("scale a process", async () => {

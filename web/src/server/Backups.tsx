@@ -4,6 +4,7 @@ import { bytes } from "../format/text";
 import { Status } from "../parts/Mark";
 import { Section } from "../parts/Section";
 import { Ago, Ahead, Command, Fact } from "../parts/Small";
+import { BackUpNow } from "./BackUpNow";
 
 /** Where the last backup is, when the next one is due, and how far the mirror is. */
 export function Backups({ backup }: { backup: BackupStatus }) {
@@ -63,10 +64,7 @@ export function Backups({ backup }: { backup: BackupStatus }) {
         </Fact>
       </dl>
       {schedule ? (
-        <>
-          <p className="faint note">To make one now:</p>
-          <Command text={`hythe backup '${schedule.to}'`} />
-        </>
+        <BackUpNow to={schedule.to} recipient={schedule.recipient} />
       ) : (
         <>
           <p className="faint note">To have them made by themselves:</p>
