@@ -59,12 +59,12 @@ export const eventsQuery = (wanted: WantedEvents) =>
     meta: live,
   });
 
-/** What an event goes back to does not change; what follows from it does. */
+/** Not asked again by itself: what it goes back to stays, and what follows takes long to look for. */
 export const whyQuery = (sequence: number) =>
   queryOptions({
     queryKey: ["event", sequence, "why"],
     queryFn: ({ signal }) => journal.why(sequence, signal),
-    meta: live,
+    staleTime: 60_000,
   });
 
 export const statusQuery = queryOptions({
