@@ -158,6 +158,28 @@ describe("an app's settings", () => {
     ]);
   });
 
+  it("take several variables in at once, once all of them can be read", async () => {
+    const { user, writes } = await open("/apps/shop/settings", {
+      [`GET ${ENV}`]: { items: [] },
+      [`PATCH ${ENV}`]: { items: [variable("A"), variable("B")] },
+    });
+    const env = region("Environment");
+    await user.click(env.getByRole("button", { name: "Set several at once" }));
+    const field = env.getByLabelText<HTMLTextAreaElement>("Variables");
+    await user.click(field);
+    await user.paste("A=hush\nB");
+    await user.click(env.getByRole("button", { name: "Set all of them" }));
+    env.getByText("Line 2 is not NAME=value.");
+    expect(writes()).toEqual([]);
+    await user.clear(field);
+    await user.paste("A=hush\nB='x y'");
+    await user.click(env.getByRole("button", { name: "Set all of them" }));
+    await env.findByText("2 variables set, from the next deployment on.");
+    expect(writes().map(({ body }) => body)).toEqual([{ set: { A: "hush", B: "x y" } }]);
+    expect(document.body.innerHTML).not.toContain("hush");
+    env.getByRole("button", { name: "Set several at once" });
+  });
+
   it("keep what was typed where a variable is refused", async () => {
     const { user } = await open("/apps/shop/settings", {
       [`GET ${ENV}`]: { items: [] },
