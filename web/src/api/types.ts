@@ -71,6 +71,7 @@ export type Route = Schemas["Route"];
 export type Run = Schemas["Run"];
 export type ServerStatus = Schemas["ServerStatus"];
 export type Session = Schemas["Session"];
+export type SetCron = Schemas["SetCron"];
 export type Site = Schemas["Site"];
 export type Triggers = Schemas["Triggers"];
 export type UpdateApp = Schemas["UpdateApp"];

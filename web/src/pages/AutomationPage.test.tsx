@@ -193,6 +193,42 @@ describe("cron jobs", () => {
     job.getByText(/it was running still/);
   });
 
+  it("are set here, in the zone of whoever sets them unless they say otherwise", async () => {
+    const { user, writes, answer } = await page({ [`GET ${CRONS}`]: { items: [] } });
+    const jobs = region("Cron jobs");
+    await jobs.findByText(/A cron job runs a command/);
+    const zone = jobs.getByLabelText<HTMLInputElement>("Time zone");
+    expect(zone.value).toBe(Intl.DateTimeFormat().resolvedOptions().timeZone);
+    await user.clear(zone);
+    await user.type(zone, "Europe/Berlin");
+    await user.type(jobs.getByLabelText("Name"), "tidy");
+    await user.type(jobs.getByLabelText("Schedule"), "30 3 * *");
+    await user.type(jobs.getByLabelText("Command"), "rake 'tidy");
+    await user.click(jobs.getByRole("button", { name: "Set cron job" }));
+    jobs.getByText("It has a quote that is not closed.");
+    expect(writes()).toEqual([]);
+    const at = `PUT ${CRONS}/tidy`;
+    answer(at, problem(422, "A field is not right", "a schedule has five fields"));
+    await user.type(jobs.getByLabelText("Command"), " up'");
+    await user.click(jobs.getByRole("button", { name: "Set cron job" }));
+    await jobs.findByText(/A schedule has five fields\./);
+    expect(jobs.getByLabelText<HTMLInputElement>("Name").value).toBe("tidy");
+    answer(at, cron);
+    answer(`GET ${CRONS}`, { items: [cron] });
+    await user.type(jobs.getByLabelText("Schedule"), " *");
+    await user.click(jobs.getByRole("button", { name: "Set cron job" }));
+    await jobs.findByText("tidy is set, and due by its schedule.");
+    await screen.findByRole("article", { name: "tidy" });
+    expect(writes().at(-1)?.body).toEqual({
+      schedule: "30 3 * * *",
+      time_zone: "Europe/Berlin",
+      command: ["rake", "tidy up"],
+      timeout_ms: 3_600_000,
+      overlap: "skip",
+      paused: false,
+    });
+  });
+
   it("run now, rest, and go", async () => {
     let now = cron;
     const { user, writes, answer } = await page({
