@@ -67,12 +67,19 @@ pid_of() {
     printf '%s\n' "$pid"
 }
 
+# send SIGNAL PID: root is only asked for where the process is somebody else's. In a shell of its own,
+# so that whoever cannot become root goes on with the rest.
+send() {
+    pid_alive "$2" || return 0
+    kill "-$1" "$2" 2>/dev/null || (as_root kill "-$1" "$2") || true
+}
+
 # end_process PID SECONDS: asks it to end, and after that many seconds does not ask.
 end_process() {
-    as_root kill -TERM "$1" 2>/dev/null || true
+    send TERM "$1"
     wait_until "$2" gone "$1" && return 0
     warn "process $1 did not end within $2 s of SIGTERM: killing it"
-    as_root kill -KILL "$1" 2>/dev/null || true
+    send KILL "$1"
     wait_until 5 gone "$1" || warn "process $1 does not go away"
 }
 
@@ -117,12 +124,42 @@ apt_get() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=180 "$@"
 }
 
-# need_toolchain: what only the user can install.
+# at_least LEAST VERSION: whether the version is that one or a newer one.
+at_least() { printf '%s\n' "$1" "$2" | sort -VC; }
+
+# need_toolchain: what only the user can install, in a version that will do. What distributions have is
+# often older, and fails much later with words that help nobody.
 need_toolchain() {
-    have cargo || die "a Rust toolchain is needed: cargo is not on PATH"
+    local least version
+    have cargo || die "a Rust toolchain is needed: cargo is not on PATH (https://rustup.rs)"
+    least=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$ROOT/Cargo.toml")
+    version=$(cargo --version 2>/dev/null | awk '{ print $2 }')
+    at_least "$least" "$version" ||
+        die "Rust $least or newer is needed, and cargo is ${version:-of no version} (https://rustup.rs)"
+    # What links, and compiles the C that a few libraries bring.
+    have cc || apt_install gcc libc6-dev
     have git || apt_install git
     have curl || apt_install curl
-    [ ! -e "$ROOT/web/package.json" ] || have npm || die "Node is needed: npm is not on PATH"
+    [ ! -e "$ROOT/web/package.json" ] || need_node
+}
+
+need_node() {
+    local least version
+    have npm || die "Node is needed: npm is not on PATH (https://nodejs.org)"
+    least=$(sed -n 's/^ *"node": ">=\(.*\)".*/\1/p' "$ROOT/web/package.json")
+    version=$(node --version 2>/dev/null || true)
+    at_least "$least" "${version#v}" ||
+        die "Node $least or newer is needed, and node is ${version:-not there} (https://nodejs.org)"
+}
+
+# need_own: what lies here is this user's; where it was made by root, all that follows would fail halfway.
+need_own() {
+    local path
+    for path in "$STATE" "$DATA"; do
+        if [ -e "$path" ] && { [ ! -r "$path" ] || [ ! -w "$path" ]; }; then
+            die "$path belongs to $(stat -c %U "$path"): run this as that user (sudo -E make …)"
+        fi
+    done
 }
 
 # use_engine: Hythe looks where DOCKER_HOST says; the docker client also knows contexts.

@@ -259,6 +259,28 @@ const steps = [
     },
   ],
   [
+    "what happened, and why, up to the request",
+    async () => {
+      await page.goto(new URL(`/apps/${app}/activity`, url).href);
+      await page
+        .getByRole("button", { name: /^Why did event/ })
+        .first()
+        .click();
+      await page.getByText(/^It began with|^What it began with/).waitFor();
+      await shot("activity");
+    },
+  ],
+  [
+    "how the server is doing, with its workers",
+    async () => {
+      await page.getByRole("link", { name: "Server", exact: true }).click();
+      await page.getByRole("heading", { name: "Server", level: 1 }).waitFor();
+      await page.getByRole("region", { name: "Workers" }).getByText("ready").first().waitFor();
+      await page.getByText("No backup was ever made", { exact: false }).first().waitFor();
+      await shot("server");
+    },
+  ],
+  [
     "an app is put at a path of a host, and taken away",
     async () => {
       const place = `${site}.localhost/browser-test`;
@@ -345,6 +367,9 @@ const steps = [
           ["apps", "/"],
           ["app", `/apps/${app}`],
           ["certificates", "/certificates"],
+          ["activity", "/events"],
+          ["server", "/server"],
+          ["app-activity", `/apps/${app}/activity`],
           ["logs", `/apps/${app}/logs`],
           ["requests", `/apps/${app}/logs?log=requests`],
           ["domains", `/apps/${app}/domains`],

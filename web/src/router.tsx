@@ -6,6 +6,7 @@ import {
 } from "@tanstack/react-router";
 import { AppLayout } from "./app/AppLayout";
 import { logOf } from "./log/which";
+import { ActivityPage, AppActivityPage } from "./pages/ActivityPage";
 import { AppsPage } from "./pages/AppsPage";
 import { AutomationPage } from "./pages/AutomationPage";
 import { CertificatesPage } from "./pages/CertificatesPage";
@@ -14,6 +15,7 @@ import { DomainsPage } from "./pages/DomainsPage";
 import { LogsPage } from "./pages/LogsPage";
 import { NotFoundPage } from "./pages/NotFoundPage";
 import { OverviewPage } from "./pages/OverviewPage";
+import { ServerPage } from "./pages/ServerPage";
 import { SettingsPage } from "./pages/SettingsPage";
 import { TrafficPage } from "./pages/TrafficPage";
 import { Gate } from "./parts/Gate";
@@ -27,10 +29,24 @@ const rootRoute = createRootRoute({
 
 const apps = createRoute({ getParentRoute: () => rootRoute, path: "/", component: AppsPage });
 
+const listed = createRoute({ getParentRoute: () => rootRoute, path: "/apps", component: AppsPage });
+
 const certificates = createRoute({
   getParentRoute: () => rootRoute,
   path: "/certificates",
   component: CertificatesPage,
+});
+
+const activity = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/events",
+  component: ActivityPage,
+});
+
+const server = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/server",
+  component: ServerPage,
 });
 
 const app = createRoute({
@@ -58,6 +74,7 @@ const pagesOfApp = [
   createRoute({ getParentRoute: () => app, path: "/domains", component: DomainsPage }),
   createRoute({ getParentRoute: () => app, path: "/traffic", component: TrafficPage }),
   createRoute({ getParentRoute: () => app, path: "/automation", component: AutomationPage }),
+  createRoute({ getParentRoute: () => app, path: "/activity", component: AppActivityPage }),
   createRoute({ getParentRoute: () => app, path: "/settings", component: SettingsPage }),
 ] as const;
 
@@ -73,7 +90,15 @@ const deployment = createRoute({
 /** `history`: another one than the browser's. */
 export function newRouter(history?: RouterHistory) {
   return createRouter({
-    routeTree: rootRoute.addChildren([apps, certificates, app.addChildren(pagesOfApp), deployment]),
+    routeTree: rootRoute.addChildren([
+      apps,
+      listed,
+      certificates,
+      activity,
+      server,
+      app.addChildren(pagesOfApp),
+      deployment,
+    ]),
     scrollRestoration: true,
     defaultPreload: false,
     ...(history ? { history } : {}),

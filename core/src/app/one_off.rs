@@ -33,7 +33,7 @@ impl ActiveApp {
         if self.one_offs.len() >= limits::MOST_ONE_OFFS {
             let most = limits::MOST_ONE_OFFS;
             return Err(Rejection::conflict(format!(
-                "{most} commands run in {name} already; wait for one, or end one: hythe run --ls \
+                "{most} commands run in {name} already; wait for one, or end one: hythe runs ls \
                  {name}"
             )));
         }

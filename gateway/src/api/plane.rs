@@ -7,6 +7,7 @@ use hythe_core::app::ActiveApp;
 use hythe_core::claims::{ClaimChange, ClaimKey};
 use hythe_core::ids::{AppId, CorrelationId, DeploymentId, ProjectId};
 use hythe_core::names::{AppName, ProjectName};
+use hythe_core::near::nearest;
 use hythe_core::record::{Actor, Meta, Sequence};
 use hythe_store::{NoRoom, SecretChange};
 use uuid::Uuid;
@@ -137,7 +138,18 @@ impl ApiState {
             Some(_) => Problem::not_found(format!(
                 "the app {name_or_id} was deleted; to have it back: hythe app restore {name_or_id}"
             )),
-            None => no_such_app(),
+            None => no_such_app(self.meant(name_or_id).as_deref()),
+        })
+    }
+
+    /// The app that was probably meant by a name that none has.
+    fn meant(&self, name: &str) -> Option<String> {
+        // What can be no name is not compared: it may be of any length.
+        let name = AppName::new(name).ok().filter(|_| name.parse::<AppId>().is_err())?;
+        self.see(|sight| {
+            let apps = sight.view.apps.values().filter_map(|view| view.state.active());
+            let names = apps.filter(|app| app.discarded.is_none()).map(|app| app.name.as_str());
+            nearest(name.as_str(), names, 1).first().map(|near| (*near).to_owned())
         })
     }
 
@@ -208,8 +220,11 @@ impl ApiState {
     }
 }
 
-fn no_such_app() -> Problem {
-    Problem::not_found("there is no app of this name or id; `hythe app ls` shows which there are")
+fn no_such_app(meant: Option<&str>) -> Problem {
+    let meant = meant.map_or_else(String::new, |name| format!("did you mean {name}? "));
+    Problem::not_found(format!(
+        "there is no app of this name or id; {meant}`hythe app ls` shows which there are"
+    ))
 }
 
 fn no_such_deployment() -> Problem {

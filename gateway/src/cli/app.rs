@@ -349,6 +349,12 @@ fn show(context: &Context, app: &App) {
             let status = deployment.status.as_str();
             let ago = format::ago(deployment.created_at);
             rows.push((title, format!("#{number} {status} {id} {ago}")));
+            // What the one on its way waits for, the status says.
+            let before = app.rolling.as_ref().filter(|_| title == "waiting");
+            if let Some(before) = before {
+                let number = before.number;
+                rows.push(("", format!("waits until #{number} is live or has ended")));
+            }
             if deployment.post_deploy == Some(PostDeployStatus::Failed) {
                 let how = format!("its post-deploy command failed: hythe deployments show {id}");
                 rows.push(("", output.tone(Tone::Bad, how)));

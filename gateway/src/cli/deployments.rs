@@ -13,6 +13,10 @@ use crate::api::dto::{Deployment, DeploymentPage, DeploymentStatus};
 
 /// `sha256:` and enough of a digest.
 const SHORT_DIGEST: usize = 17;
+/// How many deployments one page has, where one is looked for.
+const PAGE: u32 = 200;
+/// How many pages are read at the most.
+const MOST_PAGES: usize = 500;
 
 pub(super) async fn run(context: &Context, command: DeploymentsCommand) -> Outcome {
     match command {
@@ -50,6 +54,28 @@ async fn find_then(client: &Client, which: &Which, at: &AtArgs) -> Outcome<Deplo
 /// The newest deployment of an app.
 pub(super) async fn newest(client: &Client, name: &AppName) -> Outcome<Option<Deployment>> {
     newest_then(client, name, &AtArgs::default()).await
+}
+
+/// A deployment of an app, by its number.
+pub(super) async fn numbered(client: &Client, name: &AppName, number: u64) -> Outcome<Deployment> {
+    let path = ["apps", name.as_str(), "deployments"];
+    let mut cursor: Option<String> = None;
+    for _ in 0..MOST_PAGES {
+        let mut query = vec![("limit", PAGE.to_string())];
+        query.extend(cursor.map(|cursor| ("cursor", cursor)));
+        let page: DeploymentPage = client.get(&path, &query).await?;
+        // The newest come first.
+        let older = page.items.iter().any(|one| one.number < number);
+        if let Some(found) = page.items.into_iter().find(|one| one.number == number) {
+            return Ok(found);
+        }
+        cursor = page.next;
+        if older || cursor.is_none() {
+            break;
+        }
+    }
+    Err(Failure::failed(format!("{name} has no deployment #{number}, or it was let go long ago"))
+        .hint(format!("which there are: hythe deployments ls {name}")))
 }
 
 async fn newest_then(client: &Client, name: &AppName, at: &AtArgs) -> Outcome<Option<Deployment>> {
@@ -98,6 +124,11 @@ async fn list(context: &Context, name: &AppName, limit: u32, at: &AtArgs) -> Out
         })
         .collect();
     output.table(&["NUMBER", "STATUS", "VERSION", "TOOK", "REQUESTED", "ID"], &rows);
+    for deployment in &page.items {
+        if let Some(waits) = waits(output, deployment) {
+            output.note(format_args!("#{} waits for {waits}", deployment.number));
+        }
+    }
     Ok(())
 }
 
@@ -114,6 +145,15 @@ fn version(deployment: &Deployment) -> String {
         },
         (None, None) => format::short(deployment.commit.as_deref()),
     }
+}
+
+/// What it waits for, and until when at the most.
+fn waits(output: &Output, deployment: &Deployment) -> Option<String> {
+    let what = output.foreign(deployment.waiting_for.as_deref()?);
+    Some(match deployment.waiting_until {
+        Some(until) => format!("{what}, until {until} at the most"),
+        None => what,
+    })
 }
 
 fn show(output: &Output, deployment: &Deployment) {
@@ -154,8 +194,8 @@ fn show(output: &Output, deployment: &Deployment) {
     if let Some(as_of) = deployment.as_of {
         rows.insert(0, ("as of", format::as_of(as_of)));
     }
-    if let Some(what) = &deployment.waiting_for {
-        rows.push(("waits for", output.foreign(what)));
+    if let Some(waits) = waits(output, deployment) {
+        rows.push(("waits for", waits));
     }
     if let Some(post_deploy) = &deployment.post_deploy {
         let (command, status) = (post_deploy.command.join(" "), post_deploy.status.as_str());
@@ -206,6 +246,10 @@ pub(super) async fn cancel(context: &Context, which: Which) -> Outcome {
     let body = serde_json::json!({});
     let after: Deployment =
         context.client.write(Method::POST, &path, &body, Patience::OnceReached).await?;
+    // It was faster. That is a failure, and all that is said: there is one document.
+    if after.status == DeploymentStatus::Live {
+        return Err(over(&after));
+    }
     let output = &context.output;
     if output.json() {
         output.document(&after);
@@ -217,9 +261,6 @@ pub(super) async fn cancel(context: &Context, which: Which) -> Outcome {
             format::deployment_status(output, after.status)
         ));
     }
-    if after.status == DeploymentStatus::Live {
-        return Err(over(&after));
-    }
     Ok(())
 }
 
@@ -227,4 +268,30 @@ fn over(deployment: &Deployment) -> Failure {
     let (name, number) = (&deployment.app.name, deployment.number);
     let status = deployment.status.as_str();
     Failure::failed(format!("{name} #{number} is {status}: there is nothing to cancel any more"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_waits_says_for_what_and_how_long() {
+        let id = "019eb2a4-5f00-7c11-9d3c-000000000002";
+        let mut deployment: Deployment = serde_json::from_value(json!({
+            "id": id, "app": {"id": id, "name": "shop"}, "number": 2, "status": "queued",
+            "settled": false, "waiting_for": "a builder\u{1b}[2J", "source": {}, "replicas": 1,
+            "process_types": {}, "url": "", "stages": [], "durations_ms": {},
+            "requested_by": "owner", "created_at": "2026-11-21T09:30:00.250Z",
+        }))
+        .unwrap();
+        let output = Output::new(true);
+        assert_eq!(waits(&output, &deployment).unwrap(), "a builder[2J");
+        deployment.waiting_until = Some("2026-11-21T10:00:00Z".parse().unwrap());
+        let said = waits(&output, &deployment).unwrap();
+        assert_eq!(said, "a builder[2J, until 2026-11-21T10:00:00.000Z at the most");
+        deployment.waiting_for = None;
+        assert_eq!(waits(&output, &deployment), None);
+    }
 }

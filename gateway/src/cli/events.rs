@@ -146,11 +146,12 @@ fn print(output: &Output, event: &EventEntry) {
         return;
     }
     output.line(format_args!(
-        "{:>7}  {}  {:<32} {}  {}",
+        "{:>7}  {}  {:<32} {}  {}  {}",
         event.sequence,
         output.tone(Tone::Faint, event.time),
         event.event_type,
         event.id,
         output.tone(Tone::Faint, &event.actor),
+        output.foreign(&event.says),
     ));
 }

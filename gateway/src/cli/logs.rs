@@ -18,6 +18,9 @@ pub(super) async fn run(context: &Context, args: LogsArgs) -> Outcome {
     let build = match &args.build {
         None => None,
         Some(BuildOf::Deployment(id)) => Some(*id),
+        Some(BuildOf::Numbered(number)) => {
+            Some(deployments::numbered(&context.client, &args.name, *number).await?.id)
+        }
         Some(BuildOf::Latest) => {
             let newest = deployments::newest(&context.client, &args.name).await?;
             let newest = newest.ok_or_else(|| {

@@ -403,7 +403,8 @@ pub fn report(failure: &Failure, output: &Output) {
     if failure.message.is_empty() {
         return;
     }
-    if output.json() {
+    // What went wrong after the result was told is said on stderr, and by the exit code.
+    if output.json() && !output.documented() {
         output.document(&serde_json::json!({
             "error": failure.message,
             "hint": failure.hint,

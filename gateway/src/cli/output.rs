@@ -16,6 +16,8 @@ pub struct Output {
     json: bool,
     colour: bool,
     closed: Arc<AtomicBool>,
+    /// Whether there was a document: there is only one.
+    documented: Arc<AtomicBool>,
 }
 
 /// What a text means, shown as a colour where there are any.
@@ -38,7 +40,8 @@ impl Output {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let able =
             io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb");
-        Self { json, colour: wanted && able && !json, closed: Arc::default() }
+        let colour = wanted && able && !json;
+        Self { json, colour, closed: Arc::default(), documented: Arc::default() }
     }
 
     /// Whether JSON is wanted.
@@ -51,6 +54,12 @@ impl Output {
     #[must_use]
     pub fn closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Whether the result was written as a document, and what comes after it would be another one.
+    #[must_use]
+    pub fn documented(&self) -> bool {
+        self.documented.load(Ordering::Relaxed)
     }
 
     /// A line of the result.
@@ -78,6 +87,7 @@ impl Output {
 
     /// A result as one JSON document: in one line for programs, spread out for people.
     pub fn document(&self, value: &impl Serialize) {
+        self.documented.store(true, Ordering::Relaxed);
         let text = if io::stdout().is_terminal() {
             serde_json::to_string_pretty(value)
         } else {

@@ -29,6 +29,9 @@ pub(super) async fn replicas(context: &Context, name: Option<AppName>, at: &AtAr
     };
     let asleep = apps.iter().filter(|app| app.status == AppStatus::Asleep);
     let asleep: Vec<_> = asleep.map(|app| format!("{}: {}", app.name, app.status_detail)).collect();
+    // Of one that was asked for: why nothing runs, where nothing does.
+    let named = apps.iter().filter(|app| name.is_some() && app.status != AppStatus::Asleep);
+    let named: Vec<_> = named.map(|app| format!("{}: {}", app.name, app.status_detail)).collect();
     let mut at = at.query();
     let mut found = Vec::new();
     for App { name: app, .. } in apps {
@@ -69,6 +72,9 @@ pub(super) async fn replicas(context: &Context, name: Option<AppName>, at: &AtAr
     }
     if found.is_empty() {
         output.note(if as_of.is_some() { "nothing was to run" } else { "nothing runs" });
+        for line in &named {
+            output.note(output.foreign(line));
+        }
         return Ok(());
     }
     let rows: Vec<_> = found

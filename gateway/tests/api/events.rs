@@ -30,6 +30,7 @@ async fn pages_lead_through_the_journal() {
     assert_eq!(seen, (1..=after).collect::<Vec<_>>());
     let first = &server.get("/api/v1/events?limit=1").await.json["items"][0];
     assert_eq!(first["type"], "app.created");
+    assert_eq!(first["says"], "app-0 was created");
     assert_eq!(first["actor"], "owner");
     assert_eq!(first["version"], 1);
     assert_eq!(first["data"]["name"], "app-0");

@@ -6,6 +6,35 @@ use serde_json::json;
 use crate::support::{Answer, Server};
 
 #[tokio::test]
+async fn an_app_that_was_probably_meant_is_named() {
+    let server = Server::start().await;
+    for name in ["shop", "gateway", "deleted"] {
+        server.post("/api/v1/apps", json!({"name": name})).await.is(201);
+    }
+    server.delete("/api/v1/apps/deleted").await.is(204);
+    let long = "shop".repeat(500);
+    for (asked, meant) in [
+        ("shp", Some("did you mean shop?")),
+        ("gatway", Some("did you mean gateway?")),
+        // What was deleted is not proposed, nor what is like nothing.
+        ("deletet", None),
+        ("xyzzy", None),
+        // By an id, nobody mistypes a name.
+        ("019eb2a4-5f00-7c11-9d3c-0a1b2c3d4e5f", None),
+        // No name, and as long as an address may be.
+        (long.as_str(), None),
+    ] {
+        let refused = server.get(&format!("/api/v1/apps/{asked}")).await;
+        refused.is_problem(404, "not-found");
+        assert!(refused.text.contains("hythe app ls"), "{asked}: {}", refused.text);
+        match meant {
+            Some(meant) => assert!(refused.text.contains(meant), "{asked}: {}", refused.text),
+            None => assert!(!refused.text.contains("did you"), "{asked}: {}", refused.text),
+        }
+    }
+}
+
+#[tokio::test]
 async fn whatever_is_wrong_is_a_problem_document() {
     let server = Server::start().await;
     server.post("/api/v1/apps", json!({"name": "shop"})).await.is(201);

@@ -128,6 +128,38 @@ fn what_answers_but_is_no_hythe_is_told_apart() {
     assert!(said.err.contains("no Hythe"), "{}", said.err);
 }
 
+#[test]
+fn what_fails_after_the_result_is_no_second_document() {
+    let worker = serde_json::json!({
+        "id": "019eb2a4-5f00-7c11-9d3c-0a1b2c3d4e5f", "name": "main", "images": 0,
+        "image_bytes": 0, "disk_bytes": null, "disk_free_bytes": null, "going": [], "gone": [],
+        "stayed": [], "cache_bytes": 0, "cache_going": [], "cache_gone_bytes": 0,
+        "failed": "it is not heard of",
+    });
+    let found = serde_json::json!({
+        "keep_versions": 5, "keep_image_bytes": 0, "keep_image_ms": 0, "keep_cache_bytes": 0,
+        "keep_cache_ms": 0, "workers": [worker],
+    });
+    let body = found.to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        let read = stream.read(&mut request).unwrap();
+        assert!(request[..read].starts_with(b"GET /api/v1/housekeeping"));
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all((head + &body).as_bytes()).unwrap();
+    });
+    let said = run(hythe().args(["gc", "--dry-run", "--json", "--url", &url]));
+    server.join().unwrap();
+    assert_eq!(said.code, 1, "{}", said.err);
+    let document: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(document["workers"][0]["failed"], "it is not heard of");
+    assert!(said.err.contains("not every worker"), "{}", said.err);
+}
+
 /// `hythe up` with an empty `PATH`, no engine, and these arguments besides.
 fn up_without_anything(data: &Path, extra: &[&str]) -> super::common::Said {
     let [gateway, edge] = free_addresses();

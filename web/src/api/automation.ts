@@ -1,7 +1,7 @@
 // What deploys an app by itself, and what it does by itself.
 
 import { client, idempotency, signalled, unwrap } from "./http";
-import type { UpdatePreviews, UpdateTriggers } from "./types";
+import type { SetCron, UpdatePreviews, UpdateTriggers } from "./types";
 
 const ofApp = (app: string) => ({ path: { app }, header: idempotency() });
 const ofHook = (hook: string) => ({ path: { hook }, header: idempotency() });
@@ -73,6 +73,10 @@ export const crons = {
     unwrap(
       client.GET("/api/v1/apps/{app}/crons", { params: { path: { app } }, ...signalled(signal) }),
     ),
+
+  /** In place of one of that name, where there is one. */
+  set: (app: string, cron: string, body: SetCron) =>
+    unwrap(client.PUT("/api/v1/apps/{app}/crons/{cron}", { params: ofCron(app, cron), body })),
 
   run: (app: string, cron: string) =>
     unwrap(client.POST("/api/v1/apps/{app}/crons/{cron}/run", { params: ofCron(app, cron) })),

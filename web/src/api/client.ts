@@ -1,7 +1,7 @@
 // Sessions, apps, deployments and their logs; what else there is of an app has files of its own.
 
 import { client, idempotency, signalled, unwrap } from "./http";
-import type { CreateDeployment } from "./types";
+import type { CreateApp, CreateDeployment, UpdateApp } from "./types";
 
 export { clockAhead } from "./http";
 
@@ -26,6 +26,17 @@ export const api = {
 
   app: (app: string, signal?: AbortSignal) =>
     unwrap(client.GET("/api/v1/apps/{app}", { params: { path: { app } }, ...signalled(signal) })),
+
+  create: (app: CreateApp) =>
+    unwrap(client.POST("/api/v1/apps", { params: { header: idempotency() }, body: app })),
+
+  update: (app: string, change: UpdateApp) =>
+    unwrap(
+      client.PATCH("/api/v1/apps/{app}", {
+        params: { path: { app }, header: idempotency() },
+        body: change,
+      }),
+    ),
 
   replicas: (app: string, signal?: AbortSignal) =>
     unwrap(

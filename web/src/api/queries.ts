@@ -7,15 +7,20 @@ import {
   QueryClient,
   queryOptions,
 } from "@tanstack/react-query";
+import { registries, sourceTokens } from "./access";
 import { crons, hooks, previews, triggers } from "./automation";
 import { canaries } from "./canaries";
 import { certificates } from "./certificates";
 import { api } from "./client";
+import { deleted } from "./deleted";
 import { domains } from "./domains";
 import { edge } from "./edge";
 import { env } from "./env";
+import { journal, type WantedEvents } from "./journal";
 import { isMissing, isUnauthorized, mayPass } from "./problem";
 import { allRoutes } from "./routes";
+import { runs } from "./runs";
+import { server } from "./server";
 
 /** Asked again when an event comes in. */
 const live = { live: true };
@@ -36,6 +41,53 @@ export const appsQuery = infiniteQueryOptions({
   queryFn: ({ pageParam, signal }) => api.apps(pageParam, signal),
   initialPageParam: undefined as string | undefined,
   getNextPageParam: (page) => page.next ?? undefined,
+  meta: live,
+});
+
+export const deletedQuery = queryOptions({
+  queryKey: ["deleted"],
+  queryFn: ({ signal }) => deleted.list(signal),
+  meta: live,
+});
+
+export const eventsQuery = (wanted: WantedEvents) =>
+  infiniteQueryOptions({
+    queryKey: ["events", wanted.app ?? "", wanted.who ?? ""],
+    queryFn: ({ pageParam, signal }) => journal.events(wanted, pageParam, signal),
+    initialPageParam: undefined as number | undefined,
+    getNextPageParam: (page) => (page.done ? undefined : page.next),
+    meta: live,
+  });
+
+/** Not asked again by itself: what it goes back to stays, and what follows takes long to look for. */
+export const whyQuery = (sequence: number) =>
+  queryOptions({
+    queryKey: ["event", sequence, "why"],
+    queryFn: ({ signal }) => journal.why(sequence, signal),
+    staleTime: 60_000,
+  });
+
+export const statusQuery = queryOptions({
+  queryKey: ["status"],
+  queryFn: ({ signal }) => server.status(signal),
+  meta: live,
+});
+
+export const workersQuery = queryOptions({
+  queryKey: ["workers"],
+  queryFn: ({ signal }) => server.workers(signal),
+  meta: live,
+});
+
+export const registriesQuery = queryOptions({
+  queryKey: ["logins", "registries"],
+  queryFn: ({ signal }) => registries.list(signal),
+  meta: live,
+});
+
+export const sourceTokensQuery = queryOptions({
+  queryKey: ["logins", "sources"],
+  queryFn: ({ signal }) => sourceTokens.list(signal),
   meta: live,
 });
 
@@ -152,6 +204,13 @@ export const cronsQuery = (app: string) =>
   queryOptions({
     queryKey: ["app", app, "crons"],
     queryFn: ({ signal }) => crons.list(app, signal),
+    meta: live,
+  });
+
+export const runsQuery = (app: string) =>
+  queryOptions({
+    queryKey: ["app", app, "runs"],
+    queryFn: ({ signal }) => runs.list(app, signal),
     meta: live,
   });
 

@@ -3905,12 +3905,12 @@ export interface components {
         /** @description One event of the journal. */
         EventEntry: {
             /**
-             * @description Who: `owner`, `system` or `worker/ID`.
+             * @description Who: `owner`, `system`, `webhook/PROVIDER/SENDER` or `worker/ID`.
              * @example owner
              */
             actor: string;
             /**
-             * @description What it happened to: `app`, `deployment`, `worker` or `installation`.
+             * @description What it happened to: `app`, `deployment`, `worker`, `project` or `installation`.
              * @example deployment
              */
             aggregate: string;
@@ -3931,6 +3931,11 @@ export interface components {
              * @description Which one.
              */
             id: string;
+            /**
+             * @description The same in plain words. Of a secret no more than its name.
+             * @example its environment changed: DATABASE_URL set
+             */
+            says: string;
             /**
              * Format: int64
              * @description Its position in the journal, from 1: also the cursor to resume after it.
@@ -15999,8 +16004,8 @@ export interface operations {
                  */
                 until?: string;
                 /**
-                 * @description Only of this kind, `app`, `deployment`, `worker` or `installation`; or only of one: `deployment:ID`,
-                 *     `app:NAME`, `worker:NAME`.
+                 * @description Only of this kind, `app`, `deployment`, `worker`, `project` or `installation`; or only of one:
+                 *     `deployment:ID`, `app:NAME`, `worker:NAME`, `project:NAME`.
                  * @example deployment
                  */
                 aggregate?: string;
@@ -16013,7 +16018,7 @@ export interface operations {
                  */
                 type?: string;
                 /**
-                 * @description Only by `owner`, `system`, `worker` or one worker: `worker:NAME`, `worker:ID`.
+                 * @description Only by `owner`, `system`, `webhook`, `worker` or one worker: `worker:NAME`, `worker:ID`.
                  * @example owner
                  */
                 who?: string;

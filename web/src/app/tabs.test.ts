@@ -6,6 +6,7 @@ it.each([
   ["/apps/shop/", "shop"],
   ["/apps/shop/logs", "shop: logs"],
   ["/apps/shop/domains", "shop: domains"],
+  ["/apps/shop/activity", "shop: activity"],
   ["/apps/shop/settings/", "shop: settings"],
   ["/apps/settings", "shop"],
   ["/apps/shop/elsewhere", "shop"],

@@ -6,6 +6,7 @@ export const TABS = [
   { to: "/apps/$app/domains", name: "Domains" },
   { to: "/apps/$app/traffic", name: "Traffic" },
   { to: "/apps/$app/automation", name: "Automation" },
+  { to: "/apps/$app/activity", name: "Activity" },
   { to: "/apps/$app/settings", name: "Settings" },
 ] as const;
 

@@ -1,5 +1,6 @@
 import { useId } from "react";
 import type { App, Cron, CronOverlap } from "../api/types";
+import { moment } from "../format/moment";
 import { span } from "../format/span";
 import { Ago, Ahead, Fact } from "../parts/Small";
 import { CronActions } from "./CronActions";
@@ -53,10 +54,7 @@ function Next({ cron: { waits, next_at } }: { cron: Cron }) {
   if (!next_at) return <>never due</>;
   return (
     <>
-      <Ahead at={next_at} />{" "}
-      <span className="faint">
-        {new Date(next_at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })}
-      </span>
+      <Ahead at={next_at} /> <span className="faint">{moment(next_at)}</span>
     </>
   );
 }

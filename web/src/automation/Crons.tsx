@@ -8,6 +8,7 @@ import { Outcome } from "../parts/Outcome";
 import { Section } from "../parts/Section";
 import { Command } from "../parts/Small";
 import { useFocusBack } from "../parts/useFocusBack";
+import { AddCron } from "./AddCron";
 import { CronCard } from "./CronCard";
 
 /** What the app runs by a schedule. */
@@ -24,7 +25,7 @@ export function Crons({ app }: { app: App }) {
             <div className="empty">
               <p>
                 None. A cron job runs a command of the live version by a schedule, in a container of
-                its own. To set one:
+                its own. Set one here, or on the command line:
               </p>
               <Command text={`hythe cron set ${app.name} tidy '30 3 * * *' -- COMMAND`} />
             </div>
@@ -45,6 +46,11 @@ export function Crons({ app }: { app: App }) {
           )
         }
       </Answered>
+      <AddCron
+        app={app}
+        taken={crons.data?.items.map(({ name }) => name) ?? []}
+        onAdded={(name) => setSaid(`${name} is set, and due by its schedule.`)}
+      />
     </Section>
   );
 }

@@ -1,6 +1,7 @@
 import { type CSSProperties, useId } from "react";
 import { clockAhead } from "../api/client";
 import type { Deployment } from "../api/types";
+import { moment } from "../format/moment";
 import { running, span } from "../format/span";
 import { useNow } from "../live/live";
 import { LABEL, passage, type Share, type Step, shares, taken, tone } from "./passage";
@@ -89,7 +90,7 @@ function StageTime({ step, now }: { step: Step; now: number }) {
       return step.durationMs === undefined ? null : span(step.durationMs);
     case "end":
       return step.at === undefined ? null : (
-        <time dateTime={new Date(step.at).toISOString()} title={new Date(step.at).toLocaleString()}>
+        <time dateTime={new Date(step.at).toISOString()} title={moment(step.at)}>
           {new Date(step.at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}
         </time>
       );

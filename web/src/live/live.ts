@@ -16,13 +16,14 @@ export class Live {
   #listeners = new Set<() => void>();
   #socket: ReconnectingSocket;
   #refresh: ReturnType<typeof coalesce>;
-  #after: string | undefined;
 
   constructor(queries: QueryClient) {
     this.#refresh = coalesce(() => queries.invalidateQueries({ predicate: isLive }), GAP);
     this.#socket = new ReconnectingSocket({
-      url: () => socketUrl("/api/v1/events", { after: this.#after }),
-      onMessage: (message) => this.#take(message),
+      // From now on, also when it comes back: what happened meanwhile is in the answers. With a
+      // cursor, a server that was restored from a backup would refuse it: its journal is shorter.
+      url: () => socketUrl("/api/v1/events"),
+      onMessage: () => this.#refresh.ask(),
       onState: (state) => {
         // What happened while nobody listened shows up in the answers.
         if (state === "open") this.#refresh.ask();
@@ -45,8 +46,6 @@ export class Live {
       document.removeEventListener("visibilitychange", look);
       this.#refresh.stop();
       this.#socket.close();
-      // Another installation may answer here the next time.
-      this.#after = undefined;
     };
   }
 
@@ -56,13 +55,6 @@ export class Live {
   };
 
   state = (): SocketState => this.#state;
-
-  #take(message: unknown): void {
-    if (typeof message === "object" && message !== null && "sequence" in message) {
-      this.#after = String(message.sequence);
-    }
-    this.#refresh.ask();
-  }
 }
 
 const isLive = (query: { meta: Record<string, unknown> | undefined }) => query.meta?.live === true;

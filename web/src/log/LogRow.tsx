@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import { moment } from "../format/moment";
 import { counted } from "../format/text";
 import { type AccessRequest, failureOf, placeOf, sentOf, statusOf, toneOf, tookOf } from "./access";
 import type { Row } from "./buffer";
@@ -17,7 +18,7 @@ export function LogRow({ row, when }: { row: Row; when: (at: number) => string }
     case "request":
       return (
         <div className="log-row" data-stream="request">
-          <span className="log-at" title={new Date(row.at).toLocaleString()}>
+          <span className="log-at" title={moment(row.at)}>
             {when(row.at)}
           </span>
           <Request request={row.request} />

@@ -1,16 +1,23 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+import { useState } from "react";
 import { appsQuery } from "../api/queries";
 import type { App } from "../api/types";
+import { AppTable } from "../app/AppTable";
+import { Deleted } from "../app/Deleted";
+import { NewApp } from "../app/NewApp";
 import { counted } from "../format/text";
 import { usePolling } from "../live/live";
-import { AppState, DeploymentState } from "../parts/Mark";
+import { Field } from "../parts/Field";
 import { Answered } from "../parts/Notice";
-import { Address, Ago, Command, Commit, Heading, More } from "../parts/Small";
+import { Command, Heading, More } from "../parts/Small";
+
+/** With so many or more, there is a way to find one. */
+const MANY = 8;
 
 export function AppsPage() {
   const polling = usePolling();
   const apps = useInfiniteQuery({ ...appsQuery, refetchInterval: polling });
+  const [making, setMaking] = useState(false);
   return (
     <div className="page">
       <Answered answer={apps} what="apps" page>
@@ -21,9 +28,25 @@ export function AppsPage() {
               <div className="title">
                 <Heading title="Apps">Apps</Heading>
                 {all.length > 0 ? <p className="faint">{summary(all, apps.hasNextPage)}</p> : null}
+                <button
+                  type="button"
+                  className="at-end"
+                  aria-expanded={making}
+                  onClick={() => setMaking(!making)}
+                >
+                  New app
+                </button>
               </div>
-              {all.length > 0 ? <AppTable apps={all} /> : <Empty />}
+              {making ? (
+                <div className="making">
+                  <NewApp />
+                </div>
+              ) : null}
+              {all.length > 0 ? <Found apps={all} /> : <Empty />}
               <More query={apps} />
+              <div className="deleted">
+                <Deleted />
+              </div>
             </>
           );
         }}
@@ -38,62 +61,38 @@ function summary(apps: App[], more: boolean): string {
   return running === apps.length ? `${count}, all running` : `${count}, ${running} running`;
 }
 
-function AppTable({ apps }: { apps: App[] }) {
+/** All of them, or those with a part of a name. */
+function Found({ apps }: { apps: App[] }) {
+  const [part, setPart] = useState("");
+  const wanted = part.trim().toLowerCase();
+  const found = apps.filter(({ name, project }) =>
+    [name, project].some((text) => text.includes(wanted)),
+  );
   return (
-    <table className="rows apps">
-      <thead>
-        <tr>
-          <th scope="col">App</th>
-          <th scope="col">Status</th>
-          <th scope="col">Address</th>
-          <th scope="col">Live commit</th>
-          <th scope="col">Last deployment</th>
-          <th scope="col">Since</th>
-        </tr>
-      </thead>
-      <tbody>
-        {apps.map((app) => (
-          <tr key={app.id} data-app={app.name}>
-            <th scope="row">
-              <Link to="/apps/$app" params={{ app: app.name }}>
-                {app.name}
-              </Link>
-            </th>
-            <td data-label="Status">
-              <AppState status={app.status} />
-              {app.status === "running" ? null : <p className="faint">{app.status_detail}</p>}
-            </td>
-            <td data-label="Address">
-              {app.live && app.url ? (
-                <Address url={app.url} />
-              ) : (
-                <span className="none faint">–</span>
-              )}
-            </td>
-            <td data-label="Live commit">
-              <Commit id={app.live?.commit} />
-            </td>
-            <td data-label="Last deployment">
-              {app.latest ? (
-                <Link
-                  className="plain"
-                  to="/deployments/$deployment"
-                  params={{ deployment: app.latest.id }}
-                >
-                  <span className="number">#{app.latest.number}</span>
-                  <DeploymentState status={app.latest.status} />
-                </Link>
-              ) : (
-                <span className="none faint">–</span>
-              )}
-            </td>
-            <td data-label="Since">
-              <Ago at={(app.latest ?? app).created_at} />
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <>
+      {apps.length < MANY && !part ? null : (
+        <div className="fields log-filter">
+          <Field label="Name or project contains">
+            {(wired) => (
+              <input
+                {...wired}
+                type="search"
+                value={part}
+                autoCapitalize="none"
+                autoComplete="off"
+                spellCheck={false}
+                onChange={(event) => setPart(event.target.value)}
+              />
+            )}
+          </Field>
+        </div>
+      )}
+      {found.length > 0 ? (
+        <AppTable apps={found} />
+      ) : (
+        <p className="faint">None of these {apps.length} fits.</p>
+      )}
+    </>
   );
 }
 
@@ -102,8 +101,8 @@ function Empty() {
     <section className="empty">
       <h2>Nothing has landed here yet</h2>
       <p>
-        Give Hythe a git repository with a Dockerfile. It builds the app, starts it, checks its
-        health, and gives it an address. On this machine, run:
+        Give Hythe a git repository. It builds the app, starts it, checks its health, and gives it
+        an address. Make a new app above, or on this machine run:
       </p>
       <Command text="hythe deploy my-app --repo https://github.com/you/my-app.git --wait" />
       <p className="faint">The app appears here as soon as you have.</p>

@@ -13,6 +13,7 @@ import {
   preview,
   previewSettings,
   problem,
+  run,
   unsigned,
 } from "../test/samples";
 
@@ -20,6 +21,7 @@ const HOOKS = "GET /api/v1/hooks?app=shop";
 const DELIVERIES = `GET /api/v1/hooks/${hook.id}/deliveries`;
 const PREVIEWS = "/api/v1/apps/shop/previews";
 const CRONS = "/api/v1/apps/shop/crons";
+const RUNS = "GET /api/v1/apps/shop/runs";
 const off: PreviewList = { settings: { ...previewSettings, on: false }, items: [] };
 
 const page = (answers: Parameters<typeof open>[1] = {}) =>
@@ -29,6 +31,7 @@ const page = (answers: Parameters<typeof open>[1] = {}) =>
     "GET /api/v1/apps/shop/triggers": app.triggers,
     [`GET ${PREVIEWS}`]: { settings: previewSettings, items: [preview] },
     [`GET ${CRONS}`]: { items: [cron] },
+    [RUNS]: { items: [] },
     ...answers,
   });
 const region = (name: string) => within(screen.getByRole("region", { name }));
@@ -190,6 +193,42 @@ describe("cron jobs", () => {
     job.getByText(/it was running still/);
   });
 
+  it("are set here, in the zone of whoever sets them unless they say otherwise", async () => {
+    const { user, writes, answer } = await page({ [`GET ${CRONS}`]: { items: [] } });
+    const jobs = region("Cron jobs");
+    await jobs.findByText(/A cron job runs a command/);
+    const zone = jobs.getByLabelText<HTMLInputElement>("Time zone");
+    expect(zone.value).toBe(Intl.DateTimeFormat().resolvedOptions().timeZone);
+    await user.clear(zone);
+    await user.type(zone, "Europe/Berlin");
+    await user.type(jobs.getByLabelText("Name"), "tidy");
+    await user.type(jobs.getByLabelText("Schedule"), "30 3 * *");
+    await user.type(jobs.getByLabelText("Command"), "rake 'tidy");
+    await user.click(jobs.getByRole("button", { name: "Set cron job" }));
+    jobs.getByText("It has a quote that is not closed.");
+    expect(writes()).toEqual([]);
+    const at = `PUT ${CRONS}/tidy`;
+    answer(at, problem(422, "A field is not right", "a schedule has five fields"));
+    await user.type(jobs.getByLabelText("Command"), " up'");
+    await user.click(jobs.getByRole("button", { name: "Set cron job" }));
+    await jobs.findByText(/A schedule has five fields\./);
+    expect(jobs.getByLabelText<HTMLInputElement>("Name").value).toBe("tidy");
+    answer(at, cron);
+    answer(`GET ${CRONS}`, { items: [cron] });
+    await user.type(jobs.getByLabelText("Schedule"), " *");
+    await user.click(jobs.getByRole("button", { name: "Set cron job" }));
+    await jobs.findByText("tidy is set, and due by its schedule.");
+    await screen.findByRole("article", { name: "tidy" });
+    expect(writes().at(-1)?.body).toEqual({
+      schedule: "30 3 * * *",
+      time_zone: "Europe/Berlin",
+      command: ["rake", "tidy up"],
+      timeout_ms: 3_600_000,
+      overlap: "skip",
+      paused: false,
+    });
+  });
+
   it("run now, rest, and go", async () => {
     let now = cron;
     const { user, writes, answer } = await page({
@@ -217,5 +256,26 @@ describe("cron jobs", () => {
       `POST ${CRONS}/tidy/pause`,
       `DELETE ${CRONS}/tidy`,
     ]);
+  });
+});
+
+describe("commands that run once", () => {
+  it("are shown while they run, without what they were given, and are stopped", async () => {
+    const { user, writes, answer } = await page({ [RUNS]: { items: [run] } });
+    const runs = region("Commands");
+    await runs.findByText("rails");
+    runs.getByText("with 2 arguments");
+    runs.getByText(`hythe runs logs ${run.id}`);
+    await user.click(runs.getByRole("button", { name: "Stop rails" }));
+    const dialog = within(screen.getByRole("dialog", { name: "Stop rails?" }));
+    answer(`POST /api/v1/runs/${run.id}/stop`, problem(404, "There is no such thing", "it ended"));
+    await user.click(dialog.getByRole("button", { name: "Stop" }));
+    await dialog.findByText(/It ended\./);
+    answer(`POST /api/v1/runs/${run.id}/stop`, run);
+    answer(RUNS, { items: [] });
+    await user.click(dialog.getByRole("button", { name: "Stop" }));
+    await runs.findByText("rails is being ended.");
+    await runs.findByText("hythe run shop -- sh");
+    expect(writes()).toHaveLength(2);
   });
 });

@@ -2,6 +2,7 @@ import { useApp } from "../app/current";
 import { Crons } from "../automation/Crons";
 import { OfPreview } from "../automation/OfPreview";
 import { Previews } from "../automation/Previews";
+import { Runs } from "../automation/Runs";
 import { TriggersSection } from "../automation/TriggersSection";
 import { Webhooks } from "../automation/Webhooks";
 
@@ -20,6 +21,7 @@ export function AutomationPage() {
         </>
       )}
       <Crons app={app} />
+      <Runs app={app} />
     </div>
   );
 }

@@ -14,7 +14,7 @@ describe("an app's settings", () => {
     await open("/apps/shop/settings", { [`GET ${ENV}`]: { items: [] } });
     await screen.findByText("hythe env set shop NAME=value");
     screen.getByText("hythe process set shop worker -- COMMAND");
-    screen.getByText("hythe app set shop --volume data:/var/lib/shop");
+    region("Volumes").getByText("None: what its replicas write goes with them.");
     screen.getByText("GET /up, 200-399");
     screen.getByText(/512 MiB memory, 1 CPU, 512 processes/);
   });
@@ -33,8 +33,46 @@ describe("an app's settings", () => {
         processes: [{ name: "worker", replicas_healthy: 1, replicas_wanted: 2 }],
       },
     });
-    expect(region("Volumes").getAllByRole("row")[1]?.textContent).toBe("/datadataonly reads it");
+    expect(region("Volumes").getAllByRole("row")[1]?.textContent).toMatch(
+      /^\/datadataonly reads itTake away/,
+    );
     region("Processes").getByText(/, 512 MiB memory, 1 CPU each, 1 of 2 healthy/);
+  });
+
+  it("give it a volume, and take one away", async () => {
+    const withVolumes = (volumes: object) => ({ ...app, settings: { ...app.settings, volumes } });
+    const has = { "/data": { volume: "data" } };
+    const both = { ...has, "/cache": { volume: "cache" } };
+    const { user, writes, answer } = await open("/apps/shop/settings", {
+      [`GET ${ENV}`]: { items: [] },
+      "GET /api/v1/apps/shop": withVolumes(has),
+      "PATCH /api/v1/apps/shop": problem(
+        422,
+        "A field is not right",
+        "a volume's folder is absolute",
+      ),
+    });
+    const volumes = region("Volumes");
+    await user.type(volumes.getByLabelText("Volume"), "cache");
+    await user.type(volumes.getByLabelText("Folder"), "/cache");
+    await user.click(volumes.getByRole("button", { name: "Add volume" }));
+    await volumes.findByText(/A volume's folder is absolute\./);
+    expect(volumes.getByLabelText<HTMLInputElement>("Folder").value).toBe("/cache");
+    answer("PATCH /api/v1/apps/shop", withVolumes(both));
+    answer("GET /api/v1/apps/shop", withVolumes(both));
+    await user.click(volumes.getByRole("button", { name: "Add volume" }));
+    await volumes.findByText("It has cache, from the next deployment on.");
+    answer("PATCH /api/v1/apps/shop", withVolumes({ "/cache": { volume: "cache" } }));
+    answer("GET /api/v1/apps/shop", withVolumes({ "/cache": { volume: "cache" } }));
+    await user.click(volumes.getByRole("button", { name: "Take away /data" }));
+    const dialog = within(screen.getByRole("dialog", { name: "Take data away from shop?" }));
+    await user.click(dialog.getByRole("button", { name: "Take away" }));
+    await volumes.findByText("/data is no volume, from the next deployment on.");
+    expect(writes().map(({ body }) => body)).toEqual([
+      { volumes: both },
+      { volumes: both },
+      { volumes: { "/cache": { volume: "cache" } } },
+    ]);
   });
 
   it("scale a process", async () => {
@@ -51,6 +89,35 @@ describe("an app's settings", () => {
     await user.click(screen.getByRole("button", { name: "Scale web" }));
     await screen.findByText("web is to have 3 replicas.");
     expect(writes().map(({ body }) => body)).toEqual([{ replicas: 3 }]);
+  });
+
+  it("change how it runs, once that can be read", async () => {
+    const settings = { ...app.settings, memory_bytes: 1_073_741_824, port: null };
+    const { user, writes, answer } = await open("/apps/shop/settings", {
+      [`GET ${ENV}`]: { items: [] },
+      "PATCH /api/v1/apps/shop": problem(422, "A field is not right", "no worker has so much"),
+    });
+    const runs = region("How it runs");
+    const memory = runs.getByLabelText<HTMLInputElement>("Memory of a replica");
+    expect(memory.value).toBe("512M");
+    await user.clear(memory);
+    await user.type(memory, "much");
+    await user.clear(runs.getByLabelText("Port"));
+    await user.click(runs.getByRole("button", { name: "Save" }));
+    runs.getByText("Bytes, or a number with K, M or G, such as 512M.");
+    expect(writes()).toEqual([]);
+    await user.clear(memory);
+    await user.type(memory, "1G");
+    await user.click(runs.getByRole("button", { name: "Save" }));
+    await runs.findByText(/No worker has so much\./);
+    expect(memory.value).toBe("1G");
+    answer("PATCH /api/v1/apps/shop", { ...app, settings });
+    answer("GET /api/v1/apps/shop", { ...app, settings });
+    await user.click(runs.getByRole("button", { name: "Save" }));
+    await runs.findByText("Saved; it holds from the next deployment on.");
+    runs.getByRole("button", { name: "Deploy again" });
+    await runs.findByText(/1 GiB memory/);
+    expect(writes().at(-1)?.body).toEqual({ memory_bytes: 1_073_741_824, port: null });
   });
 
   it("take variables in, and show only names", async () => {
@@ -89,6 +156,28 @@ describe("an app's settings", () => {
       [ENV, { remove: ["LOG_LEVEL"] }],
       ["/api/v1/apps/shop/redeploy", undefined],
     ]);
+  });
+
+  it("take several variables in at once, once all of them can be read", async () => {
+    const { user, writes } = await open("/apps/shop/settings", {
+      [`GET ${ENV}`]: { items: [] },
+      [`PATCH ${ENV}`]: { items: [variable("A"), variable("B")] },
+    });
+    const env = region("Environment");
+    await user.click(env.getByRole("button", { name: "Set several at once" }));
+    const field = env.getByLabelText<HTMLTextAreaElement>("Variables");
+    await user.click(field);
+    await user.paste("A=hush\nB");
+    await user.click(env.getByRole("button", { name: "Set all of them" }));
+    env.getByText("Line 2 is not NAME=value.");
+    expect(writes()).toEqual([]);
+    await user.clear(field);
+    await user.paste("A=hush\nB='x y'");
+    await user.click(env.getByRole("button", { name: "Set all of them" }));
+    await env.findByText("2 variables set, from the next deployment on.");
+    expect(writes().map(({ body }) => body)).toEqual([{ set: { A: "hush", B: "x y" } }]);
+    expect(document.body.innerHTML).not.toContain("hush");
+    env.getByRole("button", { name: "Set several at once" });
   });
 
   it("keep what was typed where a variable is refused", async () => {

@@ -1,4 +1,5 @@
 import { useApp } from "../app/current";
+import { DeleteApp } from "../settings/DeleteApp";
 import { Environment } from "../settings/Environment";
 import { HowItRuns } from "../settings/HowItRuns";
 import { Processes } from "../settings/Processes";
@@ -13,6 +14,7 @@ export function SettingsPage() {
       <Environment app={app} />
       <Volumes app={app} />
       <HowItRuns app={app} />
+      <DeleteApp app={app} />
     </div>
   );
 }

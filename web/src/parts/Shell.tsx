@@ -22,7 +22,9 @@ export function Shell({ session, children }: { session?: Session; children: Reac
           {session ? (
             <>
               <nav className="bar-nav" aria-label="Of the installation">
+                <Link to="/events">Activity</Link>
                 <Link to="/certificates">Certificates</Link>
+                <Link to="/server">Server</Link>
               </nav>
               <Connection />
               <SignOut />

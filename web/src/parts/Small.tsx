@@ -2,6 +2,7 @@
 
 import { type ReactNode, useEffect, useRef } from "react";
 import { clockAhead } from "../api/client";
+import { moment } from "../format/moment";
 import { ago, ahead } from "../format/span";
 import { address, href, short } from "../format/text";
 import { useNow } from "../live/live";
@@ -29,10 +30,9 @@ export function Heading({ title, children }: { title: string; children: ReactNod
 /** How long ago; the moment itself on hovering. */
 export function Ago({ at }: { at: string }) {
   const now = useNow(10_000) + clockAhead();
-  const moment = new Date(at);
   return (
-    <time dateTime={at} title={moment.toLocaleString()}>
-      {ago(moment.getTime(), now)}
+    <time dateTime={at} title={moment(at)}>
+      {ago(Date.parse(at), now)}
     </time>
   );
 }
@@ -40,10 +40,9 @@ export function Ago({ at }: { at: string }) {
 /** How long until then; the moment itself on hovering. */
 export function Ahead({ at }: { at: string }) {
   const now = useNow(10_000) + clockAhead();
-  const moment = new Date(at);
   return (
-    <time dateTime={at} title={moment.toLocaleString()}>
-      {ahead(moment.getTime(), now)}
+    <time dateTime={at} title={moment(at)}>
+      {ahead(Date.parse(at), now)}
     </time>
   );
 }

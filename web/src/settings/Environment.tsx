@@ -8,6 +8,7 @@ import { Outcome } from "../parts/Outcome";
 import { Section } from "../parts/Section";
 import { Command } from "../parts/Small";
 import { useFocusBack } from "../parts/useFocusBack";
+import { SetMany } from "./SetMany";
 import { SetVariable } from "./SetVariable";
 import { VariableRow } from "./VariableRow";
 
@@ -46,6 +47,7 @@ export function Environment({ app }: { app: App }) {
         app={app}
         onSet={(name) => setSaid(`${name} is set, from the next deployment on.`)}
       />
+      <SetMany app={app} onSet={(which) => setSaid(`${which} set, from the next deployment on.`)} />
       <Outcome>{said}</Outcome>
       {said ? <DeployAgain app={app} /> : null}
     </Section>

@@ -4,6 +4,7 @@ import { span } from "../format/span";
 import { bytes } from "../format/text";
 import { Section } from "../parts/Section";
 import { Command, Fact } from "../parts/Small";
+import { ChangeRun } from "./ChangeRun";
 
 /** What people set of how the app is built and runs. */
 export function HowItRuns({ app }: { app: App }) {
@@ -25,8 +26,9 @@ export function HowItRuns({ app }: { app: App }) {
         <Fact name="Drains within">{span(settings.drain_within_ms)}</Fact>
         <Fact name="Builds within">{span(settings.build_within_ms)}</Fact>
       </dl>
-      <p className="faint note">It holds from the next deployment on. To change it:</p>
-      <Command text={`hythe app set ${app.name} --port 3000`} />
+      <ChangeRun app={app} />
+      <p className="faint note">The rest of it is set on the command line, such as:</p>
+      <Command text={`hythe app set ${app.name} --health-http /healthz`} />
     </Section>
   );
 }

@@ -1,20 +1,21 @@
+import { useState } from "react";
 import type { App } from "../api/types";
+import { DeployAgain } from "../deployment/DeployAgain";
+import { Outcome } from "../parts/Outcome";
 import { Section } from "../parts/Section";
-import { Command } from "../parts/Small";
+import { useFocusBack } from "../parts/useFocusBack";
+import { AddVolume } from "./AddVolume";
+import { VolumeRow } from "./VolumeRow";
 
 /** Where the app keeps what outlives its replicas. */
 export function Volumes({ app }: { app: App }) {
+  const { heading, leave } = useFocusBack();
+  const [said, setSaid] = useState("");
   const volumes = Object.entries(app.settings.volumes ?? {});
   return (
-    <Section title="Volumes">
+    <Section title="Volumes" heading={heading}>
       {volumes.length === 0 ? (
-        <>
-          <p className="faint note">
-            None: what its replicas write goes with them. To give it one, from the next deployment
-            on:
-          </p>
-          <Command text={`hythe app set ${app.name} --volume data:/var/lib/${app.name}`} />
-        </>
+        <p className="faint note">None: what its replicas write goes with them.</p>
       ) : (
         <>
           <table className="rows">
@@ -23,21 +24,23 @@ export function Volumes({ app }: { app: App }) {
                 <th scope="col">Folder in its replicas</th>
                 <th scope="col">Volume</th>
                 <th scope="col">The app</th>
+                <th scope="col">
+                  <span className="unseen">Actions</span>
+                </th>
               </tr>
             </thead>
             <tbody>
-              {volumes.map(([folder, { volume, read_only }]) => (
-                <tr key={folder}>
-                  <th scope="row">
-                    <code>{folder}</code>
-                  </th>
-                  <td data-label="Volume">
-                    <code className="breaks">{volume}</code>
-                  </td>
-                  <td data-label="The app">
-                    {read_only ? "only reads it" : "reads and writes it"}
-                  </td>
-                </tr>
+              {volumes.map(([folder, mount]) => (
+                <VolumeRow
+                  key={folder}
+                  app={app}
+                  folder={folder}
+                  mount={mount}
+                  onRemoved={() => {
+                    leave();
+                    setSaid(`${folder} is no volume, from the next deployment on.`);
+                  }}
+                />
               ))}
             </tbody>
           </table>
@@ -46,6 +49,12 @@ export function Volumes({ app }: { app: App }) {
           </p>
         </>
       )}
+      <AddVolume
+        app={app}
+        onAdded={(volume) => setSaid(`It has ${volume}, from the next deployment on.`)}
+      />
+      <Outcome>{said}</Outcome>
+      {said ? <DeployAgain app={app} /> : null}
     </Section>
   );
 }

@@ -10,13 +10,17 @@ import type {
   Deployment,
   Domain,
   EdgeSettings,
+  EventEntry,
   Hook,
   Preview,
   PreviewSettings,
   Problem,
   Replica,
+  Run,
+  ServerStatus,
   Session,
   Site,
+  Worker,
 } from "../api/types";
 
 /** Long enough ago that nothing is `just now`. */
@@ -398,6 +402,85 @@ export const cron: Cron = {
     },
   ],
   skipped: { first_at: THEN, last_at: THEN, why: "it was running still" },
+};
+
+export const event: EventEntry = {
+  sequence: 42,
+  type: "app.environment_changed",
+  says: "its environment changed: DATABASE_URL set",
+  aggregate: "app",
+  id: app.id,
+  version: 7,
+  time: LATER,
+  actor: "owner",
+  correlation: "019eb2a4-5f00-7c11-9d3c-0000000000e2",
+  causation: null,
+  data: {},
+};
+
+/** What followed from it. */
+export const effect: EventEntry = {
+  ...event,
+  sequence: 43,
+  type: "deployment.went_live",
+  says: "it went live",
+  aggregate: "deployment",
+  id: deployment.id,
+  actor: "system",
+  causation: 42,
+};
+
+export const serverStatus: ServerStatus = {
+  ready: true,
+  version: "0.1.0",
+  installation: "019eb2a4-5f00-7c11-9d3c-0000000000aa",
+  checks: [{ name: "nats", ok: true, detail: "it answers" }],
+  journal: {
+    head: 1234,
+    bytes: 1_572_864,
+    disk_free_bytes: 8_589_934_592,
+    disk_bytes: 17_179_869_184,
+  },
+  backup: {
+    schedule: null,
+    made: null,
+    failed: null,
+    running: false,
+    mirror: null,
+    key_file: null,
+  },
+  restored_at: null,
+  warnings: [],
+};
+
+export const worker: Worker = {
+  id: "019eb2a4-5f00-7c11-9d3c-00000000000a",
+  name: "local",
+  status: "ready",
+  detail: null,
+  memory_bytes: 8_589_934_592,
+  cpu_millis: 2000,
+  engine: "27.1.0",
+  replicas: 3,
+  builds: 1,
+  builds_at_once: 2,
+  build_remarks: [],
+  seen_at: LATER,
+  joined_at: THEN,
+};
+
+/** A command that goes on by itself. */
+export const run: Run = {
+  id: "019eb2a4-5f00-7c11-9d3c-0000000000c1",
+  app_id: app.id,
+  deployment: deployment.id,
+  worker: worker.id,
+  program: "rails",
+  arguments: 2,
+  terminal: false,
+  detached: true,
+  asked_at: LATER,
+  until: new Date(Date.now() + 3_600_000).toISOString(),
 };
 
 export const problem = (status: number, title: string, detail: string): Problem => ({

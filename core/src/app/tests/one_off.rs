@@ -34,7 +34,12 @@ fn a_command_is_run_in_the_live_version_and_ends_once() {
         ("of a stopped app, too", with(vec![stopped()]), run(1, 1), Ok(vec!["command_run"])),
         ("in what was live", live(1), run(1, 2), Err("another version of shop went live")),
         ("twice is once", with(vec![run(1, 1)]), run(1, 1), Ok(vec![])),
-        ("too many", with(many()), run(9, 1), Err("8 commands run in shop already")),
+        (
+            "too many",
+            with(many()),
+            run(9, 1),
+            Err("8 commands run in shop already; wait for one, or end one: hythe runs ls shop"),
+        ),
         (
             "until one ends",
             with([many(), vec![end(3)]].concat()),

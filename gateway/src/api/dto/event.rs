@@ -16,7 +16,10 @@ pub struct EventEntry {
     #[serde(rename = "type")]
     #[schema(example = "deployment.went_live")]
     pub event_type: String,
-    /// What it happened to: `app`, `deployment`, `worker` or `installation`.
+    /// The same in plain words. Of a secret no more than its name.
+    #[schema(example = "its environment changed: DATABASE_URL set")]
+    pub says: String,
+    /// What it happened to: `app`, `deployment`, `worker`, `project` or `installation`.
     #[schema(example = "deployment")]
     pub aggregate: String,
     /// Which one.
@@ -25,7 +28,7 @@ pub struct EventEntry {
     pub version: u64,
     /// When.
     pub time: Time,
-    /// Who: `owner`, `system` or `worker/ID`.
+    /// Who: `owner`, `system`, `webhook/PROVIDER/SENDER` or `worker/ID`.
     #[schema(example = "owner")]
     pub actor: String,
     /// What one request set off shares this.
@@ -74,8 +77,8 @@ pub struct EventQuery {
     /// Only events up to here: a sequence (that event too), or what was so at a time. A WebSocket
     /// ends there.
     pub until: Option<String>,
-    /// Only of this kind, `app`, `deployment`, `worker` or `installation`; or only of one: `deployment:ID`,
-    /// `app:NAME`, `worker:NAME`.
+    /// Only of this kind, `app`, `deployment`, `worker`, `project` or `installation`; or only of one:
+    /// `deployment:ID`, `app:NAME`, `worker:NAME`, `project:NAME`.
     #[param(example = "deployment")]
     pub aggregate: Option<String>,
     /// Only of this app (name or id) and its deployments. An app that is gone counts too.
@@ -85,7 +88,7 @@ pub struct EventQuery {
     #[serde(rename = "type")]
     #[param(example = "deployment.went_live,deployment.ended")]
     pub event_type: Option<String>,
-    /// Only by `owner`, `system`, `worker` or one worker: `worker:NAME`, `worker:ID`.
+    /// Only by `owner`, `system`, `webhook`, `worker` or one worker: `worker:NAME`, `worker:ID`.
     #[param(example = "owner")]
     pub who: Option<String>,
     /// Only what one request set off.

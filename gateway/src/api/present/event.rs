@@ -1,6 +1,7 @@
 //! An event as people and programs see it.
 
 use hythe_core::event::Event;
+use hythe_core::past::tell;
 use hythe_core::record::Recorded;
 use serde_json::{Map, Value};
 
@@ -12,6 +13,7 @@ pub(crate) fn event(recorded: &Recorded<Event>) -> EventEntry {
     EventEntry {
         sequence: sequence.0,
         event_type: format!("{}.{}", stream.kind, event.name()),
+        says: tell(event),
         aggregate: stream.kind.to_string(),
         id: stream.id,
         version: version.0,

@@ -534,8 +534,8 @@ pub struct LogsArgs {
     /// Only the last so many lines
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub tail: Option<u32>,
-    /// The log of a build: a deployment's id, or `latest`
-    #[arg(long, value_name = "DEPLOYMENT")]
+    /// The log of a build: a deployment's number or id, or `latest`
+    #[arg(long, value_name = "NUMBER|ID")]
     pub build: Option<BuildOf>,
     /// What edges tell of its requests; with --json, all that is told of each
     #[arg(long, conflicts_with = "build")]
@@ -550,6 +550,8 @@ pub struct LogsArgs {
 pub enum BuildOf {
     /// The newest deployment's.
     Latest,
+    /// That of the app's deployment with this number.
+    Numbered(u64),
     /// This one's.
     Deployment(DeploymentId),
 }
@@ -561,8 +563,11 @@ impl std::str::FromStr for BuildOf {
         if text == "latest" {
             return Ok(Self::Latest);
         }
-        text.parse()
-            .map(Self::Deployment)
-            .map_err(|_| "it is a deployment's id (see `hythe deployments ls`) or `latest`".into())
+        if let Ok(number) = text.strip_prefix('#').unwrap_or(text).parse() {
+            return Ok(Self::Numbered(number));
+        }
+        text.parse().map(Self::Deployment).map_err(|_| {
+            "it is a deployment's number or id (see `hythe deployments ls`), or `latest`".into()
+        })
     }
 }

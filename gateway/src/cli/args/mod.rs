@@ -411,6 +411,19 @@ mod tests {
     }
 
     #[test]
+    fn a_build_is_named_by_number_by_id_or_as_the_latest() {
+        let of = |text: &str| text.parse::<BuildOf>();
+        assert_eq!(of("latest"), Ok(BuildOf::Latest));
+        assert_eq!(of("3"), Ok(BuildOf::Numbered(3)));
+        assert_eq!(of("#3"), Ok(BuildOf::Numbered(3)));
+        let id = "019eb2a4-5f00-7c11-9d3c-0a1b2c3d4e5f";
+        assert_eq!(of(id), Ok(BuildOf::Deployment(id.parse().unwrap())));
+        for wrong in ["", "three", "-3", "3.0", "99999999999999999999999"] {
+            assert!(of(wrong).unwrap_err().contains("hythe deployments ls"), "{wrong}");
+        }
+    }
+
+    #[test]
     fn hostile_names_are_wrong_usage() {
         for args in [
             &["deploy", "-x"][..],

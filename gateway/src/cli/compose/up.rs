@@ -31,6 +31,9 @@ struct Done {
     services: Vec<OfService>,
     orphans: Vec<Orphan>,
     left: Vec<ComposeLeft>,
+    /// Why it did not come to its end, where it is no service's fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -115,8 +118,13 @@ pub(super) async fn run(context: &Context, args: ComposeUpArgs) -> Outcome {
     if ended.is_ok() && done.services.iter().all(|one| one.error.is_none()) {
         orphans(context, &plan.orphans, args.remove_orphans, &mut done).await?;
     }
+    let why = ended.as_ref().err().map(|failure| failure.message.clone());
+    done.error = why.filter(|why| !why.is_empty());
     done.show(context);
-    ended?;
+    if let Err(failure) = ended {
+        // The document has it already, and there is only one.
+        return Err(if context.output.json() { Failure::silent(failure.exit) } else { failure });
+    }
     if done.services.iter().any(|one| one.error.is_some()) {
         return Err(Failure::silent(Exit::Failed));
     }
@@ -338,6 +346,7 @@ impl Done {
             services: services.collect(),
             orphans: orphans.collect(),
             left: plan.left.clone(),
+            error: None,
         }
     }
 

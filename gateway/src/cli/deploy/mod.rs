@@ -124,7 +124,8 @@ async fn prepare(client: &Client, args: &DeployArgs) -> Outcome {
         }
         Err(failure) if failure.problem.as_deref() == Some("not-found") => {
             if !from {
-                return Err(Failure::usage(format!("there is no app {name}")).hint(format!(
+                // Which one was meant, or that it was removed and can be had back, the server says.
+                return Err(Failure::usage(failure.message).hint(format!(
                     "create it with: hythe deploy {name} --repo URL; or of a folder: hythe deploy \
                      {name} DIR"
                 )));
