@@ -2,7 +2,8 @@
 //! `wrk` over 64 connections that stay open; and the same with TLS 1.3 on both sides. Then a file of 10 kB out
 //! of a static site beside nginx's. Then the edge beside itself: with ten routes and with ten
 //! thousand, and how long a table of those takes from the bucket into force, under load. haproxy and Caddy are
-//! asked in the same turns as nginx.
+//! asked in the same turns as nginx, and so is an nginx that does the like of what the edge does when all is
+//! switched on.
 
 #![expect(clippy::expect_used, reason = "a bench that cannot measure stops")]
 #![expect(clippy::print_stdout, reason = "benches print what they measured")]
@@ -54,6 +55,9 @@ fn main() {
         proxy_set_header Connection ''; proxy_set_header Host $host; \
         proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme; }";
     let _nginx = Peer::nginx(&folder.path().join("nginx"), theirs, &upstream, passes);
+    let alike = free_address();
+    let (before, within) = peers::alike(folder.path(), &upstream);
+    let _alike = Peer::nginx(&folder.path().join("alike"), alike, &before, &within);
     let (haproxy, caddy) = (free_address(), free_address());
     let _haproxy = Peer::haproxy(&folder.path().join("haproxy"), haproxy, backend);
     let _caddy = Peer::caddy(&folder.path().join("caddy"), caddy, backend);
@@ -62,17 +66,19 @@ fn main() {
     let few = Edge::start(&folder.path().join("few"), &nats, &table(1, FEW, backend, false));
     let many = Edge::start(&folder.path().join("many"), &nats, &table(1, MANY, backend, false));
     let all = Edge::start(&folder.path().join("all"), &nats, &table(1, FEW, backend, true));
-    let sides = [theirs, haproxy, caddy, few.at, many.at, all.at];
-    let mut seen: [Vec<Seen>; 6] = Default::default();
+    let sides = [theirs, alike, haproxy, caddy, few.at, many.at, all.at];
+    let mut seen: [Vec<Seen>; 7] = Default::default();
     for _ in 0..ROUNDS {
         for (side, seen) in sides.iter().zip(&mut seen) {
             seen.push(ask(*side));
         }
     }
-    let [theirs, haproxy, caddy, few_seen, many_seen, all_seen] =
+    let [theirs, alike, haproxy, caddy, few_seen, many_seen, all_seen] =
         seen.map(|seen| Seen::middle(&seen));
+    let peers =
+        [("nginx", theirs), ("nginx with the like", alike), ("haproxy", haproxy), ("Caddy", caddy)];
     for (name, ours) in [("plain", few_seen), ("all switched on", all_seen)] {
-        for (peer, theirs) in [("nginx", theirs), ("haproxy", haproxy), ("Caddy", caddy)] {
+        for (peer, theirs) in peers {
             row(&format!("requests a second, {name}, {peer}"), ours.rate, theirs.rate, "1/s");
             row(&format!("p99, {name}, {peer}"), ours.p99, theirs.p99, "ms");
         }

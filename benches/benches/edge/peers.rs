@@ -9,6 +9,42 @@ use nix::unistd::Pid;
 
 use super::listens;
 
+/// What nginx needs so that it does the like of what the edge does when all is switched on: the same headers to
+/// the app and back, one in a hundred requests in an access log of the same fields, a rate that is never
+/// reached, a list of addresses, a bound on bodies, compression of what a client takes compressed. What comes
+/// before its server, and what is within.
+pub(super) fn alike(folder: &Path, upstream: &str) -> (String, String) {
+    let log = folder.join("alike.log");
+    let outside = format!(
+        "{upstream} limit_req_zone $binary_remote_addr zone=rate:10m rate=1000000r/s;\n\
+         split_clients $request_id $told {{ 1% 1; * 0; }}\n\
+         log_format lines escape=json '{{\"at\":\"$msec\",\"method\":\"$request_method\",\
+         \"host\":\"$host\",\"path\":\"$uri\",\"status\":\"$status\",\"received\":\"$request_length\",\
+         \"sent\":\"$body_bytes_sent\",\"took\":\"$request_time\",\"first\":\"$upstream_header_time\",\
+         \"replica\":\"$upstream_addr\",\"request\":\"$request_id\",\"client\":\"$remote_addr\",\
+         \"agent\":\"$http_user_agent\",\"referer\":\"$http_referer\",\
+         \"protocol\":\"$server_protocol\",\"scheme\":\"$scheme\"}}';"
+    );
+    let inside = format!(
+        "allow 127.0.0.0/8; deny all; client_max_body_size 1m;\n\
+         gzip on; gzip_proxied any; gzip_min_length 1024; gzip_vary on;\n\
+         gzip_types text/plain text/css application/json application/javascript;\n\
+         location / {{ limit_req zone=rate burst=1000000 nodelay;\n\
+         access_log {log} lines buffer=64k flush=1s if=$told;\n\
+         add_header X-Request-ID $request_id always;\n\
+         proxy_pass http://apps; proxy_http_version 1.1; proxy_set_header Connection '';\n\
+         proxy_set_header Host $http_host; proxy_set_header X-Real-IP $remote_addr;\n\
+         proxy_set_header X-Forwarded-For $remote_addr;\n\
+         proxy_set_header X-Forwarded-Host $http_host;\n\
+         proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Port $server_port;\n\
+         proxy_set_header Forwarded 'for=$remote_addr;host=$http_host;proto=$scheme';\n\
+         proxy_set_header X-Request-ID $request_id;\n\
+         proxy_set_header traceparent '00-$request_id-0000000000000001-00'; }}",
+        log = log.display(),
+    );
+    (outside, inside)
+}
+
 /// One that runs; it ends with this.
 pub(super) struct Peer(Child);
 

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -19,21 +20,35 @@ use super::config::EdgeLimits;
 
 /// Milliseconds since the edge started, from 1 on, so that 0 can stand for "not".
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock(Instant);
+pub(crate) struct Clock {
+    began: Instant,
+    /// The same by the kernel's own count, in milliseconds.
+    began_ms: u64,
+}
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self(Instant::now())
+        Self { began: Instant::now(), began_ms: counted_ms() }
     }
 
+    /// As the kernel counts it, every few milliseconds: a request asks some ten times, and for deadlines
+    /// that is exact enough.
     pub(crate) fn now_ms(self) -> u64 {
-        millis(self.0.elapsed()).saturating_add(1)
+        counted_ms().saturating_sub(self.began_ms).saturating_add(1)
     }
 
-    /// The same in nanoseconds.
+    /// The same in nanoseconds, to the nanosecond.
     pub(crate) fn now_ns(self) -> u64 {
-        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX).saturating_add(1)
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX).saturating_add(1)
     }
+}
+
+/// Milliseconds of the clock that is read without asking the hardware.
+fn counted_ms() -> u64 {
+    let now = clock_gettime(ClockId::MonotonicCoarse);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    let rest = u64::try_from(now.tv_nsec / 1_000_000).unwrap_or_default();
+    seconds.saturating_mul(1_000).saturating_add(rest)
 }
 
 pub(crate) fn millis(span: Duration) -> u64 {

@@ -113,6 +113,9 @@ fn fate(name: &str) -> Fate {
     }
 }
 
+/// So many headers an app gets besides the client's, at the most.
+const MORE: usize = 14;
+
 /// Names that a `Connection` header cannot remove: taking them away would change what the message
 /// means or whom it is for.
 const KEPT: [HeaderName; 3] = [HOST, header::CONTENT_LENGTH, header::CONTENT_TYPE];
@@ -245,6 +248,8 @@ pub(crate) fn to_app(
     upgrade: Option<HeaderValue>,
     request_id: HeaderValue,
 ) {
+    // What follows fits at once: it grows by doubling otherwise, and is hashed anew each time.
+    headers.reserve(MORE);
     let trailers = headers.get_all(TE).iter().any(|value| has_token(value, b"trailers"));
     drop_hop_by_hop(headers, !peer.trusted);
     // The edge has promised the client to take the body; the app need not promise it again.
