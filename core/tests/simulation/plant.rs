@@ -113,6 +113,10 @@ pub(crate) enum Plant {
     PreviewRunsAhead,
     /// Whoever makes previews deletes none.
     PreviewsStay,
+    /// A builder does not say what repositories say.
+    BuilderPassesOver,
+    /// An agent runs in the place of a process beside web what the next one runs.
+    ProcessesSwapPlaces,
 }
 
 impl Plant {
@@ -166,6 +170,8 @@ impl Plant {
             | Self::ForksAreGiven
             | Self::PreviewRunsAhead
             | Self::PreviewsStay
+            | Self::BuilderPassesOver
+            | Self::ProcessesSwapPlaces
             | Self::CancelledComesBack => Profile::of(seed),
         }
     }
@@ -323,6 +329,8 @@ impl Plant {
             | Self::ForksAreGiven
             | Self::PreviewRunsAhead
             | Self::PreviewsStay
+            | Self::BuilderPassesOver
+            | Self::ProcessesSwapPlaces
             | Self::CancelledComesBack => {}
         }
         effects

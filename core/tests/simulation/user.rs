@@ -38,6 +38,8 @@ pub(crate) struct User {
     pub(crate) has_jobs: bool,
     /// Whether there are previews.
     pub(crate) has_previews: bool,
+    /// Whether repositories say something themselves of what runs.
+    pub(crate) has_sayings: bool,
 }
 
 impl World {
@@ -59,11 +61,11 @@ impl World {
         match self.random.u32(..100) {
             0..8 if apps.len() < MOST_APPS => self.create_app(),
             8..14 => {
-                let behaviour = Behaviour::any(&mut self.random);
+                let behaviour = self.any_behaviour();
                 self.deploy_canary(app, behaviour);
             }
             14..48 => {
-                let behaviour = Behaviour::any(&mut self.random);
+                let behaviour = self.any_behaviour();
                 self.deploy(app, behaviour);
             }
             48..60 => self.repeat(app),
@@ -136,6 +138,12 @@ impl World {
         self.ask::<App>("create", id.uuid(), create);
     }
 
+    /// What the next version does.
+    pub(crate) fn any_behaviour(&mut self) -> Behaviour {
+        let behaviour = Behaviour::any(&mut self.random);
+        if self.user.has_sayings { behaviour.with_any_says(&mut self.random) } else { behaviour }
+    }
+
     /// Deploys an app, as a version that does so.
     pub(crate) fn deploy(&mut self, app: AppId, behaviour: Behaviour) -> DeploymentId {
         let deployment = self.next_deployment();
@@ -204,6 +212,12 @@ impl World {
         let (asked, command) = match self.random.u32(..5) {
             0 => ("stop", AppCommand::Stop { at }),
             1 => ("start", AppCommand::Start),
+            2 if self.user.has_sayings && self.random.bool() => {
+                // Whatever the repository of the next version says of it.
+                let processes = [(made::mailer_process(), self.random.u16(0..=2))].into();
+                let known = BTreeSet::from([made::mailer_process()]);
+                ("scale what is said", AppCommand::Scale { replicas: None, processes, known })
+            }
             2 if beside_web => {
                 let processes = [(made::worker_process(), self.random.u16(0..=3))].into();
                 let known = BTreeSet::new();

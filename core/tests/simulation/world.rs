@@ -117,6 +117,7 @@ impl World {
         world.user.has_jobs = shape.u32(..2) == 0;
         let has_previews = shape.u32(..3) == 0;
         world.user.has_previews = has_previews;
+        world.user.has_sayings = shape.u32(..3) == 0;
         world.trace = Trace::new(print);
         world.plant = plant;
         world.note(format_args!("seed {seed}, {profile:?}, {plant:?}"));

@@ -10,6 +10,8 @@ use hythe_core::record::{Recorded, Sequence};
 use hythe_core::task::Hook;
 
 use super::{Told, Verdict};
+use crate::behaviour::Says;
+use crate::made;
 use crate::plant::Plant;
 use crate::trace::Short;
 use crate::world::World;
@@ -96,6 +98,11 @@ impl World {
             let verdict = self.invariant_what_is_said_to_end_well_did(id, hook);
             self.holds("what_is_said_to_end_well_did", verdict);
         }
+        if matches!(event, DeploymentEvent::Built { .. } | DeploymentEvent::BuildSkipped { .. }) {
+            let verdict =
+                self.invariant_a_version_runs_by_what_its_repository_says(id, told.as_ref());
+            self.holds("a_version_runs_by_what_its_repository_says", verdict);
+        }
         let Some(told) = after(told, event) else { return };
         match event {
             DeploymentEvent::Ended { outcome: Outcome::Failed { stage, .. }, .. } => {
@@ -131,6 +138,21 @@ impl World {
         self.truth.told.insert(id, told);
         let verdict = self.invariant_one_deployment_moves(app);
         self.holds("one_deployment_moves", verdict);
+    }
+
+    /// With its image a version has what its repository says, of that commit: built, taken over from an
+    /// earlier one, or built again where that was gone.
+    fn invariant_a_version_runs_by_what_its_repository_says(
+        &self,
+        id: DeploymentId,
+        told: Option<&Told>,
+    ) -> Verdict {
+        let says = self.behaviours.get(&id).map_or(Says::NOTHING, |behaviour| behaviour.says);
+        let (says, by) = (made::declared(says), told.map(|told| &told.says));
+        if by == Some(&says) {
+            return Ok(());
+        }
+        Err(format!("{} runs by {by:?}, its repository says {says:?}", Short(id.uuid())))
     }
 
     /// A command that is said to have ended well has exited with 0.
@@ -397,6 +419,7 @@ fn after(told: Option<Told>, event: &DeploymentEvent) -> Option<Told> {
     if let DeploymentEvent::Requested(spec) = event {
         let restart = matches!(spec.origin, Origin::Restart { .. });
         let runs = |hook| !restart && spec.run.hook(hook).is_some();
+        let own = spec.run.own().processes.into_iter();
         return Some(Told {
             app: spec.app,
             takes_over: spec.origin != Origin::Build,
@@ -405,6 +428,8 @@ fn after(told: Option<Told>, event: &DeploymentEvent) -> Option<Told> {
             generation: 0,
             builder: None,
             to_release: runs(Hook::Release),
+            own: own.map(|(process, own)| (process, own.command)).collect(),
+            says: spec.run.declared.says.clone(),
             writes: spec.run.container.is_exclusive(),
             to_post_deploy: runs(Hook::PostDeploy),
             post_deploying: false,
@@ -446,9 +471,13 @@ fn after(told: Option<Told>, event: &DeploymentEvent) -> Option<Told> {
         DeploymentEvent::WentLive { .. } => StageName::Live,
         DeploymentEvent::Scaled { .. }
         | DeploymentEvent::ProcessesScaled { .. }
-        | DeploymentEvent::Declared(_)
         | DeploymentEvent::Rescaled { .. }
         | DeploymentEvent::ReplicasLeft => told.stage,
+        DeploymentEvent::Declared(says) => {
+            told.to_release |= says.release.is_some();
+            told.says = (**says).clone();
+            told.stage
+        }
         DeploymentEvent::BuildSkipped { .. } => StageName::Built,
         DeploymentEvent::ImageMissed { .. } => {
             told.generation = 1;

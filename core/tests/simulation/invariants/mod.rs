@@ -14,10 +14,13 @@ mod traffic;
 use std::collections::{BTreeMap, BTreeSet};
 
 use hythe_core::app::App;
+use hythe_core::argv::Argv;
+use hythe_core::declared::Declared;
 use hythe_core::deployment::StageName;
 use hythe_core::event::Event;
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::plan::ReplicaKey;
+use hythe_core::process::ProcessName;
 use hythe_core::record::{Recorded, Sequence, StreamId};
 use hythe_core::routes::RouteTable;
 
@@ -56,6 +59,10 @@ struct Told {
     builder: Option<u32>,
     /// Whether a release command has to end well before anything starts.
     to_release: bool,
+    /// What runs beside web by its settings.
+    own: BTreeMap<ProcessName, Argv>,
+    /// What its repository says of what runs.
+    says: Declared,
     /// Whether it writes to a volume.
     writes: bool,
     /// Whether a post-deploy command is to run once it is live.
