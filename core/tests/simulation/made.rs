@@ -17,7 +17,7 @@ use hythe_core::names::{
 };
 use hythe_core::process::{ProcessName, ProcessSettings};
 use hythe_core::run::{HookSettings, RunSettings};
-use hythe_core::source::{GitSource, Reference, Source};
+use hythe_core::source::{GitSource, Reference, Source, UploadDigest};
 use hythe_core::task::Hook;
 use hythe_core::time::Millis;
 use hythe_core::worker::Capacity;
@@ -115,6 +115,16 @@ pub(crate) fn source() -> Source {
         repository: RepositoryUrl::new("https://git.example/shop.git").unwrap(),
         reference: Reference::DefaultBranch,
     })
+}
+
+/// What somebody pushes.
+pub(crate) fn commit(number: u64) -> CommitId {
+    CommitId::new(format!("{number:040x}")).unwrap()
+}
+
+/// Its files.
+pub(crate) fn upload(of: &CommitId) -> UploadDigest {
+    UploadDigest::new(format!("sha256:{:0>64}", of.as_str())).unwrap()
 }
 
 /// Somebody else's.

@@ -30,6 +30,7 @@ mod network;
 mod node;
 mod plant;
 mod provider;
+mod pushes;
 mod runs;
 mod scenarios;
 mod schedule;

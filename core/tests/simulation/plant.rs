@@ -117,6 +117,10 @@ pub(crate) enum Plant {
     BuilderPassesOver,
     /// An agent runs in the place of a process beside web what the next one runs.
     ProcessesSwapPlaces,
+    /// Whoever takes pushes in does not know where the branch stands.
+    BranchForgets,
+    /// A push is recorded without its becoming the app's source.
+    PushIsHalfKnown,
 }
 
 impl Plant {
@@ -172,6 +176,8 @@ impl Plant {
             | Self::PreviewsStay
             | Self::BuilderPassesOver
             | Self::ProcessesSwapPlaces
+            | Self::BranchForgets
+            | Self::PushIsHalfKnown
             | Self::CancelledComesBack => Profile::of(seed),
         }
     }
@@ -331,6 +337,8 @@ impl Plant {
             | Self::PreviewsStay
             | Self::BuilderPassesOver
             | Self::ProcessesSwapPlaces
+            | Self::BranchForgets
+            | Self::PushIsHalfKnown
             | Self::CancelledComesBack => {}
         }
         effects

@@ -142,6 +142,9 @@ fn everything_that_can_happen_does() {
     often("\"replicas left\"", 20);
     often("\"processes scaled\"", 10);
     often("\"declared\"", 100);
+    often("\"pushed\"", 100);
+    often("\"pushed again\"", 10);
+    often("\"push refused\"", 20);
     often("scale what is said: done", 5);
     often("\"image missed\"", 20);
     often("\"called off\"", 20);
@@ -243,6 +246,8 @@ fn planted_faults_are_found() {
         (Plant::PreviewsStay, "previews_are_those_that_are_wanted"),
         (Plant::BuilderPassesOver, "a_version_runs_by_what_its_repository_says"),
         (Plant::ProcessesSwapPlaces, "processes_run_what_their_version_says"),
+        (Plant::BranchForgets, "a_push_is_taken_once"),
+        (Plant::PushIsHalfKnown, "what_is_pushed_is_the_source"),
     ];
     let mut blind = Vec::new();
     for (plant, invariant) in rows {

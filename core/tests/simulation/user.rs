@@ -19,6 +19,7 @@ use hythe_core::worker::{Worker, WorkerCommand};
 use crate::aggregate::{Answer, Waiter};
 use crate::behaviour::Behaviour;
 use crate::made;
+use crate::pushes::Checkouts;
 use crate::schedule::Due;
 use crate::trace::Short;
 use crate::world::World;
@@ -38,6 +39,9 @@ pub(crate) struct User {
     pub(crate) has_jobs: bool,
     /// Whether there are previews.
     pub(crate) has_previews: bool,
+    /// Whether people push to apps, and what they push from.
+    pub(crate) has_pushes: bool,
+    pub(crate) checkouts: Checkouts,
     /// Whether repositories say something themselves of what runs.
     pub(crate) has_sayings: bool,
 }
@@ -87,6 +91,9 @@ impl World {
         }
         if self.user.has_previews && self.random.u32(..6) == 0 {
             self.change_previews(app);
+        }
+        if self.user.has_pushes && self.random.u32(..4) == 0 {
+            self.push(app);
         }
     }
 

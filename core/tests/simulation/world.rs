@@ -118,6 +118,8 @@ impl World {
         let has_previews = shape.u32(..3) == 0;
         world.user.has_previews = has_previews;
         world.user.has_sayings = shape.u32(..3) == 0;
+        // Previews are of a repository somewhere else.
+        world.user.has_pushes = shape.u32(..3) == 0 && !has_previews;
         world.trace = Trace::new(print);
         world.plant = plant;
         world.note(format_args!("seed {seed}, {profile:?}, {plant:?}"));

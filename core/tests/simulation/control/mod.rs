@@ -27,6 +27,7 @@ pub(crate) use self::runs::RunsDue;
 use crate::aggregate::{Answer, Hosts, Waiter};
 use crate::network::Node;
 use crate::plant::Plant;
+use crate::pushes::Taken;
 use crate::schedule::Due;
 use crate::world::World;
 
@@ -50,6 +51,7 @@ pub(crate) struct Control {
     /// Jobs that are attended to.
     attended: BTreeMap<Job, Attended>,
     previews: Previews,
+    pub(crate) pushes: Taken,
 }
 
 /// A command that is given until it was heard.
@@ -160,6 +162,7 @@ impl World {
             Waiter::Job(job) => self.job_answered(&job, answer),
             Waiter::Run(asked, run) => self.by_hand_answered(asked, run, answer),
             Waiter::Previews => self.previews_answered(answer),
+            Waiter::Push(app) => self.push_answered(app, answer),
             Waiter::Delivery(number, app, closed) => {
                 self.delivery_answered(number, app, closed, answer);
             }

@@ -7,6 +7,7 @@ use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::machine::Machine;
 use hythe_core::plan::ReplicaKey;
 use hythe_core::record::{Recorded, Sequence};
+use hythe_core::source::Source;
 use hythe_core::task::Hook;
 
 use super::{Told, Verdict};
@@ -35,6 +36,7 @@ impl World {
                     let id = AppId::new(recorded.stream.id);
                     self.witness_jobs(id, event, recorded.meta.at);
                     self.witness_pulls(id, event);
+                    self.witness_pushes(id, event);
                     self.witness_app(id, event, recorded.sequence);
                 }
                 Event::Deployment(event) => {
@@ -286,6 +288,12 @@ impl World {
         {
             let switched = DeploymentEvent::Switched { previous: None, until: self.clock(0) };
             recorded.event = Event::Deployment(switched);
+        }
+        if self.plant == Some(Plant::PushIsHalfKnown)
+            && let Event::App(AppEvent::Configured(change)) = &mut recorded.event
+            && let Some(Source::Pushed(_)) = change.source
+        {
+            change.source = None;
         }
         if self.plant == Some(Plant::GenerationGoesBack)
             && let Event::Deployment(DeploymentEvent::BuildStarted { generation, .. }) =

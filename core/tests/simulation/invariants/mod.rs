@@ -7,6 +7,7 @@ mod crons;
 mod effects;
 mod history;
 mod pulls;
+mod pushes;
 mod settled;
 mod state;
 mod traffic;
@@ -26,6 +27,7 @@ use hythe_core::routes::RouteTable;
 
 use self::crons::Jobs;
 use self::pulls::Pulls;
+use self::pushes::Pushes;
 use crate::world::World;
 
 /// Steps from one look at everything to the next.
@@ -97,6 +99,7 @@ pub(crate) struct Truth {
     orders: BTreeMap<(usize, DeploymentId), u64>,
     pub(crate) jobs: Jobs,
     pub(crate) pulls: Pulls,
+    pushes: Pushes,
 }
 
 impl Truth {
@@ -117,6 +120,7 @@ impl Truth {
             orders: BTreeMap::new(),
             jobs: Jobs::default(),
             pulls: Pulls::default(),
+            pushes: Pushes::default(),
         }
     }
 
