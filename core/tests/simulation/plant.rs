@@ -121,6 +121,10 @@ pub(crate) enum Plant {
     BranchForgets,
     /// A push is recorded without its becoming the app's source.
     PushIsHalfKnown,
+    /// Whoever tells providers passes over what was live while they were told of something else.
+    MomentsGoUntold,
+    /// A provider hears of an earlier state of a deployment after the last one.
+    ProviderHearsLate,
 }
 
 impl Plant {
@@ -178,6 +182,8 @@ impl Plant {
             | Self::ProcessesSwapPlaces
             | Self::BranchForgets
             | Self::PushIsHalfKnown
+            | Self::MomentsGoUntold
+            | Self::ProviderHearsLate
             | Self::CancelledComesBack => Profile::of(seed),
         }
     }
@@ -339,6 +345,8 @@ impl Plant {
             | Self::ProcessesSwapPlaces
             | Self::BranchForgets
             | Self::PushIsHalfKnown
+            | Self::MomentsGoUntold
+            | Self::ProviderHearsLate
             | Self::CancelledComesBack => {}
         }
         effects

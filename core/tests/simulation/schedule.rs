@@ -6,7 +6,7 @@ use hythe_core::reconcile::Effect;
 use uuid::Uuid;
 
 use crate::builder::BuilderDue;
-use crate::control::{CronDue, Insisted, RunsDue};
+use crate::control::{CronDue, Insisted, RunsDue, StatusDue};
 use crate::edge::EdgeDue;
 use crate::engine::EngineDue;
 use crate::network::{Envelope, Node};
@@ -36,6 +36,8 @@ pub(crate) enum Due {
     Cron(u32, CronDue),
     /// The control plane looks which previews there are to be.
     Previews(u32, u64),
+    /// Something about what providers are told.
+    Status(u32, StatusDue),
     /// A message arrives.
     Deliver(Box<Envelope>),
     /// Something in an agent's node.

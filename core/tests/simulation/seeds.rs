@@ -142,6 +142,7 @@ fn everything_that_can_happen_does() {
     often("\"replicas left\"", 20);
     often("\"processes scaled\"", 10);
     often("\"declared\"", 100);
+    often("\"status told\"", 300);
     often("\"pushed\"", 100);
     often("\"pushed again\"", 10);
     often("\"push refused\"", 20);
@@ -248,6 +249,8 @@ fn planted_faults_are_found() {
         (Plant::ProcessesSwapPlaces, "processes_run_what_their_version_says"),
         (Plant::BranchForgets, "a_push_is_taken_once"),
         (Plant::PushIsHalfKnown, "what_is_pushed_is_the_source"),
+        (Plant::MomentsGoUntold, "providers_know_how_it_ended"),
+        (Plant::ProviderHearsLate, "what_is_told_last_stays"),
     ];
     let mut blind = Vec::new();
     for (plant, invariant) in rows {

@@ -42,6 +42,8 @@ pub(crate) struct User {
     /// Whether people push to apps, and what they push from.
     pub(crate) has_pushes: bool,
     pub(crate) checkouts: Checkouts,
+    /// Whether providers are told how commits fare.
+    pub(crate) has_statuses: bool,
     /// Whether repositories say something themselves of what runs.
     pub(crate) has_sayings: bool,
 }

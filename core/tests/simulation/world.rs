@@ -120,6 +120,7 @@ impl World {
         world.user.has_sayings = shape.u32(..3) == 0;
         // Previews are of a repository somewhere else.
         world.user.has_pushes = shape.u32(..3) == 0 && !has_previews;
+        world.user.has_statuses = shape.u32(..3) == 0;
         world.trace = Trace::new(print);
         world.plant = plant;
         world.note(format_args!("seed {seed}, {profile:?}, {plant:?}"));
@@ -182,6 +183,7 @@ impl World {
             Due::Runs(life, due) if control(self, life) => self.runs(due),
             Due::Cron(life, due) if control(self, life) => self.crons(due),
             Due::Previews(life, look) if control(self, life) => self.look_at_previews(look),
+            Due::Status(life, due) if control(self, life) => self.statuses(due),
             Due::Commit(_)
             | Due::Fold(_)
             | Due::React(_)
@@ -191,7 +193,8 @@ impl World {
             | Due::Insist(..)
             | Due::Runs(..)
             | Due::Cron(..)
-            | Due::Previews(..) => {}
+            | Due::Previews(..)
+            | Due::Status(..) => {}
             Due::Deliver(envelope) => {
                 self.note(format_args!("arrives: {}", envelope.words()));
                 self.deliver(envelope);

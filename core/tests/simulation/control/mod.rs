@@ -6,6 +6,7 @@ mod reactor;
 mod reconciler;
 mod reports;
 mod runs;
+mod statuses;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,8 @@ use self::reactor::Reactor;
 use self::reconciler::Reconciler;
 use self::runs::Runs;
 pub(crate) use self::runs::RunsDue;
+pub(crate) use self::statuses::StatusDue;
+use self::statuses::Statuses;
 use crate::aggregate::{Answer, Hosts, Waiter};
 use crate::network::Node;
 use crate::plant::Plant;
@@ -52,6 +55,7 @@ pub(crate) struct Control {
     attended: BTreeMap<Job, Attended>,
     previews: Previews,
     pub(crate) pushes: Taken,
+    statuses: Statuses,
 }
 
 /// A command that is given until it was heard.
@@ -117,6 +121,7 @@ impl World {
         self.runs_start();
         self.look_at_jobs();
         self.previews_start();
+        self.statuses_start();
         self.look_at_everything();
     }
 
@@ -145,6 +150,7 @@ impl World {
         }
         self.wake_reconciler();
         self.wake_previews();
+        self.wake_statuses();
     }
 
     /// An answer reaches whoever waited for it.

@@ -433,6 +433,9 @@ fn after(told: Option<Told>, event: &DeploymentEvent) -> Option<Told> {
             takes_over: spec.origin != Origin::Build,
             stage: StageName::Requested,
             was_healthy: false,
+            was_live: false,
+            of_git: spec.source.git().is_some(),
+            is_built: false,
             generation: 0,
             builder: None,
             to_release: runs(Hook::Release),
@@ -455,7 +458,10 @@ fn after(told: Option<Told>, event: &DeploymentEvent) -> Option<Told> {
             told.builder = Some(*generation);
             StageName::Building
         }
-        DeploymentEvent::Built { .. } => StageName::Built,
+        DeploymentEvent::Built { .. } => {
+            told.is_built = true;
+            StageName::Built
+        }
         DeploymentEvent::Placed { .. } => StageName::Starting,
         DeploymentEvent::ReleaseStarted { .. } => StageName::Releasing,
         DeploymentEvent::Released { .. } => {
@@ -476,7 +482,10 @@ fn after(told: Option<Told>, event: &DeploymentEvent) -> Option<Told> {
         }
         DeploymentEvent::SwitchStarted { .. } => StageName::Switching,
         DeploymentEvent::Switched { .. } => StageName::Draining,
-        DeploymentEvent::WentLive { .. } => StageName::Live,
+        DeploymentEvent::WentLive { .. } => {
+            told.was_live = true;
+            StageName::Live
+        }
         DeploymentEvent::Scaled { .. }
         | DeploymentEvent::ProcessesScaled { .. }
         | DeploymentEvent::Rescaled { .. }
@@ -486,7 +495,10 @@ fn after(told: Option<Told>, event: &DeploymentEvent) -> Option<Told> {
             told.says = (**says).clone();
             told.stage
         }
-        DeploymentEvent::BuildSkipped { .. } => StageName::Built,
+        DeploymentEvent::BuildSkipped { .. } => {
+            told.is_built = true;
+            StageName::Built
+        }
         DeploymentEvent::ImageMissed { .. } => {
             told.generation = 1;
             told.takes_over = false;

@@ -10,6 +10,7 @@ mod pulls;
 mod pushes;
 mod settled;
 mod state;
+mod statuses;
 mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,7 @@ use hythe_core::routes::RouteTable;
 use self::crons::Jobs;
 use self::pulls::Pulls;
 use self::pushes::Pushes;
+use self::statuses::Statuses;
 use crate::world::World;
 
 /// Steps from one look at everything to the next.
@@ -57,6 +59,10 @@ struct Told {
     takes_over: bool,
     stage: StageName,
     was_healthy: bool,
+    was_live: bool,
+    /// Whether it is made of a repository somewhere else, and of which commit is known.
+    of_git: bool,
+    is_built: bool,
     generation: u32,
     builder: Option<u32>,
     /// Whether a release command has to end well before anything starts.
@@ -100,6 +106,7 @@ pub(crate) struct Truth {
     pub(crate) jobs: Jobs,
     pub(crate) pulls: Pulls,
     pushes: Pushes,
+    pub(crate) statuses: Statuses,
 }
 
 impl Truth {
@@ -121,6 +128,7 @@ impl Truth {
             jobs: Jobs::default(),
             pulls: Pulls::default(),
             pushes: Pushes::default(),
+            statuses: Statuses::default(),
         }
     }
 
