@@ -35,6 +35,7 @@ mod runs;
 mod scenarios;
 mod schedule;
 mod seeds;
+mod terminal;
 mod trace;
 mod user;
 mod worker;

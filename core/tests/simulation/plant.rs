@@ -125,6 +125,10 @@ pub(crate) enum Plant {
     MomentsGoUntold,
     /// A provider hears of an earlier state of a deployment after the last one.
     ProviderHearsLate,
+    /// An agent does not notice that whoever waits for a command is gone.
+    NobodyNoticesSilence,
+    /// An agent leaves out a piece of what a program wrote.
+    TerminalsSkip,
 }
 
 impl Plant {
@@ -184,6 +188,8 @@ impl Plant {
             | Self::PushIsHalfKnown
             | Self::MomentsGoUntold
             | Self::ProviderHearsLate
+            | Self::NobodyNoticesSilence
+            | Self::TerminalsSkip
             | Self::CancelledComesBack => Profile::of(seed),
         }
     }
@@ -347,6 +353,8 @@ impl Plant {
             | Self::PushIsHalfKnown
             | Self::MomentsGoUntold
             | Self::ProviderHearsLate
+            | Self::NobodyNoticesSilence
+            | Self::TerminalsSkip
             | Self::CancelledComesBack => {}
         }
         effects

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hythe_core::ids::RunId;
 use hythe_core::reconcile::Effect;
 use uuid::Uuid;
 
@@ -38,6 +39,8 @@ pub(crate) enum Due {
     Previews(u32, u64),
     /// Something about what providers are told.
     Status(u32, StatusDue),
+    /// Somebody's end of a command that they wait for.
+    Terminal(u32, RunId),
     /// A message arrives.
     Deliver(Box<Envelope>),
     /// Something in an agent's node.

@@ -143,6 +143,9 @@ fn everything_that_can_happen_does() {
     often("\"processes scaled\"", 10);
     often("\"declared\"", 100);
     often("\"status told\"", 300);
+    often("\"heard how it ended\"", 20);
+    often("\"left their terminal\"", 10);
+    often("run cut: ClientGone", 10);
     often("\"pushed\"", 100);
     often("\"pushed again\"", 10);
     often("\"push refused\"", 20);
@@ -251,6 +254,8 @@ fn planted_faults_are_found() {
         (Plant::PushIsHalfKnown, "what_is_pushed_is_the_source"),
         (Plant::MomentsGoUntold, "providers_know_how_it_ended"),
         (Plant::ProviderHearsLate, "what_is_told_last_stays"),
+        (Plant::NobodyNoticesSilence, "who_left_leaves_nothing_running"),
+        (Plant::TerminalsSkip, "what_is_written_is_read_in_order"),
     ];
     let mut blind = Vec::new();
     for (plant, invariant) in rows {

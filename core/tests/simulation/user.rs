@@ -42,6 +42,8 @@ pub(crate) struct User {
     /// Whether people push to apps, and what they push from.
     pub(crate) has_pushes: bool,
     pub(crate) checkouts: Checkouts,
+    /// Whether people wait for commands at their terminals.
+    pub(crate) has_terminals: bool,
     /// Whether providers are told how commits fare.
     pub(crate) has_statuses: bool,
     /// Whether repositories say something themselves of what runs.
@@ -96,6 +98,9 @@ impl World {
         }
         if self.user.has_pushes && self.random.u32(..4) == 0 {
             self.push(app);
+        }
+        if self.user.has_terminals && self.random.u32(..8) == 0 {
+            self.run_by_hand(app, None);
         }
     }
 

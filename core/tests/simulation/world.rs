@@ -121,6 +121,7 @@ impl World {
         // Previews are of a repository somewhere else.
         world.user.has_pushes = shape.u32(..3) == 0 && !has_previews;
         world.user.has_statuses = shape.u32(..3) == 0;
+        world.user.has_terminals = shape.u32(..4) == 0;
         world.trace = Trace::new(print);
         world.plant = plant;
         world.note(format_args!("seed {seed}, {profile:?}, {plant:?}"));
@@ -184,6 +185,7 @@ impl World {
             Due::Cron(life, due) if control(self, life) => self.crons(due),
             Due::Previews(life, look) if control(self, life) => self.look_at_previews(look),
             Due::Status(life, due) if control(self, life) => self.statuses(due),
+            Due::Terminal(life, run) if control(self, life) => self.look_at_terminal(run),
             Due::Commit(_)
             | Due::Fold(_)
             | Due::React(_)
@@ -194,7 +196,8 @@ impl World {
             | Due::Runs(..)
             | Due::Cron(..)
             | Due::Previews(..)
-            | Due::Status(..) => {}
+            | Due::Status(..)
+            | Due::Terminal(..) => {}
             Due::Deliver(envelope) => {
                 self.note(format_args!("arrives: {}", envelope.words()));
                 self.deliver(envelope);

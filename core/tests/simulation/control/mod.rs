@@ -32,6 +32,7 @@ use crate::network::Node;
 use crate::plant::Plant;
 use crate::pushes::Taken;
 use crate::schedule::Due;
+use crate::terminal::People;
 use crate::world::World;
 
 /// The control plane's memory.
@@ -56,6 +57,7 @@ pub(crate) struct Control {
     previews: Previews,
     pub(crate) pushes: Taken,
     statuses: Statuses,
+    pub(crate) people: People,
 }
 
 /// A command that is given until it was heard.

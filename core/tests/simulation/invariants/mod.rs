@@ -11,6 +11,7 @@ mod pushes;
 mod settled;
 mod state;
 mod statuses;
+mod terminals;
 mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,7 @@ use self::crons::Jobs;
 use self::pulls::Pulls;
 use self::pushes::Pushes;
 use self::statuses::Statuses;
+use self::terminals::Terminals;
 use crate::world::World;
 
 /// Steps from one look at everything to the next.
@@ -107,6 +109,7 @@ pub(crate) struct Truth {
     pub(crate) pulls: Pulls,
     pushes: Pushes,
     pub(crate) statuses: Statuses,
+    pub(crate) terminals: Terminals,
 }
 
 impl Truth {
@@ -129,6 +132,7 @@ impl Truth {
             pulls: Pulls::default(),
             pushes: Pushes::default(),
             statuses: Statuses::default(),
+            terminals: Terminals::default(),
         }
     }
 
