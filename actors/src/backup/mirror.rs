@@ -26,7 +26,9 @@ use crate::control::Control;
 /// From one part to the next at the least. With the time that writing one takes, this is what can
 /// be lost.
 const APART: Duration = Duration::from_millis(300);
-/// Events of one part while it has far to go.
+/// Events that it may be behind and still be whole with its next part: more than come about in a second.
+const FAR: u64 = 64 * 1024;
+/// Events of one part while it has further to go: what lies beside them comes when it has caught up.
 const MOST_EVENTS: u64 = 8 * 1024;
 /// Small parts after which everything beside the log is said again, and small ones are merged.
 const WHOLE_EVERY: u64 = 64;
@@ -236,7 +238,7 @@ impl Shipper {
         if self.done(head) {
             return Ok(());
         }
-        if head.0 - self.at.0.0 > MOST_EVENTS {
+        if head.0 - self.at.0.0 > FAR {
             let upto = Sequence(self.at.0.0 + MOST_EVENTS);
             return self.ship_records(control, upto).await;
         }
@@ -445,14 +447,8 @@ async fn newest(own: &Place) -> Result<(u32, Vec<Stored>), PlaceError> {
     Ok(histories(own).await?.pop_last().unwrap_or((1, Vec::new())))
 }
 
-/// Whether a server can be made of these parts: one of them says what lies beside the events, which
-/// comes last where much is to be mirrored first.
-fn is_whole(stored: &[Stored]) -> bool {
-    parts::whole(stored).iter().any(|name| name.turn > 0)
-}
-
 /// Fetches the parts of a mirror in their order, into a folder: of the newest history of which all that
-/// it takes is there.
+/// it takes is there, and no further than what is complete.
 ///
 /// # Errors
 /// See [`PlaceError`]; there is no mirror, or there are several.
@@ -478,23 +474,18 @@ pub async fn fetch(place: &Place, to: &Path) -> Result<Vec<PathBuf>, PlaceError>
             )));
         }
     };
-    let mut found = histories(&own).await?;
-    let whole = found.iter().rev().find(|(_, stored)| is_whole(stored));
-    let chosen = whole.map(|(generation, _)| *generation);
-    let stored = match chosen {
-        Some(generation) => found.remove(&generation).map(|stored| (generation, stored)),
-        None => found.pop_last(),
+    let found = histories(&own).await?;
+    let mut complete =
+        found.iter().rev().map(|(generation, stored)| (generation, parts::restorable(stored)));
+    let Some((generation, names)) = complete.find(|(_, names)| !names.is_empty()) else {
+        return Err(place.unfit("the mirror is empty, or nothing of it is complete yet"));
     };
-    let (generation, stored) = stored.unwrap_or((1, Vec::new()));
-    let own = own.below(&generation_folder(generation));
+    let own = own.below(&generation_folder(*generation));
     let mut fetched = Vec::new();
-    for name in parts::whole(&stored) {
+    for name in names {
         let path = to.join(name.to_string());
         own.fetch(&name.to_string(), &path).await?;
         fetched.push(path);
-    }
-    if fetched.is_empty() {
-        return Err(place.unfit("the mirror is empty"));
     }
     Ok(fetched)
 }
