@@ -491,7 +491,8 @@ fn after(told: Option<Told>, event: &DeploymentEvent) -> Option<Told> {
         | DeploymentEvent::Rescaled { .. }
         | DeploymentEvent::ReplicasLeft => told.stage,
         DeploymentEvent::Declared(says) => {
-            told.to_release |= says.release.is_some();
+            // One that is built again, and was released before, is not released again.
+            told.to_release |= says.release.is_some() && told.says.release.is_none();
             told.says = (**says).clone();
             told.stage
         }
