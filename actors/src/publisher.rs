@@ -105,8 +105,10 @@ fn outgoing(recorded: &Recorded<Event>, installation: InstallationId) -> Result<
     let subject = subjects::event(recorded.stream.kind, recorded.event.name(), recorded.stream.id);
     let message = cloud_event(recorded, installation);
     let payload = encode(&subject, &message).map_err(|error| error.to_string())?;
-    // Another installation on the same NATS counts its events as well.
-    Ok(Outgoing { payload, id: format!("{installation}-{}", recorded.sequence), subject })
+    // Another installation on the same NATS counts its events as well; and so does this one again, from an
+    // earlier one on, once it was restored: what it says then must not be taken for what it said before.
+    let id = format!("{installation}-{}-{}", recorded.sequence, recorded.meta.at.0);
+    Ok(Outgoing { payload, id, subject })
 }
 
 /// An event as CloudEvents 1.0 has it (structured mode, JSON).
@@ -129,4 +131,36 @@ fn cloud_event(recorded: &Recorded<Event>, installation: InstallationId) -> Valu
         message["hythecausation"] = Value::String(causation.to_string());
     }
     message
+}
+
+#[cfg(test)]
+mod tests {
+    use hythe_core::ids::CorrelationId;
+    use hythe_core::record::{Actor, AggregateKind, Meta, StreamId, Version};
+    use hythe_core::time::Timestamp;
+    use hythe_core::worker::WorkerEvent;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn an_event_of_after_a_restoration_is_not_taken_for_the_one_that_was_lost() {
+        let at = |at| Recorded {
+            sequence: Sequence(7),
+            stream: StreamId { kind: AggregateKind::Worker, id: Uuid::nil() },
+            version: Version(1),
+            meta: Meta {
+                at: Timestamp(at),
+                actor: Actor::System,
+                correlation: CorrelationId::new(Uuid::nil()),
+                causation: None,
+            },
+            event: Event::Worker(WorkerEvent::Lost),
+        };
+        let id = |recorded: &Recorded<Event>| {
+            outgoing(recorded, InstallationId::new(Uuid::nil())).unwrap().id
+        };
+        assert_eq!(id(&at(1)), id(&at(1)), "one that is told twice is known by it");
+        assert_ne!(id(&at(1)), id(&at(2)));
+    }
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::StreamExt as _;
-use hythe_core::deployment::StageName;
+use hythe_core::deployment::{DeploymentEvent, StageName};
 use hythe_core::event::Event;
 use hythe_core::github::Purpose;
 use hythe_core::hook::status::{self, CommitState, CommitStatus, page};
@@ -135,7 +135,7 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
                 told.retain(|deployment, _| view.deployments.contains_key(deployment));
                 again.retain(|deployment| view.deployments.contains_key(&deployment));
                 let now = control.clock().now();
-                let due = |id: &DeploymentId| due(view, *id, now);
+                let due = |changed: &Changed| due(view, *changed, now);
                 deployments.iter().filter_map(due).collect::<Vec<_>>()
             });
             let fresh = due
@@ -172,24 +172,30 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
     }
 }
 
+/// A deployment that something happened to, and whether it went live by that.
+type Changed = (DeploymentId, bool);
+
 /// The deployments that something happened to, in the next events up to `seen`, and the last of those.
 fn changed(
     control: &Control,
     from: Sequence,
     seen: Sequence,
-) -> Result<(Vec<DeploymentId>, Sequence), String> {
-    let mut deployments = Vec::new();
+) -> Result<(Vec<Changed>, Sequence), String> {
+    let mut deployments: Vec<Changed> = Vec::new();
     let until = outbox::next(control, from, seen, |recorded| {
+        let Event::Deployment(event) = &recorded.event else { return };
         let id = DeploymentId::new(recorded.stream.id);
-        if matches!(recorded.event, Event::Deployment(_)) && !deployments.contains(&id) {
-            deployments.push(id);
+        let live = matches!(event, DeploymentEvent::WentLive { .. });
+        match deployments.iter_mut().find(|(known, _)| *known == id) {
+            Some((_, went_live)) => *went_live |= live,
+            None => deployments.push((id, live)),
         }
     })?;
     Ok((deployments, until))
 }
 
 /// What is to be told of a deployment now, where anything is.
-fn due(view: &View, id: DeploymentId, now: Timestamp) -> Option<Due> {
+fn due(view: &View, (id, went_live): Changed, now: Timestamp) -> Option<Due> {
     let deployment = view.deployments.get(&id)?;
     let since = deployment.stages.last().map(|(_, at)| *at)?;
     if now.since(since) > NOT_AFTER {
@@ -197,7 +203,10 @@ fn due(view: &View, id: DeploymentId, now: Timestamp) -> Option<Due> {
     }
     let attempt = deployment.state.attempt()?;
     let was_live = deployment.stages.iter().any(|(stage, _)| *stage == StageName::Live);
-    let status = CommitStatus::of(attempt, was_live)?;
+    // Where the provider was slow, another version may have taken the place of this one meanwhile: it
+    // would be under way there for ever.
+    let of_live = || went_live.then(|| CommitStatus::of_live(attempt)).flatten();
+    let status = CommitStatus::of(attempt, was_live).or_else(of_live)?;
     let url = &attempt.spec.source.git()?.repository;
     let key = RepositoryKey::of(url)?;
     let installation = &view.installation.state;

@@ -132,14 +132,15 @@ pub fn tip(view: &View, app: AppId) -> Option<&Pushed> {
         Source::Pushed(pushed) if pushed.branch == newest.branch => Some((pushed, stage)),
         Source::Pushed(_) | Source::Git(_) | Source::Upload(_) | Source::Image(_) => None,
     });
-    let of_newest = pushes.clone().find(|(pushed, _)| pushed.commit == newest.commit);
-    match of_newest {
-        Some((_, stage)) if came_to_nothing(stage) => {
-            pushes.find(|(_, stage)| !came_to_nothing(*stage)).map(|(pushed, _)| pushed)
-        }
-        // One that is no more in the view ended long ago.
-        Some(_) | None => Some(newest),
+    let mut of_newest =
+        pushes.clone().filter(|(pushed, _)| pushed.commit == newest.commit).peekable();
+    // One that is no more in the view ended long ago; and where it was deployed once, it is no push that
+    // failed, whatever became of it when it was deployed again.
+    let stands = of_newest.peek().is_none() || of_newest.any(|(_, stage)| !came_to_nothing(stage));
+    if stands {
+        return Some(newest);
     }
+    pushes.find(|(_, stage)| !came_to_nothing(*stage)).map(|(pushed, _)| pushed)
 }
 
 const fn came_to_nothing(stage: StageName) -> bool {
@@ -309,6 +310,12 @@ mod tests {
             self.tell(DeploymentEvent::Requested(Box::new(spec)));
         }
 
+        fn succeed(&mut self) {
+            let deployment = deployment_id(self.count.into());
+            self.journal.app(1, AppEvent::DeploymentSettled { deployment });
+            self.tell(DeploymentEvent::Ended { app: app_id(1), outcome: Outcome::Superseded });
+        }
+
         fn fail(&mut self) {
             let fault = Fault { message: "no".into(), log: Vec::new() };
             let outcome = Outcome::Failed { stage: StageName::Building, fault };
@@ -348,6 +355,15 @@ mod tests {
         told.begin();
         told.fail();
         assert_eq!(told.tip(), Some(1), "the one before");
+        told.push(3);
+        told.begin();
+        told.succeed();
+        told.ask(1);
+        told.begin();
+        told.ask(3);
+        told.begin();
+        told.fail();
+        assert_eq!(told.tip(), Some(3), "it has not failed, though deploying it again did");
         let source = Some(crate::testing::source());
         told.journal.configure(1, SettingsChange { source, ..SettingsChange::default() });
         assert_eq!(told.tip(), None, "it is made from a repository again");

@@ -3,8 +3,10 @@
 //! It only reads the journal, so it never holds anybody up; where its place is slow or gone it
 //! falls behind, says so, and catches up. What is there is read from the names in the place, so
 //! that it goes on after a restart where it ended. A journal of another history (restored from an
-//! older backup, say) begins anew beside what is there.
+//! older backup, say) begins anew beside what is there, and so does one for another key: parts that
+//! no one key opens are no mirror.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,7 +26,9 @@ use crate::control::Control;
 /// From one part to the next at the least. With the time that writing one takes, this is what can
 /// be lost.
 const APART: Duration = Duration::from_millis(300);
-/// Events of one part while it has far to go.
+/// Events that it may be behind and still be whole with its next part: more than come about in a second.
+const FAR: u64 = 64 * 1024;
+/// Events of one part while it has further to go: what lies beside them comes when it has caught up.
 const MOST_EVENTS: u64 = 8 * 1024;
 /// Small parts after which everything beside the log is said again, and small ones are merged.
 const WHOLE_EVERY: u64 = 64;
@@ -33,6 +37,10 @@ const BEHIND_AFTER: Duration = Duration::from_secs(15);
 /// First and longest pause after a failure.
 const AGAIN_FIRST: Duration = Duration::from_millis(500);
 const AGAIN_MOST: Duration = Duration::from_secs(30);
+/// What says for whom the parts beside it were made.
+const RECIPIENT: &str = "recipient";
+/// Bytes of that that are looked at.
+const MOST_RECIPIENT: u64 = 256;
 /// How long writing one part may take.
 const PUT_WITHIN: Duration = Duration::from_secs(60);
 
@@ -189,23 +197,32 @@ impl Shipper {
         let own = place.below(&folder(control.installation()));
         let (mut generation, mut stored) = newest(&own).await.map_err(failed)?;
         let (at, hash, mut turn) = parts::end(&stored);
+        let before = own.below(&generation_folder(generation));
+        let made_for = before.read(RECIPIENT, 0..MOST_RECIPIENT).await.map_err(failed)?;
+        // One from before this was written down is taken for one of the same key.
+        let made_for = made_for.map(|(text, _)| text);
+        let other_key = made_for
+            .as_ref()
+            .is_some_and(|text| text.trim_ascii() != mirror.recipient.as_str().as_bytes());
         let control = control.clone();
         let known = tokio::task::spawn_blocking(move || hash_at(&control, at));
         let known = known.await.map_err(|error| error.to_string())?.map_err(|e| e.to_string())?;
         let same = known.filter(|known| hash.is_none_or(|hash| Name::hash(&hex(known)) == hash));
-        let at = match same {
+        let at = match same.filter(|_| !other_key) {
             Some(hash) => (at, hash),
             None => {
-                tracing::warn!(
-                    generation,
-                    "the mirror holds another history than the journal; beginning anew beside it"
-                );
+                let what = if other_key { "parts for another key" } else { "another history" };
+                tracing::warn!(generation, "the mirror holds {what}; beginning anew beside it");
                 generation += 1;
                 (stored, turn) = (Vec::new(), 0);
                 (Sequence(0), GENESIS)
             }
         };
         let place = own.below(&generation_folder(generation));
+        if made_for.is_none() || stored.is_empty() {
+            let text = format!("{}\n", mirror.recipient.as_str());
+            place.put(RECIPIENT, text.into()).await.map_err(failed)?;
+        }
         let mirror = mirror.clone();
         Ok(Self { place, mirror, stored, at, turn, known: None, whole: 0, merging: None })
     }
@@ -221,7 +238,7 @@ impl Shipper {
         if self.done(head) {
             return Ok(());
         }
-        if head.0 - self.at.0.0 > MOST_EVENTS {
+        if head.0 - self.at.0.0 > FAR {
             let upto = Sequence(self.at.0.0 + MOST_EVENTS);
             return self.ship_records(control, upto).await;
         }
@@ -409,57 +426,66 @@ fn generation_folder(generation: u32) -> String {
     format!("g{generation:08}")
 }
 
-/// The newest history that lies in the folder of an installation's mirror, and its parts.
-async fn newest(own: &Place) -> Result<(u32, Vec<Stored>), PlaceError> {
-    let mut newest = (1, Vec::new());
+/// The histories that lie in the folder of an installation's mirror, by their number, and their parts.
+async fn histories(own: &Place) -> Result<BTreeMap<u32, Vec<Stored>>, PlaceError> {
+    let mut found: BTreeMap<u32, Vec<Stored>> = BTreeMap::new();
     for object in own.list().await? {
         let Some((folder, name)) = object.name.split_once('/') else { continue };
-        let Some(generation) = folder.strip_prefix('g').and_then(|n| n.parse::<u32>().ok()) else {
-            continue;
-        };
+        let Some(generation) = generation_of(folder) else { continue };
         let Some(name) = Name::parse(name) else { continue };
-        if generation > newest.0 {
-            newest = (generation, Vec::new());
-        }
-        if generation == newest.0 {
-            newest.1.push(Stored { name, bytes: object.bytes });
-        }
+        found.entry(generation).or_default().push(Stored { name, bytes: object.bytes });
     }
-    Ok(newest)
+    Ok(found)
 }
 
-/// Fetches the parts of a mirror in their order, into a folder.
+fn generation_of(folder: &str) -> Option<u32> {
+    folder.strip_prefix('g')?.parse().ok()
+}
+
+/// The newest of them.
+async fn newest(own: &Place) -> Result<(u32, Vec<Stored>), PlaceError> {
+    Ok(histories(own).await?.pop_last().unwrap_or((1, Vec::new())))
+}
+
+/// Fetches the parts of a mirror in their order, into a folder: of the newest history of which all that
+/// it takes is there, and no further than what is complete.
 ///
 /// # Errors
 /// See [`PlaceError`]; there is no mirror, or there are several.
 pub async fn fetch(place: &Place, to: &Path) -> Result<Vec<PathBuf>, PlaceError> {
-    let mut folders: Vec<String> = place
-        .list()
-        .await?
-        .into_iter()
-        .filter_map(|object| object.name.split_once('/').map(|(folder, _)| folder.to_owned()))
-        .filter(|folder| folder.starts_with("mirror-"))
-        .collect();
-    folders.sort();
-    folders.dedup();
-    let [folder] = &folders[..] else {
-        return Err(place.unfit(if folders.is_empty() {
-            "there is no mirror; is this the place that was given to `hythe backup mirror`?"
-        } else {
-            "there are mirrors of several installations; give each a place of its own"
-        }));
+    let objects = place.list().await?;
+    let folders: BTreeSet<&str> =
+        objects.iter().filter_map(|object| Some(object.name.split_once('/')?.0)).collect();
+    let mirrors: Vec<&str> =
+        folders.iter().copied().filter(|folder| folder.starts_with("mirror-")).collect();
+    let own = match mirrors.as_slice() {
+        [folder] => place.below(folder),
+        // The folder of one installation's mirror itself.
+        [] if folders.iter().any(|folder| generation_of(folder).is_some()) => place.clone(),
+        [] => {
+            return Err(place.unfit(
+                "there is no mirror; is this the place that was given to `hythe backup mirror`?",
+            ));
+        }
+        [_, _, ..] => {
+            return Err(place.unfit(&format!(
+                "there are mirrors of several installations; add to the place which one is meant: /{}",
+                mirrors.join(", /")
+            )));
+        }
     };
-    let own = place.below(folder);
-    let (generation, stored) = newest(&own).await?;
-    let own = own.below(&generation_folder(generation));
+    let found = histories(&own).await?;
+    let mut complete =
+        found.iter().rev().map(|(generation, stored)| (generation, parts::restorable(stored)));
+    let Some((generation, names)) = complete.find(|(_, names)| !names.is_empty()) else {
+        return Err(place.unfit("the mirror is empty, or nothing of it is complete yet"));
+    };
+    let own = own.below(&generation_folder(*generation));
     let mut fetched = Vec::new();
-    for name in parts::whole(&stored) {
+    for name in names {
         let path = to.join(name.to_string());
         own.fetch(&name.to_string(), &path).await?;
         fetched.push(path);
-    }
-    if fetched.is_empty() {
-        return Err(place.unfit("the mirror is empty"));
     }
     Ok(fetched)
 }

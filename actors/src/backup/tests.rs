@@ -11,6 +11,7 @@ use hythe_core::installation::{BackupPlace, Installation, InstallationCommand, M
 use hythe_core::names::AppName;
 use hythe_core::record::Actor;
 use hythe_core::time::{Millis, Timestamp};
+use hythe_store::backup::mirror::Name;
 use hythe_store::backup::{BackupKey, Contents, inspect, state_hash};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -141,10 +142,19 @@ impl World {
     }
 
     async fn inspect_mirror(&self, name: &str) -> Contents {
+        self.try_to_inspect_mirror(name, &self.key).await.unwrap()
+    }
+
+    async fn try_to_inspect_mirror(&self, name: &str, key: &BackupKey) -> Result<Contents, String> {
         let place = Place::open(&self.place(name)).unwrap();
         let to = tempfile::tempdir().unwrap();
-        let parts = mirror::fetch(&place, to.path()).await.unwrap();
-        inspect(&parts, &self.key).unwrap()
+        let parts = mirror::fetch(&place, to.path()).await.map_err(|error| error.to_string())?;
+        inspect(&parts, key).map_err(|error| error.to_string())
+    }
+
+    async fn mirror_to(&self, name: &str) {
+        let mirror = Mirror { to: self.place(name), recipient: self.key.recipient().clone() };
+        self.tell(InstallationCommand::SetMirror(mirror)).await;
     }
 }
 
@@ -267,4 +277,59 @@ async fn a_mirror_follows_through_restarts_and_trouble() {
     assert_eq!(std::fs::read_dir(&own).unwrap().count(), 2);
     assert_eq!(world.inspect_mirror("m").await.state_hash, world.state_hash());
     world.stop().await;
+}
+
+#[tokio::test]
+async fn a_mirror_for_another_key_begins_anew_and_counts_once_it_is_whole() {
+    let mut world = World::new().await;
+    std::fs::create_dir(world.folder("m")).unwrap();
+    world.create_app("before").await;
+    world.mirror_to("m").await;
+    world.all_mirrored().await;
+    assert_eq!(world.inspect_mirror("m").await.state_hash, world.state_hash());
+
+    // As on a machine to which the key was not brought along.
+    let before = std::mem::replace(&mut world.key, BackupKey::generate());
+    world.mirror_to("m").await;
+    world.create_app("after").await;
+    let begun = std::time::Instant::now();
+    loop {
+        let found = world.try_to_inspect_mirror("m", &world.key).await;
+        if found.as_ref().is_ok_and(|found| found.state_hash == world.state_hash()) {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{found:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let folder = format!("mirror-{}", world.control().installation());
+    let own = world.folder("m").join(&folder);
+    assert_eq!(std::fs::read_dir(&own).unwrap().count(), 2);
+    world.stop().await;
+    world.start().await;
+    world.create_app("later").await;
+    world.all_mirrored().await;
+    assert_eq!(std::fs::read_dir(&own).unwrap().count(), 2, "it went on where it was");
+    world.stop().await;
+
+    // The place of somebody else as well: it is said which there are, and one can be named.
+    let other = world.folder("m").join("mirror-other");
+    std::fs::create_dir_all(other.join("g00000001")).unwrap();
+    std::fs::write(other.join("g00000001/recipient"), "age1").unwrap();
+    let several = world.try_to_inspect_mirror("m", &world.key).await.unwrap_err();
+    assert!(several.contains(&folder) && several.contains("/mirror-other"), "{several}");
+    let named = format!("m/{folder}");
+    world.try_to_inspect_mirror(&named, &world.key).await.unwrap();
+
+    // Where only events are there yet, the one before is what a server can be made of.
+    let mut gone = 0;
+    for entry in std::fs::read_dir(own.join("g00000002")).unwrap() {
+        let entry = entry.unwrap();
+        let name = Name::parse(entry.file_name().to_str().unwrap());
+        if name.is_some_and(|name| name.turn > 0) {
+            std::fs::remove_file(entry.path()).unwrap();
+            gone += 1;
+        }
+    }
+    assert!(gone > 0);
+    world.try_to_inspect_mirror(&named, &before).await.unwrap();
 }

@@ -114,15 +114,7 @@ impl CommitStatus {
     /// version took the place that it had: it was live, and that stays true of its commit.
     #[must_use]
     pub fn of(attempt: &Attempt, was_live: bool) -> Option<Self> {
-        let spec = &attempt.spec;
-        let commit = match (&attempt.built, &spec.source.git()?.reference) {
-            (Some(built), _) => built.commit.clone(),
-            (None, Reference::Commit(commit)) => commit.clone(),
-            (None, Reference::DefaultBranch | Reference::Branch(_) | Reference::Tag(_)) => {
-                return None;
-            }
-        };
-        let number = spec.number;
+        let number = attempt.spec.number;
         let (state, description) = match &attempt.stage {
             Stage::Ended(Outcome::Superseded) if was_live => return None,
             Stage::Live => (CommitState::Success, format!("deployment #{number} is live")),
@@ -145,6 +137,25 @@ impl CommitStatus {
             | Stage::Switching { .. }
             | Stage::Draining { .. } => {
                 (CommitState::Pending, format!("deployment #{number} is under way"))
+            }
+        };
+        Self::said(attempt, state, &description)
+    }
+
+    /// That a deployment went live, where another version took its place before anybody could be told.
+    #[must_use]
+    pub fn of_live(attempt: &Attempt) -> Option<Self> {
+        let description = format!("deployment #{} was live", attempt.spec.number);
+        Self::said(attempt, CommitState::Success, &description)
+    }
+
+    fn said(attempt: &Attempt, state: CommitState, description: &str) -> Option<Self> {
+        let spec = &attempt.spec;
+        let commit = match (&attempt.built, &spec.source.git()?.reference) {
+            (Some(built), _) => built.commit.clone(),
+            (None, Reference::Commit(commit)) => commit.clone(),
+            (None, Reference::DefaultBranch | Reference::Branch(_) | Reference::Tag(_)) => {
+                return None;
             }
         };
         let description = description.chars().take(MOST_DESCRIPTION).collect();
@@ -336,6 +347,29 @@ mod tests {
             context: "hythe/shop".into(),
             description: "deployment #3 is live".into(),
         }
+    }
+
+    #[test]
+    fn what_was_live_for_a_moment_is_told_of_as_what_was_live() {
+        use crate::past::testing::Journal;
+        use crate::testing::deployment_id;
+
+        let mut journal = Journal::default();
+        journal.create(1, "shop");
+        journal.deploy(1, 1);
+        journal.deploy(1, 2);
+        let mut view = crate::view::View::default();
+        journal.events.iter().for_each(|event| view.apply(event));
+        let attempt = |n| view.deployments[&deployment_id(n)].state.attempt().unwrap();
+        assert_eq!(attempt(1).stage.name(), StageName::Superseded);
+        assert_eq!(CommitStatus::of(attempt(1), true), None, "that stays true of its commit");
+        let told = CommitStatus::of_live(attempt(1)).unwrap();
+        assert_eq!(
+            (told.state, told.description.as_str()),
+            (CommitState::Success, "deployment #1 was live")
+        );
+        let live = CommitStatus::of(attempt(2), true).unwrap();
+        assert_eq!((live.state, live.context), (CommitState::Success, told.context));
     }
 
     #[test]

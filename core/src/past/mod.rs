@@ -21,4 +21,4 @@ pub use diff::{Change, Step, Walk, blame, compare};
 pub use facts::{Facts, of_app, of_deployment};
 pub use piece::{piece, projects, wanted, wanted_in_brief};
 pub use tell::tell;
-pub use why::{Beginning, beginning, cause};
+pub use why::{Beginning, beginning, cause, implied};

@@ -41,6 +41,8 @@ pub(crate) enum Waiter {
     Run(&'static str, RunId),
     /// Whoever makes previews.
     Previews,
+    /// Whoever pushes to an app.
+    Push(AppId),
     /// A provider, about a delivery, and from when on a pull request is closed by it.
     Delivery(u64, AppId, Option<(u64, Timestamp)>),
 }

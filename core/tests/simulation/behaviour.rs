@@ -35,6 +35,27 @@ pub(crate) enum Once {
     Hangs,
 }
 
+/// What its repository says itself of what runs; an app's settings go before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Says {
+    /// A process that no app's settings name, in so many replicas.
+    pub(crate) mailer: Option<u16>,
+    /// One that some apps' settings name, too.
+    pub(crate) worker: Option<u16>,
+    /// A release command.
+    pub(crate) release: bool,
+}
+
+impl Says {
+    pub(crate) const NOTHING: Self = Self { mailer: None, worker: None, release: false };
+
+    fn any(random: &mut Rng) -> Self {
+        let mut some = || (random.u32(..2) == 0).then(|| random.u16(0..=2));
+        let (mailer, worker) = (some(), some());
+        Self { mailer, worker, release: random.u32(..3) == 0 }
+    }
+}
+
 /// What one version does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Behaviour {
@@ -42,6 +63,7 @@ pub(crate) struct Behaviour {
     pub(crate) run: Run,
     pub(crate) release: Once,
     pub(crate) post_deploy: Once,
+    pub(crate) says: Says,
 }
 
 impl Behaviour {
@@ -50,6 +72,7 @@ impl Behaviour {
         run: Run::Healthy,
         release: Once::Works,
         post_deploy: Once::Works,
+        says: Says::NOTHING,
     };
 
     /// How the task of this number does.
@@ -82,6 +105,18 @@ impl Behaviour {
             _ => Once::Works,
         };
         let (release, post_deploy) = (once(), once());
-        Self { build, run, release, post_deploy }
+        Self { build, run, release, post_deploy, says: Says::NOTHING }
+    }
+
+    /// The same, whose repository may say something itself.
+    pub(crate) fn with_any_says(self, random: &mut Rng) -> Self {
+        if random.u32(..2) == 0 {
+            return self;
+        }
+        let says = Says::any(random);
+        // A repository says nothing of the time of its release command, and the usual one is long.
+        let hangs = says.release && self.release == Once::Hangs;
+        let release = if hangs { Once::Fails } else { self.release };
+        Self { says, release, ..self }
     }
 }

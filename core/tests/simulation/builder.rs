@@ -10,7 +10,7 @@ use hythe_core::wire::FORMAT;
 use hythe_core::wire::build::{BuildCommand, BuildProgress, BuildReport};
 use hythe_core::wire::worker::{BuildHeld, BuilderReport};
 
-use crate::behaviour::{Behaviour, Build};
+use crate::behaviour::{Behaviour, Build, Says};
 use crate::made;
 use crate::network::{Body, Node, To};
 use crate::plant::Plant;
@@ -194,6 +194,9 @@ impl World {
             }
             BuilderDue::Done(deployment, generation, works) => {
                 let worker = self.machines[m].id;
+                let behaviour = self.behaviours.get(&deployment).copied();
+                let silent = self.plant == Some(Plant::BuilderPassesOver);
+                let says = behaviour.filter(|_| !silent).map_or(Says::NOTHING, |of| of.says);
                 let builder = &mut self.machines[m].builder;
                 if !builder.running.remove(&(deployment, generation)) {
                     return;
@@ -202,7 +205,7 @@ impl World {
                     self.image_gone.remove(&deployment);
                 }
                 let fault = Fault::new("step 3 failed");
-                let outcome = if works { Ok(made::built(worker)) } else { Err(fault) };
+                let outcome = if works { Ok(made::built(worker, says)) } else { Err(fault) };
                 let progress = BuildProgress::Finished(outcome);
                 let ended = State::Ended { progress, reported: false };
                 builder.ledger.insert(deployment, (generation, ended));

@@ -239,6 +239,7 @@ impl World {
         );
         self.note(format_args!("replica {} is created for {}", name(key), assignment.generation));
         self.judge_created(m, key, assignment.generation);
+        self.judge_process(key, assignment);
         if self.planted(Plant::EngineMakesTwo) {
             self.judge_created(m, key, assignment.generation);
         }

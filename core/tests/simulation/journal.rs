@@ -44,6 +44,8 @@ pub(crate) struct Journal {
     pub(crate) woken: bool,
     /// The reactor's cursor as the disk has it, and as it was saved last.
     pub(crate) cursor: (Sequence, Sequence),
+    /// Up to where providers were told, as the disk has it.
+    pub(crate) told: Sequence,
     /// A checkpoint of the projection.
     pub(crate) checkpoint: Option<Vec<u8>>,
 }

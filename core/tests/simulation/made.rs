@@ -6,7 +6,7 @@ use fastrand::Rng;
 use hythe_core::argv::Argv;
 use hythe_core::container::{ContainerSettings, Mount, MountPath, VolumeName};
 use hythe_core::cron::{CronName, CronSettings, Overlap, Schedule};
-use hythe_core::declared::Declared;
+use hythe_core::declared::{Declared, DeclaredProcess};
 use hythe_core::deployment::BuiltImage;
 use hythe_core::domain::{DomainHost, DomainToken};
 use hythe_core::ids::{
@@ -17,11 +17,13 @@ use hythe_core::names::{
 };
 use hythe_core::process::{ProcessName, ProcessSettings};
 use hythe_core::run::{HookSettings, RunSettings};
-use hythe_core::source::{GitSource, Reference, Source};
+use hythe_core::source::{GitSource, Reference, Source, UploadDigest};
 use hythe_core::task::Hook;
 use hythe_core::time::Millis;
 use hythe_core::worker::Capacity;
 use uuid::Uuid;
+
+use crate::behaviour::Says;
 
 const fn made(kind: u128, number: u64) -> Uuid {
     Uuid::from_u128((kind << 64) | number as u128)
@@ -115,19 +117,44 @@ pub(crate) fn source() -> Source {
     })
 }
 
+/// What somebody pushes.
+pub(crate) fn commit(number: u64) -> CommitId {
+    CommitId::new(format!("{number:040x}")).unwrap()
+}
+
+/// Its files.
+pub(crate) fn upload(of: &CommitId) -> UploadDigest {
+    UploadDigest::new(format!("sha256:{:0>64}", of.as_str())).unwrap()
+}
+
 /// Somebody else's.
 pub(crate) fn other_repository() -> RepositoryUrl {
     RepositoryUrl::new("https://git.example/else/shop.git").unwrap()
 }
 
-pub(crate) fn built(worker: WorkerId) -> BuiltImage {
+/// What the repository of a version says.
+pub(crate) fn declared(says: Says) -> Declared {
+    let Says { mailer, worker, release } = says;
+    let argv = |program: &str| Argv::new(vec![program.into()]).unwrap();
+    let process = |name: ProcessName, program, replicas| {
+        (name, DeclaredProcess { command: argv(program), replicas })
+    };
+    let mailer = mailer.map(|replicas| process(mailer_process(), "mail", replicas));
+    let worker = worker.map(|replicas| process(worker_process(), "work-as-said", replicas));
+    Declared {
+        processes: mailer.into_iter().chain(worker).collect(),
+        release: release.then(|| argv("migrate-as-said")),
+    }
+}
+
+pub(crate) fn built(worker: WorkerId, says: Says) -> BuiltImage {
     BuiltImage {
         image: ImageId::new(format!("sha256:{}", "ab".repeat(32))).unwrap(),
         commit: CommitId::new("0".repeat(40)).unwrap(),
         port: 8080,
         worker,
         site: None,
-        declared: Declared::default(),
+        declared: declared(says),
     }
 }
 
@@ -147,6 +174,10 @@ pub(crate) fn with_hooks(hooks: &[Hook]) -> RunSettings {
 
 pub(crate) fn worker_process() -> ProcessName {
     ProcessName::new("worker").unwrap()
+}
+
+pub(crate) fn mailer_process() -> ProcessName {
+    ProcessName::new("mailer").unwrap()
 }
 
 /// Something runs beside web, in so many replicas.

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use hythe_core::ids::RunId;
 use hythe_core::routes::RouteTable;
 use hythe_core::wire::build::{BuildCommand, BuildReport};
 use hythe_core::wire::edge::EdgeReport;
-use hythe_core::wire::run::RunSaid;
+use hythe_core::wire::run::{Packet, RunSaid};
 use hythe_core::wire::worker::{WorkerMessage, WorkerReport};
 
 use crate::edge::EdgeDue;
@@ -52,6 +53,8 @@ pub(crate) enum Body {
     Question(u64, Question),
     /// From a machine.
     Answer(u64, usize, RunSaid),
+    /// Between a command and whoever waits for it.
+    Packet(RunId, Packet),
 }
 
 /// A message on its way.
@@ -119,7 +122,8 @@ impl World {
             | Body::Build(_)
             | Body::Progress(_)
             | Body::Question(..)
-            | Body::Answer(..) => {}
+            | Body::Answer(..)
+            | Body::Packet(..) => {}
         }
         let kept = body.is_kept();
         let envelope = Envelope { from, to, body, wipes: self.nats.wipes, number, waited: false };
@@ -173,6 +177,11 @@ impl World {
             Body::Build(command) => self.take_build(receiver, command),
             Body::Question(number, question) => self.asked_about_runs(receiver, *number, question),
             Body::Answer(number, m, said) => self.runs_answered(*number, *m, said),
+            Body::Packet(run, packet) => match to {
+                To::Control => self.person_hears(*run, packet.clone()),
+                To::Worker(m) => self.session_hears(m, *run, packet.clone()),
+                To::Pool => {}
+            },
         }
     }
 
@@ -270,7 +279,7 @@ impl Body {
             | Self::Inventory(_)
             | Self::Progress(_)
             | Self::Edge(_) => true,
-            Self::Question(..) | Self::Answer(..) => false,
+            Self::Question(..) | Self::Answer(..) | Self::Packet(..) => false,
         }
     }
 }
@@ -315,6 +324,9 @@ impl Envelope {
                 format!("answer {number} of w{m}: {} runs", seen.len())
             }
             Body::Answer(number, m, said) => format!("answer {number} of w{m}: {said:?}"),
+            Body::Packet(run, Packet { number, received, .. }) => {
+                format!("packet {number}, after {received}, of {}", Short(run.uuid()))
+            }
             Body::Edge(report) => {
                 let busy: u64 = report.busy.iter().map(|busy| busy.requests).sum();
                 format!("{} at {} busy {busy}", Short(report.edge.uuid()), report.revision)

@@ -113,6 +113,22 @@ pub(crate) enum Plant {
     PreviewRunsAhead,
     /// Whoever makes previews deletes none.
     PreviewsStay,
+    /// A builder does not say what repositories say.
+    BuilderPassesOver,
+    /// An agent runs in the place of a process beside web what the next one runs.
+    ProcessesSwapPlaces,
+    /// Whoever takes pushes in does not know where the branch stands.
+    BranchForgets,
+    /// A push is recorded without its becoming the app's source.
+    PushIsHalfKnown,
+    /// Whoever tells providers passes over what was live while they were told of something else.
+    MomentsGoUntold,
+    /// A provider hears of an earlier state of a deployment after the last one.
+    ProviderHearsLate,
+    /// An agent does not notice that whoever waits for a command is gone.
+    NobodyNoticesSilence,
+    /// An agent leaves out a piece of what a program wrote.
+    TerminalsSkip,
 }
 
 impl Plant {
@@ -166,6 +182,14 @@ impl Plant {
             | Self::ForksAreGiven
             | Self::PreviewRunsAhead
             | Self::PreviewsStay
+            | Self::BuilderPassesOver
+            | Self::ProcessesSwapPlaces
+            | Self::BranchForgets
+            | Self::PushIsHalfKnown
+            | Self::MomentsGoUntold
+            | Self::ProviderHearsLate
+            | Self::NobodyNoticesSilence
+            | Self::TerminalsSkip
             | Self::CancelledComesBack => Profile::of(seed),
         }
     }
@@ -323,6 +347,14 @@ impl Plant {
             | Self::ForksAreGiven
             | Self::PreviewRunsAhead
             | Self::PreviewsStay
+            | Self::BuilderPassesOver
+            | Self::ProcessesSwapPlaces
+            | Self::BranchForgets
+            | Self::PushIsHalfKnown
+            | Self::MomentsGoUntold
+            | Self::ProviderHearsLate
+            | Self::NobodyNoticesSilence
+            | Self::TerminalsSkip
             | Self::CancelledComesBack => {}
         }
         effects

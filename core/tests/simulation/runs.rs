@@ -1,5 +1,6 @@
 //! Commands that are run once, as a worker has them: it makes a container for each, refuses what it
-//! knows already, ends what takes too long, and says how each ended.
+//! knows already, ends what takes too long, and says how each ended. Those with somebody at their
+//! terminal are in `terminal.rs`.
 //!
 //! Containers outlive the agent; what the agent remembers besides does not.
 
@@ -16,6 +17,7 @@ use crate::faults::Kind;
 use crate::network::{Body, Node, To};
 use crate::plant::Plant;
 use crate::schedule::Due;
+use crate::terminal::Sessions;
 use crate::trace::Short;
 use crate::worker::NodeDue;
 use crate::world::World;
@@ -37,6 +39,8 @@ pub(crate) struct Opening {
     pub(crate) run: RunId,
     pub(crate) app: AppId,
     pub(crate) within: Millis,
+    /// Whether it ends with whoever waits for it.
+    pub(crate) attended: bool,
 }
 
 /// A container of a run.
@@ -46,6 +50,7 @@ pub(crate) struct RunContainer {
     pub(crate) within: Millis,
     /// By the machine's clock.
     pub(crate) until: Timestamp,
+    attended: bool,
     started: bool,
     ended: Option<OneOffEnd>,
 }
@@ -53,6 +58,10 @@ pub(crate) struct RunContainer {
 impl RunContainer {
     pub(crate) const fn runs(&self) -> bool {
         self.started && self.ended.is_none()
+    }
+
+    pub(crate) const fn ended(&self) -> Option<OneOffEnd> {
+        self.ended
     }
 }
 
@@ -65,8 +74,16 @@ pub(crate) struct NodeRuns {
     /// Those that are being begun.
     carried: BTreeMap<RunId, (AppId, Timestamp)>,
     ended: BTreeMap<RunId, RunSeen>,
+    pub(crate) sessions: Sessions,
     /// Whether it is about to look after them.
     tidies: bool,
+}
+
+impl NodeRuns {
+    /// Remembers how one ended, unless that is known.
+    pub(crate) fn ended(&mut self, run: RunId, seen: RunSeen) {
+        self.ended.entry(run).or_insert(seen);
+    }
 }
 
 /// Something about a run on an engine.
@@ -156,7 +173,7 @@ impl World {
     }
 
     /// Ends a program, and remembers why.
-    fn cut_run(&mut self, m: usize, run: RunId, cut: Cut) {
+    pub(crate) fn cut_run(&mut self, m: usize, run: RunId, cut: Cut) {
         let machine = &mut self.machines[m];
         let Some(one) = machine.engine.runs.get_mut(&run) else { return };
         one.ended = Some(OneOffEnd::Exited { code: 137, out_of_memory: false });
@@ -179,6 +196,9 @@ impl World {
                 let said = self.make_run(m, opening, starts);
                 if asked {
                     self.machines[m].node.runs.carried.remove(&opening.run);
+                    if opening.attended && said == RunSaid::Done {
+                        self.begin_session(m, opening.run);
+                    }
                     self.answer_about_runs(m, number, said);
                 }
             }
@@ -197,13 +217,14 @@ impl World {
         if !self.machines[m].engine.up || self.strikes(Kind::StepFails) {
             return refused("failed to reach the engine");
         }
-        let Opening { run, app, within } = opening;
+        let Opening { run, app, within, attended } = opening;
         let runs = &mut self.machines[m].engine.runs;
         if runs.contains_key(&run) {
             return refused("there is a container of this name");
         }
         let until = now.plus(within);
-        runs.insert(run, RunContainer { app, within, until, started: starts, ended: None });
+        let container = RunContainer { app, within, until, attended, started: starts, ended: None };
+        runs.insert(run, container);
         self.note(format_args!("{} is made on w{m}, and starts: {starts}", Short(run.uuid())));
         self.tidy_soon(m);
         if !starts {
@@ -256,12 +277,17 @@ impl World {
         machine.node.runs.tidies = false;
         let mut late = Vec::new();
         if machine.engine.up {
-            let NodeRuns { carried, ended, tidies: _ } = &mut machine.node.runs;
+            let NodeRuns { carried, ended, sessions, tidies: _ } = &mut machine.node.runs;
             machine.engine.runs.retain(|run, one| {
                 let (run, app, until) = (*run, one.app, one.until);
                 let seen = |end| RunSeen { run, app, ended: Some(end), until };
-                if carried.contains_key(&run) {
+                if carried.contains_key(&run) || sessions.contains_key(&run) {
                     return true;
+                }
+                if one.attended {
+                    // Its session went with an agent that is no more.
+                    ended.entry(run).or_insert_with(|| seen(OneOffEnd::Cut(Cut::Lost)));
+                    return false;
                 }
                 match one.ended {
                     Some(end) => {

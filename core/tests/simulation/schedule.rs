@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use hythe_core::ids::RunId;
 use hythe_core::reconcile::Effect;
 use uuid::Uuid;
 
 use crate::builder::BuilderDue;
-use crate::control::{CronDue, Insisted, RunsDue};
+use crate::control::{CronDue, Insisted, RunsDue, StatusDue};
 use crate::edge::EdgeDue;
 use crate::engine::EngineDue;
 use crate::network::{Envelope, Node};
@@ -36,6 +37,10 @@ pub(crate) enum Due {
     Cron(u32, CronDue),
     /// The control plane looks which previews there are to be.
     Previews(u32, u64),
+    /// Something about what providers are told.
+    Status(u32, StatusDue),
+    /// Somebody's end of a command that they wait for.
+    Terminal(u32, RunId),
     /// A message arrives.
     Deliver(Box<Envelope>),
     /// Something in an agent's node.

@@ -19,6 +19,7 @@ use hythe_core::worker::{Worker, WorkerCommand};
 use crate::aggregate::{Answer, Waiter};
 use crate::behaviour::Behaviour;
 use crate::made;
+use crate::pushes::Checkouts;
 use crate::schedule::Due;
 use crate::trace::Short;
 use crate::world::World;
@@ -38,6 +39,15 @@ pub(crate) struct User {
     pub(crate) has_jobs: bool,
     /// Whether there are previews.
     pub(crate) has_previews: bool,
+    /// Whether people push to apps, and what they push from.
+    pub(crate) has_pushes: bool,
+    pub(crate) checkouts: Checkouts,
+    /// Whether people wait for commands at their terminals.
+    pub(crate) has_terminals: bool,
+    /// Whether providers are told how commits fare.
+    pub(crate) has_statuses: bool,
+    /// Whether repositories say something themselves of what runs.
+    pub(crate) has_sayings: bool,
 }
 
 impl World {
@@ -59,11 +69,11 @@ impl World {
         match self.random.u32(..100) {
             0..8 if apps.len() < MOST_APPS => self.create_app(),
             8..14 => {
-                let behaviour = Behaviour::any(&mut self.random);
+                let behaviour = self.any_behaviour();
                 self.deploy_canary(app, behaviour);
             }
             14..48 => {
-                let behaviour = Behaviour::any(&mut self.random);
+                let behaviour = self.any_behaviour();
                 self.deploy(app, behaviour);
             }
             48..60 => self.repeat(app),
@@ -85,6 +95,12 @@ impl World {
         }
         if self.user.has_previews && self.random.u32(..6) == 0 {
             self.change_previews(app);
+        }
+        if self.user.has_pushes && self.random.u32(..4) == 0 {
+            self.push(app);
+        }
+        if self.user.has_terminals && self.random.u32(..8) == 0 {
+            self.run_by_hand(app, None);
         }
     }
 
@@ -134,6 +150,12 @@ impl World {
         }
         let create = AppCommand::Create { id, name, settings: Box::new(settings) };
         self.ask::<App>("create", id.uuid(), create);
+    }
+
+    /// What the next version does.
+    pub(crate) fn any_behaviour(&mut self) -> Behaviour {
+        let behaviour = Behaviour::any(&mut self.random);
+        if self.user.has_sayings { behaviour.with_any_says(&mut self.random) } else { behaviour }
     }
 
     /// Deploys an app, as a version that does so.
@@ -204,6 +226,12 @@ impl World {
         let (asked, command) = match self.random.u32(..5) {
             0 => ("stop", AppCommand::Stop { at }),
             1 => ("start", AppCommand::Start),
+            2 if self.user.has_sayings && self.random.bool() => {
+                // Whatever the repository of the next version says of it.
+                let processes = [(made::mailer_process(), self.random.u16(0..=2))].into();
+                let known = BTreeSet::from([made::mailer_process()]);
+                ("scale what is said", AppCommand::Scale { replicas: None, processes, known })
+            }
             2 if beside_web => {
                 let processes = [(made::worker_process(), self.random.u16(0..=3))].into();
                 let known = BTreeSet::new();

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hythe_core::container::ContainerSettings;
-use hythe_core::ids::{AppId, DeploymentId, WorkerId};
+use hythe_core::ids::{AppId, DeploymentId, RunId, WorkerId};
 use hythe_core::limits;
 use hythe_core::plan::{self, ContainerState, Desired, ReplicaKey, Seen, Wanted};
 use hythe_core::process::is_process;
@@ -121,6 +121,8 @@ pub(crate) enum NodeDue {
     Report,
     /// Runs are looked after.
     Tidy,
+    /// The worker's end of a command that somebody waits for.
+    Terminal(RunId),
 }
 
 impl Machine {
@@ -278,6 +280,7 @@ impl World {
             }
             NodeDue::Report => return self.report(m),
             NodeDue::Tidy => return self.tidy_runs(m),
+            NodeDue::Terminal(run) => return self.look_at_session(m, run),
         }
         self.see(m);
     }

@@ -117,6 +117,11 @@ impl World {
         world.user.has_jobs = shape.u32(..2) == 0;
         let has_previews = shape.u32(..3) == 0;
         world.user.has_previews = has_previews;
+        world.user.has_sayings = shape.u32(..3) == 0;
+        // Previews are of a repository somewhere else.
+        world.user.has_pushes = shape.u32(..3) == 0 && !has_previews;
+        world.user.has_statuses = shape.u32(..3) == 0;
+        world.user.has_terminals = shape.u32(..4) == 0;
         world.trace = Trace::new(print);
         world.plant = plant;
         world.note(format_args!("seed {seed}, {profile:?}, {plant:?}"));
@@ -179,6 +184,8 @@ impl World {
             Due::Runs(life, due) if control(self, life) => self.runs(due),
             Due::Cron(life, due) if control(self, life) => self.crons(due),
             Due::Previews(life, look) if control(self, life) => self.look_at_previews(look),
+            Due::Status(life, due) if control(self, life) => self.statuses(due),
+            Due::Terminal(life, run) if control(self, life) => self.look_at_terminal(run),
             Due::Commit(_)
             | Due::Fold(_)
             | Due::React(_)
@@ -188,7 +195,9 @@ impl World {
             | Due::Insist(..)
             | Due::Runs(..)
             | Due::Cron(..)
-            | Due::Previews(..) => {}
+            | Due::Previews(..)
+            | Due::Status(..)
+            | Due::Terminal(..) => {}
             Due::Deliver(envelope) => {
                 self.note(format_args!("arrives: {}", envelope.words()));
                 self.deliver(envelope);

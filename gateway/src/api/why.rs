@@ -6,9 +6,9 @@ use hythe_actors::past::{Book, PastError};
 use hythe_core::app::AppEvent;
 use hythe_core::deployment::DeploymentEvent;
 use hythe_core::event::Event;
-use hythe_core::past::{beginning, cause, tell};
+use hythe_core::past::{beginning, cause, implied, tell};
 use hythe_core::project::ProjectEvent;
-use hythe_core::record::{Recorded, Sequence, StreamId};
+use hythe_core::record::{Actor, AggregateKind, Recorded, Sequence, StreamId};
 use hythe_core::worker::WorkerEvent;
 
 use super::dto::{Beginning, Why, WhyStep};
@@ -48,11 +48,32 @@ pub(crate) fn why(book: &Book, sequence: Sequence, effects: bool) -> Result<Why,
 /// An event and all that it goes back to, oldest first.
 fn chain(book: &Book, event: Recorded<Event>) -> Result<Vec<Recorded<Event>>, PastError> {
     let mut chain = vec![event];
-    while let Some(before) = chain.last().and_then(cause).filter(|_| chain.len() < MOST_STEPS) {
+    while let Some(last) = chain.last().filter(|_| chain.len() < MOST_STEPS) {
+        let Some(before) = goes_back_to(book, last)? else { break };
         chain.push(book.event(before)?);
     }
     chain.reverse();
     Ok(chain)
+}
+
+/// The event that one follows from: as its record says, and where that names none, as the history of its
+/// app has it.
+fn goes_back_to(book: &Book, event: &Recorded<Event>) -> Result<Option<Sequence>, PastError> {
+    let cause = cause(event);
+    if cause.is_some()
+        || event.meta.actor != Actor::System
+        || event.stream.kind != AggregateKind::App
+    {
+        return Ok(cause);
+    }
+    // What is in the same append may say what it is.
+    let upto = Sequence(event.sequence.0.saturating_add(1));
+    match book.stream(event.stream, upto) {
+        Ok(history) => Ok(implied(event, &history)),
+        // Then it is told as far as its records say.
+        Err(PastError::TooLong { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The event that an event goes back to: itself, or what began it.

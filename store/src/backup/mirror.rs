@@ -104,6 +104,18 @@ pub fn whole(stored: &[Stored]) -> Vec<Name> {
     }
 }
 
+/// The parts that a server can be made of: as [`whole`], without events at the end that came without what
+/// lies beside the log, as while a mirror catches up. They may name secrets that are not there, and end in
+/// the middle of an append. None where nothing of a mirror is complete yet.
+#[must_use]
+pub fn restorable(stored: &[Stored]) -> Vec<Name> {
+    let mut chosen = whole(stored);
+    while chosen.last().is_some_and(|name| name.turn == 0) {
+        chosen.pop();
+    }
+    chosen
+}
+
 /// Where a mirror ends, as its names say: the last event that can be reached, the beginning of
 /// its hash, and the highest turn that was ever used.
 #[must_use]
@@ -209,6 +221,18 @@ mod tests {
         assert_eq!(whole(&[part(1, 4, 1, 1)]), []);
         let (at, hash, turn) = end(&mixed);
         assert_eq!((at, hash.as_deref(), turn), (Sequence(9), Some("0000000000000009"), 5));
+    }
+
+    #[test]
+    fn a_server_is_made_of_no_events_without_what_lies_beside_them() {
+        let catching_up =
+            [part(0, 8, 0, 1), part(8, 9, 1, 1), part(9, 99, 0, 1), part(99, 120, 0, 1)];
+        assert_eq!(spans(&restorable(&catching_up)), [(0, 8, 0), (8, 9, 1)]);
+        assert_eq!(end(&catching_up).0, Sequence(120), "it goes on from there");
+        let caught_up = [&catching_up[..], &[part(120, 121, 2, 1)]].concat();
+        assert_eq!(restorable(&caught_up), whole(&caught_up));
+        assert_eq!(restorable(&catching_up[..1]), []);
+        assert_eq!(restorable(&[]), []);
     }
 
     #[test]

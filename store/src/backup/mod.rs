@@ -32,6 +32,7 @@ use zeroize::Zeroizing;
 pub use self::changes::Known;
 pub use self::key::BackupKey;
 pub use self::read::{Contents, inspect};
+pub(crate) use self::restore::came_to_its_end;
 pub use self::restore::{MARK, Replace, Restored, mark, restore, unmark};
 pub use self::write::{Part, Segment, backup, records_only, segment};
 

@@ -25,6 +25,8 @@ use crate::secrets::key::MasterKey;
 
 /// Where a restoration works.
 const BESIDE: &str = "restore.part";
+/// What a folder begins with to which a restoration moved what was there before.
+const ASIDE: &str = "replaced-";
 /// What tells the next start of the server that it was restored.
 pub const MARK: &str = "restored";
 /// Appends on their way at once.
@@ -191,6 +193,7 @@ pub fn restore(
     replace: Replace,
     now: Timestamp,
 ) -> Result<Restored, BackupError> {
+    take_back(dir)?;
     let there = occupied(dir);
     if let (Some(what), Replace::No) = (&there, replace) {
         return Err(BackupError::Refused(format!(
@@ -219,15 +222,49 @@ pub fn restore(
         Ok(contents)
     });
     let placed = built.and_then(|contents| {
-        drop(lock);
         let aside = if there.is_some() { Some(move_aside(dir, now)?) } else { None };
         place(&beside, dir)?;
         Ok(Restored { contents, aside })
     });
+    drop(lock);
     let tidied = remove(&beside);
     let restored = placed?;
     tidied?;
     Ok(restored)
+}
+
+/// Refuses a folder whose restoration was killed before the journal was in its place: a server that began
+/// there would be a new one, with nothing in it.
+pub(crate) fn came_to_its_end(dir: &Path) -> Result<(), StoreError> {
+    let beside = dir.join(BESIDE);
+    if dir.join("journal").exists() || !beside.join("journal").exists() {
+        return Ok(());
+    }
+    Err(StoreError::Invalid(format!(
+        "open the journal in {}: a restoration did not come to its end there; give it again, or remove \
+         {} to begin with a new server",
+        dir.display(),
+        beside.display()
+    )))
+}
+
+/// One that was killed while it put its files in place left keys without their journal, which is still
+/// beside. They are moved back to it, or they would count as a server that is there.
+fn take_back(dir: &Path) -> Result<(), BackupError> {
+    let beside = dir.join(BESIDE);
+    // The mark is made last of all that is moved.
+    let placing = beside.join(MARK).exists() || dir.join(MARK).exists();
+    if !placing || came_to_its_end(dir).is_ok() {
+        return Ok(());
+    }
+    for name in FILES.into_iter().chain([MARK]) {
+        let (from, to) = (dir.join(name), beside.join(name));
+        if from.exists() && !to.exists() {
+            #[expect(clippy::disallowed_methods, reason = "no process serves from it yet")]
+            std::fs::rename(&from, &to).map_err(failed(format!("move {} back", from.display())))?;
+        }
+    }
+    Ok(())
 }
 
 fn occupied(dir: &Path) -> Option<&'static str> {
@@ -240,7 +277,7 @@ fn occupied(dir: &Path) -> Option<&'static str> {
 }
 
 /// Whether nothing lies in a folder but what a mount point brings along, a log, an earlier
-/// attempt, or the key that is to be used.
+/// attempt and what that moved aside, or the key that is to be used.
 fn empty(dir: &Path) -> Result<bool, BackupError> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -251,7 +288,8 @@ fn empty(dir: &Path) -> Result<bool, BackupError> {
         let name = entry.map_err(failed(format!("read {}", dir.display())))?.file_name();
         let log = Path::new(&name).extension().is_some_and(|end| end == "log");
         let ours = [BESIDE, "lost+found", super::key::FILE].iter().any(|known| name == **known);
-        if !log && !ours {
+        let aside = name.to_string_lossy().starts_with(ASIDE);
+        if !log && !ours && !aside {
             return Ok(false);
         }
     }
@@ -359,7 +397,7 @@ fn compare(dir: &Path, contents: &Contents, replace: Replace) -> Result<(), Back
 
 fn move_aside(dir: &Path, now: Timestamp) -> Result<PathBuf, BackupError> {
     let aside = (0..1000)
-        .map(|n| dir.join(format!("replaced-{}", now.0 + n)))
+        .map(|n| dir.join(format!("{ASIDE}{}", now.0 + n)))
         .find(|aside| !aside.exists())
         .ok_or_else(|| BackupError::Refused("there are too many replaced-… folders".into()))?;
     let doing = || format!("move what is there to {}", aside.display());

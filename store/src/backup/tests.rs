@@ -436,6 +436,48 @@ fn what_is_there_is_never_lost() {
     assert_eq!(state_of(&journal), state, "it is kept, and works");
 }
 
+#[test]
+fn a_restoration_killed_among_its_last_moves_is_no_server_and_can_be_repeated()
+ {
+    let (server, key) = (server(), BackupKey::generate());
+    let file = server.dir.path().join("b.age");
+    let part = server.backup(&key, &file);
+    // In the order in which they are moved into their place.
+    let names = ["master.key", "instance", "owner.token", "restored", "journal"];
+    for moved in 0..names.len() {
+        let (dir, _) = restored(std::slice::from_ref(&file), &key);
+        let (dir, beside) = (dir.path(), dir.path().join("restore.part"));
+        std::fs::create_dir(&beside).unwrap();
+        std::fs::create_dir(dir.join("replaced-1")).unwrap();
+        for name in &names[moved..] {
+            std::fs::rename(dir.join(name), beside.join(name)).unwrap();
+        }
+        let error = Journal::open(dir, JournalOptions::default()).unwrap_err().to_string();
+        assert!(error.contains("did not come to its end"), "{moved}: {error}");
+        assert!(!dir.join("journal").exists(), "{moved}: no new one was begun");
+        let back = restore(dir, &[&file], &key, Replace::No, AT).unwrap();
+        assert_eq!(Some(&back.contents.state_hash), part.state_hash.as_ref(), "{moved}");
+        let journal = Journal::open(dir, JournalOptions::default()).unwrap();
+        assert_eq!(state_of(&journal), server.state(), "{moved}");
+        assert!(!beside.exists() && dir.join("replaced-1").exists(), "{moved}");
+    }
+}
+
+#[test]
+fn a_key_that_is_there_is_none_of_a_restoration_that_was_killed_early() {
+    let (server, key) = (server(), BackupKey::generate());
+    let file = server.dir.path().join("b.age");
+    server.backup(&key, &file);
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("restore.part/journal")).unwrap();
+    std::fs::write(dir.path().join("master.key"), [9; 32]).unwrap();
+    let refused = restore(dir.path(), &[&file], &key, Replace::No, AT).unwrap_err().to_string();
+    assert!(refused.contains("master key"), "{refused}");
+    let back = restore(dir.path(), &[&file], &key, Replace::Older, AT).unwrap();
+    let kept = std::fs::read(back.aside.unwrap().join("master.key")).unwrap();
+    assert_eq!(kept, [9; 32]);
+}
+
 /// A mirror in a folder, as the part of the server that ships it keeps it.
 struct Mirrored {
     dir: TempDir,

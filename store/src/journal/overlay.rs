@@ -136,12 +136,15 @@ mod tests {
     use proptest::prelude::*;
     use std::io::Write;
 
+    use crate::journal::tests::fixture::noise;
+
     proptest! {
         #[test]
         fn behaves_like_a_vector_and_leaves_the_file_alone(
-            base in proptest::collection::vec(any::<u8>(), 0..10_000),
+            (len, seed) in (0usize..10_000, any::<u64>()),
             steps in proptest::collection::vec((0u64..12_000, 0usize..6_000, any::<u8>(), any::<bool>()), 1..20),
         ) {
+            let base = noise(len, seed);
             let mut file = tempfile::tempfile().unwrap();
             file.write_all(&base).unwrap();
             let overlay = Overlay::over(file.try_clone().unwrap()).unwrap();

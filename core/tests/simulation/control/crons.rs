@@ -275,7 +275,10 @@ impl World {
         let settings =
             settings.map_or_else(|| made::job(&mut self.random), |cron| cron.settings.clone());
         let within = settings.within;
-        let Some(one_off) = self.place_run(active, &settings.command, within) else { return };
+        let Some(mut one_off) = self.place_run(active, &settings.command, within) else { return };
+        if cron.is_none() && self.user.has_terminals && self.random.bool() {
+            (one_off.terminal, one_off.detached) = (true, false);
+        }
         self.user.runs += 1;
         let run = made::run_id(self.user.runs);
         let telling = Telling { app, one_off: one_off.clone(), within, how: How::ByHand };

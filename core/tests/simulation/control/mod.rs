@@ -6,6 +6,7 @@ mod reactor;
 mod reconciler;
 mod reports;
 mod runs;
+mod statuses;
 
 use std::collections::BTreeMap;
 
@@ -24,10 +25,14 @@ use self::reactor::Reactor;
 use self::reconciler::Reconciler;
 use self::runs::Runs;
 pub(crate) use self::runs::RunsDue;
+pub(crate) use self::statuses::StatusDue;
+use self::statuses::Statuses;
 use crate::aggregate::{Answer, Hosts, Waiter};
 use crate::network::Node;
 use crate::plant::Plant;
+use crate::pushes::Taken;
 use crate::schedule::Due;
+use crate::terminal::People;
 use crate::world::World;
 
 /// The control plane's memory.
@@ -50,6 +55,9 @@ pub(crate) struct Control {
     /// Jobs that are attended to.
     attended: BTreeMap<Job, Attended>,
     previews: Previews,
+    pub(crate) pushes: Taken,
+    statuses: Statuses,
+    pub(crate) people: People,
 }
 
 /// A command that is given until it was heard.
@@ -115,6 +123,7 @@ impl World {
         self.runs_start();
         self.look_at_jobs();
         self.previews_start();
+        self.statuses_start();
         self.look_at_everything();
     }
 
@@ -143,6 +152,7 @@ impl World {
         }
         self.wake_reconciler();
         self.wake_previews();
+        self.wake_statuses();
     }
 
     /// An answer reaches whoever waited for it.
@@ -160,6 +170,7 @@ impl World {
             Waiter::Job(job) => self.job_answered(&job, answer),
             Waiter::Run(asked, run) => self.by_hand_answered(asked, run, answer),
             Waiter::Previews => self.previews_answered(answer),
+            Waiter::Push(app) => self.push_answered(app, answer),
             Waiter::Delivery(number, app, closed) => {
                 self.delivery_answered(number, app, closed, answer);
             }

@@ -12,7 +12,6 @@ use hythe_core::rejection::Rejection;
 use hythe_core::time::{Millis, Timestamp};
 
 use crate::aggregate::{Answer, Waiter};
-use crate::behaviour::Behaviour;
 use crate::plant::Plant;
 use crate::schedule::Due;
 use crate::trace::Short;
@@ -179,7 +178,7 @@ impl World {
             key: of_key.map(|key| key.version),
         };
         let deployment = self.next_deployment();
-        let behaviour = Behaviour::any(&mut self.random);
+        let behaviour = self.any_behaviour();
         self.behaviours.insert(deployment, behaviour);
         self.note(format_args!("{} is {behaviour:?}, a preview", Short(deployment.uuid())));
         let settings = settings(parent, preview);

@@ -156,7 +156,12 @@ impl World {
             }
             How::ByHand | How::First => telling.within,
         };
-        let opening = Opening { run, app: telling.app, within };
+        let attended = !telling.one_off.detached;
+        let opening = Opening { run, app: telling.app, within, attended };
+        let on = self.machines.iter().position(|machine| machine.id == telling.one_off.worker);
+        if let Some(m) = on.filter(|_| attended) {
+            self.sit_down(run, m);
+        }
         self.question(
             telling.one_off.worker,
             Question::Open(opening),
@@ -209,6 +214,7 @@ impl World {
             | (How::Again(_), Some(RunSaid::Refused { .. })) => return self.let_go(run),
             (How::First | How::ByHand, Some(RunSaid::Refused { .. })) | (How::ByHand, None) => {
                 self.count("run not started");
+                self.stand_up(run);
                 self.end_run(telling.app, run, OneOffEnd::NotStarted);
                 return self.let_go(run);
             }

@@ -1,12 +1,15 @@
 //! An effect happens once, and only by the newest order; replicas come after the release command.
 
+use hythe_core::argv::Argv;
 use hythe_core::ids::DeploymentId;
 use hythe_core::plan::ReplicaKey;
-use hythe_core::process::is_process;
+use hythe_core::process::{ProcessName, STRIDE, is_process};
 use hythe_core::task::is_task;
+use hythe_core::wire::worker::Assignment;
 
 use super::Verdict;
 use crate::engine::name;
+use crate::plant::Plant;
 use crate::trace::Short;
 use crate::world::World;
 
@@ -40,6 +43,19 @@ impl World {
         self.holds("a_replica_has_one_container", verdict);
         let verdict = self.invariant_nothing_starts_before_it_is_released(key);
         self.holds("nothing_starts_before_it_is_released", verdict);
+    }
+
+    /// An engine made a container of a process beside web.
+    pub(crate) fn judge_process(&mut self, key: ReplicaKey, assignment: &Assignment) {
+        if !is_process(key.index) {
+            return;
+        }
+        let elsewhere = self.plant == Some(Plant::ProcessesSwapPlaces);
+        let index = if elsewhere { key.index + STRIDE } else { key.index };
+        let process = assignment.run.process(index);
+        let runs = process.map(|(process, own)| (process.clone(), own.command.clone()));
+        let verdict = self.invariant_processes_run_what_their_version_says(key, runs.as_ref());
+        self.holds("processes_run_what_their_version_says", verdict);
     }
 
     /// A task's program begins to run.
@@ -82,6 +98,25 @@ impl World {
             return Ok(());
         }
         Err(format!("replica {} is created before the release", name(key)))
+    }
+
+    /// What runs beside web is what the settings of its version say, and what its repository says where
+    /// those say nothing.
+    fn invariant_processes_run_what_their_version_says(
+        &self,
+        key: ReplicaKey,
+        runs: Option<&(ProcessName, Argv)>,
+    ) -> Verdict {
+        let told = self.truth.told.get(&key.deployment);
+        let said = |process: &ProcessName| {
+            let told = told?;
+            let of_repository = told.says.processes.get(process).map(|of| &of.command);
+            told.own.get(process).or(of_repository)
+        };
+        match runs {
+            Some((process, command)) if said(process) == Some(command) => Ok(()),
+            Some(_) | None => Err(format!("replica {} runs {runs:?}", name(key))),
+        }
     }
 
     /// A container is gone from an engine.

@@ -7,9 +7,12 @@ use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::machine::Machine;
 use hythe_core::plan::ReplicaKey;
 use hythe_core::record::{Recorded, Sequence};
+use hythe_core::source::Source;
 use hythe_core::task::Hook;
 
 use super::{Told, Verdict};
+use crate::behaviour::Says;
+use crate::made;
 use crate::plant::Plant;
 use crate::trace::Short;
 use crate::world::World;
@@ -33,6 +36,7 @@ impl World {
                     let id = AppId::new(recorded.stream.id);
                     self.witness_jobs(id, event, recorded.meta.at);
                     self.witness_pulls(id, event);
+                    self.witness_pushes(id, event);
                     self.witness_app(id, event, recorded.sequence);
                 }
                 Event::Deployment(event) => {
@@ -96,6 +100,11 @@ impl World {
             let verdict = self.invariant_what_is_said_to_end_well_did(id, hook);
             self.holds("what_is_said_to_end_well_did", verdict);
         }
+        if matches!(event, DeploymentEvent::Built { .. } | DeploymentEvent::BuildSkipped { .. }) {
+            let verdict =
+                self.invariant_a_version_runs_by_what_its_repository_says(id, told.as_ref());
+            self.holds("a_version_runs_by_what_its_repository_says", verdict);
+        }
         let Some(told) = after(told, event) else { return };
         match event {
             DeploymentEvent::Ended { outcome: Outcome::Failed { stage, .. }, .. } => {
@@ -131,6 +140,21 @@ impl World {
         self.truth.told.insert(id, told);
         let verdict = self.invariant_one_deployment_moves(app);
         self.holds("one_deployment_moves", verdict);
+    }
+
+    /// With its image a version has what its repository says, of that commit: built, taken over from an
+    /// earlier one, or built again where that was gone.
+    fn invariant_a_version_runs_by_what_its_repository_says(
+        &self,
+        id: DeploymentId,
+        told: Option<&Told>,
+    ) -> Verdict {
+        let says = self.behaviours.get(&id).map_or(Says::NOTHING, |behaviour| behaviour.says);
+        let (says, by) = (made::declared(says), told.map(|told| &told.says));
+        if by == Some(&says) {
+            return Ok(());
+        }
+        Err(format!("{} runs by {by:?}, its repository says {says:?}", Short(id.uuid())))
     }
 
     /// A command that is said to have ended well has exited with 0.
@@ -265,6 +289,12 @@ impl World {
             let switched = DeploymentEvent::Switched { previous: None, until: self.clock(0) };
             recorded.event = Event::Deployment(switched);
         }
+        if self.plant == Some(Plant::PushIsHalfKnown)
+            && let Event::App(AppEvent::Configured(change)) = &mut recorded.event
+            && let Some(Source::Pushed(_)) = change.source
+        {
+            change.source = None;
+        }
         if self.plant == Some(Plant::GenerationGoesBack)
             && let Event::Deployment(DeploymentEvent::BuildStarted { generation, .. }) =
                 &mut recorded.event
@@ -397,14 +427,20 @@ fn after(told: Option<Told>, event: &DeploymentEvent) -> Option<Told> {
     if let DeploymentEvent::Requested(spec) = event {
         let restart = matches!(spec.origin, Origin::Restart { .. });
         let runs = |hook| !restart && spec.run.hook(hook).is_some();
+        let own = spec.run.own().processes.into_iter();
         return Some(Told {
             app: spec.app,
             takes_over: spec.origin != Origin::Build,
             stage: StageName::Requested,
             was_healthy: false,
+            was_live: false,
+            of_git: spec.source.git().is_some(),
+            is_built: false,
             generation: 0,
             builder: None,
             to_release: runs(Hook::Release),
+            own: own.map(|(process, own)| (process, own.command)).collect(),
+            says: spec.run.declared.says.clone(),
             writes: spec.run.container.is_exclusive(),
             to_post_deploy: runs(Hook::PostDeploy),
             post_deploying: false,
@@ -422,7 +458,10 @@ fn after(told: Option<Told>, event: &DeploymentEvent) -> Option<Told> {
             told.builder = Some(*generation);
             StageName::Building
         }
-        DeploymentEvent::Built { .. } => StageName::Built,
+        DeploymentEvent::Built { .. } => {
+            told.is_built = true;
+            StageName::Built
+        }
         DeploymentEvent::Placed { .. } => StageName::Starting,
         DeploymentEvent::ReleaseStarted { .. } => StageName::Releasing,
         DeploymentEvent::Released { .. } => {
@@ -443,13 +482,24 @@ fn after(told: Option<Told>, event: &DeploymentEvent) -> Option<Told> {
         }
         DeploymentEvent::SwitchStarted { .. } => StageName::Switching,
         DeploymentEvent::Switched { .. } => StageName::Draining,
-        DeploymentEvent::WentLive { .. } => StageName::Live,
+        DeploymentEvent::WentLive { .. } => {
+            told.was_live = true;
+            StageName::Live
+        }
         DeploymentEvent::Scaled { .. }
         | DeploymentEvent::ProcessesScaled { .. }
-        | DeploymentEvent::Declared(_)
         | DeploymentEvent::Rescaled { .. }
         | DeploymentEvent::ReplicasLeft => told.stage,
-        DeploymentEvent::BuildSkipped { .. } => StageName::Built,
+        DeploymentEvent::Declared(says) => {
+            // One that is built again, and was released before, is not released again.
+            told.to_release |= says.release.is_some() && told.says.release.is_none();
+            told.says = (**says).clone();
+            told.stage
+        }
+        DeploymentEvent::BuildSkipped { .. } => {
+            told.is_built = true;
+            StageName::Built
+        }
         DeploymentEvent::ImageMissed { .. } => {
             told.generation = 1;
             told.takes_over = false;

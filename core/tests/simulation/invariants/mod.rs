@@ -7,22 +7,31 @@ mod crons;
 mod effects;
 mod history;
 mod pulls;
+mod pushes;
 mod settled;
 mod state;
+mod statuses;
+mod terminals;
 mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use hythe_core::app::App;
+use hythe_core::argv::Argv;
+use hythe_core::declared::Declared;
 use hythe_core::deployment::StageName;
 use hythe_core::event::Event;
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::plan::ReplicaKey;
+use hythe_core::process::ProcessName;
 use hythe_core::record::{Recorded, Sequence, StreamId};
 use hythe_core::routes::RouteTable;
 
 use self::crons::Jobs;
 use self::pulls::Pulls;
+use self::pushes::Pushes;
+use self::statuses::Statuses;
+use self::terminals::Terminals;
 use crate::world::World;
 
 /// Steps from one look at everything to the next.
@@ -52,10 +61,18 @@ struct Told {
     takes_over: bool,
     stage: StageName,
     was_healthy: bool,
+    was_live: bool,
+    /// Whether it is made of a repository somewhere else, and of which commit is known.
+    of_git: bool,
+    is_built: bool,
     generation: u32,
     builder: Option<u32>,
     /// Whether a release command has to end well before anything starts.
     to_release: bool,
+    /// What runs beside web by its settings.
+    own: BTreeMap<ProcessName, Argv>,
+    /// What its repository says of what runs.
+    says: Declared,
     /// Whether it writes to a volume.
     writes: bool,
     /// Whether a post-deploy command is to run once it is live.
@@ -90,6 +107,9 @@ pub(crate) struct Truth {
     orders: BTreeMap<(usize, DeploymentId), u64>,
     pub(crate) jobs: Jobs,
     pub(crate) pulls: Pulls,
+    pushes: Pushes,
+    pub(crate) statuses: Statuses,
+    pub(crate) terminals: Terminals,
 }
 
 impl Truth {
@@ -110,6 +130,9 @@ impl Truth {
             orders: BTreeMap::new(),
             jobs: Jobs::default(),
             pulls: Pulls::default(),
+            pushes: Pushes::default(),
+            statuses: Statuses::default(),
+            terminals: Terminals::default(),
         }
     }
 

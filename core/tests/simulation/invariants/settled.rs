@@ -29,6 +29,7 @@ impl World {
             ("every_run_ends", self.invariant_every_run_ends()),
             ("what_is_due_is_dealt_with", self.invariant_what_is_due_is_dealt_with()),
             ("previews_are_those_that_are_wanted", self.invariant_previews_are_as_wanted()),
+            ("providers_know_how_it_ended", self.invariant_providers_know_how_it_ended()),
         ];
         let mut failed = verdicts.into_iter();
         failed.find_map(|(invariant, verdict)| Some(Breach::new(invariant, verdict.err()?)))

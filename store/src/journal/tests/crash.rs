@@ -8,8 +8,8 @@ use super::workload::Setting;
 
 /// Crashes of each test; ten times as many in a soak.
 const APPENDS: usize = 12_000;
-const CLAIMS: usize = 12_000;
-const SECRETS: usize = 12_000;
+const CLAIMS: usize = 9_000;
+const SECRETS: usize = 9_000;
 const CURSORS: usize = 12_000;
 const RESTS: usize = 6_000;
 const INDEX: usize = 12_000;

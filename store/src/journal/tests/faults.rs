@@ -143,13 +143,20 @@ fn an_error_at_any_operation_of_an_opening_is_told_and_the_next_one_works() {
     Work { journal: &journal, machine: &machine, model: &mut model }.everything();
     let crashed = machine.disk();
     journal.close();
+    // Of each operation one fault of the disk and one for want of room, one that passes and one that
+    // stays; all of them in a soak.
+    let [other, passing_full, broken, full] = FAULTS;
+    let pairs = [[other, full], [broken, passing_full]];
+    let long = soak();
     for disk in [crashed, machine.disk()] {
         let machine = Machine::from(disk.clone(), 1);
         Setting::PLAIN.open(&machine).unwrap().close();
-        each(machine.operations() * FAULTS.len() as u64, |case| {
-            let faults = FAULTS.len() as u64;
-            let (operation, fault) =
-                (case / faults + 1, FAULTS[usize::try_from(case % faults).unwrap()]);
+        let faults = if long { FAULTS.len() } else { pairs[0].len() };
+        each(machine.operations() * faults as u64, |case| {
+            let case = usize::try_from(case).unwrap();
+            let (before, kind) = (case / faults, case % faults);
+            let fault = if long { FAULTS[kind] } else { pairs[before % pairs.len()][kind] };
+            let operation = before as u64 + 1;
             let context = format!("{fault:?} at operation {operation} of an opening");
             let mut model = model.clone();
             if looks_like_damage(fault) {

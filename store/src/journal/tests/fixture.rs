@@ -9,6 +9,7 @@ use hythe_core::record::{Actor, AggregateKind, Meta, StreamId, Version};
 use hythe_core::time::Timestamp;
 use uuid::Uuid;
 
+use super::random::Random;
 use crate::error::AppendError;
 use crate::journal::{Append, Appended, Journal, Payload};
 
@@ -36,6 +37,12 @@ pub(crate) fn append(to: u128, expected: u64, events: &[&str]) -> Append {
         secrets: Vec::new(),
         priority: Priority::Ordinary,
     }
+}
+
+/// Bytes that no one would guess, and the same for the same number.
+pub(crate) fn noise(len: usize, seed: u64) -> Vec<u8> {
+    let mut random = Random::new(seed);
+    (0..len).map(|_| u8::try_from(random.below(256)).expect("below 256")).collect()
 }
 
 pub(crate) fn take(key: &str) -> ClaimChange {
