@@ -11,11 +11,11 @@ use super::settings_file::SETTINGS_FILE;
 use super::words::{ShellLine, Start};
 
 /// Languages whose last stage has the built program alone, or beside the sources.
-const COMPILED: &[&str] = &["go", "rust", "java", "dotnet", "elixir"];
+const COMPILED: &[&str] = &["go", "rust", "java", "dotnet", "elixir", "crystal", "dart", "swift"];
 /// Programs that build or run others, none of which is in an image with a built program.
 const TOOLS: &[&str] = &[
-    "air", "bash", "bun", "cargo", "docker", "gow", "go", "just", "make", "node", "npm", "npx",
-    "pnpm", "sh", "task", "yarn",
+    "air", "bash", "bun", "cargo", "crystal", "dart", "docker", "gow", "go", "just", "make",
+    "node", "npm", "npx", "pnpm", "sh", "shards", "swift", "task", "yarn",
 ];
 /// What the options of Java begin with that want nothing of the build.
 const JAVA_OPTIONS: &[&str] = &["-D", "-X", "-ea", "-server", "--add-", "--enable-", "$"];
@@ -99,7 +99,7 @@ fn with_words_of(runtime: &str, own: &Start, program: &Program<'_>) -> Option<St
     let Program { variables, path, words } = program;
     let (words, none): (&[&str], &[&str]) = (words, &[]);
     let (options, words) = match runtime {
-        "go" | "rust" if !TOOLS.contains(path) => (none, words),
+        "go" | "rust" | "crystal" | "dart" | "swift" if !TOOLS.contains(path) => (none, words),
         "java" if *path == "java" => {
             let (options, rest) = words.split_at(words.iter().position(|word| *word == "-jar")?);
             let free = |option: &&str| JAVA_OPTIONS.iter().any(|start| option.starts_with(start));

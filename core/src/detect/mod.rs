@@ -7,6 +7,9 @@
 //! guessing wrong costs people more than one line. Deterministic: the same files and settings give
 //! the same plan.
 
+mod clojure;
+mod crystal;
+mod dart;
 mod deno;
 mod dockerfile;
 mod dotnet;
@@ -19,6 +22,7 @@ mod java;
 mod listing;
 mod node;
 mod overrides;
+mod pages;
 mod php;
 mod preset;
 mod python;
@@ -27,8 +31,10 @@ mod refusal;
 mod repo;
 mod ruby;
 mod rust;
+mod scala;
 mod settings_file;
 mod site;
+mod swift;
 mod texts;
 mod versions;
 mod words;
@@ -52,7 +58,7 @@ use crate::rejection::Rejection;
 use crate::source::BuildSettings;
 
 /// The version of these rules: part of what makes two builds the same.
-pub const RULES: u32 = 4;
+pub const RULES: u32 = 5;
 
 /// Where a Dockerfile is looked for when none is named, best first.
 const DOCKERFILES: &[&str] = &["Dockerfile", "dockerfile", "Containerfile"];
@@ -76,6 +82,11 @@ const MANIFESTS: &[&str] = &[
     "build.gradle.kts",
     "mix.exs",
     "deno.json",
+    "build.sbt",
+    "project.clj",
+    "shard.yml",
+    "pubspec.yaml",
+    "Package.swift",
 ];
 
 /// How a repository becomes an image.

@@ -7,8 +7,8 @@ use super::overrides::Overrides;
 use super::recipe::{Missing, Output, Recipe, Run};
 use super::repo::Repo;
 use super::{
-    BuildPlan, Detected, SiteFiles, deno, dockerfile, dotnet, elixir, go, java, node, php, python,
-    refusal, ruby, rust, site,
+    BuildPlan, Detected, SiteFiles, clojure, crystal, dart, deno, dockerfile, dotnet, elixir, go,
+    java, node, pages, php, python, refusal, ruby, rust, scala, site, swift,
 };
 use crate::declared::Declared;
 use crate::rejection::Rejection;
@@ -16,17 +16,26 @@ use crate::source::BuildSettings;
 
 type Provider = fn(&Repo<'_>) -> Result<Option<Recipe>, Rejection>;
 
-/// All of them, in the order in which they are asked. Those of JavaScript come last: apps of every
-/// other language have a `package.json` for what their pages are made of.
+/// All of them, in the order in which they are asked. Sites of Hugo have modules of Go, and come first.
+/// Those of JavaScript come last: apps of every other language have a `package.json` for what their
+/// pages are made of.
 const PROVIDERS: &[(&str, Provider)] = &[
+    ("hugo", pages::hugo),
+    ("zola", pages::zola),
     ("php", php::find),
     ("go", go::find),
     ("java", java::find),
+    ("java", scala::find),
+    ("java", clojure::find),
     ("rust", rust::find),
+    ("mdbook", pages::mdbook),
     ("ruby", ruby::find),
     ("elixir", elixir::find),
     ("dotnet", dotnet::find),
     ("deno", deno::find),
+    ("crystal", crystal::find),
+    ("dart", dart::find),
+    ("swift", swift::find),
     ("python", python::find),
     ("node", node::find),
 ];

@@ -57,6 +57,11 @@ impl Manifest {
         self.text(&["engines", name])
     }
 
+    /// What Volta, which keeps versions of tools, is told.
+    pub(super) fn volta(&self, name: &str) -> Option<&str> {
+        self.text(&["volta", name])
+    }
+
     pub(super) fn main(&self) -> Option<&str> {
         self.text(&["main"])
     }

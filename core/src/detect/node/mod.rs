@@ -66,6 +66,10 @@ const FOR_DEVELOPMENT: &[&str] = &[
     "hexo",
     "quasar",
     "stencil",
+    "sanity",
+    "slidev",
+    "gridsome",
+    "rspress",
 ];
 
 /// Finds out how an app of JavaScript is built; `None` where there is nothing of the kind.
@@ -140,7 +144,8 @@ fn base(repo: &Repo<'_>, manifest: &Manifest, manager: Manager) -> Result<Recipe
         Some(wish) => Some(wish),
         None => Wish::of(repo.first_line(".nvmrc")?, ".nvmrc")
             .or(Wish::of(repo.first_line(".node-version")?, ".node-version"))
-            .or(Wish::of(repo.tool_version(&["node", "nodejs"])?, ".tool-versions")),
+            .or(repo.tool(&["node", "nodejs"])?)
+            .or(Wish::of(manifest.volta("node"), "volta.node in package.json")),
     };
     let (images, why) = versions::choose_just(&images::NODE, wish.as_ref(), just)?;
     let mut recipe = Recipe::new("node", images.build, images.run);
@@ -291,6 +296,17 @@ fn start(
     let of_page = repo.has("index.html") && framework::by_tool(repo, manifest)?.is_some();
     let usual = repo.first(ENTRIES).or(typed).filter(|path| !(of_page && path.starts_with("src/")));
     let entry = main.or_else(|| usual.map(str::to_owned));
+    if entry.is_none()
+        && runner == "node"
+        && manifest.needs("tsx")
+        && framework::server(manifest).is_some()
+        && let Some(typed) = repo.first(TYPED)
+    {
+        recipe.because(format!("{typed} is where it begins, and tsx runs it as it is"));
+        recipe.run_env("PATH", "/app/node_modules/.bin:$PATH");
+        recipe.start = Some(Start::words(&["tsx", typed]));
+        return Ok(());
+    }
     if let Some(entry) = entry {
         recipe.because(format!("{entry} is where it begins"));
         recipe.start = Some(Start::words(&[runner, &entry]));

@@ -58,11 +58,15 @@ pub(super) struct Overrides {
 pub const SCHEMA: &str = include_str!("hythe.schema.json");
 
 /// What a version can be given for.
-pub(super) const LANGUAGES: &[&str] =
-    &["bun", "deno", "dotnet", "elixir", "go", "java", "node", "php", "python", "ruby"];
+pub(super) const LANGUAGES: &[&str] = &[
+    "bun", "crystal", "dart", "deno", "dotnet", "elixir", "go", "hugo", "java", "mdbook", "node",
+    "php", "python", "ruby", "swift", "zola",
+];
 /// What `preset` can be.
-pub(super) const PRESETS: &[&str] =
-    &["deno", "dotnet", "elixir", "go", "java", "node", "php", "python", "ruby", "rust", "static"];
+pub(super) const PRESETS: &[&str] = &[
+    "crystal", "dart", "deno", "dotnet", "elixir", "go", "hugo", "java", "mdbook", "node", "php",
+    "python", "ruby", "rust", "static", "swift", "zola",
+];
 
 /// Reads all of them.
 pub(super) fn read(repo: &Repo<'_>) -> Result<Overrides, Rejection> {
