@@ -39,17 +39,11 @@ impl Work<'_> {
             })?;
             let files = checkout::listing(&entries);
             let texts = read_texts(&tree.folder, &detect::wanted(&files, &settings));
-            let Detected { plan, found, site, declared } =
+            let Detected { plan, context, found, site, declared } =
                 detect::detect(&files, &texts, &settings, &images).map_err(failed)?;
-            let context = Context::new(
-                &tree.folder,
-                &entries,
-                settings.context.as_ref(),
-                &plan,
-                &images,
-                tree.time,
-            )
-            .map_err(failed)?;
+            let context =
+                Context::new(&tree.folder, &entries, context.as_ref(), &plan, &images, tree.time)
+                    .map_err(failed)?;
             let notes = left.map_or_else(Vec::new, |left| {
                 left_alone::notes(&tree.folder, &context, left, &app)
             });

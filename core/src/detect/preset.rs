@@ -6,9 +6,10 @@ use super::images::BaseImages;
 use super::overrides::Overrides;
 use super::recipe::{Missing, Output, Recipe, Run};
 use super::repo::Repo;
+use super::words::ShellLine;
 use super::{
     BuildPlan, Detected, SiteFiles, clojure, crystal, dart, deno, dockerfile, dotnet, elixir, go,
-    java, node, pages, php, python, refusal, ruby, rust, scala, site, swift,
+    java, known, node, pages, php, python, refusal, ruby, rust, scala, site, swift,
 };
 use crate::declared::Declared;
 use crate::rejection::Rejection;
@@ -75,7 +76,12 @@ pub(super) fn find(
         single_page: output.missing == Missing::Index,
     });
     let plan = BuildPlan::Preset { dockerfile: text };
-    Ok(Some(Detected { plan, found, site, declared: Declared::default() }))
+    let context = match recipe.workspace.as_deref() {
+        Some("") => None,
+        Some(folder) => Some(known(folder)?),
+        None => settings.context.clone(),
+    };
+    Ok(Some(Detected { plan, context, found, site, declared: Declared::default() }))
 }
 
 /// The recipe of the first provider that knows an app. Where that is not sure of it, or it has
@@ -134,12 +140,15 @@ fn apply(recipe: &mut Recipe, repo: &Repo<'_>) {
         reasons,
     } = repo.overrides;
     let started = start.as_ref().map(|line| foreign::start(repo, recipe, line));
+    // What is said is said in the app's own folder.
+    let inside = recipe.inside.clone();
+    let given = |line: &ShellLine| Run::given(line.within(&inside));
     if let Some(lines) = install {
-        recipe.install = lines.iter().cloned().map(Run::given).collect();
+        recipe.install = lines.iter().map(given).collect();
         recipe.manifests.clear();
     }
     if let Some(lines) = build {
-        recipe.build = lines.iter().cloned().map(Run::given).collect();
+        recipe.build = lines.iter().map(given).collect();
         recipe.finish.clear();
         if recipe.taken.iter().any(|(from, _)| from == "/out/") {
             recipe.tools.push(Run::own("mkdir -p /out"));
@@ -148,10 +157,15 @@ fn apply(recipe: &mut Recipe, repo: &Repo<'_>) {
     let mut of_start = None;
     if let Some(folder) = output {
         let missing = recipe.output.as_ref().map_or(Missing::Page, |output| output.missing);
-        recipe.output = Some(Output { folder: folder.clone(), missing });
+        let folder = match (inside.as_str(), folder.as_str()) {
+            ("", folder) => folder.to_owned(),
+            (inside, "") => inside.to_owned(),
+            (inside, folder) => format!("{inside}/{folder}"),
+        };
+        recipe.output = Some(Output { folder, missing });
     } else if let Some(Started { start, why, wants_all }) = started {
         recipe.output = None;
-        recipe.start = Some(start);
+        recipe.start = Some(start.within(&inside));
         // It may start anything.
         let all = wants_all || build.is_some() || recipe.runtime == "node";
         if all && !has_home(recipe) {

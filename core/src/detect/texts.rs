@@ -99,6 +99,26 @@ const CONFIGS: &[&str] = &[
 pub(super) const CONFIG_ENDINGS: &[&str] = &["js", "mjs", "cjs", "ts", "mts"];
 /// Files of which the beginning is enough.
 const HEADS: &[&str] = &["pnpm-lock.yaml", "yarn.lock"];
+/// Locks of package managers of JavaScript.
+const LOCKS: &[&str] = &[
+    "pnpm-lock.yaml",
+    "bun.lock",
+    "bun.lockb",
+    "yarn.lock",
+    "package-lock.json",
+    "npm-shrinkwrap.json",
+];
+/// What is read at the root of a workspace for a part of it.
+const OF_WORKSPACE: &[&str] = &[
+    "package.json",
+    "pnpm-workspace.yaml",
+    ".npmrc",
+    ".nvmrc",
+    ".node-version",
+    ".tool-versions",
+    "mise.toml",
+    ".mise.toml",
+];
 /// Where Python programs begin.
 pub(super) const PYTHON_ENTRIES: &[&str] = &[
     "main.py",
@@ -210,10 +230,43 @@ pub fn wanted(files: &FileListing, settings: &BuildSettings) -> Vec<Wanted> {
         most_bytes: HEAD_BYTES,
         head: true,
     });
-    let mut wanted: Vec<Wanted> = heads.chain(whole).take(MOST_WANTED).collect();
+    let above =
+        workspace_above(files, folder).into_iter().flat_map(|above| of_workspace(files, above));
+    let mut wanted: Vec<Wanted> = heads.chain(above).chain(whole).take(MOST_WANTED).collect();
     wanted.sort_by(|one, other| one.path.cmp(&other.path));
     wanted.dedup_by(|one, other| one.path == other.path);
     wanted
+}
+
+/// The folder of a workspace of JavaScript that another folder may be a part of: the nearest above it with a
+/// `package.json` and what a whole workspace has, where it has no lock itself.
+pub(super) fn workspace_above<'f>(files: &FileListing, folder: &'f str) -> Option<&'f str> {
+    let has = |of: &str, name: &str| {
+        files.has_file(&if of.is_empty() { name.to_owned() } else { format!("{of}/{name}") })
+    };
+    if !has(folder, "package.json") || LOCKS.iter().any(|lock| has(folder, lock)) {
+        return None;
+    }
+    let mut above = folder;
+    while !above.is_empty() {
+        above = above.rsplit_once('/').map_or("", |(above, _)| above);
+        if has(above, "package.json") {
+            let whole = ["pnpm-workspace.yaml"].iter().chain(LOCKS).any(|name| has(above, name));
+            return whole.then_some(above);
+        }
+    }
+    None
+}
+
+/// What says of a workspace how it is installed.
+fn of_workspace<'f>(files: &'f FileListing, folder: &'f str) -> impl Iterator<Item = Wanted> + 'f {
+    let whole = OF_WORKSPACE.iter().map(|name| (name, MOST_TEXT_BYTES, false));
+    let heads = HEADS.iter().map(|name| (name, HEAD_BYTES, true));
+    let there = heads.chain(whole).map(move |(name, most_bytes, head)| {
+        let path = if folder.is_empty() { (*name).to_owned() } else { format!("{folder}/{name}") };
+        Wanted { path, most_bytes, head }
+    });
+    there.filter(|wanted| files.has_file(&wanted.path))
 }
 
 /// The package that a Python program may begin in with this file.

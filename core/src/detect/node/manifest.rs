@@ -107,6 +107,17 @@ impl Manifest {
         self.list("devDependencies").next().is_some()
     }
 
+    pub(super) fn name(&self) -> Option<&str> {
+        self.text(&["name"])
+    }
+
+    /// The patterns of the folders of its workspace.
+    pub(super) fn workspaces(&self) -> impl Iterator<Item = &str> {
+        let listed = self.0.get("workspaces");
+        let listed = listed.and_then(|list| list.get("packages").unwrap_or(list).as_array());
+        listed.into_iter().flatten().filter_map(Value::as_str)
+    }
+
     pub(super) fn has_workspaces(&self) -> bool {
         self.0.contains_key("workspaces")
     }

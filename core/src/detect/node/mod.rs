@@ -77,22 +77,13 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     let Some(manifest) = Manifest::read(repo)? else {
         return Ok(None);
     };
-    let (manager, lock, why) = Manager::of(repo, &manifest)?;
+    if let Some(recipe) = workspace::member(repo, &manifest)? {
+        return Ok(Some(recipe));
+    }
+    let found = Manager::of(repo, &manifest)?;
+    let manager = found.0;
     let mut recipe = base(repo, &manifest, manager)?;
-    recipe.manager = Some(manager.program());
-    recipe.because(why);
-    if manager == Manager::Pnpm {
-        recipe.because(pnpm::version(repo, &manifest)?.1);
-    }
-    manager.settings(&mut recipe);
-    recipe.tools.extend(manager.tool(repo, &manifest)?);
-    if manifest.has_dependencies() || lock.is_some() {
-        recipe.manifests = Manager::manifests(repo, &manifest, lock);
-        let install = manager.install(lock.is_some());
-        // Scripts of packages are the app's business, as far as they read its variables.
-        recipe.install.push(if recipe.manifests.is_empty() { install.of_app() } else { install });
-    }
-    needs::system_packages(&mut recipe, &manifest);
+    installed(&mut recipe, repo, &manifest, found)?;
 
     let mut framework = framework::find(repo, &manifest)?;
     if framework.is_none() {
@@ -124,6 +115,30 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     prune(&mut recipe, &manifest, manager);
     manager_to_run(&mut recipe, repo, &manifest, manager)?;
     Ok(Some(recipe))
+}
+
+/// What its manager needs and does, with the lock that was found and the reason.
+fn installed(
+    recipe: &mut Recipe,
+    repo: &Repo<'_>,
+    manifest: &Manifest,
+    (manager, lock, why): (Manager, Option<&'static str>, String),
+) -> Result<(), Rejection> {
+    recipe.manager = Some(manager.program());
+    recipe.because(why);
+    if manager == Manager::Pnpm {
+        recipe.because(pnpm::version(repo, manifest)?.1);
+    }
+    manager.settings(recipe);
+    recipe.tools.extend(manager.tool(repo, manifest)?);
+    if manifest.has_dependencies() || lock.is_some() {
+        recipe.manifests = Manager::manifests(repo, manifest, lock);
+        let install = manager.install(lock.is_some());
+        // Scripts of packages are the app's business, as far as they read its variables.
+        recipe.install.push(if recipe.manifests.is_empty() { install.of_app() } else { install });
+    }
+    needs::system_packages(recipe, manifest);
+    Ok(())
 }
 
 /// Which image builds and runs it.
