@@ -4,7 +4,7 @@
 //! whole build, at paths of their own, and start `target/x.jar` or `bin/x`. And no image has a tool
 //! that only runs what is installed.
 
-use super::overrides::{Overrides, Program};
+use super::overrides::{Overrides, Program, Step};
 use super::recipe::Recipe;
 use super::repo::Repo;
 use super::settings_file::SETTINGS_FILE;
@@ -45,6 +45,7 @@ impl Started {
 /// Finds it out; `recipe` is what was found without the line.
 pub(super) fn start(repo: &Repo<'_>, recipe: &Recipe, line: &ShellLine) -> Started {
     let Overrides { build, start_file, .. } = repo.overrides;
+    let replaced = build.as_ref().is_some_and(|steps| !steps.contains(&Step::Usual));
     let file = start_file.unwrap_or(SETTINGS_FILE);
     if recipe.runtime == "python" {
         return without_runner(repo, line, file);
@@ -53,7 +54,7 @@ pub(super) fn start(repo: &Repo<'_>, recipe: &Recipe, line: &ShellLine) -> Start
         return Started::as_said(line);
     };
     let command = own.to_string();
-    if build.is_some() || names_built(line.as_str(), &command) {
+    if replaced || names_built(line.as_str(), &command) {
         return Started::as_said(line);
     }
     let why = format!("what is built is started by \u{201c}{command}\u{201d}");

@@ -3,10 +3,9 @@
 use super::foreign::{self, Started};
 use super::found::Found;
 use super::images::BaseImages;
-use super::overrides::Overrides;
+use super::overrides::{Overrides, Step};
 use super::recipe::{Missing, Output, Recipe, Run};
 use super::repo::Repo;
-use super::words::ShellLine;
 use super::{
     BuildPlan, Detected, SiteFiles, clojure, crystal, dart, deno, dockerfile, dotnet, elixir, go,
     java, known, node, pages, php, python, refusal, ruby, rust, scala, site, swift,
@@ -142,14 +141,21 @@ fn apply(recipe: &mut Recipe, repo: &Repo<'_>) {
     let started = start.as_ref().map(|line| foreign::start(repo, recipe, line));
     // What is said is said in the app's own folder.
     let inside = recipe.inside.clone();
-    let given = |line: &ShellLine| Run::given(line.within(&inside));
-    if let Some(lines) = install {
-        recipe.install = lines.iter().map(given).collect();
+    if let Some(steps) = install {
+        let usual = std::mem::take(&mut recipe.install);
+        recipe.install = said_steps(steps, &usual, &inside);
         recipe.manifests.clear();
     }
-    if let Some(lines) = build {
-        recipe.build = lines.iter().map(given).collect();
-        recipe.finish.clear();
+    if let Some(steps) = build {
+        let usual = std::mem::take(&mut recipe.build);
+        recipe.build = said_steps(steps, &usual, &inside);
+        if !steps.contains(&Step::Usual) {
+            // What serves an app of Python is no part of its build, though it is put beside it there.
+            let serves = recipe.runtime == "python" && start.is_none();
+            let servers = usual.into_iter().filter(|run| serves && !run.of_app);
+            recipe.build.splice(0..0, servers.collect::<Vec<_>>());
+            recipe.finish.clear();
+        }
         if recipe.taken.iter().any(|(from, _)| from == "/out/") {
             recipe.tools.push(Run::own("mkdir -p /out"));
         }
@@ -192,6 +198,15 @@ fn apply(recipe: &mut Recipe, repo: &Repo<'_>) {
         recipe.run_env.push((name.to_string(), value.clone()));
     }
     recipe.reasons.extend(reasons.iter().cloned().chain(of_start));
+}
+
+/// Steps as they were said, with those in their place that are usual.
+fn said_steps(steps: &[Step], usual: &[Run], inside: &str) -> Vec<Run> {
+    let of = |step: &Step| match step {
+        Step::Usual => usual.to_vec(),
+        Step::Line(line) => vec![Run::given(line.within(inside))],
+    };
+    steps.iter().flat_map(of).collect()
 }
 
 fn has_home(recipe: &Recipe) -> bool {

@@ -218,7 +218,7 @@ fn a_part_of_a_workspace_is_built_with_all_of_it() {
     assert!(text.contains("\nRUN pnpm --filter @acme/web... run build\n"), "{text}");
     assert!(text.contains("pnpm install --frozen-lockfile"), "{text}");
     let path = "ENV PATH=\"/app/apps/web/node_modules/.bin:/app/node_modules/.bin:$PATH\"";
-    assert!(text.contains(path), "{text}");
+    assert!(text.contains(path) && text.contains("\nENV NODE_ENV=\"production\"\n"), "{text}");
 
     let turbo = workspace("{\"devDependencies\":{\"turbo\":\"2\"}}", "turbo.json {}");
     let text = turbo.dockerfile(&of("apps/web"), &images).unwrap();

@@ -95,6 +95,7 @@ pub(super) fn member(repo: &Repo<'_>, own: &Manifest) -> Result<Option<Recipe>, 
         recipe.because("package.json has a script \u{201c}build\u{201d}");
         recipe.build.push(Run::own(line).of_app());
     }
+    recipe.run_env("NODE_ENV", "production");
     match app(&root, &folder, recipe.runtime)? {
         Some(app) => put(&mut recipe, &root, &manifest, manager, app)?,
         // Nothing of it has to be built, so it needs nothing of the others.
