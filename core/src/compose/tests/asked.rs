@@ -16,6 +16,45 @@ fn what_goes_with_a_file_is_named_before_it_is_read() {
 }
 
 #[test]
+fn a_text_that_is_mounted_is_given_as_it_is_and_all_else_is_told_of() {
+    let text = "include: [db/compose.yaml]\nservices:\n  web:\n    image: nginx\n    volumes:\n      - \
+                ./nginx.conf:/etc/nginx/nginx.conf:ro\n      - ./data:/data\n      - {type: bind, source: ./a.json, \
+                target: /a.json}\n      - d:/srv\n      - ./a.json:/srv/a.json\n      - /etc/localtime:/etc/localtime\n\
+                volumes: {d: }\n";
+    let mut given = given();
+    let db = "services:\n  db:\n    image: pg\n    volumes: [\"./init.sql:/init.sql\", \"../../x:/x\"]\n";
+    for (path, text) in
+        [("nginx.conf", "conf"), ("a.json", "{}"), ("db/compose.yaml", db), ("db/init.sql", "sql")]
+    {
+        given.files.insert(path.into(), text.into());
+    }
+    let wanted: Vec<String> = wanted(text, &given).unwrap().binds.into_iter().collect();
+    assert_eq!(wanted, ["a.json", "data", "db/init.sql", "nginx.conf"]);
+    let composed = read(text, &given).unwrap();
+    let files = |name: &str| -> Vec<(String, String)> {
+        let service = composed.services.iter().find(|service| service.name.as_str() == name);
+        let service = service.unwrap();
+        let of = |(path, file): (&MountPath, &crate::inside::ValueFile)| {
+            (path.to_string(), service.env[&file.variable].reveal().to_owned())
+        };
+        service.inside.files.iter().map(of).collect()
+    };
+    let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        pairs.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect()
+    };
+    assert_eq!(files("web"), pairs(&[("/a.json", "{}"), ("/etc/nginx/nginx.conf", "conf")]));
+    assert_eq!(files("db"), pairs(&[("/init.sql", "sql")]));
+    let of = |words: &str| -> Vec<u64> {
+        let left =
+            composed.left.iter().filter(|left| left.file.is_none() && left.why.contains(words));
+        left.map(|left| left.line).collect()
+    };
+    assert_eq!(of("as it is now"), [6, 8]);
+    // A folder, what would lie in a volume, and what is the machine's.
+    assert_eq!(of("folders of the machine"), [7, 10, 11]);
+}
+
+#[test]
 fn profiles_can_be_asked_for() {
     let text = "services:\n  a: {image: x, depends_on: [b]}\n  b: {image: y, profiles: [p, q]}\n";
     let with = |profile: &str| Given { profiles: [profile.to_owned()].into(), ..given() };
