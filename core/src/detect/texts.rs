@@ -266,7 +266,7 @@ fn of_workspace<'f>(files: &'f FileListing, folder: &'f str) -> impl Iterator<It
         let path = if folder.is_empty() { (*name).to_owned() } else { format!("{folder}/{name}") };
         Wanted { path, most_bytes, head }
     });
-    there.filter(|wanted| files.has_file(&wanted.path))
+    there.filter(move |wanted| files.has_file(&wanted.path))
 }
 
 /// The package that a Python program may begin in with this file.

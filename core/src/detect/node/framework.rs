@@ -260,7 +260,7 @@ fn qwik(manifest: &Manifest) -> Result<Framework, Rejection> {
     let build = Some("qwik build");
     let serve = manifest.script("serve").unwrap_or_default();
     if let Some((_, words)) = SERVERS.iter().find(|(entry, _)| serve.contains(entry)) {
-        return Ok(program("Qwik", build, *words));
+        return Ok(program("Qwik", build, words));
     }
     let of_server = manifest.script("build.server").unwrap_or_default();
     if of_server.contains("adapters/static") {
