@@ -23,6 +23,7 @@ mod listing;
 mod node;
 mod overrides;
 mod pages;
+mod patterns;
 mod php;
 mod preset;
 mod python;

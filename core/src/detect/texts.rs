@@ -232,6 +232,15 @@ pub fn wanted(files: &FileListing, settings: &BuildSettings) -> Vec<Wanted> {
     });
     let above =
         workspace_above(files, folder).into_iter().flat_map(|above| of_workspace(files, above));
+    let crates = crates_above(files, folder)
+        .into_iter()
+        .flat_map(|above| ["Cargo.toml", "Cargo.lock"].map(|name| within(above, name)));
+    let crates = crates.filter(|path| files.has_file(path)).map(|path| Wanted {
+        path,
+        most_bytes: MOST_TEXT_BYTES,
+        head: false,
+    });
+    let above = above.chain(crates);
     let mut wanted: Vec<Wanted> = heads.chain(above).chain(whole).take(MOST_WANTED).collect();
     wanted.sort_by(|one, other| one.path.cmp(&other.path));
     wanted.dedup_by(|one, other| one.path == other.path);
@@ -241,9 +250,7 @@ pub fn wanted(files: &FileListing, settings: &BuildSettings) -> Vec<Wanted> {
 /// The folder of a workspace of JavaScript that another folder may be a part of: the nearest above it with a
 /// `package.json` and what a whole workspace has, where it has no lock itself.
 pub(super) fn workspace_above<'f>(files: &FileListing, folder: &'f str) -> Option<&'f str> {
-    let has = |of: &str, name: &str| {
-        files.has_file(&if of.is_empty() { name.to_owned() } else { format!("{of}/{name}") })
-    };
+    let has = |of: &str, name: &str| files.has_file(&within(of, name));
     if !has(folder, "package.json") || LOCKS.iter().any(|lock| has(folder, lock)) {
         return None;
     }
@@ -258,13 +265,31 @@ pub(super) fn workspace_above<'f>(files: &FileListing, folder: &'f str) -> Optio
     None
 }
 
+/// The nearest folder above another one that has a `Cargo.toml` where that has one, too.
+pub(super) fn crates_above<'f>(files: &FileListing, folder: &'f str) -> Option<&'f str> {
+    let mut above = Some(folder).filter(|of| files.has_file(&within(of, "Cargo.toml")))?;
+    while !above.is_empty() {
+        above = above.rsplit_once('/').map_or("", |(above, _)| above);
+        if files.has_file(&within(above, "Cargo.toml")) {
+            return Some(above);
+        }
+    }
+    None
+}
+
+/// A path of the repository by its path in a folder.
+fn within(folder: &str, path: &str) -> String {
+    if folder.is_empty() { path.to_owned() } else { format!("{folder}/{path}") }
+}
+
 /// What says of a workspace how it is installed.
 fn of_workspace<'f>(files: &'f FileListing, folder: &'f str) -> impl Iterator<Item = Wanted> + 'f {
     let whole = OF_WORKSPACE.iter().map(|name| (name, MOST_TEXT_BYTES, false));
     let heads = HEADS.iter().map(|name| (name, HEAD_BYTES, true));
-    let there = heads.chain(whole).map(move |(name, most_bytes, head)| {
-        let path = if folder.is_empty() { (*name).to_owned() } else { format!("{folder}/{name}") };
-        Wanted { path, most_bytes, head }
+    let there = heads.chain(whole).map(move |(name, most_bytes, head)| Wanted {
+        path: within(folder, name),
+        most_bytes,
+        head,
     });
     there.filter(move |wanted| files.has_file(&wanted.path))
 }

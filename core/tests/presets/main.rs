@@ -235,6 +235,28 @@ fn a_part_of_a_workspace_is_built_with_all_of_it() {
     assert!(text.contains("\nCMD [\"sh\", \"-c\", \"cd apps/api && exec node c.js\"]\n"), "{text}");
 }
 
+#[test]
+fn a_crate_of_a_workspace_is_built_with_it() {
+    let shape = Shape::of(
+        "Cargo.toml [workspace]\\nmembers = [\"crates/*\"]\\nexclude = [\"crates/old\"]\\n\nCargo.lock\n\
+         crates/api/Cargo.toml [package]\\nname = \"api\"\\nversion.workspace = true\\n[dependencies]\\n\
+         axum.workspace = true\\nshared = { path = \"../shared\" }\\n\ncrates/api/src/main.rs\n\
+         crates/shared/Cargo.toml [package]\\nname = \"shared\"\\n\ncrates/shared/src/lib.rs\n\
+         crates/old/Cargo.toml [package]\\nname = \"old\"\\n\ncrates/old/src/main.rs",
+    );
+    let of = |folder: &str| {
+        let context = Some(RepositoryPath::new(folder).unwrap());
+        BuildSettings { context, ..BuildSettings::default() }
+    };
+    let found = shape.say(&of("crates/api"));
+    assert_eq!(found, "=> Axum (rust 1, cargo) | cd crates/api && exec app | 8080");
+    let detected = shape.detect(&of("crates/api"), &BaseImages::default()).unwrap();
+    assert_eq!(detected.context, None);
+    let text = shape.dockerfile(&of("crates/api"), &BaseImages::default()).unwrap();
+    assert!(text.contains("cargo build --release --locked --package api --bin api && "), "{text}");
+    assert_eq!(shape.say(&of("crates/old")), "=> rust (rust 1, cargo) | app | 8080");
+}
+
 /// What strangers write gets into no Dockerfile but as one command's text.
 #[test]
 fn a_hostile_text_stays_a_text() {

@@ -5,6 +5,7 @@ use super::framework::{self, Framework, Makes};
 use super::manager::Manager;
 use super::manifest::Manifest;
 use super::{is_by_manager, needs, of_framework, start};
+use crate::detect::patterns::fits;
 use crate::detect::recipe::{Output, Recipe, Run};
 use crate::detect::repo::Repo;
 use crate::detect::texts::workspace_above;
@@ -135,30 +136,6 @@ fn of_pnpm(text: &str) -> Vec<&str> {
     all.map(|item| item.trim().trim_matches(['"', '\''])).filter(|item| !item.is_empty()).collect()
 }
 
-/// Whether a folder is one of a pattern: `apps/*`, `packages/**`, `web`.
-fn fits(pattern: &str, folder: &str) -> bool {
-    let pattern = pattern.trim_start_matches("./").trim_end_matches('/');
-    let (mut parts, mut there) = (pattern.split('/'), folder.split('/'));
-    loop {
-        match (parts.next(), there.next()) {
-            (Some("**"), _) => return true,
-            (Some(part), Some(name)) if fits_name(part, name) => {}
-            (None, None) => return true,
-            (_, _) => return false,
-        }
-    }
-}
-
-/// Whether a name is what a pattern says, with at most one `*` in it.
-fn fits_name(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((start, end)) => {
-            name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end)
-        }
-    }
-}
-
 /// Where programs of what is installed lie, for an app in a folder.
 fn path_in(folder: &str) -> String {
     format!("/app/{folder}/node_modules/.bin:/app/node_modules/.bin:$PATH")
@@ -249,24 +226,6 @@ fn app(repo: &Repo<'_>, folder: &str, runtime: &'static str) -> Result<Option<Ap
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_folder_is_a_part_where_a_pattern_says_so() {
-        for (pattern, folder, is_one) in [
-            ("apps/*", "apps/web", true),
-            ("./apps/*/", "apps/web", true),
-            ("apps/*", "apps/web/inner", false),
-            ("apps/*", "apps", false),
-            ("packages/**", "packages/a/b", true),
-            ("**", "a/b", true),
-            ("web", "web", true),
-            ("apps/web-*", "apps/web-shop", true),
-            ("apps/web-*", "apps/api", false),
-            ("a*a", "a", false),
-        ] {
-            assert_eq!(fits(pattern, folder), is_one, "{pattern} {folder}");
-        }
-    }
 
     #[test]
     fn patterns_of_pnpm_stand_below_each_other_or_beside() {
