@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::cgroup::{BuildLimits, Limiter};
 use super::engine::Engine;
 use super::firewall::{self, Confinement, Network};
-use super::pressure::{Low, Place, Pressure};
+use super::pressure::{Lost, Low, Place, Pressure};
 use crate::docker::images::room_of;
 
 /// From one look to the next while builds run.
@@ -32,6 +32,8 @@ pub struct GuardSettings {
     pub limits: Option<BuildLimits>,
     /// The fewest free bytes on the engine's disk with which builds go on.
     pub least_free_bytes: u64,
+    /// The most bytes that the engine's disk may lose to one build; none where that is not limited.
+    pub most_disk_bytes: Option<u64>,
     /// Whether they are kept away from this machine's networks.
     pub confinement: Confinement,
     /// Private networks that they may reach all the same.
@@ -40,7 +42,7 @@ pub struct GuardSettings {
 
 impl Default for GuardSettings {
     /// Half the machine's memory and nine tenths of its processors, no fewer than 2 GiB of free
-    /// disk, and no way into its networks.
+    /// disk, 32 GiB of it for one build, and no way into its networks.
     fn default() -> Self {
         let capacity = crate::node::capacity();
         let limits = BuildLimits {
@@ -50,6 +52,7 @@ impl Default for GuardSettings {
         Self {
             limits: Some(limits),
             least_free_bytes: 2 * 1024 * MIB,
+            most_disk_bytes: Some(32 * 1024 * MIB),
             confinement: Confinement::Required,
             allowed: Vec::new(),
         }
@@ -131,7 +134,14 @@ impl Guard {
     /// Looks on while the engine builds; answers when that has to end, with the reason.
     pub(super) async fn watch(&self, engine: &Engine, place: &Place<'_>) -> Fault {
         let folder = self.engine_folder(engine).await;
+        let most = self.settings.most_disk_bytes;
         loop {
+            // Looked at before it waits, too: what is lost is counted from here on.
+            let free = folder.as_deref().and_then(|folder| self.free(folder));
+            let lost = free.and_then(|free| place.takes(free, most, Instant::now()));
+            if let (Some(lost), Some(most)) = (lost, most) {
+                return Fault::new(too_much(lost, most));
+            }
             sleep(LOOK_EVERY).await;
             self.hold_limits();
             if let Err(fault) = self.confine(engine).await {
@@ -226,10 +236,16 @@ impl Guard {
     /// What is free for builds, where that is too little.
     fn low(&self, folder: &Path) -> Option<Low> {
         let least = self.settings.least_free_bytes;
+        let free = self.free(folder)?;
+        (free < least).then_some(Low { free, least })
+    }
+
+    /// What is free for builds, where that can be seen.
+    fn free(&self, folder: &Path) -> Option<u64> {
         match room_of(folder) {
             Ok(DiskRoom { free, whole: _ }) => {
                 self.remark(|remarks| remarks.disk = None);
-                (free < least).then_some(Low { free, least })
+                Some(free)
             }
             Err(error) => {
                 let text = format!(
@@ -254,6 +270,22 @@ fn too_low(folder: &Path, Low { free, least }: Low, what: &str) -> String {
     )
 }
 
+fn too_much(Lost { bytes, builds }: Lost, most: u64) -> String {
+    let whose = match builds {
+        1 => "while only this one was built (what apps wrote meanwhile counts, too)".to_owned(),
+        _ => format!(
+            "while {builds} builds were under way; which of them took more than its part cannot be told, so \
+             the one that began last was ended"
+        ),
+    };
+    format!(
+        "the engine's disk lost {} MiB {whose}, and a build may take {} MiB of it (--build-disk); leave out \
+         what it does not need (.dockerignore, a smaller base image, caches of tools), or let builds have more",
+        bytes / MIB,
+        most / MIB
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::time::timeout;
@@ -266,6 +298,7 @@ mod tests {
         let guard = Guard::new(GuardSettings {
             limits: None,
             least_free_bytes: u64::MAX,
+            most_disk_bytes: None,
             confinement: Confinement::None,
             allowed: Vec::new(),
         });
@@ -291,5 +324,17 @@ mod tests {
         assert!(timeout(Duration::from_secs(8), both).await.is_err(), "its room is waited for");
         let fault = watched.await;
         assert!(!fault.message.contains("began last"), "{fault:?}");
+    }
+
+    #[test]
+    fn what_a_build_took_is_said_with_what_to_do() {
+        let why = too_much(Lost { bytes: 5 * MIB, builds: 1 }, 4 * MIB);
+        for part in
+            ["lost 5 MiB", "may take 4 MiB", "--build-disk", ".dockerignore", "what apps wrote"]
+        {
+            assert!(why.contains(part), "{why}");
+        }
+        let why = too_much(Lost { bytes: 9 * MIB, builds: 2 }, 4 * MIB);
+        assert!(why.contains("2 builds were under way") && why.contains("began last"), "{why}");
     }
 }

@@ -1,11 +1,14 @@
-//! Which build ends where the engine's disk gets full: one at a time, so that one that fills it does
-//! not take all others along.
+//! Which build ends where the engine's disk gets full, or where builds take more of it than they may:
+//! one at a time, so that one that fills it does not take all others along.
 //!
 //! Whose files take the room cannot be told: the engine says neither which build a step belongs to nor
 //! what a running one has written. So it is the one that began last. Then its room is waited for;
 //! only where the disk loses much more meanwhile is the next one ended before that time is over.
+//!
+//! What a build takes is what the disk lost while it was under way. Where others were, too, no more is
+//! known than that one of them took more than it may, once all of them together lost more than all may.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,8 +26,17 @@ pub(super) struct Pressure(Mutex<Builds>);
 #[derive(Debug, Default)]
 struct Builds {
     begun: u64,
-    under_way: BTreeSet<u64>,
+    under_way: BTreeMap<u64, Span>,
     ended: Option<Ended>,
+}
+
+/// From when one began, or another one was ended for what it took, until now.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    /// What was free at its beginning, once that was looked at.
+    free: Option<u64>,
+    /// How many were under way meanwhile, itself among them.
+    builds: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +50,14 @@ struct Ended {
 pub(super) struct Low {
     pub(super) free: u64,
     pub(super) least: u64,
+}
+
+/// What the disk lost while builds were under way, where that is more than they may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lost {
+    pub(super) bytes: u64,
+    /// How many builds there were meanwhile.
+    pub(super) builds: u64,
 }
 
 /// One build that the engine does; dropped, it is none any more.
@@ -57,7 +77,11 @@ impl Pressure {
         let mut builds = self.builds();
         builds.begun += 1;
         let number = builds.begun;
-        builds.under_way.insert(number);
+        for span in builds.under_way.values_mut() {
+            span.builds += 1;
+        }
+        let others = u64::try_from(builds.under_way.len()).unwrap_or(u64::MAX);
+        builds.under_way.insert(number, Span { free: None, builds: others.saturating_add(1) });
         Place { of: self, number }
     }
 
@@ -68,6 +92,10 @@ impl Pressure {
 }
 
 impl Builds {
+    fn is_newest(&self, number: u64) -> bool {
+        self.under_way.last_key_value().is_some_and(|(last, _)| *last == number)
+    }
+
     fn settle(&self, Low { free, least }: Low, now: Instant) -> bool {
         self.ended.is_some_and(|ended| {
             let lost = ended.free.saturating_sub(free);
@@ -80,12 +108,35 @@ impl Place<'_> {
     /// Whether this is the one to end; answers then how many others go on.
     pub(super) fn ends(&self, low: Low, now: Instant) -> Option<usize> {
         let mut builds = self.of.builds();
-        if builds.settle(low, now) || builds.under_way.last() != Some(&self.number) {
+        if builds.settle(low, now) || !builds.is_newest(self.number) {
             return None;
         }
         builds.under_way.remove(&self.number);
         builds.ended = Some(Ended { at: now, free: low.free });
         Some(builds.under_way.len())
+    }
+
+    /// So much is free. Answers, where this is the one to end for what was lost, with how much that is:
+    /// more than `most` for each build that there was since some one of them began.
+    pub(super) fn takes(&self, free: u64, most: Option<u64>, now: Instant) -> Option<Lost> {
+        let mut builds = self.of.builds();
+        if let Some(span) = builds.under_way.get_mut(&self.number) {
+            span.free.get_or_insert(free);
+        }
+        let most = most.filter(|_| builds.is_newest(self.number))?;
+        let lost = builds.under_way.values().find_map(|span| {
+            let bytes = span.free?.saturating_sub(free);
+            (bytes > most.saturating_mul(span.builds))
+                .then_some(Lost { bytes, builds: span.builds })
+        })?;
+        builds.under_way.remove(&self.number);
+        builds.ended = Some(Ended { at: now, free });
+        // The others are looked at from here on: what was lost is not told twice.
+        let left = u64::try_from(builds.under_way.len()).unwrap_or(u64::MAX);
+        for span in builds.under_way.values_mut() {
+            *span = Span { free: Some(free), builds: left };
+        }
+        Some(lost)
     }
 }
 
@@ -132,5 +183,40 @@ mod tests {
         assert_eq!(older.ends(low, now), None);
         drop(last);
         assert_eq!(older.ends(low, now), Some(0));
+    }
+
+    #[test]
+    fn a_build_ends_that_takes_more_than_it_may_and_of_several_the_newest_once_it_must_be_one_of_them()
+     {
+        let pressure = Pressure::default();
+        let now = Instant::now();
+        let takes = |place: &Place<'_>, free| place.takes(free, Some(100), now);
+        let alone = pressure.begins();
+        // What was free before it began is nobody's.
+        assert_eq!((takes(&alone, 1_000), takes(&alone, 900)), (None, None));
+        assert_eq!(alone.takes(0, None, now), None, "nothing is said of how much it may take");
+        assert_eq!(takes(&alone, 899), Some(Lost { bytes: 101, builds: 1 }));
+        drop(alone);
+        let [older, newer] = [(); 2].map(|()| pressure.begins());
+        assert_eq!((takes(&older, 1_000), takes(&newer, 1_000)), (None, None));
+        assert_eq!((takes(&older, 800), takes(&newer, 800)), (None, None), "each may have half");
+        assert_eq!(takes(&older, 799), None, "it is not the newest");
+        assert_eq!(takes(&newer, 799), Some(Lost { bytes: 201, builds: 2 }));
+        // What was lost until then is not held against the other one.
+        assert_eq!((takes(&older, 799), takes(&older, 699)), (None, None));
+        assert_eq!(takes(&older, 698), Some(Lost { bytes: 101, builds: 1 }));
+    }
+
+    #[test]
+    fn one_that_is_over_counts_among_those_that_there_were() {
+        let pressure = Pressure::default();
+        let now = Instant::now();
+        let older = pressure.begins();
+        assert_eq!(older.takes(1_000, Some(100), now), None);
+        let newer = pressure.begins();
+        assert_eq!(newer.takes(1_000, Some(100), now), None);
+        drop(newer);
+        assert_eq!(older.takes(801, Some(100), now), None);
+        assert_eq!(older.takes(799, Some(100), now), Some(Lost { bytes: 201, builds: 2 }));
     }
 }

@@ -11,34 +11,31 @@ use std::time::Duration;
 use bollard::ClientVersion;
 use hythe_core::declared::Declared;
 use hythe_core::deployment::{BuiltImage, Fault};
-use hythe_core::detect::{self, BuildPlan, Detected, Mirror, SiteFiles};
+use hythe_core::detect::{self, Mirror, SiteFiles};
 use hythe_core::names::{BuildTarget, CommitId, ImageId};
-use hythe_core::site::{SiteMode, serves_files};
-use hythe_core::source::{BuildSettings, Fetches, GitSource, Pushed, Reference, Source};
+use hythe_core::site::serves_files;
+use hythe_core::source::{BuildSettings, Fetches, Pushed, Source};
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::build::BuildCommand;
 use hythe_core::wire::storage::ImageName;
-use hythe_store::steps::Step;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::buildkit::{self, NoImage, Request};
-use super::checkout;
 use super::context::Context;
 use super::engine::{
     LABEL_APP, LABEL_COMMIT, LABEL_DECLARED, LABEL_DEPLOYMENT, LABEL_INSTANCE, LABEL_SOURCE,
 };
 use super::image_notes;
-use super::left_alone::{self, Left};
 use super::log::BuildLog;
+use super::planning::Planned;
 use super::publish::now;
 use super::reach;
 use super::run::{Builder, CANCEL_WITHIN, remove};
 use super::secrets::Opened;
-use super::texts::read_texts;
 use crate::docker::images::image_name;
-use crate::git::{self, GitError};
+use crate::git::GitError;
 use crate::uploads::hex;
 
 /// How often a build is begun again because the engine went away under it.
@@ -69,15 +66,6 @@ pub(super) enum Found {
     Fetched(ClientVersion, Tree),
     /// An image of a registry, by its digest and as a build that adds nothing to it.
     Image(ClientVersion, CommitId, Context),
-}
-
-/// How it is built.
-struct Planned {
-    context: Context,
-    /// The files of the image that edges can serve, where they are to.
-    site: Option<SiteFiles>,
-    /// What its repository says runs besides.
-    declared: Declared,
 }
 
 /// The files of a source.
@@ -330,58 +318,6 @@ impl Work<'_> {
         });
     }
 
-    /// Fetches the source, and meanwhile looks for an image that makes it needless: asking first
-    /// would cost every build of a new commit a round trip.
-    async fn git_source(&self, source: &GitSource) -> Result<Found, NoImage> {
-        let mut fetch = Box::pin(self.fetch(source));
-        let mut fetched = None;
-        let (version, images) = {
-            let mut engine = Box::pin(self.engine());
-            loop {
-                tokio::select! {
-                    engine = &mut engine => break engine?,
-                    checkout = &mut fetch, if fetched.is_none() => fetched = Some(checkout?),
-                }
-            }
-        };
-        let known = match &source.reference {
-            Reference::Commit(commit) => Some(commit.clone()),
-            Reference::DefaultBranch | Reference::Branch(_) | Reference::Tag(_)
-                if fetched.is_some() || images.is_empty() =>
-            {
-                None
-            }
-            Reference::DefaultBranch | Reference::Branch(_) | Reference::Tag(_) => tokio::select! {
-                // What is wrong with the source, the fetch says.
-                commit = self.resolve(source) => commit.ok(),
-                checkout = &mut fetch => { fetched = Some(checkout?); None }
-            },
-        };
-        if let Some(commit) = known
-            && let Some(built) = self.reuse(&images, commit).await?
-        {
-            return Ok(Found::Earlier(built));
-        }
-        let checkout = match fetched {
-            Some(checkout) => checkout,
-            None => fetch.await?,
-        };
-        Ok(match self.reuse(&images, checkout.commit.clone()).await? {
-            Some(built) => Found::Earlier(built),
-            None => {
-                let git::Checkout { tree, commit, committed_at, .. } = checkout;
-                Found::Fetched(version, Tree { folder: tree, version: commit, time: committed_at })
-            }
-        })
-    }
-
-    /// Which commit is wanted now.
-    async fn resolve(&self, source: &GitSource) -> Result<CommitId, NoImage> {
-        let scratch = self.folder("resolve").await?;
-        let git = &self.builder.settings.git;
-        Ok(git::resolve(git, self.wanted(source), &scratch, self.cancel).await?)
-    }
-
     /// Uses an image that was made from the same commit in the same way, where there is one.
     pub(super) async fn reuse(
         &self,
@@ -409,139 +345,6 @@ impl Work<'_> {
         let text = format!("{what} before: using {} again", short(image));
         self.log.say(text).await;
         Ok(Some(built))
-    }
-
-    /// The source, and what it may be reached with.
-    fn wanted<'a>(&'a self, source: &'a GitSource) -> git::Wanted<'a> {
-        let spec = &self.command.spec;
-        git::Wanted {
-            source,
-            app: &spec.app_name,
-            access: &self.opened.access,
-            fetches: spec.build.fetches,
-            // Files of submodules and of git LFS are not in the tree.
-            judge: (spec.build.fetches == Fetches::default()).then_some(git::Judge {
-                build: &spec.build,
-                images: &self.builder.settings.base_images,
-            }),
-        }
-    }
-
-    async fn fetch(&self, source: &GitSource) -> Result<git::Checkout, NoImage> {
-        self.doing("fetching the source");
-        let what = match &source.reference {
-            Reference::DefaultBranch => "its default branch".to_owned(),
-            Reference::Branch(branch) => format!("branch {branch}"),
-            Reference::Tag(tag) => format!("tag {tag}"),
-            Reference::Commit(commit) => format!("commit {}", short_commit(commit)),
-        };
-        self.log.say(format!("fetching {} ({what})", source.repository)).await;
-        let begun = Instant::now();
-        let scratch = self.folder("source").await?;
-        let (git, mirrors) = (&self.builder.settings.git, Some(&self.builder.mirrors));
-        let fetched = git::fetch(git, mirrors, self.wanted(source), &scratch, self.cancel);
-        let checkout = Step::SourceFetched.take(fetched).await?;
-        let text = format!(
-            "fetched commit {} \u{201c}{}\u{201d} in {}",
-            short_commit(&checkout.commit),
-            checkout.subject,
-            shown(begun.elapsed())
-        );
-        self.log.say(text).await;
-        for git::FetchedSubmodule { path, repository, commit } in &checkout.submodules {
-            let commit = short_commit(commit);
-            self.log.say(format!("fetched submodule {path}: {commit} of {repository}")).await;
-        }
-        Ok(checkout)
-    }
-
-    /// Finds out how to build, and prepares what the engine needs for it.
-    async fn plan(&self, tree: Tree, serves: bool) -> Result<Planned, NoImage> {
-        self.doing("looking at the source");
-        let settings = self.command.spec.build.clone();
-        let images = self.builder.settings.base_images.clone();
-        let app = self.command.spec.app_name.clone();
-        let left = match &self.command.spec.source {
-            Source::Git(_) => Some(Left::NotAskedFor(settings.fetches)),
-            Source::Pushed(_) => Some(Left::NotPushed),
-            Source::Upload(_) | Source::Image(_) => None,
-        };
-        let found = tokio::task::spawn_blocking(move || {
-            let entries = checkout::list(&tree.folder).map_err(|error| {
-                failed(format!("the files of the source cannot be used: {error}"))
-            })?;
-            let files = checkout::listing(&entries);
-            let texts = read_texts(&tree.folder, &detect::wanted(&files, &settings));
-            let Detected { plan, found, site, declared } =
-                detect::detect(&files, &texts, &settings, &images).map_err(failed)?;
-            let context = Context::new(
-                &tree.folder,
-                &entries,
-                settings.context.as_ref(),
-                &plan,
-                &images,
-                tree.time,
-            )
-            .map_err(failed)?;
-            let notes = left.map_or_else(Vec::new, |left| {
-                left_alone::notes(&tree.folder, &context, left, &app)
-            });
-            Ok::<_, NoImage>((plan, found, notes, Planned { context, site, declared }))
-        });
-        let (plan, found, notes, mut planned) = found.await.map_err(failed)??;
-        for note in notes {
-            self.log.say(note).await;
-        }
-        let text = match plan {
-            BuildPlan::Dockerfile { path } => {
-                let declared = &planned.declared;
-                let named = declared.processes.keys().map(ToString::to_string);
-                let hooks = declared.hooks().map(|(hook, _)| hook.as_str().to_owned());
-                let named = named.chain(hooks);
-                let named = named.collect::<Vec<_>>().join(", ");
-                if !named.is_empty() {
-                    self.log.say(format!("the repository says what runs besides: {named}")).await;
-                }
-                format!("building by {path}")
-            }
-            BuildPlan::Static(site) => format!(
-                "no Dockerfile, but an index.html: {} will be served as it is",
-                site.folder.map_or("the repository".to_owned(), |folder| format!("{folder}/")),
-            ),
-            BuildPlan::Preset { .. } => {
-                for reason in &found.reasons {
-                    self.log.say(format!("found: {reason}")).await;
-                }
-                format!("no Dockerfile: building by one that is made for {found}")
-            }
-        };
-        self.log.say(text).await;
-        if self.command.spec.build.site == SiteMode::On && planned.site.is_none() {
-            return Err(failed(format!(
-                "the app is to be a static site (--static on), and its build leaves no files to serve: with a \
-                 Dockerfile, name the image's folder by output in [static] of hythe.toml; else set it back \
-                 (hythe app set {} --static auto)",
-                self.command.spec.app_name
-            )));
-        }
-        planned.site = planned.site.filter(|_| serves);
-        let spec = &self.command.spec;
-        let not_run = if planned.declared.is_empty() {
-            None
-        } else if planned.site.is_some() {
-            let app = &spec.app_name;
-            Some(format!(
-                "a static site has no container; to have one: hythe app set {app} --static off"
-            ))
-        } else {
-            let grouped = spec.run.container.group.is_some();
-            grouped.then(|| "the Compose file says what does".to_owned())
-        };
-        if let Some(why) = not_run {
-            let what = "what the repository says runs besides, before or after does not run";
-            self.log.say(format!("note: {what}: {why}")).await;
-        }
-        Ok(planned)
     }
 
     /// A new folder for one purpose.
@@ -620,7 +423,7 @@ fn broken(error: bollard::errors::Error) -> NoImage {
     NoImage::Engine(error.to_string())
 }
 
-fn short_commit(commit: &CommitId) -> &str {
+pub(super) fn short_commit(commit: &CommitId) -> &str {
     commit.as_str().get(..10).unwrap_or(commit.as_str())
 }
 

@@ -1,5 +1,5 @@
 //! `configs` and `secrets`: what is in them is kept as variables of the service are, encrypted, and stands in
-//! files of its containers.
+//! files of its containers. So do texts that lie beside the file and are mounted from there.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,10 @@ use super::notes::{Notes, bad, shown};
 use super::service::resolve;
 use super::tree::Node;
 use super::variables::Room;
-use super::{Bad, Given};
+use super::volumes::{BIND, Bind};
+use super::{Bad, Given, Service};
 use crate::container::MountPath;
-use crate::inside::ValueFile;
+use crate::inside::{Inside, ValueFile};
 use crate::limits;
 use crate::names::{EnvName, EnvValue};
 
@@ -198,6 +199,57 @@ fn one(
         return bad(line, format!("{at}: two files are at {path}"));
     }
     Ok(())
+}
+
+/// What is told of a file whose text is taken.
+const AS_TEXT: &str = "the text of the file is given to the container as a config is, as it is now; what changes in \
+                       it comes with the next `hythe compose up`";
+
+/// Texts that are mounted from where the file lies, where they were handed in: as if they were configs. All
+/// else that is mounted so is told of.
+pub(super) fn bound(
+    at: &str,
+    binds: &[Bind],
+    (given, room): (&Given, &mut Room),
+    service: &mut Service,
+    notes: &mut Notes,
+) -> Result<(), Bad> {
+    for bind in binds {
+        let path = resolve(&given.folder, &bind.source).ok().flatten();
+        let text = path.filter(|_| bind.is_relative()).and_then(|path| given.files.get(&path));
+        let file = text.and_then(|text| Some((text, with_file(bind, text, service)?)));
+        let Some((text, (variable, value, inside))) = file else {
+            notes.left(bind.line, at, BIND);
+            continue;
+        };
+        room.take(text.len()).map_err(|why| Bad { line: Some(bind.line), why })?;
+        service.env.insert(variable, value);
+        service.inside = inside;
+        notes.left(bind.line, at, AS_TEXT);
+    }
+    Ok(())
+}
+
+/// The variable that has a text, and how the service's containers are with it; none where they cannot have it.
+fn with_file(bind: &Bind, text: &str, service: &Service) -> Option<(EnvName, EnvValue, Inside)> {
+    let path = MountPath::new(bind.target.trim_end_matches('/')).ok()?;
+    let name = path.as_str().trim_start_matches('/');
+    let variable = EnvName::new(Kind::Config.variable(name)).ok()?;
+    let value = EnvValue::new(text).ok()?;
+    let of = |name: &EnvName, value: &EnvValue| name.as_str().len() + value.reveal().len();
+    let bytes: usize = service.env.iter().map(|(name, value)| of(name, value)).sum();
+    let fits = service.env.len() < limits::MOST_ENV
+        && bytes + of(&variable, &value) <= limits::MOST_ENV_BYTES;
+    let free = !service.env.contains_key(&variable)
+        && !service.inside.files.contains_key(&path)
+        && !service.volumes.contains_key(&path);
+    if !fits || !free {
+        return None;
+    }
+    let mut inside = service.inside.clone();
+    let file = ValueFile { variable: variable.clone(), mode: ValueFile::MODE, uid: 0, gid: 0 };
+    inside.files.insert(path, file);
+    inside.check(&service.volumes).is_ok().then_some((variable, value, inside))
 }
 
 /// Rights in octal digits. A number of YAML may have been written so and be another one by now; of rights

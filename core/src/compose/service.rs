@@ -74,15 +74,16 @@ pub(super) fn read(
     };
     draft.service.from = from(&key, &field.node, field.line, given, notes)?;
     let volumes = field.node.get("volumes");
+    let of_volumes = format!("{key}.volumes");
+    let mut binds = Vec::new();
     if let Some(node) = volumes {
-        let tmpfs = &mut draft.service.inside.tmpfs;
-        draft.service.volumes =
-            volumes::read(&format!("{key}.volumes"), node, declared, tmpfs, notes)?;
+        let besides = (&mut draft.service.inside.tmpfs, &mut binds);
+        draft.service.volumes = volumes::read(&of_volumes, node, declared, besides, notes)?;
     }
     let delivered = delivered::read(&key, &field.node, contents, (given, &mut *room), notes)?;
     draft.service.env.clone_from(&delivered.variables);
     draft.service.inside.files = delivered.files;
-    environment::read(&key, &field.node, (given, room), &mut draft.service.env, notes)?;
+    environment::read(&key, &field.node, (given, &mut *room), &mut draft.service.env, notes)?;
     for (name, value) in &delivered.variables {
         if draft.service.env.get(name) != Some(value) {
             let why = format!("{key}: the variable {name} is that of a file; call it otherwise");
@@ -109,6 +110,7 @@ pub(super) fn read(
     if let Err(why) = draft.service.inside.check(&draft.service.volumes) {
         return bad(field.line, format!("{key}: {why}"));
     }
+    delivered::bound(&of_volumes, &binds, (given, room), &mut draft.service, notes)?;
     let (port, routed) = ports.settle(&format!("{key}.ports"), notes);
     draft.service.port = port;
     draft.service.routed = routed;

@@ -1,4 +1,5 @@
-//! Volumes and networks: named volumes are taken; folders of the machine and other networks are not.
+//! Volumes and networks: named volumes are taken; folders of the machine and other networks are not. Of what
+//! lies beside the file, texts are taken as what is in them ([`super::delivered`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +11,39 @@ use crate::inside::Tmpfs;
 use crate::limits;
 
 /// Why a folder of the machine is in no container.
-const BIND: &str = "folders of the machine are given to no container: what the app needs belongs into \
+pub(super) const BIND: &str = "folders of the machine are given to no container: what the app needs belongs into \
                     its image, and what it keeps into a named volume";
+
+/// A file or a folder that a service is to have from where it lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Bind {
+    pub(super) line: u64,
+    pub(super) source: String,
+    pub(super) target: String,
+}
+
+impl Bind {
+    /// What an entry of `volumes` says, where it is such.
+    pub(super) fn of(item: &Node) -> Option<Self> {
+        let line = item.line;
+        if item.fields().is_some() {
+            let text = |name: &str| item.get(name).and_then(Node::text);
+            text("type").filter(|kind| kind == "bind")?;
+            let (source, target) = (text("source")?, text("target")?);
+            return Some(Self { line, source, target });
+        }
+        let text = item.text()?;
+        let mut parts = text.splitn(3, ':');
+        let (source, target) = (parts.next()?, parts.next()?);
+        let is_path = source.starts_with(['/', '.', '~']) || source.contains(['/', '\\']);
+        is_path.then(|| Self { line, source: source.to_owned(), target: target.to_owned() })
+    }
+
+    /// Whether it counts from the folder of the file.
+    pub(super) fn is_relative(&self) -> bool {
+        !self.source.is_empty() && !self.source.starts_with(['/', '~'])
+    }
+}
 
 /// The volumes that a file declares.
 #[derive(Debug, Default)]
@@ -88,12 +120,13 @@ pub(super) fn networks(node: &Node, line: u64, notes: &mut Notes) {
     }
 }
 
-/// `volumes` of a service. Those of the type tmpfs are put to what it has in memory.
+/// `volumes` of a service. Those of the type tmpfs are put to what it has in memory, and what lies elsewhere
+/// to `binds`, of which nothing is told here.
 pub(super) fn read(
     key: &str,
     node: &Node,
     declared: &Declared,
-    tmpfs: &mut BTreeMap<MountPath, Tmpfs>,
+    (tmpfs, binds): (&mut BTreeMap<MountPath, Tmpfs>, &mut Vec<Bind>),
     notes: &mut Notes,
 ) -> Result<BTreeMap<MountPath, Mount>, Bad> {
     let mut found = BTreeMap::new();
@@ -108,6 +141,7 @@ pub(super) fn read(
             inside::long(key, item, tmpfs, notes)?;
             continue;
         }
+        binds.extend(Bind::of(item));
         let mount = match &item.value {
             Tree::Map(_) => long(key, item, notes),
             Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::Text(_) | Tree::List(_) => {
@@ -163,8 +197,8 @@ fn short(key: &str, item: &Node, notes: &mut Notes) -> Option<(String, String, b
         );
         return None;
     };
-    if source.starts_with(['/', '.', '~']) || source.contains(['/', '\\']) {
-        notes.left(item.line, key, BIND);
+    // What is none of these has a name.
+    if Bind::of(item).is_some() {
         return None;
     }
     let modes: Vec<&str> = mode.split(',').collect();
@@ -201,6 +235,7 @@ fn long(key: &str, item: &Node, notes: &mut Notes) -> Option<(String, String, bo
             let read_only = item.get("read_only").and_then(Node::truth) == Some(true);
             Some((text("source"), text("target"), read_only))
         }
+        "bind" if Bind::of(item).is_some() => None,
         "bind" => {
             notes.left(item.line, key, BIND);
             None

@@ -24,7 +24,7 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     let wish = match held {
         Some(wish) => Some(wish),
         None => Wish::of(repo.first_line(".elixir-version")?, ".elixir-version")
-            .or(Wish::of(repo.tool_version(&["elixir"])?, ".tool-versions"))
+            .or(repo.tool(&["elixir"])?)
             .or(of_mix),
     };
     let (images, why) = versions::choose_just(&images::ELIXIR, wish.as_ref(), just)?;

@@ -4,18 +4,18 @@
 //! whole build, at paths of their own, and start `target/x.jar` or `bin/x`. And no image has a tool
 //! that only runs what is installed.
 
-use super::overrides::{Overrides, Program};
+use super::overrides::{Overrides, Program, Step};
 use super::recipe::Recipe;
 use super::repo::Repo;
 use super::settings_file::SETTINGS_FILE;
 use super::words::{ShellLine, Start};
 
 /// Languages whose last stage has the built program alone, or beside the sources.
-const COMPILED: &[&str] = &["go", "rust", "java", "dotnet", "elixir"];
+const COMPILED: &[&str] = &["go", "rust", "java", "dotnet", "elixir", "crystal", "dart", "swift"];
 /// Programs that build or run others, none of which is in an image with a built program.
 const TOOLS: &[&str] = &[
-    "air", "bash", "bun", "cargo", "docker", "gow", "go", "just", "make", "node", "npm", "npx",
-    "pnpm", "sh", "task", "yarn",
+    "air", "bash", "bun", "cargo", "crystal", "dart", "docker", "gow", "go", "just", "make",
+    "node", "npm", "npx", "pnpm", "sh", "shards", "swift", "task", "yarn",
 ];
 /// What the options of Java begin with that want nothing of the build.
 const JAVA_OPTIONS: &[&str] = &["-D", "-X", "-ea", "-server", "--add-", "--enable-", "$"];
@@ -45,6 +45,7 @@ impl Started {
 /// Finds it out; `recipe` is what was found without the line.
 pub(super) fn start(repo: &Repo<'_>, recipe: &Recipe, line: &ShellLine) -> Started {
     let Overrides { build, start_file, .. } = repo.overrides;
+    let replaced = build.as_ref().is_some_and(|steps| !steps.contains(&Step::Usual));
     let file = start_file.unwrap_or(SETTINGS_FILE);
     if recipe.runtime == "python" {
         return without_runner(repo, line, file);
@@ -53,7 +54,7 @@ pub(super) fn start(repo: &Repo<'_>, recipe: &Recipe, line: &ShellLine) -> Start
         return Started::as_said(line);
     };
     let command = own.to_string();
-    if build.is_some() || names_built(line.as_str(), &command) {
+    if replaced || names_built(line.as_str(), &command) {
         return Started::as_said(line);
     }
     let why = format!("what is built is started by \u{201c}{command}\u{201d}");
@@ -99,7 +100,7 @@ fn with_words_of(runtime: &str, own: &Start, program: &Program<'_>) -> Option<St
     let Program { variables, path, words } = program;
     let (words, none): (&[&str], &[&str]) = (words, &[]);
     let (options, words) = match runtime {
-        "go" | "rust" if !TOOLS.contains(path) => (none, words),
+        "go" | "rust" | "crystal" | "dart" | "swift" if !TOOLS.contains(path) => (none, words),
         "java" if *path == "java" => {
             let (options, rest) = words.split_at(words.iter().position(|word| *word == "-jar")?);
             let free = |option: &&str| JAVA_OPTIONS.iter().any(|start| option.starts_with(start));

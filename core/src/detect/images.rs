@@ -108,6 +108,7 @@ pub(super) const NODE: Language = Language {
         same("20", "node:20-bookworm-slim"),
         same("18", "node:18-bookworm-slim"),
         same("16", "node:16-bookworm-slim"),
+        same("14", "node:14-bullseye-slim"),
     ],
 };
 pub(super) const BUN: Language = Language {
@@ -159,6 +160,8 @@ pub(super) const RUBY: Language = Language {
         two("3.3", "ruby:3.3-bookworm", "ruby:3.3-slim-bookworm"),
         two("3.2", "ruby:3.2-bookworm", "ruby:3.2-slim-bookworm"),
         two("3.1", "ruby:3.1-bookworm", "ruby:3.1-slim-bookworm"),
+        two("3.0", "ruby:3.0-bullseye", "ruby:3.0-slim-bullseye"),
+        two("2.7", "ruby:2.7-bullseye", "ruby:2.7-slim-bullseye"),
     ],
 };
 pub(super) const PHP: Language = Language {
@@ -169,6 +172,8 @@ pub(super) const PHP: Language = Language {
         same("8.3", "php:8.3-apache-bookworm"),
         same("8.2", "php:8.2-apache-bookworm"),
         same("8.1", "php:8.1-apache-bookworm"),
+        same("8.0", "php:8.0-apache-bullseye"),
+        same("7.4", "php:7.4-apache-bullseye"),
     ],
 };
 pub(super) const JAVA: Language = Language {
@@ -205,6 +210,30 @@ pub(super) const ELIXIR: Language = Language {
     ],
 };
 
+pub(super) const CRYSTAL: Language = Language {
+    name: "Crystal",
+    usual: two("1.15", "crystallang/crystal:1.15.1-alpine", DEBIAN),
+    lines: &[
+        two("1.15", "crystallang/crystal:1.15.1-alpine", DEBIAN),
+        two("1.14", "crystallang/crystal:1.14.1-alpine", DEBIAN),
+    ],
+};
+pub(super) const DART: Language = Language {
+    name: "Dart",
+    usual: two("3", "dart:3", DEBIAN),
+    lines: &[two("3", "dart:3", DEBIAN)],
+};
+pub(super) const SWIFT: Language = Language {
+    name: "Swift",
+    usual: two("6.1", "swift:6.1-bookworm", DEBIAN),
+    lines: &[two("6.1", "swift:6.1-bookworm", DEBIAN), two("6.0", "swift:6.0-bookworm", DEBIAN)],
+};
+
+/// Clojure for a line of Java, with what builds it.
+pub(super) fn clojure(line: &str, with: &str) -> String {
+    format!("clojure:temurin-{line}-{with}-bookworm-slim")
+}
+
 /// Maven and Gradle for a line of Java, where a project does not bring them.
 pub(super) fn maven(line: &str) -> String {
     format!("maven:3.9-eclipse-temurin-{line}")
@@ -227,6 +256,13 @@ pub(super) mod tools {
     pub(in crate::detect) const POETRY: &str = "2.2.1";
     pub(in crate::detect) const PIPENV: &str = "2025.0.4";
     pub(in crate::detect) const PDM: &str = "2.25.9";
+    pub(in crate::detect) const MKDOCS: &str = "1.6.1";
+    pub(in crate::detect) const MKDOCS_MATERIAL: &str = "9.6.14";
+    pub(in crate::detect) const JEKYLL: &str = "4.4.1";
+    pub(in crate::detect) const HUGO: &str = "0.147.9";
+    pub(in crate::detect) const ZOLA: &str = "0.20.0";
+    pub(in crate::detect) const MDBOOK: &str = "0.4.52";
+    pub(in crate::detect) const SBT: &str = "1.10.7";
     pub(in crate::detect) const GUNICORN: &str = "23.0.0";
     pub(in crate::detect) const UVICORN: &str = "0.37.0";
 }
@@ -314,7 +350,8 @@ impl BaseImages {
 mod tests {
     use super::*;
 
-    const ALL: &[Language] = &[NODE, BUN, DENO, PYTHON, GO, RUST, RUBY, PHP, JAVA, DOTNET, ELIXIR];
+    const ALL: &[Language] =
+        &[NODE, BUN, DENO, PYTHON, GO, RUST, RUBY, PHP, JAVA, DOTNET, ELIXIR, CRYSTAL, DART, SWIFT];
 
     #[test]
     fn what_is_usual_is_one_of_the_lines_and_all_are_pinned() {

@@ -111,6 +111,28 @@ fn gradle(repo: &Repo<'_>, script: &'static str, text: &str) -> Result<Recipe, R
     Ok(recipe)
 }
 
+/// The version of Java that is wished for, wherever that is said but in what a tool builds by.
+pub(super) fn wish(repo: &Repo<'_>) -> Result<Option<Wish>, Rejection> {
+    let properties = repo.texts_of("system.properties");
+    let runtime =
+        properties.lines().find_map(|line| line.trim().strip_prefix("java.runtime.version="));
+    let wish = match said(repo, "java") {
+        Some(wish) => Some(wish),
+        None => Wish::of(runtime, "system.properties")
+            .or(Wish::of(repo.first_line(".java-version")?, ".java-version"))
+            .or(repo.tool(&["java"])?),
+    };
+    Ok(wish.map(as_now))
+}
+
+/// 1.8 is how 8 was written once.
+fn as_now(wish: Wish) -> Wish {
+    match wish.text.strip_prefix("1.") {
+        Some(line) => Wish { text: line.to_owned(), ..wish },
+        None => wish,
+    }
+}
+
 /// Chooses Java; `with` is the image that has the tool, where the project does not bring it.
 fn base(
     repo: &Repo<'_>,
@@ -119,21 +141,7 @@ fn base(
     with: fn(&str) -> String,
     wrapper: bool,
 ) -> Result<Recipe, Rejection> {
-    let properties = repo.texts_of("system.properties");
-    let runtime =
-        properties.lines().find_map(|line| line.trim().strip_prefix("java.runtime.version="));
-    let wish = match said(repo, "java") {
-        Some(wish) => Some(wish),
-        None => Wish::of(runtime, "system.properties")
-            .or(Wish::of(repo.first_line(".java-version")?, ".java-version"))
-            .or(Wish::of(repo.tool_version(&["java"])?, ".tool-versions"))
-            .or(wish),
-    };
-    // 1.8 is how 8 was written once.
-    let wish = wish.map(|wish| match wish.text.strip_prefix("1.") {
-        Some(line) => Wish { text: line.to_owned(), ..wish },
-        None => wish,
-    });
+    let wish = self::wish(repo)?.or_else(|| wish.map(as_now));
     let (line, why) = versions::choose(&images::JAVA, wish.as_ref())?;
     let build = if wrapper { line.build.to_owned() } else { with(line.line) };
     let mut recipe = Recipe::new("java", build, line.run);
@@ -146,13 +154,23 @@ fn base(
     Ok(recipe)
 }
 
+/// The step that takes the one archive that can be run, out of folders of this name.
+pub(super) fn take(folder: &str, ending: &str) -> Run {
+    Run::own(TAKE.replace("FOLDER/*.jar", &format!("{folder}/*.{ending}")))
+}
+
+/// What starts an archive; `options` are empty, or have a blank behind each.
+pub(super) fn start(options: &str, jar: &str) -> Start {
+    Start::own(format!("exec java -XX:MaxRAMPercentage=75 {options}-jar {jar}"))
+}
+
 fn finish(recipe: &mut Recipe, folder: &str, ending: &str) {
     let jar = if recipe.framework == Some("Quarkus") {
         let quarkus = format!("{folder}/quarkus-app").replace("/libs", "");
         recipe.taken = vec![(format!("/app/{quarkus}/"), "/app/".to_owned())];
         "/app/quarkus-run.jar"
     } else {
-        recipe.finish.push(Run::own(TAKE.replace("FOLDER/*.jar", &format!("{folder}/*.{ending}"))));
+        recipe.finish.push(take(folder, ending));
         recipe.taken = vec![("/out/".to_owned(), "/app/".to_owned())];
         "/app/app.jar"
     };
@@ -163,7 +181,7 @@ fn finish(recipe: &mut Recipe, folder: &str, ending: &str) {
         _ => "",
     };
     recipe.because(format!("{jar} is what it builds"));
-    recipe.start = Some(Start::own(format!("exec java -XX:MaxRAMPercentage=75 {port}-jar {jar}")));
+    recipe.start = Some(start(port, jar));
 }
 
 /// Whether Gradle makes a program with a script that starts it.

@@ -7,6 +7,9 @@
 //! guessing wrong costs people more than one line. Deterministic: the same files and settings give
 //! the same plan.
 
+mod clojure;
+mod crystal;
+mod dart;
 mod deno;
 mod dockerfile;
 mod dotnet;
@@ -19,6 +22,8 @@ mod java;
 mod listing;
 mod node;
 mod overrides;
+mod pages;
+mod patterns;
 mod php;
 mod preset;
 mod python;
@@ -27,8 +32,10 @@ mod refusal;
 mod repo;
 mod ruby;
 mod rust;
+mod scala;
 mod settings_file;
 mod site;
+mod swift;
 mod texts;
 mod versions;
 mod words;
@@ -52,7 +59,7 @@ use crate::rejection::Rejection;
 use crate::source::BuildSettings;
 
 /// The version of these rules: part of what makes two builds the same.
-pub const RULES: u32 = 4;
+pub const RULES: u32 = 5;
 
 /// Where a Dockerfile is looked for when none is named, best first.
 const DOCKERFILES: &[&str] = &["Dockerfile", "dockerfile", "Containerfile"];
@@ -76,6 +83,11 @@ const MANIFESTS: &[&str] = &[
     "build.gradle.kts",
     "mix.exs",
     "deno.json",
+    "build.sbt",
+    "project.clj",
+    "shard.yml",
+    "pubspec.yaml",
+    "Package.swift",
 ];
 
 /// How a repository becomes an image.
@@ -100,6 +112,9 @@ pub enum BuildPlan {
 pub struct Detected {
     /// What is built.
     pub plan: BuildPlan,
+    /// The folder whose files are built: the one that the app names, or that of the workspace that it is a
+    /// part of; all of the repository where there is none.
+    pub context: Option<RepositoryPath>,
     /// What was found, for people.
     pub found: Found,
     /// The files that edges can serve themselves, where what is built is those and nothing else.
@@ -188,7 +203,8 @@ fn plan(
     }
     if let Some(path) = &settings.dockerfile {
         let path = refusal::named(files, path)?;
-        return Ok(by_dockerfile(path, vec!["the app names this Dockerfile".to_owned()]));
+        let why = vec!["the app names this Dockerfile".to_owned()];
+        return Ok(by_dockerfile(path, settings, why));
     }
     let none = Overrides::default();
     let folder = folder.map_or("", RepositoryPath::as_str);
@@ -196,7 +212,8 @@ fn plan(
     let repo = Repo { files, texts, folder, overrides: &overrides };
     if let Some(path) = &overrides.dockerfile {
         let path = known(&repo.at(path.as_str()))?;
-        return Ok(by_dockerfile(refusal::named(files, &path)?, overrides.reasons.clone()));
+        let path = refusal::named(files, &path)?;
+        return Ok(by_dockerfile(path, settings, overrides.reasons.clone()));
     }
     if !overrides.beats_dockerfile
         && let Some(name) = repo.first(DOCKERFILES)
@@ -205,14 +222,14 @@ fn plan(
         if overrides.steps_named() {
             reasons.push("steps named elsewhere are not used beside it".to_owned());
         }
-        return Ok(by_dockerfile(known(&repo.at(name))?, reasons));
+        return Ok(by_dockerfile(known(&repo.at(name))?, settings, reasons));
     }
     if overrides.preset.as_deref() == Some("static") {
         let folder = overrides.output.clone().unwrap_or_default();
         if !folder.is_empty() && !repo.has_folder(&folder) {
             return Err(refusal::no_site(&repo.at(&folder)));
         }
-        return site_in(&repo, &folder, overrides.reasons.clone(), images);
+        return site_in(&repo, &folder, settings, overrides.reasons.clone(), images);
     }
     if let Some(detected) = preset::find(&repo, settings, images)? {
         return Ok(detected);
@@ -232,22 +249,24 @@ fn plan(
             format!("{folder}/index.html")
         };
         if repo.has(&index) {
-            return site_in(&repo, folder, vec![format!("{index} is there")], images);
+            return site_in(&repo, folder, settings, vec![format!("{index} is there")], images);
         }
     }
     Err(refusal::nothing_found(&repo, manifest.copied()))
 }
 
-fn by_dockerfile(path: RepositoryPath, reasons: Vec<String>) -> Detected {
+fn by_dockerfile(path: RepositoryPath, settings: &BuildSettings, reasons: Vec<String>) -> Detected {
     let found = Found::of_dockerfile(&path, reasons);
     let plan = BuildPlan::Dockerfile { path };
-    Detected { plan, found, site: None, declared: Declared::default() }
+    let context = settings.context.clone();
+    Detected { plan, context, found, site: None, declared: Declared::default() }
 }
 
 /// The files of one folder of what is built.
 fn site_in(
     repo: &Repo<'_>,
     folder: &str,
+    settings: &BuildSettings,
     reasons: Vec<String>,
     images: &BaseImages,
 ) -> Result<Detected, Rejection> {
@@ -259,7 +278,8 @@ fn site_in(
     let single_page = repo.overrides.single_page.unwrap_or_default();
     let files = SiteFiles { folder: site::ROOT.to_owned(), single_page };
     let plan = BuildPlan::Static(site);
-    Ok(Detected { plan, found, site: Some(files), declared: Declared::default() })
+    let context = settings.context.clone();
+    Ok(Detected { plan, context, found, site: Some(files), declared: Declared::default() })
 }
 
 /// A name from the tables above, below a folder that was checked.

@@ -19,7 +19,16 @@ const FRAMEWORKS: &[(&str, &str, &[&str])] = &[
     ("codeigniter4/framework", "CodeIgniter", &["intl", "mysqli", "opcache"]),
     ("cakephp/cakephp", "CakePHP", &["intl", "pdo_mysql", "opcache"]),
     ("yiisoft/yii2", "Yii", &["intl", "pdo_mysql", "opcache"]),
+    ("drupal/core-recommended", "Drupal", &["gd", "pdo_mysql", "pdo_pgsql", "opcache"]),
+    ("roots/wordpress", "WordPress", OF_WORDPRESS),
+    ("johnpbloch/wordpress", "WordPress", OF_WORDPRESS),
 ];
+/// What WordPress asks for.
+const OF_WORDPRESS: &[&str] = &["exif", "gd", "intl", "mysqli", "opcache", "zip"];
+/// Files of WordPress where it lies in the repository itself.
+const WORDPRESS: &[&str] = &["wp-settings.php", "wp-login.php"];
+/// What pages that are written by hand reach their databases by, without saying so anywhere.
+const BY_HAND: &[&str] = &["mysqli", "pdo_mysql"];
 
 /// Extensions that the image has.
 const BUILT_IN: &[&str] = &[
@@ -81,10 +90,21 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     let framework = FRAMEWORKS.iter().find(|(package, _, _)| needs(package));
     recipe.framework = framework.map(|(_, name, _)| *name);
     recipe.sure = entry.is_some() || framework.is_some();
-    let mut extensions: Vec<String> = framework
-        .into_iter()
-        .flat_map(|(_, _, extensions)| extensions.iter().map(|name| (*name).to_owned()))
-        .collect();
+    let usual = match framework {
+        Some((_, _, extensions)) => *extensions,
+        None if repo.first(WORDPRESS).is_some() => {
+            recipe.framework = Some("WordPress");
+            OF_WORDPRESS
+        }
+        None if entry.is_some() => BY_HAND,
+        None => &[],
+    };
+    let mut extensions: Vec<String> = usual.iter().map(|name| (*name).to_owned()).collect();
+    if recipe.framework == Some("Symfony") {
+        // Composer runs scripts of it, which want what is only for development otherwise.
+        recipe.build_env("APP_ENV", "prod");
+        recipe.run_env("APP_ENV", "prod");
+    }
     for name in requires.into_iter().flat_map(serde_json::Map::keys) {
         if let Some(extension) = name.strip_prefix("ext-") {
             extensions.push(words::name(extension, "an extension in composer.json")?);
@@ -114,7 +134,7 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
         recipe.install.push(Run::own(line).cached(&["/root/.composer/cache"]).of_app());
     }
     scripts(&mut recipe, repo)?;
-    apache(&mut recipe, entry);
+    apache(&mut recipe, repo, entry);
     Ok(Some(recipe))
 }
 
@@ -142,7 +162,7 @@ fn scripts(recipe: &mut Recipe, repo: &Repo<'_>) -> Result<(), Rejection> {
 }
 
 /// The server: it listens on the port that it is told, and serves what is public.
-fn apache(recipe: &mut Recipe, entry: Option<&'static str>) {
+fn apache(recipe: &mut Recipe, repo: &Repo<'_>, entry: Option<&'static str>) {
     let folder = entry.and_then(|entry| entry.split_once('/')).map(|(folder, _)| folder);
     // A framework's index.php is made when it is installed, where it is not there.
     let folder =
@@ -158,5 +178,12 @@ fn apache(recipe: &mut Recipe, entry: Option<&'static str>) {
          /etc/apache2/conf-available/docker-php.conf && \
          a2enmod rewrite",
     ));
+    let rules = folder.map_or(".htaccess".to_owned(), |folder| format!("{folder}/.htaccess"));
+    if recipe.framework.is_some() && !repo.has(&rules) {
+        recipe.because(format!("there is no {rules}: what is no file is up to index.php"));
+        recipe.run_tools.push(Run::own(
+            "echo 'FallbackResource /index.php' > /etc/apache2/conf-enabled/hythe.conf",
+        ));
+    }
     recipe.start = Some(Start::words(&["apache2-foreground"]));
 }

@@ -3,12 +3,12 @@
 use super::foreign::{self, Started};
 use super::found::Found;
 use super::images::BaseImages;
-use super::overrides::Overrides;
+use super::overrides::{Overrides, Step};
 use super::recipe::{Missing, Output, Recipe, Run};
 use super::repo::Repo;
 use super::{
-    BuildPlan, Detected, SiteFiles, deno, dockerfile, dotnet, elixir, go, java, node, php, python,
-    refusal, ruby, rust, site,
+    BuildPlan, Detected, SiteFiles, clojure, crystal, dart, deno, dockerfile, dotnet, elixir, go,
+    java, known, node, pages, php, python, refusal, ruby, rust, scala, site, swift,
 };
 use crate::declared::Declared;
 use crate::rejection::Rejection;
@@ -16,17 +16,26 @@ use crate::source::BuildSettings;
 
 type Provider = fn(&Repo<'_>) -> Result<Option<Recipe>, Rejection>;
 
-/// All of them, in the order in which they are asked. Those of JavaScript come last: apps of every
-/// other language have a `package.json` for what their pages are made of.
+/// All of them, in the order in which they are asked. Sites of Hugo have modules of Go, and come first.
+/// Those of JavaScript come last: apps of every other language have a `package.json` for what their
+/// pages are made of.
 const PROVIDERS: &[(&str, Provider)] = &[
+    ("hugo", pages::hugo),
+    ("zola", pages::zola),
     ("php", php::find),
     ("go", go::find),
     ("java", java::find),
+    ("java", scala::find),
+    ("java", clojure::find),
     ("rust", rust::find),
+    ("mdbook", pages::mdbook),
     ("ruby", ruby::find),
     ("elixir", elixir::find),
     ("dotnet", dotnet::find),
     ("deno", deno::find),
+    ("crystal", crystal::find),
+    ("dart", dart::find),
+    ("swift", swift::find),
     ("python", python::find),
     ("node", node::find),
 ];
@@ -66,7 +75,12 @@ pub(super) fn find(
         single_page: output.missing == Missing::Index,
     });
     let plan = BuildPlan::Preset { dockerfile: text };
-    Ok(Some(Detected { plan, found, site, declared: Declared::default() }))
+    let context = match recipe.workspace.as_deref() {
+        Some("") => None,
+        Some(folder) => Some(known(folder)?),
+        None => settings.context.clone(),
+    };
+    Ok(Some(Detected { plan, context, found, site, declared: Declared::default() }))
 }
 
 /// The recipe of the first provider that knows an app. Where that is not sure of it, or it has
@@ -125,13 +139,23 @@ fn apply(recipe: &mut Recipe, repo: &Repo<'_>) {
         reasons,
     } = repo.overrides;
     let started = start.as_ref().map(|line| foreign::start(repo, recipe, line));
-    if let Some(lines) = install {
-        recipe.install = lines.iter().cloned().map(Run::given).collect();
+    // What is said is said in the app's own folder.
+    let inside = recipe.inside.clone();
+    if let Some(steps) = install {
+        let usual = std::mem::take(&mut recipe.install);
+        recipe.install = said_steps(steps, &usual, &inside);
         recipe.manifests.clear();
     }
-    if let Some(lines) = build {
-        recipe.build = lines.iter().cloned().map(Run::given).collect();
-        recipe.finish.clear();
+    if let Some(steps) = build {
+        let usual = std::mem::take(&mut recipe.build);
+        recipe.build = said_steps(steps, &usual, &inside);
+        if !steps.contains(&Step::Usual) {
+            // What serves an app of Python is no part of its build, though it is put beside it there.
+            let serves = recipe.runtime == "python" && start.is_none();
+            let servers = usual.into_iter().filter(|run| serves && !run.of_app);
+            recipe.build.splice(0..0, servers.collect::<Vec<_>>());
+            recipe.finish.clear();
+        }
         if recipe.taken.iter().any(|(from, _)| from == "/out/") {
             recipe.tools.push(Run::own("mkdir -p /out"));
         }
@@ -139,10 +163,15 @@ fn apply(recipe: &mut Recipe, repo: &Repo<'_>) {
     let mut of_start = None;
     if let Some(folder) = output {
         let missing = recipe.output.as_ref().map_or(Missing::Page, |output| output.missing);
-        recipe.output = Some(Output { folder: folder.clone(), missing });
+        let folder = match (inside.as_str(), folder.as_str()) {
+            ("", folder) => folder.to_owned(),
+            (inside, "") => inside.to_owned(),
+            (inside, folder) => format!("{inside}/{folder}"),
+        };
+        recipe.output = Some(Output { folder, missing });
     } else if let Some(Started { start, why, wants_all }) = started {
         recipe.output = None;
-        recipe.start = Some(start);
+        recipe.start = Some(start.within(&inside));
         // It may start anything.
         let all = wants_all || build.is_some() || recipe.runtime == "node";
         if all && !has_home(recipe) {
@@ -169,6 +198,15 @@ fn apply(recipe: &mut Recipe, repo: &Repo<'_>) {
         recipe.run_env.push((name.to_string(), value.clone()));
     }
     recipe.reasons.extend(reasons.iter().cloned().chain(of_start));
+}
+
+/// Steps as they were said, with those in their place that are usual.
+fn said_steps(steps: &[Step], usual: &[Run], inside: &str) -> Vec<Run> {
+    let of = |step: &Step| match step {
+        Step::Usual => usual.to_vec(),
+        Step::Line(line) => vec![Run::given(line.within(inside))],
+    };
+    steps.iter().flat_map(of).collect()
 }
 
 fn has_home(recipe: &Recipe) -> bool {

@@ -138,6 +138,10 @@ pub(super) struct Recipe {
     pub(super) port: u16,
     /// Where the app is finished when it is built.
     pub(super) output: Option<Output>,
+    /// The folder of the repository that is built, where that is a workspace above the app's own.
+    pub(super) workspace: Option<String>,
+    /// The folder of the app in that; empty where it is the same.
+    pub(super) inside: String,
     /// Whether it is what the repository is about, rather than something beside it.
     pub(super) sure: bool,
 }
@@ -178,6 +182,8 @@ impl Recipe {
             start: None,
             port: PORT,
             output: None,
+            workspace: None,
+            inside: String::new(),
             sure: true,
         }
     }

@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use super::listing::{FileKind, FileListing};
 use super::overrides::Overrides;
 use super::texts::{CONFIG_ENDINGS, FileText, FileTexts};
+use super::versions::Wish;
 use crate::rejection::Rejection;
 
 /// What there is to look at, and what people said about it.
@@ -104,8 +105,24 @@ impl<'a> Repo<'a> {
         Ok(lines.find(|line| !line.is_empty() && !line.starts_with('#')))
     }
 
+    /// The version of a tool that `.tool-versions` or `mise.toml` names.
+    pub(super) fn tool(&self, names: &[&str]) -> Result<Option<Wish>, Rejection> {
+        if let Some(version) = self.tool_version(names)?.filter(|version| is_version(version)) {
+            return Ok(Wish::of(Some(version), ".tool-versions"));
+        }
+        for file in ["mise.toml", ".mise.toml"] {
+            let Some(table) = self.toml(file)? else { continue };
+            let tools = table.get("tools").and_then(toml::Value::as_table);
+            let named = names.iter().find_map(|name| tools?.get(*name));
+            if let Some(version) = named.and_then(of_mise).filter(|version| is_version(version)) {
+                return Ok(Wish::of(Some(version), file));
+            }
+        }
+        Ok(None)
+    }
+
     /// What `.tool-versions` says of a tool.
-    pub(super) fn tool_version(&self, names: &[&str]) -> Result<Option<&'a str>, Rejection> {
+    fn tool_version(&self, names: &[&str]) -> Result<Option<&'a str>, Rejection> {
         let text = self.text(".tool-versions")?.unwrap_or_default();
         Ok(text.lines().find_map(|line| {
             let (tool, version) = line.trim().split_once(char::is_whitespace)?;
@@ -113,4 +130,22 @@ impl<'a> Repo<'a> {
             names.contains(&tool).then_some(version)
         }))
     }
+}
+
+/// A version as `mise.toml` has it: a text, the first of several, or the one of a table.
+fn of_mise(value: &toml::Value) -> Option<&str> {
+    match value {
+        toml::Value::String(version) => Some(version),
+        toml::Value::Array(several) => several.first().and_then(of_mise),
+        toml::Value::Table(table) => table.get("version")?.as_str(),
+        toml::Value::Integer(_)
+        | toml::Value::Float(_)
+        | toml::Value::Boolean(_)
+        | toml::Value::Datetime(_) => None,
+    }
+}
+
+/// Whether it says a version at all, rather than whatever a machine has, or a place.
+fn is_version(text: &str) -> bool {
+    text != "system" && !["ref:", "path:", "sub-"].iter().any(|start| text.starts_with(start))
 }

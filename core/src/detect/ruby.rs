@@ -18,9 +18,21 @@ const SYSTEM: &[(&str, &[&str], &[&str])] = &[
     ("rmagick", &["libmagickwand-dev"], &["libmagickwand-6.q16-6"]),
 ];
 
+/// Programs that make pages: gem, name, what builds, and where.
+const SITES: &[(&str, &str, &str, &str)] = &[
+    ("middleman", "Middleman", "bundle exec middleman build", "build"),
+    ("nanoc", "Nanoc", "bundle exec nanoc compile", "output"),
+];
+/// Folders of which a site of Jekyll has one.
+const OF_JEKYLL: &[&str] = &["_includes", "_layouts", "_pages", "_posts"];
+/// Gems that a site of Jekyll may name in its settings, besides those that begin with `jekyll-`.
+const GEMS_OF_JEKYLL: &[&str] = &["just-the-docs", "minima", "minimal-mistakes-jekyll"];
+/// The most of those that are looked at.
+const MOST_GEMS: usize = 24;
+
 /// Finds out how an app of Ruby is built; `None` where there is nothing of the kind.
 pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
-    let Some(gemfile) = repo.text("Gemfile")? else { return Ok(None) };
+    let Some(gemfile) = repo.text("Gemfile")? else { return jekyll(repo) };
     let has = |gem: &str| gems(gemfile).any(|name| name == gem);
     let (wish, just) = wish(repo, gemfile)?;
     let (images, why) = versions::choose_just(&images::RUBY, wish.as_ref(), just)?;
@@ -35,7 +47,8 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
         recipe.build_env(name, value);
         recipe.run_env(name, value);
     }
-    if repo.has("Gemfile.lock") {
+    let for_linux = is_for_linux(repo.texts_of("Gemfile.lock"));
+    if repo.has("Gemfile.lock") && for_linux {
         recipe.build_env("BUNDLE_DEPLOYMENT", "1");
         recipe.run_env("BUNDLE_DEPLOYMENT", "1");
     }
@@ -46,6 +59,11 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
         .collect();
     if gemfile.contains("path:") || gemfile.contains("gemspec") {
         recipe.manifests.clear();
+    }
+    if !for_linux {
+        // What is written into it stays, where it is not copied once more.
+        recipe.manifests.clear();
+        recipe.because("Gemfile.lock was written for other systems: gems for this one are added");
     }
     recipe.install.push(Run::own("bundle install --jobs 4"));
     recipe.taken.insert(0, ("/usr/local/bundle".to_owned(), "/usr/local/bundle".to_owned()));
@@ -63,6 +81,15 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
         recipe.build.push(Run::own("bundle exec jekyll build").of_app());
         recipe.output = Some(Output { folder: "_site".to_owned(), missing: Missing::Page });
         recipe.because("Jekyll: what it builds is served as it is");
+    } else if let Some((framework, line, folder)) =
+        SITES.iter().find_map(|(gem, name, line, folder)| {
+            (has(gem) && !repo.has("config.ru")).then_some((*name, *line, *folder))
+        })
+    {
+        recipe.framework = Some(framework);
+        recipe.build.push(Run::own(line).of_app());
+        recipe.output = Some(Output { folder: folder.to_owned(), missing: Missing::Page });
+        recipe.because(format!("{framework}: what it builds is served as it is"));
     } else {
         if has("sinatra") {
             recipe.framework = Some("Sinatra");
@@ -90,6 +117,69 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
         recipe.start = line.map(Start::own);
     }
     Ok(Some(recipe))
+}
+
+/// A site of Jekyll that has no Gemfile, as those have that GitHub builds: what it needs, its settings
+/// name.
+fn jekyll(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
+    let Some(settings) = repo.text("_config.yml")? else { return Ok(None) };
+    if !OF_JEKYLL.iter().any(|folder| repo.has_folder(folder)) && !repo.has("index.md") {
+        return Ok(None);
+    }
+    let wish = match said(repo, "ruby") {
+        Some(wish) => Some(wish),
+        None => {
+            Wish::of(repo.first_line(".ruby-version")?, ".ruby-version").or(repo.tool(&["ruby"])?)
+        }
+    };
+    let (line, why) = versions::choose(&images::RUBY, wish.as_ref())?;
+    let mut recipe = Recipe::new("ruby", line.build, line.run);
+    recipe.versions.push(("ruby", line.line.to_owned()));
+    recipe.framework = Some("Jekyll");
+    recipe.because("_config.yml is there, and no Gemfile: what Jekyll needs is what it names");
+    recipe.because(why);
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    let words = settings.lines().map(|line| line.split(" #").next().unwrap_or(line));
+    let words = words.flat_map(|line| line.split([' ', '"', '\'', ',', '[', ']']));
+    let mut gems: Vec<&str> = words
+        .filter(|word| word.starts_with("jekyll-") || GEMS_OF_JEKYLL.contains(word))
+        .filter(|word| word.chars().all(plain) && word.len() <= 64)
+        .take(MOST_GEMS)
+        .collect();
+    if settings.contains("remote_theme") {
+        gems.push("jekyll-remote-theme");
+    }
+    // Themes of GitHub's ask for what it knows of the repository.
+    if gems.iter().any(|gem| gem.starts_with("jekyll-theme-")) {
+        gems.push("jekyll-github-metadata");
+    }
+    gems.sort_unstable();
+    gems.dedup();
+    let file: Vec<String> =
+        gems.iter().map(|gem| format!("\"gem '{gem}', group: :jekyll_plugins\"")).collect();
+    recipe.build_env("BUNDLE_GEMFILE", "/opt/site/Gemfile");
+    recipe.build_env("JEKYLL_ENV", "production");
+    recipe.build_env("LANG", "C.UTF-8");
+    recipe.tools.push(Run::own(format!(
+        "mkdir -p /opt/site && printf '%s\\n' \"source 'https://rubygems.org'\" \"gem 'jekyll', '{}'\" {} > \
+         /opt/site/Gemfile && bundle install --jobs 4",
+        tools::JEKYLL,
+        file.join(" ")
+    )));
+    recipe.build.push(Run::own("bundle exec jekyll build --baseurl ''").of_app());
+    recipe.output = Some(Output { folder: "_site".to_owned(), missing: Missing::Page });
+    recipe.because("Jekyll: what it builds is served as it is");
+    Ok(Some(recipe))
+}
+
+/// Whether a lock has gems for this system: Bundler takes no other ones where it may not change it.
+fn is_for_linux(lock: &str) -> bool {
+    let mut lines = lock.lines().skip_while(|line| *line != "PLATFORMS").skip(1).peekable();
+    if lines.peek().is_none() {
+        return true;
+    }
+    let mut platforms = lines.take_while(|line| line.starts_with(' ')).map(str::trim);
+    platforms.any(|platform| platform == "ruby" || platform.contains("linux"))
 }
 
 fn rails(recipe: &mut Recipe, repo: &Repo<'_>) -> Result<(), Rejection> {
@@ -156,8 +246,8 @@ fn wish(repo: &Repo<'_>, gemfile: &str) -> Result<(Option<Wish>, bool), Rejectio
     if versions::exact(&named).is_some() {
         return Ok((of_gemfile, true));
     }
-    let files = Wish::of(repo.first_line(".ruby-version")?, ".ruby-version")
-        .or(Wish::of(repo.tool_version(&["ruby"])?, ".tool-versions"));
+    let files =
+        Wish::of(repo.first_line(".ruby-version")?, ".ruby-version").or(repo.tool(&["ruby"])?);
     let read = line.is_some_and(|line| {
         [".ruby-version", ".tool-versions"].iter().any(|file| line.contains(file))
     });

@@ -4,8 +4,10 @@ use toml::{Table, Value};
 
 use super::go::certificates;
 use super::images;
+use super::patterns::fits;
 use super::recipe::{Recipe, Run};
 use super::repo::Repo;
+use super::texts::crates_above;
 use super::versions;
 use super::words::{self, Start};
 use crate::rejection::Rejection;
@@ -34,12 +36,14 @@ const FRAMEWORKS: &[(&str, &str)] = &[
 /// Finds out how an app of Rust is built; `None` where there is nothing of the kind.
 pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     let Some(manifest) = repo.toml("Cargo.toml")? else { return Ok(None) };
+    let workspace = workspace(repo, &manifest)?;
+    let root = Repo { folder: workspace.map_or(repo.folder, |(above, _)| above), ..*repo };
     let (line, _) = versions::choose(&images::RUST, None)?;
     let mut recipe = Recipe::new("rust", line.build, line.run);
     recipe.versions.push(("rust", line.line.to_owned()));
     recipe.manager = Some("cargo");
     recipe.because("Cargo.toml is there");
-    if let Some(file) = repo.first(&["rust-toolchain.toml", "rust-toolchain"]) {
+    if let Some(file) = root.first(&["rust-toolchain.toml", "rust-toolchain"]) {
         recipe.because(format!("{file} names the toolchain: it is fetched"));
     }
     let Some((program, framework)) = program(repo, &manifest)? else {
@@ -54,21 +58,50 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     };
     recipe.because(format!("{program} is its program"));
     recipe.framework = framework;
-    let locked = if repo.has("Cargo.lock") { " --locked" } else { "" };
+    let locked = if root.has("Cargo.lock") { " --locked" } else { "" };
+    let mut package = String::new();
+    if let Some((above, inside)) = workspace {
+        let name = manifest.get("package").and_then(|p| p.get("name")?.as_str());
+        let name = words::name(name.unwrap_or_default(), "the package's name in Cargo.toml")?;
+        package = format!(" --package {name}");
+        recipe.because(format!(
+            "{inside} is a part of the workspace above it, which is built with it"
+        ));
+        recipe.workspace = Some(above.to_owned());
+        recipe.inside = words::path(inside, "build_context")?;
+    }
     let line = format!(
-        "cargo build --release{locked} --bin {program} && mkdir -p /out && \
+        "cargo build --release{locked}{package} --bin {program} && mkdir -p /out && \
          cp target/release/{program} /out/app"
     );
     recipe.build.push(Run::own(line).cached(CACHES).of_app());
     recipe.taken.insert(0, ("/out/".to_owned(), "/usr/local/bin/".to_owned()));
     certificates(&mut recipe);
-    libraries(&mut recipe, repo, &manifest);
-    recipe.start = Some(if recipe.framework == Some("Rocket") {
+    libraries(&mut recipe, &root, &manifest);
+    let start = if recipe.framework == Some("Rocket") {
         Start::own("ROCKET_ADDRESS=0.0.0.0 ROCKET_PORT=${PORT:-8080} exec app")
     } else {
         Start::words(&["app"])
-    });
+    };
+    recipe.start = Some(start.within(&recipe.inside));
     Ok(Some(recipe))
+}
+
+/// The workspace that a crate in a folder is a part of: its folder, and the crate's in that.
+fn workspace<'r>(
+    repo: &Repo<'r>,
+    manifest: &Table,
+) -> Result<Option<(&'r str, &'r str)>, Rejection> {
+    let Some(above) = crates_above(repo.files, repo.folder) else { return Ok(None) };
+    let root = Repo { folder: above, ..*repo }.toml("Cargo.toml")?.unwrap_or_default();
+    let listed = |key: &str| {
+        let list = root.get("workspace").and_then(|workspace| workspace.get(key)?.as_array());
+        list.into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>()
+    };
+    let inside = repo.folder.get(above.len()..).unwrap_or_default().trim_start_matches('/');
+    let is_one = listed("members").iter().any(|pattern| fits(pattern, inside))
+        && !listed("exclude").iter().any(|pattern| fits(pattern, inside));
+    Ok((is_one && !manifest.contains_key("workspace")).then_some((above, inside)))
 }
 
 /// What of the distribution the program is linked with: a lock names all crates, however deep.

@@ -118,7 +118,11 @@ fn write(
             .said(said.dockerfile.as_ref())
             .found(text_of(|found| found.dockerfile_path.as_ref())),
         Key::of("The language that it is taken for, whatever else is there.", "preset", "node")
-            .found(made.map(|found| found.runtime.as_str())),
+            .found(made.map(|found| match found.runtime.as_str() {
+                // The runtime is found by the lock; what it is taken for is an app of JavaScript.
+                "bun" => "node",
+                runtime => runtime,
+            })),
         Key::of("What it depends on is installed by this; \"\" for no such step.", "install", "")
             .said(said.install.as_ref())
             .found(steps(|found| &found.install)),
@@ -222,6 +226,15 @@ mod tests {
             assert!(text.contains(line), "{text}");
         }
         assert!(text.contains("\n[build.versions]\nnode = "), "{text}");
+    }
+
+    #[test]
+    fn what_an_app_is_taken_for_can_be_said_as_it_stands_there() {
+        let package = r#"{"scripts":{"start":"bun run a.ts"},"dependencies":{"elysia":"1"}}"#;
+        let files = [("package.json", package), ("bun.lock", "{}")];
+        let (text, detected) = of(&files, &BuildWishes::default()).unwrap();
+        assert_eq!(detected.found.runtime, "bun");
+        assert!(text.contains("\n# preset = \"node\"\n"), "{text}");
     }
 
     #[test]

@@ -60,6 +60,29 @@ const WHOLE: &[&str] = &[
     "Directory.Build.props",
     "mix.exs",
     ".elixir-version",
+    "mise.toml",
+    ".mise.toml",
+    "netlify.toml",
+    "Gemfile.lock",
+    "_config.yml",
+    "hugo.toml",
+    "hugo.yaml",
+    "hugo.yml",
+    "hugo.json",
+    "config/_default/hugo.toml",
+    "config/_default/hugo.yaml",
+    "config/_default/config.toml",
+    "config/_default/config.yaml",
+    "config.toml",
+    "config.yaml",
+    "config.yml",
+    "zola.toml",
+    "book.toml",
+    "build.sbt",
+    "project/plugins.sbt",
+    "shard.yml",
+    "pubspec.yaml",
+    "Package.swift",
 ];
 /// Settings of tools that come in several languages.
 const CONFIGS: &[&str] = &[
@@ -76,6 +99,26 @@ const CONFIGS: &[&str] = &[
 pub(super) const CONFIG_ENDINGS: &[&str] = &["js", "mjs", "cjs", "ts", "mts"];
 /// Files of which the beginning is enough.
 const HEADS: &[&str] = &["pnpm-lock.yaml", "yarn.lock"];
+/// Locks of package managers of JavaScript.
+const LOCKS: &[&str] = &[
+    "pnpm-lock.yaml",
+    "bun.lock",
+    "bun.lockb",
+    "yarn.lock",
+    "package-lock.json",
+    "npm-shrinkwrap.json",
+];
+/// What is read at the root of a workspace for a part of it.
+const OF_WORKSPACE: &[&str] = &[
+    "package.json",
+    "pnpm-workspace.yaml",
+    ".npmrc",
+    ".nvmrc",
+    ".node-version",
+    ".tool-versions",
+    "mise.toml",
+    ".mise.toml",
+];
 /// Where Python programs begin.
 pub(super) const PYTHON_ENTRIES: &[&str] = &[
     "main.py",
@@ -90,6 +133,8 @@ pub(super) const PYTHON_ENTRIES: &[&str] = &[
     "bot.py",
     "streamlit_app.py",
     "hello.py",
+    "Home.py",
+    "Hello.py",
     "app/main.py",
     "app/app.py",
     "app/__init__.py",
@@ -185,10 +230,68 @@ pub fn wanted(files: &FileListing, settings: &BuildSettings) -> Vec<Wanted> {
         most_bytes: HEAD_BYTES,
         head: true,
     });
-    let mut wanted: Vec<Wanted> = heads.chain(whole).take(MOST_WANTED).collect();
+    let above =
+        workspace_above(files, folder).into_iter().flat_map(|above| of_workspace(files, above));
+    let crates = crates_above(files, folder)
+        .into_iter()
+        .flat_map(|above| ["Cargo.toml", "Cargo.lock"].map(|name| within(above, name)));
+    let crates = crates.filter(|path| files.has_file(path)).map(|path| Wanted {
+        path,
+        most_bytes: MOST_TEXT_BYTES,
+        head: false,
+    });
+    let above = above.chain(crates);
+    let mut wanted: Vec<Wanted> = heads.chain(above).chain(whole).take(MOST_WANTED).collect();
     wanted.sort_by(|one, other| one.path.cmp(&other.path));
     wanted.dedup_by(|one, other| one.path == other.path);
     wanted
+}
+
+/// The folder of a workspace of JavaScript that another folder may be a part of: the nearest above it with a
+/// `package.json` and what a whole workspace has, where it has no lock itself.
+pub(super) fn workspace_above<'f>(files: &FileListing, folder: &'f str) -> Option<&'f str> {
+    let has = |of: &str, name: &str| files.has_file(&within(of, name));
+    if !has(folder, "package.json") || LOCKS.iter().any(|lock| has(folder, lock)) {
+        return None;
+    }
+    let mut above = folder;
+    while !above.is_empty() {
+        above = above.rsplit_once('/').map_or("", |(above, _)| above);
+        if has(above, "package.json") {
+            let whole = ["pnpm-workspace.yaml"].iter().chain(LOCKS).any(|name| has(above, name));
+            return whole.then_some(above);
+        }
+    }
+    None
+}
+
+/// The nearest folder above another one that has a `Cargo.toml` where that has one, too.
+pub(super) fn crates_above<'f>(files: &FileListing, folder: &'f str) -> Option<&'f str> {
+    let mut above = Some(folder).filter(|of| files.has_file(&within(of, "Cargo.toml")))?;
+    while !above.is_empty() {
+        above = above.rsplit_once('/').map_or("", |(above, _)| above);
+        if files.has_file(&within(above, "Cargo.toml")) {
+            return Some(above);
+        }
+    }
+    None
+}
+
+/// A path of the repository by its path in a folder.
+fn within(folder: &str, path: &str) -> String {
+    if folder.is_empty() { path.to_owned() } else { format!("{folder}/{path}") }
+}
+
+/// What says of a workspace how it is installed.
+fn of_workspace<'f>(files: &'f FileListing, folder: &'f str) -> impl Iterator<Item = Wanted> + 'f {
+    let whole = OF_WORKSPACE.iter().map(|name| (name, MOST_TEXT_BYTES, false));
+    let heads = HEADS.iter().map(|name| (name, HEAD_BYTES, true));
+    let there = heads.chain(whole).map(move |(name, most_bytes, head)| Wanted {
+        path: within(folder, name),
+        most_bytes,
+        head,
+    });
+    there.filter(move |wanted| files.has_file(&wanted.path))
 }
 
 /// The package that a Python program may begin in with this file.

@@ -112,6 +112,8 @@ fn ranges(text: &str) -> Option<Vec<Range>> {
     let lower = text.trim().to_ascii_lowercase();
     let named = match lower.as_str() {
         "lts/*" | "lts" | "node" | "latest" | "stable" | "current" | "*" | "x" => Some("*"),
+        "lts/fermium" => Some("14"),
+        "lts/gallium" => Some("16"),
         "lts/hydrogen" => Some("18"),
         "lts/iron" => Some("20"),
         "lts/jod" => Some("22"),
@@ -135,11 +137,20 @@ fn ranges(text: &str) -> Option<Vec<Range>> {
 }
 
 /// The same in the way of Node: `python-3.11.4`, `go1.22`, `~> 3.3`, `~=3.11`, `==3.11.*`,
-/// `^8.1|^8.2`, `openjdk-21`, `1.18.2-otp-27`.
+/// `^8.1|^8.2`, `openjdk-21`, `1.18.2-otp-27`, `temurin-21.0.5+11.0.LTS`, `corretto-21.0.5.11.1`.
 fn plain(part: &str) -> String {
+    let part = part.strip_prefix("latest:").unwrap_or(part);
     let part = part.split("-otp-").next().unwrap_or(part);
+    // What Java's builds are counted by, behind a `+` or behind the third number.
+    let part = part.split('+').next().unwrap_or(part);
     let word = part.trim_start_matches(|c: char| c.is_ascii_alphabetic() || c == '-');
     let part = if word.starts_with(|c: char| c.is_ascii_digit()) { word } else { part };
+    let numbers: Vec<&str> = part.split('.').collect();
+    if let [major, minor, patch, _, ..] = numbers.as_slice()
+        && numbers.iter().all(|number| is_number(number))
+    {
+        return format!("{major}.{minor}.{patch}");
+    }
     if let Some(version) = part.strip_prefix("~>").or_else(|| part.strip_prefix("~=")) {
         let version = version.trim();
         // The last number may grow, whatever it is one of.
@@ -218,6 +229,13 @@ mod tests {
             (&images::PHP, "~8.2.0", "8.2"),
             (&images::PHP, "8.1.*", "8.1"),
             (&images::JAVA, "openjdk-17", "17"),
+            (&images::JAVA, "temurin-17.0.13+11", "17"),
+            (&images::JAVA, "corretto-17.0.13.11.1", "17"),
+            (&images::RUBY, "latest:3.3", "3.3"),
+            (&images::NODE, "lts/gallium", "16"),
+            (&images::NODE, "14.x", "14"),
+            (&images::PHP, "^7.4", "7.4"),
+            (&images::RUBY, "2.7.8", "2.7"),
             (&images::ELIXIR, "1.17.3-otp-27", "1.17"),
             (&images::ELIXIR, "~> 1.14", "1.18"),
         ];

@@ -36,6 +36,14 @@ impl ShellLine {
         &self.0
     }
 
+    /// The same in a folder below, of a [checked](path) name; `""` for none.
+    pub(super) fn within(&self, folder: &str) -> Self {
+        match folder {
+            "" => self.clone(),
+            folder => Self(format!("cd {folder} && {}", self.0)),
+        }
+    }
+
     /// Its words, where a shell would do nothing but split them.
     pub(super) fn plain_words(&self) -> Option<Vec<String>> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-/:@+,=".contains(c);
@@ -84,6 +92,16 @@ impl Start {
     /// A line of our own making, of constants and [checked](path) parts.
     pub(super) fn own(line: impl Into<String>) -> Self {
         Self::Shell(ShellLine(line.into()))
+    }
+
+    /// The same in a folder below, of a [checked](path) name; `""` for none.
+    pub(super) fn within(self, folder: &str) -> Self {
+        match self {
+            same if folder.is_empty() => same,
+            // The program itself gets the signals, with no shell in between.
+            Self::Words(words) => Self::own(format!("cd {folder} && exec {}", words.join(" "))),
+            Self::Shell(line) => Self::Shell(line.within(folder)),
+        }
     }
 
     /// The Dockerfile's `CMD`.

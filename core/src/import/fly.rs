@@ -72,10 +72,13 @@ pub(super) fn read(text: &str, sheet: &mut Sheet<'_>) -> Result<(), String> {
                 Some(_) | None => sheet.left(key, "it is no number of processors"),
             },
             ["mounts", ..] => {
-                sheet.left(key, "what an app writes goes with its replica: keep it elsewhere");
+                sheet.left(key, super::sheet::DISK);
             }
             ["http_service", "force_https"] => {
-                sheet.left(key, "the proxy in front of the edge decides it");
+                sheet.left(
+                    key,
+                    "what has a certificate is asked by https: see `hythe traffic set --https`",
+                );
             }
             [
                 "http_service",
@@ -83,7 +86,7 @@ pub(super) fn read(text: &str, sheet: &mut Sheet<'_>) -> Result<(), String> {
                 | "auto_start_machines"
                 | "min_machines_running"
                 | "max_machines_running",
-            ] => sheet.left(key, "replicas are as many as you say: `hythe scale`"),
+            ] => sheet.left(key, super::sheet::SLEEP),
             ["deploy", "strategy"] => {
                 sheet.left(key, "a new version is healthy before the old one gives way, always");
             }

@@ -55,6 +55,8 @@ fn read(root: &Value, sheet: &mut Sheet<'_>) {
                 sheet.left(key, "what exits is started again, with waits that grow, always");
             }
             ["deploy", "preDeployCommand"] => sheet.release(key, value),
+            ["build", "watchPatterns", ..] => sheet.left(key, super::sheet::WATCH),
+            ["deploy", "sleepApplication"] => sheet.left(key, super::sheet::SLEEP),
             ["deploy", "cronSchedule"] => sheet.left(key, super::procfile::SCHEDULE),
             ["deploy", "region" | "multiRegionConfig", ..] => {
                 sheet.left(key, "an app runs where your workers are");

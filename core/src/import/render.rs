@@ -186,9 +186,8 @@ fn of_service(prefix: &str, service: &Value, sheet: &mut Sheet<'_>) {
                 });
             }
             ["preDeployCommand"] => sheet.release(key, value),
-            ["disk", ..] => {
-                sheet.left(key, "what an app writes goes with its replica: keep it elsewhere");
-            }
+            ["disk", ..] => sheet.left(key, super::sheet::DISK),
+            ["buildFilter", ..] => sheet.left(key, super::sheet::WATCH),
             ["plan" | "region"] => sheet.left(key, "an app runs where your workers are"),
             ["scaling", ..] => sheet.left(key, "replicas are as many as you say: `hythe scale`"),
             ["domains" | "domain"] => {

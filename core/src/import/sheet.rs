@@ -13,6 +13,14 @@ const MOST_NOTES: usize = 500;
 /// The most characters of a value that are shown.
 const MOST_SHOWN: usize = 80;
 
+/// What is said of disks that are named, and of what is on them.
+pub(super) const DISK: &str = "give it a volume: `hythe app set APP --volume NAME:/PATH`; what is on it there, you bring over";
+/// What is said of replicas that come and go.
+pub(super) const SLEEP: &str = "replicas are as many as you say: `hythe scale`; one that nobody asks can \
+    sleep: `hythe traffic set APP --sleep-after 30m`";
+/// What is said of files whose changes are to count alone.
+pub(super) const WATCH: &str = "say it by `hythe app set APP --watch-paths`";
+
 /// The notes on one file.
 #[derive(Debug)]
 pub(super) struct Sheet<'a> {

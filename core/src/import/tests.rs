@@ -90,6 +90,7 @@ cpu_kind = "shared"
     for key in ["mounts.source", "vm[0].cpu_kind"] {
         assert!(!why(&got, key).is_empty());
     }
+    assert!(why(&got, "mounts.source").contains("--volume"));
     takes(&got, "http_service.checks[0].method");
 }
 
@@ -369,4 +370,25 @@ fn however_much_there_is_the_notes_are_bounded() {
     let deep = "[".repeat(100) + &"]".repeat(100);
     let got = imported(&[("railway.json", &format!("{{\"a\":{deep}}}"))]);
     assert_eq!(got.left.len(), 1);
+}
+
+#[test]
+fn what_is_not_taken_is_said_with_what_there_is_for_it() {
+    let fly = "[[mounts]]\nsource = \"d\"\n[http_service]\nforce_https = true\nauto_stop_machines = \"stop\"\n";
+    let railway = r#"{"build":{"watchPatterns":["apps/**"]},"deploy":{"sleepApplication":true}}"#;
+    let render =
+        "services:\n  - {type: web, name: a, disk: {name: d}, buildFilter: {paths: [x]}}\n";
+    let rows = [
+        ("fly.toml", fly, "mounts[0].source", "--volume"),
+        ("fly.toml", fly, "http_service.auto_stop_machines", "--sleep-after"),
+        ("fly.toml", fly, "http_service.force_https", "--https"),
+        ("railway.json", railway, "build.watchPatterns", "--watch-paths"),
+        ("railway.json", railway, "deploy.sleepApplication", "--sleep-after"),
+        ("render.yaml", render, "services[0].disk.name", "--volume"),
+        ("render.yaml", render, "services[0].buildFilter.paths", "--watch-paths"),
+    ];
+    for (file, text, key, part) in rows {
+        let got = imported(&[(file, text)]);
+        assert!(why(&got, key).contains(part), "{file}: {key}");
+    }
 }

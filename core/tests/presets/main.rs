@@ -178,6 +178,85 @@ fn a_folder_of_a_larger_repository_is_looked_at_alone() {
     assert_eq!(shape.say(&settings), "=> go (go 1.25) | app -p 3000 | 3000");
 }
 
+/// A workspace of two apps, and what is found in the folder of one of them.
+#[test]
+fn a_part_of_a_workspace_is_built_with_all_of_it() {
+    let workspace = |root: &str, more: &str| {
+        Shape::of(&format!(
+            "package.json {root}\npnpm-lock.yaml lockfileVersion: '9.0'\\n\n.nvmrc 22\n\
+             pnpm-workspace.yaml packages:\\n  - apps/*\\n  - packages/*\\n\n\
+             apps/web/package.json {{\"name\":\"@acme/web\",\"scripts\":{{\"build\":\"next build\",\
+             \"start\":\"next start\"}},\"dependencies\":{{\"next\":\"15\",\"@acme/ui\":\"workspace:*\"}}}}\n\
+             apps/api/package.json {{\"name\":\"api\",\"scripts\":{{\"start\":\"node a.js\"}},\
+             \"dependencies\":{{\"express\":\"4\"}}}}\n\
+             apps/page/package.json {{\"name\":\"page\",\"scripts\":{{\"build\":\"vite build\"}},\
+             \"devDependencies\":{{\"vite\":\"6\"}}}}\napps/page/index.html\n\
+             packages/ui/package.json {{\"name\":\"@acme/ui\"}}\n\
+             tools/own/package.json {{\"scripts\":{{\"start\":\"node b.js\"}}}}\n{more}"
+        ))
+    };
+    let images = BaseImages::default();
+    let of = |folder: &str| {
+        let context = Some(RepositoryPath::new(folder).unwrap());
+        BuildSettings { context, ..BuildSettings::default() }
+    };
+    let plain = workspace("{\"private\":true}", "");
+    let rows = [
+        ("apps/web", "=> Next.js (node 22, pnpm) | cd apps/web && exec next start | 8080"),
+        ("apps/api", "=> Express (node 22, pnpm) | cd apps/api && exec node a.js | 8080"),
+        ("apps/page", "=> Vite (node 22, pnpm) | apps/page/dist/ | 8080"),
+        // No pattern has it.
+        ("tools/own", "=> node (node 24, npm) | node b.js | 8080"),
+    ];
+    for (folder, expected) in rows {
+        assert_eq!(plain.say(&of(folder)), expected);
+        let context = plain.detect(&of(folder), &images).unwrap().context;
+        let alone = folder.starts_with("tools").then(|| RepositoryPath::new(folder).unwrap());
+        assert_eq!(context, alone, "{folder}");
+    }
+    let text = plain.dockerfile(&of("apps/web"), &images).unwrap();
+    assert!(text.contains("\nRUN pnpm --filter @acme/web... run build\n"), "{text}");
+    assert!(text.contains("pnpm install --frozen-lockfile"), "{text}");
+    let path = "ENV PATH=\"/app/apps/web/node_modules/.bin:/app/node_modules/.bin:$PATH\"";
+    assert!(text.contains(path) && text.contains("\nENV NODE_ENV=\"production\"\n"), "{text}");
+
+    let turbo = workspace("{\"devDependencies\":{\"turbo\":\"2\"}}", "turbo.json {}");
+    let text = turbo.dockerfile(&of("apps/web"), &images).unwrap();
+    let build = "\nRUN node_modules/.bin/turbo run build --filter=@acme/web\n";
+    assert!(text.contains(build), "{text}");
+
+    // One with a lock of its own stands for itself; what an app says counts in its folder.
+    let locked = plain.with("apps/api/package-lock.json", "{}");
+    assert_eq!(locked.say(&of("apps/api")), "=> Express (node 24, npm) | node a.js | 8080");
+    let said =
+        plain.with("apps/api/hythe.toml", "[build]\nbuild = \"make it\"\nstart = \"node c.js\"\n");
+    let text = said.dockerfile(&of("apps/api"), &images).unwrap();
+    assert!(text.contains("\nRUN [\"sh\", \"-c\", \"cd apps/api && make it\"]\n"), "{text}");
+    assert!(text.contains("\nCMD [\"sh\", \"-c\", \"cd apps/api && exec node c.js\"]\n"), "{text}");
+}
+
+#[test]
+fn a_crate_of_a_workspace_is_built_with_it() {
+    let shape = Shape::of(
+        "Cargo.toml [workspace]\\nmembers = [\"crates/*\"]\\nexclude = [\"crates/old\"]\\n\nCargo.lock\n\
+         crates/api/Cargo.toml [package]\\nname = \"api\"\\nversion.workspace = true\\n[dependencies]\\n\
+         axum.workspace = true\\nshared = { path = \"../shared\" }\\n\ncrates/api/src/main.rs\n\
+         crates/shared/Cargo.toml [package]\\nname = \"shared\"\\n\ncrates/shared/src/lib.rs\n\
+         crates/old/Cargo.toml [package]\\nname = \"old\"\\n\ncrates/old/src/main.rs",
+    );
+    let of = |folder: &str| {
+        let context = Some(RepositoryPath::new(folder).unwrap());
+        BuildSettings { context, ..BuildSettings::default() }
+    };
+    let found = shape.say(&of("crates/api"));
+    assert_eq!(found, "=> Axum (rust 1, cargo) | cd crates/api && exec app | 8080");
+    let detected = shape.detect(&of("crates/api"), &BaseImages::default()).unwrap();
+    assert_eq!(detected.context, None);
+    let text = shape.dockerfile(&of("crates/api"), &BaseImages::default()).unwrap();
+    assert!(text.contains("cargo build --release --locked --package api --bin api && "), "{text}");
+    assert_eq!(shape.say(&of("crates/old")), "=> rust (rust 1, cargo) | app | 8080");
+}
+
 /// What strangers write gets into no Dockerfile but as one command's text.
 #[test]
 fn a_hostile_text_stays_a_text() {
@@ -209,6 +288,12 @@ fn a_hostile_text_stays_a_text() {
             format!("railpack.json {{\"deploy\":{{\"aptPackages\":[\"{text}\"]}}}}\nmain.py"),
             format!("nixpacks.toml [start]\\ncmd = \"{text}\"\nmain.py"),
             format!("hythe.toml [build]\\noutput = \"{text}\"\nmain.py"),
+            format!("shard.yml targets:\\n  {text}:\\n    main: a.cr"),
+            format!("Package.swift vapor/vapor .executableTarget(name: \"{text}\")"),
+            format!("_config.yml plugins: [jekyll-{text}]\n_posts/a.md"),
+            format!("hugo.toml\nnetlify.toml [build.environment]\\nHUGO_VERSION = \"{text}\""),
+            format!("book.toml [build]\\nbuild-dir = \"{text}\"\nsrc/SUMMARY.md"),
+            format!("mise.toml [tools]\\nnode = \"{text}\"\npackage.json {{}}\nindex.js"),
             format!("composer.json {{\"require\":{{\"ext-{text}\":\"*\"}}}}\nindex.php"),
             format!("Cargo.toml [package]\\nname = \"{text}\"\nsrc/main.rs"),
             format!("a.csproj <Project><AssemblyName>{text}</AssemblyName></Project>"),

@@ -45,6 +45,21 @@ async fn builds_end_where_the_disk_has_too_little_room() {
     assert!(disk.is_low() && disk.room.free > 0 && disk.room.whole >= disk.room.free, "{disk:?}");
 }
 
+#[tokio::test]
+async fn a_build_ends_that_takes_more_of_the_disk_than_it_may() {
+    let world = World::with(|settings| settings.guard.most_disk_bytes = Some(16 << 20)).await;
+    let text = format!(
+        "FROM busybox\nRUN echo {}; head -c 256m /dev/urandom >/filled; sync; sleep 600\n",
+        unique()
+    );
+    world.repository("app", &[("Dockerfile", &text)]);
+    let (_, outcome) = world.build(world.command("app")).await;
+    let fault = outcome.unwrap_err().message;
+    for part in ["the engine's disk lost", "may take 16 MiB", "--build-disk"] {
+        assert!(fault.contains(part), "{fault}");
+    }
+}
+
 /// Runs a command of the engine's client, and answers with what it prints.
 fn docker(args: &[&str]) -> String {
     let output = Command::new("docker").args(args).output().unwrap();

@@ -82,6 +82,7 @@ impl World {
         settings.guard = GuardSettings {
             limits: None,
             least_free_bytes: 0,
+            most_disk_bytes: None,
             confinement: Confinement::None,
             allowed: Vec::new(),
         };

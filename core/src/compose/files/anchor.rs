@@ -4,6 +4,7 @@ use super::super::Bad;
 use super::super::notes::bad;
 use super::super::service::resolve;
 use super::super::tree::{Field, Node, Tree};
+use super::super::volumes::Bind;
 
 /// Writes the paths of a file anew whose own count from `folder`, to count from `first`.
 pub(super) fn paths(root: &mut Node, folder: &str, first: &str) -> Result<(), Bad> {
@@ -32,6 +33,10 @@ pub(super) fn paths(root: &mut Node, folder: &str, first: &str) -> Result<(), Ba
         if let Some(files) = service.node.get_mut("env_file") {
             env_files(files, &one)?;
         }
+        let volumes = service.node.get_mut("volumes").map(|node| &mut node.value);
+        if let Some(Tree::List(items)) = volumes {
+            items.iter_mut().for_each(|item| mounted(item, folder, &up));
+        }
     }
     for section in ["secrets", "configs"] {
         for declared in root.get_mut(section).and_then(Node::fields_mut).into_iter().flatten() {
@@ -39,6 +44,21 @@ pub(super) fn paths(root: &mut Node, folder: &str, first: &str) -> Result<(), Ba
         }
     }
     Ok(())
+}
+
+/// What is mounted from beside a file. One that leads out is of the machine, as one that begins at its root.
+fn mounted(item: &mut Node, folder: &str, up: &str) {
+    let Some(bind) = Bind::of(item).filter(Bind::is_relative) else { return };
+    let source = match resolve(folder, &bind.source) {
+        Ok(found) => format!("./{up}{}", found.as_deref().unwrap_or(".")),
+        Err(_) => format!("/{}", bind.source),
+    };
+    if let Some(node) = item.get_mut("source") {
+        node.value = Tree::Text(source);
+    } else if let Tree::Text(text) = &mut item.value {
+        let rest = text.get(bind.source.len()..).unwrap_or_default();
+        *text = format!("{source}{rest}");
+    }
 }
 
 /// The folder of a build. Where none is said it is the file's own.

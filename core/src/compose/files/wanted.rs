@@ -8,6 +8,7 @@ use super::super::notes::shown;
 use super::super::service::resolve;
 use super::super::tree::Node;
 use super::super::variables::{self, Filling, Room};
+use super::super::volumes::Bind;
 use super::super::{Bad, Given, few_files, pairs, read_tree};
 use super::extends::Extends;
 use super::{Origin, folder_of, include, path};
@@ -23,6 +24,8 @@ pub struct Wanted {
     pub variables: BTreeSet<String>,
     /// Files of variables and other Compose files, by their path from the root of the source.
     pub files: BTreeSet<String>,
+    /// What services mount from there: of what is there and is a short text, they are given that.
+    pub binds: BTreeSet<String>,
 }
 
 /// What has to be handed in with a file. A file that was handed in may name others: whoever reads them
@@ -151,6 +154,10 @@ impl Looking<'_> {
             let paths = files.filter_map(|file| resolve(&origin.folder, &file.path).ok());
             self.found.files.extend(paths.flatten());
         }
+        let volumes = service.get("volumes").and_then(Node::items).unwrap_or_default();
+        let binds = volumes.iter().filter_map(Bind::of).filter(Bind::is_relative);
+        let paths = binds.filter_map(|bind| resolve(&origin.folder, &bind.source).ok().flatten());
+        self.found.binds.extend(paths.take(limits::MOST_COMPOSE_FILES));
         let extends = service.get("extends").and_then(|node| Extends::of("extends", node).ok());
         if let Some(file) = extends.and_then(|extends| extends.file)
             && let Ok(path) = path("extends", (&file, service.line), &origin.folder)

@@ -110,20 +110,37 @@ pub(super) fn find(repo: &Repo<'_>, manifest: &Manifest) -> Result<Option<Framew
     } else if needs("@sveltejs/kit") {
         svelte(repo, manifest)?
     } else if needs("astro") {
+        let config = repo.config("astro.config")?;
         if needs("@astrojs/node") {
             program("Astro", Some("astro build"), &["node", "./dist/server/entry.mjs"])
+        } else if says(config, "output", "server") || says(config, "output", "hybrid") {
+            return Err(Rejection::invalid(
+                "astro.config",
+                "its output wants a server, and its adapter makes none that can run here: use @astrojs/node \
+                 (npx astro add node), or leave the output static",
+            ));
         } else {
             files(
                 "Astro",
                 Some("astro build"),
-                &folder_in(repo.config("astro.config")?, "outDir", "dist")?,
+                &folder_in(config, "outDir", "dist")?,
                 Missing::Page,
             )
         }
     } else if needs("@tanstack/react-start") || needs("@tanstack/solid-start") {
-        alone("TanStack Start")
+        started("TanStack Start", manifest)
     } else if needs("@solidjs/start") {
-        alone("SolidStart")
+        started("SolidStart", manifest)
+    } else if needs("@builder.io/qwik-city") || needs("@qwik.dev/router") {
+        qwik(manifest)?
+    } else if needs("sanity") && build.contains("sanity") {
+        files("Sanity", Some("sanity build"), "dist", Missing::Index)
+    } else if needs("@slidev/cli") {
+        files("Slidev", Some("slidev build"), "dist", Missing::Index)
+    } else if needs("gridsome") {
+        files("Gridsome", Some("gridsome build"), "dist", Missing::Page)
+    } else if needs("rspress") || needs("@rspress/core") {
+        files("Rspress", Some("rspress build"), "doc_build", Missing::Page)
     } else if needs("@analogjs/platform") {
         Framework {
             name: "Analog",
@@ -218,6 +235,42 @@ fn alone(name: &'static str) -> Framework {
         build_env: &[],
         run_env: ANYWHERE,
     }
+}
+
+/// The same, where no script starts something else that its build leaves.
+fn started(name: &'static str, manifest: &Manifest) -> Framework {
+    let own = manifest.script("start").filter(|script| {
+        super::is_own_server(script)
+            && !script.starts_with("vinxi")
+            && !script.contains(".output/server")
+    });
+    match own {
+        Some(_) => program(name, None, &["node", ".output/server/index.mjs"]),
+        None => alone(name),
+    }
+}
+
+/// Its adapters write what is started, and a script for it.
+fn qwik(manifest: &Manifest) -> Result<Framework, Rejection> {
+    const SERVERS: &[(&str, &[&str])] = &[
+        ("entry.express", &["node", "server/entry.express"]),
+        ("entry.fastify", &["node", "server/entry.fastify"]),
+        ("entry.node-server", &["node", "server/entry.node-server"]),
+    ];
+    let build = Some("qwik build");
+    let serve = manifest.script("serve").unwrap_or_default();
+    if let Some((_, words)) = SERVERS.iter().find(|(entry, _)| serve.contains(entry)) {
+        return Ok(program("Qwik", build, words));
+    }
+    let of_server = manifest.script("build.server").unwrap_or_default();
+    if of_server.contains("adapters/static") {
+        return Ok(files("Qwik", build, "dist", Missing::Page));
+    }
+    Err(Rejection::invalid(
+        "package.json",
+        "Qwik has no adapter that makes something that can run here: npm run qwik add express, or static \
+         for a site without a server",
+    ))
 }
 
 fn next(repo: &Repo<'_>) -> Result<Framework, Rejection> {

@@ -57,6 +57,11 @@ impl Manifest {
         self.text(&["engines", name])
     }
 
+    /// What Volta, which keeps versions of tools, is told.
+    pub(super) fn volta(&self, name: &str) -> Option<&str> {
+        self.text(&["volta", name])
+    }
+
     pub(super) fn main(&self) -> Option<&str> {
         self.text(&["main"])
     }
@@ -100,6 +105,17 @@ impl Manifest {
 
     pub(super) fn has_development(&self) -> bool {
         self.list("devDependencies").next().is_some()
+    }
+
+    pub(super) fn name(&self) -> Option<&str> {
+        self.text(&["name"])
+    }
+
+    /// The patterns of the folders of its workspace.
+    pub(super) fn workspaces(&self) -> impl Iterator<Item = &str> {
+        let listed = self.0.get("workspaces");
+        let listed = listed.and_then(|list| list.get("packages").unwrap_or(list).as_array());
+        listed.into_iter().flatten().filter_map(Value::as_str)
     }
 
     pub(super) fn has_workspaces(&self) -> bool {

@@ -66,6 +66,10 @@ const FOR_DEVELOPMENT: &[&str] = &[
     "hexo",
     "quasar",
     "stencil",
+    "sanity",
+    "slidev",
+    "gridsome",
+    "rspress",
 ];
 
 /// Finds out how an app of JavaScript is built; `None` where there is nothing of the kind.
@@ -73,22 +77,13 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     let Some(manifest) = Manifest::read(repo)? else {
         return Ok(None);
     };
-    let (manager, lock, why) = Manager::of(repo, &manifest)?;
+    if let Some(recipe) = workspace::member(repo, &manifest)? {
+        return Ok(Some(recipe));
+    }
+    let found = Manager::of(repo, &manifest)?;
+    let manager = found.0;
     let mut recipe = base(repo, &manifest, manager)?;
-    recipe.manager = Some(manager.program());
-    recipe.because(why);
-    if manager == Manager::Pnpm {
-        recipe.because(pnpm::version(repo, &manifest)?.1);
-    }
-    manager.settings(&mut recipe);
-    recipe.tools.extend(manager.tool(repo, &manifest)?);
-    if manifest.has_dependencies() || lock.is_some() {
-        recipe.manifests = Manager::manifests(repo, &manifest, lock);
-        let install = manager.install(lock.is_some());
-        // Scripts of packages are the app's business, as far as they read its variables.
-        recipe.install.push(if recipe.manifests.is_empty() { install.of_app() } else { install });
-    }
-    needs::system_packages(&mut recipe, &manifest);
+    installed(&mut recipe, repo, &manifest, found)?;
 
     let mut framework = framework::find(repo, &manifest)?;
     if framework.is_none() {
@@ -122,6 +117,30 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     Ok(Some(recipe))
 }
 
+/// What its manager needs and does, with the lock that was found and the reason.
+fn installed(
+    recipe: &mut Recipe,
+    repo: &Repo<'_>,
+    manifest: &Manifest,
+    (manager, lock, why): (Manager, Option<&'static str>, String),
+) -> Result<(), Rejection> {
+    recipe.manager = Some(manager.program());
+    recipe.because(why);
+    if manager == Manager::Pnpm {
+        recipe.because(pnpm::version(repo, manifest)?.1);
+    }
+    manager.settings(recipe);
+    recipe.tools.extend(manager.tool(repo, manifest)?);
+    if manifest.has_dependencies() || lock.is_some() {
+        recipe.manifests = Manager::manifests(repo, manifest, lock);
+        let install = manager.install(lock.is_some());
+        // Scripts of packages are the app's business, as far as they read its variables.
+        recipe.install.push(if recipe.manifests.is_empty() { install.of_app() } else { install });
+    }
+    needs::system_packages(recipe, manifest);
+    Ok(())
+}
+
 /// Which image builds and runs it.
 fn base(repo: &Repo<'_>, manifest: &Manifest, manager: Manager) -> Result<Recipe, Rejection> {
     if manager == Manager::Bun {
@@ -140,7 +159,8 @@ fn base(repo: &Repo<'_>, manifest: &Manifest, manager: Manager) -> Result<Recipe
         Some(wish) => Some(wish),
         None => Wish::of(repo.first_line(".nvmrc")?, ".nvmrc")
             .or(Wish::of(repo.first_line(".node-version")?, ".node-version"))
-            .or(Wish::of(repo.tool_version(&["node", "nodejs"])?, ".tool-versions")),
+            .or(repo.tool(&["node", "nodejs"])?)
+            .or(Wish::of(manifest.volta("node"), "volta.node in package.json")),
     };
     let (images, why) = versions::choose_just(&images::NODE, wish.as_ref(), just)?;
     let mut recipe = Recipe::new("node", images.build, images.run);
@@ -291,6 +311,17 @@ fn start(
     let of_page = repo.has("index.html") && framework::by_tool(repo, manifest)?.is_some();
     let usual = repo.first(ENTRIES).or(typed).filter(|path| !(of_page && path.starts_with("src/")));
     let entry = main.or_else(|| usual.map(str::to_owned));
+    if entry.is_none()
+        && runner == "node"
+        && manifest.needs("tsx")
+        && framework::server(manifest).is_some()
+        && let Some(typed) = repo.first(TYPED)
+    {
+        recipe.because(format!("{typed} is where it begins, and tsx runs it as it is"));
+        recipe.run_env("PATH", "/app/node_modules/.bin:$PATH");
+        recipe.start = Some(Start::words(&["tsx", typed]));
+        return Ok(());
+    }
     if let Some(entry) = entry {
         recipe.because(format!("{entry} is where it begins"));
         recipe.start = Some(Start::words(&[runner, &entry]));

@@ -319,7 +319,8 @@ mod tests {
         let said = said(text).unwrap();
         assert_eq!(said.preset.as_deref(), Some("node"));
         assert_eq!(said.install, Some(vec![]), "an empty text is no step");
-        assert_eq!(said.build.unwrap()[0].as_str(), "make all");
+        let line = words::ShellLine::new("make all", "build").unwrap();
+        assert_eq!(said.build, Some(vec![crate::detect::overrides::Step::Line(line)]));
         assert_eq!(said.start.unwrap().as_str(), "node x.js");
         assert_eq!((said.output.as_deref(), said.port), (Some("dist"), Some(3000)));
         assert_eq!(said.versions["node"], ("20".to_owned(), FILE));

@@ -24,6 +24,15 @@ use crate::task::Hook;
 /// The most steps, packages or variables that one file may name.
 const MOST_ITEMS: usize = 64;
 
+/// A step as it was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// `...`: all that would be done where nothing was said.
+    Usual,
+    /// A line for a shell.
+    Line(ShellLine),
+}
+
 /// What was said. `None` and empty: nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Overrides {
@@ -35,8 +44,8 @@ pub(super) struct Overrides {
     /// Versions, by the names that [`LANGUAGES`] has.
     pub(super) versions: BTreeMap<&'static str, (String, &'static str)>,
     /// The steps to use; an empty list for none at all.
-    pub(super) install: Option<Vec<ShellLine>>,
-    pub(super) build: Option<Vec<ShellLine>>,
+    pub(super) install: Option<Vec<Step>>,
+    pub(super) build: Option<Vec<Step>>,
     pub(super) start: Option<ShellLine>,
     /// The file that says the start.
     pub(super) start_file: Option<&'static str>,
@@ -59,11 +68,15 @@ pub(super) struct Overrides {
 pub const SCHEMA: &str = include_str!("hythe.schema.json");
 
 /// What a version can be given for.
-pub(super) const LANGUAGES: &[&str] =
-    &["bun", "deno", "dotnet", "elixir", "go", "java", "node", "php", "python", "ruby"];
+pub(super) const LANGUAGES: &[&str] = &[
+    "bun", "crystal", "dart", "deno", "dotnet", "elixir", "go", "hugo", "java", "mdbook", "node",
+    "php", "python", "ruby", "swift", "zola",
+];
 /// What `preset` can be.
-pub(super) const PRESETS: &[&str] =
-    &["deno", "dotnet", "elixir", "go", "java", "node", "php", "python", "ruby", "rust", "static"];
+pub(super) const PRESETS: &[&str] = &[
+    "crystal", "dart", "deno", "dotnet", "elixir", "go", "hugo", "java", "mdbook", "node", "php",
+    "python", "ruby", "rust", "static", "swift", "zola",
+];
 
 /// Reads all of them.
 pub(super) fn read(repo: &Repo<'_>) -> Result<Overrides, Rejection> {
@@ -135,7 +148,7 @@ impl Overrides {
         Ok(())
     }
 
-    /// Steps, where nothing said them before.
+    /// Steps, where nothing said them before; `...` is what is usual, once.
     fn steps(
         &mut self,
         which: Which,
@@ -145,8 +158,17 @@ impl Overrides {
     ) -> Result<(), Rejection> {
         let written = format!("{place} in {file}");
         at_most(texts.len(), &written)?;
-        let lines = texts.iter().filter(|text| !text.trim().is_empty());
-        let lines = lines.map(|text| ShellLine::new(text, &written)).collect::<Result<_, _>>()?;
+        let mut lines: Vec<Step> = Vec::new();
+        for text in texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty()) {
+            match text {
+                "..." if lines.contains(&Step::Usual) => {}
+                "..." => lines.push(Step::Usual),
+                line => lines.push(Step::Line(ShellLine::new(line, &written)?)),
+            }
+        }
+        if lines == [Step::Usual] {
+            return Ok(());
+        }
         let (steps, what) = match which {
             Which::Install => (&mut self.install, "what its dependencies are installed by"),
             Which::Build => (&mut self.build, "how it is built"),

@@ -12,8 +12,7 @@ pub(super) fn read(repo: &Repo<'_>, said: &mut Overrides) -> Result<(), Rejectio
     let Some(table) = repo.toml(FILE)? else { return Ok(()) };
     let phase = |phase: &str, key: &str| -> Option<Vec<&str>> {
         let list = table.get("phases")?.get(phase)?.get(key)?.as_array()?;
-        // "..." stands for what would be done anyway.
-        Some(list.iter().filter_map(Value::as_str).filter(|text| *text != "...").collect())
+        Some(list.iter().filter_map(Value::as_str).collect())
     };
     if let Some(cmds) = phase("install", "cmds").filter(|cmds| !cmds.is_empty()) {
         said.steps(Which::Install, &cmds, FILE, "phases.install.cmds")?;
@@ -22,9 +21,9 @@ pub(super) fn read(repo: &Repo<'_>, said: &mut Overrides) -> Result<(), Rejectio
         said.steps(Which::Build, &cmds, FILE, "phases.build.cmds")?;
     }
     if let Some(packages) = phase("setup", "aptPkgs") {
-        said.packages(&packages, FILE, "phases.setup.aptPkgs")?;
+        said.packages(&named(packages), FILE, "phases.setup.aptPkgs")?;
     }
-    if phase("setup", "nixPkgs").is_some_and(|packages| !packages.is_empty()) {
+    if phase("setup", "nixPkgs").is_some_and(|packages| !named(packages).is_empty()) {
         said.reasons.push("the nixPkgs of nixpacks.toml are left aside".to_owned());
     }
     if let Some(command) = table.get("start").and_then(|start| start.get("cmd")?.as_str()) {
@@ -56,4 +55,9 @@ pub(super) fn read(repo: &Repo<'_>, said: &mut Overrides) -> Result<(), Rejectio
         said.reasons.push(format!("{FILE} names the provider {known}"));
     }
     Ok(())
+}
+
+/// The names of a list; "..." stands for what would be there anyway.
+fn named(list: Vec<&str>) -> Vec<&str> {
+    list.into_iter().filter(|name| *name != "...").collect()
 }

@@ -51,7 +51,7 @@ pub(super) fn read(repo: &Repo<'_>, said: &mut Overrides) -> Result<(), Rejectio
     Ok(())
 }
 
-/// A command as text or as `{"cmd": …}`; `"..."` stands for what would be done anyway.
+/// A command as text or as `{"cmd": …}`.
 fn command(value: &Value) -> Option<&str> {
-    value.as_str().or_else(|| value.get("cmd")?.as_str()).filter(|text| *text != "...")
+    value.as_str().or_else(|| value.get("cmd")?.as_str())
 }

@@ -22,6 +22,7 @@ const CLASSES: &[(&str, &str, &str, bool)] = &[
     ("Starlette", "starlette", "Starlette", true),
     ("Quart", "quart", "Quart", true),
     ("Litestar", "litestar", "Litestar", true),
+    ("Sanic", "sanic", "Sanic", true),
     ("Flask", "flask", "Flask", false),
     ("Bottle", "bottle", "Bottle", false),
     ("falcon.App", "falcon", "Falcon", false),
@@ -62,6 +63,16 @@ fn made_in<'p>(
             let target = format!("{module}:{what}");
             Some(Served { target, framework, asgi: *asgi })
         });
+        let by_class = by_class.or_else(|| {
+            // Dash has the app that is served within its own.
+            let mut lines = text.lines().filter(|_| deps.has("dash"));
+            let object = lines.find_map(|line| {
+                let (name, of) = line.split_once('=')?;
+                let name = name.trim_end();
+                (is_plain(name) && of.trim().ends_with(".server")).then_some(name)
+            })?;
+            Some(Served { target: format!("{module}:{object}"), framework: "Dash", asgi: false })
+        });
         by_class.or_else(|| {
             // What a function makes is of whatever framework is depended on.
             let object = text.lines().find_map(|line| object(line, "create_app"))?;
@@ -80,10 +91,14 @@ fn object<'t>(line: &'t str, class: &str) -> Option<&'t str> {
     let called = made.split('(').next()?.trim_end();
     let of_class = called == class || called == last || called.ends_with(&format!(".{last}"));
     let name = name.split(':').next()?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let name = name.trim_end();
-    let fine = !name.is_empty() && name.chars().all(plain) && name.len() <= 64;
-    (of_class && made.contains('(') && fine).then_some(name)
+    (of_class && made.contains('(') && is_plain(name)).then_some(name)
+}
+
+/// Whether it is the name of an object.
+fn is_plain(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !name.is_empty() && name.chars().all(plain) && name.len() <= 64
 }
 
 /// The first of the usual files that is there.
@@ -102,6 +117,11 @@ pub(super) fn of_data(repo: &Repo<'_>, deps: &Dependencies) -> Option<(&'static 
                  --server.address 0.0.0.0 --server.headless true"
             ),
         ));
+    }
+    if deps.has("chainlit") {
+        let line =
+            format!("exec chainlit run {script} --headless --host 0.0.0.0 --port ${{PORT:-8080}}");
+        return Some(("Chainlit", line));
     }
     if deps.has("gradio") {
         return Some((

@@ -17,12 +17,17 @@ use crate::rejection::Rejection;
 /// Files by which it is known.
 const MANIFESTS: &[&str] = &["pyproject.toml", "Pipfile", "uv.lock", "poetry.lock", "setup.py"];
 
+/// What a site of MkDocs needs, where Read the Docs finds it.
+const DOCS: &str = "docs/requirements.txt";
+
 /// Finds out how an app of Python is built; `None` where there is nothing of the kind.
 pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     let manifest = repo.first(REQUIREMENTS).or_else(|| repo.first(MANIFESTS));
     let script = entry::script(repo);
     let asked = repo.overrides.preset.as_deref() == Some("python");
-    if manifest.is_none() && script.is_none() && !repo.has("manage.py") && !asked {
+    // Beside an app of JavaScript it is about that.
+    let pages = repo.has("mkdocs.yml") && !repo.has("package.json");
+    if manifest.is_none() && script.is_none() && !repo.has("manage.py") && !asked && !pages {
         return Ok(None);
     }
     let deps = Dependencies::read(repo)?;
@@ -35,7 +40,8 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     let (images, why) = versions::choose_just(&images::PYTHON, wish.as_ref(), just)?;
     let mut recipe = Recipe::new("python", images.build, images.run);
     recipe.versions.push(("python", images.version));
-    recipe.because(format!("{} is there", manifest.or(script).unwrap_or("manage.py")));
+    let usual = if pages { "mkdocs.yml" } else { "manage.py" };
+    recipe.because(format!("{} is there", manifest.or(script).unwrap_or(usual)));
     recipe.because(why);
     recipe.manager = deps.manager_name();
     deps.install(repo, &mut recipe);
@@ -94,7 +100,7 @@ fn wish(repo: &Repo<'_>, deps: &Dependencies) -> Result<Option<Wish>, Rejection>
     let runtime = repo.first_line("runtime.txt")?.filter(|line| line.starts_with("python"));
     Ok(Wish::of(repo.first_line(".python-version")?, ".python-version")
         .or(Wish::of(runtime, "runtime.txt"))
-        .or(Wish::of(repo.tool_version(&["python"])?, ".tool-versions"))
+        .or(repo.tool(&["python"])?)
         .or(Wish::of(pipenv, "requires in Pipfile"))
         .or(requires)
         .or(poetry))
@@ -104,7 +110,16 @@ fn start(recipe: &mut Recipe, repo: &Repo<'_>, deps: &Dependencies) -> Result<()
     if repo.has("manage.py") {
         return django(recipe, repo, deps, "");
     }
-    if repo.has("mkdocs.yml") && deps.has("mkdocs") {
+    if repo.has("mkdocs.yml") && is_about_pages(repo, deps) {
+        if deps.manager == Manager::None {
+            let line = if repo.has(DOCS) {
+                format!("pip install --requirement {DOCS}")
+            } else {
+                let (own, theme) = (tools::MKDOCS, tools::MKDOCS_MATERIAL);
+                format!("pip install mkdocs=={own} mkdocs-material=={theme}")
+            };
+            recipe.install.push(Run::own(line).cached(&["/root/.cache/pip"]));
+        }
         recipe.framework = Some("MkDocs");
         recipe.build.push(Run::own("mkdocs build").of_app());
         recipe.output = Some(Output { folder: "site".to_owned(), missing: Missing::Page });
@@ -124,6 +139,16 @@ fn start(recipe: &mut Recipe, repo: &Repo<'_>, deps: &Dependencies) -> Result<()
         recipe.start = Some(Start::own(line));
         return Ok(());
     }
+    if deps.has("pelican")
+        && let Some(settings) = repo.first(&["publishconf.py", "pelicanconf.py"])
+    {
+        recipe.framework = Some("Pelican");
+        let line = format!("pelican content --settings {settings} --output output");
+        recipe.build.push(Run::own(line).of_app());
+        recipe.output = Some(Output { folder: "output".to_owned(), missing: Missing::Page });
+        recipe.because(format!("{settings} is there: what it builds is served as it is"));
+        return Ok(());
+    }
     // Some folder says less of what the app is than what it depends on and a program at the root.
     if let Some(served) = entry::served_by_package(repo, deps) {
         serve(recipe, deps, &served);
@@ -131,6 +156,10 @@ fn start(recipe: &mut Recipe, repo: &Repo<'_>, deps: &Dependencies) -> Result<()
     }
     if let Some(script) = entry::script(repo) {
         recipe.because(format!("{script} is where it begins"));
+        if deps.has("dash") {
+            recipe.framework = Some("Dash");
+            recipe.run_env("HOST", "0.0.0.0");
+        }
         recipe.start = Some(Start::words(&["python", script]));
     } else if let Some(program) = deps.program(repo) {
         let program = words::name(program, "scripts in pyproject.toml")?;
@@ -138,6 +167,13 @@ fn start(recipe: &mut Recipe, repo: &Repo<'_>, deps: &Dependencies) -> Result<()
         recipe.start = Some(Start::words(&[&program]));
     }
     Ok(())
+}
+
+/// Whether what `mkdocs.yml` makes is what the repository is for, rather than about a program in it.
+fn is_about_pages(repo: &Repo<'_>, deps: &Dependencies) -> bool {
+    let by_itself = entry::script(repo).is_none() && !repo.has("package.json");
+    deps.has("mkdocs")
+        || (by_itself && (deps.manager == Manager::None || deps.has("mkdocs-material")))
 }
 
 /// Has a server serve an object.

@@ -21,6 +21,10 @@ pub struct BuilderArgs {
     /// Builds end where less than this is free on the engine's disk, such as 5G [default: 2G]
     #[arg(long, env = "HYTHE_BUILD_FREE_DISK", value_name = "SIZE", value_parser = size)]
     pub build_free_disk: Option<u64>,
+    /// A build ends where the engine's disk lost more than this to it, such as 10G; 0 for no such limit
+    /// [default: 32G]
+    #[arg(long, env = "HYTHE_BUILD_DISK", value_name = "SIZE", value_parser = size)]
+    pub build_disk: Option<u64>,
     /// A private network that builds may reach, such as that of a registry; may be given several
     /// times
     #[arg(long, env = "HYTHE_BUILD_ALLOW", value_name = "NETWORK", value_delimiter = ',')]
@@ -61,6 +65,11 @@ impl BuilderArgs {
         GuardSettings {
             limits,
             least_free_bytes: self.build_free_disk.unwrap_or(usual.least_free_bytes),
+            most_disk_bytes: match self.build_disk {
+                Some(0) => None,
+                Some(most) => Some(most),
+                None => usual.most_disk_bytes,
+            },
             confinement,
             allowed: self.build_allow.clone(),
         }
@@ -75,6 +84,7 @@ impl BuilderArgs {
             build_memory,
             build_cpus,
             build_free_disk,
+            build_disk,
             build_allow,
             base_images,
             builds_unconfined,
@@ -88,6 +98,7 @@ impl BuilderArgs {
         let cpus = build_cpus.map(|millis| format!("{}.{:03}", millis / 1_000, millis % 1_000));
         give("--build-cpus", cpus);
         give("--build-free-disk", build_free_disk.map(|n| n.to_string()));
+        give("--build-disk", build_disk.map(|n| n.to_string()));
         build_allow.iter().for_each(|network| give("--build-allow", Some(network.to_string())));
         give("--base-images", base_images.as_ref().map(Mirror::to_string));
         if *builds_unconfined || !rustix::process::geteuid().is_root() {
@@ -130,6 +141,19 @@ pub(super) fn cpus(text: &str) -> Result<u32, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_build_may_take_of_the_disk_is_passed_on_and_nothing_is_no_limit() {
+        let of = |build_disk| BuilderArgs { build_disk, ..BuilderArgs::default() };
+        assert_eq!(of(Some(5 << 30)).guard().most_disk_bytes, Some(5 << 30));
+        assert_eq!(of(Some(0)).guard().most_disk_bytes, None);
+        assert_eq!(of(None).guard().most_disk_bytes, GuardSettings::default().most_disk_bytes);
+        let args = of(Some(7)).to_args();
+        assert!(
+            args.windows(2).any(|pair| pair[0] == "--build-disk" && pair[1] == "7"),
+            "{args:?}"
+        );
+    }
 
     #[test]
     fn sizes_and_processors_are_read() {

@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hythe_core::compose::{Given, wanted};
+use hythe_core::limits;
+use hythe_core::names::EnvValue;
 
 use super::source::{Found, Place, Seen};
 use crate::api::dto::{PlanCompose, SecretText};
@@ -43,6 +45,7 @@ pub(super) fn read(
     let mut asked: BTreeSet<String> = BTreeSet::new();
     let mut missing: BTreeSet<String> = BTreeSet::new();
     let mut unread: Vec<String> = Vec::new();
+    let mut binds: BTreeSet<String> = BTreeSet::new();
     // What a file is called may depend on a variable, and a file that is read may name more of both.
     loop {
         let given = Given {
@@ -88,7 +91,20 @@ pub(super) fn read(
             }
         }
         if !more {
+            binds.extend(wanted.binds);
             break;
+        }
+    }
+    // Of what is mounted from there only short texts go along; the rest is told of with its line.
+    for path in binds.difference(&asked) {
+        if texts.len() >= limits::MOST_COMPOSE_FILES {
+            break;
+        }
+        match place.look(path) {
+            Ok(Seen::Text(text)) if text.len() <= EnvValue::MOST_BYTES => {
+                texts.insert(path.clone(), text);
+            }
+            Ok(Seen::Text(_) | Seen::Nothing | Seen::NoText(_)) | Err(_) => {}
         }
     }
     let files = texts.into_iter().map(|(path, text)| (path, SecretText::new(text))).collect();
@@ -124,7 +140,7 @@ pub(super) fn told_missing(missing: &[String]) -> Option<String> {
 mod tests {
     use std::process::Command;
 
-    use hythe_core::names::{EnvName, EnvValue};
+    use hythe_core::names::EnvName;
 
     use super::*;
 
