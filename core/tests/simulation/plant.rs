@@ -129,6 +129,8 @@ pub(crate) enum Plant {
     NobodyNoticesSilence,
     /// An agent leaves out a piece of what a program wrote.
     TerminalsSkip,
+    /// An agent does not wait for the last that a program wrote.
+    EndComesEarly,
 }
 
 impl Plant {
@@ -190,6 +192,7 @@ impl Plant {
             | Self::ProviderHearsLate
             | Self::NobodyNoticesSilence
             | Self::TerminalsSkip
+            | Self::EndComesEarly
             | Self::CancelledComesBack => Profile::of(seed),
         }
     }
@@ -355,6 +358,7 @@ impl Plant {
             | Self::ProviderHearsLate
             | Self::NobodyNoticesSilence
             | Self::TerminalsSkip
+            | Self::EndComesEarly
             | Self::CancelledComesBack => {}
         }
         effects

@@ -178,7 +178,9 @@ impl World {
             Some(_) | None => {}
         }
         packets.extend(session.link.due(now));
-        let wrote = session.wrote;
+        // For a planted fault: one more piece that was never sent.
+        let unsent = self.plant == Some(Plant::EndComesEarly) && ended.is_some();
+        let wrote = session.wrote + u64::from(unsent);
         let heard_out = session.link.all_received() || session.link.is_silent(now);
         let over = ended.filter(|_| session.said && heard_out);
         self.truth.terminals.has_written(run, wrote);
