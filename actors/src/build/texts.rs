@@ -27,14 +27,7 @@ fn read(root: &Path, wanted: &Wanted) -> FileText {
     if bytes.len() > wanted.most_bytes {
         return FileText::TooLarge;
     }
-    match String::from_utf8(bytes) {
-        Ok(text) => FileText::Text(text),
-        // A beginning may end within a character.
-        Err(error) if wanted.head => {
-            FileText::Text(String::from_utf8_lossy(error.as_bytes()).into_owned())
-        }
-        Err(_) => FileText::Unreadable,
-    }
+    FileText::of(&bytes, wanted.head)
 }
 
 #[cfg(test)]

@@ -162,13 +162,7 @@ async fn texts(
         let Some((content, after)) = next_of(rest) else { return Ok(None) };
         rest = after;
         let content = content.get(..content.len().min(file.most_bytes)).unwrap_or_default();
-        let text = match std::str::from_utf8(content) {
-            Ok(text) => FileText::Text(text.to_owned()),
-            // A beginning may end within a character.
-            Err(_) if file.head => FileText::Text(String::from_utf8_lossy(content).into_owned()),
-            Err(_) => FileText::Unreadable,
-        };
-        found.push((file.path.clone(), text));
+        found.push((file.path.clone(), FileText::of(content, file.head)));
     }
     Ok(Some(found.into_iter().collect()))
 }

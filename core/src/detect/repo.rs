@@ -58,8 +58,8 @@ impl<'a> Repo<'a> {
             }
             Some(FileText::Unreadable) => Err(Rejection::invalid(
                 self.at(path),
-                "cannot be read: it has to be UTF-8, and may not be a link that leads out of the \
-                 repository",
+                "cannot be read: it has to be UTF-8 (or UTF-16 with its mark), and may not be a link \
+                 that leads out of the repository",
             )),
         }
     }

@@ -182,8 +182,34 @@ pub enum FileText {
     Text(String),
     /// It has more bytes than were asked for.
     TooLarge,
-    /// It is not UTF-8, cannot be read, or is a link that leads out of the repository.
+    /// It is no text, cannot be read, or is a link that leads out of the repository.
     Unreadable,
+}
+
+impl FileText {
+    /// What bytes are as a text: UTF-8, or UTF-16 where its mark begins them, as some programs of Windows
+    /// write lists of packages. A `head` may end within a character.
+    #[must_use]
+    pub fn of(bytes: &[u8], head: bool) -> Self {
+        type Unit = fn([u8; 2]) -> u16;
+        let marked: Option<(&[u8], Unit)> = match bytes {
+            [0xff, 0xfe, rest @ ..] => Some((rest, u16::from_le_bytes)),
+            [0xfe, 0xff, rest @ ..] => Some((rest, u16::from_be_bytes)),
+            _ => None,
+        };
+        if let Some((rest, unit)) = marked.filter(|(rest, _)| !rest.is_empty()) {
+            let pairs = rest.chunks_exact(2);
+            let whole = head || pairs.remainder().is_empty();
+            let units = pairs.filter_map(|pair| <[u8; 2]>::try_from(pair).ok()).map(unit);
+            let text = String::from_utf16(&units.collect::<Vec<u16>>()).ok().filter(|_| whole);
+            return text.map_or(Self::Unreadable, Self::Text);
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::Text(text.to_owned()),
+            Err(_) if head => Self::Text(String::from_utf8_lossy(bytes).into_owned()),
+            Err(_) => Self::Unreadable,
+        }
+    }
 }
 
 /// What was read, by path.
@@ -306,4 +332,29 @@ fn is_config(path: &str) -> bool {
     let file = path.rsplit_once('/').map_or(path, |(_, file)| file);
     file.rsplit_once('.')
         .is_some_and(|(name, ending)| CONFIGS.contains(&name) && CONFIG_ENDINGS.contains(&ending))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_windows_is_read_and_what_is_none_is_not() {
+        let text = |text: &str| FileText::Text(text.to_owned());
+        let little: Vec<u8> = [0xff, 0xfe].into_iter().chain(*b"f\0l\0").collect();
+        let rows: &[(&[u8], bool, FileText)] = &[
+            (b"flask", false, text("flask")),
+            (&little, false, text("fl")),
+            (b"\xfe\xff\0f\0l", false, text("fl")),
+            (&little[..5], false, FileText::Unreadable),
+            (&little[..5], true, text("f")),
+            (b"\xff\xfe", false, FileText::Unreadable),
+            (b"\xff\xfe\0\xd8", false, FileText::Unreadable),
+            (b"a\xc3", true, text("a\u{fffd}")),
+            (b"a\xc3", false, FileText::Unreadable),
+        ];
+        for (bytes, head, expected) in rows {
+            assert_eq!(&FileText::of(bytes, *head), expected, "{bytes:?}");
+        }
+    }
 }

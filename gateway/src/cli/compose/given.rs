@@ -15,6 +15,9 @@ use crate::api::dto::{PlanCompose, SecretText};
 use crate::cli::env;
 use crate::cli::failure::{Failure, Outcome};
 
+/// The most bytes that a file and all texts have with which what is mounted goes along: what is asked of the
+/// server has to fit into one request, however much of it has to be escaped.
+const MOST_WITH_MOUNTED: usize = 384 * 1024;
 /// Names that are told at once.
 const MOST_TOLD: usize = 16;
 
@@ -96,12 +99,17 @@ pub(super) fn read(
         }
     }
     // Of what is mounted from there only short texts go along; the rest is told of with its line.
+    let mut bytes = found.text.len() + texts.values().map(String::len).sum::<usize>();
     for path in binds.difference(&asked) {
         if texts.len() >= limits::MOST_COMPOSE_FILES {
             break;
         }
         match place.look(path) {
-            Ok(Seen::Text(text)) if text.len() <= EnvValue::MOST_BYTES => {
+            Ok(Seen::Text(text))
+                if text.len() <= EnvValue::MOST_BYTES
+                    && bytes + text.len() <= MOST_WITH_MOUNTED =>
+            {
+                bytes += text.len();
                 texts.insert(path.clone(), text);
             }
             Ok(Seen::Text(_) | Seen::Nothing | Seen::NoText(_)) | Err(_) => {}
@@ -162,6 +170,36 @@ mod tests {
         let variables = read.request.variables.iter();
         let variables = variables.map(|(name, value)| (name.clone(), value.reveal().to_owned()));
         (variables.collect(), read.missing)
+    }
+
+    #[test]
+    fn of_what_is_mounted_short_texts_go_along_and_nothing_else_is_minded() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let mounts: String = (0..9).map(|n| format!("      - ./t{n}:/t{n}\n")).collect();
+        let file = format!(
+            "services:\n  web:\n    image: x\n    volumes:\n      - ./a.conf:/a.conf\n      - ./data:/data\n      - \
+             ./none:/none\n      - ./large:/large\n      - ./key.der:/key\n      - ./out:/out\n{mounts}"
+        );
+        std::fs::write(at("compose.yaml"), file).unwrap();
+        std::fs::write(at("a.conf"), "on\n").unwrap();
+        std::fs::create_dir(at("data")).unwrap();
+        std::fs::write(at("large"), "x".repeat(EnvValue::MOST_BYTES + 1)).unwrap();
+        std::fs::write(at("key.der"), b"\xff\xfe\x01").unwrap();
+        std::os::unix::fs::symlink("/etc/hostname", at("out")).unwrap();
+        for n in 0..9 {
+            std::fs::write(at(&format!("t{n}")), "x".repeat(EnvValue::MOST_BYTES)).unwrap();
+        }
+        let place = Place::open(dir.path().to_str().unwrap(), None).unwrap();
+        let found = place.compose_file(None).unwrap();
+        let read = read(&place, &found, &given(), Vec::new(), shell).unwrap();
+        let paths: Vec<&str> = read.request.files.keys().map(String::as_str).collect();
+        assert_eq!(
+            paths,
+            ["a.conf", "t0", "t1", "t2", "t3", "t4"],
+            "no more than one request has room for"
+        );
+        assert_eq!(read.unread, Vec::<String>::new());
     }
 
     #[test]
