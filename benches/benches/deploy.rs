@@ -18,7 +18,9 @@
 
 use std::time::{Duration, Instant};
 
-use hythe_benches::by_hand::{Container, Network, build, folder_of, request, until_served};
+use hythe_benches::by_hand::{
+    Container, Network, build, folder_of, request, until_hythe_serves, until_served,
+};
 use hythe_benches::{median, millis, percentile, row};
 use hythe_tests::git_server::GitServer;
 use hythe_tests::installation::Installation;
@@ -135,7 +137,7 @@ fn through_hythe(
     let begin = Instant::now();
     let id = request(hythe, "app");
     parts.add("accepted", begin.elapsed());
-    until_served(hythe.edge(), "app.localhost", page);
+    until_hythe_serves(hythe, &id, "app.localhost", page);
     let took = begin.elapsed();
     // The old version goes before the next measurement begins.
     let live = hythe.wait_for_status(&id, &["live"]);

@@ -11,7 +11,9 @@
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use hythe_benches::by_hand::{Container, Network, build, folder_of, request, until_served};
+use hythe_benches::by_hand::{
+    Container, Network, build, folder_of, request, until_hythe_serves, until_served,
+};
 use hythe_benches::{median, millis, percentile, row};
 use hythe_tests::git_server::GitServer;
 use hythe_tests::installation::Installation;
@@ -76,10 +78,10 @@ fn through_hythe(hythe: &Installation, apps: &[(String, Repository)], page: &str
     let begin = Instant::now();
     let ids: Vec<String> = apps.iter().map(|(name, _)| request(hythe, name)).collect();
     std::thread::scope(|scope| {
-        for (name, _) in apps {
+        for ((name, _), id) in apps.iter().zip(&ids) {
             scope.spawn(move || {
                 let host = format!("{name}.localhost");
-                until_served(hythe.edge(), &host, &format!("{name} {page}"));
+                until_hythe_serves(hythe, id, &host, &format!("{name} {page}"));
             });
         }
     });

@@ -12,9 +12,12 @@ use hythe_tests::http::ask;
 use hythe_tests::installation::Installation;
 use tempfile::TempDir;
 
-/// From one question for a new version to the next. Whoever asks costs the machine something too,
-/// so both sides are asked as often; it adds half of that to both.
+/// From one question for a new version to the next. Whoever asks costs the machine something too (what
+/// answers may begin a process for each), so both sides are asked as often, and none while it builds; it adds
+/// half of that to both.
 const ASK_EVERY: Duration = Duration::from_millis(8);
+/// From one look at how far a deployment is to the next, until its image is there.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long a version may take until it is served.
 const SERVED_WITHIN: Duration = Duration::from_secs(120);
 
@@ -150,6 +153,20 @@ pub fn until_served(address: SocketAddr, host: &str, page: &str) {
         std::thread::sleep(ASK_EVERY);
     }
     panic!("{page} was not served");
+}
+
+/// The same of a version that Hythe is asked for: from when its image is there, as by hand.
+///
+/// # Panics
+/// Where it is not.
+pub fn until_hythe_serves(hythe: &Installation, id: &str, host: &str, page: &str) {
+    let begun = Instant::now();
+    let building = |status: &str| ["requested", "queued", "building"].contains(&status);
+    while building(&hythe.deployment(id).0) {
+        assert!(begun.elapsed() < SERVED_WITHIN, "{page} was not built");
+        std::thread::sleep(LOOK_EVERY);
+    }
+    until_served(hythe.edge(), host, page);
 }
 
 /// Asks Hythe for a deployment, without a process in between; says its id.

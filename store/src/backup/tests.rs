@@ -437,8 +437,7 @@ fn what_is_there_is_never_lost() {
 }
 
 #[test]
-fn a_restoration_killed_among_its_last_moves_is_no_server_and_can_be_repeated()
- {
+fn a_restoration_killed_among_its_last_moves_is_no_server_and_can_be_repeated() {
     let (server, key) = (server(), BackupKey::generate());
     let file = server.dir.path().join("b.age");
     let part = server.backup(&key, &file);
