@@ -126,8 +126,10 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
         };
         let ripe = again.ripe();
         for id in ripe.keys().filter(|_| wanted) {
-            if !deployments.contains(id) {
-                deployments.push(*id);
+            // What was not heard may have been that it is live.
+            match deployments.iter_mut().find(|(known, _)| known == id) {
+                Some((_, went_live)) => *went_live = true,
+                None => deployments.push((*id, true)),
             }
         }
         if !deployments.is_empty() {

@@ -410,7 +410,7 @@ mod tests {
     fn what_cannot_be_read_is_told_of_once_and_again_where_that_is_another_one() {
         let mut bucket = Bucket::default();
         let id = CertificateId::new(uuid::Uuid::from_u128(1));
-        let wish = |version| Wish::Certificate { id, version, fleet: 1 };
+        let wish = |version| Wish::Certificate { id, version, fleet: 1, signed: None };
         for (version, why, news) in [
             (1, "the secret is gone", true),
             (1, "the secret is gone", false),

@@ -149,9 +149,7 @@ fn any_state() -> impl Strategy<Value = ReplicaState> {
     ]
 }
 
-proptest! {
-    /// However many there are of each, where they are, and however they are said to be.
-    #[test]
+#[test]
 fn it_is_said_why_the_worker_that_has_the_image_takes_nothing() {
     let mut journal = Journal::default();
     journal.create(1, "shop");
@@ -228,7 +226,9 @@ fn what_its_agent_has_not_looked_at_yet_serves_on() {
     assert_eq!(targets(away(), &[(0, ReplicaState::Creating)]), [], "it is known not to run");
 }
 
-#[test]
+proptest! {
+    /// However many there are of each, where they are, and however they are said to be.
+    #[test]
     fn no_route_ever_leads_to_a_process(
         placed in prop::collection::btree_map(
             prop_oneof![0u16..4, 1_024u16..1_030, 2_048u16..2_052],

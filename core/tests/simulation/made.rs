@@ -144,6 +144,7 @@ pub(crate) fn declared(says: Says) -> Declared {
     Declared {
         processes: mailer.into_iter().chain(worker).collect(),
         release: release.then(|| argv("migrate-as-said")),
+        post_deploy: None,
     }
 }
 

@@ -119,6 +119,7 @@ describe("a preview", () => {
     const { missing } = await open("/apps/shop/automation", {
       "GET /api/v1/apps/shop": { ...app, preview: { app: "store", number: 4 } },
       [`GET ${CRONS}`]: { items: [] },
+      [RUNS]: { items: [] },
     });
     region("What deploys it").getByRole("link", { name: "store" });
     await region("Cron jobs").findByText(/A cron job runs a command/);
@@ -263,7 +264,7 @@ describe("commands that run once", () => {
   it("are shown while they run, without what they were given, and are stopped", async () => {
     const { user, writes, answer } = await page({ [RUNS]: { items: [run] } });
     const runs = region("Commands");
-    await runs.findByText("rails");
+    await runs.findByText("rails", { selector: "code" });
     runs.getByText("with 2 arguments");
     runs.getByText(`hythe runs logs ${run.id}`);
     await user.click(runs.getByRole("button", { name: "Stop rails" }));

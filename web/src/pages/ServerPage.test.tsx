@@ -119,7 +119,7 @@ describe("the server", () => {
     await user.clear(tokens.getByLabelText("User"));
     await user.type(tokens.getByLabelText("User"), "xy");
     await user.click(tokens.getByRole("button", { name: "Set login" }));
-    await tokens.findByText("https://github.com/team");
+    await tokens.findByText("https://github.com/team", { selector: "code" });
     tokens.getByText("Builds reach what is below github.com/team with it, from the next one on.");
     expect(document.body.innerHTML).not.toContain("hush");
     expect(writes().at(-1)?.body).toEqual({ username: "xy", password: "hush" });
