@@ -281,10 +281,10 @@ mod tests {
             "{}",
             sent.detail
         );
-        assert!(sent.detail.ends_with("hythe deploy shop DIR"), "{}", sent.detail);
+        assert!(sent.detail.ends_with("hythe deploy shop DIR."), "{}", sent.detail);
         let branch = BranchName::new("main").unwrap();
         let commit = CommitId::new("a".repeat(40)).unwrap();
         let pushed = lost(3, &app, &Source::Pushed(Pushed { branch, commit, upload }));
-        assert!(pushed.detail.ends_with("git push hythe HEAD:main"), "{}", pushed.detail);
+        assert!(pushed.detail.ends_with("git push hythe HEAD:main."), "{}", pushed.detail);
     }
 }
