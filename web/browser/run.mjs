@@ -149,7 +149,7 @@ const steps = [
       const { url: address } = await api(`/api/v1/apps/${app}`);
       const link = row.getByRole("link", { name: address.replace(/^https?:\/\//, "") });
       assert.equal(await link.getAttribute("href"), address);
-      await page.getByText("Connected").waitFor();
+      await page.getByText("Connected", { exact: true }).waitFor();
       await shot("apps");
     },
   ],
@@ -330,7 +330,7 @@ const steps = [
       const before = events;
       await before.close({ code: 1011, reason: "for the test" });
       await page.getByText("Reconnecting to Hythe.").waitFor();
-      await page.getByText("Connected").waitFor();
+      await page.getByText("Connected", { exact: true }).waitFor();
       assert.notEqual(events, before);
     },
   ],
@@ -380,7 +380,7 @@ const steps = [
         ]) {
           await page.goto(new URL(path ?? "/", url).href);
           await page.getByRole("heading", { level: 1 }).waitFor();
-          await page.getByText("Connected").waitFor();
+          await page.getByText("Connected", { exact: true }).waitFor();
           const wide = await page.evaluate(() => document.documentElement.scrollWidth);
           assert.ok(wide <= 360, `${name} is ${wide} pixels wide`);
           await shot(`phone-${colorScheme}-${name}`);
