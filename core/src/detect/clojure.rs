@@ -10,7 +10,8 @@ use crate::rejection::Rejection;
 /// Finds out how an app of Clojure is built; `None` where there is nothing of the kind.
 pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     let by_leiningen = repo.has("project.clj");
-    if !by_leiningen && !(repo.has("deps.edn") && repo.has("build.clj")) {
+    let by_tools = repo.has("deps.edn") && repo.has("build.clj");
+    if !by_leiningen && !by_tools {
         return Ok(None);
     }
     let (line, why) = versions::choose(&images::JAVA, java::wish(repo)?.as_ref())?;
