@@ -434,3 +434,24 @@ async fn what_an_edge_might_do_is_forgotten_where_a_bucket_that_was_made_anew_sa
     assert_eq!(shown(&edge).await, der(&old.chain));
     edge.stop().await;
 }
+
+#[tokio::test]
+async fn what_the_edge_before_it_came_by_to_the_last_is_served_by_the_one_that_took_its_place() {
+    let world = World::new(&[]).await;
+    let old = world.certificate(id(), 1, now() + DAY);
+    // Nothing is to be ordered: the control plane was heard of a moment ago.
+    let terms = AloneTerms { at: Timestamp(now()), ..world.terms() };
+    let data = world.left(&old, &terms);
+    let mut config = world.config(data.path(), no_nats());
+    config.limits.alone_look = Duration::from_secs(2);
+    let edge = Running::start(config);
+    assert_eq!(shown(&edge).await, der(&old.chain));
+    let own = world.certificate(old.id, 1, now() + 30 * DAY);
+    let json = serde_json::to_vec(&own).unwrap();
+    // Whole at once, as edges write.
+    let folder = data.path().join("certificates");
+    std::fs::write(data.path().join("new"), json).unwrap();
+    std::fs::rename(data.path().join("new"), folder.join(format!("own-{}.json", old.id))).unwrap();
+    assert_eq!(another(&edge, &der(&old.chain)).await, der(&own.chain));
+    edge.stop().await;
+}

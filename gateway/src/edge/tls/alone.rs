@@ -64,10 +64,15 @@ impl Renewer {
     pub(super) async fn renew(mut self, bus: Bus) {
         let mut looks = tokio::time::interval(self.look.max(Duration::from_millis(1)));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // What NATS has to say comes first.
+        // What NATS has to say comes first, and what an edge does whose place this one takes.
         looks.reset();
+        let mut caught_up = false;
         loop {
             looks.tick().await;
+            if !caught_up {
+                on(&self.keeper, Keeper::catch_up).await;
+                caught_up = true;
+            }
             while let Some((order, terms)) = self.due().await {
                 Box::pin(self.carry_out(&order, &terms, &bus)).await;
             }

@@ -82,6 +82,18 @@ impl Keeper {
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "could not read what this edge may do alone"),
         }
+        self.load_tries();
+        self.load_own_certificates();
+    }
+
+    /// Takes in what the edge in whose place this one came did after this one had looked: until then it went on.
+    pub(super) fn catch_up(&mut self) {
+        self.load_tries();
+        self.load_own_certificates();
+        self.publish();
+    }
+
+    fn load_tries(&mut self) {
         match self.folder.tries() {
             Ok(Some(bytes)) => {
                 let tries = serde_json::from_slice(&bytes);
@@ -93,6 +105,9 @@ impl Keeper {
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "could not read what this edge has tried alone"),
         }
+    }
+
+    fn load_own_certificates(&mut self) {
         let ids = self.folder.own_certificates().unwrap_or_else(|error| {
             tracing::error!(%error, "could not read the certificates of this edge's own");
             Vec::new()
@@ -114,7 +129,10 @@ impl Keeper {
                     self.forget_own(&[id]);
                 }
                 Ok(Looked::Opened(own)) => {
-                    self.own.certificates.insert(id, Arc::new(own));
+                    let held = self.own.certificates.get(&id);
+                    if held.is_none_or(|held| held.not_after < own.not_after) {
+                        self.own.certificates.insert(id, Arc::new(own));
+                    }
                 }
                 Ok(Looked::Sealed) => {
                     tracing::error!(certificate = %id, "no key of the fleet opens an own certificate");
