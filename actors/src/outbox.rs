@@ -16,6 +16,8 @@ const PAGE: usize = 256;
 /// What was not taken is told again after this, and then after twice as long each time, up to the longest.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(60 * 60);
+/// The longest that is waited where somebody says when to be told again.
+const MOST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often it is told again, before that waits for the next change: for more than a day.
 const MOST_AGAIN: u32 = 30;
 /// How much of that is remembered.
@@ -41,6 +43,13 @@ pub(crate) fn next(
         see(&decode_recorded(stored).map_err(|error| error.to_string())?);
     }
     Ok(until)
+}
+
+/// It was not taken, and may be another time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Later {
+    /// How long whoever was told wants to hear nothing, where that was said.
+    pub(crate) wait: Option<Duration>,
 }
 
 /// What was not taken, or may not have been.
@@ -83,9 +92,10 @@ impl<K: Ord + Copy> Again<K> {
     }
 
     /// Has it told again that was told in vain once more, after it was so often before.
-    pub(crate) fn put(&mut self, key: K, before: u32) {
+    pub(crate) fn put(&mut self, key: K, before: u32, Later { wait }: Later) {
         if before < MOST_AGAIN && self.0.len() < MOST_UNTAKEN {
-            let at = Instant::now() + pause(before);
+            let asked = wait.unwrap_or_default().min(MOST_WAIT);
+            let at = Instant::now() + pause(before).max(asked);
             self.0.insert(key, Untaken { times: before + 1, at });
         }
     }
@@ -121,18 +131,32 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_is_due_once_and_no_more_once_it_was_told_often_enough() {
+        let later = Later { wait: None };
         let mut again = Again::at_once([1_u8]);
         assert_eq!(again.ripe(), BTreeMap::from([(1, 0)]));
         assert_eq!((again.ripe(), again.next()), (BTreeMap::new(), None));
-        again.put(1, 0);
-        again.put(2, MOST_AGAIN);
+        again.put(1, 0, later);
+        again.put(2, MOST_AGAIN, later);
         assert!(again.ripe().is_empty(), "not before its time");
         tokio::time::advance(AGAIN_AFTER).await;
         assert_eq!(again.ripe(), BTreeMap::from([(1, 1)]));
-        again.put(3, 4);
+        again.put(3, 4, later);
         assert_eq!((again.take(3), again.take(3)), (Some(5), None));
-        again.put(4, 0);
+        again.put(4, 0, later);
         again.retain(|key| key != 4);
         assert_eq!(again.next(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_says_when_to_be_told_again_is_not_told_before() {
+        for (said, waits) in [
+            (Duration::from_secs(5), AGAIN_AFTER),
+            (Duration::from_secs(1_800), Duration::from_secs(1_800)),
+            (Duration::MAX, MOST_WAIT),
+        ] {
+            let mut again = Again::default();
+            again.put(1_u8, 0, Later { wait: Some(said) });
+            assert_eq!(again.next(), Some(Instant::now() + waits), "{said:?}");
+        }
     }
 }

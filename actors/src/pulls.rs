@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::Control;
-use crate::outbox::{self, Again};
+use crate::outbox::{self, Again, Later};
 use crate::provider::{Access, Refused, Sender};
 
 /// The cursor's name in the journal.
@@ -120,9 +120,9 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
             let Some(all) = stop.run_until_cancelled(all).await else { return Ok(()) };
             for (of, taken) in all {
                 let times = again.take(of).or_else(|| ripe.get(&of).copied()).unwrap_or(0);
-                if !taken {
+                if let Err(later) = taken {
                     last.remove(&of);
-                    again.put(of, times);
+                    again.put(of, times, later);
                 }
             }
         }
@@ -255,8 +255,8 @@ fn due(control: &Control, view: &View, of: Subject) -> Option<Due> {
     Some(Due { of, comment, deployment, preview: Some(preview) })
 }
 
-/// Tells it; whether it was taken. What is not is said in the log and beside the preview.
-async fn tell(control: &Control, sender: &Sender, due: Due) -> bool {
+/// Tells it. What is not taken is said in the log and beside the preview.
+async fn tell(control: &Control, sender: &Sender, due: Due) -> Result<(), Later> {
     let Due { of, comment, deployment, preview } = due;
     let mut refused = None;
     if let Some(due) = &comment {
@@ -271,15 +271,15 @@ async fn tell(control: &Control, sender: &Sender, due: Due) -> bool {
     if let Some(due) = &deployment {
         refused = deployed::tell(control, sender, due).await.err().or(refused);
     }
+    let later = refused.as_ref().map(|refused| Later { wait: refused.wait });
     let why = refused.map(|refused| refused.why);
     if let Some(why) = &why {
         tracing::warn!(?of, why, "a provider was not told");
     }
-    let taken = why.is_none();
     if let Some(preview) = preview {
         control.troubles().told(preview, why);
     }
-    taken
+    later.map_or(Ok(()), Err)
 }
 
 /// Writes down which comment it is.

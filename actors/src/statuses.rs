@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::Control;
-use crate::outbox::{self, Again};
+use crate::outbox::{self, Again, Later};
 use crate::provider::{Access, Refused, Sender};
 
 /// The cursor's name in the journal.
@@ -153,9 +153,9 @@ pub(crate) async fn keep(control: Control, stop: CancellationToken) -> Result<()
             let Some(all) = stop.run_until_cancelled(all).await else { return Ok(()) };
             for (id, heard) in all {
                 let times = again.take(id).or_else(|| ripe.get(&id).copied()).unwrap_or(0);
-                if !heard {
+                if let Err(later) = heard {
                     told.remove(&id);
-                    again.put(id, times);
+                    again.put(id, times, later);
                 }
             }
         }
@@ -233,14 +233,15 @@ fn due(view: &View, (id, went_live): Changed, now: Timestamp) -> Option<Due> {
     })
 }
 
-/// Tells it, and remembers what came of it. False where it may be taken later.
-async fn tell(control: &Control, sender: &Sender, due: &Due) -> bool {
+/// Tells it, and remembers what came of it.
+async fn tell(control: &Control, sender: &Sender, due: &Due) -> Result<(), Later> {
     let refused = match send(control, sender, due).await {
         // An App that is installed elsewhere has nothing to do with it.
-        Err(refused) if refused.uncovered && due.access.implied => return true,
+        Err(refused) if refused.uncovered && due.access.implied => return Ok(()),
         sent => sent.err(),
     };
-    let heard = refused.as_ref().is_none_or(|refused| !refused.transient);
+    let later = refused.as_ref().filter(|refused| refused.transient);
+    let later = later.map(|refused| Later { wait: refused.wait });
     let refused = refused.map(|refused| refused.why);
     if let Some(why) = &refused {
         tracing::warn!(hook = %due.hook, app = %due.app, why, "a provider was not told");
@@ -255,7 +256,7 @@ async fn tell(control: &Control, sender: &Sender, due: &Due) -> bool {
         refused,
     };
     control.statuses().remember(due.hook, told);
-    heard
+    later.map_or(Ok(()), Err)
 }
 
 async fn send(control: &Control, sender: &Sender, due: &Due) -> Result<(), Refused> {

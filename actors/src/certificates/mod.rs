@@ -44,6 +44,7 @@ pub use self::failure::Failure as AcmeFailure;
 pub use self::own::{BadCertificate, OwnCertificate, inspect};
 pub use self::standing::Standing;
 use self::work::Work;
+pub use self::x509::good_until;
 use crate::control::Control;
 
 /// How often it is looked what is due.

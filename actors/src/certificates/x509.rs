@@ -71,8 +71,6 @@ pub(crate) fn facts(der: &CertificateDer<'_>) -> Result<Facts, String> {
     let names = CertificateNames::new(names).map_err(|bad| {
         format!("the hosts that it is for: {bad}; they stand as subject alternative names")
     })?;
-    let moment =
-        |seconds: i64| Timestamp(u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000));
     let validity = certificate.validity();
     Ok(Facts {
         serial: certificate.raw_serial_as_string(),
@@ -80,6 +78,21 @@ pub(crate) fn facts(der: &CertificateDer<'_>) -> Result<Facts, String> {
         not_after: moment(validity.not_after.timestamp()),
         names,
     })
+}
+
+/// Until when the first certificate of a chain in PEM is good, as it says itself.
+///
+/// # Errors
+/// What is wrong with the chain.
+pub fn good_until(pem: &str) -> Result<Timestamp, String> {
+    let chain = chain(pem)?;
+    let leaf = chain.first().ok_or("there is no certificate in it")?;
+    Ok(moment(parsed(leaf)?.validity().not_after.timestamp()))
+}
+
+/// A moment that is given in seconds since the Unix epoch.
+fn moment(seconds: i64) -> Timestamp {
+    Timestamp(u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000))
 }
 
 /// Whether a private key is the one that a certificate is for.

@@ -26,6 +26,10 @@ const HOUR: Millis = Millis::seconds(3_600);
 const GROWS: u64 = 3;
 const LONGEST: u64 = 36;
 
+/// After so many failures in a row a certificate waits for all others that are due: hosts that lead elsewhere by
+/// now would take all the orders of an hour, for ever.
+const HOPELESS: u32 = 3;
+
 /// How patient an edge is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AlonePace {
@@ -148,7 +152,8 @@ pub struct Alone<'a> {
 }
 
 impl Alone<'_> {
-    /// What is to be ordered now, the one that is over first of several; none where nothing is due.
+    /// What is to be ordered now, of several the one that is over first, those that failed over and over last;
+    /// none where nothing is due.
     #[must_use]
     pub fn next(&self, held: &[AloneHeld], now: Timestamp) -> Option<AloneOrder> {
         if !self.tls || !is_silent(self.terms.at, self.pace, now) {
@@ -158,8 +163,12 @@ impl Alone<'_> {
         if lately.count() >= MOST_AN_HOUR {
             return None;
         }
-        let due = held.iter().filter_map(|one| Some((one.not_after, self.order(one, now)?)));
-        due.min_by_key(|(not_after, _)| *not_after).map(|(_, order)| order)
+        let turn = |one: &AloneHeld| {
+            let failures = self.tries.get(&one.id).map_or(0, |tries| tries.failures);
+            (failures >= HOPELESS, one.not_after)
+        };
+        let due = held.iter().filter_map(|one| Some((turn(one), self.order(one, now)?)));
+        due.min_by_key(|(turn, _)| *turn).map(|(_, order)| order)
     }
 
     fn order(&self, held: &AloneHeld, now: Timestamp) -> Option<AloneOrder> {
@@ -348,6 +357,12 @@ mod tests {
         assert_eq!(order(&tries, &[]).as_deref(), Some("b.example"));
         tries.insert(all[0].id, failed(FailureKind::Refused));
         assert_eq!(order(&tries, &[]), None);
+        // One whose host leads elsewhere by now takes no other's place.
+        for (failures, first) in [(HOPELESS - 1, "a.example"), (HOPELESS, "b.example")] {
+            let again = AloneTries { failures, next: Timestamp(END) };
+            let tries = BTreeMap::from([(all[1].id, again)]);
+            assert_eq!(order(&tries, &[]).as_deref(), Some(first), "{failures}");
+        }
         // Many at once are no more in an hour than an authority takes.
         let mut begun = vec![Timestamp(END - MINUTE); MOST_AN_HOUR];
         assert_eq!(order(&none, &begun), None);

@@ -8,13 +8,15 @@ use super::sheet::Sheet;
 
 pub(super) fn read(text: &str, sheet: &mut Sheet<'_>) -> Result<(), String> {
     let root: Value = toml::from_str(text).map_err(|error| error.message().to_owned())?;
-    if root.get("build").is_some() {
-        sheet.taken("build", "read by every build as it is");
+    for section in ["build", "static"] {
+        if root.get(section).is_some() {
+            sheet.taken(section, "read by every build as it is");
+        }
     }
     for leaf in leaves(&root) {
         let (key, value) = (leaf.key.as_str(), leaf.value);
         match leaf.path.as_slice() {
-            ["build", ..] => {}
+            ["build" | "static", ..] => {}
             ["hooks", "release"] => sheet.release(key, value),
             ["hooks", "post_deploy"] => sheet.post_deploy(key, value),
             ["processes", name, "command"] => sheet.process(key, name, value),

@@ -179,7 +179,7 @@ fn render_takes_workers_that_are_built_from_the_same() {
 fn what_runs_beside_web_may_stand_in_our_own_file() {
     let text = "[build]\nstart = \"x\"\n[processes.worker]\ncommand = \"jobs --all\"\n\
                 replicas = 0\n[processes.clock]\nreplicas = 1\n\
-                [hooks]\nrelease = \"migrate\"\npost_deploy = \"warm up\"\n";
+                [hooks]\nrelease = \"migrate\"\npost_deploy = \"warm up\"\n[static]\nserve = false\n";
     let got = imported(&[("hythe.toml", text), ("Procfile", "worker: other\n")]);
     let worker = ("worker".to_owned(), wish(&["jobs", "--all"], Some(0)));
     assert_eq!(got.app.processes, [worker].into());
@@ -187,6 +187,8 @@ fn what_runs_beside_web_may_stand_in_our_own_file() {
     assert_eq!(got.app.post_deploy_command.as_ref().unwrap(), &["warm", "up"]);
     assert_eq!(got.build, BuildWishes::default(), "builds read it by themselves");
     takes(&got, "build");
+    takes(&got, "static");
+    assert!(got.left.iter().all(|left| !left.key.starts_with("static")), "{got:#?}");
     assert!(why(&got, "worker").contains("said before"));
     assert!(why(&got, "processes.clock.replicas").contains("what it runs"));
 }

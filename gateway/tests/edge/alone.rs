@@ -11,7 +11,7 @@ use hythe_core::certificate::{AlonePace, AloneTries, ChallengeKind};
 use hythe_core::ids::CertificateId;
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::certificate::{
-    ALONE_KEY, AloneTerms, CertificateMessage, Signed, certificate_key,
+    ALONE_KEY, AloneTerms, CertificateMessage, Signed, certificate_key, own_key,
 };
 use hythe_core::wire::worker::SealingKey;
 use hythe_gateway::edge::{EdgeConfig, NatsSettings};
@@ -129,9 +129,7 @@ fn id() -> CertificateId {
 
 /// What a client is shown.
 async fn shown(edge: &Running) -> Vec<u8> {
-    let client = Arc::new(trusting_anybody(&[]));
-    let stream = connect(edge.tls(), &client, HOST).await.unwrap();
-    stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+    shown_at_all(edge, HOST).await.unwrap()
 }
 
 fn der(chain: &str) -> Vec<u8> {
@@ -264,7 +262,7 @@ async fn the_control_planes_newer_one_wins_and_an_edge_that_hears_of_it_orders_n
     let kept = data.path().join("certificates/alone.json");
     until("it never heard of it", async || kept.exists().then_some(())).await;
     until("it is not shown", async || {
-        shown_at_all(&edge).await.filter(|now| *now == der(&old.chain))
+        shown_at_all(&edge, HOST).await.filter(|now| *now == der(&old.chain))
     })
     .await;
     assert!(figures(&edge).await.contains("hythe_edge_own_orders_total{outcome=\"renewed\"} 0"));
@@ -295,10 +293,10 @@ async fn the_control_planes_newer_one_wins_and_an_edge_that_hears_of_it_orders_n
     edge.stop().await;
 }
 
-/// What a client is shown, once it is shown anything.
-async fn shown_at_all(edge: &Running) -> Option<Vec<u8>> {
+/// What a client of a host is shown, once it is shown anything.
+async fn shown_at_all(edge: &Running, host: &str) -> Option<Vec<u8>> {
     let client = Arc::new(trusting_anybody(&[]));
-    let stream = connect(edge.tls(), &client, HOST).await.ok()?;
+    let stream = connect(edge.tls(), &client, host).await.ok()?;
     Some(stream.get_ref().1.peer_certificates().unwrap()[0].to_vec())
 }
 
@@ -327,9 +325,133 @@ async fn where_nats_is_there_edges_share_the_proof_and_what_comes_of_it() {
     let edge = Running::start(config);
     let new = another(&edge, &der(&old.chain)).await;
     // It need not order the same: it is told what came of it.
-    until("it is not told", async || shown_at_all(&asked).await.filter(|now| *now == new)).await;
+    until("it is not told", async || shown_at_all(&asked, HOST).await.filter(|now| *now == new))
+        .await;
     let says = figures(&asked).await;
     assert!(says.contains("hythe_edge_own_orders_total{outcome=\"renewed\"} 0"), "{says}");
     edge.stop().await;
     asked.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_told_is_believed_only_where_it_could_stand_in_for_what_is_there() {
+    const OTHER: &str = "other.example";
+    let nats = Nats::start().await;
+    let control = nats.control().await;
+    let bucket = Bucket::of(&control).await;
+    let (authority, fleet) = (Authority::new(), Fleet::new(7));
+    let data = tempfile::tempdir().unwrap();
+    let mut config = config(data.path(), nats.settings());
+    config.https = vec!["127.0.0.1:0".parse().unwrap()];
+    let mut reports = control.reports().await;
+    let edge = Running::start(config);
+    let report = reports.next().await;
+    bucket.fleet(&fleet, &report).await;
+    let directory = |name: &str| Signed {
+        directory: format!("https://{name}.example/dir"),
+        not_before: Timestamp(0),
+    };
+    let made = |id: CertificateId, names: &[&str], by: &str, until: u64| {
+        let mut message = fleet.certificate((id, 1), names, &authority.issue(names), until);
+        message.signed = Some(directory(by));
+        message
+    };
+    let [one, other] = [id(), id()];
+    let old = made(one, &[HOST], "ca", now() + DAY);
+    bucket.put(certificate_key(one), &old).await;
+    bucket.put(certificate_key(other), &made(other, &[OTHER], "ca", now() + DAY)).await;
+    // Until when what is made here says itself that it is good.
+    let params = rcgen::CertificateParams::default();
+    let end = u64::try_from(params.not_after.unix_timestamp()).unwrap() * 1_000;
+    let told = [
+        made(one, &[HOST], "ca", FOREVER),
+        made(one, &[HOST], "ca", end + 1_000),
+        made(one, &[HOST, OTHER], "ca", end),
+        made(one, &[HOST], "else", end),
+    ];
+    for message in &told {
+        bucket.put(own_key(one), message).await;
+    }
+    let good = made(other, &[OTHER], "ca", end);
+    bucket.put(own_key(other), &good).await;
+    until("what is good is not taken", async || {
+        shown_at_all(&edge, OTHER).await.filter(|now| *now == der(&good.chain))
+    })
+    .await;
+    assert_eq!(shown(&edge).await, der(&old.chain));
+    assert!(!data.path().join(format!("certificates/own-{one}.json")).exists());
+
+    // Its names are taken from it: so is what stood in for it.
+    let fewer = made(other, &["fewer.example"], "ca", now() + DAY);
+    bucket.put(certificate_key(other), &fewer).await;
+    until("it is still shown", async || {
+        let now = shown_at_all(&edge, OTHER).await;
+        now.is_none_or(|now| now != der(&good.chain)).then_some(())
+    })
+    .await;
+    edge.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_better_than_what_is_there_is_not_ordered_over_and_over() {
+    let world = World::new(&[]).await;
+    // In the last twelfth of a life since 1970, and still good for longer than what the authority signs.
+    let years_of_authority = 5 * 365 * DAY;
+    let mut old = world.certificate(id(), 1, now() + years_of_authority + 5 * DAY);
+    old.signed = old.signed.map(|signed| Signed { not_before: Timestamp(0), ..signed });
+    let data = world.left(&old, &world.terms());
+    let mut config = world.config(data.path(), no_nats());
+    config.limits.alone.first_wait = Millis::seconds(5);
+    let edge = Running::start(config);
+    let ended = "hythe_edge_own_orders_total{outcome=\"renewed\"} 1";
+    until("it ordered nothing", async || figures(&edge).await.contains(ended).then_some(())).await;
+    assert_eq!(shown(&edge).await, der(&old.chain));
+    edge.stop().await;
+    let kept = std::fs::read(data.path().join("certificates/tries.json")).unwrap();
+    let kept: std::collections::BTreeMap<CertificateId, AloneTries> =
+        serde_json::from_slice(&kept).unwrap();
+    assert!(kept.contains_key(&old.id), "{kept:?}");
+}
+
+#[tokio::test]
+async fn what_an_edge_might_do_is_forgotten_where_a_bucket_that_was_made_anew_says_nothing_of_it() {
+    let nats = Nats::start().await;
+    let control = nats.control().await;
+    let bucket = Bucket::of(&control).await;
+    let world = World::new(&[]).await;
+    let old = world.certificate(id(), 1, now() + DAY);
+    let data = world.left(&old, &world.terms());
+    let mut config = world.config(data.path(), nats.settings());
+    config.limits.alone_look = Duration::from_secs(3_600);
+    config.limits.certificates_stay = Duration::ZERO;
+    let mut reports = control.reports().await;
+    let edge = Running::start(config);
+    let report = reports.next().await;
+    bucket.put(certificate_key(old.id), &old).await;
+    bucket.fleet(&world.fleet, &report).await;
+    let kept = data.path().join("certificates/alone.json");
+    until("it is still kept", async || (!kept.exists()).then_some(())).await;
+    assert_eq!(shown(&edge).await, der(&old.chain));
+    edge.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_edge_before_it_came_by_to_the_last_is_served_by_the_one_that_took_its_place() {
+    let world = World::new(&[]).await;
+    let old = world.certificate(id(), 1, now() + DAY);
+    // Nothing is to be ordered: the control plane was heard of a moment ago.
+    let terms = AloneTerms { at: Timestamp(now()), ..world.terms() };
+    let data = world.left(&old, &terms);
+    let mut config = world.config(data.path(), no_nats());
+    config.limits.alone_look = Duration::from_secs(2);
+    let edge = Running::start(config);
+    assert_eq!(shown(&edge).await, der(&old.chain));
+    let own = world.certificate(old.id, 1, now() + 30 * DAY);
+    let json = serde_json::to_vec(&own).unwrap();
+    // Whole at once, as edges write.
+    let folder = data.path().join("certificates");
+    std::fs::write(data.path().join("new"), json).unwrap();
+    std::fs::rename(data.path().join("new"), folder.join(format!("own-{}.json", old.id))).unwrap();
+    assert_eq!(another(&edge, &der(&old.chain)).await, der(&own.chain));
+    edge.stop().await;
 }

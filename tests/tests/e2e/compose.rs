@@ -83,9 +83,10 @@ const WHO: &str = "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\n\
                    grep ' / ' /proc/mounts | grep -q ' ro,' && root=kept\n\
                    touch /tmp/yes && tmp=written\necho \"$(id -u):$(id -g) $root $tmp $SAYS\"\n";
 
-/// Says what is in its secret, and that nothing else has it.
+/// Says what is in its secret, that nothing else has it, and what is in a file that it mounts.
 const KEY: &str = "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\n\
-                   echo \"$(cat /run/secrets/key), in the environment: ${SECRET_FILE_key:-none}\"\n";
+                   echo \"$(cat /run/secrets/key), in the environment: ${SECRET_FILE_key:-none}, \
+                   beside it: $(cat /etc/note.txt)\"\n";
 
 #[test]
 fn what_several_files_say_of_how_a_container_is_within_holds_in_it() {
@@ -95,10 +96,11 @@ fn what_several_files_say_of_how_a_container_is_within_holds_in_it() {
         (
             "compose.yaml",
             "include: [apps/compose.yaml]\nservices:\n  keeper:\n    build: keeper\n    ports: [\"8080:8080\"]\n    \
-             secrets: [key]\nsecrets: {key: {file: key.txt}}\n",
+             secrets: [key]\n    volumes: [\"./note.txt:/etc/note.txt:ro\"]\nsecrets: {key: {file: key.txt}}\n",
             0o644,
         ),
         ("key.txt", "hush-hush", 0o600),
+        ("note.txt", "a note", 0o644),
         ("keeper/Dockerfile", WEB, 0o644),
         ("keeper/index.html", "up", 0o644),
         ("keeper/cgi-bin/key", KEY, 0o755),
@@ -124,7 +126,8 @@ fn what_several_files_say_of_how_a_container_is_within_holds_in_it() {
     let live = |one: &Value| one["status"] == "live";
     assert!(done["services"].as_array().unwrap().iter().all(live), "{done}");
     let (status, body) = scene.hythe.get("shop-keeper", "/cgi-bin/key");
-    assert_eq!((status, body.trim()), (200, "hush-hush, in the environment: none"));
+    let says = "hush-hush, in the environment: none, beside it: a note";
+    assert_eq!((status, body.trim()), (200, says));
     let ran = scene.hythe.run(&["run", "shop-keeper", "--", "cat", "/run/secrets/key"]);
     assert_eq!((ran.code, ran.out.trim()), (0, "hush-hush"), "{}", ran.err);
     let shown = scene.hythe.json(&["app", "show", "shop-keeper"]).to_string();

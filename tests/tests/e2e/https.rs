@@ -62,6 +62,9 @@ fn a_proven_domain_gets_its_certificate_and_is_served_with_it() {
     let said = curl(&["--header", &host, "--write-out", form, "--output", "/dev/null", &plain]);
     assert_eq!(said.out, format!("308 https://{HOST}:{}/a?b=c", secure.port()));
 
+    // It is told what it may do where nobody is there to renew it.
+    let may = hythe.data().join("edge/certificates/alone.json");
+    hythe.wait_until("the edge knows what it may do alone", || may.exists());
     // The edge needs nobody for it.
     hythe.kill("server");
     hythe.kill("edge");

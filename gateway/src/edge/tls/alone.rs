@@ -64,10 +64,15 @@ impl Renewer {
     pub(super) async fn renew(mut self, bus: Bus) {
         let mut looks = tokio::time::interval(self.look.max(Duration::from_millis(1)));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // What NATS has to say comes first.
+        // What NATS has to say comes first, and what an edge does whose place this one takes.
         looks.reset();
+        let mut caught_up = false;
         loop {
             looks.tick().await;
+            if !caught_up {
+                on(&self.keeper, Keeper::catch_up).await;
+                caught_up = true;
+            }
             while let Some((order, terms)) = self.due().await {
                 Box::pin(self.carry_out(&order, &terms, &bus)).await;
             }
@@ -95,10 +100,16 @@ impl Renewer {
         let as_if = before.failed(FailureKind::Unreachable, self.who.pace, jitter, now);
         self.note(order, Some(as_if)).await;
         match Box::pin(self.obtain(order, terms, bus)).await {
-            Ok(until) => {
+            Ok(Some(until)) => {
                 self.note(order, None).await;
                 self.tls.figures.ordered(true);
                 tracing::warn!(%names, directory, until = until.0, "renewed a certificate alone");
+            }
+            // That it was tried stays noted: where what is signed is never good for longer than what there
+            // is, it would be ordered again at once, over and over.
+            Ok(None) => {
+                self.tls.figures.ordered(true);
+                tracing::warn!(%names, directory, "what was ordered alone is no better than what there is");
             }
             Err(AcmeFailure { kind, why, no_account }) => {
                 if no_account {
@@ -121,13 +132,13 @@ impl Renewer {
         on(&self.keeper, move |keeper| keeper.tried(id, tries)).await;
     }
 
-    /// Orders, and takes into force what comes. Says until when that is good.
+    /// Orders, and takes into force what comes. Says until when that is good, where it is of use.
     async fn obtain(
         &mut self,
         order: &AloneOrder,
         terms: &AloneTerms,
         bus: &Bus,
-    ) -> Result<Timestamp, AcmeFailure> {
+    ) -> Result<Option<Timestamp>, AcmeFailure> {
         let account = Box::pin(self.account(&order.directory, terms)).await?;
         let mut shown = Shown {
             keeper: Arc::clone(&self.keeper),
@@ -144,14 +155,14 @@ impl Renewer {
                 FailureKind::Senseless,
                 "what the authority signed is of no use here; the lines before this say why",
             )),
-            Taken::Needless => Ok(until),
+            Taken::Needless => Ok(None),
             Taken::InForce(message) => {
                 if bus.is_ready()
                     && let Err(error) = within(put(bus, own_key(id), message)).await
                 {
                     tracing::debug!(error, "other edges are not told what was renewed");
                 }
-                Ok(until)
+                Ok(Some(until))
             }
         }
     }

@@ -57,6 +57,10 @@ pub(super) enum Unfit {
     Nameless,
     #[error("it is not for {0}, though it should be")]
     Misnamed(CertificateName),
+    #[error("it is for other names than what it stands in for, or of another authority")]
+    Stranger,
+    #[error("it is not good until when its message says")]
+    Untrue,
 }
 
 /// What private keys are sealed with, the newest first.

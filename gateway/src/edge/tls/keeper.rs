@@ -275,7 +275,11 @@ impl Keeper {
         for certificate in came {
             self.sealed.remove(&certificate.id);
             let own = self.own.certificates.get(&certificate.id);
-            if own.is_some_and(|own| gives_way(own.not_after, certificate.not_after)) {
+            // One for names that this is for no more stands in for nothing.
+            if own.is_some_and(|own| {
+                gives_way(own.not_after, certificate.not_after)
+                    || !own.names.is_subset(&certificate.names)
+            }) {
                 over_own.push(certificate.id);
             }
             self.certificates.insert(certificate.id, Arc::new(certificate));
@@ -407,7 +411,8 @@ impl Keeper {
     fn bucket_keys(&self) -> impl Iterator<Item = String> {
         let certificates = self.certificates.keys().chain(self.sealed.keys());
         let challenges = self.challenges.keys().map(|id| challenge_key(*id));
-        certificates.map(|id| certificate_key(*id)).chain(challenges)
+        let alone = self.own.has_terms().then(|| ALONE_KEY.to_owned());
+        certificates.map(|id| certificate_key(*id)).chain(challenges).chain(alone)
     }
 
     /// Whether there is something here that has none of these keys in the bucket.

@@ -7,8 +7,8 @@
 //! counts ([`certificate`], [`keeper`]). Where nothing is heard of the control plane, an edge renews by itself
 //! what it can ([`alone`], [`own`]).
 //!
-//! Architecture invariants: a handshake waits for nothing but its client; no private key is on disk but
-//! sealed; an edge with its folder and nothing else serves what it served before.
+//! Architecture invariants: a handshake waits for nothing but its client; no certificate's private key is
+//! on disk but sealed; an edge with its folder and nothing else serves what it served before.
 
 mod accept;
 mod alone;

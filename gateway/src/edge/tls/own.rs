@@ -5,12 +5,14 @@
 //! - A certificate of its own stands in for one of the control plane's, and goes with it: when that is removed,
 //!   or is good for as long.
 //! - What was tried is on disk before it is tried: an edge that dies over and over does not ask more often.
+//! - Of what other edges tell nothing is taken that is for other names, of another authority, or not good until when
+//!   it says: who can write to the bucket could have it served for ever.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hythe_actors::certificates::Obtained;
+use hythe_actors::certificates::{Obtained, good_until};
 use hythe_core::certificate::{
     Alone, AloneHeld, AloneOrder, AlonePace, AloneTries, gives_way, is_silent,
 };
@@ -20,7 +22,7 @@ use hythe_core::wire::certificate::{
     AloneMessage, AloneTerms, CertificateMessage, ChallengeMessage, Signed,
 };
 
-use super::certificate::{Certificate, MOST_BYTES};
+use super::certificate::{self, Certificate, MOST_BYTES, Unfit};
 use super::challenge::{self, Challenge};
 use super::keeper::{Keeper, Looked};
 
@@ -41,6 +43,11 @@ pub(super) struct Own {
 }
 
 impl Own {
+    /// Whether it was told anything that it may do.
+    pub(super) const fn has_terms(&self) -> bool {
+        self.terms.is_some() || self.sealed.is_some()
+    }
+
     pub(super) fn drop_certificates(&mut self, ids: &[CertificateId]) {
         for id in ids {
             self.certificates.remove(id);
@@ -54,7 +61,7 @@ pub(super) enum Taken {
     /// It cannot be served.
     #[default]
     Useless,
-    /// The control plane has something better, or wants nothing any more.
+    /// The control plane has something as good, or wants nothing any more.
     Needless,
     /// It is served; its message is for other edges, too.
     InForce(Bytes),
@@ -75,6 +82,18 @@ impl Keeper {
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "could not read what this edge may do alone"),
         }
+        self.load_tries();
+        self.load_own_certificates();
+    }
+
+    /// Takes in what the edge in whose place this one came did after this one had looked: until then it went on.
+    pub(super) fn catch_up(&mut self) {
+        self.load_tries();
+        self.load_own_certificates();
+        self.publish();
+    }
+
+    fn load_tries(&mut self) {
         match self.folder.tries() {
             Ok(Some(bytes)) => {
                 let tries = serde_json::from_slice(&bytes);
@@ -86,6 +105,9 @@ impl Keeper {
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "could not read what this edge has tried alone"),
         }
+    }
+
+    fn load_own_certificates(&mut self) {
         let ids = self.folder.own_certificates().unwrap_or_else(|error| {
             tracing::error!(%error, "could not read the certificates of this edge's own");
             Vec::new()
@@ -107,7 +129,10 @@ impl Keeper {
                     self.forget_own(&[id]);
                 }
                 Ok(Looked::Opened(own)) => {
-                    self.own.certificates.insert(id, Arc::new(own));
+                    let held = self.own.certificates.get(&id);
+                    if held.is_none_or(|held| held.not_after < own.not_after) {
+                        self.own.certificates.insert(id, Arc::new(own));
+                    }
                 }
                 Ok(Looked::Sealed) => {
                     tracing::error!(certificate = %id, "no key of the fleet opens an own certificate");
@@ -121,12 +146,12 @@ impl Keeper {
 
     /// Takes in what the edge may do alone.
     pub(super) fn take_terms(&mut self, value: Option<Bytes>) {
-        let before = self.own.terms.clone();
+        let before = (self.own.terms.clone(), self.own.sealed.clone());
         match &value {
             Some(bytes) => self.consider_terms(bytes.clone()),
             None => (self.own.terms, self.own.sealed) = (None, None),
         }
-        if before == self.own.terms && self.own.sealed.is_none() {
+        if before == (self.own.terms.clone(), self.own.sealed.clone()) {
             return;
         }
         if let Err(error) = self.folder.keep_alone(value.as_deref()) {
@@ -260,8 +285,12 @@ impl Keeper {
             return Taken::Needless;
         };
         if gives_way(obtained.not_after, theirs.not_after) {
-            tracing::info!(certificate = %id, "the control plane has renewed it meanwhile");
+            tracing::info!(certificate = %id, "what the control plane has is good for as long");
             return Taken::Needless;
+        }
+        if obtained.not_after <= super::now() {
+            tracing::error!(certificate = %id, "what was signed is over by this machine's clock");
+            return Taken::Useless;
         }
         let bytes = match self.sealed_own(order, obtained, theirs.version) {
             Ok(bytes) => Bytes::from(bytes),
@@ -292,7 +321,7 @@ impl Keeper {
             let Some(theirs) = self.certificates.get(&id) else { continue };
             let own = self.own.certificates.get(&id);
             let latest = own.map_or(theirs.not_after, |own| own.not_after.max(theirs.not_after));
-            match self.look(id, &bytes) {
+            match self.look_at_told(theirs, &bytes) {
                 Ok(Looked::Opened(told)) if gives_way(told.not_after, latest) => {}
                 Ok(Looked::Opened(told)) => {
                     tracing::info!(certificate = %id, "another edge has renewed a certificate");
@@ -306,6 +335,21 @@ impl Keeper {
                 }
             }
         }
+    }
+
+    /// Looks at what another edge came by in place of this one.
+    fn look_at_told(&self, theirs: &Certificate, bytes: &[u8]) -> Result<Looked, Unfit> {
+        let message = certificate::read(theirs.id, bytes)?;
+        let authority = |signed: Option<&Signed>| signed.map(|by| by.directory.clone());
+        let same = authority(message.signed.as_ref()) == authority(theirs.signed.as_ref());
+        if !same || !message.names.is_subset(&theirs.names) {
+            return Err(Unfit::Stranger);
+        }
+        let until = good_until(&message.chain).map_err(Unfit::Chain)?;
+        if until != message.not_after {
+            return Err(Unfit::Untrue);
+        }
+        self.look(theirs.id, bytes)
     }
 
     fn put_own_in_force(&mut self, own: Certificate, bytes: &[u8]) {
