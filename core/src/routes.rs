@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::app::ActiveApp;
-use crate::canary::Part;
+use crate::canary::{Part, PartSite};
 use crate::deployment::{Placement, Stage};
 use crate::edge::RouteEdge;
 use crate::giving_way::giving_way;
@@ -95,6 +95,12 @@ impl Route {
     pub fn deployments(&self) -> impl Iterator<Item = DeploymentId> {
         let part = self.canary.as_ref().map(|part| part.deployment);
         self.backend.deployment().into_iter().chain(part)
+    }
+
+    /// The site that takes a part of its requests, where one does.
+    #[must_use]
+    pub fn part_site(&self) -> Option<&PartSite> {
+        self.canary.as_ref()?.site.as_ref()
     }
 
     /// Where its replicas answer, all of them.
@@ -334,7 +340,7 @@ fn site(
     Some(Backend::Site { deployment, site, earlier })
 }
 
-/// What goes to a new version: to its healthy replicas, and only beside the version that is live.
+/// What goes to a new version: to its healthy replicas or its site, and only beside the version that is live.
 fn canary(
     view: &View,
     observed: &Observed,
@@ -344,16 +350,14 @@ fn canary(
 ) -> Option<Part> {
     let canary = app.singing()?;
     let (deployment, weight) = (canary.deployment, canary.weight);
-    match backend {
-        Backend::Replicas { deployment: live, .. } if app.live == Some(*live) => {}
-        // Of a site there are no requests that reach replicas.
-        Backend::Replicas { .. } | Backend::Site { .. } | Backend::Starting | Backend::Down => {
-            return None;
-        }
-    }
+    backend.deployment().filter(|live| app.live == Some(*live))?;
     let attempt = view.deployments.get(&deployment)?.state.attempt()?;
     if attempt.stage != Stage::Healthy {
         return None;
+    }
+    if let Some(Backend::Site { site, earlier, .. }) = site(view, app, deployment, previous) {
+        let site = Some(PartSite { site, earlier });
+        return Some(Part { deployment, targets: Vec::new(), weight, site });
     }
     let web = || attempt.placements.iter().filter(|place| !is_process(place.index));
     let before = previous.and_then(|route| route.canary.as_deref());
@@ -365,7 +369,7 @@ fn canary(
     let seen = web().filter_map(|place| observed.replica(deployment, place));
     let healthy = seen.filter(|replica| replica.state == ReplicaState::Healthy);
     let targets: Vec<SocketAddr> = healthy.filter_map(|replica| replica.endpoint).collect();
-    (!targets.is_empty()).then_some(Part { deployment, targets, weight })
+    (!targets.is_empty()).then_some(Part { deployment, targets, weight, site: None })
 }
 
 fn replicas(

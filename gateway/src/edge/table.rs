@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use hythe_core::canary::PartSite;
 use hythe_core::edge::EdgeUser;
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::limits::MOST_SLEEP_TOLD;
@@ -30,7 +31,8 @@ use super::gate::{Gate, Shared};
 use super::mounts::{Ambiguous, Mounts, Place};
 use super::site::{Served, Shelf};
 use super::sleep::{Known, Sleeper};
-use super::split::{Side, Split};
+use super::split::{Side, Split, Stays};
+use super::version::Keep;
 
 /// What a request for a host gets.
 #[derive(Debug)]
@@ -55,8 +57,9 @@ pub(crate) enum Found {
     NoTable,
 }
 
+/// What answers for a host.
 #[derive(Clone, Debug)]
-enum Way {
+pub(crate) enum Way {
     Replicas(Arc<Upstream>),
     Starting,
     Stopped,
@@ -64,6 +67,36 @@ enum Way {
     Down,
     Redirect(Arc<str>),
     Site(Arc<Served>),
+}
+
+impl Way {
+    /// The deployment that answers, where one does.
+    pub(crate) fn deployment(&self) -> Option<DeploymentId> {
+        match self {
+            Self::Replicas(upstream) => Some(upstream.deployment),
+            Self::Site(served) => served.deployment,
+            Self::Starting | Self::Stopped | Self::Asleep(_) | Self::Down | Self::Redirect(_) => {
+                None
+            }
+        }
+    }
+
+    /// Whether one of its replicas is what a client stays with.
+    pub(crate) fn knows(&self, token: u64) -> bool {
+        match self {
+            Self::Replicas(upstream) => upstream.knows(token),
+            Self::Starting
+            | Self::Stopped
+            | Self::Asleep(_)
+            | Self::Down
+            | Self::Redirect(_)
+            | Self::Site(_) => false,
+        }
+    }
+
+    const fn is_site(&self) -> bool {
+        matches!(self, Self::Site(_))
+    }
 }
 
 /// An app at a path of somebody else's host.
@@ -120,13 +153,15 @@ pub(crate) struct Seen {
     /// Whether the path could be taken for another one: then it leads to no app, and what else is here is
     /// of the app whose host it is.
     pub(crate) ambiguous: bool,
+    /// How the client is kept with the version that answers, where there are two and it is to be.
+    pub(crate) keep: Option<Keep>,
 }
 
 impl Seen {
     /// Nothing is known of a host.
     fn nothing(found: Found) -> Self {
         let (gate, figures, tap, place, app) = (None, None, None, None, None);
-        Self { found, gate, figures, tap, place, app, ambiguous: false }
+        Self { found, gate, figures, tap, place, app, ambiguous: false, keep: None }
     }
 }
 
@@ -220,6 +255,8 @@ struct Books {
     taps: HashMap<AppId, Arc<Tap>>,
     /// Apps that sleep or may.
     sleepers: BTreeMap<AppId, Known>,
+    /// Of new versions that take a part of the requests: how many were to be theirs or another version's.
+    turns: HashMap<DeploymentId, Arc<AtomicU64>>,
 }
 
 impl Books {
@@ -333,10 +370,13 @@ impl Live {
                     return Seen { gate, figures, tap, app, ambiguous: true, ..nothing };
                 }
             };
-            let found = match &entry.way {
-                Way::Replicas(live) => {
-                    let chosen = entry.split.as_ref().map(|split| split.choose(live, side));
-                    let counted = InFlight::enter(chosen.unwrap_or(live));
+            let (way, keep) = match &entry.split {
+                Some(split) => split.choose(&entry.way, side, path),
+                None => (&entry.way, None),
+            };
+            let found = match way {
+                Way::Replicas(upstream) => {
+                    let counted = InFlight::enter(upstream);
                     if self.version.load(SeqCst) != version {
                         continue;
                     }
@@ -351,7 +391,7 @@ impl Live {
             };
             let figures = Some(Arc::clone(&entry.figures));
             let (gate, tap, app) = (entry.gate.clone(), entry.tap.clone(), Some(entry.id));
-            return Seen { found, gate, figures, tap, place, app, ambiguous: false };
+            return Seen { found, gate, figures, tap, place, app, ambiguous: false, keep };
         }
     }
 
@@ -420,7 +460,10 @@ impl Live {
         }
         let mut books = self.books();
         self.apply_to(&mut books, table, passwords);
-        let sites = table.all().any(|route| matches!(route.backend, Backend::Site { .. }));
+        let names = |route: &Route| {
+            matches!(route.backend, Backend::Site { .. }) || route.part_site().is_some()
+        };
+        let sites = table.all().any(names);
         books.table = sites.then(|| Box::new((table.clone(), passwords.clone())));
     }
 
@@ -459,7 +502,7 @@ impl Live {
         let before = self.current.load_full();
         books.behind.clear();
         let (mut shared, mut taps) = (HashMap::new(), HashMap::new());
-        let mut sleepers = BTreeMap::new();
+        let (mut sleepers, mut turns) = (BTreeMap::new(), HashMap::new());
         let mut upstreams = HashMap::with_capacity(table.routes.len());
         let mut hosts = HashMap::with_capacity(table.routes.len());
         let mut wildcards = HashMap::new();
@@ -478,7 +521,11 @@ impl Live {
                     (None, Backend::Replicas { .. } | Backend::Down) => Way::Down,
                     (None, Backend::Starting) => asleep.map_or(Way::Starting, Way::Asleep),
                     (None, Backend::Site { deployment, site, earlier }) => {
-                        match self.served(site, earlier) {
+                        // Pages of the new version are open where it is taken back, or asked for what
+                        // is named after its content without saying so.
+                        let new = route.part_site().map(|part| &part.site);
+                        let earlier_too = new.into_iter().chain(earlier);
+                        match self.served(Some(*deployment), site, earlier_too) {
                             Some(served) => Way::Site(Arc::new(served)),
                             None => {
                                 books.behind.insert(*deployment);
@@ -486,7 +533,7 @@ impl Live {
                                 // before, where that was a site, is on the disk.
                                 let before = || {
                                     let (id, rest) = earlier.split_first()?;
-                                    Some(Way::Site(Arc::new(self.served(id, rest)?)))
+                                    Some(Way::Site(Arc::new(self.served(None, id, rest.iter())?)))
                                 };
                                 let way = stays(known, route.app, &mut upstreams);
                                 if matches!(way, Way::Starting) {
@@ -498,12 +545,7 @@ impl Live {
                         }
                     }
                 };
-                let split = route.canary.as_ref().filter(|part| !part.targets.is_empty());
-                let split = split.map(|part| Split {
-                    part: self.upstream(books, &mut upstreams, part.deployment, &part.targets),
-                    weight: part.weight,
-                    sticky: route.edge.as_ref().is_some_and(|edge| edge.settings.sticky),
-                });
+                let split = self.split(books, &mut upstreams, &mut turns, route, &way);
                 let figures = self.figures_of(known);
                 let gate = gate(books, &mut shared, route, passwords, sleeper);
                 let tap = self.tap(books, &mut taps, route);
@@ -528,7 +570,7 @@ impl Live {
             hosts.insert(Box::from(host.as_str()), own);
         }
         (books.shared, books.taps) = (shared, taps);
-        books.sleepers = sleepers;
+        (books.sleepers, books.turns) = (sleepers, turns);
         for id in upstreams.keys() {
             if let Some(flight) = books.flights.get(id) {
                 flight.retired.store(false, SeqCst);
@@ -554,9 +596,47 @@ impl Live {
         }
     }
 
-    fn served(&self, site: &SiteId, earlier: &[SiteId]) -> Option<Served> {
+    fn served<'a>(
+        &self,
+        deployment: Option<DeploymentId>,
+        site: &SiteId,
+        earlier: impl Iterator<Item = &'a SiteId>,
+    ) -> Option<Served> {
         let shelf = self.shelf.as_ref()?;
-        Some(Served { site: shelf.whole(site)?, earlier: shelf.earlier(earlier) })
+        Some(Served { deployment, site: shelf.whole(site)?, earlier: shelf.earlier(earlier) })
+    }
+
+    /// The new version that takes a part of a route's requests: once its files are there, where it is a site, and
+    /// as long as what the table says takes the rest. Nobody waits for it otherwise: a switch comes without it.
+    fn split(
+        &self,
+        books: &mut Books,
+        upstreams: &mut HashMap<DeploymentId, Arc<Upstream>>,
+        turns: &mut HashMap<DeploymentId, Arc<AtomicU64>>,
+        route: &Route,
+        live: &Way,
+    ) -> Option<Split> {
+        let part = route.canary.as_deref()?;
+        live.deployment().filter(|live| route.backend.deployment() == Some(*live))?;
+        let deployment = part.deployment;
+        let way = match &part.site {
+            Some(PartSite { site, earlier }) => {
+                Way::Site(Arc::new(self.served(Some(deployment), site, earlier.iter())?))
+            }
+            None if part.targets.is_empty() => return None,
+            None => Way::Replicas(self.upstream(books, upstreams, deployment, &part.targets)),
+        };
+        let sticky = route.edge.as_ref().is_some_and(|edge| edge.settings.sticky);
+        let stays = if way.is_site() || live.is_site() {
+            Stays::Version
+        } else if sticky {
+            Stays::Replica
+        } else {
+            Stays::Nothing
+        };
+        let known = || books.turns.get(&deployment).cloned().unwrap_or_default();
+        let turns = Arc::clone(turns.entry(deployment).or_insert_with(known));
+        Some(Split { deployment, part: way, weight: part.weight, turns, stays })
     }
 
     /// The revision in force and who is busy outside of it, all of one moment.

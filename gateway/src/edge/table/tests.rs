@@ -181,6 +181,7 @@ fn a_canary_takes_its_part_and_is_counted_and_drained_like_any_other() {
             deployment: deployment(2),
             targets: vec![target(8), target(9)],
             weight: Weight::new(percent).unwrap(),
+            site: None,
         };
         let route = table.routes.values_mut().next().unwrap();
         route.canary = percent.map(|percent| Box::new(part(percent)));
