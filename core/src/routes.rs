@@ -583,4 +583,48 @@ mod tests {
         assert_eq!((deployment, now), (crate::testing::deployment_id(6), site(5)));
         assert_eq!(earlier, [site(4), site(3), site(2)], "each once, as many as are kept");
     }
+
+    #[test]
+    fn a_site_takes_its_part_beside_a_site_and_beside_replicas() {
+        let mut journal = Journal::default();
+        journal.create(1, "docs");
+        journal.deploy_site(1, 1, site(1));
+        journal.deploy_site(1, 2, site(2));
+        journal.canary_site(1, 3, site(3));
+        let docs = host("docs.apps.example");
+        let route = table(&journal)[&docs].clone();
+        let Backend::Site { deployment, site: live, earlier } = &route.backend else {
+            panic!("{route:?}")
+        };
+        assert_eq!((*deployment, live), (crate::testing::deployment_id(2), &site(2)));
+        assert_eq!(*earlier, [site(1)], "it never was live, so nobody goes back to it");
+        let part = route.canary.as_deref().unwrap();
+        assert_eq!((part.deployment, part.targets.len()), (crate::testing::deployment_id(3), 0));
+        let expected = PartSite { site: site(3), earlier: vec![site(2), site(1)] };
+        assert_eq!(part.site, Some(expected));
+        assert_eq!(route.part_site().map(|part| &part.site), Some(&site(3)));
+        let off = AppEvent::DeploymentCalledOff {
+            deployment: crate::testing::deployment_id(3),
+            by: None,
+        };
+        journal.app(1, off);
+        let over = Route { canary: None, ..route };
+        assert_eq!(table(&journal)[&docs], over);
+
+        let mut journal = Journal::default();
+        journal.create(1, "docs");
+        journal.deploy(1, 1);
+        journal.canary_site(1, 2, site(2));
+        let mut view = View::default();
+        journal.events.iter().for_each(|event| view.apply(event));
+        // Nothing was heard of the replicas that have the rest.
+        let targets = vec![SocketAddr::from(([127, 0, 0, 1], 1))];
+        let backend = Backend::Replicas { deployment: crate::testing::deployment_id(1), targets };
+        let before = Route::new(app_id(1), "docs".parse().unwrap(), backend.clone());
+        let before = BTreeMap::from([(docs.clone(), before)]);
+        let now = routes(&view, &Observed::default(), &host("apps.example"), &before);
+        assert_eq!(now[&docs].backend, backend);
+        let expected = PartSite { site: site(2), earlier: Vec::new() };
+        assert_eq!(now[&docs].part_site(), Some(&expected));
+    }
 }

@@ -166,11 +166,10 @@ describe("deploying", () => {
   });
 
   it("says why there is no part of them", async () => {
-    const opened = await page({
-      [`GET /api/v1/deployments/${deployment.id}`]: { ...deployment, site },
-    });
+    const settings = { ...app.settings, volumes: { "/data": { volume: "data" } } };
+    const opened = await page({ "GET /api/v1/apps/shop": { ...app, settings } });
     const { dialog } = await ask(opened);
-    await dialog.findByText(/a static site has no replicas to share/);
+    await dialog.findByText(/two versions never write to its volumes/);
     expect(dialog.queryByLabelText("As a canary")).toBeNull();
   });
 

@@ -396,3 +396,81 @@ fn no_request_slips_through_while_tables_change() {
     });
     assert!(found.load(SeqCst) > 0);
 }
+
+/// What is kept of a site without files, and its id.
+fn empty_site(single_page: bool) -> (String, SiteId) {
+    let text = format!(r#"{{"format":1,"single_page":{single_page},"files":{{}}}}"#);
+    let id = SiteId::new(blake3::hash(text.as_bytes()).to_hex().to_string()).unwrap();
+    (text, id)
+}
+
+#[test]
+fn a_site_has_its_part_of_the_pages_and_what_belongs_to_a_page_is_of_its_version() {
+    use hyper::header::{COOKIE, HeaderMap};
+    use hythe_core::canary::{Part, Weight};
+    let folder = tempfile::tempdir().unwrap();
+    let shelf = Arc::new(Shelf::open(folder.path().to_owned(), 0).unwrap());
+    let ((one, old), (two, new)) = (empty_site(false), empty_site(true));
+    for (text, id) in [(one, &old), (two, &new)] {
+        std::fs::write(folder.path().join("manifests").join(id.as_str()), text).unwrap();
+    }
+    let live = Live::serving(1, Some(shelf));
+    let sites = Backend::Site { deployment: deployment(1), site: old, earlier: Vec::new() };
+    let with = |revision, backend: &Backend, percent: Option<u8>| {
+        let mut table = table(revision, &[("a", backend.clone())]);
+        let part = |percent| Part {
+            deployment: deployment(2),
+            targets: Vec::new(),
+            weight: Weight::new(percent).unwrap(),
+            site: Some(PartSite { site: new.clone(), earlier: Vec::new() }),
+        };
+        let route = table.routes.values_mut().next().unwrap();
+        route.canary = percent.map(|percent| Box::new(part(percent)));
+        live.apply(&table);
+    };
+    // Whether the canary answers.
+    let new_at = |path: &str, headers: &HeaderMap| {
+        let seen = live.look_up("a", path, Side::Client(headers));
+        if let Found::Site(served) = &seen.found {
+            return served.deployment == Some(deployment(2));
+        }
+        let Found::Replicas(one) = seen.found else { panic!("nobody answers") };
+        assert_eq!(one.upstream.deployment, deployment(1));
+        false
+    };
+    let cookie = |side: &str| {
+        let mut headers = HeaderMap::new();
+        let text = format!("hythe-version={}.{side}", deployment(2));
+        headers.insert(COOKIE, text.parse().unwrap());
+        headers
+    };
+    let (nobody, is_new, is_old) = (HeaderMap::new(), cookie("new"), cookie("old"));
+    let took = |count: usize| (0..count).filter(|_| new_at("/", &nobody)).count();
+    let mut revision = 0;
+    // Beside a site, and beside replicas.
+    for backend in [sites, to(1, &[1])] {
+        let mut next = |percent| {
+            revision += 1;
+            with(revision, &backend, percent);
+        };
+        next(Some(10));
+        assert_eq!(took(1_000), 100);
+        let mut pages = 0;
+        for _ in 0..200 {
+            next(Some(10));
+            pages += took(1);
+            // What takes no turn does not use one up.
+            for path in ["/", "/style.css"] {
+                assert!(new_at(path, &is_new) && !new_at(path, &is_old), "{path}");
+            }
+            assert!(!new_at("/style.css", &nobody));
+        }
+        assert_eq!(pages, 20, "a table for each page gives it no more than its part");
+        assert!(live.behind().is_empty());
+        next(None);
+        assert_eq!(took(100), 0);
+        assert!(!new_at("/", &is_new), "it is over");
+        assert!(live.look_up("a", "/", Side::Client(&is_new)).keep.is_none());
+    }
+    assert_eq!(live.report().1, vec![]);
+}
