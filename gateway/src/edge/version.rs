@@ -119,11 +119,14 @@ mod tests {
 
     use super::*;
 
+    /// Headers of a request or an answer.
+    type Lines<'a> = &'a [(&'static str, &'a str)];
+
     fn canary(number: u128) -> DeploymentId {
         DeploymentId::new(Uuid::from_u128(number))
     }
 
-    fn with(lines: &[(&'static str, &str)]) -> HeaderMap {
+    fn with(lines: Lines<'_>) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, value.parse().unwrap());
@@ -137,7 +140,7 @@ mod tests {
             |number, side: &str| format!("a=b; hythe-version={}.{side}; c", canary(number));
         let (new, old, before) = (cookie(1, "new"), cookie(1, "old"), cookie(2, "new"));
         let both = format!("{before}; hythe-version={}.new", canary(1));
-        let rows: [(&str, &[(&'static str, &str)], Option<bool>); 16] = [
+        let rows: [(&str, Lines<'_>, Option<bool>); 16] = [
             ("/", &[], None),
             ("/docs/guide", &[], None),
             ("/about.HTML", &[], None),
@@ -172,7 +175,7 @@ mod tests {
             }
             answer
         };
-        let told = |path: &str, lines: &[(&'static str, &str)], mut answer: Response<()>, new| {
+        let told = |path: &str, lines: Lines<'_>, mut answer: Response<()>, new| {
             let keep = Keep::of(canary(1), &with(lines), path);
             keep.note(&mut answer, Some(canary(if new { 1 } else { 2 })), true, "/docs");
             let cookie = answer.headers().get(SET_COOKIE).map(|it| it.to_str().unwrap().to_owned());
@@ -187,7 +190,7 @@ mod tests {
         assert!(told("/docs/", &[], html(), false).unwrap().contains(".old;"));
         assert!(told("/docs/nope", &[], answer(404, "Text/HTML"), false).is_some());
         assert!(told("/docs/", &[], answer(304, ""), false).is_some());
-        let lines: &[(&'static str, &str)] = &[("cookie", &cookie)];
+        let lines: Lines<'_> = &[("cookie", &cookie)];
         assert_eq!(told("/docs/", lines, html(), true), None, "it says so already");
         assert!(told("/docs/", lines, html(), false).is_some(), "its side could not answer");
         for (path, other) in [

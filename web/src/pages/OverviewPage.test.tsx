@@ -185,8 +185,8 @@ describe("a canary", () => {
   const singing: App = { ...app, rolling: canary.deployment };
 
   /** The page, with a server that does what it is asked to. */
-  async function page() {
-    let [now, one]: [App, Canary | undefined] = [singing, canary];
+  async function page(first: Canary = canary) {
+    let [now, one]: [App, Canary | undefined] = [singing, first];
     const over = () => {
       [now, one] = [app, undefined];
       return now;
@@ -208,6 +208,12 @@ describe("a canary", () => {
     const click = (name: string) => opened.user.click(region.getByRole("button", { name }));
     return { ...opened, region, confirm, click };
   }
+
+  it("that is a static site is taken by no replicas", async () => {
+    const { region } = await page({ ...canary, targets: [] });
+    region.getByText(/taken back/);
+    expect(region.queryByText(/replica/)).toBeNull();
+  });
 
   it("says which part it takes, and until when", async () => {
     const { region } = await page();
