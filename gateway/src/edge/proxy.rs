@@ -276,7 +276,7 @@ impl Proxy {
         let stays = asking.settings(false, |set| set.sticky);
         let stays = stays.then(|| headers::replica(request.headers()));
         // A site may have to answer in the place of replicas.
-        let whole = asking.keep.map(|_| request.uri().clone());
+        let whole = asking.keep.map(|_| Box::new(request.uri().clone()));
         let upgrade = headers::asked_upgrade(request.headers());
         let client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
         let shares =
@@ -320,8 +320,8 @@ impl Proxy {
                             let (host, place) = (&asking.host.name, asking.place.as_deref());
                             let found = self.core.live.find_at(host, place, asking.app, side);
                             let Found::Site(served) = found else { return Err(why.into()) };
-                            let asked = (request.method(), uri, request.headers());
-                            return self.serve(&served, asked, &asking, exchange).await;
+                            let asked = (request.method(), &**uri, request.headers());
+                            return Box::pin(self.serve(&served, asked, &asking, exchange)).await;
                         }
                     };
                     if !Arc::ptr_eq(&now.upstream, &in_flight.upstream) {
@@ -338,8 +338,8 @@ impl Proxy {
             let within = asking.settings(None, |set| set.answer_within);
             match self.ask(upward, request, progress.as_deref(), within).await {
                 Asked::Answered(response, upward) => {
-                    chosen.answered();
                     let version = in_flight.upstream.deployment;
+                    chosen.answered();
                     let pool = Arc::clone(&self.core.pool);
                     let lease = Lease { in_flight, chosen, pool, upward, progress };
                     let Some(exchange) = exchange.take() else { return Err(Page::Busy.into()) };
