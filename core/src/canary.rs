@@ -14,6 +14,7 @@ use crate::ids::DeploymentId;
 use crate::limits;
 use crate::names::{BadText, bad};
 use crate::rejection::Rejection;
+use crate::site::SiteId;
 use crate::time::Millis;
 
 /// A part of an app's requests, in per cent: 1 to 99.
@@ -100,10 +101,23 @@ pub fn check(within: Millis) -> Result<(), Rejection> {
 pub struct Part {
     /// The deployment.
     pub deployment: DeploymentId,
-    /// Where it answers; never empty.
+    /// Where it answers; empty where it is a site, and only there.
     pub targets: Vec<SocketAddr>,
     /// How much.
     pub weight: Weight,
+    /// The site that it is, where it is one: edges serve it themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<PartSite>,
+}
+
+/// A site that takes a part of an app's requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartSite {
+    /// Which site.
+    pub site: SiteId,
+    /// Those of the versions before, as of a site that takes all requests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<SiteId>,
 }
 
 #[cfg(test)]
@@ -133,5 +147,24 @@ mod tests {
             text.parse::<Weight>().unwrap_err();
         }
         assert!(serde_json::from_str::<Weight>("0").is_err());
+    }
+
+    /// Edges and servers of two versions read each other's tables.
+    #[test]
+    fn a_part_of_before_there_were_sites_reads_as_one_of_replicas_and_is_written_so() {
+        let deployment = crate::testing::deployment_id(1);
+        let targets = vec![SocketAddr::from(([127, 0, 0, 1], 80))];
+        let weight = Weight::new(10).unwrap();
+        let part = Part { deployment, targets, weight, site: None };
+        let text =
+            format!(r#"{{"deployment":"{deployment}","targets":["127.0.0.1:80"],"weight":10}}"#);
+        assert_eq!(serde_json::to_string(&part).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Part>(&text).unwrap(), part);
+        let site = SiteId::new("0".repeat(64)).unwrap();
+        let site = Some(PartSite { site, earlier: Vec::new() });
+        let part = Part { targets: Vec::new(), site, ..part };
+        let text = serde_json::to_string(&part).unwrap();
+        assert!(text.contains(r#""targets":[]"#), "an older edge sends it nothing: {text}");
+        assert_eq!(serde_json::from_str::<Part>(&text).unwrap(), part);
     }
 }

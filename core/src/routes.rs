@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::app::ActiveApp;
-use crate::canary::Part;
+use crate::canary::{Part, PartSite};
 use crate::deployment::{Placement, Stage};
 use crate::edge::RouteEdge;
 use crate::giving_way::giving_way;
@@ -95,6 +95,12 @@ impl Route {
     pub fn deployments(&self) -> impl Iterator<Item = DeploymentId> {
         let part = self.canary.as_ref().map(|part| part.deployment);
         self.backend.deployment().into_iter().chain(part)
+    }
+
+    /// The site that takes a part of its requests, where one does.
+    #[must_use]
+    pub fn part_site(&self) -> Option<&PartSite> {
+        self.canary.as_ref()?.site.as_ref()
     }
 
     /// Where its replicas answer, all of them.
@@ -334,7 +340,7 @@ fn site(
     Some(Backend::Site { deployment, site, earlier })
 }
 
-/// What goes to a new version: to its healthy replicas, and only beside the version that is live.
+/// What goes to a new version: to its healthy replicas or its site, and only beside the version that is live.
 fn canary(
     view: &View,
     observed: &Observed,
@@ -344,16 +350,14 @@ fn canary(
 ) -> Option<Part> {
     let canary = app.singing()?;
     let (deployment, weight) = (canary.deployment, canary.weight);
-    match backend {
-        Backend::Replicas { deployment: live, .. } if app.live == Some(*live) => {}
-        // Of a site there are no requests that reach replicas.
-        Backend::Replicas { .. } | Backend::Site { .. } | Backend::Starting | Backend::Down => {
-            return None;
-        }
-    }
+    backend.deployment().filter(|live| app.live == Some(*live))?;
     let attempt = view.deployments.get(&deployment)?.state.attempt()?;
     if attempt.stage != Stage::Healthy {
         return None;
+    }
+    if let Some(Backend::Site { site, earlier, .. }) = site(view, app, deployment, previous) {
+        let site = Some(PartSite { site, earlier });
+        return Some(Part { deployment, targets: Vec::new(), weight, site });
     }
     let web = || attempt.placements.iter().filter(|place| !is_process(place.index));
     let before = previous.and_then(|route| route.canary.as_deref());
@@ -365,7 +369,7 @@ fn canary(
     let seen = web().filter_map(|place| observed.replica(deployment, place));
     let healthy = seen.filter(|replica| replica.state == ReplicaState::Healthy);
     let targets: Vec<SocketAddr> = healthy.filter_map(|replica| replica.endpoint).collect();
-    (!targets.is_empty()).then_some(Part { deployment, targets, weight })
+    (!targets.is_empty()).then_some(Part { deployment, targets, weight, site: None })
 }
 
 fn replicas(
@@ -578,5 +582,49 @@ mod tests {
         };
         assert_eq!((deployment, now), (crate::testing::deployment_id(6), site(5)));
         assert_eq!(earlier, [site(4), site(3), site(2)], "each once, as many as are kept");
+    }
+
+    #[test]
+    fn a_site_takes_its_part_beside_a_site_and_beside_replicas() {
+        let mut journal = Journal::default();
+        journal.create(1, "docs");
+        journal.deploy_site(1, 1, site(1));
+        journal.deploy_site(1, 2, site(2));
+        journal.canary_site(1, 3, site(3));
+        let docs = host("docs.apps.example");
+        let route = table(&journal)[&docs].clone();
+        let Backend::Site { deployment, site: live, earlier } = &route.backend else {
+            panic!("{route:?}")
+        };
+        assert_eq!((*deployment, live), (crate::testing::deployment_id(2), &site(2)));
+        assert_eq!(*earlier, [site(1)], "it never was live, so nobody goes back to it");
+        let part = route.canary.as_deref().unwrap();
+        assert_eq!((part.deployment, part.targets.len()), (crate::testing::deployment_id(3), 0));
+        let expected = PartSite { site: site(3), earlier: vec![site(2), site(1)] };
+        assert_eq!(part.site, Some(expected));
+        assert_eq!(route.part_site().map(|part| &part.site), Some(&site(3)));
+        let off = AppEvent::DeploymentCalledOff {
+            deployment: crate::testing::deployment_id(3),
+            by: None,
+        };
+        journal.app(1, off);
+        let over = Route { canary: None, ..route };
+        assert_eq!(table(&journal)[&docs], over);
+
+        let mut journal = Journal::default();
+        journal.create(1, "docs");
+        journal.deploy(1, 1);
+        journal.canary_site(1, 2, site(2));
+        let mut view = View::default();
+        journal.events.iter().for_each(|event| view.apply(event));
+        // Nothing was heard of the replicas that have the rest.
+        let targets = vec![SocketAddr::from(([127, 0, 0, 1], 1))];
+        let backend = Backend::Replicas { deployment: crate::testing::deployment_id(1), targets };
+        let before = Route::new(app_id(1), "docs".parse().unwrap(), backend.clone());
+        let before = BTreeMap::from([(docs.clone(), before)]);
+        let now = routes(&view, &Observed::default(), &host("apps.example"), &before);
+        assert_eq!(now[&docs].backend, backend);
+        let expected = PartSite { site: site(2), earlier: Vec::new() };
+        assert_eq!(now[&docs].part_site(), Some(&expected));
     }
 }

@@ -7,7 +7,6 @@ use super::{ActiveApp, AppEvent};
 use crate::canary::{Canary, Weight, check};
 use crate::ids::DeploymentId;
 use crate::rejection::Rejection;
-use crate::site::SiteMode;
 use crate::source::Source;
 use crate::time::Millis;
 
@@ -52,13 +51,6 @@ impl ActiveApp {
             return Err(Rejection::conflict(format!(
                 "{name} has volumes, and two versions never write to one at the same time; deploy it \
                  without --canary"
-            )));
-        }
-        // Of one that turns out to be a site, that is said once it is built.
-        if self.settings.build.site == SiteMode::On {
-            return Err(Rejection::conflict(format!(
-                "{name} is a static site, which has no replicas that could take a part of the requests; \
-                 deploy it without --canary, or have it served by a container (--static off)"
             )));
         }
         let mut events = self.request_deployment(deployment, source, no_cache)?;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use crate::app::{AppEvent, AppSettings, SettingsChange};
+use crate::canary::Weight;
 use crate::deployment::{BuiltImage, DeploymentEvent, Fault, Outcome, StageName};
 use crate::event::Event;
 use crate::ids::{CorrelationId, DeploymentId};
@@ -12,7 +13,7 @@ use crate::names::{EnvName, ImageId};
 use crate::record::{Actor, Meta, Recorded, Sequence, StreamId, Version};
 use crate::site::{BuiltSite, SiteId};
 use crate::testing::{app_id, at, built, deployment_id, image, name, placements, source, spec};
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 use crate::worker::WorkerEvent;
 
 /// A journal in a list. Event N bears the time N, in seconds, unless it is told otherwise.
@@ -120,6 +121,25 @@ impl Journal {
     pub(crate) fn deploy_site(&mut self, app: u128, n: u128, id: SiteId) -> Sequence {
         let site = Some(Box::new(BuiltSite { id, files: 1, bytes: 1 }));
         self.deploy_built(app, n, BuiltImage { site, port: 0, ..built() })
+    }
+
+    /// A static site that takes a part of the requests.
+    pub(crate) fn canary_site(&mut self, app: u128, n: u128, id: SiteId) {
+        let deployment = deployment_id(n);
+        let (weight, within) = (Weight::new(10).unwrap(), Millis::seconds(3_600));
+        self.request(app, n);
+        self.app(app, AppEvent::CanaryAsked { deployment, weight, within });
+        let site = Some(Box::new(BuiltSite { id, files: 1, bytes: 1 }));
+        let built = BuiltImage { site, port: 0, ..built() };
+        let until = at(1_000_000);
+        for event in [
+            DeploymentEvent::BuildQueued { generation: 1, until },
+            DeploymentEvent::Built { built, until },
+            DeploymentEvent::BecameHealthy { app: app_id(app) },
+        ] {
+            self.push(deployment.uuid(), Event::Deployment(event));
+        }
+        self.app(app, AppEvent::CanaryStarted { deployment, weight });
     }
 
     fn deploy_built(&mut self, app: u128, n: u128, built: BuiltImage) -> Sequence {

@@ -23,12 +23,7 @@ pub(super) fn settle(
 ) {
     let Some(canary) = canary(id, attempt, view) else { return };
     let since = deployment.since();
-    let fault = if is_beside_a_site(attempt, view) {
-        Fault::new(
-            "a static site has no replicas that could take a part of the requests; deploy it without \
-             --canary, or have it served by a container (--static off)",
-        )
-    } else if is_over(&canary, since, observed.own_time(since, now)) {
+    let fault = if is_over(&canary, since, observed.own_time(since, now)) {
         Fault::new(format!(
             "nobody promoted it within {}: the version before has all requests again. To give it more \
              time, deploy it with --canary-for",
@@ -66,14 +61,7 @@ fn web(attempt: &Attempt) -> impl Iterator<Item = &Placement> {
     attempt.placements.iter().filter(|place| !is_process(place.index))
 }
 
-/// Whether it, or the version that is live, is a site. That is known once it is built.
-fn is_beside_a_site(attempt: &Attempt, view: &View) -> bool {
-    let app = view.apps.get(&attempt.spec.app).and_then(|app| app.state.active());
-    let live = app.and_then(|app| view.deployments.get(&app.live?)?.state.attempt());
-    [Some(attempt), live].into_iter().flatten().any(|one| one.site().is_some())
-}
-
-/// Whether it is known that no replica is healthy.
+/// Whether it is known that no replica is healthy. A site has none, and nothing that could ail.
 fn ails(id: DeploymentId, attempt: &Attempt, view: &View, observed: &Observed) -> bool {
     let mut places = web(attempt).peekable();
     let ails = |place: &Placement| {
@@ -139,10 +127,19 @@ mod tests {
         SiteId::new(format!("{n:064x}")).unwrap()
     }
 
-    /// Why a canary comes to its end that was healthy a second ago, and of whose replica nothing was heard.
-    fn told(live_is_site: bool, is_site: bool) -> Option<String> {
+    fn registered() -> WorkerEvent {
+        WorkerEvent::Registered {
+            id: worker_id(1),
+            name: WorkerName::new("one").unwrap(),
+            capacity: Capacity::default(),
+        }
+    }
+
+    /// Why a canary comes to its end that was healthy so long ago, and of whose replica nothing was heard.
+    fn told(live_is_site: bool, is_site: bool, after: Millis) -> Option<String> {
         let mut journal = Journal::default();
         journal.create(1, "shop");
+        journal.push(worker_id(1).uuid(), Event::Worker(registered()));
         if live_is_site {
             journal.deploy_site(1, 1, site(1));
         } else {
@@ -172,7 +169,7 @@ mod tests {
         let of_it = &view.deployments[&deployment];
         let attempt = of_it.state.attempt().unwrap();
         let (mut effects, observed) = (Vec::new(), Observed::default());
-        let now = of_it.since().plus(Millis::seconds(1));
+        let now = of_it.since().plus(after);
         settle(deployment, of_it, attempt, &view, &observed, now, &mut effects);
         match effects.pop() {
             Some(Effect::Deployment(_, DeploymentCommand::FailCanary { fault })) => {
@@ -184,10 +181,12 @@ mod tests {
     }
 
     #[test]
-    fn a_site_neither_takes_a_part_nor_gives_one_and_says_so() {
-        for (live_is_site, is_site) in [(false, true), (true, false), (true, true)] {
-            let why = told(live_is_site, is_site).unwrap();
-            assert!(why.contains("a static site has no replicas"), "{why}");
+    fn a_site_takes_a_part_and_gives_one_for_as_long_as_replicas_do() {
+        for (live_is_site, is_site) in [(false, false), (false, true), (true, false), (true, true)]
+        {
+            assert_eq!(told(live_is_site, is_site, Millis::seconds(3_599)), None);
+            let why = told(live_is_site, is_site, Millis::seconds(3_600)).unwrap();
+            assert!(why.contains("nobody promoted it"), "{why}");
         }
     }
 
@@ -196,12 +195,7 @@ mod tests {
         let mut journal = Journal::default();
         journal.create(1, "shop");
         journal.deploy(1, 1);
-        let joined = WorkerEvent::Registered {
-            id: worker_id(1),
-            name: WorkerName::new("one").unwrap(),
-            capacity: Capacity::default(),
-        };
-        journal.push(worker_id(1).uuid(), Event::Worker(joined));
+        journal.push(worker_id(1).uuid(), Event::Worker(registered()));
         let mut view = View::default();
         journal.events.iter().for_each(|event| view.apply(event));
         let id = deployment_id(1);

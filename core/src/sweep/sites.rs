@@ -82,6 +82,17 @@ mod tests {
     }
 
     #[test]
+    fn one_that_takes_a_part_of_the_requests_is_kept() {
+        let mut journal = Journal::default();
+        journal.create(1, "docs");
+        journal.deploy_site(1, 1, site(1));
+        journal.canary_site(1, 2, site(2));
+        let mut view = View::default();
+        journal.events.iter().for_each(|event| view.apply(event));
+        assert_eq!(kept(&view, 0), [site(1), site(2)].into());
+    }
+
+    #[test]
     fn only_what_is_old_and_nobody_refers_to_goes() {
         let object = |name: &str, seconds| StoredObject { name: name.into(), used_at: at(seconds) };
         let day = limits::SITE_FILE_KEPT.0 / 1_000;

@@ -32,8 +32,6 @@ pub(crate) struct Upstream {
     pub(crate) flight: Arc<Flight>,
     targets: Box<[Target]>,
     next: AtomicUsize,
-    /// Requests that were to be its own or another version's.
-    turns: AtomicU64,
     /// Requests that hold this.
     pub(super) entered: AtomicU64,
     /// Those of them that have not chosen a target yet.
@@ -85,7 +83,6 @@ impl Upstream {
             flight,
             targets: to.iter().map(target).collect(),
             next: AtomicUsize::new(0),
-            turns: AtomicU64::new(0),
             entered: AtomicU64::new(0),
             undecided: AtomicU64::new(0),
             retired: AtomicBool::new(false),
@@ -121,11 +118,6 @@ impl Upstream {
     /// Whether one of its replicas is what a client stays with.
     pub(super) fn knows(&self, token: u64) -> bool {
         self.targets.iter().any(|target| self.token(target) == token)
-    }
-
-    /// Counts a request that is to be its own or another version's.
-    pub(super) fn turn(&self) -> u64 {
-        self.turns.fetch_add(1, Relaxed)
     }
 
     /// What a client says to stay with a target: the same at every edge, and no address to look at.

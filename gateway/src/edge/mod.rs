@@ -45,6 +45,7 @@ mod table;
 mod tls;
 mod trace;
 mod tunnel;
+mod version;
 
 use std::future::Future;
 use std::io;

@@ -45,6 +45,7 @@ use super::table::{Found, InFlight};
 use super::tls::Certificate;
 use super::trace::Trace;
 use super::tunnel;
+use super::version::{self, Keep};
 
 /// The host under which a supervisor on this machine asks the edge for itself. No app can have it:
 /// `internal` is reserved, and only loopback peers are answered.
@@ -105,11 +106,18 @@ struct Asking<'a> {
     place: Option<Arc<Place>>,
     /// The app, whose gate the request has to pass.
     app: Option<AppId>,
+    /// How the client is kept with the version that answers, where it is to be.
+    keep: Option<Keep>,
 }
 
 impl Asking<'_> {
     fn settings<T>(&self, usual: T, of: impl FnOnce(&EdgeSettings) -> T) -> T {
         self.gate.as_ref().map_or(usual, |gate| of(&gate.settings))
+    }
+
+    /// The path of the app at its host.
+    fn below(&self) -> &str {
+        self.place.as_ref().map_or("/", |place| place.prefix.as_str())
     }
 }
 
@@ -224,8 +232,8 @@ impl Proxy {
                 exchange.recorded(Record::of(tap, outlet, core, &request, came));
             }
         }
-        let (gate, place, app) = (seen.gate, seen.place, seen.app);
-        let mut asking = Asking { host, id, trace, accepted: None, gate, place, app };
+        let (gate, place, app, keep) = (seen.gate, seen.place, seen.app, seen.keep);
+        let mut asking = Asking { host, id, trace, accepted: None, gate, place, app, keep };
         *hsts = asking.settings(None, |set| set.hsts).and_then(|hsts| {
             // Numbers and words.
             HeaderValue::try_from(hsts.to_string()).ok()
@@ -267,6 +275,8 @@ impl Proxy {
         let https = self.peer.came_by_https(request.headers());
         let stays = asking.settings(false, |set| set.sticky);
         let stays = stays.then(|| headers::replica(request.headers()));
+        // A site may have to answer in the place of replicas.
+        let whole = asking.keep.map(|_| Box::new(request.uri().clone()));
         let upgrade = headers::asked_upgrade(request.headers());
         let client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
         let shares =
@@ -303,7 +313,17 @@ impl Proxy {
                     let was = in_flight.upstream.deployment;
                     let more = in_flight.upstream.has_another(&tried, to);
                     let side = if more { Side::Same(was) } else { Side::Not(was) };
-                    let now = self.find_again(&asking, side).await?;
+                    let now = match self.find_again(&asking, side).await {
+                        Ok(now) => now,
+                        Err(why) => {
+                            let Some(uri) = &whole else { return Err(why.into()) };
+                            let (host, place) = (&asking.host.name, asking.place.as_deref());
+                            let found = self.core.live.find_at(host, place, asking.app, side);
+                            let Found::Site(served) = found else { return Err(why.into()) };
+                            let asked = (request.method(), &**uri, request.headers());
+                            return Box::pin(self.serve(&served, asked, &asking, exchange)).await;
+                        }
+                    };
                     if !Arc::ptr_eq(&now.upstream, &in_flight.upstream) {
                         tried.clear();
                     }
@@ -318,6 +338,7 @@ impl Proxy {
             let within = asking.settings(None, |set| set.answer_within);
             match self.ask(upward, request, progress.as_deref(), within).await {
                 Asked::Answered(response, upward) => {
+                    let version = in_flight.upstream.deployment;
                     chosen.answered();
                     let pool = Arc::clone(&self.core.pool);
                     let lease = Lease { in_flight, chosen, pool, upward, progress };
@@ -325,6 +346,9 @@ impl Proxy {
                     let mut answer = self.deliver(response, lease, client, &asking, exchange)?;
                     if let Some(stays) = stays {
                         stay(&mut answer, stays, https, asking.place.as_deref());
+                    }
+                    if let Some(keep) = asking.keep {
+                        keep.note(&mut answer, Some(version), https, asking.below());
                     }
                     return Ok(answer);
                 }
@@ -376,8 +400,13 @@ impl Proxy {
         if let Some((_, prefix)) = stripped {
             site::lead_below(prefix, answer.headers_mut());
         }
-        if asking.settings(false, |set| !set.users.is_empty() || !set.allow.is_empty()) {
+        let guarded = asking.settings(false, |set| !set.users.is_empty() || !set.allow.is_empty());
+        if guarded || asking.keep.is_some() && !version::is_of_both(answer.headers()) {
             site::keep_private(answer.headers_mut());
+        }
+        if let Some(keep) = asking.keep {
+            let https = self.peer.came_by_https(headers);
+            keep.note(&mut answer, served.deployment, https, asking.below());
         }
         headers::note_request_id(answer.headers_mut(), asking.id.clone());
         let Some(mut exchange) = exchange.take() else { return Err(Page::Busy.into()) };

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use hythe_core::canary::PartSite;
 use hythe_core::edge::EdgeUser;
 use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::limits::MOST_SLEEP_TOLD;
@@ -30,7 +31,8 @@ use super::gate::{Gate, Shared};
 use super::mounts::{Ambiguous, Mounts, Place};
 use super::site::{Served, Shelf};
 use super::sleep::{Known, Sleeper};
-use super::split::{Side, Split};
+use super::split::{Side, Split, Stays};
+use super::version::Keep;
 
 /// What a request for a host gets.
 #[derive(Debug)]
@@ -55,8 +57,9 @@ pub(crate) enum Found {
     NoTable,
 }
 
+/// What answers for a host.
 #[derive(Clone, Debug)]
-enum Way {
+pub(crate) enum Way {
     Replicas(Arc<Upstream>),
     Starting,
     Stopped,
@@ -64,6 +67,36 @@ enum Way {
     Down,
     Redirect(Arc<str>),
     Site(Arc<Served>),
+}
+
+impl Way {
+    /// The deployment that answers, where one does.
+    pub(crate) fn deployment(&self) -> Option<DeploymentId> {
+        match self {
+            Self::Replicas(upstream) => Some(upstream.deployment),
+            Self::Site(served) => served.deployment,
+            Self::Starting | Self::Stopped | Self::Asleep(_) | Self::Down | Self::Redirect(_) => {
+                None
+            }
+        }
+    }
+
+    /// Whether one of its replicas is what a client stays with.
+    pub(crate) fn knows(&self, token: u64) -> bool {
+        match self {
+            Self::Replicas(upstream) => upstream.knows(token),
+            Self::Starting
+            | Self::Stopped
+            | Self::Asleep(_)
+            | Self::Down
+            | Self::Redirect(_)
+            | Self::Site(_) => false,
+        }
+    }
+
+    const fn is_site(&self) -> bool {
+        matches!(self, Self::Site(_))
+    }
 }
 
 /// An app at a path of somebody else's host.
@@ -120,13 +153,15 @@ pub(crate) struct Seen {
     /// Whether the path could be taken for another one: then it leads to no app, and what else is here is
     /// of the app whose host it is.
     pub(crate) ambiguous: bool,
+    /// How the client is kept with the version that answers, where there are two and it is to be.
+    pub(crate) keep: Option<Keep>,
 }
 
 impl Seen {
     /// Nothing is known of a host.
     fn nothing(found: Found) -> Self {
         let (gate, figures, tap, place, app) = (None, None, None, None, None);
-        Self { found, gate, figures, tap, place, app, ambiguous: false }
+        Self { found, gate, figures, tap, place, app, ambiguous: false, keep: None }
     }
 }
 
@@ -220,6 +255,8 @@ struct Books {
     taps: HashMap<AppId, Arc<Tap>>,
     /// Apps that sleep or may.
     sleepers: BTreeMap<AppId, Known>,
+    /// Of new versions that take a part of the requests: how many were to be theirs or another version's.
+    turns: HashMap<DeploymentId, Arc<AtomicU64>>,
 }
 
 impl Books {
@@ -333,10 +370,13 @@ impl Live {
                     return Seen { gate, figures, tap, app, ambiguous: true, ..nothing };
                 }
             };
-            let found = match &entry.way {
-                Way::Replicas(live) => {
-                    let chosen = entry.split.as_ref().map(|split| split.choose(live, side));
-                    let counted = InFlight::enter(chosen.unwrap_or(live));
+            let (way, keep) = match &entry.split {
+                Some(split) => split.choose(&entry.way, side, path),
+                None => (&entry.way, None),
+            };
+            let found = match way {
+                Way::Replicas(upstream) => {
+                    let counted = InFlight::enter(upstream);
                     if self.version.load(SeqCst) != version {
                         continue;
                     }
@@ -351,7 +391,7 @@ impl Live {
             };
             let figures = Some(Arc::clone(&entry.figures));
             let (gate, tap, app) = (entry.gate.clone(), entry.tap.clone(), Some(entry.id));
-            return Seen { found, gate, figures, tap, place, app, ambiguous: false };
+            return Seen { found, gate, figures, tap, place, app, ambiguous: false, keep };
         }
     }
 
@@ -420,7 +460,10 @@ impl Live {
         }
         let mut books = self.books();
         self.apply_to(&mut books, table, passwords);
-        let sites = table.all().any(|route| matches!(route.backend, Backend::Site { .. }));
+        let names = |route: &Route| {
+            matches!(route.backend, Backend::Site { .. }) || route.part_site().is_some()
+        };
+        let sites = table.all().any(names);
         books.table = sites.then(|| Box::new((table.clone(), passwords.clone())));
     }
 
@@ -459,7 +502,7 @@ impl Live {
         let before = self.current.load_full();
         books.behind.clear();
         let (mut shared, mut taps) = (HashMap::new(), HashMap::new());
-        let mut sleepers = BTreeMap::new();
+        let (mut sleepers, mut turns) = (BTreeMap::new(), HashMap::new());
         let mut upstreams = HashMap::with_capacity(table.routes.len());
         let mut hosts = HashMap::with_capacity(table.routes.len());
         let mut wildcards = HashMap::new();
@@ -478,7 +521,11 @@ impl Live {
                     (None, Backend::Replicas { .. } | Backend::Down) => Way::Down,
                     (None, Backend::Starting) => asleep.map_or(Way::Starting, Way::Asleep),
                     (None, Backend::Site { deployment, site, earlier }) => {
-                        match self.served(site, earlier) {
+                        // Pages of the new version are open where it is taken back, or asked for what
+                        // is named after its content without saying so.
+                        let new = route.part_site().map(|part| &part.site);
+                        let earlier_too = new.into_iter().chain(earlier);
+                        match self.served(Some(*deployment), site, earlier_too) {
                             Some(served) => Way::Site(Arc::new(served)),
                             None => {
                                 books.behind.insert(*deployment);
@@ -486,7 +533,7 @@ impl Live {
                                 // before, where that was a site, is on the disk.
                                 let before = || {
                                     let (id, rest) = earlier.split_first()?;
-                                    Some(Way::Site(Arc::new(self.served(id, rest)?)))
+                                    Some(Way::Site(Arc::new(self.served(None, id, rest.iter())?)))
                                 };
                                 let way = stays(known, route.app, &mut upstreams);
                                 if matches!(way, Way::Starting) {
@@ -498,12 +545,7 @@ impl Live {
                         }
                     }
                 };
-                let split = route.canary.as_ref().filter(|part| !part.targets.is_empty());
-                let split = split.map(|part| Split {
-                    part: self.upstream(books, &mut upstreams, part.deployment, &part.targets),
-                    weight: part.weight,
-                    sticky: route.edge.as_ref().is_some_and(|edge| edge.settings.sticky),
-                });
+                let split = self.split(books, &mut upstreams, &mut turns, route, &way);
                 let figures = self.figures_of(known);
                 let gate = gate(books, &mut shared, route, passwords, sleeper);
                 let tap = self.tap(books, &mut taps, route);
@@ -528,7 +570,7 @@ impl Live {
             hosts.insert(Box::from(host.as_str()), own);
         }
         (books.shared, books.taps) = (shared, taps);
-        books.sleepers = sleepers;
+        (books.sleepers, books.turns) = (sleepers, turns);
         for id in upstreams.keys() {
             if let Some(flight) = books.flights.get(id) {
                 flight.retired.store(false, SeqCst);
@@ -554,9 +596,47 @@ impl Live {
         }
     }
 
-    fn served(&self, site: &SiteId, earlier: &[SiteId]) -> Option<Served> {
+    fn served<'a>(
+        &self,
+        deployment: Option<DeploymentId>,
+        site: &SiteId,
+        earlier: impl Iterator<Item = &'a SiteId>,
+    ) -> Option<Served> {
         let shelf = self.shelf.as_ref()?;
-        Some(Served { site: shelf.whole(site)?, earlier: shelf.earlier(earlier) })
+        Some(Served { deployment, site: shelf.whole(site)?, earlier: shelf.earlier(earlier) })
+    }
+
+    /// The new version that takes a part of a route's requests: once its files are there, where it is a site, and
+    /// as long as what the table says takes the rest. Nobody waits for it otherwise: a switch comes without it.
+    fn split(
+        &self,
+        books: &mut Books,
+        upstreams: &mut HashMap<DeploymentId, Arc<Upstream>>,
+        turns: &mut HashMap<DeploymentId, Arc<AtomicU64>>,
+        route: &Route,
+        live: &Way,
+    ) -> Option<Split> {
+        let part = route.canary.as_deref()?;
+        live.deployment().filter(|live| route.backend.deployment() == Some(*live))?;
+        let deployment = part.deployment;
+        let way = match &part.site {
+            Some(PartSite { site, earlier }) => {
+                Way::Site(Arc::new(self.served(Some(deployment), site, earlier.iter())?))
+            }
+            None if part.targets.is_empty() => return None,
+            None => Way::Replicas(self.upstream(books, upstreams, deployment, &part.targets)),
+        };
+        let sticky = route.edge.as_ref().is_some_and(|edge| edge.settings.sticky);
+        let stays = if way.is_site() || live.is_site() {
+            Stays::Version
+        } else if sticky {
+            Stays::Replica
+        } else {
+            Stays::Nothing
+        };
+        let known = || books.turns.get(&deployment).cloned().unwrap_or_default();
+        let turns = Arc::clone(turns.entry(deployment).or_insert_with(known));
+        Some(Split { deployment, part: way, weight: part.weight, turns, stays })
     }
 
     /// The revision in force and who is busy outside of it, all of one moment.
@@ -720,405 +800,4 @@ fn sleeper(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicUsize;
-
-    use hythe_core::edge::{EdgeSettings, Rate, RouteEdge};
-    use hythe_core::names::HostName;
-    use uuid::Uuid;
-
-    use super::*;
-
-    fn deployment(number: u64) -> DeploymentId {
-        DeploymentId::new(Uuid::from_u128(u128::from(number)))
-    }
-
-    fn target(port: u16) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], port))
-    }
-
-    fn table(revision: u64, routes: &[(&str, Backend)]) -> RouteTable {
-        let route = |backend: &Backend| {
-            Route::new(AppId::new(Uuid::nil()), "shop".parse().unwrap(), backend.clone())
-        };
-        let routes = routes.iter().map(|(host, to)| (host.parse().unwrap(), route(to))).collect();
-        RouteTable { revision, routes }
-    }
-
-    fn to(number: u64, ports: &[u16]) -> Backend {
-        let targets = ports.iter().copied().map(target).collect();
-        Backend::Replicas { deployment: deployment(number), targets }
-    }
-
-    fn busy(live: &Live) -> (u64, Vec<Busy>) {
-        let (revision, busy, _) = live.report();
-        (revision, busy)
-    }
-
-    fn held(live: &Live, host: &str) -> InFlight {
-        match live.find(host) {
-            Found::Replicas(in_flight) => in_flight,
-            other @ (Found::Starting
-            | Found::Stopped
-            | Found::Asleep(_)
-            | Found::Down
-            | Found::Redirect(_)
-            | Found::Site(_)
-            | Found::Nobody
-            | Found::NoTable) => {
-                panic!("{other:?}")
-            }
-        }
-    }
-
-    #[test]
-    fn each_kind_of_route_is_found() {
-        let live = Live::new();
-        assert!(matches!(live.find("a"), Found::NoTable));
-        let empty = Backend::Replicas { deployment: deployment(9), targets: Vec::new() };
-        let routes =
-            [("a", to(1, &[1])), ("b", Backend::Starting), ("c", Backend::Down), ("d", empty)];
-        live.apply(&table(4, &routes));
-        assert_eq!(held(&live, "a").upstream.deployment, deployment(1));
-        assert!(matches!(live.find("b"), Found::Starting));
-        assert!(matches!(live.find("c"), Found::Down));
-        assert!(matches!(live.find("d"), Found::Down));
-        assert!(matches!(live.find("e"), Found::Nobody));
-        assert_eq!(busy(&live), (4, vec![]));
-        let mut stopped = table(5, &[("c", Backend::Down)]);
-        stopped.routes.values_mut().for_each(|route| route.stopped = true);
-        live.apply(&stopped);
-        assert!(matches!(live.find("c"), Found::Stopped));
-    }
-
-    #[test]
-    fn of_apps_that_may_sleep_it_is_told_when_nobody_asks_and_when_somebody_does() {
-        let live = Live::new();
-        let app = AppId::new(Uuid::nil());
-        let set = |revision, asleep| {
-            let backend = if asleep { Backend::Starting } else { to(1, &[1]) };
-            let mut table = table(revision, &[("a", backend.clone()), ("b", backend)]);
-            for route in table.routes.values_mut() {
-                let sleep_after = Some(Millis(5_000));
-                let settings = EdgeSettings { sleep_after, ..EdgeSettings::default() };
-                route.edge = Some(Box::new(RouteEdge { settings, ..RouteEdge::usual(app) }));
-                route.asleep = asleep;
-            }
-            live.apply(&table);
-        };
-        let nothing = || (BTreeMap::new(), BTreeSet::new());
-        let unasked = |ms| (BTreeMap::from([(app, Millis(ms))]), BTreeSet::new());
-        set(1, false);
-        assert_eq!(live.sleep_at(10_000), nothing(), "it has just got to know it");
-        assert_eq!(live.sleep_at(14_999), nothing());
-        assert_eq!(live.sleep_at(15_000), unasked(5_000));
-        let under_way = held(&live, "b");
-        assert_eq!(live.sleep_at(16_000), nothing());
-        drop(under_way);
-        // Another table is no request.
-        set(2, false);
-        assert_eq!(live.sleep_at(21_500), unasked(5_500));
-        set(3, true);
-        assert_eq!(live.sleep_at(30_000), nothing(), "it is asleep already");
-        let Found::Asleep(sleeper) = live.find("a") else { panic!("it is asleep") };
-        live.want(&sleeper);
-        let wanted = || (BTreeMap::new(), BTreeSet::from([app]));
-        assert_eq!(live.sleep_at(30_000), wanted());
-        set(4, true);
-        assert_eq!(live.sleep_at(30_000), wanted(), "until a table says otherwise");
-        set(5, false);
-        assert_eq!(live.sleep_at(30_000), unasked(14_000));
-        set(6, true);
-        assert_eq!(live.sleep_at(30_000), nothing(), "who wanted it has been answered");
-    }
-
-    #[test]
-    fn a_host_of_its_own_goes_before_a_wildcard_and_a_wildcard_covers_one_label() {
-        let live = Live::new();
-        let mut routes =
-            table(1, &[("shop.apps", to(1, &[1])), ("a.shop", to(2, &[2])), ("b", to(3, &[3]))]);
-        for route in routes.routes.values_mut() {
-            if route.backend.deployment() == Some(deployment(1)) {
-                route.wildcards = ["shop", "x.shop"].map(|host| host.parse().unwrap()).into();
-            }
-            if route.backend.deployment() == Some(deployment(3)) {
-                route.redirect = Some("a.shop".parse().unwrap());
-            }
-        }
-        live.apply(&routes);
-        for (host, number) in [("shop.apps", 1), ("q.shop", 1), ("a.shop", 2), ("q.x.shop", 1)] {
-            assert_eq!(held(&live, host).upstream.deployment, deployment(number), "{host}");
-        }
-        for host in ["shop", "a.b.shop", "q.r.x.shop", "q", ""] {
-            assert!(matches!(live.find(host), Found::Nobody), "{host}");
-        }
-        assert!(matches!(live.find("b"), Found::Redirect(to) if &*to == "a.shop"));
-    }
-
-    #[test]
-    fn what_is_mounted_is_found_counted_and_drained_like_a_host() {
-        let live = Live::new();
-        let mount = |revision, number| {
-            let mut table = table(revision, &[("a", to(1, &[1])), ("b", to(number, &[9]))]);
-            let route = table.routes[&"b".parse::<HostName>().unwrap()].clone();
-            let seen = hythe_core::mount::SeenPath::Whole;
-            let mounted = hythe_core::mount::Mounted { seen, route };
-            let host = table.routes.get_mut(&"a".parse::<HostName>().unwrap()).unwrap();
-            host.mounts.insert("/api".parse().unwrap(), mounted);
-            table
-        };
-        live.apply(&mount(1, 2));
-        let seen = live.look_up("a", "/api/x", Side::Any);
-        let place = seen.place.unwrap();
-        seen.figures.unwrap().began(0);
-        let Found::Replicas(under_way) = seen.found else { panic!("nothing is mounted") };
-        assert_eq!(under_way.upstream.deployment, deployment(2));
-        assert_eq!(held(&live, "a").upstream.deployment, deployment(1));
-        assert!(live.look_up("a", "/api/../x", Side::Any).ambiguous);
-        assert!(!live.look_up("b", "/api/../x", Side::Any).ambiguous);
-        let (_, lines) = live.figures();
-        let lines: Vec<_> = lines.iter().map(|(host, _, sum)| (host.as_str(), sum.began)).collect();
-        assert_eq!(lines, [("a/api", 1)]);
-        live.apply(&mount(2, 3));
-        assert_eq!(busy(&live), (2, vec![Busy { deployment: deployment(2), requests: 1 }]));
-        drop(under_way);
-        assert_eq!(busy(&live), (2, vec![]));
-        assert_eq!(live.figures().1.len(), 1, "what was counted stays");
-        live.apply(&table(3, &[("a", to(1, &[1]))]));
-        // The request has passed another app's gate.
-        let app = Some(AppId::new(Uuid::nil()));
-        let there = |place, app| live.find_at("a", place, app, Side::Any);
-        assert!(matches!(there(Some(&*place), app), Found::Down));
-        assert!(matches!(there(None, app), Found::Replicas(_)));
-        let other = Some(AppId::new(Uuid::from_u128(7)));
-        assert!(matches!(there(None, other), Found::Down));
-        assert!(matches!(there(None, None), Found::Down));
-    }
-
-    #[test]
-    fn a_canary_takes_its_part_and_is_counted_and_drained_like_any_other() {
-        use hythe_core::canary::{Part, Weight};
-        let (live, app) = (Live::new(), Some(AppId::new(Uuid::nil())));
-        let with = |revision, percent: Option<u8>| {
-            let mut table = table(revision, &[("a", to(1, &[1, 2]))]);
-            let part = |percent| Part {
-                deployment: deployment(2),
-                targets: vec![target(8), target(9)],
-                weight: Weight::new(percent).unwrap(),
-            };
-            let route = table.routes.values_mut().next().unwrap();
-            route.canary = percent.map(|percent| Box::new(part(percent)));
-            let settings = EdgeSettings { sticky: true, ..EdgeSettings::default() };
-            let usual = RouteEdge::usual(route.app);
-            route.edge = Some(Box::new(RouteEdge { settings, ..usual }));
-            live.apply(&table);
-        };
-        let took = |count: usize| {
-            (0..count).filter(|_| held(&live, "a").upstream.deployment == deployment(2)).count()
-        };
-        with(1, Some(10));
-        assert_eq!(took(1_000), 100);
-        // A table for each request gives it no more than its part.
-        let all: usize = (2..202)
-            .map(|revision| {
-                with(revision, Some(10));
-                took(1)
-            })
-            .sum();
-        assert_eq!(all, 20);
-        with(300, Some(50));
-        assert_eq!(took(100), 50);
-        // Whoever stays with a replica stays with its version; so does a second try.
-        for (number, of) in [(1, deployment(1)), (2, deployment(2))] {
-            let mut one = loop {
-                let one = held(&live, "a");
-                if one.upstream.deployment == of {
-                    break one;
-                }
-            };
-            let token = one.choose(&[], 1).unwrap().token().unwrap();
-            let mut headers = hyper::HeaderMap::new();
-            let cookie = format!("hythe-replica={token:016x}");
-            headers.insert(hyper::header::COOKIE, cookie.parse().unwrap());
-            for side in [Side::Client(&headers), Side::Same(of)] {
-                for _ in 0..10 {
-                    let found = live.find_at("a", None, app, side);
-                    let Found::Replicas(again) = found else { panic!("{number}") };
-                    assert_eq!(again.upstream.deployment, of);
-                }
-            }
-        }
-        let Found::Replicas(last) = live.find_at("a", None, app, Side::Same(deployment(2))) else {
-            panic!("it has a part")
-        };
-        with(301, None);
-        assert_eq!(took(100), 0);
-        assert_eq!(busy(&live), (301, vec![Busy { deployment: deployment(2), requests: 1 }]));
-        drop(last);
-        assert_eq!(busy(&live), (301, vec![]));
-    }
-
-    #[test]
-    fn what_an_apps_hosts_share_stays_as_long_as_it_is_meant_to_be_the_same() {
-        let live = Live::new();
-        let with = |revision, per_second| {
-            let mut table = table(revision, &[("a", to(1, &[1])), ("b", to(1, &[1]))]);
-            for route in table.routes.values_mut() {
-                let rate = Some(Rate { per_second, burst: 1 });
-                let settings = EdgeSettings { rate, ..EdgeSettings::default() };
-                let usual = RouteEdge::usual(route.app);
-                route.edge = Some(Box::new(RouteEdge { settings, ..usual }));
-            }
-            live.apply(&table);
-        };
-        let gate = |host| live.look_up(host, "/", Side::Any).gate.unwrap();
-        with(1, 5);
-        let first = gate("a");
-        assert!(Arc::ptr_eq(&first.shared, &gate("b").shared));
-        let figures = live.look_up("a", "/", Side::Any).figures.unwrap();
-        with(2, 5);
-        assert!(Arc::ptr_eq(&first.shared, &gate("a").shared), "a new table is no new allowance");
-        let again = live.look_up("a", "/", Side::Any).figures.unwrap();
-        assert!(Arc::ptr_eq(&figures, &again));
-        with(3, 6);
-        assert!(!Arc::ptr_eq(&first.shared, &gate("a").shared));
-        live.apply(&table(4, &[("a", to(1, &[1]))]));
-        assert!(live.look_up("a", "/", Side::Any).gate.is_none());
-    }
-
-    #[test]
-    fn only_deployments_out_of_the_table_are_reported_and_they_may_come_back() {
-        let live = Live::new();
-        live.apply(&table(1, &[("a", to(1, &[1])), ("b", to(1, &[1]))]));
-        let (first, second) = (held(&live, "a"), held(&live, "b"));
-        assert_eq!(busy(&live), (1, vec![]));
-        live.apply(&table(2, &[("a", to(2, &[2])), ("b", to(1, &[1]))]));
-        // One host still leads there.
-        assert_eq!(busy(&live), (2, vec![]));
-        live.apply(&table(3, &[("a", to(2, &[2]))]));
-        let left = |requests| vec![Busy { deployment: deployment(1), requests }];
-        assert_eq!(busy(&live), (3, left(2)));
-        drop(first);
-        assert_eq!(busy(&live), (3, left(1)));
-        live.apply(&table(4, &[("a", to(1, &[1, 3]))]));
-        assert_eq!(busy(&live), (4, vec![]));
-        assert!(!second.upstream.flight.retired());
-        live.apply(&table(5, &[]));
-        assert_eq!(busy(&live), (5, left(1)));
-        drop(second);
-        assert_eq!(busy(&live), (5, vec![]));
-    }
-
-    /// A ratio, since this build is not optimised: ten times the routes take ten times as long, where a
-    /// scan of what was there before for each of them would take a hundred times.
-    #[test]
-    fn a_table_takes_as_long_as_it_has_routes() {
-        let best = |routes: u64| {
-            let live = Live::new();
-            let hosts: Vec<String> = (0..routes).map(|n| format!("app-{n}.example")).collect();
-            let table_of = |revision| {
-                let to = |n: u64| to(n + 1, &[u16::try_from(1 + n % 60_000).unwrap()]);
-                let routes: Vec<_> =
-                    hosts.iter().map(String::as_str).zip((0..routes).map(to)).collect();
-                table(revision, &routes)
-            };
-            let applied = (1..6).map(|revision| {
-                let table = table_of(revision);
-                let begun = std::time::Instant::now();
-                live.apply(&table);
-                begun.elapsed()
-            });
-            applied.min().unwrap()
-        };
-        let (few, many) = (best(1_000), best(10_000));
-        assert!(many < few * 40, "{few:?} for 1,000 and {many:?} for 10,000");
-    }
-
-    #[test]
-    fn what_is_known_of_replicas_survives_a_table_that_does_not_change_them() {
-        let live = Live::new();
-        live.apply(&table(1, &[("a", to(1, &[1, 2]))]));
-        let before = held(&live, "a");
-        live.apply(&table(2, &[("a", to(1, &[1, 2])), ("b", to(1, &[1, 2]))]));
-        assert!(Arc::ptr_eq(&before.upstream, &held(&live, "a").upstream));
-        assert!(Arc::ptr_eq(&before.upstream, &held(&live, "b").upstream));
-        live.apply(&table(3, &[("a", to(1, &[1]))]));
-        assert!(!Arc::ptr_eq(&before.upstream, &held(&live, "a").upstream));
-    }
-
-    #[test]
-    fn a_replica_out_of_the_table_is_reported_until_its_last_request_has_ended() {
-        let live = Live::new();
-        live.apply(&table(1, &[("a", to(1, &[1, 2, 3]))]));
-        let mut requests: Vec<_> = (0..4).map(|_| held(&live, "a")).collect();
-        let chosen: Vec<_> =
-            requests.iter_mut().take(3).map(|one| one.choose(&[], 1).unwrap()).collect();
-        assert_eq!(live.report(), (1, vec![], vec![]));
-        live.apply(&table(2, &[("a", to(1, &[1]))]));
-        let leaving = |ports: &[(u16, u64)]| -> Vec<Leaving> {
-            let leaving = |(port, requests): &(u16, u64)| Leaving {
-                target: target(*port),
-                requests: *requests,
-            };
-            ports.iter().map(leaving).collect()
-        };
-        // One has not chosen yet, and may choose any.
-        assert_eq!(live.report(), (2, vec![], leaving(&[(2, 2), (3, 2)])));
-        requests.pop();
-        assert_eq!(live.report(), (2, vec![], leaving(&[(2, 1), (3, 1)])));
-        for (request, chosen) in requests.into_iter().zip(chosen) {
-            drop((request, chosen));
-        }
-        assert_eq!(live.report(), (2, vec![], vec![]));
-        live.apply(&table(3, &[("a", to(1, &[1, 2, 3]))]));
-        let mut back = held(&live, "a");
-        let _chosen = back.choose(&[], 1).unwrap();
-        live.apply(&table(4, &[]));
-        assert_eq!(live.report().2, vec![], "the whole deployment is out of it");
-    }
-
-    #[tokio::test]
-    async fn the_last_request_to_leave_says_so() {
-        let live = Live::new();
-        live.apply(&table(1, &[("a", to(1, &[1]))]));
-        let (first, second) = (held(&live, "a"), held(&live, "a"));
-        live.apply(&table(2, &[]));
-        drop(first);
-        drop(second);
-        live.changed.notified().await;
-    }
-
-    /// The promise that draining rests on: once a report says that nobody is busy with a
-    /// deployment, nobody is, and nobody will be.
-    #[test]
-    fn no_request_slips_through_while_tables_change() {
-        const ROUNDS: u64 = 5_000;
-        let live = Live::new();
-        live.apply(&table(1, &[("a", to(1, &[1]))]));
-        // Every deployment up to this one has been reported idle, and so may have been stopped.
-        let stopped = AtomicU64::new(0);
-        let (done, found) = (AtomicBool::new(false), AtomicUsize::new(0));
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    while !done.load(SeqCst) {
-                        let held = held(&live, "a");
-                        let number = held.upstream.deployment.uuid().as_u128();
-                        let stopped = u128::from(stopped.load(SeqCst));
-                        assert!(number > stopped, "{number} is used, {stopped} is stopped");
-                        found.fetch_add(1, SeqCst);
-                    }
-                });
-            }
-            for number in 2..ROUNDS {
-                live.apply(&table(number, &[("a", to(number, &[1]))]));
-                while !live.report().1.is_empty() {
-                    std::hint::spin_loop();
-                }
-                stopped.store(number - 1, SeqCst);
-            }
-            done.store(true, SeqCst);
-        });
-        assert!(found.load(SeqCst) > 0);
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ fn with_canary(app: &App, canary: std::net::SocketAddr, percent: u8, sticky: boo
     let settings = EdgeSettings { sticky, ..EdgeSettings::default() };
     let mut table = served(&[("shop.example", replicas(deployment(), &[app.at]))], &settings);
     let weight = Weight::new(percent).unwrap();
-    let part = Part { deployment: deployment(), targets: vec![canary], weight };
+    let part = Part { deployment: deployment(), targets: vec![canary], weight, site: None };
     table.routes.values_mut().for_each(|route| route.canary = Some(Box::new(part.clone())));
     table
 }

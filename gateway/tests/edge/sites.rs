@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use hythe_core::canary::{Part, PartSite, Weight};
 use hythe_core::edge::EdgeSettings;
 use hythe_core::ids::DeploymentId;
 use hythe_core::mount::{Mounted, SeenPath};
@@ -22,7 +23,8 @@ use hythe_core::wire::subjects;
 
 use crate::nats::{Control, Nats};
 use crate::support::{
-    Answer, App, Running, config, deployment, message, no_nats, replicas, served, soon, table,
+    Answer, App, Running, config, deployment, message, no_nats, nobody, replicas, served, soon,
+    table,
 };
 
 /// A site, and everything that is kept of it.
@@ -270,6 +272,141 @@ async fn a_mounted_site_leads_to_itself_and_a_guarded_one_is_in_no_shared_cache(
     let head = ask(&edge, "HEAD", "/docs/", &["Range: bytes=0-0"]).await;
     assert_eq!((head.status, head.header("content-length")), (200, Some("4")));
     assert!(edge.get("a", "/guide/").await.body.starts_with("app"));
+    edge.stop().await;
+}
+
+/// An edge that leads to one version, and with a part of the requests to another one.
+fn with_part(sites: &[&Made], live: Backend, part: Part) -> (Running, tempfile::TempDir) {
+    let data = tempfile::tempdir().unwrap();
+    sites.iter().for_each(|site| site.lie_in(data.path()));
+    let mut table = served(&[("a", live)], &EdgeSettings::default());
+    table.routes.values_mut().for_each(|route| route.canary = Some(Box::new(part.clone())));
+    std::fs::write(data.path().join("routes.json"), message(table)).unwrap();
+    (Running::start(config(data.path(), no_nats())), data)
+}
+
+fn part(made: &Made, percent: u8, earlier: &[&Made]) -> Part {
+    let id = |made: &Made| SiteId::new(made.id.clone()).unwrap();
+    let earlier = earlier.iter().map(|made| id(made)).collect();
+    let site = Some(PartSite { site: id(made), earlier });
+    let weight = Weight::new(percent).unwrap();
+    Part { deployment: deployment(), targets: Vec::new(), weight, site }
+}
+
+/// What a browser sends of the cookie that an answer sets.
+fn cookie(answer: &Answer) -> String {
+    let set = answer.header("set-cookie").unwrap_or_else(|| panic!("no cookie: {answer:?}"));
+    format!("Cookie: {}", set.split(';').next().unwrap())
+}
+
+fn old_and_new() -> (Made, Made) {
+    let old: &[(&str, &[u8])] = &[
+        ("index.html", b"old page"),
+        ("style.css", b"old style"),
+        ("assets/app-1111aaaa.js", b"old script"),
+    ];
+    let new: &[(&str, &[u8])] = &[
+        ("index.html", b"new page"),
+        ("style.css", b"new style"),
+        ("assets/app-2222aaaa.js", b"new script"),
+    ];
+    (site(old, "", "", false), site(new, "", "", false))
+}
+
+#[tokio::test]
+async fn while_there_are_two_versions_a_page_and_what_belongs_to_it_are_of_one() {
+    let (old, new) = old_and_new();
+    let part = part(&new, 50, &[&old]);
+    let canary = part.deployment;
+    let (edge, _data) = with_part(&[&old, &new], old.backend(deployment(), &[]), part);
+    let mut tags = BTreeMap::new();
+    let mut new_ones = 0;
+    for _ in 0..10 {
+        let page = edge.get("a", "/").await;
+        let version = page.body.split(' ').next().unwrap().to_owned();
+        new_ones += usize::from(version == "new");
+        assert_eq!(page.header("cache-control"), Some("private, max-age=0, must-revalidate"));
+        let said = page.header("set-cookie").unwrap();
+        assert!(said.starts_with(&format!("hythe-version={canary}.{version}; Path=/; ")), "{said}");
+        let stays = cookie(&page);
+        for _ in 0..4 {
+            for (path, what) in [("/style.css", "style"), ("/", "page")] {
+                let answer = ask(&edge, "GET", path, &[&stays]).await;
+                assert_eq!(answer.body, format!("{version} {what}"));
+                assert_eq!(answer.header("set-cookie"), None);
+                let kept = answer.header("cache-control");
+                assert_eq!(kept, Some("private, max-age=0, must-revalidate"));
+            }
+        }
+        tags.insert(version, page.header("etag").unwrap().to_owned());
+    }
+    assert_eq!(new_ones, 5, "of ten pages");
+    // A page of before there was a canary belongs to the version that is live.
+    for _ in 0..4 {
+        assert_eq!(edge.get("a", "/style.css").await.body, "old style");
+    }
+    // What is named after its content is anybody's.
+    let stays = format!("Cookie: hythe-version={canary}.old");
+    for lines in [&[stays.as_str()][..], &[]] {
+        for (path, body) in
+            [("/assets/app-1111aaaa.js", "old script"), ("/assets/app-2222aaaa.js", "new script")]
+        {
+            let answer = ask(&edge, "GET", path, lines).await;
+            assert_eq!((answer.status, answer.body.as_str()), (200, body));
+            let kept = answer.header("cache-control");
+            assert_eq!(kept, Some("public, max-age=31536000, immutable"));
+            assert_eq!(answer.header("set-cookie"), None);
+        }
+    }
+    // Whoever has a page already learns whether it is still the one, and of which version it is.
+    let has = format!("If-None-Match: {}", tags["old"]);
+    let mut states = BTreeMap::new();
+    for _ in 0..4 {
+        let answer = ask(&edge, "GET", "/", &[&has]).await;
+        let side = if answer.status == 304 { ".old" } else { ".new" };
+        assert!(cookie(&answer).ends_with(side), "{answer:?}");
+        *states.entry(answer.status).or_insert(0) += 1;
+    }
+    assert_eq!(states, BTreeMap::from([(200, 2), (304, 2)]));
+    edge.stop().await;
+}
+
+#[tokio::test]
+async fn between_a_site_and_replicas_a_client_stays_and_a_site_answers_for_who_is_not_there() {
+    let (_, new) = old_and_new();
+    let html = App::new(|mut client| async move {
+        while client.until_or_end("\r\n\r\n").await.is_ok() {
+            let kind = "Content-Type: text/html\r\nContent-Length: 8";
+            client.send(&format!("HTTP/1.1 200 OK\r\n{kind}\r\n\r\nold page")).await;
+        }
+    });
+    let html = html.await;
+    let live = replicas(deployment(), &[html.at]);
+    let (edge, _data) = with_part(&[&new], live, part(&new, 50, &[]));
+    let mut seen = BTreeMap::new();
+    for _ in 0..6 {
+        let page = edge.get("a", "/").await;
+        let stays = cookie(&page);
+        for _ in 0..3 {
+            let again = ask(&edge, "GET", "/", &[&stays]).await;
+            assert_eq!((&again.body, again.header("set-cookie")), (&page.body, None));
+        }
+        *seen.entry(page.body).or_insert(0) += 1;
+    }
+    let half = ["new page", "old page"].map(|page| (page.to_owned(), 3));
+    assert_eq!(seen, BTreeMap::from(half));
+    edge.stop().await;
+
+    // The other way round, and nobody is there.
+    let dead = nobody();
+    let there = Part { targets: vec![dead.at], site: None, ..part(&new, 99, &[]) };
+    let stays = format!("Cookie: hythe-version={}.new", there.deployment);
+    let (edge, _data) = with_part(&[&new], new.backend(deployment(), &[]), there);
+    for _ in 0..5 {
+        let page = ask(&edge, "GET", "/", &[&stays]).await;
+        assert_eq!((page.status, page.body.as_str()), (200, "new page"));
+        assert!(cookie(&page).ends_with(".old"), "it is the live one's: {page:?}");
+    }
     edge.stop().await;
 }
 

@@ -44,7 +44,7 @@ export function CanarySection({
             <span className="scale-part" style={{ "--part": 100 - percent } as CSSProperties} />
           </div>
           <p className="faint moments">
-            <span>taken by {counted(targets.length, "replica")}</span>
+            {targets.length > 0 ? <span>taken by {counted(targets.length, "replica")}</span> : null}
             {until ? (
               <span>
                 taken back <Ahead at={until} />, unless it is promoted before

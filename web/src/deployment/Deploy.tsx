@@ -13,7 +13,7 @@ import {
   noCanary,
   whatComes,
 } from "./deploy";
-import { useDeployment, useServing } from "./useDeployment";
+import { useDeployment } from "./useDeployment";
 
 /** Deploys what the app is made from, all at once or with a part of the requests first. */
 export function Deploy({ app }: { app: App }) {
@@ -53,8 +53,7 @@ function AsCanary({
   wrong: DeployWrong;
   onChange: (draft: DeployDraft) => void;
 }) {
-  const serving = useServing(app);
-  const why = noCanary(app, serving.data);
+  const why = noCanary(app);
   if (why) return <p className="faint">{why}</p>;
   const number = (field: "percent" | "hours", label: string) => (
     <Field label={label} wrong={wrong[field]}>

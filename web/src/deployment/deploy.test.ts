@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { AppSettings } from "../api/types";
-import { app, deployment, site } from "../test/samples";
+import { app } from "../test/samples";
 import { ALL_AT_ONCE, asked, type DeployDraft, hasSource, noCanary, whatComes } from "./deploy";
 
 const canary = (edits: Partial<DeployDraft>) => asked({ ...ALL_AT_ONCE, canary: true, ...edits });
@@ -51,13 +51,10 @@ describe("a canary", () => {
     settings: { ...app.settings, ...edits },
   });
 
-  it("is for what is live, has requests, shares nothing and runs in replicas", () => {
-    expect(noCanary(app, deployment)).toBeUndefined();
-    expect(noCanary({ ...app, live: null }, undefined)).toMatch(/nothing is live/);
-    expect(noCanary(settings({ routed: false }), deployment)).toMatch(/No address/);
-    expect(noCanary(settings({ volumes: { "/data": { volume: "data" } } }), deployment)).toMatch(
-      /volumes/,
-    );
-    expect(noCanary(app, { ...deployment, site })).toMatch(/static site/);
+  it("is for what is live, has requests and shares nothing", () => {
+    expect(noCanary(app)).toBeUndefined();
+    expect(noCanary({ ...app, live: null })).toMatch(/nothing is live/);
+    expect(noCanary(settings({ routed: false }))).toMatch(/No address/);
+    expect(noCanary(settings({ volumes: { "/data": { volume: "data" } } }))).toMatch(/volumes/);
   });
 });

@@ -1,6 +1,6 @@
 // What a deployment is made from, and whether it takes only a part of the requests at first.
 
-import type { App, AppSettings, CreateDeployment, Deployment } from "../api/types";
+import type { App, AppSettings, CreateDeployment } from "../api/types";
 
 /** Where the new version begins as a canary: its part in per cent, and how many hours it may go on. */
 export interface DeployDraft {
@@ -51,7 +51,7 @@ export function whatComes({ image, upload, commit, tag, branch }: AppSettings): 
 }
 
 /** Why the new version cannot begin with a part of the requests; nothing where it can. */
-export function noCanary(app: App, serving: Deployment | undefined): string | undefined {
+export function noCanary(app: App): string | undefined {
   const { volumes, routed } = app.settings;
   if (!app.live) return "It gets all requests at once: nothing is live that could take the others.";
   if (routed === false)
@@ -59,6 +59,5 @@ export function noCanary(app: App, serving: Deployment | undefined): string | un
   if (Object.keys(volumes ?? {}).length > 0) {
     return "It gets all requests at once: two versions never write to its volumes at the same time.";
   }
-  if (serving?.site) return "It gets all requests at once: a static site has no replicas to share.";
   return undefined;
 }

@@ -166,11 +166,10 @@ describe("deploying", () => {
   });
 
   it("says why there is no part of them", async () => {
-    const opened = await page({
-      [`GET /api/v1/deployments/${deployment.id}`]: { ...deployment, site },
-    });
+    const settings = { ...app.settings, volumes: { "/data": { volume: "data" } } };
+    const opened = await page({ "GET /api/v1/apps/shop": { ...app, settings } });
     const { dialog } = await ask(opened);
-    await dialog.findByText(/a static site has no replicas to share/);
+    await dialog.findByText(/two versions never write to its volumes/);
     expect(dialog.queryByLabelText("As a canary")).toBeNull();
   });
 
@@ -186,8 +185,8 @@ describe("a canary", () => {
   const singing: App = { ...app, rolling: canary.deployment };
 
   /** The page, with a server that does what it is asked to. */
-  async function page() {
-    let [now, one]: [App, Canary | undefined] = [singing, canary];
+  async function page(first: Canary = canary) {
+    let [now, one]: [App, Canary | undefined] = [singing, first];
     const over = () => {
       [now, one] = [app, undefined];
       return now;
@@ -209,6 +208,12 @@ describe("a canary", () => {
     const click = (name: string) => opened.user.click(region.getByRole("button", { name }));
     return { ...opened, region, confirm, click };
   }
+
+  it("that is a static site is taken by no replicas", async () => {
+    const { region } = await page({ ...canary, targets: [] });
+    region.getByText(/taken back/);
+    expect(region.queryByText(/replica/)).toBeNull();
+  });
 
   it("says which part it takes, and until when", async () => {
     const { region } = await page();

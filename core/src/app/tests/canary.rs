@@ -144,8 +144,7 @@ fn one_that_could_not_run_beside_the_live_version_is_refused() {
     let build = BuildSettings { site: crate::site::SiteMode::On, ..BuildSettings::default() };
     let change = SettingsChange { build: Some(build), ..SettingsChange::default() };
     let before = [live(1), vec![C::Configure(Box::new(change))]].concat();
-    let refused = after(before).decide(canary(2)).unwrap_err().to_string();
-    assert!(refused.contains("is a static site"), "{refused}");
+    after(before).decide(canary(2)).expect("a static site may have one");
     for within in [0, 59_999, 8 * 24 * 3_600_000] {
         let asked = C::RequestCanary {
             deployment: deployment_id(2),

@@ -9,7 +9,8 @@ pub const CANARY_HELP: &str = "\
 A canary begins with `hythe deploy APP --canary 10%`. It takes its part of the requests until it is promoted
 or aborted, a newer deployment takes its place, none of its replicas is healthy any more, or its time is
 over (a day, unless --canary-for says otherwise). With `hythe traffic set APP --sticky` a client stays on its
-side.
+side. Where one of the two versions is a static site it always does, by a cookie: the part is one of those who
+come anew for a page.
 
 Examples:
   hythe deploy shop --canary 10%

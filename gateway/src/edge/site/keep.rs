@@ -215,11 +215,13 @@ async fn tidy(shelf: &Arc<Shelf>, now: &Wanted, spare: u64) {
 
 #[cfg(test)]
 mod tests {
+    use hythe_core::canary::{Part as CanaryPart, PartSite, Weight};
     use hythe_core::ids::{AppId, DeploymentId};
     use hythe_core::routes::{Backend, Route, RouteTable};
     use uuid::Uuid;
 
     use super::*;
+    use crate::edge::table::Found;
 
     /// Nobody is to wait for an edge that fetches nothing any more.
     #[test]
@@ -241,5 +243,40 @@ mod tests {
         SiteDisk::open(place).unwrap().keep_manifest(&site, bytes).unwrap();
         assert!(!found_on_disk(&shelf, &live));
         assert!(live.behind().is_empty());
+    }
+
+    /// A switch is not held up by what only takes a part, and that takes none before all of it is there.
+    #[test]
+    fn a_site_that_is_to_take_a_part_begins_once_it_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("sites");
+        let shelf = Arc::new(Shelf::open(place.clone(), 0).unwrap());
+        let live = Live::serving(1, Some(Arc::clone(&shelf)));
+        let bytes = br#"{"format":1,"single_page":false,"files":{}}"#;
+        let site = SiteId::new(blake3::hash(bytes).to_hex().to_string()).unwrap();
+        let of = |number| DeploymentId::new(Uuid::from_u128(number));
+        let targets = vec![std::net::SocketAddr::from(([127, 0, 0, 1], 1))];
+        let backend = Backend::Replicas { deployment: of(1), targets };
+        let mut route = Route::new(AppId::new(Uuid::nil()), "shop".parse().unwrap(), backend);
+        route.canary = Some(Box::new(CanaryPart {
+            deployment: of(2),
+            targets: Vec::new(),
+            weight: Weight::new(50).unwrap(),
+            site: Some(PartSite { site: site.clone(), earlier: Vec::new() }),
+        }));
+        let routes = [("a.example".parse().unwrap(), route)].into();
+        live.apply(&RouteTable { revision: 1, routes });
+        let took = || {
+            let sites = (0..100).filter(|_| matches!(live.find("a.example"), Found::Site(_)));
+            sites.count()
+        };
+        assert!(found_on_disk(&shelf, &live), "it is missing");
+        assert_eq!((took(), live.behind()), (0, BTreeSet::new()));
+        SiteDisk::open(place).unwrap().keep_manifest(&site, bytes).unwrap();
+        assert!(!found_on_disk(&shelf, &live));
+        assert_eq!(took(), 50);
+        // What the table names is kept.
+        shelf.retain(&live.with_table(wanted));
+        assert!(shelf.has(&(site, Part::Whole)));
     }
 }

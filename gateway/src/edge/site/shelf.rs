@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use hyper::header::HeaderValue;
+use hythe_core::canary::PartSite;
+use hythe_core::ids::DeploymentId;
 use hythe_core::routes::{Backend, RouteTable};
 use hythe_core::site::{FileHash, Manifest, SiteFile, SiteId, SitePath, is_immutable};
 
@@ -21,6 +23,8 @@ pub(super) const MOST_KEPT_BYTES: u64 = 64 * 1024;
 /// What a host leads to.
 #[derive(Debug)]
 pub(crate) struct Served {
+    /// The deployment that it is of, where a table said so.
+    pub(crate) deployment: Option<DeploymentId>,
     pub(crate) site: Arc<Site>,
     /// Of the versions before, the newest first.
     pub(crate) earlier: Vec<Earlier>,
@@ -156,13 +160,17 @@ pub(super) type Wanted = BTreeSet<(SiteId, Part)>;
 /// Which those are.
 pub(super) fn wanted(table: &RouteTable) -> Wanted {
     let mut wanted = Wanted::new();
+    let mut want = |site: &SiteId, earlier: &[SiteId]| {
+        wanted.insert((site.clone(), Part::Whole));
+        wanted.extend(earlier.iter().map(|id| (id.clone(), Part::Immutable)));
+    };
     for route in table.all() {
         match &route.backend {
-            Backend::Site { site, earlier, .. } => {
-                wanted.insert((site.clone(), Part::Whole));
-                wanted.extend(earlier.iter().map(|id| (id.clone(), Part::Immutable)));
-            }
+            Backend::Site { site, earlier, .. } => want(site, earlier),
             Backend::Replicas { .. } | Backend::Starting | Backend::Down => {}
+        }
+        if let Some(PartSite { site, earlier }) = route.part_site() {
+            want(site, earlier);
         }
     }
     wanted
@@ -193,14 +201,14 @@ impl Shelf {
     }
 
     /// What there is of versions before.
-    pub(crate) fn earlier(&self, ids: &[SiteId]) -> Vec<Earlier> {
+    pub(crate) fn earlier<'a>(&self, ids: impl Iterator<Item = &'a SiteId>) -> Vec<Earlier> {
         let sites = self.sites();
         let of = |id: &SiteId| {
             let any = sites.get(&(id.clone(), Part::Immutable));
             let any = any.or_else(|| sites.get(&(id.clone(), Part::Whole)));
             any.map(|site| Earlier(Arc::clone(site)))
         };
-        ids.iter().filter_map(of).collect()
+        ids.filter_map(of).collect()
     }
 
     pub(super) fn has(&self, wanted: &(SiteId, Part)) -> bool {
