@@ -31,7 +31,7 @@ pub(crate) fn run(role: Role, output: &Output) -> Outcome {
     match role {
         Role::Up(args) => {
             let result =
-                runtime(false)?.block_on(up::run(up_config(args)?, Reporter::new(output.clone())));
+                runtime(false)?.block_on(up::run(up_config(*args)?, Reporter::new(output.clone())));
             result.map_err(|error| up_failure(&error))
         }
         Role::Server(args) => server(args),

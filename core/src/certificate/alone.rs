@@ -336,7 +336,8 @@ mod tests {
             assert_eq!(ways(allowed, failures), expected, "{allowed:?} {failures}");
         }
         let one = held(1, "shop.example", END);
-        let listens = |tls| asked(&terms(), tls, &BTreeMap::new(), &[], &[one.clone()], END);
+        let listens =
+            |tls| asked(&terms(), tls, &BTreeMap::new(), &[], std::slice::from_ref(&one), END);
         assert!(listens(true).is_some() && listens(false).is_none(), "it serves none without TLS");
     }
 

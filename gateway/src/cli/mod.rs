@@ -280,7 +280,7 @@ pub enum Kind {
 #[derive(Debug)]
 pub enum Role {
     /// All of them.
-    Up(args::UpArgs),
+    Up(Box<args::UpArgs>),
     /// The control plane.
     Server(args::ServerArgs),
     /// A worker.

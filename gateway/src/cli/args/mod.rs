@@ -125,7 +125,7 @@ pub struct Global {
 pub enum Command {
     /// Run all of Hythe on this machine, NATS included
     #[command(after_help = roles::UP_HELP)]
-    Up(UpArgs),
+    Up(Box<UpArgs>),
     /// Run the control plane: journal, scheduling, API and dashboard
     Server(ServerArgs),
     /// Run a worker: builds and replicas, on this machine's container engine

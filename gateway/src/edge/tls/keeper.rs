@@ -241,7 +241,7 @@ impl Keeper {
                 (Entry::Certificate(id), None) => drop(wanted.insert(id, None)),
                 (Entry::Challenge(id), Some(value)) => self.challenge(id, &value),
                 (Entry::Challenge(id), None) => drop(self.challenges.remove(&id)),
-                (Entry::Alone, value) => self.take_terms(value),
+                (Entry::Alone, value) => self.take_terms(value.as_ref()),
                 (Entry::Own(id), Some(value)) => told.push((id, value)),
                 // It gives way to what the control plane has, and not to nothing.
                 (Entry::Own(_), None) | (Entry::Foreign, _) => {}

@@ -145,16 +145,16 @@ impl Keeper {
     }
 
     /// Takes in what the edge may do alone.
-    pub(super) fn take_terms(&mut self, value: Option<Bytes>) {
+    pub(super) fn take_terms(&mut self, value: Option<&Bytes>) {
         let before = (self.own.terms.clone(), self.own.sealed.clone());
-        match &value {
+        match value {
             Some(bytes) => self.consider_terms(bytes.clone()),
             None => (self.own.terms, self.own.sealed) = (None, None),
         }
         if before == (self.own.terms.clone(), self.own.sealed.clone()) {
             return;
         }
-        if let Err(error) = self.folder.keep_alone(value.as_deref()) {
+        if let Err(error) = self.folder.keep_alone(value.map(|bytes| &**bytes)) {
             tracing::error!(%error, "could not keep on disk what this edge may do alone");
         }
     }
