@@ -4857,6 +4857,11 @@ export interface components {
              */
             index: number;
             /**
+             * @description While it is not healthy: the last lines that it wrote, oldest first, with the values of secrets
+             *     masked.
+             */
+            log: string[];
+            /**
              * @description The process that it is one of: `web`, which has the traffic, or another.
              * @example web
              */
@@ -4871,6 +4876,7 @@ export interface components {
              * @description How often of that in a row, without having been healthy for a minute in between.
              */
             restarts_in_a_row: number;
+            since?: components["schemas"]["Time"] | null;
             /** @description How it is. */
             state: components["schemas"]["ReplicaState"];
             /** @description The worker's name, where it is known. */
