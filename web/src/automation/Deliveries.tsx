@@ -14,7 +14,7 @@ import { type Came, came, OUTCOME } from "./outcome";
 const FIRST = 8;
 
 /** What a provider told lately, and what came of it, or why nothing did. */
-export function Deliveries({ hook }: { hook: Hook }) {
+export function Deliveries({ hook }: { hook: Pick<Hook, "id"> }) {
   const [all, setAll] = useState(false);
   // What is refused is no event.
   const deliveries = useQuery({ ...deliveriesQuery(hook.id), refetchInterval: usePolling() });

@@ -1,4 +1,5 @@
 import { Activity } from "../activity/Activity";
+import { Changes } from "../activity/Changes";
 import { useApp } from "../app/current";
 import { Command, Heading } from "../parts/Small";
 
@@ -23,6 +24,9 @@ export function AppActivityPage() {
     <>
       <Activity app={app} />
       <OnTheCommandLine command={`hythe events --app ${app.name} -f`} />
+      <div className="changes">
+        <Changes app={app} />
+      </div>
     </>
   );
 }
