@@ -9,7 +9,7 @@ import { Field } from "../parts/Field";
 import { Outcome } from "../parts/Outcome";
 import { Refusal } from "../parts/Refusal";
 import { Section } from "../parts/Section";
-import { Ago } from "../parts/Small";
+import { Ago, None } from "../parts/Small";
 import { by } from "./words";
 
 /** What is different of an app between two moments or two of its deployments, and who made it so. */
@@ -118,5 +118,3 @@ function MadeSo({ change }: { change: FieldChange }) {
     </span>
   );
 }
-
-const None = () => <span className="none faint">–</span>;

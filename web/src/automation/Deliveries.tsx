@@ -7,7 +7,7 @@ import { counted } from "../format/text";
 import { usePolling } from "../live/live";
 import { Status } from "../parts/Mark";
 import { Answered } from "../parts/Notice";
-import { Ago, Commit } from "../parts/Small";
+import { Ago, Commit, None } from "../parts/Small";
 import { type Came, came, OUTCOME } from "./outcome";
 
 /** So many are shown at first. */
@@ -102,5 +102,3 @@ function CameOf({ came: { app, outcome, reason, deployment } }: { came: Came }) 
     </div>
   );
 }
-
-const None = () => <span className="none faint">–</span>;

@@ -56,8 +56,11 @@ export function Address({ url }: { url: string }) {
   );
 }
 
+/** In the place of what there is not; a narrow table leaves it out, with its label. */
+export const None = () => <span className="none faint">–</span>;
+
 export function Commit({ id }: { id: string | null | undefined }) {
-  if (!id) return <span className="none faint">–</span>;
+  if (!id) return <None />;
   return (
     <code className="id" title={id}>
       {short(id)}

@@ -7,6 +7,7 @@ import { Button } from "../parts/Button";
 import { Outcome } from "../parts/Outcome";
 import { Refusal } from "../parts/Refusal";
 import { Section } from "../parts/Section";
+import { None } from "../parts/Small";
 import { useFocusBack } from "../parts/useFocusBack";
 import { Warning } from "../parts/Warning";
 import { kept, mayGo, remarks, together, went } from "./housekeeping";
@@ -135,11 +136,7 @@ function WorkerRow({ worker }: { worker: WorkerHousekeeping }) {
         {bytes(cache_bytes)}; {goes(cache_going.length, together(cache_going))}
       </td>
       <td data-label="Disk">
-        {worker.disk_free_bytes == null ? (
-          <span className="none faint">–</span>
-        ) : (
-          `${bytes(worker.disk_free_bytes)} left`
-        )}
+        {worker.disk_free_bytes == null ? <None /> : `${bytes(worker.disk_free_bytes)} left`}
       </td>
     </tr>
   );
