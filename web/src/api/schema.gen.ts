@@ -4526,7 +4526,15 @@ export interface components {
             trouble?: string | null;
             whole_at?: components["schemas"]["Time"] | null;
         };
-        /** @description A Compose file, and what goes with it. */
+        /**
+         * @description A Compose file, and what goes with it.
+         * @example {
+         *       "file": "services: {web: {image: 'nginx:${TAG}', ports: ['80']}}",
+         *       "variables": {
+         *         "TAG": "1.27"
+         *       }
+         *     }
+         */
         PlanCompose: {
             /** @description The file's text; at most 512 KiB. */
             file: components["schemas"]["SecretText"];
@@ -5699,7 +5707,16 @@ export interface components {
                 [key: string]: components["schemas"]["VolumeMount"];
             } | null;
         };
-        /** @description A change of those: only what is given changes. */
+        /**
+         * @description A change of those: only what is given changes.
+         * @example {
+         *       "agree_tos": true,
+         *       "cas": [
+         *         "letsencrypt"
+         *       ],
+         *       "email": "ops@example.com"
+         *     }
+         */
         UpdateCertificateSettings: {
             /** @description Whether the terms of all that are set then are agreed to; `false` takes that back. */
             agree_tos?: boolean | null;
@@ -5722,7 +5739,16 @@ export interface components {
             /** @description What its requests get. */
             mode: components["schemas"]["DomainMode"];
         };
-        /** @description A change of those: only what is given changes. */
+        /**
+         * @description A change of those: only what is given changes.
+         * @example {
+         *       "resolvers": [
+         *         "1.1.1.1",
+         *         "9.9.9.9:53"
+         *       ],
+         *       "target": "edge.example.com"
+         *     }
+         */
         UpdateDomainSettings: {
             /** @description At most 16 addresses under which edges are reached. */
             addresses?: string[] | null;
