@@ -3,13 +3,10 @@
 import { client, idempotency, signalled, unwrap } from "./http";
 
 export const projects = {
-  list: (signal?: AbortSignal) =>
-    unwrap(client.GET("/api/v1/projects", { ...signalled(signal) })),
+  list: (signal?: AbortSignal) => unwrap(client.GET("/api/v1/projects", { ...signalled(signal) })),
 
   create: (name: string) =>
-    unwrap(
-      client.POST("/api/v1/projects", { params: { header: idempotency() }, body: { name } }),
-    ),
+    unwrap(client.POST("/api/v1/projects", { params: { header: idempotency() }, body: { name } })),
 
   /** Only one that no app is in. */
   remove: (project: string) =>

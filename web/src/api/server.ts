@@ -12,8 +12,7 @@ export const server = {
   housekeeping: () => unwrap(client.GET("/api/v1/housekeeping")),
 
   /** Lets go of that now, and says what went. */
-  letGo: () =>
-    unwrap(client.POST("/api/v1/housekeeping", { params: { header: idempotency() } })),
+  letGo: () => unwrap(client.POST("/api/v1/housekeeping", { params: { header: idempotency() } })),
 
   /** To a place that the server reaches; it may be made still when this is answered. */
   backUp: (to: string, recipient: string) =>

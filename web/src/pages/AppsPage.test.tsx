@@ -105,7 +105,9 @@ describe("the apps", () => {
     await user.click(screen.getByRole("button", { name: "Create and deploy" }));
     await screen.findByText(/Not now\./);
     screen.getByText("shop is made, but its first version is not on its way.");
-    expect(screen.getByRole("link", { name: "Go to shop" }).getAttribute("href")).toBe("/apps/shop");
+    expect(screen.getByRole("link", { name: "Go to shop" }).getAttribute("href")).toBe(
+      "/apps/shop",
+    );
     await waitFor(() =>
       expect(document.activeElement).toBe(screen.getByRole("heading", { name: "New app" })),
     );
