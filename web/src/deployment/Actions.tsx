@@ -2,6 +2,7 @@ import { api } from "../api/client";
 import { problemOf } from "../api/problem";
 import type { App } from "../api/types";
 import { Asking } from "../parts/Asking";
+import { Button } from "../parts/Button";
 import { Deploy } from "./Deploy";
 import { WayBack } from "./RollBack";
 import { useChange, useDeployment } from "./useDeployment";
@@ -14,14 +15,9 @@ export function AppActions({ app }: { app: App }) {
     return (
       <div className="actions at-end">
         {start.error ? <p role="alert">{problemOf(start.error).detail}</p> : null}
-        <button
-          type="button"
-          className="primary"
-          disabled={start.isPending}
-          onClick={() => start.mutate()}
-        >
+        <Button className="primary" rests={start.isPending} onClick={() => start.mutate()}>
           Start
-        </button>
+        </Button>
       </div>
     );
   }

@@ -130,3 +130,30 @@ it("what changed of an app is compared, and who made it so is named", async () =
   expect(changes.queryByText(/It was not there yet/)).toBeNull();
   expect(missing()).toEqual([]);
 });
+
+it("an app is shown as it was, and what it was not yet is said", async () => {
+  const at = `GET /api/v1/apps/${app.id}?at=`;
+  const { user, missing } = await open("/apps/shop/activity", {
+    [`${LAST}&app=${app.id}`]: page([]),
+    [`${at}2h+ago`]: problem(404, "There is no such thing", "it was not there yet"),
+    [`${at}2h%20ago`]: problem(404, "There is no such thing", "it was not there yet"),
+    [`${at}42`]: {
+      ...app,
+      as_of: { sequence: 42, time: THEN },
+      live: { ...app.live, number: 1 },
+      settings: { ...app.settings, domains: ["old.example.com"], branch: "before" },
+    },
+  });
+  const past = within(await screen.findByRole("region", { name: "As it was" }));
+  await user.type(past.getByLabelText("When"), "2h ago");
+  await user.click(past.getByRole("button", { name: "Show it" }));
+  await past.findByText(/It was not there yet\./);
+  await user.clear(past.getByLabelText("When"));
+  await user.type(past.getByLabelText("When"), "42");
+  await user.click(past.getByRole("button", { name: "Show it" }));
+  await past.findByText(/^shop after event 42 \(.*\): version #2 has the traffic\.$/);
+  expect(past.getByRole("link", { name: "#1" })).toBeTruthy();
+  past.getByText("old.example.com");
+  past.getByText(/before/);
+  expect(missing()).toEqual([]);
+});

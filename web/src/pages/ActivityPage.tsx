@@ -1,4 +1,5 @@
 import { Activity } from "../activity/Activity";
+import { AsItWas } from "../activity/AsItWas";
 import { Changes } from "../activity/Changes";
 import { useApp } from "../app/current";
 import { Command, Heading } from "../parts/Small";
@@ -26,6 +27,7 @@ export function AppActivityPage() {
       <OnTheCommandLine command={`hythe events --app ${app.name} -f`} />
       <div className="changes">
         <Changes app={app} />
+        <AsItWas app={app} />
       </div>
     </>
   );

@@ -6,6 +6,7 @@ import { moment } from "../format/moment";
 import { ago, ahead } from "../format/span";
 import { address, href, short } from "../format/text";
 import { useNow } from "../live/live";
+import { Button } from "./Button";
 import { CopyButton } from "./CopyButton";
 
 let opened = false;
@@ -95,13 +96,12 @@ export function More({
 }) {
   if (!query.hasNextPage) return null;
   return (
-    <button
-      type="button"
+    <Button
       className="more"
-      disabled={query.isFetchingNextPage}
+      rests={query.isFetchingNextPage}
       onClick={() => void query.fetchNextPage()}
     >
       {query.isFetchingNextPage ? "Loading…" : "Show more"}
-    </button>
+    </Button>
   );
 }
