@@ -59,6 +59,26 @@ describe("an app's first page", () => {
     replicas.getByText("Checked, as it is set now: GET /up, 200-399.");
   });
 
+  it("stops and starts the app, and the focus goes to where that is said", async () => {
+    const stopped = { ...app, stopped: true, status: "stopped" };
+    const { user, answer } = await open("/apps/shop", {
+      ...ANSWERS,
+      "POST /api/v1/apps/shop/stop": stopped,
+      "POST /api/v1/apps/shop/start": app,
+    });
+    const heading = screen.getByRole("heading", { level: 1 });
+    await user.click(screen.getByRole("button", { name: "Stop" }));
+    answer("GET /api/v1/apps/shop", stopped);
+    const dialog = within(screen.getByRole("dialog", { name: "Stop shop?" }));
+    await user.click(dialog.getByRole("button", { name: "Stop" }));
+    const start = await screen.findByRole("button", { name: "Start" });
+    await waitFor(() => expect(document.activeElement).toBe(heading));
+    answer("GET /api/v1/apps/shop", app);
+    await user.click(start);
+    await screen.findByRole("button", { name: "Stop" });
+    await waitFor(() => expect(document.activeElement).toBe(heading));
+  });
+
   it("goes to the other pages, and keeps the focus on the way there", async () => {
     const { user, router } = await open("/apps/shop", {
       ...ANSWERS,

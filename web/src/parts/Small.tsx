@@ -1,6 +1,6 @@
 // Small things that every page uses.
 
-import { type ReactNode, useEffect, useRef } from "react";
+import { type ReactNode, type RefObject, useEffect, useRef } from "react";
 import { clockAhead } from "../api/client";
 import { moment } from "../format/moment";
 import { ago, ahead } from "../format/span";
@@ -12,15 +12,25 @@ import { CopyButton } from "./CopyButton";
 let opened = false;
 
 /** A page's heading. After going to another page, the focus is here, as after loading one. */
-export function Heading({ title, children }: { title: string; children: ReactNode }) {
-  const heading = useRef<HTMLHeadingElement>(null);
+export function Heading({
+  title,
+  back,
+  children,
+}: {
+  title: string;
+  /** For the focus, where it can get lost beside it. */
+  back?: RefObject<HTMLHeadingElement | null>;
+  children: ReactNode;
+}) {
+  const own = useRef<HTMLHeadingElement>(null);
+  const heading = back ?? own;
   useEffect(() => {
     document.title = `${title} · Hythe`;
   }, [title]);
   useEffect(() => {
     if (opened) heading.current?.focus({ preventScroll: true });
     opened = true;
-  }, []);
+  }, [heading]);
   return (
     <h1 ref={heading} tabIndex={-1}>
       {children}
