@@ -2954,7 +2954,7 @@ export interface components {
             } | null;
             /**
              * Format: int32
-             * @description Processes and threads that one replica may have.
+             * @description Processes and threads that one replica may have: 1 at the least; 512 where nothing is said.
              */
             processes?: number | null;
             /** @description The project that it is in, by name or id; `default` where none is given. */
@@ -5122,7 +5122,7 @@ export interface components {
             every_ms: number;
             /**
              * Format: int32
-             * @description How many stay there.
+             * @description How many stay there: 1 to 1,000.
              * @example 7
              */
             keep: number;
@@ -5668,7 +5668,7 @@ export interface components {
             } | null;
             /**
              * Format: int32
-             * @description Processes and threads that one replica may have.
+             * @description Processes and threads that one replica may have: 1 at the least.
              */
             processes?: number | null;
             /** @description Another project, by name or id. It holds at once. */
