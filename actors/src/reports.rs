@@ -168,7 +168,7 @@ impl<V: Views> Reports<V> {
             if observed.workers.len() >= MOST_SEEN && !observed.workers.contains_key(&id) {
                 return false;
             }
-            let new = WorkerSeen::new(report, now);
+            let new = WorkerSeen::new(report, now).after(observed.workers.get(&id));
             let old = observed.workers.insert(id, new);
             let same = old.zip(observed.workers.get(&id)).is_some_and(|(old, new)| {
                 let mut old = old.report;

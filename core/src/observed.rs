@@ -70,15 +70,44 @@ pub struct WorkerSeen {
     /// When it came.
     pub heard_at: Timestamp,
     replicas: BTreeMap<ReplicaKey, usize>,
+    /// Since when replicas are as they are, of those that were seen to become so.
+    since: BTreeMap<ReplicaKey, Timestamp>,
 }
 
 impl WorkerSeen {
     /// An inventory that came just now.
     #[must_use]
     pub fn new(report: WorkerReport, heard_at: Timestamp) -> Self {
-        let key = |r: &ReplicaReport| ReplicaKey { deployment: r.deployment, index: r.index };
-        let replicas = report.replicas.iter().enumerate().map(|(at, r)| (key(r), at)).collect();
-        Self { report, heard_at, replicas }
+        let replicas = report.replicas.iter().enumerate();
+        let replicas = replicas.map(|(at, replica)| (replica.key(), at)).collect();
+        Self { report, heard_at, replicas, since: BTreeMap::new() }
+    }
+
+    /// The same where the newest inventory until now was `before`: what is as it was then is so for as long
+    /// as that, all else since now.
+    #[must_use]
+    pub fn after(mut self, before: Option<&Self>) -> Self {
+        let Some(before) = before else { return self };
+        let since = |replica: &ReplicaReport| match before.replica(replica.key()) {
+            Some(was) if was.is_as(replica) => before.since(replica.key()),
+            Some(_) => Some(self.heard_at),
+            None => match before.report.engine {
+                EngineState::Ready { .. } => Some(self.heard_at),
+                // It may have been there all the time.
+                EngineState::Unreachable { .. } => None,
+            },
+        };
+        let known = |replica: &ReplicaReport| Some((replica.key(), since(replica)?));
+        let since = self.report.replicas.iter().filter_map(known).collect();
+        self.since = since;
+        self
+    }
+
+    /// Since when a replica is as it is, where that was seen: it is not known of what became so before
+    /// this control plane heard of the worker for the first time.
+    #[must_use]
+    pub fn since(&self, key: ReplicaKey) -> Option<Timestamp> {
+        self.since.get(&key).copied()
     }
 
     /// One replica of it.
@@ -371,7 +400,11 @@ impl Observed {
         };
         put_right(&mut self.started_at);
         put_right(&mut self.reached_since);
-        self.workers.values_mut().for_each(|worker| put_right(&mut worker.heard_at));
+        for worker in self.workers.values_mut() {
+            put_right(&mut worker.heard_at);
+            // For how long something was so is nobody's silence: a gap is a part of it.
+            worker.since.values_mut().for_each(|at| *at = (*at).min(now));
+        }
         self.edges.values_mut().for_each(|edge| put_right(&mut edge.heard_at));
         self.builds.values_mut().for_each(|build| put_right(&mut build.heard_at));
         for left in self.unrouted.values_mut() {
@@ -402,9 +435,12 @@ impl Observed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::HostName;
+    use crate::ids::InstallationId;
+    use crate::names::{HostName, WorkerName};
     use crate::routes::Backend;
-    use crate::testing::{at, deployment_id, name};
+    use crate::testing::{app_id, at, deployment_id, name, worker_id};
+    use crate::wire::worker::ReplicaState;
+    use crate::worker::Capacity;
     use uuid::Uuid;
 
     const START: u64 = 100_000;
@@ -535,6 +571,79 @@ mod tests {
             let found = observed.silence(heard.map(before), now);
             assert_eq!(found, Millis::seconds(silent), "{heard:?} {reached:?}");
         }
+    }
+
+    /// A worker that says of one replica how it is, how often it was started again (all of that in a
+    /// row); or nothing of any.
+    fn worker(engine: EngineState, said: Option<(ReplicaState, u32)>) -> WorkerReport {
+        let replica = |(state, restarts)| ReplicaReport {
+            deployment: deployment_id(1),
+            app: app_id(1),
+            index: 0,
+            state,
+            endpoint: None,
+            restarts,
+            in_a_row: restarts,
+            log: Vec::new(),
+            image_missing: false,
+        };
+        WorkerReport {
+            format: 1,
+            worker: worker_id(1),
+            installation: InstallationId::new(Uuid::nil()),
+            name: WorkerName::new("one").unwrap(),
+            capacity: Capacity::default(),
+            sealing_key: SealingKey([0; 32]),
+            engine,
+            assignments: Vec::new(),
+            replicas: said.into_iter().map(replica).collect(),
+            builds: Vec::new(),
+            builder: None,
+            at: at(1),
+        }
+    }
+
+    #[test]
+    fn since_when_a_replica_is_as_it_is_is_known_where_it_was_seen_to_become_so() {
+        let ready = || EngineState::Ready { version: "1".into() };
+        let away = || EngineState::Unreachable { message: "no".into() };
+        let check = |text: &str| ReplicaState::Unhealthy { check: text.into() };
+        let exited = || ReplicaState::Exited { code: 1, out_of_memory: false };
+        let key = ReplicaKey { deployment: deployment_id(1), index: 0 };
+        // What is said one second after the other, and since when it is so.
+        let rows = [
+            (ready(), Some((ReplicaState::Healthy, 0)), None),
+            (ready(), Some((ReplicaState::Healthy, 0)), None),
+            (ready(), Some((check("one"), 0)), Some(2)),
+            (ready(), Some((check("other"), 0)), Some(2)),
+            (ready(), Some((ReplicaState::Healthy, 0)), Some(4)),
+            (ready(), Some((ReplicaState::Healthy, 1)), Some(5)),
+            (ready(), Some((exited(), 3)), Some(6)),
+            (ready(), Some((ReplicaState::Creating, 4)), Some(6)),
+            (ready(), None, None),
+            (ready(), Some((ReplicaState::Healthy, 0)), Some(9)),
+            (away(), None, None),
+            (ready(), Some((ReplicaState::Healthy, 0)), None),
+        ];
+        let mut before = None;
+        for (second, (engine, said, since)) in (0_u64..).zip(rows) {
+            let seen = WorkerSeen::new(worker(engine, said), at(second)).after(before.as_ref());
+            assert_eq!(seen.since(key), since.map(at), "{second}");
+            before = Some(seen);
+        }
+    }
+
+    #[test]
+    fn nothing_is_so_since_the_future() {
+        let mut observed = Observed::starting_at(at(START));
+        let ready = || EngineState::Ready { version: "1".into() };
+        let said = |restarts| worker(ready(), Some((ReplicaState::Healthy, restarts)));
+        let before = WorkerSeen::new(said(0), at(START + 1));
+        let seen = WorkerSeen::new(said(1), at(START + 2)).after(Some(&before));
+        observed.workers.insert(worker_id(1), seen);
+        observed.forget_old(at(START));
+        let key = ReplicaKey { deployment: deployment_id(1), index: 0 };
+        assert_eq!(observed.workers[&worker_id(1)].since(key), Some(at(START)));
     }
 
     #[test]

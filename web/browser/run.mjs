@@ -277,6 +277,9 @@ const steps = [
       await page.getByRole("heading", { name: "Server", level: 1 }).waitFor();
       await page.getByRole("region", { name: "Workers" }).getByText("ready").first().waitFor();
       await page.getByText("No backup was ever made", { exact: false }).first().waitFor();
+      const keeping = page.getByRole("region", { name: "Housekeeping" });
+      await keeping.getByRole("button", { name: "Look what may go" }).click();
+      await keeping.getByText("What stays:").waitFor();
       await shot("server");
     },
   ],
@@ -369,6 +372,7 @@ const steps = [
           ["certificates", "/certificates"],
           ["activity", "/events"],
           ["server", "/server"],
+          ["projects", "/projects"],
           ["app-activity", `/apps/${app}/activity`],
           ["logs", `/apps/${app}/logs`],
           ["requests", `/apps/${app}/logs?log=requests`],

@@ -15,6 +15,7 @@ import { DomainsPage } from "./pages/DomainsPage";
 import { LogsPage } from "./pages/LogsPage";
 import { NotFoundPage } from "./pages/NotFoundPage";
 import { OverviewPage } from "./pages/OverviewPage";
+import { ProjectsPage } from "./pages/ProjectsPage";
 import { ServerPage } from "./pages/ServerPage";
 import { SettingsPage } from "./pages/SettingsPage";
 import { TrafficPage } from "./pages/TrafficPage";
@@ -41,6 +42,12 @@ const activity = createRoute({
   getParentRoute: () => rootRoute,
   path: "/events",
   component: ActivityPage,
+});
+
+const projects = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/projects",
+  component: ProjectsPage,
 });
 
 const server = createRoute({
@@ -95,6 +102,7 @@ export function newRouter(history?: RouterHistory) {
       listed,
       certificates,
       activity,
+      projects,
       server,
       app.addChildren(pagesOfApp),
       deployment,

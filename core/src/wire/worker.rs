@@ -15,6 +15,7 @@ use crate::health::HealthCheck;
 use crate::ids::{AppId, DeploymentId, InstallationId, WorkerId};
 use crate::limits;
 use crate::names::{AppName, EnvName, ImageId, WorkerName};
+use crate::plan::ReplicaKey;
 use crate::process::is_process;
 use crate::run::{HookSettings, RunSettings};
 use crate::source::Resources;
@@ -313,6 +314,23 @@ pub struct ReplicaReport {
 }
 
 impl ReplicaReport {
+    /// What it is known by.
+    #[must_use]
+    pub const fn key(&self) -> ReplicaKey {
+        ReplicaKey { deployment: self.deployment, index: self.index }
+    }
+
+    /// Whether it is in the same state as another report of it says: a crash loop is one for all its starts,
+    /// all else begins anew with each.
+    #[must_use]
+    pub fn is_as(&self, other: &Self) -> bool {
+        if self.crash_loop() || other.crash_loop() {
+            return self.crash_loop() == other.crash_loop();
+        }
+        let state = |report: &Self| std::mem::discriminant(&report.state);
+        self.restarts == other.restarts && state(self) == state(other)
+    }
+
     /// Whether it is started again and again, and does not stay healthy.
     #[must_use]
     pub const fn crash_loop(&self) -> bool {

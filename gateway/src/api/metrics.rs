@@ -22,6 +22,8 @@ use super::dto::{DeploymentStatus, WorkerStatus};
 
 /// The media type of what [`Metrics::text`] gives.
 pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The methods that are told apart: those that the API has routes for.
+const KNOWN: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
 /// Seconds.
 const BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
 
@@ -174,11 +176,7 @@ impl Metrics {
         status: StatusCode,
         took: Duration,
     ) {
-        let method = [Method::GET, Method::POST, Method::PATCH, Method::DELETE, Method::HEAD]
-            .iter()
-            .zip(["GET", "POST", "PATCH", "DELETE", "HEAD"])
-            .find_map(|(known, name)| (known == method).then_some(name))
-            .unwrap_or("other");
+        let method = KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other");
         let label = Request { method, route: route.into(), status: status.as_u16() };
         self.requests.get_or_create(&label).inc();
         self.durations.get_or_create(&Route { route: route.into() }).observe(took.as_secs_f64());
@@ -274,6 +272,7 @@ mod tests {
         let metrics = Metrics::new();
         let took = Duration::from_millis(3);
         metrics.requested(&Method::GET, "/api/v1/apps/{app}", StatusCode::OK, took);
+        metrics.requested(&Method::PUT, "/api/v1/address", StatusCode::OK, took);
         metrics.requested(&"BREW".parse().unwrap(), "other", StatusCode::NOT_FOUND, took);
         metrics.commanded(true, took);
         let (view, observed) = (View::default(), Observed::default());
@@ -293,6 +292,7 @@ mod tests {
         let text = metrics.text(&now).unwrap();
         for line in [
             "hythe_http_requests_total{method=\"GET\",route=\"/api/v1/apps/{app}\",status=\"200\"} 1",
+            "hythe_http_requests_total{method=\"PUT\",route=\"/api/v1/address\",status=\"200\"} 1",
             "hythe_http_requests_total{method=\"other\",route=\"other\",status=\"404\"} 1",
             "hythe_command_duration_seconds_count{outcome=\"done\"} 1",
             "hythe_journal_head 7",

@@ -83,6 +83,7 @@ pub(super) async fn replicas(context: &Context, name: Option<AppName>, at: &AtAr
             vec![
                 format!("{app}/{}.{}", replica.deployment.number, name_of(replica)),
                 format::replica_state(output, replica.state),
+                replica.since.map_or("-".into(), format::ago),
                 format::short(replica.deployment.commit.as_deref()),
                 replica.worker.clone().unwrap_or_else(|| replica.worker_id.to_string()),
                 format::or_dash(replica.endpoint.as_ref()),
@@ -91,7 +92,8 @@ pub(super) async fn replicas(context: &Context, name: Option<AppName>, at: &AtAr
             ]
         })
         .collect();
-    let heading = ["REPLICA", "STATE", "COMMIT", "WORKER", "ADDRESS", "RESTARTS", "DETAIL"];
+    let heading =
+        ["REPLICA", "STATE", "SINCE", "COMMIT", "WORKER", "ADDRESS", "RESTARTS", "DETAIL"];
     output.table(&heading, &rows);
     Ok(())
 }

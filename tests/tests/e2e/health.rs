@@ -51,6 +51,7 @@ fn a_crash_loop_is_named_as_such() {
         replica["state"] == json!("crash_loop")
     });
     assert!(replica["restarts_in_a_row"].as_u64().unwrap() >= 3, "{replica}");
+    assert!(replica["since"].is_string() && replica["log"].is_array(), "{replica}");
     scene.hythe.wait_until("people see that, too", || {
         scene.hythe.run(&["ps", "shop"]).out.contains("crash loop")
     });

@@ -7,5 +7,6 @@
 )]
 
 mod golden;
+mod links;
 mod shapes;
 mod walls;

@@ -1,4 +1,5 @@
-// What builds reach private images and repositories with: it goes in, and never comes out again.
+// What builds reach private images and repositories with: what is secret of it goes in, and never comes
+// out again.
 
 import { client, idempotency, signalled, unwrap } from "./http";
 
@@ -55,6 +56,20 @@ export const sourceTokens = {
     unwrap(
       client.DELETE("/api/v1/sources/tokens/{prefix}", {
         params: { path: { prefix }, header: idempotency() },
+      }),
+    ),
+};
+
+export const githubApps = {
+  list: (signal?: AbortSignal) =>
+    unwrap(client.GET("/api/v1/sources/github-apps", { ...signalled(signal) })),
+
+  /** With where it is installed, which GitHub is asked for. */
+  show: (app: string, signal?: AbortSignal) =>
+    unwrap(
+      client.GET("/api/v1/sources/github-apps/{app}", {
+        params: { path: { app } },
+        ...signalled(signal),
       }),
     ),
 };

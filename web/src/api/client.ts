@@ -27,6 +27,10 @@ export const api = {
   app: (app: string, signal?: AbortSignal) =>
     unwrap(client.GET("/api/v1/apps/{app}", { params: { path: { app } }, ...signalled(signal) })),
 
+  /** As it was at a moment of the past. */
+  appAt: (app: string, at: string) =>
+    unwrap(client.GET("/api/v1/apps/{app}", { params: { path: { app }, query: { at } } })),
+
   create: (app: CreateApp) =>
     unwrap(client.POST("/api/v1/apps", { params: { header: idempotency() }, body: app })),
 

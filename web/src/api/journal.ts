@@ -28,6 +28,14 @@ export const journal = {
       }),
     ),
 
+  /** What is different of an app between two moments or deployments; between one and now. */
+  diff: (app: string, from: string, to: string | undefined) =>
+    unwrap(
+      client.GET("/api/v1/apps/{app}/diff", {
+        params: { path: { app }, query: { from, ...(to ? { to } : {}) } },
+      }),
+    ),
+
   /** What an event goes back to, and what followed from it. */
   why: (sequence: number, signal?: AbortSignal) =>
     unwrap(

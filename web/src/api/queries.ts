@@ -7,7 +7,7 @@ import {
   QueryClient,
   queryOptions,
 } from "@tanstack/react-query";
-import { registries, sourceTokens } from "./access";
+import { githubApps, registries, sourceTokens } from "./access";
 import { crons, hooks, previews, triggers } from "./automation";
 import { canaries } from "./canaries";
 import { certificates } from "./certificates";
@@ -18,6 +18,7 @@ import { edge } from "./edge";
 import { env } from "./env";
 import { journal, type WantedEvents } from "./journal";
 import { isMissing, isUnauthorized, mayPass } from "./problem";
+import { projects } from "./projects";
 import { allRoutes } from "./routes";
 import { runs } from "./runs";
 import { server } from "./server";
@@ -88,6 +89,26 @@ export const registriesQuery = queryOptions({
 export const sourceTokensQuery = queryOptions({
   queryKey: ["logins", "sources"],
   queryFn: ({ signal }) => sourceTokens.list(signal),
+  meta: live,
+});
+
+export const githubAppsQuery = queryOptions({
+  queryKey: ["github-apps"],
+  queryFn: ({ signal }) => githubApps.list(signal),
+  meta: live,
+});
+
+/** Not asked again by itself: GitHub counts what it is asked. */
+export const githubAppQuery = (app: string) =>
+  queryOptions({
+    queryKey: ["github-app", app],
+    queryFn: ({ signal }) => githubApps.show(app, signal),
+    staleTime: 60_000,
+  });
+
+export const projectsQuery = queryOptions({
+  queryKey: ["projects"],
+  queryFn: ({ signal }) => projects.list(signal),
   meta: live,
 });
 

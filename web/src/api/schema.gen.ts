@@ -2954,7 +2954,7 @@ export interface components {
             } | null;
             /**
              * Format: int32
-             * @description Processes and threads that one replica may have.
+             * @description Processes and threads that one replica may have: 1 at the least; 512 where nothing is said.
              */
             processes?: number | null;
             /** @description The project that it is in, by name or id; `default` where none is given. */
@@ -4526,7 +4526,15 @@ export interface components {
             trouble?: string | null;
             whole_at?: components["schemas"]["Time"] | null;
         };
-        /** @description A Compose file, and what goes with it. */
+        /**
+         * @description A Compose file, and what goes with it.
+         * @example {
+         *       "file": "services: {web: {image: 'nginx:${TAG}', ports: ['80']}}",
+         *       "variables": {
+         *         "TAG": "1.27"
+         *       }
+         *     }
+         */
         PlanCompose: {
             /** @description The file's text; at most 512 KiB. */
             file: components["schemas"]["SecretText"];
@@ -4857,6 +4865,11 @@ export interface components {
              */
             index: number;
             /**
+             * @description While it is not healthy: the last lines that it wrote, oldest first, with the values of secrets
+             *     masked.
+             */
+            log: string[];
+            /**
              * @description The process that it is one of: `web`, which has the traffic, or another.
              * @example web
              */
@@ -4871,6 +4884,7 @@ export interface components {
              * @description How often of that in a row, without having been healthy for a minute in between.
              */
             restarts_in_a_row: number;
+            since?: components["schemas"]["Time"] | null;
             /** @description How it is. */
             state: components["schemas"]["ReplicaState"];
             /** @description The worker's name, where it is known. */
@@ -5108,7 +5122,7 @@ export interface components {
             every_ms: number;
             /**
              * Format: int32
-             * @description How many stay there.
+             * @description How many stay there: 1 to 1,000.
              * @example 7
              */
             keep: number;
@@ -5654,7 +5668,7 @@ export interface components {
             } | null;
             /**
              * Format: int32
-             * @description Processes and threads that one replica may have.
+             * @description Processes and threads that one replica may have: 1 at the least.
              */
             processes?: number | null;
             /** @description Another project, by name or id. It holds at once. */
@@ -5693,7 +5707,16 @@ export interface components {
                 [key: string]: components["schemas"]["VolumeMount"];
             } | null;
         };
-        /** @description A change of those: only what is given changes. */
+        /**
+         * @description A change of those: only what is given changes.
+         * @example {
+         *       "agree_tos": true,
+         *       "cas": [
+         *         "letsencrypt"
+         *       ],
+         *       "email": "ops@example.com"
+         *     }
+         */
         UpdateCertificateSettings: {
             /** @description Whether the terms of all that are set then are agreed to; `false` takes that back. */
             agree_tos?: boolean | null;
@@ -5716,7 +5739,16 @@ export interface components {
             /** @description What its requests get. */
             mode: components["schemas"]["DomainMode"];
         };
-        /** @description A change of those: only what is given changes. */
+        /**
+         * @description A change of those: only what is given changes.
+         * @example {
+         *       "resolvers": [
+         *         "1.1.1.1",
+         *         "9.9.9.9:53"
+         *       ],
+         *       "target": "edge.example.com"
+         *     }
+         */
         UpdateDomainSettings: {
             /** @description At most 16 addresses under which edges are reached. */
             addresses?: string[] | null;

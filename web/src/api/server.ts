@@ -1,4 +1,4 @@
-// How the server is doing, its backups and its workers.
+// How the server is doing, its backups, its workers and what they keep.
 
 import { client, idempotency, signalled, unwrap } from "./http";
 
@@ -7,6 +7,12 @@ export const server = {
 
   workers: (signal?: AbortSignal) =>
     unwrap(client.GET("/api/v1/workers", { ...signalled(signal) })),
+
+  /** What may go. Workers are asked for it, which takes as long as they need. */
+  housekeeping: () => unwrap(client.GET("/api/v1/housekeeping")),
+
+  /** Lets go of that now, and says what went. */
+  letGo: () => unwrap(client.POST("/api/v1/housekeeping", { params: { header: idempotency() } })),
 
   /** To a place that the server reaches; it may be made still when this is answered. */
   backUp: (to: string, recipient: string) =>

@@ -7,6 +7,7 @@ import { usePolling } from "../live/live";
 import { AppState } from "../parts/Mark";
 import { Answered } from "../parts/Notice";
 import { Address, Heading } from "../parts/Small";
+import { useFocusBack } from "../parts/useFocusBack";
 import { AppContext } from "./current";
 import { Tabs } from "./Tabs";
 import { title } from "./tabs";
@@ -34,15 +35,18 @@ export function AppLayout({ name }: { name: string }) {
 
 function Head({ app }: { app: App }) {
   const path = useLocation({ select: ({ pathname }) => pathname });
+  const { heading, leave } = useFocusBack();
   return (
     <>
       <div className="title">
-        <Heading title={title(app.name, path)}>{app.name}</Heading>
+        <Heading title={title(app.name, path)} back={heading}>
+          {app.name}
+        </Heading>
         <div role="status">
           <AppState status={app.status} />
         </div>
         {app.live && app.url ? <Address url={app.url} /> : null}
-        <AppActions app={app} />
+        <AppActions app={app} onSwitched={leave} />
       </div>
       <p className="lead">{app.status_detail}</p>
       {app.preview ? (

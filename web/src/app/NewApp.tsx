@@ -1,5 +1,5 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
+import { Link, useNavigate } from "@tanstack/react-router";
 import { type FormEvent, useEffect, useRef, useState } from "react";
 import { api } from "../api/client";
 import { appQuery, appsQuery, deploymentQuery } from "../api/queries";
@@ -9,17 +9,20 @@ import { Choice } from "../parts/Choice";
 import { Field } from "../parts/Field";
 import { Refusal } from "../parts/Refusal";
 import { Section } from "../parts/Section";
+import { useFocusBack } from "../parts/useFocusBack";
 import { asked, FROM, type NewAppDraft, NOTHING_YET } from "./newApp";
 
 /** Makes an app, and brings its first version live. */
 export function NewApp() {
   const [draft, setDraft] = useState(NOTHING_YET);
   const first = useRef<HTMLInputElement>(null);
-  const make = useNewApp(draft);
+  const { heading, leave } = useFocusBack();
+  const { make, deploy, stuck } = useNewApp(draft, leave);
+  const busy = make.isPending || deploy.isPending;
   useEffect(() => first.current?.focus(), []);
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (!make.isPending) make.mutate();
+    if (!busy) make.mutate();
   };
   const text = (field: "name" | "source" | "branch" | "port") => ({
     value: draft[field],
@@ -29,8 +32,24 @@ export function NewApp() {
     onChange: (event: { target: { value: string } }) =>
       setDraft({ ...draft, [field]: event.target.value }),
   });
+  if (stuck) {
+    return (
+      <Section title="New app" heading={heading}>
+        <p>{stuck.name} is made, but its first version is not on its way.</p>
+        <Refusal error={deploy.error} />
+        <div className="actions">
+          <Button className="primary" rests={busy} onClick={() => deploy.mutate(stuck)}>
+            {busy ? "Working…" : "Deploy it"}
+          </Button>
+          <Link to="/apps/$app" params={{ app: stuck.name }}>
+            Go to {stuck.name}
+          </Link>
+        </div>
+      </Section>
+    );
+  }
   return (
-    <Section title="New app">
+    <Section title="New app" heading={heading}>
       <form className="form" onSubmit={submit}>
         <div className="fields">
           <Field label="Name" help="It becomes its host: small letters, digits and dashes.">
@@ -66,8 +85,8 @@ export function NewApp() {
           </Field>
         </div>
         <div className="actions">
-          <Button type="submit" className="primary" rests={make.isPending}>
-            {make.isPending ? "Working…" : "Create and deploy"}
+          <Button type="submit" className="primary" rests={busy}>
+            {busy ? "Working…" : "Create and deploy"}
           </Button>
         </div>
         <Refusal error={make.error} />
@@ -76,19 +95,32 @@ export function NewApp() {
   );
 }
 
-/** Goes to where the first deployment can be seen; where none begins, to the app, which says why. */
-function useNewApp(draft: NewAppDraft) {
+/**
+ * Goes to where the first deployment can be seen. `stuck`: the app that was made and whose first one did
+ * not begin; `onStuck`: called then, since the form goes.
+ */
+function useNewApp(draft: NewAppDraft, onStuck: () => void) {
   const queries = useQueryClient();
   const navigate = useNavigate();
-  return useMutation({
-    mutationFn: () => api.create(asked(draft)),
-    onSuccess: async (app: App) => {
-      queries.setQueryData(appQuery(app.name).queryKey, app);
-      queries.invalidateQueries({ queryKey: appsQuery.queryKey });
-      const begun = await api.deploy(app.name, {}).catch(() => undefined);
-      if (!begun) return navigate({ to: "/apps/$app", params: { app: app.name } });
+  const [stuck, setStuck] = useState<App>();
+  const deploy = useMutation({
+    mutationFn: (app: App) => api.deploy(app.name, {}),
+    onError: (_error, app) => {
+      onStuck();
+      setStuck(app);
+    },
+    onSuccess: (begun) => {
       queries.setQueryData(deploymentQuery(begun.id).queryKey, begun);
       return navigate({ to: "/deployments/$deployment", params: { deployment: begun.id } });
     },
   });
+  const make = useMutation({
+    mutationFn: () => api.create(asked(draft)),
+    onSuccess: (app: App) => {
+      queries.setQueryData(appQuery(app.name).queryKey, app);
+      queries.invalidateQueries({ queryKey: appsQuery.queryKey });
+      deploy.mutate(app);
+    },
+  });
+  return { make, deploy, stuck };
 }

@@ -1,11 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { replicasQuery } from "../api/queries";
-import type { App, Replica } from "../api/types";
-import { counted } from "../format/text";
+import type { App } from "../api/types";
+import { check } from "../format/health";
 import { usePolling } from "../live/live";
-import { ReplicaStatus } from "../parts/Mark";
 import { Answered } from "../parts/Notice";
 import { Section } from "../parts/Section";
+import { ReplicaRow } from "./ReplicaRow";
 
 /** What runs of the app, and where. */
 export function Replicas({ app }: { app: App }) {
@@ -17,14 +17,17 @@ export function Replicas({ app }: { app: App }) {
           items.length === 0 ? (
             <p className="faint">Nothing runs.</p>
           ) : (
-            <ul className="replicas">
-              {items.map((replica) => (
-                <ReplicaRow
-                  key={`${replica.deployment.id}/${replica.process}/${replica.index}`}
-                  replica={replica}
-                />
-              ))}
-            </ul>
+            <>
+              <ul className="replicas">
+                {items.map((replica) => (
+                  <ReplicaRow
+                    key={`${replica.deployment.id}/${replica.process}/${replica.index}/${replica.worker_id}`}
+                    replica={replica}
+                  />
+                ))}
+              </ul>
+              <p className="faint note breaks">Checked, as it is set now: {check(app.settings)}.</p>
+            </>
           )
         }
       </Answered>
@@ -40,21 +43,4 @@ function healthy(app: App): string {
       `${name} ${replicas_healthy} of ${replicas_wanted}`,
   );
   return [web, ...others].join(", ");
-}
-
-function ReplicaRow({ replica }: { replica: Replica }) {
-  return (
-    <li>
-      <span className="number">
-        #{replica.deployment.number}/
-        {replica.process === "web" ? replica.index : `${replica.process}.${replica.index}`}
-      </span>
-      <ReplicaStatus state={replica.state} />
-      <span className="faint">on {replica.worker ?? "a worker"}</span>
-      {replica.restarts > 0 ? (
-        <span className="faint">{counted(replica.restarts, "restart")}</span>
-      ) : null}
-      {replica.detail ? <p className="faint">{replica.detail}</p> : null}
-    </li>
-  );
 }

@@ -7,14 +7,14 @@ import { counted } from "../format/text";
 import { usePolling } from "../live/live";
 import { Status } from "../parts/Mark";
 import { Answered } from "../parts/Notice";
-import { Ago, Commit } from "../parts/Small";
+import { Ago, Commit, None } from "../parts/Small";
 import { type Came, came, OUTCOME } from "./outcome";
 
 /** So many are shown at first. */
 const FIRST = 8;
 
 /** What a provider told lately, and what came of it, or why nothing did. */
-export function Deliveries({ hook }: { hook: Hook }) {
+export function Deliveries({ hook }: { hook: Pick<Hook, "id"> }) {
   const [all, setAll] = useState(false);
   // What is refused is no event.
   const deliveries = useQuery({ ...deliveriesQuery(hook.id), refetchInterval: usePolling() });
@@ -102,5 +102,3 @@ function CameOf({ came: { app, outcome, reason, deployment } }: { came: Came }) 
     </div>
   );
 }
-
-const None = () => <span className="none faint">–</span>;

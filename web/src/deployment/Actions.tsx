@@ -2,26 +2,28 @@ import { api } from "../api/client";
 import { problemOf } from "../api/problem";
 import type { App } from "../api/types";
 import { Asking } from "../parts/Asking";
+import { Button } from "../parts/Button";
 import { Deploy } from "./Deploy";
 import { WayBack } from "./RollBack";
 import { useChange, useDeployment } from "./useDeployment";
 
-export function AppActions({ app }: { app: App }) {
+/** What can be done with the app as a whole. `onSwitched`: it stops or starts, and these are others. */
+export function AppActions({ app, onSwitched }: { app: App; onSwitched: () => void }) {
+  const switched = async (asked: Promise<App>) => {
+    const now = await asked;
+    onSwitched();
+    return now;
+  };
   const restart = useDeployment(app.name, () => api.restart(app.name));
-  const stop = useChange(app.name, () => api.stop(app.name));
-  const start = useChange(app.name, () => api.start(app.name));
+  const stop = useChange(app.name, () => switched(api.stop(app.name)));
+  const start = useChange(app.name, () => switched(api.start(app.name)));
   if (app.stopped) {
     return (
       <div className="actions at-end">
         {start.error ? <p role="alert">{problemOf(start.error).detail}</p> : null}
-        <button
-          type="button"
-          className="primary"
-          disabled={start.isPending}
-          onClick={() => start.mutate()}
-        >
+        <Button className="primary" rests={start.isPending} onClick={() => start.mutate()}>
           Start
-        </button>
+        </Button>
       </div>
     );
   }

@@ -130,6 +130,22 @@ it("stops for good when nobody looks any more", async () => {
   expect(Socket.made).toHaveLength(1);
 });
 
+it("opens no socket where a page came just as nobody looked any more", async () => {
+  let answer = (_page: LogPage) => {};
+  const later = new Promise<LogPage>((resolve) => {
+    answer = resolve;
+  });
+  log.mockReturnValueOnce(later);
+  const feed = new LogFeed(buildLog(deployment));
+  const stop = feed.start();
+  await vi.advanceTimersByTimeAsync(0);
+  answer({ items: [line(1)], more: false });
+  stop();
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(Socket.made).toHaveLength(0);
+  expect(feed.buffer.lines).toBe(0);
+});
+
 it("reads and follows the requests of an app in the same way", async () => {
   const request = { method: "GET", host: "shop.localhost", path: "/", client: "::1" };
   const access = {

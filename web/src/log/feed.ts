@@ -60,6 +60,8 @@ export class LogFeed {
       try {
         const before = this.buffer.cursor;
         const page = await this.#source.page(before, signal);
+        // It may have come in the moment in which nobody looked any more.
+        if (signal.aborted) return;
         failures = 0;
         this.buffer.append(page.items);
         this.#changed();

@@ -3,7 +3,7 @@
 import { screen, within } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
 import { open } from "../test/pages";
-import { app, deployment, effect, event, problem } from "../test/samples";
+import { app, deployment, effect, event, problem, THEN } from "../test/samples";
 
 const LAST = "GET /api/v1/events?last=50";
 const WHY = `GET /api/v1/events/${event.sequence}/why?effects=true`;
@@ -90,5 +90,70 @@ it("the activity of an app is asked for by its id", async () => {
   await main.findByText(/Its environment changed/);
   main.getByText("hythe events --app shop -f");
   expect(document.title).toBe("shop: activity · Hythe");
+  expect(missing()).toEqual([]);
+});
+
+it("what changed of an app is compared, and who made it so is named", async () => {
+  const DIFF = `GET /api/v1/apps/${app.id}/diff`;
+  const side = (sequence: number) => ({ as_of: { sequence, time: THEN } });
+  const done = { sequence: 7, time: THEN, correlation: event.correlation };
+  const { user, missing } = await open("/apps/shop/activity", {
+    [`${LAST}&app=${app.id}`]: page([]),
+    [`${DIFF}?from=yesterday`]: problem(422, "A field is not right", "it was not there yet"),
+    [`${DIFF}?from=%232&to=9`]: {
+      app: { id: app.id, name: app.name },
+      from: { ...side(3), deployment: app.live },
+      to: side(9),
+      changes: [
+        {
+          field: "replicas",
+          before: "1",
+          after: "3",
+          by: { ...done, type: "app.scaled", actor: "system" },
+          origin: { ...done, sequence: 6, type: "app.asked", actor: "owner" },
+        },
+        { field: "env.TOKEN", after: "version 2" },
+      ],
+    },
+  });
+  const changes = within(await screen.findByRole("region", { name: "What changed" }));
+  await user.click(changes.getByRole("button", { name: "Compare" }));
+  await changes.findByText(/It was not there yet\./);
+  await user.clear(changes.getByLabelText("Since"));
+  await user.type(changes.getByLabelText("Since"), "#2");
+  await user.type(changes.getByLabelText("Until"), "9");
+  await user.click(changes.getByRole("button", { name: "Compare" }));
+  await changes.findByText(/^Between #2 and event 9 \(.*\), 2 things are different\.$/);
+  const rows = changes.getAllByRole("row").map(({ textContent }) => textContent);
+  expect(rows[1]).toMatch(/^replicas13by owner, .*event 7, app\.scaled$/);
+  expect(rows[2]).toBe("env.TOKEN–version 2–");
+  expect(changes.queryByText(/It was not there yet/)).toBeNull();
+  expect(missing()).toEqual([]);
+});
+
+it("an app is shown as it was, and what it was not yet is said", async () => {
+  const at = `GET /api/v1/apps/${app.id}?at=`;
+  const { user, missing } = await open("/apps/shop/activity", {
+    [`${LAST}&app=${app.id}`]: page([]),
+    [`${at}2h+ago`]: problem(404, "There is no such thing", "it was not there yet"),
+    [`${at}2h%20ago`]: problem(404, "There is no such thing", "it was not there yet"),
+    [`${at}42`]: {
+      ...app,
+      as_of: { sequence: 42, time: THEN },
+      live: { ...app.live, number: 1 },
+      settings: { ...app.settings, domains: ["old.example.com"], branch: "before" },
+    },
+  });
+  const past = within(await screen.findByRole("region", { name: "As it was" }));
+  await user.type(past.getByLabelText("When"), "2h ago");
+  await user.click(past.getByRole("button", { name: "Show it" }));
+  await past.findByText(/It was not there yet\./);
+  await user.clear(past.getByLabelText("When"));
+  await user.type(past.getByLabelText("When"), "42");
+  await user.click(past.getByRole("button", { name: "Show it" }));
+  await past.findByText(/^shop after event 42 \(.*\): version #2 has the traffic\.$/);
+  expect(past.getByRole("link", { name: "#1" })).toBeTruthy();
+  past.getByText("old.example.com");
+  past.getByText(/before/);
   expect(missing()).toEqual([]);
 });

@@ -1,4 +1,6 @@
 import { Activity } from "../activity/Activity";
+import { AsItWas } from "../activity/AsItWas";
+import { Changes } from "../activity/Changes";
 import { useApp } from "../app/current";
 import { Command, Heading } from "../parts/Small";
 
@@ -23,6 +25,10 @@ export function AppActivityPage() {
     <>
       <Activity app={app} />
       <OnTheCommandLine command={`hythe events --app ${app.name} -f`} />
+      <div className="changes">
+        <Changes app={app} />
+        <AsItWas app={app} />
+      </div>
     </>
   );
 }

@@ -91,8 +91,8 @@ describe("the apps", () => {
     ]);
   });
 
-  it("lead to the app where its first deployment cannot begin", async () => {
-    const { user, router } = await open("/", {
+  it("say why their first deployment cannot begin, and try it again without being made twice", async () => {
+    const { user, writes, answer, router } = await open("/", {
       [APPS]: { items: [] },
       [DELETED]: { items: [] },
       "POST /api/v1/apps": app,
@@ -103,7 +103,23 @@ describe("the apps", () => {
     await user.selectOptions(screen.getByLabelText("Made from"), "An image of a registry");
     await user.type(screen.getByLabelText("Image"), "ghcr.io/team/shop:1.2");
     await user.click(screen.getByRole("button", { name: "Create and deploy" }));
-    await waitFor(() => expect(router.state.location.pathname).toBe("/apps/shop"));
+    await screen.findByText(/Not now\./);
+    screen.getByText("shop is made, but its first version is not on its way.");
+    expect(screen.getByRole("link", { name: "Go to shop" }).getAttribute("href")).toBe(
+      "/apps/shop",
+    );
+    await waitFor(() =>
+      expect(document.activeElement).toBe(screen.getByRole("heading", { name: "New app" })),
+    );
+    answer("POST /api/v1/apps/shop/deployments", deployment);
+    answer(`GET /api/v1/deployments/${deployment.id}`, deployment);
+    await user.click(screen.getByRole("button", { name: "Deploy it" }));
+    await waitFor(() => expect(router.state.location.pathname).toMatch(/^\/deployments\//));
+    expect(writes().map(({ path }) => path)).toEqual([
+      "/api/v1/apps",
+      "/api/v1/apps/shop/deployments",
+      "/api/v1/apps/shop/deployments",
+    ]);
   });
 
   it("are deleted once their name was typed", async () => {

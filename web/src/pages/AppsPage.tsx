@@ -1,4 +1,5 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { appsQuery } from "../api/queries";
 import type { App } from "../api/types";
@@ -28,6 +29,7 @@ export function AppsPage() {
               <div className="title">
                 <Heading title="Apps">Apps</Heading>
                 {all.length > 0 ? <p className="faint">{summary(all, apps.hasNextPage)}</p> : null}
+                <Link to="/projects">Projects</Link>
                 <button
                   type="button"
                   className="at-end"

@@ -4,7 +4,7 @@ import { screen, waitFor, within } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
 import type { App, Canary } from "../api/types";
 import { type Asked, open } from "../test/pages";
-import { app, canary, deployment, earlier, problem, replica, site } from "../test/samples";
+import { app, canary, deployment, earlier, problem, replica, site, THEN } from "../test/samples";
 
 const ANSWERS = {
   "GET /api/v1/apps/shop/deployments?limit=20": { items: [deployment, earlier], next: null },
@@ -31,6 +31,52 @@ describe("an app's first page", () => {
     expect(rows[2]?.textContent).toMatch(/^#1superseded/);
     screen.getByRole("heading", { name: "Replicas 1 of 1 healthy" });
     expect(missing()).toEqual([]);
+  });
+
+  it("tells of a replica that fails since when, what its check found, and what it wrote", async () => {
+    const failing = {
+      ...replica,
+      state: "unhealthy",
+      healthy: false,
+      since: THEN,
+      detail: "its last check: GET /up answered 500",
+      endpoint: "127.0.0.1:32768",
+      restarts: 5,
+      restarts_in_a_row: 2,
+      log: ["\u001b[31mno database\u001b[0m", "<b>giving up</b>"],
+    };
+    await open("/apps/shop", {
+      ...ANSWERS,
+      "GET /api/v1/apps/shop/replicas": { items: [failing] },
+    });
+    const replicas = within(await screen.findByRole("region", { name: /^Replicas/ }));
+    const row = await replicas.findByRole("listitem");
+    expect(row.textContent).toMatch(
+      /^#2\/0unhealthysince .*on local, at 127\.0\.0\.1:327685 restarts, 2 in a row/,
+    );
+    within(row).getByText("its last check: GET /up answered 500");
+    expect(row.querySelector("pre")?.textContent).toBe("no database\n<b>giving up</b>");
+    replicas.getByText("Checked, as it is set now: GET /up, 200-399.");
+  });
+
+  it("stops and starts the app, and the focus goes to where that is said", async () => {
+    const stopped = { ...app, stopped: true, status: "stopped" };
+    const { user, answer } = await open("/apps/shop", {
+      ...ANSWERS,
+      "POST /api/v1/apps/shop/stop": stopped,
+      "POST /api/v1/apps/shop/start": app,
+    });
+    const heading = screen.getByRole("heading", { level: 1 });
+    await user.click(screen.getByRole("button", { name: "Stop" }));
+    answer("GET /api/v1/apps/shop", stopped);
+    const dialog = within(screen.getByRole("dialog", { name: "Stop shop?" }));
+    await user.click(dialog.getByRole("button", { name: "Stop" }));
+    const start = await screen.findByRole("button", { name: "Start" });
+    await waitFor(() => expect(document.activeElement).toBe(heading));
+    answer("GET /api/v1/apps/shop", app);
+    await user.click(start);
+    await screen.findByRole("button", { name: "Stop" });
+    await waitFor(() => expect(document.activeElement).toBe(heading));
   });
 
   it("goes to the other pages, and keeps the focus on the way there", async () => {

@@ -3,17 +3,32 @@
 import { screen, waitFor, within } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
 import { GONE, open } from "../test/pages";
-import { LATER, problem, serverStatus, THEN, worker } from "../test/samples";
+import {
+  delivered,
+  githubApp,
+  housekeeping,
+  LATER,
+  machine,
+  problem,
+  serverStatus,
+  THEN,
+  unsigned,
+  worker,
+} from "../test/samples";
 
 const REGISTRIES = "/api/v1/registries";
 const TOKENS = "/api/v1/sources/tokens";
+const GITHUB = "/api/v1/sources/github-apps";
+const HOUSEKEEPING = "/api/v1/housekeeping";
 
-const page = (status: object = serverStatus, items: object[] = [worker]) =>
+const page = (status: object = serverStatus, items: object[] = [worker], more = {}) =>
   open("/server", {
     "GET /api/v1/status": status,
     "GET /api/v1/workers": { items },
     [`GET ${REGISTRIES}`]: { items: [{ host: "ghcr.io", username: "ci", set_at: THEN }] },
     [`GET ${TOKENS}`]: { items: [] },
+    [`GET ${GITHUB}`]: { items: [], begun: [] },
+    ...more,
   });
 const region = async (name: string | RegExp) => within(await screen.findByRole("region", { name }));
 
@@ -29,6 +44,8 @@ describe("the server", () => {
     const backups = await region("Backups");
     backups.getByText("none was ever made");
     backups.getByText("hythe backup schedule --to s3://BUCKET/hythe --every 1d --keep 7");
+    const apps = await region("GitHub Apps");
+    await apps.findByText("hythe source github-app create --org ORGANIZATION");
     expect(missing()).toEqual([]);
   });
 
@@ -137,6 +154,78 @@ describe("the server", () => {
     await registry.findByText("Builds log in to ghcr.io no more, from the next one on.");
     await registry.findByText(/Builds log in nowhere/);
     await waitFor(() => expect(document.activeElement?.textContent).toBe("Registries"));
+  });
+
+  it("shows what may go once that is asked for, and lets it go once that is confirmed", async () => {
+    const { user, writes, answer, missing } = await page();
+    const keeping = await region("Housekeeping");
+    const look = keeping.getByRole("button", { name: "Look what may go" });
+    answer(`GET ${HOUSEKEEPING}`, housekeeping);
+    await user.click(look);
+    const rows = await keeping.findAllByRole("row");
+    expect(rows[1]?.textContent).toBe(
+      "local7, 1.5 MiB; 1 may go, 512 KiB2 KiB; all of it stays8 GiB left",
+    );
+    keeping.getByText("an image of shop");
+    keeping.getByText(/^Of each app the live version and 5 earlier ones/);
+    answer(`POST ${HOUSEKEEPING}`, {
+      ...housekeeping,
+      workers: [
+        { ...machine, gone: ["a"], stayed: [{ deployment: "b", why: "a container uses it" }] },
+      ],
+    });
+    await user.click(keeping.getByRole("button", { name: "Let it go now" }));
+    expect(writes()).toEqual([]);
+    const dialog = within(screen.getByRole("dialog", { name: "Let go of what may go?" }));
+    await user.click(dialog.getByRole("button", { name: "Let it go now" }));
+    await keeping.findByText("1 image went.");
+    keeping.getByText("Local: an image stayed: a container uses it.");
+    expect(keeping.queryByRole("table")).toBeNull();
+    await waitFor(() => expect(document.activeElement?.textContent).toBe("Housekeeping"));
+    answer(`GET ${HOUSEKEEPING}`, { ...housekeeping, workers: [] });
+    await user.click(look);
+    await keeping.findByText("Nothing may go.");
+    expect(keeping.queryByRole("button", { name: "Let it go now" })).toBeNull();
+    expect(writes().map(({ method, path }) => [method, path])).toEqual([["POST", HOUSEKEEPING]]);
+    expect(missing()).toEqual([]);
+  });
+
+  it("names its GitHub Apps, asks GitHub where they are only when told to, and says what came", async () => {
+    const other = { ...githubApp, id: worker.id, slug: "other", secret_told: false };
+    const begun = { id: "b", server: "https://github.com", name: "hythe-new", expires_at: LATER };
+    const { user, answer, missing } = await page(serverStatus, [worker], {
+      [`GET ${GITHUB}`]: { items: [githubApp, other], begun: [begun] },
+    });
+    const apps = await region("GitHub Apps");
+    await apps.findByText("hythe-new");
+    const card = within(apps.getByRole("article", { name: githubApp.slug }));
+    expect(missing()).toEqual([]);
+    expect(card.getByRole("link", { name: "Install it" }).getAttribute("href")).toBe(
+      githubApp.install_page,
+    );
+    expect(card.queryByText(/was not told/)).toBeNull();
+    const refused = within(apps.getByRole("article", { name: "other" }));
+    refused.getByText(/was not told/);
+    answer(`GET ${GITHUB}/${githubApp.id}`, {
+      app: githubApp,
+      installations: [{ id: "7", account: "octo-org", selected: true, suspended: true }],
+      more: false,
+    });
+    answer(`GET /api/v1/hooks/${githubApp.id}/deliveries`, { items: [delivered, unsigned] });
+    await user.click(card.getByRole("button", { name: /^Where it is installed/ }));
+    const where = await card.findByText("octo-org");
+    expect(where.closest("li")?.textContent).toContain("suspended");
+    expect((await card.findAllByRole("row")).length).toBe(3);
+    answer(`GET ${GITHUB}/${other.id}`, {
+      app: other,
+      installations: [],
+      more: false,
+      refused: "the key is not right",
+    });
+    answer(`GET /api/v1/hooks/${other.id}/deliveries`, { items: [] });
+    await user.click(refused.getByRole("button", { name: /^Where it is installed/ }));
+    await refused.findByText(/The key is not right\./);
+    expect(missing()).toEqual([]);
   });
 
   it("shows its workers also where it cannot say how it is", async () => {

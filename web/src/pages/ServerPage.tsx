@@ -5,6 +5,8 @@ import { Answered } from "../parts/Notice";
 import { Command, Heading } from "../parts/Small";
 import { AccessOfBuilds } from "../server/AccessOfBuilds";
 import { Backups } from "../server/Backups";
+import { GitHubApps } from "../server/GitHubApps";
+import { Housekeeping } from "../server/Housekeeping";
 import { HowItIs } from "../server/HowItIs";
 import { Workers } from "../server/Workers";
 
@@ -27,7 +29,9 @@ export function ServerPage() {
           )}
         </Answered>
         <Workers />
+        <Housekeeping />
         <AccessOfBuilds />
+        <GitHubApps />
         <div className="faint">
           <p>The same on the command line, which fails where something is broken:</p>
           <Command text="hythe status" />

@@ -75,6 +75,24 @@ describe("an app's settings", () => {
     ]);
   });
 
+  it("leave a volume alone that somebody else gave it meanwhile", async () => {
+    const withVolumes = (volumes: object) => ({ ...app, settings: { ...app.settings, volumes } });
+    const theirs = { "/logs": { volume: "logs" } };
+    const { user, writes, answer } = await open("/apps/shop/settings", {
+      [`GET ${ENV}`]: { items: [] },
+      "PATCH /api/v1/apps/shop": withVolumes({ ...theirs, "/cache": { volume: "cache" } }),
+    });
+    answer("GET /api/v1/apps/shop", withVolumes(theirs));
+    const volumes = region("Volumes");
+    await user.type(volumes.getByLabelText("Volume"), "cache");
+    await user.type(volumes.getByLabelText("Folder"), "/cache");
+    await user.click(volumes.getByRole("button", { name: "Add volume" }));
+    await volumes.findByText("It has cache, from the next deployment on.");
+    expect(writes().map(({ body }) => body)).toEqual([
+      { volumes: { ...theirs, "/cache": { volume: "cache" } } },
+    ]);
+  });
+
   it("scale a process", async () => {
     const scaled = { ...app, settings: { ...app.settings, replicas: 3 }, replicas_wanted: 3 };
     const { user, writes, answer } = await open("/apps/shop/settings", {
@@ -166,7 +184,7 @@ describe("an app's settings", () => {
     const env = region("Environment");
     await user.click(env.getByRole("button", { name: "Set several at once" }));
     const field = env.getByLabelText<HTMLTextAreaElement>("Variables");
-    await user.click(field);
+    expect(document.activeElement).toBe(field);
     await user.paste("A=hush\nB");
     await user.click(env.getByRole("button", { name: "Set all of them" }));
     env.getByText("Line 2 is not NAME=value.");
@@ -177,7 +195,11 @@ describe("an app's settings", () => {
     await env.findByText("2 variables set, from the next deployment on.");
     expect(writes().map(({ body }) => body)).toEqual([{ set: { A: "hush", B: "x y" } }]);
     expect(document.body.innerHTML).not.toContain("hush");
-    env.getByRole("button", { name: "Set several at once" });
+    const opener = env.getByRole("button", { name: "Set several at once" });
+    expect(document.activeElement).toBe(opener);
+    await user.click(opener);
+    await user.click(env.getByRole("button", { name: "Forget them" }));
+    expect(document.activeElement?.textContent).toBe("Set several at once");
   });
 
   it("keep what was typed where a variable is refused", async () => {

@@ -5,6 +5,7 @@ import { api } from "../api/client";
 import { sessionQuery } from "../api/queries";
 import type { Session } from "../api/types";
 import { useLive } from "../live/live";
+import { Button } from "./Button";
 
 /** What is around every page. */
 export function Shell({ session, children }: { session?: Session; children: ReactNode }) {
@@ -95,13 +96,8 @@ function SignOut() {
     },
   });
   return (
-    <button
-      type="button"
-      className="quiet"
-      disabled={signOut.isPending}
-      onClick={() => signOut.mutate()}
-    >
-      {signOut.isError ? "Sign out failed, try again" : "Sign out"}
-    </button>
+    <Button className="quiet" rests={signOut.isPending} onClick={() => signOut.mutate()}>
+      <span aria-live="polite">{signOut.isError ? "Sign out failed, try again" : "Sign out"}</span>
+    </Button>
   );
 }

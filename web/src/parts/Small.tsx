@@ -1,25 +1,36 @@
 // Small things that every page uses.
 
-import { type ReactNode, useEffect, useRef } from "react";
+import { type ReactNode, type RefObject, useEffect, useRef } from "react";
 import { clockAhead } from "../api/client";
 import { moment } from "../format/moment";
 import { ago, ahead } from "../format/span";
 import { address, href, short } from "../format/text";
 import { useNow } from "../live/live";
+import { Button } from "./Button";
 import { CopyButton } from "./CopyButton";
 
 let opened = false;
 
 /** A page's heading. After going to another page, the focus is here, as after loading one. */
-export function Heading({ title, children }: { title: string; children: ReactNode }) {
-  const heading = useRef<HTMLHeadingElement>(null);
+export function Heading({
+  title,
+  back,
+  children,
+}: {
+  title: string;
+  /** For the focus, where it can get lost beside it. */
+  back?: RefObject<HTMLHeadingElement | null>;
+  children: ReactNode;
+}) {
+  const own = useRef<HTMLHeadingElement>(null);
+  const heading = back ?? own;
   useEffect(() => {
     document.title = `${title} · Hythe`;
   }, [title]);
   useEffect(() => {
     if (opened) heading.current?.focus({ preventScroll: true });
     opened = true;
-  }, []);
+  }, [heading]);
   return (
     <h1 ref={heading} tabIndex={-1}>
       {children}
@@ -56,8 +67,11 @@ export function Address({ url }: { url: string }) {
   );
 }
 
+/** In the place of what there is not; a narrow table leaves it out, with its label. */
+export const None = () => <span className="none faint">–</span>;
+
 export function Commit({ id }: { id: string | null | undefined }) {
-  if (!id) return <span className="none faint">–</span>;
+  if (!id) return <None />;
   return (
     <code className="id" title={id}>
       {short(id)}
@@ -92,13 +106,12 @@ export function More({
 }) {
   if (!query.hasNextPage) return null;
   return (
-    <button
-      type="button"
+    <Button
       className="more"
-      disabled={query.isFetchingNextPage}
+      rests={query.isFetchingNextPage}
       onClick={() => void query.fetchNextPage()}
     >
       {query.isFetchingNextPage ? "Loading…" : "Show more"}
-    </button>
+    </Button>
   );
 }

@@ -6,7 +6,7 @@ import { usePolling } from "../live/live";
 import { type MarkTone, Status } from "../parts/Mark";
 import { Answered } from "../parts/Notice";
 import { Section } from "../parts/Section";
-import { Ago } from "../parts/Small";
+import { Ago, None } from "../parts/Small";
 
 const TONE: Record<WorkerStatus, MarkTone> = {
   ready: "good",
@@ -84,5 +84,3 @@ function WorkerTable({ workers }: { workers: Worker[] }) {
     </table>
   );
 }
-
-const None = () => <span className="none faint">–</span>;

@@ -1,4 +1,4 @@
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useEffect, useRef, useState } from "react";
 import type { App } from "../api/types";
 import { counted } from "../format/text";
 import { Button } from "../parts/Button";
@@ -21,9 +21,19 @@ export function SetMany({ app, onSet }: { app: App; onSet: (said: string) => voi
       setText(undefined);
     },
   );
+  const open = text !== undefined;
+  const wasOpen = useRef(false);
+  const opener = useRef<HTMLButtonElement>(null);
+  const area = useRef<HTMLTextAreaElement>(null);
+  // Each takes the other's place, and what had the focus is gone with it.
+  useEffect(() => {
+    if (open) area.current?.focus();
+    else if (wasOpen.current) opener.current?.focus();
+    wasOpen.current = open;
+  }, [open]);
   if (text === undefined) {
     return (
-      <button type="button" className="link" onClick={() => setText("")}>
+      <button ref={opener} type="button" className="link" onClick={() => setText("")}>
         Set several at once
       </button>
     );
@@ -43,6 +53,7 @@ export function SetMany({ app, onSet }: { app: App; onSet: (said: string) => voi
         {(wired) => (
           <textarea
             {...wired}
+            ref={area}
             value={text}
             rows={8}
             autoCapitalize="none"

@@ -7,12 +7,13 @@ import { useChange } from "../deployment/useDeployment";
 export type Volumes = NonNullable<AppSettings["volumes"]>;
 
 /**
- * `change`: which it has then, given which it has now; the API takes all of them at once. `done`: what else
- * to do once it is so.
+ * `change`: which it has then, given which it has now; the API takes all of them at once, so it is asked
+ * first: what the page shows may be older than what somebody else set. `done`: what else to do once it is so.
  */
 export function useVolumes(app: App, change: (now: Volumes) => Volumes, done: () => void) {
   return useChange(app.name, async () => {
-    const now = await api.update(app.name, { volumes: change(app.settings.volumes ?? {}) });
+    const { settings } = await api.app(app.name);
+    const now = await api.update(app.name, { volumes: change(settings.volumes ?? {}) });
     done();
     return now;
   });

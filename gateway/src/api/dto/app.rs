@@ -363,7 +363,7 @@ pub struct CreateApp {
     /// Thousandths of a CPU that one replica may use: 10 at the least.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_millis: Option<u32>,
-    /// Processes and threads that one replica may have.
+    /// Processes and threads that one replica may have: 1 at the least; 512 where nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processes: Option<u32>,
     /// Host names besides the app's own; at most 64.
@@ -530,7 +530,7 @@ pub struct UpdateApp {
     /// Thousandths of a CPU that one replica may use: 10 at the least.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_millis: Option<u32>,
-    /// Processes and threads that one replica may have.
+    /// Processes and threads that one replica may have: 1 at the least.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processes: Option<u32>,
     /// Host names besides the app's own, in place of the ones before; at most 64.

@@ -37,7 +37,7 @@ pub struct SetBackupSchedule {
     /// From one to the next, in milliseconds: one minute to 366 days.
     #[schema(example = 86_400_000)]
     pub every_ms: u64,
-    /// How many stay there.
+    /// How many stay there: 1 to 1,000.
     #[schema(example = 7)]
     pub keep: u16,
     /// The public half of the key that opens them; the server's own where nothing is said.

@@ -167,6 +167,7 @@ pub struct CertificateSettings {
 /// A change of those: only what is given changes.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"email": "ops@example.com", "cas": ["letsencrypt"], "agree_tos": true}))]
 pub struct UpdateCertificateSettings {
     /// Whom an authority writes to; `null` for nobody.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::given")]

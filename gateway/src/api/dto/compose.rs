@@ -40,6 +40,7 @@ pub struct AppGroup {
 /// A Compose file, and what goes with it.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"file": "services: {web: {image: 'nginx:${TAG}', ports: ['80']}}", "variables": {"TAG": "1.27"}}))]
 pub struct PlanCompose {
     /// The file's text; at most 512 KiB.
     pub file: SecretText,

@@ -227,6 +227,7 @@ pub struct DomainSettings {
 /// A change of those: only what is given changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"target": "edge.example.com", "resolvers": ["1.1.1.1", "9.9.9.9:53"]}))]
 pub struct UpdateDomainSettings {
     /// At most 8 resolvers, each an address, with a port where that is not 53; none for the usual ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]

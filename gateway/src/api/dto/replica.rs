@@ -4,7 +4,7 @@ use hythe_core::ids::WorkerId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{AsOf, DeploymentRef};
+use super::{AsOf, DeploymentRef, Time};
 
 /// One replica of an app, wanted or on its way out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -25,6 +25,11 @@ pub struct Replica {
     pub state: ReplicaState,
     /// The same in plain words: what the newest check found, or why it ended.
     pub detail: Option<String>,
+    /// Since when it is so; nothing where the server did not see it become so, as after its own start.
+    pub since: Option<Time>,
+    /// While it is not healthy: the last lines that it wrote, oldest first, with the values of secrets
+    /// masked.
+    pub log: Vec<String>,
     /// Whether it is fit for traffic.
     pub healthy: bool,
     /// Where it answers on its worker, once it runs.

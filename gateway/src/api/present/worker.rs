@@ -130,11 +130,9 @@ fn over(attempt: &hythe_core::deployment::Attempt) -> bool {
 fn one(sight: Sight<'_>, which: (DeploymentId, u16, WorkerId)) -> Option<Replica> {
     let (deployment, index, worker_id) = which;
     let member = sight.view.workers.get(&worker_id).and_then(|worker| worker.state.member());
-    let report = sight
-        .observed
-        .workers
-        .get(&worker_id)
-        .and_then(|seen| seen.replica(ReplicaKey { deployment, index }));
+    let key = ReplicaKey { deployment, index };
+    let seen = sight.observed.workers.get(&worker_id);
+    let report = seen.and_then(|seen| seen.replica(key));
     let state = report.map_or(ReplicaState::Unknown, state);
     let attempt = sight.view.deployments.get(&deployment)?.state.attempt()?;
     let run = &attempt.spec.run;
@@ -146,6 +144,8 @@ fn one(sight: Sight<'_>, which: (DeploymentId, u16, WorkerId)) -> Option<Replica
         worker: member.map(|member| member.name.to_string()),
         state,
         detail: report.and_then(|report| detail(run, report)),
+        since: seen.and_then(|seen| seen.since(key)).map(Into::into),
+        log: report.map(|report| report.log.clone()).unwrap_or_default(),
         healthy: state == ReplicaState::Healthy,
         endpoint: report.and_then(|report| report.endpoint).map(|at| at.to_string()),
         restarts: report.map_or(0, |report| report.restarts),

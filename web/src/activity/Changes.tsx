@@ -1,0 +1,120 @@
+import { useMutation } from "@tanstack/react-query";
+import { type FormEvent, useState } from "react";
+import { journal } from "../api/journal";
+import type { App, AppDiff, FieldChange } from "../api/types";
+import { moment } from "../format/moment";
+import { counted } from "../format/text";
+import { Button } from "../parts/Button";
+import { Field } from "../parts/Field";
+import { Outcome } from "../parts/Outcome";
+import { Refusal } from "../parts/Refusal";
+import { Section } from "../parts/Section";
+import { Ago, None } from "../parts/Small";
+import { by } from "./words";
+
+/** What is different of an app between two moments or two of its deployments, and who made it so. */
+export function Changes({ app }: { app: App }) {
+  const [from, setFrom] = useState("yesterday");
+  const [to, setTo] = useState("");
+  const compare = useMutation({
+    mutationFn: () => journal.diff(app.id, from.trim(), to.trim() || undefined),
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (from.trim() && !compare.isPending) compare.mutate();
+  };
+  const plain = { autoCapitalize: "none", autoComplete: "off", spellCheck: false } as const;
+  return (
+    <Section title="What changed">
+      <form className="form" onSubmit={submit}>
+        <div className="fields">
+          <Field label="Since" help="2h ago, yesterday, 2026-11-21, an event's number, or #3.">
+            {(wired) => (
+              <input
+                {...wired}
+                {...plain}
+                value={from}
+                required
+                onChange={(event) => setFrom(event.target.value)}
+              />
+            )}
+          </Field>
+          <Field label="Until" help="The same; now, where nothing is said.">
+            {(wired) => (
+              <input
+                {...wired}
+                {...plain}
+                value={to}
+                onChange={(event) => setTo(event.target.value)}
+              />
+            )}
+          </Field>
+        </div>
+        <div className="actions">
+          <Button type="submit" rests={compare.isPending}>
+            {compare.isPending ? "Comparing…" : "Compare"}
+          </Button>
+        </div>
+        <Refusal error={compare.error} />
+      </form>
+      <Outcome>{compare.data ? said(compare.data) : ""}</Outcome>
+      {compare.data && compare.data.changes.length > 0 ? (
+        <ChangeTable changes={compare.data.changes} />
+      ) : null}
+    </Section>
+  );
+}
+
+/** What was compared, and how much of it is different. */
+function said({ from, to, changes }: AppDiff): string {
+  const side = ({ as_of, deployment }: AppDiff["from"]) =>
+    deployment ? `#${deployment.number}` : `event ${as_of.sequence} (${moment(as_of.time)})`;
+  const many = changes.length;
+  const count = many === 0 ? "nothing is" : counted(many, "thing is", "things are");
+  return `Between ${side(from)} and ${side(to)}, ${count} different.`;
+}
+
+function ChangeTable({ changes }: { changes: FieldChange[] }) {
+  return (
+    <table className="rows wraps">
+      <thead>
+        <tr>
+          <th scope="col">What</th>
+          <th scope="col">Before</th>
+          <th scope="col">After</th>
+          <th scope="col">Made so</th>
+        </tr>
+      </thead>
+      <tbody>
+        {changes.map((change) => (
+          <tr key={change.field}>
+            <th scope="row">{change.field}</th>
+            <td data-label="Before" className="breaks">
+              {change.before ?? <None />}
+            </td>
+            <td data-label="After" className="breaks">
+              {change.after ?? <None />}
+            </td>
+            <td data-label="Made so" className="breaks">
+              <MadeSo change={change} />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function MadeSo({ change }: { change: FieldChange }) {
+  const event = change.by;
+  if (!event) return <None />;
+  return (
+    <span>
+      by {by((change.origin ?? event).actor)}, <Ago at={event.time} />
+      <span className="faint">
+        {" "}
+        event {event.sequence}, {event.type}
+      </span>
+    </span>
+  );
+}

@@ -1,0 +1,50 @@
+import { describe, expect, it } from "vitest";
+import type { Housekeeping } from "../api/types";
+import { housekeeping, machine } from "../test/samples";
+import { kept, mayGo, remarks, together, went } from "./housekeeping";
+
+const of = (...workers: Housekeeping["workers"]): Housekeeping => ({ ...housekeeping, workers });
+
+describe("housekeeping in words", () => {
+  it("says what stays", () => {
+    expect(kept(housekeeping)).toEqual([
+      "Of each app the live version and 5 earlier ones, of these fewer where a worker has more than" +
+        " 100 GiB of images, or after 180 d.",
+      "Of the build cache 20 GiB on each worker, and what a build used within 14 d.",
+    ]);
+  });
+
+  it("says what went, of however many kinds", () => {
+    const cache = { ...machine, cache_gone_bytes: 1024 };
+    const uploads = { count: 3, bytes: 9, going: [], gone: 2 };
+    const rows: [Housekeeping, string][] = [
+      [of(machine), "Nothing went."],
+      [of({ ...machine, gone: ["a", "b"] }), "2 images went."],
+      [of(cache, cache), "2 KiB of build cache went."],
+      [
+        { ...of({ ...cache, gone: ["a"] }), uploads },
+        "1 image, 1 KiB of build cache and 2 uploads went.",
+      ],
+    ];
+    for (const [found, said] of rows) {
+      expect(went(found)).toBe(said);
+    }
+  });
+
+  it("knows whether anything may go, and how much", () => {
+    expect(mayGo(housekeeping)).toBe(true);
+    expect(mayGo(of())).toBe(false);
+    expect(together([{ bytes: 1 }, { bytes: 2 }])).toBe(3);
+  });
+
+  it("names who could not be asked, and what stayed", () => {
+    const stayed = [{ deployment: "d", why: "a container uses it" }];
+    const uploads = { count: 0, bytes: 0, going: [], gone: 0, failed: "the disk is away" };
+    expect(remarks({ ...of({ ...machine, stayed, failed: "no answer" }), uploads })).toEqual([
+      "local: no answer",
+      "local: an image stayed: a container uses it",
+      "uploads: the disk is away",
+    ]);
+    expect(remarks(housekeeping)).toEqual([]);
+  });
+});
