@@ -14,6 +14,7 @@
 
 mod access;
 mod balance;
+mod bell;
 mod body;
 mod compress;
 mod config;
