@@ -56,9 +56,9 @@ impl Peer {
 
     /// Whether the client came by https, here or, as a trusted peer says, to that.
     pub(crate) fn came_by_https(&self, headers: &HeaderMap) -> bool {
-        let told = headers.get(X_FORWARDED_PROTO).filter(|_| self.trusted);
-        let told = told.is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"));
-        told || self.scheme == "https"
+        let https = |scheme: &HeaderValue| scheme.as_bytes().eq_ignore_ascii_case(b"https");
+        let told = || headers.get(X_FORWARDED_PROTO).is_some_and(https);
+        self.scheme == "https" || (self.trusted && told())
     }
 
     /// Who asks, as far as can be told: behind trusted peers, the last address that is none of theirs.
@@ -195,7 +195,7 @@ pub(crate) fn request_id(
     peer: &Peer,
     new: impl FnOnce() -> HeaderValue,
 ) -> HeaderValue {
-    let theirs = headers.get(X_REQUEST_ID).filter(|_| peer.trusted);
+    let theirs = if peer.trusted { headers.get(X_REQUEST_ID) } else { None };
     let usable =
         |id: &&HeaderValue| id.len() <= 128 && id.as_bytes().iter().all(u8::is_ascii_graphic);
     theirs.filter(usable).cloned().unwrap_or_else(new)
@@ -327,19 +327,18 @@ fn forwarded(peer: &Peer, host: &Host) -> HeaderValue {
 
 /// Whether a page should be HTML, JSON or plain text for whoever asks.
 pub(crate) fn preferred(headers: &HeaderMap) -> pages::Form {
-    let accepts = |what: &str| {
-        headers
-            .get_all(header::ACCEPT)
-            .iter()
-            .any(|value| value.to_str().is_ok_and(|value| value.contains(what)))
-    };
-    if accepts("text/html") {
-        pages::Form::Html
-    } else if accepts("json") {
-        pages::Form::Json
-    } else {
-        pages::Form::Text
+    let mut form = pages::Form::Text;
+    // What programs send that take anything says nothing.
+    for value in headers.get_all(header::ACCEPT).iter().filter(|value| *value != "*/*") {
+        let value = value.to_str().unwrap_or_default();
+        if value.contains("text/html") {
+            return pages::Form::Html;
+        }
+        if value.contains("json") {
+            form = pages::Form::Json;
+        }
     }
+    form
 }
 
 #[cfg(test)]
@@ -602,6 +601,22 @@ mod tests {
         assert_eq!(value, "for=\"[2001:db8::1]\";host=a;proto=http");
         let value = forwarded(&peer("::ffff:192.0.2.1"), &host);
         assert_eq!(value, "for=192.0.2.1;host=a;proto=http");
+    }
+
+    #[test]
+    fn a_page_is_written_as_whoever_asks_reads_it() {
+        let rows: [(&[&str], pages::Form); 6] = [
+            (&[], pages::Form::Text),
+            (&["*/*"], pages::Form::Text),
+            (&["*/*", "application/problem+json"], pages::Form::Json),
+            (&["application/json", "text/html"], pages::Form::Html),
+            (&["text/html,application/json;q=0.9,*/*;q=0.8"], pages::Form::Html),
+            (&["text/plain"], pages::Form::Text),
+        ];
+        for (accepts, form) in rows {
+            let lines: Vec<_> = accepts.iter().map(|value| ("Accept", *value)).collect();
+            assert_eq!(preferred(&map(&lines)), form, "{accepts:?}");
+        }
     }
 
     #[test]

@@ -247,7 +247,7 @@ impl Pool {
         };
         let (sender, driver) = match there {
             Some(there) => there,
-            None => self.connect_shared(upstream, key).await?,
+            None => Box::pin(self.connect_shared(upstream, key)).await?,
         };
         // Its answers cannot be told from those to others: what was sent is never sent again.
         let answered = Arc::new(AtomicBool::new(true));

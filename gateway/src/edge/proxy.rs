@@ -152,9 +152,11 @@ impl Proxy {
             }
         };
         // What another proxy of this machine passes on is a stranger's.
-        let own = self.peer.address.ip().to_canonical().is_loopback()
-            && !request.headers().contains_key("x-forwarded-for");
-        if host.name == PROBE_HOST && own {
+        let own = || {
+            self.peer.address.ip().to_canonical().is_loopback()
+                && !request.headers().contains_key("x-forwarded-for")
+        };
+        if host.name == PROBE_HOST && own() {
             match request.uri().path() {
                 PROBE_PATH => return self.probe(exchange),
                 FIGURES_PATH => return self.figures(exchange),
@@ -235,8 +237,12 @@ impl Proxy {
             return Err(Instead::Elsewhere(location));
         }
         let user = match &asking.gate {
-            Some(gate) => self.let_in(gate, request.headers()).await?,
-            None => None,
+            Some(gate) if gate.settings.maintenance => return Err(Page::Maintenance.into()),
+            Some(gate) if !gate.settings.users.is_empty() => {
+                // On the heap, as whatever few requests come to: all of them have room for it otherwise.
+                Some(Box::pin(self.let_in(gate, request.headers())).await?)
+            }
+            Some(_) | None => None,
         };
         if seen.ambiguous {
             return Err(Page::BadPath.into());
@@ -250,17 +256,17 @@ impl Proxy {
         }
         if let Found::Site(served) = seen.found {
             let asked = (request.method(), request.uri(), request.headers());
-            return self.serve(&served, asked, &asking, exchange).await;
+            return Box::pin(self.serve(&served, asked, &asking, exchange)).await;
         }
         let mut in_flight = match in_flight(seen.found) {
             Ok(in_flight) => in_flight,
-            Err(why) => match self.wait(why, &asking).await {
+            Err(why) => match Box::pin(self.wait(why, &asking)).await {
                 Ok(in_flight) => in_flight,
                 Err(why) => {
                     // What came meanwhile may be a site.
                     let Found::Site(served) = self.found(&asking) else { return Err(why.into()) };
                     let asked = (request.method(), request.uri(), request.headers());
-                    return self.serve(&served, asked, &asking, exchange).await;
+                    return Box::pin(self.serve(&served, asked, &asking, exchange)).await;
                 }
             },
         };
@@ -291,7 +297,7 @@ impl Proxy {
             let upward = match pooled {
                 Some(upward) => Ok(upward),
                 None if shares => self.core.pool.share(upstream, to).await,
-                None => self.core.pool.connect(to).await,
+                None => Box::pin(self.core.pool.connect(to)).await,
             };
             let upward = match upward {
                 Ok(upward) => upward,
@@ -390,7 +396,8 @@ impl Proxy {
 
     /// Whether a client may be served at all.
     fn admit(&self, asking: &Asking<'_>, headers: &HeaderMap) -> Result<(), Page> {
-        let Some(gate) = &asking.gate else { return Ok(()) };
+        let gate = asking.gate.as_ref().filter(|gate| !gate.admits_all());
+        let Some(gate) = gate else { return Ok(()) };
         let client = self.peer.client(headers, &self.core.trusted);
         gate.admits(client, self.core.clock.now_ns())
     }
@@ -428,22 +435,11 @@ impl Proxy {
         leads.elsewhere(uri, headers, asking.host, &self.peer, serves)
     }
 
-    /// Whether a request that is admitted may pass to the app, and who it is of where that has to be known.
-    async fn let_in(
-        &self,
-        gate: &Gate,
-        headers: &HeaderMap,
-    ) -> Result<Option<HeaderValue>, Instead> {
+    /// Who it is that asks, where only those pass to the app who are known.
+    async fn let_in(&self, gate: &Gate, headers: &HeaderMap) -> Result<HeaderValue, Page> {
         let client = self.peer.client(headers, &self.core.trusted);
         let now = self.core.clock.now_ns();
-        if gate.settings.maintenance {
-            return Err(Page::Maintenance.into());
-        }
-        if gate.settings.users.is_empty() {
-            return Ok(None);
-        }
-        let known = self.core.doorman.knows(&gate.passwords, headers, client, now);
-        Ok(Some(known.await?))
+        self.core.doorman.knows(&gate.passwords, headers, client, now).await
     }
 
     /// Waits for the app to start, where that is wanted and there is room. For one that sleeps it always is: who
@@ -508,7 +504,7 @@ impl Proxy {
     /// What there is by now for a request that is on its way to an app; one that has fallen asleep since is woken.
     async fn find_again(&self, asking: &Asking<'_>, side: Side<'_>) -> Result<InFlight, Page> {
         match self.find(asking, side) {
-            Err(Page::Waking) => self.wait(Page::Waking, asking).await,
+            Err(Page::Waking) => Box::pin(self.wait(Page::Waking, asking)).await,
             found @ (Ok(_) | Err(_)) => found,
         }
     }
