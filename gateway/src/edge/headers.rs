@@ -6,6 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use bytes::Bytes;
 use hyper::header::{
     self, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName,
     HeaderValue, TE, UPGRADE,
@@ -264,8 +265,8 @@ pub(crate) fn to_app(
         headers.insert(UPGRADE, protocol);
     }
     headers.insert(HOST, host.original.clone());
-    append(headers, X_FORWARDED_FOR, &peer.ip);
-    append(headers, FORWARDED, &forwarded(peer, host));
+    append(headers, X_FORWARDED_FOR, peer.ip.clone());
+    append(headers, FORWARDED, forwarded(peer, host));
     let proto = HeaderValue::from_static(peer.scheme);
     headers.entry(X_FORWARDED_HOST).or_insert_with(|| host.original.clone());
     headers.entry(X_FORWARDED_PROTO).or_insert(proto);
@@ -287,13 +288,13 @@ pub(crate) fn to_client(headers: &mut HeaderMap, upgraded: bool) {
 }
 
 /// Adds to a list that a trusted peer began, as one header.
-fn append(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue) {
+fn append(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
     if !headers.contains_key(&name) {
-        headers.insert(name, value.clone());
+        headers.insert(name, value);
         return;
     }
     let mut list = Vec::new();
-    for part in headers.get_all(&name).iter().chain([value]) {
+    for part in headers.get_all(&name).iter().chain([&value]) {
         if !list.is_empty() {
             list.extend_from_slice(b", ");
         }
@@ -321,7 +322,7 @@ fn forwarded(peer: &Peer, host: &Host) -> HeaderValue {
         b";proto=",
         peer.scheme.as_bytes(),
     ];
-    HeaderValue::from_bytes(&parts.concat())
+    HeaderValue::from_maybe_shared(Bytes::from(parts.concat()))
         .unwrap_or_else(|_| HeaderValue::from_static("for=unknown"))
 }
 

@@ -96,8 +96,7 @@ impl From<Page> for Instead {
 struct Asking<'a> {
     host: &'a Host,
     /// By which it is found again.
-    id: HeaderValue,
-    trace: Trace,
+    id: &'a HeaderValue,
     /// What of compression the client takes.
     accepted: Option<Coding>,
     gate: Option<Arc<Gate>>,
@@ -175,15 +174,17 @@ impl Proxy {
         }
         let mut exchange = Some(exchange);
         let https = self.peer.came_by_https(request.headers());
-        let kept = id.clone();
         let mut hsts = None;
-        let mut answer = match self.pass(request, &host, id, &mut exchange, &mut hsts).await {
-            Ok(answer) => answer,
+        let mut answer = match self.pass(request, &host, &id, &mut exchange, &mut hsts).await {
+            Ok(mut answer) => {
+                headers::note_request_id(answer.headers_mut(), id);
+                answer
+            }
             Err(instead) => {
                 let began = || Exchange::begin(Arc::clone(&self.connection), self.core.clock);
                 let exchange = exchange.unwrap_or_else(began);
                 match instead {
-                    Instead::Page(shown) => page(shown, form, &host.name, kept, exchange),
+                    Instead::Page(shown) => page(shown, form, &host.name, id, exchange),
                     Instead::Elsewhere(location) => plain(redirect::to(&location), exchange),
                 }
             }
@@ -206,7 +207,7 @@ impl Proxy {
         &self,
         mut request: Request<Incoming>,
         host: &Host,
-        id: HeaderValue,
+        id: &HeaderValue,
         exchange: &mut Option<Exchange>,
         hsts: &mut Option<HeaderValue>,
     ) -> Result<Answer, Instead> {
@@ -215,19 +216,19 @@ impl Proxy {
         }
         let side = Side::Client(request.headers());
         let seen = self.core.live.look_up(&host.name, request.uri().path(), side);
-        let trace = Trace::of(request.headers(), &id, || self.core.ids.next());
+        let trace = Trace::of(request.headers(), id, || self.core.ids.next());
         if let (Some(figures), Some(exchange)) = (seen.figures, exchange.as_mut()) {
             exchange.of(figures, self.core.index);
             if let Some(tap) = &seen.tap {
                 let client = self.peer.client(request.headers(), &self.core.trusted);
                 let scheme = self.peer.scheme;
-                let came = Came { host: &host.name, scheme, client, id: &id, trace: &trace };
+                let came = Came { host: &host.name, scheme, client, id, trace: &trace };
                 let (outlet, core) = (&self.core.access, self.core.index);
                 exchange.recorded(Record::of(tap, outlet, core, &request, came));
             }
         }
         let (gate, place, app) = (seen.gate, seen.place, seen.app);
-        let mut asking = Asking { host, id, trace, accepted: None, gate, place, app };
+        let mut asking = Asking { host, id, accepted: None, gate, place, app };
         *hsts = asking.settings(None, |set| set.hsts).and_then(|hsts| {
             // Numbers and words.
             HeaderValue::try_from(hsts.to_string()).ok()
@@ -277,7 +278,7 @@ impl Proxy {
         let client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
         let shares =
             client.is_none() && asking.settings(false, |set| set.protocol == Protocol::H2c);
-        let (mut request, progress) = self.for_app(request, &asking, upgrade, user)?;
+        let (mut request, progress) = self.for_app(request, &asking, trace, upgrade, user)?;
         if let (Some(progress), Some(exchange)) = (&progress, exchange.as_mut()) {
             exchange.with_body(Arc::clone(progress));
         }
@@ -385,7 +386,6 @@ impl Proxy {
         if asking.settings(false, |set| !set.users.is_empty() || !set.allow.is_empty()) {
             site::keep_private(answer.headers_mut());
         }
-        headers::note_request_id(answer.headers_mut(), asking.id.clone());
         let Some(mut exchange) = exchange.take() else { return Err(Page::Busy.into()) };
         exchange.answered(answer.status().as_u16());
         Ok(answer.map(|body| match body {
@@ -519,6 +519,7 @@ impl Proxy {
         &self,
         request: Request<Incoming>,
         asking: &Asking<'_>,
+        trace: Trace,
         upgrade: Option<HeaderValue>,
         user: Option<HeaderValue>,
     ) -> Result<(Request<RequestBody>, Option<Arc<Progress>>), Page> {
@@ -535,7 +536,7 @@ impl Proxy {
         head.version = Version::HTTP_11;
         let id = asking.id.clone();
         headers::to_app(&mut head.headers, &self.peer, asking.host, upgrade, id);
-        asking.trace.note(&mut head.headers);
+        trace.note(&mut head.headers);
         if let Some(prefix) = asking.place.as_ref().and_then(|place| place.taken()) {
             headers::note_prefix(&mut head.headers, prefix);
         }
@@ -616,7 +617,6 @@ impl Proxy {
     ) -> Result<Answer, Page> {
         let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         headers::to_client(response.headers_mut(), upgraded);
-        headers::note_request_id(response.headers_mut(), asking.id.clone());
         *response.version_mut() = Version::HTTP_11;
         exchange.served(lease.in_flight.upstream.deployment, lease.chosen.address);
         exchange.answered(response.status().as_u16());

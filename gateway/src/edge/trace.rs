@@ -62,8 +62,8 @@ impl Trace {
     }
 
     /// Tells the app.
-    pub(crate) fn note(&self, headers: &mut HeaderMap) {
-        headers.insert(TRACEPARENT, self.parent.clone());
+    pub(crate) fn note(self, headers: &mut HeaderMap) {
+        headers.insert(TRACEPARENT, self.parent);
         if !self.with_state {
             headers.remove(TRACESTATE);
         }
@@ -159,12 +159,13 @@ mod tests {
         }
         let id = HeaderValue::from_static("00000000000000070000000000000009");
         let trace = Trace::of(&headers, &id, || panic!("the request's id will do"));
+        let named = trace.id();
         trace.note(&mut headers);
         let all = |name: &str| -> Vec<String> {
             headers.get_all(name).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
         };
         let [parent] = all("traceparent").try_into().unwrap();
-        assert_eq!(parent.as_bytes()[3..35], trace.id());
+        assert_eq!(parent.as_bytes()[3..35], named);
         (parent, all("tracestate"))
     }
 
