@@ -20,6 +20,7 @@ mod compress;
 mod config;
 mod connection;
 mod disk;
+mod draft;
 mod exchange;
 mod feed;
 mod figures;

@@ -28,6 +28,7 @@ use super::balance::Chosen;
 use super::body::{Lease, Progress, RequestBody, ResponseBody};
 use super::compress::{self, Coding};
 use super::connection::{Connection, millis};
+use super::draft::Draft;
 use super::exchange::Exchange;
 use super::figures;
 use super::gate::Gate;
@@ -109,31 +110,6 @@ struct Asking<'a> {
 impl Asking<'_> {
     fn settings<T>(&self, usual: T, of: impl FnOnce(&EdgeSettings) -> T) -> T {
         self.gate.as_ref().map_or(usual, |gate| of(&gate.settings))
-    }
-}
-
-/// What is needed to write a request without body a second time.
-struct Draft {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-}
-
-impl Draft {
-    fn of(request: &Request<RequestBody>) -> Self {
-        Self {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            headers: request.headers().clone(),
-        }
-    }
-
-    fn request(self) -> Request<RequestBody> {
-        let mut request = Request::new(RequestBody::Empty);
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.uri;
-        *request.headers_mut() = self.headers;
-        request
     }
 }
 
@@ -337,11 +313,12 @@ impl Proxy {
                 }
                 Asked::Unsent(unsent) => request = unsent,
                 Asked::Died { used: true } => {
-                    request = draft.ok_or(Page::NotAnswering)?.request();
+                    request = draft.and_then(Draft::request).ok_or(Page::NotAnswering)?;
                 }
                 Asked::Died { used: false } => {
                     chosen.failed(self.core.clock.now_ms());
-                    request = draft.filter(|_| elsewhere).ok_or(Page::NotAnswering)?.request();
+                    let draft = draft.filter(|_| elsewhere).and_then(Draft::request);
+                    request = draft.ok_or(Page::NotAnswering)?;
                     repeated = true;
                     tried.push(to);
                 }
