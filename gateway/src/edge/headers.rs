@@ -131,6 +131,10 @@ fn drop_hop_by_hop(headers: &mut HeaderMap, claims_too: bool) {
             Fate::Claim => {}
         }
     }
+    // `Connection` is one of them: without any, it names none.
+    if gone.is_empty() {
+        return;
+    }
     for value in headers.get_all(CONNECTION) {
         for named in value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii) {
             match HeaderName::from_bytes(named) {
@@ -265,8 +269,14 @@ pub(crate) fn to_app(
         headers.insert(UPGRADE, protocol);
     }
     headers.insert(HOST, host.original.clone());
-    append(headers, X_FORWARDED_FOR, peer.ip.clone());
-    append(headers, FORWARDED, forwarded(peer, host));
+    if peer.trusted {
+        append(headers, X_FORWARDED_FOR, peer.ip.clone());
+        append(headers, FORWARDED, forwarded(peer, host));
+    } else {
+        // A stranger's are gone: there is nothing to add to.
+        headers.insert(X_FORWARDED_FOR, peer.ip.clone());
+        headers.insert(FORWARDED, forwarded(peer, host));
+    }
     let proto = HeaderValue::from_static(peer.scheme);
     headers.entry(X_FORWARDED_HOST).or_insert_with(|| host.original.clone());
     headers.entry(X_FORWARDED_PROTO).or_insert(proto);
