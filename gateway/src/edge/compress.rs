@@ -101,45 +101,55 @@ fn worthwhile<B>(answer: &Response<B>, length: Option<u64>) -> bool {
     let whole = status.is_success()
         && ![StatusCode::NO_CONTENT, StatusCode::PARTIAL_CONTENT, StatusCode::RESET_CONTENT]
             .contains(&status);
-    let forbidden = headers.get_all(CACHE_CONTROL).iter().any(|value| {
+    let forbidden = |value: &HeaderValue| {
         value.to_str().is_ok_and(|value| value.to_ascii_lowercase().contains("no-transform"))
-    });
-    (whole || status.is_client_error() || status.is_server_error())
+    };
+    // In the order of what each costs and of how many it sorts out.
+    length.is_none_or(|length| length >= LEAST_BYTES)
+        && (whole || status.is_client_error() || status.is_server_error())
+        && headers.get(CONTENT_TYPE).is_some_and(shrinks)
         && !headers.contains_key(CONTENT_ENCODING)
         && !headers.contains_key(CONTENT_RANGE)
-        && !forbidden
-        && length.is_none_or(|length| length >= LEAST_BYTES)
-        && headers.get(CONTENT_TYPE).is_some_and(shrinks)
+        && !headers.get_all(CACHE_CONTROL).iter().any(forbidden)
 }
+
+/// Types of applications, pictures and fonts that get smaller.
+const APPLICATIONS: [&str; 11] = [
+    "json",
+    "javascript",
+    "x-javascript",
+    "xml",
+    "wasm",
+    "manifest+json",
+    "x-ndjson",
+    "graphql",
+    "rtf",
+    "vnd.ms-fontobject",
+    "x-font-ttf",
+];
+const PICTURES: [&str; 4] = ["svg+xml", "bmp", "x-icon", "vnd.microsoft.icon"];
+const FONTS: [&str; 4] = ["ttf", "otf", "sfnt", "collection"];
 
 /// Whether what is of this type gets smaller. Streams of events do, but are all about coming at once.
 fn shrinks(kind: &HeaderValue) -> bool {
     let Ok(kind) = kind.to_str() else { return false };
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match kind.split_once('/') {
-        Some(("text", "event-stream")) => false,
-        Some(("text", _)) => true,
-        Some(("application", name)) => {
-            name.ends_with("+json")
-                || name.ends_with("+xml")
-                || [
-                    "json",
-                    "javascript",
-                    "x-javascript",
-                    "xml",
-                    "wasm",
-                    "manifest+json",
-                    "x-ndjson",
-                    "graphql",
-                    "rtf",
-                    "vnd.ms-fontobject",
-                    "x-font-ttf",
-                ]
-                .contains(&name)
-        }
-        Some(("image", name)) => ["svg+xml", "bmp", "x-icon", "vnd.microsoft.icon"].contains(&name),
-        Some(("font", name)) => ["ttf", "otf", "sfnt", "collection"].contains(&name),
-        Some((_, _)) | None => false,
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let Some((family, name)) = kind.split_once('/') else { return false };
+    let is = |wanted: &str| family.eq_ignore_ascii_case(wanted);
+    let among = |names: &[&str]| names.iter().any(|one| name.eq_ignore_ascii_case(one));
+    let ends = |with: &str| {
+        let from = name.len().checked_sub(with.len());
+        let end = from.and_then(|from| name.get(from..));
+        end.is_some_and(|end| end.eq_ignore_ascii_case(with))
+    };
+    if is("text") {
+        !among(&["event-stream"])
+    } else if is("application") {
+        ends("+json") || ends("+xml") || among(&APPLICATIONS)
+    } else if is("image") {
+        among(&PICTURES)
+    } else {
+        is("font") && among(&FONTS)
     }
 }
 
@@ -174,8 +184,8 @@ pub(crate) fn begin<B>(
 
 fn vary(headers: &mut HeaderMap) {
     let named = headers.get_all(VARY).iter().any(|value| {
-        let value = value.to_str().unwrap_or_default().to_ascii_lowercase();
-        value.split(',').any(|name| ["*", "accept-encoding"].contains(&name.trim()))
+        let mut names = value.to_str().unwrap_or_default().split(',').map(str::trim);
+        names.any(|name| name == "*" || name.eq_ignore_ascii_case("accept-encoding"))
     });
     if !named {
         headers.append(VARY, HeaderValue::from_static("accept-encoding"));
@@ -339,6 +349,17 @@ mod tests {
             ("a picture", 200, &[("content-type", "image/png")], None, false),
             ("a drawing", 200, &[("content-type", "image/svg+xml")], None, true),
             ("events", 200, &[("content-type", "text/event-stream")], None, false),
+            ("events, loudly", 200, &[("content-type", "Text/Event-Stream")], None, false),
+            (
+                "json, loudly",
+                200,
+                &[("content-type", "APPLICATION/JSON;charset=utf-8")],
+                None,
+                true,
+            ),
+            ("a kind of json", 200, &[("content-type", "application/problem+Json")], None, true),
+            ("a family alone", 200, &[("content-type", "application/")], None, false),
+            ("a font", 200, &[("content-type", "font/woff2")], None, false),
             ("gRPC", 200, &[("content-type", "application/grpc")], None, false),
             ("compressed already", 200, &[json, ("content-encoding", "gzip")], None, false),
             (
