@@ -305,7 +305,7 @@ impl Edge {
                 edge: self.id,
                 live: Arc::clone(&live),
                 tls: Arc::clone(&tls),
-                pool: Arc::new(Pool::new(clock, &limits)),
+                pool: Pool::new(clock, &limits),
                 limits: Arc::clone(&limits),
                 clock,
                 ids: RequestIds::new(),

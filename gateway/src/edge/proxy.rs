@@ -115,8 +115,8 @@ impl Asking<'_> {
 
 impl Proxy {
     /// Answers one request, whatever happens.
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Answer {
-        let exchange = Exchange::begin(Arc::clone(&self.connection), self.core.clock);
+    pub(crate) async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Answer {
+        let exchange = Exchange::begin(Arc::clone(self));
         let form = headers::preferred(request.headers());
         let id = headers::request_id(request.headers(), &self.peer, || self.core.ids.next());
         let host = match host::of(request.version(), request.uri(), request.headers()) {
@@ -157,7 +157,7 @@ impl Proxy {
                 answer
             }
             Err(instead) => {
-                let began = || Exchange::begin(Arc::clone(&self.connection), self.core.clock);
+                let began = || Exchange::begin(Arc::clone(self));
                 let exchange = exchange.unwrap_or_else(began);
                 match instead {
                     Instead::Page(shown) => page(shown, form, &host.name, id, exchange),
@@ -194,13 +194,12 @@ impl Proxy {
         let seen = self.core.live.look_up(&host.name, request.uri().path(), side);
         let trace = Trace::of(request.headers(), id, || self.core.ids.next());
         if let (Some(figures), Some(exchange)) = (seen.figures, exchange.as_mut()) {
-            exchange.of(figures, self.core.index);
-            if let Some(tap) = &seen.tap {
+            exchange.of(figures);
+            if let Some(tap) = seen.tap {
                 let client = self.peer.client(request.headers(), &self.core.trusted);
                 let scheme = self.peer.scheme;
                 let came = Came { host: &host.name, scheme, client, id, trace: &trace };
-                let (outlet, core) = (&self.core.access, self.core.index);
-                exchange.recorded(Record::of(tap, outlet, core, &request, came));
+                exchange.recorded(Record::of(tap, &request, came));
             }
         }
         let (gate, place, app) = (seen.gate, seen.place, seen.app);
@@ -302,8 +301,8 @@ impl Proxy {
             match self.ask(upward, request, progress.as_deref(), within).await {
                 Asked::Answered(response, upward) => {
                     chosen.answered();
-                    let pool = Arc::clone(&self.core.pool);
-                    let lease = Lease { in_flight, chosen, pool, upward, progress };
+                    // Once where it stays to the end.
+                    let lease = Box::new(Lease { in_flight, chosen, upward, progress });
                     let Some(exchange) = exchange.take() else { return Err(Page::Busy.into()) };
                     let mut answer = self.deliver(response, lease, client, &asking, exchange)?;
                     if let Some(stays) = stays {
@@ -587,7 +586,7 @@ impl Proxy {
     fn deliver(
         &self,
         mut response: Response<Incoming>,
-        lease: Lease,
+        lease: Box<Lease>,
         client: Option<OnUpgrade>,
         asking: &Asking<'_>,
         mut exchange: Exchange,

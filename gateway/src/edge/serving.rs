@@ -59,7 +59,7 @@ pub(crate) struct Core {
     pub(crate) edge: EdgeId,
     pub(crate) live: Arc<Live>,
     pub(crate) tls: Arc<Tls>,
-    pub(crate) pool: Arc<Pool>,
+    pub(crate) pool: Pool,
     pub(crate) limits: Arc<EdgeLimits>,
     pub(crate) clock: Clock,
     pub(crate) ids: RequestIds,
