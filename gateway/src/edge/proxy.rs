@@ -5,8 +5,11 @@
 //! request may be repeated: on another connection where that one had been used before, and once on
 //! another replica where it was new. Nothing is buffered.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +25,7 @@ use hythe_core::ids::AppId;
 use hythe_core::limits;
 use hythe_core::names::HostName;
 use hythe_core::time::Millis;
+use tokio::time::sleep;
 
 use super::access::{Came, Record};
 use super::balance::Chosen;
@@ -550,20 +554,36 @@ impl Proxy {
         }
         let start = self.core.clock.now_ms();
         let limit = within.map_or(millis(self.core.limits.answer_within), |within| within.0);
-        let sending = upward.send(request);
-        tokio::pin!(sending);
-        let mut error = loop {
-            // A long upload is no silence of the app.
-            let since = progress.map_or(start, |progress| start.max(progress.last_ms()));
-            let left = since.saturating_add(limit).saturating_sub(self.core.clock.now_ms());
-            if left == 0 {
-                return Asked::Failed(Page::TimedOut);
+        let mut sending = pin!(upward.send(request));
+        let timed = self.connection.times(limit, &self.core.limits);
+        let mut timer = (!timed).then(|| Box::pin(sleep(Duration::from_millis(limit))));
+        let answer = poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(answer) = sending.as_mut().poll(cx) {
+                    return Poll::Ready(Some(answer));
+                }
+                // A long upload is no silence of the app.
+                let since = progress.map_or(start, |progress| start.max(progress.last_ms()));
+                let (by, now) = (since.saturating_add(limit), self.core.clock.now_ms());
+                if by <= now {
+                    return Poll::Ready(None);
+                }
+                let Some(timer) = &mut timer else {
+                    self.connection.answer_by(by);
+                    return Poll::Pending;
+                };
+                if timer.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                *timer = Box::pin(sleep(Duration::from_millis(by.saturating_sub(now))));
             }
-            match tokio::time::timeout(Duration::from_millis(left), &mut sending).await {
-                Ok(Ok(response)) => return Asked::Answered(response, upward),
-                Ok(Err(error)) => break error,
-                Err(_) => {}
-            }
+        });
+        let answer = answer.await;
+        self.connection.answer_by(0);
+        let mut error = match answer {
+            Some(Ok(response)) => return Asked::Answered(response, upward),
+            Some(Err(error)) => error,
+            None => return Asked::Failed(Page::TimedOut),
         };
         if let Some(unsent) = error.take_message() {
             return Asked::Unsent(unsent);
