@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use rustix::time::{ClockId, clock_gettime};
@@ -22,14 +22,14 @@ use super::config::EdgeLimits;
 /// Milliseconds since the edge started, from 1 on, so that 0 can stand for "not".
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
-    began: Instant,
+    began_ns: u64,
     /// The same by the kernel's own count, in milliseconds.
     began_ms: u64,
 }
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self { began: Instant::now(), began_ms: counted_ms() }
+        Self { began_ns: counted_ns(), began_ms: counted_ms() }
     }
 
     /// As the kernel counts it, every few milliseconds: a request asks some ten times, and for deadlines
@@ -40,7 +40,7 @@ impl Clock {
 
     /// The same in nanoseconds, to the nanosecond.
     pub(crate) fn now_ns(self) -> u64 {
-        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX).saturating_add(1)
+        counted_ns().saturating_sub(self.began_ns).saturating_add(1)
     }
 }
 
@@ -50,6 +50,15 @@ fn counted_ms() -> u64 {
     let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
     let rest = u64::try_from(now.tv_nsec / 1_000_000).unwrap_or_default();
     seconds.saturating_mul(1_000).saturating_add(rest)
+}
+
+/// Nanoseconds of the clock that is exact: some five hundred years fit.
+fn counted_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(u64::try_from(now.tv_nsec).unwrap_or_default())
 }
 
 pub(crate) fn millis(span: Duration) -> u64 {
