@@ -7,13 +7,14 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::TrySendError;
 use hyper::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING,
 };
@@ -72,9 +73,12 @@ pub(crate) const FIGURES_PATH: &str = "/metrics";
 
 type Answer = Response<ResponseBody>;
 
+/// What a connection to a replica makes of a request.
+type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+
 /// What came of asking a replica.
 enum Asked {
-    Answered(Response<Incoming>, Upward),
+    Answered(Response<Incoming>),
     /// Nothing of it was sent.
     Unsent(Request<RequestBody>),
     /// The connection died before a byte of the answer; whether it had been fine before.
@@ -279,7 +283,7 @@ impl Proxy {
                 None if shares => self.core.pool.share(upstream, to).await,
                 None => Box::pin(self.core.pool.connect(to)).await,
             };
-            let upward = match upward {
+            let mut upward = match upward {
                 Ok(upward) => upward,
                 Err(error) => {
                     tracing::debug!(%to, %error, "could not connect to a replica");
@@ -302,8 +306,17 @@ impl Proxy {
             let elsewhere = !repeated && in_flight.upstream.has_another(&tried, to);
             let draft = (repeatable && (upward.used || elsewhere)).then(|| Draft::of(&request));
             let within = asking.settings(None, |set| set.answer_within);
-            match self.ask(upward, request, progress.as_deref(), within).await {
-                Asked::Answered(response, upward) => {
+            upward.expect_answer();
+            if upward.multiplexes() {
+                for_http2(&mut request);
+            }
+            // It is large, and stays where it is made.
+            let sent = {
+                let sending = pin!(upward.send(request));
+                self.answer_to(sending, progress.as_deref(), within).await
+            };
+            match asked(sent, &upward, progress.as_deref()) {
+                Asked::Answered(response) => {
                     chosen.answered();
                     // Once where it stays to the end.
                     let lease = Box::new(Lease { in_flight, chosen, upward, progress });
@@ -332,6 +345,7 @@ impl Proxy {
                     return Err(page.into());
                 }
             }
+            drop(upward);
             // Where one idle connection was dead, so may others be; and each choice is made by the
             // table that is in force.
             fresh = true;
@@ -540,21 +554,15 @@ impl Proxy {
         Ok((Request::from_parts(head, body), Some(progress)))
     }
 
-    /// Sends a request on one connection and waits for the head of the answer.
-    async fn ask(
+    /// Waits for the head of the answer to what is sent; none where that takes too long.
+    async fn answer_to(
         &self,
-        mut upward: Upward,
-        mut request: Request<RequestBody>,
+        mut sending: Pin<&mut impl Future<Output = Sent>>,
         progress: Option<&Progress>,
         within: Option<Millis>,
-    ) -> Asked {
-        upward.expect_answer();
-        if upward.multiplexes() {
-            for_http2(&mut request);
-        }
+    ) -> Option<Sent> {
         let start = self.core.clock.now_ms();
         let limit = within.map_or(millis(self.core.limits.answer_within), |within| within.0);
-        let mut sending = pin!(upward.send(request));
         let timed = self.connection.times(limit, &self.core.limits);
         let mut timer = (!timed).then(|| Box::pin(sleep(Duration::from_millis(limit))));
         let answer = poll_fn(|cx| {
@@ -580,25 +588,7 @@ impl Proxy {
         });
         let answer = answer.await;
         self.connection.answer_by(0);
-        let mut error = match answer {
-            Some(Ok(response)) => return Asked::Answered(response, upward),
-            Some(Err(error)) => error,
-            None => return Asked::Failed(Page::TimedOut),
-        };
-        if let Some(unsent) = error.take_message() {
-            return Asked::Unsent(unsent);
-        }
-        if progress.is_some_and(Progress::too_large) {
-            return Asked::Failed(Page::TooLarge);
-        }
-        if progress.is_some_and(Progress::failed) {
-            return Asked::Failed(Page::BadBody);
-        }
-        if !upward.answered() {
-            return Asked::Died { used: upward.used };
-        }
-        tracing::debug!(error = %error.into_error(), "a replica broke off before its answer");
-        Asked::Failed(Page::NotAnswering)
+        answer
     }
 
     /// Hands an app's answer to the client; a switch of protocols ends the exchange and joins the
@@ -654,6 +644,29 @@ impl Proxy {
         answer.headers_mut().insert(CONTENT_TYPE, kind);
         answer
     }
+}
+
+/// What came of a request. `sent` is none where no answer came in time.
+fn asked(sent: Option<Sent>, upward: &Upward, progress: Option<&Progress>) -> Asked {
+    let mut error = match sent {
+        Some(Ok(response)) => return Asked::Answered(response),
+        Some(Err(error)) => error,
+        None => return Asked::Failed(Page::TimedOut),
+    };
+    if let Some(unsent) = error.take_message() {
+        return Asked::Unsent(unsent);
+    }
+    if progress.is_some_and(Progress::too_large) {
+        return Asked::Failed(Page::TooLarge);
+    }
+    if progress.is_some_and(Progress::failed) {
+        return Asked::Failed(Page::BadBody);
+    }
+    if !upward.answered() {
+        return Asked::Died { used: upward.used };
+    }
+    tracing::debug!(error = %error.into_error(), "a replica broke off before its answer");
+    Asked::Failed(Page::NotAnswering)
 }
 
 /// A page of the edge's own.
