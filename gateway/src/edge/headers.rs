@@ -317,8 +317,8 @@ fn append(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
 
 fn forwarded(peer: &Peer, host: &Host) -> HeaderValue {
     let (open, close) = if peer.v6 { ("\"[", "]\"") } else { ("", "") };
-    let original = host.original.to_str().unwrap_or_default();
-    let quote = if original.contains([':', '[']) { "\"" } else { "" };
+    let original = host.original.as_bytes();
+    let quote = if original.iter().any(|byte| matches!(byte, b':' | b'[')) { "\"" } else { "" };
     // Put together without formatting: every request has one.
     let parts = [
         &b"for="[..],
@@ -327,7 +327,7 @@ fn forwarded(peer: &Peer, host: &Host) -> HeaderValue {
         close.as_bytes(),
         b";host=",
         quote.as_bytes(),
-        original.as_bytes(),
+        original,
         quote.as_bytes(),
         b";proto=",
         peer.scheme.as_bytes(),
