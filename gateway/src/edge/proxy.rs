@@ -157,7 +157,6 @@ impl Proxy {
             return page(Page::Misdirected, form, &host.name, id, exchange);
         }
         let mut exchange = Some(exchange);
-        let https = self.peer.came_by_https(request.headers());
         let mut hsts = None;
         let mut answer = match self.pass(request, &host, &id, &mut exchange, &mut hsts).await {
             Ok(mut answer) => {
@@ -173,7 +172,7 @@ impl Proxy {
                 }
             }
         };
-        if let Some(hsts) = hsts.filter(|_| https) {
+        if let Some(hsts) = hsts {
             headers::note_hsts(answer.headers_mut(), hsts);
         }
         answer
@@ -186,7 +185,8 @@ impl Proxy {
         shown.is_some_and(|certificate| !certificate.covers(&host.name))
     }
 
-    /// The exchange is taken where the app answers; what browsers are to be told is left in `hsts`.
+    /// The exchange is taken where the app answers; what those are to be told who came by https is left in
+    /// `hsts`.
     async fn pass(
         &self,
         mut request: Request<Incoming>,
@@ -212,7 +212,8 @@ impl Proxy {
         }
         let (gate, place, app) = (seen.gate, seen.place, seen.app);
         let mut asking = Asking { host, id, accepted: None, gate, place, app };
-        *hsts = asking.settings(None, |set| set.hsts).and_then(|hsts| {
+        let https = self.peer.came_by_https(request.headers());
+        *hsts = asking.settings(None, |set| set.hsts).filter(|_| https).and_then(|hsts| {
             // Numbers and words.
             HeaderValue::try_from(hsts.to_string()).ok()
         });
@@ -254,7 +255,6 @@ impl Proxy {
                 }
             },
         };
-        let https = self.peer.came_by_https(request.headers());
         let stays = asking.settings(false, |set| set.sticky);
         let stays = stays.then(|| headers::replica(request.headers()));
         let upgrade = headers::asked_upgrade(request.headers());
