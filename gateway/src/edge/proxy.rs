@@ -135,11 +135,10 @@ impl Proxy {
             }
         };
         // What another proxy of this machine passes on is a stranger's.
-        let own = || {
-            self.peer.address.ip().to_canonical().is_loopback()
-                && !request.headers().contains_key("x-forwarded-for")
-        };
-        if host.name == PROBE_HOST && own() {
+        let own = host.name == PROBE_HOST
+            && self.peer.address.ip().to_canonical().is_loopback()
+            && !request.headers().contains_key("x-forwarded-for");
+        if own {
             match request.uri().path() {
                 PROBE_PATH => return self.probe(exchange),
                 FIGURES_PATH => return self.figures(exchange),
