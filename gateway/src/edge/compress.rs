@@ -54,9 +54,18 @@ impl Coding {
         if *method == Method::HEAD || !headers.contains_key(ACCEPT_ENCODING) {
             return None;
         }
+        // In one pass: what browsers take is named by all of them, with every request.
+        let (mut given, mut any) = ([None; ALL.len()], 0);
+        for (name, quality) in offers(headers) {
+            for (of, _) in given.iter_mut().zip(ALL).filter(|(_, coding)| is(name, coding.name())) {
+                of.get_or_insert(quality);
+            }
+            if name == "*" {
+                any = quality;
+            }
+        }
         let mut best: Option<(u16, Self)> = None;
-        for coding in ALL {
-            let quality = quality(headers, coding.name());
+        for (quality, coding) in given.into_iter().map(|of| of.unwrap_or(any)).zip(ALL) {
             if quality > best.map_or(0, |(most, _)| most) {
                 best = Some((quality, coding));
             }
@@ -68,20 +77,31 @@ impl Coding {
 /// How gladly a client takes a coding, in thousandths.
 pub(crate) fn quality(headers: &HeaderMap, name: &str) -> u16 {
     let mut any = 0;
-    for value in headers.get_all(ACCEPT_ENCODING) {
-        for part in value.to_str().unwrap_or_default().split(',') {
-            let mut words = part.split(';').map(str::trim);
-            let coding = words.next().unwrap_or_default();
-            let given = words.find_map(|word| word.strip_prefix("q=")).map_or(1_000, thousandths);
-            if coding.eq_ignore_ascii_case(name) || (name == "gzip" && coding == "x-gzip") {
-                return given;
-            }
-            if coding == "*" {
-                any = given;
-            }
+    for (offered, given) in offers(headers) {
+        if is(offered, name) {
+            return given;
+        }
+        if offered == "*" {
+            any = given;
         }
     }
     any
+}
+
+/// What a client takes and how gladly, in thousandths.
+fn offers(headers: &HeaderMap) -> impl Iterator<Item = (&str, u16)> {
+    let values = headers.get_all(ACCEPT_ENCODING).iter();
+    let parts = values.flat_map(|value| value.to_str().unwrap_or_default().split(','));
+    parts.map(|part| {
+        let mut words = part.split(';').map(str::trim);
+        let coding = words.next().unwrap_or_default();
+        let given = words.find_map(|word| word.strip_prefix("q=")).map_or(1_000, thousandths);
+        (coding, given)
+    })
+}
+
+fn is(offered: &str, name: &str) -> bool {
+    offered.eq_ignore_ascii_case(name) || (name == "gzip" && offered == "x-gzip")
 }
 
 fn thousandths(text: &str) -> u16 {
@@ -320,6 +340,9 @@ mod tests {
             (&["br;q=2, gzip;q=x"], None),
             (&["br; q=0.5, gzip; q=0.5"], Some(Coding::Brotli)),
             (&["br;q=0.051, gzip;q=0.5"], Some(Coding::Gzip)),
+            (&["gzip;q=0.2, gzip, br;q=0.5"], Some(Coding::Brotli)),
+            (&["x-gzip;q=0.2, *;q=0.1"], Some(Coding::Gzip)),
+            (&["*;q=0.1", "zstd;q=0, *;q=0.9, gzip"], Some(Coding::Gzip)),
         ];
         for (given, wanted) in rows {
             assert_eq!(accepts(given), *wanted, "{given:?}");
