@@ -143,7 +143,6 @@ impl Body for RequestBody {
 pub(crate) struct Lease {
     pub(crate) in_flight: InFlight,
     pub(crate) chosen: Chosen,
-    pub(crate) pool: Arc<Pool>,
     pub(crate) upward: Upward,
     /// Of the request's body, where it has one.
     pub(crate) progress: Option<Arc<Progress>>,
@@ -151,9 +150,9 @@ pub(crate) struct Lease {
 
 impl Lease {
     /// Ends it after a complete answer.
-    fn complete(self) {
+    fn complete(self, pool: &Pool) {
         if self.progress.is_none_or(|progress| progress.ended()) {
-            self.pool.put(&self.in_flight.upstream, self.chosen.address, self.upward);
+            pool.put(&self.in_flight.upstream, self.chosen.address, self.upward);
         }
     }
 }
@@ -250,11 +249,11 @@ impl ResponseBody {
     /// An app's, as it is or compressed.
     pub(crate) fn app(
         body: Incoming,
-        lease: Lease,
+        lease: Box<Lease>,
         squeezer: Option<Squeezer>,
         exchange: Exchange,
     ) -> Self {
-        let lease = Some(Box::new(lease));
+        let lease = Some(lease);
         let squeezed =
             squeezer.map(|squeezer| Box::new(Squeezed { squeezer, trailers: None, over: false }));
         Self { content: Content::App { body, ended: false, lease, squeezed }, exchange }
@@ -340,7 +339,7 @@ impl Drop for ResponseBody {
                 // The server does not ask again once the announced length has come.
                 let came = *ended || body.is_end_stream();
                 if came && let Some(lease) = lease.take() {
-                    lease.complete();
+                    lease.complete(self.exchange.pool());
                 }
                 if !squeezed.as_ref().map_or(came, |squeezed| squeezed.over) {
                     self.exchange.failed(AccessFailed::Client);

@@ -54,9 +54,18 @@ impl Coding {
         if *method == Method::HEAD || !headers.contains_key(ACCEPT_ENCODING) {
             return None;
         }
+        // In one pass: what browsers take is named by all of them, with every request.
+        let (mut given, mut any) = ([None; ALL.len()], 0);
+        for (name, quality) in offers(headers) {
+            for (of, _) in given.iter_mut().zip(ALL).filter(|(_, coding)| is(name, coding.name())) {
+                of.get_or_insert(quality);
+            }
+            if name == "*" {
+                any = quality;
+            }
+        }
         let mut best: Option<(u16, Self)> = None;
-        for coding in ALL {
-            let quality = quality(headers, coding.name());
+        for (quality, coding) in given.into_iter().map(|of| of.unwrap_or(any)).zip(ALL) {
             if quality > best.map_or(0, |(most, _)| most) {
                 best = Some((quality, coding));
             }
@@ -68,20 +77,31 @@ impl Coding {
 /// How gladly a client takes a coding, in thousandths.
 pub(crate) fn quality(headers: &HeaderMap, name: &str) -> u16 {
     let mut any = 0;
-    for value in headers.get_all(ACCEPT_ENCODING) {
-        for part in value.to_str().unwrap_or_default().split(',') {
-            let mut words = part.split(';').map(str::trim);
-            let coding = words.next().unwrap_or_default();
-            let given = words.find_map(|word| word.strip_prefix("q=")).map_or(1_000, thousandths);
-            if coding.eq_ignore_ascii_case(name) || (name == "gzip" && coding == "x-gzip") {
-                return given;
-            }
-            if coding == "*" {
-                any = given;
-            }
+    for (offered, given) in offers(headers) {
+        if is(offered, name) {
+            return given;
+        }
+        if offered == "*" {
+            any = given;
         }
     }
     any
+}
+
+/// What a client takes and how gladly, in thousandths.
+fn offers(headers: &HeaderMap) -> impl Iterator<Item = (&str, u16)> {
+    let values = headers.get_all(ACCEPT_ENCODING).iter();
+    let parts = values.flat_map(|value| value.to_str().unwrap_or_default().split(','));
+    parts.map(|part| {
+        let mut words = part.split(';').map(str::trim);
+        let coding = words.next().unwrap_or_default();
+        let given = words.find_map(|word| word.strip_prefix("q=")).map_or(1_000, thousandths);
+        (coding, given)
+    })
+}
+
+fn is(offered: &str, name: &str) -> bool {
+    offered.eq_ignore_ascii_case(name) || (name == "gzip" && offered == "x-gzip")
 }
 
 fn thousandths(text: &str) -> u16 {
@@ -101,45 +121,55 @@ fn worthwhile<B>(answer: &Response<B>, length: Option<u64>) -> bool {
     let whole = status.is_success()
         && ![StatusCode::NO_CONTENT, StatusCode::PARTIAL_CONTENT, StatusCode::RESET_CONTENT]
             .contains(&status);
-    let forbidden = headers.get_all(CACHE_CONTROL).iter().any(|value| {
+    let forbidden = |value: &HeaderValue| {
         value.to_str().is_ok_and(|value| value.to_ascii_lowercase().contains("no-transform"))
-    });
-    (whole || status.is_client_error() || status.is_server_error())
+    };
+    // In the order of what each costs and of how many it sorts out.
+    length.is_none_or(|length| length >= LEAST_BYTES)
+        && (whole || status.is_client_error() || status.is_server_error())
+        && headers.get(CONTENT_TYPE).is_some_and(shrinks)
         && !headers.contains_key(CONTENT_ENCODING)
         && !headers.contains_key(CONTENT_RANGE)
-        && !forbidden
-        && length.is_none_or(|length| length >= LEAST_BYTES)
-        && headers.get(CONTENT_TYPE).is_some_and(shrinks)
+        && !headers.get_all(CACHE_CONTROL).iter().any(forbidden)
 }
+
+/// Types of applications, pictures and fonts that get smaller.
+const APPLICATIONS: [&str; 11] = [
+    "json",
+    "javascript",
+    "x-javascript",
+    "xml",
+    "wasm",
+    "manifest+json",
+    "x-ndjson",
+    "graphql",
+    "rtf",
+    "vnd.ms-fontobject",
+    "x-font-ttf",
+];
+const PICTURES: [&str; 4] = ["svg+xml", "bmp", "x-icon", "vnd.microsoft.icon"];
+const FONTS: [&str; 4] = ["ttf", "otf", "sfnt", "collection"];
 
 /// Whether what is of this type gets smaller. Streams of events do, but are all about coming at once.
 fn shrinks(kind: &HeaderValue) -> bool {
     let Ok(kind) = kind.to_str() else { return false };
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match kind.split_once('/') {
-        Some(("text", "event-stream")) => false,
-        Some(("text", _)) => true,
-        Some(("application", name)) => {
-            name.ends_with("+json")
-                || name.ends_with("+xml")
-                || [
-                    "json",
-                    "javascript",
-                    "x-javascript",
-                    "xml",
-                    "wasm",
-                    "manifest+json",
-                    "x-ndjson",
-                    "graphql",
-                    "rtf",
-                    "vnd.ms-fontobject",
-                    "x-font-ttf",
-                ]
-                .contains(&name)
-        }
-        Some(("image", name)) => ["svg+xml", "bmp", "x-icon", "vnd.microsoft.icon"].contains(&name),
-        Some(("font", name)) => ["ttf", "otf", "sfnt", "collection"].contains(&name),
-        Some((_, _)) | None => false,
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let Some((family, name)) = kind.split_once('/') else { return false };
+    let is = |wanted: &str| family.eq_ignore_ascii_case(wanted);
+    let among = |names: &[&str]| names.iter().any(|one| name.eq_ignore_ascii_case(one));
+    let ends = |with: &str| {
+        let from = name.len().checked_sub(with.len());
+        let end = from.and_then(|from| name.get(from..));
+        end.is_some_and(|end| end.eq_ignore_ascii_case(with))
+    };
+    if is("text") {
+        !among(&["event-stream"])
+    } else if is("application") {
+        ends("+json") || ends("+xml") || among(&APPLICATIONS)
+    } else if is("image") {
+        among(&PICTURES)
+    } else {
+        is("font") && among(&FONTS)
     }
 }
 
@@ -174,8 +204,8 @@ pub(crate) fn begin<B>(
 
 fn vary(headers: &mut HeaderMap) {
     let named = headers.get_all(VARY).iter().any(|value| {
-        let value = value.to_str().unwrap_or_default().to_ascii_lowercase();
-        value.split(',').any(|name| ["*", "accept-encoding"].contains(&name.trim()))
+        let mut names = value.to_str().unwrap_or_default().split(',').map(str::trim);
+        names.any(|name| name == "*" || name.eq_ignore_ascii_case("accept-encoding"))
     });
     if !named {
         headers.append(VARY, HeaderValue::from_static("accept-encoding"));
@@ -310,6 +340,9 @@ mod tests {
             (&["br;q=2, gzip;q=x"], None),
             (&["br; q=0.5, gzip; q=0.5"], Some(Coding::Brotli)),
             (&["br;q=0.051, gzip;q=0.5"], Some(Coding::Gzip)),
+            (&["gzip;q=0.2, gzip, br;q=0.5"], Some(Coding::Brotli)),
+            (&["x-gzip;q=0.2, *;q=0.1"], Some(Coding::Gzip)),
+            (&["*;q=0.1", "zstd;q=0, *;q=0.9, gzip"], Some(Coding::Gzip)),
         ];
         for (given, wanted) in rows {
             assert_eq!(accepts(given), *wanted, "{given:?}");
@@ -339,6 +372,17 @@ mod tests {
             ("a picture", 200, &[("content-type", "image/png")], None, false),
             ("a drawing", 200, &[("content-type", "image/svg+xml")], None, true),
             ("events", 200, &[("content-type", "text/event-stream")], None, false),
+            ("events, loudly", 200, &[("content-type", "Text/Event-Stream")], None, false),
+            (
+                "json, loudly",
+                200,
+                &[("content-type", "APPLICATION/JSON;charset=utf-8")],
+                None,
+                true,
+            ),
+            ("a kind of json", 200, &[("content-type", "application/problem+Json")], None, true),
+            ("a family alone", 200, &[("content-type", "application/")], None, false),
+            ("a font", 200, &[("content-type", "font/woff2")], None, false),
             ("gRPC", 200, &[("content-type", "application/grpc")], None, false),
             ("compressed already", 200, &[json, ("content-encoding", "gzip")], None, false),
             (

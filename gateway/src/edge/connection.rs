@@ -2,14 +2,15 @@
 //!
 //! One timer per connection, armed for the earliest moment at which it could be over time and
 //! armed again when it fires early: a request costs no timer, only notes of the time. That makes
-//! the deadlines coarse: one is kept to within twice its span.
+//! the deadlines coarse: one is kept to within twice its span. The one for an answer is kept exactly where it
+//! is no shorter than the longest time that the timer is ever armed for; shorter ones have a timer of their own.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use rustix::time::{ClockId, clock_gettime};
@@ -21,14 +22,14 @@ use super::config::EdgeLimits;
 /// Milliseconds since the edge started, from 1 on, so that 0 can stand for "not".
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
-    began: Instant,
+    began_ns: u64,
     /// The same by the kernel's own count, in milliseconds.
     began_ms: u64,
 }
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self { began: Instant::now(), began_ms: counted_ms() }
+        Self { began_ns: counted_ns(), began_ms: counted_ms() }
     }
 
     /// As the kernel counts it, every few milliseconds: a request asks some ten times, and for deadlines
@@ -39,7 +40,7 @@ impl Clock {
 
     /// The same in nanoseconds, to the nanosecond.
     pub(crate) fn now_ns(self) -> u64 {
-        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX).saturating_add(1)
+        counted_ns().saturating_sub(self.began_ns).saturating_add(1)
     }
 }
 
@@ -49,6 +50,15 @@ fn counted_ms() -> u64 {
     let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
     let rest = u64::try_from(now.tv_nsec / 1_000_000).unwrap_or_default();
     seconds.saturating_mul(1_000).saturating_add(rest)
+}
+
+/// Nanoseconds of the clock that is exact: some five hundred years fit.
+fn counted_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(u64::try_from(now.tv_nsec).unwrap_or_default())
 }
 
 pub(crate) fn millis(span: Duration) -> u64 {
@@ -79,6 +89,8 @@ pub(crate) struct Connection {
     body_waits: AtomicU64,
     /// Since when the client takes nothing; 0 when not.
     write_waits: AtomicU64,
+    /// Until when an answer is waited for; 0 where none is, or by another timer.
+    answer_by: AtomicU64,
     _place: OwnedSemaphorePermit,
 }
 
@@ -102,6 +114,7 @@ impl Connection {
             parted: AtomicU64::new(0),
             body_waits: AtomicU64::new(0),
             write_waits: AtomicU64::new(0),
+            answer_by: AtomicU64::new(0),
             _place: place,
         }
     }
@@ -145,10 +158,26 @@ impl Connection {
         note(&self.body_waits, waits && !self.multiplexed.load(Relaxed), self.clock);
     }
 
+    /// Whether its timer looks in time after what may take so long: it is armed for no longer than a head
+    /// may take. Over HTTP/2 each of many requests has a time of its own.
+    pub(crate) fn times(&self, limit_ms: u64, limits: &EdgeLimits) -> bool {
+        limit_ms >= millis(limits.head_within) && !self.multiplexed.load(Relaxed)
+    }
+
+    /// Its request is polled at this moment, if not before, by the edge's clock; at none where that is 0.
+    pub(crate) fn answer_by(&self, by_ms: u64) {
+        self.answer_by.store(by_ms, Relaxed);
+    }
+
     pub(crate) fn due(&self, limits: &EdgeLimits) -> Due {
         let now = self.clock.now_ms();
         let parted = self.parted.load(Relaxed);
         let mut next = now.saturating_add(millis(limits.head_within));
+        // What is over is the request, which is polled when the timer fires, and not the connection.
+        let answer_by = self.answer_by.load(Relaxed);
+        if answer_by > now {
+            next = next.min(answer_by);
+        }
         let phase = match self.phase.load(Relaxed) {
             // A request may be on its way, of a client that did not know.
             IDLE if parted > 0 => {
@@ -254,5 +283,35 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ClientSocket<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[test]
+    fn the_timer_is_armed_for_the_end_of_an_answer_where_it_keeps_that() {
+        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let clock = Clock::start();
+        let connection = Connection::new(clock, place);
+        let limits = EdgeLimits { head_within: Duration::from_secs(15), ..EdgeLimits::default() };
+        let (exact, short) = (millis(limits.head_within), millis(limits.head_within) - 1);
+        assert!(connection.times(exact, &limits) && !connection.times(short, &limits));
+        connection.request_began();
+        let usual = Due::Later(limits.head_within);
+        assert_eq!(connection.due(&limits), usual);
+        connection.answer_by(clock.now_ms() + 5_000);
+        let Due::Later(armed) = connection.due(&limits) else { panic!("nothing is over") };
+        assert!(armed <= Duration::from_secs(5), "{armed:?}");
+        // One that passed is the request's, and ends no connection.
+        connection.answer_by(1);
+        assert_eq!(connection.due(&limits), usual);
+        connection.answer_by(0);
+        assert_eq!(connection.due(&limits), usual);
+        connection.multiplexes();
+        assert!(!connection.times(exact, &limits));
     }
 }

@@ -11,17 +11,18 @@ use hythe_core::wire::access::AccessFailed;
 
 use super::access::Record;
 use super::body::Progress;
-use super::connection::{Clock, Connection};
 use super::figures::{Figures, Told};
+use super::pool::Pool;
+use super::proxy::Proxy;
 
 /// A request that is being answered.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    pub(crate) connection: Arc<Connection>,
-    clock: Clock,
+    /// Of the connection that it came on.
+    proxy: Arc<Proxy>,
     began_ns: u64,
-    /// Where it is counted, and by which core.
-    route: Option<(Arc<Figures>, usize)>,
+    /// Where it is counted.
+    route: Option<Arc<Figures>>,
     /// The status that was answered; 0 before that.
     status: u16,
     sent: u64,
@@ -32,18 +33,27 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     /// A head has come.
-    pub(crate) fn begin(connection: Arc<Connection>, clock: Clock) -> Self {
-        connection.request_began();
-        let began_ns = clock.now_ns();
+    pub(crate) fn begin(proxy: Arc<Proxy>) -> Self {
+        proxy.connection.request_began();
+        let began_ns = proxy.core.clock.now_ns();
         let (route, body, record) = (None, None, None);
-        Self { connection, clock, began_ns, route, status: 0, sent: 0, body, record }
+        Self { proxy, began_ns, route, status: 0, sent: 0, body, record }
+    }
+
+    fn took_ns(&self) -> u64 {
+        self.proxy.core.clock.now_ns().saturating_sub(self.began_ns)
+    }
+
+    /// Where the connection to the replica goes once it is free.
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.proxy.core.pool
     }
 
     /// It is for this route.
-    pub(crate) fn of(&mut self, route: Arc<Figures>, core: usize) {
+    pub(crate) fn of(&mut self, route: Arc<Figures>) {
         if self.route.is_none() {
-            route.began(core);
-            self.route = Some((route, core));
+            route.began(self.proxy.core.index);
+            self.route = Some(route);
         }
     }
 
@@ -60,8 +70,12 @@ impl Exchange {
     /// It is answered with this status.
     pub(crate) fn answered(&mut self, status: u16) {
         self.status = status;
+        if self.record.is_none() {
+            return;
+        }
+        let after_ns = self.took_ns();
         if let Some(record) = &mut self.record {
-            record.answered(self.clock.now_ns().saturating_sub(self.began_ns));
+            record.answered(after_ns);
         }
     }
 
@@ -87,17 +101,18 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.connection.request_ended();
-        if let Some((route, core)) = &self.route {
+        self.proxy.connection.request_ended();
+        if let Some(route) = &self.route {
+            let core = &self.proxy.core;
             let told = Told {
                 status: self.status,
-                took_ns: self.clock.now_ns().saturating_sub(self.began_ns),
+                took_ns: self.took_ns(),
                 received: self.body.as_ref().map_or(0, |body| body.bytes()),
                 sent: self.sent,
             };
-            route.ended(*core, &told);
-            if let Some(record) = self.record.take() {
-                record.end(&told);
+            route.ended(core.index, &told);
+            if let Some(record) = &self.record {
+                record.end(&told, &core.access, core.index);
             }
         }
     }

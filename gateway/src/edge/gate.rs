@@ -84,6 +84,11 @@ impl Shared {
 }
 
 impl Gate {
+    /// Whether a client may be served whoever it is, and however often it asks.
+    pub(crate) fn admits_all(&self) -> bool {
+        self.settings.allow.is_empty() && self.shared.limiter.is_none()
+    }
+
     /// Whether a client with this address may be served at all.
     pub(crate) fn admits(&self, client: IpAddr, now_ns: u64) -> Result<(), Page> {
         let allow = &self.settings.allow;

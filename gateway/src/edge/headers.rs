@@ -6,6 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use bytes::Bytes;
 use hyper::header::{
     self, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName,
     HeaderValue, TE, UPGRADE,
@@ -56,9 +57,9 @@ impl Peer {
 
     /// Whether the client came by https, here or, as a trusted peer says, to that.
     pub(crate) fn came_by_https(&self, headers: &HeaderMap) -> bool {
-        let told = headers.get(X_FORWARDED_PROTO).filter(|_| self.trusted);
-        let told = told.is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"));
-        told || self.scheme == "https"
+        let https = |scheme: &HeaderValue| scheme.as_bytes().eq_ignore_ascii_case(b"https");
+        let told = || headers.get(X_FORWARDED_PROTO).is_some_and(https);
+        self.scheme == "https" || (self.trusted && told())
     }
 
     /// Who asks, as far as can be told: behind trusted peers, the last address that is none of theirs.
@@ -130,6 +131,10 @@ fn drop_hop_by_hop(headers: &mut HeaderMap, claims_too: bool) {
             Fate::Claim => {}
         }
     }
+    // `Connection` is one of them: without any, it names none.
+    if gone.is_empty() {
+        return;
+    }
     for value in headers.get_all(CONNECTION) {
         for named in value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii) {
             match HeaderName::from_bytes(named) {
@@ -195,7 +200,7 @@ pub(crate) fn request_id(
     peer: &Peer,
     new: impl FnOnce() -> HeaderValue,
 ) -> HeaderValue {
-    let theirs = headers.get(X_REQUEST_ID).filter(|_| peer.trusted);
+    let theirs = if peer.trusted { headers.get(X_REQUEST_ID) } else { None };
     let usable =
         |id: &&HeaderValue| id.len() <= 128 && id.as_bytes().iter().all(u8::is_ascii_graphic);
     theirs.filter(usable).cloned().unwrap_or_else(new)
@@ -264,8 +269,14 @@ pub(crate) fn to_app(
         headers.insert(UPGRADE, protocol);
     }
     headers.insert(HOST, host.original.clone());
-    append(headers, X_FORWARDED_FOR, &peer.ip);
-    append(headers, FORWARDED, &forwarded(peer, host));
+    if peer.trusted {
+        append(headers, X_FORWARDED_FOR, peer.ip.clone());
+        append(headers, FORWARDED, forwarded(peer, host));
+    } else {
+        // A stranger's are gone: there is nothing to add to.
+        headers.insert(X_FORWARDED_FOR, peer.ip.clone());
+        headers.insert(FORWARDED, forwarded(peer, host));
+    }
     let proto = HeaderValue::from_static(peer.scheme);
     headers.entry(X_FORWARDED_HOST).or_insert_with(|| host.original.clone());
     headers.entry(X_FORWARDED_PROTO).or_insert(proto);
@@ -287,13 +298,13 @@ pub(crate) fn to_client(headers: &mut HeaderMap, upgraded: bool) {
 }
 
 /// Adds to a list that a trusted peer began, as one header.
-fn append(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue) {
+fn append(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
     if !headers.contains_key(&name) {
-        headers.insert(name, value.clone());
+        headers.insert(name, value);
         return;
     }
     let mut list = Vec::new();
-    for part in headers.get_all(&name).iter().chain([value]) {
+    for part in headers.get_all(&name).iter().chain([&value]) {
         if !list.is_empty() {
             list.extend_from_slice(b", ");
         }
@@ -306,8 +317,8 @@ fn append(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue) {
 
 fn forwarded(peer: &Peer, host: &Host) -> HeaderValue {
     let (open, close) = if peer.v6 { ("\"[", "]\"") } else { ("", "") };
-    let original = host.original.to_str().unwrap_or_default();
-    let quote = if original.contains([':', '[']) { "\"" } else { "" };
+    let original = host.original.as_bytes();
+    let quote = if original.iter().any(|byte| matches!(byte, b':' | b'[')) { "\"" } else { "" };
     // Put together without formatting: every request has one.
     let parts = [
         &b"for="[..],
@@ -316,30 +327,29 @@ fn forwarded(peer: &Peer, host: &Host) -> HeaderValue {
         close.as_bytes(),
         b";host=",
         quote.as_bytes(),
-        original.as_bytes(),
+        original,
         quote.as_bytes(),
         b";proto=",
         peer.scheme.as_bytes(),
     ];
-    HeaderValue::from_bytes(&parts.concat())
+    HeaderValue::from_maybe_shared(Bytes::from(parts.concat()))
         .unwrap_or_else(|_| HeaderValue::from_static("for=unknown"))
 }
 
 /// Whether a page should be HTML, JSON or plain text for whoever asks.
 pub(crate) fn preferred(headers: &HeaderMap) -> pages::Form {
-    let accepts = |what: &str| {
-        headers
-            .get_all(header::ACCEPT)
-            .iter()
-            .any(|value| value.to_str().is_ok_and(|value| value.contains(what)))
-    };
-    if accepts("text/html") {
-        pages::Form::Html
-    } else if accepts("json") {
-        pages::Form::Json
-    } else {
-        pages::Form::Text
+    let mut form = pages::Form::Text;
+    // What programs send that take anything says nothing.
+    for value in headers.get_all(header::ACCEPT).iter().filter(|value| *value != "*/*") {
+        let value = value.to_str().unwrap_or_default();
+        if value.contains("text/html") {
+            return pages::Form::Html;
+        }
+        if value.contains("json") {
+            form = pages::Form::Json;
+        }
     }
+    form
 }
 
 #[cfg(test)]
@@ -602,6 +612,22 @@ mod tests {
         assert_eq!(value, "for=\"[2001:db8::1]\";host=a;proto=http");
         let value = forwarded(&peer("::ffff:192.0.2.1"), &host);
         assert_eq!(value, "for=192.0.2.1;host=a;proto=http");
+    }
+
+    #[test]
+    fn a_page_is_written_as_whoever_asks_reads_it() {
+        let rows: [(&[&str], pages::Form); 6] = [
+            (&[], pages::Form::Text),
+            (&["*/*"], pages::Form::Text),
+            (&["*/*", "application/problem+json"], pages::Form::Json),
+            (&["application/json", "text/html"], pages::Form::Html),
+            (&["text/html,application/json;q=0.9,*/*;q=0.8"], pages::Form::Html),
+            (&["text/plain"], pages::Form::Text),
+        ];
+        for (accepts, form) in rows {
+            let lines: Vec<_> = accepts.iter().map(|value| ("Accept", *value)).collect();
+            assert_eq!(preferred(&map(&lines)), form, "{accepts:?}");
+        }
     }
 
     #[test]

@@ -93,7 +93,9 @@ fn name(host: &[u8]) -> Result<String, BadHost> {
         _ => label_characters(name)?,
     }
     let name = name.strip_suffix(b".").unwrap_or(name);
-    Ok(name.iter().map(|b| char::from(b.to_ascii_lowercase())).collect())
+    // All of it is ASCII by now.
+    let name = std::str::from_utf8(name).map_err(|_| BadHost::Invalid)?;
+    Ok(name.to_ascii_lowercase())
 }
 
 fn port_fine(port: &[u8]) -> Result<(), BadHost> {

@@ -14,11 +14,13 @@
 
 mod access;
 mod balance;
+mod bell;
 mod body;
 mod compress;
 mod config;
 mod connection;
 mod disk;
+mod draft;
 mod exchange;
 mod feed;
 mod figures;
@@ -304,7 +306,7 @@ impl Edge {
                 edge: self.id,
                 live: Arc::clone(&live),
                 tls: Arc::clone(&tls),
-                pool: Arc::new(Pool::new(clock, &limits)),
+                pool: Pool::new(clock, &limits),
                 limits: Arc::clone(&limits),
                 clock,
                 ids: RequestIds::new(),

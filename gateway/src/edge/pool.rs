@@ -5,7 +5,6 @@
 //! number kept is bounded per replica and in all. Deployments never share a connection, even when
 //! one inherits another's address.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -20,6 +19,7 @@ use hyper::client::conn::{TrySendError, http1, http2};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hythe_core::ids::DeploymentId;
+use rustc_hash::FxHashMap;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
@@ -31,6 +31,8 @@ use super::connection::{Clock, millis};
 use super::listen;
 use super::table::Flight;
 
+/// Who answers there. Of these nobody outside has a say, so that the cheapest hash will do: each request asks
+/// for one twice.
 type Key = (DeploymentId, SocketAddr);
 
 /// How often an HTTP/2 connection to a replica is asked whether it lives, and how long it may take to
@@ -118,10 +120,10 @@ struct Shelf {
 
 #[derive(Debug, Default)]
 struct Shelves {
-    by_key: HashMap<Key, Shelf>,
+    by_key: FxHashMap<Key, Shelf>,
     total: usize,
     /// Connections that many requests share.
-    shared: HashMap<Key, Common>,
+    shared: FxHashMap<Key, Common>,
 }
 
 /// A connection that many requests share.
@@ -247,7 +249,7 @@ impl Pool {
         };
         let (sender, driver) = match there {
             Some(there) => there,
-            None => self.connect_shared(upstream, key).await?,
+            None => Box::pin(self.connect_shared(upstream, key)).await?,
         };
         // Its answers cannot be told from those to others: what was sent is never sent again.
         let answered = Arc::new(AtomicBool::new(true));

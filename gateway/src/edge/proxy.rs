@@ -5,12 +5,16 @@
 //! request may be repeated: on another connection where that one had been used before, and once on
 //! another replica where it was new. Nothing is buffered.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::TrySendError;
 use hyper::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING,
 };
@@ -22,12 +26,14 @@ use hythe_core::ids::AppId;
 use hythe_core::limits;
 use hythe_core::names::HostName;
 use hythe_core::time::Millis;
+use tokio::time::sleep;
 
 use super::access::{Came, Record};
 use super::balance::Chosen;
 use super::body::{Lease, Progress, RequestBody, ResponseBody};
 use super::compress::{self, Coding};
 use super::connection::{Connection, millis};
+use super::draft::Draft;
 use super::exchange::Exchange;
 use super::figures;
 use super::gate::Gate;
@@ -68,9 +74,12 @@ pub(crate) const FIGURES_PATH: &str = "/metrics";
 
 type Answer = Response<ResponseBody>;
 
+/// What a connection to a replica makes of a request.
+type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+
 /// What came of asking a replica.
 enum Asked {
-    Answered(Response<Incoming>, Upward),
+    Answered(Response<Incoming>),
     /// Nothing of it was sent.
     Unsent(Request<RequestBody>),
     /// The connection died before a byte of the answer; whether it had been fine before.
@@ -97,8 +106,7 @@ impl From<Page> for Instead {
 struct Asking<'a> {
     host: &'a Host,
     /// By which it is found again.
-    id: HeaderValue,
-    trace: Trace,
+    id: &'a HeaderValue,
     /// What of compression the client takes.
     accepted: Option<Coding>,
     gate: Option<Arc<Gate>>,
@@ -121,35 +129,10 @@ impl Asking<'_> {
     }
 }
 
-/// What is needed to write a request without body a second time.
-struct Draft {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-}
-
-impl Draft {
-    fn of(request: &Request<RequestBody>) -> Self {
-        Self {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            headers: request.headers().clone(),
-        }
-    }
-
-    fn request(self) -> Request<RequestBody> {
-        let mut request = Request::new(RequestBody::Empty);
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.uri;
-        *request.headers_mut() = self.headers;
-        request
-    }
-}
-
 impl Proxy {
     /// Answers one request, whatever happens.
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Answer {
-        let exchange = Exchange::begin(Arc::clone(&self.connection), self.core.clock);
+    pub(crate) async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Answer {
+        let exchange = Exchange::begin(Arc::clone(self));
         let form = headers::preferred(request.headers());
         let id = headers::request_id(request.headers(), &self.peer, || self.core.ids.next());
         let host = match host::of(request.version(), request.uri(), request.headers()) {
@@ -160,9 +143,10 @@ impl Proxy {
             }
         };
         // What another proxy of this machine passes on is a stranger's.
-        let own = self.peer.address.ip().to_canonical().is_loopback()
+        let own = host.name == PROBE_HOST
+            && self.peer.address.ip().to_canonical().is_loopback()
             && !request.headers().contains_key("x-forwarded-for");
-        if host.name == PROBE_HOST && own {
+        if own {
             match request.uri().path() {
                 PROBE_PATH => return self.probe(exchange),
                 FIGURES_PATH => return self.figures(exchange),
@@ -180,21 +164,22 @@ impl Proxy {
             return page(Page::Misdirected, form, &host.name, id, exchange);
         }
         let mut exchange = Some(exchange);
-        let https = self.peer.came_by_https(request.headers());
-        let kept = id.clone();
         let mut hsts = None;
-        let mut answer = match self.pass(request, &host, id, &mut exchange, &mut hsts).await {
-            Ok(answer) => answer,
+        let mut answer = match self.pass(request, &host, &id, &mut exchange, &mut hsts).await {
+            Ok(mut answer) => {
+                headers::note_request_id(answer.headers_mut(), id);
+                answer
+            }
             Err(instead) => {
-                let began = || Exchange::begin(Arc::clone(&self.connection), self.core.clock);
+                let began = || Exchange::begin(Arc::clone(self));
                 let exchange = exchange.unwrap_or_else(began);
                 match instead {
-                    Instead::Page(shown) => page(shown, form, &host.name, kept, exchange),
+                    Instead::Page(shown) => page(shown, form, &host.name, id, exchange),
                     Instead::Elsewhere(location) => plain(redirect::to(&location), exchange),
                 }
             }
         };
-        if let Some(hsts) = hsts.filter(|_| https) {
+        if let Some(hsts) = hsts {
             headers::note_hsts(answer.headers_mut(), hsts);
         }
         answer
@@ -207,12 +192,13 @@ impl Proxy {
         shown.is_some_and(|certificate| !certificate.covers(&host.name))
     }
 
-    /// The exchange is taken where the app answers; what browsers are to be told is left in `hsts`.
+    /// The exchange is taken where the app answers; what those are to be told who came by https is left in
+    /// `hsts`.
     async fn pass(
         &self,
         mut request: Request<Incoming>,
         host: &Host,
-        id: HeaderValue,
+        id: &HeaderValue,
         exchange: &mut Option<Exchange>,
         hsts: &mut Option<HeaderValue>,
     ) -> Result<Answer, Instead> {
@@ -221,20 +207,20 @@ impl Proxy {
         }
         let side = Side::Client(request.headers());
         let seen = self.core.live.look_up(&host.name, request.uri().path(), side);
-        let trace = Trace::of(request.headers(), &id, || self.core.ids.next());
+        let trace = Trace::of(request.headers(), id, || self.core.ids.next());
         if let (Some(figures), Some(exchange)) = (seen.figures, exchange.as_mut()) {
-            exchange.of(figures, self.core.index);
-            if let Some(tap) = &seen.tap {
+            exchange.of(figures);
+            if let Some(tap) = seen.tap {
                 let client = self.peer.client(request.headers(), &self.core.trusted);
                 let scheme = self.peer.scheme;
-                let came = Came { host: &host.name, scheme, client, id: &id, trace: &trace };
-                let (outlet, core) = (&self.core.access, self.core.index);
-                exchange.recorded(Record::of(tap, outlet, core, &request, came));
+                let came = Came { host: &host.name, scheme, client, id, trace: &trace };
+                exchange.recorded(Record::of(tap, &request, came));
             }
         }
         let (gate, place, app, keep) = (seen.gate, seen.place, seen.app, seen.keep);
-        let mut asking = Asking { host, id, trace, accepted: None, gate, place, app, keep };
-        *hsts = asking.settings(None, |set| set.hsts).and_then(|hsts| {
+        let mut asking = Asking { host, id, accepted: None, gate, place, app, keep };
+        let https = self.peer.came_by_https(request.headers());
+        *hsts = asking.settings(None, |set| set.hsts).filter(|_| https).and_then(|hsts| {
             // Numbers and words.
             HeaderValue::try_from(hsts.to_string()).ok()
         });
@@ -243,8 +229,12 @@ impl Proxy {
             return Err(Instead::Elsewhere(location));
         }
         let user = match &asking.gate {
-            Some(gate) => self.let_in(gate, request.headers()).await?,
-            None => None,
+            Some(gate) if gate.settings.maintenance => return Err(Page::Maintenance.into()),
+            Some(gate) if !gate.settings.users.is_empty() => {
+                // On the heap, as whatever few requests come to: all of them have room for it otherwise.
+                Some(Box::pin(self.let_in(gate, request.headers())).await?)
+            }
+            Some(_) | None => None,
         };
         if seen.ambiguous {
             return Err(Page::BadPath.into());
@@ -258,21 +248,20 @@ impl Proxy {
         }
         if let Found::Site(served) = seen.found {
             let asked = (request.method(), request.uri(), request.headers());
-            return self.serve(&served, asked, &asking, exchange).await;
+            return Box::pin(self.serve(&served, asked, &asking, exchange)).await;
         }
         let mut in_flight = match in_flight(seen.found) {
             Ok(in_flight) => in_flight,
-            Err(why) => match self.wait(why, &asking).await {
+            Err(why) => match Box::pin(self.wait(why, &asking)).await {
                 Ok(in_flight) => in_flight,
                 Err(why) => {
                     // What came meanwhile may be a site.
                     let Found::Site(served) = self.found(&asking) else { return Err(why.into()) };
                     let asked = (request.method(), request.uri(), request.headers());
-                    return self.serve(&served, asked, &asking, exchange).await;
+                    return Box::pin(self.serve(&served, asked, &asking, exchange)).await;
                 }
             },
         };
-        let https = self.peer.came_by_https(request.headers());
         let stays = asking.settings(false, |set| set.sticky);
         let stays = stays.then(|| headers::replica(request.headers()));
         // A site may have to answer in the place of replicas.
@@ -281,7 +270,7 @@ impl Proxy {
         let client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
         let shares =
             client.is_none() && asking.settings(false, |set| set.protocol == Protocol::H2c);
-        let (mut request, progress) = self.for_app(request, &asking, upgrade, user)?;
+        let (mut request, progress) = self.for_app(request, &asking, trace, upgrade, user)?;
         if let (Some(progress), Some(exchange)) = (&progress, exchange.as_mut()) {
             exchange.with_body(Arc::clone(progress));
         }
@@ -301,9 +290,9 @@ impl Proxy {
             let upward = match pooled {
                 Some(upward) => Ok(upward),
                 None if shares => self.core.pool.share(upstream, to).await,
-                None => self.core.pool.connect(to).await,
+                None => Box::pin(self.core.pool.connect(to)).await,
             };
-            let upward = match upward {
+            let mut upward = match upward {
                 Ok(upward) => upward,
                 Err(error) => {
                     tracing::debug!(%to, %error, "could not connect to a replica");
@@ -336,12 +325,21 @@ impl Proxy {
             let elsewhere = !repeated && in_flight.upstream.has_another(&tried, to);
             let draft = (repeatable && (upward.used || elsewhere)).then(|| Draft::of(&request));
             let within = asking.settings(None, |set| set.answer_within);
-            match self.ask(upward, request, progress.as_deref(), within).await {
-                Asked::Answered(response, upward) => {
+            upward.expect_answer();
+            if upward.multiplexes() {
+                for_http2(&mut request);
+            }
+            // It is large, and stays where it is made.
+            let sent = {
+                let sending = pin!(upward.send(request));
+                self.answer_to(sending, progress.as_deref(), within).await
+            };
+            match asked(sent, &upward, progress.as_deref()) {
+                Asked::Answered(response) => {
                     let version = in_flight.upstream.deployment;
                     chosen.answered();
-                    let pool = Arc::clone(&self.core.pool);
-                    let lease = Lease { in_flight, chosen, pool, upward, progress };
+                    // Once where it stays to the end.
+                    let lease = Box::new(Lease { in_flight, chosen, upward, progress });
                     let Some(exchange) = exchange.take() else { return Err(Page::Busy.into()) };
                     let mut answer = self.deliver(response, lease, client, &asking, exchange)?;
                     if let Some(stays) = stays {
@@ -354,11 +352,12 @@ impl Proxy {
                 }
                 Asked::Unsent(unsent) => request = unsent,
                 Asked::Died { used: true } => {
-                    request = draft.ok_or(Page::NotAnswering)?.request();
+                    request = draft.and_then(Draft::request).ok_or(Page::NotAnswering)?;
                 }
                 Asked::Died { used: false } => {
                     chosen.failed(self.core.clock.now_ms());
-                    request = draft.filter(|_| elsewhere).ok_or(Page::NotAnswering)?.request();
+                    let draft = draft.filter(|_| elsewhere).and_then(Draft::request);
+                    request = draft.ok_or(Page::NotAnswering)?;
                     repeated = true;
                     tried.push(to);
                 }
@@ -369,6 +368,7 @@ impl Proxy {
                     return Err(page.into());
                 }
             }
+            drop(upward);
             // Where one idle connection was dead, so may others be; and each choice is made by the
             // table that is in force.
             fresh = true;
@@ -408,7 +408,6 @@ impl Proxy {
             let https = self.peer.came_by_https(headers);
             keep.note(&mut answer, served.deployment, https, asking.below());
         }
-        headers::note_request_id(answer.headers_mut(), asking.id.clone());
         let Some(mut exchange) = exchange.take() else { return Err(Page::Busy.into()) };
         exchange.answered(answer.status().as_u16());
         Ok(answer.map(|body| match body {
@@ -419,7 +418,8 @@ impl Proxy {
 
     /// Whether a client may be served at all.
     fn admit(&self, asking: &Asking<'_>, headers: &HeaderMap) -> Result<(), Page> {
-        let Some(gate) = &asking.gate else { return Ok(()) };
+        let gate = asking.gate.as_ref().filter(|gate| !gate.admits_all());
+        let Some(gate) = gate else { return Ok(()) };
         let client = self.peer.client(headers, &self.core.trusted);
         gate.admits(client, self.core.clock.now_ns())
     }
@@ -457,22 +457,11 @@ impl Proxy {
         leads.elsewhere(uri, headers, asking.host, &self.peer, serves)
     }
 
-    /// Whether a request that is admitted may pass to the app, and who it is of where that has to be known.
-    async fn let_in(
-        &self,
-        gate: &Gate,
-        headers: &HeaderMap,
-    ) -> Result<Option<HeaderValue>, Instead> {
+    /// Who it is that asks, where only those pass to the app who are known.
+    async fn let_in(&self, gate: &Gate, headers: &HeaderMap) -> Result<HeaderValue, Page> {
         let client = self.peer.client(headers, &self.core.trusted);
         let now = self.core.clock.now_ns();
-        if gate.settings.maintenance {
-            return Err(Page::Maintenance.into());
-        }
-        if gate.settings.users.is_empty() {
-            return Ok(None);
-        }
-        let known = self.core.doorman.knows(&gate.passwords, headers, client, now);
-        Ok(Some(known.await?))
+        self.core.doorman.knows(&gate.passwords, headers, client, now).await
     }
 
     /// Waits for the app to start, where that is wanted and there is room. For one that sleeps it always is: who
@@ -537,7 +526,7 @@ impl Proxy {
     /// What there is by now for a request that is on its way to an app; one that has fallen asleep since is woken.
     async fn find_again(&self, asking: &Asking<'_>, side: Side<'_>) -> Result<InFlight, Page> {
         match self.find(asking, side) {
-            Err(Page::Waking) => self.wait(Page::Waking, asking).await,
+            Err(Page::Waking) => Box::pin(self.wait(Page::Waking, asking)).await,
             found @ (Ok(_) | Err(_)) => found,
         }
     }
@@ -552,6 +541,7 @@ impl Proxy {
         &self,
         request: Request<Incoming>,
         asking: &Asking<'_>,
+        trace: Trace,
         upgrade: Option<HeaderValue>,
         user: Option<HeaderValue>,
     ) -> Result<(Request<RequestBody>, Option<Arc<Progress>>), Page> {
@@ -568,7 +558,7 @@ impl Proxy {
         head.version = Version::HTTP_11;
         let id = asking.id.clone();
         headers::to_app(&mut head.headers, &self.peer, asking.host, upgrade, id);
-        asking.trace.note(&mut head.headers);
+        trace.note(&mut head.headers);
         if let Some(prefix) = asking.place.as_ref().and_then(|place| place.taken()) {
             headers::note_prefix(&mut head.headers, prefix);
         }
@@ -592,49 +582,41 @@ impl Proxy {
         Ok((Request::from_parts(head, body), Some(progress)))
     }
 
-    /// Sends a request on one connection and waits for the head of the answer.
-    async fn ask(
+    /// Waits for the head of the answer to what is sent; none where that takes too long.
+    async fn answer_to(
         &self,
-        mut upward: Upward,
-        mut request: Request<RequestBody>,
+        mut sending: Pin<&mut impl Future<Output = Sent>>,
         progress: Option<&Progress>,
         within: Option<Millis>,
-    ) -> Asked {
-        upward.expect_answer();
-        if upward.multiplexes() {
-            for_http2(&mut request);
-        }
+    ) -> Option<Sent> {
         let start = self.core.clock.now_ms();
         let limit = within.map_or(millis(self.core.limits.answer_within), |within| within.0);
-        let sending = upward.send(request);
-        tokio::pin!(sending);
-        let mut error = loop {
-            // A long upload is no silence of the app.
-            let since = progress.map_or(start, |progress| start.max(progress.last_ms()));
-            let left = since.saturating_add(limit).saturating_sub(self.core.clock.now_ms());
-            if left == 0 {
-                return Asked::Failed(Page::TimedOut);
+        let timed = self.connection.times(limit, &self.core.limits);
+        let mut timer = (!timed).then(|| Box::pin(sleep(Duration::from_millis(limit))));
+        let answer = poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(answer) = sending.as_mut().poll(cx) {
+                    return Poll::Ready(Some(answer));
+                }
+                // A long upload is no silence of the app.
+                let since = progress.map_or(start, |progress| start.max(progress.last_ms()));
+                let (by, now) = (since.saturating_add(limit), self.core.clock.now_ms());
+                if by <= now {
+                    return Poll::Ready(None);
+                }
+                let Some(timer) = &mut timer else {
+                    self.connection.answer_by(by);
+                    return Poll::Pending;
+                };
+                if timer.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                *timer = Box::pin(sleep(Duration::from_millis(by.saturating_sub(now))));
             }
-            match tokio::time::timeout(Duration::from_millis(left), &mut sending).await {
-                Ok(Ok(response)) => return Asked::Answered(response, upward),
-                Ok(Err(error)) => break error,
-                Err(_) => {}
-            }
-        };
-        if let Some(unsent) = error.take_message() {
-            return Asked::Unsent(unsent);
-        }
-        if progress.is_some_and(Progress::too_large) {
-            return Asked::Failed(Page::TooLarge);
-        }
-        if progress.is_some_and(Progress::failed) {
-            return Asked::Failed(Page::BadBody);
-        }
-        if !upward.answered() {
-            return Asked::Died { used: upward.used };
-        }
-        tracing::debug!(error = %error.into_error(), "a replica broke off before its answer");
-        Asked::Failed(Page::NotAnswering)
+        });
+        let answer = answer.await;
+        self.connection.answer_by(0);
+        answer
     }
 
     /// Hands an app's answer to the client; a switch of protocols ends the exchange and joins the
@@ -642,14 +624,13 @@ impl Proxy {
     fn deliver(
         &self,
         mut response: Response<Incoming>,
-        lease: Lease,
+        lease: Box<Lease>,
         client: Option<OnUpgrade>,
         asking: &Asking<'_>,
         mut exchange: Exchange,
     ) -> Result<Answer, Page> {
         let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         headers::to_client(response.headers_mut(), upgraded);
-        headers::note_request_id(response.headers_mut(), asking.id.clone());
         *response.version_mut() = Version::HTTP_11;
         exchange.served(lease.in_flight.upstream.deployment, lease.chosen.address);
         exchange.answered(response.status().as_u16());
@@ -691,6 +672,29 @@ impl Proxy {
         answer.headers_mut().insert(CONTENT_TYPE, kind);
         answer
     }
+}
+
+/// What came of a request. `sent` is none where no answer came in time.
+fn asked(sent: Option<Sent>, upward: &Upward, progress: Option<&Progress>) -> Asked {
+    let mut error = match sent {
+        Some(Ok(response)) => return Asked::Answered(response),
+        Some(Err(error)) => error,
+        None => return Asked::Failed(Page::TimedOut),
+    };
+    if let Some(unsent) = error.take_message() {
+        return Asked::Unsent(unsent);
+    }
+    if progress.is_some_and(Progress::too_large) {
+        return Asked::Failed(Page::TooLarge);
+    }
+    if progress.is_some_and(Progress::failed) {
+        return Asked::Failed(Page::BadBody);
+    }
+    if !upward.answered() {
+        return Asked::Died { used: upward.used };
+    }
+    tracing::debug!(error = %error.into_error(), "a replica broke off before its answer");
+    Asked::Failed(Page::NotAnswering)
 }
 
 /// A page of the edge's own.

@@ -6,11 +6,13 @@
 //! the time is up.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -27,6 +29,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Outlet;
+use super::bell::Bell;
 use super::config::{EdgeLimits, Network};
 use super::connection::{ClientSocket, Clock, Connection, Due};
 use super::gate::Doorman;
@@ -56,7 +59,7 @@ pub(crate) struct Core {
     pub(crate) edge: EdgeId,
     pub(crate) live: Arc<Live>,
     pub(crate) tls: Arc<Tls>,
-    pub(crate) pool: Arc<Pool>,
+    pub(crate) pool: Pool,
     pub(crate) limits: Arc<EdgeLimits>,
     pub(crate) clock: Clock,
     pub(crate) ids: RequestIds,
@@ -407,16 +410,16 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
         Due::Later(span) => span,
     };
     let mut timer = pin!(tokio::time::sleep(first));
-    loop {
-        tokio::select! {
-            biased;
-            ended = &mut serving => {
-                if let Err(error) = ended {
-                    tracing::debug!(peer = %address, %error, "connection ended");
-                }
-                break;
+    // A request polls what serves it some times, and neither of these has come about by that.
+    let mut bell = Bell::default();
+    let ending = poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(ended) = serving.as_mut().poll(cx) {
+                return Poll::Ready(Some(ended));
             }
-            () = &mut told, if !stopping => {
+            let Some(waker) = bell.rang(cx) else { return Poll::Pending };
+            let mut own = Context::from_waker(&waker);
+            if !stopping && told.as_mut().poll(&mut own).is_ready() {
                 let ends = end.is_cancelled();
                 if ends || connection.parts() {
                     stop_it(serving.as_mut());
@@ -424,14 +427,21 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
                 stopping = ends;
                 told.set(end.cancelled());
                 timer.as_mut().reset(Instant::now());
-            }
-            () = &mut timer => match connection.due(limits) {
-                Due::Now => {
-                    tracing::debug!(peer = %address, "connection ended: over time");
-                    break;
+            } else if timer.as_mut().poll(&mut own).is_ready() {
+                match connection.due(limits) {
+                    Due::Now => return Poll::Ready(None),
+                    Due::Later(span) => timer.as_mut().reset(Instant::now() + span),
                 }
-                Due::Later(span) => timer.as_mut().reset(Instant::now() + span),
-            },
+            } else {
+                return Poll::Pending;
+            }
+            // What is new has to be polled, too.
+            bell.look_again();
         }
+    });
+    match ending.await {
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::debug!(peer = %address, %error, "connection ended"),
+        None => tracing::debug!(peer = %address, "connection ended: over time"),
     }
 }

@@ -81,6 +81,11 @@ async fn a_client_that_stalls_in_a_body_is_let_go() {
 
 #[tokio::test]
 async fn an_app_that_never_answers_is_given_up_but_not_while_the_body_comes() {
+    // A shorter time than its connection's timer may be armed for, and one that this timer keeps.
+    tokio::join!(given_up(UNHURRIED * 10), given_up(UNHURRIED));
+}
+
+async fn given_up(head_within: Duration) {
     let app = App::new(|mut client| async move {
         client.head().await;
         client.end().await;
@@ -89,6 +94,7 @@ async fn an_app_that_never_answers_is_given_up_but_not_while_the_body_comes() {
     let route = [("a", replicas(deployment(), &[app.at]))];
     let (edge, _data) = Running::tuned(table(1, &route), |config| {
         config.limits.answer_within = UNHURRIED;
+        config.limits.head_within = head_within;
     });
     let sending = async {
         let mut client = edge.client().await;

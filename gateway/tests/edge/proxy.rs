@@ -153,6 +153,45 @@ async fn a_connection_that_died_in_the_pool_costs_no_repeatable_request() {
 }
 
 #[tokio::test]
+async fn a_request_that_is_sent_again_says_what_it_said_before() {
+    let (tell, mut heads) = mpsc::unbounded_channel::<String>();
+    let app = App::new(move |mut client| {
+        let tell = tell.clone();
+        async move {
+            // The first request of each connection is answered, the second one only read.
+            for answered in [true, false] {
+                let Ok(head) = client.until_or_end("\r\n\r\n").await else { return };
+                tell.send(head).unwrap();
+                if answered {
+                    client.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+                }
+            }
+        }
+    })
+    .await;
+    let (edge, _data) = Running::with(table(1, &[("a", replicas(deployment(), &[app.at]))]));
+    let mut client = edge.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(client.answer().await.status, 200);
+    client
+        .send(
+            "DELETE /x%2F?y HTTP/1.1\r\nHost: A:81\r\nX-Two: 1\r\nCookie: c=d\r\nX-Two: 2\r\n\
+             X-Empty:\r\nX-Bytes: \u{e4}\r\n\r\n",
+        )
+        .await;
+    assert_eq!(client.answer().await.status, 200);
+    soon(heads.recv()).await.unwrap();
+    let before = soon(heads.recv()).await.unwrap();
+    let again = soon(heads.recv()).await.unwrap();
+    assert!(before.starts_with("DELETE /x%2F?y HTTP/1.1\r\n"), "{before}");
+    assert_eq!(before.matches("x-two: ").count(), 2, "{before}");
+    assert_eq!(header(&before, "x-empty"), Some(""));
+    assert_eq!(header(&before, "x-request-id").map(str::len), Some(32));
+    assert_eq!(again, before);
+    edge.stop().await;
+}
+
+#[tokio::test]
 async fn a_request_that_a_new_connection_swallowed_is_not_sent_again() {
     let app = App::new(|mut client| async move {
         client.head().await;

@@ -40,7 +40,7 @@ struct Logged {
 }
 
 /// Where one core puts its lines.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Outlet(mpsc::Sender<Logged>);
 
 /// An outlet for each core, and what collects from them.
@@ -125,8 +125,6 @@ impl Tap {
 #[derive(Debug)]
 pub(crate) struct Record {
     tap: Arc<Tap>,
-    outlet: Outlet,
-    core: usize,
     method: Method,
     protocol: &'static str,
     scheme: &'static str,
@@ -182,13 +180,7 @@ pub(crate) struct Came<'a> {
 }
 
 impl Record {
-    pub(crate) fn of<B>(
-        tap: &Arc<Tap>,
-        outlet: &Outlet,
-        core: usize,
-        request: &Request<B>,
-        came: Came<'_>,
-    ) -> Box<Self> {
+    pub(crate) fn of<B>(tap: Arc<Tap>, request: &Request<B>, came: Came<'_>) -> Box<Self> {
         let header = |name| request.headers().get(name).map_or(&b""[..], HeaderValue::as_bytes);
         let from = referer(header(REFERER));
         let texts = [
@@ -199,9 +191,7 @@ impl Record {
             (from.as_slice(), MOST_ACCESS_TEXT),
         ];
         Box::new(Self {
-            tap: Arc::clone(tap),
-            outlet: outlet.clone(),
-            core,
+            tap,
             method: request.method().clone(),
             protocol: protocol(request.version()),
             scheme: came.scheme,
@@ -229,8 +219,8 @@ impl Record {
         self.failed.get_or_insert(who);
     }
 
-    /// Tells of it, where there is room.
-    pub(crate) fn end(&self, told: &Told) {
+    /// Tells of it, where there is room. `outlet` is that of the core that answered.
+    pub(crate) fn end(&self, told: &Told, outlet: &Outlet, core: usize) {
         let failed = match (told.status, self.failed) {
             (0, None) => Some(AccessFailed::Client),
             (_, failed) => failed,
@@ -238,7 +228,7 @@ impl Record {
         let matters = told.status >= 500 || failed.is_some_and(|who| who != AccessFailed::Request);
         // Most are not told under load, and to count them the kernel's own count is exact enough.
         let second = clock_gettime(ClockId::RealtimeCoarse).tv_sec;
-        if !self.tap.admits(self.core, u64::try_from(second).unwrap_or_default(), matters) {
+        if !self.tap.admits(core, u64::try_from(second).unwrap_or_default(), matters) {
             return;
         }
         let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -268,8 +258,8 @@ impl Record {
         });
         let at = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
         let logged = Logged { tap: Arc::clone(&self.tap), at, entry };
-        if self.outlet.0.try_send(logged).is_err() {
-            self.tap.missed(self.core);
+        if outlet.0.try_send(logged).is_err() {
+            self.tap.missed(core);
         }
     }
 }
@@ -307,12 +297,12 @@ mod tests {
         Arc::new(Tap::new(AppId::new(Uuid::nil()), cores))
     }
 
-    fn record(tap: &Arc<Tap>, outlet: &Outlet, request: &Request<()>) -> Box<Record> {
+    fn record(tap: &Arc<Tap>, request: &Request<()>) -> Box<Record> {
         let id = HeaderValue::from_static("the-id");
         let trace = Trace::of(request.headers(), &id, || HeaderValue::from_static("0"));
         let client = "192.0.2.7".parse().unwrap();
         let came = Came { host: "a.example", scheme: "http", client, id: &id, trace: &trace };
-        Record::of(tap, outlet, 0, request, came)
+        Record::of(Arc::clone(tap), request, came)
     }
 
     fn told(status: u16) -> Told {
@@ -334,10 +324,10 @@ mod tests {
         }
         let mut request = Request::get("/a/b?token=secret").body(()).unwrap();
         *request.headers_mut() = headers;
-        let mut record = record(&tap(1), &outlets[0], &request);
+        let mut record = record(&tap(1), &request);
         record.answered(1_000);
         record.answered(9_000);
-        record.end(&told(200));
+        record.end(&told(200), &outlets[0], 0);
         let [logged]: [Logged; 1] = collector.drain().try_into().unwrap();
         let entry = logged.entry;
         assert_eq!((entry.path.as_str(), entry.status, entry.failed), ("/a/b", Some(200), None));
@@ -367,7 +357,7 @@ mod tests {
         let tap = Arc::new(Tap { share: u32::MAX, ..Tap::new(AppId::new(Uuid::nil()), 1) });
         let request = Request::get("/").body(()).unwrap();
         for _ in 0..WAITING + 3 {
-            record(&tap, &outlets[0], &request).end(&told(0));
+            record(&tap, &request).end(&told(0), &outlets[0], 0);
         }
         assert_eq!(tap.take_left_out(u64::MAX), 3);
         let lines = collector.drain();
