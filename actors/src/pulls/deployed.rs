@@ -231,7 +231,7 @@ mod tests {
 
     fn due(what: What, only_known: bool) -> Due {
         let url = RepositoryUrl::new("https://github.com/octo/shop.git").unwrap();
-        let api = ApiAddress::new("https://api.github.com").unwrap();
+        let api = ApiAddress::of_github();
         let access = Access::of(&Installation::default(), &url, (Provider::GitHub, api)).unwrap();
         Due { access, what, only_known, overtaken: None }
     }
