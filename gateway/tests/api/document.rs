@@ -104,10 +104,7 @@ const WITHOUT_A_KEY: [(&str, &str); 9] = [
     ("create_session", "each time it is another session"),
     ("delete_session", "signed out once or twice is the same"),
     ("deliver", "providers send none; the delivery's own id is the key"),
-    ("finish_github_app", "what GitHub sent serves once"),
     ("plan_compose", "it changes nothing"),
-    ("renew_certificate", "while one is ordered, it is not ordered again"),
-    ("rotate_github_app_secret", "it goes on where a try ended"),
     ("download_backup", "it is handed out, and each time another one"),
 ];
 

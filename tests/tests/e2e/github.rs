@@ -82,25 +82,6 @@ fn a_repository_is_fetched_with_what_github_lends_and_without_an_app_it_is_said_
     assert!(message.contains(&format!("install the GitHub App on it: {install}")), "{message}");
     assert!(!scene.hythe.logs().contains("canary"), "a token is in no log");
 
-    // Repeated under its key, another secret is minted and told once.
-    let path =
-        format!("/api/v1/sources/github-apps/{}/rotate-secret", made["id"].as_str().unwrap());
-    let bearer = format!("Authorization: Bearer {}", scene.hythe.token());
-    let rotate = |key: &str| {
-        let key = format!("Idempotency-Key: {key}");
-        let (status, app) = scene.hythe.tell(&path, &[&bearer, &key], &json!({}));
-        assert_eq!(status, 200, "{app}");
-        app["secret_set_at"].as_str().unwrap().to_owned()
-    };
-    let told = || {
-        let asked = asked.lock().unwrap();
-        asked.iter().filter(|(what, _)| what == "PATCH /app/hook/config").count()
-    };
-    let (first, again) = (rotate("one"), rotate("one"));
-    assert_eq!((first == again, told()), (true, 1));
-    assert_ne!(rotate("two"), first);
-    assert_eq!(told(), 2);
-
     let gone = scene.hythe.json(&["source", "github-app", "rm", "hythe-one"]);
     assert!(gone["settings_page"].as_str().unwrap().ends_with("/settings/apps/hythe-one"));
     scene.finish();

@@ -75,7 +75,7 @@ export interface paths {
         head?: never;
         /**
          * Changes an app's settings
-         * @description They hold from the next deployment on; domains at once.
+         * @description They hold from the next deployment on; domains and what deploys it by itself at once.
          */
         patch: operations["update_app"];
         trace?: never;
@@ -5685,6 +5685,7 @@ export interface components {
             submodules?: boolean | null;
             /** @description A tag; `null` for none any more. Not together with `branch` or `commit`. */
             tag?: string | null;
+            triggers?: components["schemas"]["UpdateTriggers"] | null;
             /**
              * @description Volumes of its replicas, by the folder that they see them in, in place of the ones before: at
              *     most 16. Those that go from here keep what is in them.
