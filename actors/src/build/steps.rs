@@ -105,7 +105,7 @@ impl Steps {
         if shown && moved && step.told == Told::Nothing {
             step.told = Told::Begun;
             step.number = next;
-            let text = format!("#{} {}", step.number, one_line(&step.name));
+            let text = format!("#{} {}", step.number, one_line(&log.masked(&step.name)));
             log.line(nanos_now(), LogStream::Stdout, &text).await;
         }
     }
@@ -116,8 +116,12 @@ impl Steps {
         if !vertex.error.is_empty() && (self.failed.is_none() && !cancelled) {
             self.failed = Some(Failed {
                 number: step.number,
-                name: one_line(&step.name),
-                error: one_line(&vertex.error),
+                // By the name of a base image it is looked for a registry's login.
+                name: match step.name.starts_with(BASE_IMAGE) {
+                    true => one_line(&step.name),
+                    false => one_line(&log.masked(&step.name)),
+                },
+                error: one_line(&log.masked(&vertex.error)),
             });
         }
         if step.told != Told::Begun || vertex.completed.is_none() {
@@ -133,7 +137,7 @@ impl Steps {
             }
         }
         let how = if !vertex.error.is_empty() {
-            format!("ERROR: {}", one_line(&vertex.error))
+            format!("ERROR: {}", one_line(&log.masked(&vertex.error)))
         } else if vertex.cached {
             "CACHED".to_owned()
         } else {
@@ -195,7 +199,8 @@ impl Steps {
         Some((failed.name.strip_prefix(BASE_IMAGE)?, failed.error.as_str()))
     }
 
-    /// Why the build failed: the step that did, what the engine said, and the last lines.
+    /// Why the build failed: the step that did, what the engine said, and the last lines. It is cut: values of
+    /// secrets are masked in `error` before.
     pub(crate) fn fault(&self, error: Option<&str>) -> Fault {
         let own = self.failed.as_ref().map(|failed| failed.number);
         let mut log = last(self.lines.iter().filter(|line| own == Some(line.of)));
