@@ -84,10 +84,8 @@ impl Runs {
         let engine = &self.tools.engine;
         let Unsealed { command, environment, files } = self.unseal(&opening)?;
         let owner = &self.tools.owner;
-        let on = opening.network.unwrap_or(opening.app);
-        let network = engine.ensure_network(owner, on).await.map_err(failed)?;
         let until = carried.until;
-        let made = engine.make_one_off(owner, &opening, until, &network, command, environment);
+        let made = engine.make_one_off(owner, &opening, until, command, environment);
         let container = made.await.map_err(|error| {
             if error.not_found() {
                 format!("its image is not on this worker ({error}); deploy it again")
