@@ -104,6 +104,27 @@ impl Mask {
         shown
     }
 
+    /// A text with a mask in place of each value, without its first bytes: `unsure` of them.
+    pub(crate) fn after(&self, text: &str, unsure: usize) -> String {
+        if self.blind {
+            return MASK.to_owned();
+        }
+        let mut from = unsure.min(text.len());
+        while !text.is_char_boundary(from) {
+            from += 1;
+        }
+        let mut shown = String::with_capacity(text.len() - from);
+        for found in self.finder.iter().flat_map(|finder| finder.find_iter(text)) {
+            if found.end() > from {
+                shown.push_str(text.get(from..found.start()).unwrap_or_default());
+                shown.push_str(MASK);
+                from = found.end();
+            }
+        }
+        shown.push_str(text.get(from..).unwrap_or_default());
+        shown
+    }
+
     /// A text with a mask in place of each value.
     pub(crate) fn mask(&self, text: &str) -> String {
         self.up_to(text, text.len())

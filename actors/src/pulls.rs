@@ -176,7 +176,8 @@ fn only_news(due: &mut Due, last: &mut Last) {
         due.comment = None;
     }
     let deployment = due.deployment.as_ref().map(|due| due.what.clone());
-    if deployment.is_some() && deployment == last.deployment {
+    let told = last.deployment.as_ref();
+    if due.deployment.as_mut().is_some_and(|due| !due.is_news(told)) {
         due.deployment = None;
     }
     last.comment = text.or_else(|| last.comment.take());

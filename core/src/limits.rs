@@ -170,8 +170,11 @@ pub const IMAGE_START_MOST: Millis = Millis(150_000);
 pub const HEALTH_SPAN_LEAST: Millis = Millis(100);
 /// And at the most.
 pub const HEALTH_SPAN_MOST: Millis = Millis(300_000);
-/// Bytes of what a health check's command wrote that are kept: the last ones.
+/// Bytes of what a health check's command wrote that are told: the last ones.
 pub const MOST_CHECK_BYTES: usize = 400;
+/// Bytes of it that are kept: in what comes before the last ones the beginning of a value is recognized that is
+/// not to be told.
+pub const MOST_CHECK_KEPT: usize = 16 * 1024;
 
 /// A worker not heard of for this long is let go after a restoration where another one has come up
 /// under its name.

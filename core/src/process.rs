@@ -101,6 +101,19 @@ impl RunSettings {
         }
     }
 
+    /// Leaves each process as many replicas as it had before, where it was there or was scaled.
+    pub(crate) fn keep_counts(&mut self, before: &Self) {
+        for (name, process) in &mut self.processes {
+            process.replicas = before.wanted_of(name).unwrap_or(process.replicas);
+        }
+        for (name, replicas) in &before.counts.of {
+            let most = limits::MOST_PROCESSES;
+            if self.counts.of.contains_key(name) || self.counts.of.len() < most {
+                self.counts.of.insert(name.clone(), *replicas);
+            }
+        }
+    }
+
     /// How many replicas a process has, or is to have once it is there.
     pub(crate) fn wanted_of(&self, name: &ProcessName) -> Option<u16> {
         let own = self.processes.get(name).map(|process| process.replicas);

@@ -289,6 +289,13 @@ impl View {
             self.run_again(live, *deployment, recorded.sequence);
             return;
         }
+        if let AppEvent::CanaryStarted { deployment, .. } = event {
+            // What takes requests is started again where it exits, which its order has to say.
+            if let Some(canary) = self.deployments.get_mut(deployment) {
+                canary.assigned = recorded.sequence;
+            }
+            return;
+        }
         if let AppEvent::Stopped { .. }
         | AppEvent::Started
         | AppEvent::Discarded { .. }
@@ -620,5 +627,36 @@ mod tests {
         let before = view.clone();
         events.iter().for_each(|event| view.apply(event));
         assert_eq!(view, before, "an event that is in it already changes nothing");
+    }
+
+    #[test]
+    fn what_a_canary_runs_is_ordered_anew_when_it_takes_its_part() {
+        use crate::canary::Weight;
+        use crate::past::testing::Journal;
+        use crate::testing::{built, placements};
+        let mut journal = Journal::default();
+        journal.create(1, "shop");
+        journal.deploy(1, 1);
+        let (deployment, app, until) = (deployment_id(2), app_id(1), at(1_000_000));
+        let weight = Weight::new(10).unwrap();
+        journal.request(1, 2);
+        let within = crate::limits::CANARY_LEAST;
+        journal.app(1, AppEvent::CanaryAsked { deployment, weight, within });
+        let mut push = |event| journal.push(deployment.uuid(), Event::Deployment(event));
+        push(DeploymentEvent::BuildQueued { generation: 1, until });
+        push(DeploymentEvent::Built { built: built(), until });
+        let placed = push(DeploymentEvent::Placed { placements: placements(2), until });
+        push(DeploymentEvent::BecameHealthy { app });
+        let assigned = |journal: &Journal| {
+            let mut view = View::default();
+            journal.events.iter().for_each(|event| view.apply(event));
+            view.deployments[&deployment].assigned
+        };
+        assert_eq!(assigned(&journal), placed);
+        let started = journal.app(1, AppEvent::CanaryStarted { deployment, weight });
+        assert_eq!(assigned(&journal), started);
+        // Another weight is the edges' affair.
+        journal.app(1, AppEvent::CanaryWeightSet { deployment, weight });
+        assert_eq!(assigned(&journal), started);
     }
 }

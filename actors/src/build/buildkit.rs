@@ -107,7 +107,7 @@ pub(crate) async fn build(
         }
         (None, _) if steps.failed() => Err(failed(&steps, None, &request.logins)),
         (None, _) => Err(NoImage::Engine("it ended the build without an image".to_owned())),
-        (Some(error), _) => Err(explain(&error, &steps, &request.logins)),
+        (Some(error), _) => Err(explain(&error, &steps, &request.logins, log)),
     }
 }
 
@@ -178,11 +178,11 @@ async fn take(info: BuildInfo, steps: &mut Steps, image: &mut Option<ImageId>, l
 }
 
 /// Tells a build that failed from an engine that did.
-fn explain(error: &EngineError, steps: &Steps, logins: &Logins) -> NoImage {
+fn explain(error: &EngineError, steps: &Steps, logins: &Logins, log: &BuildLog) -> NoImage {
     if let EngineError::DockerStreamError { error }
     | EngineError::DockerResponseServerError { status_code: 400..=499, message: error } = error
     {
-        return failed(steps, Some(error), logins);
+        return failed(steps, Some(&log.masked(error)), logins);
     }
     // Every other error is the connection's or the engine's; a step that failed before counts.
     if steps.failed() {

@@ -81,6 +81,11 @@ impl BuildLog {
         cut(&self.mask, &clean)
     }
 
+    /// A text with the values of secrets masked, for whoever cuts it: half a value is one, too.
+    pub(crate) fn masked(&self, text: &str) -> String {
+        self.mask.mask(text)
+    }
+
     /// How many bytes of a line have to be known so that it can be shown.
     pub(crate) const fn line_bytes(&self) -> usize {
         // One more than a line may have, so that what cuts it sees that it was longer.

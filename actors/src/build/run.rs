@@ -198,7 +198,8 @@ impl Builder {
                 BuildProgress::Finished(Err(fault))
             }
             Err(NoImage::Engine(why)) => {
-                let fault = Fault::new(format!("the engine of this builder is not usable: {why}"));
+                let why = format!("the engine of this builder is not usable: {why}");
+                let fault = Fault::new(log.fit(&why));
                 log.say(fault.message.clone()).await;
                 BuildProgress::Finished(Err(fault))
             }

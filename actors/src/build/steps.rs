@@ -25,6 +25,9 @@ pub(crate) struct Steps {
     /// The newest lines of all steps.
     lines: VecDeque<Line>,
     failed: Option<Failed>,
+    /// What came without its line end yet of steps that are not followed, by stream: a value may come in two
+    /// pieces.
+    others: Option<(Partial, Partial)>,
 }
 
 #[derive(Debug)]
@@ -105,7 +108,7 @@ impl Steps {
         if shown && moved && step.told == Told::Nothing {
             step.told = Told::Begun;
             step.number = next;
-            let text = format!("#{} {}", step.number, one_line(&step.name));
+            let text = format!("#{} {}", step.number, one_line(&log.masked(&step.name)));
             log.line(nanos_now(), LogStream::Stdout, &text).await;
         }
     }
@@ -116,8 +119,12 @@ impl Steps {
         if !vertex.error.is_empty() && (self.failed.is_none() && !cancelled) {
             self.failed = Some(Failed {
                 number: step.number,
-                name: one_line(&step.name),
-                error: one_line(&vertex.error),
+                // By the name of a base image it is looked for a registry's login.
+                name: match step.name.starts_with(BASE_IMAGE) {
+                    true => one_line(&step.name),
+                    false => one_line(&log.masked(&step.name)),
+                },
+                error: one_line(&log.masked(&vertex.error)),
             });
         }
         if step.told != Told::Begun || vertex.completed.is_none() {
@@ -133,7 +140,7 @@ impl Steps {
             }
         }
         let how = if !vertex.error.is_empty() {
-            format!("ERROR: {}", one_line(&vertex.error))
+            format!("ERROR: {}", one_line(&log.masked(&vertex.error)))
         } else if vertex.cached {
             "CACHED".to_owned()
         } else {
@@ -144,20 +151,31 @@ impl Steps {
 
     async fn output(&mut self, output: &VertexLog, log: &BuildLog) {
         let at = output.timestamp.as_ref().map_or_else(nanos_now, |at| nanos(at.seconds, at.nanos));
-        let (stream, number, lines) = match self.steps.get_mut(&output.vertex) {
+        let (stream, number, lines) = self.whole_lines(output, log.line_bytes());
+        for line in lines {
+            self.show(number, at, stream, line, log).await;
+        }
+    }
+
+    /// The lines that are whole by now, of which stream and which step.
+    fn whole_lines(
+        &mut self,
+        output: &VertexLog,
+        line_bytes: usize,
+    ) -> (LogStream, usize, Vec<String>) {
+        match self.steps.get_mut(&output.vertex) {
             Some(step) if output.stream == 2 => {
                 (LogStream::Stderr, step.number, step.stderr.take(&output.msg))
             }
             Some(step) => (LogStream::Stdout, step.number, step.stdout.take(&output.msg)),
             None => {
-                let mut partial = Partial::of(log.line_bytes());
-                let mut lines = partial.take(&output.msg);
-                lines.extend(partial.rest());
-                (LogStream::Stdout, 0, lines)
+                let pipe = || Partial::of(line_bytes);
+                let (stdout, stderr) = self.others.get_or_insert_with(|| (pipe(), pipe()));
+                match output.stream {
+                    2 => (LogStream::Stderr, 0, stderr.take(&output.msg)),
+                    _other => (LogStream::Stdout, 0, stdout.take(&output.msg)),
+                }
             }
-        };
-        for line in lines {
-            self.show(number, at, stream, line, log).await;
         }
     }
 
@@ -183,6 +201,10 @@ impl Steps {
             rest.extend(step.stdout.rest().map(|line| (step.number, LogStream::Stdout, line)));
             rest.extend(step.stderr.rest().map(|line| (step.number, LogStream::Stderr, line)));
         }
+        if let Some((stdout, stderr)) = &mut self.others {
+            rest.extend(stdout.rest().map(|line| (0, LogStream::Stdout, line)));
+            rest.extend(stderr.rest().map(|line| (0, LogStream::Stderr, line)));
+        }
         for (number, stream, line) in rest {
             self.show(number, nanos_now(), stream, line, log).await;
         }
@@ -195,7 +217,8 @@ impl Steps {
         Some((failed.name.strip_prefix(BASE_IMAGE)?, failed.error.as_str()))
     }
 
-    /// Why the build failed: the step that did, what the engine said, and the last lines.
+    /// Why the build failed: the step that did, what the engine said, and the last lines. It is cut: values of
+    /// secrets are masked in `error` before.
     pub(crate) fn fault(&self, error: Option<&str>) -> Fault {
         let own = self.failed.as_ref().map(|failed| failed.number);
         let mut log = last(self.lines.iter().filter(|line| own == Some(line.of)));
@@ -403,6 +426,19 @@ mod tests {
             assert_eq!(found.first().unwrap(), first, "{errors} {others}");
             assert_eq!(found.last().unwrap(), final_one, "{errors} {others}");
         }
+    }
+
+    #[test]
+    fn what_comes_of_a_step_that_is_not_followed_is_put_together_all_the_same() {
+        let mut steps = Steps::default();
+        let mut lines = |stream, text: &str| {
+            let (vertex, msg) = ("beyond the last".to_owned(), text.as_bytes().to_vec());
+            let output = VertexLog { vertex, stream, msg, ..VertexLog::default() };
+            steps.whole_lines(&output, limits::MOST_LINE_BYTES)
+        };
+        assert_eq!(lines(1, "a\ncan"), (LogStream::Stdout, 0, vec!["a".to_owned()]));
+        assert_eq!(lines(2, "other\n"), (LogStream::Stderr, 0, vec!["other".to_owned()]));
+        assert_eq!(lines(1, "ary\n"), (LogStream::Stdout, 0, vec!["canary".to_owned()]));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
 use futures_util::stream::StreamExt as _;
-use hythe_core::limits::MOST_CHECK_BYTES;
+use hythe_core::limits::MOST_CHECK_KEPT;
 use std::time::Duration;
 
 use super::{Engine, EngineError};
@@ -21,8 +21,10 @@ const AGAIN_MOST: Duration = Duration::from_millis(500);
 pub struct CommandEnd {
     /// Its exit code.
     pub code: i64,
-    /// The last that it wrote, at most [`MOST_CHECK_BYTES`] bytes.
+    /// The last that it wrote, at most [`MOST_CHECK_KEPT`] bytes.
     pub output: String,
+    /// Whether it wrote more before that.
+    pub cut: bool,
 }
 
 impl Engine {
@@ -70,7 +72,7 @@ impl Engine {
         let mut wait = AGAIN_FIRST;
         loop {
             if let Some(code) = self.command_ended(id).await? {
-                return Ok(CommandEnd { code, output: kept.text() });
+                return Ok(CommandEnd { code, output: kept.text(), cut: kept.cut });
             }
             // Its output is closed; the engine says a moment later how it ended.
             tokio::time::sleep(wait).await;
@@ -92,7 +94,11 @@ impl Engine {
 
 /// The last bytes of an output.
 #[derive(Debug, Default)]
-struct Kept(Vec<u8>);
+struct Kept {
+    bytes: Vec<u8>,
+    /// Whether there was more.
+    cut: bool,
+}
 
 impl Kept {
     fn take(&mut self, piece: &LogOutput) {
@@ -102,14 +108,15 @@ impl Kept {
             | LogOutput::StdIn { message }
             | LogOutput::Console { message } => message,
         };
-        let last = bytes.len().saturating_sub(MOST_CHECK_BYTES);
-        self.0.extend_from_slice(bytes.get(last..).unwrap_or_default());
-        let over = self.0.len().saturating_sub(MOST_CHECK_BYTES);
-        self.0.drain(..over);
+        let last = bytes.len().saturating_sub(MOST_CHECK_KEPT);
+        self.bytes.extend_from_slice(bytes.get(last..).unwrap_or_default());
+        let over = self.bytes.len().saturating_sub(MOST_CHECK_KEPT);
+        self.bytes.drain(..over);
+        self.cut |= last > 0 || over > 0;
     }
 
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0).trim().to_owned()
+        String::from_utf8_lossy(&self.bytes).trim().to_owned()
     }
 }
 
@@ -120,13 +127,16 @@ mod tests {
     #[test]
     fn of_a_long_output_the_end_is_kept() {
         let mut kept = Kept::default();
+        kept.take(&LogOutput::StdOut { message: "all of it\n".into() });
+        assert_eq!((kept.text().as_str(), kept.cut), ("all of it", false));
         for n in 0..10_000 {
             kept.take(&LogOutput::StdOut { message: format!("line {n}\n").into() });
         }
+        assert!(kept.cut);
         kept.take(&LogOutput::StdErr { message: vec![0xff; 3].into() });
         let text = kept.text();
-        assert!(text.contains("line 9999") && text.len() < 2 * MOST_CHECK_BYTES, "{text}");
+        assert!(text.contains("line 9999") && text.len() < 2 * MOST_CHECK_KEPT, "{text}");
         kept.take(&LogOutput::StdOut { message: vec![b'x'; 1 << 20].into() });
-        assert_eq!(kept.text(), "x".repeat(MOST_CHECK_BYTES));
+        assert_eq!(kept.text(), "x".repeat(MOST_CHECK_KEPT));
     }
 }

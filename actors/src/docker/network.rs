@@ -97,9 +97,18 @@ impl Engine {
     /// # Errors
     /// [`EngineError`]; [`EngineError::Refused`] also where the pool is used up.
     pub async fn ensure_network(&self, owner: &Owner, app: AppId) -> Result<String, EngineError> {
+        let _one_at_a_time = self.shared.networks.lock().await;
+        self.network_there(owner, app).await
+    }
+
+    /// The same for whoever has the turn at networks.
+    pub(super) async fn network_there(
+        &self,
+        owner: &Owner,
+        app: AppId,
+    ) -> Result<String, EngineError> {
         let name = network_name(owner, app);
         let docker = self.docker().await?;
-        let _one_at_a_time = self.shared.networks.lock().await;
         // Where looking begins differs by app, so that agents that share an engine seldom meet.
         let [.., a, b] = app.uuid().into_bytes();
         let start = u32::from(u16::from_be_bytes([a, b]));
@@ -172,13 +181,17 @@ impl Engine {
         Ok(found)
     }
 
-    /// Removes an app's network, where there is one of ours. Twice is once.
+    /// Removes an app's network, where there is one of ours. Twice is once. It stays as long as a command that
+    /// is run once is on it, or about to join it: those are in no order.
     ///
     /// # Errors
     /// [`EngineError`], also where something is still connected to it.
     pub async fn remove_network(&self, owner: &Owner, app: AppId) -> Result<(), EngineError> {
         let docker = self.docker().await?;
         let _one_at_a_time = self.shared.networks.lock().await;
+        if self.is_run_on(owner, app).await? {
+            return Ok(());
+        }
         for id in self.own_networks(owner).await?.remove(&app).unwrap_or_default() {
             #[expect(clippy::disallowed_methods, reason = "with its step")]
             let removed = Step::NetworkRemoved.take(docker.remove_network(&id)).await;

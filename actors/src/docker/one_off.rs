@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, ContainerStateStatusEnum as Status, EndpointSettings, HealthConfig,
-    HostConfigLogConfig, NetworkingConfig,
+    ContainerCreateBody, ContainerStateStatusEnum as Status, ContainerSummary,
+    ContainerSummaryStateEnum as Listed, EndpointSettings, HealthConfig, HostConfigLogConfig,
+    NetworkingConfig,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder,
@@ -54,21 +55,25 @@ fn name(run: RunId) -> String {
 }
 
 impl Engine {
-    /// Makes the container of a run on an app's network. Returns its id. Does not start it.
+    /// Makes the container of a run on its app's network, and that where it is missing. Returns its id. Does
+    /// not start it.
     pub(crate) async fn make_one_off(
         &self,
         owner: &Owner,
         opening: &RunOpening,
         until: Timestamp,
-        network: &str,
         command: Vec<String>,
         environment: Vec<String>,
     ) -> Result<String, EngineError> {
         let docker = self.docker().await?;
         let info = docker.info().await.map_err(|error| self.fault(&error))?;
         let most = info.ncpu.unwrap_or(1).max(1) * 1000;
+        // Until its container is there, which keeps the network.
+        let _turn = self.shared.networks.lock().await;
+        let on = opening.network.unwrap_or(opening.app);
+        let network = self.network_there(owner, on).await?;
         let (inside, resources) = (&opening.inside, &opening.resources);
-        let mut host = within::host(hardened(network, resources), inside, resources);
+        let mut host = within::host(hardened(&network, resources), inside, resources);
         host.nano_cpus =
             Some(i64::from(opening.resources.cpu_millis).min(most) * NANO_CPUS_PER_MILLI);
         // What somebody watches is written down nowhere.
@@ -89,8 +94,11 @@ impl Engine {
             (labels::RUN_UNTIL.to_owned(), until.0.to_string()),
             (labels::RUN_STOP_WITHIN.to_owned(), opening.stop_within.0.to_string()),
         ]);
+        if on != opening.app {
+            labels.insert(labels::NETWORK.to_owned(), on.to_string());
+        }
         let attached = Some(!opening.detached);
-        let networks = HashMap::from([(network.to_owned(), EndpointSettings::default())]);
+        let networks = HashMap::from([(network, EndpointSettings::default())]);
         let body = ContainerCreateBody {
             hostname: Some(format!("{}-run", opening.app_name)),
             user: inside.user.as_ref().map(ToString::to_string),
@@ -187,13 +195,32 @@ impl Engine {
 
     /// The ids of all containers of runs of ours.
     pub(crate) async fn one_off_ids(&self, owner: &Owner) -> Result<Vec<String>, EngineError> {
+        let listed = self.one_offs(owner).await?;
+        Ok(listed.into_iter().filter_map(|container| container.id).collect())
+    }
+
+    /// Whether a run that has not ended is on a network, or about to join it.
+    pub(super) async fn is_run_on(
+        &self,
+        owner: &Owner,
+        network: AppId,
+    ) -> Result<bool, EngineError> {
+        let listed = self.one_offs(owner).await?;
+        Ok(listed.into_iter().any(|container| {
+            let over =
+                matches!(container.state, Some(Listed::EXITED | Listed::DEAD | Listed::REMOVING));
+            let labels = container.labels.unwrap_or_default();
+            let own = || -> Option<AppId> { labels.get(labels::APP)?.parse().ok() };
+            !over && labels::network(&labels).or_else(own) == Some(network)
+        }))
+    }
+
+    async fn one_offs(&self, owner: &Owner) -> Result<Vec<ContainerSummary>, EngineError> {
         let mut filter = owner.filter();
         filter.entry("label".to_owned()).or_default().push(labels::RUN.to_owned());
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filter).build();
         let docker = self.docker().await?;
-        let listed =
-            docker.list_containers(Some(options)).await.map_err(|error| self.fault(&error))?;
-        Ok(listed.into_iter().filter_map(|container| container.id).collect())
+        docker.list_containers(Some(options)).await.map_err(|error| self.fault(&error))
     }
 
     /// The container of a run, by id; none where it is gone or not ours.

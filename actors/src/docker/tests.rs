@@ -1,11 +1,13 @@
 //! With the real engine. Every test makes objects under ids of its own and removes only those.
 
 use hythe_core::health::HealthCheck;
-use hythe_core::ids::{AppId, DeploymentId, InstallationId, WorkerId};
+use hythe_core::ids::{AppId, DeploymentId, InstallationId, RunId, WorkerId};
+use hythe_core::inside::Inside;
 use hythe_core::names::{AppName, ImageId};
 use hythe_core::plan::ReplicaKey;
 use hythe_core::source::Resources;
-use hythe_core::time::Millis;
+use hythe_core::time::{Millis, Timestamp};
+use hythe_core::wire::run::RunOpening;
 use hythe_core::wire::worker::{Assignment, SealedEnvironment};
 use uuid::Uuid;
 
@@ -191,6 +193,47 @@ async fn a_container_made_twice_is_one_and_as_hard_as_it_should_be() {
     engine.remove_network(owner, wanted.app).await.unwrap();
     assert!(engine.inventory(owner).await.unwrap().is_empty());
     assert!(engine.networks(owner).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_network_stays_while_a_command_is_on_it_or_about_to_be() {
+    let place = Place::new();
+    let (engine, owner) = (&place.engine, &place.owner);
+    let wanted = assignment(image(engine, SLEEPER).await, &[]);
+    let (app, groups) = (wanted.app, AppId::new(Uuid::now_v7()));
+    for network in [None, Some(groups)] {
+        let opening = RunOpening {
+            run: RunId::new(Uuid::now_v7()),
+            app,
+            app_name: wanted.app_name.clone(),
+            network,
+            deployment: wanted.deployment,
+            image: wanted.image.clone(),
+            port: 8080,
+            resources: wanted.resources.clone(),
+            inside: Inside::default(),
+            within: Millis(60_000),
+            stop_within: Millis(500),
+            terminal: None,
+            detached: true,
+            bare: false,
+            sealed: Vec::new(),
+        };
+        let (on, command) = (network.unwrap_or(app), SLEEPER.iter().map(ToString::to_string));
+        let until = Timestamp(u64::MAX);
+        let made = engine.make_one_off(owner, &opening, until, command.collect(), Vec::new());
+        let id = made.await.unwrap();
+        // As the node does that knows of no order for it: before it is started, and after.
+        engine.remove_network(owner, on).await.unwrap();
+        engine.start_one_off(&id).await.unwrap();
+        engine.remove_network(owner, on).await.unwrap();
+        assert!(engine.networks(owner).await.unwrap().contains(&on));
+        // What it wrote may stay for days: that is on no network.
+        engine.stop_one_off(&id, Millis(0)).await.unwrap();
+        engine.remove_network(owner, on).await.unwrap();
+        assert!(engine.networks(owner).await.unwrap().is_empty());
+        engine.remove_one_off(&id).await.unwrap();
+    }
 }
 
 #[tokio::test]

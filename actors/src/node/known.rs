@@ -399,11 +399,15 @@ impl Known {
 
     /// What a check found, with what its command wrote, masked.
     fn told(&self, key: ReplicaKey, finding: &Finding, room: &mut usize) -> String {
-        let Finding { what, output } = finding;
+        let Finding { what, output, cut } = finding;
         // Without its environment nobody can tell what of it is secret.
         let masker = self.maskers.get(&key.deployment).filter(|_| !output.is_empty());
-        let output = masker.map(|masker| look::cut(masker.mask(output)));
-        match output.filter(|output| take(output, room)) {
+        // Where it begins within a value, nobody can tell how far that goes.
+        let output = masker.map(|masker| {
+            let unsure = if *cut { masker.longest() } else { 0 };
+            look::end_of(masker.after(output, unsure))
+        });
+        match output.filter(|output| !output.is_empty() && take(output, room)) {
             Some(output) => format!("{what}: {output}"),
             None => what.clone(),
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::stream::StreamExt as _;
 use hythe_core::ids::AppId;
-use hythe_core::limits::{MOST_TAIL_LINE_BYTES, MOST_TAIL_LINES};
+use hythe_core::limits::{MOST_CHECK_BYTES, MOST_TAIL_LINE_BYTES, MOST_TAIL_LINES};
 
 use super::position::{Position, Reading};
 use crate::docker::inspect::{Condition, Observed};
@@ -95,4 +95,16 @@ pub(crate) fn cut(mut line: String) -> String {
         line.push('…');
     }
     line
+}
+
+/// The end of what a check's command wrote, as much as is told.
+pub(crate) fn end_of(mut text: String) -> String {
+    if text.len() > MOST_CHECK_BYTES {
+        let mut from = text.len() - MOST_CHECK_BYTES;
+        while !text.is_char_boundary(from) {
+            from += 1;
+        }
+        text.replace_range(..from, "…");
+    }
+    text
 }

@@ -75,6 +75,7 @@ impl Machine for App {
             AppCommand::Create { .. }
             | AppCommand::Configure(_)
             | AppCommand::SetTriggers(_)
+            | AppCommand::ConfigureWithTriggers { .. }
             | AppCommand::SetEdge(_)
             | AppCommand::RequestDeployment { .. }
             | AppCommand::Push { .. }
@@ -209,6 +210,11 @@ impl ActiveApp {
             }
             AppCommand::Configure(change) => self.configure(change),
             AppCommand::SetTriggers(triggers) => self.set_triggers(triggers),
+            AppCommand::ConfigureWithTriggers { change, triggers } => {
+                let mut events = self.configure(change)?;
+                events.extend(self.set_triggers(triggers)?);
+                Ok(events)
+            }
             AppCommand::SetEdge(settings) => self.set_edge(&settings),
             AppCommand::ChangeEnvironment { set, remove } => self.change_environment(set, remove),
             AppCommand::RequestDeployment { deployment, source, no_cache } => {

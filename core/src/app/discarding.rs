@@ -54,6 +54,7 @@ impl ActiveApp {
         match command {
             AppCommand::Configure(_)
             | AppCommand::SetTriggers(_)
+            | AppCommand::ConfigureWithTriggers { .. }
             | AppCommand::SetEdge(_)
             | AppCommand::ChangeEnvironment { .. }
             | AppCommand::RequestDeployment { .. }

@@ -225,6 +225,13 @@ pub enum AppCommand {
     },
     /// Says what deploys it by itself from now on.
     SetTriggers(Box<Triggers>),
+    /// Both at once, or neither.
+    ConfigureWithTriggers {
+        /// The settings that change.
+        change: Box<SettingsChange>,
+        /// What deploys it by itself from now on.
+        triggers: Box<Triggers>,
+    },
     /// Says how edges serve it from now on. The hashes of new passwords are put in the same commit, in
     /// the secret table under the versions given here.
     SetEdge(Box<EdgeSettings>),

@@ -197,9 +197,13 @@ impl ActiveApp {
 
     /// Takes the next commit, with whatever else is other than before.
     pub(super) fn take_over(&self, given: PreviewGiven) -> Decision {
-        let PreviewGiven { of, settings, sleep_after, set, remove, key, deployment } = given;
+        let PreviewGiven { of, mut settings, sleep_after, set, remove, key, deployment } = given;
         if self.preview.as_ref().is_some_and(|now| now.revision >= of.revision) {
             return Ok(Vec::new());
+        }
+        if self.preview.is_some() {
+            // What somebody scaled at the preview itself stays, as its replicas of web do.
+            settings.run.keep_counts(&self.settings.run);
         }
         let mut events = self.configure(Box::new(SettingsChange::of_preview(settings)))?;
         // Where the app does not sleep, what somebody set at the preview itself stays.
@@ -277,7 +281,7 @@ impl ActiveApp {
 }
 
 impl SettingsChange {
-    /// Everything that a preview has from the app that it is of. How many replicas it has and under
+    /// Everything that a preview has from the app that it is of. How many replicas of web it has and under
     /// which names besides its own it answers is left as somebody may have set it there, but for what
     /// writes to a volume by now: of that there is one.
     fn of_preview(settings: AppSettings) -> Self {

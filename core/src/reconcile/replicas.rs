@@ -279,7 +279,8 @@ pub(super) fn order(view: &View, observed: &Observed, now: Timestamp, effects: &
                     deployment: *id,
                     generation,
                     replicas,
-                    restart: matches!(attempt.stage, Stage::Live),
+                    restart: matches!(attempt.stage, Stage::Live)
+                        || canaries::canary(*id, attempt, view).is_some(),
                 });
             }
         }

@@ -358,3 +358,39 @@ fn what_is_scaled_keeps_its_places_and_leaves_without_waiting_for_requests() {
     put_in_force(&only_workers, &mut seen);
     assert_eq!(commands(&only_workers, &seen), [DeploymentCommand::FinishLeaving]);
 }
+
+/// Whether its worker is told to start again what exits of a deployment; none where it is told nothing.
+fn told_to_restart(view: &View, deployment: DeploymentId) -> Option<bool> {
+    let mut seen = observed(view, &[]);
+    seen.workers.values_mut().for_each(|worker| worker.report.assignments.clear());
+    let base = HostName::new("localhost").unwrap();
+    reconcile(view, &seen, &base, at(2)).into_iter().find_map(|effect| match effect {
+        Effect::SendRun { deployment: of, restart, .. } => (of == deployment).then_some(restart),
+        Effect::App(..)
+        | Effect::Deployment(..)
+        | Effect::Worker(..)
+        | Effect::SendBuild { .. }
+        | Effect::SendStop { .. }
+        | Effect::SendCancelBuild { .. }
+        | Effect::PublishRoutes(_) => None,
+    })
+}
+
+#[test]
+fn what_exits_of_a_canary_that_takes_its_part_is_started_again() {
+    let mut journal = journal(true);
+    let (next, app, until) = (deployment_id(2), app_id(1), at(1_000_000));
+    let weight = crate::canary::Weight::new(10).unwrap();
+    journal.request(1, 2);
+    journal
+        .app(1, AppEvent::CanaryAsked { deployment: next, weight, within: Millis::seconds(600) });
+    let mut push = |event| journal.push(next.uuid(), Event::Deployment(event));
+    push(DeploymentEvent::BuildQueued { generation: 1, until });
+    push(DeploymentEvent::Built { built: built(), until });
+    push(DeploymentEvent::Placed { placements: places(&[0, 1]), until });
+    assert_eq!(told_to_restart(&view(&journal), next), Some(false), "its start is judged");
+    journal.push(next.uuid(), Event::Deployment(DeploymentEvent::BecameHealthy { app }));
+    journal.app(1, AppEvent::CanaryStarted { deployment: next, weight });
+    assert_eq!(told_to_restart(&view(&journal), next), Some(true));
+    assert_eq!(told_to_restart(&view(&journal), deployment_id(DEPLOYMENT)), Some(true));
+}

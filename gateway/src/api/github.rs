@@ -13,6 +13,7 @@ use hythe_store::{Secret, SecretChange};
 use subtle::ConstantTimeEq as _;
 
 use super::ApiState;
+use super::idempotency::Once;
 use super::plane::{self, With};
 use super::problem::{Kind, Problem};
 
@@ -48,16 +49,18 @@ pub(crate) fn begun(state: &ApiState, returned: &str) -> Result<(HookId, GitHubB
     })
 }
 
-/// Finishes what was begun. It goes on where whoever asked is gone: a code serves once.
+/// Finishes what was begun. It goes on where whoever asked is gone: a code serves once. The key of the
+/// request, where it has one, is claimed with what is made.
 pub(crate) async fn finish(
     state: &ApiState,
     meta: Meta,
-    code: &str,
-    returned: &str,
+    (code, returned): (&str, &str),
+    once: Option<Once>,
 ) -> Result<HookId, Problem> {
     let code = ManifestCode::new(code).map_err(|bad| Problem::field("code", bad.to_string()))?;
     let (state, returned) = (state.clone(), returned.to_owned());
-    let finishing = tokio::spawn(async move { made(&state, meta, &code, &returned).await });
+    let finishing =
+        tokio::spawn(async move { made(&state, meta, (&code, &returned), once.as_ref()).await });
     finishing.await.map_err(|error| {
         tracing::error!(%error, "a GitHub App could not be finished");
         Problem::new(Kind::Internal, "see the server's log")
@@ -67,8 +70,8 @@ pub(crate) async fn finish(
 async fn made(
     state: &ApiState,
     meta: Meta,
-    code: &ManifestCode,
-    returned: &str,
+    (code, returned): (&ManifestCode, &str),
+    once: Option<&Once>,
 ) -> Result<HookId, Problem> {
     // One at a time: of two with the same state the second finds that it is used.
     let _turn = state.github_turn().await;
@@ -80,7 +83,7 @@ async fn made(
             return Err(Problem::new(Kind::Unavailable, detail));
         }
         Err(NotMade::Refused(why)) => {
-            give(state, meta, GitHubCommand::GiveUp { id }, vec![]).await?;
+            give(state, meta, GitHubCommand::GiveUp { id }, With::default()).await?;
             let at = settings(&begun);
             let detail = format!(
                 "{why}; the address cannot be used again: begin again with hythe source github-app \
@@ -94,7 +97,8 @@ async fn made(
         put(state, id.app_key(), 1, &converted.key),
     ];
     let command = GitHubCommand::Make { id, made: Box::new(converted.made), at: state.now() };
-    give(state, meta, command, secrets).await.map_err(|problem| {
+    let claim = once.map(|once| once.claim(id.uuid())).transpose()?;
+    give(state, meta, command, With { claim, secrets }).await.map_err(|problem| {
         let why = problem.detail.trim_end_matches('.');
         let at = settings(&begun);
         let detail = format!("{why}; delete the App that was made at {at}, and begin again");
@@ -128,10 +132,9 @@ pub(crate) async fn give(
     state: &ApiState,
     meta: Meta,
     command: GitHubCommand,
-    secrets: Vec<SecretChange>,
+    with: With,
 ) -> Result<(), Problem> {
     let scope = state.control().installation().uuid();
-    let with = With { claim: None, secrets };
     let command = InstallationCommand::GitHub(command);
     let given = state.command::<Installation>(scope, command, meta, with).await;
     given.map(drop).map_err(plane::problem)

@@ -115,7 +115,7 @@ pub(crate) async fn finishes(
         return page(StatusCode::UNAUTHORIZED, "Sign in first", text, "'none'", "same-origin");
     }
     let Ok(Form(Returned { code, state: given })) = body else { return broken() };
-    let id = match finish(&state, state.meta(&asked), &code, &given).await {
+    let id = match finish(&state, state.meta(&asked), (&code, &given), None).await {
         Ok(id) => id,
         Err(problem) => return failed(&problem),
     };

@@ -15,6 +15,7 @@ use hythe_actors::runs::{self, Hold, Outward, Passage};
 use hythe_core::ids::{AppId, RunId};
 use hythe_core::one_off::OneOffEnd;
 use hythe_core::wire::run::{Body, MOST_PACKET, Packet};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::ApiState;
 use super::problem::{Kind, Problem};
@@ -26,19 +27,26 @@ const SILENT_FOR: Duration = Duration::from_secs(60);
 /// How long a worker is waited for to say how a run ended that was left.
 const END_WITHIN: Duration = Duration::from_secs(40);
 
+/// A place among the WebSockets that may be open. It is taken before anything begins that needs somebody who
+/// listens.
+///
+/// # Errors
+/// Where there is none.
+pub(crate) fn seat(state: &ApiState) -> Result<OwnedSemaphorePermit, Problem> {
+    state.seat().ok_or_else(|| {
+        Problem::new(Kind::Busy, "too many WebSockets are open; close some")
+            .retry_after(Duration::from_secs(10))
+    })
+}
+
 /// Answers with a WebSocket that passes on what goes over `passage`. Of a run that is carried,
 /// `records` is what its end is put into the journal for.
 pub(crate) async fn relay(
     state: &ApiState,
-    request: Request,
+    (request, seat): (Request, OwnedSemaphorePermit),
     passage: Passage,
     records: Option<(AppId, RunId, Hold)>,
 ) -> Response {
-    let Some(seat) = state.seat() else {
-        return Problem::new(Kind::Busy, "too many WebSockets are open; close some")
-            .retry_after(Duration::from_secs(10))
-            .into_response();
-    };
     let (mut parts, _) = request.into_parts();
     let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, state).await {
         Ok(upgrade) => upgrade,

@@ -79,6 +79,7 @@ pub(super) fn of_new_app(new: &CreateApp, local: bool) -> Result<AppSettings, Pr
         post_deploy_within_ms: new.post_deploy_within_ms,
         drain_within_ms: new.drain_within_ms,
         stop_within_ms: new.stop_within_ms,
+        triggers: None,
     };
     let mut settings = AppSettings::default();
     change_of(&settings, &change, local)?.apply(&mut settings);

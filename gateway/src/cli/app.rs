@@ -69,21 +69,12 @@ pub(super) async fn run(context: &Context, command: AppCommand) -> Outcome {
             }
             let triggers = triggers.change();
             let deploys = triggers != UpdateTriggers::default();
-            if change == UpdateApp::default() && !deploys {
+            change.triggers = deploys.then_some(triggers);
+            if change == UpdateApp::default() {
                 return Err(Failure::usage("nothing to change")
                     .hint("see `hythe app set --help` for what can be set"));
             }
-            if deploys {
-                let path = ["apps", name.as_str(), "triggers"];
-                let client = &context.client;
-                let _set: Triggers =
-                    client.write(Method::PATCH, &path, &triggers, Patience::OnceReached).await?;
-            }
-            let app = if change == UpdateApp::default() {
-                context.client.get(&["apps", name.as_str()], &[]).await?
-            } else {
-                update(&context.client, &name, &change).await?
-            };
+            let app = update(&context.client, &name, &change).await?;
             show(context, &app);
         }
         AppCommand::Rm { which, now, yes } => {

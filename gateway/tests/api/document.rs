@@ -99,15 +99,12 @@ fn the_pages_types_are_made_from_this_document() {
 }
 
 /// Writes that take no key, each with why none is needed.
-const WITHOUT_A_KEY: [(&str, &str); 9] = [
+const WITHOUT_A_KEY: [(&str, &str); 6] = [
     ("check_domain", "each is a look of its own"),
     ("create_session", "each time it is another session"),
     ("delete_session", "signed out once or twice is the same"),
     ("deliver", "providers send none; the delivery's own id is the key"),
-    ("finish_github_app", "what GitHub sent serves once"),
     ("plan_compose", "it changes nothing"),
-    ("renew_certificate", "while one is ordered, it is not ordered again"),
-    ("rotate_github_app_secret", "it goes on where a try ended"),
     ("download_backup", "it is handed out, and each time another one"),
 ];
 

@@ -402,6 +402,24 @@ async fn settings_that_make_no_sense_are_refused_by_name() {
         answer.is_problem(422, "invalid-field");
         assert_eq!(answer.json["field"], field, "{}", answer.text);
     }
+    // With other settings it changes together with them, or none of it does.
+    let both = |tags: &str| json!({"replicas": 3, "triggers": {"deploy_on": "tag", "tags": tags}});
+    let refused = server.patch("/api/v1/apps/shop", both("[")).await;
+    refused.is_problem(422, "invalid-field");
+    assert_eq!(refused.json["field"], "triggers.tags", "{}", refused.text);
+    let few = json!({"replicas": 0, "triggers": {"deploy_on": "off"}});
+    server.patch("/api/v1/apps/shop", few).await.is_problem(422, "invalid-field");
+    let shop = server.get("/api/v1/apps/shop").await.is(200).json;
+    assert_eq!(
+        (&shop["settings"]["replicas"], &shop["triggers"]["deploy_on"]),
+        (&json!(1), &json!("push"))
+    );
+    let shop = server.patch("/api/v1/apps/shop", both("v*")).await.is(200).json;
+    assert_eq!(
+        (&shop["settings"]["replicas"], &shop["triggers"]["tags"]),
+        (&json!(3), &json!("v*"))
+    );
+    server.patch(path, json!({"deploy_on": "push"})).await.is(200);
     server.patch(path, json!({"deploy_on": "friday"})).await.is_problem(422, "invalid-field");
     assert_eq!(server.get(path).await.is(200).json["deploy_on"], "push");
     server.patch(path, json!({"deploy_on": "tag"})).await.is(200);

@@ -331,3 +331,53 @@ async fn github_is_told_of_deployments_of_previews() {
     server.delete(&format!("/api/v1/hooks/{}/deployments", hook.id)).await.is(204);
     server.delete("/api/v1/hooks/x/comments").await.is_problem(404, "not-found");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_next_commit_overtakes_is_under_way_at_github_no_more() {
+    let mut api = Api::start().await;
+    let answers = [(200, json!([])), (201, json!({"id": 42})), (201, json!({}))];
+    api.answers(answers.map(Some));
+    let (server, hook) = told("github", "me", "Octo-Org/shop", ("deployments", &api)).await;
+    hook.tells(&server, "pull_request", "d-1", &of_github(|_| {})).await.is(202);
+    // It is looked for, made, and under way.
+    for _ in 0..3 {
+        api.next().await;
+    }
+    let id = deployment(&server).await;
+    let known = json!([{"id": 42, "payload": {"hythe": id}}]);
+    api.answers([
+        Some((200, json!([]))),
+        Some((200, known)),
+        Some((201, json!({}))),
+        Some((201, json!({"id": 43}))),
+    ]);
+    let next = "2".repeat(40);
+    let pushed = of_github(|body| {
+        body["action"] = "synchronize".into();
+        body["pull_request"]["head"]["sha"] = next.clone().into();
+        body["pull_request"]["updated_at"] = "2024-05-15T15:25:00Z".into();
+    });
+    hook.tells(&server, "pull_request", "d-2", &pushed).await.is(202);
+    until(&server, "moves on", |items| items[0]["commit"] == next.as_str()).await;
+    let shop = "/api/v1/apps/shop-pr-2";
+    let mut looks = tokio::time::interval(Duration::from_millis(20));
+    while server.get(shop).await.json["deployments"] != 2 {
+        looks.tick().await;
+    }
+    server.post(&format!("/api/v1/deployments/{id}/cancel"), json!({})).await;
+    let at = "/api/repos/Octo-Org/shop/deployments";
+    let mut asked = Vec::new();
+    for _ in 0..5 {
+        let Asked { method, path, body, .. } = api.next().await;
+        asked.push((method, path, body["state"].clone()));
+    }
+    let list = |sha: &str| format!("{at}?environment=shop-pr-2&per_page=100&sha={sha}");
+    let expected = [
+        (Method::GET, list(&next), Value::Null),
+        (Method::GET, list(COMMIT), Value::Null),
+        (Method::POST, format!("{at}/42/statuses"), json!("inactive")),
+        (Method::POST, at.to_owned(), Value::Null),
+        (Method::POST, format!("{at}/43/statuses"), json!("in_progress")),
+    ];
+    assert_eq!(asked, expected);
+}

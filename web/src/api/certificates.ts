@@ -20,7 +20,11 @@ export const certificates = {
 
   /** The answer does not wait for the order. */
   renew: (which: string) =>
-    unwrap(client.POST("/api/v1/certificates/{which}/renew", { params: { path: { which } } })),
+    unwrap(
+      client.POST("/api/v1/certificates/{which}/renew", {
+        params: { path: { which }, header: idempotency() },
+      }),
+    ),
 
   remove: (which: string) =>
     unwrap(

@@ -75,7 +75,7 @@ export interface paths {
         head?: never;
         /**
          * Changes an app's settings
-         * @description They hold from the next deployment on; domains at once.
+         * @description They hold from the next deployment on; domains and what deploys it by itself at once.
          */
         patch: operations["update_app"];
         trace?: never;
@@ -922,8 +922,7 @@ export interface paths {
         /**
          * Has a certificate ordered now
          * @description Without waiting until it is due, or tried again; at most four times an hour, since authorities count
-         *     failures. The answer does not wait for it. It takes no `Idempotency-Key`: asked twice, it is ordered
-         *     once where the first order goes on.
+         *     failures. The answer does not wait for it. Asked twice, it is ordered once where the first order goes on.
          */
         post: operations["renew_certificate"];
         delete?: never;
@@ -1618,7 +1617,8 @@ export interface paths {
          * Finishes a GitHub App
          * @description With what GitHub sent the browser back with. The App is there then, and can be installed on
          *     repositories. Where GitHub does not answer, the same can be sent again; where it refuses, it has to be
-         *     begun anew. It takes no `Idempotency-Key`: what GitHub sent serves once.
+         *     begun anew. What GitHub sent serves once: a repeat is answered with the App only where it has the key of the
+         *     request that made it.
          */
         post: operations["finish_github_app"];
         delete?: never;
@@ -1685,8 +1685,8 @@ export interface paths {
         /**
          * Gives a GitHub App's webhook another secret
          * @description GitHub is told of it. Until it knows, deliveries that are signed with the one before are taken, too.
-         *     Where GitHub could not be told, the same can be asked for again, and goes on there; so it takes no
-         *     `Idempotency-Key`.
+         *     Where GitHub could not be told, the same can be asked for again, with the same key or without one, and goes
+         *     on there.
          */
         post: operations["rotate_github_app_secret"];
         delete?: never;
@@ -5699,6 +5699,7 @@ export interface components {
             submodules?: boolean | null;
             /** @description A tag; `null` for none any more. Not together with `branch` or `commit`. */
             tag?: string | null;
+            triggers?: components["schemas"]["UpdateTriggers"] | null;
             /**
              * @description Volumes of its replicas, by the folder that they see them in, in place of the ones before: at
              *     most 16. Those that go from here keep what is in them.
@@ -15117,7 +15118,10 @@ export interface operations {
     renew_certificate: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /**
                  * @description A host or an id
@@ -21129,7 +21133,10 @@ export interface operations {
     finish_github_app: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -21689,7 +21696,10 @@ export interface operations {
     rotate_github_app_secret: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeated with the same key, the request takes effect once */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description Its id */
                 app: string;

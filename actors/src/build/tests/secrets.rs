@@ -133,6 +133,21 @@ async fn a_secret_can_be_read_by_its_step_and_is_found_nowhere_else() {
 }
 
 #[tokio::test]
+async fn nothing_of_a_secret_shows_where_what_a_step_is_called_is_cut() {
+    let world = World::new().await;
+    let canary = format!("canary-{}", unique());
+    // What a step is called is cut after 500 characters: within the value.
+    let pad = "x".repeat(480 - "[2/2] RUN : ".len());
+    let text = format!("FROM busybox\nRUN : {pad}{canary}; exit 3\n");
+    world.repository("app", &[("Dockerfile", &text)]);
+    let command = with_secrets(&world, world.command("app"), &[("TOKEN", &canary)]);
+    let (build, outcome) = world.build(command).await;
+    let told = format!("{}{}", build.text(), outcome.unwrap_err().message);
+    assert!(told.contains("[hidden]"), "{told}");
+    assert!(!told.contains(&canary[..12]), "{told}");
+}
+
+#[tokio::test]
 async fn what_the_app_does_not_allow_cannot_be_read() {
     let world = World::new().await;
     let text = format!(

@@ -65,11 +65,11 @@ impl Command {
         }
     }
 
-    fn judge(&self, CommandEnd { code, output }: CommandEnd) -> Found {
+    fn judge(&self, CommandEnd { code, output, cut }: CommandEnd) -> Found {
         if code == 0 {
             return Found::Good;
         }
-        Found::Bad(Finding { what: format!("{} exited with {code}", self.name), output })
+        Found::Bad(Finding { what: format!("{} exited with {code}", self.name), output, cut })
     }
 
     async fn try_once(&mut self, engine: &Engine, container: &str) -> Result<CommandEnd, Refusal> {

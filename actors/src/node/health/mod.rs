@@ -53,11 +53,13 @@ pub(crate) struct Finding {
     pub(crate) what: String,
     /// The last that the check's command wrote: in the app's words, secrets and all.
     pub(crate) output: String,
+    /// Whether it wrote more before that.
+    pub(crate) cut: bool,
 }
 
 impl Finding {
     pub(crate) const fn plain(what: String) -> Self {
-        Self { what, output: String::new() }
+        Self { what, output: String::new(), cut: false }
     }
 }
 

@@ -42,7 +42,7 @@ fn a_report_gets_through_whatever_its_replicas_write() {
         };
         let tail = Some(vec![noise.clone(); limits::MOST_TAIL_LINES]);
         let mut replica = Replica::new(look::Sight { observed, tail }, None);
-        let check = Finding { what: "it is ill".into(), output: noise.clone() };
+        let check = Finding { what: "it is ill".into(), output: noise.clone(), cut: false };
         replica.checked(Health::Unhealthy { check });
         known.replicas.insert(key, replica);
     }
@@ -52,6 +52,33 @@ fn a_report_gets_through_whatever_its_replicas_write() {
     assert!(!reports[0].log.is_empty() && reports[99].log.is_empty());
     let ReplicaState::Unhealthy { check } = &reports[99].state else { panic!("it is ill") };
     assert_eq!(check, "it is ill", "what it found is told all the same");
+}
+
+#[test]
+fn of_what_a_check_wrote_the_end_is_told_and_nothing_of_a_value() {
+    let image = ImageId::new(format!("sha256:{}", "0".repeat(64))).unwrap();
+    let wanted = assignment(image, &[0]);
+    let key = ReplicaKey { deployment: wanted.deployment, index: 0 };
+    let mut known =
+        Known::new([(wanted.deployment, Wanted::Run(Box::new(wanted)))].into(), BTreeMap::new());
+    let value = "canary-".repeat(60);
+    let masker = Mask::of([value.as_str()].into_iter(), 4);
+    known.maskers.insert(key.deployment, Arc::new(masker));
+    let told = |output: &str, cut| {
+        let finding = Finding { what: "it is ill".into(), output: output.into(), cut };
+        let mut room = usize::MAX;
+        known.told(key, &finding, &mut room)
+    };
+    assert_eq!(told("all of it", false), "it is ill: all of it");
+    // The value is longer than what is told.
+    let long = format!("{}{value} end", "x".repeat(1_000));
+    assert_eq!(told(&long, false), format!("it is ill: …{}[hidden] end", "x".repeat(388)));
+    // What it wrote begins within the value.
+    let (_, half) = value.split_at(100);
+    assert_eq!(told(&format!("{half} end"), true), "it is ill");
+    let end = "y".repeat(9_000);
+    let shown = told(&format!("{half} {end}"), true);
+    assert_eq!(shown, format!("it is ill: …{}", "y".repeat(limits::MOST_CHECK_BYTES)));
 }
 
 #[test]

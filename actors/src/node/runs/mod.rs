@@ -6,6 +6,7 @@
 
 mod carry;
 mod keep;
+mod log;
 mod session;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

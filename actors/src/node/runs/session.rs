@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-use bollard::container::LogOutput;
-use bollard::query_parameters::LogsOptionsBuilder;
-use futures_util::StreamExt as _;
 use hythe_core::ids::{AppId, RunId};
 use hythe_core::names::EnvName;
 use hythe_core::one_off::{Cut, OneOffEnd};
@@ -17,11 +14,13 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::carry::{Heard, Pieces, Way};
+use super::log::log;
 use super::{Carried, Runs, until};
-use crate::docker::attach::{Input, Output, Stream};
-use crate::docker::{Engine, EngineError, files};
+use crate::docker::attach::{Input, Output};
+use crate::docker::{EngineError, files};
 use crate::node::clock;
 use crate::node::guard::guarded;
+use crate::node::steps::Tools;
 
 /// Pieces of input that wait for the program: more than a window and its margin.
 const MOST_INPUTS: usize = 64;
@@ -85,10 +84,8 @@ impl Runs {
         let engine = &self.tools.engine;
         let Unsealed { command, environment, files } = self.unseal(&opening)?;
         let owner = &self.tools.owner;
-        let on = opening.network.unwrap_or(opening.app);
-        let network = engine.ensure_network(owner, on).await.map_err(failed)?;
         let until = carried.until;
-        let made = engine.make_one_off(owner, &opening, until, &network, command, environment);
+        let made = engine.make_one_off(owner, &opening, until, command, environment);
         let container = made.await.map_err(|error| {
             if error.not_found() {
                 format!("its image is not on this worker ({error}); deploy it again")
@@ -180,7 +177,8 @@ impl Runs {
     }
 
     async fn send_log(&self, mut way: Way, container: &str) {
-        let mut pieces = log(self.tools.engine.clone(), container.to_owned());
+        let Tools { engine, owner, .. } = &self.tools;
+        let mut pieces = log(engine.clone(), *owner, container.to_owned());
         loop {
             tokio::select! {
                 heard = way.next() => if matches!(heard, Some(Heard::Gone)) { return },
@@ -359,30 +357,6 @@ fn pieces(mut output: Output) -> Pieces {
                 Ok(None) => return,
                 Err(error) => {
                     tracing::debug!(%error, "the output of a command broke off");
-                    return;
-                }
-            }
-        }
-    });
-    pieces
-}
-
-/// Reads what a detached program wrote, one piece ahead, until it has ended.
-fn log(engine: Engine, container: String) -> Pieces {
-    let (tell, pieces) = mpsc::channel(1);
-    tokio::spawn(async move {
-        let Ok(docker) = engine.docker().await else { return };
-        let options = LogsOptionsBuilder::default().follow(true).stdout(true).stderr(true).build();
-        let mut lines = Box::pin(docker.logs(&container, Some(options)));
-        while let Some(Ok(line)) = lines.next().await {
-            let (stream, bytes) = match line {
-                LogOutput::StdErr { message } => (Stream::ErrorOutput, message),
-                LogOutput::StdOut { message }
-                | LogOutput::StdIn { message }
-                | LogOutput::Console { message } => (Stream::Output, message),
-            };
-            for piece in bytes.chunks(MOST_PIECE) {
-                if tell.send((stream, piece.to_vec())).await.is_err() {
                     return;
                 }
             }

@@ -9,6 +9,7 @@ use crate::preview::plan::tests::pull;
 use crate::preview::{
     Copied, EnvChoice, Forks, PreviewEnd, PreviewOf, PreviewSettings, copies, settings,
 };
+use crate::process::ProcessSettings;
 use crate::source::{GitSource, Reference, Source};
 use crate::testing::at;
 
@@ -261,6 +262,44 @@ fn a_preview_that_writes_to_a_volume_by_now_is_one_again() {
     next.settings.run.container.volumes.insert("/data".parse().unwrap(), mount);
     events.extend(app(&events).decide(C::MovePreview(Box::new(next))).unwrap());
     assert_eq!(app(&events).active().unwrap().settings.replicas, 1);
+}
+
+#[test]
+fn what_was_scaled_at_a_preview_stays_when_it_moves_on() {
+    let (worker, settings) = crate::testing::worker(2);
+    let named = |text: &str| ProcessName::new(text).unwrap();
+    let configured = |processes: &[(ProcessName, u16)]| {
+        let of = |(name, replicas): &(ProcessName, u16)| {
+            (name.clone(), ProcessSettings { replicas: *replicas, ..settings.clone() })
+        };
+        let processes = processes.iter().map(of).collect();
+        let run = Some(RunSettings { processes, ..RunSettings::default() });
+        C::Configure(Box::new(SettingsChange { run, ..SettingsChange::default() }))
+    };
+    let of = |processes: &[(ProcessName, u16)], revision| {
+        let parent = after(vec![set(on()), want(4, 9), configured(processes)]);
+        given(revision, parent.active().unwrap())
+    };
+    let name = AppName::new("shop-pr-4").unwrap();
+    let first = of(&[(worker.clone(), 2)], 1);
+    let new = NewPreview { id: app_id(9), name, given: first };
+    let mut events = App::default().decide(C::CreatePreview(Box::new(new))).unwrap();
+    let counts = |events: &[E]| {
+        let app = app(events).active().unwrap().clone();
+        let of =
+            |(name, process): (&ProcessName, &ProcessSettings)| (name.clone(), process.replicas);
+        let processes: BTreeMap<_, _> = app.settings.run.processes.iter().map(of).collect();
+        (processes, app.settings.run.counts.of)
+    };
+    assert_eq!(counts(&events).0, BTreeMap::from([(worker.clone(), 1)]), "one of each");
+
+    let processes = BTreeMap::from([(worker.clone(), 3), (named("mail"), 2)]);
+    let known = BTreeSet::from([named("mail")]);
+    events.extend(app(&events).decide(C::Scale { replicas: None, processes, known }).unwrap());
+    let more = of(&[(worker.clone(), 5), (named("clock"), 4)], 2);
+    events.extend(app(&events).decide(C::MovePreview(Box::new(more))).unwrap());
+    let expected = BTreeMap::from([(worker, 3), (named("clock"), 1)]);
+    assert_eq!(counts(&events), (expected, BTreeMap::from([(named("mail"), 2)])));
 }
 
 #[test]

@@ -10,6 +10,23 @@ pub(super) fn set(paths: usize) -> C {
 }
 
 #[test]
+fn settings_and_triggers_change_together_or_not_at_all() {
+    let both = |replicas, paths| {
+        let C::SetTriggers(triggers) = set(paths) else { unreachable!() };
+        let change = SettingsChange { replicas: Some(replicas), ..SettingsChange::default() };
+        C::ConfigureWithTriggers { change: Box::new(change), triggers }
+    };
+    let fresh = after(vec![]);
+    assert_eq!(names(&fresh.decide(both(2, 1)).unwrap()), ["configured", "triggers_set"]);
+    assert_eq!(names(&after(vec![set(1)]).decide(both(2, 1)).unwrap()), ["configured"]);
+    for (replicas, paths) in [(0, 1), (2, limits::MOST_WATCH_PATHS + 1)] {
+        fresh.decide(both(replicas, paths)).unwrap_err();
+    }
+    let deleted = after(vec![C::Discard { at: crate::testing::at(1) }]);
+    assert!(deleted.decide(both(2, 1)).unwrap_err().to_string().contains("restore"));
+}
+
+#[test]
 fn pushes_deploy_an_app_until_somebody_says_otherwise() {
     let fresh = after(vec![]);
     assert_eq!(fresh.active().unwrap().triggers, Triggers::default());

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::{
     AppGroup, AsOf, ContainerInside, DeploymentRef, HealthProbe, PreviewOf, ProcessCount,
-    ProcessType, SetProcess, Time, Triggers, VolumeMount,
+    ProcessType, SetProcess, Time, Triggers, UpdateTriggers, VolumeMount,
 };
 
 /// An app: its settings, and how it is doing.
@@ -429,6 +429,9 @@ pub struct CreateApp {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"replicas": 2, "health_path": "/healthz"}))]
 pub struct UpdateApp {
+    /// What deploys it by itself. It holds at once, and changes together with the rest or not at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub triggers: Option<UpdateTriggers>,
     /// Another project, by name or id. It holds at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 40)]

@@ -11,6 +11,7 @@ use hythe_core::names::AppName;
 use uuid::Uuid;
 
 use super::domains::not_ours;
+use super::triggers;
 use crate::api::ApiState;
 use crate::api::doc::{ReadProblems, WriteProblems};
 use crate::api::dto::{App, AppDiff, AppPage, AtQuery, CreateApp, DiffQuery, PageQuery, UpdateApp};
@@ -174,7 +175,7 @@ pub(crate) async fn show(
 
 /// Changes an app's settings
 ///
-/// They hold from the next deployment on; domains at once.
+/// They hold from the next deployment on; domains and what deploys it by itself at once.
 #[utoipa::path(
     patch, path = "/api/v1/apps/{app}", operation_id = "update_app", tag = "apps",
     params(
@@ -203,7 +204,14 @@ pub(crate) async fn update(
         new.try_for_each(|host| not_ours(&state, "domains", host))?;
         let project = wanted.project.as_deref();
         change.project = project.map(|project| state.project("project", project)).transpose()?;
-        Ok((id, AppCommand::Configure(Box::new(change))))
+        let change = Box::new(change);
+        let Some(wanted) = &wanted.triggers else { return Ok((id, AppCommand::Configure(change))) };
+        let triggers = triggers::changed(now.triggers, wanted).map_err(|mut problem| {
+            problem.field = problem.field.map(|field| format!("triggers.{field}").into());
+            problem
+        })?;
+        let triggers = Box::new(triggers);
+        Ok((id, AppCommand::ConfigureWithTriggers { change, triggers }))
     };
     change(&state, &asked, &body.hash, command).await
 }

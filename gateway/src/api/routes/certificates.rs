@@ -16,8 +16,9 @@ use crate::api::dto::{
     AddCertificate, Certificate, CertificateAuthority, CertificateList, CertificateSettings,
     DnsHook, ExternalAccount, UpdateCertificateSettings,
 };
+use crate::api::errands::Outcome;
 use crate::api::extract::{Json, SecretJson, Which};
-use crate::api::idempotency::Asked;
+use crate::api::idempotency::{Asked, once};
 use crate::api::present;
 use crate::api::problem::{Kind, Problem};
 use crate::api::settings as checked;
@@ -129,19 +130,34 @@ pub(crate) async fn remove(
 /// Has a certificate ordered now
 ///
 /// Without waiting until it is due, or tried again; at most four times an hour, since authorities count
-/// failures. The answer does not wait for it. It takes no `Idempotency-Key`: asked twice, it is ordered
-/// once where the first order goes on.
+/// failures. The answer does not wait for it. Asked twice, it is ordered once where the first order goes on.
 #[utoipa::path(
     post, path = "/api/v1/certificates/{which}/renew", operation_id = "renew_certificate",
     tag = "certificates",
-    params(("which" = String, Path, description = "A host or an id", example = "shop.example.com")),
+    params(
+        ("which" = String, Path, description = "A host or an id", example = "shop.example.com"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
     responses((status = 202, description = "As it stands at this moment", body = Certificate), WriteProblems)
 )]
 pub(crate) async fn renew(
     State(state): State<ApiState>,
     Which(which): Which,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let found = find(&state, &which)?;
+    let once = once(&asked, &blake3::hash(&[]), state.request_key())?;
+    let work = |_| {
+        let state = state.clone();
+        async move { Outcome::of(StatusCode::ACCEPTED, &ordered(&state, &which)?) }
+    };
+    let mut errand = state.errand(once.as_ref(), work).await?;
+    let outcome = errand.ended().await?;
+    Ok(errand.answer(outcome))
+}
+
+/// Has one ordered. It is answered as it stood before.
+fn ordered(state: &ApiState, which: &str) -> Result<Certificate, Problem> {
+    let found = find(state, which)?;
     if found.issuer.as_deref() == Some("own") {
         return Err(Problem::new(
             Kind::Conflict,
@@ -150,7 +166,7 @@ pub(crate) async fn renew(
     }
     let names: CertificateNames = checked::text("names", &found.names.join(","))?;
     state.control().certificates().ask_for(names);
-    Ok((StatusCode::ACCEPTED, axum::Json(found)).into_response())
+    Ok(found)
 }
 
 /// Shows the installation's own authority

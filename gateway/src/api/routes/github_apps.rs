@@ -149,20 +149,36 @@ fn random<const BYTES: usize>() -> Result<Zeroizing<String>, Problem> {
 ///
 /// With what GitHub sent the browser back with. The App is there then, and can be installed on
 /// repositories. Where GitHub does not answer, the same can be sent again; where it refuses, it has to be
-/// begun anew. It takes no `Idempotency-Key`: what GitHub sent serves once.
+/// begun anew. What GitHub sent serves once: a repeat is answered with the App only where it has the key of the
+/// request that made it.
 #[utoipa::path(
     post, path = "/api/v1/sources/github-apps/finish", operation_id = "finish_github_app",
-    tag = "sources", request_body = FinishGitHubApp,
+    tag = "sources",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255)),
+    request_body = FinishGitHubApp,
     responses((status = 200, description = "It is there", body = GitHubApp), WriteProblems)
 )]
 pub(crate) async fn finish(
     State(state): State<ApiState>,
     asked: Asked,
-    Json { value, hash: _ }: Json<FinishGitHubApp>,
-) -> Result<axum::Json<GitHubApp>, Problem> {
-    let meta = state.meta(&asked);
-    let id = finished(&state, meta, value.code.reveal(), value.state.reveal()).await?;
-    shown(&state, id).map(axum::Json)
+    Json { value, hash }: Json<FinishGitHubApp>,
+) -> Result<Response, Problem> {
+    let once = once(&asked, &hash, state.request_key())?;
+    let replayed = |id: Uuid| {
+        shown(&state, HookId::new(id)).map(|app| mark_replayed(axum::Json(app).into_response()))
+    };
+    if let Some(before) = state.before(once.as_ref()).await? {
+        return replayed(before.resource);
+    }
+    let returned = (value.code.reveal(), value.state.reveal());
+    match finished(&state, state.meta(&asked), returned, once.clone()).await {
+        Ok(id) => shown(&state, id).map(|app| axum::Json(app).into_response()),
+        // The same request may have been quicker.
+        Err(problem) => match state.before(once.as_ref()).await? {
+            Some(before) => replayed(before.resource),
+            None => Err(problem),
+        },
+    }
 }
 
 /// Lists GitHub Apps
@@ -216,30 +232,40 @@ pub(crate) async fn show(
 /// Gives a GitHub App's webhook another secret
 ///
 /// GitHub is told of it. Until it knows, deliveries that are signed with the one before are taken, too.
-/// Where GitHub could not be told, the same can be asked for again, and goes on there; so it takes no
-/// `Idempotency-Key`.
+/// Where GitHub could not be told, the same can be asked for again, with the same key or without one, and goes
+/// on there.
 #[utoipa::path(
     post, path = "/api/v1/sources/github-apps/{app}/rotate-secret",
     operation_id = "rotate_github_app_secret", tag = "sources",
-    params(("app" = uuid::Uuid, Path, description = "Its id")),
+    params(
+        ("app" = uuid::Uuid, Path, description = "Its id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
     responses((status = 200, description = "It has another secret now", body = GitHubApp), WriteProblems)
 )]
 pub(crate) async fn rotate(
     State(state): State<ApiState>,
-    Which(app): Which,
+    Which(which): Which,
     asked: Asked,
-) -> Result<axum::Json<GitHubApp>, Problem> {
+) -> Result<Response, Problem> {
+    let mut writing = state.writing_plainly(&asked).await?;
     let _turn = state.github_turn().await;
-    let (id, app) = find(&state, &app)?;
-    let version = if app.told { app.secret + 1 } else { app.secret };
-    if app.told {
+    let (id, app) = find(&state, &which)?;
+    // The key is claimed by the first event: by that it is told, where there is nothing to mint.
+    let only_told = !app.told && !writing.done();
+    if app.told && !writing.done() {
         let secret = random::<SECRET_BYTES>()?;
-        let name = id.app_secret(version);
+        let (version, name) = (app.secret + 1, id.app_secret(app.secret + 1));
         let secrets =
             vec![forget(&state, name.clone()), put(&state, name, version, secret.as_str())];
         let command = GitHubCommand::MintSecret { id, version, at: state.now() };
-        give(&state, state.meta(&asked), command, secrets).await?;
+        writing.tell(InstallationCommand::GitHub(command), secrets).await?;
     }
+    let (_, app) = find(&state, &which)?;
+    if app.told {
+        return Ok(writing.answer(axum::Json(shown(&state, id)?)));
+    }
+    let version = app.secret;
     let scope = state.control().installation().uuid();
     let kept = state.control().journal().secret(scope, &id.app_secret(version), version);
     let kept = kept.ok().flatten();
@@ -257,8 +283,13 @@ pub(crate) async fn rotate(
         Problem::new(Kind::Unavailable, detail)
     })?;
     let secrets = vec![forget(&state, id.app_secret(version + 1))];
-    give(&state, state.meta(&asked), GitHubCommand::NoteTold { id, version }, secrets).await?;
-    shown(&state, id).map(axum::Json)
+    let command = GitHubCommand::NoteTold { id, version };
+    if only_told {
+        writing.tell(InstallationCommand::GitHub(command), secrets).await?;
+    } else {
+        give(&state, state.meta(&asked), command, With { claim: None, secrets }).await?;
+    }
+    Ok(writing.answer(axum::Json(shown(&state, id)?)))
 }
 
 /// Gives a GitHub App another private key

@@ -247,10 +247,12 @@ pub(crate) async fn attach(
 ) -> Result<Response, Problem> {
     let run = id(&run)?;
     upgrade_wanted(&request)?;
+    // Before it begins: refused, it can be attached to again.
+    let seat = relay::seat(&state)?;
     let (hold, prepared) = state.control().runs().take(run).ok_or_else(no_such_run)?;
     let passage = opened(&state, &prepared).await?;
     let records = Some((prepared.opening.app, run, hold));
-    Ok(relay::relay(&state, request, passage, records).await)
+    Ok(relay::relay(&state, (request, seat), passage, records).await)
 }
 
 /// Reads what a detached command wrote, from the beginning to its end
@@ -273,6 +275,7 @@ pub(crate) async fn logs(
 ) -> Result<Response, Problem> {
     let run = id(&run)?;
     upgrade_wanted(&request)?;
+    let seat = relay::seat(&state)?;
     // Of one that has ended, its worker still has what it wrote; the journal tells no more which.
     let workers = match open_run(&state, run) {
         Some((_, one_off)) => vec![one_off.worker],
@@ -282,7 +285,9 @@ pub(crate) async fn logs(
     for worker in workers {
         let reader = RunId::new(Uuid::now_v7());
         match Box::pin(runs::read(state.control(), worker, run, reader)).await {
-            Ok(passage) => return Ok(relay::relay(&state, request, passage, None).await),
+            Ok(passage) => {
+                return Ok(relay::relay(&state, (request, seat), passage, None).await);
+            }
             Err(error) => refused = unfit(error),
         }
     }

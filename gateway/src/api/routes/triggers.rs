@@ -60,7 +60,7 @@ pub(crate) async fn update(
     Ok(writing.answer(axum::Json(answer)))
 }
 
-fn changed(now: Settings, change: &UpdateTriggers) -> Result<Settings, Problem> {
+pub(super) fn changed(now: Settings, change: &UpdateTriggers) -> Result<Settings, Problem> {
     let pattern = change.tags.as_deref().map(|tags| settings::text("tags", tags)).transpose()?;
     if let Some(pattern) = &pattern {
         let pattern: &TagPattern = pattern;

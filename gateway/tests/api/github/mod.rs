@@ -141,6 +141,26 @@ async fn a_browser_makes_an_app_and_nobody_else_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_finished_twice_under_one_key_is_made_once() {
+    let (server, github) = (Server::start().await, GitHub::start().await);
+    let (id, state) = begin(&server, &github).await;
+    let ask = |code: &str| {
+        let request = server.asks(Method::POST, &format!("{APPS}/finish"));
+        let request = request.header("idempotency-key", "finish");
+        Answer::of(request.json(&json!({"code": code, "state": state})))
+    };
+    let (one, two) = tokio::join!(ask("good"), ask("good"));
+    for answer in [one.is(200), two.is(200), ask("good").await.is(200)] {
+        assert_eq!(answer.json["id"], id);
+    }
+    assert_eq!(ask("good").await.headers["idempotent-replayed"], "true");
+    ask("other").await.is_problem(422, "idempotency-key-reused");
+    // Without its key it is as used as ever.
+    finish(&server, "good", &state).await.is_problem(409, "conflict");
+    github.nothing_is_wrong();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_github_does_not_document_makes_no_app() {
     let (server, mut github) = (Server::start().await, GitHub::start().await);
     for (code, words) in [
@@ -346,6 +366,26 @@ async fn it_lists_and_gets_other_secrets_and_keys() {
     assert_eq!(asked.body["secret"], secret, "the same is told until it is known");
     before.tells(&server, "ping", "p-3", &ping).await.is_problem(401, "unauthorized");
     after.tells(&server, "ping", "p-4", &ping).await.is(200);
+
+    // Under its key, another one is minted once, and told until GitHub knows it.
+    let keyed = || {
+        let request = server.asks(Method::POST, &rotate).header("idempotency-key", "rotate");
+        Answer::of(request.json(&json!({})))
+    };
+    github.all();
+    github.shared.broken.store(true, Ordering::SeqCst);
+    keyed().await.is_problem(503, "unavailable");
+    github.shared.broken.store(false, Ordering::SeqCst);
+    keyed().await.is(200);
+    let asked = github.all().into_iter().filter(|asked| asked.path == "/app/hook/config");
+    let told: Vec<_> = asked.map(|asked| asked.body["secret"].clone()).collect();
+    let secret = told[0].as_str().unwrap().to_owned();
+    assert!(told.iter().all(|one| *one == told[0]), "one was minted");
+    let again = keyed().await.is(200);
+    assert_eq!(again.headers["idempotent-replayed"], "true");
+    assert!(github.all().iter().all(|asked| asked.path != "/app/hook/config"), "it was told");
+    let after = Hook::of_app(&id, &secret);
+    after.tells(&server, "ping", "p-6", &ping).await.is(200);
 
     // A key that GitHub does not take changes nothing.
     let (key, path) = (new_key(), format!("{APPS}/{id}/key"));
