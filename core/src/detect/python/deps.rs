@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use toml::Value;
 
+use super::workspace::Workspace;
 use crate::detect::images::tools;
 use crate::detect::recipe::{Recipe, Run};
 use crate::detect::repo::Repo;
@@ -102,7 +103,12 @@ impl Dependencies {
     }
 
     /// The steps that install, and the packages of the distribution for that.
-    pub(super) fn install(&self, repo: &Repo<'_>, recipe: &mut Recipe) {
+    pub(super) fn install(
+        &self,
+        repo: &Repo<'_>,
+        whole: Option<&Workspace<'_>>,
+        recipe: &mut Recipe,
+    ) {
         recipe.build_env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
         recipe.build_env("PYTHONDONTWRITEBYTECODE", "1");
         recipe.build_env("VIRTUAL_ENV", VENV);
@@ -132,12 +138,16 @@ impl Dependencies {
                 recipe.build_env("UV_PROJECT_ENVIRONMENT", VENV);
                 recipe.build_env("UV_LINK_MODE", "copy");
                 recipe.build_env("UV_PYTHON_DOWNLOADS", "never");
-                let locked = if repo.has("uv.lock") { " --locked" } else { "" };
+                let root = whole.map_or(*repo, |whole| whole.root);
+                let locked = if root.has("uv.lock") { " --locked" } else { "" };
+                let of = whole.map_or_else(String::new, |of| format!(" --package {}", of.package));
                 let package = self.is_package();
                 let project = if package { "" } else { " --no-install-project" };
-                let line = format!("/opt/tool/bin/uv sync{locked} --no-dev --no-editable{project}");
+                let line =
+                    format!("/opt/tool/bin/uv sync{locked}{of} --no-dev --no-editable{project}");
                 recipe.install.push(Run::own(line).cached(&[UV_CACHE]));
-                if package { &[] } else { &["pyproject.toml", "uv.lock"] }
+                // Of a workspace every package's own file is read, and what they are made from.
+                if package || whole.is_some() { &[] } else { &["pyproject.toml", "uv.lock"] }
             }
             (Manager::Poetry, _) => {
                 recipe.tools.push(tool("poetry", tools::POETRY));
