@@ -224,7 +224,7 @@ pub(super) fn file_within(
             continue;
         };
         let name = name.trim_end();
-        if name.is_empty() || name_length(name) != name.len() {
+        if !is_name(name) {
             return Err(at("it is no NAME=value".into()));
         }
         let value = of_line(value.trim(), &known, room).map_err(at)?;
@@ -232,6 +232,12 @@ pub(super) fn file_within(
         found.insert(name.to_owned(), value);
     }
     Ok(found)
+}
+
+/// Whether it may be a name there: more than a shell can have, for programs that have more.
+fn is_name(text: &str) -> bool {
+    let rest = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    name_length(text) > 0 && text.chars().all(rest)
 }
 
 fn of_line(
@@ -328,7 +334,7 @@ mod tests {
     #[test]
     fn files_of_variables_are_read() {
         let text = "# a comment\n\nA=1\nexport B = two words # not this\nC='$A raw'\nD=\"x\\n$A\"\n\
-                    E=\nTAG\nNONE\nF=${A}-${TAG:-no}\nG=a#b\n";
+                    E=\nTAG\nNONE\nF=${A}-${TAG:-no}\nG=a#b\nH.i-j=2\n";
         let read = file(text, &given()).unwrap();
         let expected = [
             ("A", "1"),
@@ -339,6 +345,7 @@ mod tests {
             ("TAG", "1.2"),
             ("F", "1-1.2"),
             ("G", "a#b"),
+            ("H.i-j", "2"),
         ];
         assert_eq!(read, expected.map(|(n, v)| (n.into(), v.into())).into());
         for (text, words) in [
