@@ -357,6 +357,42 @@ fn a_project_of_gradle_is_built_from_the_root_of_its_build() {
     assert_eq!(alone, of("alone").context);
 }
 
+/// Shapes of samples that other platforms show themselves with.
+#[test]
+fn samples_of_other_platforms_start_as_they_are() {
+    let rows = [
+        (
+            "composer.json {\"require\":{\"slim/slim\":\"4\"},\"require-dev\":{\"heroku/heroku-buildpack-php\":\"*\"}}\n\
+             web/index.php\nProcfile web: vendor/bin/heroku-php-apache2 web/",
+            "=> Slim (php 8.4, composer) | APACHE_DOCUMENT_ROOT=/app/web exec apache2-foreground | 8080",
+        ),
+        (
+            "package.json {\"scripts\":{\"build\":\"node ace build\",\"start\":\"node bin/server.js\"},\
+             \"dependencies\":{\"@adonisjs/core\":\"6\"},\"devDependencies\":{\"vite\":\"6\"}}\nbin/server.ts",
+            "=> AdonisJS (node 24, npm) | cd build && exec node bin/server.js | 8080",
+        ),
+    ];
+    for (files, expected) in rows {
+        assert_eq!(Shape::of(files).say(&BuildSettings::default()), expected, "{files}");
+    }
+    // Packages beside it are read when it is installed.
+    let apart = "from flask import Flask\\napp = Flask(__name__)\\n";
+    for (project, lock, install) in [
+        ("[tool.uv.workspace]\\nmembers = [\"libs/*\"]", "uv.lock", "uv sync"),
+        ("[tool.uv.sources]\\nlib = { path = \"libs/lib\" }", "uv.lock", "uv sync"),
+        (
+            "[tool.poetry.dependencies]\\nlib = { path = \"libs/lib\" }",
+            "poetry.lock",
+            "poetry install",
+        ),
+    ] {
+        let shape = Shape::of(&format!("pyproject.toml {project}\n{lock}\napp.py {apart}"));
+        let text = shape.dockerfile(&BuildSettings::default(), &BaseImages::default()).unwrap();
+        let (all, install) = (text.find("\nCOPY . .\n"), text.find(install));
+        assert!(all.is_some() && all < install, "{text}");
+    }
+}
+
 /// What strangers write gets into no Dockerfile but as one command's text.
 #[test]
 fn a_hostile_text_stays_a_text() {

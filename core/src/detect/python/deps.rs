@@ -147,14 +147,22 @@ impl Dependencies {
                     format!("/opt/tool/bin/uv sync{locked}{of} --no-dev --no-editable{project}");
                 recipe.install.push(Run::own(line).cached(&[UV_CACHE]));
                 // Of a workspace every package's own file is read, and what they are made from.
-                if package || whole.is_some() { &[] } else { &["pyproject.toml", "uv.lock"] }
+                if package || whole.is_some() || self.is_of_several() {
+                    &[]
+                } else {
+                    &["pyproject.toml", "uv.lock"]
+                }
             }
             (Manager::Poetry, _) => {
                 recipe.tools.push(tool("poetry", tools::POETRY));
                 recipe.build_env("POETRY_VIRTUALENVS_CREATE", "false");
                 let line = "/opt/tool/bin/poetry install --only main --no-root --no-interaction";
                 recipe.install.push(Run::own(line).cached(&["/root/.cache/pypoetry"]));
-                &["pyproject.toml", "poetry.lock", "poetry.toml"]
+                if self.is_of_several() {
+                    &[]
+                } else {
+                    &["pyproject.toml", "poetry.lock", "poetry.toml"]
+                }
             }
             (Manager::Pdm, _) => {
                 recipe.tools.push(tool("pdm", tools::PDM));
@@ -216,6 +224,16 @@ impl Dependencies {
             let said = project.get("tool").and_then(|t| t.get("uv")?.get("package")?.as_bool());
             said.unwrap_or_else(|| project.contains_key("build-system"))
         })
+    }
+
+    /// Whether what is depended on lies in the repository, too.
+    fn is_of_several(&self) -> bool {
+        let tool = |name: &str| self.project.as_ref().and_then(|p| p.get("tool")?.get(name));
+        let sources = tool("uv").and_then(|uv| uv.get("sources")?.as_table());
+        let of_poetry = tool("poetry").and_then(|poetry| poetry.get("dependencies")?.as_table());
+        let here = |of: &Value| of.get("path").is_some() || of.get("workspace").is_some();
+        tool("uv").is_some_and(|uv| uv.get("workspace").is_some())
+            || sources.into_iter().chain(of_poetry).flat_map(toml::Table::values).any(here)
     }
 
     /// The one program that the project installs, where it is installed.
