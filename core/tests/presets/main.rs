@@ -371,6 +371,10 @@ fn samples_of_other_platforms_start_as_they_are() {
              \"dependencies\":{\"@adonisjs/core\":\"6\"},\"devDependencies\":{\"vite\":\"6\"}}\nbin/server.ts",
             "=> AdonisJS (node 24, npm) | cd build && exec node bin/server.js | 8080",
         ),
+        (
+            "deno.json {/* what it does */ \"tasks\":{\"start\":\"deno run -A main.ts\",},}\nmain.ts",
+            "=> deno (deno 2) | deno task start | 8080",
+        ),
     ];
     for (files, expected) in rows {
         assert_eq!(Shape::of(files).say(&BuildSettings::default()), expected, "{files}");
