@@ -238,7 +238,7 @@ pub const MOST_CONTAINER_FILES: usize = 64;
 /// Names that stand for addresses in one app's containers.
 pub const MOST_HOSTS: usize = 32;
 /// Services of one Compose file.
-pub const MOST_SERVICES: usize = 40;
+pub const MOST_SERVICES: usize = 100;
 /// Files of variables that one service of a Compose file names.
 pub const MOST_ENV_FILES: usize = 32;
 /// Other files that a Compose file names: of variables, and what it includes and extends.

@@ -27,6 +27,9 @@ const NOT_SYNCED: &str = "core.fsync=none";
 /// What lies in a mirror is read after it.
 pub(crate) const SYNCED: &str = "core.fsync=committed";
 
+/// The most memory that git takes at once: a delta of a few bytes may say that it makes many gigabytes.
+pub(crate) const MOST_ALLOCATED: &str = "1g";
+
 /// Settings that hold for every git process here, whatever its version knows of them.
 pub(crate) const CONFIG: &[&str] = &[
     "core.hooksPath=/dev/null",
@@ -43,6 +46,8 @@ pub(crate) const CONFIG: &[&str] = &[
     "http.lowSpeedLimit=1",
     "http.lowSpeedTime=60",
     "advice.detachedHead=false",
+    // Larger files go from pack to disk piece by piece.
+    "core.bigFileThreshold=64m",
 ];
 
 /// Everything that git processes for one source share.
@@ -248,6 +253,7 @@ impl<'a> Git<'a> {
             .env("GIT_CONFIG_GLOBAL", self.global_config())
             .env("GIT_ATTR_NOSYSTEM", "1")
             .env("GIT_NO_REPLACE_OBJECTS", "1")
+            .env("GIT_ALLOC_LIMIT", MOST_ALLOCATED)
             .env("GIT_ALLOW_PROTOCOL", self.remote.protocol);
         if lfs.is_none() {
             command.env("GIT_LFS_SKIP_SMUDGE", "1");

@@ -17,6 +17,7 @@ use super::fault::{self, Meaning, explain, no_such, no_such_of};
 use super::local::{Reach, remote};
 use super::mirrors::Mirrors;
 use super::ssh::Ssh;
+use super::tree::few_entries;
 use super::{Checkout, GitError, GitSettings, Wanted, lfs, submodules, through};
 
 /// Bytes of packs from which on it is looked whether a commit can be built while it is checked out.
@@ -311,7 +312,9 @@ pub(super) async fn check_out(
             None => Ok(()),
         }
     };
-    let (about, files, ()) = tokio::try_join!(git.run(&about), files, judged)?;
+    let (own, few) = (git.git_dir(), object.as_str());
+    let few = few_entries(git.settings, &own, few);
+    let (about, files, (), ()) = tokio::try_join!(git.run(&about), files, judged, few)?;
     if wanted.fetches.lfs && !files.success && files.stderr.contains("lfs") {
         return Err(GitError::Lfs { said: lfs::said(&files.stderr) });
     }

@@ -2,8 +2,8 @@
 //!
 //! Git runs as a subprocess in its own process group, with argv and an environment that are ours
 //! alone: no shell, no prompt, no hooks, no filters, no configuration of this machine. What a
-//! person typed stands behind `--`. Time, disk and output are bounded; whoever cancels ends the
-//! whole group. Submodules and files of git LFS are fetched where that is asked for, and are named in
+//! person typed stands behind `--`. Time, disk, memory and output are bounded; whoever cancels ends
+//! the whole group. Submodules and files of git LFS are fetched where that is asked for, and are named in
 //! the build's log where it is not.
 
 mod access;
@@ -28,10 +28,13 @@ use hythe_core::names::{AppName, CommitId, RepositoryUrl};
 use hythe_core::source::{Fetches, GitSource};
 
 pub use access::Access;
-pub(crate) use command::{CONFIG, Group, PIPES_WITHIN, SYNCED, first_bytes, size_up_to};
+pub(crate) use command::{
+    CONFIG, Group, MOST_ALLOCATED, PIPES_WITHIN, SYNCED, first_bytes, size_up_to,
+};
 pub use fault::GitError;
 pub use fetch::{fetch, resolve};
 pub use mirrors::Mirrors;
+pub(crate) use tree::few_entries;
 pub use tree::{Judge, Seen, look};
 
 /// How this installation fetches.

@@ -15,6 +15,7 @@ use hythe_core::source::BuildSettings;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
+use super::command::MOST_ALLOCATED;
 use super::{GitError, GitSettings};
 
 /// The most that is read of a listing, and of files.
@@ -24,6 +25,9 @@ const MOST_READ: u64 = 16 * 1024 * 1024;
 const MOST_FILE: u64 = 4 * 1024 * 1024;
 /// How long a look may take.
 const WITHIN: Duration = Duration::from_secs(20);
+/// The most files and folders of a commit that are taken out of a repository. Git has all of them in memory
+/// before it writes the first one, and of a few small trees that name one another there is no end.
+const MOST_ENTRIES: usize = 500_000;
 
 /// How a commit is to be built: for whoever wants to know before it is checked out that it cannot be.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +65,23 @@ impl Judge<'_> {
             Ok(Err(why)) => Err(GitError::NotBuildable { why }),
             Ok(Ok(())) | Err(_) => Ok(()),
         }
+    }
+}
+
+/// Refuses a commit of more files and folders than are taken out of a repository. What else is wrong with it
+/// says whoever takes them out.
+pub(crate) async fn few_entries(
+    settings: &GitSettings,
+    repository: &Path,
+    commit: &str,
+) -> Result<(), GitError> {
+    let git = Reader { settings, repository: repository.to_owned() };
+    let counted = tokio::time::timeout(WITHIN, git.count(commit)).await;
+    match counted {
+        Ok(Ok(entries)) if entries > MOST_ENTRIES => Err(GitError::NotBuildable {
+            why: format!("the commit has more than {MOST_ENTRIES} files and folders"),
+        }),
+        Ok(Ok(_) | Err(_)) | Err(_) => Ok(()),
     }
 }
 
@@ -182,8 +203,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Runs it on this input. Ended where it is not waited for, and where it says more than `most`.
-    async fn run(&self, args: &[&str], input: Vec<u8>, most: u64) -> Result<Vec<u8>, GitError> {
+    /// A git that is not started yet. Ended where it is not waited for.
+    fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.settings.program);
         command
             .env_clear()
@@ -197,12 +218,37 @@ impl Reader<'_> {
             // Nothing is asked of anybody, whatever the repository says of others.
             .env("GIT_ALLOW_PROTOCOL", "")
             .env("GIT_NO_LAZY_FETCH", "1")
+            .env("GIT_ALLOC_LIMIT", MOST_ALLOCATED)
             .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
+        command
+    }
+
+    /// How many files and folders a commit has; counted no further than to one too many.
+    async fn count(&self, commit: &str) -> std::io::Result<usize> {
+        let names = ["ls-tree", "-r", "-t", "-z", "--name-only", "--full-tree", "--end-of-options"];
+        let mut command = self.command(&[&names[..], &[commit]].concat());
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let Some(mut stdout) = child.stdout.take() else { return Ok(0) };
+        let mut piece = vec![0; 64 * 1024];
+        let mut entries = 0;
+        while entries <= MOST_ENTRIES {
+            let read = stdout.read(&mut piece).await?;
+            if read == 0 {
+                break;
+            }
+            entries += piece.iter().take(read).filter(|byte| **byte == 0).count();
+        }
+        Ok(entries)
+    }
+
+    /// Runs it on this input. Ended where it says more than `most`.
+    async fn run(&self, args: &[&str], input: Vec<u8>, most: u64) -> Result<Vec<u8>, GitError> {
+        let mut command = self.command(args);
         let program = || self.settings.program.display().to_string();
         let mut child =
             command.spawn().map_err(|error| GitError::NoGit { program: program(), error })?;
@@ -310,6 +356,35 @@ mod tests {
         for commit in ["--help", "no-such-branch"] {
             let none = look(&settings, &repository, commit, &BuildSettings::default()).await;
             assert!(matches!(none, Err(GitError::Failed { .. })), "{none:?}");
+        }
+    }
+
+    /// What git answers to this input.
+    fn piped(folder: &Path, args: &[&str], input: &str) -> String {
+        use std::io::Write as _;
+        let mut git = std::process::Command::new("git");
+        git.args(args).current_dir(folder).env("GIT_CONFIG_GLOBAL", "/dev/null");
+        let mut child = git.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let done = child.wait_with_output().unwrap();
+        assert!(done.status.success(), "{args:?}");
+        String::from_utf8(done.stdout).unwrap().trim().to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_few_trees_with_no_end_of_files_are_refused() {
+        let folder = repository(&[("a", b"x")]);
+        let mut tree = piped(folder.path(), &["rev-parse", "HEAD^{tree}"], "");
+        for _ in 0..6 {
+            let same: String = (0..10).map(|n| format!("040000 tree {tree}\t{n}\n")).collect();
+            tree = piped(folder.path(), &["mktree"], &same);
+        }
+        let settings = GitSettings::default();
+        let git_dir = folder.path().join(".git");
+        let refused = few_entries(&settings, &git_dir, &tree).await.unwrap_err();
+        assert!(refused.to_string().contains("more than 500000 files"), "{refused}");
+        for fine in ["HEAD", "no-such-branch"] {
+            few_entries(&settings, &git_dir, fine).await.unwrap();
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use super::PushError;
-use crate::git::{CONFIG, GitSettings, Group, PIPES_WITHIN, SYNCED, first_bytes};
+use crate::git::{CONFIG, GitSettings, Group, MOST_ALLOCATED, PIPES_WITHIN, SYNCED, first_bytes};
 
 /// The most characters of git's own words that are passed on.
 const MOST_SAID: usize = 400;
@@ -64,6 +64,7 @@ pub(super) fn git(settings: &GitSettings, folder: &Path, args: &[&str]) -> Comma
         .env("GIT_ATTR_NOSYSTEM", "1")
         .env("GIT_NO_REPLACE_OBJECTS", "1")
         .env("GIT_NO_LAZY_FETCH", "1")
+        .env("GIT_ALLOC_LIMIT", MOST_ALLOCATED)
         // Nothing of it goes anywhere else.
         .env("GIT_ALLOW_PROTOCOL", "none");
     if folder.join("HEAD").exists() {

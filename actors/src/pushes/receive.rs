@@ -15,7 +15,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 
 use super::process::{self, Ran, full, git, run, spawn, words};
 use super::{Held, INCOMING, PushError, Pushes, QUICK, tidy};
-use crate::git::{Group, first_bytes};
+use crate::git::{Group, few_entries, first_bytes};
 use crate::uploads::Uploads;
 
 /// How long nothing may come of a push that is being sent.
@@ -214,6 +214,8 @@ impl Pushes {
         let subject = run(&self.git, repository, &log, QUICK).await?.or_refused()?;
         let subject = subject.stdout.trim().chars().filter(|c| !c.is_control());
         let subject = subject.take(MOST_SUBJECT).collect();
+        let few = few_entries(&self.git, repository, commit.as_str()).await;
+        few.map_err(|why| PushError::Refused(why.to_string()))?;
         let files = Box::pin(self.files(repository, commit)?);
         let upload = tokio::time::timeout(WITHIN, uploads.keep(files)).await;
         let upload = upload.map_err(|_| PushError::TimedOut { within: WITHIN })??;

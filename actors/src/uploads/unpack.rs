@@ -124,7 +124,7 @@ fn names_are_short(
     cancel: &CancellationToken,
 ) -> Result<(), UnpackError> {
     let mut archive = Archive::new(archive.take(most(bounds)));
-    let mut sizes = Vec::new();
+    let mut said = Said::default();
     for entry in archive.entries().map_err(UnpackError::NoArchive)?.raw(true) {
         if cancel.is_cancelled() {
             return Err(UnpackError::Cancelled);
@@ -139,19 +139,19 @@ fn names_are_short(
                 return Err(UnpackError::TooMuch(format!("{most} KiB that say what one entry is")));
             }
             if attributes {
-                sizes = sizes_in(&mut entry);
+                said = said_in(&mut entry);
             }
-            if kind.is_pax_global_extensions() && !sizes.is_empty() {
+            if kind.is_pax_global_extensions() && !said.sizes.is_empty() {
                 return Err(refused(&entry, "gives all that follows one size"));
             }
             continue;
         }
         // Its map goes on behind its header.
-        if kind.is_gnu_sparse() {
+        if kind.is_gnu_sparse() || said.sparse {
             return Err(refused(&entry, SPARSE));
         }
         let size = entry.size();
-        if sizes.drain(..).any(|said| said != Some(size)) {
+        if said.sizes.drain(..).any(|said| said != Some(size)) {
             return Err(refused(&entry, "has two sizes; pack it with another program"));
         }
     }
@@ -163,13 +163,26 @@ fn refused(entry: &Entry<'_, impl Read>, why: &str) -> UnpackError {
     UnpackError::Entry { path, why: why.to_owned() }
 }
 
-/// The sizes that attributes give to the entry that follows; `None` stands for one that is no number.
-fn sizes_in(entry: &mut Entry<'_, impl Read>) -> Vec<Option<u64>> {
+/// What attributes say of the entry that follows.
+#[derive(Debug, Default)]
+struct Said {
+    /// Its sizes; `None` stands for one that is no number.
+    sizes: Vec<Option<u64>>,
+    /// That its content begins with a map of what is in it, and that its name is another one.
+    sparse: bool,
+}
+
+fn said_in(entry: &mut Entry<'_, impl Read>) -> Said {
+    let mut said = Said::default();
     // Where they cannot be read, whoever unpacks gets no further, or takes none of what follows.
-    let Ok(Some(attributes)) = entry.pax_extensions() else { return Vec::new() };
-    let readable = attributes.map_while(Result::ok);
-    let sizes = readable.filter(|attribute| attribute.key_bytes() == b"size");
-    sizes.map(|size| size.value().ok().and_then(|size| size.parse().ok())).collect()
+    let Ok(Some(attributes)) = entry.pax_extensions() else { return said };
+    for attribute in attributes.map_while(Result::ok) {
+        said.sparse |= attribute.key_bytes().starts_with(b"GNU.sparse.");
+        if attribute.key_bytes() == b"size" {
+            said.sizes.push(attribute.value().ok().and_then(|size| size.parse().ok()));
+        }
+    }
+    said
 }
 
 fn all(
@@ -569,6 +582,11 @@ mod tests {
             let why = done.unwrap_err().to_string();
             assert!(why.contains(expected), "{why}");
         }
+        // As tar writes a sparse file where it writes attributes, too.
+        let map = b"22 GNU.sparse.major=1\n";
+        let sparse = archive(&[("p", EntryType::XHeader, "", map), ("a", file, "", b"x")]);
+        let (_, done) = unpacked(&sparse, Bounds::default());
+        assert!(done.unwrap_err().to_string().contains("a, which is a sparse file"));
         let same = archive(&[("p", EntryType::XHeader, "", b"9 size=1\n"), ("a", file, "", b"x")]);
         let (_, done) = unpacked(&same, Bounds::default());
         assert_eq!(done.unwrap(), Unpacked { bytes: 1, entries: 1 });

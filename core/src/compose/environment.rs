@@ -34,14 +34,29 @@ pub(super) fn env_files(node: &Node) -> Vec<EnvFile> {
     }
 }
 
-/// All variables of a service: those of its files, and before them those that it says itself.
+/// That a service says which port it is to listen on.
+#[derive(Clone, Debug)]
+pub(super) struct SaidPort {
+    pub(super) key: String,
+    pub(super) line: u64,
+    /// None where it is no port.
+    pub(super) port: Option<u16>,
+}
+
+/// What is told of a name that a program may have and no shell can.
+const DOTTED: &str = "; many programs that read such a name read another one, too, as Elasticsearch does \
+                      ES_SETTING_DISCOVERY_TYPE for discovery.type";
+
+/// All variables of a service: those of its files, and before them those that it says itself. The port that
+/// it names by one is handed back.
 pub(super) fn read(
     key: &str,
     node: &Node,
     (given, room): (&Given, &mut Room),
     env: &mut BTreeMap<EnvName, EnvValue>,
     notes: &mut Notes,
-) -> Result<(), Bad> {
+) -> Result<Option<SaidPort>, Bad> {
+    let mut said = None;
     let mut found: Vec<(String, Option<String>, u64, String)> = Vec::new();
     let files = node.get("env_file").map(env_files).unwrap_or_default();
     if let Some(file) = files.get(limits::MOST_ENV_FILES) {
@@ -57,7 +72,12 @@ pub(super) fn read(
         };
         let Some(text) = given.files.get(&path) else {
             if file.required {
-                return bad(file.line, format!("{at}: there is no file {}", shown(&path)));
+                let why = format!(
+                    "{at}: there is no file {}; write one there, by the example that is often beside it, or \
+                     say required: false of it",
+                    shown(&path)
+                );
+                return bad(file.line, why);
             }
             continue;
         };
@@ -81,16 +101,18 @@ pub(super) fn read(
             notes.left(line, &at, "it has no value here, and none is given");
             continue;
         };
+        let dotted = if name.contains('.') { DOTTED } else { "" };
         match (EnvName::new(name), EnvValue::new(value)) {
             (Ok(name), Ok(value)) => {
                 if name.as_str() == "PORT" {
-                    let why = "it is set by Hythe, to the port that the service listens on";
-                    notes.left(line, &at, why);
+                    let port = value.reveal().trim().parse::<u16>().ok().filter(|port| *port > 0);
+                    said = Some(SaidPort { key: at, line, port });
                     continue;
                 }
                 env.insert(name, value);
             }
-            (Err(why), _) | (_, Err(why)) => notes.left(line, &at, why.to_string()),
+            (Err(why), _) => notes.left(line, &at, format!("{why}{dotted}")),
+            (_, Err(why)) => notes.left(line, &at, why.to_string()),
         }
     }
     let bytes: usize =
@@ -100,5 +122,5 @@ pub(super) fn read(
         let line = node.get("environment").map_or(node.line, |node| node.line);
         return bad(line, format!("{key}: a service has at most {most} variables, of {kib} KiB"));
     }
-    Ok(())
+    Ok(said)
 }

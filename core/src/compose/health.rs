@@ -99,10 +99,13 @@ fn test(node: &Node) -> Result<Probe, String> {
                 Some((kind, rest)) if kind == "CMD" => {
                     Argv::new(rest.to_vec()).map(Probe::Command).map_err(|bad| bad.to_string())
                 }
-                Some((kind, [line])) if kind == "CMD-SHELL" => of_shell(line),
-                Some(_) | None => {
-                    Err("it begins with CMD, CMD-SHELL (and one line) or NONE".into())
+                Some((kind, [line, rest @ ..])) if kind == "CMD-SHELL" => {
+                    // What follows the line are words that it may name, as engines have it.
+                    let words = ["sh", "-c", line.as_str()].into_iter().map(str::to_owned);
+                    let words = words.chain(rest.iter().cloned()).collect::<Vec<String>>();
+                    Argv::new(words).map(Probe::Command).map_err(|bad| bad.to_string())
                 }
+                Some(_) | None => Err("it begins with CMD, CMD-SHELL (and a line) or NONE".into()),
             }
         }
         Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::Map(_) => {

@@ -57,6 +57,9 @@ pub const FILES: [&str; 4] =
 /// The most bytes of a file.
 pub const MOST_BYTES: usize = 512 * 1024;
 
+/// The variable that says which profiles are wanted, where nobody says so otherwise.
+pub const PROFILES: &str = "COMPOSE_PROFILES";
+
 /// Why a file cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{why}", line.map_or_else(String::new, |line| format!("line {line}: ")))]
@@ -89,7 +92,7 @@ pub struct Given {
     /// The texts of files of variables, of other Compose files, and of what is delivered as a file, by their
     /// path from the root of the source.
     pub files: BTreeMap<String, String>,
-    /// Profiles that are wanted.
+    /// Profiles that are wanted; where it is empty, those that [`PROFILES`] names.
     pub profiles: BTreeSet<String>,
     /// The folder that the file is in, from the root of the source; empty for the root.
     pub folder: String,
@@ -246,12 +249,13 @@ fn of_files(
         let why = format!("it has more than {} services", limits::MOST_SERVICES);
         return Err(Bad { line: services.map(|services| services.line), why });
     }
+    let profiles = wanted_profiles(given);
     let mut read = BTreeMap::new();
     let mut idle = BTreeSet::new();
     for field in listed {
         let name = ServiceName::new(field.name.as_str())
             .map_err(|bad| Bad { line: Some(field.line), why: bad.to_string() })?;
-        if order::is_idle(&name, field, &given.profiles, notes) {
+        if order::is_idle(&name, field, &profiles, notes) {
             idle.insert(name);
             continue;
         }
@@ -260,6 +264,15 @@ fn of_files(
         read.insert(name, draft);
     }
     order::order(read, idle, notes)
+}
+
+fn wanted_profiles(given: &Given) -> BTreeSet<String> {
+    if !given.profiles.is_empty() {
+        return given.profiles.clone();
+    }
+    let listed = given.variables.get(PROFILES).map(String::as_str).unwrap_or_default();
+    let named = listed.split(',').map(str::trim).filter(|profile| !profile.is_empty());
+    named.map(str::to_owned).collect()
 }
 
 /// The keys at the top of a file.

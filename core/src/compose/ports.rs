@@ -5,30 +5,49 @@ use super::tree::{Node, Tree};
 use super::units;
 
 /// Ports on which something else than HTTP is spoken, in nearly every file that publishes them.
-const OTHER: [(u16, &str); 22] = [
+const OTHER: &[(u16, &str)] = &[
+    (21, "FTP"),
     (22, "ssh"),
     (25, "SMTP"),
     (53, "DNS"),
+    (110, "POP3"),
+    (143, "IMAP"),
+    (389, "LDAP"),
+    (445, "SMB"),
     (465, "SMTP"),
     (587, "SMTP"),
+    (636, "LDAP"),
+    (993, "IMAP"),
+    (995, "POP3"),
     (1025, "SMTP"),
     (1433, "SQL Server"),
     (1521, "Oracle"),
     (1883, "MQTT"),
+    (1935, "RTMP"),
     (2181, "ZooKeeper"),
+    (2222, "ssh"),
     (3306, "MySQL"),
     (4222, "NATS"),
     (5432, "PostgreSQL"),
     (5433, "PostgreSQL"),
+    (5671, "AMQP"),
     (5672, "AMQP"),
     (6379, "Redis"),
     (6380, "Redis"),
+    (6543, "PostgreSQL"),
+    (7687, "Neo4j"),
+    (8883, "MQTT"),
     (9042, "Cassandra"),
     (9092, "Kafka"),
+    (9300, "Elasticsearch's nodes among one another"),
     (11211, "memcached"),
+    (25565, "Minecraft"),
     (26257, "CockroachDB"),
     (27017, "MongoDB"),
+    (61616, "ActiveMQ"),
 ];
+/// Ports on which HTTP is spoken within TLS, nearly always beside another one without.
+const WITHIN_TLS: [u16; 3] = [443, 8443, 9443];
 
 /// What a service says of its ports.
 #[derive(Debug, Default)]
@@ -158,7 +177,9 @@ impl Ports {
 
     /// The port that it listens on, where that is said, and whether an address leads there.
     pub(super) fn settle(self, key: &str, notes: &mut Notes) -> (Option<u16>, bool) {
-        let first = self.published.first().map(|(port, _)| *port);
+        // To a container an edge speaks HTTP as it is.
+        let plain = self.published.iter().find(|(port, _)| !WITHIN_TLS.contains(port));
+        let first = plain.or(self.published.first()).map(|(port, _)| *port);
         let (port, routed) = match self.wanted {
             Some(Wanted::None) => (first.or(self.first), false),
             Some(Wanted::Any) => (first.or(self.first), true),

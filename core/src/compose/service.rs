@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::environment::SaidPort;
 use super::notes::{Notes, bad, shown};
 use super::ports::{self, Ports};
 use super::tree::{Field, Node, Tree};
@@ -83,7 +84,8 @@ pub(super) fn read(
     let delivered = delivered::read(&key, &field.node, contents, (given, &mut *room), notes)?;
     draft.service.env.clone_from(&delivered.variables);
     draft.service.inside.files = delivered.files;
-    environment::read(&key, &field.node, (given, &mut *room), &mut draft.service.env, notes)?;
+    let env = &mut draft.service.env;
+    let said = environment::read(&key, &field.node, (given, &mut *room), env, notes)?;
     for (name, value) in &delivered.variables {
         if draft.service.env.get(name) != Some(value) {
             let why = format!("{key}: the variable {name} is that of a file; call it otherwise");
@@ -112,13 +114,30 @@ pub(super) fn read(
     }
     delivered::bound(&of_volumes, &binds, (given, room), &mut draft.service, notes)?;
     let (port, routed) = ports.settle(&format!("{key}.ports"), notes);
-    draft.service.port = port;
+    draft.service.port = listens_on(said, (port, routed), notes);
     draft.service.routed = routed;
     draft.service.health = checked.unwrap_or_else(|| {
         let probe = if routed || port.is_some() { Probe::Default } else { Probe::None };
         HealthCheck { probe, ..HealthCheck::default() }
     });
     Ok(draft)
+}
+
+/// The port of a service that may have a variable for it. Others find it there, and so do its own checks; one
+/// with an address has that of its published port.
+fn listens_on(
+    said: Option<SaidPort>,
+    (port, routed): (Option<u16>, bool),
+    notes: &mut Notes,
+) -> Option<u16> {
+    let Some(SaidPort { key, line, port: own }) = said else { return port };
+    match own {
+        Some(own) if !routed || port.is_none_or(|port| port == own) => Some(own),
+        Some(_) | None => {
+            notes.left(line, &key, "it is set by Hythe, to the port that the service listens on");
+            port
+        }
+    }
 }
 
 fn from(key: &str, node: &Node, line: u64, given: &Given, notes: &mut Notes) -> Result<From, Bad> {
@@ -193,6 +212,15 @@ fn setting(
                 None => notes.left(line, at, format!("it is {least} to {most}")),
             }
         }
+        "networks" if !aliases(node).is_empty() => {
+            let why = format!(
+                "all services of a project share one network, under their names in this file alone; where \
+                 others say {}, write {} instead",
+                shown(&aliases(node).join(", ")),
+                service.name
+            );
+            notes.left(line, at, why);
+        }
         "init" if node.truth() == Some(true) => {}
         "privileged" if node.truth() == Some(false) => {}
         name if name.starts_with("x-") => {}
@@ -202,6 +230,13 @@ fn setting(
         },
     }
     Ok(())
+}
+
+/// Names besides its own that a service has in networks.
+fn aliases(node: &Node) -> Vec<String> {
+    let networks = node.fields().unwrap_or_default().iter();
+    let listed = networks.filter_map(|network| network.node.get("aliases")?.items());
+    listed.flatten().filter_map(Node::text).collect()
 }
 
 fn labels(at: &str, field: &Field, ports: &mut Ports, notes: &mut Notes) {

@@ -207,8 +207,12 @@ pub(super) fn file_within(
     let mut found: BTreeMap<String, String> = BTreeMap::new();
     // What stands before counts before what is given.
     let mut known = given.clone();
-    for (n, line) in text.lines().enumerate() {
-        let at = |why: String| format!("line {}: {why}", n + 1);
+    let (mut rest, mut next) = (text, 1);
+    while !rest.is_empty() {
+        let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
+        let n = next;
+        (rest, next) = (after, n + 1);
+        let at = |why: String| format!("line {n}: {why}");
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
@@ -224,14 +228,54 @@ pub(super) fn file_within(
             continue;
         };
         let name = name.trim_end();
-        if name.is_empty() || name_length(name) != name.len() {
+        if !is_name(name) {
             return Err(at("it is no NAME=value".into()));
         }
-        let value = of_line(value.trim(), &known, room).map_err(at)?;
+        let value = value.trim();
+        let read = match goes_on(value, rest) {
+            Some(more) => {
+                let (within, after) = rest.split_at_checked(more).unwrap_or((rest, ""));
+                next += within.matches('\n').count() + 1;
+                rest = after.split_once('\n').map_or("", |(_, rest)| rest);
+                of_line(&format!("{value}\n{}", within.replace('\r', "")), &known, room)
+            }
+            None => of_line(value, &known, room),
+        };
+        let value = read.map_err(at)?;
         known.insert(name.to_owned(), value.clone());
         found.insert(name.to_owned(), value);
     }
     Ok(found)
+}
+
+/// Whether it may be a name there: more than a shell can have, for programs that have more.
+fn is_name(text: &str) -> bool {
+    let rest = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    name_length(text) > 0 && text.chars().all(rest)
+}
+
+/// How much of what follows belongs to a value whose quote is closed in a later line, as that of a key may be;
+/// none where it is closed in its own, or never.
+fn goes_on(value: &str, rest: &str) -> Option<usize> {
+    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    match closed_at(value.get(1..)?, quote) {
+        Some(_) => None,
+        None => closed_at(rest, quote),
+    }
+}
+
+/// Where a text is after its first such quote.
+fn closed_at(text: &str, quote: char) -> Option<usize> {
+    let mut escaped = false;
+    text.char_indices().find_map(|(at, c)| match c {
+        _ if std::mem::take(&mut escaped) => None,
+        '\\' if quote == '"' => {
+            escaped = true;
+            None
+        }
+        c if c == quote => Some(at + 1),
+        _ => None,
+    })
 }
 
 fn of_line(
@@ -240,7 +284,7 @@ fn of_line(
     room: &mut Room,
 ) -> Result<String, String> {
     if let Some(inner) = value.strip_prefix('\'') {
-        let end = inner.find('\'').ok_or("a quote is not closed; values have one line here")?;
+        let end = inner.find('\'').ok_or("a quote is not closed")?;
         return Ok(inner.get(..end).unwrap_or_default().to_owned());
     }
     if let Some(inner) = value.strip_prefix('"') {
@@ -263,7 +307,7 @@ fn of_line(
                 c => plain.push(c),
             }
         }
-        return Err("a quote is not closed; values have one line here".into());
+        return Err("a quote is not closed".into());
     }
     let end = value.find(" #").unwrap_or(value.len());
     let value = value.get(..end).unwrap_or_default().trim_end();
@@ -328,7 +372,7 @@ mod tests {
     #[test]
     fn files_of_variables_are_read() {
         let text = "# a comment\n\nA=1\nexport B = two words # not this\nC='$A raw'\nD=\"x\\n$A\"\n\
-                    E=\nTAG\nNONE\nF=${A}-${TAG:-no}\nG=a#b\n";
+                    E=\nTAG\nNONE\nF=${A}-${TAG:-no}\nG=a#b\nH.i-j=2\n";
         let read = file(text, &given()).unwrap();
         let expected = [
             ("A", "1"),
@@ -339,9 +383,17 @@ mod tests {
             ("TAG", "1.2"),
             ("F", "1-1.2"),
             ("G", "a#b"),
+            ("H.i-j", "2"),
         ];
         assert_eq!(read, expected.map(|(n, v)| (n.into(), v.into())).into());
+        let text =
+            "A=\"-----BEGIN-----\nab\\\"c\n-----END-----\" # not this\r\nB='x\r\n\"y\"'\nC=1";
+        let read = file(text, &given()).unwrap();
+        let expected =
+            [("A", "-----BEGIN-----\nab\"c\n-----END-----"), ("B", "x\n\"y\""), ("C", "1")];
+        assert_eq!(read, expected.map(|(n, v)| (n.into(), v.into())).into());
         for (text, words) in [
+            ("A=\"1\n2\"\nB='\n'\nwhat is this", "line 5"),
             ("A=1\nwhat is this", "line 2"),
             ("=1", "line 1"),
             ("A='open", "not closed"),

@@ -153,6 +153,13 @@ pub(super) fn read(
             notes.left(item.line, key, format!("the volume {} is not taken", shown(&volume)));
             continue;
         }
+        if volume.is_empty() {
+            let why = format!(
+                "{key}: no volume is named for {}; where a variable stands for it, say that by --env or in .env",
+                shown(&path)
+            );
+            return bad(item.line, why);
+        }
         let volume = match VolumeName::new(volume) {
             Ok(volume) if declared.names.contains(&volume) => volume,
             Ok(volume) => {

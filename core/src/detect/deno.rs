@@ -33,11 +33,13 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     if manifest == "deno.lock" && repo.has("package.json") && !asked {
         return Ok(None);
     }
-    // One with comments is only asked for tasks, which it can also name in hythe.toml.
-    let settings: Value = repo.json("deno.json")?.unwrap_or_else(|| {
-        let text = repo.texts_of("deno.jsonc");
-        serde_json::from_str(&without_comments(text)).unwrap_or_default()
-    });
+    let settings: Value = match repo.text("deno.json")? {
+        Some(text) => {
+            serde_json::from_str(&plain(text)).map_err(|error| repo.broken("deno.json", &error))?
+        }
+        // It is only asked for tasks, which can also be named in hythe.toml.
+        None => serde_json::from_str(&plain(repo.texts_of("deno.jsonc"))).unwrap_or_default(),
+    };
     let task = |name: &str| settings.pointer(&format!("/tasks/{name}")).is_some();
     let (line, why) = versions::choose(&images::DENO, said(repo, "deno").as_ref())?;
     let mut recipe = Recipe::new("deno", line.build, line.run);
@@ -89,7 +91,63 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     Ok(Some(recipe))
 }
 
-/// JSON without comments that have a line of their own.
-fn without_comments(text: &str) -> String {
-    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect()
+/// JSON without what Deno allows in it besides: comments, and commas behind the last of several.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    let mut quoted = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if quoted => {
+                plain.push(c);
+                plain.extend(chars.next());
+            }
+            '"' => {
+                quoted = !quoted;
+                plain.push(c);
+            }
+            '/' if !quoted && chars.peek() == Some(&'/') => {
+                while chars.next_if(|c| *c != '\n').is_some() {}
+            }
+            '/' if !quoted && chars.next_if_eq(&'*').is_some() => {
+                let mut before = ' ';
+                for c in chars.by_ref() {
+                    if (before, c) == ('*', '/') {
+                        break;
+                    }
+                    before = c;
+                }
+                plain.push(' ');
+            }
+            '}' | ']' if !quoted => {
+                let end = plain.trim_end().len();
+                if plain.get(..end).is_some_and(|before| before.ends_with(',')) {
+                    plain.truncate(end - 1);
+                }
+                plain.push(c);
+            }
+            c => plain.push(c),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_deno_allows_besides_is_left_out() {
+        for (text, expected) in [
+            ("{\"a\": 1}", "{\"a\": 1}"),
+            ("// x\n{\"a\": [1, /* y */ 2, ],\n}", "{\"a\": [1, 2]}"),
+            ("{\"a\": \"//, /* ,] \\\" , }\"}", "{\"a\": \"//, /* ,] \\\" , }\"}"),
+            ("{ /*/ \"b\": 1 */ \"a\": 1 /* **/ , // c\n }", "{\"a\": 1}"),
+        ] {
+            let read: Value = serde_json::from_str(&plain(text)).unwrap();
+            let expected: Value = serde_json::from_str(expected).unwrap();
+            assert_eq!(read, expected, "{text}");
+        }
+        assert!(serde_json::from_str::<Value>(&plain("{ /* open")).is_err());
+    }
 }

@@ -8,7 +8,7 @@ use super::overrides::{Overrides, Program, Step};
 use super::recipe::Recipe;
 use super::repo::Repo;
 use super::settings_file::SETTINGS_FILE;
-use super::words::{ShellLine, Start};
+use super::words::{self, ShellLine, Start};
 
 /// Languages whose last stage has the built program alone, or beside the sources.
 const COMPILED: &[&str] = &["go", "rust", "java", "dotnet", "elixir", "crystal", "dart", "swift"];
@@ -49,6 +49,12 @@ pub(super) fn start(repo: &Repo<'_>, recipe: &Recipe, line: &ShellLine) -> Start
     let file = start_file.unwrap_or(SETTINGS_FILE);
     if recipe.runtime == "python" {
         return without_runner(repo, line, file);
+    }
+    if recipe.runtime == "php"
+        && let Some(start) = recipe.start.as_ref().and_then(|own| without_heroku(own, line))
+    {
+        let why = format!("{file} starts a server that is not in the image: Apache serves instead");
+        return Started { start, why: Some(why), wants_all: false };
     }
     let Some(own) = recipe.start.as_ref().filter(|_| COMPILED.contains(&recipe.runtime)) else {
         return Started::as_said(line);
@@ -101,6 +107,8 @@ fn with_words_of(runtime: &str, own: &Start, program: &Program<'_>) -> Option<St
     let (words, none): (&[&str], &[&str]) = (words, &[]);
     let (options, words) = match runtime {
         "go" | "rust" | "crystal" | "dart" | "swift" if !TOOLS.contains(path) => (none, words),
+        // A script that a build writes, which takes words as it does at its place there.
+        "java" if path.contains("/bin/") && starts_script(own) => (none, words),
         "java" if *path == "java" => {
             let (options, rest) = words.split_at(words.iter().position(|word| *word == "-jar")?);
             let free = |option: &&str| JAVA_OPTIONS.iter().any(|start| option.starts_with(start));
@@ -127,6 +135,31 @@ fn with_words_of(runtime: &str, own: &Start, program: &Program<'_>) -> Option<St
     }
     // So that the program gets the signals, and no shell in between.
     line("exec ").map(Start::line)
+}
+
+/// Whether what is started is a script that a build wrote.
+fn starts_script(own: &Start) -> bool {
+    own.to_string().split_whitespace().any(|word| word == "/app/bin/app")
+}
+
+/// What serves an app of PHP for a line that starts a server of Heroku's, which only comes with what is for
+/// development: the folder that is served stands last in it.
+fn without_heroku(own: &Start, line: &ShellLine) -> Option<Start> {
+    let program = Program::of(line.as_str())?;
+    if !program.name().starts_with("heroku-php-") {
+        return None;
+    }
+    let folder = match program.words.as_slice() {
+        [.., option, _] if option.starts_with('-') => None,
+        [.., last] => words::path(last, "web in Procfile").ok(),
+        [] => None,
+    };
+    Some(match folder {
+        Some(folder) => {
+            Start::own(format!("APACHE_DOCUMENT_ROOT=/app/{folder} exec apache2-foreground"))
+        }
+        None => own.clone(),
+    })
 }
 
 /// A line without `uv run` and its like: the programs are on the image's path.
@@ -186,6 +219,19 @@ mod tests {
             ("java", java, "java -cp target/classes Main", None),
             ("java", java, "java -javaagent:x.jar -jar target/x.jar", None),
             ("java", java, "sh target/bin/webapp", None),
+            ("java", java, "target/stage/bin/shop -Da=b", None),
+            (
+                "java",
+                "exec /app/bin/app -Dhttp.port=${PORT:-8080}",
+                "target/universal/stage/bin/shop -Dplay.http.secret.key=$KEY",
+                Some("exec /app/bin/app -Dhttp.port=${PORT:-8080} -Dplay.http.secret.key=$KEY"),
+            ),
+            (
+                "java",
+                "/app/bin/app",
+                "build/install/shop/bin/shop serve",
+                Some("/app/bin/app serve"),
+            ),
             ("dotnet", "dotnet A.dll", "dotnet out/A.dll --urls x", Some("dotnet A.dll --urls x")),
             ("dotnet", "dotnet A.dll", "dotnet run", None),
             ("elixir", "/app/bin/shop start", "mix phx.server", None),
@@ -195,6 +241,30 @@ mod tests {
             let program = Program::of(line).unwrap();
             let start = with_words_of(runtime, &own, &program).map(|start| start.to_string());
             assert_eq!(start.as_deref(), *expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_server_of_heroku_gives_way_to_ours_with_its_folder() {
+        let own = Start::words(&["apache2-foreground"]);
+        let rows: &[(&str, Option<&str>)] = &[
+            (
+                "vendor/bin/heroku-php-apache2 web/",
+                Some("APACHE_DOCUMENT_ROOT=/app/web exec apache2-foreground"),
+            ),
+            (
+                "vendor/bin/heroku-php-nginx -C nginx.conf public",
+                Some("APACHE_DOCUMENT_ROOT=/app/public exec apache2-foreground"),
+            ),
+            ("heroku-php-nginx -C nginx.conf", Some("apache2-foreground")),
+            ("heroku-php-apache2", Some("apache2-foreground")),
+            ("heroku-php-apache2 ../x", Some("apache2-foreground")),
+            ("php artisan serve", None),
+        ];
+        for (line, expected) in rows {
+            let line = ShellLine::new(line, "web").unwrap();
+            let start = without_heroku(&own, &line).map(|start| start.to_string());
+            assert_eq!(start.as_deref(), *expected, "{line:?}");
         }
     }
 

@@ -1,9 +1,11 @@
 //! Apps of Java and Kotlin, by Maven or Gradle.
 
 use super::images;
+use super::modules;
 use super::node::said;
 use super::recipe::{Recipe, Run};
 use super::repo::Repo;
+use super::texts::{GRADLE_SCRIPTS, GRADLE_SETTINGS};
 use super::versions::{self, Wish};
 use super::words::Start;
 use crate::rejection::Rejection;
@@ -25,13 +27,12 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     if repo.has("pom.xml") {
         return maven(repo).map(Some);
     }
-    const SCRIPTS: &[&str] = &["build.gradle.kts", "build.gradle"];
-    let root = repo.first(SCRIPTS);
-    let several = repo.first(&["settings.gradle.kts", "settings.gradle"]);
+    let root = repo.first(GRADLE_SCRIPTS);
+    let several = repo.first(GRADLE_SETTINGS);
     let Some(manifest) = root.or(several) else { return Ok(None) };
     let below = repo.all().filter(|path| {
         path.split_once('/').is_some_and(|(folder, file)| {
-            SCRIPTS.contains(&file) && !["buildSrc", "build-logic"].contains(&folder)
+            GRADLE_SCRIPTS.contains(&file) && !["buildSrc", "build-logic"].contains(&folder)
         })
     });
     let below: Vec<&str> = below.filter(|_| several.is_some()).collect();
@@ -54,60 +55,104 @@ fn maven(repo: &Repo<'_>) -> Result<Recipe, Rejection> {
     let text = repo.text("pom.xml")?.unwrap_or("<project/>");
     let project =
         roxmltree::Document::parse(text).map_err(|error| repo.broken("pom.xml", &error))?;
-    let properties =
-        project.root_element().children().find(|node| node.has_tag_name_in_any("properties"));
+    let whole = modules::of_maven(repo)?;
+    let root = whole.as_ref().map_or(*repo, |whole| whole.root);
+    let inside = whole.as_ref().map_or("", |whole| whole.inside.as_str());
+    let above = whole.as_ref().map_or("", |whole| whole.root.texts_of("pom.xml"));
+    let above = roxmltree::Document::parse(above).ok();
+    let named = version_in(&project).or_else(|| version_in(above.as_ref()?));
+    // Its script alone fetches nothing.
+    let wrapper = root.has("mvnw") && root.has(".mvn/wrapper/maven-wrapper.properties");
+    let wish = Wish::of(named, "pom.xml");
+    let mut recipe = base((repo, &root), wish, "pom.xml", images::maven, wrapper)?;
+    recipe.manager = Some("maven");
+    recipe.framework = framework(text);
+    let program = if wrapper { "sh ./mvnw" } else { "mvn" };
+    let part = match inside {
+        "" => String::new(),
+        inside => format!(" --projects {inside} --also-make"),
+    };
+    let line = format!("{program} --batch-mode --no-transfer-progress -DskipTests{part} package");
+    recipe.build.push(Run::own(line).cached(&["/root/.m2"]).of_app());
+    let war = text.contains("<packaging>war</packaging>");
+    finish(&mut recipe, inside, "target", if war { "war" } else { "jar" });
+    of_part(&mut recipe, whole);
+    Ok(recipe)
+}
+
+/// The version that a `pom.xml` says.
+fn version_in<'d>(project: &'d roxmltree::Document<'_>) -> Option<&'d str> {
+    let mut all = project.root_element().children();
+    let properties = all.find(|node| node.has_tag_name_in_any("properties"))?;
     let property = |name: &str| {
-        let found = properties?.children().find(|node| node.has_tag_name_in_any(name))?;
+        let found = properties.children().find(|node| node.has_tag_name_in_any(name))?;
         found.text().map(str::trim).filter(|text| !text.starts_with("${"))
     };
-    let named = [
+    let names = [
         "maven.compiler.release",
         "java.version",
         "maven.compiler.source",
         "maven.compiler.target",
-    ]
-    .into_iter()
-    .find_map(property);
-    // Its script alone fetches nothing.
-    let wrapper = repo.has("mvnw") && repo.has(".mvn/wrapper/maven-wrapper.properties");
-    let mut recipe = base(repo, Wish::of(named, "pom.xml"), "pom.xml", images::maven, wrapper)?;
-    recipe.manager = Some("maven");
-    recipe.framework = framework(text);
-    let program = if wrapper { "sh ./mvnw" } else { "mvn" };
-    let line = format!("{program} --batch-mode --no-transfer-progress -DskipTests package");
-    recipe.build.push(Run::own(line).cached(&["/root/.m2"]).of_app());
-    let war = text.contains("<packaging>war</packaging>");
-    finish(&mut recipe, "target", if war { "war" } else { "jar" });
-    Ok(recipe)
+    ];
+    names.into_iter().find_map(property)
+}
+
+/// What is built is a part of something larger.
+fn of_part(recipe: &mut Recipe, whole: Option<modules::Whole<'_>>) {
+    let Some(modules::Whole { root, inside }) = whole else { return };
+    recipe.because(format!("{inside} is a part of the build above it, which is built from there"));
+    recipe.workspace = Some(root.folder.to_owned());
+    recipe.inside = inside;
 }
 
 fn gradle(repo: &Repo<'_>, script: &'static str, text: &str) -> Result<Recipe, Rejection> {
+    let whole = modules::of_gradle(repo)?;
+    let root = whole.as_ref().map_or(*repo, |whole| whole.root);
+    let inside = whole.as_ref().map_or("", |whole| whole.inside.as_str());
+    let above: String = match &whole {
+        Some(whole) => GRADLE_SCRIPTS.iter().map(|name| whole.root.texts_of(name)).collect(),
+        None => String::new(),
+    };
     // Many leave its archive out, as they do with all archives.
-    let wrapper = repo.has("gradlew") && repo.has("gradle/wrapper/gradle-wrapper.jar");
-    let mut recipe =
-        base(repo, Wish::of(gradle_version(text), script), script, images::gradle, wrapper)?;
+    let wrapper = root.has("gradlew") && root.has("gradle/wrapper/gradle-wrapper.jar");
+    let wish = Wish::of(gradle_version(text).or_else(|| gradle_version(&above)), script);
+    let mut recipe = base((repo, &root), wish, script, images::gradle, wrapper)?;
     recipe.manager = Some("gradle");
-    let catalog = repo.texts_of("gradle/libs.versions.toml");
-    recipe.framework = framework(text).or_else(|| framework(catalog));
+    let catalog = root.texts_of("gradle/libs.versions.toml");
+    recipe.framework = framework(text)
+        .or_else(|| framework(catalog).filter(|name| whole.is_none() || speaks_of(text, name)))
+        .or_else(|| framework(&above).filter(|_| is_for_all(&above) && !is_application(text)));
+    let of_catalog = |plugin: &str, name: &str| {
+        catalog.contains(plugin) && (whole.is_none() || recipe.framework == Some(name))
+    };
     let program = if wrapper { "sh ./gradlew" } else { "gradle" };
-    let whole = matches!(recipe.framework, Some("Quarkus" | "Micronaut"));
+    let built = matches!(recipe.framework, Some("Quarkus" | "Micronaut"));
     let task = match recipe.framework {
         Some("Spring Boot") => "bootJar",
         _ if text.contains("shadow") => "shadowJar",
-        _ if text.contains("io.ktor.plugin") || catalog.contains("io.ktor.plugin") => "buildFatJar",
-        _ if is_application(text) && !whole => "installDist",
-        _ => "build -x test",
+        _ if text.contains("io.ktor.plugin") || of_catalog("io.ktor.plugin", "Ktor") => {
+            "buildFatJar"
+        }
+        _ if is_application(text) && !built => "installDist",
+        _ => "build",
     };
-    let line = format!("{program} --no-daemon {task}");
+    let of = match inside {
+        "" => String::new(),
+        inside => format!(":{}:", inside.replace('/', ":")),
+    };
+    // Tests of any project are left out.
+    let rest = if task == "build" { " -x test" } else { "" };
+    let line = format!("{program} --no-daemon {of}{task}{rest}");
     recipe.build.push(Run::own(line).cached(&["/root/.gradle"]).of_app());
     if task == "installDist" {
-        recipe.finish.push(Run::own(TAKE_ALL));
+        recipe.finish.push(Run::own(within(TAKE_ALL, inside)));
         recipe.taken = vec![("/out/".to_owned(), "/app/".to_owned())];
         recipe.because("its archive cannot be run alone: it is taken with what it depends on");
         recipe.start = Some(Start::words(&["/app/bin/app"]));
     } else {
-        finish(&mut recipe, "build/libs", "jar");
+        finish(&mut recipe, inside, "build/libs", "jar");
     }
+    of_part(&mut recipe, whole);
     Ok(recipe)
 }
 
@@ -133,15 +178,16 @@ fn as_now(wish: Wish) -> Wish {
     }
 }
 
-/// Chooses Java; `with` is the image that has the tool, where the project does not bring it.
+/// Chooses Java, by what is said in the app's folder or at the root of what is built; `with` is the image that
+/// has the tool, where the project does not bring it.
 fn base(
-    repo: &Repo<'_>,
+    (repo, root): (&Repo<'_>, &Repo<'_>),
     wish: Option<Wish>,
     manifest: &str,
     with: fn(&str) -> String,
     wrapper: bool,
 ) -> Result<Recipe, Rejection> {
-    let wish = self::wish(repo)?.or_else(|| wish.map(as_now));
+    let wish = self::wish(repo)?.or(self::wish(root)?).or_else(|| wish.map(as_now));
     let (line, why) = versions::choose(&images::JAVA, wish.as_ref())?;
     let build = if wrapper { line.build.to_owned() } else { with(line.line) };
     let mut recipe = Recipe::new("java", build, line.run);
@@ -156,7 +202,21 @@ fn base(
 
 /// The step that takes the one archive that can be run, out of folders of this name.
 pub(super) fn take(folder: &str, ending: &str) -> Run {
-    Run::own(TAKE.replace("FOLDER/*.jar", &format!("{folder}/*.{ending}")))
+    take_in("", folder, ending)
+}
+
+/// The same below one folder alone.
+fn take_in(inside: &str, folder: &str, ending: &str) -> Run {
+    let take = TAKE.replace("FOLDER/*.jar", &format!("{folder}/*.{ending}"));
+    Run::own(within(&take, inside))
+}
+
+/// A step that looks only below a [checked](super::words::path) folder; everywhere for `""`.
+fn within(step: &str, inside: &str) -> String {
+    match inside {
+        "" => step.to_owned(),
+        inside => step.replace("find . ", &format!("find {inside} ")),
+    }
 }
 
 /// What starts an archive; `options` are empty, or have a blank behind each.
@@ -164,13 +224,14 @@ pub(super) fn start(options: &str, jar: &str) -> Start {
     Start::own(format!("exec java -XX:MaxRAMPercentage=75 {options}-jar {jar}"))
 }
 
-fn finish(recipe: &mut Recipe, folder: &str, ending: &str) {
+fn finish(recipe: &mut Recipe, inside: &str, folder: &str, ending: &str) {
     let jar = if recipe.framework == Some("Quarkus") {
         let quarkus = format!("{folder}/quarkus-app").replace("/libs", "");
-        recipe.taken = vec![(format!("/app/{quarkus}/"), "/app/".to_owned())];
+        let below = if inside.is_empty() { quarkus } else { format!("{inside}/{quarkus}") };
+        recipe.taken = vec![(format!("/app/{below}/"), "/app/".to_owned())];
         "/app/quarkus-run.jar"
     } else {
-        recipe.finish.push(take(folder, ending));
+        recipe.finish.push(take_in(inside, folder, ending));
         recipe.taken = vec![("/out/".to_owned(), "/app/".to_owned())];
         "/app/app.jar"
     };
@@ -187,7 +248,20 @@ fn finish(recipe: &mut Recipe, folder: &str, ending: &str) {
 /// Whether Gradle makes a program with a script that starts it.
 fn is_application(text: &str) -> bool {
     let named = ["'application'", "id \"application\"", "id(\"application\")"];
-    named.iter().any(|form| text.contains(form)) || text.lines().any(|l| l.trim() == "application")
+    named.iter().any(|form| text.contains(form))
+        // Conventions of the project's own may apply it; what is said of it says so.
+        || text.lines().any(|l| matches!(l.trim(), "application" | "application {"))
+}
+
+/// Whether a script says what holds for the projects below it.
+fn is_for_all(text: &str) -> bool {
+    ["subprojects", "allprojects"].iter().any(|word| text.contains(word))
+}
+
+/// Whether a script names a framework in some way: a catalog has what all projects use.
+fn speaks_of(text: &str, framework: &str) -> bool {
+    let name = framework.split(' ').next().unwrap_or(framework).to_ascii_lowercase();
+    text.to_ascii_lowercase().contains(&name)
 }
 
 fn framework(text: &str) -> Option<&'static str> {

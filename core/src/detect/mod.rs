@@ -20,6 +20,7 @@ mod go;
 mod images;
 mod java;
 mod listing;
+mod modules;
 mod node;
 mod overrides;
 mod pages;
@@ -59,7 +60,7 @@ use crate::rejection::Rejection;
 use crate::source::BuildSettings;
 
 /// The version of these rules: part of what makes two builds the same.
-pub const RULES: u32 = 5;
+pub const RULES: u32 = 6;
 
 /// Where a Dockerfile is looked for when none is named, best first.
 const DOCKERFILES: &[&str] = &["Dockerfile", "dockerfile", "Containerfile"];

@@ -171,12 +171,13 @@ fn apply(recipe: &mut Recipe, repo: &Repo<'_>) {
         recipe.output = Some(Output { folder, missing });
     } else if let Some(Started { start, why, wants_all }) = started {
         recipe.output = None;
-        recipe.start = Some(start.within(&inside));
         // It may start anything.
         let all = wants_all || build.is_some() || recipe.runtime == "node";
         if all && !has_home(recipe) {
             recipe.taken.push((Recipe::HOME.to_owned(), Recipe::HOME.to_owned()));
         }
+        // Where only what was built is in the image, there is no such folder.
+        recipe.start = Some(if has_home(recipe) { start.within(&inside) } else { start });
         if matches!(recipe.runtime, "node" | "bun")
             && !recipe.run_env.iter().any(|(name, _)| name == "PATH")
         {

@@ -119,6 +119,29 @@ const OF_WORKSPACE: &[&str] = &[
     "mise.toml",
     ".mise.toml",
 ];
+/// Scripts of Gradle, by which it knows a project.
+pub(super) const GRADLE_SCRIPTS: &[&str] = &["build.gradle.kts", "build.gradle"];
+/// Where Gradle has it that a build has several.
+pub(super) const GRADLE_SETTINGS: &[&str] = &["settings.gradle.kts", "settings.gradle"];
+/// The most folders above another one that are looked at for what a build is a part of.
+const MOST_ABOVE: usize = 4;
+/// What is read of them, where it is there.
+const OF_CRATES: &[&str] = &["Cargo.toml", "Cargo.lock"];
+const OF_UV: &[&str] = &["pyproject.toml", ".python-version"];
+const OF_MAVEN: &[&str] =
+    &["pom.xml", "system.properties", ".java-version", ".tool-versions", "mise.toml", ".mise.toml"];
+const OF_GRADLE: &[&str] = &[
+    "settings.gradle.kts",
+    "settings.gradle",
+    "build.gradle.kts",
+    "build.gradle",
+    "gradle/libs.versions.toml",
+    "system.properties",
+    ".java-version",
+    ".tool-versions",
+    "mise.toml",
+    ".mise.toml",
+];
 /// Where Python programs begin.
 pub(super) const PYTHON_ENTRIES: &[&str] = &[
     "main.py",
@@ -258,15 +281,20 @@ pub fn wanted(files: &FileListing, settings: &BuildSettings) -> Vec<Wanted> {
     });
     let above =
         workspace_above(files, folder).into_iter().flat_map(|above| of_workspace(files, above));
-    let crates = crates_above(files, folder)
+    let builds = crates_above(files, folder)
+        .map(|above| (above, OF_CRATES))
         .into_iter()
-        .flat_map(|above| ["Cargo.toml", "Cargo.lock"].map(|name| within(above, name)));
-    let crates = crates.filter(|path| files.has_file(path)).map(|path| Wanted {
+        .chain(uv_above(files, folder).map(|above| (above, OF_UV)))
+        .chain(gradle_above(files, folder).map(|above| (above, OF_GRADLE)))
+        .chain(maven_above(files, folder).map(|above| (above, OF_MAVEN)));
+    let builds =
+        builds.flat_map(|(above, names)| names.iter().map(move |name| within(above, name)));
+    let builds = builds.filter(|path| files.has_file(path)).map(|path| Wanted {
         path,
         most_bytes: MOST_TEXT_BYTES,
         head: false,
     });
-    let above = above.chain(crates);
+    let above = above.chain(builds);
     let mut wanted: Vec<Wanted> = heads.chain(above).chain(whole).take(MOST_WANTED).collect();
     wanted.sort_by(|one, other| one.path.cmp(&other.path));
     wanted.dedup_by(|one, other| one.path == other.path);
@@ -292,15 +320,48 @@ pub(super) fn workspace_above<'f>(files: &FileListing, folder: &'f str) -> Optio
 }
 
 /// The nearest folder above another one that has a `Cargo.toml` where that has one, too.
-pub(super) fn crates_above<'f>(files: &FileListing, folder: &'f str) -> Option<&'f str> {
-    let mut above = Some(folder).filter(|of| files.has_file(&within(of, "Cargo.toml")))?;
-    while !above.is_empty() {
-        above = above.rsplit_once('/').map_or("", |(above, _)| above);
-        if files.has_file(&within(above, "Cargo.toml")) {
-            return Some(above);
-        }
-    }
-    None
+pub(super) fn crates_above<'f>(files: &'f FileListing, folder: &'f str) -> Option<&'f str> {
+    let own = files.has_file(&within(folder, "Cargo.toml"));
+    above_with(files, folder, &["Cargo.toml"]).next().filter(|_| own)
+}
+
+/// The same with a `pyproject.toml`, where no lock is beside the folder's own.
+pub(super) fn uv_above<'f>(files: &'f FileListing, folder: &'f str) -> Option<&'f str> {
+    let has = |name: &str| files.has_file(&within(folder, name));
+    let locks = ["uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock"];
+    let own = has("pyproject.toml") && !locks.into_iter().any(has);
+    above_with(files, folder, &["pyproject.toml"]).next().filter(|_| own)
+}
+
+/// The nearest folder above a project of Gradle whose build has several.
+pub(super) fn gradle_above<'f>(files: &'f FileListing, folder: &'f str) -> Option<&'f str> {
+    let has = |names: &[&str]| names.iter().any(|name| files.has_file(&within(folder, name)));
+    let own = has(GRADLE_SCRIPTS) && !has(GRADLE_SETTINGS);
+    above_with(files, folder, GRADLE_SETTINGS).next().filter(|_| own)
+}
+
+/// The folders above a module of Maven that are modules themselves, or the root of them.
+pub(super) fn maven_above<'f>(
+    files: &'f FileListing,
+    folder: &'f str,
+) -> impl Iterator<Item = &'f str> {
+    let own = files.has_file(&within(folder, "pom.xml"));
+    above_with(files, folder, &["pom.xml"]).filter(move |_| own)
+}
+
+/// The folders above another one that have one of these files, the nearest first.
+fn above_with<'f>(
+    files: &'f FileListing,
+    folder: &'f str,
+    names: &'static [&'static str],
+) -> impl Iterator<Item = &'f str> {
+    let next = |at: &&'f str| match at.rsplit_once('/') {
+        Some((above, _)) => Some(above),
+        None => (!at.is_empty()).then_some(""),
+    };
+    let above = std::iter::successors(Some(folder), next).skip(1);
+    let has = move |of: &&'f str| names.iter().any(|name| files.has_file(&within(of, name)));
+    above.filter(has).take(MOST_ABOVE)
 }
 
 /// A path of the repository by its path in a folder.

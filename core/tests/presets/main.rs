@@ -257,6 +257,146 @@ fn a_crate_of_a_workspace_is_built_with_it() {
     assert_eq!(shape.say(&of("crates/old")), "=> rust (rust 1, cargo) | app | 8080");
 }
 
+#[test]
+fn a_package_of_a_workspace_of_uv_is_installed_by_its_lock() {
+    let shape = Shape::of(
+        "pyproject.toml [tool.uv.workspace]\\nmembers = [\"apps/*\", \"libs/*\"]\\nexclude = [\"apps/old\"]\\n\n\
+         uv.lock\n.python-version 3.12\n\
+         apps/api/pyproject.toml [project]\\nname = \"acme-api\"\\nrequires-python = \">=3.11\"\\n\
+         dependencies = [\"fastapi\", \"shared\"]\\n\n\
+         apps/api/main.py from fastapi import FastAPI\\napp = FastAPI()\\n\n\
+         apps/shop/pyproject.toml [project]\\nname = \"shop\"\\ndependencies = [\"django\"]\\n\
+         [build-system]\\nrequires = [\"hatchling\"]\\n\n\
+         apps/shop/manage.py (\"DJANGO_SETTINGS_MODULE\", \"site.settings\")\n\
+         apps/shop/site/settings.py STATIC_ROOT = 1\n\
+         apps/old/pyproject.toml [project]\\nname = \"old\"\\ndependencies = [\"flask\"]\\n\n\
+         apps/old/app.py from flask import Flask\\napp = Flask(__name__)\\n\n\
+         libs/shared/pyproject.toml [project]\\nname = \"shared\"\\n",
+    );
+    let of = |folder: &str| {
+        let context = Some(RepositoryPath::new(folder).unwrap());
+        BuildSettings { context, ..BuildSettings::default() }
+    };
+    let images = BaseImages::default();
+    let found = shape.say(&of("apps/api"));
+    let serve = "uvicorn main:app --host 0.0.0.0 --port ${PORT:-8080} --proxy-headers --forwarded-allow-ips '*'";
+    assert_eq!(found, format!("=> FastAPI (python 3.12, uv) | cd apps/api && exec {serve} | 8080"));
+    assert_eq!(shape.detect(&of("apps/api"), &images).unwrap().context, None);
+    let text = shape.dockerfile(&of("apps/api"), &images).unwrap();
+    let sync = "uv sync --locked --package acme-api --no-dev --no-editable --no-install-project\n";
+    assert!(text.contains(sync), "{text}");
+    assert!(text.find("COPY . .") < text.find("uv sync"), "{text}");
+    let text = shape.dockerfile(&of("apps/shop"), &images).unwrap();
+    assert!(text.contains("uv sync --locked --package shop --no-dev --no-editable\n"), "{text}");
+    assert!(text.contains("cd apps/shop && python manage.py collectstatic --noinput\n"), "{text}");
+    assert!(text.contains("cd apps/shop && python manage.py migrate --noinput && "), "{text}");
+    // What is excluded stands for itself.
+    let alone = shape.detect(&of("apps/old"), &images).unwrap().context;
+    assert_eq!(alone, of("apps/old").context);
+}
+
+#[test]
+fn a_module_of_maven_is_built_from_the_root_of_its_build() {
+    let shape = Shape::of(
+        "pom.xml <project><properties><java.version>17</java.version></properties><modules><module>services</module>\
+         <module>core</module></modules></project>\nmvnw\n.mvn/wrapper/maven-wrapper.properties\n\
+         services/pom.xml <project><modules><module>api</module></modules></project>\n\
+         services/api/pom.xml <project><dependencies><groupId>org.springframework.boot</groupId></dependencies></project>\n\
+         core/pom.xml <project/>\nalone/pom.xml <project/>",
+    );
+    let of = |folder: &str| {
+        let context = Some(RepositoryPath::new(folder).unwrap());
+        BuildSettings { context, ..BuildSettings::default() }
+    };
+    let images = BaseImages::default();
+    assert_eq!(
+        shape.say(&of("services/api")),
+        "=> Spring Boot (java 17, maven) | exec java -XX:MaxRAMPercentage=75 -Dserver.port=${PORT:-8080} \
+         -jar /app/app.jar | 8080"
+    );
+    assert_eq!(shape.detect(&of("services/api"), &images).unwrap().context, None);
+    let text = shape.dockerfile(&of("services/api"), &images).unwrap();
+    let build = "sh ./mvnw --batch-mode --no-transfer-progress -DskipTests --projects services/api --also-make package\n";
+    assert!(text.contains(build), "{text}");
+    assert!(text.contains("$(find services/api -path '*/target/*.jar' "), "{text}");
+    // What a file of the module starts is named by where it was built; the image has it elsewhere.
+    let said = shape.with("services/api/Procfile", "web: java -jar target/api.jar --debug");
+    let text = said.dockerfile(&of("services/api"), &images).unwrap();
+    let start = "\"exec java -XX:MaxRAMPercentage=75 -Dserver.port=${PORT:-8080} -jar /app/app.jar --debug\"";
+    assert!(text.contains(start), "{text}");
+    let alone = shape.detect(&of("alone"), &images).unwrap().context;
+    assert_eq!(alone, of("alone").context);
+}
+
+#[test]
+fn a_project_of_gradle_is_built_from_the_root_of_its_build() {
+    let shape = Shape::of(
+        "settings.gradle.kts rootProject.name = \"shop\"\\ninclude(\"app\", \"services:api\")\n\
+         gradlew\ngradle/wrapper/gradle-wrapper.jar\n\
+         gradle/libs.versions.toml [plugins]\\nspring-boot = { id = \"org.springframework.boot\", version = \"3\" }\n\
+         build.gradle.kts java { toolchain { languageVersion = JavaLanguageVersion.of(17) } }\n\
+         app/build.gradle.kts plugins { id(\"conventions\") }\\napplication {\\n  mainClass = \"a.Main\"\\n}\n\
+         services/api/build.gradle.kts plugins { alias(libs.plugins.spring.boot) }\n\
+         alone/build.gradle plugins { id 'application' }",
+    );
+    let of = |folder: &str| {
+        let context = Some(RepositoryPath::new(folder).unwrap());
+        BuildSettings { context, ..BuildSettings::default() }
+    };
+    let images = BaseImages::default();
+    assert_eq!(shape.say(&of("app")), "=> java (java 17, gradle) | /app/bin/app | 8080");
+    let text = shape.dockerfile(&of("app"), &images).unwrap();
+    assert!(text.contains("sh ./gradlew --no-daemon :app:installDist\n"), "{text}");
+    assert!(text.contains("$(find app -path '*/build/install/*' "), "{text}");
+    assert_eq!(shape.detect(&of("app"), &images).unwrap().context, None);
+    let found = shape.say(&of("services/api"));
+    assert!(found.starts_with("=> Spring Boot (java 17, gradle) | "), "{found}");
+    let text = shape.dockerfile(&of("services/api"), &images).unwrap();
+    assert!(text.contains("sh ./gradlew --no-daemon :services:api:bootJar\n"), "{text}");
+    let alone = shape.detect(&of("alone"), &images).unwrap().context;
+    assert_eq!(alone, of("alone").context);
+}
+
+/// Shapes of samples that other platforms show themselves with.
+#[test]
+fn samples_of_other_platforms_start_as_they_are() {
+    let rows = [
+        (
+            "composer.json {\"require\":{\"slim/slim\":\"4\"},\"require-dev\":{\"heroku/heroku-buildpack-php\":\"*\"}}\n\
+             web/index.php\nProcfile web: vendor/bin/heroku-php-apache2 web/",
+            "=> Slim (php 8.4, composer) | APACHE_DOCUMENT_ROOT=/app/web exec apache2-foreground | 8080",
+        ),
+        (
+            "package.json {\"scripts\":{\"build\":\"node ace build\",\"start\":\"node bin/server.js\"},\
+             \"dependencies\":{\"@adonisjs/core\":\"6\"},\"devDependencies\":{\"vite\":\"6\"}}\nbin/server.ts",
+            "=> AdonisJS (node 24, npm) | cd build && exec node bin/server.js | 8080",
+        ),
+        (
+            "deno.json {/* what it does */ \"tasks\":{\"start\":\"deno run -A main.ts\",},}\nmain.ts",
+            "=> deno (deno 2) | deno task start | 8080",
+        ),
+    ];
+    for (files, expected) in rows {
+        assert_eq!(Shape::of(files).say(&BuildSettings::default()), expected, "{files}");
+    }
+    // Packages beside it are read when it is installed.
+    let apart = "from flask import Flask\\napp = Flask(__name__)\\n";
+    for (project, lock, install) in [
+        ("[tool.uv.workspace]\\nmembers = [\"libs/*\"]", "uv.lock", "uv sync"),
+        ("[tool.uv.sources]\\nlib = { path = \"libs/lib\" }", "uv.lock", "uv sync"),
+        (
+            "[tool.poetry.dependencies]\\nlib = { path = \"libs/lib\" }",
+            "poetry.lock",
+            "poetry install",
+        ),
+    ] {
+        let shape = Shape::of(&format!("pyproject.toml {project}\n{lock}\napp.py {apart}"));
+        let text = shape.dockerfile(&BuildSettings::default(), &BaseImages::default()).unwrap();
+        let (all, install) = (text.find("\nCOPY . .\n"), text.find(install));
+        assert!(all.is_some() && all < install, "{text}");
+    }
+}
+
 /// What strangers write gets into no Dockerfile but as one command's text.
 #[test]
 fn a_hostile_text_stays_a_text() {

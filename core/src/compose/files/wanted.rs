@@ -9,7 +9,7 @@ use super::super::service::resolve;
 use super::super::tree::Node;
 use super::super::variables::{self, Filling, Room};
 use super::super::volumes::Bind;
-use super::super::{Bad, Given, few_files, pairs, read_tree};
+use super::super::{Bad, Given, PROFILES, few_files, pairs, read_tree};
 use super::extends::Extends;
 use super::{Origin, folder_of, include, path};
 use crate::limits;
@@ -138,6 +138,9 @@ impl Looking<'_> {
     }
 
     fn service(&mut self, service: &Node, origin: &Origin) -> Result<(), Bad> {
+        if service.get("profiles").is_some() {
+            self.found.variables.insert(PROFILES.to_owned());
+        }
         for section in SECTIONS {
             let items = service.get(section).and_then(Node::items).unwrap_or_default();
             let name = |item: &Node| item.text().or_else(|| item.get("source")?.text());

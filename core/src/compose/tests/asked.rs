@@ -62,6 +62,16 @@ fn profiles_can_be_asked_for() {
         assert_eq!(read(text, &with(profile)).unwrap().services.len(), 2, "{profile}");
     }
     assert!(read(text, &with("other")).is_err());
+    // The variable counts where nobody asks for others.
+    let named = |profiles: &str, asked: &[&str]| {
+        let mut given = given();
+        given.variables.insert(PROFILES.into(), profiles.into());
+        given.profiles = asked.iter().map(ToString::to_string).collect();
+        read(text, &given).map(|composed| composed.services.len())
+    };
+    assert_eq!(named("x, q", &[]), Ok(2));
+    assert!(named("q", &["other"]).is_err() && named("", &[]).is_err());
+    assert!(wanted(text, &given()).unwrap().variables.contains(PROFILES));
 }
 
 #[test]

@@ -11,7 +11,7 @@ fn what_has_no_end_is_refused() {
         writeln!(text, "  s{n}: {{image: x}}").unwrap();
         text
     });
-    assert!(read(&many, &given()).unwrap_err().to_string().contains("more than 40 services"));
+    assert!(read(&many, &given()).unwrap_err().to_string().contains("more than 100 services"));
     let deep =
         format!("x-a: {}1{}\nservices: {{a: {{image: x}}}}\n", "[".repeat(60), "]".repeat(60));
     assert!(read(&deep, &given()).is_err());

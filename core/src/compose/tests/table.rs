@@ -114,12 +114,77 @@ const ROWS: &[Row] = &[
          PORT=3000\n",
         &[
             "0 a image=x health=none E= F=1.5 N=5 SECRET=s3cret T=true",
-            "0 b image=x health=none A=b=c SECRET=s3cret",
+            "0 b image=x port=3000 health=none A=b=c SECRET=s3cret",
         ],
         &[
             "! 9 services.a.environment.NONE: it has no value here",
             "! 16 services.b.environment.1X: an environment variable's name",
-            "! 17 services.b.environment.PORT: it is set by Hythe",
+        ],
+    ),
+    (
+        "a port by a variable, as others know it and as its checks do",
+        "services:\n  pooler:\n    image: x\n    ports: [\"5432:5432\", \"6543:6543\"]\n    environment: {PORT: \
+         \"4000\"}\n  realtime:\n    image: x\n    environment: {PORT: 4000}\n  same:\n    image: x\n    ports: \
+         [\"3000:3000\"]\n    environment: [PORT=3000]\n  web:\n    image: x\n    ports: [\"80:80\"]\n    \
+         environment: [PORT=3000]\n  wrong:\n    image: x\n    environment: [PORT=http]\n",
+        &[
+            "0 pooler image=x port=4000",
+            "0 realtime image=x port=4000 health=none",
+            "0 same image=x port=3000 routed=yes",
+            "0 web image=x port=80 routed=yes",
+            "0 wrong image=x health=none",
+        ],
+        &[
+            "! 4 services.pooler.ports: port 5432 is one of PostgreSQL",
+            "! 4 services.pooler.ports: port 6543 is one of PostgreSQL",
+            "! 16 services.web.environment.PORT: it is set by Hythe",
+            "! 19 services.wrong.environment.PORT: it is set by Hythe",
+        ],
+    ),
+    (
+        "a port within TLS is not the one with an address where there is another",
+        "services:\n  a:\n    image: x\n    ports: [\"443:443\", \"80:80\"]\n  b:\n    image: x\n    ports: \
+         [\"9443:9443\"]\n  c:\n    image: x\n    ports: [\"636:636\", \"25565:25565\"]\n",
+        &[
+            "0 a image=x port=80 routed=yes",
+            "0 b image=x port=9443 routed=yes",
+            "0 c image=x port=636",
+        ],
+        &[
+            "! 4 services.a.ports: one port of a service has an address, here 80",
+            "! 10 services.c.ports: port 25565 is one of Minecraft",
+            "! 10 services.c.ports: port 636 is one of LDAP",
+        ],
+    ),
+    (
+        "names of variables that only some programs have",
+        "services:\n  search:\n    image: x\n    environment:\n      discovery.type: single-node\n",
+        &["0 search image=x health=none"],
+        &["ES_SETTING_DISCOVERY_TYPE for discovery.type"],
+    ),
+    (
+        "a check whose words stand one by one behind CMD-SHELL",
+        "services:\n  a:\n    image: x\n    healthcheck: {test: [CMD-SHELL, pg_isready, -d, shop]}\n",
+        &["0 a image=x health=command [\"sh\", \"-c\", \"pg_isready\", \"-d\", \"shop\"]"],
+        &[],
+    ),
+    (
+        "names in networks",
+        "services:\n  a:\n    image: x\n    networks:\n      back: {aliases: [cache, store]}\n      front:\n  b:\n    \
+         image: x\n    networks: {back: }\n",
+        &["0 a image=x health=none", "0 b image=x health=none"],
+        &[
+            "! 4 services.a.networks: all services of a project share one network, under their names in this \
+             file alone; where others say cache, store, write a instead",
+            "! 9 services.b.networks: all services",
+        ],
+    ),
+    (
+        "a volume whose variable is not given",
+        "services:\n  a:\n    image: x\n    volumes: [\"${WHERE}:/data\"]\n",
+        &[],
+        &[
+            "refused: line 4: services.a.volumes: no volume is named for /data; where a variable stands for it",
         ],
     ),
     (

@@ -255,6 +255,14 @@ fn start(
 ) -> Result<(), Rejection> {
     recipe.run_env("NODE_ENV", "production");
     let runner = if recipe.runtime == "bun" { "bun" } else { "node" };
+    let built_apart = repo.has("bin/server.ts") && !repo.has("bin/server.js");
+    if built_apart && manifest.needs_to_run("@adonisjs/core") && manifest.script("build").is_some()
+    {
+        recipe.because("what AdonisJS builds is started in build/");
+        recipe.run_env("HOST", "0.0.0.0");
+        recipe.start = Some(Start::own(format!("cd build && exec {runner} bin/server.js")));
+        return Ok(());
+    }
     let script = ["start:prod", "start"].into_iter().find_map(|name| {
         let script = manifest.script(name)?;
         // For development there is another one: what is built is meant.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use toml::Value;
 
+use super::workspace::Workspace;
 use crate::detect::images::tools;
 use crate::detect::recipe::{Recipe, Run};
 use crate::detect::repo::Repo;
@@ -102,7 +103,12 @@ impl Dependencies {
     }
 
     /// The steps that install, and the packages of the distribution for that.
-    pub(super) fn install(&self, repo: &Repo<'_>, recipe: &mut Recipe) {
+    pub(super) fn install(
+        &self,
+        repo: &Repo<'_>,
+        whole: Option<&Workspace<'_>>,
+        recipe: &mut Recipe,
+    ) {
         recipe.build_env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
         recipe.build_env("PYTHONDONTWRITEBYTECODE", "1");
         recipe.build_env("VIRTUAL_ENV", VENV);
@@ -132,19 +138,31 @@ impl Dependencies {
                 recipe.build_env("UV_PROJECT_ENVIRONMENT", VENV);
                 recipe.build_env("UV_LINK_MODE", "copy");
                 recipe.build_env("UV_PYTHON_DOWNLOADS", "never");
-                let locked = if repo.has("uv.lock") { " --locked" } else { "" };
+                let root = whole.map_or(*repo, |whole| whole.root);
+                let locked = if root.has("uv.lock") { " --locked" } else { "" };
+                let of = whole.map_or_else(String::new, |of| format!(" --package {}", of.package));
                 let package = self.is_package();
                 let project = if package { "" } else { " --no-install-project" };
-                let line = format!("/opt/tool/bin/uv sync{locked} --no-dev --no-editable{project}");
+                let line =
+                    format!("/opt/tool/bin/uv sync{locked}{of} --no-dev --no-editable{project}");
                 recipe.install.push(Run::own(line).cached(&[UV_CACHE]));
-                if package { &[] } else { &["pyproject.toml", "uv.lock"] }
+                // Of a workspace every package's own file is read, and what they are made from.
+                if package || whole.is_some() || self.is_of_several() {
+                    &[]
+                } else {
+                    &["pyproject.toml", "uv.lock"]
+                }
             }
             (Manager::Poetry, _) => {
                 recipe.tools.push(tool("poetry", tools::POETRY));
                 recipe.build_env("POETRY_VIRTUALENVS_CREATE", "false");
                 let line = "/opt/tool/bin/poetry install --only main --no-root --no-interaction";
                 recipe.install.push(Run::own(line).cached(&["/root/.cache/pypoetry"]));
-                &["pyproject.toml", "poetry.lock", "poetry.toml"]
+                if self.is_of_several() {
+                    &[]
+                } else {
+                    &["pyproject.toml", "poetry.lock", "poetry.toml"]
+                }
             }
             (Manager::Pdm, _) => {
                 recipe.tools.push(tool("pdm", tools::PDM));
@@ -206,6 +224,16 @@ impl Dependencies {
             let said = project.get("tool").and_then(|t| t.get("uv")?.get("package")?.as_bool());
             said.unwrap_or_else(|| project.contains_key("build-system"))
         })
+    }
+
+    /// Whether what is depended on lies in the repository, too.
+    fn is_of_several(&self) -> bool {
+        let tool = |name: &str| self.project.as_ref().and_then(|p| p.get("tool")?.get(name));
+        let sources = tool("uv").and_then(|uv| uv.get("sources")?.as_table());
+        let of_poetry = tool("poetry").and_then(|poetry| poetry.get("dependencies")?.as_table());
+        let here = |of: &Value| of.get("path").is_some() || of.get("workspace").is_some();
+        tool("uv").is_some_and(|uv| uv.get("workspace").is_some())
+            || sources.into_iter().chain(of_poetry).flat_map(toml::Table::values).any(here)
     }
 
     /// The one program that the project installs, where it is installed.

@@ -2,9 +2,11 @@
 
 mod deps;
 mod entry;
+mod workspace;
 
 use deps::{Dependencies, Manager, REQUIREMENTS, VENV};
 use entry::Served;
+use workspace::Workspace;
 
 use super::images::{self, tools};
 use super::node::said;
@@ -30,12 +32,21 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     if manifest.is_none() && script.is_none() && !repo.has("manage.py") && !asked && !pages {
         return Ok(None);
     }
-    let deps = Dependencies::read(repo)?;
-    let held = held(repo, &deps)?;
+    let mut deps = Dependencies::read(repo)?;
+    let whole = workspace::of(repo)?;
+    if whole.is_some() {
+        deps.manager = Manager::Uv;
+    }
+    let root = whole.as_ref().map_or(*repo, |whole| whole.root);
+    let held = held(&root, &deps)?;
     let just = held.is_some();
     let wish = match held {
         Some(wish) => Some(wish),
-        None => wish(repo, &deps)?,
+        // Where uv is run, it takes no other than is named there.
+        None => match Wish::of(root.first_line(".python-version")?, ".python-version") {
+            Some(wish) => Some(wish),
+            None => wish(repo, &deps)?,
+        },
     };
     let (images, why) = versions::choose_just(&images::PYTHON, wish.as_ref(), just)?;
     let mut recipe = Recipe::new("python", images.build, images.run);
@@ -44,13 +55,16 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     recipe.because(format!("{} is there", manifest.or(script).unwrap_or(usual)));
     recipe.because(why);
     recipe.manager = deps.manager_name();
-    deps.install(repo, &mut recipe);
+    deps.install(repo, whole.as_ref(), &mut recipe);
     recipe.run_env("PYTHONUNBUFFERED", "1");
     recipe.run_env("PYTHONDONTWRITEBYTECODE", "1");
     recipe.run_env("VIRTUAL_ENV", VENV);
     recipe.run_env("PATH", "/opt/venv/bin:$PATH");
     recipe.taken.insert(0, (VENV.to_owned(), VENV.to_owned()));
     start(&mut recipe, repo, &deps)?;
+    if let Some(whole) = whole {
+        within(&mut recipe, whole);
+    }
     let said = repo.overrides.start.is_some() || repo.overrides.output.is_some();
     // Many an app of JavaScript has a few requirements for its tools.
     if recipe.start.is_none()
@@ -64,14 +78,29 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     Ok(Some(recipe))
 }
 
+/// What was found in the app's own folder is done there, of a workspace that is built as a whole.
+fn within(recipe: &mut Recipe, whole: Workspace<'_>) {
+    let Workspace { root, inside, package: _ } = whole;
+    recipe.because(format!("{inside} is a part of the workspace above it, whose lock counts"));
+    for run in recipe.build.iter_mut().filter(|run| run.of_app) {
+        run.line = run.line.within(&inside);
+    }
+    recipe.start = recipe.start.take().map(|start| start.within(&inside));
+    if let Some(output) = &mut recipe.output {
+        output.folder = format!("{inside}/{}", output.folder);
+    }
+    recipe.workspace = Some(root.folder.to_owned());
+    recipe.inside = inside;
+}
+
 /// The version that is said, or the one that a package manager takes alone: all refuse another than
 /// `pyproject.toml` names to the last number, and uv another than `.python-version`.
-fn held(repo: &Repo<'_>, deps: &Dependencies) -> Result<Option<Wish>, Rejection> {
-    if let Some(wish) = said(repo, "python") {
+fn held(root: &Repo<'_>, deps: &Dependencies) -> Result<Option<Wish>, Rejection> {
+    if let Some(wish) = said(root, "python") {
         return Ok(Some(wish));
     }
     let of_file = match deps.manager {
-        Manager::Uv => Wish::of(repo.first_line(".python-version")?, ".python-version"),
+        Manager::Uv => Wish::of(root.first_line(".python-version")?, ".python-version"),
         Manager::Pip | Manager::Poetry | Manager::Pipenv | Manager::Pdm | Manager::None => None,
     };
     let [requires, poetry] = of_project(deps);

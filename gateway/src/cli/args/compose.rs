@@ -65,7 +65,8 @@ pub struct ComposeUpArgs {
     /// The file, from there [default: compose.yaml, compose.yml, docker-compose.yaml or -.yml]
     #[arg(long, short, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// A profile whose services are wanted, too; may be given several times; '*' for all
+    /// A profile whose services are wanted, too; may be given several times; '*' for all [default: those of
+    /// COMPOSE_PROFILES]
     #[arg(long = "profile", value_name = "PROFILE")]
     pub profiles: Vec<String>,
     /// A variable that the file names; may be given several times

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hythe_core::compose::{Given, wanted};
+use hythe_core::compose::{Given, PROFILES, wanted};
 use hythe_core::limits;
 use hythe_core::names::EnvValue;
 
@@ -70,7 +70,8 @@ pub(super) fn read(
                     }
                 }
                 Place::Git(_) => {
-                    if !variables.contains_key(&name) {
+                    // Without it no profile is wanted, which is as good.
+                    if !variables.contains_key(&name) && name != PROFILES {
                         missing.insert(name);
                     }
                 }
