@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The most characters of a default in which braces of its own are looked for.
+const MOST_BRACED: usize = 2_048;
 /// How deep a default may lie within another.
 const MOST_DEPTH: usize = 8;
 /// How large a text may become.
@@ -160,13 +162,23 @@ fn required(name: &str, word: &str) -> String {
     format!("the variable {name} has to be given{why}; say it by --env {name}=… or in .env")
 }
 
-/// Where the brace that was opened before is closed.
+/// Where the brace that was opened before is closed. Others within a default belong to it where each is closed,
+/// as in `${A:-http://host/{id}}`.
 fn closing(inner: &str) -> Option<usize> {
+    let near = closed(inner.char_indices().take(MOST_BRACED), |_| true);
+    near.or_else(|| closed(inner.char_indices(), |before| before == '$'))
+}
+
+/// The same, where only those count that `opens` says, by what stands before them.
+fn closed(
+    chars: impl Iterator<Item = (usize, char)>,
+    opens: impl Fn(char) -> bool,
+) -> Option<usize> {
     let mut open = 0_usize;
     let mut before = ' ';
-    for (at, c) in inner.char_indices() {
+    for (at, c) in chars {
         match c {
-            '{' if before == '$' => open += 1,
+            '{' if opens(before) => open += 1,
             '}' if open == 0 => return Some(at),
             '}' => open -= 1,
             _ => {}
@@ -339,6 +351,11 @@ mod tests {
             ("${TAG:-d}", Ok("1.2")),
             ("${NONE:-${B}-${OTHER:-c}}", Ok("b-c")),
             ("${NONE:-{}}", Ok("{}")),
+            ("${TAG:-{}}", Ok("1.2")),
+            ("${NONE:-http://a/{id}}/b", Ok("http://a/{id}/b")),
+            ("${TAG:-http://a/{id}}/b", Ok("1.2/b")),
+            ("${TAG:-{\"a\": {\"b\": \"${B}\"}}}", Ok("1.2")),
+            ("${NONE:-{}-$TAG", Ok("{-1.2")),
             ("${TAG:+yes}", Ok("yes")),
             ("${EMPTY:+yes}", Ok("")),
             ("${EMPTY+yes}", Ok("yes")),
