@@ -260,6 +260,32 @@ pub(super) fn file_within(
     Ok(found)
 }
 
+/// The same of a file whose values are what stands there.
+pub(super) fn raw_within(
+    text: &str,
+    given: &BTreeMap<String, String>,
+    room: &mut Room,
+) -> Result<BTreeMap<String, String>, String> {
+    room.take(text.len())?;
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    for (n, line) in text.lines().enumerate() {
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        match line.split_once('=') {
+            Some((name, value)) if is_name(name) => {
+                found.insert(name.to_owned(), value.to_owned());
+            }
+            None if is_name(line) => {
+                found.extend(given.get(line).map(|value| (line.to_owned(), value.clone())));
+            }
+            Some(_) | None => return Err(format!("line {}: it is no NAME=value", n + 1)),
+        }
+    }
+    Ok(found)
+}
+
 /// Whether it may be a name there: more than a shell can have, for programs that have more.
 fn is_name(text: &str) -> bool {
     let rest = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
@@ -409,6 +435,10 @@ mod tests {
         let expected =
             [("A", "-----BEGIN-----\nab\"c\n-----END-----"), ("B", "x\n\"y\""), ("C", "1")];
         assert_eq!(read, expected.map(|(n, v)| (n.into(), v.into())).into());
+        let raw = raw_within("# x\n A=\"$B\" # y\nTAG\nNONE\n", &given(), &mut Room::default());
+        let expected = [("A", "\"$B\" # y"), ("TAG", "1.2")];
+        assert_eq!(raw.unwrap(), expected.map(|(n, v)| (n.into(), v.into())).into());
+        assert!(raw_within("a b=1", &given(), &mut Room::default()).is_err());
         for (text, words) in [
             ("A=\"1\n2\"\nB='\n'\nwhat is this", "line 5"),
             ("A=1\nwhat is this", "line 2"),
