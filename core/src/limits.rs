@@ -248,8 +248,9 @@ pub const MOST_COMPOSE_FILES: usize = 64;
 pub const GIVE_WAY_WITHIN: Millis = Millis(20_000);
 /// Processes of one app besides web.
 pub const MOST_PROCESSES: usize = 16;
-/// Environment variables of one app.
-pub const MOST_ENV: usize = 512;
+/// Environment variables of one app: as many as large apps of several services share among them, and so few that
+/// all of them, set and removed at once under their longest names, are still one event.
+pub const MOST_ENV: usize = 900;
 /// Bytes in all environment variables of one app.
 pub const MOST_ENV_BYTES: usize = 256 * 1024;
 /// Domains of one app besides its own host name.

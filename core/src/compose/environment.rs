@@ -16,17 +16,20 @@ pub(super) struct EnvFile {
     pub(super) path: String,
     pub(super) line: u64,
     pub(super) required: bool,
+    /// Whether values are what stands there, with quotes and dollars.
+    pub(super) raw: bool,
 }
 
 /// The files of variables that a service names.
 pub(super) fn env_files(node: &Node) -> Vec<EnvFile> {
     let one = |node: &Node| {
         if let Some(path) = node.text() {
-            return Some(EnvFile { path, line: node.line, required: true });
+            return Some(EnvFile { path, line: node.line, required: true, raw: false });
         }
         let path = node.get("path")?.text()?;
         let required = node.get("required").and_then(Node::truth) != Some(false);
-        Some(EnvFile { path, line: node.line, required })
+        let raw = node.get("format").and_then(Node::text).as_deref() == Some("raw");
+        Some(EnvFile { path, line: node.line, required, raw })
     };
     match node.items() {
         Some(items) => items.iter().filter_map(one).collect(),
@@ -81,7 +84,8 @@ pub(super) fn read(
             }
             continue;
         };
-        match variables::file_within(text, &given.variables, room) {
+        let read = if file.raw { variables::raw_within } else { variables::file_within };
+        match read(text, &given.variables, room) {
             Ok(values) => found.extend(
                 values.into_iter().map(|(name, value)| (name, Some(value), file.line, at.clone())),
             ),

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The most characters of a default in which braces of its own are looked for.
+const MOST_BRACED: usize = 2_048;
 /// How deep a default may lie within another.
 const MOST_DEPTH: usize = 8;
 /// How large a text may become.
@@ -160,13 +162,23 @@ fn required(name: &str, word: &str) -> String {
     format!("the variable {name} has to be given{why}; say it by --env {name}=… or in .env")
 }
 
-/// Where the brace that was opened before is closed.
+/// Where the brace that was opened before is closed. Others within a default belong to it where each is closed,
+/// as in `${A:-http://host/{id}}`.
 fn closing(inner: &str) -> Option<usize> {
+    let near = closed(inner.char_indices().take(MOST_BRACED), |_| true);
+    near.or_else(|| closed(inner.char_indices(), |before| before == '$'))
+}
+
+/// The same, where only those count that `opens` says, by what stands before them.
+fn closed(
+    chars: impl Iterator<Item = (usize, char)>,
+    opens: impl Fn(char) -> bool,
+) -> Option<usize> {
     let mut open = 0_usize;
     let mut before = ' ';
-    for (at, c) in inner.char_indices() {
+    for (at, c) in chars {
         match c {
-            '{' if before == '$' => open += 1,
+            '{' if opens(before) => open += 1,
             '}' if open == 0 => return Some(at),
             '}' => open -= 1,
             _ => {}
@@ -244,6 +256,32 @@ pub(super) fn file_within(
         let value = read.map_err(at)?;
         known.insert(name.to_owned(), value.clone());
         found.insert(name.to_owned(), value);
+    }
+    Ok(found)
+}
+
+/// The same of a file whose values are what stands there.
+pub(super) fn raw_within(
+    text: &str,
+    given: &BTreeMap<String, String>,
+    room: &mut Room,
+) -> Result<BTreeMap<String, String>, String> {
+    room.take(text.len())?;
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    for (n, line) in text.lines().enumerate() {
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        match line.split_once('=') {
+            Some((name, value)) if is_name(name) => {
+                found.insert(name.to_owned(), value.to_owned());
+            }
+            None if is_name(line) => {
+                found.extend(given.get(line).map(|value| (line.to_owned(), value.clone())));
+            }
+            Some(_) | None => return Err(format!("line {}: it is no NAME=value", n + 1)),
+        }
     }
     Ok(found)
 }
@@ -339,6 +377,11 @@ mod tests {
             ("${TAG:-d}", Ok("1.2")),
             ("${NONE:-${B}-${OTHER:-c}}", Ok("b-c")),
             ("${NONE:-{}}", Ok("{}")),
+            ("${TAG:-{}}", Ok("1.2")),
+            ("${NONE:-http://a/{id}}/b", Ok("http://a/{id}/b")),
+            ("${TAG:-http://a/{id}}/b", Ok("1.2/b")),
+            ("${TAG:-{\"a\": {\"b\": \"${B}\"}}}", Ok("1.2")),
+            ("${NONE:-{}-$TAG", Ok("{-1.2")),
             ("${TAG:+yes}", Ok("yes")),
             ("${EMPTY:+yes}", Ok("")),
             ("${EMPTY+yes}", Ok("yes")),
@@ -392,6 +435,10 @@ mod tests {
         let expected =
             [("A", "-----BEGIN-----\nab\"c\n-----END-----"), ("B", "x\n\"y\""), ("C", "1")];
         assert_eq!(read, expected.map(|(n, v)| (n.into(), v.into())).into());
+        let raw = raw_within("# x\n A=\"$B\" # y\nTAG\nNONE\n", &given(), &mut Room::default());
+        let expected = [("A", "\"$B\" # y"), ("TAG", "1.2")];
+        assert_eq!(raw.unwrap(), expected.map(|(n, v)| (n.into(), v.into())).into());
+        assert!(raw_within("a b=1", &given(), &mut Room::default()).is_err());
         for (text, words) in [
             ("A=\"1\n2\"\nB='\n'\nwhat is this", "line 5"),
             ("A=1\nwhat is this", "line 2"),

@@ -410,7 +410,7 @@ export interface paths {
         head?: never;
         /**
          * Sets and removes environment variables
-         * @description All or nothing. They hold from the next deployment on. An app has at most 512 variables, of
+         * @description All or nothing. They hold from the next deployment on. An app has at most 900 variables, of
          *     64 KiB each and 256 KiB together.
          */
         patch: operations["change_env"];

@@ -157,6 +157,12 @@ const ROWS: &[Row] = &[
         ],
     ),
     (
+        "a file of variables as it stands there",
+        "services:\n  a:\n    image: x\n    env_file: [{path: web.env, format: raw}]\n",
+        &["0 a image=x health=none A=1 B=${TAG}"],
+        &[],
+    ),
+    (
         "names of variables that only some programs have",
         "services:\n  search:\n    image: x\n    environment:\n      discovery.type: single-node\n",
         &["0 search image=x health=none"],

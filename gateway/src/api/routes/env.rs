@@ -69,7 +69,7 @@ fn listed(sight: Sight<'_>, id: AppId) -> Option<EnvList> {
 
 /// Sets and removes environment variables
 ///
-/// All or nothing. They hold from the next deployment on. An app has at most 512 variables, of
+/// All or nothing. They hold from the next deployment on. An app has at most 900 variables, of
 /// 64 KiB each and 256 KiB together.
 #[utoipa::path(
     patch, path = "/api/v1/apps/{app}/env", operation_id = "change_env", tag = "env",
