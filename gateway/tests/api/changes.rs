@@ -212,7 +212,7 @@ async fn an_environment_is_bounded_as_a_whole() {
     // In place of another it fits.
     let body = json!({"set": {"V4": value}, "remove": ["V0"]});
     server.patch("/api/v1/apps/shop/env", body).await.is(200);
-    let many: serde_json::Map<_, _> = (0..513).map(|n| (format!("N{n}"), json!(""))).collect();
+    let many: serde_json::Map<_, _> = (0..901).map(|n| (format!("N{n}"), json!(""))).collect();
     let answer = server.patch("/api/v1/apps/shop/env", json!({"set": many})).await;
     answer.is_problem(422, "invalid-field");
 }
