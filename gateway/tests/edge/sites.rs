@@ -276,7 +276,7 @@ async fn a_mounted_site_leads_to_itself_and_a_guarded_one_is_in_no_shared_cache(
 }
 
 /// An edge that leads to one version, and with a part of the requests to another one.
-fn with_part(sites: &[&Made], live: Backend, part: Part) -> (Running, tempfile::TempDir) {
+fn with_part(sites: &[&Made], live: Backend, part: &Part) -> (Running, tempfile::TempDir) {
     let data = tempfile::tempdir().unwrap();
     sites.iter().for_each(|site| site.lie_in(data.path()));
     let mut table = served(&[("a", live)], &EdgeSettings::default());
@@ -318,7 +318,7 @@ async fn while_there_are_two_versions_a_page_and_what_belongs_to_it_are_of_one()
     let (old, new) = old_and_new();
     let part = part(&new, 50, &[&old]);
     let canary = part.deployment;
-    let (edge, _data) = with_part(&[&old, &new], old.backend(deployment(), &[]), part);
+    let (edge, _data) = with_part(&[&old, &new], old.backend(deployment(), &[]), &part);
     let mut tags = BTreeMap::new();
     let mut new_ones = 0;
     for _ in 0..10 {
@@ -382,7 +382,7 @@ async fn between_a_site_and_replicas_a_client_stays_and_a_site_answers_for_who_i
     });
     let html = html.await;
     let live = replicas(deployment(), &[html.at]);
-    let (edge, _data) = with_part(&[&new], live, part(&new, 50, &[]));
+    let (edge, _data) = with_part(&[&new], live, &part(&new, 50, &[]));
     let mut seen = BTreeMap::new();
     for _ in 0..6 {
         let page = edge.get("a", "/").await;
@@ -401,7 +401,7 @@ async fn between_a_site_and_replicas_a_client_stays_and_a_site_answers_for_who_i
     let dead = nobody();
     let there = Part { targets: vec![dead.at], site: None, ..part(&new, 99, &[]) };
     let stays = format!("Cookie: hythe-version={}.new", there.deployment);
-    let (edge, _data) = with_part(&[&new], new.backend(deployment(), &[]), there);
+    let (edge, _data) = with_part(&[&new], new.backend(deployment(), &[]), &there);
     for _ in 0..5 {
         let page = ask(&edge, "GET", "/", &[&stays]).await;
         assert_eq!((page.status, page.body.as_str()), (200, "new page"));
