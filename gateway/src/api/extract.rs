@@ -1,9 +1,12 @@
 //! What comes in, read so that everything that cannot be read is a problem that names the field.
 
+use std::time::Duration;
+
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 
 use super::problem::{Kind, Problem};
@@ -12,6 +15,10 @@ use super::problem::{Kind, Problem};
 pub(crate) const MOST_BODY: usize = 1024 * 1024;
 /// Bytes of a body with environment variables: their values, in the longest way to write JSON.
 pub(crate) const MOST_ENV_BODY: usize = 2 * 1024 * 1024;
+/// Bytes of a body that is too large which are taken and thrown away.
+const MOST_LET_GO: usize = 16 * 1024 * 1024;
+/// For how long that is done.
+const LET_GO_WITHIN: Duration = Duration::from_secs(2);
 /// Characters of somebody else's message that go into a problem.
 const MOST_MESSAGE: usize = 300;
 
@@ -85,6 +92,10 @@ async fn read(headers: &HeaderMap, body: Body, most: usize) -> Result<bytes::Byt
         .and_then(|length| length.parse::<u64>().ok())
         .is_some_and(|length| usize::try_from(length).map_or(true, |length| length > most))
     {
+        // Whoever was told to go on first has sent nothing yet.
+        if !headers.contains_key(header::EXPECT) {
+            let_go(body).await;
+        }
         return Err(too_large());
     }
     to_bytes(body, most).await.map_err(|error| {
@@ -96,6 +107,22 @@ async fn read(headers: &HeaderMap, body: Body, most: usize) -> Result<bytes::Byt
             Problem::new(Kind::Malformed, "the body broke off; send it again")
         }
     })
+}
+
+/// Takes what still comes, within bounds: a connection that is closed while its client sends is reset, and the
+/// client may lose the answer.
+async fn let_go(body: Body) {
+    let taking = async {
+        let (mut pieces, mut taken) = (body.into_data_stream(), 0_usize);
+        while let Some(Ok(piece)) = pieces.next().await {
+            taken = taken.saturating_add(piece.len());
+            if taken > MOST_LET_GO {
+                break;
+            }
+        }
+    };
+    // A client that takes longer is answered all the same.
+    let _late = tokio::time::timeout(LET_GO_WITHIN, taking).await;
 }
 
 fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {

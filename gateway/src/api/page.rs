@@ -46,7 +46,7 @@ pub(crate) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Respo
 }
 
 /// Where the pages of the dashboard lie, as its router says.
-const ROOTS: [&str; 5] = ["apps", "certificates", "deployments", "events", "server"];
+const ROOTS: [&str; 6] = ["apps", "certificates", "deployments", "events", "projects", "server"];
 
 fn is_page(path: &str) -> bool {
     let below = |root: &&str| path.strip_prefix(*root).is_some_and(|rest| rest.starts_with('/'));
@@ -121,6 +121,7 @@ mod tests {
             ("apps/shop", true),
             ("deployments/1/log", true),
             ("events", true),
+            ("projects", true),
             ("server", true),
             ("appsx", false),
             ("api/v1/nothing", false),
