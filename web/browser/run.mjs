@@ -92,6 +92,21 @@ await context.routeWebSocket(/\/api\/v1\/events/, (socket) => {
   socket.connectToServer();
 });
 
+/**
+ * A browser gives up what it loads when the machine's networks change, as they do when a container ends.
+ *
+ * @param {string} address
+ */
+async function go(address) {
+  for (let left = 3; ; left -= 1) {
+    try {
+      return await page.goto(address);
+    } catch (error) {
+      if (left === 0 || !String(error).includes("ERR_NETWORK_CHANGED")) throw error;
+    }
+  }
+}
+
 let count = 0;
 /** @param {string} name */
 async function shot(name) {
@@ -114,7 +129,7 @@ const steps = [
   [
     "a wrong token is refused, with a reason",
     async () => {
-      const answer = await page.goto(url.href);
+      const answer = await go(url.href);
       const policy = answer?.headers()["content-security-policy"] ?? "";
       assert.match(policy, /default-src 'none'/, "the page comes with a strict policy");
       assert.doesNotMatch(policy, /unsafe-/);
@@ -129,8 +144,8 @@ const steps = [
     "a link with the token fills it in, and the token leaves the address",
     async () => {
       // Another fragment alone would not load the page anew.
-      await page.goto("about:blank");
-      await page.goto(new URL(`/#token=${encodeURIComponent(token)}`, url).href);
+      await go("about:blank");
+      await go(new URL(`/#token=${encodeURIComponent(token)}`, url).href);
       assert.equal(await page.getByLabel("Owner token").inputValue(), token);
       assert.equal(page.url(), url.href);
       await page.getByRole("button", { name: "Sign in" }).click();
@@ -240,7 +255,7 @@ const steps = [
   [
     "requests are told, and found by their status",
     async () => {
-      await page.goto(new URL(`/apps/${app}/logs`, url).href);
+      await go(new URL(`/apps/${app}/logs`, url).href);
       await page.getByRole("link", { name: "Requests", exact: true }).click();
       const log = page.getByRole("region", { name: `Requests to ${app}` });
       await log.getByText(`${app}.localhost/`).first().waitFor();
@@ -261,7 +276,7 @@ const steps = [
   [
     "what happened, and why, up to the request",
     async () => {
-      await page.goto(new URL(`/apps/${app}/activity`, url).href);
+      await go(new URL(`/apps/${app}/activity`, url).href);
       await page
         .getByRole("button", { name: /^Why did event/ })
         .first()
@@ -287,7 +302,7 @@ const steps = [
     "an app is put at a path of a host, and taken away",
     async () => {
       const place = `${site}.localhost/browser-test`;
-      await page.goto(new URL(`/apps/${app}/traffic`, url).href);
+      await go(new URL(`/apps/${app}/traffic`, url).href);
       await page.getByLabel("Host and path").fill(place);
       await page.getByRole("button", { name: "Add the path" }).click();
       await page.getByText(`${app} is to be at ${place}.`).waitFor();
@@ -300,7 +315,7 @@ const steps = [
   [
     "a static site shows its files in the place of replicas",
     async () => {
-      await page.goto(new URL(`/apps/${site}`, url).href);
+      await go(new URL(`/apps/${site}`, url).href);
       const files = page.getByRole("region", { name: "Static site" });
       await files.getByText("1 file,").waitFor();
       await shot("site");
@@ -309,7 +324,7 @@ const steps = [
   [
     "a version is deployed as a canary, and taken back",
     async () => {
-      await page.goto(new URL(`/apps/${app}`, url).href);
+      await go(new URL(`/apps/${app}`, url).href);
       await page.getByRole("button", { name: "Deploy", exact: true }).click();
       const dialog = page.getByRole("dialog");
       await dialog.getByLabel("As a canary").check();
@@ -340,7 +355,7 @@ const steps = [
   [
     "an address that leads nowhere is a clear message",
     async () => {
-      await page.goto(new URL(`/deployments/${NOBODY}`, url).href);
+      await go(new URL(`/deployments/${NOBODY}`, url).href);
       await page.getByRole("link", { name: "All apps" }).waitFor();
       await shot("not-found");
     },
@@ -348,7 +363,7 @@ const steps = [
   [
     "the keyboard reaches everything, beginning with a way past the header",
     async () => {
-      await page.goto(url.href);
+      await go(url.href);
       await page.getByRole("heading", { name: "Apps", level: 1 }).waitFor();
       await page.keyboard.press("Tab");
       const first = await page.evaluate(() => document.activeElement?.textContent);
@@ -382,7 +397,7 @@ const steps = [
           ["settings", `/apps/${app}/settings`],
           ["deployment", `/deployments/${latest.id}`],
         ]) {
-          await page.goto(new URL(path ?? "/", url).href);
+          await go(new URL(path ?? "/", url).href);
           await page.getByRole("heading", { level: 1 }).waitFor();
           await page.getByText("Connected", { exact: true }).waitFor();
           const wide = await page.evaluate(() => document.documentElement.scrollWidth);
