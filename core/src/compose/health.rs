@@ -85,26 +85,21 @@ fn span(key: &str, node: &Node, bounds: (Millis, Millis), notes: &mut Notes) -> 
 }
 
 fn test(node: &Node) -> Result<Probe, String> {
-    let of_shell = |line: &str| {
-        let words = ["sh", "-c", line].map(str::to_owned).to_vec();
-        Argv::new(words).map(Probe::Command).map_err(|bad| bad.to_string())
+    let command =
+        |words: Vec<String>| Argv::new(words).map(Probe::Command).map_err(|bad| bad.to_string());
+    let of_shell = |line: &[String]| {
+        command(["sh", "-c"].map(str::to_owned).iter().chain(line).cloned().collect())
     };
     match &node.value {
-        Tree::Text(line) => of_shell(line),
+        Tree::Text(line) => of_shell(std::slice::from_ref(line)),
         Tree::List(items) => {
             let words: Option<Vec<String>> = items.iter().map(Node::text).collect();
             let words = words.ok_or("its words are texts")?;
             match words.split_first() {
                 Some((kind, _)) if kind == "NONE" => Ok(Probe::None),
-                Some((kind, rest)) if kind == "CMD" => {
-                    Argv::new(rest.to_vec()).map(Probe::Command).map_err(|bad| bad.to_string())
-                }
-                Some((kind, [line, rest @ ..])) if kind == "CMD-SHELL" => {
-                    // What follows the line are words that it may name, as engines have it.
-                    let words = ["sh", "-c", line.as_str()].into_iter().map(str::to_owned);
-                    let words = words.chain(rest.iter().cloned()).collect::<Vec<String>>();
-                    Argv::new(words).map(Probe::Command).map_err(|bad| bad.to_string())
-                }
+                Some((kind, rest)) if kind == "CMD" => command(rest.to_vec()),
+                // What follows the line are words that it may name, as engines have it.
+                Some((kind, line @ [_, ..])) if kind == "CMD-SHELL" => of_shell(line),
                 Some(_) | None => Err("it begins with CMD, CMD-SHELL (and a line) or NONE".into()),
             }
         }
