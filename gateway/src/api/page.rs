@@ -131,4 +131,22 @@ mod tests {
             assert_eq!(is_page(path), page, "{path}");
         }
     }
+
+    #[test]
+    fn every_route_of_the_dashboards_router_is_served() {
+        let router = include_str!("../../../web/src/router.tsx");
+        let routes =
+            router.split("createRoute({").filter(|route| route.contains("() => rootRoute"));
+        let paths = routes.filter_map(|route| route.split_once("path: \"/")?.1.split('"').next());
+        let paths: Vec<&str> = paths.collect();
+        for root in ROOTS {
+            assert!(
+                paths.iter().any(|path| path.split('/').next() == Some(root)),
+                "{root}: {paths:?}"
+            );
+        }
+        for path in &paths {
+            assert!(is_page(path), "{path}");
+        }
+    }
 }
