@@ -16,6 +16,7 @@ use super::balance::Chosen;
 use super::compress::Squeezer;
 use super::connection::{Clock, Connection};
 use super::exchange::Exchange;
+use super::headers;
 use super::pool::{Pool, Upward};
 use super::site::FileBody;
 use super::table::InFlight;
@@ -87,6 +88,14 @@ pub(crate) enum RequestBody {
     Stream(Incoming, Arc<Progress>),
 }
 
+/// A piece of a client's body, or what comes after it, as the app may have it.
+fn passed(mut frame: Frame<Bytes>) -> Frame<Bytes> {
+    if let Some(trailers) = frame.trailers_mut() {
+        headers::trailers_to_app(trailers);
+    }
+    frame
+}
+
 impl Body for RequestBody {
     type Data = Bytes;
     type Error = BodyError;
@@ -98,7 +107,7 @@ impl Body for RequestBody {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Stream(body, progress) => {
-                let polled = Pin::new(&mut *body).poll_frame(cx);
+                let polled = Pin::new(&mut *body).poll_frame(cx).map_ok(passed);
                 progress.connection.body_waits(polled.is_pending());
                 match &polled {
                     Poll::Pending => return Poll::Pending,

@@ -152,15 +152,17 @@ const FONTS: [&str; 4] = ["ttf", "otf", "sfnt", "collection"];
 
 /// Whether what is of this type gets smaller. Streams of events do, but are all about coming at once.
 fn shrinks(kind: &HeaderValue) -> bool {
-    let Ok(kind) = kind.to_str() else { return false };
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    let Some((family, name)) = kind.split_once('/') else { return false };
-    let is = |wanted: &str| family.eq_ignore_ascii_case(wanted);
-    let among = |names: &[&str]| names.iter().any(|one| name.eq_ignore_ascii_case(one));
+    let kind = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    let Some(at) = kind.iter().position(|byte| *byte == b'/') else { return false };
+    let (family, name) =
+        (kind.get(..at).unwrap_or_default(), kind.get(at + 1..).unwrap_or_default());
+    let same = |one: &[u8], other: &str| one.eq_ignore_ascii_case(other.as_bytes());
+    let is = |wanted: &str| same(family, wanted);
+    let among = |names: &[&str]| names.iter().any(|one| same(name, one));
     let ends = |with: &str| {
         let from = name.len().checked_sub(with.len());
         let end = from.and_then(|from| name.get(from..));
-        end.is_some_and(|end| end.eq_ignore_ascii_case(with))
+        end.is_some_and(|end| same(end, with))
     };
     if is("text") {
         !among(&["event-stream"])
@@ -187,8 +189,9 @@ pub(crate) fn begin<B>(
     let headers = answer.headers_mut();
     // What another client gets may be other, whatever this one gets.
     vary(headers);
+    let coding = accepted?;
     let place = Arc::clone(places).try_acquire_owned().ok()?;
-    let squeezer = Squeezer::new(accepted?, place)?;
+    let squeezer = Squeezer::new(coding, place)?;
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static(squeezer.coding.name()));
     headers.remove(CONTENT_LENGTH);
     headers.remove(ACCEPT_RANGES);

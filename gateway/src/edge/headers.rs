@@ -121,9 +121,21 @@ const MORE: usize = 14;
 /// means or whom it is for.
 const KEPT: [HeaderName; 3] = [HOST, header::CONTENT_LENGTH, header::CONTENT_TYPE];
 
+/// What most `Connection` headers say: no names of headers, or of such as go anyway.
+const OPTIONS: [&[u8]; 3] = [b"keep-alive", b"close", b"upgrade"];
+
+/// What says of a message whose it is or how long, or who asks, and has no meaning once its body is over.
+const FRAMES: [HeaderName; 5] =
+    [HOST, CONTENT_LENGTH, header::AUTHORIZATION, COOKIE, header::TRAILER];
+
 fn drop_hop_by_hop(headers: &mut HeaderMap, claims_too: bool) {
     let mut gone: Vec<HeaderName> = Vec::new();
+    let mut names_some = false;
     for name in headers.keys() {
+        if *name == CONNECTION {
+            names_some = true;
+            continue;
+        }
         match fate(name.as_str()) {
             Fate::Pass => {}
             Fate::Hop => gone.push(name.clone()),
@@ -131,17 +143,19 @@ fn drop_hop_by_hop(headers: &mut HeaderMap, claims_too: bool) {
             Fate::Claim => {}
         }
     }
-    // `Connection` is one of them: without any, it names none.
-    if gone.is_empty() {
-        return;
-    }
-    for value in headers.get_all(CONNECTION) {
-        for named in value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii) {
-            match HeaderName::from_bytes(named) {
-                Ok(name) if !KEPT.contains(&name) => gone.push(name),
-                Ok(_) | Err(_) => {}
+    if names_some {
+        for value in headers.get_all(CONNECTION) {
+            for named in value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii) {
+                if OPTIONS.iter().any(|option| named.eq_ignore_ascii_case(option)) {
+                    continue;
+                }
+                match HeaderName::from_bytes(named) {
+                    Ok(name) if !KEPT.contains(&name) => gone.push(name),
+                    Ok(_) | Err(_) => {}
+                }
             }
         }
+        headers.remove(CONNECTION);
     }
     for name in gone {
         headers.remove(name);
@@ -271,11 +285,11 @@ pub(crate) fn to_app(
     headers.insert(HOST, host.original.clone());
     if peer.trusted {
         append(headers, X_FORWARDED_FOR, peer.ip.clone());
-        append(headers, FORWARDED, forwarded(peer, host));
+        append(headers, FORWARDED, forwarded(peer, host).clone());
     } else {
         // A stranger's are gone: there is nothing to add to.
         headers.insert(X_FORWARDED_FOR, peer.ip.clone());
-        headers.insert(FORWARDED, forwarded(peer, host));
+        headers.insert(FORWARDED, forwarded(peer, host).clone());
     }
     let proto = HeaderValue::from_static(peer.scheme);
     headers.entry(X_FORWARDED_HOST).or_insert_with(|| host.original.clone());
@@ -283,6 +297,16 @@ pub(crate) fn to_app(
     headers.entry(X_FORWARDED_PORT).or_insert_with(|| peer.port.clone());
     headers.entry(X_REAL_IP).or_insert_with(|| peer.ip.clone());
     headers.insert(X_REQUEST_ID, request_id);
+}
+
+/// Makes what a client sends after its body fit for the app: what frames a message or says who somebody is has
+/// no place there (RFC 9110, 6.5.1), and would be taken for the edge's word.
+pub(crate) fn trailers_to_app(trailers: &mut HeaderMap) {
+    let stays = |name: &HeaderName| fate(name.as_str()) == Fate::Pass && !FRAMES.contains(name);
+    let gone: Vec<HeaderName> = trailers.keys().filter(|name| !stays(name)).cloned().collect();
+    for name in gone {
+        trailers.remove(name);
+    }
 }
 
 /// Makes an app's headers fit for the client. `upgraded` keeps what announces the switch.
@@ -315,11 +339,15 @@ fn append(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
     }
 }
 
-fn forwarded(peer: &Peer, host: &Host) -> HeaderValue {
+/// The same for all requests of a connection for a host, which are of one peer.
+fn forwarded<'a>(peer: &Peer, host: &'a Host) -> &'a HeaderValue {
+    host.forwarded.get_or_init(|| forwarded_anew(peer, host))
+}
+
+fn forwarded_anew(peer: &Peer, host: &Host) -> HeaderValue {
     let (open, close) = if peer.v6 { ("\"[", "]\"") } else { ("", "") };
     let original = host.original.as_bytes();
     let quote = if original.iter().any(|byte| matches!(byte, b':' | b'[')) { "\"" } else { "" };
-    // Put together without formatting: every request has one.
     let parts = [
         &b"for="[..],
         open.as_bytes(),
@@ -354,6 +382,8 @@ pub(crate) fn preferred(headers: &HeaderMap) -> pages::Form {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -389,11 +419,28 @@ mod tests {
         let mut headers = map(lines);
         let address = "192.0.2.7:5555".parse().unwrap();
         let peer = Peer::new(address, "198.51.100.1:80".parse().unwrap(), trusted, "http");
-        let host = Host { name: "a.example".into(), original: "A.example:80".parse().unwrap() };
+        let host = Host::new("a.example".into(), "A.example:80".parse().unwrap());
         let upgrade = asked_upgrade(&headers);
         let id = request_id(&headers, &peer, || HeaderValue::from_static("id"));
         to_app(&mut headers, &peer, &host, upgrade, id);
         headers
+    }
+
+    #[test]
+    fn what_comes_after_a_body_says_nothing_of_whose_it_is_or_how_long() {
+        let mut trailers = map(&[
+            ("X-Sum", "7"),
+            ("x_forwarded_user", "root"),
+            ("Grpc-Status", "0"),
+            ("Forwarded", "for=a"),
+            ("Proxy-Authorization", "b"),
+            ("Content-Length", "3"),
+            ("Cookie", "a=1"),
+            ("Host", "b"),
+        ]);
+        trailers_to_app(&mut trailers);
+        let names: BTreeSet<&str> = trailers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, BTreeSet::from(["x-sum", "grpc-status"]));
     }
 
     fn all(headers: &HeaderMap, name: &str) -> Vec<String> {
@@ -603,7 +650,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_client_is_written_as_the_standard_asks() {
-        let host = Host { name: "a".into(), original: HeaderValue::from_static("a") };
+        let host = Host::new("a".into(), HeaderValue::from_static("a"));
         let peer = |ip: &str| {
             let at = SocketAddr::new(ip.parse().unwrap(), 80);
             Peer::new(at, at, false, "http")
@@ -663,7 +710,7 @@ mod tests {
             }
             let address = "192.0.2.7:5555".parse().unwrap();
             let peer = Peer::new(address, "198.51.100.1:80".parse().unwrap(), false, "http");
-            let host = Host { name: "a".into(), original: "A:80".parse().unwrap() };
+            let host = Host::new("a".into(), "A:80".parse().unwrap());
             let upgrade = asked_upgrade(&headers);
             let id = request_id(&headers, &peer, || HeaderValue::from_static("id"));
             to_app(&mut headers, &peer, &host, upgrade.clone(), id);

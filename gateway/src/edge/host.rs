@@ -3,6 +3,8 @@
 //! Invariant: what leaves here is lower case, without port and trailing dot, and holds only
 //! characters that a host name or a bracketed address can have; anything ambiguous is refused.
 
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
 use hyper::Version;
 use hyper::header::{HOST, HeaderMap, HeaderValue};
 use hyper::http::uri::Uri;
@@ -17,6 +19,46 @@ pub(crate) struct Host {
     pub(crate) name: String,
     /// As the client gave it, port included: what the app gets to see.
     pub(crate) original: HeaderValue,
+    /// What the app is told of it and of the connection's peer, once that was put together.
+    pub(super) forwarded: OnceLock<HeaderValue>,
+}
+
+impl Host {
+    pub(crate) const fn new(name: String, original: HeaderValue) -> Self {
+        Self { name, original, forwarded: OnceLock::new() }
+    }
+
+    /// Whether a request names it in the way that nearly all do, and with the same letters.
+    fn is_named_by(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> bool {
+        let mut values = headers.get_all(HOST).iter();
+        let named = match (version == Version::HTTP_2, uri.authority(), values.next()) {
+            (false, None, Some(header)) => header.as_bytes(),
+            (true, Some(target), None) => target.as_str().as_bytes(),
+            _ => return false,
+        };
+        named == self.original.as_bytes() && values.next().is_none()
+    }
+}
+
+/// The host that the last request of one connection was for. Most go on with the same, which need not be
+/// read again.
+#[derive(Debug, Default)]
+pub(crate) struct Last(Mutex<Option<Arc<Host>>>);
+
+impl Last {
+    /// The host of the connection's next request, as [`of`] finds it.
+    pub(crate) fn of(
+        &self,
+        version: Version,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<Arc<Host>, BadHost> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some(host) if host.is_named_by(version, uri, headers) => Ok(Arc::clone(host)),
+            Some(_) | None => Ok(Arc::clone(last.insert(Arc::new(of(version, uri, headers)?)))),
+        }
+    }
 }
 
 /// Why a request has no usable host.
@@ -34,7 +76,7 @@ pub(crate) enum BadHost {
 /// from the one `Host` header.
 ///
 /// Over HTTP/2 the target names the host, and a header that is there says the same.
-pub(crate) fn of(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<Host, BadHost> {
+fn of(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<Host, BadHost> {
     let mut values = headers.get_all(HOST).iter();
     let header = values.next();
     if values.next().is_some() {
@@ -53,7 +95,7 @@ pub(crate) fn of(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<Hos
             (None, Some(header)) => header.clone(),
             (None, None) => return Err(BadHost::Missing),
         };
-        return Ok(Host { name: name(original.as_bytes())?, original });
+        return Ok(Host::new(name(original.as_bytes())?, original));
     }
     // Without the header a request is malformed even where its target names a host.
     let header = header.ok_or(BadHost::Missing)?;
@@ -65,7 +107,7 @@ pub(crate) fn of(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<Hos
         }
         None => header.clone(),
     };
-    Ok(Host { name: name(original.as_bytes())?, original })
+    Ok(Host::new(name(original.as_bytes())?, original))
 }
 
 fn name(host: &[u8]) -> Result<String, BadHost> {
@@ -190,6 +232,51 @@ mod tests {
         assert_eq!(host("http://b.example/x", Some("a.example")), Err(BadHost::Several));
         assert_eq!(host("http://u@b.example/x", None), Err(BadHost::Invalid));
         assert_eq!(host("/x", None), Err(BadHost::Missing));
+    }
+
+    #[test]
+    fn the_next_request_of_a_connection_is_for_the_host_that_it_names() {
+        let last = Last::default();
+        let of = |version: Version, target: &str, hosts: &[&str]| {
+            let hosts = hosts.iter().map(|host| (HOST, host.parse().unwrap()));
+            let headers: HeaderMap = HeaderMap::from_iter(hosts);
+            let host = last.of(version, &target.parse().unwrap(), &headers);
+            host.map(|host| (host.name.clone(), host.original.to_str().unwrap().to_owned()))
+        };
+        let found = |name: &str, original: &str| Ok((name.to_owned(), original.to_owned()));
+        for _ in 0..2 {
+            for _ in 0..2 {
+                assert_eq!(
+                    of(Version::HTTP_11, "/", &["A.example"]),
+                    found("a.example", "A.example")
+                );
+            }
+            assert_eq!(of(Version::HTTP_11, "/x", &["a.example"]), found("a.example", "a.example"));
+            assert_eq!(
+                of(Version::HTTP_11, "/", &["b.example:80"]),
+                found("b.example", "b.example:80")
+            );
+            assert_eq!(of(Version::HTTP_11, "/", &[]), Err(BadHost::Missing));
+            assert_eq!(of(Version::HTTP_11, "/", &["a b"]), Err(BadHost::Invalid));
+            // What was fine is not so for a request that says more.
+            let target = "http://c.example/";
+            assert_eq!(
+                of(Version::HTTP_11, target, &["b.example:80"]),
+                found("c.example", "c.example")
+            );
+            assert_eq!(of(Version::HTTP_11, target, &["a b"]), Err(BadHost::Invalid));
+            assert_eq!(of(Version::HTTP_2, target, &["b.example"]), Err(BadHost::Several));
+            for _ in 0..2 {
+                assert_eq!(of(Version::HTTP_2, target, &[]), found("c.example", "c.example"));
+            }
+        }
+        // Twice the same is still twice.
+        let mut twice = HeaderMap::new();
+        twice.append(HOST, HeaderValue::from_static("a.example"));
+        let root = Uri::from_static("/");
+        assert!(last.of(Version::HTTP_11, &root, &twice).is_ok());
+        twice.append(HOST, HeaderValue::from_static("a.example"));
+        assert_eq!(last.of(Version::HTTP_11, &root, &twice), Err(BadHost::Several));
     }
 
     #[test]

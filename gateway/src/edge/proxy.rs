@@ -38,7 +38,7 @@ use super::exchange::Exchange;
 use super::figures;
 use super::gate::Gate;
 use super::headers::{self, Peer};
-use super::host::{self, Host};
+use super::host::{Host, Last};
 use super::mounts::Place;
 use super::pages::{Failed, Form, Page};
 use super::pool::Upward;
@@ -67,6 +67,7 @@ pub(crate) struct Proxy {
     /// What the client was shown, where it came by TLS.
     pub(crate) certificate: Option<Arc<Certificate>>,
     pub(crate) connection: Arc<Connection>,
+    pub(crate) last: Last,
 }
 
 /// The path under which its figures are read there.
@@ -135,7 +136,7 @@ impl Proxy {
         let exchange = Exchange::begin(Arc::clone(self));
         let form = headers::preferred(request.headers());
         let id = headers::request_id(request.headers(), &self.peer, || self.core.ids.next());
-        let host = match host::of(request.version(), request.uri(), request.headers()) {
+        let host = match self.last.of(request.version(), request.uri(), request.headers()) {
             Ok(host) => host,
             Err(error) => {
                 tracing::debug!(peer = %self.peer.address, %error, "refused a request");

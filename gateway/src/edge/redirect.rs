@@ -117,7 +117,7 @@ mod tests {
 
     fn leads(asked: &Asked, to: Option<&str>, https: Https) -> Option<String> {
         let name = asked.original.split(':').next().unwrap().to_ascii_lowercase();
-        let host = Host { name, original: asked.original.parse().unwrap() };
+        let host = Host::new(name, asked.original.parse().unwrap());
         let peer = Peer::new(
             "192.0.2.7:5555".parse().unwrap(),
             "198.51.100.1:80".parse().unwrap(),

@@ -35,6 +35,7 @@ use super::connection::{ClientSocket, Clock, Connection, Due};
 use super::gate::Doorman;
 use super::greet::greet;
 use super::headers::Peer;
+use super::host::Last;
 use super::listen::{self, Kind};
 use super::pool::Pool;
 use super::proxy::Proxy;
@@ -110,7 +111,8 @@ impl Course {
 /// Ids for requests that come without one: 32 hexadecimal digits, unique but not secret.
 #[derive(Debug)]
 pub(crate) struct RequestIds {
-    process: u64,
+    /// The first half of each: this process' own.
+    process: [u8; 16],
     next: AtomicU64,
 }
 
@@ -118,18 +120,22 @@ impl RequestIds {
     pub(crate) fn new() -> Self {
         // Without the system's randomness ids may repeat between restarts, which harms little.
         let random = || getrandom::u64().unwrap_or_default();
-        Self { process: random(), next: AtomicU64::new(random()) }
+        Self { process: hex(random()), next: AtomicU64::new(random()) }
     }
 
     pub(crate) fn next(&self) -> HeaderValue {
         let count = self.next.fetch_add(1, Relaxed);
-        let mut text = [0; 32];
-        let digits = self.process.to_be_bytes().into_iter().chain(count.to_be_bytes());
-        for (pair, byte) in text.chunks_exact_mut(2).zip(digits) {
-            pair.copy_from_slice(&[hex_digit(byte >> 4), hex_digit(byte & 15)]);
-        }
-        HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("0"))
+        let text = [self.process, hex(count)];
+        HeaderValue::from_bytes(text.as_flattened())
+            .unwrap_or_else(|_| HeaderValue::from_static("0"))
     }
+}
+
+fn hex(number: u64) -> [u8; 16] {
+    let digits = number.to_be_bytes().map(|byte| [hex_digit(byte >> 4), hex_digit(byte & 15)]);
+    let mut text = [0; 16];
+    text.copy_from_slice(digits.as_flattened());
+    text
 }
 
 const fn hex_digit(half: u8) -> u8 {
@@ -349,7 +355,8 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         ClientSocket { stream, early: greeting.early, connection: Arc::clone(&connection) };
     let shared = Arc::clone(&core);
     let end = &shared.course.end;
-    let proxy = Arc::new(Proxy { core, peer, certificate, connection: Arc::clone(&connection) });
+    let (connection_too, last) = (Arc::clone(&connection), Last::default());
+    let proxy = Arc::new(Proxy { core, peer, certificate, connection: connection_too, last });
     let service = service_fn(move |request| {
         let proxy = Arc::clone(&proxy);
         // On the heap for as long as it takes: hyper has room for it for as long as the connection lives.

@@ -36,6 +36,8 @@ fn whole(text: &str) -> Sent {
 fn with_trailers(text: &str) -> Sent {
     let mut trailers = HeaderMap::new();
     trailers.insert("x-sum", "7".parse().unwrap());
+    // What only the edge says to an app.
+    trailers.insert("x-forwarded-user", "root".parse().unwrap());
     let frames = [Frame::data(Bytes::from(text.to_owned())), Frame::trailers(trailers)];
     let frames = frames.map(Ok::<_, Infallible>);
     StreamBody::new(futures_util::stream::iter(frames)).boxed()
@@ -52,6 +54,8 @@ async fn h2c_app() -> SocketAddr {
                 assert_eq!(request.version(), Version::HTTP_2);
                 let (head, body) = request.into_parts();
                 let body = body.collect().await.unwrap();
+                let forged = |all: &HeaderMap| all.contains_key("x-forwarded-user");
+                assert!(!body.trailers().is_some_and(forged));
                 let sum = body.trailers().and_then(|all| all.get("x-sum")).cloned();
                 let told = format!(
                     "{} {} te={:?} connection={:?} sum={sum:?} {}",
