@@ -1,13 +1,17 @@
 //! Tables: given a stage, when a command, then events; and what must hold for any history.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::argv::Argv;
-use crate::declared::DeclaredProcess;
+use crate::declared::{Declared, DeclaredProcess};
 use crate::limits;
 use crate::machine::{Machine, replay};
+use crate::process::ProcessName;
 use crate::rejection::Rejection;
+use crate::run::RunSettings;
 use crate::testing::{
     app_id, at, built, deployment_id, placements, run, spec, spec_with_worker, worker_id,
 };
