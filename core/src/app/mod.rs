@@ -5,9 +5,11 @@
 //! it where the switch fails.
 
 mod canary;
+mod changing;
 mod command;
 mod cron;
 mod decide;
+mod deploying;
 mod discarding;
 mod domains;
 mod event;
