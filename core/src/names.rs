@@ -4,10 +4,17 @@
 //! a dash where it could be read as an option, hold a control character, climb out of a folder, or
 //! grow without bound. Deserialising checks too.
 
+mod git;
+mod value;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
+
+use self::git::{reference, repository, repository_path};
+
+pub use self::value::EnvValue;
 
 /// Why a text was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -261,160 +268,6 @@ pub(crate) fn host(text: &str) -> Result<(), String> {
             shown(text)
         )
     })
-}
-
-fn repository(text: &str) -> Result<(), String> {
-    if text.is_empty() || text.len() > 2048 {
-        return Err(format!("has 1 to 2048 characters; got {}", shown(text)));
-    }
-    if !text.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(format!("has visible ASCII characters only; got {}", shown(text)));
-    }
-    if text.contains(['\\', '"', '\'', '`', '<', '>', '|', '^', '{', '}']) {
-        return Err(format!("has no quotes, brackets or backslashes; got {}", shown(text)));
-    }
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return scp_like(text);
-    };
-    match scheme {
-        "https" | "http" | "ssh" => authority(scheme, rest),
-        "file" => {
-            if rest.starts_with('/') && !rest.split('/').any(|part| part == "..") {
-                Ok(())
-            } else {
-                Err(format!(
-                    "has an absolute path without \"..\" after file://; got {}",
-                    shown(text)
-                ))
-            }
-        }
-        _ => Err(format!("begins with https://, http:// or ssh://; got {}", shown(text))),
-    }
-}
-
-fn authority(scheme: &str, rest: &str) -> Result<(), String> {
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let (user, host) = match authority.rsplit_once('@') {
-        Some((user, host)) => (Some(user), host),
-        None => (None, authority),
-    };
-    if user.is_some_and(|user| user.contains(':') || scheme != "ssh") {
-        return Err("carries no user or password: they would be kept in the history. \
-                    Give the repository's token apart from the URL"
-            .into());
-    }
-    if user.is_some_and(|user| user.is_empty() || user.starts_with('-')) {
-        return Err(format!("has no user name beginning with a dash; got {}", shown(authority)));
-    }
-    let name = host.split(':').next().unwrap_or_default();
-    if !host.starts_with('[') && (name.is_empty() || name.starts_with(['-', '.'])) {
-        return Err(format!("names a host after {scheme}://; got {}", shown(rest)));
-    }
-    if path.is_empty() {
-        return Err("has a path after the host".into());
-    }
-    Ok(())
-}
-
-fn scp_like(text: &str) -> Result<(), String> {
-    let wrong = || {
-        format!(
-            "is https://…, ssh://… or user@host:path; got {}. For a folder on this machine, push it \
-             to a git server or use file:// with --local-repos DIR",
-            shown(text)
-        )
-    };
-    let (account, path) = text.split_once(':').ok_or_else(wrong)?;
-    let (user, host) = account.split_once('@').ok_or_else(wrong)?;
-    let plain = |part: &str| {
-        !part.is_empty()
-            && !part.starts_with('-')
-            && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
-    };
-    if plain(user) && plain(host) && !path.is_empty() && !path.starts_with('-') {
-        Ok(())
-    } else {
-        Err(wrong())
-    }
-}
-
-fn reference(text: &str, what: &str) -> Result<(), String> {
-    let refused = text.is_empty()
-        || text.len() > 200
-        || text.starts_with(['-', '/', '.'])
-        || text.ends_with(['/', '.'])
-        || text.contains("..")
-        || text.contains("//")
-        || text.contains("/.")
-        || text.contains("@{")
-        || text == "@"
-        || text
-            .split('/')
-            .any(|part| std::path::Path::new(part).extension().is_some_and(|end| end == "lock"))
-        || text
-            .chars()
-            .any(|c| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\'));
-    if refused {
-        Err(format!(
-            "is a name that git allows for {what}, of at most 200 characters; got {}",
-            shown(text)
-        ))
-    } else {
-        Ok(())
-    }
-}
-
-fn repository_path(text: &str) -> Result<(), String> {
-    let parts_fine = text.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
-    let plain = !text.chars().any(char::is_control) && !text.contains('\\');
-    if parts_fine && plain && text.len() <= 255 && !text.starts_with('-') {
-        Ok(())
-    } else {
-        Err(format!(
-            "is relative, such as docker/Dockerfile, without \"..\", and has at most 255 characters; \
-             got {}",
-            shown(text)
-        ))
-    }
-}
-
-/// The value of an environment variable: at most 64 KiB, no NUL. Never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct EnvValue(String);
-
-impl EnvValue {
-    /// The most bytes in one value.
-    pub const MOST_BYTES: usize = 64 * 1024;
-
-    /// Checks a value.
-    ///
-    /// # Errors
-    /// [`BadText`], which never shows the value.
-    pub fn new(text: impl Into<String>) -> Result<Self, BadText> {
-        let text = text.into();
-        if text.len() > Self::MOST_BYTES {
-            return Err(bad(
-                "an environment variable's value",
-                format!("has at most 64 KiB; got {} bytes", text.len()),
-            ));
-        }
-        if text.contains('\0') {
-            return Err(bad("an environment variable's value", "has no NUL character"));
-        }
-        Ok(Self(text))
-    }
-
-    /// The value itself: for sealing, and for handing to a container.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for EnvValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EnvValue(…)")
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Run over the journal in order, from a durable cursor. Every command given here is idempotent,
 //! so replaying a reaction is harmless.
 
-use crate::app::{AppCommand, AppEvent};
+use crate::app::{AppCommand, AppEvent, Outline};
 use crate::deployment::{DeploymentCommand, DeploymentEvent, Outcome};
 use crate::event::Event;
 use crate::ids::{AppId, CorrelationId, DeploymentId};
@@ -80,52 +80,20 @@ pub fn react(recorded: &Recorded<Event>, now: Timestamp) -> Vec<Reaction> {
 #[must_use]
 pub fn in_the_name_of(event: &Event) -> Option<DeploymentId> {
     match event {
-        Event::App(event) => match event {
-            AppEvent::DeploymentBegun { deployment } => Some(*deployment),
-            AppEvent::Created { .. }
-            | AppEvent::Configured(_)
-            | AppEvent::EnvironmentChanged { .. }
-            | AppEvent::DeploymentRequested { .. }
-            | AppEvent::DeploymentReplaced { .. }
-            | AppEvent::TrafficSwitched { .. }
-            | AppEvent::TrafficReturned { .. }
-            | AppEvent::DeploymentPromoted { .. }
-            | AppEvent::DeploymentSettled { .. }
-            | AppEvent::Deleted { .. }
-            | AppEvent::DeploymentRepeated { .. }
-            | AppEvent::DeploymentCalledOff { .. }
-            | AppEvent::Stopped { .. }
-            | AppEvent::Started
-            | AppEvent::Discarded { .. }
-            | AppEvent::Restored { .. }
-            | AppEvent::TriggersSet(_)
-            | AppEvent::ProcessesScaled { .. }
-            | AppEvent::PreviewsSet(_)
-            | AppEvent::PreviewWanted { .. }
-            | AppEvent::PreviewUnwanted { .. }
-            | AppEvent::PreviewCommented { .. }
-            | AppEvent::BecamePreview(_)
-            | AppEvent::DomainAdded { .. }
-            | AppEvent::DomainSet { .. }
-            | AppEvent::DomainVerified { .. }
-            | AppEvent::DomainFailing { .. }
-            | AppEvent::DomainLost { .. }
-            | AppEvent::DomainRemoved { .. }
-            | AppEvent::EdgeSet(_)
-            | AppEvent::CanaryAsked { .. }
-            | AppEvent::CanaryStarted { .. }
-            | AppEvent::CanaryWeightSet { .. }
-            | AppEvent::CanaryPromoted { .. }
-            | AppEvent::FellAsleep { .. }
-            | AppEvent::Woken { .. }
-            | AppEvent::Scaled { .. }
-            | AppEvent::SourceKeySet(_)
-            | AppEvent::CommandRun { .. }
-            | AppEvent::CronSet { .. }
-            | AppEvent::CronRemoved { .. }
-            | AppEvent::CronRun { .. }
-            | AppEvent::CronSkipped { .. }
-            | AppEvent::CommandEnded { .. } => None,
+        Event::App(event) => match event.outline()? {
+            Outline::Begun(deployment) => Some(deployment),
+            Outline::Created { .. }
+            | Outline::PutInto(_)
+            | Outline::Discarded
+            | Outline::Restored(_)
+            | Outline::Deleted(_)
+            | Outline::Requested(..)
+            | Outline::Replaced(_)
+            | Outline::CalledOff { .. }
+            | Outline::Switched { .. }
+            | Outline::Promoted { .. }
+            | Outline::Scaled { .. }
+            | Outline::ProcessesScaled { .. } => None,
         },
         Event::Deployment(_) | Event::Worker(_) | Event::Installation(_) | Event::Project(_) => {
             None
@@ -148,79 +116,41 @@ pub fn follows_from<A, B>(
 
 fn of_app(event: &AppEvent, now: Timestamp) -> Vec<Reaction> {
     use DeploymentCommand as Command;
-    let to = |deployment: &DeploymentId, command| Reaction::Deployment(*deployment, command);
-    match event {
-        AppEvent::DeploymentRequested { deployment, spec }
-        | AppEvent::DeploymentRepeated { deployment, spec, .. } => {
-            vec![to(deployment, Command::Request(spec.clone()))]
+    let to = Reaction::Deployment;
+    let Some(outline) = event.outline() else { return Vec::new() };
+    match outline {
+        Outline::Requested(deployment, spec) => {
+            vec![to(deployment, Command::Request(Box::new(spec.clone())))]
         }
-        AppEvent::DeploymentReplaced { deployment, by: _ } => {
+        Outline::Replaced(deployment) | Outline::CalledOff { deployment, by: Some(_) } => {
             vec![to(deployment, Command::Supersede)]
         }
-        AppEvent::DeploymentCalledOff { deployment, by: Some(_) } => {
-            vec![to(deployment, Command::Supersede)]
-        }
-        AppEvent::DeploymentCalledOff { deployment, by: None } => {
-            vec![to(deployment, Command::Cancel)]
-        }
-        AppEvent::Scaled { replicas, deployments } => {
-            let scale = |deployment| to(deployment, Command::Scale { replicas: *replicas });
+        Outline::CalledOff { deployment, by: None } => vec![to(deployment, Command::Cancel)],
+        Outline::Scaled { replicas, deployments } => {
+            let scale = |deployment: &DeploymentId| to(*deployment, Command::Scale { replicas });
             deployments.iter().map(scale).collect()
         }
-        AppEvent::ProcessesScaled { processes, deployments } => {
-            let scale = |deployment| {
-                to(deployment, Command::ScaleProcesses { processes: processes.clone() })
+        Outline::ProcessesScaled { processes, deployments } => {
+            let scale = |deployment: &DeploymentId| {
+                to(*deployment, Command::ScaleProcesses { processes: processes.clone() })
             };
             deployments.iter().map(scale).collect()
         }
-        AppEvent::DeploymentBegun { deployment } => {
-            vec![to(deployment, Command::Begin { at: now })]
+        Outline::Begun(deployment) => vec![to(deployment, Command::Begin { at: now })],
+        Outline::Switched { deployment, previous } => {
+            vec![to(deployment, Command::Switch { previous, at: now })]
         }
-        AppEvent::TrafficSwitched { deployment, previous } => {
-            vec![to(deployment, Command::Switch { previous: *previous, at: now })]
-        }
-        AppEvent::DeploymentPromoted { deployment: _, previous } => {
-            previous.iter().map(|previous| to(previous, Command::Supersede)).collect()
+        Outline::Promoted { deployment: _, previous } => {
+            previous.into_iter().map(|previous| to(previous, Command::Supersede)).collect()
         }
         // One that is moving may refuse to be cancelled; with its app gone it ends all the same.
-        AppEvent::Deleted { deployments } => {
-            deployments.iter().map(|deployment| to(deployment, Command::Supersede)).collect()
+        Outline::Deleted(deployments) => {
+            deployments.iter().map(|deployment| to(*deployment, Command::Supersede)).collect()
         }
-        AppEvent::Created { .. }
-        | AppEvent::Configured(_)
-        | AppEvent::EnvironmentChanged { .. }
-        | AppEvent::TrafficReturned { .. }
-        | AppEvent::DeploymentSettled { .. }
-        | AppEvent::Stopped { .. }
-        | AppEvent::Started
-        | AppEvent::Discarded { .. }
-        | AppEvent::Restored { .. }
-        | AppEvent::TriggersSet(_)
-        | AppEvent::SourceKeySet(_)
-        | AppEvent::CommandRun { .. }
-        | AppEvent::CronSet { .. }
-        | AppEvent::CronRemoved { .. }
-        | AppEvent::CronRun { .. }
-        | AppEvent::CronSkipped { .. }
-        | AppEvent::PreviewsSet(_)
-        | AppEvent::PreviewWanted { .. }
-        | AppEvent::PreviewUnwanted { .. }
-        | AppEvent::PreviewCommented { .. }
-        | AppEvent::BecamePreview(_)
-        | AppEvent::DomainAdded { .. }
-        | AppEvent::DomainSet { .. }
-        | AppEvent::DomainVerified { .. }
-        | AppEvent::DomainFailing { .. }
-        | AppEvent::DomainLost { .. }
-        | AppEvent::DomainRemoved { .. }
-        | AppEvent::EdgeSet(_)
-        | AppEvent::CanaryAsked { .. }
-        | AppEvent::CanaryStarted { .. }
-        | AppEvent::CanaryWeightSet { .. }
-        | AppEvent::CanaryPromoted { .. }
-        | AppEvent::FellAsleep { .. }
-        | AppEvent::Woken { .. }
-        | AppEvent::CommandEnded { .. } => Vec::new(),
+        Outline::Created { .. }
+        | Outline::PutInto(_)
+        | Outline::Discarded
+        | Outline::Restored(_) => Vec::new(),
     }
 }
 

@@ -1,156 +1,25 @@
 //! The route table: which host leads to which replicas. Computed here, served by the edges.
 
+mod behind;
+mod table;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 
-use serde::{Deserialize, Serialize};
-
+use self::behind::{backend, canary};
 use crate::app::ActiveApp;
-use crate::canary::{Part, PartSite};
-use crate::deployment::{Placement, Stage};
+use crate::deployment::Placement;
 use crate::edge::RouteEdge;
 use crate::giving_way::giving_way;
 use crate::ids::{AppId, DeploymentId};
-use crate::limits;
-use crate::mount::{self, Mounted, PathPrefix};
-use crate::names::{AppName, HostName};
+use crate::mount;
+use crate::names::HostName;
 use crate::observed::Observed;
 use crate::process::is_process;
 use crate::reconcile::is_gone;
-use crate::site::SiteId;
 use crate::view::{DeploymentView, View};
 use crate::wire::worker::ReplicaState;
 
-/// Everything an edge needs to serve.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RouteTable {
-    /// Names this table. A table with other routes has another, larger revision.
-    pub revision: u64,
-    /// Routes by host name, without port, lower case.
-    pub routes: BTreeMap<HostName, Route>,
-}
-
-impl RouteTable {
-    /// All routes: those of hosts, and those of what is mounted there.
-    pub fn all(&self) -> impl Iterator<Item = &Route> {
-        self.routes.values().flat_map(|route| {
-            let mounted = route.mounts.values().map(|mounted| &mounted.route);
-            std::iter::once(route).chain(mounted)
-        })
-    }
-}
-
-/// Where one host leads.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Route {
-    /// The app behind it.
-    pub app: AppId,
-    /// Its name, for pages and logs.
-    pub name: AppName,
-    /// What stands behind it now.
-    pub backend: Backend,
-    /// Whether there is nothing because somebody stopped it: the page of 503 says so.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub stopped: bool,
-    /// Whether it sleeps, or has just been woken and is not there yet: requests wait for it, and the first of
-    /// them tells that it is wanted.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub asleep: bool,
-    /// The host that requests are sent on to, where they are: then nothing behind it answers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub redirect: Option<HostName>,
-    /// Hosts right below these lead here too, where they have no route of their own.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub wildcards: BTreeSet<HostName>,
-    /// How it is served, where that is other than usual.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub edge: Option<Box<RouteEdge>>,
-    /// Other apps at paths of this host. Nothing is mounted at what is mounted.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub mounts: BTreeMap<PathPrefix, Mounted>,
-    /// What of its requests goes to a new version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub canary: Option<Box<Part>>,
-}
-
-impl Route {
-    /// One that leads to what stands behind it.
-    #[must_use]
-    pub const fn new(app: AppId, name: AppName, backend: Backend) -> Self {
-        Self {
-            app,
-            name,
-            backend,
-            stopped: false,
-            asleep: false,
-            redirect: None,
-            wildcards: BTreeSet::new(),
-            edge: None,
-            mounts: BTreeMap::new(),
-            canary: None,
-        }
-    }
-
-    /// The deployments that take its traffic. Those of what is mounted have routes of their own.
-    pub fn deployments(&self) -> impl Iterator<Item = DeploymentId> {
-        let part = self.canary.as_ref().map(|part| part.deployment);
-        self.backend.deployment().into_iter().chain(part)
-    }
-
-    /// The site that takes a part of its requests, where one does.
-    #[must_use]
-    pub fn part_site(&self) -> Option<&PartSite> {
-        self.canary.as_ref()?.site.as_ref()
-    }
-
-    /// Where its replicas answer, all of them.
-    pub fn targets(&self) -> impl Iterator<Item = SocketAddr> {
-        let all = match &self.backend {
-            Backend::Replicas { targets, deployment: _ } => targets.as_slice(),
-            Backend::Starting | Backend::Down | Backend::Site { .. } => &[],
-        };
-        let part = self.canary.iter().flat_map(|part| &part.targets);
-        all.iter().chain(part).copied()
-    }
-}
-
-/// What stands behind a route.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Backend {
-    /// Healthy replicas of one deployment; never empty.
-    Replicas {
-        /// The deployment that they belong to.
-        deployment: DeploymentId,
-        /// Where they answer.
-        targets: Vec<SocketAddr>,
-    },
-    /// The app's first deployment is on its way: the edge answers 503 with a page saying so.
-    Starting,
-    /// The app has nothing to answer with: the edge answers 503 with a page saying so.
-    Down,
-    /// A static site, which the edge serves itself.
-    Site {
-        /// The deployment that it is of.
-        deployment: DeploymentId,
-        /// Which site.
-        site: SiteId,
-        /// Those of the versions before, the newest first: what in them is named after its content is still
-        /// served to pages that are open.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        earlier: Vec<SiteId>,
-    },
-}
-
-impl Backend {
-    /// The deployment that takes the traffic, where one does.
-    #[must_use]
-    pub const fn deployment(&self) -> Option<DeploymentId> {
-        match self {
-            Self::Replicas { deployment, .. } | Self::Site { deployment, .. } => Some(*deployment),
-            Self::Starting | Self::Down => None,
-        }
-    }
-}
+pub use self::table::{Backend, Route, RouteTable};
 
 /// Computes the routes of all apps.
 ///
@@ -248,26 +117,6 @@ fn edge(view: &View, id: AppId, app: &ActiveApp) -> Option<Box<RouteEdge>> {
     RouteEdge::of(id, &app.edge, parent).map(Box::new)
 }
 
-fn backend(view: &View, observed: &Observed, app: &ActiveApp, previous: Option<&Route>) -> Backend {
-    // During a switch the version before still runs: where the new one has nothing to offer any
-    // more, it serves on.
-    // What ends, for its app was stopped or for both write to the same volume, is not gone back to.
-    let ends = |live: &DeploymentId| {
-        app.is_resting(*live)
-            || giving_way(view, observed, app).is_some_and(|(one, _)| one == *live)
-    };
-    let candidates = [app.serving, app.live.filter(|live| !ends(live))];
-    let found = candidates.into_iter().flatten().find_map(|deployment| {
-        site(view, app, deployment, previous)
-            .or_else(|| replicas(view, observed, deployment, previous))
-    });
-    found.unwrap_or(if app.live.is_none() && (app.rolling.is_some() || app.waiting.is_some()) {
-        Backend::Starting
-    } else {
-        Backend::Down
-    })
-}
-
 /// The live version of an app that was woken, with the places of its replicas of web: none where another one
 /// has the traffic.
 fn woken<'a>(
@@ -311,111 +160,16 @@ fn comes(view: &View, observed: &Observed, app: &ActiveApp) -> bool {
     })
 }
 
-/// The site that a deployment is, where it is one.
-fn site(
-    view: &View,
-    app: &ActiveApp,
-    deployment: DeploymentId,
-    previous: Option<&Route>,
-) -> Option<Backend> {
-    let attempt = view.deployments.get(&deployment)?.state.attempt()?;
-    let site = attempt.site()?.id.clone();
-    let has_it = previous.is_some_and(|r| r.backend.deployment() == Some(deployment));
-    if matches!(attempt.stage, Stage::Ended(_)) && !has_it {
-        return None;
-    }
-    let all = view.apps.get(&app.id).into_iter().flat_map(|app| app.deployments.iter().rev());
-    let before = all.filter(|id| **id != deployment).filter_map(|id| view.deployments.get(id));
-    let before = before.filter(|view| view.was_live());
-    let before = before.filter_map(|view| Some(&view.state.attempt()?.site()?.id));
-    let mut earlier: Vec<SiteId> = Vec::new();
-    for id in before {
-        if earlier.len() == limits::EARLIER_SITES {
-            break;
-        }
-        if *id != site && !earlier.contains(id) {
-            earlier.push(id.clone());
-        }
-    }
-    Some(Backend::Site { deployment, site, earlier })
-}
-
-/// What goes to a new version: to its healthy replicas or its site, and only beside the version that is live.
-fn canary(
-    view: &View,
-    observed: &Observed,
-    app: &ActiveApp,
-    backend: &Backend,
-    previous: Option<&Route>,
-) -> Option<Part> {
-    let canary = app.singing()?;
-    let (deployment, weight) = (canary.deployment, canary.weight);
-    backend.deployment().filter(|live| app.live == Some(*live))?;
-    let attempt = view.deployments.get(&deployment)?.state.attempt()?;
-    if attempt.stage != Stage::Healthy {
-        return None;
-    }
-    if let Some(Backend::Site { site, earlier, .. }) = site(view, app, deployment, previous) {
-        let site = Some(PartSite { site, earlier });
-        return Some(Part { deployment, targets: Vec::new(), weight, site });
-    }
-    let web = || attempt.placements.iter().filter(|place| !is_process(place.index));
-    let before = previous.and_then(|route| route.canary.as_deref());
-    if !web().all(|place| observed.knows(deployment, place))
-        && let Some(part) = before.filter(|part| part.deployment == deployment)
-    {
-        return Some(Part { weight, ..part.clone() });
-    }
-    let seen = web().filter_map(|place| observed.replica(deployment, place));
-    let healthy = seen.filter(|replica| replica.state == ReplicaState::Healthy);
-    let targets: Vec<SocketAddr> = healthy.filter_map(|replica| replica.endpoint).collect();
-    (!targets.is_empty()).then_some(Part { deployment, targets, weight, site: None })
-}
-
-fn replicas(
-    view: &View,
-    observed: &Observed,
-    deployment: DeploymentId,
-    previous: Option<&Route>,
-) -> Option<Backend> {
-    let attempt = view.deployments.get(&deployment)?.state.attempt()?;
-    let has_it = previous.is_some_and(|r| r.backend.deployment() == Some(deployment));
-    if matches!(attempt.stage, Stage::Ended(_)) && !has_it {
-        // Its app has not heard of its end yet. What is being stopped gets no traffic anew.
-        return None;
-    }
-    let web = |place: &&Placement| !is_process(place.index);
-    let mut placed = attempt.placements.iter().filter(web);
-    let known = placed.all(|place| observed.knows(deployment, place));
-    if !known && let Some(route) = previous.filter(|r| r.backend.deployment() == Some(deployment)) {
-        return Some(route.backend.clone());
-    }
-    let that = |places: &[Placement], is: fn(&ReplicaState) -> bool| -> Vec<SocketAddr> {
-        // Whatever else runs of the deployment has no part in this.
-        let places = places.iter().filter(web);
-        let replicas = places.filter_map(|place| observed.replica(deployment, place));
-        replicas.filter(|replica| is(&replica.state)).filter_map(|one| one.endpoint).collect()
-    };
-    let healthy = |state: &ReplicaState| *state == ReplicaState::Healthy;
-    let ailing = |state: &ReplicaState| matches!(state, ReplicaState::Unhealthy { .. });
-    // Where every replica that was healthy fails its check, the check may be what is wrong:
-    // answering from an ailing replica is better than answering from none.
-    // And where only one that is too many is healthy, it goes on.
-    let targets = [
-        that(&attempt.placements, healthy),
-        that(&attempt.leaving, healthy),
-        that(&attempt.placements, ailing),
-    ];
-    let targets = targets.into_iter().find(|targets| !targets.is_empty()).unwrap_or_default();
-    (!targets.is_empty()).then_some(Backend::Replicas { deployment, targets })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
     use crate::app::AppEvent;
+    use crate::canary::PartSite;
     use crate::domain::{DomainHost, DomainMode, DomainToken};
     use crate::past::testing::Journal;
+    use crate::site::SiteId;
     use crate::testing::{app_id, at};
 
     fn host(text: &str) -> HostName {

@@ -3,14 +3,13 @@
 //! It moves like any other until it is healthy; instead of the switch, its part begins then. A newer
 //! deployment, a stop or a deletion calls it off as whatever has no traffic of its own.
 
+use super::decide::Decision;
 use super::{ActiveApp, AppEvent};
 use crate::canary::{Canary, Weight, check};
 use crate::ids::DeploymentId;
 use crate::rejection::Rejection;
 use crate::source::Source;
 use crate::time::Millis;
-
-type Decision = Result<Vec<AppEvent>, Rejection>;
 
 impl ActiveApp {
     /// The canary that takes its part of the requests.

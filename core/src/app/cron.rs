@@ -1,5 +1,6 @@
 //! Cron jobs: set, removed, run when they are due or when somebody asks, and left out.
 
+use super::decide::Decision;
 use super::{ActiveApp, AppEvent};
 use crate::cron::{Cron, CronName, CronRun, CronSettings, CronSkipped, Overlap};
 use crate::ids::RunId;
@@ -8,8 +9,6 @@ use crate::near;
 use crate::one_off::OneOff;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
-
-type Decision = Result<Vec<AppEvent>, Rejection>;
 
 impl ActiveApp {
     pub(super) fn set_cron(

@@ -1,5 +1,6 @@
 //! Custom domains: added, proven, lost, removed; which is the main one.
 
+use super::decide::Decision;
 use super::{ActiveApp, App, AppEvent};
 use crate::claims::{ClaimChange, ClaimKey};
 use crate::domain::{Domain, DomainHost, DomainMode, DomainNews, DomainToken, Trust};
@@ -7,8 +8,6 @@ use crate::limits;
 use crate::machine::Machine as _;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
-
-type Decision = Result<Vec<AppEvent>, Rejection>;
 
 impl App {
     /// What of the names that no other app may have is taken and given back by an event: claims

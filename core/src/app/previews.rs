@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::decide::Decision;
 use super::{ActiveApp, App, AppCommand, AppEvent, AppSettings, SettingsChange, SourceKey};
 use crate::edge::EdgeSettings;
 use crate::hook::{DeployOn, PullRequest, Triggers};
@@ -13,8 +14,6 @@ use crate::names::{AppName, EnvName};
 use crate::preview::{Forks, Past, Preview, PreviewEnd, PreviewOf, PreviewSettings};
 use crate::rejection::Rejection;
 use crate::time::{Millis, Timestamp};
-
-type Decision = Result<Vec<AppEvent>, Rejection>;
 
 /// What a preview is given when it comes into being.
 #[derive(Clone, Debug, PartialEq, Eq)]

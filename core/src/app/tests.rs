@@ -6,10 +6,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::claims::{ClaimChange, ClaimKey};
+use crate::health::HealthCheck;
 use crate::limits;
 use crate::machine::{Machine, replay};
-use crate::names::{BuildArg, BuildArgValue};
+use crate::names::{BuildArg, BuildArgValue, HostName};
+use crate::process::ProcessName;
 use crate::rejection::Rejection;
+use crate::run::RunSettings;
+use crate::source::{BuildSettings, Resources};
 use crate::testing::{app_id, deployment_id, name, source};
 use crate::time::Millis;
 

@@ -1,7 +1,8 @@
 //! What the installation does when asked, and becomes by it.
 
-use super::access::{SourceHost, SourceToken};
+use super::access::SourceToken;
 use super::registry::RegistryLogin;
+use super::ssh::SourceHost;
 use super::{Installation, InstallationCommand, InstallationEvent, Schedule};
 use crate::claims::ClaimChange;
 use crate::hook::{Hook, Provider, RepositoryKey, Telling};

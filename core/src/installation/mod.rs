@@ -12,6 +12,7 @@ pub mod github;
 pub mod place;
 pub mod recover;
 pub mod registry;
+pub mod ssh;
 #[cfg(test)]
 mod tests;
 
@@ -20,13 +21,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use self::access::{
-    SourceHost, SourcePassword, SourcePrefix, SourceToken, SourceUser, SshHost, SshKey,
-};
+pub use self::access::{SourcePassword, SourcePrefix, SourceToken, SourceUser};
 pub use self::certificates::{CertificateCommand, CertificateEvent};
 pub use self::github::{GitHubCommand, GitHubEvent};
 pub use self::place::{BackupPlace, BackupRecipient, Location};
 pub use self::registry::{RegistryHost, RegistryLogin, RegistryPassword, RegistryUser};
+pub use self::ssh::{SourceHost, SshHost, SshKey};
 use crate::certificate::Certificates;
 use crate::domain::DomainSettings;
 use crate::github::{GitHubApp, GitHubBegun};

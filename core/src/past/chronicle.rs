@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::app::AppEvent;
+use crate::app::{AppEvent, Outline};
 use crate::event::Event;
 use crate::ids::{AppId, ProjectId, WorkerId};
 use crate::names::{AppName, ProjectName, WorkerName};
@@ -201,51 +201,21 @@ impl Chronicle {
     }
 
     fn note_app(&mut self, id: AppId, event: &AppEvent, point: Point) {
-        match event {
-            AppEvent::Created { name, .. } => self.apps.begin(name, id, point),
-            AppEvent::Discarded { .. } | AppEvent::Deleted { .. } => self.apps.end(id, point),
-            AppEvent::Restored { name } => self.apps.begin(name, id, point),
-            AppEvent::Configured(_)
-            | AppEvent::EnvironmentChanged { .. }
-            | AppEvent::DeploymentRequested { .. }
-            | AppEvent::DeploymentReplaced { .. }
-            | AppEvent::DeploymentBegun { .. }
-            | AppEvent::TrafficSwitched { .. }
-            | AppEvent::TrafficReturned { .. }
-            | AppEvent::DeploymentPromoted { .. }
-            | AppEvent::DeploymentSettled { .. }
-            | AppEvent::DeploymentRepeated { .. }
-            | AppEvent::DeploymentCalledOff { .. }
-            | AppEvent::Stopped { .. }
-            | AppEvent::Started
-            | AppEvent::TriggersSet(_)
-            | AppEvent::ProcessesScaled { .. }
-            | AppEvent::PreviewsSet(_)
-            | AppEvent::PreviewWanted { .. }
-            | AppEvent::PreviewUnwanted { .. }
-            | AppEvent::PreviewCommented { .. }
-            | AppEvent::BecamePreview(_)
-            | AppEvent::DomainAdded { .. }
-            | AppEvent::DomainSet { .. }
-            | AppEvent::DomainVerified { .. }
-            | AppEvent::DomainFailing { .. }
-            | AppEvent::DomainLost { .. }
-            | AppEvent::DomainRemoved { .. }
-            | AppEvent::EdgeSet(_)
-            | AppEvent::CanaryAsked { .. }
-            | AppEvent::CanaryStarted { .. }
-            | AppEvent::CanaryWeightSet { .. }
-            | AppEvent::CanaryPromoted { .. }
-            | AppEvent::FellAsleep { .. }
-            | AppEvent::Woken { .. }
-            | AppEvent::Scaled { .. }
-            | AppEvent::SourceKeySet(_)
-            | AppEvent::CommandRun { .. }
-            | AppEvent::CronSet { .. }
-            | AppEvent::CronRemoved { .. }
-            | AppEvent::CronRun { .. }
-            | AppEvent::CronSkipped { .. }
-            | AppEvent::CommandEnded { .. } => {}
+        let Some(outline) = event.outline() else { return };
+        match outline {
+            Outline::Created { name, .. } | Outline::Restored(name) => {
+                self.apps.begin(name, id, point);
+            }
+            Outline::Discarded | Outline::Deleted(_) => self.apps.end(id, point),
+            Outline::PutInto(_)
+            | Outline::Requested(..)
+            | Outline::Replaced(_)
+            | Outline::CalledOff { .. }
+            | Outline::Begun(_)
+            | Outline::Switched { .. }
+            | Outline::Promoted { .. }
+            | Outline::Scaled { .. }
+            | Outline::ProcessesScaled { .. } => {}
         }
     }
 

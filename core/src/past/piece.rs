@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::app::{App, AppEvent};
+use crate::app::{App, AppEvent, Outline};
 use crate::event::Event;
 use crate::ids::{DeploymentId, ProjectId};
 use crate::limits;
@@ -69,54 +69,21 @@ fn newest(
 /// The projects that an app was in, given its own events.
 #[must_use]
 pub fn projects(of_app: &[Recorded<Event>]) -> BTreeSet<ProjectId> {
-    let put_in = |recorded: &Recorded<Event>| match app_event(&recorded.event)? {
-        AppEvent::Created { settings, .. } => Some(settings.project),
-        AppEvent::Configured(change) => change.project,
-        AppEvent::EnvironmentChanged { .. }
-        | AppEvent::DeploymentRequested { .. }
-        | AppEvent::DeploymentReplaced { .. }
-        | AppEvent::DeploymentBegun { .. }
-        | AppEvent::TrafficSwitched { .. }
-        | AppEvent::TrafficReturned { .. }
-        | AppEvent::DeploymentPromoted { .. }
-        | AppEvent::DeploymentSettled { .. }
-        | AppEvent::DeploymentRepeated { .. }
-        | AppEvent::DeploymentCalledOff { .. }
-        | AppEvent::Stopped { .. }
-        | AppEvent::Started
-        | AppEvent::Discarded { .. }
-        | AppEvent::Restored { .. }
-        | AppEvent::TriggersSet(_)
-        | AppEvent::CommandRun { .. }
-        | AppEvent::CommandEnded { .. }
-        | AppEvent::CronSet { .. }
-        | AppEvent::CronRemoved { .. }
-        | AppEvent::CronRun { .. }
-        | AppEvent::CronSkipped { .. }
-        | AppEvent::ProcessesScaled { .. }
-        | AppEvent::PreviewsSet(_)
-        | AppEvent::PreviewWanted { .. }
-        | AppEvent::PreviewUnwanted { .. }
-        | AppEvent::PreviewCommented { .. }
-        | AppEvent::BecamePreview(_)
-        | AppEvent::DomainAdded { .. }
-        | AppEvent::DomainSet { .. }
-        | AppEvent::DomainVerified { .. }
-        | AppEvent::DomainFailing { .. }
-        | AppEvent::DomainLost { .. }
-        | AppEvent::DomainRemoved { .. }
-        | AppEvent::EdgeSet(_)
-        | AppEvent::CanaryAsked { .. }
-        | AppEvent::CanaryStarted { .. }
-        | AppEvent::CanaryWeightSet { .. }
-        | AppEvent::CanaryPromoted { .. }
-        | AppEvent::FellAsleep { .. }
-        | AppEvent::Woken { .. }
-        | AppEvent::Scaled { .. }
-        | AppEvent::SourceKeySet(_)
-        | AppEvent::Deleted { .. } => None,
+    let put_into = |recorded: &Recorded<Event>| match app_event(&recorded.event)?.outline()? {
+        Outline::Created { project, .. } | Outline::PutInto(project) => Some(project),
+        Outline::Discarded
+        | Outline::Restored(_)
+        | Outline::Deleted(_)
+        | Outline::Requested(..)
+        | Outline::Replaced(_)
+        | Outline::CalledOff { .. }
+        | Outline::Begun(_)
+        | Outline::Switched { .. }
+        | Outline::Promoted { .. }
+        | Outline::Scaled { .. }
+        | Outline::ProcessesScaled { .. } => None,
     };
-    of_app.iter().filter_map(put_in).filter(|project| *project != ProjectId::DEFAULT).collect()
+    of_app.iter().filter_map(put_into).filter(|project| *project != ProjectId::DEFAULT).collect()
 }
 
 const fn app_event(event: &Event) -> Option<&AppEvent> {

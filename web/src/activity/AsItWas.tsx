@@ -1,16 +1,15 @@
 import { useMutation } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { api } from "../api/client";
 import type { App } from "../api/types";
 import { Source } from "../app/Source";
 import { check } from "../format/health";
 import { moment } from "../format/moment";
 import { bytes } from "../format/text";
-import { Button } from "../parts/Button";
-import { Field } from "../parts/Field";
+import { AskForm } from "../parts/AskForm";
+import { NameField } from "../parts/NameField";
 import { Outcome } from "../parts/Outcome";
-import { Refusal } from "../parts/Refusal";
 import { Section } from "../parts/Section";
 import { Fact } from "../parts/Small";
 
@@ -18,36 +17,23 @@ import { Fact } from "../parts/Small";
 export function AsItWas({ app }: { app: App }) {
   const [at, setAt] = useState("");
   const look = useMutation({ mutationFn: () => api.appAt(app.id, at.trim()) });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (at.trim() && !look.isPending) look.mutate();
+  const send = () => {
+    if (at.trim()) look.mutate();
   };
   const then = look.data;
   return (
     <Section title="As it was">
-      <form className="form" onSubmit={submit}>
+      <AskForm action="Show it" underWay="Looking…" does={look} onSend={send}>
         <div className="fields">
-          <Field label="When" help="2h ago, yesterday, 2026-11-21, or an event's number.">
-            {(wired) => (
-              <input
-                {...wired}
-                value={at}
-                autoCapitalize="none"
-                autoComplete="off"
-                spellCheck={false}
-                required
-                onChange={(event) => setAt(event.target.value)}
-              />
-            )}
-          </Field>
+          <NameField
+            label="When"
+            help="2h ago, yesterday, 2026-11-21, or an event's number."
+            value={at}
+            required
+            onChange={setAt}
+          />
         </div>
-        <div className="actions">
-          <Button type="submit" rests={look.isPending}>
-            {look.isPending ? "Looking…" : "Show it"}
-          </Button>
-        </div>
-        <Refusal error={look.error} />
-      </form>
+      </AskForm>
       <Outcome>{then ? said(then) : ""}</Outcome>
       {then ? <Then app={then} /> : null}
     </Section>

@@ -1,13 +1,12 @@
 import { useMutation } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { journal } from "../api/journal";
 import type { App, AppDiff, FieldChange } from "../api/types";
 import { moment } from "../format/moment";
 import { counted } from "../format/text";
-import { Button } from "../parts/Button";
-import { Field } from "../parts/Field";
+import { AskForm } from "../parts/AskForm";
+import { NameField } from "../parts/NameField";
 import { Outcome } from "../parts/Outcome";
-import { Refusal } from "../parts/Refusal";
 import { Section } from "../parts/Section";
 import { Ago, None } from "../parts/Small";
 import { by } from "./words";
@@ -19,44 +18,28 @@ export function Changes({ app }: { app: App }) {
   const compare = useMutation({
     mutationFn: () => journal.diff(app.id, from.trim(), to.trim() || undefined),
   });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (from.trim() && !compare.isPending) compare.mutate();
+  const send = () => {
+    if (from.trim()) compare.mutate();
   };
-  const plain = { autoCapitalize: "none", autoComplete: "off", spellCheck: false } as const;
   return (
     <Section title="What changed">
-      <form className="form" onSubmit={submit}>
+      <AskForm action="Compare" underWay="Comparing…" does={compare} onSend={send}>
         <div className="fields">
-          <Field label="Since" help="2h ago, yesterday, 2026-11-21, an event's number, or #3.">
-            {(wired) => (
-              <input
-                {...wired}
-                {...plain}
-                value={from}
-                required
-                onChange={(event) => setFrom(event.target.value)}
-              />
-            )}
-          </Field>
-          <Field label="Until" help="The same; now, where nothing is said.">
-            {(wired) => (
-              <input
-                {...wired}
-                {...plain}
-                value={to}
-                onChange={(event) => setTo(event.target.value)}
-              />
-            )}
-          </Field>
+          <NameField
+            label="Since"
+            help="2h ago, yesterday, 2026-11-21, an event's number, or #3."
+            value={from}
+            required
+            onChange={setFrom}
+          />
+          <NameField
+            label="Until"
+            help="The same; now, where nothing is said."
+            value={to}
+            onChange={setTo}
+          />
         </div>
-        <div className="actions">
-          <Button type="submit" rests={compare.isPending}>
-            {compare.isPending ? "Comparing…" : "Compare"}
-          </Button>
-        </div>
-        <Refusal error={compare.error} />
-      </form>
+      </AskForm>
       <Outcome>{compare.data ? said(compare.data) : ""}</Outcome>
       {compare.data && compare.data.changes.length > 0 ? (
         <ChangeTable changes={compare.data.changes} />

@@ -1,12 +1,11 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { crons } from "../api/automation";
 import { cronsQuery } from "../api/queries";
 import type { App, CronOverlap } from "../api/types";
-import { Button } from "../parts/Button";
+import { AskForm } from "../parts/AskForm";
 import { Choice } from "../parts/Choice";
-import { Field } from "../parts/Field";
-import { Refusal } from "../parts/Refusal";
+import { NameField } from "../parts/NameField";
 import { asked, type CronDraft, type CronWrong, newDraft } from "./newCron";
 
 const OVERLAPS = [
@@ -38,28 +37,22 @@ export function AddCron({
       return queries.invalidateQueries({ queryKey: cronsQuery(app.name).queryKey });
     },
   });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
+  const send = () => {
     setWrong(found);
-    if (Object.keys(found).length === 0 && !add.isPending) add.mutate();
+    if (Object.keys(found).length === 0) add.mutate();
   };
   const text = (field: Exclude<keyof CronDraft, "overlap">, label: string, help: string) => (
-    <Field label={label} help={help} wrong={wrong[field]}>
-      {(wired) => (
-        <input
-          {...wired}
-          value={draft[field]}
-          autoCapitalize="none"
-          autoComplete="off"
-          spellCheck={false}
-          required
-          onChange={(event) => setDraft({ ...draft, [field]: event.target.value })}
-        />
-      )}
-    </Field>
+    <NameField
+      label={label}
+      help={help}
+      wrong={wrong[field]}
+      value={draft[field]}
+      required
+      onChange={(value) => setDraft({ ...draft, [field]: value })}
+    />
   );
   return (
-    <form className="form" onSubmit={submit}>
+    <AskForm action="Set cron job" underWay="Setting…" does={add} onSend={send}>
       <div className="fields">
         {text("name", "Name", "Small letters, digits and dashes.")}
         {text("schedule", "Schedule", "Minute, hour, day, month, weekday; or @daily and its like.")}
@@ -73,12 +66,6 @@ export function AddCron({
           onChange={(overlap) => setDraft({ ...draft, overlap })}
         />
       </div>
-      <div className="actions">
-        <Button type="submit" rests={add.isPending}>
-          {add.isPending ? "Setting…" : "Set cron job"}
-        </Button>
-      </div>
-      <Refusal error={add.error} />
-    </form>
+    </AskForm>
   );
 }

@@ -1,13 +1,11 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { domains } from "../api/domains";
 import { domainsQuery } from "../api/queries";
 import type { App, Domain, DomainMode } from "../api/types";
-import { Button } from "../parts/Button";
+import { AskForm } from "../parts/AskForm";
 import { Choice } from "../parts/Choice";
-import { Field } from "../parts/Field";
-import { Outcome } from "../parts/Outcome";
-import { Refusal } from "../parts/Refusal";
+import { NameField } from "../parts/NameField";
 import { requests } from "./words";
 
 const MODES = [
@@ -28,27 +26,27 @@ export function AddDomain({ app }: { app: App }) {
       return queries.invalidateQueries({ queryKey: domainsQuery(app.name).queryKey });
     },
   });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (host.trim() && !add.isPending) add.mutate();
+  const send = () => {
+    if (host.trim()) add.mutate();
   };
   return (
-    <form className="form" onSubmit={submit}>
+    <AskForm
+      action="Add domain"
+      underWay="Adding…"
+      does={add}
+      onSend={send}
+      primary
+      said={said(add.data)}
+    >
       <div className="fields">
-        <Field label="Domain" help="A host, or *. and one, for every host right below it.">
-          {(wired) => (
-            <input
-              {...wired}
-              value={host}
-              placeholder="shop.example.com"
-              autoCapitalize="none"
-              autoComplete="off"
-              spellCheck={false}
-              required
-              onChange={(event) => setHost(event.target.value)}
-            />
-          )}
-        </Field>
+        <NameField
+          label="Domain"
+          help="A host, or *. and one, for every host right below it."
+          value={host}
+          placeholder="shop.example.com"
+          required
+          onChange={setHost}
+        />
         <Choice
           label="Its requests get"
           help="As usual, the first is the main one, and others redirect to it."
@@ -57,14 +55,7 @@ export function AddDomain({ app }: { app: App }) {
           onChange={setMode}
         />
       </div>
-      <div className="actions">
-        <Button type="submit" className="primary" rests={add.isPending}>
-          {add.isPending ? "Adding…" : "Add domain"}
-        </Button>
-      </div>
-      <Outcome>{said(add.data)}</Outcome>
-      <Refusal error={add.error} />
-    </form>
+    </AskForm>
   );
 }
 

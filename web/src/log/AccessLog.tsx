@@ -4,7 +4,7 @@ import { useState } from "react";
 import { edgeQuery } from "../api/queries";
 import type { App } from "../api/types";
 import { Choice } from "../parts/Choice";
-import { Field } from "../parts/Field";
+import { NameField } from "../parts/NameField";
 import { Warning } from "../parts/Warning";
 import { type AccessFilter, EVERYTHING, fits, STATUS, versionsOf, wantsAll } from "./access";
 import type { Row } from "./buffer";
@@ -51,19 +51,12 @@ export function AccessLog({ app }: { app: App }) {
             onChange={(version) => setFilter({ ...filter, version })}
           />
         ) : null}
-        <Field label="Host and path contain">
-          {(wired) => (
-            <input
-              {...wired}
-              type="search"
-              value={filter.place}
-              autoCapitalize="none"
-              autoComplete="off"
-              spellCheck={false}
-              onChange={(event) => setFilter({ ...filter, place: event.target.value })}
-            />
-          )}
-        </Field>
+        <NameField
+          label="Host and path contain"
+          type="search"
+          value={filter.place}
+          onChange={(place) => setFilter({ ...filter, place })}
+        />
       </div>
     </LogView>
   );

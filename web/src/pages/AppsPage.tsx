@@ -8,7 +8,7 @@ import { Deleted } from "../app/Deleted";
 import { NewApp } from "../app/NewApp";
 import { counted } from "../format/text";
 import { usePolling } from "../live/live";
-import { Field } from "../parts/Field";
+import { NameField } from "../parts/NameField";
 import { Answered } from "../parts/Notice";
 import { Command, Heading, More } from "../parts/Small";
 
@@ -74,19 +74,12 @@ function Found({ apps }: { apps: App[] }) {
     <>
       {apps.length < MANY && !part ? null : (
         <div className="fields log-filter">
-          <Field label="Name or project contains">
-            {(wired) => (
-              <input
-                {...wired}
-                type="search"
-                value={part}
-                autoCapitalize="none"
-                autoComplete="off"
-                spellCheck={false}
-                onChange={(event) => setPart(event.target.value)}
-              />
-            )}
-          </Field>
+          <NameField
+            label="Name or project contains"
+            type="search"
+            value={part}
+            onChange={setPart}
+          />
         </div>
       )}
       {found.length > 0 ? (

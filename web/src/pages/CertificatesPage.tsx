@@ -7,7 +7,7 @@ import { Certificates } from "../certificates/Certificates";
 import { HowOrdered } from "../certificates/HowOrdered";
 import { arranged, summary } from "../certificates/words";
 import { usePolling } from "../live/live";
-import { Field } from "../parts/Field";
+import { NameField } from "../parts/NameField";
 import { Answered } from "../parts/Notice";
 import { Outcome } from "../parts/Outcome";
 import { Section } from "../parts/Section";
@@ -70,19 +70,7 @@ function All({ items, onRemoved }: { items: Certificate[]; onRemoved: (hosts: st
   return (
     <>
       <div className="fields log-filter">
-        <Field label="Host or app contains">
-          {(wired) => (
-            <input
-              {...wired}
-              type="search"
-              value={part}
-              autoCapitalize="none"
-              autoComplete="off"
-              spellCheck={false}
-              onChange={(event) => setPart(event.target.value)}
-            />
-          )}
-        </Field>
+        <NameField label="Host or app contains" type="search" value={part} onChange={setPart} />
       </div>
       {found.length === 0 ? <p className="faint">None of the {items.length} fits.</p> : null}
       <Certificates all={found.slice(0, most)} onRemoved={onRemoved} />

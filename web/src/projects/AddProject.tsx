@@ -1,10 +1,9 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { projects } from "../api/projects";
 import { projectsQuery } from "../api/queries";
-import { Button } from "../parts/Button";
-import { Field } from "../parts/Field";
-import { Refusal } from "../parts/Refusal";
+import { AskForm } from "../parts/AskForm";
+import { NameField } from "../parts/NameField";
 import { Section } from "../parts/Section";
 
 export function AddProject({ onAdded }: { onAdded: (name: string) => void }) {
@@ -18,36 +17,23 @@ export function AddProject({ onAdded }: { onAdded: (name: string) => void }) {
       return queries.invalidateQueries({ queryKey: projectsQuery.queryKey });
     },
   });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (name.trim() && !add.isPending) add.mutate(name.trim());
+  const send = () => {
+    if (name.trim()) add.mutate(name.trim());
   };
   return (
     <Section title="New project">
-      <form className="form" onSubmit={submit}>
+      <AskForm action="Create project" underWay="Creating…" does={add} onSend={send}>
         <div className="fields">
-          <Field label="Name" help="Small letters, digits and dashes.">
-            {(wired) => (
-              <input
-                {...wired}
-                value={name}
-                autoCapitalize="none"
-                autoComplete="off"
-                spellCheck={false}
-                required
-                maxLength={40}
-                onChange={(event) => setName(event.target.value)}
-              />
-            )}
-          </Field>
+          <NameField
+            label="Name"
+            help="Small letters, digits and dashes."
+            value={name}
+            required
+            maxLength={40}
+            onChange={setName}
+          />
         </div>
-        <div className="actions">
-          <Button type="submit" rests={add.isPending}>
-            {add.isPending ? "Creating…" : "Create project"}
-          </Button>
-        </div>
-        <Refusal error={add.error} />
-      </form>
+      </AskForm>
     </Section>
   );
 }

@@ -1,11 +1,10 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { api } from "../api/client";
 import { appQuery, appsQuery, projectsQuery } from "../api/queries";
-import { Button } from "../parts/Button";
+import { AskForm } from "../parts/AskForm";
 import { Choice } from "../parts/Choice";
-import { Field } from "../parts/Field";
-import { Refusal } from "../parts/Refusal";
+import { NameField } from "../parts/NameField";
 import { Section } from "../parts/Section";
 
 /** Puts an app into another project. It holds at once. */
@@ -32,27 +31,14 @@ export function MoveApp({
       return queries.invalidateQueries({ queryKey: projectsQuery.queryKey });
     },
   });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (app.trim() && !move.isPending) move.mutate({ app: app.trim(), project });
+  const send = () => {
+    if (app.trim()) move.mutate({ app: app.trim(), project });
   };
   return (
     <Section title="Move an app">
-      <form className="form" onSubmit={submit}>
+      <AskForm action="Move it" underWay="Moving…" does={move} onSend={send}>
         <div className="fields">
-          <Field label="App" help="Its name.">
-            {(wired) => (
-              <input
-                {...wired}
-                value={app}
-                autoCapitalize="none"
-                autoComplete="off"
-                spellCheck={false}
-                required
-                onChange={(event) => setApp(event.target.value)}
-              />
-            )}
-          </Field>
+          <NameField label="App" help="Its name." value={app} required onChange={setApp} />
           <Choice
             label="Into"
             value={project}
@@ -60,13 +46,7 @@ export function MoveApp({
             onChange={setChosen}
           />
         </div>
-        <div className="actions">
-          <Button type="submit" rests={move.isPending}>
-            {move.isPending ? "Moving…" : "Move it"}
-          </Button>
-        </div>
-        <Refusal error={move.error} />
-      </form>
+      </AskForm>
     </Section>
   );
 }

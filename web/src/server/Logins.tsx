@@ -1,12 +1,12 @@
 import { type UseQueryResult, useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import type { Access, Login } from "../api/access";
+import { AskForm } from "../parts/AskForm";
 import { Asking } from "../parts/Asking";
-import { Button } from "../parts/Button";
-import { Field } from "../parts/Field";
+import { NameField } from "../parts/NameField";
 import { Answered } from "../parts/Notice";
 import { Outcome } from "../parts/Outcome";
-import { Refusal } from "../parts/Refusal";
+import { SecretField } from "../parts/SecretField";
 import { Section } from "../parts/Section";
 import { Ago } from "../parts/Small";
 import { useFocusBack } from "../parts/useFocusBack";
@@ -124,60 +124,36 @@ function SetLogin({
       return queries.invalidateQueries({ queryKey });
     },
   });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (place.trim() && user.trim() && password && !set.isPending) set.mutate();
+  const send = () => {
+    if (place.trim() && user.trim() && password) set.mutate();
   };
   return (
-    <form className="form" onSubmit={submit}>
+    <AskForm action="Set login" underWay="Setting…" does={set} onSend={send}>
       <div className="fields">
-        <Field label={words.place} help={words.placeHelp}>
-          {(wired) => (
-            <input
-              {...wired}
-              value={place}
-              autoCapitalize="none"
-              autoComplete="off"
-              spellCheck={false}
-              required
-              onChange={(event) => setPlace(event.target.value)}
-            />
-          )}
-        </Field>
-        <Field label="User" help={words.userHelp}>
-          {(wired) => (
-            <input
-              {...wired}
-              value={user}
-              autoCapitalize="none"
-              autoComplete="off"
-              spellCheck={false}
-              required
-              maxLength={256}
-              onChange={(event) => setUser(event.target.value)}
-            />
-          )}
-        </Field>
-        <Field label="Password or token" help="Shown to nobody, once it is set.">
-          {(wired) => (
-            <input
-              {...wired}
-              type="password"
-              value={password}
-              autoComplete="new-password"
-              required
-              maxLength={4096}
-              onChange={(event) => setPassword(event.target.value)}
-            />
-          )}
-        </Field>
+        <NameField
+          label={words.place}
+          help={words.placeHelp}
+          value={place}
+          required
+          onChange={setPlace}
+        />
+        <NameField
+          label="User"
+          help={words.userHelp}
+          value={user}
+          required
+          maxLength={256}
+          onChange={setUser}
+        />
+        <SecretField
+          label="Password or token"
+          help="Shown to nobody, once it is set."
+          value={password}
+          required
+          maxLength={4096}
+          onChange={setPassword}
+        />
       </div>
-      <div className="actions">
-        <Button type="submit" rests={set.isPending}>
-          {set.isPending ? "Setting…" : "Set login"}
-        </Button>
-      </div>
-      <Refusal error={set.error} />
-    </form>
+    </AskForm>
   );
 }

@@ -1,8 +1,7 @@
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import type { App } from "../api/types";
-import { Button } from "../parts/Button";
-import { Field } from "../parts/Field";
-import { Refusal } from "../parts/Refusal";
+import { AskForm } from "../parts/AskForm";
+import { NameField } from "../parts/NameField";
 import { useVolumes } from "./useVolumes";
 
 /** Gives the app a volume at a folder of its replicas. */
@@ -18,47 +17,28 @@ export function AddVolume({ app, onAdded }: { app: App; onAdded: (volume: string
       setFolder("");
     },
   );
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (volume.trim() && folder.trim() && !add.isPending) add.mutate();
+  const send = () => {
+    if (volume.trim() && folder.trim()) add.mutate();
   };
   return (
-    <form className="form" onSubmit={submit}>
+    <AskForm action="Add volume" underWay="Adding…" does={add} onSend={send}>
       <div className="fields">
-        <Field label="Volume" help="Its name. It is made where there is none of that name.">
-          {(wired) => (
-            <input
-              {...wired}
-              value={volume}
-              autoCapitalize="none"
-              autoComplete="off"
-              spellCheck={false}
-              required
-              maxLength={63}
-              onChange={(event) => setVolume(event.target.value)}
-            />
-          )}
-        </Field>
-        <Field label="Folder" help="Where its replicas see it, such as /var/lib/data.">
-          {(wired) => (
-            <input
-              {...wired}
-              value={folder}
-              autoCapitalize="none"
-              autoComplete="off"
-              spellCheck={false}
-              required
-              onChange={(event) => setFolder(event.target.value)}
-            />
-          )}
-        </Field>
+        <NameField
+          label="Volume"
+          help="Its name. It is made where there is none of that name."
+          value={volume}
+          required
+          maxLength={63}
+          onChange={setVolume}
+        />
+        <NameField
+          label="Folder"
+          help="Where its replicas see it, such as /var/lib/data."
+          value={folder}
+          required
+          onChange={setFolder}
+        />
       </div>
-      <div className="actions">
-        <Button type="submit" rests={add.isPending}>
-          {add.isPending ? "Adding…" : "Add volume"}
-        </Button>
-      </div>
-      <Refusal error={add.error} />
-    </form>
+    </AskForm>
   );
 }

@@ -3,7 +3,7 @@ import { api } from "../api/client";
 import type { App, UpdateApp } from "../api/types";
 import { DeployAgain } from "../deployment/DeployAgain";
 import { useChange } from "../deployment/useDeployment";
-import { Field } from "../parts/Field";
+import { NameField } from "../parts/NameField";
 import { Outcome } from "../parts/Outcome";
 import { Refusal } from "../parts/Refusal";
 import { Save } from "../parts/Save";
@@ -24,21 +24,16 @@ export function ChangeRun({ app }: { app: App }) {
     if (Object.keys(found).length === 0) save.mutate(change, { onSuccess: forget });
   };
   const text = (field: keyof RunDraft, label: string, help: string) => (
-    <Field label={label} help={help} wrong={wrong[field]}>
-      {(wired) => (
-        <input
-          {...wired}
-          value={draft[field]}
-          autoCapitalize="none"
-          autoComplete="off"
-          spellCheck={false}
-          onChange={(event) => {
-            if (!save.isPending) save.reset();
-            edit({ [field]: event.target.value });
-          }}
-        />
-      )}
-    </Field>
+    <NameField
+      label={label}
+      help={help}
+      wrong={wrong[field]}
+      value={draft[field]}
+      onChange={(value) => {
+        if (!save.isPending) save.reset();
+        edit({ [field]: value });
+      }}
+    />
   );
   return (
     <form className="form" onSubmit={submit}>

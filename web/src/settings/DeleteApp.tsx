@@ -5,7 +5,7 @@ import { deleted } from "../api/deleted";
 import { appsQuery, deletedQuery } from "../api/queries";
 import type { App } from "../api/types";
 import { Asking } from "../parts/Asking";
-import { Field } from "../parts/Field";
+import { NameField } from "../parts/NameField";
 import { Section } from "../parts/Section";
 
 /** Takes the app away; for a day it can be had back. */
@@ -41,18 +41,12 @@ export function DeleteApp({ app }: { app: App }) {
         }}
       >
         <p>Nothing of it runs then, and its addresses lead nowhere.</p>
-        <Field label={`To be sure, its name: ${name}`} wrong={wrong}>
-          {(wired) => (
-            <input
-              {...wired}
-              value={typed}
-              autoCapitalize="none"
-              autoComplete="off"
-              spellCheck={false}
-              onChange={(event) => setTyped(event.target.value)}
-            />
-          )}
-        </Field>
+        <NameField
+          label={`To be sure, its name: ${name}`}
+          wrong={wrong}
+          value={typed}
+          onChange={setTyped}
+        />
       </Asking>
     </Section>
   );

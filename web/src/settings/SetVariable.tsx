@@ -1,8 +1,8 @@
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import type { App } from "../api/types";
-import { Button } from "../parts/Button";
-import { Field } from "../parts/Field";
-import { Refusal } from "../parts/Refusal";
+import { AskForm } from "../parts/AskForm";
+import { NameField } from "../parts/NameField";
+import { SecretField } from "../parts/SecretField";
 import { useEnv } from "./useEnv";
 
 /** Sets a variable, or gives one another value. */
@@ -18,27 +18,20 @@ export function SetVariable({ app, onSet }: { app: App; onSet: (name: string) =>
       setValue("");
     },
   );
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (name.trim() && !set.isPending) set.mutate();
+  const send = () => {
+    if (name.trim()) set.mutate();
   };
   return (
-    <form className="form" onSubmit={submit}>
+    <AskForm action="Set variable" underWay="Setting…" does={set} onSend={send}>
       <div className="fields">
-        <Field label="Name" help="Letters, digits and _, not beginning with a digit.">
-          {(wired) => (
-            <input
-              {...wired}
-              value={name}
-              autoCapitalize="none"
-              autoComplete="off"
-              spellCheck={false}
-              required
-              onChange={(event) => setName(event.target.value)}
-            />
-          )}
-        </Field>
-        <Field
+        <NameField
+          label="Name"
+          help="Letters, digits and _, not beginning with a digit."
+          value={name}
+          required
+          onChange={setName}
+        />
+        <SecretField
           label="Value"
           help={
             <>
@@ -46,24 +39,10 @@ export function SetVariable({ app, onSet }: { app: App; onSet: (name: string) =>
               <code>hythe env set {app.name} NAME=- &lt; FILE</code>
             </>
           }
-        >
-          {(wired) => (
-            <input
-              {...wired}
-              type="password"
-              value={value}
-              autoComplete="new-password"
-              onChange={(event) => setValue(event.target.value)}
-            />
-          )}
-        </Field>
+          value={value}
+          onChange={setValue}
+        />
       </div>
-      <div className="actions">
-        <Button type="submit" rests={set.isPending}>
-          {set.isPending ? "Setting…" : "Set variable"}
-        </Button>
-      </div>
-      <Refusal error={set.error} />
-    </form>
+    </AskForm>
   );
 }

@@ -1,16 +1,15 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { routesQuery } from "../api/queries";
 import type { App, EdgeMount, EdgeSettings } from "../api/types";
 import { usePolling } from "../live/live";
+import { AskForm } from "../parts/AskForm";
 import { Asking } from "../parts/Asking";
-import { Button } from "../parts/Button";
-import { Field } from "../parts/Field";
 import { Status } from "../parts/Mark";
+import { NameField } from "../parts/NameField";
 import { Stale } from "../parts/Notice";
 import { Outcome } from "../parts/Outcome";
-import { Refusal } from "../parts/Refusal";
 import { Section } from "../parts/Section";
 import { Switch } from "../parts/Switch";
 import { useFocusBack } from "../parts/useFocusBack";
@@ -132,30 +131,20 @@ function AddMount({ app, onAdded }: { app: App; onAdded: (at: string) => void })
       setStripped(false);
     },
   );
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (at && !add.isPending) add.mutate();
+  const send = () => {
+    if (at) add.mutate();
   };
   return (
-    <form className="form" onSubmit={submit}>
+    <AskForm action="Add the path" underWay="Adding…" does={add} onSend={send}>
       <div className="fields">
-        <Field
+        <NameField
           label="Host and path"
           help="The host has to lead to an app of the same project. The longest path that fits has a request."
-        >
-          {(wired) => (
-            <input
-              {...wired}
-              value={text}
-              placeholder="shop.example/api"
-              autoCapitalize="none"
-              autoComplete="off"
-              spellCheck={false}
-              required
-              onChange={(event) => setText(event.target.value)}
-            />
-          )}
-        </Field>
+          value={text}
+          placeholder="shop.example/api"
+          required
+          onChange={setText}
+        />
       </div>
       <Switch
         label="The app sees paths without it"
@@ -163,12 +152,6 @@ function AddMount({ app, onAdded }: { app: App; onAdded: (at: string) => void })
         checked={stripped}
         onChange={setStripped}
       />
-      <div className="actions">
-        <Button type="submit" rests={add.isPending}>
-          {add.isPending ? "Adding…" : "Add the path"}
-        </Button>
-      </div>
-      <Refusal error={add.error} />
-    </form>
+    </AskForm>
   );
 }

@@ -1,9 +1,9 @@
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import type { App, EdgeSettings } from "../api/types";
-import { Button } from "../parts/Button";
-import { Field } from "../parts/Field";
+import { AskForm } from "../parts/AskForm";
+import { NameField } from "../parts/NameField";
 import { Outcome } from "../parts/Outcome";
-import { Refusal } from "../parts/Refusal";
+import { SecretField } from "../parts/SecretField";
 import { Section } from "../parts/Section";
 import { useFocusBack } from "../parts/useFocusBack";
 import { UserRow } from "./UserRow";
@@ -54,51 +54,23 @@ function AddUser({ app, onAdded }: { app: App; onAdded: (user: string) => void }
       setPassword("");
     },
   );
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (user.trim() && password && !add.isPending) add.mutate();
+  const send = () => {
+    if (user.trim() && password) add.mutate();
   };
   return (
-    <form className="form" onSubmit={submit}>
+    <AskForm action="Add user, or set another password" underWay="Adding…" does={add} onSend={send}>
       <div className="fields">
-        <Field label="User">
-          {(wired) => (
-            <input
-              {...wired}
-              value={user}
-              autoCapitalize="none"
-              autoComplete="off"
-              spellCheck={false}
-              required
-              maxLength={64}
-              onChange={(event) => setUser(event.target.value)}
-            />
-          )}
-        </Field>
-        <Field
+        <NameField label="User" value={user} required maxLength={64} onChange={setUser} />
+        <SecretField
           label="Password"
           help="At least 8 characters. It is kept hashed and shown to nobody."
-        >
-          {(wired) => (
-            <input
-              {...wired}
-              type="password"
-              value={password}
-              autoComplete="new-password"
-              required
-              minLength={8}
-              maxLength={256}
-              onChange={(event) => setPassword(event.target.value)}
-            />
-          )}
-        </Field>
+          value={password}
+          required
+          minLength={8}
+          maxLength={256}
+          onChange={setPassword}
+        />
       </div>
-      <div className="actions">
-        <Button type="submit" rests={add.isPending}>
-          {add.isPending ? "Adding…" : "Add user, or set another password"}
-        </Button>
-      </div>
-      <Refusal error={add.error} />
-    </form>
+    </AskForm>
   );
 }

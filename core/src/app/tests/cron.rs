@@ -3,7 +3,7 @@
 use super::*;
 use crate::argv::Argv;
 use crate::cron::{CronName, CronSettings, CronSkip, CronSkipped, Overlap, Schedule};
-use crate::one_off::{CommandLine, Cut};
+use crate::one_off::{CommandLine, Cut, OneOffEnd};
 use crate::testing::{at, run_id, worker_id};
 use crate::time::Millis;
 

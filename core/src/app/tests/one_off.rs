@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::argv::Argv;
-use crate::one_off::{CommandLine, Cut};
+use crate::one_off::{CommandLine, Cut, OneOffEnd};
 use crate::testing::{at, run_id, worker_id};
 
 fn run(n: u128, deployment: u128) -> C {

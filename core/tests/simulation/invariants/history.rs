@@ -1,6 +1,6 @@
 //! Each durable event fits the ones before it.
 
-use hythe_core::app::AppEvent;
+use hythe_core::app::{AppEvent, Outline};
 use hythe_core::deployment::{DeploymentEvent, Origin, Outcome, StageName};
 use hythe_core::event::Event;
 use hythe_core::ids::{AppId, DeploymentId};
@@ -168,57 +168,24 @@ impl World {
 
     /// A deployment that was called off before it had traffic never gets any.
     fn invariant_what_was_called_off_gets_no_traffic(&self, event: &AppEvent) -> Verdict {
-        match event {
-            AppEvent::TrafficSwitched { deployment, .. }
-                if self.truth.called_off.contains(deployment) =>
-            {
+        let Some(outline) = event.outline() else { return Ok(()) };
+        match outline {
+            Outline::Switched { deployment, .. } if self.truth.called_off.contains(&deployment) => {
                 Err(format!("{} was called off", Short(deployment.uuid())))
             }
-            AppEvent::TrafficSwitched { .. }
-            | AppEvent::Created { .. }
-            | AppEvent::Configured(_)
-            | AppEvent::EnvironmentChanged { .. }
-            | AppEvent::DeploymentRequested { .. }
-            | AppEvent::DeploymentReplaced { .. }
-            | AppEvent::DeploymentBegun { .. }
-            | AppEvent::TrafficReturned { .. }
-            | AppEvent::DeploymentPromoted { .. }
-            | AppEvent::DeploymentSettled { .. }
-            | AppEvent::Deleted { .. }
-            | AppEvent::DeploymentRepeated { .. }
-            | AppEvent::DeploymentCalledOff { .. }
-            | AppEvent::Stopped { .. }
-            | AppEvent::Started
-            | AppEvent::Discarded { .. }
-            | AppEvent::Restored { .. }
-            | AppEvent::TriggersSet(_)
-            | AppEvent::ProcessesScaled { .. }
-            | AppEvent::PreviewsSet(_)
-            | AppEvent::PreviewWanted { .. }
-            | AppEvent::PreviewUnwanted { .. }
-            | AppEvent::PreviewCommented { .. }
-            | AppEvent::BecamePreview(_)
-            | AppEvent::DomainAdded { .. }
-            | AppEvent::DomainSet { .. }
-            | AppEvent::DomainVerified { .. }
-            | AppEvent::DomainFailing { .. }
-            | AppEvent::DomainLost { .. }
-            | AppEvent::DomainRemoved { .. }
-            | AppEvent::EdgeSet(_)
-            | AppEvent::CanaryAsked { .. }
-            | AppEvent::CanaryStarted { .. }
-            | AppEvent::CanaryWeightSet { .. }
-            | AppEvent::CanaryPromoted { .. }
-            | AppEvent::FellAsleep { .. }
-            | AppEvent::Woken { .. }
-            | AppEvent::Scaled { .. }
-            | AppEvent::SourceKeySet(_)
-            | AppEvent::CommandRun { .. }
-            | AppEvent::CronSet { .. }
-            | AppEvent::CronRemoved { .. }
-            | AppEvent::CronRun { .. }
-            | AppEvent::CronSkipped { .. }
-            | AppEvent::CommandEnded { .. } => Ok(()),
+            Outline::Switched { .. }
+            | Outline::Created { .. }
+            | Outline::PutInto(_)
+            | Outline::Discarded
+            | Outline::Restored(_)
+            | Outline::Deleted(_)
+            | Outline::Requested(..)
+            | Outline::Replaced(_)
+            | Outline::CalledOff { .. }
+            | Outline::Begun(_)
+            | Outline::Promoted { .. }
+            | Outline::Scaled { .. }
+            | Outline::ProcessesScaled { .. } => Ok(()),
         }
     }
 

@@ -11,6 +11,7 @@ mod canary;
 mod certificate;
 mod commit_status;
 mod compose;
+mod create_app;
 mod cron;
 mod deleted;
 mod deployment;
@@ -40,10 +41,11 @@ mod source;
 mod status;
 mod time;
 mod traefik;
+mod update_app;
 mod upload;
 mod worker;
 
-pub use app::{App, AppPage, AppRef, AppSettings, AppStatus, CreateApp, StaticMode, UpdateApp};
+pub use app::{App, AppPage, AppRef, AppSettings, AppStatus, StaticMode};
 pub use backup::{
     BackupFailed, BackupMade, BackupRun, BackupSchedule, BackupStatus, CreateBackup,
     DownloadBackup, MirrorStatus, SetBackupSchedule, SetMirror,
@@ -59,6 +61,7 @@ pub use compose::{
     AppGroup, ComposeAction, ComposeLeft, ComposeOrphan, ComposePlan, ComposeService,
     ComposeSource, PlanCompose, VolumeMount,
 };
+pub use create_app::CreateApp;
 pub use cron::{Cron, CronList, CronOverlap, CronRun, CronSkipped, SetCron};
 pub use deleted::{DeleteQuery, DeletedApp, DeletedAppList};
 pub use deployment::{
@@ -121,6 +124,7 @@ pub use traefik::{
     TraefikConfig, TraefikHttp, TraefikLoadBalancer, TraefikMiddleware, TraefikQuery,
     TraefikRedirect, TraefikRouter, TraefikServer, TraefikService, TraefikStripPrefix, TraefikTls,
 };
+pub use update_app::UpdateApp;
 pub use upload::Upload;
 pub use worker::{Worker, WorkerList, WorkerStatus};
 

@@ -7,12 +7,12 @@ use hythe_core::canary::Weight;
 use hythe_core::container::{Mount, MountPath, VolumeName};
 use hythe_core::ids::DeploymentId;
 use hythe_core::names::{
-    AppName, BranchName, CommitId, EnvName, EnvValue, HealthPath, HostName, ProjectName,
-    RepositoryUrl, TagName,
+    AppName, BranchName, CommitId, HealthPath, HostName, ProjectName, RepositoryUrl, TagName,
 };
 use hythe_core::source::ImageRef;
 
 use super::build::BuildArgs;
+use super::env::RawAssignment;
 use super::health::HealthArgs;
 use super::hook::TriggerArgs;
 use super::hooks::HookArgs;
@@ -20,7 +20,6 @@ use super::past::{AtArgs, DiffArgs};
 use super::process::CountArg;
 use super::resources::ResourceArgs;
 use super::span::span;
-use crate::cli::failure::{Failure, Outcome};
 
 pub(super) const DEPLOY_HELP: &str = "\
 Waits until the new version is live (exit code 0) or the deployment ended otherwise (1); the version
@@ -439,135 +438,5 @@ impl std::str::FromStr for Which {
             return Ok(Self::Deployment(id));
         }
         text.parse().map(Self::NewestOf).map_err(|error| format!("no deployment's id; {error}"))
-    }
-}
-
-/// `hythe env`.
-#[derive(Debug, Subcommand)]
-pub enum EnvCommand {
-    /// List the names; nobody can read a value back
-    #[command(visible_alias = "list")]
-    Ls {
-        /// The app
-        name: AppName,
-        /// As of when.
-        #[command(flatten)]
-        at: AtArgs,
-    },
-    /// Set variables; they hold from the next deployment on
-    #[command(after_help = "Examples:\n  hythe env set shop LOG_LEVEL=debug\n  \
-        hythe env set shop DATABASE_URL=-  < url.txt      the value from stdin\n  \
-        hythe env set shop --env-file .env\n  \
-        hythe env set shop --from-stdin < .env\n\n\
-        A file has lines NAME=VALUE as in dotenv; in single quotes a value is taken as it is.")]
-    Set(EnvSetArgs),
-    /// Remove variables; it holds from the next deployment on
-    #[command(visible_alias = "rm")]
-    Unset {
-        /// The app
-        name: AppName,
-        /// The variables
-        #[arg(required = true, value_name = "NAME")]
-        variables: Vec<EnvName>,
-    },
-}
-
-/// `hythe env set`.
-#[derive(Debug, Args)]
-pub struct EnvSetArgs {
-    /// The app
-    pub name: AppName,
-    /// Names and values; with `-` as value (once), it is what comes from stdin
-    #[arg(value_name = "NAME=VALUE", required_unless_present_any = ["env_file", "from_stdin"])]
-    pub variables: Vec<RawAssignment>,
-    /// A file of NAME=VALUE lines, as in dotenv
-    #[arg(long, value_name = "FILE")]
-    pub env_file: Option<PathBuf>,
-    /// NAME=VALUE lines from stdin, as in dotenv
-    #[arg(long, conflicts_with = "env_file")]
-    pub from_stdin: bool,
-}
-
-/// A variable and its value, as given. It is checked after the command line was read: clap would
-/// repeat what it refuses, and values are nothing to repeat.
-#[derive(Clone)]
-pub struct RawAssignment(String);
-
-impl std::fmt::Debug for RawAssignment {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("RawAssignment(…)")
-    }
-}
-
-impl std::str::FromStr for RawAssignment {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl RawAssignment {
-    /// Name and value.
-    ///
-    /// # Errors
-    /// Wrong usage, in a message without the value.
-    pub fn checked(&self) -> Outcome<(EnvName, EnvValue)> {
-        let Some((name, value)) = self.0.split_once('=') else {
-            return Err(Failure::usage("a variable is given as NAME=VALUE")
-                .hint("with NAME=- the value is read from stdin"));
-        };
-        let name = EnvName::new(name).map_err(|e| Failure::usage(e.to_string()))?;
-        let value = EnvValue::new(value).map_err(|e| Failure::usage(format!("{name}: {e}")))?;
-        Ok((name, value))
-    }
-}
-
-/// `hythe logs`.
-#[derive(Debug, Args)]
-pub struct LogsArgs {
-    /// The app
-    pub name: AppName,
-    /// Go on with what comes
-    #[arg(long, short)]
-    pub follow: bool,
-    /// Only the last so many lines
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=10_000))]
-    pub tail: Option<u32>,
-    /// The log of a build: a deployment's number or id, or `latest`
-    #[arg(long, value_name = "NUMBER|ID")]
-    pub build: Option<BuildOf>,
-    /// What edges tell of its requests; with --json, all that is told of each
-    #[arg(long, conflicts_with = "build")]
-    pub access: bool,
-    /// With the time of each line
-    #[arg(long, short)]
-    pub timestamps: bool,
-}
-
-/// Whose build.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BuildOf {
-    /// The newest deployment's.
-    Latest,
-    /// That of the app's deployment with this number.
-    Numbered(u64),
-    /// This one's.
-    Deployment(DeploymentId),
-}
-
-impl std::str::FromStr for BuildOf {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "latest" {
-            return Ok(Self::Latest);
-        }
-        if let Ok(number) = text.strip_prefix('#').unwrap_or(text).parse() {
-            return Ok(Self::Numbered(number));
-        }
-        text.parse().map(Self::Deployment).map_err(|_| {
-            "it is a deployment's number or id (see `hythe deployments ls`), or `latest`".into()
-        })
     }
 }

@@ -18,6 +18,8 @@ mod history;
 pub(crate) mod load;
 mod points;
 mod previews;
+mod settings;
+mod versions;
 mod world;
 
 use std::collections::VecDeque;

@@ -9,7 +9,7 @@ use hythe_core::ids::CertificateId;
 use hythe_core::installation::{CertificateEvent, InstallationEvent};
 use uuid::Uuid;
 
-use super::at;
+use super::values::at;
 
 pub(super) fn all() -> Vec<(&'static str, InstallationEvent)> {
     let names = || "shop.example,*.shop.example".parse::<CertificateNames>().unwrap();

@@ -6,7 +6,7 @@ use hythe_core::cron::{
 };
 use hythe_core::time::Millis;
 
-use super::{at, command, run};
+use super::values::{at, command, run};
 
 pub(super) fn all() -> Vec<(&'static str, AppEvent)> {
     vec![

@@ -5,7 +5,7 @@ use hythe_core::domain::{DomainHost, DomainMode, DomainSettings, DomainToken};
 use hythe_core::installation::InstallationEvent;
 use hythe_core::names::HostName;
 
-use super::at;
+use super::values::at;
 
 pub(super) fn all() -> Vec<(&'static str, AppEvent)> {
     let set = |mode| AppEvent::DomainSet { host: host("shop.example"), mode };
