@@ -50,6 +50,9 @@ pub struct FleetKeyMessage {
     /// 32 bytes in a sealed box (`crypto_box`: X25519, XSalsa20-Poly1305) for the key that the edge
     /// told in its reports.
     pub sealed: Vec<u8>,
+    /// Whether nothing in the bucket is sealed with an older one any more: then this one is all that an edge needs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only: bool,
 }
 
 /// A certificate that edges serve.
@@ -170,6 +173,14 @@ pub enum Proof {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_of_a_server_that_knew_one_key_only_is_read() {
+        let old = r#"{"format":1,"sealed":[1,2]}"#;
+        let read: FleetKeyMessage = serde_json::from_str(old).unwrap();
+        assert_eq!(read, FleetKeyMessage { format: 1, sealed: vec![1, 2], only: false });
+        assert_eq!(serde_json::to_string(&read).unwrap(), old);
+    }
 
     #[test]
     fn a_certificate_of_a_server_that_did_not_say_who_signed_it_is_read() {

@@ -20,6 +20,7 @@ mod folder;
 mod keeper;
 mod own;
 mod shown;
+mod turn;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
