@@ -18,7 +18,7 @@ use crypto_box::PublicKey;
 use crypto_box::aead::OsRng;
 use futures_util::TryStreamExt as _;
 use hythe_core::certificate::{
-    Certificate, CertificateIssuer, CertificateSettings, ChallengeKind, ContactAddress,
+    Authority, Certificate, CertificateIssuer, Certificates, ChallengeKind, ContactAddress,
 };
 use hythe_core::ids::{CertificateId, ChallengeId, EdgeId};
 use hythe_core::observed::{EdgeSeen, Observed};
@@ -26,7 +26,7 @@ use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::certificate::{
     ALONE_KEY, AloneMessage, AloneTerms, CertificateMessage, ChallengeMessage, FleetKeyMessage,
-    SealedKey, Signed, certificate_key, challenge_key, fleet_key,
+    LentAccount, SealedKey, Signed, certificate_key, challenge_key, fleet_key,
 };
 use hythe_core::wire::subjects;
 use hythe_core::wire::worker::SealingKey;
@@ -110,29 +110,38 @@ impl Turn {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Permission {
     directories: BTreeSet<String>,
+    /// Authorities that edges are lent an account at, and its version.
+    lent: BTreeMap<Authority, u64>,
     email: Option<ContactAddress>,
     challenges: Vec<ChallengeKind>,
     fleet: u64,
 }
 
 impl Permission {
-    /// None where the owner agreed to no terms, or lets nothing be proven that edges can prove. Accounts that
-    /// have to be bound to one that people have are the control plane's alone: what binds them may be used
-    /// once only.
-    fn of(settings: &CertificateSettings, fleet: u64) -> Option<Self> {
-        let usable = settings.usable().into_iter();
-        let usable = usable.filter(|authority| !settings.external.contains_key(authority));
+    /// None where the owner agreed to no terms, or lets nothing be proven that edges can prove. Of accounts that
+    /// have to be bound to one that people have edges are lent ours: what binds them may be used once only.
+    fn of(state: &Certificates, fleet: u64) -> Option<Self> {
+        let settings = &state.settings;
+        let (bound, open): (Vec<Authority>, Vec<Authority>) = settings
+            .usable()
+            .into_iter()
+            .partition(|authority| settings.external.contains_key(authority));
         let directories: BTreeSet<String> =
-            usable.map(|authority| authority.directory().to_owned()).collect();
+            open.iter().map(|authority| authority.directory().to_owned()).collect();
+        let kept = |authority: Authority| {
+            let version = state.accounts.get(&authority)?.version;
+            Some((authority, version))
+        };
+        let lent: BTreeMap<Authority, u64> = bound.into_iter().filter_map(kept).collect();
         let mut challenges = settings.challenges();
         challenges.retain(|kind| match kind {
             ChallengeKind::Http01 | ChallengeKind::TlsAlpn01 => true,
             ChallengeKind::Dns01 => false,
         });
-        if directories.is_empty() || challenges.is_empty() {
+        if (directories.is_empty() && lent.is_empty()) || challenges.is_empty() {
             return None;
         }
-        Some(Self { directories, email: settings.email.clone(), challenges, fleet })
+        Some(Self { directories, lent, email: settings.email.clone(), challenges, fleet })
     }
 }
 
@@ -325,7 +334,7 @@ fn wishes(
             let wish = Wish::Certificate { id, version, fleet, signed };
             wishes.insert(certificate_key(id), wish);
         }
-        let permission = Permission::of(&state.settings, fleet);
+        let permission = Permission::of(state, fleet);
         wishes.extend(permission.map(|it| (ALONE_KEY.to_owned(), Wish::Alone(it))));
     });
     control.observed(|observed| {
@@ -374,10 +383,11 @@ fn content(
             serde_json::to_vec(&message)
         }
         Wish::Challenge(message) => serde_json::to_vec(message),
-        Wish::Alone(Permission { directories, email, challenges, fleet: _ }) => {
+        Wish::Alone(Permission { directories, lent, email, challenges, fleet: _ }) => {
             let terms = AloneTerms {
                 at: control.clock().now(),
                 directories: directories.clone(),
+                accounts: accounts(control, lent),
                 email: email.clone(),
                 challenges: challenges.clone(),
                 roots: roots(control)?,
@@ -388,6 +398,17 @@ fn content(
         }
     };
     bytes.map(Bytes::from).map_err(|error| error.to_string())
+}
+
+/// Accounts as they are lent to edges. One that cannot be read, or that the authority does not know any more, keeps
+/// them from asking there, and from nothing else.
+fn accounts(control: &Control, lent: &BTreeMap<Authority, u64>) -> BTreeMap<String, LentAccount> {
+    let read = |(authority, version): (&Authority, &u64)| {
+        let secret = kept::read(control, &authority.account_secret(), *version).ok()??;
+        let account = LentAccount(secret.expose_str()?.to_owned());
+        Some((authority.directory().to_owned(), account))
+    };
+    lent.iter().filter_map(read).collect()
 }
 
 /// The roots that are trusted besides the machine's. A file of very many is one of public authorities, which
