@@ -153,10 +153,9 @@ fn what_traefik_would_not_guard_it_does_not_get() {
 #[test]
 fn an_app_that_speaks_http2_is_spoken_to_so() {
     use hythe_core::edge::{EdgeSettings, Protocol, RouteEdge};
-    for (protocol, url) in [
-        (Protocol::H2c, "h2c://10.208.0.2:8080"),
-        (Protocol::Http1, "http://10.208.0.2:8080"),
-    ] {
+    for (protocol, url) in
+        [(Protocol::H2c, "h2c://10.208.0.2:8080"), (Protocol::Http1, "http://10.208.0.2:8080")]
+    {
         let mut shop = route(1, "shop", &["10.208.0.2:8080"]);
         let mut edge = RouteEdge::usual(shop.app);
         edge.settings = EdgeSettings { protocol, sticky: true, ..EdgeSettings::default() };
