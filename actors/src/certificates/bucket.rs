@@ -248,7 +248,7 @@ impl Bucket {
                 }
             }
         }
-        // With the next look edges are told so. What could not be read they seal anew by themselves.
+        // With the next round edges are told so. What could not be read here they seal anew by themselves.
         self.turn.whole = !waits;
         Ok(())
     }
