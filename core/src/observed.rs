@@ -133,6 +133,8 @@ pub struct EdgeSeen {
     pub carries: Carries,
     /// When it came.
     pub heard_at: Timestamp,
+    /// When it was written, by the edge's clock: with another time it is another report.
+    pub said_at: Timestamp,
     /// What the fleet's key is sealed with for it; none where it serves no certificates.
     pub sealing_key: Option<SealingKey>,
     /// The challenges that it answers.
@@ -168,6 +170,7 @@ impl EdgeSeen {
             revision,
             carries,
             heard_at,
+            said_at: Timestamp(0),
             sealing_key: None,
             challenges: BTreeSet::new(),
             behind: BTreeSet::new(),

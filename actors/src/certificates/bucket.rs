@@ -3,8 +3,9 @@
 //! Invariants: only this writes to the bucket, but for what edges that hear nothing of the control plane tell each
 //! other, which is removed with the first look. What is in it follows from the journal, from which edges
 //! live, and from the orders under way: a bucket that was wiped is filled again, and what nobody wants
-//! any more is removed. No private key is in it but sealed. What edges may do alone is put there anew with
-//! every look: that it is so is how they know that the control plane lives.
+//! any more is removed. No private key is in it but sealed, and with the newest key of the fleet: that goes to edges
+//! that have said something since it was made, before what they need it for. What edges may do alone is put there
+//! anew with every look: that it is so is how they know that the control plane lives.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,14 +18,15 @@ use crypto_box::PublicKey;
 use crypto_box::aead::OsRng;
 use futures_util::TryStreamExt as _;
 use hythe_core::certificate::{
-    Certificate, CertificateIssuer, CertificateSettings, ChallengeKind, ContactAddress,
+    Authority, Certificate, CertificateIssuer, Certificates, ChallengeKind, ContactAddress,
 };
 use hythe_core::ids::{CertificateId, ChallengeId, EdgeId};
+use hythe_core::observed::{EdgeSeen, Observed};
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::certificate::{
     ALONE_KEY, AloneMessage, AloneTerms, CertificateMessage, ChallengeMessage, FleetKeyMessage,
-    SealedKey, Signed, certificate_key, challenge_key, fleet_key,
+    LentAccount, SealedKey, Signed, certificate_key, challenge_key, fleet_key,
 };
 use hythe_core::wire::subjects;
 use hythe_core::wire::worker::SealingKey;
@@ -52,39 +54,94 @@ const MOST_ROOTS: usize = 48 * 1024;
 /// What is to be there under a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Wish {
-    Fleet { edge: EdgeId, key: SealingKey, fleet: u64 },
+    Fleet { edge: EdgeId, key: SealingKey, fleet: u64, only: bool },
     Certificate { id: CertificateId, version: u64, fleet: u64, signed: Option<Signed> },
     Challenge(ChallengeMessage),
     Alone(Permission),
+}
+
+impl Wish {
+    /// Whether edges need the fleet's key for it.
+    const fn is_sealed(&self) -> bool {
+        match self {
+            Self::Certificate { .. } | Self::Alone(_) => true,
+            Self::Fleet { .. } | Self::Challenge(_) => false,
+        }
+    }
+}
+
+/// What is known of the fleet's newest key, and of who has heard of it.
+#[derive(Debug, Default)]
+struct Turn {
+    /// Its version; 0 before there is one.
+    fleet: u64,
+    /// When what was heard last of each edge had been written as it came. Whoever says nothing since is not given
+    /// it: that may be the very edge that it was made for the loss of.
+    before: BTreeMap<EdgeId, Timestamp>,
+    /// Whether nothing in the bucket is sealed with an older one any more.
+    whole: bool,
+}
+
+impl Turn {
+    fn notice(&mut self, fleet: u64, observed: &Observed) {
+        if self.fleet == fleet {
+            return;
+        }
+        // Of what this process found when it was started, nothing was heard before.
+        let known = observed.edges.iter().filter(|_| self.fleet != 0);
+        let before = known.map(|(id, edge)| (*id, edge.said_at)).collect();
+        *self = Self { fleet, before, whole: false };
+    }
+
+    /// Whether an edge may be given it.
+    fn may_have(&self, id: EdgeId, edge: &EdgeSeen) -> bool {
+        self.before.get(&id) != Some(&edge.said_at)
+    }
+
+    /// Whether an edge that lives still has to say something. Until then nothing is sealed with it: that edge
+    /// could not open it.
+    fn waits(&self, observed: &Observed, now: Timestamp) -> bool {
+        let mut live = observed.edges.iter().filter(|(_, edge)| edge.is_alive(now));
+        live.any(|(id, edge)| edge.sealing_key.is_some() && !self.may_have(*id, edge))
+    }
 }
 
 /// What edges may do alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Permission {
     directories: BTreeSet<String>,
+    /// Authorities that edges are lent an account at, and its version.
+    lent: BTreeMap<Authority, u64>,
     email: Option<ContactAddress>,
     challenges: Vec<ChallengeKind>,
     fleet: u64,
 }
 
 impl Permission {
-    /// None where the owner agreed to no terms, or lets nothing be proven that edges can prove. Accounts that
-    /// have to be bound to one that people have are the control plane's alone: what binds them may be used
-    /// once only.
-    fn of(settings: &CertificateSettings, fleet: u64) -> Option<Self> {
-        let usable = settings.usable().into_iter();
-        let usable = usable.filter(|authority| !settings.external.contains_key(authority));
+    /// None where the owner agreed to no terms, or lets nothing be proven that edges can prove. Of accounts that
+    /// have to be bound to one that people have edges are lent ours: what binds them may be used once only.
+    fn of(state: &Certificates, fleet: u64) -> Option<Self> {
+        let settings = &state.settings;
+        let (bound, open): (Vec<Authority>, Vec<Authority>) = settings
+            .usable()
+            .into_iter()
+            .partition(|authority| settings.external.contains_key(authority));
         let directories: BTreeSet<String> =
-            usable.map(|authority| authority.directory().to_owned()).collect();
+            open.iter().map(|authority| authority.directory().to_owned()).collect();
+        let kept = |authority: Authority| {
+            let version = state.accounts.get(&authority)?.version;
+            Some((authority, version))
+        };
+        let lent: BTreeMap<Authority, u64> = bound.into_iter().filter_map(kept).collect();
         let mut challenges = settings.challenges();
         challenges.retain(|kind| match kind {
             ChallengeKind::Http01 | ChallengeKind::TlsAlpn01 => true,
             ChallengeKind::Dns01 => false,
         });
-        if directories.is_empty() || challenges.is_empty() {
+        if (directories.is_empty() && lent.is_empty()) || challenges.is_empty() {
             return None;
         }
-        Some(Self { directories, email: settings.email.clone(), challenges, fleet })
+        Some(Self { directories, lent, email: settings.email.clone(), challenges, fleet })
     }
 }
 
@@ -105,6 +162,7 @@ pub(super) struct Bucket {
     /// The connection under which it was looked at last, and when that was.
     met: Option<(u64, Timestamp)>,
     there: BTreeMap<String, Wish>,
+    turn: Turn,
     /// What is not there because it cannot be read, and why: it is tried each time, and told of once.
     unread: BTreeMap<String, (Wish, String)>,
 }
@@ -142,7 +200,11 @@ impl Bucket {
         let fresh =
             |(met, at): (u64, Timestamp)| met == epoch && now.since(at) < LOOK_EVERY && at <= now;
         let fleet = control.read(|view| view.installation.state.certificates.fleet);
-        let wanted = wishes(control, served, fleet);
+        let waits = control.observed(|observed| {
+            self.turn.notice(fleet, observed);
+            self.turn.waits(observed, now)
+        });
+        let wanted = wishes(control, served, &self.turn);
         if self.met.is_some_and(fresh) && wanted == self.there {
             return Ok(());
         }
@@ -154,18 +216,22 @@ impl Bucket {
             .map_err(|error| error.to_string())?;
         let secret = kept::fleet_key(control, fleet)?;
         if !self.met.is_some_and(fresh) {
-            self.look(control, &bucket, &secret, &wanted).await?;
+            self.look(control, &bucket, &secret, (&wanted, waits)).await?;
             self.met = Some((epoch, now));
         }
-        let gone: Vec<String> =
-            self.there.keys().filter(|key| !wanted.contains_key(*key)).cloned().collect();
+        // An edge that is waited for keeps what it has until it is given the new key.
+        let stays = |key: &&String| wanted.contains_key(*key) || (waits && is_of_edge(key));
+        let gone: Vec<String> = self.there.keys().filter(|key| !stays(key)).cloned().collect();
         for key in gone {
             remove(&bucket, &key).await?;
             self.there.remove(&key);
         }
         self.unread.retain(|key, _| wanted.contains_key(key));
-        for (key, wish) in wanted {
-            if self.there.get(&key) == Some(&wish) {
+        // A key goes before what it opens.
+        let (sealed, open): (Vec<_>, Vec<_>) =
+            wanted.into_iter().partition(|(_, wish)| wish.is_sealed());
+        for (key, wish) in open.into_iter().chain(sealed) {
+            if self.there.get(&key) == Some(&wish) || (waits && wish.is_sealed()) {
                 continue;
             }
             match content(control, &wish, &secret) {
@@ -182,6 +248,8 @@ impl Bucket {
                 }
             }
         }
+        // With the next round edges are told so. What could not be read here they seal anew by themselves.
+        self.turn.whole = !waits;
         Ok(())
     }
 
@@ -191,7 +259,7 @@ impl Bucket {
         control: &Control,
         bucket: &kv::Store,
         secret: &Zeroizing<[u8; FLEET_KEY]>,
-        wanted: &BTreeMap<String, Wish>,
+        (wanted, waits): (&BTreeMap<String, Wish>, bool),
     ) -> Result<(), String> {
         self.there.clear();
         let keys = within(bucket.keys()).await?.map_err(|error| error.to_string())?;
@@ -209,7 +277,7 @@ impl Bucket {
                     }
                 }
                 // After a start, edges have to be heard of first.
-                None if key.starts_with("edge.") && young => {}
+                None if is_of_edge(&key) && (young || waits) => {}
                 None => remove(bucket, &key).await?,
             }
         }
@@ -244,13 +312,19 @@ impl Bucket {
     }
 }
 
+/// Whether an edge's box lies under a key.
+fn is_of_edge(key: &str) -> bool {
+    key.starts_with("edge.")
+}
+
 /// What is to be there, by its key.
 fn wishes(
     control: &Control,
     served: &BTreeSet<CertificateId>,
-    fleet: u64,
+    turn: &Turn,
 ) -> BTreeMap<String, Wish> {
     let now = control.clock().now();
+    let (fleet, only) = (turn.fleet, turn.whole);
     let mut wishes = BTreeMap::new();
     control.read(|view| {
         let state = &view.installation.state.certificates;
@@ -260,14 +334,15 @@ fn wishes(
             let wish = Wish::Certificate { id, version, fleet, signed };
             wishes.insert(certificate_key(id), wish);
         }
-        let permission = Permission::of(&state.settings, fleet);
+        let permission = Permission::of(state, fleet);
         wishes.extend(permission.map(|it| (ALONE_KEY.to_owned(), Wish::Alone(it))));
     });
     control.observed(|observed| {
-        let known =
-            observed.edges.iter().filter(|(_, edge)| now.since(edge.heard_at) < EDGE_FORGOTTEN);
+        let known = observed.edges.iter().filter(|(id, edge)| {
+            now.since(edge.heard_at) < EDGE_FORGOTTEN && turn.may_have(**id, edge)
+        });
         for (edge, key) in known.filter_map(|(id, edge)| Some((*id, edge.sealing_key?))) {
-            wishes.insert(fleet_key(edge), Wish::Fleet { edge, key, fleet });
+            wishes.insert(fleet_key(edge), Wish::Fleet { edge, key, fleet, only });
         }
     });
     for message in control.certificates().given() {
@@ -283,10 +358,10 @@ fn content(
     secret: &Zeroizing<[u8; FLEET_KEY]>,
 ) -> Result<Bytes, String> {
     let bytes = match wish {
-        Wish::Fleet { edge: _, key, fleet: _ } => {
+        Wish::Fleet { edge: _, key, fleet: _, only } => {
             let sealed = PublicKey::from(key.0).seal(&mut OsRng, secret.as_slice());
             let sealed = sealed.map_err(|error| error.to_string())?;
-            serde_json::to_vec(&FleetKeyMessage { format: FORMAT, sealed })
+            serde_json::to_vec(&FleetKeyMessage { format: FORMAT, sealed, only: *only })
         }
         Wish::Certificate { id, version, fleet: _, signed } => {
             let held = control.read(|view| {
@@ -308,10 +383,11 @@ fn content(
             serde_json::to_vec(&message)
         }
         Wish::Challenge(message) => serde_json::to_vec(message),
-        Wish::Alone(Permission { directories, email, challenges, fleet: _ }) => {
+        Wish::Alone(Permission { directories, lent, email, challenges, fleet: _ }) => {
             let terms = AloneTerms {
                 at: control.clock().now(),
                 directories: directories.clone(),
+                accounts: accounts(control, lent),
                 email: email.clone(),
                 challenges: challenges.clone(),
                 roots: roots(control)?,
@@ -322,6 +398,17 @@ fn content(
         }
     };
     bytes.map(Bytes::from).map_err(|error| error.to_string())
+}
+
+/// Accounts as they are lent to edges. One that cannot be read, or that the authority does not know any more, keeps
+/// them from asking there, and from nothing else.
+fn accounts(control: &Control, lent: &BTreeMap<Authority, u64>) -> BTreeMap<String, LentAccount> {
+    let read = |(authority, version): (&Authority, &u64)| {
+        let secret = kept::read(control, &authority.account_secret(), *version).ok()??;
+        let account = LentAccount(secret.expose_str()?.to_owned());
+        Some((authority.directory().to_owned(), account))
+    };
+    lent.iter().filter_map(read).collect()
 }
 
 /// The roots that are trusted besides the machine's. A file of very many is one of public authorities, which
@@ -404,7 +491,51 @@ async fn within<T>(work: impl Future<Output = T>) -> Result<T, String> {
 
 #[cfg(test)]
 mod tests {
+    use hythe_core::limits::EDGE_LEASE;
+    use hythe_core::observed::Carries;
+    use uuid::Uuid;
+
     use super::*;
+
+    #[test]
+    fn a_key_waits_for_edges_that_live_and_goes_to_nobody_who_is_silent() {
+        let id = |n| EdgeId::new(Uuid::from_u128(n));
+        let seen = |said: u64, heard: u64, serves: bool| EdgeSeen {
+            said_at: Timestamp(said),
+            sealing_key: serves.then_some(SealingKey([1; 32])),
+            ..EdgeSeen::new(1, Carries::Known { busy: vec![], leaving: vec![] }, Timestamp(heard))
+        };
+        let now = |after: u64| Timestamp(10_000 + after);
+        let mut observed = Observed::starting_at(Timestamp(0));
+        observed.edges.insert(id(1), seen(5, 10_000, true));
+        observed.edges.insert(id(2), seen(6, 10_000, true));
+        // Of one that serves no certificates nothing is expected.
+        observed.edges.insert(id(3), seen(7, 10_000, false));
+        let may = |turn: &Turn, observed: &Observed| -> Vec<bool> {
+            [1, 2].map(|n| turn.may_have(id(n), &observed.edges[&id(n)])).to_vec()
+        };
+
+        // What a server finds when it is started it gives to all who say anything.
+        let mut turn = Turn::default();
+        turn.notice(1, &observed);
+        assert_eq!((may(&turn, &observed), turn.waits(&observed, now(0))), (vec![true; 2], false));
+        turn.whole = true;
+        turn.notice(1, &observed);
+        assert!(turn.whole, "it is no other one");
+
+        turn.notice(2, &observed);
+        assert!(!turn.whole && turn.waits(&observed, now(0)));
+        assert_eq!(may(&turn, &observed), [false, false]);
+        // The first one says something; the clock of the server, which is set, is no word of the other's.
+        observed.edges.insert(id(1), seen(15, 10_500, true));
+        observed.edges.insert(id(2), seen(6, 10_700, true));
+        assert_eq!(may(&turn, &observed), [true, false]);
+        assert!(turn.waits(&observed, now(700)));
+        assert!(!turn.waits(&observed, now(700 + EDGE_LEASE.0)), "not for ever");
+        // It was only away.
+        observed.edges.insert(id(2), seen(90_000, 99_000, true));
+        assert_eq!(may(&turn, &observed), [true, true]);
+    }
 
     #[test]
     fn what_cannot_be_read_is_told_of_once_and_again_where_that_is_another_one() {

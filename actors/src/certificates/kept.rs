@@ -78,6 +78,18 @@ pub(crate) fn fleet_key(
     key.map(Zeroizing::new).map_err(|_| "the key that edges share is damaged".to_owned())
 }
 
+/// What makes a new key that edges share: the command, and the secret that is put in its commit.
+///
+/// # Errors
+/// Where the machine has no random bytes.
+pub fn new_fleet_key(control: &Control) -> Result<(CertificateCommand, Vec<SecretChange>), String> {
+    let key = random::<FLEET_KEY>()?;
+    let version = control.read(|view| view.installation.state.certificates.fleet) + 1;
+    let value = Secret::new(key.to_vec());
+    let secrets = put(control, Certificates::FLEET_SECRET, version, value);
+    Ok((CertificateCommand::MakeFleetKey { version, at: control.clock().now() }, secrets))
+}
+
 /// Random bytes.
 pub(crate) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, String> {
     let mut bytes = Zeroizing::new([0; N]);

@@ -41,6 +41,7 @@ pub use self::client::AcmeConfig;
 use self::client::Client;
 use self::dns::Ledger;
 pub use self::failure::Failure as AcmeFailure;
+pub use self::kept::new_fleet_key;
 pub use self::own::{BadCertificate, OwnCertificate, inspect};
 pub use self::standing::Standing;
 use self::work::Work;

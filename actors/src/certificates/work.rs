@@ -11,14 +11,13 @@ use hythe_core::ids::CertificateId;
 use hythe_core::installation::CertificateCommand;
 use hythe_core::limits;
 use hythe_core::time::{Millis, Timestamp};
-use hythe_store::Secret;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::bucket::Bucket;
 use super::challenge::somebody_gives;
 use super::failure::Failure;
-use super::kept::{self, FLEET_KEY, Kept, random, tell};
+use super::kept::{self, Kept, new_fleet_key, tell};
 use super::order::{Wish, carry_out};
 use super::renewal::{self, Suggestion, Suggestions};
 use super::standing::Standing;
@@ -183,11 +182,7 @@ impl Work {
             if !wanted {
                 return Ok(false);
             }
-            let key = random::<FLEET_KEY>()?;
-            let value = Secret::new(key.to_vec());
-            let secrets = kept::put(&self.control, Certificates::FLEET_SECRET, 1, value);
-            let at = self.control.clock().now();
-            let command = CertificateCommand::MakeFleetKey { version: 1, at };
+            let (command, secrets) = new_fleet_key(&self.control)?;
             tell(&self.control, command, secrets).await.map_err(|error| error.to_string())?;
         }
         if !has_local {

@@ -89,7 +89,7 @@ impl Certificate {
             not_after: Timestamp(u64::MAX),
             signed: None,
         };
-        let keys = [FleetKeyMessage { format: 1, sealed: boxed }];
+        let keys = [FleetKeyMessage { format: 1, sealed: boxed, only: false }];
         let write = |path: std::path::PathBuf, bytes: Vec<u8>| {
             std::fs::write(path, bytes).expect("a file");
         };

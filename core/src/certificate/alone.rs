@@ -173,7 +173,7 @@ impl Alone<'_> {
 
     fn order(&self, held: &AloneHeld, now: Timestamp) -> Option<AloneOrder> {
         let AloneHeld { id, names, signed, not_after } = held;
-        if !self.terms.directories.contains(&signed.directory)
+        if !self.terms.may_ask(&signed.directory)
             || alone_at(self.edge, *id, signed.not_before, *not_after) > now
         {
             return None;
@@ -208,6 +208,7 @@ fn ways(allowed: &[ChallengeKind], failures: u32) -> Vec<ChallengeKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::certificate::LentAccount;
     use proptest::prelude::*;
     use uuid::Uuid;
 
@@ -221,6 +222,7 @@ mod tests {
         AloneTerms {
             at: Timestamp(DAY),
             directories: [DIRECTORY.to_owned()].into(),
+            accounts: BTreeMap::new(),
             email: None,
             challenges: ChallengeKind::USUAL.to_vec(),
             roots: None,
@@ -260,7 +262,7 @@ mod tests {
         let late = END - 5 * DAY;
         let one = || held(1, "shop.example", END);
         type Change = fn(&mut AloneTerms, &mut AloneHeld);
-        let cases: [(&str, u64, Change, bool); 11] = [
+        let cases: [(&str, u64, Change, bool); 12] = [
             ("late and alone", late, |_, _| {}, true),
             ("over already", END + DAY, |_, _| {}, true),
             ("the control plane would have renewed it now", END - 30 * DAY, |_, _| {}, false),
@@ -285,6 +287,15 @@ mod tests {
                 true,
             ),
             ("nobody agreed to terms", late, |terms, _| terms.directories.clear(), false),
+            (
+                "of an authority where it is lent an account",
+                late,
+                |terms, _| {
+                    terms.directories.clear();
+                    terms.accounts.insert(DIRECTORY.to_owned(), LentAccount("{}".to_owned()));
+                },
+                true,
+            ),
             (
                 "of another authority",
                 late,

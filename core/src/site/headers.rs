@@ -34,6 +34,9 @@ const RESERVED: &[&str] = &[
     "vary",
 ];
 
+/// What has a line for each value (RFC 6265, 3).
+const COOKIES: &str = "set-cookie";
+
 /// One rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeaderRule {
@@ -46,7 +49,8 @@ pub struct HeaderRule {
 /// Rules, as they apply to one path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderRules {
-    /// Names in lower case, and values. Named by several rules, a header has all their values, comma between.
+    /// Names in lower case, and values. Named by several rules, a header has all their values, comma between; only
+    /// cookies stand in a line of their own each.
     pub set: Vec<(String, String)>,
     /// What is taken away.
     pub removed: Vec<String>,
@@ -59,7 +63,8 @@ impl HeaderRules {
         let mut all = Self::default();
         for rule in rules.iter().filter(|rule| rule.of.fits(path).is_some()) {
             for (name, value) in &rule.set {
-                let known = all.set.iter_mut().find(|(known, _)| known == name);
+                let joined = |known: &String| known == name && name != COOKIES;
+                let known = all.set.iter_mut().find(|(known, _)| joined(known));
                 match (value, known) {
                     (None, _) => {
                         all.set.retain(|(known, _)| known != name);
@@ -128,6 +133,11 @@ fn header(line: &str) -> Result<(String, Option<String>), String> {
         return Err(format!("{name:?} is no name of a header"));
     }
     let name = name.to_ascii_lowercase();
+    if name == "basic-auth" {
+        return Err("no password is asked for by this line, and it would be sent to everybody; take it out, and \
+             give people passwords with: hythe traffic login APP --username NAME --password-stdin"
+            .into());
+    }
     if RESERVED.contains(&name.as_str()) {
         return Err(format!("{name} is set by the edge itself"));
     }
@@ -155,12 +165,22 @@ mod tests {
     }
 
     #[test]
+    fn each_cookie_has_a_line_of_its_own() {
+        let text = "/*\n  Set-Cookie: a=1\n  Set-Cookie: b=2\n/x\n  ! Set-Cookie\n";
+        let rules = parse(text).unwrap();
+        let cookie = |value: &str| ("set-cookie".to_owned(), value.to_owned());
+        assert_eq!(HeaderRules::of(&rules, "a").set, [cookie("a=1"), cookie("b=2")]);
+        assert_eq!(HeaderRules::of(&rules, "x").set, []);
+    }
+
+    #[test]
     fn what_cannot_be_used_is_told_with_its_line() {
         let rows = [
             ("  X: y", "below the path"),
             ("/a\n  X", "line 2"),
             ("/a\n  X y: z", "no name"),
             ("/a\n  Content-Length: 3", "by the edge itself"),
+            ("/a\n  Basic-Auth: me:hush", "sent to everybody"),
             ("/a\n  X: \u{7f}", "visible"),
             ("a\n", "begins with /"),
         ];

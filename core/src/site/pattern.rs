@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::target::decode;
+
 /// The most parts of one.
 const MOST_PARTS: usize = 64;
 
@@ -18,6 +20,7 @@ pub struct Pattern {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
+    /// As it is without escapes, since requests are compared so.
     Text(String),
     /// Any one part, known by this name.
     Any(String),
@@ -71,6 +74,23 @@ impl FromStr for Pattern {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let pattern = Self::read(text)?;
+        let leads = |part: &Part| match part {
+            Part::Text(text) => {
+                leads_elsewhere(text) || decode(text).is_some_and(|text| leads_elsewhere(&text))
+            }
+            Part::Any(_) => false,
+        };
+        if pattern.parts.iter().any(leads) {
+            return Err("is made of names between slashes, and an escaped slash is none".into());
+        }
+        Ok(pattern)
+    }
+}
+
+impl Pattern {
+    /// Takes one as it was written down before, too, when escapes were not looked at.
+    fn read(text: &str) -> Result<Self, String> {
         if text.contains("://") {
             return Err(
                 "names a path, which begins with /; for a whole address, add a domain to the app"
@@ -104,7 +124,7 @@ impl FromStr for Pattern {
                 }
                 parts.push(Part::Any(name.to_owned()));
             } else {
-                parts.push(Part::Text(part.to_owned()));
+                parts.push(Part::Text(plain(part)));
             }
         }
         if parts.len() > MOST_PARTS {
@@ -112,6 +132,17 @@ impl FromStr for Pattern {
         }
         Ok(Self { parts, splat })
     }
+}
+
+/// A part without its escapes: a space can be written in no other way. What is no escape stands for itself, as
+/// does a part that would be none any more.
+fn plain(part: &str) -> String {
+    decode(part).filter(|plain| !leads_elsewhere(plain)).unwrap_or_else(|| part.to_owned())
+}
+
+/// Whether a part is none without its escapes.
+fn leads_elsewhere(part: &str) -> bool {
+    matches!(part, "." | "..") || part.contains('/')
 }
 
 /// Whether a placeholder can be called that.
@@ -124,7 +155,7 @@ impl TryFrom<String> for Pattern {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
+        Self::read(&text)
     }
 }
 
@@ -138,7 +169,17 @@ impl std::fmt::Display for Pattern {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for part in &self.parts {
             match part {
-                Part::Text(text) => write!(f, "/{text}")?,
+                Part::Text(text) => {
+                    f.write_str("/")?;
+                    for (at, c) in text.char_indices() {
+                        // What would be read as something else comes back as it was.
+                        if "%*?#".contains(c) || (at == 0 && c == ':') {
+                            write!(f, "%{:02X}", u32::from(c))?;
+                        } else {
+                            write!(f, "{c}")?;
+                        }
+                    }
+                }
                 Part::Any(name) => write!(f, "/:{name}")?,
             }
         }
@@ -172,8 +213,44 @@ mod tests {
     }
 
     #[test]
+    fn escapes_stand_for_what_requests_are_compared_with() {
+        for (written, path) in [
+            ("/a%20b/*", "a b/c"),
+            ("/caf%C3%A9", "café"),
+            ("/café", "café"),
+            ("/100%", "100%"),
+            ("/100%25", "100%"),
+            ("/%2A", "*"),
+            ("/%3Aid", ":id"),
+            ("/a:b", "a:b"),
+            ("/a%3Fb", "a?b"),
+        ] {
+            let pattern: Pattern = written.parse().unwrap();
+            assert!(pattern.fits(path).is_some(), "{written}");
+            let again: Pattern = pattern.to_string().parse().unwrap();
+            assert_eq!(again, pattern, "{written}");
+        }
+        // What was written down before escapes were looked at is still read.
+        let before: Pattern = serde_json::from_str("\"/a%2Fb/%2e%2e\"").unwrap();
+        assert!(before.fits("a/b").is_none());
+        let fixed: Pattern = "/%2A".parse().unwrap();
+        assert!(fixed.is_fixed() && fixed.fits("x").is_none());
+    }
+
+    #[test]
     fn what_is_no_path_is_refused() {
-        for wrong in ["a", "https://a.example/", "/a*b", "/*/b", "/:", "/:a-b", "/a?b", "/../a"] {
+        for wrong in [
+            "a",
+            "https://a.example/",
+            "/a*b",
+            "/*/b",
+            "/:",
+            "/:a-b",
+            "/a?b",
+            "/../a",
+            "/%2e%2E/a",
+            "/a%2Fb",
+        ] {
             assert!(wrong.parse::<Pattern>().is_err(), "{wrong}");
         }
     }

@@ -39,7 +39,7 @@ impl Redirect {
     }
 
     /// Where it leads with these gaps filled. What is filled in is escaped: it can become no more than a part
-    /// of a path.
+    /// of a path, or one value in a query.
     pub(super) fn target(&self, gaps: &Gaps<'_>) -> String {
         let mut filled = String::with_capacity(self.to.len());
         let mut rest = self.to.as_str();
@@ -49,6 +49,7 @@ impl Redirect {
                 after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
             let (name, behind) = after.split_at(end);
             match gaps.iter().find(|(known, _)| *known == name) {
+                Some((_, value)) if filled.contains('?') => escape(value, b"-._~", &mut filled),
                 Some((_, value)) => escape_into(value, &mut filled),
                 None => {
                     filled.push(':');
@@ -64,9 +65,14 @@ impl Redirect {
 
 /// Escapes what could mean anything but itself in a path, `/` aside.
 pub(super) fn escape_into(text: &str, into: &mut String) {
+    escape(text, b"-._~/!$&'()*+,;=:@", into);
+}
+
+/// Escapes all but letters, digits and these.
+fn escape(text: &str, plain: &[u8], into: &mut String) {
     use std::fmt::Write as _;
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/!$&'()*+,;=:@".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
             into.push(char::from(byte));
         } else {
             let _ = write!(into, "%{byte:02X}");
@@ -158,7 +164,7 @@ fn rule(line: &str) -> Result<Redirect, String> {
 /// The placeholders in a target. A colon of an address, as before a port, begins none.
 fn gaps_of(to: &str) -> Vec<&str> {
     let mut names = Vec::new();
-    for (at, _) in to.match_indices('/') {
+    for (at, _) in to.match_indices(['/', '=']) {
         let part = to.get(at + 1..).unwrap_or_default();
         let part = part.split('/').next().unwrap_or_default();
         if let Some(name) = part.strip_prefix(':') {
@@ -205,6 +211,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_filled_into_a_query_is_one_value() {
+        let rules = parse("/user/:id/* /view?id=:id&rest=:splat").unwrap();
+        let gaps = rules[0].from.fits("user/7&admin=1/a/b c").unwrap();
+        assert_eq!(rules[0].target(&gaps), "/view?id=7%26admin%3D1&rest=a%2Fb%20c");
+    }
+
+    #[test]
     fn what_cannot_be_used_is_told_with_its_line() {
         let rows = [
             ("/a", "from to"),
@@ -216,6 +229,7 @@ mod tests {
             ("/a //evil.example", "no path"),
             ("/a https://b.example/ 200", "only sent on to"),
             ("/a /b/:c", "no :c"),
+            ("/a /b?x=:c", "no :c"),
         ];
         for (text, part) in rows {
             let refused = parse(text).unwrap_err().to_string();

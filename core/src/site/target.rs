@@ -53,7 +53,7 @@ impl Target {
 }
 
 /// Takes escapes off; none where one is broken, or what they stand for is no UTF-8.
-fn decode(raw: &str) -> Option<String> {
+pub(super) fn decode(raw: &str) -> Option<String> {
     if !raw.contains('%') {
         return Some(raw.to_owned());
     }

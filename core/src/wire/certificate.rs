@@ -5,7 +5,7 @@
 //! that one edge each can open. What is no longer in the bucket is no longer served. What edges may do without
 //! the control plane is sealed, too: whoever can only write to the bucket has them ask nobody.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,9 @@ pub struct FleetKeyMessage {
     /// 32 bytes in a sealed box (`crypto_box`: X25519, XSalsa20-Poly1305) for the key that the edge
     /// told in its reports.
     pub sealed: Vec<u8>,
+    /// Whether nothing in the bucket is sealed with an older one any more: then this one is all that an edge needs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only: bool,
 }
 
 /// A certificate that edges serve.
@@ -124,12 +127,35 @@ pub struct AloneTerms {
     pub at: Timestamp,
     /// The directories of authorities whose terms the owner agreed to, and that open accounts for anybody.
     pub directories: BTreeSet<String>,
+    /// The control plane's accounts at those that bind accounts to one that people have, by their directories:
+    /// what binds them may be good for one account only.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub accounts: BTreeMap<String, LentAccount>,
     /// Whom they write to.
     pub email: Option<ContactAddress>,
     /// How names may be proven.
     pub challenges: Vec<ChallengeKind>,
     /// Roots in PEM that are trusted besides the machine's where authorities are asked.
     pub roots: Option<String>,
+}
+
+impl AloneTerms {
+    /// Whether an authority may be asked.
+    #[must_use]
+    pub fn may_ask(&self, directory: &str) -> bool {
+        self.directories.contains(directory) || self.accounts.contains_key(directory)
+    }
+}
+
+/// An account at an authority as it is kept: its address and its private key, in JSON.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LentAccount(pub String);
+
+impl std::fmt::Debug for LentAccount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LentAccount(…)")
+    }
 }
 
 /// What edges answer a certificate authority with, until it is removed or over. An edge lists those that
@@ -170,6 +196,25 @@ pub enum Proof {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn terms_of_a_server_that_lent_no_account_are_read() {
+        let old = r#"{"at":1,"directories":["https://ca.example"],"email":null,"challenges":[],"roots":null}"#;
+        let mut read: AloneTerms = serde_json::from_str(old).unwrap();
+        assert!(read.accounts.is_empty() && read.may_ask("https://ca.example"));
+        assert_eq!(serde_json::to_string(&read).unwrap(), old);
+        read.accounts.insert("https://bound.example".into(), LentAccount("hush".into()));
+        assert!(read.may_ask("https://bound.example") && !read.may_ask("https://other.example"));
+        assert!(!format!("{read:?}").contains("hush"), "{read:?}");
+    }
+
+    #[test]
+    fn a_key_of_a_server_that_knew_one_key_only_is_read() {
+        let old = r#"{"format":1,"sealed":[1,2]}"#;
+        let read: FleetKeyMessage = serde_json::from_str(old).unwrap();
+        assert_eq!(read, FleetKeyMessage { format: 1, sealed: vec![1, 2], only: false });
+        assert_eq!(serde_json::to_string(&read).unwrap(), old);
+    }
 
     #[test]
     fn a_certificate_of_a_server_that_did_not_say_who_signed_it_is_read() {

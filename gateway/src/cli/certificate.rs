@@ -63,6 +63,18 @@ pub(super) async fn run(context: &Context, command: CertificateCommand) -> Outco
                 ));
             }
         }
+        CertificateCommand::RotateKey => {
+            let path = ["certificates", "fleet-key"];
+            client.post::<serde::de::IgnoredAny>(&path, &json!({})).await?;
+            if output.json() {
+                output.document(&json!({"rotated": true}));
+            } else {
+                output.line(
+                    "edges get a new key as soon as they are heard of; for certificates whose keys are in other \
+                     hands, order new ones: hythe certificate renew HOST",
+                );
+            }
+        }
         CertificateCommand::Ca => {
             let authority: CertificateAuthority =
                 client.get(&["certificates", "authority"], &[]).await?;

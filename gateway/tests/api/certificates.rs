@@ -1,9 +1,18 @@
 //! Certificates over the API: settings, own ones, and secrets that go in and never come out.
 
+use hythe_actors::aggregate::Extras;
+use hythe_actors::certificates::new_fleet_key;
+use hythe_core::certificate::Certificates;
+use hythe_core::ids::CorrelationId;
+use hythe_core::installation::{Installation, InstallationCommand};
+use hythe_core::record::{Actor, Meta};
+use hythe_core::time::Timestamp;
 use rcgen::{CertificateParams, KeyPair};
+use reqwest::Method;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use crate::support::Server;
+use crate::support::{Answer, Server};
 
 const SETTINGS: &str = "/api/v1/certificates/settings";
 
@@ -118,4 +127,34 @@ async fn an_own_certificate_is_taken_replaced_and_removed() {
     server.get("/api/v1/certificates/shop.example").await.is_problem(404, "not-found");
     server.delete("/api/v1/certificates/shop.example").await.is_problem(404, "not-found");
     server.get("/api/v1/certificates/authority").await.is_problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn edges_get_another_key_where_they_share_one_once_for_each_time_that_it_is_asked_for() {
+    let server = Server::start().await;
+    let control = &server.control;
+    let path = "/api/v1/certificates/fleet-key";
+    server.post(path, json!({})).await.is_problem(409, "conflict");
+    // As it is made where an edge wants it.
+    let (command, secrets) = new_fleet_key(control).unwrap();
+    let correlation = CorrelationId::new(Uuid::now_v7());
+    let meta = Meta { at: Timestamp(1), actor: Actor::System, correlation, causation: None };
+    let extras = Extras { secrets, ..Extras::from(meta) };
+    let (id, command) = (control.installation().uuid(), InstallationCommand::Certificate(command));
+    let done = control.command::<Installation>(id, command, extras).await.unwrap();
+    control.wait_for(done.sequence.unwrap()).await.unwrap();
+
+    let version = || control.read(|view| view.installation.state.certificates.fleet);
+    let secret =
+        |version| control.journal().secret(id, Certificates::FLEET_SECRET, version).unwrap();
+    let first = secret(1).unwrap();
+    for _ in 0..2 {
+        let asks = server.asks(Method::POST, path).header("idempotency-key", "lost");
+        Answer::of(asks).await.is(204);
+        assert_eq!(version(), 2);
+    }
+    assert!(secret(1).is_none(), "the one before is nowhere any more");
+    assert!(secret(2).unwrap().expose() != first.expose());
+    server.post(path, json!({})).await.is(204);
+    assert_eq!(version(), 3);
 }

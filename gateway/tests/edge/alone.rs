@@ -1,5 +1,6 @@
 //! Without the control plane an edge renews by itself what it can, from a real pebble.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -7,11 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crypto_box::SecretKey;
+use hythe_actors::certificates::AcmeAccount;
 use hythe_core::certificate::{AlonePace, AloneTries, ChallengeKind};
 use hythe_core::ids::CertificateId;
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::certificate::{
-    ALONE_KEY, AloneTerms, CertificateMessage, Signed, certificate_key, own_key,
+    ALONE_KEY, AloneTerms, CertificateMessage, LentAccount, Signed, certificate_key, own_key,
 };
 use hythe_core::wire::worker::SealingKey;
 use hythe_gateway::edge::{EdgeConfig, NatsSettings};
@@ -72,6 +74,7 @@ impl World {
         AloneTerms {
             at: Timestamp(now() - 2 * HOUR),
             directories: [self.pebble.directory()].into(),
+            accounts: BTreeMap::new(),
             email: None,
             challenges: ChallengeKind::USUAL.to_vec(),
             roots: Some(std::fs::read_to_string(self.pebble.roots()).unwrap()),
@@ -159,12 +162,12 @@ async fn another(edge: &Running, before: &[u8]) -> Vec<u8> {
         .await
 }
 
-fn account(data: &Path) -> PathBuf {
+fn accounts_of(data: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(data.join("certificates")).unwrap();
-    let mut paths = entries.map(|entry| entry.unwrap().path());
+    let paths = entries.map(|entry| entry.unwrap().path());
     let named =
         |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("account-");
-    paths.find(named).expect("it has an account")
+    paths.filter(named).collect()
 }
 
 #[tokio::test]
@@ -188,7 +191,7 @@ async fn what_comes_to_its_end_is_renewed_without_the_control_plane() {
         lines.iter().all(|line| says.lines().any(|found| found == *line)).then_some(())
     })
     .await;
-    let mode = std::fs::metadata(account(data.path())).unwrap().permissions().mode();
+    let mode = std::fs::metadata(&accounts_of(data.path())[0]).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     // On disk its key is sealed as all are.
     let own = data.path().join(format!("certificates/own-{id}.json"));
@@ -222,6 +225,27 @@ async fn it_is_proven_over_http_where_only_that_is_allowed() {
 }
 
 #[tokio::test]
+async fn where_it_is_lent_an_account_it_opens_none() {
+    let world = World::new(&[]).await;
+    let old = world.certificate(id(), 1, now() + DAY);
+    let usual = world.terms();
+    let directory = world.pebble.directory();
+    let opened = async || {
+        let opened = AcmeAccount::open(&directory, None, usual.roots.as_deref()).await;
+        opened.ok().map(|(_, kept)| String::from_utf8(kept.to_vec()).unwrap())
+    };
+    // Now and then pebble refuses a request.
+    let account = until("no account is opened", opened).await;
+    let accounts = [(directory.clone(), LentAccount(account))].into();
+    let terms = AloneTerms { directories: [].into(), accounts, ..usual.clone() };
+    let data = world.left(&old, &terms);
+    let edge = Running::start(world.config(data.path(), no_nats()));
+    another(&edge, &der(&old.chain)).await;
+    edge.stop().await;
+    assert_eq!(accounts_of(data.path()), Vec::<PathBuf>::new());
+}
+
+#[tokio::test]
 async fn a_refused_order_takes_nothing_away_and_waits_long() {
     let world = World::new(&[HOST]).await;
     let old = world.certificate(id(), 1, now() + DAY);
@@ -235,8 +259,7 @@ async fn a_refused_order_takes_nothing_away_and_waits_long() {
     // It is on disk, so that a restart does not ask sooner.
     edge.stop().await;
     let kept = std::fs::read(data.path().join("certificates/tries.json")).unwrap();
-    let kept: std::collections::BTreeMap<CertificateId, AloneTries> =
-        serde_json::from_slice(&kept).unwrap();
+    let kept: BTreeMap<CertificateId, AloneTries> = serde_json::from_slice(&kept).unwrap();
     let tries = kept[&old.id];
     assert_eq!(tries.failures, 1);
     assert!(tries.next > Timestamp(now()), "{tries:?}");
@@ -408,8 +431,7 @@ async fn what_is_no_better_than_what_is_there_is_not_ordered_over_and_over() {
     assert_eq!(shown(&edge).await, der(&old.chain));
     edge.stop().await;
     let kept = std::fs::read(data.path().join("certificates/tries.json")).unwrap();
-    let kept: std::collections::BTreeMap<CertificateId, AloneTries> =
-        serde_json::from_slice(&kept).unwrap();
+    let kept: BTreeMap<CertificateId, AloneTries> = serde_json::from_slice(&kept).unwrap();
     assert!(kept.contains_key(&old.id), "{kept:?}");
 }
 

@@ -77,7 +77,7 @@ impl Fleet {
     /// In a box for one edge.
     pub fn sealed(&self, to: SealingKey) -> FleetKeyMessage {
         let sealed = PublicKey::from(to.0).seal(&mut OsRng, &self.0).unwrap();
-        FleetKeyMessage { format: 1, sealed }
+        FleetKeyMessage { format: 1, sealed, only: false }
     }
 
     /// What edges may do alone.

@@ -46,6 +46,13 @@ impl Bucket {
         self.put(fleet_key(report.edge), &sealed).await;
     }
 
+    /// The same, where nothing is sealed with another one any more.
+    async fn only(&self, fleet: &Fleet, report: &EdgeReport) {
+        let mut message = fleet.sealed(report.sealing_key.unwrap());
+        message.only = true;
+        self.put(fleet_key(report.edge), &message).await;
+    }
+
     /// Puts one there; it is given as clients get to see it.
     async fn certificate(
         &self,
@@ -161,6 +168,63 @@ async fn certificates_come_in_are_renewed_and_go_and_connections_stay() {
     edge.stop().await;
     let edge = Running::start(secure(data.path(), no_nats()));
     assert_eq!(shown(&edge, &authority, HOST).await, None);
+    edge.stop().await;
+}
+
+/// Waits until an edge has so many keys of the fleet on its disk, under which then all lies that is there.
+async fn has_keys(data: &std::path::Path, wanted: usize) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let bytes = std::fs::read(data.join("certificates/fleet.json")).unwrap_or_default();
+        let keys = serde_json::from_slice::<Vec<serde_json::Value>>(&bytes).unwrap_or_default();
+        if keys.len() == wanted {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "it has {} keys", keys.len());
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn another_key_of_the_fleet_takes_the_place_of_the_one_before() {
+    let nats = Nats::start().await;
+    let control = nats.control().await;
+    let bucket = Bucket::of(&control).await;
+    let (authority, first) = (Authority::new(), Fleet::new(1));
+    let data = tempfile::tempdir().unwrap();
+    let edge = Running::start(secure(data.path(), nats.settings()));
+    let report = control.reports().await.next().await;
+    let (one, other) = (certificate(), certificate());
+    bucket.fleet(&first, &report).await;
+    bucket.certificate((&first, &authority), one, 1, &[HOST]).await;
+    let stays = bucket.certificate((&first, &authority), other, 1, &["other.example"]).await;
+    comes(&edge, &authority, "other.example", der(&stays)).await;
+
+    // Two more in a row, and only one of the certificates under the last of them. The other one is sealed anew here.
+    let (second, third) = (Fleet::new(2), Fleet::new(3));
+    bucket.fleet(&second, &report).await;
+    bucket.fleet(&third, &report).await;
+    let renewed = bucket.certificate((&third, &authority), one, 2, &[HOST]).await;
+    comes(&edge, &authority, HOST, der(&renewed)).await;
+    has_keys(data.path(), 2).await;
+    edge.stop().await;
+    let edge = Running::start(secure(data.path(), no_nats()));
+    assert_eq!(shown(&edge, &authority, "other.example").await, der(&stays));
+    edge.stop().await;
+
+    // All is under the last one: the one before goes, and what comes under it counts no more.
+    let edge = Running::start(secure(data.path(), nats.settings()));
+    bucket.only(&third, &report).await;
+    has_keys(data.path(), 1).await;
+    bucket.certificate((&second, &authority), one, 3, &[HOST]).await;
+    let new = bucket.certificate((&third, &authority), certificate(), 1, &["new.example"]).await;
+    comes(&edge, &authority, "new.example", der(&new)).await;
+    assert_eq!(shown(&edge, &authority, HOST).await, der(&renewed));
+    edge.stop().await;
+    let edge = Running::start(secure(data.path(), no_nats()));
+    assert_eq!(shown(&edge, &authority, HOST).await, der(&renewed));
+    assert_eq!(shown(&edge, &authority, "other.example").await, der(&stays));
+    assert_eq!(shown(&edge, &authority, "new.example").await, der(&new));
     edge.stop().await;
 }
 

@@ -200,8 +200,9 @@ async fn large_files_come_whole_and_in_parts() {
 #[tokio::test]
 async fn rules_of_redirects_and_headers_hold() {
     let files: &[(&str, &[u8])] = &[("index.html", b"home"), ("shell.html", b"shell")];
-    let redirects = "/old/* /new/:splat 302\n/app/* /shell.html 200\n/out https://b.example/x";
-    let headers = "/*\n  X-Frame-Options: DENY\n/app/*\n  Cache-Control: no-store";
+    let redirects =
+        "/old/* /new/:splat 302\n/app/* /shell.html 200\n/out https://b.example/x\n/a%20b /new";
+    let headers = "/*\n  X-Frame-Options: DENY\n/app/*\n  Cache-Control: no-store\n  Set-Cookie: a=1\n  Set-Cookie: b=2";
     let (edge, _data) = edge(&[&site(files, redirects, headers, false)], &EdgeSettings::default());
     let moved = edge.get("a", "/old/a%20b?c=d").await;
     assert_eq!((moved.status, moved.header("location")), (302, Some("/new/a%20b?c=d")));
@@ -210,6 +211,10 @@ async fn rules_of_redirects_and_headers_hold() {
     let app = edge.get("a", "/app/orders/7").await;
     assert_eq!((app.status, app.body.as_str()), (200, "shell"));
     assert_eq!(app.header("cache-control"), Some("no-store"));
+    let cookies = app.head.lines().filter_map(|line| line.strip_prefix("set-cookie: "));
+    assert_eq!(cookies.collect::<Vec<_>>(), ["a=1", "b=2"]);
+    let spaced = edge.get("a", "/a%20b").await;
+    assert_eq!((spaced.status, spaced.header("location")), (301, Some("/new")));
     assert_eq!(edge.get("a", "/").await.header("x-frame-options"), Some("DENY"));
     for hidden in ["/_redirects", "/_headers", "/.env"] {
         assert_eq!(edge.get("a", hidden).await.status, 404, "{hidden}");

@@ -39,6 +39,8 @@ const HEARTBEAT: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
     pub(super) fleet: Option<Vec<u8>>,
+    /// Whether nothing is sealed with another key any more.
+    pub(super) only: bool,
     pub(super) certificates: BTreeMap<String, CertificateMessage>,
     pub(super) challenges: BTreeMap<String, ChallengeMessage>,
     alone: Option<AloneMessage>,
@@ -123,6 +125,11 @@ impl TestEdge {
         self.shared.known()
     }
 
+    /// It is no more; what is left is where it found its box.
+    pub(super) fn lose(self) -> String {
+        fleet_key(self.shared.id)
+    }
+
     /// Says from now on which proofs it gives, or no more.
     pub(super) fn confirms(&self, confirms: bool) {
         self.shared.confirms.send_replace(confirms);
@@ -190,8 +197,11 @@ fn take_in(shared: &Shared, key: &str, operation: Operation, value: &[u8]) {
     let there = operation == Operation::Put;
     shared.change(|known| {
         if key == fleet_key(shared.id) {
-            let message: FleetKeyMessage = serde_json::from_slice(value).unwrap();
-            known.fleet = Some(shared.key.unseal(&message.sealed).unwrap());
+            if there {
+                let message: FleetKeyMessage = serde_json::from_slice(value).unwrap();
+                known.fleet = Some(shared.key.unseal(&message.sealed).unwrap());
+                known.only = message.only;
+            }
         } else if key == ALONE_KEY {
             known.alone = there.then(|| serde_json::from_slice(value).unwrap());
         } else if key.starts_with("certificate.") {

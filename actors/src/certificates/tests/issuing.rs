@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hythe_core::app::{App, AppCommand};
-use hythe_core::certificate::{CertificateIssuer, ChallengeKind};
+use hythe_core::certificate::{CertificateIssuer, ChallengeKind, ExternalAccount};
 use hythe_core::domain::DomainHost;
-use hythe_core::installation::CertificateEvent;
+use hythe_core::installation::{CertificateCommand, CertificateEvent, InstallationCommand};
 use hythe_core::time::Millis;
+use hythe_store::{Secret, SecretChange};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::edge::Known;
 use super::world::World;
-use crate::certificates::{Standing, x509};
+use crate::certificates::{Standing, kept, x509};
 use crate::testing::extras;
 
 /// Waits until the edge has a certificate for these names whose key is the certificate's.
@@ -109,6 +110,38 @@ async fn local_names_are_signed_here() {
     };
     assert!(verify("shop.apps.test") && verify("apps.test"));
     assert!(!verify("shop.example"));
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_bound_to_one_that_people_have_and_lent_to_edges() {
+    let key = "Ab0_".repeat(16);
+    let external = Some(("kid-1".to_owned(), key.clone()));
+    let world = World::with("apps.example.com", |pebble| pebble.external = external, |_, _| {});
+    let world = world.await;
+    let shop = world.app("shop").await;
+    world.own(shop, "shop.example").await;
+    // Nobody is asked without a key that binds the account.
+    world.ask_pebble().await;
+    world.stands("shop.example", |stands| matches!(stands, Standing::Failing { .. })).await;
+    let authority = world.authority();
+    let mut settings = world.certificates().settings;
+    let bound = ExternalAccount { key_id: "kid-1".parse().unwrap(), version: 1 };
+    settings.external.insert(authority.clone(), bound);
+    let command = CertificateCommand::Set { settings: Box::new(settings), version: Some(1) };
+    let (scope, name) = (world.control().installation().uuid(), authority.external_secret());
+    let secret = SecretChange::Put { scope, name, version: 1, value: Secret::from(key) };
+    world.tell(InstallationCommand::Certificate(command), vec![secret]).await;
+    served(&world, "shop.example").await;
+
+    let directory = authority.directory().to_owned();
+    let terms = world.edge.until("it may do something alone", |known| {
+        known.alone().filter(|terms| !terms.accounts.is_empty())
+    });
+    let terms = terms.await;
+    assert!(terms.directories.is_empty() && terms.may_ask(&directory));
+    let kept = kept::read(world.control(), &authority.account_secret(), 1).unwrap().unwrap();
+    assert_eq!(kept.expose_str(), Some(terms.accounts[&directory].0.as_str()));
     world.close().await;
 }
 

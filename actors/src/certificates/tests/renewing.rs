@@ -7,6 +7,7 @@ use hythe_core::ids::CertificateId;
 use hythe_core::installation::CertificateEvent;
 use uuid::Uuid;
 
+use super::edge::{Known, TestEdge};
 use super::world::World;
 use crate::certificates::account::account;
 use crate::certificates::order::{Wish, prepare};
@@ -41,6 +42,41 @@ async fn what_nats_lost_is_put_back() {
     world.restart().await;
     world.edge.until("still served", |known| known.served("shop.example")).await;
     assert_eq!(count(&world, "certificate_issued"), 1);
+    world.close().await;
+}
+
+/// That an edge has another key than this one, and that there is nothing under another one any more.
+fn turned(from: &[u8]) -> impl Fn(&Known) -> Option<Vec<u8>> {
+    let from = from.to_vec();
+    move |known| known.fleet.clone().filter(|fleet| known.only && *fleet != from)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_key_seals_everything_anew_and_goes_to_whoever_says_something_since() {
+    let mut world = World::with("apps.test", |_| {}, |_, _| {}).await;
+    let names = "apps.test,*.apps.test";
+    world.set(|settings| settings.local = true).await;
+    let lost = TestEdge::start(&world.nats.settings()).await;
+    let first = lost.until("it has the key", |known| known.fleet.clone()).await;
+    let (before, key) = world.edge.until("served", |known| known.served(names)).await;
+
+    let place = lost.lose();
+    world.rotate().await;
+    let second = world.edge.until("it has another key", turned(&first)).await;
+    let (after, same) = world.edge.known().served(names).unwrap();
+    assert_eq!((after.id, after.version, &after.chain), (before.id, 1, &before.chain));
+    assert!(same == key && after.key != before.key);
+    // The edge that was lost has said nothing since: nothing is left for it.
+    let bucket = world.control().bus().certificates_bucket().await.unwrap();
+    assert_eq!(bucket.get(place).await.unwrap(), None);
+
+    // Decided, and nothing done yet when the server dies.
+    world.rotate().await;
+    world.restart().await;
+    let third = world.edge.until("the next server gives it", turned(&second)).await;
+    assert_ne!(third, first);
+    assert!(world.edge.known().served(names).unwrap().1 == key);
+    assert_eq!(world.certificates().fleet, 3);
     world.close().await;
 }
 

@@ -133,6 +133,12 @@ impl World {
         }
     }
 
+    /// Has edges share another key.
+    pub(super) async fn rotate(&self) {
+        let (command, secrets) = kept::new_fleet_key(self.control()).unwrap();
+        self.tell(InstallationCommand::Certificate(command), secrets).await;
+    }
+
     /// Sets how certificates are come by.
     pub(super) async fn set(&self, change: impl FnOnce(&mut CertificateSettings)) {
         let mut settings = self.certificates().settings;

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use hythe_core::domain::within;
+use hythe_core::edge::Protocol;
 use hythe_core::ids::{AppId, WorkerId};
 use hythe_core::mount::{PathPrefix, SeenPath};
 use hythe_core::names::HostName;
@@ -87,6 +88,14 @@ fn guarded(route: &Route) -> bool {
     })
 }
 
+/// How Traefik writes what an app speaks.
+fn scheme(route: &Route) -> &'static str {
+    match route.edge.as_deref().map(|edge| edge.settings.protocol).unwrap_or_default() {
+        Protocol::Http1 => "http",
+        Protocol::H2c => "h2c",
+    }
+}
+
 /// What goes before a router for a host alone: Traefik takes the longer rule first where nothing is said,
 /// and a rule of many hosts is long.
 const MOUNTED: u32 = 1_000_000;
@@ -137,8 +146,9 @@ fn config(
             }
         };
         let targets = targets.into_iter().flatten().filter(|target| is_meant(target));
+        let scheme = scheme(route);
         let servers: Vec<TraefikServer> =
-            targets.map(|target| TraefikServer { url: format!("http://{target}") }).collect();
+            targets.map(|target| TraefikServer { url: format!("{scheme}://{target}") }).collect();
         let name = format!("hythe-{}", route.name);
         if servers.is_empty() {
             for (host, prefix, _) in mounts {

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use hythe_actors::certificates::inspect;
+use hythe_actors::certificates::{inspect, new_fleet_key};
 use hythe_core::certificate::{self as core, Authority, CertificateName, CertificateNames};
 use hythe_core::ids::CertificateId;
 use hythe_core::installation::{CertificateCommand, InstallationCommand};
@@ -194,6 +194,40 @@ pub(crate) async fn authority(
     let certificate = certificate.map_err(|why| Problem::new(Kind::Unavailable, why))?;
     let certificate = certificate.ok_or_else(none)?;
     Ok(axum::Json(CertificateAuthority { certificate, not_after: local.not_after.into() }))
+}
+
+/// Has edges share a new key
+///
+/// For where an edge is gone for good, or in other hands: with the key that edges share it could open the
+/// certificates that come after it. All are sealed anew. The new key goes to each edge that is heard of from now on,
+/// and edges let go of the old one by themselves; so change first what the lost one reaches NATS with. The keys of
+/// certificates that it had are no secret any more: order new ones.
+#[utoipa::path(
+    post, path = "/api/v1/certificates/fleet-key", operation_id = "rotate_fleet_key",
+    tag = "certificates",
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeated with the same key, the request takes effect once", max_length = 255),
+    ),
+    responses((status = 204, description = "There is a new one"), WriteProblems)
+)]
+pub(crate) async fn rotate(
+    State(state): State<ApiState>,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    let mut writing = state.writing_plainly(&asked).await?;
+    if !writing.done() {
+        let control = state.control();
+        if control.read(|view| view.installation.state.certificates.fleet) == 0 {
+            return Err(Problem::new(
+                Kind::Conflict,
+                "edges share no key yet: there is one once an edge is heard of that serves https",
+            ));
+        }
+        let new = new_fleet_key(control);
+        let (command, secrets) = new.map_err(|why| Problem::new(Kind::Unavailable, why))?;
+        writing.tell(InstallationCommand::Certificate(command), secrets).await?;
+    }
+    Ok(writing.answer(StatusCode::NO_CONTENT))
 }
 
 /// Shows how certificates are come by

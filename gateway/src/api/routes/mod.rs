@@ -93,6 +93,7 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(certificates::list, certificates::add))
         .routes(routes!(certificates::settings, certificates::update_settings))
         .routes(routes!(certificates::authority))
+        .routes(routes!(certificates::rotate))
         .routes(routes!(certificates::show, certificates::remove))
         .routes(routes!(certificates::renew))
         .routes(routes!(versions::rollback))

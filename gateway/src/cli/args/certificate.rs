@@ -37,6 +37,11 @@ A DNS hook is a server that takes what lego sends to one (httpreq): POST to URL/
 with {\"fqdn\": …, \"value\": …}. With it there are certificates for wildcards, and one for all hosts under
 the base domain. A program in its place is given to the server: hythe server --acme-dns-program PATH.";
 
+const ROTATE_HELP: &str = "\
+Certificates are sealed anew for edges, with a key that each edge gets once it is heard of after this. First
+change what the lost edge reaches NATS with: whoever is heard of there gets the new key. What it had it keeps:
+order new certificates afterwards (hythe certificate renew HOST), and revoke the old ones at who signed them.";
+
 /// `hythe certificate`.
 #[derive(Debug, Subcommand)]
 pub enum CertificateCommand {
@@ -69,6 +74,9 @@ pub enum CertificateCommand {
         /// A host, or the certificate's id
         which: String,
     },
+    /// Have edges share a new key, where one of them is gone for good or in other hands
+    #[command(after_help = ROTATE_HELP)]
+    RotateKey,
     /// Print the certificate of the installation's own authority, to be trusted
     #[command(after_help = CA_HELP)]
     Ca,

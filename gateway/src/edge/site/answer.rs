@@ -76,14 +76,14 @@ fn said(site: &Site, target: &Target, headers: &mut HeaderMap) {
         return;
     }
     let HeaderRules { set, removed } = HeaderRules::of(&site.manifest.headers, &target.path);
-    for name in removed {
+    for name in removed.iter().chain(set.iter().map(|(name, _)| name)) {
         headers.remove(name);
     }
     for (name, value) in set {
         // They were checked when the site was made.
         let pair = (HeaderName::try_from(name), HeaderValue::try_from(value));
         if let (Ok(name), Ok(value)) = pair {
-            headers.insert(name, value);
+            headers.append(name, value);
         }
     }
 }

@@ -20,7 +20,9 @@ use hythe_core::ids::{ChallengeId, EdgeId};
 use hythe_core::names::HostName;
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::FORMAT;
-use hythe_core::wire::certificate::{AloneTerms, ChallengeMessage, Proof, challenge_key, own_key};
+use hythe_core::wire::certificate::{
+    AloneTerms, ChallengeMessage, LentAccount, Proof, challenge_key, own_key,
+};
 use hythe_store::steps::Step;
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
@@ -167,12 +169,16 @@ impl Renewer {
         }
     }
 
-    /// The account at an authority, opened where there is none.
+    /// The account at an authority: the one that is lent, else this edge's own, opened where there is none.
     async fn account(
         &mut self,
         directory: &str,
         terms: &AloneTerms,
     ) -> Result<AcmeAccount, AcmeFailure> {
+        if let Some(LentAccount(lent)) = terms.accounts.get(directory) {
+            let again = AcmeAccount::again(lent.as_bytes(), terms.roots.as_deref());
+            return Box::pin(again).await;
+        }
         if let Some(account) = self.accounts.get(directory) {
             return Ok(account.clone());
         }

@@ -73,6 +73,15 @@ pub(super) struct FleetKey {
     pub(super) key: Zeroizing<[u8; 32]>,
 }
 
+impl FleetKey {
+    fn open(&self, sealed: &SealedKey, bound: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (nonce, text) = sealed.0.split_first_chunk::<NONCE>()?;
+        let cipher = XChaCha20Poly1305::new_from_slice(&*self.key).ok()?;
+        let payload = Payload { msg: text, aad: bound };
+        cipher.decrypt(&XNonce::from(*nonce), payload).ok().map(Zeroizing::new)
+    }
+}
+
 impl fmt::Debug for Fleet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Fleet({} keys)", self.0.len())
@@ -82,12 +91,20 @@ impl fmt::Debug for Fleet {
 impl Fleet {
     /// Opens what is sealed with one of them, and bound to this.
     pub(super) fn open(&self, sealed: &SealedKey, bound: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let (nonce, text) = sealed.0.split_first_chunk::<NONCE>()?;
-        self.0.iter().find_map(|FleetKey { key, .. }| {
-            let cipher = XChaCha20Poly1305::new_from_slice(&**key).ok()?;
-            let payload = Payload { msg: text, aad: bound };
-            cipher.decrypt(&XNonce::from(*nonce), payload).ok().map(Zeroizing::new)
-        })
+        self.0.iter().find_map(|known| known.open(sealed, bound))
+    }
+
+    /// The same, where it is not the newest of them.
+    pub(super) fn open_older(
+        &self,
+        sealed: &SealedKey,
+        bound: &[u8],
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        let (newest, older) = self.0.split_first()?;
+        if newest.open(sealed, bound).is_some() {
+            return None;
+        }
+        older.iter().find_map(|known| known.open(sealed, bound))
     }
 
     /// Seals something with the newest of them, bound to this.

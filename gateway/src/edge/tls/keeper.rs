@@ -79,6 +79,13 @@ impl Entry {
     }
 }
 
+/// What a message with a key of the fleet came to.
+struct KeyTaken {
+    is_new: bool,
+    /// Whether nothing in the bucket is sealed with another one any more.
+    only: bool,
+}
+
 /// What a message came to.
 pub(super) enum Looked {
     Opened(Certificate),
@@ -200,7 +207,8 @@ impl Keeper {
                 return;
             }
         };
-        for message in messages.into_iter().take(MOST_FLEET_KEYS) {
+        // One more is there where a death came before it was let go of.
+        for message in messages.into_iter().take(MOST_FLEET_KEYS + 1) {
             match self.open_key(message) {
                 Ok(key) => self.fleet.0.push(key),
                 Err(error) => tracing::error!(error, "could not open a key of the fleet"),
@@ -224,15 +232,19 @@ impl Keeper {
         let (keys, rest): (Vec<_>, Vec<_>) =
             changes.into_iter().partition(|change| change.key == own);
         let mut wanted: BTreeMap<CertificateId, Option<(Certificate, Bytes)>> = BTreeMap::new();
-        let mut turned = false;
+        let (mut turned, mut only) = (false, false);
         for value in keys.into_iter().filter_map(|change| change.value) {
-            turned |= self.take_key(&value);
+            if let Some(taken) = self.take_key(&value) {
+                turned |= taken.is_new;
+                only = taken.only;
+            }
         }
         if turned {
             for (id, bytes) in std::mem::take(&mut self.sealed) {
                 self.consider(id, bytes, &mut wanted);
             }
             self.terms_with_another_key();
+            self.load_own_certificates();
         }
         let mut told = Vec::new();
         for Change { key, value } in rest {
@@ -249,6 +261,9 @@ impl Keeper {
         }
         self.put_in_force(wanted);
         self.take_told(told);
+        if only {
+            self.let_go_of_keys_after(1);
+        }
     }
 
     /// Keeps what is wanted on disk and shows it; forgets what is gone.
@@ -367,29 +382,26 @@ impl Keeper {
         }
     }
 
-    /// Takes a key of the fleet in; whether it is a new one.
-    fn take_key(&mut self, bytes: &[u8]) -> bool {
+    /// Takes a key of the fleet in; none where it cannot be.
+    fn take_key(&mut self, bytes: &[u8]) -> Option<KeyTaken> {
         let message = serde_json::from_slice(bytes).map_err(|error| error.to_string());
         let new = match message.and_then(|message| self.open_key(message)) {
             Ok(new) => new,
             Err(error) => {
                 tracing::error!(error, "refused a key of the fleet");
-                return false;
+                return None;
             }
         };
-        let fleet = &mut self.fleet.0;
+        let (fleet, only) = (&mut self.fleet.0, new.message.only);
         if fleet.first().is_some_and(|known| known.key == new.key) {
-            return false;
+            return Some(KeyTaken { is_new: false, only });
         }
         fleet.retain(|known| known.key != new.key);
         fleet.insert(0, new);
-        fleet.truncate(MOST_FLEET_KEYS);
-        let messages: Vec<_> = fleet.iter().map(|known| &known.message).collect();
-        let kept = serde_json::to_vec(&messages).map_err(std::io::Error::from);
-        if let Err(error) = kept.and_then(|bytes| self.folder.keep_fleet(&bytes)) {
-            tracing::error!(%error, "could not keep the fleet's key on disk");
-        }
-        true
+        // With the new one on disk before anything is sealed with it.
+        self.keep_keys();
+        self.let_go_of_keys_after(MOST_FLEET_KEYS);
+        Some(KeyTaken { is_new: true, only })
     }
 
     fn open_key(&self, message: FleetKeyMessage) -> Result<FleetKey, String> {

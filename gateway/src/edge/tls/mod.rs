@@ -4,8 +4,8 @@
 //! What is shown ([`shown`]) is one map, put in force whole by an atomic store, so that a renewed
 //! certificate holds for the next handshake and no connection notices. It is made of what the control
 //! plane put into a bucket ([`feed`]), which is kept on disk as it came ([`folder`]) and looked at before it
-//! counts ([`certificate`], [`keeper`]). Where nothing is heard of the control plane, an edge renews by itself
-//! what it can ([`alone`], [`own`]).
+//! counts ([`certificate`], [`keeper`]); a new key of the fleet takes the place of the one before ([`turn`]). Where
+//! nothing is heard of the control plane, an edge renews by itself what it can ([`alone`], [`own`]).
 //!
 //! Architecture invariants: a handshake waits for nothing but its client; no certificate's private key is
 //! on disk but sealed; an edge with its folder and nothing else serves what it served before.
@@ -20,6 +20,7 @@ mod folder;
 mod keeper;
 mod own;
 mod shown;
+mod turn;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};

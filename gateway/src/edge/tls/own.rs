@@ -107,7 +107,7 @@ impl Keeper {
         }
     }
 
-    fn load_own_certificates(&mut self) {
+    pub(super) fn load_own_certificates(&mut self) {
         let ids = self.folder.own_certificates().unwrap_or_else(|error| {
             tracing::error!(%error, "could not read the certificates of this edge's own");
             Vec::new()

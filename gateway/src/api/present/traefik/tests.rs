@@ -149,6 +149,24 @@ fn what_traefik_would_not_guard_it_does_not_get() {
     assert!(guarded(|set| set.maintenance = true));
     assert!(guarded(|set| set.allow = ["10.0.0.0/8".parse().unwrap()].into()));
 }
+
+#[test]
+fn an_app_that_speaks_http2_is_spoken_to_so() {
+    use hythe_core::edge::{EdgeSettings, Protocol, RouteEdge};
+    for (protocol, url) in
+        [(Protocol::H2c, "h2c://10.208.0.2:8080"), (Protocol::Http1, "http://10.208.0.2:8080")]
+    {
+        let mut shop = route(1, "shop", &["10.208.0.2:8080"]);
+        let mut edge = RouteEdge::usual(shop.app);
+        edge.settings = EdgeSettings { protocol, sticky: true, ..EdgeSettings::default() };
+        shop.edge = Some(Box::new(edge));
+        let observed = observed(&[("shop.localhost", shop)]);
+        let config = of_worker(&observed, &host("localhost"), None, &Routers::default());
+        let services = config.http.unwrap().services;
+        assert_eq!(services["hythe-shop"].load_balancer.servers[0].url, url);
+    }
+}
+
 #[test]
 fn a_path_of_what_is_guarded_or_does_not_answer_leads_nowhere_and_not_to_the_host() {
     use hythe_core::edge::{EdgeSettings, RouteEdge};

@@ -1,0 +1,81 @@
+//! A new key of the fleet takes the place of the one before.
+//!
+//! Invariants: no key is let go before all that lies here is sealed with the newest, so an edge that dies in between
+//! opens everything with what it has; and what was sealed anew is the same as before, under the same id and version.
+
+use bytes::Bytes;
+use hythe_core::ids::CertificateId;
+use hythe_core::wire::certificate::{AloneMessage, CertificateMessage};
+
+use super::certificate;
+use super::keeper::Keeper;
+
+/// Certificates that are sealed anew before the folder is synced.
+const AT_ONCE: usize = 256;
+
+impl Keeper {
+    /// Lets go of all keys of the fleet but this many, the newest.
+    pub(super) fn let_go_of_keys_after(&mut self, most: usize) {
+        if self.fleet.0.len() <= most {
+            return;
+        }
+        if let Err(error) = self.seal_anew() {
+            // The control plane says so again. Of keys of long before there is to be an end, though.
+            tracing::error!(error, "could not seal with the fleet's new key what is on disk");
+            if most == 1 {
+                return;
+            }
+        }
+        self.fleet.0.truncate(most);
+        self.keep_keys();
+        tracing::info!(keys = most, "older keys of the fleet are gone");
+    }
+
+    /// Keeps on disk which keys there are.
+    pub(super) fn keep_keys(&self) {
+        let messages: Vec<_> = self.fleet.0.iter().map(|known| &known.message).collect();
+        let kept = serde_json::to_vec(&messages).map_err(std::io::Error::from);
+        if let Err(error) = kept.and_then(|bytes| self.folder.keep_fleet(&bytes)) {
+            tracing::error!(%error, "could not keep the fleet's key on disk");
+        }
+    }
+
+    /// Seals with the newest key what lies here under another one. What no key opens stays as it is.
+    fn seal_anew(&self) -> Result<(), String> {
+        let said = |error: std::io::Error| error.to_string();
+        for ids in self.folder.certificates().map_err(said)?.chunks(AT_ONCE) {
+            let mut files = Vec::new();
+            for id in ids {
+                let bytes = self.folder.certificate(*id).map_err(said)?;
+                let anew = bytes.map(|bytes| self.sealed_anew(*id, &bytes)).transpose()?.flatten();
+                files.extend(anew.map(|bytes| (*id, bytes)));
+            }
+            self.folder.keep(&files).map_err(said)?;
+        }
+        for id in self.folder.own_certificates().map_err(said)? {
+            let bytes = self.folder.own(id).map_err(said)?;
+            let anew = bytes.map(|bytes| self.sealed_anew(id, &bytes)).transpose()?.flatten();
+            if let Some(anew) = anew {
+                self.folder.keep_own(id, &anew).map_err(said)?;
+            }
+        }
+        let Some(bytes) = self.folder.alone().map_err(said)? else { return Ok(()) };
+        let Ok(mut message) = serde_json::from_slice::<AloneMessage>(&bytes) else { return Ok(()) };
+        let Some(plain) = self.fleet.open_older(&message.sealed, AloneMessage::BOUND) else {
+            return Ok(());
+        };
+        message.sealed = self.fleet.seal(&plain, AloneMessage::BOUND)?;
+        let bytes = serde_json::to_vec(&message).map_err(|error| error.to_string())?;
+        self.folder.keep_alone(Some(&bytes)).map_err(said)
+    }
+
+    /// A certificate's message under the newest key; none where it is so, or cannot be.
+    fn sealed_anew(&self, id: CertificateId, bytes: &[u8]) -> Result<Option<Bytes>, String> {
+        let Ok(mut message) = certificate::read(id, bytes) else { return Ok(None) };
+        let bound = CertificateMessage::bound_to(id, message.version);
+        let Some(plain) = self.fleet.open_older(&message.key, &bound) else { return Ok(None) };
+        message.key = self.fleet.seal(&plain, &bound)?;
+        let bytes = serde_json::to_vec(&message).map_err(|error| error.to_string())?;
+        Ok(Some(bytes.into()))
+    }
+}
