@@ -27,9 +27,14 @@ impl Trace {
         Self { hasher: DefaultHasher::new(), line: String::new(), kept }
     }
 
+    /// Whether somebody reads it.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.kept != Kept::Not
+    }
+
     /// Notes one thing that happened, `at` in milliseconds since the start.
     pub(crate) fn note(&mut self, at: u64, what: fmt::Arguments<'_>) {
-        if self.kept == Kept::Not {
+        if !self.is_kept() {
             return;
         }
         self.line.clear();
@@ -43,7 +48,7 @@ impl Trace {
 
     /// Names all that was noted, where it is kept.
     pub(crate) fn hash(&self) -> u64 {
-        assert!(self.kept != Kept::Not, "nothing was noted");
+        assert!(self.is_kept(), "nothing was noted");
         self.hasher.finish()
     }
 }

@@ -199,7 +199,9 @@ impl World {
             | Due::Status(..)
             | Due::Terminal(..) => {}
             Due::Deliver(envelope) => {
-                self.note(format_args!("arrives: {}", envelope.words()));
+                if self.trace.is_kept() {
+                    self.note(format_args!("arrives: {}", envelope.words()));
+                }
                 self.deliver(envelope);
             }
             Due::Node(machine, life, due) => {
