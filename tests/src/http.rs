@@ -3,6 +3,8 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 /// How long an answer may take.
@@ -17,11 +19,33 @@ pub fn ask(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Option<(u16, String)> {
-    let mut connection = TcpStream::connect_timeout(&address, WITHIN).ok()?;
+    let connection = TcpStream::connect_timeout(&address, WITHIN).ok()?;
     connection.set_read_timeout(Some(WITHIN)).ok()?;
+    let host = address.to_string();
+    ask_over(connection, &host, method, path, headers, body)
+}
+
+/// Asks whoever listens on a socket of this machine's; none as for [`ask`].
+#[must_use]
+pub fn ask_at(socket: &Path, path: &str) -> Option<(u16, String)> {
+    let connection = UnixStream::connect(socket).ok()?;
+    connection.set_read_timeout(Some(WITHIN)).ok()?;
+    ask_over(connection, "localhost", "GET", path, &[], "")
+}
+
+fn ask_over(
+    mut connection: impl Read + Write,
+    host: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Option<(u16, String)> {
     let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
-    if !headers.iter().any(|(name, _)| *name == "Host") {
-        request += &format!("Host: {address}\r\n");
+    for (name, usual) in [("Host", host), ("Accept", "*/*")] {
+        if !headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+            request += &format!("{name}: {usual}\r\n");
+        }
     }
     for (name, value) in headers {
         request += &format!("{name}: {value}\r\n");
@@ -32,9 +56,8 @@ pub fn ask(
     connection.write_all(format!("{request}\r\n{body}").as_bytes()).ok()?;
     let mut answer = Vec::new();
     connection.read_to_end(&mut answer).ok()?;
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    let head = head.to_ascii_lowercase();
+    let (head, body) = split(&answer, b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
     let status = head.split_whitespace().nth(1)?.parse().ok()?;
     let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
     if let Some(length) = length.and_then(|length| length.trim().parse::<usize>().ok())
@@ -43,16 +66,26 @@ pub fn ask(
         return None;
     }
     if !head.contains("transfer-encoding: chunked") {
-        return Some((status, body.to_owned()));
+        return Some((status, text(body)));
     }
-    let (mut whole, mut rest) = (String::new(), body);
+    let (mut whole, mut rest) = (Vec::new(), body);
     loop {
-        let (size, tail) = rest.split_once("\r\n")?;
-        let size = usize::from_str_radix(size.trim(), 16).ok()?;
+        let (size, tail) = split(rest, b"\r\n")?;
+        let size = usize::from_str_radix(text(size).trim(), 16).ok()?;
         if size == 0 {
-            return Some((status, whole));
+            return Some((status, text(&whole)));
         }
-        whole += tail.get(..size)?;
-        rest = tail.get(size..)?.strip_prefix("\r\n")?;
+        whole.extend_from_slice(tail.get(..size)?);
+        rest = tail.get(size..)?.strip_prefix(b"\r\n")?;
     }
+}
+
+/// What comes before the first mark, and after it.
+fn split<'a>(bytes: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let at = bytes.windows(mark.len()).position(|window| window == mark)?;
+    Some((bytes.get(..at)?, bytes.get(at + mark.len()..)?))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }

@@ -12,11 +12,17 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::failpoints::Failpoints;
+use crate::http::{ask, ask_at};
 use crate::ports::free_addresses;
 use crate::small_disk::SmallDisk;
 
 /// How long anything may take that a test waits for.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+/// From one look to the next where something is waited for: as long as the look itself took, within these
+/// bounds, so that whoever waits leaves most of the machine to what is waited for.
+const LOOK: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(250));
+/// Characters of an engine's ids, as its client shows them.
+const SHORT_ID: usize = 12;
 
 /// A running installation. Stopped, checked for leftovers and verified when it is dropped.
 #[derive(Debug)]
@@ -129,12 +135,12 @@ impl Installation {
             .spawn()
             .expect("hythe starts");
         self.up = Some(child);
-        let ready = format!("http://{}/readyz", self.gateway);
         let mut child = self.up.take();
         self.wait_until("hythe up is ready", || {
             let ended = child.as_mut().and_then(|up| up.try_wait().expect("it can be asked"));
             assert!(ended.is_none(), "hythe up ended: {ended:?}\n{}", self.logs());
-            curl(&[&ready, "-o", "/dev/null", "-w", "%{http_code}"]).out == "200"
+            let answer = ask(self.gateway, "GET", "/readyz", &[], "");
+            answer.is_some_and(|(status, _)| status == 200)
         });
         self.up = child;
     }
@@ -212,38 +218,28 @@ impl Installation {
     /// A request to the API; says status and body.
     #[must_use]
     pub fn api(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
-        let url = format!("http://{}{path}", self.gateway);
-        let bearer = format!("Authorization: Bearer {}", self.token());
-        let mut args = vec!["-X", method, &url, "-H", &bearer, "-w", "\n%{http_code}"];
+        let bearer = format!("Bearer {}", self.token());
         let text = body.map(Value::to_string).unwrap_or_default();
-        if body.is_some() {
-            args.extend(["-H", "Content-Type: application/json", "--data-binary", &text]);
-        }
-        let said = curl(&args);
-        let (body, status) = said.out.rsplit_once('\n').unwrap_or(("", said.out.as_str()));
-        (status.parse().unwrap_or(0), serde_json::from_str(body).unwrap_or(Value::Null))
+        document(ask(self.gateway, method, path, &[("Authorization", bearer.as_str())], &text))
     }
 
     /// What a provider tells at this path, with headers such as `Name: value`; says status and body.
     #[must_use]
     pub fn tell(&self, path: &str, headers: &[&str], body: &Value) -> (u16, Value) {
-        let (url, text) = (format!("http://{}{path}", self.gateway), body.to_string());
-        let mut args = vec!["-X", "POST", &url, "-w", "\n%{http_code}", "--data-binary", &text];
-        args.extend(["-H", "Content-Type: application/json"]);
-        args.extend(headers.iter().flat_map(|header| ["-H", *header]));
-        let said = curl(&args);
-        let (body, status) = said.out.rsplit_once('\n').unwrap_or(("", said.out.as_str()));
-        (status.parse().unwrap_or(0), serde_json::from_str(body).unwrap_or(Value::Null))
+        let headers: Vec<(&str, &str)> = headers
+            .iter()
+            .map(|header| header.split_once(": ").expect("a header such as `Name: value`"))
+            .collect();
+        document(ask(self.gateway, "POST", path, &headers, &body.to_string()))
     }
 
     /// Asks the edge for an app's page; says status and body.
     #[must_use]
     pub fn get(&self, app: &str, path: &str) -> (u16, String) {
-        let url = format!("http://{}{path}", self.edge);
-        let host = format!("Host: {app}.localhost");
-        let said = curl(&[&url, "-H", &host, "-w", "\n%{http_code}"]);
-        let (body, status) = said.out.rsplit_once('\n').unwrap_or(("", said.out.as_str()));
-        (status.parse().unwrap_or(0), body.trim_end().to_owned())
+        let host = format!("{app}.localhost");
+        let answer = ask(self.edge, "GET", path, &[("Host", host.as_str())], "");
+        let (status, body) = answer.unwrap_or_default();
+        (status, body.trim_end().to_owned())
     }
 
     /// The process of a part: `server`, `agent`, `edge` or `nats`.
@@ -294,13 +290,18 @@ impl Installation {
     /// longer than [`PATIENCE`].
     pub fn wait_until(&self, what: &str, mut holds: impl FnMut() -> bool) {
         let start = Instant::now();
-        while !holds() {
+        loop {
+            let look = Instant::now();
+            if holds() {
+                return;
+            }
+            let took = look.elapsed();
             assert!(
                 start.elapsed() < PATIENCE,
                 "waited {PATIENCE:?} until {what}\n{}",
                 self.logs()
             );
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(took.clamp(LOOK.0, LOOK.1));
         }
     }
 
@@ -323,19 +324,39 @@ impl Installation {
     /// The ids of this installation's containers, running or not.
     #[must_use]
     pub fn containers(&self) -> Vec<String> {
-        self.owned("ps", &["--all"])
+        match self.listed("/containers/json", "all=true&") {
+            Some(listed) => ids(&listed),
+            None => self.owned("ps", &["--all"]),
+        }
     }
 
     /// The ids of this installation's networks.
     #[must_use]
     pub fn networks(&self) -> Vec<String> {
-        self.owned("network", &["ls"])
+        match self.listed("/networks", "") {
+            Some(listed) => ids(&listed),
+            None => self.owned("network", &["ls"]),
+        }
     }
 
     /// The names of this installation's volumes.
     #[must_use]
     pub fn volumes(&self) -> Vec<String> {
         self.owned("volume", &["ls"])
+    }
+
+    /// What an engine on this machine has of this installation, as its API says it: its client takes many
+    /// times as long, and tests ask all the time. None where the engine is somewhere else.
+    #[must_use]
+    pub fn listed(&self, path: &str, query: &str) -> Option<Value> {
+        let socket = match std::env::var("DOCKER_HOST") {
+            Ok(host) if !host.is_empty() => PathBuf::from(host.strip_prefix("unix://")?),
+            Ok(_) | Err(_) => PathBuf::from("/var/run/docker.sock"),
+        };
+        // {"label":["hythe.instance=ID"]}
+        let filter = format!("%7B%22label%22%3A%5B%22hythe.instance%3D{}%22%5D%7D", self.id());
+        let (status, body) = ask_at(&socket, &format!("{path}?{query}filters={filter}"))?;
+        (status == 200).then(|| serde_json::from_str(&body).ok()).flatten()
     }
 
     fn owned(&self, verb: &str, args: &[&str]) -> Vec<String> {
@@ -483,6 +504,18 @@ pub fn hythe() -> Command {
         command.env_remove(name);
     }
     command
+}
+
+/// Status and document of an answer; 0 where there was none.
+fn document(answer: Option<(u16, String)>) -> (u16, Value) {
+    let (status, body) = answer.unwrap_or_default();
+    (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+}
+
+/// The ids in an engine's list, as its client shows them.
+fn ids(listed: &Value) -> Vec<String> {
+    let all = listed.as_array().into_iter().flatten();
+    all.filter_map(|one| Some(one["Id"].as_str()?.get(..SHORT_ID)?.to_owned())).collect()
 }
 
 /// Runs curl; what cannot be reached gives an empty answer.

@@ -36,6 +36,8 @@ pub(crate) struct Journal {
     /// What is durable.
     pub(crate) log: Vec<Recorded<Event>>,
     streams: BTreeMap<StreamId, Vec<usize>>,
+    /// The fold of all that is durable.
+    folded: View,
     /// Who holds which key.
     pub(crate) claims: BTreeMap<ClaimKey, StreamId>,
     /// What waits for the writer.
@@ -72,6 +74,26 @@ impl Journal {
         if append.expected != Version(version) {
             return Err(Refused::WrongVersion);
         }
+        if !append.claims.is_empty() {
+            self.claims = self.claimed(append)?;
+        }
+        for (event, version) in append.events.iter().zip(version + 1..) {
+            let sequence = Sequence(self.head().0 + 1);
+            // What is read back is what the bytes say.
+            let bytes = postcard::to_allocvec(event).unwrap();
+            let event = postcard::from_bytes(&bytes).unwrap();
+            let version = Version(version);
+            let (stream, meta) = (append.stream, append.meta.clone());
+            self.streams.entry(stream).or_default().push(self.log.len());
+            let recorded = Recorded { sequence, stream, version, meta, event };
+            self.folded.apply(&recorded);
+            self.log.push(recorded);
+        }
+        Ok(self.head())
+    }
+
+    /// Who holds which key once an append is durable.
+    fn claimed(&self, append: &Append) -> Result<BTreeMap<ClaimKey, StreamId>, Refused> {
         let mut claims = self.claims.clone();
         for change in &append.claims {
             match change {
@@ -87,18 +109,7 @@ impl Journal {
                 }
             }
         }
-        self.claims = claims;
-        for (event, version) in append.events.iter().zip(version + 1..) {
-            let sequence = Sequence(self.head().0 + 1);
-            // What is read back is what the bytes say.
-            let bytes = postcard::to_allocvec(event).unwrap();
-            let event = postcard::from_bytes(&bytes).unwrap();
-            let version = Version(version);
-            let (stream, meta) = (append.stream, append.meta.clone());
-            self.streams.entry(stream).or_default().push(self.log.len());
-            self.log.push(Recorded { sequence, stream, version, meta, event });
-        }
-        Ok(self.head())
+        Ok(claims)
     }
 
     /// The process dies: what waited is gone.
@@ -123,11 +134,10 @@ impl Journal {
         view
     }
 
-    /// The projection, folded from the very first event.
-    pub(crate) fn fold(&self) -> View {
-        let mut view = View::default();
-        self.log.iter().for_each(|recorded| view.apply(recorded));
-        view
+    /// The projection, folded from the very first event on, in order, and never through a checkpoint. It
+    /// goes on with each event, for it is asked for at every look.
+    pub(crate) const fn fold(&self) -> &View {
+        &self.folded
     }
 
     /// For a planted fault: the last event was never written.
@@ -136,6 +146,10 @@ impl Journal {
             && let Some(stream) = self.streams.get_mut(&last.stream)
         {
             stream.pop();
+        }
+        self.folded = View::default();
+        for recorded in &self.log {
+            self.folded.apply(recorded);
         }
     }
 }

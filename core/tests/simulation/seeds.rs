@@ -7,6 +7,7 @@ use std::process::Command;
 use crate::faults::{Counts, Kind, Profile};
 use crate::invariants::Breach;
 use crate::plant::Plant;
+use crate::trace::Kept;
 use crate::world::World;
 
 /// Seeds in one run of the tests, and in a soak.
@@ -18,8 +19,8 @@ const SHARES: u64 = 16;
 /// Seeds within which a planted fault has to be found.
 const FOUND_WITHIN: u64 = 400;
 
-fn run(seed: u64, print: bool, plant: Option<Plant>) -> (World, Result<(), Breach>) {
-    let mut world = World::of(seed, print, plant);
+fn run(seed: u64, kept: Kept, plant: Option<Plant>) -> (World, Result<(), Breach>) {
+    let mut world = World::of(seed, kept, plant);
     let ended = world.run();
     (world, ended)
 }
@@ -44,7 +45,7 @@ fn share(number: u64) {
     let others = if soak { SEEDS.1 } else { SEEDS.0 } - COUNTED;
     let from = |share: u64| COUNTED + share * others / SHARES;
     for seed in from(number)..from(number + 1) {
-        let (_, ended) = run(seed, false, None);
+        let (_, ended) = run(seed, Kept::Not, None);
         must_hold(seed, ended);
     }
 }
@@ -69,9 +70,9 @@ shares! {
 #[test]
 fn replay_one() {
     let seed = asked("HYTHE_SEED");
-    let print = seed.is_some();
+    let kept = if seed.is_some() { Kept::Printed } else { Kept::Hashed };
     let seed = seed.map_or(7, |seed| seed.parse().unwrap());
-    let (world, ended) = run(seed, print, None);
+    let (world, ended) = run(seed, kept, None);
     println!("{} steps, {} ms, trace {:016x}", world.steps, world.now, world.trace.hash());
     must_hold(seed, ended);
 }
@@ -80,7 +81,7 @@ fn replay_one() {
 fn the_same_seed_gives_the_same_trace() {
     let mut hashes = Vec::new();
     for seed in 0..16 {
-        let [first, second] = [(); 2].map(|()| run(seed, false, None).0);
+        let [first, second] = [(); 2].map(|()| run(seed, Kept::Hashed, None).0);
         assert_eq!(first.trace.hash(), second.trace.hash(), "seed {seed}");
         assert_eq!(first.journal.log, second.journal.log, "seed {seed}");
         hashes.push(first.trace.hash());
@@ -95,7 +96,7 @@ fn the_same_seed_gives_the_same_trace() {
 #[test]
 fn another_process_gives_the_same_trace() {
     for seed in [3u64, 7] {
-        let here = format!("trace {:016x}", run(seed, false, None).0.trace.hash());
+        let here = format!("trace {:016x}", run(seed, Kept::Hashed, None).0.trace.hash());
         let program = std::env::current_exe().unwrap();
         let arguments = ["seeds::replay_one", "--exact", "--nocapture"];
         let there =
@@ -110,7 +111,7 @@ fn another_process_gives_the_same_trace() {
 fn everything_that_can_happen_does() {
     let mut counts = Counts::new();
     for seed in 0..COUNTED {
-        let (world, ended) = run(seed, false, None);
+        let (world, ended) = run(seed, Kept::Not, None);
         must_hold(seed, ended);
         for (what, n) in world.counts {
             *counts.entry(what).or_default() += n;
@@ -266,7 +267,7 @@ fn are_found(part: usize) {
     for (plant, invariant) in PLANTED.iter().copied().skip(part).step_by(PARTS) {
         let mut found = Vec::new();
         for seed in 0..FOUND_WITHIN {
-            found.extend(run(seed, false, Some(plant)).1.err().map(|breach| breach.invariant));
+            found.extend(run(seed, Kept::Not, Some(plant)).1.err().map(|breach| breach.invariant));
             if found.last() == Some(&invariant) {
                 break;
             }

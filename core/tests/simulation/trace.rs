@@ -1,36 +1,54 @@
-//! Everything that happened, as text: hashed always, printed when one seed is replayed.
+//! Everything that happened, as text: hashed where somebody compares traces, printed when one seed is
+//! replayed, and otherwise not even written down, which would take longer than much of what happens.
 
 use std::fmt::{self, Write as _};
 use std::hash::{DefaultHasher, Hasher as _};
 
 use uuid::Uuid;
 
+/// What becomes of a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    Not,
+    Hashed,
+    Printed,
+}
+
 /// The trace of one run.
 #[derive(Debug)]
 pub(crate) struct Trace {
     hasher: DefaultHasher,
     line: String,
-    print: bool,
+    kept: Kept,
 }
 
 impl Trace {
-    pub(crate) fn new(print: bool) -> Self {
-        Self { hasher: DefaultHasher::new(), line: String::new(), print }
+    pub(crate) fn new(kept: Kept) -> Self {
+        Self { hasher: DefaultHasher::new(), line: String::new(), kept }
+    }
+
+    /// Whether somebody reads it.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.kept != Kept::Not
     }
 
     /// Notes one thing that happened, `at` in milliseconds since the start.
     pub(crate) fn note(&mut self, at: u64, what: fmt::Arguments<'_>) {
+        if !self.is_kept() {
+            return;
+        }
         self.line.clear();
         // Writing to a string does not fail.
         let _ = write!(self.line, "{:>9}.{:03} {what}", at / 1000, at % 1000);
         self.hasher.write(self.line.as_bytes());
-        if self.print {
+        if self.kept == Kept::Printed {
             println!("{}", self.line);
         }
     }
 
-    /// Names all that was noted.
+    /// Names all that was noted, where it is kept.
     pub(crate) fn hash(&self) -> u64 {
+        assert!(self.is_kept(), "nothing was noted");
         self.hasher.finish()
     }
 }

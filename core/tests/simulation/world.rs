@@ -18,7 +18,7 @@ use crate::network::{Nats, Node};
 use crate::plant::Plant;
 use crate::provider::Provider;
 use crate::schedule::{Due, Schedule};
-use crate::trace::Trace;
+use crate::trace::{Kept, Trace};
 use crate::user::User;
 use crate::worker::Machine;
 
@@ -73,7 +73,7 @@ impl World {
             random: Rng::with_seed(seed),
             now: 0,
             schedule: Schedule::default(),
-            trace: Trace::new(false),
+            trace: Trace::new(Kept::Not),
             profile,
             plant: None,
             counts: Counts::new(),
@@ -109,7 +109,7 @@ impl World {
     }
 
     /// The world of a seed, with people who ask for things and, later, peace.
-    pub(crate) fn of(seed: u64, print: bool, plant: Option<Plant>) -> Self {
+    pub(crate) fn of(seed: u64, kept: Kept, plant: Option<Plant>) -> Self {
         let profile = plant.map_or(Profile::of(seed), |plant| plant.profile(seed));
         let mut shape = Rng::with_seed(seed ^ 0x5eed);
         let mut world = Self::new(seed, profile, shape.usize(1..=3), shape.usize(1..=2));
@@ -122,7 +122,7 @@ impl World {
         world.user.has_pushes = shape.u32(..3) == 0 && !has_previews;
         world.user.has_statuses = shape.u32(..3) == 0;
         world.user.has_terminals = shape.u32(..4) == 0;
-        world.trace = Trace::new(print);
+        world.trace = Trace::new(kept);
         world.plant = plant;
         world.note(format_args!("seed {seed}, {profile:?}, {plant:?}"));
         world.after(200, Due::User);
@@ -199,7 +199,9 @@ impl World {
             | Due::Status(..)
             | Due::Terminal(..) => {}
             Due::Deliver(envelope) => {
-                self.note(format_args!("arrives: {}", envelope.words()));
+                if self.trace.is_kept() {
+                    self.note(format_args!("arrives: {}", envelope.words()));
+                }
                 self.deliver(envelope);
             }
             Due::Node(machine, life, due) => {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use hythe_tests::installation::{Said, curl, hythe};
+use hythe_tests::http::ask;
+use hythe_tests::installation::{Said, hythe};
 use hythe_tests::object_store::{ACCESS_KEY, SECRET_KEY};
 use hythe_tests::ports::free_addresses;
 use serde_json::Value;
@@ -57,9 +58,9 @@ impl Server {
             .spawn()
             .unwrap();
         self.process = Some(child);
-        let url = format!("http://{}/healthz", self.address);
         wait_until("the server answers", || {
-            curl(&[&url, "-o", "/dev/null", "-w", "%{http_code}"]).out == "200"
+            let answer = ask(self.address, "GET", "/healthz", &[], "");
+            answer.is_some_and(|(status, _)| status == 200)
         });
     }
 
@@ -158,8 +159,14 @@ fn with_credentials(command: &mut Command) -> &mut Command {
 
 pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
-    while !holds() {
+    loop {
+        let look = Instant::now();
+        if holds() {
+            return;
+        }
         assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} until {what}");
-        std::thread::sleep(Duration::from_millis(20));
+        // As long as the look took: most of them are commands.
+        let took = look.elapsed();
+        std::thread::sleep(took.clamp(Duration::from_millis(20), Duration::from_millis(250)));
     }
 }

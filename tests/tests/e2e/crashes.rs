@@ -5,20 +5,39 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use hythe_tests::repository::apps;
+use hythe_tests::repository::{Repository, apps};
 
 use crate::scene::Scene;
 
-/// Kills `part` while the second version builds.
-fn killed_during_a_build(part: &str) {
+/// An app that serves a page, and another one that takes eight seconds.
+const DOCKERFILE: &str = "FROM busybox\nCOPY index.html /www/index.html\nCOPY slow /www/cgi-bin/slow\n\
+                          RUN chmod +x /www/cgi-bin/slow\nEXPOSE 8080\n\
+                          CMD [\"httpd\", \"-f\", \"-p\", \"8080\", \"-h\", \"/www\"]\n";
+const SLOW: &str = "#!/bin/sh\necho 'Content-Type: text/plain'\necho\nsleep 8\necho slow\n";
+
+/// Kills `part` while the second version builds, and again while the third one takes over.
+fn killed(part: &str) {
     let scene = Scene::new();
-    let repository = scene.repository("shop", &apps::page("one"));
+    let files = [
+        ("Dockerfile", DOCKERFILE.to_owned()),
+        ("index.html", "one".to_owned()),
+        ("slow", SLOW.to_owned()),
+    ];
+    let repository = scene.repository("shop", &files);
     scene.deploy_live("shop");
+    killed_during_a_build(&scene, &repository, part);
+    killed_during_a_switch(&scene, &repository, part);
+    scene.finish();
+}
+
+fn killed_during_a_build(scene: &Scene, repository: &Repository, part: &str) {
     // Nothing that a cache has: the step takes its time.
     let second = format!("two {}", uuid::Uuid::now_v7());
-    repository.commit(&apps::files(&apps::slow_build(&second, 4)));
+    let step = format!("RUN echo working on {second} && sleep 4\nEXPOSE");
+    let dockerfile = DOCKERFILE.replace("EXPOSE", &step);
+    repository.commit(&[("Dockerfile", dockerfile.as_str()), ("index.html", second.as_str())]);
     let mut cli = scene.deploy_in_background("shop");
-    scene.hythe.wait_until("the build runs", || newest_is(&scene, "building"));
+    scene.hythe.wait_until("the build runs", || newest_is(scene, "building"));
     scene.hythe.kill(part);
     let status = cli.wait().unwrap();
     assert!(status.success(), "{status}\n{}", scene.hythe.logs());
@@ -26,30 +45,17 @@ fn killed_during_a_build(part: &str) {
         scene.hythe.get("shop", "/") == (200, second.clone())
     });
     scene.hythe.wait_until("nothing is doubled", || scene.hythe.containers().len() == 1);
-    scene.finish();
 }
 
-/// Kills `part` while requests to the old version hold up the switch.
-fn killed_during_a_switch(part: &str) {
-    let scene = Scene::new();
-    let slow = "#!/bin/sh\necho 'Content-Type: text/plain'\necho\nsleep 8\necho slow\n";
-    let dockerfile = "FROM busybox\nCOPY index.html /www/index.html\nCOPY slow /www/cgi-bin/slow\n\
-                      RUN chmod +x /www/cgi-bin/slow\nEXPOSE 8080\n\
-                      CMD [\"httpd\", \"-f\", \"-p\", \"8080\", \"-h\", \"/www\"]\n";
-    let files = [
-        ("Dockerfile", dockerfile.to_owned()),
-        ("index.html", "one".to_owned()),
-        ("slow", slow.to_owned()),
-    ];
-    let repository = scene.repository("shop", &files);
-    scene.deploy_live("shop");
-    repository.commit(&[("index.html", "two")]);
+/// Requests to the old version hold up the switch.
+fn killed_during_a_switch(scene: &Scene, repository: &Repository, part: &str) {
+    repository.commit(&[("Dockerfile", DOCKERFILE), ("index.html", "three")]);
 
     // A request under way keeps the old version draining for some seconds.
     let id = scene.begin("shop");
     scene.hythe.wait_until("the new version is about to take over", || {
         let wanted = ["starting", "healthy", "switching", "draining", "live"];
-        wanted.contains(&status(&scene, &id).as_str())
+        wanted.contains(&status(scene, &id).as_str())
     });
     let mut request = TcpStream::connect(scene.hythe.edge()).unwrap();
     request.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
@@ -59,12 +65,12 @@ fn killed_during_a_switch(part: &str) {
         )
         .unwrap();
     scene.hythe.wait_until("it switches", || {
-        ["switching", "draining", "live"].contains(&status(&scene, &id).as_str())
+        ["switching", "draining", "live"].contains(&status(scene, &id).as_str())
     });
     scene.hythe.kill(part);
     scene.hythe.wait_for_status(&id, &["live"]);
     scene.hythe.wait_until("the new version serves", || {
-        scene.hythe.get("shop", "/") == (200, "two".to_owned())
+        scene.hythe.get("shop", "/") == (200, "three".to_owned())
     });
     scene.hythe.wait_until("nothing is doubled", || scene.hythe.containers().len() == 1);
     let mut answer = String::new();
@@ -74,7 +80,6 @@ fn killed_during_a_switch(part: &str) {
         assert!(read.is_ok() && answer.starts_with("HTTP/1.1 200"), "{read:?} {answer}");
         assert!(answer.contains("slow"), "{answer}");
     }
-    scene.finish();
 }
 
 fn status(scene: &Scene, id: &str) -> String {
@@ -86,24 +91,24 @@ fn newest_is(scene: &Scene, wanted: &str) -> bool {
     listed.to_string().contains(&format!("\"status\":\"{wanted}\""))
 }
 
-macro_rules! crash {
-    ($($name:ident: $how:ident $part:literal;)*) => {
-        $(#[test]
-        fn $name() {
-            $how($part);
-        })*
-    };
+#[test]
+fn the_server_dies_during_a_build_and_a_switch() {
+    killed("server");
 }
 
-crash! {
-    the_server_dies_during_a_build: killed_during_a_build "server";
-    the_agent_dies_during_a_build: killed_during_a_build "agent";
-    the_edge_dies_during_a_build: killed_during_a_build "edge";
-    nats_dies_during_a_build: killed_during_a_build "nats";
-    the_server_dies_during_a_switch: killed_during_a_switch "server";
-    the_agent_dies_during_a_switch: killed_during_a_switch "agent";
-    the_edge_dies_during_a_switch: killed_during_a_switch "edge";
-    nats_dies_during_a_switch: killed_during_a_switch "nats";
+#[test]
+fn the_agent_dies_during_a_build_and_a_switch() {
+    killed("agent");
+}
+
+#[test]
+fn the_edge_dies_during_a_build_and_a_switch() {
+    killed("edge");
+}
+
+#[test]
+fn nats_dies_during_a_build_and_a_switch() {
+    killed("nats");
 }
 
 #[test]

@@ -14,6 +14,15 @@ fn job(scene: &Scene, name: &str) -> Value {
     scene.hythe.json(&["cron", "show", "shop", name])
 }
 
+/// Waits until this holds of a job: of what the API says, which costs less than a command for each look.
+fn wait_for_job(scene: &Scene, name: &str, what: &str, holds: impl Fn(&Value) -> bool) {
+    let path = format!("/api/v1/apps/shop/crons/{name}");
+    scene.hythe.wait_until(what, || {
+        let (status, shown) = scene.hythe.api("GET", &path, None);
+        status == 200 && holds(&shown)
+    });
+}
+
 /// How its newest run ended, once it has.
 fn end(job: &Value) -> Option<&str> {
     job["runs"][0]["end"].as_str()
@@ -35,10 +44,7 @@ fn a_job_runs_when_it_is_due_and_once_also_where_the_server_dies_then() {
     // Side by side, so that nothing is left out.
     let line = "echo $GREETING from $HYTHE_APP";
     set(&scene, "poll", "* * * * *", &["--overlap", "allow"], line);
-    hythe.wait_until("it was due and its run has ended", || {
-        let (status, shown) = hythe.api("GET", "/api/v1/apps/shop/crons/poll", None);
-        status == 200 && end(&shown).is_some()
-    });
+    wait_for_job(&scene, "poll", "it was due and its run has ended", |shown| end(shown).is_some());
     assert_eq!(hythe.failpoints().deaths(hythe_store::steps::Process::Server).len(), 1);
     let shown = job(&scene, "poll");
     let first = shown["runs"].as_array().unwrap().last().unwrap();
@@ -73,8 +79,9 @@ fn by_hand_it_runs_at_once_not_beside_itself_and_its_exit_code_comes_back() {
     set(&scene, "report", "@yearly", &[], "echo one; echo two >&2; exit 7");
     let said = hythe.run(&["cron", "run", "shop", "report"]);
     assert_eq!((said.code, &*said.out, &*said.err), (7, "one\n", "two\n"));
-    hythe
-        .wait_until("how it ended is known", || end(&job(&scene, "report")) == Some("exit code 7"));
+    wait_for_job(&scene, "report", "how it ended is known", |shown| {
+        end(shown) == Some("exit code 7")
+    });
     let shown = job(&scene, "report");
     assert_eq!((&shown["runs"][0]["due_at"], &shown["runs"][0]["code"]), (&Value::Null, &json!(7)));
 
@@ -90,15 +97,14 @@ fn by_hand_it_runs_at_once_not_beside_itself_and_its_exit_code_comes_back() {
         status == 200 && end(&shown).is_none() && hythe.containers().len() == 3
     });
     assert_eq!(hythe.run(&["runs", "stop", run["id"].as_str().unwrap()]).code, 0);
-    hythe.wait_until("it was stopped", || {
-        end(&job(&scene, "report"))
-            .is_some_and(|end| end.contains("stopped") || end == "exit code 3")
+    wait_for_job(&scene, "report", "it was stopped", |shown| {
+        end(shown).is_some_and(|end| end.contains("stopped") || end == "exit code 3")
     });
 
     set(&scene, "report", "@yearly", &["--timeout", "1s"], "exec sleep 600");
     assert_eq!(hythe.run(&["cron", "run", "shop", "report", "--detach"]).code, 0);
-    hythe.wait_until("it took too long", || {
-        end(&job(&scene, "report")) == Some("it took longer than it may")
+    wait_for_job(&scene, "report", "it took too long", |shown| {
+        end(shown) == Some("it took longer than it may")
     });
 
     assert_eq!(hythe.run(&["cron", "rm", "shop", "report"]).code, 0);
@@ -125,12 +131,12 @@ fn what_runs_still_is_left_alone_or_gives_way() {
     for (name, options) in jobs {
         set(&scene, name, "* * * * *", options, line);
     }
-    hythe.wait_until("the one is left out", || !job(&scene, "slow")["skipped"].is_null());
+    wait_for_job(&scene, "slow", "the one is left out", |slow| !slow["skipped"].is_null());
     let slow = job(&scene, "slow");
     assert_eq!(slow["skipped"]["why"], "the run before went on still", "{slow}");
     assert_eq!(slow["runs"].as_array().unwrap().len(), 1, "{slow}");
-    hythe.wait_until("the other one runs anew", || {
-        job(&scene, "eager")["runs"].as_array().unwrap().len() >= 2
+    wait_for_job(&scene, "eager", "the other one runs anew", |eager| {
+        eager["runs"].as_array().is_some_and(|runs| runs.len() >= 2)
     });
     let eager = job(&scene, "eager");
     let [.., new, old] = &eager["runs"].as_array().unwrap()[..] else { panic!("{eager}") };

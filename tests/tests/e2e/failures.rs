@@ -1,33 +1,53 @@
 //! Deployments that fail: the version before keeps serving, and the reason says what happened.
 
-use hythe_tests::repository::apps;
+use hythe_tests::repository::{Repository, apps};
 use serde_json::{Value, json};
 
 use crate::scene::Scene;
 
-/// Deploys a good version and then a bad one; says the document of the bad one.
-fn good_then_bad(bad: &[(&'static str, String)], settings: &Value) -> Value {
-    let scene = Scene::new();
-    let repository = scene.repository("shop", &apps::page("good"));
-    scene.deploy_live("shop");
-    let (status, body) = scene.hythe.api("PATCH", "/api/v1/apps/shop", Some(settings));
-    assert_eq!(status, 200, "{body}");
-    repository.commit(&apps::files(bad));
-    let said = scene.deploy("shop");
-    assert_eq!(said.code, 1, "{}{}", said.out, said.err);
-    scene.assert_serves("shop", "good");
-    let document = said.json();
-    assert_eq!(document["status"], "failed", "{document}");
-    scene.hythe.wait_until("only the good version runs", || scene.hythe.containers().len() == 1);
-    // What was wrong can be put right. A good version has its time to start, also on a busy machine.
-    let patience = json!({ "health_start_within_ms": 60_000 });
-    let (status, body) = scene.hythe.api("PATCH", "/api/v1/apps/shop", Some(&patience));
-    assert_eq!(status, 200, "{body}");
-    repository.commit(&apps::files(&apps::page("better")));
-    scene.deploy_live("shop");
-    scene.assert_serves("shop", "better");
-    scene.finish();
-    document
+/// An app whose good version serves, whatever comes after it.
+struct Shop {
+    scene: Scene,
+    repository: Repository,
+    /// What the good version says.
+    good: String,
+}
+
+impl Shop {
+    fn open() -> Self {
+        let scene = Scene::new();
+        let repository = scene.repository("shop", &apps::page("good"));
+        scene.deploy_live("shop");
+        Self { scene, repository, good: "good".to_owned() }
+    }
+
+    fn set(&self, settings: &Value) {
+        let (status, body) = self.scene.hythe.api("PATCH", "/api/v1/apps/shop", Some(settings));
+        assert_eq!(status, 200, "{body}");
+    }
+
+    /// Deploys a bad version and then a better one; says the document of the bad one.
+    fn fails(&mut self, bad: &[(&'static str, String)], settings: &Value) -> Value {
+        let Self { scene, repository, good } = &*self;
+        self.set(settings);
+        repository.commit(&apps::files(bad));
+        let said = scene.deploy("shop");
+        assert_eq!(said.code, 1, "{}{}", said.out, said.err);
+        scene.assert_serves("shop", good);
+        let document = said.json();
+        assert_eq!(document["status"], "failed", "{document}");
+        let hythe = &scene.hythe;
+        hythe.wait_until("only the good version runs", || hythe.containers().len() == 1);
+        // What was wrong can be put right. A good version has its time to start, also on a busy machine.
+        self.set(&json!({ "health_start_within_ms": 60_000 }));
+        let better = format!("better than {good}");
+        repository.commit(&apps::files(&apps::page(&better)));
+        scene.deploy_live("shop");
+        scene.assert_serves("shop", &better);
+        hythe.wait_until("only the better version runs", || hythe.containers().len() == 1);
+        self.good = better;
+        document
+    }
 }
 
 fn assert_failure(document: &Value, stage: &str, words: &str, line: &str) {
@@ -39,30 +59,22 @@ fn assert_failure(document: &Value, stage: &str, words: &str, line: &str) {
 }
 
 #[test]
-fn a_failing_build() {
-    let document = good_then_bad(&apps::failing_build(), &json!({}));
+fn what_fails_says_why_and_the_version_before_serves_on() {
+    let mut shop = Shop::open();
+    let document = shop.fails(&apps::failing_build(), &json!({}));
     assert_failure(&document, "building", "exit", "the-step-speaks");
-}
-
-#[test]
-fn an_app_that_exits() {
-    let document = good_then_bad(&apps::exits(), &json!({}));
+    // One that exits.
+    let document = shop.fails(&apps::exits(), &json!({}));
     assert_failure(&document, "starting", "exited with code 3", "last-words");
-}
-
-#[test]
-fn an_app_that_never_listens() {
+    // One that never listens.
     let settings = json!({ "health_start_within_ms": 3_000 });
-    let document = good_then_bad(&apps::never_healthy(), &settings);
+    let document = shop.fails(&apps::never_healthy(), &settings);
     assert_failure(&document, "starting", "not healthy within", "still-thinking");
-}
-
-#[test]
-fn an_app_that_answers_but_never_well() {
-    // Long enough for an answer to come, also on a busy machine.
+    // One that answers, but never well; long enough for an answer to come, also on a busy machine.
     let settings = json!({ "health_start_within_ms": 6_000, "health_path": "/index.html" });
-    let document = good_then_bad(&apps::always_not_found(), &settings);
+    let document = shop.fails(&apps::always_not_found(), &settings);
     assert_failure(&document, "starting", "404", "no-luck");
+    shop.scene.finish();
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn what_a_repository_says_runs_once_runs_with_its_version_and_comes_back_with_it
 }
 
 #[test]
-fn a_post_deploy_command_that_fails_undoes_nothing_and_says_why() {
+fn a_post_deploy_command_that_fails_or_is_ended_undoes_nothing_and_says_why() {
     let shop = Shop::new();
     shop.hook("post-deploy", "echo cannot-warm-up; exit 7", &[]);
     shop.commit("two");
@@ -123,18 +123,7 @@ fn a_post_deploy_command_that_fails_undoes_nothing_and_says_why() {
     let told = shop.scene.hythe.run(&["events", "--app", "shop"]).out;
     assert!(told.contains("post_deploy_failed"), "{told}");
 
-    // The next one is another matter.
-    let none = ["app", "set", "shop", "--no-post-deploy-command"];
-    assert_eq!(shop.scene.hythe.run(&none).code, 0);
-    let next = shop.scene.deploy_live("shop");
-    let (_, next) = shop.scene.hythe.deployment(next["deployment"].as_str().unwrap());
-    assert_eq!(next["post_deploy"], Value::Null);
-    shop.scene.finish();
-}
-
-#[test]
-fn a_post_deploy_command_that_takes_too_long_is_ended() {
-    let shop = Shop::new();
+    // One that takes too long.
     let more = ["--post-deploy-timeout", "2s", "--stop", "1s"];
     shop.hook("post-deploy", "echo still-warming; sleep 600", &more);
     let document = shop.scene.deploy_live("shop");
@@ -143,7 +132,14 @@ fn a_post_deploy_command_that_takes_too_long_is_ended() {
     assert!(message.contains("was not done within 2.0 s and was ended"), "{said}");
     assert!(said["log"].to_string().contains("still-warming"), "{said}");
     shop.one_container_is_left();
-    shop.scene.assert_serves("shop", "one");
+    shop.scene.assert_serves("shop", "two");
+
+    // The next one is another matter.
+    let none = ["app", "set", "shop", "--no-post-deploy-command"];
+    assert_eq!(shop.scene.hythe.run(&none).code, 0);
+    let next = shop.scene.deploy_live("shop");
+    let (_, next) = shop.scene.hythe.deployment(next["deployment"].as_str().unwrap());
+    assert_eq!(next["post_deploy"], Value::Null);
     shop.scene.finish();
 }
 

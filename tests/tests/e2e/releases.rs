@@ -126,7 +126,7 @@ fn a_release_command_runs_before_a_version_and_not_with_a_restart() {
 }
 
 #[test]
-fn a_release_command_that_fails_changes_nothing_and_says_why() {
+fn a_release_command_that_fails_or_is_ended_changes_nothing_and_says_why() {
     let shop = Shop::new();
     shop.release("echo cannot-migrate; exit 7", &[]);
     let failure = shop.fails();
@@ -141,26 +141,15 @@ fn a_release_command_that_fails_changes_nothing_and_says_why() {
     let words = "`/no/such/program` exited with code 127, which mostly means";
     assert!(message(&failure).contains(words), "{failure}");
 
-    assert_eq!(shop.scene.hythe.run(&["app", "set", "shop", "--no-release-command"]).code, 0);
-    shop.scene.deploy_live("shop");
-    shop.scene.assert_serves("shop", "two");
-    shop.scene.finish();
-}
-
-#[test]
-fn a_release_command_that_takes_too_long_is_ended() {
-    let shop = Shop::new();
-    shop.release("echo still-migrating; sleep 600", &["--release-timeout", "2s", "--stop", "1s"]);
+    // One that takes too long.
+    let more = ["--release-timeout", "2s", "--stop", "1s"];
+    shop.hook("release", "echo still-migrating; sleep 600", &more);
     let failure = shop.fails();
     assert!(message(&failure).contains("was not done within 2.0 s and was ended"), "{failure}");
     assert!(failure["log"].to_string().contains("still-migrating"), "{failure}");
-    shop.scene.finish();
-}
 
-#[test]
-fn cancelling_ends_a_release_command() {
-    let shop = Shop::new();
-    shop.release("sleep 600", &["--stop", "1s"]);
+    // One that is cancelled.
+    shop.hook("release", "sleep 600", &["--release-timeout", "10m"]);
     let id = shop.scene.begin("shop");
     shop.scene.hythe.wait_until("it runs", || shop.task().is_some());
     let document = shop.scene.hythe.wait_for_status(&id, &["releasing"]);
@@ -170,6 +159,10 @@ fn cancelling_ends_a_release_command() {
     shop.scene.hythe.wait_for_status(&id, &["cancelled"]);
     shop.one_container_is_left();
     shop.scene.assert_serves("shop", "one");
+
+    assert_eq!(shop.scene.hythe.run(&["app", "set", "shop", "--no-release-command"]).code, 0);
+    shop.scene.deploy_live("shop");
+    shop.scene.assert_serves("shop", "two");
     shop.scene.finish();
 }
 

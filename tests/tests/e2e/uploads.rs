@@ -100,10 +100,10 @@ fn an_archive_is_deployed_and_what_cannot_be_sent_is_said() {
 }
 
 /// Kills `part` while an upload is on its way to the builder, or shortly after.
-fn killed_during_a_fetch(part: &str) {
-    let scene = Scene::new();
+fn killed_during_a_fetch(scene: &Scene, part: &str) {
     let dir = tempfile::tempdir().unwrap();
-    write(dir.path(), &apps::page("sent"));
+    let page = format!("sent before {part} died");
+    write(dir.path(), &apps::page(&page));
     // Nothing makes it smaller, so that there are some hundred pieces.
     let mut noise = fs::File::open("/dev/urandom").unwrap();
     let mut large = fs::File::create(dir.path().join("large")).unwrap();
@@ -117,24 +117,15 @@ fn killed_during_a_fetch(part: &str) {
     scene.hythe.wait_for_status(&id, &later);
     scene.hythe.kill(part);
     scene.hythe.wait_for_status(&id, &["live"]);
-    scene
-        .hythe
-        .wait_until("it serves", || scene.hythe.get("shop", "/") == (200, "sent".to_owned()));
+    scene.hythe.wait_until("it serves", || scene.hythe.get("shop", "/") == (200, page.clone()));
     scene.hythe.wait_until("nothing is doubled", || scene.hythe.containers().len() == 1);
+}
+
+#[test]
+fn agent_server_and_nats_die_during_a_fetch() {
+    let scene = Scene::new();
+    for part in ["agent", "server", "nats"] {
+        killed_during_a_fetch(&scene, part);
+    }
     scene.finish();
-}
-
-#[test]
-fn the_agent_dies_during_a_fetch() {
-    killed_during_a_fetch("agent");
-}
-
-#[test]
-fn the_server_dies_during_a_fetch() {
-    killed_during_a_fetch("server");
-}
-
-#[test]
-fn nats_dies_during_a_fetch() {
-    killed_during_a_fetch("nats");
 }

@@ -24,11 +24,14 @@ fn dockerfiles() -> Vec<(String, String)> {
     all.into_iter().map(|(text, name)| (name, text)).collect()
 }
 
+/// Builds at once. A repository's mirror is one build's at a time, so each has a repository of its own.
+const AT_ONCE: usize = 8;
+
 /// A stage that there is not is looked for after all instructions were understood, and before any
 /// image is asked for.
 #[tokio::test]
 async fn buildkit_understands_every_dockerfile_that_is_made() {
-    let world = World::with(|settings| settings.at_once = 8).await;
+    let world = World::with(|settings| settings.at_once = AT_ONCE).await;
     let mut files: Vec<(String, String)> = dockerfiles()
         .into_iter()
         .map(|(name, text)| (format!("{name}/Dockerfile"), text))
@@ -36,16 +39,19 @@ async fn buildkit_understands_every_dockerfile_that_is_made() {
     assert!(files.len() > 60, "{}", files.len());
     // To see that one which it does not understand is told from the others.
     files.push(("wrong/Dockerfile".to_owned(), "FROM a\nRUM x\n".to_owned()));
-    let plain: Vec<(&str, &str)> = files.iter().map(|(p, t)| (p.as_str(), t.as_str())).collect();
-    world.repository("all", &plain);
-    let said: Vec<(String, String)> = stream::iter(&files)
-        .map(|(path, _)| {
-            let mut command = world.command("all");
+    for n in 0..AT_ONCE {
+        let mine = files.iter().skip(n).step_by(AT_ONCE);
+        let mine: Vec<(&str, &str)> = mine.map(|(p, t)| (p.as_str(), t.as_str())).collect();
+        world.repository(&format!("part-{n}"), &mine);
+    }
+    let said: Vec<(String, String)> = stream::iter(files.iter().enumerate())
+        .map(|(n, (path, _))| {
+            let mut command = world.command(&format!("part-{}", n % AT_ONCE));
             command.spec.build.dockerfile = Some(RepositoryPath::new(path.as_str()).unwrap());
             command.spec.build.target = Some(BuildTarget::new("no-such-stage").unwrap());
             async { (path.clone(), world.build(command).await.1.unwrap_err().message) }
         })
-        .buffer_unordered(8)
+        .buffer_unordered(AT_ONCE)
         .collect()
         .await;
     let (fine, wrong): (Vec<_>, Vec<_>) =

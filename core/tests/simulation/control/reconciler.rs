@@ -172,8 +172,10 @@ impl World {
         self.control.reconciler.newest = revision;
         let table = RouteTable { revision, routes };
         self.judge_table(&table);
-        let backends: Vec<String> = table.routes.iter().map(words).collect();
-        self.note(format_args!("publishes {revision}: {}", backends.join(" ")));
+        if self.trace.is_kept() {
+            let backends: Vec<String> = table.routes.iter().map(words).collect();
+            self.note(format_args!("publishes {revision}: {}", backends.join(" ")));
+        }
         if self.put(table.clone()) {
             self.control.observed.put_in_force(table);
         } else {

@@ -19,20 +19,21 @@ use crate::world::World;
 impl World {
     /// The first thing that has not settled yet.
     pub(crate) fn unsettled(&self) -> Option<Breach> {
-        let verdicts = [
-            ("every_deployment_ends", self.invariant_every_deployment_ends()),
-            ("scaling_comes_to_its_end", self.invariant_scaling_comes_to_its_end()),
-            ("what_runs_is_what_is_wanted", self.invariant_what_runs_is_what_is_wanted()),
-            ("nothing_runs_that_nobody_wants", self.invariant_nothing_runs_that_nobody_wants()),
-            ("traffic_goes_to_what_is_live", self.invariant_traffic_goes_to_what_is_live()),
-            ("everybody_is_known", self.invariant_everybody_is_known()),
-            ("every_run_ends", self.invariant_every_run_ends()),
-            ("what_is_due_is_dealt_with", self.invariant_what_is_due_is_dealt_with()),
-            ("previews_are_those_that_are_wanted", self.invariant_previews_are_as_wanted()),
-            ("providers_know_how_it_ended", self.invariant_providers_know_how_it_ended()),
+        type Look = fn(&World) -> Verdict;
+        let looks: [(&str, Look); 10] = [
+            ("every_deployment_ends", Self::invariant_every_deployment_ends),
+            ("scaling_comes_to_its_end", Self::invariant_scaling_comes_to_its_end),
+            ("what_runs_is_what_is_wanted", Self::invariant_what_runs_is_what_is_wanted),
+            ("nothing_runs_that_nobody_wants", Self::invariant_nothing_runs_that_nobody_wants),
+            ("traffic_goes_to_what_is_live", Self::invariant_traffic_goes_to_what_is_live),
+            ("everybody_is_known", Self::invariant_everybody_is_known),
+            ("every_run_ends", Self::invariant_every_run_ends),
+            ("what_is_due_is_dealt_with", Self::invariant_what_is_due_is_dealt_with),
+            ("previews_are_those_that_are_wanted", Self::invariant_previews_are_as_wanted),
+            ("providers_know_how_it_ended", Self::invariant_providers_know_how_it_ended),
         ];
-        let mut failed = verdicts.into_iter();
-        failed.find_map(|(invariant, verdict)| Some(Breach::new(invariant, verdict.err()?)))
+        let mut looks = looks.into_iter();
+        looks.find_map(|(invariant, look)| Some(Breach::new(invariant, look(self).err()?)))
     }
 
     fn active(&self) -> impl Iterator<Item = (AppId, &ActiveApp)> {

@@ -34,7 +34,7 @@ impl World {
         }
     }
 
-    /// Folding the log from nothing gives every aggregate that waits for nothing, and the
+    /// Folding the log gives every aggregate that waits for nothing, and the
     /// projection as far as it has come.
     pub(super) fn invariant_log_and_state_agree(&self) -> Verdict {
         if !self.control.up {
@@ -47,7 +47,7 @@ impl World {
         self.agree(&hosts.installations)?;
         self.agree(&hosts.projects)?;
         let view = &self.control.view;
-        if view.head == self.journal.head() && *view != self.journal.fold() {
+        if view.head == self.journal.head() && view != self.journal.fold() {
             return Err(format!("the projection at {} is no fold of the log", view.head));
         }
         Ok(())

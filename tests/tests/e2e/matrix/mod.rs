@@ -31,7 +31,8 @@ use self::points::{Course, Deaths, Point, points};
 use self::world::World;
 
 /// Sees one process die at each of its points but those of a first start, in several installations
-/// at once: most of the time each of them waits.
+/// at once: most of the time each of them waits. A server that was started again, for one, switches no
+/// traffic before every edge that there may be has had its lease to speak up.
 fn dies_everywhere(process: Process, worlds: usize) {
     let only = std::env::var("HYTHE_MATRIX").unwrap_or_default();
     let soak = std::env::var_os("HYTHE_SOAK").is_some();
@@ -42,6 +43,8 @@ fn dies_everywhere(process: Process, worlds: usize) {
             && !matches!(point.course, Course::FirstStart | Course::Never(_))
             && format!("{point:?}").contains(&only)
     });
+    // What waits for the next minute comes first, so that nothing waits for it in the end.
+    points.sort_by_key(|point| point.course != Course::CronSkipped);
     let work: VecDeque<(Point, Deaths)> = deaths
         .iter()
         .flat_map(|deaths| points.iter().map(|point| (point.clone(), *deaths)))
@@ -63,12 +66,12 @@ fn dies_everywhere(process: Process, worlds: usize) {
 
 #[test]
 fn the_server_dies_at_each_step() {
-    dies_everywhere(Process::Server, 4);
+    dies_everywhere(Process::Server, 6);
 }
 
 #[test]
 fn the_agent_dies_at_each_step() {
-    dies_everywhere(Process::Agent, 3);
+    dies_everywhere(Process::Agent, 4);
 }
 
 #[test]

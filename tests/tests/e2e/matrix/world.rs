@@ -17,8 +17,9 @@ use crate::scene::Scene;
 
 /// The app that serves all the time.
 pub(super) const APP: &str = "shop";
-/// From one look to the next, while something is waited for.
-const LOOK: Duration = Duration::from_millis(15);
+/// From one look to the next, while something is waited for. Worlds are several at once, and what they wait
+/// for needs the processors.
+const LOOK: Duration = Duration::from_millis(30);
 /// How long after its course of events has ended a process may take to come to its point.
 const DIES_WITHIN: Duration = Duration::from_secs(30);
 /// The same for a passage that need not come.
@@ -269,6 +270,18 @@ impl World {
     }
 
     fn containers(&self) -> Vec<String> {
+        if let Some(listed) = self.hythe().listed("/containers/json", "all=true&") {
+            let all = listed.as_array().into_iter().flatten();
+            return all
+                .map(|one| {
+                    let said = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                    let labels = &one["Labels"];
+                    let deployment = said(&labels["hythe.deployment"]);
+                    let replica = said(&labels["hythe.replica"]);
+                    format!("{deployment} {replica} {}", said(&one["State"]))
+                })
+                .collect();
+        }
         let filter = format!("label=hythe.instance={}", self.hythe().id());
         let format = "{{.Label \"hythe.deployment\"}} {{.Label \"hythe.replica\"}} {{.State}}";
         let output = Command::new("docker")
