@@ -25,12 +25,6 @@ die() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# cargo_with_clippy ...: cargo, whose compiler for this workspace is clippy's. It says what clippy says of what
-# it compiles, where `cargo clippy` would read every dependency once more, which takes minutes; what it makes
-# is a little slower (it leaves out what the compiler does to its middle form). Nothing that was made so is
-# taken for what cargo makes otherwise.
-cargo_with_clippy() { RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS='' cargo "$@"; }
-
 # Runs a command as root: directly, or through sudo.
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
