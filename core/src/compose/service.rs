@@ -9,8 +9,8 @@ use super::tree::{Field, Node, Tree};
 use super::variables::Room;
 use super::volumes::{self, Declared};
 use super::{
-    Bad, Build, From, Given, Service, build, delivered, deploy, environment, health, inside, keys,
-    units,
+    Bad, Build, From, Given, Service, build, delivered, deploy, environment, folders, health,
+    inside, keys, units,
 };
 use crate::container::ServiceName;
 use crate::health::{HealthCheck, Probe};
@@ -78,8 +78,10 @@ pub(super) fn read(
     let of_volumes = format!("{key}.volumes");
     let mut binds = Vec::new();
     if let Some(node) = volumes {
+        let built = folders::built_from(&field.node, given);
         let besides = (&mut draft.service.inside.tmpfs, &mut binds);
-        draft.service.volumes = volumes::read(&of_volumes, node, declared, besides, notes)?;
+        let of = (declared, given, built.as_deref());
+        draft.service.volumes = volumes::read(&of_volumes, node, of, besides, notes)?;
     }
     let delivered = delivered::read(&key, &field.node, contents, (given, &mut *room), notes)?;
     draft.service.env.clone_from(&delivered.variables);

@@ -221,13 +221,13 @@ const ROWS: &[Row] = &[
         "services:\n  a:\n    image: x\n    volumes:\n      - ./src:/app\n      - /etc/passwd:/p:ro\n      - ~/x:/x\n      \
          - /anonymous\n      - type: bind\n        source: .\n        target: /b\n      - type: tmpfs\n        target: \
          /t\n      - theirs:/y\n      - type: npipe\n        target: /z\nvolumes:\n  theirs:\n    external: true\n",
-        &["0 a image=x health=none memory:/t"],
+        &["0 a image=x health=none machine--.x-accc5a1974c7:/x memory:/t"],
         &[
-            "! 5 services.a.volumes: folders of the machine",
-            "! 6 services.a.volumes: folders of the machine",
-            "! 7 services.a.volumes: folders of the machine",
+            "! 5 services.a.volumes: folders of the machine are given to no container, and nobody said",
+            "! 6 services.a.volumes: it is of the machine's own system",
+            "! 7 services.a.volumes: what is written there is kept in the volume machine--.x-",
             "! 8 services.a.volumes: a volume without a name",
-            "! 9 services.a.volumes: folders of the machine",
+            "! 9 services.a.volumes: it is the folder of the whole project",
             "! 14 services.a.volumes: the volume theirs is not taken",
             "! 15 services.a.volumes: there are no mounts of type npipe",
             "! 19 volumes.theirs.external: a volume that Hythe did not make",
