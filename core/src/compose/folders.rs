@@ -332,10 +332,12 @@ fn of_the_machine(path: &str) -> Option<&'static str> {
 
 fn within(bind: &Bind, path: &str, built: Option<&str>, given: &Given) -> Decided {
     let of_the_build = built.is_some_and(|context| holds(context, path));
-    if built.is_some_and(|context| holds(path, context)) {
+    let is_whole = holds(path, &given.folder);
+    // The settings of an image may lie beside its Dockerfile.
+    if built.is_some_and(|context| holds(path, context)) && (is_whole || !bind.is_at_settings()) {
         return Decided::Never(DEVELOPMENT);
     }
-    if holds(path, &given.folder) {
+    if is_whole {
         return Decided::Never(CODE);
     }
     let as_it_is = || Decided::Texts(vec![(path.to_owned(), bind.target.clone())]);
@@ -352,7 +354,7 @@ fn within(bind: &Bind, path: &str, built: Option<&str>, given: &Given) -> Decide
         Some(Mounted::Nothing) if bind.names_a_file() => Decided::Nothing(NO_FILE),
         Some(Mounted::Nothing) => empty(bind, is_made),
         Some(Mounted::Large) if is_made && !written => Decided::Never(MADE),
-        Some(Mounted::Large) if is_code => Decided::Never(DEVELOPMENT),
+        Some(Mounted::Large) if is_code || of_the_build && written => Decided::Never(DEVELOPMENT),
         Some(Mounted::Large) if written => Decided::Nothing(TOO_MANY),
         Some(Mounted::Large) => Decided::Keep(NOT_FROM_THERE),
         Some(Mounted::Folder(files)) => {
@@ -427,10 +429,13 @@ fn last(path: &str) -> &str {
 impl Bind {
     /// Whether what is there was written by a person: only read, or at a place for such.
     fn is_written_by_people(&self) -> bool {
+        self.read_only || self.is_at_settings()
+    }
+
+    fn is_at_settings(&self) -> bool {
         let target = self.target.trim_end_matches('/');
         let name = last(target);
-        self.read_only
-            || WRITTEN.iter().any(|folder| holds(folder, target))
+        WRITTEN.iter().any(|folder| holds(folder, target))
             || WRITTEN_NAMES.contains(&name)
             || name.ends_with(".d")
     }

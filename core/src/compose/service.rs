@@ -223,6 +223,16 @@ fn setting(
             );
             notes.left(line, at, why);
         }
+        "links" | "external_links" if others_say(node).is_some() => {
+            let (there, here) = others_say(node).unwrap_or_default();
+            let why = format!(
+                "services of a project find one another by their names in this file alone; where this one says \
+                 {}, write {} instead",
+                shown(&here),
+                shown(&there)
+            );
+            notes.left(line, at, why);
+        }
         "init" if node.truth() == Some(true) => {}
         "privileged" if node.truth() == Some(false) => {}
         name if name.starts_with("x-") => {}
@@ -239,6 +249,14 @@ fn aliases(node: &Node) -> Vec<String> {
     let networks = node.fields().unwrap_or_default().iter();
     let listed = networks.filter_map(|network| network.node.get("aliases")?.items());
     listed.flatten().filter_map(Node::text).collect()
+}
+
+/// The first service of `links` that is reached by another name than its own, and by which.
+fn others_say(node: &Node) -> Option<(String, String)> {
+    node.items()?.iter().filter_map(Node::text).find_map(|link| {
+        let (there, here) = link.split_once(':')?;
+        (there != here).then(|| (there.to_owned(), here.to_owned()))
+    })
 }
 
 fn labels(at: &str, field: &Field, ports: &mut Ports, notes: &mut Notes) {

@@ -55,8 +55,6 @@ impl Bind {
 #[derive(Debug, Default)]
 pub(super) struct Declared {
     names: BTreeSet<VolumeName>,
-    /// Those that are not taken, which was told of already.
-    left: BTreeSet<String>,
     /// Those of what services keep beside the file.
     kept: Kept,
 }
@@ -85,20 +83,16 @@ pub(super) fn declared(node: Option<&Node>, notes: &mut Notes) -> Result<Declare
             Ok(name) => name,
             Err(why) => return bad(field.line, why.to_string()),
         };
-        let mut taken = true;
         for option in field.node.fields().unwrap_or_default() {
             let key = format!("{key}.{}", option.name);
             match option.name.as_str() {
                 "external" if option.node.truth() == Some(false) => {}
-                "external" => {
-                    taken = false;
-                    notes.left(
-                        option.line,
-                        &key,
-                        "a volume that Hythe did not make is given to no container; declare one without \
-                         external, and copy into it what it is to have",
-                    );
-                }
+                "external" => notes.left(
+                    option.line,
+                    &key,
+                    "a volume that Hythe did not make is given to no container: there is one of the project's own \
+                     by that name, with nothing of what the other one has",
+                ),
                 "driver" if option.node.text().as_deref() == Some("local") => {}
                 "driver" | "driver_opts" => notes.left(
                     option.line,
@@ -114,11 +108,7 @@ pub(super) fn declared(node: Option<&Node>, notes: &mut Notes) -> Result<Declare
                 }
             }
         }
-        if taken {
-            declared.names.insert(name);
-        } else {
-            declared.left.insert(field.name.clone());
-        }
+        declared.names.insert(name);
     }
     Ok(declared)
 }
@@ -175,10 +165,6 @@ pub(super) fn read(
             continue;
         }
         let Some((volume, path, read_only)) = mount else { continue };
-        if declared.left.contains(&volume) {
-            notes.left(item.line, key, format!("the volume {} is not taken", shown(&volume)));
-            continue;
-        }
         if volume.is_empty() {
             let why = format!(
                 "{key}: no volume is named for {}; where a variable stands for it, say that by --env or in .env",

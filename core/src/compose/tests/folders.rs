@@ -15,6 +15,7 @@ fn given(folder: &str) -> Given {
         ("a.b", Mounted::Nothing),
         ("a/b", Mounted::Nothing),
         ("app.yml", Mounted::Nothing),
+        ("app", files(&["conf.ini"])),
         ("app/uploads", files(&["seed.sql"])),
         ("app/src", files(&["main.js"])),
         ("app/node_modules", Mounted::Large),
@@ -31,6 +32,7 @@ fn given(folder: &str) -> Given {
         ("seeded/data", files(&["seed.json"])),
     ];
     let texts = [
+        ("app/conf.ini", "on"),
         ("app/uploads/seed.sql", "seed"),
         ("conf.d/site.conf", "site"),
         ("conf.d/snippets/tls.conf", "tls"),
@@ -215,6 +217,13 @@ const BUILT: &[Row] = &[
             "0 a build=app health=none folder-app.uploads:/srv/uploads",
             "! 4 services.a.volumes: app/src/main.js: it is no text",
             "! 4 services.a.volumes: what is written there is kept",
+        ],
+    ),
+    (
+        "[./app:/etc/shop]",
+        &[
+            "0 a build=app health=none CONFIG_FILE_etc_shop_conf_ini=on file:",
+            "! 4 services.a.volumes: what is written there is given",
         ],
     ),
     (

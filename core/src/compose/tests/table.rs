@@ -221,16 +221,15 @@ const ROWS: &[Row] = &[
         "services:\n  a:\n    image: x\n    volumes:\n      - ./src:/app\n      - /etc/passwd:/p:ro\n      - ~/x:/x\n      \
          - /anonymous\n      - type: bind\n        source: .\n        target: /b\n      - type: tmpfs\n        target: \
          /t\n      - theirs:/y\n      - type: npipe\n        target: /z\nvolumes:\n  theirs:\n    external: true\n",
-        &["0 a image=x health=none machine--.x-accc5a1974c7:/x memory:/t"],
+        &["0 a image=x health=none machine--.x-accc5a1974c7:/x theirs:/y memory:/t"],
         &[
             "! 5 services.a.volumes: folders of the machine are given to no container, and nobody said",
             "! 6 services.a.volumes: it is of the machine's own system",
             "! 7 services.a.volumes: what is written there is kept in the volume machine--.x-",
             "! 8 services.a.volumes: a volume without a name",
             "! 9 services.a.volumes: it is the folder of the whole project",
-            "! 14 services.a.volumes: the volume theirs is not taken",
             "! 15 services.a.volumes: there are no mounts of type npipe",
-            "! 19 volumes.theirs.external: a volume that Hythe did not make",
+            "! 19 volumes.theirs.external: a volume that Hythe did not make is given to no container: there is one",
         ],
     ),
     (
@@ -273,6 +272,37 @@ const ROWS: &[Row] = &[
          image: d\n",
         &["0 db image=d", "1 web build=. port=80 routed=yes release=rake|db:migrate after=db"],
         &["! 2 services.migrate: it becomes the release command of web"],
+    ),
+    (
+        "a job that several wait for runs before one that waits for none of the others",
+        "x-app: &app\n  image: shop\n  depends_on: {init: {condition: service_completed_successfully}}\nservices:\n  \
+         api:\n    <<: *app\n  beat:\n    <<: *app\n  worker:\n    image: shop\n    depends_on: {api: {condition: \
+         service_healthy}, init: {condition: service_completed_successfully}}\n  front:\n    image: nginx\n    depends_on: \
+         {init: {condition: service_completed_successfully}}\n  init: {image: shop, command: migrate, depends_on: \
+         [db]}\n  db: {image: d}\n",
+        &[
+            "0 db image=d",
+            "1 api image=shop release=migrate health=none after=db",
+            "2 beat image=shop health=none after=api",
+            "2 front image=nginx health=none after=api",
+            "2 worker image=shop health=none after=api",
+        ],
+        &[
+            "! 15 services.init: it becomes the release command of api, which runs before each new version of it, with \
+           api's variables; beat, front, worker go live after api",
+        ],
+    ),
+    (
+        "a job that another job waits for is left, and one that waits for its fellow is not chosen",
+        "services:\n  a: {image: x, depends_on: {z: {condition: service_started}, init: {condition: \
+         service_completed_successfully}}}\n  z: {image: x, depends_on: {init: {condition: \
+         service_completed_successfully}}}\n  init: {image: x, command: b, depends_on: {first: {condition: \
+         service_completed_successfully}}}\n  first: {image: x, command: a}\n",
+        &["0 z image=x release=b health=none", "1 a image=x health=none after=z"],
+        &[
+            "! 4 services.init: it becomes the release command of z",
+            "! 5 services.first: it is to end, and an app keeps running",
+        ],
     ),
     (
         "a job of another image is left",

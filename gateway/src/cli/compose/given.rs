@@ -45,6 +45,7 @@ pub(super) fn read(
     shell: impl Fn(&str) -> Option<String>,
 ) -> Outcome<Read> {
     let folder = found.folder();
+    let dot_env = if folder.is_empty() { ".env".to_owned() } else { format!("{folder}/.env") };
     let mut variables = place.dot_env(&folder)?;
     let own: BTreeMap<String, String> =
         given.iter().map(|(name, value)| (name.to_string(), value.reveal().to_owned())).collect();
@@ -103,6 +104,11 @@ pub(super) fn read(
                     texts.insert(path, text);
                     more = true;
                 }
+                // It is kept out of most repositories: what was given is what would be in it.
+                Seen::Nothing if !own.is_empty() && path == dot_env => {
+                    texts.insert(path, as_file(&own));
+                    more = true;
+                }
                 Seen::Nothing => {}
                 // Where it has to be there, the server refuses it with its line.
                 Seen::NoText(why) => unread.push(why),
@@ -155,6 +161,25 @@ pub(super) fn read(
         sources: BTreeMap::new(),
     };
     Ok(Read { request, missing: missing.into_iter().collect(), unread })
+}
+
+/// Variables as a file of them.
+fn as_file(variables: &BTreeMap<String, String>) -> String {
+    let mut text = String::new();
+    for (name, value) in variables {
+        text.push_str(name);
+        text.push_str("=\"");
+        for c in value.chars() {
+            match c {
+                '\n' => text.push_str("\\n"),
+                '\r' => text.push_str("\\r"),
+                '\\' | '"' | '$' => text.extend(['\\', c]),
+                c => text.push(c),
+            }
+        }
+        text.push_str("\"\n");
+    }
+    text
 }
 
 /// The bytes in the names of a folder's files.
@@ -270,6 +295,31 @@ mod tests {
                 ("out", file),
             ]
         );
+    }
+
+    #[test]
+    fn what_was_given_stands_in_for_a_file_of_variables_that_a_repository_does_not_have() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("deploy")).unwrap();
+        let file = "services:\n  web:\n    image: x\n    env_file: [.env, other.env]\n";
+        std::fs::write(at("deploy/compose.yaml"), file).unwrap();
+        let place = Place::open(dir.path().to_str().unwrap(), None).unwrap();
+        let found = place.compose_file(Some(std::path::Path::new("deploy/compose.yaml"))).unwrap();
+        let odd = "a \"quoted\" $VALUE\\n\nin 'two' lines # and no remark ";
+        let odd_one: env::Variables =
+            [(EnvName::new("ODD").unwrap(), EnvValue::new(odd).unwrap())].into_iter().collect();
+        let texts = |given: &env::Variables| {
+            read(&place, &found, given, Vec::new(), shell).unwrap().request.files
+        };
+        let files = texts(&odd_one);
+        assert_eq!(files.keys().collect::<Vec<_>>(), ["deploy/.env"]);
+        let values = files["deploy/.env"].reveal();
+        let values = hythe_core::compose::variables_of(values, &BTreeMap::new()).unwrap();
+        assert_eq!(values, BTreeMap::from([("ODD".to_owned(), odd.to_owned())]));
+        assert!(texts(&env::Variables::new()).is_empty());
+        std::fs::write(at("deploy/.env"), "OWN=1\n").unwrap();
+        assert_eq!(texts(&odd_one)["deploy/.env"].reveal(), "OWN=1\n");
     }
 
     #[test]

@@ -99,6 +99,36 @@ impl Place {
         Ok(Self::Git(Box::new(Cloned { folder: scratch, repository, branch, commit })))
     }
 
+    /// The Compose file, or several as one that includes them: each goes before those named before it, and paths in
+    /// all of them count from the folder of the first.
+    pub(super) fn compose_files(&self, wanted: &[PathBuf]) -> Outcome<Found> {
+        let first = self.compose_file(wanted.first().map(PathBuf::as_path))?;
+        if wanted.len() < 2 {
+            return Ok(first);
+        }
+        let up = "../".repeat(first.folder().split('/').filter(|part| !part.is_empty()).count());
+        let mut paths = Vec::new();
+        for path in wanted {
+            let found = self.compose_file(Some(path))?;
+            paths.push(format!("./{up}{}", found.path).replace('$', "$$"));
+        }
+        // What is JSON is YAML.
+        let text = serde_json::json!({"include": [{"path": paths}]}).to_string();
+        Ok(Found { path: first.path, text })
+    }
+
+    /// Why a file beside this one is not read that Docker would read with it.
+    pub(super) fn override_of(&self, found: &Found) -> Option<String> {
+        let (stem, _) = found.path.rsplit_once('.')?;
+        let paths = ["yaml", "yml"].map(|ending| format!("{stem}.override.{ending}"));
+        let there = |path: &String| !matches!(self.look(path), Ok(Seen::Nothing));
+        let path = paths.into_iter().find(there)?;
+        Some(format!(
+            "{path}, as there is for work on an app, is read where it is named: --file {} --file {path}",
+            found.path
+        ))
+    }
+
     /// The Compose file.
     pub(super) fn compose_file(&self, wanted: Option<&Path>) -> Outcome<Found> {
         if let Some(wanted) = wanted {
@@ -441,6 +471,32 @@ mod tests {
             let refused = place.read(path).unwrap_err().message;
             assert!(refused.contains(words), "{refused}");
         }
+    }
+
+    #[test]
+    fn several_files_are_one_that_includes_them_and_an_override_is_told_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: &str| {
+            std::fs::create_dir_all(dir.path().join(path).parent().unwrap()).unwrap();
+            std::fs::write(dir.path().join(path), "services: {}").unwrap();
+        };
+        for path in ["compose.yaml", "compose.override.yml", "deploy/a.yaml", "b$1.yaml"] {
+            write(path);
+        }
+        let place = Place::open(dir.path().to_str().unwrap(), None).unwrap();
+        let files = ["deploy/a.yaml", "./b$1.yaml"].map(PathBuf::from);
+        let found = place.compose_files(&files).unwrap();
+        assert_eq!((found.path.as_str(), found.folder().as_str()), ("deploy/a.yaml", "deploy"));
+        assert_eq!(
+            found.text,
+            "{\"include\":[{\"path\":[\"./../deploy/a.yaml\",\"./../b$$1.yaml\"]}]}"
+        );
+        assert!(place.compose_files(&["none.yaml", "b"].map(PathBuf::from)).is_err());
+        let one = place.compose_files(&[]).unwrap();
+        assert_eq!((one.path.as_str(), one.text.as_str()), ("compose.yaml", "services: {}"));
+        let told = place.override_of(&one).unwrap();
+        assert!(told.ends_with("--file compose.yaml --file compose.override.yml"), "{told}");
+        assert_eq!(place.override_of(&found), None);
     }
 
     #[test]
