@@ -14,6 +14,7 @@ use super::tree::{Field, Node};
 use super::volumes::Bind;
 use super::{Bad, Given, Mounted};
 use crate::container::VolumeName;
+use crate::source::ImageRef;
 
 /// How much of a path is in the name of its volume where not all of it can be.
 const MOST_NAMED: usize = 50;
@@ -45,6 +46,20 @@ const EMPTY: &str = "nothing is there, and no other service writes to it";
 const TOO_MANY: &str = "there are more files than a container is given as texts, or they cannot be listed; build them \
                         into an image: a Dockerfile with FROM and COPY, and build instead of image";
 
+/// Images that do nothing but watch an engine, or change what it runs.
+const FOR_ENGINES: [&str; 11] = [
+    "acme-companion",
+    "autoheal",
+    "diun",
+    "docker-gen",
+    "docker-socket-proxy",
+    "dockge",
+    "dozzle",
+    "nginx-proxy",
+    "portainer",
+    "portainer-ce",
+    "watchtower",
+];
 /// Files that are there so that a folder is.
 const PLACEHOLDERS: [&str; 8] = [
     ".gitkeep",
@@ -407,6 +422,12 @@ pub(super) fn wanted(bind: &Bind, path: &str, service: &Node, given: &Given) -> 
         }
         Some(Mounted::Folder(_) | Mounted::Large | Mounted::Nothing) | None => Vec::new(),
     }
+}
+
+/// Whether an image does nothing without the engine's socket, and this service was to have that.
+pub(super) fn is_for_engine(image: &ImageRef, binds: &[(Bind, Means)]) -> bool {
+    let name = last(image.as_str()).split([':', '@']).next().unwrap_or_default();
+    FOR_ENGINES.contains(&name) && binds.iter().any(|(_, means)| *means == Means::Nothing(SOCKET))
 }
 
 /// The folder that a service is built from, from the root of the source.

@@ -39,7 +39,13 @@ pub(super) fn order(
     notes: &mut Notes,
 ) -> Result<(Vec<Service>, BTreeSet<ServiceName>), Bad> {
     known(&drafts, &idle)?;
-    let gone = jobs(&mut drafts, notes);
+    let mut gone = jobs(&mut drafts, notes);
+    for (name, draft) in drafts.iter().filter(|(_, draft)| draft.idles) {
+        let why = "it works through the engine's socket alone, so it is left out: what it does for others is \
+                   Hythe's own matter here";
+        notes.left(draft.service.line, &format!("services.{name}"), why);
+        gone.insert(name.clone());
+    }
     drafts.retain(|name, _| !gone.contains(name));
     let mut waves: BTreeMap<ServiceName, usize> = BTreeMap::new();
     let after: BTreeMap<ServiceName, BTreeSet<ServiceName>> = drafts

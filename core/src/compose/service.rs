@@ -26,6 +26,8 @@ const ROUTE: &str = "hythe.route";
 pub(super) struct Draft {
     pub(super) service: Service,
     pub(super) depends: Vec<Depends>,
+    /// Whether it does nothing without the engine's socket, which it does not have.
+    pub(super) idles: bool,
 }
 
 /// That a service depends on another.
@@ -72,6 +74,7 @@ pub(super) fn read(
             wave: 0,
         },
         depends: Vec::new(),
+        idles: false,
     };
     draft.service.from = from(&key, &field.node, field.line, given, notes)?;
     let volumes = field.node.get("volumes");
@@ -83,6 +86,8 @@ pub(super) fn read(
         let of = (declared, given, built.as_deref());
         draft.service.volumes = volumes::read(&of_volumes, node, of, besides, notes)?;
     }
+    draft.idles =
+        matches!(&draft.service.from, From::Image(image) if folders::is_for_engine(image, &binds));
     let delivered = delivered::read(&key, &field.node, contents, (given, &mut *room), notes)?;
     draft.service.env.clone_from(&delivered.variables);
     draft.service.inside.files = delivered.files;

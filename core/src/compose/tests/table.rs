@@ -169,6 +169,33 @@ const ROWS: &[Row] = &[
         &["ES_SETTING_DISCOVERY_TYPE for discovery.type"],
     ),
     (
+        "settings of Elasticsearch under the names that it reads besides",
+        "services:\n  search:\n    image: docker.elastic.co/elasticsearch/elasticsearch:8.17.0\n    environment:\n      - \
+         discovery.type=single-node\n      - bootstrap.memory_lock=true\n",
+        &["0 search image=docker.elastic.co/elasticsearch/elasticsearch:8.17.0 health=none \
+             ES_SETTING_BOOTSTRAP_MEMORY__LOCK=true ES_SETTING_DISCOVERY_TYPE=single-node"],
+        &[
+            "! 5 services.search.environment.discovery.type: it is given as ES_SETTING_DISCOVERY_TYPE",
+            "! 6 services.search.environment.bootstrap.memory_lock: it is given as ES_SETTING_BOOTSTRAP_MEMORY__LOCK",
+        ],
+    ),
+    (
+        "what works by the engine's socket alone is left out, and what waits for it does not wait",
+        "services:\n  web: {image: x, depends_on: [proxy, watch]}\n  watch:\n    image: containrrr/watchtower:1\n    \
+         volumes: [\"/var/run/docker.sock:/var/run/docker.sock\"]\n  proxy:\n    image: traefik\n    volumes: \
+         [\"/var/run/docker.sock:/var/run/docker.sock:ro\"]\n  dozzle: {image: amir20/dozzle}\n",
+        &[
+            "0 dozzle image=amir20/dozzle health=none",
+            "0 proxy image=traefik health=none",
+            "1 web image=x health=none after=proxy",
+        ],
+        &[
+            "! 3 services.watch: it works through the engine's socket alone",
+            "! 5 services.watch.volumes: the engine's socket is given to no container",
+            "! 8 services.proxy.volumes: the engine's socket is given to no container",
+        ],
+    ),
+    (
         "a check whose words stand one by one behind CMD-SHELL",
         "services:\n  a:\n    image: x\n    healthcheck: {test: [CMD-SHELL, pg_isready, -d, shop]}\n",
         &["0 a image=x health=command [\"sh\", \"-c\", \"pg_isready\", \"-d\", \"shop\"]"],
@@ -558,10 +585,10 @@ const ROWS: &[Row] = &[
         &["refused: line 3: the variable V has to be given: say which"],
     ),
     (
-        "a variable that is none",
-        "services:\n  a:\n    image: x\n    command: echo $\n",
+        "a dollar before no name",
+        "services:\n  a:\n    image: x\n    command: echo $ $$(date)\n    environment: {AT: \"$(date) ${TAG}\"}\n",
+        &["0 a image=x command=echo|$|$(date) health=none AT=$(date) 2"],
         &[],
-        &["refused: line 4: a \"$\" is followed by no name"],
     ),
 ];
 
