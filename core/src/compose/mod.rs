@@ -281,7 +281,11 @@ fn of_files(
     let listed = services.and_then(Node::fields).unwrap_or_default();
     if listed.is_empty() {
         let line = services.map_or(root.line, |services| services.line);
-        return Err(Bad { line: Some(line), why: "it has no services".into() });
+        let is_one =
+            |field: &tree::Field| field.node.get("image").or(field.node.get("build")).is_some();
+        let first =
+            if fields.iter().any(is_one) { "; put those at its top under services" } else { "" };
+        return Err(Bad { line: Some(line), why: format!("it has no services{first}") });
     }
     if listed.len() > limits::MOST_SERVICES {
         let why = format!("it has more than {} services", limits::MOST_SERVICES);

@@ -21,6 +21,9 @@ use crate::time::Millis;
 /// The label by which a service says whether an address leads to it.
 const ROUTE: &str = "hythe.route";
 
+/// What is told where a variable may be missing.
+const GIVE: &str = "; where a variable stands in it, say that by --env or in .env";
+
 /// A service before it is known what comes of those that it depends on.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
@@ -157,10 +160,19 @@ fn from(key: &str, node: &Node, line: u64, given: &Given, notes: &mut Notes) -> 
             }
             Ok(From::Build(build::read(&format!("{key}.build"), of, given, notes)?))
         }
-        (None, Some(image)) => match ImageRef::new(image.text().unwrap_or_default()) {
-            Ok(image) => Ok(From::Image(image)),
-            Err(why) => bad(image.line, format!("{key}.image: {why}")),
-        },
+        (None, Some(image)) => {
+            let text = image.text().unwrap_or_default();
+            // So it is where a variable in it has no value.
+            let is_open =
+                text.is_empty() || text.starts_with([':', '/']) || text.ends_with([':', '/']);
+            match ImageRef::new(text) {
+                Ok(image) => Ok(From::Image(image)),
+                Err(why) => {
+                    let hint = if is_open { GIVE } else { "" };
+                    bad(image.line, format!("{key}.image: {why}{hint}"))
+                }
+            }
+        }
         (None, None) => bad(line, format!("{key}: it says neither image nor build")),
     }
 }

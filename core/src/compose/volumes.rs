@@ -12,6 +12,10 @@ use crate::container::{Mount, MountPath, VolumeName};
 use crate::inside::Tmpfs;
 use crate::limits;
 
+/// Ways in which a volume is seen. All but one of them say nothing here: how labels of SELinux are set, and how soon
+/// what is written shows on another machine.
+const MODES: [&str; 8] = ["", "ro", "rw", "z", "Z", "cached", "consistent", "delegated"];
+
 /// A file or a folder that a service is to have from where it lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Bind {
@@ -230,7 +234,7 @@ fn short(key: &str, item: &Node, notes: &mut Notes) -> Option<(String, String, b
         return None;
     }
     let modes: Vec<&str> = mode.split(',').collect();
-    for other in modes.iter().filter(|mode| !["", "ro", "rw", "z", "Z"].contains(mode)) {
+    for other in modes.iter().filter(|mode| !MODES.contains(mode)) {
         notes.left(item.line, key, format!("there is no way {} of it", shown(other)));
     }
     Some((source.to_owned(), target.to_owned(), modes.contains(&"ro")))

@@ -261,7 +261,7 @@ const ROWS: &[Row] = &[
     ),
     (
         "options of volumes",
-        "services:\n  a:\n    image: x\n    volumes: [\"d:/d:nocopy\"]\nvolumes:\n  d:\n    driver: nfs\n    name: mine\n    \
+        "services:\n  a:\n    image: x\n    volumes: [\"d:/d:nocopy,cached\"]\nvolumes:\n  d:\n    driver: nfs\n    name: mine\n    \
          labels: {a: b}\n    drivr: x\n",
         &["0 a image=x health=none d:/d"],
         &[
@@ -466,6 +466,18 @@ const ROWS: &[Row] = &[
         ],
     ),
     ("nothing", "", &[], &["refused: line 1: it has no services"]),
+    (
+        "a file of the first form",
+        "web:\n  image: x\n",
+        &[],
+        &["refused: line 1: it has no services; put those at its top under services"],
+    ),
+    (
+        "an image whose tag has no value",
+        "services:\n  a:\n    image: \"x:${NONE}\"\n",
+        &[],
+        &["where a variable stands in it, say that by --env or in .env"],
+    ),
     ("no services", "services: {}\n", &[], &["refused: line 1: it has no services"]),
     ("no YAML", "services:\n  a: [\n", &[], &["refused: it cannot be read as YAML"]),
     ("a list", "- a\n", &[], &["refused: line 1: it has no services"]),

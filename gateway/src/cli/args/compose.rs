@@ -12,9 +12,9 @@ Every service of the file becomes an app of the project, named PROJECT-SERVICE. 
 their service names; no other project does. A service with ports has an address; databases and the like
 have none (label hythe.route: true, false or a port says otherwise). Named volumes stay, whatever goes.
 
-Folders beside the file are given to no container. What a service keeps in one is a volume instead, named after
-it (folder-data for ./data); what it only reads, or has in a place for settings, comes in as texts of at most
-64 KiB each. Code that is mounted over what the image has is left out.
+Folders beside the file are given to no container. What a service keeps in one is a volume instead, named
+after it (folder-data for ./data); what it only reads, or has in a place for settings, comes in as texts of
+at most 64 KiB each. Code that is mounted over what the image has is left out.
 
 They go live in the order of depends_on, each once those before it are. The same file again deploys only
 what changed. What of the file is not taken is told of, with its line and the reason.
