@@ -101,6 +101,8 @@ const KEPT_NAMES: [&str; 11] = [
     "var",
     "volumes",
 ];
+/// Where images keep what they were told and what they found out since.
+const KEPT_PLACES: [&str; 2] = ["/config", "/var/lib"];
 const KEPT_PARTS: [&str; 4] = ["backup", "data", "storage", "upload"];
 /// What builds and package managers make.
 const MADE_NAMES: [&str; 11] = [
@@ -463,7 +465,7 @@ impl Bind {
 
     /// Whether it lies, or is called, as folders do that something is kept in.
     fn is_named_as_kept(&self) -> bool {
-        holds("/var/lib", &self.target)
+        KEPT_PLACES.iter().any(|folder| holds(folder, &self.target))
             || [self.source.as_str(), self.target.as_str()].into_iter().any(|path| {
                 let name = last(path).to_ascii_lowercase();
                 KEPT_NAMES.contains(&name.as_str())

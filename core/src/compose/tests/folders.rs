@@ -132,6 +132,13 @@ const IMAGE: &[Row] = &[
         ],
     ),
     (
+        "[./functions:/config/]",
+        &[
+            "0 a image=x health=none folder-functions:/config",
+            "! 4 services.a.volumes: what is written there is kept",
+        ],
+    ),
+    (
         "[./pg:/pg]",
         &[
             "0 a image=x health=none folder-pg:/pg",
