@@ -101,9 +101,9 @@ const KEPT_NAMES: [&str; 11] = [
     "var",
     "volumes",
 ];
+const KEPT_PARTS: [&str; 4] = ["backup", "data", "storage", "upload"];
 /// Where images keep what they were told and what they found out since.
 const KEPT_PLACES: [&str; 2] = ["/config", "/var/lib"];
-const KEPT_PARTS: [&str; 4] = ["backup", "data", "storage", "upload"];
 /// What builds and package managers make.
 const MADE_NAMES: [&str; 11] = [
     ".next",

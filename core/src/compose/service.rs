@@ -205,7 +205,12 @@ fn setting(
         "restart" => match node.text().as_deref() {
             Some("always" | "unless-stopped") => {}
             Some("no" | "false") => {
-                notes.left(line, at, "what is live is kept running; to end it: `hythe stop`");
+                notes.left(
+                    line,
+                    at,
+                    "what is live is kept running; to end it: `hythe stop`. What ends by itself fails: what is \
+                     to run once is a release command, or `hythe run`",
+                );
             }
             Some(text) if text == "on-failure" || text.starts_with("on-failure:") => {
                 notes.left(line, at, "what is live is started again however it ended");

@@ -431,6 +431,16 @@ const ROWS: &[Row] = &[
         ],
     ),
     (
+        "links by other names",
+        "services:\n  a:\n    image: x\n    links: [b, \"b:mysql\"]\n  b:\n    image: y\n    links: [a]\n",
+        &["0 a image=x health=none", "0 b image=y health=none"],
+        &[
+            "! 4 services.a.links: services of a project find one another by their names in this file alone; where \
+             this one says mysql, write b instead",
+            "! 7 services.b.links: services of a project find one another by their names, and nothing else",
+        ],
+    ),
+    (
         "networks and names",
         "name: theirs\nversion: \"3.8\"\nservices:\n  a:\n    image: x\n    networks: [front]\n    labels: \
          {traefik.enable: \"true\"}\nnetworks:\n  front: {}\n",
