@@ -243,6 +243,10 @@ pub const MOST_SERVICES: usize = 100;
 pub const MOST_ENV_FILES: usize = 32;
 /// Other files that a Compose file names: of variables, and what it includes and extends.
 pub const MOST_COMPOSE_FILES: usize = 64;
+/// What the services of a Compose file mount from beside it.
+pub const MOST_COMPOSE_MOUNTS: usize = 256;
+/// Texts that are read of that.
+pub const MOST_COMPOSE_TEXTS: usize = 128;
 /// How long requests to a version may go on that has to end before the next one can start, for both
 /// write to the same volume.
 pub const GIVE_WAY_WITHIN: Millis = Millis(20_000);

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use super::files::own::{Values, value};
+use super::folders::{Means, tag};
 use super::notes::{Notes, bad, shown};
 use super::service::resolve;
 use super::tree::Node;
 use super::variables::Room;
-use super::volumes::{BIND, Bind};
+use super::volumes::Bind;
 use super::{Bad, Given, Service};
 use crate::container::MountPath;
 use crate::inside::{Inside, ValueFile};
@@ -201,55 +202,127 @@ fn one(
     Ok(())
 }
 
-/// What is told of a file whose text is taken.
-const AS_TEXT: &str = "the text of the file is given to the container as a config is, as it is now; what changes in \
-                       it comes with the next `hythe compose up`";
+/// What is told of texts that are taken.
+const AS_TEXTS: &str = "what is written there is given to the container as a config is, as it is now: what changes in \
+                        it comes with the next `hythe compose up`, and what the app changes goes with the container";
+/// The most files that are named in one note.
+const MOST_NAMED: usize = 3;
+/// The rights to a file that can be run.
+const PROGRAM: u16 = 0o555;
+/// The longest name of a variable that is made from a path.
+const MOST_OF_NAME: usize = 100;
 
 /// Texts that are mounted from where the file lies, where they were handed in: as if they were configs. All
-/// else that is mounted so is told of.
+/// else that is mounted so, and is no volume, is told of.
 pub(super) fn bound(
     at: &str,
-    binds: &[Bind],
+    binds: &[(Bind, Means)],
     (given, room): (&Given, &mut Room),
     service: &mut Service,
     notes: &mut Notes,
 ) -> Result<(), Bad> {
-    for bind in binds {
-        let path = resolve(&given.folder, &bind.source).ok().flatten();
-        let text = path.filter(|_| bind.is_relative()).and_then(|path| given.files.get(&path));
-        let file = text.and_then(|text| Some((text, with_file(bind, text, service)?)));
-        let Some((text, (variable, value, inside))) = file else {
-            notes.left(bind.line, at, BIND);
-            continue;
+    for (bind, means) in binds {
+        let texts = match means {
+            Means::Texts(texts) => texts,
+            Means::Nothing(why) => {
+                notes.left(bind.line, at, *why);
+                continue;
+            }
+            // It is with the other volumes.
+            Means::Volume(_, _) => continue,
         };
-        room.take(text.len()).map_err(|why| Bad { line: Some(bind.line), why })?;
-        service.env.insert(variable, value);
-        service.inside = inside;
-        notes.left(bind.line, at, AS_TEXT);
+        let mut without: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut is_any = false;
+        for (path, target) in texts {
+            let put = match given.files.get(path) {
+                Some(text) => with_file(target, text, service).map(|put| (text, put)),
+                None => {
+                    Err(format!("it is no text of at most {} KiB", EnvValue::MOST_BYTES / 1024))
+                }
+            };
+            match put {
+                Ok((text, (variable, value, inside))) => {
+                    room.take(text.len()).map_err(|why| Bad { line: Some(bind.line), why })?;
+                    service.env.insert(variable, value);
+                    service.inside = inside;
+                    is_any = true;
+                }
+                Err(why) => without.entry(why).or_default().push(shown(path)),
+            }
+        }
+        if is_any {
+            notes.left(bind.line, at, AS_TEXTS);
+        }
+        if !without.is_empty() {
+            notes.left(bind.line, at, missing(&without));
+        }
     }
     Ok(())
 }
 
-/// The variable that has a text, and how the service's containers are with it; none where they cannot have it.
-fn with_file(bind: &Bind, text: &str, service: &Service) -> Option<(EnvName, EnvValue, Inside)> {
-    let path = MountPath::new(bind.target.trim_end_matches('/')).ok()?;
-    let name = path.as_str().trim_start_matches('/');
-    let variable = EnvName::new(Kind::Config.variable(name)).ok()?;
-    let value = EnvValue::new(text).ok()?;
+/// What is told of files that the container does not have, by why.
+fn missing(without: &BTreeMap<String, Vec<String>>) -> String {
+    let one = |(why, paths): (&String, &Vec<String>)| {
+        let named: Vec<&str> = paths.iter().take(MOST_NAMED).map(String::as_str).collect();
+        let more = match paths.len().saturating_sub(MOST_NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("{}{more}: {why}", named.join(", "))
+    };
+    let whys: Vec<String> = without.iter().take(MOST_NAMED).map(one).collect();
+    format!(
+        "{}. What is needed of it belongs into an image: a Dockerfile with FROM and COPY, and build instead of image",
+        whys.join("; ")
+    )
+}
+
+/// The variable that has a text, and how the service's containers are with it.
+///
+/// # Errors
+/// Why they cannot have it.
+fn with_file(
+    target: &str,
+    text: &str,
+    service: &Service,
+) -> Result<(EnvName, EnvValue, Inside), String> {
+    let path = MountPath::new(target.trim_end_matches('/')).map_err(|why| why.to_string())?;
+    let value = EnvValue::new(text).map_err(|why| why.to_string())?;
+    if service.inside.files.contains_key(&path) {
+        return Err(format!("another file is at {path}"));
+    }
+    let variable = variable_of(&path, service)
+        .ok_or_else(|| format!("no variable is free for what is in {path}"))?;
     let of = |name: &EnvName, value: &EnvValue| name.as_str().len() + value.reveal().len();
     let bytes: usize = service.env.iter().map(|(name, value)| of(name, value)).sum();
-    let fits = service.env.len() < limits::MOST_ENV
-        && bytes + of(&variable, &value) <= limits::MOST_ENV_BYTES;
-    let free = !service.env.contains_key(&variable)
-        && !service.inside.files.contains_key(&path)
-        && !service.volumes.contains_key(&path);
-    if !fits || !free {
-        return None;
+    if service.env.len() >= limits::MOST_ENV
+        || bytes + of(&variable, &value) > limits::MOST_ENV_BYTES
+    {
+        return Err(format!(
+            "with it, the service would have more than {} KiB of variables and texts",
+            limits::MOST_ENV_BYTES / 1024
+        ));
     }
+    // What begins so is run, and Docker leaves a file the rights that it has.
+    let mode = if text.starts_with("#!") { PROGRAM } else { ValueFile::MODE };
     let mut inside = service.inside.clone();
-    let file = ValueFile { variable: variable.clone(), mode: ValueFile::MODE, uid: 0, gid: 0 };
-    inside.files.insert(path, file);
-    inside.check(&service.volumes).is_ok().then_some((variable, value, inside))
+    inside.files.insert(path, ValueFile { variable: variable.clone(), mode, uid: 0, gid: 0 });
+    match inside.check(&service.volumes) {
+        Ok(()) => Ok((variable, value, inside)),
+        Err(why) => Err(why.to_string()),
+    }
+}
+
+/// The variable for what is at a path: the first that no other has of those that are made from it.
+fn variable_of(path: &MountPath, service: &Service) -> Option<EnvName> {
+    let mut name = Kind::Config.variable(path.as_str().trim_start_matches('/'));
+    if name.len() > MOST_OF_NAME {
+        // It has letters of ASCII alone.
+        name.truncate(MOST_OF_NAME);
+        name = format!("{name}_{}", tag(path.as_str()));
+    }
+    let names = (1..=9).map(|n| if n == 1 { name.clone() } else { format!("{name}_{n}") });
+    names.filter_map(|name| EnvName::new(name).ok()).find(|name| !service.env.contains_key(name))
 }
 
 /// Rights in octal digits. A number of YAML may have been written so and be another one by now; of rights

@@ -50,6 +50,14 @@ pub(super) struct SaidPort {
 const DOTTED: &str = "; many programs that read such a name read another one, too, as Elasticsearch does \
                       ES_SETTING_DISCOVERY_TYPE for discovery.type";
 
+/// The variable that Elasticsearch reads in place of a setting whose name is none of a variable's.
+fn of_elasticsearch(service: &Node, name: &str) -> Option<String> {
+    let image = service.get("image")?.text()?;
+    let of = image.rsplit('/').next()?.split([':', '@']).next()?;
+    let setting = name.replace('_', "__").replace('.', "_").to_ascii_uppercase();
+    (of == "elasticsearch" && name.contains('.')).then(|| format!("ES_SETTING_{setting}"))
+}
+
 /// All variables of a service: those of its files, and before them those that it says itself. The port that
 /// it names by one is handed back.
 pub(super) fn read(
@@ -104,6 +112,14 @@ pub(super) fn read(
         let Some(value) = value.or_else(|| given.variables.get(&name).cloned()) else {
             notes.left(line, &at, "it has no value here, and none is given");
             continue;
+        };
+        let name = match of_elasticsearch(node, &name) {
+            Some(other) => {
+                let why = format!("it is given as {other}, which Elasticsearch reads as the same");
+                notes.left(line, &at, why);
+                other
+            }
+            None => name,
         };
         let dotted = if name.contains('.') { DOTTED } else { "" };
         match (EnvName::new(name), EnvValue::new(value)) {

@@ -12,6 +12,7 @@ mod delivered;
 mod deploy;
 mod environment;
 mod files;
+mod folders;
 mod health;
 mod inside;
 mod keys;
@@ -92,10 +93,27 @@ pub struct Given {
     /// The texts of files of variables, of other Compose files, and of what is delivered as a file, by their
     /// path from the root of the source.
     pub files: BTreeMap<String, String>,
+    /// What lies where services mount something from, by its path from the root of the source, as far as somebody
+    /// looked.
+    pub mounted: BTreeMap<String, Mounted>,
     /// Profiles that are wanted; where it is empty, those that [`PROFILES`] names.
     pub profiles: BTreeSet<String>,
     /// The folder that the file is in, from the root of the source; empty for the root.
     pub folder: String,
+}
+
+/// What lies at a path that a service mounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mounted {
+    /// Nothing.
+    Nothing,
+    /// A file. Its text is among those that are given, where it is a short one.
+    File,
+    /// A folder with these files, by their path from there, through all folders in it.
+    Folder(BTreeSet<String>),
+    /// A folder with more files than a container is given as texts
+    /// ([`limits::MOST_CONTAINER_FILES`]), or one that cannot be looked through.
+    Large,
 }
 
 /// A file, read.
@@ -176,13 +194,33 @@ pub struct Build {
     pub args: BTreeMap<BuildArg, BuildArgValue>,
 }
 
-fn few_files(count: usize) -> Result<(), Bad> {
-    let most = limits::MOST_COMPOSE_FILES;
+fn few_files(count: usize, most: usize) -> Result<(), Bad> {
     if count > most {
         let why = format!("it names {count} other files, and at most {most} are read");
         return Err(Bad { line: None, why });
     }
     Ok(())
+}
+
+/// Nothing of what is given is without an end.
+fn few(given: &Given) -> Result<(), Bad> {
+    few_files(given.files.len(), limits::MOST_COMPOSE_FILES + limits::MOST_COMPOSE_TEXTS)?;
+    few_files(given.mounted.len(), limits::MOST_COMPOSE_MOUNTS)?;
+    let many = given.mounted.iter().find(|(_, mounted)| match mounted {
+        Mounted::Folder(files) => files.len() > limits::MOST_CONTAINER_FILES,
+        Mounted::Nothing | Mounted::File | Mounted::Large => false,
+    });
+    match many {
+        Some((path, _)) => {
+            let most = limits::MOST_CONTAINER_FILES;
+            let why = format!(
+                "of a folder that is mounted at most {most} files are named: {}",
+                notes::shown(path)
+            );
+            Err(Bad { line: None, why })
+        }
+        None => Ok(()),
+    }
 }
 
 fn read_tree(text: &str) -> Result<Node, Bad> {
@@ -199,7 +237,7 @@ fn read_tree(text: &str) -> Result<Node, Bad> {
 /// # Errors
 /// [`Bad`], where it cannot be taken as a whole.
 pub fn read(text: &str, given: &Given) -> Result<Composed, Bad> {
-    few_files(given.files.len())?;
+    few(given)?;
     let mut lines = Lines::default();
     let mut notes = Notes::default();
     match of_files(text, given, &mut lines, &mut notes) {
@@ -238,17 +276,22 @@ fn of_files(
             name => notes.unknown(field.line, name, name, &TOP),
         }
     }
-    let declared = volumes::declared(volumes, notes)?;
+    let mut declared = volumes::declared(volumes, notes)?;
     contents.tell(notes);
     let listed = services.and_then(Node::fields).unwrap_or_default();
     if listed.is_empty() {
         let line = services.map_or(root.line, |services| services.line);
-        return Err(Bad { line: Some(line), why: "it has no services".into() });
+        let is_one =
+            |field: &tree::Field| field.node.get("image").or(field.node.get("build")).is_some();
+        let first =
+            if fields.iter().any(is_one) { "; put those at its top under services" } else { "" };
+        return Err(Bad { line: Some(line), why: format!("it has no services{first}") });
     }
     if listed.len() > limits::MOST_SERVICES {
         let why = format!("it has more than {} services", limits::MOST_SERVICES);
         return Err(Bad { line: services.map(|services| services.line), why });
     }
+    declared.keep(listed, given)?;
     let profiles = wanted_profiles(given);
     let mut read = BTreeMap::new();
     let mut idle = BTreeSet::new();

@@ -39,7 +39,13 @@ pub(super) fn order(
     notes: &mut Notes,
 ) -> Result<(Vec<Service>, BTreeSet<ServiceName>), Bad> {
     known(&drafts, &idle)?;
-    let gone = jobs(&mut drafts, notes);
+    let mut gone = jobs(&mut drafts, notes);
+    for (name, draft) in drafts.iter().filter(|(_, draft)| draft.idles) {
+        let why = "it works through the engine's socket alone, so it is left out: what it does for others is \
+                   Hythe's own matter here";
+        notes.left(draft.service.line, &format!("services.{name}"), why);
+        gone.insert(name.clone());
+    }
     drafts.retain(|name, _| !gone.contains(name));
     let mut waves: BTreeMap<ServiceName, usize> = BTreeMap::new();
     let after: BTreeMap<ServiceName, BTreeSet<ServiceName>> = drafts
@@ -108,10 +114,14 @@ fn known(drafts: &Drafts, idle: &BTreeSet<ServiceName>) -> Result<(), Bad> {
     Ok(())
 }
 
+/// Who waits for a service to end, and where that is said.
+type Waiting = BTreeMap<ServiceName, Vec<(ServiceName, u64)>>;
+
 /// Services that are to end before others start. An app keeps running; so one that is made from the same
-/// as the only one that waits for it becomes that one's release command, and any other is left.
+/// as one that waits for it becomes that one's release command, and whoever else waits for it waits for that one.
+/// Any other is left.
 fn jobs(drafts: &mut Drafts, notes: &mut Notes) -> BTreeSet<ServiceName> {
-    let mut waiting: BTreeMap<ServiceName, Vec<(ServiceName, u64)>> = BTreeMap::new();
+    let mut waiting = Waiting::new();
     for (name, draft) in &*drafts {
         for depends in draft.depends.iter().filter(|depends| depends.completed) {
             if let Ok(on) = ServiceName::new(&*depends.on) {
@@ -120,34 +130,35 @@ fn jobs(drafts: &mut Drafts, notes: &mut Notes) -> BTreeSet<ServiceName> {
         }
     }
     let mut gone = BTreeSet::new();
-    for (job, dependents) in waiting {
-        let Some(of) = drafts.get(&job).cloned() else { continue };
+    for (job, dependents) in &waiting {
+        let Some(of) = drafts.get(job).cloned() else { continue };
         let key = format!("services.{job}");
-        let alone = match dependents.as_slice() {
-            [(only, _)] => drafts.get_mut(only),
-            [] | [_, _, ..] => None,
-        };
-        let same = alone.filter(|with| {
-            let (one, other) = (&with.service.inside, &of.service.inside);
-            with.service.from == of.service.from
-                && (&one.user, &one.working_dir) == (&other.user, &other.working_dir)
-                && with.service.release.is_none()
-                && of.service.command.is_some()
-                && of.service.entrypoint == with.service.entrypoint
-        });
-        match same {
+        let before = runs_before(&of, dependents, &waiting, drafts);
+        match before.as_ref().and_then(|name| drafts.get_mut(name)) {
             Some(with) => {
                 // What it waits for, the release waits for.
                 with.service.release = of.service.command;
                 with.depends.retain(|depends| depends.on != job.as_str());
                 with.depends.extend(of.depends);
-                let name = &with.service.name;
+                let name = with.service.name.clone();
+                let mut others: Vec<&str> = Vec::new();
+                for (other, line) in dependents.iter().filter(|(other, _)| *other != name) {
+                    let Some(draft) = drafts.get_mut(other) else { continue };
+                    others.push(other.as_str());
+                    draft.depends.retain(|depends| depends.on != job.as_str());
+                    let on = name.to_string();
+                    draft.depends.push(Depends { on, line: *line, completed: false, required: true });
+                }
+                let others = match others.as_slice() {
+                    [] => String::new(),
+                    others => format!("; {} go live after {name}", others.join(", ")),
+                };
                 notes.left(
                     of.service.line,
                     &key,
                     format!(
                         "it becomes the release command of {name}, which runs before each new version \
-                         of it, with {name}'s variables"
+                         of it, with {name}'s variables{others}"
                     ),
                 );
             }
@@ -158,9 +169,47 @@ fn jobs(drafts: &mut Drafts, notes: &mut Notes) -> BTreeSet<ServiceName> {
                  command: `hythe app set APP --release-command CMD`, made from the same as the app",
             ),
         }
-        gone.insert(job);
+        gone.insert(job.clone());
     }
     gone
+}
+
+/// The service that a job is to run before: it is made from the same, ends for nobody itself, and waits for none
+/// of the others that wait for the job.
+fn runs_before(
+    job: &Draft,
+    dependents: &[(ServiceName, u64)],
+    waiting: &Waiting,
+    drafts: &Drafts,
+) -> Option<ServiceName> {
+    let all: BTreeSet<&ServiceName> = dependents.iter().map(|(name, _)| name).collect();
+    let fits = |name: &&ServiceName| {
+        let Some(with) = drafts.get(*name) else { return false };
+        let (one, other) = (&with.service.inside, &job.service.inside);
+        with.service.from == job.service.from
+            && (&one.user, &one.working_dir) == (&other.user, &other.working_dir)
+            && with.service.release.is_none()
+            && job.service.command.is_some()
+            && job.service.entrypoint == with.service.entrypoint
+            && !waiting.contains_key(*name)
+            && !all.iter().any(|other| other != name && leads_to(name, other, drafts))
+    };
+    all.iter().copied().find(fits).cloned()
+}
+
+/// Whether a service waits for another, however many lie between.
+fn leads_to(from: &ServiceName, to: &ServiceName, drafts: &Drafts) -> bool {
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    let mut open = vec![from.as_str()];
+    while let Some(name) = open.pop() {
+        if !seen.insert(name) {
+            continue;
+        }
+        let draft = ServiceName::new(name).ok().and_then(|name| drafts.get(&name));
+        open.extend(draft.into_iter().flat_map(|draft| &draft.depends).map(|on| on.on.as_str()));
+    }
+    seen.remove(from.as_str());
+    seen.contains(to.as_str())
 }
 
 /// A way through services that leads back to where it began.

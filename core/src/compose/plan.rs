@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::folders::tag;
 use super::{Bad, Build, Composed, From, Service};
 use crate::app::AppSettings;
 use crate::container::{ContainerSettings, ContentId, GroupMember, ServiceName};
@@ -13,6 +14,11 @@ use crate::run::{HookSettings, RunSettings};
 use crate::source::{BuildSettings, GitSource, Resources, Source, UploadDigest};
 use crate::task::Hook;
 use crate::{limits, names};
+
+/// The longest name of an app.
+const LONGEST_NAME: usize = 40;
+/// How much of a number made from a name is in one that would be longer.
+const TAGGED: usize = 6;
 
 /// What a service that is built is built from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,7 +149,8 @@ fn of_services(
     Ok(Plan { services, orphans })
 }
 
-/// The name of the app that a service becomes.
+/// The name of the app that a service becomes. One that would be too long is cut, and has a number that is made
+/// from all of it.
 fn app_name(project: &ProjectName, service: &Service) -> Result<AppName, Bad> {
     let plain: String = service
         .name
@@ -151,7 +158,13 @@ fn app_name(project: &ProjectName, service: &Service) -> Result<AppName, Bad> {
         .chars()
         .map(|c| if c == '_' || c == '.' { '-' } else { c.to_ascii_lowercase() })
         .collect();
-    let name = format!("{project}-{}", plain.trim_end_matches('-'));
+    let mut name = format!("{project}-{}", plain.trim_end_matches('-'));
+    if name.len() > LONGEST_NAME {
+        let tag = tag(&name);
+        name.truncate(LONGEST_NAME - TAGGED - 1);
+        let tag = tag.get(..TAGGED).unwrap_or_default();
+        name = format!("{}-{tag}", name.trim_end_matches('-'));
+    }
     AppName::new(name.as_str()).map_err(|why| Bad {
         line: Some(service.line),
         why: format!(

@@ -9,8 +9,8 @@ use super::tree::{Field, Node, Tree};
 use super::variables::Room;
 use super::volumes::{self, Declared};
 use super::{
-    Bad, Build, From, Given, Service, build, delivered, deploy, environment, health, inside, keys,
-    units,
+    Bad, Build, From, Given, Service, build, delivered, deploy, environment, folders, health,
+    inside, keys, units,
 };
 use crate::container::ServiceName;
 use crate::health::{HealthCheck, Probe};
@@ -21,11 +21,16 @@ use crate::time::Millis;
 /// The label by which a service says whether an address leads to it.
 const ROUTE: &str = "hythe.route";
 
+/// What is told where a variable may be missing.
+const GIVE: &str = "; where a variable stands in it, say that by --env or in .env";
+
 /// A service before it is known what comes of those that it depends on.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
     pub(super) service: Service,
     pub(super) depends: Vec<Depends>,
+    /// Whether it does nothing without the engine's socket, which it does not have.
+    pub(super) idles: bool,
 }
 
 /// That a service depends on another.
@@ -72,15 +77,20 @@ pub(super) fn read(
             wave: 0,
         },
         depends: Vec::new(),
+        idles: false,
     };
     draft.service.from = from(&key, &field.node, field.line, given, notes)?;
     let volumes = field.node.get("volumes");
     let of_volumes = format!("{key}.volumes");
     let mut binds = Vec::new();
     if let Some(node) = volumes {
+        let built = folders::built_from(&field.node, given);
         let besides = (&mut draft.service.inside.tmpfs, &mut binds);
-        draft.service.volumes = volumes::read(&of_volumes, node, declared, besides, notes)?;
+        let of = (declared, given, built.as_deref());
+        draft.service.volumes = volumes::read(&of_volumes, node, of, besides, notes)?;
     }
+    draft.idles =
+        matches!(&draft.service.from, From::Image(image) if folders::is_for_engine(image, &binds));
     let delivered = delivered::read(&key, &field.node, contents, (given, &mut *room), notes)?;
     draft.service.env.clone_from(&delivered.variables);
     draft.service.inside.files = delivered.files;
@@ -150,10 +160,19 @@ fn from(key: &str, node: &Node, line: u64, given: &Given, notes: &mut Notes) -> 
             }
             Ok(From::Build(build::read(&format!("{key}.build"), of, given, notes)?))
         }
-        (None, Some(image)) => match ImageRef::new(image.text().unwrap_or_default()) {
-            Ok(image) => Ok(From::Image(image)),
-            Err(why) => bad(image.line, format!("{key}.image: {why}")),
-        },
+        (None, Some(image)) => {
+            let text = image.text().unwrap_or_default();
+            // So it is where a variable in it has no value.
+            let is_open =
+                text.is_empty() || text.starts_with([':', '/']) || text.ends_with([':', '/']);
+            match ImageRef::new(text) {
+                Ok(image) => Ok(From::Image(image)),
+                Err(why) => {
+                    let hint = if is_open { GIVE } else { "" };
+                    bad(image.line, format!("{key}.image: {why}{hint}"))
+                }
+            }
+        }
         (None, None) => bad(line, format!("{key}: it says neither image nor build")),
     }
 }
@@ -186,7 +205,12 @@ fn setting(
         "restart" => match node.text().as_deref() {
             Some("always" | "unless-stopped") => {}
             Some("no" | "false") => {
-                notes.left(line, at, "what is live is kept running; to end it: `hythe stop`");
+                notes.left(
+                    line,
+                    at,
+                    "what is live is kept running; to end it: `hythe stop`. What ends by itself fails: what is \
+                     to run once is a release command, or `hythe run`",
+                );
             }
             Some(text) if text == "on-failure" || text.starts_with("on-failure:") => {
                 notes.left(line, at, "what is live is started again however it ended");
@@ -221,6 +245,16 @@ fn setting(
             );
             notes.left(line, at, why);
         }
+        "links" | "external_links" if others_say(node).is_some() => {
+            let (there, here) = others_say(node).unwrap_or_default();
+            let why = format!(
+                "services of a project find one another by their names in this file alone; where this one says \
+                 {}, write {} instead",
+                shown(&here),
+                shown(&there)
+            );
+            notes.left(line, at, why);
+        }
         "init" if node.truth() == Some(true) => {}
         "privileged" if node.truth() == Some(false) => {}
         name if name.starts_with("x-") => {}
@@ -237,6 +271,14 @@ fn aliases(node: &Node) -> Vec<String> {
     let networks = node.fields().unwrap_or_default().iter();
     let listed = networks.filter_map(|network| network.node.get("aliases")?.items());
     listed.flatten().filter_map(Node::text).collect()
+}
+
+/// The first service of `links` that is reached by another name than its own, and by which.
+fn others_say(node: &Node) -> Option<(String, String)> {
+    node.items()?.iter().filter_map(Node::text).find_map(|link| {
+        let (there, here) = link.split_once(':')?;
+        (there != here).then(|| (there.to_owned(), here.to_owned()))
+    })
 }
 
 fn labels(at: &str, field: &Field, ports: &mut Ports, notes: &mut Notes) {

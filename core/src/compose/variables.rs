@@ -88,11 +88,10 @@ impl<'a> Filling<'a> {
                 rest = left.get(1..).unwrap_or_default();
             } else {
                 let length = name_length(after);
-                if length == 0 {
-                    return Err("a \"$\" is followed by no name; a plain \"$\" is \"$$\"".into());
-                }
                 let (name, left) = after.split_at(length);
-                filled.push_str(&self.value(name));
+                // Before anything else it is a plain one, as Compose has it: "$(date)", "$1".
+                let value = if name.is_empty() { "$".to_owned() } else { self.value(name) };
+                filled.push_str(&value);
                 rest = left;
             }
             if filled.len() > MOST_BYTES {
@@ -390,7 +389,8 @@ mod tests {
             ("${NONE:?say it}", Err("NONE has to be given: say it")),
             ("${EMPTY?}", Ok("")),
             ("${NONE", Err("no \"}\"")),
-            ("100$", Err("followed by no name")),
+            ("100$", Ok("100$")),
+            ("$(id -u) $1 $- $TAG$", Ok("$(id -u) $1 $- 1.2$")),
             ("${1}", Err("names no variable")),
             ("${TAG/x/y}", Err("is not understood")),
             ("${TAGé}", Err("is not understood")),

@@ -1,18 +1,20 @@
-//! Volumes and networks: named volumes are taken; folders of the machine and other networks are not. Of what
-//! lies beside the file, texts are taken as what is in them ([`super::delivered`]).
+//! Volumes and networks: named volumes are taken, other networks are not. What is mounted from beside the file, or
+//! from a machine, becomes a volume too where something is kept there ([`super::folders`]); the texts in it are taken
+//! as what is in them ([`super::delivered`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::folders::{Kept, Means};
 use super::notes::{Notes, bad, shown};
-use super::tree::{Node, Tree};
-use super::{Bad, inside, units};
+use super::tree::{Field, Node, Tree};
+use super::{Bad, Given, inside, units};
 use crate::container::{Mount, MountPath, VolumeName};
 use crate::inside::Tmpfs;
 use crate::limits;
 
-/// Why a folder of the machine is in no container.
-pub(super) const BIND: &str = "folders of the machine are given to no container: what the app needs belongs into \
-                    its image, and what it keeps into a named volume";
+/// Ways in which a volume is seen. All but one of them say nothing here: how labels of SELinux are set, and how soon
+/// what is written shows on another machine.
+const MODES: [&str; 8] = ["", "ro", "rw", "z", "Z", "cached", "consistent", "delegated"];
 
 /// A file or a folder that a service is to have from where it lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,7 @@ pub(super) struct Bind {
     pub(super) line: u64,
     pub(super) source: String,
     pub(super) target: String,
+    pub(super) read_only: bool,
 }
 
 impl Bind {
@@ -30,13 +33,20 @@ impl Bind {
             let text = |name: &str| item.get(name).and_then(Node::text);
             text("type").filter(|kind| kind == "bind")?;
             let (source, target) = (text("source")?, text("target")?);
-            return Some(Self { line, source, target });
+            let read_only = item.get("read_only").and_then(Node::truth) == Some(true);
+            return Some(Self { line, source, target, read_only });
         }
         let text = item.text()?;
         let mut parts = text.splitn(3, ':');
         let (source, target) = (parts.next()?, parts.next()?);
+        let read_only = parts.next().is_some_and(|modes| modes.split(',').any(|mode| mode == "ro"));
         let is_path = source.starts_with(['/', '.', '~']) || source.contains(['/', '\\']);
-        is_path.then(|| Self { line, source: source.to_owned(), target: target.to_owned() })
+        is_path.then(|| Self {
+            line,
+            source: source.to_owned(),
+            target: target.to_owned(),
+            read_only,
+        })
     }
 
     /// Whether it counts from the folder of the file.
@@ -49,8 +59,16 @@ impl Bind {
 #[derive(Debug, Default)]
 pub(super) struct Declared {
     names: BTreeSet<VolumeName>,
-    /// Those that are not taken, which was told of already.
-    left: BTreeSet<String>,
+    /// Those of what services keep beside the file.
+    kept: Kept,
+}
+
+impl Declared {
+    /// Takes in what services keep beside the file.
+    pub(super) fn keep(&mut self, services: &[Field], given: &Given) -> Result<(), Bad> {
+        self.kept = Kept::of(services, given, &self.names)?;
+        Ok(())
+    }
 }
 
 pub(super) fn declared(node: Option<&Node>, notes: &mut Notes) -> Result<Declared, Bad> {
@@ -69,20 +87,16 @@ pub(super) fn declared(node: Option<&Node>, notes: &mut Notes) -> Result<Declare
             Ok(name) => name,
             Err(why) => return bad(field.line, why.to_string()),
         };
-        let mut taken = true;
         for option in field.node.fields().unwrap_or_default() {
             let key = format!("{key}.{}", option.name);
             match option.name.as_str() {
                 "external" if option.node.truth() == Some(false) => {}
-                "external" => {
-                    taken = false;
-                    notes.left(
-                        option.line,
-                        &key,
-                        "a volume that Hythe did not make is given to no container; declare one without \
-                         external, and copy into it what it is to have",
-                    );
-                }
+                "external" => notes.left(
+                    option.line,
+                    &key,
+                    "a volume that Hythe did not make is given to no container: there is one of the project's own \
+                     by that name, with nothing of what the other one has",
+                ),
                 "driver" if option.node.text().as_deref() == Some("local") => {}
                 "driver" | "driver_opts" => notes.left(
                     option.line,
@@ -98,11 +112,7 @@ pub(super) fn declared(node: Option<&Node>, notes: &mut Notes) -> Result<Declare
                 }
             }
         }
-        if taken {
-            declared.names.insert(name);
-        } else {
-            declared.left.insert(field.name.clone());
-        }
+        declared.names.insert(name);
     }
     Ok(declared)
 }
@@ -120,13 +130,13 @@ pub(super) fn networks(node: &Node, line: u64, notes: &mut Notes) {
     }
 }
 
-/// `volumes` of a service. Those of the type tmpfs are put to what it has in memory, and what lies elsewhere
-/// to `binds`, of which nothing is told here.
+/// `volumes` of a service that is built from that folder, where it is. Those of the type tmpfs are put to what it has
+/// in memory, and what lies elsewhere and becomes no volume to `binds`, of which nothing is told here.
 pub(super) fn read(
     key: &str,
     node: &Node,
-    declared: &Declared,
-    (tmpfs, binds): (&mut BTreeMap<MountPath, Tmpfs>, &mut Vec<Bind>),
+    (declared, given, built): (&Declared, &Given, Option<&str>),
+    (tmpfs, binds): (&mut BTreeMap<MountPath, Tmpfs>, &mut Vec<(Bind, Means)>),
     notes: &mut Notes,
 ) -> Result<BTreeMap<MountPath, Mount>, Bad> {
     let mut found = BTreeMap::new();
@@ -141,18 +151,24 @@ pub(super) fn read(
             inside::long(key, item, tmpfs, notes)?;
             continue;
         }
-        binds.extend(Bind::of(item));
         let mount = match &item.value {
             Tree::Map(_) => long(key, item, notes),
             Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::Text(_) | Tree::List(_) => {
                 short(key, item, notes)
             }
         };
-        let Some((volume, path, read_only)) = mount else { continue };
-        if declared.left.contains(&volume) {
-            notes.left(item.line, key, format!("the volume {} is not taken", shown(&volume)));
+        if let Some(bind) = Bind::of(item) {
+            match declared.kept.settle(&bind, built, given) {
+                Means::Volume(volume, why) => {
+                    let mount = Mount { volume, read_only: bind.read_only };
+                    put(key, item.line, (&bind.target, mount), &mut found)?;
+                    notes.left(item.line, key, why);
+                }
+                other @ (Means::Texts(_) | Means::Nothing(_)) => binds.push((bind, other)),
+            }
             continue;
         }
+        let Some((volume, path, read_only)) = mount else { continue };
         if volume.is_empty() {
             let why = format!(
                 "{key}: no volume is named for {}; where a variable stands for it, say that by --env or in .env",
@@ -172,14 +188,7 @@ pub(super) fn read(
             }
             Err(why) => return bad(item.line, format!("{key}: {why}")),
         };
-        let trimmed = path.trim_end_matches('/');
-        let path = match MountPath::new(trimmed) {
-            Ok(path) => path,
-            Err(why) => return bad(item.line, format!("{key}: {why}")),
-        };
-        if found.insert(path.clone(), Mount { volume, read_only }).is_some() {
-            return bad(item.line, format!("{key}: two volumes are at {path}"));
-        }
+        put(key, item.line, (&path, Mount { volume, read_only }), &mut found)?;
     }
     if found.len() > limits::MOST_VOLUMES {
         return bad(
@@ -188,6 +197,22 @@ pub(super) fn read(
         );
     }
     Ok(found)
+}
+
+fn put(
+    key: &str,
+    line: u64,
+    (path, mount): (&str, Mount),
+    found: &mut BTreeMap<MountPath, Mount>,
+) -> Result<(), Bad> {
+    let path = match MountPath::new(path.trim_end_matches('/')) {
+        Ok(path) => path,
+        Err(why) => return bad(line, format!("{key}: {why}")),
+    };
+    if found.insert(path.clone(), mount).is_some() {
+        return bad(line, format!("{key}: two volumes are at {path}"));
+    }
+    Ok(())
 }
 
 /// `SOURCE:TARGET[:MODE]`: which volume, where, and whether it can only be read.
@@ -209,7 +234,7 @@ fn short(key: &str, item: &Node, notes: &mut Notes) -> Option<(String, String, b
         return None;
     }
     let modes: Vec<&str> = mode.split(',').collect();
-    for other in modes.iter().filter(|mode| !["", "ro", "rw", "z", "Z"].contains(mode)) {
+    for other in modes.iter().filter(|mode| !MODES.contains(mode)) {
         notes.left(item.line, key, format!("there is no way {} of it", shown(other)));
     }
     Some((source.to_owned(), target.to_owned(), modes.contains(&"ro")))
@@ -244,7 +269,11 @@ fn long(key: &str, item: &Node, notes: &mut Notes) -> Option<(String, String, bo
         }
         "bind" if Bind::of(item).is_some() => None,
         "bind" => {
-            notes.left(item.line, key, BIND);
+            notes.left(
+                item.line,
+                key,
+                "it says which folder is mounted where, by source and target",
+            );
             None
         }
         other => {

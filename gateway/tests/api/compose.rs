@@ -86,6 +86,32 @@ async fn a_file_is_compared_with_what_is_there_and_nothing_is_changed() {
 }
 
 #[tokio::test]
+async fn what_lies_beside_a_file_is_kept_in_a_volume_or_given_as_texts() {
+    let server = Server::start().await;
+    let path = "/api/v1/projects/shop/compose";
+    let file = "services:\n  web:\n    image: x\n    volumes: [\"./data:/data\", \"./conf.d:/etc/web/conf.d\"]\n";
+    let mut asked = json!({
+        "file": file,
+        "files": {"conf.d/a.conf": "on"},
+        "mounted": {
+            "data": {"kind": "nothing"},
+            "conf.d": {"kind": "folder", "files": ["a.conf", "logo.png"]},
+        },
+    });
+    let plan = server.post(path, asked.clone()).await.is(200).json;
+    let web = &plan["services"][0];
+    let volumes = json!({"/data": {"volume": "folder-data", "read_only": false}});
+    assert_eq!(web["settings"]["volumes"], volumes);
+    assert_eq!(web["variables"], json!({"CONFIG_FILE_etc_web_conf_d_a_conf": "on"}));
+    let files = web["settings"]["inside"]["files"].as_object().unwrap();
+    assert_eq!(files.keys().collect::<Vec<_>>(), ["/etc/web/conf.d/a.conf"]);
+    let left = plan["left"].to_string();
+    assert!(left.contains("kept in the volume folder-data") && left.contains("logo.png"), "{left}");
+    asked["mounted"]["data"] = json!({"kind": "socket"});
+    server.post(path, asked).await.is(422);
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_said_with_its_line_and_without_values() {
     let server = Server::start().await;
     let path = "/api/v1/projects/shop/compose";

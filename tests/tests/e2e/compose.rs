@@ -86,7 +86,7 @@ const WHO: &str = "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\n\
 /// Says what is in its secret, that nothing else has it, and what is in a file that it mounts.
 const KEY: &str = "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\n\
                    echo \"$(cat /run/secrets/key), in the environment: ${SECRET_FILE_key:-none}, \
-                   beside it: $(cat /etc/note.txt)\"\n";
+                   beside it: $(cat /etc/note.txt), $(cat /etc/notes/deep/two.txt), $(/etc/notes/run.sh)\"\n";
 
 #[test]
 fn what_several_files_say_of_how_a_container_is_within_holds_in_it() {
@@ -96,11 +96,13 @@ fn what_several_files_say_of_how_a_container_is_within_holds_in_it() {
         (
             "compose.yaml",
             "include: [apps/compose.yaml]\nservices:\n  keeper:\n    build: keeper\n    ports: [\"8080:8080\"]\n    \
-             secrets: [key]\n    volumes: [\"./note.txt:/etc/note.txt:ro\"]\nsecrets: {key: {file: key.txt}}\n",
+             secrets: [key]\n    volumes: [\"./note.txt:/etc/note.txt:ro\", \"./notes:/etc/notes\"]\nsecrets: {key: {file: key.txt}}\n",
             0o644,
         ),
         ("key.txt", "hush-hush", 0o600),
         ("note.txt", "a note", 0o644),
+        ("notes/deep/two.txt", "two", 0o644),
+        ("notes/run.sh", "#!/bin/sh\necho three\n", 0o755),
         ("keeper/Dockerfile", WEB, 0o644),
         ("keeper/index.html", "up", 0o644),
         ("keeper/cgi-bin/key", KEY, 0o755),
@@ -126,7 +128,7 @@ fn what_several_files_say_of_how_a_container_is_within_holds_in_it() {
     let live = |one: &Value| one["status"] == "live";
     assert!(done["services"].as_array().unwrap().iter().all(live), "{done}");
     let (status, body) = scene.hythe.get("shop-keeper", "/cgi-bin/key");
-    let says = "hush-hush, in the environment: none, beside it: a note";
+    let says = "hush-hush, in the environment: none, beside it: a note, two, three";
     assert_eq!((status, body.trim()), (200, says));
     let ran = scene.hythe.run(&["run", "shop-keeper", "--", "cat", "/run/secrets/key"]);
     assert_eq!((ran.code, ran.out.trim()), (0, "hush-hush"), "{}", ran.err);

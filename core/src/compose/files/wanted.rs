@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::super::environment::env_files;
+use super::super::folders;
 use super::super::notes::shown;
 use super::super::service::resolve;
 use super::super::tree::Node;
 use super::super::variables::{self, Filling, Room};
 use super::super::volumes::Bind;
-use super::super::{Bad, Given, PROFILES, few_files, pairs, read_tree};
+use super::super::{Bad, Given, PROFILES, few, few_files, pairs, read_tree};
 use super::extends::Extends;
 use super::{Origin, folder_of, include, path};
 use crate::limits;
@@ -24,8 +25,11 @@ pub struct Wanted {
     pub variables: BTreeSet<String>,
     /// Files of variables and other Compose files, by their path from the root of the source.
     pub files: BTreeSet<String>,
-    /// What services mount from there: of what is there and is a short text, they are given that.
+    /// What services mount from there. What lies at each ([`super::super::Mounted`]) is to be handed in, and says
+    /// which texts are wanted of it.
     pub binds: BTreeSet<String>,
+    /// Texts that services mount. Whoever has them hands in those that are short; the others are told of.
+    pub texts: BTreeSet<String>,
 }
 
 /// What has to be handed in with a file. A file that was handed in may name others: whoever reads them
@@ -34,7 +38,8 @@ pub struct Wanted {
 /// # Errors
 /// It cannot be read, or names too much.
 pub fn wanted(text: &str, given: &Given) -> Result<Wanted, Bad> {
-    few_files(given.files.len())?;
+    few(given)?;
+    let most = limits::MOST_COMPOSE_FILES;
     let variables = Rc::new(given.variables.clone());
     let first = Origin { path: None, folder: given.folder.clone(), variables };
     let mut looking = Looking {
@@ -60,10 +65,10 @@ pub fn wanted(text: &str, given: &Given) -> Result<Wanted, Bad> {
             None => bad,
             Some(path) => Bad { line: None, why: format!("in {}: {bad}", shown(&path)) },
         })?;
-        few_files(looking.found.files.len())?;
+        few_files(looking.found.files.len(), most)?;
     }
     let found = looking.found();
-    few_files(found.files.len())?;
+    few_files(found.files.len(), most)?;
     Ok(found)
 }
 
@@ -158,9 +163,15 @@ impl Looking<'_> {
             self.found.files.extend(paths.flatten());
         }
         let volumes = service.get("volumes").and_then(Node::items).unwrap_or_default();
-        let binds = volumes.iter().filter_map(Bind::of).filter(Bind::is_relative);
-        let paths = binds.filter_map(|bind| resolve(&origin.folder, &bind.source).ok().flatten());
-        self.found.binds.extend(paths.take(limits::MOST_COMPOSE_FILES));
+        for bind in volumes.iter().filter_map(Bind::of).filter(Bind::is_relative) {
+            let Ok(Some(path)) = resolve(&origin.folder, &bind.source) else { continue };
+            let room = limits::MOST_COMPOSE_TEXTS.saturating_sub(self.found.texts.len());
+            let texts = folders::wanted(&bind, &path, service, self.given).into_iter();
+            self.found.texts.extend(texts.take(room));
+            if self.found.binds.len() < limits::MOST_COMPOSE_MOUNTS {
+                self.found.binds.insert(path);
+            }
+        }
         let extends = service.get("extends").and_then(|node| Extends::of("extends", node).ok());
         if let Some(file) = extends.and_then(|extends| extends.file)
             && let Ok(path) = path("extends", (&file, service.line), &origin.folder)

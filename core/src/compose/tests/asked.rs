@@ -30,6 +30,7 @@ fn a_text_that_is_mounted_is_given_as_it_is_and_all_else_is_told_of() {
     }
     let wanted: Vec<String> = wanted(text, &given).unwrap().binds.into_iter().collect();
     assert_eq!(wanted, ["a.json", "data", "db/init.sql", "nginx.conf"]);
+    given.mounted.insert("data".into(), Mounted::Large);
     let composed = read(text, &given).unwrap();
     let files = |name: &str| -> Vec<(String, String)> {
         let service = composed.services.iter().find(|service| service.name.as_str() == name);
@@ -51,7 +52,11 @@ fn a_text_that_is_mounted_is_given_as_it_is_and_all_else_is_told_of() {
     };
     assert_eq!(of("as it is now"), [6, 8]);
     // A folder, what would lie in a volume, and what is the machine's.
-    assert_eq!(of("folders of the machine"), [7, 10, 11]);
+    assert_eq!(of("kept in the volume folder-data"), [7]);
+    assert_eq!(of("What is needed of it belongs into an image"), [10]);
+    assert_eq!(of("heed the variable TZ"), [11]);
+    let out = composed.left.iter().find(|left| left.why.contains("leads out")).unwrap();
+    assert_eq!((out.file.as_deref(), out.line), (Some("db/compose.yaml"), 2));
 }
 
 #[test]

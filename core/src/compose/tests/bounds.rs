@@ -75,6 +75,16 @@ fn all_that_a_file_comes_to_has_a_bound() {
         "services: {{a: {{env_file: [{a}]}}, b: {{env_file: [{b}]}}, c: {{env_file: [{c}]}}}}"
     );
     assert!(wanted(&many, &given()).unwrap_err().why.contains("66 other files, and at most 64"));
-    files.files = (0..65).map(|n| (format!("{n}.env"), String::new())).collect();
-    assert!(why(read("services: {a: {image: x}}", &files)).contains("65 other files"));
+    files.files = (0..193).map(|n| (format!("{n}.env"), String::new())).collect();
+    assert!(why(read("services: {a: {image: x}}", &files)).contains("193 other files"));
+    let mounted = |mounted: BTreeMap<String, Mounted>| {
+        let given = Given { mounted, ..given() };
+        assert!(wanted("services: {a: {image: x}}", &given).is_err());
+        why(read("services: {a: {image: x}}", &given))
+    };
+    let many = (0..257).map(|n| (format!("f{n}"), Mounted::Nothing)).collect();
+    assert!(mounted(many).contains("257 other files"));
+    let files = (0..65).map(|n| n.to_string()).collect();
+    let large = BTreeMap::from([("conf".to_owned(), Mounted::Folder(files))]);
+    assert!(mounted(large).contains("at most 64 files are named: conf"));
 }

@@ -3,6 +3,7 @@
 
 mod asked;
 mod bounds;
+mod folders;
 mod plans;
 mod table;
 

@@ -169,6 +169,33 @@ const ROWS: &[Row] = &[
         &["ES_SETTING_DISCOVERY_TYPE for discovery.type"],
     ),
     (
+        "settings of Elasticsearch under the names that it reads besides",
+        "services:\n  search:\n    image: docker.elastic.co/elasticsearch/elasticsearch:8.17.0\n    environment:\n      - \
+         discovery.type=single-node\n      - bootstrap.memory_lock=true\n",
+        &["0 search image=docker.elastic.co/elasticsearch/elasticsearch:8.17.0 health=none \
+             ES_SETTING_BOOTSTRAP_MEMORY__LOCK=true ES_SETTING_DISCOVERY_TYPE=single-node"],
+        &[
+            "! 5 services.search.environment.discovery.type: it is given as ES_SETTING_DISCOVERY_TYPE",
+            "! 6 services.search.environment.bootstrap.memory_lock: it is given as ES_SETTING_BOOTSTRAP_MEMORY__LOCK",
+        ],
+    ),
+    (
+        "what works by the engine's socket alone is left out, and what waits for it does not wait",
+        "services:\n  web: {image: x, depends_on: [proxy, watch]}\n  watch:\n    image: containrrr/watchtower:1\n    \
+         volumes: [\"/var/run/docker.sock:/var/run/docker.sock\"]\n  proxy:\n    image: traefik\n    volumes: \
+         [\"/var/run/docker.sock:/var/run/docker.sock:ro\"]\n  dozzle: {image: amir20/dozzle}\n",
+        &[
+            "0 dozzle image=amir20/dozzle health=none",
+            "0 proxy image=traefik health=none",
+            "1 web image=x health=none after=proxy",
+        ],
+        &[
+            "! 3 services.watch: it works through the engine's socket alone",
+            "! 5 services.watch.volumes: the engine's socket is given to no container",
+            "! 8 services.proxy.volumes: the engine's socket is given to no container",
+        ],
+    ),
+    (
         "a check whose words stand one by one behind CMD-SHELL",
         "services:\n  a:\n    image: x\n    healthcheck: {test: [CMD-SHELL, pg_isready, -d, shop]}\n",
         &["0 a image=x health=command [\"sh\", \"-c\", \"pg_isready\", \"-d\", \"shop\"]"],
@@ -221,21 +248,20 @@ const ROWS: &[Row] = &[
         "services:\n  a:\n    image: x\n    volumes:\n      - ./src:/app\n      - /etc/passwd:/p:ro\n      - ~/x:/x\n      \
          - /anonymous\n      - type: bind\n        source: .\n        target: /b\n      - type: tmpfs\n        target: \
          /t\n      - theirs:/y\n      - type: npipe\n        target: /z\nvolumes:\n  theirs:\n    external: true\n",
-        &["0 a image=x health=none memory:/t"],
+        &["0 a image=x health=none machine--.x-accc5a1974c7:/x theirs:/y memory:/t"],
         &[
-            "! 5 services.a.volumes: folders of the machine",
-            "! 6 services.a.volumes: folders of the machine",
-            "! 7 services.a.volumes: folders of the machine",
+            "! 5 services.a.volumes: folders of the machine are given to no container, and nobody said",
+            "! 6 services.a.volumes: it is of the machine's own system",
+            "! 7 services.a.volumes: what is written there is kept in the volume machine--.x-",
             "! 8 services.a.volumes: a volume without a name",
-            "! 9 services.a.volumes: folders of the machine",
-            "! 14 services.a.volumes: the volume theirs is not taken",
+            "! 9 services.a.volumes: it is the folder of the whole project",
             "! 15 services.a.volumes: there are no mounts of type npipe",
-            "! 19 volumes.theirs.external: a volume that Hythe did not make",
+            "! 19 volumes.theirs.external: a volume that Hythe did not make is given to no container: there is one",
         ],
     ),
     (
         "options of volumes",
-        "services:\n  a:\n    image: x\n    volumes: [\"d:/d:nocopy\"]\nvolumes:\n  d:\n    driver: nfs\n    name: mine\n    \
+        "services:\n  a:\n    image: x\n    volumes: [\"d:/d:nocopy,cached\"]\nvolumes:\n  d:\n    driver: nfs\n    name: mine\n    \
          labels: {a: b}\n    drivr: x\n",
         &["0 a image=x health=none d:/d"],
         &[
@@ -273,6 +299,37 @@ const ROWS: &[Row] = &[
          image: d\n",
         &["0 db image=d", "1 web build=. port=80 routed=yes release=rake|db:migrate after=db"],
         &["! 2 services.migrate: it becomes the release command of web"],
+    ),
+    (
+        "a job that several wait for runs before one that waits for none of the others",
+        "x-app: &app\n  image: shop\n  depends_on: {init: {condition: service_completed_successfully}}\nservices:\n  \
+         api:\n    <<: *app\n  beat:\n    <<: *app\n  worker:\n    image: shop\n    depends_on: {api: {condition: \
+         service_healthy}, init: {condition: service_completed_successfully}}\n  front:\n    image: nginx\n    depends_on: \
+         {init: {condition: service_completed_successfully}}\n  init: {image: shop, command: migrate, depends_on: \
+         [db]}\n  db: {image: d}\n",
+        &[
+            "0 db image=d",
+            "1 api image=shop release=migrate health=none after=db",
+            "2 beat image=shop health=none after=api",
+            "2 front image=nginx health=none after=api",
+            "2 worker image=shop health=none after=api",
+        ],
+        &[
+            "! 15 services.init: it becomes the release command of api, which runs before each new version of it, with \
+           api's variables; beat, front, worker go live after api",
+        ],
+    ),
+    (
+        "a job that another job waits for is left, and one that waits for its fellow is not chosen",
+        "services:\n  a: {image: x, depends_on: {z: {condition: service_started}, init: {condition: \
+         service_completed_successfully}}}\n  z: {image: x, depends_on: {init: {condition: \
+         service_completed_successfully}}}\n  init: {image: x, command: b, depends_on: {first: {condition: \
+         service_completed_successfully}}}\n  first: {image: x, command: a}\n",
+        &["0 z image=x release=b health=none", "1 a image=x health=none after=z"],
+        &[
+            "! 4 services.init: it becomes the release command of z",
+            "! 5 services.first: it is to end, and an app keeps running",
+        ],
     ),
     (
         "a job of another image is left",
@@ -374,6 +431,16 @@ const ROWS: &[Row] = &[
         ],
     ),
     (
+        "links by other names",
+        "services:\n  a:\n    image: x\n    links: [b, \"b:mysql\"]\n  b:\n    image: y\n    links: [a]\n",
+        &["0 a image=x health=none", "0 b image=y health=none"],
+        &[
+            "! 4 services.a.links: services of a project find one another by their names in this file alone; where \
+             this one says mysql, write b instead",
+            "! 7 services.b.links: services of a project find one another by their names, and nothing else",
+        ],
+    ),
+    (
         "networks and names",
         "name: theirs\nversion: \"3.8\"\nservices:\n  a:\n    image: x\n    networks: [front]\n    labels: \
          {traefik.enable: \"true\"}\nnetworks:\n  front: {}\n",
@@ -409,6 +476,18 @@ const ROWS: &[Row] = &[
         ],
     ),
     ("nothing", "", &[], &["refused: line 1: it has no services"]),
+    (
+        "a file of the first form",
+        "web:\n  image: x\n",
+        &[],
+        &["refused: line 1: it has no services; put those at its top under services"],
+    ),
+    (
+        "an image whose tag has no value",
+        "services:\n  a:\n    image: \"x:${NONE}\"\n",
+        &[],
+        &["where a variable stands in it, say that by --env or in .env"],
+    ),
     ("no services", "services: {}\n", &[], &["refused: line 1: it has no services"]),
     ("no YAML", "services:\n  a: [\n", &[], &["refused: it cannot be read as YAML"]),
     ("a list", "- a\n", &[], &["refused: line 1: it has no services"]),
@@ -528,10 +607,10 @@ const ROWS: &[Row] = &[
         &["refused: line 3: the variable V has to be given: say which"],
     ),
     (
-        "a variable that is none",
-        "services:\n  a:\n    image: x\n    command: echo $\n",
+        "a dollar before no name",
+        "services:\n  a:\n    image: x\n    command: echo $ $$(date)\n    environment: {AT: \"$(date) ${TAG}\"}\n",
+        &["0 a image=x command=echo|$|$(date) health=none AT=$(date) 2"],
         &[],
-        &["refused: line 4: a \"$\" is followed by no name"],
     ),
 ];
 

@@ -51,15 +51,46 @@ pub struct PlanCompose {
     #[serde(default)]
     pub variables: BTreeMap<String, SecretText>,
     /// The texts of the files that `env_file`, `extends`, `include`, `configs` and `secrets` name, and of
-    /// those that these name, by their path from the root of the source; at most 64.
+    /// those that these name, by their path from the root of the source; at most 64. And those of files that
+    /// services mount from there; at most 128.
     #[serde(default)]
     pub files: BTreeMap<String, SecretText>,
+    /// What lies where services mount something from beside the file, by its path from the root of the source; at
+    /// most 256. What is not named here, and has no text under `files`, is not taken.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mounted: BTreeMap<String, ComposeMounted>,
     /// Profiles that are wanted; `*` for all.
     #[serde(default)]
     pub profiles: Vec<String>,
     /// What services that are built are built from, by service, as far as that is known.
     #[serde(default)]
     pub sources: BTreeMap<String, ComposeSource>,
+}
+
+/// What lies at a path that a service mounts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"kind": "folder", "files": ["default.conf", "snippets/tls.conf"]}))]
+pub struct ComposeMounted {
+    /// What it is.
+    pub kind: ComposeMountedKind,
+    /// The files of a folder, through all folders in it, by their path from there; at most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+}
+
+/// What lies at a path that a service mounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ComposeMountedKind {
+    /// Nothing.
+    Nothing,
+    /// A file. Its text is under `files`, where it is one of at most 64 KiB.
+    File,
+    /// A folder. The texts of its files are there, too, as far as they are wanted.
+    Folder,
+    /// A folder with more files, or one that cannot be looked through.
+    LargeFolder,
 }
 
 /// What a service is built from: an upload of its folder, or a repository.

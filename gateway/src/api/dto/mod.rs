@@ -58,8 +58,8 @@ pub use certificate::{
 };
 pub use commit_status::{CommitStatuses, SetCommitStatuses, ToldStatus};
 pub use compose::{
-    AppGroup, ComposeAction, ComposeLeft, ComposeOrphan, ComposePlan, ComposeService,
-    ComposeSource, PlanCompose, VolumeMount,
+    AppGroup, ComposeAction, ComposeLeft, ComposeMounted, ComposeMountedKind, ComposeOrphan,
+    ComposePlan, ComposeService, ComposeSource, PlanCompose, VolumeMount,
 };
 pub use create_app::CreateApp;
 pub use cron::{Cron, CronList, CronOverlap, CronRun, CronSkipped, SetCron};

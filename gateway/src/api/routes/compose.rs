@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use hythe_core::app::{ActiveApp, AppSettings};
-use hythe_core::compose::{self, Action, Bad, Deployed, Given, Made, Plan, Planned, Present};
+use hythe_core::compose::{
+    self, Action, Bad, Deployed, Given, Made, Mounted, Plan, Planned, Present,
+};
 use hythe_core::container::ServiceName;
 use hythe_core::ids::{AppId, ProjectId};
 use hythe_core::names::{AppName, EnvName, EnvValue, ProjectName};
@@ -18,8 +20,8 @@ use hythe_store::Journal;
 use crate::api::ApiState;
 use crate::api::doc::WriteProblems;
 use crate::api::dto::{
-    ComposeAction, ComposeLeft, ComposeOrphan, ComposePlan, ComposeService, ComposeSource,
-    PlanCompose, SecretText, UpdateApp,
+    ComposeAction, ComposeLeft, ComposeMounted, ComposeMountedKind, ComposeOrphan, ComposePlan,
+    ComposeService, ComposeSource, PlanCompose, SecretText, UpdateApp,
 };
 use crate::api::extract::{SecretJson, Which};
 use crate::api::present::Sight;
@@ -44,7 +46,7 @@ pub(crate) async fn plan(
     SecretJson(body): SecretJson<PlanCompose>,
 ) -> Result<axum::Json<ComposePlan>, Problem> {
     let (name, id) = named(&state, &project)?;
-    let PlanCompose { file, folder, variables, files, profiles, sources } = body.value;
+    let PlanCompose { file, folder, variables, files, mounted, profiles, sources } = body.value;
     let made = sources
         .iter()
         .map(|(service, source)| {
@@ -58,6 +60,7 @@ pub(crate) async fn plan(
     let given = Given {
         variables: plain(variables),
         files: plain(files),
+        mounted: mounted.into_iter().map(|(path, there)| (path, lies(there))).collect(),
         profiles: profiles.into_iter().collect(),
         folder,
     };
@@ -112,6 +115,15 @@ pub(crate) async fn plan(
             .collect(),
         left,
     }))
+}
+
+fn lies(there: ComposeMounted) -> Mounted {
+    match there.kind {
+        ComposeMountedKind::Nothing => Mounted::Nothing,
+        ComposeMountedKind::File => Mounted::File,
+        ComposeMountedKind::Folder => Mounted::Folder(there.files.into_iter().collect()),
+        ComposeMountedKind::LargeFolder => Mounted::Large,
+    }
 }
 
 fn refused(bad: &Bad) -> Problem {

@@ -12,6 +12,10 @@ Every service of the file becomes an app of the project, named PROJECT-SERVICE. 
 their service names; no other project does. A service with ports has an address; databases and the like
 have none (label hythe.route: true, false or a port says otherwise). Named volumes stay, whatever goes.
 
+Folders beside the file are given to no container. What a service keeps in one is a volume instead, named
+after it (folder-data for ./data); what it only reads, or has in a place for settings, comes in as texts of
+at most 64 KiB each. Code that is mounted over what the image has is left out.
+
 They go live in the order of depends_on, each once those before it are. The same file again deploys only
 what changed. What of the file is not taken is told of, with its line and the reason.
 
@@ -25,6 +29,7 @@ Examples:
   hythe compose up shop --dry-run             what would be done, and what is not taken
   hythe compose up shop --repo https://git.example/shop.git --branch main
   hythe compose up shop --file deploy/compose.yaml --profile tools --env TAG=1.2
+  hythe compose up shop --file compose.yaml --file compose.prod.yaml
   hythe compose up shop --remove-orphans      apps go whose services are in the file no more";
 
 /// `hythe compose`.
@@ -62,9 +67,10 @@ pub struct ComposeUpArgs {
     /// The repository's branch [default: its own]
     #[arg(long, value_name = "BRANCH")]
     pub branch: Option<BranchName>,
-    /// The file, from there [default: compose.yaml, compose.yml, docker-compose.yaml or -.yml]
-    #[arg(long, short, value_name = "FILE")]
-    pub file: Option<PathBuf>,
+    /// The file, from there; of several, each goes before those named before it [default: compose.yaml,
+    /// compose.yml, docker-compose.yaml or -.yml]
+    #[arg(long = "file", short, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
     /// A profile whose services are wanted, too; may be given several times; '*' for all [default: those of
     /// COMPOSE_PROFILES]
     #[arg(long = "profile", value_name = "PROFILE")]

@@ -6,18 +6,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hythe_core::compose::{Given, PROFILES, wanted};
+use hythe_core::compose::{Given, Mounted, PROFILES, wanted};
 use hythe_core::limits;
 use hythe_core::names::EnvValue;
 
 use super::source::{Found, Place, Seen};
-use crate::api::dto::{PlanCompose, SecretText};
+use crate::api::dto::{ComposeMounted, ComposeMountedKind, PlanCompose, SecretText};
 use crate::cli::env;
 use crate::cli::failure::{Failure, Outcome};
 
 /// The most bytes that a file and all texts have with which what is mounted goes along: what is asked of the
 /// server has to fit into one request, however much of it has to be escaped.
 const MOST_WITH_MOUNTED: usize = 384 * 1024;
+/// The most bytes that the names of files have with which what is mounted is told of.
+const MOST_NAMES: usize = 64 * 1024;
+/// The folder that a shell is in. Whoever names it in a file means the one that the file is in, and where that is on
+/// this machine is nothing to a container.
+const HERE: &str = "PWD";
 /// Names that are told at once.
 const MOST_TOLD: usize = 16;
 
@@ -40,6 +45,7 @@ pub(super) fn read(
     shell: impl Fn(&str) -> Option<String>,
 ) -> Outcome<Read> {
     let folder = found.folder();
+    let dot_env = if folder.is_empty() { ".env".to_owned() } else { format!("{folder}/.env") };
     let mut variables = place.dot_env(&folder)?;
     let own: BTreeMap<String, String> =
         given.iter().map(|(name, value)| (name.to_string(), value.reveal().to_owned())).collect();
@@ -48,12 +54,14 @@ pub(super) fn read(
     let mut asked: BTreeSet<String> = BTreeSet::new();
     let mut missing: BTreeSet<String> = BTreeSet::new();
     let mut unread: Vec<String> = Vec::new();
-    let mut binds: BTreeSet<String> = BTreeSet::new();
+    let mut mounted: BTreeMap<String, Mounted> = BTreeMap::new();
+    let mut names = 0_usize;
     // What a file is called may depend on a variable, and a file that is read may name more of both.
     loop {
         let given = Given {
             variables: variables.clone(),
             files: texts.clone(),
+            mounted: mounted.clone(),
             folder: folder.clone(),
             ..Given::default()
         };
@@ -61,6 +69,13 @@ pub(super) fn read(
         let wanted = wanted.map_err(|bad| Failure::usage(format!("{}: {bad}", found.path)))?;
         let mut more = false;
         for name in wanted.variables {
+            if name == HERE {
+                if !variables.contains_key(HERE) {
+                    variables.insert(name, ".".to_owned());
+                    more = true;
+                }
+                continue;
+            }
             match place {
                 // What lets in here is no app's: whoever means it says --env.
                 Place::Folder(_) if name.starts_with("HYTHE_") || own.contains_key(&name) => {}
@@ -89,32 +104,50 @@ pub(super) fn read(
                     texts.insert(path, text);
                     more = true;
                 }
+                // It is kept out of most repositories: what was given is what would be in it.
+                Seen::Nothing if !own.is_empty() && path == dot_env => {
+                    texts.insert(path, as_file(&own));
+                    more = true;
+                }
                 Seen::Nothing => {}
                 // Where it has to be there, the server refuses it with its line.
                 Seen::NoText(why) => unread.push(why),
             }
         }
-        if !more {
-            binds.extend(wanted.binds);
-            break;
+        if more {
+            continue;
         }
-    }
-    // Of what is mounted from there only short texts go along; the rest is told of with its line.
-    let mut bytes = found.text.len() + texts.values().map(String::len).sum::<usize>();
-    for path in binds.difference(&asked) {
-        if texts.len() >= limits::MOST_COMPOSE_FILES {
-            break;
-        }
-        match place.look(path) {
-            Ok(Seen::Text(text))
-                if text.len() <= EnvValue::MOST_BYTES
-                    && bytes + text.len() <= MOST_WITH_MOUNTED =>
-            {
-                bytes += text.len();
-                texts.insert(path.clone(), text);
+        for path in wanted.binds {
+            if mounted.contains_key(&path) || mounted.len() >= limits::MOST_COMPOSE_MOUNTS {
+                continue;
             }
-            Ok(Seen::Text(_) | Seen::Nothing | Seen::NoText(_)) | Err(_) => {}
+            let there = place.lies(&path)?;
+            names += path.len() + names_of(&there);
+            let there = if names > MOST_NAMES { few_names(there) } else { there };
+            mounted.insert(path, there);
+            more = true;
         }
+        if more {
+            continue;
+        }
+        // Of what is mounted from there only short texts go along; the rest is told of with its line.
+        let mut bytes = found.text.len() + texts.values().map(String::len).sum::<usize>();
+        for path in wanted.texts {
+            if !asked.insert(path.clone()) {
+                continue;
+            }
+            match place.look(&path) {
+                Ok(Seen::Text(text))
+                    if text.len() <= EnvValue::MOST_BYTES
+                        && bytes + text.len() <= MOST_WITH_MOUNTED =>
+                {
+                    bytes += text.len();
+                    texts.insert(path, text);
+                }
+                Ok(Seen::Text(_) | Seen::Nothing | Seen::NoText(_)) | Err(_) => {}
+            }
+        }
+        break;
     }
     let files = texts.into_iter().map(|(path, text)| (path, SecretText::new(text))).collect();
     let secret = |(name, value)| (name, SecretText::new(value));
@@ -123,10 +156,56 @@ pub(super) fn read(
         folder,
         variables: variables.into_iter().map(secret).collect(),
         files,
+        mounted: mounted.into_iter().map(|(path, there)| (path, told(there))).collect(),
         profiles,
         sources: BTreeMap::new(),
     };
     Ok(Read { request, missing: missing.into_iter().collect(), unread })
+}
+
+/// Variables as a file of them.
+fn as_file(variables: &BTreeMap<String, String>) -> String {
+    let mut text = String::new();
+    for (name, value) in variables {
+        text.push_str(name);
+        text.push_str("=\"");
+        for c in value.chars() {
+            match c {
+                '\n' => text.push_str("\\n"),
+                '\r' => text.push_str("\\r"),
+                '\\' | '"' | '$' => text.extend(['\\', c]),
+                c => text.push(c),
+            }
+        }
+        text.push_str("\"\n");
+    }
+    text
+}
+
+/// The bytes in the names of a folder's files.
+fn names_of(there: &Mounted) -> usize {
+    match there {
+        Mounted::Folder(files) => files.iter().map(String::len).sum(),
+        Mounted::Nothing | Mounted::File | Mounted::Large => 0,
+    }
+}
+
+/// The same without names of files.
+fn few_names(there: Mounted) -> Mounted {
+    match there {
+        Mounted::Folder(files) if !files.is_empty() => Mounted::Large,
+        other @ (Mounted::Folder(_) | Mounted::Nothing | Mounted::File | Mounted::Large) => other,
+    }
+}
+
+fn told(there: Mounted) -> ComposeMounted {
+    let (kind, files) = match there {
+        Mounted::Nothing => (ComposeMountedKind::Nothing, Vec::new()),
+        Mounted::File => (ComposeMountedKind::File, Vec::new()),
+        Mounted::Folder(files) => (ComposeMountedKind::Folder, files.into_iter().collect()),
+        Mounted::Large => (ComposeMountedKind::LargeFolder, Vec::new()),
+    };
+    ComposeMounted { kind, files }
 }
 
 /// What is to be said of variables that nothing was given for.
@@ -201,6 +280,95 @@ mod tests {
             "no more than one request has room for"
         );
         assert_eq!(read.unread, Vec::<String>::new());
+        let kinds = read.request.mounted.iter();
+        let kinds: Vec<(&str, ComposeMountedKind)> =
+            kinds.map(|(path, there)| (path.as_str(), there.kind)).take(6).collect();
+        let file = ComposeMountedKind::File;
+        assert_eq!(
+            kinds,
+            [
+                ("a.conf", file),
+                ("data", ComposeMountedKind::Folder),
+                ("key.der", file),
+                ("large", file),
+                ("none", ComposeMountedKind::Nothing),
+                ("out", file),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_was_given_stands_in_for_a_file_of_variables_that_a_repository_does_not_have() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("deploy")).unwrap();
+        let file = "services:\n  web:\n    image: x\n    env_file: [.env, other.env]\n";
+        std::fs::write(at("deploy/compose.yaml"), file).unwrap();
+        let place = Place::open(dir.path().to_str().unwrap(), None).unwrap();
+        let found = place.compose_file(Some(std::path::Path::new("deploy/compose.yaml"))).unwrap();
+        let odd = "a \"quoted\" $VALUE\\n\nin 'two' lines # and no remark ";
+        let odd_one: env::Variables =
+            [(EnvName::new("ODD").unwrap(), EnvValue::new(odd).unwrap())].into_iter().collect();
+        let texts = |given: &env::Variables| {
+            read(&place, &found, given, Vec::new(), shell).unwrap().request.files
+        };
+        let files = texts(&odd_one);
+        assert_eq!(files.keys().collect::<Vec<_>>(), ["deploy/.env"]);
+        let values = files["deploy/.env"].reveal();
+        let values = hythe_core::compose::variables_of(values, &BTreeMap::new()).unwrap();
+        assert_eq!(values, BTreeMap::from([("ODD".to_owned(), odd.to_owned())]));
+        assert!(texts(&env::Variables::new()).is_empty());
+        std::fs::write(at("deploy/.env"), "OWN=1\n").unwrap();
+        assert_eq!(texts(&odd_one)["deploy/.env"].reveal(), "OWN=1\n");
+    }
+
+    #[test]
+    fn of_folders_only_what_people_wrote_goes_along() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &[u8]| {
+            let file = dir.path().join(path);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, text).unwrap();
+        };
+        let file = "services:\n  web:\n    image: x\n    volumes:\n      - ./conf:/conf:ro\n      - \
+                    ${PWD}/data:/data\n      - ./init:/docker-entrypoint-initdb.d\n      - ./many:/many:ro\n  app:\n    \
+                    build: app\n    volumes: [\"./app/src:/app/src\"]\n";
+        write("compose.yaml", file.as_bytes());
+        write("conf/a/b.conf", b"b");
+        write("conf/c.conf", b"c");
+        write("conf/logo.png", b"\xff\xfe");
+        write("data/rows", b"own");
+        write("init/1.sql", b"create");
+        write("app/src/main.js", b"code");
+        for n in 0..=limits::MOST_CONTAINER_FILES {
+            write(&format!("many/{n}"), b"x");
+        }
+        let folder = Place::open(dir.path().to_str().unwrap(), None).unwrap();
+        committed(dir.path());
+        let repository = Place::open(&format!("file://{}", dir.path().display()), None).unwrap();
+        for place in [folder, repository] {
+            let found = place.compose_file(None).unwrap();
+            let read = read(&place, &found, &given(), Vec::new(), shell).unwrap();
+            let paths: Vec<&str> = read.request.files.keys().map(String::as_str).collect();
+            assert_eq!(paths, ["conf/a/b.conf", "conf/c.conf", "init/1.sql"]);
+            let mounted = &read.request.mounted;
+            assert_eq!(mounted["conf"].files, ["a/b.conf", "c.conf", "logo.png"]);
+            assert_eq!(mounted["data"].files, ["rows"]);
+            assert_eq!(mounted["many"].kind, ComposeMountedKind::LargeFolder);
+            assert_eq!(read.missing, Vec::<String>::new());
+        }
+    }
+
+    /// Makes a repository of a folder.
+    fn committed(folder: &std::path::Path) {
+        for words in
+            [&["init", "-q", "-b", "main"][..], &["add", "-A"], &["commit", "-q", "-m", "one"]]
+        {
+            let who = ["-c", "user.name=a", "-c", "user.email=a@b.c"];
+            let mut command = Command::new("git");
+            let ran = command.arg("-C").arg(folder).args(who).args(words).output().unwrap();
+            assert!(ran.status.success(), "{words:?}: {}", String::from_utf8_lossy(&ran.stderr));
+        }
     }
 
     #[test]
@@ -225,12 +393,6 @@ mod tests {
     fn a_repository_gets_nothing_of_this_shell_and_a_folder_what_it_names() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("compose.yaml"), FILE).unwrap();
-        let git = |words: &[&str]| {
-            let who = ["-c", "user.name=a", "-c", "user.email=a@b.c"];
-            let mut command = Command::new("git");
-            let ran = command.arg("-C").arg(dir.path()).args(who).args(words).output().unwrap();
-            assert!(ran.status.success(), "{words:?}: {}", String::from_utf8_lossy(&ran.stderr));
-        };
         let folder = Place::open(dir.path().to_str().unwrap(), None).unwrap();
         let (variables, missing) = read_at(&folder);
         assert_eq!(variables.keys().collect::<Vec<_>>(), ["KEY", "OWN", "TAG"]);
@@ -238,9 +400,7 @@ mod tests {
         assert_eq!(variables["OWN"], "given");
         assert!(missing.is_empty(), "{missing:?}");
 
-        git(&["init", "-q", "-b", "main"]);
-        git(&["add", "-A"]);
-        git(&["commit", "-q", "-m", "one"]);
+        committed(dir.path());
         let repository = Place::open(&format!("file://{}", dir.path().display()), None).unwrap();
         let (variables, missing) = read_at(&repository);
         assert_eq!(variables, BTreeMap::from([("OWN".to_owned(), "given".to_owned())]));

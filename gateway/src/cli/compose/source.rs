@@ -3,12 +3,13 @@
 //! A repository is cloned without its files being written anywhere: they are read as git has them, so that
 //! nothing in it is run, followed as a link or changed on its way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use hythe_core::compose::{FILES, MOST_BYTES};
+use hythe_core::compose::{FILES, MOST_BYTES, Mounted};
+use hythe_core::limits;
 use hythe_core::names::{BranchName, RepositoryUrl};
 use tempfile::TempDir;
 
@@ -17,6 +18,9 @@ use crate::cli::failure::{Failure, Outcome};
 
 /// The protocols that git may use.
 const PROTOCOLS: &str = "https:http:ssh:file";
+/// How much is looked at of a folder that a service mounts: entries, and bytes of what git says of them.
+const MOST_ENTRIES: usize = 1_024;
+const MOST_LISTED: usize = 128 * 1024;
 
 /// Where files are read from.
 #[derive(Debug)]
@@ -93,6 +97,36 @@ impl Place {
             None => ask(&["symbolic-ref", "--short", "HEAD"])?,
         };
         Ok(Self::Git(Box::new(Cloned { folder: scratch, repository, branch, commit })))
+    }
+
+    /// The Compose file, or several as one that includes them: each goes before those named before it, and paths in
+    /// all of them count from the folder of the first.
+    pub(super) fn compose_files(&self, wanted: &[PathBuf]) -> Outcome<Found> {
+        let first = self.compose_file(wanted.first().map(PathBuf::as_path))?;
+        if wanted.len() < 2 {
+            return Ok(first);
+        }
+        let up = "../".repeat(first.folder().split('/').filter(|part| !part.is_empty()).count());
+        let mut paths = Vec::new();
+        for path in wanted {
+            let found = self.compose_file(Some(path))?;
+            paths.push(format!("./{up}{}", found.path).replace('$', "$$"));
+        }
+        // What is JSON is YAML.
+        let text = serde_json::json!({"include": [{"path": paths}]}).to_string();
+        Ok(Found { path: first.path, text })
+    }
+
+    /// Why a file beside this one is not read that Docker would read with it.
+    pub(super) fn override_of(&self, found: &Found) -> Option<String> {
+        let (stem, _) = found.path.rsplit_once('.')?;
+        let paths = ["yaml", "yml"].map(|ending| format!("{stem}.override.{ending}"));
+        let there = |path: &String| !matches!(self.look(path), Ok(Seen::Nothing));
+        let path = paths.into_iter().find(there)?;
+        Some(format!(
+            "{path}, as there is for work on an app, is read where it is named: --file {} --file {path}",
+            found.path
+        ))
     }
 
     /// The Compose file.
@@ -192,6 +226,30 @@ impl Place {
         })
     }
 
+    /// What lies at a path that a service mounts.
+    pub(super) fn lies(&self, path: &str) -> Outcome<Mounted> {
+        match self {
+            Self::Folder(folder) => {
+                let why = |error: std::io::Error| Failure::usage(format!("{path}: {error}"));
+                let whole = folder.canonicalize().map_err(why)?;
+                let real = match folder.join(path).canonicalize() {
+                    Ok(real) => real,
+                    Err(error) if is_nothing(&error) => return Ok(Mounted::Nothing),
+                    // There is something, and nobody here can see what.
+                    Err(_) => return Ok(Mounted::Large),
+                };
+                Ok(if !real.is_dir() {
+                    Mounted::File
+                } else if real.starts_with(&whole) {
+                    listed(&real)
+                } else {
+                    Mounted::Large
+                })
+            }
+            Self::Git(clone) => clone.lies(path),
+        }
+    }
+
     /// The folder of a service that is built, where it lies here.
     pub(super) fn folder_of(&self, context: &str) -> Option<PathBuf> {
         match self {
@@ -224,6 +282,88 @@ impl Place {
         hythe_core::compose::variables_of(&text, &BTreeMap::new())
             .map_err(|why| Failure::usage(format!("{path}: {why}")))
     }
+}
+
+impl Cloned {
+    fn lies(&self, path: &str) -> Outcome<Mounted> {
+        let named = format!("HEAD:{path}");
+        let at = || {
+            let mut command = git();
+            command.arg("-C").arg(self.folder.path()).stderr(Stdio::null());
+            command
+        };
+        let kind = at().args(["cat-file", "-t", &named]).output();
+        let kind = kind.map_err(|error| Failure::of(&error))?;
+        match String::from_utf8_lossy(&kind.stdout).trim() {
+            _ if !kind.status.success() => Ok(Mounted::Nothing),
+            "blob" => Ok(Mounted::File),
+            "tree" => {
+                let mut listing = at()
+                    .args(["ls-tree", "-r", "-z", &named])
+                    .spawn()
+                    .map_err(|error| Failure::of(&error))?;
+                let mut said = Vec::new();
+                let read = listing.stdout.take().map(|out| {
+                    // One byte more than is taken, to see that there is more.
+                    out.take(MOST_LISTED as u64 + 1).read_to_end(&mut said)
+                });
+                // It may have more to say, and has ended where it had not.
+                let _ended = listing.kill();
+                listing.wait().map_err(|error| Failure::of(&error))?;
+                read.transpose().map_err(|error| Failure::of(&error))?;
+                Ok(of_tree(&said))
+            }
+            // Another repository in this one.
+            _ => Ok(Mounted::Large),
+        }
+    }
+}
+
+/// The files of a folder, as git names them. What is a link, or another repository, is none.
+fn of_tree(said: &[u8]) -> Mounted {
+    let Ok(said) = str::from_utf8(said) else { return Mounted::Large };
+    if said.len() > MOST_LISTED {
+        return Mounted::Large;
+    }
+    let files = said.split('\0').filter(|entry| entry.starts_with("100"));
+    let files: BTreeSet<String> =
+        files.filter_map(|entry| Some(entry.split_once('\t')?.1.to_owned())).collect();
+    few(files)
+}
+
+fn few(files: BTreeSet<String>) -> Mounted {
+    if files.len() > limits::MOST_CONTAINER_FILES { Mounted::Large } else { Mounted::Folder(files) }
+}
+
+/// The files of a folder, through all folders in it. No link to a folder is followed.
+fn listed(root: &Path) -> Mounted {
+    let mut files = BTreeSet::new();
+    let mut open = vec![(root.to_owned(), String::new())];
+    let mut seen = 0_usize;
+    while let Some((folder, before)) = open.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else { return Mounted::Large };
+        for entry in entries {
+            seen += 1;
+            let Ok(entry) = entry else { return Mounted::Large };
+            let (Ok(kind), Ok(name)) = (entry.file_type(), entry.file_name().into_string()) else {
+                return Mounted::Large;
+            };
+            if seen > MOST_ENTRIES || files.len() > limits::MOST_CONTAINER_FILES {
+                return Mounted::Large;
+            }
+            let path = format!("{before}{name}");
+            if kind.is_dir() {
+                open.push((entry.path(), format!("{path}/")));
+            } else {
+                files.insert(path);
+            }
+        }
+    }
+    few(files)
+}
+
+fn is_nothing(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
 
 fn git() -> Command {
@@ -315,12 +455,70 @@ mod tests {
         assert!(place.read("out").unwrap_err().message.contains("leads out of the folder"));
         std::fs::write(dir.path().join("key.der"), b"\xff\xfe").unwrap();
         std::fs::create_dir(dir.path().join("certs")).unwrap();
+        std::os::unix::fs::symlink("/etc", dir.path().join("away")).unwrap();
+        for (path, there) in [
+            ("none", Mounted::Nothing),
+            ("own/a", Mounted::Nothing),
+            ("own", Mounted::File),
+            ("certs", Mounted::Folder(BTreeSet::new())),
+            ("away", Mounted::Large),
+        ] {
+            assert_eq!(place.lies(path).unwrap(), there, "{path}");
+        }
         for (path, words) in
             [("key.der", "is not UTF-8"), ("certs", "is no file"), ("own/a", "cannot be read")]
         {
             let refused = place.read(path).unwrap_err().message;
             assert!(refused.contains(words), "{refused}");
         }
+    }
+
+    #[test]
+    fn several_files_are_one_that_includes_them_and_an_override_is_told_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: &str| {
+            std::fs::create_dir_all(dir.path().join(path).parent().unwrap()).unwrap();
+            std::fs::write(dir.path().join(path), "services: {}").unwrap();
+        };
+        for path in ["compose.yaml", "compose.override.yml", "deploy/a.yaml", "b$1.yaml"] {
+            write(path);
+        }
+        let place = Place::open(dir.path().to_str().unwrap(), None).unwrap();
+        let files = ["deploy/a.yaml", "./b$1.yaml"].map(PathBuf::from);
+        let found = place.compose_files(&files).unwrap();
+        assert_eq!((found.path.as_str(), found.folder().as_str()), ("deploy/a.yaml", "deploy"));
+        assert_eq!(
+            found.text,
+            "{\"include\":[{\"path\":[\"./../deploy/a.yaml\",\"./../b$$1.yaml\"]}]}"
+        );
+        assert!(place.compose_files(&["none.yaml", "b"].map(PathBuf::from)).is_err());
+        let one = place.compose_files(&[]).unwrap();
+        assert_eq!((one.path.as_str(), one.text.as_str()), ("compose.yaml", "services: {}"));
+        let told = place.override_of(&one).unwrap();
+        assert!(told.ends_with("--file compose.yaml --file compose.override.yml"), "{told}");
+        assert_eq!(place.override_of(&found), None);
+    }
+
+    #[test]
+    fn a_folder_of_a_repository_has_its_files_and_no_links() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path();
+        run(path, &["init", "-q", "-b", "main"]);
+        for file in ["conf/with space", "conf/deep/é.conf"] {
+            std::fs::create_dir_all(path.join(file).parent().unwrap()).unwrap();
+            std::fs::write(path.join(file), "x").unwrap();
+        }
+        std::os::unix::fs::symlink("/etc/hostname", path.join("conf/link")).unwrap();
+        run(path, &["add", "-A"]);
+        run(path, &["commit", "-q", "-m", "one"]);
+        let place = Place::open(&format!("file://{}", path.display()), None).unwrap();
+        let files = ["deep/é.conf", "with space"].map(str::to_owned);
+        assert_eq!(place.lies("conf").unwrap(), Mounted::Folder(BTreeSet::from(files)));
+        assert_eq!(place.lies("conf/with space").unwrap(), Mounted::File);
+        assert_eq!(place.lies("none").unwrap(), Mounted::Nothing);
+        let many = (0..=limits::MOST_CONTAINER_FILES).map(|n| format!("100644 blob a\t{n}\0"));
+        assert_eq!(of_tree(many.collect::<String>().as_bytes()), Mounted::Large);
+        assert_eq!(of_tree(b"100644 blob a\t\xff\0"), Mounted::Large);
     }
 
     #[test]

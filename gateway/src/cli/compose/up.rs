@@ -67,12 +67,15 @@ struct Asked {
 pub(super) async fn run(context: &Context, args: ComposeUpArgs) -> Outcome {
     let mut given = args.env_file.as_deref().map(env::of_file).transpose()?.unwrap_or_default();
     given.extend(env::checked(&args.variables)?);
-    let (repo, branch, file) = (args.repo.clone(), args.branch.clone(), args.file.clone());
+    let (repo, branch, files) = (args.repo.clone(), args.branch.clone(), args.files.clone());
     let profiles = args.profiles.clone();
     let reading = tokio::task::spawn_blocking(move || -> Outcome<(Place, Read)> {
         let place = Place::open(&repo, branch.as_ref())?;
-        let found = place.compose_file(file.as_deref())?;
-        let read = read(&place, &found, &given, profiles, |name| std::env::var(name).ok())?;
+        let found = place.compose_files(&files)?;
+        let mut read = read(&place, &found, &given, profiles, |name| std::env::var(name).ok())?;
+        if files.is_empty() {
+            read.unread.extend(place.override_of(&found));
+        }
         Ok((place, read))
     });
     let (place, Read { request, missing, unread }) =
