@@ -267,9 +267,30 @@ impl Engine {
                 return Ok(());
             }
         }
+        self.start_now(&id).await
+    }
+
+    /// The same for one that [`Engine::create`] has just answered with.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn start_made(
+        &self,
+        owner: &Owner,
+        key: ReplicaKey,
+        id: &str,
+    ) -> Result<(), EngineError> {
+        if is_task(key.index) {
+            // It may be there for long, and have run.
+            return self.start(owner, key).await;
+        }
+        self.start_now(id).await
+    }
+
+    async fn start_now(&self, id: &str) -> Result<(), EngineError> {
         let docker = self.docker().await?;
         #[expect(clippy::disallowed_methods, reason = "with its step")]
-        let started = Step::ContainerStarted.take(docker.start_container(&id, None)).await;
+        let started = Step::ContainerStarted.take(docker.start_container(id, None)).await;
         started.map_err(|error| self.fault(&error))
     }
 
@@ -295,9 +316,7 @@ impl Engine {
 
     /// The CPU limit as the engine counts; never more than the machine has.
     async fn nano_cpus(&self, resources: &Resources) -> Result<i64, EngineError> {
-        let docker = self.docker().await?;
-        let info = docker.info().await.map_err(|error| self.fault(&error))?;
-        let most = info.ncpu.unwrap_or(1).max(1) * 1000;
+        let most = self.processors().await? * 1000;
         Ok(i64::from(resources.cpu_millis).min(most) * NANO_CPUS_PER_MILLI)
     }
 

@@ -65,6 +65,8 @@ pub(crate) struct Known {
     /// Steps under way.
     pub(crate) busy: BTreeMap<Target, Busy>,
     pub(crate) setbacks: BTreeMap<(Target, Aim), Setback>,
+    /// Orders to stop that could not be forgotten, and when that is tried again.
+    pub(crate) unforgotten: BTreeMap<DeploymentId, Instant>,
     pub(crate) maskers: BTreeMap<DeploymentId, Arc<Mask>>,
 }
 
@@ -80,6 +82,7 @@ impl Known {
             looked: false,
             busy: BTreeMap::new(),
             setbacks: BTreeMap::new(),
+            unforgotten: BTreeMap::new(),
             maskers: BTreeMap::new(),
         }
     }
@@ -219,6 +222,18 @@ impl Known {
             Target::Replica(key) => key.deployment != deployment,
             Target::Network(_) => true,
         });
+    }
+
+    /// Remembers that an order to stop could not be forgotten, as on a full disk: it is not tried again at
+    /// once.
+    pub(crate) fn not_forgotten(&mut self, deployment: DeploymentId) {
+        let again = Instant::now() + clock::span(limits::RESTART_BACKOFF_FIRST);
+        self.unforgotten.insert(deployment, again);
+    }
+
+    /// When an order to stop is to be forgotten, where that is not now.
+    pub(crate) fn forgets_at(&self, deployment: DeploymentId, now: Instant) -> Option<Instant> {
+        self.unforgotten.get(&deployment).copied().filter(|at| *at > now)
     }
 
     /// Orders beside which there is one to run another version of the same app that writes to the same

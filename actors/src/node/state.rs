@@ -76,6 +76,8 @@ pub(crate) struct Node {
     pub(super) inventory_due: Instant,
     pub(super) started: Instant,
     pub(super) changed: bool,
+    /// Whether a replica has become healthy that was not reported yet: a deployment waits for that.
+    pub(super) awaited: bool,
     /// When it reported last; none before the first report, and where the next one is due at once.
     pub(super) reported: Option<Instant>,
     pub(super) alarm: Alarm,
@@ -126,6 +128,7 @@ impl Node {
             inventory_due: Instant::now(),
             started: Instant::now(),
             changed: true,
+            awaited: false,
             reported: None,
             alarm: Alarm::default(),
         }
@@ -157,6 +160,7 @@ impl Node {
             self.known.maskers.insert(deployment, Arc::new(environment.masker()));
         }
         self.known.try_anew(deployment);
+        self.known.unforgotten.remove(&deployment);
         self.unsure.remove(&deployment);
         self.unlooked.remove(&deployment);
         if let Wanted::Run(assignment) = &wanted
@@ -322,7 +326,9 @@ impl Node {
         if let Some(replica) = self.known.replicas.get_mut(&key)
             && replica.run() == Some(run)
         {
+            let was_healthy = replica.was_healthy;
             replica.checked(health);
+            self.awaited |= replica.was_healthy && !was_healthy;
             self.changed = true;
             if replica.ails() {
                 self.read_tail(key);
@@ -365,11 +371,12 @@ impl Node {
     /// An order to stop was forgotten, or (none) could not be just now.
     pub(crate) fn forgotten(&mut self, deployment: DeploymentId, generation: Option<u64>) {
         self.forgetting.remove(&deployment);
-        let known = self.known.desired.get(&deployment);
-        let (Some(generation), Some(Wanted::Stop { generation: held, .. })) = (generation, known)
-        else {
-            return;
+        let Some(generation) = generation else {
+            return self.known.not_forgotten(deployment);
         };
+        self.known.unforgotten.remove(&deployment);
+        let known = self.known.desired.get(&deployment);
+        let Some(Wanted::Stop { generation: held, .. }) = known else { return };
         if *held == generation {
             self.known.desired.remove(&deployment);
             self.known.maskers.remove(&deployment);

@@ -27,7 +27,7 @@ struct Eager {
 /// A question grows slowly, so that a replica that took long is not noticed much later than it was
 /// there.
 const QUESTION: Eager =
-    Eager { next: Duration::from_millis(10), most: Duration::from_millis(250), growth: 5 };
+    Eager { next: Duration::from_millis(5), most: Duration::from_millis(250), growth: 5 };
 /// A command costs a process in the container.
 const COMMAND: Eager =
     Eager { next: Duration::from_millis(100), most: Duration::from_secs(1), growth: 50 };

@@ -181,6 +181,18 @@ fn what_is_made_anew_was_not_started_again_yet() {
 }
 
 #[test]
+fn an_order_that_could_not_be_forgotten_is_not_forgotten_at_once_again() {
+    let deployment = DeploymentId::new(uuid::Uuid::from_u128(7));
+    let mut known = Known::new(Desired::new(), BTreeMap::new());
+    let now = Instant::now();
+    assert_eq!(known.forgets_at(deployment, now), None);
+    known.not_forgotten(deployment);
+    let again = known.forgets_at(deployment, now).unwrap();
+    assert!(again > now);
+    assert_eq!(known.forgets_at(deployment, again), None);
+}
+
+#[test]
 fn what_is_being_started_keeps_the_version_before_from_its_volume() {
     let app = AppId::new(uuid::Uuid::from_u128(7));
     let (before, next) = (writes(app, 1), writes(app, 2));
