@@ -17,7 +17,7 @@ use crate::routes::{Backend, RouteTable};
 use crate::testing::{app_id, at, built, deployment_id, spec_with_worker, worker, worker_id};
 use crate::time::Millis;
 use crate::wire::worker::{
-    EngineState, Held, ReplicaReport, ReplicaState, SealingKey, WorkerReport,
+    BuildHeld, EngineState, Held, ReplicaReport, ReplicaState, SealingKey, WorkerReport,
 };
 use crate::worker::{Capacity, WorkerEvent};
 
@@ -393,4 +393,24 @@ fn what_exits_of_a_canary_that_takes_its_part_is_started_again() {
     journal.app(1, AppEvent::CanaryStarted { deployment: next, weight });
     assert_eq!(told_to_restart(&view(&journal), next), Some(true));
     assert_eq!(told_to_restart(&view(&journal), deployment_id(DEPLOYMENT)), Some(true));
+}
+
+#[test]
+fn whoever_has_built_it_is_not_told_to_stop_building() {
+    let view = view(&journal(false));
+    let deployment = deployment_id(DEPLOYMENT);
+    let built = view.deployments[&deployment].state.attempt().unwrap().built.clone().unwrap();
+    let told = |worker| {
+        let mut observed = observed(&view, &[]);
+        let seen = observed.workers.remove(&worker_id(1)).unwrap();
+        // What it said last was said while it built.
+        let builds = vec![BuildHeld { deployment, generation: 1 }];
+        let report = WorkerReport { worker, builds, ..seen.report };
+        observed.workers.insert(worker, WorkerSeen::new(report, at(1)));
+        let base = HostName::new("localhost").unwrap();
+        let effects = reconcile(&view, &observed, &base, at(2));
+        effects.iter().any(|effect| matches!(effect, Effect::SendCancelBuild { .. }))
+    };
+    assert!(!told(built.worker));
+    assert!(told(worker_id(7)), "another one builds what nobody wants any more");
 }
