@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::api::dto::{Deployment, StageEntry};
+use crate::api::dto::{Deployment, DeploymentStatus, StageEntry};
 use crate::cli::format;
 use crate::cli::output::Output;
 
@@ -116,12 +116,13 @@ impl Live {
     }
 
     fn look(&mut self, deployment: &Deployment) {
-        for entry in deployment.stages.iter().skip(self.done.len()) {
+        for (at, entry) in deployment.stages.iter().enumerate().skip(self.done.len()) {
             let Some(took) = entry.duration_ms else { continue };
+            let mark = mark(deployment.stages.get(at + 1).map(|next| next.stage));
             let line = self.all.insert_before(&self.now, ProgressBar::new_spinner());
             line.set_style(self.plain.clone());
             line.finish_with_message(format!(
-                "  ✓ {:<10} {}",
+                "  {mark} {:<10} {}",
                 entry.stage.as_str(),
                 format::span(took)
             ));
@@ -154,7 +155,27 @@ impl Live {
     }
 }
 
+/// How a stage is shown that is over, by what came after it.
+fn mark(next: Option<DeploymentStatus>) -> char {
+    let ended =
+        [DeploymentStatus::Failed, DeploymentStatus::Cancelled, DeploymentStatus::Superseded];
+    if next.is_some_and(|next| ended.contains(&next)) { '✗' } else { '✓' }
+}
+
 fn style(template: &str) -> ProgressStyle {
     // The templates above are constants; a plain spinner will do should one be wrong.
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stage_that_a_deployment_failed_in_was_not_done() {
+        assert_eq!(mark(Some(DeploymentStatus::Healthy)), '✓');
+        assert_eq!(mark(None), '✓');
+        assert_eq!(mark(Some(DeploymentStatus::Failed)), '✗');
+        assert_eq!(mark(Some(DeploymentStatus::Cancelled)), '✗');
+    }
 }
