@@ -259,7 +259,21 @@ impl<V: Views> Reconciler<V> {
             }
             return Ok(());
         }
+        if let Err(BusError::Full { .. }) = &sent {
+            self.make_room().await;
+        }
         sent
+    }
+
+    /// Commands lie in NATS for a while after they were carried out, and large ones may fill their stream within
+    /// that: then all of them go, as where its store was wiped, and whatever still matters is sent again.
+    async fn make_room(&self) {
+        if let Err(error) = self.bus.drop_commands().await {
+            tracing::warn!(%error, "there is no room for commands, and it is tried again");
+            return;
+        }
+        tracing::warn!("commands that lay in NATS were dropped, for there was no room for another");
+        self.observatory.note_quietly(|observed| observed.sent.clear());
     }
 }
 

@@ -414,3 +414,20 @@ fn whoever_has_built_it_is_not_told_to_stop_building() {
     assert!(!told(built.worker));
     assert!(told(worker_id(7)), "another one builds what nobody wants any more");
 }
+
+#[test]
+fn what_hangs_on_others_waits_for_nats_while_that_is_away() {
+    let waits = |live| {
+        let view = view(&journal(live));
+        let mut seen = observed(&view, &[(0, ReplicaState::Creating)]);
+        [false, true].map(|cut_off| {
+            seen.cut_off = cut_off;
+            waiting_for(&view, &seen, deployment_id(DEPLOYMENT)).map(|fault| fault.message)
+        })
+    };
+    let [connected, away] = waits(false).map(Option::unwrap);
+    assert!(connected.contains("to start"), "{connected}");
+    assert!(away.starts_with("NATS, which is not connected"), "{away}");
+    let [connected, away] = waits(true);
+    assert_eq!(connected, away, "it is live, whoever is heard of");
+}
