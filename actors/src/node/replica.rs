@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::clock;
 use super::health::Health;
+use super::known::Away;
 use super::look::Sight;
 use crate::docker::inspect::{Condition, Observed};
 
@@ -37,6 +38,8 @@ pub(crate) struct Replica {
     pub(crate) tail: Vec<String>,
     /// Whether it was told that this run has had all the time it may take to become healthy.
     pub(crate) overdue_told: bool,
+    /// Whether it ended while the engine was away: an engine that is stopped takes along what runs on it.
+    pub(crate) ended_with_engine: bool,
 }
 
 impl Replica {
@@ -64,7 +67,24 @@ impl Replica {
             steady: ended.map_or(ran >= STEADY, |before| before.is_steady(now)),
             tail: sight.tail.unwrap_or_default(),
             overdue_told: false,
+            ended_with_engine: false,
         }
+    }
+
+    /// Whether it ended while the engine was away.
+    pub(crate) fn ended_in(&self, away: Away) -> bool {
+        match self.observed.state {
+            Condition::Exited { at, .. } => away.at(at),
+            Condition::Created | Condition::Running { .. } => false,
+        }
+    }
+
+    /// Whether it ended in no way of its own, and is to run on: how a task ended counts, whatever ended it.
+    pub(crate) fn runs_on(&self, assignment: Option<&Assignment>) -> bool {
+        // What is live is started again however it ended, with its waits.
+        self.ended_with_engine
+            && !is_task(self.observed.key.index)
+            && assignment.is_some_and(|assignment| !assignment.restart)
     }
 
     /// A check found something new.

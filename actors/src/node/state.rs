@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use super::actor::Message;
 use super::builds::Builds;
+use super::clock;
 use super::guard::guarded;
 use super::health::Health;
 use super::known::Known;
@@ -185,6 +186,7 @@ impl Node {
                 self.changed = true;
             }
             News::Down { message } => {
+                self.known.engine_left(clock::now());
                 let engine = EngineState::Unreachable { message };
                 if self.known.engine != engine {
                     tracing::warn!(?engine, "the container engine does not answer");
@@ -253,6 +255,8 @@ impl Node {
                 let adopted = before.is_none() && sight.observed.limited;
                 let mut replica = Replica::new(sight, before.as_deref());
                 replica.was_healthy = adopted && replica.run().is_some();
+                let away = self.known.away;
+                replica.ended_with_engine = away.is_some_and(|away| replica.ended_in(away));
                 self.known.replicas.insert(key, replica);
                 self.changed = true;
             }
@@ -318,6 +322,7 @@ impl Node {
         }
         self.changed |= !std::mem::replace(&mut self.known.complete, true);
         self.known.looked = true;
+        self.known.engine_seen(clock::now());
         self.look_for_unlooked();
     }
 

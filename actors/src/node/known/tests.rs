@@ -181,6 +181,55 @@ fn what_is_made_anew_was_not_started_again_yet() {
 }
 
 #[test]
+fn what_ended_while_the_engine_was_away_is_to_be_started_and_what_ended_by_itself_is_not() {
+    let mut known = Known::new(Desired::new(), BTreeMap::new());
+    known.engine = EngineState::Ready { version: "1".into() };
+    let at = |seconds| Timestamp(1_000_000 + seconds * 1_000);
+    known.engine_left(at(10));
+    known.engine_left(at(12));
+    let away = known.away.unwrap();
+    assert!(!away.at(at(9)) && away.at(at(10)) && away.at(at(99)), "{away:?}");
+    known.engine_seen(at(20));
+    known.engine_seen(at(30));
+    let away = known.away.unwrap();
+    assert!(away.at(at(20)) && !away.at(at(21)), "{away:?}");
+
+    let image = ImageId::new(format!("sha256:{}", "0".repeat(64))).unwrap();
+    // Whether it is live, whether it ended with the engine, and whether that is told.
+    for (live, with_engine, told) in
+        [(false, true, false), (false, false, true), (true, true, true)]
+    {
+        let mut wanted = assignment(image.clone(), &[0]);
+        wanted.restart = live;
+        let key = ReplicaKey { deployment: wanted.deployment, index: 0 };
+        let observed = Observed {
+            id: "c".into(),
+            app: wanted.app,
+            network: wanted.app,
+            key,
+            state: Condition::Exited {
+                at: at(15),
+                ran: Millis(1),
+                code: 137,
+                out_of_memory: false,
+            },
+            address: None,
+            limited: false,
+        };
+        let mut replica = Replica::new(look::Sight { observed, tail: None }, None);
+        replica.ended_with_engine = with_engine;
+        let desired = [(wanted.deployment, Wanted::Run(Box::new(wanted)))].into();
+        let mut known = Known::new(desired, BTreeMap::new());
+        known.replicas.insert(key, replica);
+        let state = known.replica_reports().remove(0).state;
+        assert_eq!(matches!(state, ReplicaState::Exited { .. }), told, "{live} {with_engine}");
+        let steps = plan(&known.desired, &known.seen()).steps;
+        let started = steps.contains(&Step::Start(key));
+        assert_eq!(started, live || with_engine, "{live} {with_engine}");
+    }
+}
+
+#[test]
 fn an_order_that_could_not_be_forgotten_is_not_forgotten_at_once_again() {
     let deployment = DeploymentId::new(uuid::Uuid::from_u128(7));
     let mut known = Known::new(Desired::new(), BTreeMap::new());
