@@ -250,6 +250,8 @@ impl Node {
                 self.changed = true;
             }
             before => {
+                let id = sight.observed.id.clone();
+                let overtaken = before.as_deref().is_some_and(|before| before.came_after(&sight));
                 // The limit is put in force after the first success: what runs with one when it is
                 // first seen was healthy, under the agent before this one.
                 let adopted = before.is_none() && sight.observed.limited;
@@ -259,6 +261,9 @@ impl Node {
                 replica.ended_with_engine = away.is_some_and(|away| replica.ended_in(away));
                 self.known.replicas.insert(key, replica);
                 self.changed = true;
+                if overtaken {
+                    self.look(id);
+                }
             }
         }
     }
