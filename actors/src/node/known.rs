@@ -393,8 +393,14 @@ impl Known {
     /// A replica that should run and has not been started.
     fn not_running(&self, key: ReplicaKey) -> ReplicaState {
         let setback = self.setbacks.get(&(Target::Replica(key), Aim::Run));
-        match setback.and_then(|setback| setback.message.clone()) {
-            Some(message) => ReplicaState::Failed { message },
+        match setback.and_then(|setback| setback.message.as_deref()) {
+            // What the engine says may be about what it was given.
+            Some(message) => ReplicaState::Failed {
+                message: match self.maskers.get(&key.deployment) {
+                    Some(masker) => masker.mask(message),
+                    None => message.to_owned(),
+                },
+            },
             None => ReplicaState::Creating,
         }
     }

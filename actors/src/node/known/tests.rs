@@ -115,6 +115,22 @@ fn a_missing_image_is_told_while_the_version_before_runs() {
 }
 
 #[test]
+fn of_what_the_engine_says_no_value_is_told() {
+    let image = ImageId::new(format!("sha256:{}", "0".repeat(64))).unwrap();
+    let wanted = assignment(image, &[0]);
+    let key = ReplicaKey { deployment: wanted.deployment, index: 0 };
+    let desired = [(key.deployment, Wanted::Run(Box::new(wanted)))].into();
+    let mut known = Known::new(desired, BTreeMap::new());
+    known.maskers.insert(key.deployment, Arc::new(Mask::of(["s3cret-canary"].into_iter(), 4)));
+    let message = "invalid environment: KEY=s3cret-canary".to_owned();
+    known.set_back(&Task::Start(key, None), Some(message), false);
+    let ReplicaState::Failed { message } = known.replica_reports().remove(0).state else {
+        panic!("it cannot start")
+    };
+    assert_eq!(message, "invalid environment: KEY=[hidden]");
+}
+
+#[test]
 fn an_order_is_not_held_while_it_is_not_known_whether_its_image_is_there() {
     let app = AppId::new(uuid::Uuid::from_u128(7));
     let wanted = writes(app, 2);
