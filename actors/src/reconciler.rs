@@ -220,15 +220,21 @@ impl<V: Views> Reconciler<V> {
         self.observatory.note_quietly(|observed| observed.sent.insert(sent, now));
         let this = self.clone();
         sending.spawn(async move {
-            if let Err(error) = this.send_now(effect).await {
-                tracing::warn!(%error, "a message could not be sent and comes again");
-                this.unsend(&sent);
+            match this.send_now(effect).await {
+                Ok(()) => this.observatory.note_quietly(|observed| observed.unsent = None),
+                Err(error) => {
+                    tracing::warn!(%error, "a message could not be sent and comes again");
+                    this.unsend(&sent, error.to_string());
+                }
             }
         });
     }
 
-    fn unsend(&self, sent: &Sent) {
-        self.observatory.note_quietly(|observed| observed.sent.remove(sent));
+    fn unsend(&self, sent: &Sent, why: String) {
+        self.observatory.note_quietly(|observed| {
+            observed.sent.remove(sent);
+            observed.unsent = Some(why);
+        });
     }
 
     async fn send_now(&self, effect: Effect) -> Result<(), BusError> {

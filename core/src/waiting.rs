@@ -23,6 +23,11 @@ pub fn waiting_for(view: &View, observed: &Observed, id: DeploymentId) -> Option
     if observed.cut_off && hangs_on_others(&attempt.stage) {
         return Some(Fault::new(CUT_OFF));
     }
+    if let Some(why) = observed.unsent.as_ref().filter(|_| begins_by_a_message(&attempt.stage)) {
+        return Some(Fault::new(format!(
+            "NATS to take a message: failed to {why}; it is sent again. See the log of nats-server, and its disk"
+        )));
+    }
     match &attempt.stage {
         Stage::Requested => Some(Fault::new(turn(view, attempt))),
         Stage::Queued { .. } => {
@@ -71,6 +76,21 @@ const fn hangs_on_others(stage: &Stage) -> bool {
         | Stage::Switching { .. }
         | Stage::Draining { .. } => true,
         Stage::Requested | Stage::Healthy | Stage::Live | Stage::Ended(_) => false,
+    }
+}
+
+/// Whether a builder or worker is told to do something first.
+const fn begins_by_a_message(stage: &Stage) -> bool {
+    match stage {
+        Stage::Queued { .. } | Stage::Releasing { .. } | Stage::Starting { .. } => true,
+        Stage::Requested
+        | Stage::Building { .. }
+        | Stage::Built { .. }
+        | Stage::Healthy
+        | Stage::Switching { .. }
+        | Stage::Draining { .. }
+        | Stage::Live
+        | Stage::Ended(_) => false,
     }
 }
 

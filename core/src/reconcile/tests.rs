@@ -430,4 +430,10 @@ fn what_hangs_on_others_waits_for_nats_while_that_is_away() {
     assert!(away.starts_with("NATS, which is not connected"), "{away}");
     let [connected, away] = waits(true);
     assert_eq!(connected, away, "it is live, whoever is heard of");
+
+    let view = view(&journal(false));
+    let mut seen = observed(&view, &[]);
+    seen.unsent = Some("publish to a worker: no space".into());
+    let waits = waiting_for(&view, &seen, deployment_id(DEPLOYMENT)).unwrap().message;
+    assert!(waits.contains("failed to publish to a worker: no space"), "{waits}");
 }
