@@ -179,9 +179,17 @@ pub(super) async fn wait(context: &Context, mut deployment: Deployment) -> Outco
                     Err(error) => Failure::of(&error),
                 });
             }
-            looked = &mut next => {
-                deployment = looked?;
-                next = Box::pin(look(&context.client, &id));
+            looked = &mut next => match looked {
+                Ok(looked) => {
+                    deployment = looked;
+                    next = Box::pin(look(&context.client, &id));
+                }
+                Err(failure) => {
+                    progress.finish();
+                    log.abort();
+                    summary::out_of_sight(&context.output, &deployment);
+                    return Err(failure);
+                }
             }
         }
     }

@@ -171,6 +171,16 @@ fn next_step(
     format!("the version before, if any, goes on serving{log}; when it is mended: {again}")
 }
 
+/// The server does not answer any more, which says nothing of the deployment.
+pub(super) fn out_of_sight(output: &Output, deployment: &Deployment) {
+    output.note(format_args!(
+        "how the deployment goes on is not seen from here any more (it was {}); once the server answers: \
+         hythe deployments show {}",
+        deployment.status.as_str(),
+        deployment.id
+    ));
+}
+
 /// Ctrl-C: the deployment does not need us.
 pub(super) fn interrupted(output: &Output, deployment: &Deployment) -> Failure {
     let id = deployment.id;
