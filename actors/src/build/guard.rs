@@ -219,7 +219,7 @@ impl Guard {
         match engine.bridge().await {
             Ok(bridge) => self.put_up(&bridge, true).await,
             // It answers that it has none of that name.
-            Err(EngineError::DockerResponseServerError { .. }) => {
+            Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => {
                 self.put_up(USUAL_BRIDGE, true).await
             }
             Err(_away) => self.put_up(USUAL_BRIDGE, false).await,

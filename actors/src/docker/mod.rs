@@ -127,6 +127,19 @@ impl Engine {
         })
     }
 
+    /// Asks for a sign of life alone. To say its version an engine starts other programs, which takes it long
+    /// where its machine is busy.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn alive(&self) -> Result<(), EngineError> {
+        let docker = self.docker().await?;
+        match tokio::time::timeout(PROBE_WITHIN, docker.ping()).await {
+            Ok(answer) => answer.map(drop).map_err(|error| self.fault(&error)),
+            Err(_late) => Err(EngineError::Timeout { what: "asked for a sign of life".into() }),
+        }
+    }
+
     /// The client to send requests with.
     ///
     /// # Errors

@@ -109,7 +109,7 @@ async fn listen(
         let event = tokio::select! {
             event = events.next() => event,
             _ = probe.tick() => {
-                engine.probe().await?;
+                engine.alive().await?;
                 continue;
             }
         };
