@@ -10,10 +10,10 @@ use hythe_core::ids::{AppId, DeploymentId};
 use hythe_core::limits;
 use hythe_core::plan::{Container, ContainerState, Desired, ReplicaKey, Seen, Wanted};
 use hythe_core::process::is_process;
-use hythe_core::time::Timestamp;
 use hythe_core::wire::worker::{Assignment, EngineState, Held, ReplicaReport, ReplicaState};
 use tokio::time::Instant;
 
+use super::away::Away;
 use super::clock;
 use super::health::{Finding, Health};
 use super::ledger::Restarts;
@@ -51,21 +51,6 @@ pub(crate) struct Busy {
     pub(crate) starts: Option<AppId>,
 }
 
-/// A time in which the engine did not answer, by this machine's clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Away {
-    since: Timestamp,
-    /// When everything had been looked at again.
-    until: Option<Timestamp>,
-}
-
-impl Away {
-    /// Whether it was away at a moment.
-    pub(crate) fn at(self, moment: Timestamp) -> bool {
-        moment >= self.since && self.until.is_none_or(|until| moment <= until)
-    }
-}
-
 /// All that the node knows.
 #[derive(Debug)]
 pub(crate) struct Known {
@@ -79,7 +64,7 @@ pub(crate) struct Known {
     /// Whether everything was ever looked at.
     pub(crate) looked: bool,
     /// When the engine was away last.
-    pub(crate) away: Option<Away>,
+    pub(crate) away: Away,
     /// Steps under way.
     pub(crate) busy: BTreeMap<Target, Busy>,
     pub(crate) setbacks: BTreeMap<(Target, Aim), Setback>,
@@ -98,27 +83,11 @@ impl Known {
             engine: EngineState::Unreachable { message: "it was not asked yet".into() },
             complete: false,
             looked: false,
-            away: None,
+            away: Away::default(),
             busy: BTreeMap::new(),
             setbacks: BTreeMap::new(),
             unforgotten: BTreeMap::new(),
             maskers: BTreeMap::new(),
-        }
-    }
-
-    /// The engine does not answer.
-    pub(crate) fn engine_left(&mut self, now: Timestamp) {
-        if self.away.is_none_or(|away| away.until.is_some()) {
-            self.away = Some(Away { since: now, until: None });
-        }
-    }
-
-    /// Everything on the engine was looked at.
-    pub(crate) fn engine_seen(&mut self, now: Timestamp) {
-        if let Some(away) = &mut self.away
-            && matches!(self.engine, EngineState::Ready { .. })
-        {
-            away.until.get_or_insert(now);
         }
     }
 

@@ -10,9 +10,9 @@ use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::worker::Assignment;
 use tokio::time::Instant;
 
+use super::away::Away;
 use super::clock;
 use super::health::Health;
-use super::known::Away;
 use super::look::Sight;
 use crate::docker::inspect::{Condition, Observed};
 

@@ -186,7 +186,7 @@ impl Node {
                 self.changed = true;
             }
             News::Down { message } => {
-                self.known.engine_left(clock::now());
+                self.known.away.begin(clock::now());
                 let engine = EngineState::Unreachable { message };
                 if self.known.engine != engine {
                     tracing::warn!(?engine, "the container engine does not answer");
@@ -257,8 +257,7 @@ impl Node {
                 let adopted = before.is_none() && sight.observed.limited;
                 let mut replica = Replica::new(sight, before.as_deref());
                 replica.was_healthy = adopted && replica.run().is_some();
-                let away = self.known.away;
-                replica.ended_with_engine = away.is_some_and(|away| replica.ended_in(away));
+                replica.ended_with_engine = replica.ended_in(self.known.away);
                 self.known.replicas.insert(key, replica);
                 self.changed = true;
                 if overtaken {
@@ -327,7 +326,9 @@ impl Node {
         }
         self.changed |= !std::mem::replace(&mut self.known.complete, true);
         self.known.looked = true;
-        self.known.engine_seen(clock::now());
+        if matches!(self.known.engine, EngineState::Ready { .. }) {
+            self.known.away.end(clock::now());
+        }
         self.look_for_unlooked();
     }
 

@@ -3,7 +3,7 @@
 use hythe_core::container::{ContainerSettings, Mount, MountPath, VolumeName};
 use hythe_core::names::ImageId;
 use hythe_core::plan::{Step, plan};
-use hythe_core::time::Millis;
+use hythe_core::time::{Millis, Timestamp};
 
 use super::*;
 use crate::docker::inspect::Observed;
@@ -198,18 +198,6 @@ fn what_is_made_anew_was_not_started_again_yet() {
 
 #[test]
 fn what_ended_while_the_engine_was_away_is_to_be_started_and_what_ended_by_itself_is_not() {
-    let mut known = Known::new(Desired::new(), BTreeMap::new());
-    known.engine = EngineState::Ready { version: "1".into() };
-    let at = |seconds| Timestamp(1_000_000 + seconds * 1_000);
-    known.engine_left(at(10));
-    known.engine_left(at(12));
-    let away = known.away.unwrap();
-    assert!(!away.at(at(9)) && away.at(at(10)) && away.at(at(99)), "{away:?}");
-    known.engine_seen(at(20));
-    known.engine_seen(at(30));
-    let away = known.away.unwrap();
-    assert!(away.at(at(20)) && !away.at(at(21)), "{away:?}");
-
     let image = ImageId::new(format!("sha256:{}", "0".repeat(64))).unwrap();
     // Whether it is live, whether it ended with the engine, and whether that is told.
     for (live, with_engine, told) in
@@ -224,7 +212,7 @@ fn what_ended_while_the_engine_was_away_is_to_be_started_and_what_ended_by_itsel
             network: wanted.app,
             key,
             state: Condition::Exited {
-                at: at(15),
+                at: Timestamp(15_000),
                 ran: Millis(1),
                 code: 137,
                 out_of_memory: false,
