@@ -235,7 +235,7 @@ impl Known {
     /// Remembers that an order to stop could not be forgotten, as on a full disk: it is not tried again at
     /// once.
     pub(crate) fn not_forgotten(&mut self, deployment: DeploymentId) {
-        let again = Instant::now() + clock::span(limits::RESTART_BACKOFF_FIRST);
+        let again = Instant::now() + clock::span(limits::RESEND_AFTER);
         self.unforgotten.insert(deployment, again);
     }
 
