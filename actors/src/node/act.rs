@@ -18,8 +18,10 @@ use super::state::Node;
 use super::steps::{Aim, Outcome, StepError, Target, Task, target_of};
 use crate::docker::EngineError;
 
-/// Steps at once, but for those that stop.
-const MOST_STEPS: usize = 4;
+/// Steps at once, but for those that stop: as many as the machine has processors, within these. Where an engine was
+/// restarted, all that ran is to be started again.
+const LEAST_STEPS: usize = 4;
+const MOST_STEPS: usize = 16;
 /// Stops at once: each mostly waits.
 const MOST_STOPS: usize = 64;
 /// From one report to the next, at the least, but where a replica has become healthy for the first time.
@@ -75,7 +77,7 @@ impl Node {
                 continue;
             }
             let stops = matches!(step, Step::Stop(..));
-            let most = if stops { MOST_STOPS } else { MOST_STEPS };
+            let most = if stops { MOST_STOPS } else { self.most_steps() };
             // One that has to wait for its turn is planned again when another has ended.
             if self.known.busy.values().filter(|busy| busy.stops == stops).count() >= most {
                 continue;
@@ -102,6 +104,11 @@ impl Node {
                 });
             }
         }
+    }
+
+    fn most_steps(&self) -> usize {
+        let processors = usize::try_from(self.setup.capacity.cpu_millis / 1_000);
+        processors.unwrap_or(LEAST_STEPS).clamp(LEAST_STEPS, MOST_STEPS)
     }
 
     fn task(&self, step: &Step) -> Option<Task> {
