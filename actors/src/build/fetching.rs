@@ -1,9 +1,10 @@
 //! The source of a build that is a repository of git.
 
+use std::time::Duration;
+
 use hythe_core::names::CommitId;
 use hythe_core::source::{Fetches, GitSource, Reference};
 use hythe_store::steps::Step;
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 

@@ -291,6 +291,7 @@ fn a_start_waits_for_processes_and_fails_with_one_that_ends() {
         ),
         ([well(), exited(137, true), well()], Some("process worker.0 ran out of memory")),
         ([exited(1, false), well(), well()], Some("replica 0 exited with code 1")),
+        ([exited(127, false), well(), well()], Some("before it was healthy, which mostly means")),
         (
             [well(), ReplicaState::Failed { message: "no such file".into() }, well()],
             Some("process worker.0 cannot start: no such file"),
