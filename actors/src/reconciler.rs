@@ -220,15 +220,21 @@ impl<V: Views> Reconciler<V> {
         self.observatory.note_quietly(|observed| observed.sent.insert(sent, now));
         let this = self.clone();
         sending.spawn(async move {
-            if let Err(error) = this.send_now(effect).await {
-                tracing::warn!(%error, "a message could not be sent and comes again");
-                this.unsend(&sent);
+            match this.send_now(effect).await {
+                Ok(()) => this.observatory.note_quietly(|observed| observed.unsent = None),
+                Err(error) => {
+                    tracing::warn!(%error, "a message could not be sent and comes again");
+                    this.unsend(&sent, error.to_string());
+                }
             }
         });
     }
 
-    fn unsend(&self, sent: &Sent) {
-        self.observatory.note_quietly(|observed| observed.sent.remove(sent));
+    fn unsend(&self, sent: &Sent, why: String) {
+        self.observatory.note_quietly(|observed| {
+            observed.sent.remove(sent);
+            observed.unsent = Some(why);
+        });
     }
 
     async fn send_now(&self, effect: Effect) -> Result<(), BusError> {
@@ -259,7 +265,21 @@ impl<V: Views> Reconciler<V> {
             }
             return Ok(());
         }
+        if let Err(BusError::Full { .. }) = &sent {
+            self.make_room().await;
+        }
         sent
+    }
+
+    /// Commands lie in NATS for a while after they were carried out, and large ones may fill their stream within
+    /// that: then all of them go, as where its store was wiped, and whatever still matters is sent again.
+    async fn make_room(&self) {
+        if let Err(error) = self.bus.drop_commands().await {
+            tracing::warn!(%error, "there is no room for commands, and it is tried again");
+            return;
+        }
+        tracing::warn!("commands that lay in NATS were dropped, for there was no room for another");
+        self.observatory.note_quietly(|observed| observed.sent.clear());
     }
 }
 

@@ -39,7 +39,8 @@ fn main() {
     };
     let (app, access) = (AppName::new("app").expect("a name"), Access::default());
     let fetches = Fetches::default();
-    let wanted = Wanted { source: &source, app: &app, access: &access, fetches, judge: None };
+    let (judge, found) = (None, None);
+    let wanted = Wanted { source: &source, app: &app, access: &access, fetches, judge, found };
     let ours = || {
         let (scratch, cancel) = (TempDir::new().expect("a folder"), CancellationToken::new());
         let settings = GitSettings::default();

@@ -33,6 +33,10 @@ pub struct Observed {
     pub table: RouteTable,
     /// Why the one that should be in force cannot be, where that does not change by itself.
     pub unpublishable: Option<String>,
+    /// Whether there is no connection over which anybody could say anything, or be told.
+    pub cut_off: bool,
+    /// Why the newest message that was to be sent to a builder or worker did not get there, where it did not.
+    pub unsent: Option<String>,
     /// The revision that first sent traffic to each deployment that has it.
     pub routed_since: BTreeMap<DeploymentId, u64>,
     /// The same of those that do not take a part of the requests only. What was a canary before has all of

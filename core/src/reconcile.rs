@@ -9,6 +9,7 @@
 
 mod builds;
 mod canaries;
+mod exits;
 mod late;
 mod post_deploys;
 pub(crate) mod releases;

@@ -20,6 +20,14 @@ use crate::worker::Lease;
 pub fn waiting_for(view: &View, observed: &Observed, id: DeploymentId) -> Option<Fault> {
     let deployment = view.deployments.get(&id)?;
     let attempt = deployment.state.attempt()?;
+    if observed.cut_off && hangs_on_others(&attempt.stage) {
+        return Some(Fault::new(CUT_OFF));
+    }
+    if let Some(why) = observed.unsent.as_ref().filter(|_| begins_by_a_message(&attempt.stage)) {
+        return Some(Fault::new(format!(
+            "NATS to take a message: failed to {why}; it is sent again. See the log of nats-server, and its disk"
+        )));
+    }
     match &attempt.stage {
         Stage::Requested => Some(Fault::new(turn(view, attempt))),
         Stage::Queued { .. } => {
@@ -50,6 +58,39 @@ pub fn waiting_for(view: &View, observed: &Observed, id: DeploymentId) -> Option
             asleep(view, id, attempt).or_else(|| scaling(view, observed, attempt)).map(Fault::new)
         }
         Stage::Ended(_) => None,
+    }
+}
+
+/// What is waited for where nothing gets through.
+const CUT_OFF: &str = "NATS, which is not connected: nothing gets to workers and edges, or back from them. See \
+                       whether nats-server runs, and what /readyz says of it";
+
+/// Whether somebody beyond the server has to hear or say something before a stage is over.
+const fn hangs_on_others(stage: &Stage) -> bool {
+    match stage {
+        Stage::Queued { .. }
+        | Stage::Building { .. }
+        | Stage::Built { .. }
+        | Stage::Releasing { .. }
+        | Stage::Starting { .. }
+        | Stage::Switching { .. }
+        | Stage::Draining { .. } => true,
+        Stage::Requested | Stage::Healthy | Stage::Live | Stage::Ended(_) => false,
+    }
+}
+
+/// Whether a builder or worker is told to do something first.
+const fn begins_by_a_message(stage: &Stage) -> bool {
+    match stage {
+        Stage::Queued { .. } | Stage::Releasing { .. } | Stage::Starting { .. } => true,
+        Stage::Requested
+        | Stage::Building { .. }
+        | Stage::Built { .. }
+        | Stage::Healthy
+        | Stage::Switching { .. }
+        | Stage::Draining { .. }
+        | Stage::Live
+        | Stage::Ended(_) => false,
     }
 }
 

@@ -7,7 +7,10 @@ use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use hythe_core::app::{App, AppEvent};
 use hythe_core::claims::ClaimChange;
+use hythe_core::ids::ProjectId;
 use hythe_core::machine::Machine;
+use hythe_core::names::ProjectName;
+use hythe_core::project::ProjectCommand;
 use hythe_core::record::{AggregateKind, StreamId, Version};
 use hythe_core::rejection::Rejection;
 use hythe_store::Journal;
@@ -240,6 +243,9 @@ async fn draining_answers_what_is_under_way_and_takes_nothing_new() {
     let world = World::new(AggregateLimits::default()).await;
     let id = Uuid::now_v7();
     world.app(id, create(id, "shop")).await.unwrap();
+    let project = ProjectId::new(Uuid::now_v7());
+    let made = ProjectCommand::Create { id: project, name: ProjectName::new("shops").unwrap() };
+    world.hosts.projects.command(project.uuid(), made, extras()).await.unwrap();
     world.disk.hold();
     let mut under_way = Box::pin(join_all((1..=5).map(|n| world.app(id, port(n)))));
     assert!(tokio::time::timeout(Duration::from_millis(20), &mut under_way).await.is_err());
@@ -252,6 +258,7 @@ async fn draining_answers_what_is_under_way_and_takes_nothing_new() {
     tokio::time::timeout(WITHIN, drain).await.unwrap();
     assert!(under_way.await.iter().all(Result::is_ok));
     assert_eq!(*world.hosts.apps.active().borrow(), 0);
+    assert_eq!(*world.hosts.projects.active().borrow(), 0);
 }
 
 /// A machine whose `decide` may panic, which no real one's does.

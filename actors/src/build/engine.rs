@@ -10,8 +10,9 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error as EngineError;
@@ -73,6 +74,8 @@ const SESSION_NAME: &str = "hythe";
 pub(crate) struct Engine {
     socket: Arc<Path>,
     docker: Docker,
+    /// What it said that it speaks when a version of its API was agreed on.
+    agreed: Arc<Mutex<Option<String>>>,
 }
 
 /// An image that there is.
@@ -206,7 +209,7 @@ impl Engine {
         let version = bollard::API_DEFAULT_VERSION;
         let uncut = CancellationToken::new();
         let docker = client(&socket, &uncut, version)?;
-        Ok(Self { socket, docker })
+        Ok(Self { socket, docker, agreed: Arc::default() })
     }
 
     /// The client that all but builds share.
@@ -216,8 +219,29 @@ impl Engine {
 
     /// Agrees on a version of the API; as good a question as any to find out whether it answers.
     pub(crate) async fn greet(&self) -> Result<ClientVersion, EngineError> {
+        let speaks = self.speaks().await?;
+        let known = self.agreed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if speaks.is_some() && speaks == known {
+            return Ok(self.docker.client_version());
+        }
         let docker = self.docker.clone().negotiate_version().await?;
+        *self.agreed.lock().unwrap_or_else(PoisonError::into_inner) = speaks;
         Ok(docker.client_version())
+    }
+
+    /// The newest version of its API, where it says so with a sign of life. To say all of its versions an engine
+    /// starts other programs, which each build would wait for.
+    async fn speaks(&self) -> Result<Option<String>, EngineError> {
+        let request = hyper::Request::get("/_ping").body(Either::Left(Full::new(Bytes::new())))?;
+        let asked = own_connection(Arc::clone(&self.socket), CancellationToken::new(), request);
+        let answer = tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS), asked)
+            .await
+            .map_err(|_late| EngineError::RequestTimeoutError)??;
+        if !answer.status().is_success() {
+            return Err(refusal(answer).await);
+        }
+        let version = answer.headers().get("api-version").and_then(|text| text.to_str().ok());
+        Ok(version.map(str::to_owned))
     }
 
     /// Where it keeps its images.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use bollard::errors::Error as EngineError;
 use hythe_core::deployment::Fault;
 use hythe_core::wire::storage::DiskRoom;
 use hythe_core::wire::worker::EngineDisk;
@@ -69,6 +70,8 @@ pub(super) struct Guard {
     folder: Mutex<Option<PathBuf>>,
     /// When the rules were put up last.
     confined: Mutex<Option<Instant>>,
+    /// Whoever puts them up: one at a time.
+    confining: tokio::sync::Mutex<()>,
     /// Which build ends where the disk gets full.
     pressure: Pressure,
 }
@@ -89,6 +92,7 @@ impl Guard {
             remarks: Mutex::default(),
             folder: Mutex::default(),
             confined: Mutex::default(),
+            confining: tokio::sync::Mutex::default(),
             pressure: Pressure::default(),
         }
     }
@@ -117,6 +121,22 @@ impl Guard {
             sleep(LOOK_EVERY).await;
         }
         Ok(())
+    }
+
+    /// Does beforehand what takes a moment of it, while the source of a build is fetched, where the engine answers.
+    /// What is wrong [`Guard::admit`] says.
+    pub(super) async fn make_ready(&self, engine: &Engine) {
+        if self.settings.confinement == Confinement::None || self.is_confined() {
+            return;
+        }
+        let _turn = self.confining.lock().await;
+        if self.is_confined() {
+            return;
+        }
+        let Ok(bridge) = engine.bridge().await else { return };
+        if let Err(fault) = self.put_up(&bridge, true).await {
+            tracing::debug!(why = fault.message, "a build will not begin");
+        }
     }
 
     /// The engine begins with a build: for as long as what this answers with is kept.
@@ -189,16 +209,30 @@ impl Guard {
     }
 
     async fn confine(&self, engine: &Engine) -> Result<(), Fault> {
-        let lately = |at: Instant| at.elapsed() < CONFINED_FOR;
-        let confined = *self.confined.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.settings.confinement == Confinement::None || confined.is_some_and(lately) {
+        if self.settings.confinement == Confinement::None || self.is_confined() {
             return Ok(());
         }
-        let bridge = engine.bridge().await.unwrap_or_else(|_| USUAL_BRIDGE.to_owned());
-        let Err(why) = firewall::put_up(&bridge, &self.settings.allowed).await else {
+        let _turn = self.confining.lock().await;
+        if self.is_confined() {
+            return Ok(());
+        }
+        match engine.bridge().await {
+            Ok(bridge) => self.put_up(&bridge, true).await,
+            // It answers that it has none of that name.
+            Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => {
+                self.put_up(USUAL_BRIDGE, true).await
+            }
+            Err(_away) => self.put_up(USUAL_BRIDGE, false).await,
+        }
+    }
+
+    /// Puts the rules up for what comes from a bridge. Where it is not `known` that builds run on that one, they
+    /// are not taken to be in force for any longer.
+    async fn put_up(&self, bridge: &str, known: bool) -> Result<(), Fault> {
+        let Err(why) = firewall::put_up(bridge, &self.settings.allowed).await else {
             self.remark(|remarks| remarks.network = None);
             let mut confined = self.confined.lock().unwrap_or_else(PoisonError::into_inner);
-            *confined = Some(Instant::now());
+            *confined = known.then(Instant::now);
             return Ok(());
         };
         match self.settings.confinement {
@@ -221,6 +255,12 @@ impl Guard {
                 Ok(())
             }
         }
+    }
+
+    /// Whether the rules were put up lately.
+    fn is_confined(&self) -> bool {
+        let confined = *self.confined.lock().unwrap_or_else(PoisonError::into_inner);
+        confined.is_some_and(|at| at.elapsed() < CONFINED_FOR)
     }
 
     async fn engine_folder(&self, engine: &Engine) -> Option<PathBuf> {

@@ -107,6 +107,10 @@ impl Work<'_> {
             Err(EngineError::DockerResponseServerError { status_code, message }) => {
                 return Err(failed(self.refused(image, status_code, &message)));
             }
+            // The engine answered a moment ago: it waits for the registry itself.
+            Err(EngineError::RequestTimeoutError) => {
+                return Err(failed(self.refused(image, 504, "it did not answer in time")));
+            }
             Err(error) => return Err(NoImage::Engine(error.to_string())),
         };
         let digits = said.strip_prefix("sha256:").filter(|digits| digits.len() == 64);

@@ -198,15 +198,15 @@ impl Work<'_> {
         let begun = Instant::now();
         // Known before anything is fetched, so that what cannot be is said at once.
         let serves = self.command.sites && serves_files(&self.command.spec).map_err(failed)?;
-        let found = match &self.command.spec.source {
-            Source::Git(git) => self.git_source(git).await?,
-            Source::Upload(upload) => {
-                self.upload_source(upload, upload.version().map_err(failed)?).await?
+        let guard = &self.builder.guard;
+        let mut readying = Box::pin(guard.make_ready(&self.builder.engine));
+        let mut fetching = Box::pin(self.source());
+        let mut ready = false;
+        let found = loop {
+            tokio::select! {
+                found = &mut fetching => break found?,
+                () = &mut readying, if !ready => ready = true,
             }
-            Source::Pushed(Pushed { commit, upload, .. }) => {
-                self.upload_source(upload, commit.clone()).await?
-            }
-            Source::Image(image) => self.image_source(image).await?,
         };
         let fetched = begun.elapsed();
         let (version, commit, planned) = match found {
@@ -226,7 +226,9 @@ impl Work<'_> {
             digest.push_str("-site");
         }
 
-        let guard = &self.builder.guard;
+        if !ready {
+            readying.await;
+        }
         guard.admit(&self.builder.engine).await.map_err(NoImage::Failed)?;
         let pulls = matches!(self.command.spec.source, Source::Image(_));
         let (doing, how) = match (pulls, self.command.spec.build.no_cache) {
@@ -292,6 +294,20 @@ impl Work<'_> {
         );
         self.log.say(text).await;
         Ok(built_image)
+    }
+
+    /// What there is to build from.
+    async fn source(&self) -> Result<Found, NoImage> {
+        match &self.command.spec.source {
+            Source::Git(git) => self.git_source(git).await,
+            Source::Upload(upload) => {
+                self.upload_source(upload, upload.version().map_err(failed)?).await
+            }
+            Source::Pushed(Pushed { commit, upload, .. }) => {
+                self.upload_source(upload, commit.clone()).await
+            }
+            Source::Image(image) => self.image_source(image).await,
+        }
     }
 
     /// What was built, served by the edges. Its image has done what it was for.

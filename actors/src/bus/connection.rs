@@ -345,6 +345,15 @@ impl Bus {
         streams::ensure(self.jetstream(), &self.inner.shown_url, self.inner.logs).await
     }
 
+    /// Lets go of every command that lies in NATS, taken on or not: whoever wants something of them sends it
+    /// again.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn drop_commands(&self) -> Result<(), BusError> {
+        streams::drop_commands(self.jetstream()).await
+    }
+
     /// Says that something was not there which should be: all of it is set up again, under a new
     /// epoch.
     pub(super) fn missed_a_stream(&self) {

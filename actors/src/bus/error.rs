@@ -67,7 +67,7 @@ pub enum BusError {
         what: String,
     },
     /// The stream takes no more.
-    #[error("send {what}: the stream is full; see who does not read its commands")]
+    #[error("send {what}: its stream is full")]
     Full {
         /// What was to be sent.
         what: String,

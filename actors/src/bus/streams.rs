@@ -148,6 +148,19 @@ pub(super) async fn ensure(
     Ok(())
 }
 
+/// Lets go of all commands. Those that were carried out lie there, too, until they are old.
+pub(super) async fn drop_commands(jetstream: &jetstream::Context) -> Result<(), BusError> {
+    let refused = |why: &dyn std::fmt::Display| BusError::refused("make room for commands", why);
+    let stream = jetstream.get_stream_no_info(subjects::COMMANDS).await;
+    let stream = stream.map_err(|error| refused(&error))?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "nothing follows: what still matters is sent again"
+    )]
+    let purged = stream.purge().await;
+    purged.map(drop).map_err(|error| refused(&error))
+}
+
 fn failed(name: &str, url: &str, kind: &CreateStreamErrorKind, text: &str) -> BusError {
     match kind {
         CreateStreamErrorKind::JetStreamUnavailable => BusError::NoJetStream { url: url.into() },

@@ -69,6 +69,29 @@ async fn a_repeated_id_is_dropped_and_a_missing_stream_is_made_again() {
 }
 
 #[tokio::test]
+async fn commands_that_fill_their_stream_go_where_another_one_has_no_room() {
+    let nats = TestNats::start().await;
+    let bus = connect(&nats.settings(), "test").await.unwrap();
+    let stream = bus.jetstream().get_stream(subjects::COMMANDS).await.unwrap();
+    let config = stream.cached_info().config.clone();
+    let small = async_nats::jetstream::stream::Config { max_bytes: 64 * 1024, ..config };
+    bus.jetstream().update_stream(small).await.unwrap();
+    let long = "x".repeat(20_000);
+    let send = || bus.publish(Step::BuildSent, "hythe.cmd.build.default", &long, None);
+    let full = async {
+        loop {
+            if let Err(error) = send().await {
+                return error;
+            }
+        }
+    };
+    let full = soon("the stream is full", full).await;
+    assert!(matches!(full, BusError::Full { .. }), "{full}");
+    bus.drop_commands().await.unwrap();
+    send().await.unwrap();
+}
+
+#[tokio::test]
 async fn how_much_is_kept_of_logs_is_said_by_whoever_has_a_budget() {
     let nats = TestNats::start().await;
     let kept = async |bus: &Bus| {

@@ -36,6 +36,8 @@ const CAPABILITIES: [&str; 7] =
 const LOG_FILE_SIZE: &str = "100m";
 /// How many log files a container has.
 const LOG_FILES: &str = "2";
+/// Characters of a container's host name: with more of them it would not start.
+const MOST_HOST_NAME: usize = 63;
 /// How long a stop may take beyond the time that the app has for it.
 const STOP_SLACK: Duration = Duration::from_secs(30);
 /// One thousandth of a CPU, as the engine counts.
@@ -45,6 +47,19 @@ const NANO_CPUS_PER_MILLI: i64 = 1_000_000;
 #[must_use]
 pub fn container_name(key: ReplicaKey) -> String {
     format!("hythe-{}-{}", key.deployment, task::name(key.index))
+}
+
+/// What a container calls itself, of which Linux takes no more than a label of DNS may have: what is too long loses
+/// the end of what its app and its process are called, and not its number.
+fn host_name(app: &str, own: &str) -> String {
+    let whole = format!("{app}-{own}").replace(['.', '_'], "-");
+    if whole.len() <= MOST_HOST_NAME {
+        return whole;
+    }
+    let number = whole.rsplit('-').next().unwrap_or_default();
+    let room = MOST_HOST_NAME.saturating_sub(number.len() + 1);
+    let kept = whole.get(..room).unwrap_or_default().trim_end_matches('-');
+    format!("{kept}-{number}")
 }
 
 /// The name of a volume. It names the worker, too: two may share one engine.
@@ -151,11 +166,10 @@ impl Engine {
         };
         let entrypoint = own.and_then(|own| own.entrypoint.as_ref());
         let command = assignment.command(index);
-        let own_name = assignment.run.name(index).replace(['.', '_'], "-");
         let body = ContainerCreateBody {
             hostname: Some(match inside.hostname.as_ref().filter(|_| own.is_some()) {
                 Some(name) => name.to_string(),
-                None => format!("{}-{own_name}", assignment.app_name),
+                None => host_name(assignment.app_name.as_str(), &assignment.run.name(index)),
             }),
             user: inside.user.as_ref().map(ToString::to_string),
             working_dir: inside.working_dir.as_ref().map(ToString::to_string),
@@ -267,9 +281,30 @@ impl Engine {
                 return Ok(());
             }
         }
+        self.start_now(&id).await
+    }
+
+    /// The same for one that [`Engine::create`] has just answered with.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn start_made(
+        &self,
+        owner: &Owner,
+        key: ReplicaKey,
+        id: &str,
+    ) -> Result<(), EngineError> {
+        if is_task(key.index) {
+            // It may be there for long, and have run.
+            return self.start(owner, key).await;
+        }
+        self.start_now(id).await
+    }
+
+    async fn start_now(&self, id: &str) -> Result<(), EngineError> {
         let docker = self.docker().await?;
         #[expect(clippy::disallowed_methods, reason = "with its step")]
-        let started = Step::ContainerStarted.take(docker.start_container(&id, None)).await;
+        let started = Step::ContainerStarted.take(docker.start_container(id, None)).await;
         started.map_err(|error| self.fault(&error))
     }
 
@@ -295,9 +330,7 @@ impl Engine {
 
     /// The CPU limit as the engine counts; never more than the machine has.
     async fn nano_cpus(&self, resources: &Resources) -> Result<i64, EngineError> {
-        let docker = self.docker().await?;
-        let info = docker.info().await.map_err(|error| self.fault(&error))?;
-        let most = info.ncpu.unwrap_or(1).max(1) * 1000;
+        let most = self.processors().await? * 1000;
         Ok(i64::from(resources.cpu_millis).min(most) * NANO_CPUS_PER_MILLI)
     }
 
@@ -362,5 +395,29 @@ impl Engine {
         self.adopt(owner, key, &name).await?.ok_or_else(|| EngineError::NotFound {
             message: format!("there is no container {name}"),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_name_fits_however_long_its_parts_are() {
+        let (app, process) = ("a".repeat(40), "p".repeat(32));
+        let cut = format!("{app}-{}", "p".repeat(19));
+        let dashed = format!("{}-{}", "a".repeat(40), "p".repeat(18));
+        let rows = [
+            ("shop".to_owned(), "0".to_owned(), "shop-0".to_owned()),
+            ("shop".to_owned(), "mail_worker.12".to_owned(), "shop-mail-worker-12".to_owned()),
+            (app.clone(), "post-deploy".to_owned(), format!("{app}-post-deploy")),
+            (app.clone(), format!("{process}.63"), format!("{cut}-63")),
+            (app, format!("{}-{}.63", "p".repeat(18), "q".repeat(13)), format!("{dashed}-63")),
+        ];
+        for (app, own, expected) in rows {
+            let name = host_name(&app, &own);
+            assert_eq!(name, expected);
+            assert!(name.len() <= MOST_HOST_NAME, "{name}");
+        }
     }
 }

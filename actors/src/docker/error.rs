@@ -86,6 +86,21 @@ impl EngineError {
         matches!(self, Self::NotFound { .. })
     }
 
+    /// Whether a container cannot be started for want of its network.
+    #[must_use]
+    pub fn network_gone(&self) -> bool {
+        match self {
+            Self::NotFound { message } => message.to_ascii_lowercase().contains("network"),
+            Self::Address { .. }
+            | Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Conflict { .. }
+            | Self::Foreign { .. }
+            | Self::Broken { .. }
+            | Self::Refused { .. } => false,
+        }
+    }
+
     /// Puts bollard's error into words.
     #[must_use]
     pub fn from_raw(host: &str, error: &Raw) -> Self {

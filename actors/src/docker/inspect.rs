@@ -94,6 +94,17 @@ impl Engine {
         }
     }
 
+    /// The number of a container's first process on the engine's machine; none where none runs.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub(crate) async fn main_process(&self, id: &str) -> Result<Option<u32>, EngineError> {
+        let docker = self.docker().await?;
+        let found = docker.inspect_container(id, None).await.map_err(|error| self.fault(&error))?;
+        let number = found.state.and_then(|state| state.pid);
+        Ok(number.and_then(|number| u32::try_from(number).ok()).filter(|number| *number > 0))
+    }
+
     /// One replica's container; none where there is none of ours.
     ///
     /// # Errors

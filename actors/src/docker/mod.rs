@@ -19,7 +19,7 @@ pub(crate) mod one_off;
 mod within;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bollard::{ClientVersion, Docker};
 
@@ -27,6 +27,8 @@ pub use error::EngineError;
 
 /// How long one plain request may take, in seconds. Streams may go on for ever.
 const REQUEST_SECONDS: u64 = 60;
+/// How long the number of its processors is taken to be what the engine said: some machines get more, or fewer.
+const PROCESSORS_KNOWN_FOR: Duration = Duration::from_secs(60);
 /// How long a sign of life may take.
 const PROBE_WITHIN: Duration = Duration::from_secs(5);
 /// The versions of the engine's API that Hythe speaks, best first. Engines refuse a version that
@@ -52,6 +54,8 @@ struct Shared {
     client: Mutex<Option<Docker>>,
     /// Engines allow two networks of one name: one is made at a time.
     networks: tokio::sync::Mutex<()>,
+    /// How many processors its machine has, and when it said so.
+    processors: Mutex<Option<(Instant, i64)>>,
 }
 
 impl Engine {
@@ -80,6 +84,7 @@ impl Engine {
                 socket,
                 client: Mutex::new(None),
                 networks: tokio::sync::Mutex::new(()),
+                processors: Mutex::new(None),
             }),
         })
     }
@@ -122,6 +127,19 @@ impl Engine {
         })
     }
 
+    /// Asks for a sign of life alone. To say its version an engine starts other programs, which takes it long
+    /// where its machine is busy.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn alive(&self) -> Result<(), EngineError> {
+        let docker = self.docker().await?;
+        match tokio::time::timeout(PROBE_WITHIN, docker.ping()).await {
+            Ok(answer) => answer.map(drop).map_err(|error| self.fault(&error)),
+            Err(_late) => Err(EngineError::Timeout { what: "asked for a sign of life".into() }),
+        }
+    }
+
     /// The client to send requests with.
     ///
     /// # Errors
@@ -132,6 +150,25 @@ impl Engine {
         }
         self.probe().await?;
         self.known().ok_or_else(|| EngineError::Timeout { what: "asked for its version".into() })
+    }
+
+    /// How many processors the engine's machine has. All that it says of itself takes it long to put together, so
+    /// it is not asked for each replica.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub(crate) async fn processors(&self) -> Result<i64, EngineError> {
+        let known = *self.shared.processors.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, processors)) = known
+            && at.elapsed() < PROCESSORS_KNOWN_FOR
+        {
+            return Ok(processors);
+        }
+        let info = self.docker().await?.info().await.map_err(|error| self.fault(&error))?;
+        let processors = info.ncpu.unwrap_or(1).max(1);
+        let now = Some((Instant::now(), processors));
+        *self.shared.processors.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        Ok(processors)
     }
 
     fn known(&self) -> Option<Docker> {

@@ -109,6 +109,13 @@ impl Engine {
     ) -> Result<String, EngineError> {
         let name = network_name(owner, app);
         let docker = self.docker().await?;
+        // Mostly it is there. What is wrong with it, where something is, the list of all of them says.
+        let there = docker.inspect_network(&name, None).await.ok();
+        if there.is_some_and(|there| {
+            there.name.as_deref() == Some(&*name) && owner.owns(&there.labels.unwrap_or_default())
+        }) {
+            return Ok(name);
+        }
         // Where looking begins differs by app, so that agents that share an engine seldom meet.
         let [.., a, b] = app.uuid().into_bytes();
         let start = u32::from(u16::from_be_bytes([a, b]));

@@ -66,8 +66,7 @@ impl Engine {
         environment: Vec<String>,
     ) -> Result<String, EngineError> {
         let docker = self.docker().await?;
-        let info = docker.info().await.map_err(|error| self.fault(&error))?;
-        let most = info.ncpu.unwrap_or(1).max(1) * 1000;
+        let most = self.processors().await? * 1000;
         // Until its container is there, which keeps the network.
         let _turn = self.shared.networks.lock().await;
         let on = opening.network.unwrap_or(opening.app);

@@ -63,6 +63,7 @@ pub(super) async fn fetch_alone(git: &Git<'_>, wanted: Wanted<'_>) -> Result<Che
     prepare(git).await?;
     let fetched = fetch_objects(git, wanted, Servers::All).await?;
     git.check_size().await?;
+    wanted.tell(&fetched.name);
     check_out(git, wanted, &fetched.name).await
 }
 

@@ -140,8 +140,9 @@ mod tests {
             let repository = RepositoryUrl::new(format!("file://{path}")).unwrap();
             let source = GitSource { repository, reference: Reference::DefaultBranch };
             let fetches = Fetches::default();
+            let (judge, found) = (None, None);
             let wanted =
-                Wanted { source: &source, app: &app, access: &access, fetches, judge: None };
+                Wanted { source: &source, app: &app, access: &access, fetches, judge, found };
             let Remote { url, protocol, .. } = remote(settings, wanted)?;
             Ok::<_, GitError>((url, protocol))
         };

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use hythe_core::names::{AppName, CommitId, RepositoryUrl};
 use hythe_core::source::{Fetches, GitSource};
+use tokio::sync::watch;
 
 pub use access::Access;
 pub(crate) use command::{
@@ -67,6 +68,17 @@ pub struct Wanted<'a> {
     pub fetches: Fetches,
     /// How it is to be built, where what cannot be built is not to be checked out.
     pub judge: Option<Judge<'a>>,
+    /// Told which commit was fetched, before it is checked out.
+    pub found: Option<&'a watch::Sender<Option<CommitId>>>,
+}
+
+impl Wanted<'_> {
+    /// What was fetched has this name. Where that is a tag which leads to a commit, the checkout says which.
+    fn tell(&self, fetched: &str) {
+        if let (Some(found), Ok(commit)) = (self.found, CommitId::new(fetched)) {
+            found.send_replace(Some(commit));
+        }
+    }
 }
 
 impl Default for GitSettings {

@@ -68,7 +68,7 @@ pub(super) async fn fetch(
                 repository: module.repository.clone(),
                 reference: Reference::Commit(commit.clone()),
             };
-            let wanted = Wanted { source: &source, judge: None, ..wanted };
+            let wanted = Wanted { source: &source, judge: None, found: None, ..wanted };
             let of = |error| GitError::Submodule { path: path.clone(), error: Box::new(error) };
             let remote = remote(git.settings, wanted).map_err(of)?;
             let into = git.of(&remote, scratch.clone(), tree.clone());

@@ -50,6 +50,7 @@ pub(super) async fn fetch(
         Ok(fetched) => {
             // Others may read it, too, and nobody may write to it or remove it.
             let _reading = held.lock.downgrade();
+            wanted.tell(&fetched.name);
             match out_of(&git.reading(&folder), wanted, &folder, &fetched).await {
                 Ok(checkout) => return Ok(checkout),
                 Err(error) => error,

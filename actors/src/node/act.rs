@@ -18,11 +18,13 @@ use super::state::Node;
 use super::steps::{Aim, Outcome, StepError, Target, Task, target_of};
 use crate::docker::EngineError;
 
-/// Steps at once, but for those that stop.
-const MOST_STEPS: usize = 4;
+/// Steps at once, but for those that stop: as many as the machine has processors, within these. Where an engine was
+/// restarted, all that ran is to be started again.
+const LEAST_STEPS: usize = 4;
+const MOST_STEPS: usize = 16;
 /// Stops at once: each mostly waits.
 const MOST_STOPS: usize = 64;
-/// From one report to the next, at the least.
+/// From one report to the next, at the least, but where a replica has become healthy for the first time.
 const REPORT_APART: Duration = Duration::from_millis(20);
 /// How long the first report waits for the first look at everything.
 const FIRST_REPORT_WITHIN: Duration = Duration::from_secs(3);
@@ -58,7 +60,7 @@ impl Node {
         next.extend(plan.look_again.map(|after| now + clock::span(after)));
         for step in plan.steps {
             let Some((target, aim)) = target_of(&step) else {
-                self.forget(&step);
+                next.extend(self.forget(&step, now));
                 continue;
             };
             let network = match target {
@@ -75,7 +77,7 @@ impl Node {
                 continue;
             }
             let stops = matches!(step, Step::Stop(..));
-            let most = if stops { MOST_STOPS } else { MOST_STEPS };
+            let most = if stops { MOST_STOPS } else { self.most_steps() };
             // One that has to wait for its turn is planned again when another has ended.
             if self.known.busy.values().filter(|busy| busy.stops == stops).count() >= most {
                 continue;
@@ -104,6 +106,11 @@ impl Node {
         }
     }
 
+    fn most_steps(&self) -> usize {
+        let processors = usize::try_from(self.setup.capacity.cpu_millis / 1_000);
+        processors.unwrap_or(LEAST_STEPS).clamp(LEAST_STEPS, MOST_STEPS)
+    }
+
     fn task(&self, step: &Step) -> Option<Task> {
         let assignment = |key| self.known.assignment(key).cloned().map(Box::new);
         match step {
@@ -119,17 +126,21 @@ impl Node {
         }
     }
 
-    fn forget(&mut self, step: &Step) {
-        let Step::Forget(deployment) = *step else { return };
+    /// Forgets an order, or says when that is to be tried.
+    fn forget(&mut self, step: &Step, now: Instant) -> Option<Instant> {
+        let Step::Forget(deployment) = *step else { return None };
         let Some(Wanted::Stop { generation, .. }) = self.known.desired.get(&deployment) else {
-            return;
+            return None;
         };
+        if let Some(later) = self.known.forgets_at(deployment, now) {
+            return Some(later);
+        }
         let busy = self.known.busy.keys().any(|target| match target {
             Target::Replica(key) => key.deployment == deployment,
             Target::Network(_) => false,
         });
         if busy || !self.forgetting.insert(deployment) {
-            return;
+            return None;
         }
         let (generation, ledger) = (*generation, Arc::clone(&self.setup.tools.ledger));
         self.spawn(async move {
@@ -140,6 +151,7 @@ impl Node {
             let generation = matches!(forgotten, Ok(true)).then_some(generation);
             Message::Forgotten { deployment, generation }
         });
+        None
     }
 
     /// A step has ended.
@@ -226,6 +238,7 @@ impl Node {
         }
         if let Some(soon) = since.and_then(|since| REPORT_APART.checked_sub(since))
             && !soon.is_zero()
+            && !self.awaited
         {
             next.push(now + soon);
             return;
@@ -237,6 +250,7 @@ impl Node {
         }
         self.reported = Some(now);
         self.changed = false;
+        self.awaited = false;
         next.push(now + HEARTBEAT);
         let report = self.report();
         self.setup.reports.send_replace(Some(report));
@@ -302,14 +316,19 @@ fn tells(task: &Task, error: &StepError, tried: u32) -> Option<String> {
         {
             None
         }
-        StepError::Engine(EngineError::Conflict { .. }) | StepError::Broken(_)
+        StepError::Engine(EngineError::NotFound { message }) if of_image(message) => {
+            Some(without_image(message))
+        }
+        // What else is not there was taken away in between: it is made anew.
+        StepError::Engine(EngineError::NotFound { .. } | EngineError::Conflict { .. })
+        | StepError::Broken(_)
             if tried < TRIES_BEFORE_TOLD =>
         {
             None
         }
-        StepError::Engine(EngineError::NotFound { message }) => Some(without_image(message)),
         StepError::Engine(
             EngineError::Refused { .. }
+            | EngineError::NotFound { .. }
             | EngineError::Conflict { .. }
             | EngineError::Foreign { .. }
             | EngineError::Address { .. }
@@ -322,7 +341,6 @@ fn tells(task: &Task, error: &StepError, tried: u32) -> Option<String> {
 
 /// Whether the engine does not have the image that a container is to be made from.
 fn image_missing(task: &Task, error: &StepError) -> bool {
-    let of_image = |message: &str| message.to_ascii_lowercase().contains("image");
     match (task, error) {
         (Task::Create(..), StepError::Engine(EngineError::NotFound { message })) => {
             of_image(message)
@@ -339,7 +357,37 @@ fn image_missing(task: &Task, error: &StepError) -> bool {
     }
 }
 
+/// Whether what the engine does not find is an image.
+fn of_image(message: &str) -> bool {
+    message.to_ascii_lowercase().contains("image")
+}
+
 /// Whether the engine says that what is in the image cannot be run: that will stay so.
 fn fault_of_image(message: &str) -> bool {
     message.contains("exec") || message.contains("OCI runtime")
+}
+
+#[cfg(test)]
+mod tests {
+    use hythe_core::ids::DeploymentId;
+    use hythe_core::plan::ReplicaKey;
+
+    use super::*;
+
+    #[test]
+    fn what_the_engine_does_not_find_is_told_as_what_it_is() {
+        let deployment = DeploymentId::new(uuid::Uuid::from_u128(7));
+        let start = Task::Start(ReplicaKey { deployment, index: 0 }, None);
+        let told = |message: &str, tried| {
+            let error = EngineError::NotFound { message: message.into() };
+            tells(&start, &StepError::Engine(error), tried)
+        };
+        let image = told("No such image: sha256:11", 0).unwrap();
+        assert!(image.contains("its image is not on this worker"), "{image}");
+        for taken_away in ["network 3f1c not found", "there is no container hythe-7-0"] {
+            assert_eq!(told(taken_away, 0), None, "it is made anew");
+            let at_last = told(taken_away, TRIES_BEFORE_TOLD).unwrap();
+            assert!(at_last.contains(taken_away) && !at_last.contains("image"), "{at_last}");
+        }
+    }
 }

@@ -193,10 +193,17 @@ fn make_private(folder: &Path) -> std::io::Result<()> {
 
 async fn flush(ledger: Arc<Ledger>) {
     guard::for_ever("writing log positions", || async {
+        let mut told = false;
         loop {
             tokio::time::sleep(FLUSH_EVERY).await;
-            if let Err(error) = ledger.with(Ledger::flush).await {
-                tracing::error!(%error, "the positions in logs could not be written yet");
+            match ledger.with(Ledger::flush).await {
+                Ok(()) => told = false,
+                // Said once: on a full disk every line takes room.
+                Err(error) if told => tracing::debug!(%error, "nor can they be written now"),
+                Err(error) => {
+                    told = true;
+                    tracing::error!(%error, "the positions in logs could not be written yet");
+                }
             }
         }
     })

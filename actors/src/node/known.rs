@@ -13,6 +13,7 @@ use hythe_core::process::is_process;
 use hythe_core::wire::worker::{Assignment, EngineState, Held, ReplicaReport, ReplicaState};
 use tokio::time::Instant;
 
+use super::away::Away;
 use super::clock;
 use super::health::{Finding, Health};
 use super::ledger::Restarts;
@@ -62,9 +63,13 @@ pub(crate) struct Known {
     pub(crate) complete: bool,
     /// Whether everything was ever looked at.
     pub(crate) looked: bool,
+    /// When the engine was away last.
+    pub(crate) away: Away,
     /// Steps under way.
     pub(crate) busy: BTreeMap<Target, Busy>,
     pub(crate) setbacks: BTreeMap<(Target, Aim), Setback>,
+    /// Orders to stop that could not be forgotten, and when that is tried again.
+    pub(crate) unforgotten: BTreeMap<DeploymentId, Instant>,
     pub(crate) maskers: BTreeMap<DeploymentId, Arc<Mask>>,
 }
 
@@ -78,8 +83,10 @@ impl Known {
             engine: EngineState::Unreachable { message: "it was not asked yet".into() },
             complete: false,
             looked: false,
+            away: Away::default(),
             busy: BTreeMap::new(),
             setbacks: BTreeMap::new(),
+            unforgotten: BTreeMap::new(),
             maskers: BTreeMap::new(),
         }
     }
@@ -109,6 +116,10 @@ impl Known {
                     healthy: replica.was_healthy,
                     ails: replica.ails_for(self.assignment(*key)),
                 },
+                // Nothing is wrong with it, and nobody was told that it ended.
+                Condition::Exited { .. } if replica.runs_on(self.assignment(*key)) => {
+                    ContainerState::Created
+                }
                 Condition::Exited { .. } => ContainerState::Exited { ago: replica.elapsed() },
             };
             let container = Container {
@@ -219,6 +230,18 @@ impl Known {
             Target::Replica(key) => key.deployment != deployment,
             Target::Network(_) => true,
         });
+    }
+
+    /// Remembers that an order to stop could not be forgotten, as on a full disk: it is not tried again at
+    /// once.
+    pub(crate) fn not_forgotten(&mut self, deployment: DeploymentId) {
+        let again = Instant::now() + clock::span(limits::RESEND_AFTER);
+        self.unforgotten.insert(deployment, again);
+    }
+
+    /// When an order to stop is to be forgotten, where that is not now.
+    pub(crate) fn forgets_at(&self, deployment: DeploymentId, now: Instant) -> Option<Instant> {
+        self.unforgotten.get(&deployment).copied().filter(|at| *at > now)
     }
 
     /// Orders beside which there is one to run another version of the same app that writes to the same
@@ -339,8 +362,14 @@ impl Known {
     /// A replica that should run and has not been started.
     fn not_running(&self, key: ReplicaKey) -> ReplicaState {
         let setback = self.setbacks.get(&(Target::Replica(key), Aim::Run));
-        match setback.and_then(|setback| setback.message.clone()) {
-            Some(message) => ReplicaState::Failed { message },
+        match setback.and_then(|setback| setback.message.as_deref()) {
+            // What the engine says may be about what it was given.
+            Some(message) => ReplicaState::Failed {
+                message: match self.maskers.get(&key.deployment) {
+                    Some(masker) => masker.mask(message),
+                    None => message.to_owned(),
+                },
+            },
             None => ReplicaState::Creating,
         }
     }
@@ -348,6 +377,9 @@ impl Known {
     fn state_of(&self, key: ReplicaKey, replica: &Replica, room: &mut usize) -> ReplicaState {
         match &replica.observed.state {
             Condition::Created => self.not_running(key),
+            Condition::Exited { .. } if replica.runs_on(self.assignment(key)) => {
+                self.not_running(key)
+            }
             Condition::Exited { code, out_of_memory, .. } => {
                 // One that cannot be started again says why, rather than how it ended once.
                 match self.not_running(key) {

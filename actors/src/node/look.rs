@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures_util::stream::StreamExt as _;
+use futures_util::stream::{self, StreamExt as _};
 use hythe_core::ids::AppId;
 use hythe_core::limits::{MOST_CHECK_BYTES, MOST_TAIL_LINE_BYTES, MOST_TAIL_LINES};
 
@@ -15,6 +15,8 @@ use crate::docker::labels::Owner;
 use crate::docker::logs::Extent;
 use crate::docker::{Engine, EngineError};
 
+/// Containers whose last lines are read at once.
+const TAILS_AT_ONCE: usize = 8;
 /// How long the last lines may take; without them the end is told all the same.
 const TAIL_WITHIN: Duration = Duration::from_secs(3);
 
@@ -35,10 +37,10 @@ pub(crate) struct Inventory {
 
 /// Looks at everything.
 pub(crate) async fn inventory(engine: &Engine, owner: &Owner) -> Result<Inventory, EngineError> {
-    let mut containers = Vec::new();
-    for observed in engine.inventory(owner).await? {
-        containers.push(with_tail(engine, observed).await);
-    }
+    let observed = engine.inventory(owner).await?;
+    // Nothing is started again before all of it is known, and where an engine was restarted, all of it has ended.
+    let containers = stream::iter(observed).map(|observed| with_tail(engine, observed));
+    let containers = containers.buffered(TAILS_AT_ONCE).collect().await;
     Ok(Inventory { containers, networks: engine.networks(owner).await? })
 }
 

@@ -10,6 +10,7 @@
 mod act;
 mod actor;
 mod agent;
+mod away;
 mod builds;
 mod clock;
 mod environment;

@@ -10,6 +10,7 @@ use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::worker::Assignment;
 use tokio::time::Instant;
 
+use super::away::Away;
 use super::clock;
 use super::health::Health;
 use super::look::Sight;
@@ -37,6 +38,8 @@ pub(crate) struct Replica {
     pub(crate) tail: Vec<String>,
     /// Whether it was told that this run has had all the time it may take to become healthy.
     pub(crate) overdue_told: bool,
+    /// Whether it ended while the engine was away: an engine that is stopped takes along what runs on it.
+    pub(crate) ended_with_engine: bool,
 }
 
 impl Replica {
@@ -64,7 +67,43 @@ impl Replica {
             steady: ended.map_or(ran >= STEADY, |before| before.is_steady(now)),
             tail: sight.tail.unwrap_or_default(),
             overdue_told: false,
+            ended_with_engine: false,
         }
+    }
+
+    /// Whether what was seen now is what was so before, by the engine's moments: two looks may overtake each other,
+    /// or the clock was set. Another one tells.
+    pub(crate) fn came_after(&self, seen: &Sight) -> bool {
+        if self.observed.id != seen.observed.id {
+            return false;
+        }
+        match (&self.observed.state, &seen.observed.state) {
+            (Condition::Exited { at, .. }, Condition::Running { since }) => since < at,
+            (Condition::Running { since }, Condition::Exited { at, .. }) => at < since,
+            (Condition::Running { .. } | Condition::Exited { .. }, Condition::Created) => true,
+            (
+                Condition::Created,
+                Condition::Created | Condition::Running { .. } | Condition::Exited { .. },
+            )
+            | (Condition::Running { .. }, Condition::Running { .. })
+            | (Condition::Exited { .. }, Condition::Exited { .. }) => false,
+        }
+    }
+
+    /// Whether it ended while the engine was away.
+    pub(crate) fn ended_in(&self, away: Away) -> bool {
+        match self.observed.state {
+            Condition::Exited { at, .. } => away.at(at),
+            Condition::Created | Condition::Running { .. } => false,
+        }
+    }
+
+    /// Whether it ended in no way of its own, and is to run on: how a task ended counts, whatever ended it.
+    pub(crate) fn runs_on(&self, assignment: Option<&Assignment>) -> bool {
+        // What is live is started again however it ended, with its waits.
+        self.ended_with_engine
+            && !is_task(self.observed.key.index)
+            && assignment.is_some_and(|assignment| !assignment.restart)
     }
 
     /// A check found something new.
@@ -200,6 +239,23 @@ mod tests {
 
     async fn pass(span: Millis) {
         tokio::time::advance(clock::span(span)).await;
+    }
+
+    #[test]
+    fn a_look_that_was_overtaken_by_a_later_one_is_noticed() {
+        let at = |seconds| Timestamp(seconds * 1_000);
+        let ran = |since| sight(Condition::Running { since: at(since) });
+        let ended = |when| exited(at(when), Millis(1));
+        let known = |sight| Replica::new(sight, None);
+        assert!(known(ended(5)).came_after(&ran(4)), "it had not ended yet");
+        assert!(!known(ended(5)).came_after(&ran(6)), "it was started again");
+        assert!(!known(ran(4)).came_after(&ended(5)));
+        assert!(known(ran(6)).came_after(&ended(5)));
+        assert!(known(ran(6)).came_after(&sight(Condition::Created)));
+        assert!(!known(sight(Condition::Created)).came_after(&ran(6)));
+        let mut other = ran(4);
+        other.observed.id = "d".into();
+        assert!(!known(ended(5)).came_after(&other), "it is another container");
     }
 
     #[tokio::test(start_paused = true)]

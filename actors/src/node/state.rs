@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use super::actor::Message;
 use super::builds::Builds;
+use super::clock;
 use super::guard::guarded;
 use super::health::Health;
 use super::known::Known;
@@ -76,6 +77,8 @@ pub(crate) struct Node {
     pub(super) inventory_due: Instant,
     pub(super) started: Instant,
     pub(super) changed: bool,
+    /// Whether a replica has become healthy that was not reported yet: a deployment waits for that.
+    pub(super) awaited: bool,
     /// When it reported last; none before the first report, and where the next one is due at once.
     pub(super) reported: Option<Instant>,
     pub(super) alarm: Alarm,
@@ -126,6 +129,7 @@ impl Node {
             inventory_due: Instant::now(),
             started: Instant::now(),
             changed: true,
+            awaited: false,
             reported: None,
             alarm: Alarm::default(),
         }
@@ -157,6 +161,7 @@ impl Node {
             self.known.maskers.insert(deployment, Arc::new(environment.masker()));
         }
         self.known.try_anew(deployment);
+        self.known.unforgotten.remove(&deployment);
         self.unsure.remove(&deployment);
         self.unlooked.remove(&deployment);
         if let Wanted::Run(assignment) = &wanted
@@ -181,6 +186,7 @@ impl Node {
                 self.changed = true;
             }
             News::Down { message } => {
+                self.known.away.begin(clock::now());
                 let engine = EngineState::Unreachable { message };
                 if self.known.engine != engine {
                     tracing::warn!(?engine, "the container engine does not answer");
@@ -244,13 +250,19 @@ impl Node {
                 self.changed = true;
             }
             before => {
+                let id = sight.observed.id.clone();
+                let overtaken = before.as_deref().is_some_and(|before| before.came_after(&sight));
                 // The limit is put in force after the first success: what runs with one when it is
                 // first seen was healthy, under the agent before this one.
                 let adopted = before.is_none() && sight.observed.limited;
                 let mut replica = Replica::new(sight, before.as_deref());
                 replica.was_healthy = adopted && replica.run().is_some();
+                replica.ended_with_engine = replica.ended_in(self.known.away);
                 self.known.replicas.insert(key, replica);
                 self.changed = true;
+                if overtaken {
+                    self.look(id);
+                }
             }
         }
     }
@@ -314,6 +326,9 @@ impl Node {
         }
         self.changed |= !std::mem::replace(&mut self.known.complete, true);
         self.known.looked = true;
+        if matches!(self.known.engine, EngineState::Ready { .. }) {
+            self.known.away.end(clock::now());
+        }
         self.look_for_unlooked();
     }
 
@@ -322,7 +337,9 @@ impl Node {
         if let Some(replica) = self.known.replicas.get_mut(&key)
             && replica.run() == Some(run)
         {
+            let was_healthy = replica.was_healthy;
             replica.checked(health);
+            self.awaited |= replica.was_healthy && !was_healthy;
             self.changed = true;
             if replica.ails() {
                 self.read_tail(key);
@@ -365,11 +382,12 @@ impl Node {
     /// An order to stop was forgotten, or (none) could not be just now.
     pub(crate) fn forgotten(&mut self, deployment: DeploymentId, generation: Option<u64>) {
         self.forgetting.remove(&deployment);
-        let known = self.known.desired.get(&deployment);
-        let (Some(generation), Some(Wanted::Stop { generation: held, .. })) = (generation, known)
-        else {
-            return;
+        let Some(generation) = generation else {
+            return self.known.not_forgotten(deployment);
         };
+        self.known.unforgotten.remove(&deployment);
+        let known = self.known.desired.get(&deployment);
+        let Some(Wanted::Stop { generation: held, .. }) = known else { return };
         if *held == generation {
             self.known.desired.remove(&deployment);
             self.known.maskers.remove(&deployment);

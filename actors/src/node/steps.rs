@@ -134,11 +134,13 @@ impl Task {
                 if let Some(files) = files {
                     engine.fill(&id, &files).await?;
                 }
-                engine.start(owner, *key).await?;
+                let started = engine.start_made(owner, *key, &id).await;
+                or_make_anew(engine, owner, *key, started).await?;
             }
             Self::Start(key, restarts) => {
                 count(ledger, *key, *restarts).await;
-                engine.start(owner, *key).await?;
+                let started = engine.start(owner, *key).await;
+                or_make_anew(engine, owner, *key, started).await?;
             }
             Self::Limit(key, assignment) => {
                 engine.limit(owner, *key, &assignment.resources(key.index)).await?;
@@ -157,6 +159,20 @@ impl Task {
         }
         Ok(())
     }
+}
+
+/// Engines know the network of a container by its id: one whose network was removed can never be started, also
+/// where there is another one of that name. It goes, and the next try makes it anew.
+async fn or_make_anew(
+    engine: &Engine,
+    owner: &Owner,
+    key: ReplicaKey,
+    started: Result<(), EngineError>,
+) -> Result<(), EngineError> {
+    if started.as_ref().is_err_and(EngineError::network_gone) {
+        engine.remove(owner, key).await?;
+    }
+    started
 }
 
 /// Writes down how often a replica was started again, where that is another number now.

@@ -12,7 +12,7 @@ use bollard::query_parameters::EventsOptionsBuilder;
 use futures_util::future::FutureExt as _;
 use futures_util::stream::{Stream, StreamExt as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::clock;
 use crate::docker::labels::Owner;
@@ -50,24 +50,42 @@ pub(crate) enum News {
 /// Watches for as long as it is not dropped.
 pub(crate) async fn watch(engine: Engine, owner: Owner, mut tell: impl FnMut(News) + Send) {
     let gate = Arc::new(Semaphore::new(AHEAD));
-    let mut wait = AGAIN_FIRST;
+    let mut pace = Pace(AGAIN_FIRST);
     loop {
         let since = (clock::now().0 / 1000).saturating_sub(OVERLAP_SECONDS);
-        let error = match engine.probe().await {
+        let (error, listened) = match engine.probe().await {
             Ok(version) => {
-                wait = AGAIN_FIRST;
                 tell(News::Up { version });
-                match listen(&engine, &owner, since, &gate, &mut tell).await {
-                    // The next probe says whether it was the engine or only the stream.
-                    Ok(()) => continue,
-                    Err(error) => error,
-                }
+                let begun = Instant::now();
+                let heard = listen(&engine, &owner, since, &gate, &mut tell).await;
+                // Of a stream that ended, the next probe says whether it was the engine or only that.
+                (heard.err(), begun.elapsed())
             }
-            Err(error) => error,
+            Err(error) => (Some(error), Duration::ZERO),
         };
-        tell(News::Down { message: error.to_string() });
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(AGAIN_MOST);
+        let down = error.is_some();
+        if let Some(error) = error {
+            tell(News::Down { message: error.to_string() });
+        }
+        tokio::time::sleep(pace.after(listened, down)).await;
+    }
+}
+
+/// How long to wait before the engine is asked again: longer each time that it cannot be listened to for long.
+#[derive(Debug)]
+struct Pace(Duration);
+
+impl Pace {
+    fn after(&mut self, listened: Duration, down: bool) -> Duration {
+        if listened >= AGAIN_MOST {
+            self.0 = AGAIN_FIRST;
+            if !down {
+                return Duration::ZERO;
+            }
+        }
+        let wait = self.0;
+        self.0 = (wait * 2).min(AGAIN_MOST);
+        wait
     }
 }
 
@@ -91,7 +109,7 @@ async fn listen(
         let event = tokio::select! {
             event = events.next() => event,
             _ = probe.tick() => {
-                engine.probe().await?;
+                engine.alive().await?;
                 continue;
             }
         };
@@ -133,9 +151,38 @@ fn gather(
 /// The container that an event is about, where it may have changed by it.
 fn container(event: EventMessage) -> Option<String> {
     let action = event.action.unwrap_or_default();
-    let idle = ["exec_", "top", "resize", "attach", "health_status"];
+    // Whoever makes one looks at it once it was started.
+    let idle = ["exec_", "top", "resize", "attach", "health_status", "create"];
     if idle.iter().any(|prefix| action.starts_with(prefix)) {
         return None;
     }
     event.actor?.id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_that_cannot_be_listened_to_is_asked_less_and_less_often() {
+        let mut pace = Pace(AGAIN_FIRST);
+        let long = Duration::from_secs(3_600);
+        // How long it was listened to, whether it was found down then, and how long is waited, in milliseconds.
+        let rows = [
+            (Duration::ZERO, false, 200),
+            (Duration::from_millis(1), false, 400),
+            (Duration::ZERO, true, 800),
+            (long, false, 0),
+            (Duration::ZERO, true, 200),
+            (long, true, 200),
+            (Duration::ZERO, true, 400),
+        ];
+        for (listened, down, waits) in rows {
+            let waited = pace.after(listened, down);
+            assert_eq!(waited, Duration::from_millis(waits), "{listened:?} {down}");
+        }
+        for _ in 0..10 {
+            assert!(pace.after(Duration::ZERO, true) <= AGAIN_MOST);
+        }
+    }
 }

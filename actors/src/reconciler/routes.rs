@@ -38,7 +38,10 @@ impl RoutesKeeper {
     ) {
         let epoch = bus.state().borrow().epoch();
         if epoch.is_none() || epoch != self.reached {
-            observatory.note_quietly(|observed| observed.unreached_until(now));
+            observatory.note_quietly(|observed| {
+                observed.unreached_until(now);
+                observed.cut_off = epoch.is_none();
+            });
             self.reached = epoch;
         }
         if epoch.is_none() || epoch == self.met {

@@ -89,8 +89,8 @@ pub(super) fn cancel(view: &View, observed: &Observed, now: Timestamp, effects: 
 }
 
 fn wanted(view: &View, by: WorkerId, deployment: DeploymentId, given_out: u32) -> bool {
-    let stage = view.deployments.get(&deployment).and_then(|view| view.state.attempt());
-    match stage.map(|attempt| &attempt.stage) {
+    let attempt = view.deployments.get(&deployment).and_then(|view| view.state.attempt());
+    match attempt.map(|attempt| &attempt.stage) {
         Some(Stage::Queued { generation, .. }) => *generation == given_out,
         Some(Stage::Building { generation, worker, .. }) => {
             *generation == given_out && *worker == by
@@ -103,9 +103,13 @@ fn wanted(view: &View, by: WorkerId, deployment: DeploymentId, given_out: u32) -
             | Stage::Switching { .. }
             | Stage::Draining { .. }
             | Stage::Live
-            | Stage::Releasing { .. }
-            | Stage::Ended(_),
-        )
-        | None => false,
+            | Stage::Releasing { .. },
+        ) => {
+            // Whoever has built it is done: what it says may be of a moment before, and an order that follows
+            // would only wait behind the one to end that.
+            let built = attempt.and_then(|attempt| attempt.built.as_ref());
+            built.is_some_and(|built| built.worker == by)
+        }
+        Some(Stage::Ended(_)) | None => false,
     }
 }

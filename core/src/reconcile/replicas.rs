@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Effect, canaries, post_deploys, releases, scaling, sleep};
+use super::{Effect, canaries, exits, post_deploys, releases, scaling, sleep};
 use crate::app::ActiveApp;
 use crate::container::VolumeName;
 use crate::deployment::{Attempt, DeploymentCommand, Fault, Placement, Stage, StageName};
@@ -197,14 +197,20 @@ fn ended(attempt: &Attempt, replica: &ReplicaReport) -> Fault {
     let title = run.title(replica.index);
     let message = match (&replica.state, run.process(replica.index)) {
         (ReplicaState::Exited { code, out_of_memory: false }, None) => format!(
-            "{title} exited with code {code} before it was healthy; an app has to keep running and \
-             answer on its port"
+            "{title} exited with code {code} before it was healthy{}",
+            match exits::meaning(*code, &replica.log) {
+                Some(meaning) => format!(", {meaning}"),
+                None => "; an app has to keep running and answer on its port".into(),
+            }
         ),
         (ReplicaState::Exited { code, out_of_memory: false }, Some((_, process))) => format!(
-            "{title} (`{}`) exited with code {code} before it had stayed up for {}; a process has to \
-             keep running",
+            "{title} (`{}`) exited with code {code} before it had stayed up for {}{}",
             process.command,
-            limits::PROCESS_UP_FOR
+            limits::PROCESS_UP_FOR,
+            match exits::meaning(*code, &replica.log) {
+                Some(meaning) => format!(", {meaning}"),
+                None => "; a process has to keep running".into(),
+            }
         ),
         (ReplicaState::Exited { code, out_of_memory: true }, process) => format!(
             "{title} ran out of memory and was ended with code {code}; give {} more memory \

@@ -1,5 +1,6 @@
 //! What a worker's report of a command that runs once comes to, whichever command that is.
 
+use super::exits;
 use crate::deployment::Fault;
 use crate::ids::WorkerId;
 use crate::limits;
@@ -43,11 +44,11 @@ fn fault(hook: Hook, settings: &HookSettings, report: &ReplicaReport) -> Fault {
                  (`hythe app set … --memory SIZE`)"
             )
         }
-        ReplicaState::Exited { code: 127, out_of_memory: false } => format!(
-            "{it} exited with code 127, which mostly means that there is no such program in the image"
-        ),
         ReplicaState::Exited { code, out_of_memory: false } => {
-            format!("{it} exited with code {code}")
+            match exits::meaning(*code, &report.log) {
+                Some(meaning) => format!("{it} exited with code {code}, {meaning}"),
+                None => format!("{it} exited with code {code}"),
+            }
         }
         ReplicaState::Failed { message } => format!("{it} cannot start: {message}"),
         ReplicaState::Creating

@@ -17,7 +17,7 @@ use crate::routes::{Backend, RouteTable};
 use crate::testing::{app_id, at, built, deployment_id, spec_with_worker, worker, worker_id};
 use crate::time::Millis;
 use crate::wire::worker::{
-    EngineState, Held, ReplicaReport, ReplicaState, SealingKey, WorkerReport,
+    BuildHeld, EngineState, Held, ReplicaReport, ReplicaState, SealingKey, WorkerReport,
 };
 use crate::worker::{Capacity, WorkerEvent};
 
@@ -291,6 +291,7 @@ fn a_start_waits_for_processes_and_fails_with_one_that_ends() {
         ),
         ([well(), exited(137, true), well()], Some("process worker.0 ran out of memory")),
         ([exited(1, false), well(), well()], Some("replica 0 exited with code 1")),
+        ([exited(127, false), well(), well()], Some("before it was healthy, which mostly means")),
         (
             [well(), ReplicaState::Failed { message: "no such file".into() }, well()],
             Some("process worker.0 cannot start: no such file"),
@@ -393,4 +394,47 @@ fn what_exits_of_a_canary_that_takes_its_part_is_started_again() {
     journal.app(1, AppEvent::CanaryStarted { deployment: next, weight });
     assert_eq!(told_to_restart(&view(&journal), next), Some(true));
     assert_eq!(told_to_restart(&view(&journal), deployment_id(DEPLOYMENT)), Some(true));
+}
+
+#[test]
+fn whoever_has_built_it_is_not_told_to_stop_building() {
+    let view = view(&journal(false));
+    let deployment = deployment_id(DEPLOYMENT);
+    let built = view.deployments[&deployment].state.attempt().unwrap().built.clone().unwrap();
+    let told = |worker| {
+        let mut observed = observed(&view, &[]);
+        let seen = observed.workers.remove(&worker_id(1)).unwrap();
+        // What it said last was said while it built.
+        let builds = vec![BuildHeld { deployment, generation: 1 }];
+        let report = WorkerReport { worker, builds, ..seen.report };
+        observed.workers.insert(worker, WorkerSeen::new(report, at(1)));
+        let base = HostName::new("localhost").unwrap();
+        let effects = reconcile(&view, &observed, &base, at(2));
+        effects.iter().any(|effect| matches!(effect, Effect::SendCancelBuild { .. }))
+    };
+    assert!(!told(built.worker));
+    assert!(told(worker_id(7)), "another one builds what nobody wants any more");
+}
+
+#[test]
+fn what_hangs_on_others_waits_for_nats_while_that_is_away() {
+    let waits = |live| {
+        let view = view(&journal(live));
+        let mut seen = observed(&view, &[(0, ReplicaState::Creating)]);
+        [false, true].map(|cut_off| {
+            seen.cut_off = cut_off;
+            waiting_for(&view, &seen, deployment_id(DEPLOYMENT)).map(|fault| fault.message)
+        })
+    };
+    let [connected, away] = waits(false).map(Option::unwrap);
+    assert!(connected.contains("to start"), "{connected}");
+    assert!(away.starts_with("NATS, which is not connected"), "{away}");
+    let [connected, away] = waits(true);
+    assert_eq!(connected, away, "it is live, whoever is heard of");
+
+    let view = view(&journal(false));
+    let mut seen = observed(&view, &[]);
+    seen.unsent = Some("publish to a worker: no space".into());
+    let waits = waiting_for(&view, &seen, deployment_id(DEPLOYMENT)).unwrap().message;
+    assert!(waits.contains("failed to publish to a worker: no space"), "{waits}");
 }

@@ -131,6 +131,31 @@ fn was_released(state: &ApiState, id: DeploymentId) -> bool {
     })
 }
 
+/// Whether nothing of a deployment was built so far, and how far it came without: an image that is gone when it is
+/// to start is built anew.
+fn without_build(state: &ApiState, id: DeploymentId) -> WithoutBuild {
+    let over = [StageName::Healthy, StageName::Failed, StageName::Cancelled, StageName::Superseded];
+    state.see(|sight| {
+        let Some(view) = sight.view.deployments.get(&id) else { return WithoutBuild::No };
+        let came_to =
+            |wanted: &[StageName]| view.stages.iter().any(|(stage, _)| wanted.contains(stage));
+        if came_to(&[StageName::Queued, StageName::Building]) {
+            WithoutBuild::No
+        } else if came_to(&over) {
+            WithoutBuild::ForGood
+        } else {
+            WithoutBuild::SoFar
+        }
+    })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WithoutBuild {
+    No,
+    SoFar,
+    ForGood,
+}
+
 /// A deployment's lines as they come, until its build and its release command are over and their
 /// last line was told.
 pub(crate) fn follow_deployment(
@@ -154,7 +179,11 @@ pub(crate) fn follow_deployment(
         loop {
             let lines = at.lines.as_mut()?;
             let last = note(&at.state, at.id);
-            let ended = if was_released(&at.state, at.id) { at.released } else { at.built };
+            let without = without_build(&at.state, at.id);
+            let built = at.built || without == WithoutBuild::ForGood;
+            let ended = if was_released(&at.state, at.id) { at.released } else { built };
+            // Nobody has said anything of it that could be under way.
+            let waits = last.is_none() || without == WithoutBuild::SoFar;
             if let (Some(note), true) = (&last, ended) {
                 let note = note.clone();
                 at.lines = None;
@@ -162,7 +191,7 @@ pub(crate) fn follow_deployment(
             }
             let next = tokio::select! {
                 line = lines.next() => Some(line),
-                moved = at.head.changed(), if last.is_none() => {
+                moved = at.head.changed(), if waits => {
                     moved.ok()?;
                     let newest = *at.head.borrow();
                     // The view must have it before the stage is looked at; if that takes too
@@ -170,7 +199,7 @@ pub(crate) fn follow_deployment(
                     drop(at.state.control().wait_for(newest).await);
                     continue;
                 }
-                () = tokio::time::sleep(LAST_LINES_WITHIN), if last.is_some() => None,
+                () = tokio::time::sleep(LAST_LINES_WITHIN), if !waits => None,
             };
             match next {
                 Some(Some(item)) => {

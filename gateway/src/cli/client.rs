@@ -323,6 +323,10 @@ impl Client {
         {
             return Attempt::Busy(wait);
         }
+        if says_that_nobody_answers(status) && serde_json::from_slice::<Problem>(&bytes).is_err() {
+            let message = format!("what is in front of it says {status}");
+            return Attempt::Lost(Lost { refused: true, message });
+        }
         Attempt::Done(self.understand(status, &bytes).map_err(Box::new))
     }
 
@@ -410,6 +414,14 @@ struct Lost {
     message: String,
 }
 
+/// Whether a proxy may answer so for a server that is away just now.
+fn says_that_nobody_answers(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+    )
+}
+
 /// Which exit code an answer means.
 fn exit_of(status: StatusCode) -> Exit {
     match status.as_u16() {
@@ -460,6 +472,42 @@ mod tests {
         let client = Client::new(&target).unwrap();
         let url = client.address(&["apps", "../x?y"], &[("cursor", "a&b".into())]).unwrap();
         assert_eq!(url.as_str(), "http://a:1/base/api/v1/apps/..%2Fx%3Fy?cursor=a%26b");
+    }
+
+    /// Answers one connection after the other with these.
+    async fn server(answers: &'static [&'static str]) -> Client {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut asked = vec![0; 4_096];
+                assert!(stream.read(&mut asked).await.unwrap() > 0);
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        let target = Target {
+            url,
+            token: None,
+            token_file: None,
+            ca_file: None,
+            data: "/nonexistent".into(),
+        };
+        Client::new(&target).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_finds_nobody_is_asked_again_once_somebody_was_there() {
+        const NOBODY: &str =
+            "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 4\r\nconnection: close\r\n\r\nlost";
+        const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\ntrue";
+        let client = server(&[NOBODY, NOBODY, FINE]).await;
+        assert!(client.get_patiently::<bool>(&["deployments"]).await.unwrap());
+        let client = server(&[NOBODY]).await;
+        let failure = client.get::<bool>(&["apps"], &[]).await.unwrap_err();
+        assert!(failure.message.contains("502"), "{}", failure.message);
+        assert_eq!(failure.exit, Exit::Unreachable);
     }
 
     #[test]

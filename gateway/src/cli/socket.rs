@@ -131,7 +131,12 @@ pub(super) async fn open(client: &Client, mut url: Url, most: usize) -> Result<S
         Ok(Err(Error::Http(answer))) => {
             let status = answer.status();
             let body = answer.body().as_deref().unwrap_or_default();
-            if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT) {
+            if matches!(
+                status,
+                StatusCode::BAD_GATEWAY
+                    | StatusCode::SERVICE_UNAVAILABLE
+                    | StatusCode::GATEWAY_TIMEOUT
+            ) {
                 return Err(Refusal::Passing(format!("it answers {status}")));
             }
             let status = reqwest::StatusCode::from_u16(status.as_u16())

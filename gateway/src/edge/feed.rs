@@ -5,7 +5,7 @@
 //! - A table with a smaller revision than the one in force is not taken: a NATS server that lost
 //!   its last writes may offer one, and its deployments may be gone.
 //! - A table is on disk before it is reported as in force, so that a restart does not fall back
-//!   behind what the control plane believes.
+//!   behind what the control plane believes. Requests follow it at once: they do not wait for the disk.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -148,7 +148,8 @@ impl Follower for Feed {
 }
 
 /// Reads a table and puts it in force, unless it is no newer than the one that is. It is kept on `disk`
-/// before, where this process is the one to write there: the edge that took its place does so otherwise.
+/// before it is told of, where this process is the one to write there: the edge that took its place does so
+/// otherwise.
 fn put_in_force(live: &Live, disk: Option<&Disk>, bytes: &[u8]) -> bool {
     let message = match disk::parse_table(bytes) {
         Ok(message) => message,
@@ -164,13 +165,14 @@ fn put_in_force(live: &Live, disk: Option<&Disk>, bytes: &[u8]) -> bool {
     if new <= old {
         return false;
     }
+    live.apply_ahead(&message.table, &message.passwords);
     // A full disk must not hold up deployments; a restart then begins with an older table
     // until NATS has told it better.
     if let Some(Err(error)) = disk.map(|disk| disk.keep_table(bytes)) {
         tracing::error!(%error, "could not keep the table on disk");
     }
-    // Only now: a heartbeat reports whatever is in force, at any moment.
-    live.apply_with(&message.table, &message.passwords);
+    // Only now: a heartbeat may be sent at any moment.
+    live.tell(new);
     Step::TableApplied.passed();
     tracing::info!(revision = new, routes = message.table.routes.len(), "table in force");
     true

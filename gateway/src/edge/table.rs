@@ -283,6 +283,8 @@ pub(crate) struct Live {
     /// Raised after every change of `current`, before anyone is told of it.
     version: AtomicU64,
     revision: AtomicU64,
+    /// The newest revision that reports may tell of.
+    told: AtomicU64,
     books: Mutex<Books>,
     cores: usize,
     /// The sites that can be served, where any can.
@@ -315,6 +317,7 @@ impl Live {
             current: ArcSwap::from_pointee(Compiled::default()),
             version: AtomicU64::new(0),
             revision: AtomicU64::new(0),
+            told: AtomicU64::new(0),
             books: Mutex::new(Books::default()),
             cores,
             shelf,
@@ -445,7 +448,7 @@ impl Live {
 
     /// Puts a table in force for all requests that have not chosen a target yet, on all cores.
     /// When it returns, [`Live::report`] tells of the new table. Signalling `changed` is left to
-    /// the caller, who may have to keep the table on disk first.
+    /// the caller.
     #[cfg(test)]
     pub(crate) fn apply(&self, table: &RouteTable) {
         self.apply_with(table, &BTreeMap::new());
@@ -453,6 +456,12 @@ impl Live {
 
     /// The same, with the hashes that go with the users that the table names.
     pub(crate) fn apply_with(&self, table: &RouteTable, passwords: &BTreeMap<AppId, Passwords>) {
+        self.apply_ahead(table, passwords);
+        self.tell(table.revision);
+    }
+
+    /// The same, but reports tell of the revision that they told of before until [`Live::tell`].
+    pub(crate) fn apply_ahead(&self, table: &RouteTable, passwords: &BTreeMap<AppId, Passwords>) {
         let first = self.version.load(SeqCst) == 0;
         if let Some(shelf) = self.shelf.as_ref().filter(|_| first) {
             // What was there when the edge ended is there again before anybody is answered.
@@ -465,6 +474,11 @@ impl Live {
         };
         let sites = table.all().any(names);
         books.table = sites.then(|| Box::new((table.clone(), passwords.clone())));
+    }
+
+    /// Reports may tell of this revision from now on.
+    pub(crate) fn tell(&self, revision: u64) {
+        self.told.fetch_max(revision, SeqCst);
     }
 
     /// Applies the table in force once more, where it names sites: others may be there by now.
@@ -639,7 +653,8 @@ impl Live {
         Some(Split { deployment, part: way, weight: part.weight, turns, stays })
     }
 
-    /// The revision in force and who is busy outside of it, all of one moment.
+    /// The revision in force, as far as it may be told of, and who is busy outside of the one in force, all of one
+    /// moment.
     pub(crate) fn report(&self) -> (u64, Vec<Busy>, Vec<Leaving>) {
         let mut books = self.books();
         let mut busy = Vec::new();
@@ -656,7 +671,7 @@ impl Live {
             requests > 0
         });
         busy.sort_by_key(|busy| busy.deployment);
-        (books.revision, busy, books.leaving())
+        (books.revision.min(self.told.load(SeqCst)), busy, books.leaving())
     }
 
     /// For how long nobody has asked for apps that may be put to sleep for it, the longest first as far as there

@@ -1,5 +1,7 @@
 //! Logs, from a real NATS.
 
+use std::time::Duration;
+
 use hythe_core::ids::DeploymentId;
 use hythe_core::wire::log::{LogFrame, LogLine, LogSource, LogStream};
 use hythe_core::wire::subjects;
@@ -63,6 +65,25 @@ async fn a_builds_log_by_pages_and_as_it_comes_with_its_gaps_and_its_end() {
     server.post(&format!("/api/v1/deployments/{text}/cancel"), json!({})).await.is(200);
     let note = next(&mut socket).await.unwrap();
     assert_eq!(note["type"], "note");
+    assert!(note["text"].as_str().unwrap().contains("cancelled"), "{note}");
+    assert_eq!(next(&mut socket).await, None);
+}
+
+#[tokio::test]
+async fn the_log_of_what_is_never_built_ends_at_once() {
+    let nats = Nats::start().await;
+    let server = Server::start_with(nats.settings.clone()).await;
+    let app = json!({"name": "shop", "repository": "https://git.example/a"});
+    server.post("/api/v1/apps", app).await.is(201);
+    server.post("/api/v1/apps/shop/deployments", json!({})).await.is(202);
+    // It waits for its turn.
+    let asked = server.post("/api/v1/apps/shop/deployments", json!({})).await.is(202).json;
+    let path = format!("/api/v1/deployments/{}", asked["id"].as_str().unwrap());
+    let mut socket = server.socket(&format!("{path}/logs")).await.unwrap();
+    server.post(&format!("{path}/cancel"), json!({})).await.is(200);
+    // Whoever waits for a rollback reads this to its end, too.
+    let soon = tokio::time::timeout(Duration::from_millis(2_500), next(&mut socket)).await;
+    let note = soon.expect("no lines are waited for").unwrap();
     assert!(note["text"].as_str().unwrap().contains("cancelled"), "{note}");
     assert_eq!(next(&mut socket).await, None);
 }

@@ -30,3 +30,26 @@ async fn mirrors_are_a_part_of_the_build_cache_and_outlive_the_builder() {
     assert_eq!(mirror(&world).await, None);
     world.build(world.command("app")).await.1.unwrap();
 }
+
+#[tokio::test]
+async fn the_server_is_asked_for_what_is_fetched_and_nothing_besides() {
+    let world = World::new().await;
+    let text = || format!("FROM busybox\nRUN echo {}\n", unique());
+    let repository = world.repositories.create("app", &[("Dockerfile", &text())]);
+    let first = world.command("app");
+    let (mut next, mut again) = (world.command("app"), world.command("app"));
+    (next.spec.app, again.spec.app) = (first.spec.app, first.spec.app);
+    world.build(first).await.1.unwrap();
+    let asked = world.server.requests();
+    // Now that there is an image, it might be used again: the fetch itself tells that it cannot be.
+    repository.commit(&[("Dockerfile", &text())]);
+    let built = world.build(next).await.1.unwrap();
+    let for_the_next = world.server.requests() - asked;
+    assert!(for_the_next <= asked + 1, "{asked}, and {for_the_next}");
+    // And that it can.
+    let (build, used) = world.build(again).await;
+    assert_eq!(used.unwrap().image, built.image);
+    assert!(build.text().contains("using sha256:"), "{}", build.text());
+    let for_the_same = world.server.requests() - asked - for_the_next;
+    assert!(for_the_same <= asked + 1, "{asked}, and {for_the_same}");
+}

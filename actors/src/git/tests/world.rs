@@ -81,8 +81,8 @@ impl World {
         let url = format!("{}/{name}.git", self.server.url());
         let source = GitSource { repository: RepositoryUrl::new(url).unwrap(), reference };
         let app = AppName::new("shop").unwrap();
-        let wanted =
-            Wanted { source: &source, app: &app, access, fetches: self.fetches, judge: None };
+        let (fetches, judge, found) = (self.fetches, None, None);
+        let wanted = Wanted { source: &source, app: &app, access, fetches, judge, found };
         let scratch = TempDir::new().unwrap();
         let (mirrors, cancel) = (Some(&self.mirrors), CancellationToken::new());
         let checkout = fetch(&self.settings, mirrors, wanted, scratch.path(), &cancel).await?;

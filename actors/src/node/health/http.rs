@@ -9,6 +9,9 @@ use hyper_util::rt::TokioIo;
 use hythe_core::health::StatusRange;
 use tokio::net::TcpStream;
 
+/// What is said where nothing accepts connections begins so.
+pub(super) const NOBODY: &str = "nothing listens on port";
+
 /// What came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -40,7 +43,7 @@ pub(super) async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
     let port = address.port();
     TcpStream::connect(address).await.map_err(|error| {
         if error.kind() == std::io::ErrorKind::ConnectionRefused {
-            format!("nothing listens on port {port}; the app must listen on 0.0.0.0:{port}")
+            format!("{NOBODY} {port}; the app must listen on 0.0.0.0:{port}")
         } else {
             format!("port {port} cannot be reached: {error}")
         }

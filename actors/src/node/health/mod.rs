@@ -5,6 +5,7 @@
 
 mod command;
 mod http;
+mod listening;
 mod means;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use hythe_core::health::HealthCheck;
 use hythe_core::time::Millis;
 
+use listening::Hints;
 pub(crate) use means::Subject;
 use means::{Found, Means};
 
@@ -27,7 +29,7 @@ struct Eager {
 /// A question grows slowly, so that a replica that took long is not noticed much later than it was
 /// there.
 const QUESTION: Eager =
-    Eager { next: Duration::from_millis(10), most: Duration::from_millis(250), growth: 5 };
+    Eager { next: Duration::from_millis(5), most: Duration::from_millis(250), growth: 5 };
 /// A command costs a process in the container.
 const COMMAND: Eager =
     Eager { next: Duration::from_millis(100), most: Duration::from_secs(1), growth: 50 };
@@ -122,6 +124,7 @@ pub(crate) async fn watch(
         tokio::time::sleep(UNASKED).await;
     }
     let mut known_good = was_healthy;
+    let mut hints = Hints::new();
     let mut failures = 0;
     loop {
         match subject.ask(&mut means, timeout).await {
@@ -131,6 +134,7 @@ pub(crate) async fn watch(
                 tell(Health::Healthy);
             }
             Found::Bad(check) | Found::Unknown(check) if !known_good => {
+                let check = hints.add(&subject, check).await;
                 tell(Health::Starting { check, within: pace.start_within });
             }
             Found::Bad(check) => {

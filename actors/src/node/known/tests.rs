@@ -3,7 +3,7 @@
 use hythe_core::container::{ContainerSettings, Mount, MountPath, VolumeName};
 use hythe_core::names::ImageId;
 use hythe_core::plan::{Step, plan};
-use hythe_core::time::Millis;
+use hythe_core::time::{Millis, Timestamp};
 
 use super::*;
 use crate::docker::inspect::Observed;
@@ -115,6 +115,22 @@ fn a_missing_image_is_told_while_the_version_before_runs() {
 }
 
 #[test]
+fn of_what_the_engine_says_no_value_is_told() {
+    let image = ImageId::new(format!("sha256:{}", "0".repeat(64))).unwrap();
+    let wanted = assignment(image, &[0]);
+    let key = ReplicaKey { deployment: wanted.deployment, index: 0 };
+    let desired = [(key.deployment, Wanted::Run(Box::new(wanted)))].into();
+    let mut known = Known::new(desired, BTreeMap::new());
+    known.maskers.insert(key.deployment, Arc::new(Mask::of(["s3cret-canary"].into_iter(), 4)));
+    let message = "invalid environment: KEY=s3cret-canary".to_owned();
+    known.set_back(&Task::Start(key, None), Some(message), false);
+    let ReplicaState::Failed { message } = known.replica_reports().remove(0).state else {
+        panic!("it cannot start")
+    };
+    assert_eq!(message, "invalid environment: KEY=[hidden]");
+}
+
+#[test]
 fn an_order_is_not_held_while_it_is_not_known_whether_its_image_is_there() {
     let app = AppId::new(uuid::Uuid::from_u128(7));
     let wanted = writes(app, 2);
@@ -178,6 +194,55 @@ fn what_is_made_anew_was_not_started_again_yet() {
     known.restarts.insert(key(0), anew);
     let again = [0, 1, 2].map(|index| known.counted_anew(key(index)));
     assert_eq!(again, [None; 3], "there is nothing to write down");
+}
+
+#[test]
+fn what_ended_while_the_engine_was_away_is_to_be_started_and_what_ended_by_itself_is_not() {
+    let image = ImageId::new(format!("sha256:{}", "0".repeat(64))).unwrap();
+    // Whether it is live, whether it ended with the engine, and whether that is told.
+    for (live, with_engine, told) in
+        [(false, true, false), (false, false, true), (true, true, true)]
+    {
+        let mut wanted = assignment(image.clone(), &[0]);
+        wanted.restart = live;
+        let key = ReplicaKey { deployment: wanted.deployment, index: 0 };
+        let observed = Observed {
+            id: "c".into(),
+            app: wanted.app,
+            network: wanted.app,
+            key,
+            state: Condition::Exited {
+                at: Timestamp(15_000),
+                ran: Millis(1),
+                code: 137,
+                out_of_memory: false,
+            },
+            address: None,
+            limited: false,
+        };
+        let mut replica = Replica::new(look::Sight { observed, tail: None }, None);
+        replica.ended_with_engine = with_engine;
+        let desired = [(wanted.deployment, Wanted::Run(Box::new(wanted)))].into();
+        let mut known = Known::new(desired, BTreeMap::new());
+        known.replicas.insert(key, replica);
+        let state = known.replica_reports().remove(0).state;
+        assert_eq!(matches!(state, ReplicaState::Exited { .. }), told, "{live} {with_engine}");
+        let steps = plan(&known.desired, &known.seen()).steps;
+        let started = steps.contains(&Step::Start(key));
+        assert_eq!(started, live || with_engine, "{live} {with_engine}");
+    }
+}
+
+#[test]
+fn an_order_that_could_not_be_forgotten_is_not_forgotten_at_once_again() {
+    let deployment = DeploymentId::new(uuid::Uuid::from_u128(7));
+    let mut known = Known::new(Desired::new(), BTreeMap::new());
+    let now = Instant::now();
+    assert_eq!(known.forgets_at(deployment, now), None);
+    known.not_forgotten(deployment);
+    let again = known.forgets_at(deployment, now).unwrap();
+    assert!(again > now);
+    assert_eq!(known.forgets_at(deployment, again), None);
 }
 
 #[test]

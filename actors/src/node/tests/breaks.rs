@@ -1,8 +1,10 @@
 //! The engine or NATS goes away and comes back.
 
+use hythe_core::argv::Argv;
 use hythe_core::container::{Mount, MountPath, VolumeName};
+use hythe_core::task::Hook;
 use hythe_core::time::Millis;
-use hythe_core::wire::worker::EngineState;
+use hythe_core::wire::worker::{EngineState, TaskOrder};
 
 use super::orders::SERVER;
 use super::proxy::Proxy;
@@ -45,6 +47,45 @@ async fn an_engine_that_goes_away_is_told_and_what_happened_meanwhile_is_seen() 
         .await;
     assert_eq!(replica(&report, key(&wanted, 0)).unwrap().restarts, 0);
     assert_eq!(replica(&report, key(&wanted, 1)).unwrap().restarts, 1);
+}
+
+#[tokio::test]
+async fn what_ends_with_the_engine_before_it_is_live_runs_on_with_it_and_a_task_does_not() {
+    let mut proxy = Proxy::new();
+    let mut world = World::with_engine(Some(proxy.host())).await;
+    let (worker, _) = world.hello().await;
+    let engine = Engine::new(None).unwrap();
+    let release = Hook::Release.index();
+    let command = Argv::new(vec!["sleep".into(), "1000".into()]).unwrap();
+    let mut wanted = assignment(image(&engine, SERVER).await, &[0]);
+    wanted.tasks = vec![TaskOrder { index: release, command, within: Millis::seconds(600) }];
+    world.run(worker, &wanted).await;
+    let running = |report: &WorkerReport| {
+        let is = |index, fine: fn(&ReplicaState) -> bool| {
+            replica(report, key(&wanted, index)).is_some_and(|replica| fine(&replica.state))
+        };
+        is(0, |state| *state == ReplicaState::Healthy)
+            && is(release, |state| matches!(state, ReplicaState::Starting { .. }))
+    };
+    world.report("both run", running).await;
+    proxy.cut();
+    world.report("the engine is gone", |report| !ready(report)).await;
+    let owner = world.place().owner;
+    for index in [0, release] {
+        engine.stop(&owner, key(&wanted, index), Millis(0)).await.unwrap();
+    }
+    proxy.mend();
+    let ended = |state: &ReplicaState| matches!(state, ReplicaState::Exited { .. });
+    let report = world
+        .report("it runs again, and the task is over", |report| {
+            let of = |index| replica(report, key(&wanted, index));
+            assert!(!of(0).is_some_and(|replica| ended(&replica.state)), "{report:#?}");
+            ready(report)
+                && of(0).is_some_and(|replica| healthy(replica) && replica.restarts == 1)
+                && of(release).is_some_and(|replica| ended(&replica.state))
+        })
+        .await;
+    assert_eq!(replica(&report, key(&wanted, release)).unwrap().restarts, 0);
 }
 
 #[tokio::test]

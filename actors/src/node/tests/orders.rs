@@ -126,6 +126,33 @@ async fn an_exit_is_reported_with_its_last_lines_and_no_secret() {
 }
 
 #[tokio::test]
+async fn what_had_its_network_removed_while_it_was_down_runs_again() {
+    let mut world = World::new().await;
+    let (worker, _) = world.hello().await;
+    let engine = Engine::new(None).unwrap();
+    let mut wanted = assignment(image(&engine, SERVER).await, &[0]);
+    wanted.restart = true;
+    world.run(worker, &wanted).await;
+    world.replica("it is healthy", key(&wanted, 0), healthy).await;
+    // As somebody does who tidies up the engine: a network of what does not run counts as unused.
+    world.crash();
+    let owner = world.place().owner;
+    engine.stop(&owner, key(&wanted, 0), Millis(0)).await.unwrap();
+    engine.remove_network(&owner, wanted.app).await.unwrap();
+    world.start();
+    let running = async {
+        loop {
+            let seen = engine.observe_replica(&owner, key(&wanted, 0)).await.unwrap();
+            if seen.is_some_and(|seen| matches!(seen.state, Condition::Running { .. })) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, running).await.expect("it runs again");
+}
+
+#[tokio::test]
 async fn what_cannot_start_says_why() {
     let mut world = World::new().await;
     let (worker, sealing) = world.hello().await;

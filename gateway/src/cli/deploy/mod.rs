@@ -14,7 +14,7 @@ use std::time::Duration;
 use hythe_core::ids::DeploymentId;
 use hythe_core::limits::CANARY_USUAL;
 use reqwest::Method;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use self::progress::Progress;
 use super::args::{AgainArgs, DeployArgs, HealthArgs, HookArgs, RollbackArgs, WaitArgs};
@@ -28,8 +28,12 @@ use crate::api::dto::{
     UpdateApp,
 };
 
-/// From one look at the deployment to the next.
+/// From one look at the deployment to the next, and while it may be over at any moment: a rollback takes a
+/// quarter of a second.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+const LOOK_OFTEN: Duration = Duration::from_millis(50);
+/// For how long it is looked at that often.
+const OFTEN_FOR: Duration = Duration::from_secs(3);
 /// How long the end of a build's log may take to arrive after the build has ended.
 const LOG_WITHIN: Duration = Duration::from_secs(2);
 /// Lines of the build's log on their way to the view.
@@ -165,8 +169,9 @@ pub(super) async fn wait(context: &Context, mut deployment: Deployment) -> Outco
     let log = tokio::spawn(read_log(context.client.clone(), deployment.id, lines));
     let interrupted = tokio::signal::ctrl_c();
     tokio::pin!(interrupted);
+    let begun = Instant::now();
     // Kept while lines come in: a chatty build must not put off the next look for ever.
-    let mut next = Box::pin(look(&context.client, &id));
+    let mut next = Box::pin(look(&context.client, &id, begun));
     while !deployment.settled && deployment.canary_percent.is_none() {
         progress.look(&deployment);
         tokio::select! {
@@ -179,9 +184,17 @@ pub(super) async fn wait(context: &Context, mut deployment: Deployment) -> Outco
                     Err(error) => Failure::of(&error),
                 });
             }
-            looked = &mut next => {
-                deployment = looked?;
-                next = Box::pin(look(&context.client, &id));
+            looked = &mut next => match looked {
+                Ok(looked) => {
+                    deployment = looked;
+                    next = Box::pin(look(&context.client, &id, begun));
+                }
+                Err(failure) => {
+                    progress.finish();
+                    log.abort();
+                    summary::out_of_sight(&context.output, &deployment);
+                    return Err(failure);
+                }
             }
         }
     }
@@ -198,8 +211,8 @@ pub(super) async fn wait(context: &Context, mut deployment: Deployment) -> Outco
     Ok(deployment)
 }
 
-async fn look(client: &Client, id: &str) -> Outcome<Deployment> {
-    sleep(LOOK_EVERY).await;
+async fn look(client: &Client, id: &str, begun: Instant) -> Outcome<Deployment> {
+    sleep(if begun.elapsed() < OFTEN_FOR { LOOK_OFTEN } else { LOOK_EVERY }).await;
     client.get_patiently(&["deployments", id]).await
 }
 

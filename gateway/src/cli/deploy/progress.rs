@@ -3,16 +3,18 @@
 
 use std::collections::VecDeque;
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::api::dto::{Deployment, StageEntry};
+use crate::api::dto::{Deployment, DeploymentStatus, StageEntry};
 use crate::cli::format;
 use crate::cli::output::Output;
 
 /// Lines of the log that are seen at once.
 const TAIL: usize = 6;
+/// How long nothing comes before it is said what is waited for.
+const QUIET: Duration = Duration::from_secs(15);
 /// How often the view moves while nothing happens.
 const TICK: Duration = Duration::from_millis(120);
 /// Columns that are left to a line of log.
@@ -34,7 +36,8 @@ impl Progress {
             Self::Live(Box::new(Live::new(output, &title)))
         } else {
             output.note(format_args!("{title}: {}", deployment.id));
-            Self::Plain(Plain { output: output.clone(), seen: 0 })
+            let quiet = Quiet { since: Instant::now() };
+            Self::Plain(Plain { output: output.clone(), seen: 0, quiet })
         }
     }
 
@@ -49,7 +52,10 @@ impl Progress {
     /// Shows a line of the build's log.
     pub(super) fn line(&mut self, text: &str) {
         match self {
-            Self::Plain(plain) => plain.output.note(format_args!("    | {}", clean(text))),
+            Self::Plain(plain) => {
+                plain.quiet.over(Instant::now());
+                plain.output.note(format_args!("    | {}", clean(text)));
+            }
             Self::Live(live) => live.line(text),
         }
     }
@@ -68,10 +74,30 @@ fn clean(text: &str) -> String {
     text.chars().filter(|c| *c == '\t' || !c.is_control()).collect()
 }
 
-/// Lines, one per stage.
+/// Lines, one per stage, and what it waits for where nothing else comes.
 pub(super) struct Plain {
     output: Output,
     seen: usize,
+    quiet: Quiet,
+}
+
+/// Since when nothing was said.
+struct Quiet {
+    since: Instant,
+}
+
+impl Quiet {
+    /// Something is said.
+    fn over(&mut self, now: Instant) {
+        self.since = now;
+    }
+
+    /// What it waits for, where it is time to say that.
+    fn breaks(&mut self, now: Instant, waits: Option<&str>) -> Option<String> {
+        let waits = waits.filter(|_| now.duration_since(self.since) >= QUIET)?;
+        self.over(now);
+        Some(clean(waits))
+    }
 }
 
 impl Plain {
@@ -81,7 +107,14 @@ impl Plain {
             let after = entry.at.0.since(first.at.0);
             self.output.note(format_args!("[{:>9}] {}", after.to_string(), entry.stage.as_str()));
         }
-        self.seen = self.seen.max(deployment.stages.len());
+        let now = Instant::now();
+        if deployment.stages.len() > self.seen {
+            self.seen = deployment.stages.len();
+            self.quiet.over(now);
+        }
+        if let Some(waits) = self.quiet.breaks(now, deployment.waiting_for.as_deref()) {
+            self.output.note(format_args!("            waits for {waits}"));
+        }
     }
 }
 
@@ -116,12 +149,13 @@ impl Live {
     }
 
     fn look(&mut self, deployment: &Deployment) {
-        for entry in deployment.stages.iter().skip(self.done.len()) {
+        for (at, entry) in deployment.stages.iter().enumerate().skip(self.done.len()) {
             let Some(took) = entry.duration_ms else { continue };
+            let mark = mark(deployment.stages.get(at + 1).map(|next| next.stage));
             let line = self.all.insert_before(&self.now, ProgressBar::new_spinner());
             line.set_style(self.plain.clone());
             line.finish_with_message(format!(
-                "  ✓ {:<10} {}",
+                "  {mark} {:<10} {}",
                 entry.stage.as_str(),
                 format::span(took)
             ));
@@ -154,7 +188,41 @@ impl Live {
     }
 }
 
+/// How a stage is shown that is over, by what came after it.
+fn mark(next: Option<DeploymentStatus>) -> char {
+    let ended =
+        [DeploymentStatus::Failed, DeploymentStatus::Cancelled, DeploymentStatus::Superseded];
+    if next.is_some_and(|next| ended.contains(&next)) { '✗' } else { '✓' }
+}
+
 fn style(template: &str) -> ProgressStyle {
     // The templates above are constants; a plain spinner will do should one be wrong.
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_waited_for_is_said_where_nothing_else_comes() {
+        let begun = Instant::now();
+        let after = |seconds| begun + Duration::from_secs(seconds);
+        let mut quiet = Quiet { since: begun };
+        assert_eq!(quiet.breaks(after(14), Some("a builder")), None);
+        assert_eq!(quiet.breaks(after(15), None), None);
+        assert_eq!(quiet.breaks(after(16), Some("a builder")).as_deref(), Some("a builder"));
+        assert_eq!(quiet.breaks(after(17), Some("a builder")), None, "it was just said");
+        quiet.over(after(30));
+        assert_eq!(quiet.breaks(after(32), Some("a builder")), None, "a line came");
+        assert!(quiet.breaks(after(45), Some("a builder")).is_some());
+    }
+
+    #[test]
+    fn the_stage_that_a_deployment_failed_in_was_not_done() {
+        assert_eq!(mark(Some(DeploymentStatus::Healthy)), '✓');
+        assert_eq!(mark(None), '✓');
+        assert_eq!(mark(Some(DeploymentStatus::Failed)), '✗');
+        assert_eq!(mark(Some(DeploymentStatus::Cancelled)), '✗');
+    }
 }

@@ -4,7 +4,9 @@ use hythe_core::ids::DeploymentId;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::api::dto::{Deployment, DeploymentStatus, Durations, Failure as Reason};
+use crate::api::dto::{
+    Deployment, DeploymentSource, DeploymentStatus, Durations, Failure as Reason,
+};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::format;
 use crate::cli::output::{Output, Tone};
@@ -132,31 +134,51 @@ fn explain(output: &Output, deployment: &Deployment) {
         }
         None => output.note(head),
     }
-    output.note(next_step(deployment.status, deployment.failure.as_ref(), name, id));
+    let stage = deployment.failure.as_ref().map(|reason| reason.stage);
+    let again = again(name, &deployment.source);
+    output.note(next_step(deployment.status, stage, name, id, &again));
+}
+
+/// How it is deployed again, once its source is another one.
+fn again(name: &str, source: &DeploymentSource) -> String {
+    match (&source.upload, &source.branch) {
+        (Some(_pushed), Some(branch)) => format!("git push, to {branch}"),
+        // Without a folder it would be the same upload again.
+        (Some(_sent), None) => format!("hythe deploy {name} DIR"),
+        (None, _) => format!("hythe deploy {name}"),
+    }
 }
 
 fn next_step(
     status: DeploymentStatus,
-    reason: Option<&Reason>,
+    failed: Option<DeploymentStatus>,
     name: &str,
     id: DeploymentId,
+    again: &str,
 ) -> String {
     if status == DeploymentStatus::Superseded {
         return format!("a newer deployment took its place: hythe deployments ls {name}");
     }
     if status == DeploymentStatus::Cancelled {
-        return format!("the version before, if any, goes on serving; again: hythe deploy {name}");
+        return format!("the version before, if any, goes on serving; again: {again}");
     }
-    let built = reason.is_none_or(|reason| reason.stage > DeploymentStatus::Building);
-    let log = if built {
-        format!("hythe logs {name}")
-    } else {
-        format!("hythe logs {name} --build {id}")
+    let log = match failed {
+        // Nothing of it has begun, so nothing was said.
+        Some(stage) if stage < DeploymentStatus::Building => String::new(),
+        Some(DeploymentStatus::Building) => format!(". The log: hythe logs {name} --build {id}"),
+        Some(_) | None => format!(". The log: hythe logs {name}"),
     };
-    format!(
-        "the version before, if any, goes on serving. The log: {log}; when it is mended: hythe \
-         deploy {name}"
-    )
+    format!("the version before, if any, goes on serving{log}; when it is mended: {again}")
+}
+
+/// The server does not answer any more, which says nothing of the deployment.
+pub(super) fn out_of_sight(output: &Output, deployment: &Deployment) {
+    output.note(format_args!(
+        "how the deployment goes on is not seen from here any more (it was {}); once the server answers: \
+         hythe deployments show {}",
+        deployment.status.as_str(),
+        deployment.id
+    ));
 }
 
 /// Ctrl-C: the deployment does not need us.
@@ -168,4 +190,48 @@ pub(super) fn interrupted(output: &Output, deployment: &Deployment) -> Failure {
         deployment.status.as_str()
     ));
     Failure::silent(Exit::Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(upload: bool, branch: Option<&str>) -> DeploymentSource {
+        DeploymentSource {
+            repository: None,
+            upload: upload.then(|| "sha256:00".to_owned()),
+            image: None,
+            digest: None,
+            branch: branch.map(str::to_owned),
+            tag: None,
+            commit: None,
+            dockerfile: None,
+        }
+    }
+
+    #[test]
+    fn what_failed_is_deployed_again_as_it_came() {
+        let rows = [
+            (source(false, Some("main")), "hythe deploy shop"),
+            (source(false, None), "hythe deploy shop"),
+            (source(true, None), "hythe deploy shop DIR"),
+            (source(true, Some("main")), "git push, to main"),
+        ];
+        for (source, expected) in rows {
+            assert_eq!(again("shop", &source), expected);
+        }
+    }
+
+    #[test]
+    fn a_log_is_named_where_there_is_one() {
+        let id = DeploymentId::new(uuid::Uuid::nil());
+        let said = |failed| next_step(DeploymentStatus::Failed, failed, "shop", id, "again");
+        let build = format!("hythe logs shop --build {id}");
+        assert!(!said(Some(DeploymentStatus::Queued)).contains("log"), "nothing was said yet");
+        assert!(said(Some(DeploymentStatus::Building)).contains(&build));
+        for later in [DeploymentStatus::Starting, DeploymentStatus::Releasing] {
+            let said = said(Some(later));
+            assert!(said.contains("hythe logs shop") && !said.contains("--build"), "{said}");
+        }
+    }
 }

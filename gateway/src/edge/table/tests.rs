@@ -49,6 +49,17 @@ fn held(live: &Live, host: &str) -> InFlight {
 }
 
 #[test]
+fn a_table_serves_before_it_is_told_of() {
+    let live = Live::new();
+    live.apply(&table(1, &[("a", to(1, &[1]))]));
+    live.apply_ahead(&table(2, &[("a", to(2, &[2]))]), &BTreeMap::new());
+    assert_eq!(held(&live, "a").upstream.deployment, deployment(2));
+    assert_eq!(busy(&live).0, 1, "it is not on the disk yet");
+    live.tell(2);
+    assert_eq!(busy(&live).0, 2);
+}
+
+#[test]
 fn each_kind_of_route_is_found() {
     let live = Live::new();
     assert!(matches!(live.find("a"), Found::NoTable));
