@@ -9,6 +9,7 @@
 //! One thread writes the log ([`writer`]), another the index ([`indexer`]); callers read on their
 //! own threads, in short transactions.
 
+mod ahead;
 mod block;
 mod checkpoint;
 pub mod claims;
