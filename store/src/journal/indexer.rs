@@ -62,7 +62,7 @@ pub(crate) fn run(shared: &Shared) {
             continue;
         };
         match shared.with_index(|index| postings::add(index, &segment)) {
-            Ok(()) => done(shared),
+            Ok(()) => done(shared, &segment),
             Err(error) => {
                 tracing::warn!(%error, "the stream index was not written; opening it again");
                 if let Err(error) = contained(INDEX, || mend(shared, &segment)) {
@@ -83,9 +83,11 @@ fn is_asked(shared: &Shared) -> bool {
 }
 
 /// The frozen segment is in the file.
-fn done(shared: &Shared) {
+fn done(shared: &Shared, segment: &Segment) {
+    let versions = segment.versions();
     let mut tail = shared.tail_mut();
     tail.frozen = None;
+    tail.written = versions;
     shared.index_behind.store(false, Ordering::Relaxed);
     if tail.active.events >= shared.options.index_every {
         tail.freeze();
@@ -99,7 +101,7 @@ fn mend(shared: &Shared, segment: &Segment) -> Result<(), StoreError> {
     if at < segment.upto.0 {
         shared.with_index(|index| postings::add(index, segment))?;
     }
-    done(shared);
+    done(shared, segment);
     Ok(())
 }
 

@@ -402,7 +402,7 @@ fn prepare(
         vault: key.map(Vault::new),
         log: RwLock::new(Some(log)),
         index: RwLock::new(Some(index)),
-        tail: RwLock::new(Tail { active: segment, frozen: None }),
+        tail: RwLock::new(Tail::of(segment)),
         head: watch::Sender::new(Sequence(head)),
         cursors: Mutex::new(cursors),
         bell: Bell::default(),
