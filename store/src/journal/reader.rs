@@ -1,4 +1,10 @@
 //! Reading the log. Every event is checked against the chain of hashes before anybody sees it.
+//!
+//! The events of a stream lie all over the log. Where many of them are wanted, a few threads fetch
+//! a part each, so that one waits for the disk while another works.
+
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hythe_core::claims::ClaimChange;
 use hythe_core::record::{Recorded, Sequence, StreamId, Version};
@@ -15,6 +21,17 @@ use crate::error::{StoreError, database};
 use crate::guard::INDEX;
 
 const DOING: &str = "read the journal";
+
+/// Events of a stream that are not worth another thread.
+const ALONE: usize = 24;
+/// Threads for one stream, with the caller's.
+const MOST_THREADS: usize = 4;
+/// Threads that help others to read, all together.
+const MOST_HELPERS: usize = 8;
+/// Events of a stream that lie closer than this share their blocks.
+const APART: u64 = 32;
+
+static HELPERS: AtomicUsize = AtomicUsize::new(0);
 
 type Table = ReadOnlyTable<u64, &'static [u8]>;
 
@@ -227,15 +244,64 @@ impl View {
         stream: &StreamId,
         places: &[(u64, u64)],
     ) -> Result<Vec<Recorded<Payload>>, StoreError> {
-        unchecked(|| self.fetch_each(stream, places))
+        let parts = parts(places);
+        if parts <= 1 {
+            return self.fetch_part(stream, places, MOST_READ_BYTES);
+        }
+        let most = MOST_READ_BYTES / parts;
+        let mut parts = places.chunks(places.len().div_ceil(parts));
+        let own = parts.next().unwrap_or_default();
+        std::thread::scope(|scope| {
+            let parts: Vec<_> = parts
+                .map(|part| {
+                    let help = Helper::take().and_then(|helper| {
+                        let work = move || {
+                            let _until_done = helper;
+                            self.fetch_part(stream, part, most)
+                        };
+                        let thread = std::thread::Builder::new().name("journal-read".into());
+                        thread.spawn_scoped(scope, work).ok()
+                    });
+                    (part, help)
+                })
+                .collect();
+            let mut found = self.fetch_part(stream, own, most)?;
+            let mut whole = found.len() == own.len();
+            for (part, help) in parts {
+                // Beyond what one read returns there may be no gap.
+                if !whole {
+                    break;
+                }
+                let fetched = match help {
+                    Some(thread) => match thread.join() {
+                        Ok(fetched) => fetched?,
+                        Err(panic) => resume_unwind(panic),
+                    },
+                    None => self.fetch_part(stream, part, most)?,
+                };
+                whole = fetched.len() == part.len();
+                found.extend(fetched);
+            }
+            Ok(found)
+        })
+    }
+
+    fn fetch_part(
+        &self,
+        stream: &StreamId,
+        places: &[(u64, u64)],
+        most_bytes: usize,
+    ) -> Result<Vec<Recorded<Payload>>, StoreError> {
+        unchecked(|| self.fetch_each(stream, places, most_bytes))
     }
 
     fn fetch_each(
         &self,
         stream: &StreamId,
         places: &[(u64, u64)],
+        most_bytes: usize,
     ) -> Result<Vec<Recorded<Payload>>, StoreError> {
-        let mut page = Page::new(places.len());
+        let mut page = Page { most_bytes, ..Page::new(places.len()) };
         let mut left = places;
         while let [(version, sequence), rest @ ..] = left {
             let (version, sequence) = (*version, *sequence);
@@ -306,23 +372,50 @@ fn check_place(
     Err(StoreError::damaged(INDEX, what))
 }
 
+/// How many parts the fetching of events is worth, which are in the order of the log.
+fn parts(places: &[(u64, u64)]) -> usize {
+    let (Some((_, first)), Some((_, last))) = (places.first(), places.last()) else { return 1 };
+    match last.saturating_sub(*first) / places.len() as u64 >= APART {
+        true => (places.len() / ALONE).clamp(1, MOST_THREADS),
+        false => 1,
+    }
+}
+
+/// One of the threads that may help. Its place is free again when it is dropped.
+struct Helper;
+
+impl Helper {
+    fn take() -> Option<Self> {
+        let before = HELPERS.fetch_add(1, Ordering::Relaxed);
+        let helper = Self;
+        (before < MOST_HELPERS).then_some(helper)
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        HELPERS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// What one read gathers.
 struct Page<T> {
     found: Vec<T>,
     most: usize,
     bytes: usize,
+    most_bytes: usize,
 }
 
 impl<T> Page<T> {
     fn new(most: usize) -> Self {
-        Self { found: Vec::new(), most, bytes: 0 }
+        Self { found: Vec::new(), most, bytes: 0, most_bytes: MOST_READ_BYTES }
     }
 
     /// Adds one; whether another may follow.
     fn take(&mut self, one: T, bytes: usize) -> bool {
         self.found.push(one);
         self.bytes += bytes;
-        self.found.len() < self.most && self.bytes < MOST_READ_BYTES
+        self.found.len() < self.most && self.bytes < self.most_bytes
     }
 }
 
@@ -451,5 +544,23 @@ impl Shared {
             return Err(StoreError::damaged(INDEX, what));
         }
         self.view()?.fetch(&stream, &places)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_many_events_that_lie_apart_are_fetched_by_several() {
+        let places = |count: u64, apart: u64| -> Vec<(u64, u64)> {
+            (1..=count).map(|version| (version, version * apart)).collect()
+        };
+        for (count, apart, expected) in
+            [(0, 1, 1), (1, 1000, 1), (47, 1000, 1), (48, 1000, 2), (100, 1000, 4), (512, 1000, 4)]
+        {
+            assert_eq!(parts(&places(count, apart)), expected, "{count}");
+        }
+        assert_eq!(parts(&places(512, 20)), 1);
     }
 }
