@@ -24,6 +24,7 @@ pub mod pages;
 mod postings;
 mod queue;
 mod reader;
+mod recent;
 pub mod record;
 mod room;
 mod shared;
@@ -403,6 +404,7 @@ fn prepare(
         log: RwLock::new(Some(log)),
         index: RwLock::new(Some(index)),
         tail: RwLock::new(Tail::of(segment)),
+        recent: RwLock::default(),
         head: watch::Sender::new(Sequence(head)),
         cursors: Mutex::new(cursors),
         bell: Bell::default(),

@@ -1,4 +1,5 @@
-//! Reading the log. Every event is checked against the chain of hashes before anybody sees it.
+//! Reading the log. Every event that is read is checked against the chain of hashes before anybody
+//! sees it. The newest are handed out from memory ([`recent`](super::recent)).
 //!
 //! The events of a stream lie all over the log. Where many of them are wanted, a few threads fetch
 //! a part each, so that one waits for the disk while another works.
@@ -506,7 +507,10 @@ impl Shared {
         most: usize,
     ) -> Result<Vec<Recorded<Payload>>, StoreError> {
         let upto = self.head.borrow().0;
-        self.view()?.events(from.0, upto, most)
+        match self.remembered(from.0, upto, most)? {
+            Some(found) => Ok(found),
+            None => self.view()?.events(from.0, upto, most),
+        }
     }
 
     /// The same with claims and hashes, up to an event that is durable.
