@@ -20,10 +20,10 @@ use crate::bus::{Bus, BusError, Outgoing, encode};
 const CURSOR: &str = "publisher";
 /// Events read at once.
 const PAGE: usize = 256;
-/// After more than so many at once it waits for [`GATHER`], so that under load they come in large
+/// After more than so many at once it waits for [`GATHER`], so that under load they come in
 /// groups: one by one they would take more of the machine than what they tell of.
 const FEW: usize = 4;
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(5);
 /// After so many events that it put into words it lets others go first.
 const IN_A_ROW: usize = 16;
 /// When it tries again after NATS did not take an event.
