@@ -224,7 +224,8 @@ impl Hosts {
             self.apps.drain(),
             self.deployments.drain(),
             self.workers.drain(),
-            self.installation.drain()
+            self.installation.drain(),
+            self.projects.drain()
         );
     }
 }

@@ -8,6 +8,7 @@ use futures_util::stream::FuturesUnordered;
 use hythe_core::app::{App, AppEvent};
 use hythe_core::claims::ClaimChange;
 use hythe_core::machine::Machine;
+use hythe_core::project::ProjectCommand;
 use hythe_core::record::{AggregateKind, StreamId, Version};
 use hythe_core::rejection::Rejection;
 use hythe_store::Journal;
@@ -247,6 +248,8 @@ async fn draining_answers_what_is_under_way_and_takes_nothing_new() {
     tokio::pin!(drain);
     assert!(tokio::time::timeout(Duration::from_millis(20), &mut drain).await.is_err());
     let late = world.app(id, port(77)).await;
+    assert!(matches!(late, Err(CommandError::Unavailable(_))), "{late:?}");
+    let late = world.hosts.projects.command(id, ProjectCommand::Delete, extras()).await;
     assert!(matches!(late, Err(CommandError::Unavailable(_))), "{late:?}");
     world.disk.release();
     tokio::time::timeout(WITHIN, drain).await.unwrap();
