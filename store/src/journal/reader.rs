@@ -373,6 +373,14 @@ fn check_place(
     Err(StoreError::damaged(INDEX, what))
 }
 
+/// The first version after `after` that is missing among (version, sequence), and the event that is there in
+/// its place. Whoever folds events would not know that one is missing.
+fn gap(after: u64, places: &[(u64, u64)]) -> Option<(u64, u64)> {
+    let expected = places.iter().zip(after.saturating_add(1)..);
+    let mut gaps = expected.filter(|((version, _), expected)| version != expected);
+    gaps.next().map(|((_, sequence), missing)| (missing, *sequence))
+}
+
 /// How many parts the fetching of events is worth, which are in the order of the log.
 fn parts(places: &[(u64, u64)]) -> usize {
     let (Some((_, first)), Some((_, last))) = (places.first(), places.last()) else { return 1 };
@@ -540,10 +548,7 @@ impl Shared {
         };
         let room = most - places.len().min(most);
         places.extend(in_tail.into_iter().take(room));
-        if let Some(&(version, sequence)) = places.first()
-            && version != after.0 + 1
-        {
-            let missing = after.0 + 1;
+        if let Some((missing, sequence)) = gap(after.0, &places) {
             let what = format!("it has no version {missing} of {stream} before event {sequence}");
             return Err(StoreError::damaged(INDEX, what));
         }
@@ -566,5 +571,20 @@ mod tests {
             assert_eq!(parts(&places(count, apart)), expected, "{count}");
         }
         assert_eq!(parts(&places(512, 20)), 1);
+    }
+
+    #[test]
+    fn a_gap_is_found_wherever_it_is() {
+        for (after, places, expected) in [
+            (0, vec![], None),
+            (u64::MAX, vec![], None),
+            (0, vec![(1, 5), (2, 9)], None),
+            (7, vec![(8, 5), (9, 9)], None),
+            (0, vec![(2, 9)], Some((1, 9))),
+            (7, vec![(8, 5), (10, 9), (11, 12)], Some((9, 9))),
+            (7, vec![(8, 5), (8, 5)], Some((9, 5))),
+        ] {
+            assert_eq!(gap(after, &places), expected, "{after} {places:?}");
+        }
     }
 }
