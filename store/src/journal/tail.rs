@@ -89,12 +89,19 @@ impl Tail {
         self.frozen.as_deref().into_iter().chain([&self.active])
     }
 
-    /// The last version of a stream, where the tail has any of it or had it lately.
+    /// The last version of a stream, where the tail has any of it or had it lately; 0 where it has none.
     pub(crate) fn version(&self, stream: &StreamId) -> Option<u64> {
         let run = |segment: &Segment| segment.streams.get(stream).map(Run::last);
         run(&self.active)
             .or_else(|| self.frozen.as_deref().and_then(run))
             .or_else(|| self.written.get(stream).copied())
+            .or_else(|| self.is_all().then_some(0))
+    }
+
+    /// Whether nothing is in the file yet: then what the tail has nothing of has no event.
+    fn is_all(&self) -> bool {
+        let first = self.frozen.as_deref().unwrap_or(&self.active);
+        first.upto.0 == first.events as u64
     }
 
     /// The stream's events after a version that the tail has, and the first version that it has.
@@ -129,6 +136,20 @@ impl Tail {
 mod tests {
     use super::*;
     use crate::journal::tests::fixture::stream;
+
+    #[test]
+    fn a_tail_that_has_all_knows_who_has_no_event() {
+        let mut tail = Tail::default();
+        assert_eq!(tail.version(&stream(1)), Some(0));
+        tail.active.push(stream(1), 1, 1, [0; 32]);
+        assert_eq!(tail.version(&stream(2)), Some(0));
+        let frozen = tail.freeze().unwrap();
+        tail.active.push(stream(1), 2, 2, [0; 32]);
+        assert_eq!((tail.version(&stream(1)), tail.version(&stream(2))), (Some(2), Some(0)));
+        tail.written = frozen.versions();
+        tail.frozen = None;
+        assert_eq!(tail.version(&stream(2)), None);
+    }
 
     #[test]
     fn versions_stay_known_for_one_segment() {
