@@ -60,7 +60,6 @@ use self::record::Stored;
 use self::shared::{Bell, Shared};
 use self::storage::{Directory, Part, Storage};
 use self::tail::Tail;
-use crate::backup::came_to_its_end;
 use crate::error::{AppendError, StoreError, io};
 use crate::guard::{LOG, contained};
 use crate::secrets::key::MasterKey;
@@ -134,9 +133,10 @@ impl Journal {
     /// [`StoreError::InUse`] where another process has it, [`StoreError::MasterKey`] where the
     /// key is missing, unsafe or another one, [`StoreError::Newer`] where a later version wrote
     /// it, [`StoreError::Damaged`] where it is not what was written, [`StoreError::Invalid`] where a
-    /// restoration into the directory was killed half way, or what the system says.
+    /// restoration or an import into the directory was killed half way, or what the system says.
     pub fn open(dir: &Path, options: JournalOptions) -> Result<Self, StoreError> {
-        came_to_its_end(dir)?;
+        crate::backup::came_to_its_end(dir)?;
+        crate::export::came_to_its_end(dir)?;
         let storage = Directory::open(&dir.join("journal"))?;
         let path = dir.join("master.key");
         let there = storage.has(Part::Log).map_err(io("look for the journal's file"))?;
