@@ -21,8 +21,14 @@ use crate::guard::{INDEX, LOG, contained, let_go};
 /// Between two attempts after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How far it stands back where the processor is short: appends wait for nothing that it does, and it
+/// would take a core for a while after each segment.
+const NICE: i32 = 10;
+
 /// Runs until the bell's `closing` is set and the tail is in the file, if that can be done.
 pub(crate) fn run(shared: &Shared) {
+    // On Linux this is of the thread, not of the process. Without it, it is only less polite.
+    rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE).ok();
     loop {
         let closing = {
             let closing = shared.bell.closing.lock().unwrap_or_else(PoisonError::into_inner);
