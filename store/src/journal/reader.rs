@@ -318,14 +318,11 @@ impl View {
                 continue;
             }
             let (first, value, previous) = self.block_after(sequence)?;
-            let block = Block::open(first, value.value(), &previous)?;
+            let mut records = Block::open(first, value.value(), &previous)?.records();
             // Neighbours in the stream often share a block.
-            for packed in block.records() {
-                let packed = packed?;
-                let [(version, sequence), rest @ ..] = left else { break };
-                if packed.sequence != *sequence {
-                    continue;
-                }
+            while let [(version, sequence), rest @ ..] = left
+                && let Some(packed) = records.seek(*sequence)?
+            {
                 check_place(stream, *version, *sequence, (packed.stream, packed.version))?;
                 left = rest;
                 let bytes = packed.bytes();
@@ -350,13 +347,9 @@ impl View {
             return peek(sequence, value.value());
         }
         let (first, value) = self.block(sequence)?.ok_or_else(|| missing(sequence))?;
-        for packed in Block::unchecked(first, value.value())?.records() {
-            let packed = packed?;
-            if packed.sequence == sequence {
-                return Ok((packed.stream, packed.version));
-            }
-        }
-        Err(missing(sequence))
+        let found = Block::unchecked(first, value.value())?.records().seek(sequence)?;
+        let packed = found.ok_or_else(|| missing(sequence))?;
+        Ok((packed.stream, packed.version))
     }
 }
 
