@@ -17,6 +17,7 @@ use crate::codec;
 use crate::error::{AppendError, StoreError, io};
 use crate::journal::record::{Event, GENESIS, Hash, Stored, chain};
 use crate::journal::{Append, Journal, JournalOptions, Payload};
+use crate::window::{self, Window};
 
 const FORMAT: u32 = 1;
 const BATCH: usize = 1024;
@@ -229,21 +230,19 @@ fn import_beside(dir: &Path, mut input: impl BufRead) -> Result<Moved, StoreErro
     }
     let journal = Journal::open(dir, JournalOptions::default())?;
     let mut head = (0, GENESIS);
-    let mut waiting = std::collections::VecDeque::new();
+    let mut waiting = Window::default();
     while let Some(text) = next_line(&mut input, &mut number)? {
         let line: Line = serde_json::from_str(&text).map_err(|error| off(number, error))?;
         let append;
         (append, head) = read_line(line, head).map_err(|why| off(number, why))?;
         let (tell, told) = std::sync::mpsc::sync_channel(1);
+        waiting.add(window::size(&append), (number, told));
         journal.submit(append, Box::new(move |answer| drop(tell.send(answer))));
-        waiting.push_back((number, told));
-        if waiting.len() >= BATCH
-            && let Some((number, told)) = waiting.pop_front()
-        {
+        while let Some((number, told)) = waiting.full() {
             settle(number, told.recv().unwrap_or(Err(AppendError::Closed)))?;
         }
     }
-    for (number, told) in waiting {
+    while let Some((number, told)) = waiting.oldest() {
         settle(number, told.recv().unwrap_or(Err(AppendError::Closed)))?;
     }
     let moved = Moved { head: Sequence(head.0), hash: hex::encode(head.1) };
