@@ -11,7 +11,7 @@ use hythe_core::record::{Recorded, Sequence};
 use hythe_core::wire::subjects;
 use hythe_store::steps::Step;
 use hythe_store::{Journal, codec};
-use serde_json::{Value, json};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::{Bus, BusError, Outgoing, encode};
@@ -20,10 +20,12 @@ use crate::bus::{Bus, BusError, Outgoing, encode};
 const CURSOR: &str = "publisher";
 /// Events read at once.
 const PAGE: usize = 256;
-/// After more than so many at once it waits for [`GATHER`], so that under load they come in large
+/// After more than so many at once it waits for [`GATHER`], so that under load they come in
 /// groups: one by one they would take more of the machine than what they tell of.
 const FEW: usize = 4;
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(5);
+/// After so many events that it put into words it lets others go first.
+const IN_A_ROW: usize = 16;
 /// When it tries again after NATS did not take an event.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -53,6 +55,9 @@ pub async fn run(
         let many = page.len() > FEW;
         let mut events = Vec::with_capacity(page.len());
         for stored in page {
+            if !events.is_empty() && events.len().is_multiple_of(IN_A_ROW) {
+                tokio::task::yield_now().await;
+            }
             let recorded = codec::decode_recorded(stored).map_err(|error| error.to_string())?;
             events.push((recorded.sequence, outgoing(&recorded, installation)?));
         }
@@ -112,25 +117,39 @@ fn outgoing(recorded: &Recorded<Event>, installation: InstallationId) -> Result<
 }
 
 /// An event as CloudEvents 1.0 has it (structured mode, JSON).
-fn cloud_event(recorded: &Recorded<Event>, installation: InstallationId) -> Value {
+#[derive(Serialize)]
+struct CloudEvent<'a> {
+    specversion: &'static str,
+    id: String,
+    source: String,
+    #[serde(rename = "type")]
+    kind: String,
+    subject: String,
+    time: String,
+    datacontenttype: &'static str,
+    hytheactor: String,
+    hythecorrelation: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hythecausation: Option<String>,
+    data: &'a Event,
+}
+
+fn cloud_event(recorded: &Recorded<Event>, installation: InstallationId) -> CloudEvent<'_> {
     let millis = i64::try_from(recorded.meta.at.0).unwrap_or(i64::MAX);
     let time = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
-    let mut message = json!({
-        "specversion": "1.0",
-        "id": recorded.sequence.to_string(),
-        "source": format!("/hythe/{installation}"),
-        "type": format!("hythe.{}.{}", recorded.stream.kind, recorded.event.name()),
-        "subject": recorded.stream.to_string(),
-        "time": time.to_string(),
-        "datacontenttype": "application/json",
-        "hytheactor": recorded.meta.actor.to_string(),
-        "hythecorrelation": recorded.meta.correlation.to_string(),
-        "data": recorded.event,
-    });
-    if let Some(causation) = recorded.meta.causation {
-        message["hythecausation"] = Value::String(causation.to_string());
+    CloudEvent {
+        specversion: "1.0",
+        id: recorded.sequence.to_string(),
+        source: format!("/hythe/{installation}"),
+        kind: format!("hythe.{}.{}", recorded.stream.kind, recorded.event.name()),
+        subject: recorded.stream.to_string(),
+        time: time.to_string(),
+        datacontenttype: "application/json",
+        hytheactor: recorded.meta.actor.to_string(),
+        hythecorrelation: recorded.meta.correlation.to_string(),
+        hythecausation: recorded.meta.causation.map(|causation| causation.to_string()),
+        data: &recorded.event,
     }
-    message
 }
 
 #[cfg(test)]
@@ -162,5 +181,41 @@ mod tests {
         };
         assert_eq!(id(&at(1)), id(&at(1)), "one that is told twice is known by it");
         assert_ne!(id(&at(1)), id(&at(2)));
+    }
+    #[test]
+    fn it_says_what_cloudevents_want() {
+        let recorded = Recorded {
+            sequence: Sequence(7),
+            stream: StreamId { kind: AggregateKind::Worker, id: Uuid::nil() },
+            version: Version(1),
+            meta: Meta {
+                at: Timestamp(1_000),
+                actor: Actor::System,
+                correlation: CorrelationId::new(Uuid::nil()),
+                causation: Some(Sequence(6)),
+            },
+            event: Event::Worker(WorkerEvent::Lost),
+        };
+        let said = |recorded: &Recorded<Event>| {
+            serde_json::to_value(cloud_event(recorded, InstallationId::new(Uuid::nil()))).unwrap()
+        };
+        let mut expected = serde_json::json!({
+            "specversion": "1.0",
+            "id": "7",
+            "source": format!("/hythe/{}", InstallationId::new(Uuid::nil())),
+            "type": format!("hythe.{}.{}", recorded.stream.kind, recorded.event.name()),
+            "subject": recorded.stream.to_string(),
+            "time": "1970-01-01T00:00:01Z",
+            "datacontenttype": "application/json",
+            "hytheactor": "system",
+            "hythecorrelation": recorded.meta.correlation.to_string(),
+            "hythecausation": "6",
+            "data": recorded.event,
+        });
+        assert_eq!(said(&recorded), expected);
+        let first =
+            Recorded { meta: Meta { causation: None, ..recorded.meta.clone() }, ..recorded };
+        expected.as_object_mut().unwrap().remove("hythecausation");
+        assert_eq!(said(&first), expected);
     }
 }

@@ -41,8 +41,47 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const REST: u32 = 4;
 /// Looks that take less are not worth a rest.
 const QUICK: Duration = Duration::from_micros(250);
+/// After so many looks in a row that found nothing to do it rests longer, unless nothing called for it for a
+/// while: where much changes that asks nothing of it, it would only keep others from the view.
+const IN_VAIN: u32 = 4;
+const A_WHILE: Duration = Duration::from_millis(20);
+/// So many times as long as a look took, and at least and at most so long.
+const LONG_REST: u32 = 19;
+const LONG_REST_LEAST: Duration = Duration::from_millis(5);
+const LONG_REST_MOST: Duration = Duration::from_millis(50);
 /// Messages on their way at once.
 const SENDING_AT_ONCE: usize = 64;
+
+/// How often it looked in vain, one time after the other.
+#[derive(Debug)]
+struct Pace {
+    in_vain: u32,
+    /// Since when it could look again.
+    rested: Instant,
+}
+
+impl Pace {
+    /// How long to rest after a look: when it began, how long it took, and whether it found something to do.
+    fn rest(&mut self, begun: Instant, took: Duration, found: bool) -> Duration {
+        if found || begun.saturating_duration_since(self.rested) >= A_WHILE {
+            self.in_vain = 0;
+        }
+        if !found {
+            self.in_vain = self.in_vain.saturating_add(1);
+        }
+        let usual = match took > QUICK {
+            true => took.saturating_mul(REST).min(LOOK_EVERY),
+            false => Duration::ZERO,
+        };
+        let long = match self.in_vain >= IN_VAIN {
+            true => took.saturating_mul(LONG_REST).clamp(LONG_REST_LEAST, LONG_REST_MOST),
+            false => Duration::ZERO,
+        };
+        let rest = usual.max(long);
+        self.rested = begun + took + rest;
+        rest
+    }
+}
 
 /// What the reconciler works with.
 #[derive(Clone, Debug)]
@@ -77,6 +116,7 @@ impl<V: Views> Reconciler<V> {
         let mut seen = self.observatory.changes();
         let mut routes = RoutesKeeper::default();
         let mut sending = JoinSet::new();
+        let mut pace = Pace { in_vain: 0, rested: Instant::now() };
         loop {
             let now = self.clock.now();
             routes.meet_the_bus(&self.bus, &self.journal, &self.observatory, now).await;
@@ -92,14 +132,12 @@ impl<V: Views> Reconciler<V> {
                     .read(|observed| reconcile(view, observed, &self.base_domain, now));
                 (effects, next_deadline(view, now))
             });
-            let took = begun.elapsed();
+            // With many apps a look takes long, and each of them may call for another one.
+            let rest = pace.rest(begun, begun.elapsed(), !effects.is_empty());
             self.carry_out(effects, &mut routes, &mut sending).await;
-            if took > QUICK {
-                // With many apps a look takes long, and each of them may call for another one.
-                let rest = tokio::time::sleep(took.saturating_mul(REST).min(LOOK_EVERY));
-                if stop.run_until_cancelled(rest).await.is_none() {
-                    return Ok(());
-                }
+            if !rest.is_zero() && stop.run_until_cancelled(tokio::time::sleep(rest)).await.is_none()
+            {
+                return Ok(());
             }
             let until = deadline.map_or(LOOK_EVERY, |at| Duration::from_millis(at.since(now).0));
             let pause = until.clamp(Duration::from_millis(20), LOOK_EVERY);
@@ -288,5 +326,43 @@ fn report_panic(sent: Result<(), tokio::task::JoinError>) {
         && error.is_panic()
     {
         tracing::error!(%error, "sending a message failed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_rests_after_a_long_look_and_longer_after_many_that_found_nothing() {
+        let millis = Duration::from_millis;
+        let mut now = Instant::now();
+        let mut pace = Pace { in_vain: 0, rested: now };
+        // How long nothing called for it, how long it looked, whether it found something, and the rest.
+        for (row, (waited, took, found, rest)) in [
+            (0, millis(3), true, millis(12)),
+            (0, millis(600), true, LOOK_EVERY),
+            (0, QUICK, false, Duration::ZERO),
+            (0, millis(1), false, millis(4)),
+            (0, QUICK, false, Duration::ZERO),
+            (0, QUICK, false, LONG_REST_LEAST),
+            (0, millis(1), false, millis(19)),
+            (0, millis(10), false, LONG_REST_MOST),
+            (0, millis(100), false, millis(400)),
+            (19, QUICK, false, LONG_REST_LEAST),
+            // What it found may be followed by more at once.
+            (0, QUICK, true, Duration::ZERO),
+            (0, QUICK, false, Duration::ZERO),
+            (0, QUICK, false, Duration::ZERO),
+            (0, QUICK, false, Duration::ZERO),
+            (20, QUICK, false, Duration::ZERO),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            now += millis(waited);
+            assert_eq!(pace.rest(now, took, found), rest, "{row}");
+            now += took + rest;
+        }
     }
 }

@@ -17,9 +17,12 @@ use crate::codec;
 use crate::error::{AppendError, StoreError, io};
 use crate::journal::record::{Event, GENESIS, Hash, Stored, chain};
 use crate::journal::{Append, Journal, JournalOptions, Payload};
+use crate::window::{self, Window};
 
 const FORMAT: u32 = 1;
 const BATCH: usize = 1024;
+/// Where an import works.
+const BESIDE: &str = "import.part";
 /// Bytes of one line; the largest event is below it.
 const MOST_LINE_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -152,6 +155,26 @@ impl Claim {
     }
 }
 
+/// Whether an import was killed while it moved its files here: the key is in its place, its journal is not.
+fn is_half_moved(dir: &Path) -> bool {
+    let beside = dir.join(BESIDE);
+    beside.join("journal").exists()
+        && !beside.join("master.key").exists()
+        && !dir.join("journal").exists()
+        && dir.join("master.key").exists()
+}
+
+/// Refuses such a folder: a server that began there would be a new one, with nothing in it.
+pub(crate) fn came_to_its_end(dir: &Path) -> Result<(), StoreError> {
+    match is_half_moved(dir) {
+        true => Err(StoreError::Invalid(format!(
+            "open the journal in {}: an import did not come to its end there; give it again",
+            dir.display()
+        ))),
+        false => Ok(()),
+    }
+}
+
 /// Makes a journal from an export, in a data directory that has none. It gets a master key of its
 /// own. Where anything is off, nothing is left behind.
 ///
@@ -159,15 +182,10 @@ impl Claim {
 /// [`StoreError::Invalid`] naming the line that is off, or that there is a journal already; what
 /// the system says.
 pub fn import(dir: &Path, input: impl BufRead) -> Result<Moved, StoreError> {
-    let beside = dir.join("import.part");
+    let beside = dir.join(BESIDE);
     let doing = || format!("import into {}", dir.display());
-    // One that was killed while it moved its files here left the key without a journal. That key
-    // opens nothing: it was made for the journal that is still beside.
-    if beside.join("journal").exists()
-        && !beside.join("master.key").exists()
-        && !dir.join("journal").exists()
-        && dir.join("master.key").exists()
-    {
+    // That key opens nothing: it was made for the journal that is still beside.
+    if is_half_moved(dir) {
         #[expect(clippy::disallowed_methods, reason = "no process serves from it yet")]
         std::fs::rename(dir.join("master.key"), beside.join("master.key")).map_err(io(doing()))?;
     }
@@ -212,21 +230,19 @@ fn import_beside(dir: &Path, mut input: impl BufRead) -> Result<Moved, StoreErro
     }
     let journal = Journal::open(dir, JournalOptions::default())?;
     let mut head = (0, GENESIS);
-    let mut waiting = std::collections::VecDeque::new();
+    let mut waiting = Window::default();
     while let Some(text) = next_line(&mut input, &mut number)? {
         let line: Line = serde_json::from_str(&text).map_err(|error| off(number, error))?;
         let append;
         (append, head) = read_line(line, head).map_err(|why| off(number, why))?;
         let (tell, told) = std::sync::mpsc::sync_channel(1);
+        waiting.add(window::size(&append), (number, told));
         journal.submit(append, Box::new(move |answer| drop(tell.send(answer))));
-        waiting.push_back((number, told));
-        if waiting.len() >= BATCH
-            && let Some((number, told)) = waiting.pop_front()
-        {
+        while let Some((number, told)) = waiting.full() {
             settle(number, told.recv().unwrap_or(Err(AppendError::Closed)))?;
         }
     }
-    for (number, told) in waiting {
+    while let Some((number, told)) = waiting.oldest() {
         settle(number, told.recv().unwrap_or(Err(AppendError::Closed)))?;
     }
     let moved = Moved { head: Sequence(head.0), hash: hex::encode(head.1) };

@@ -18,6 +18,7 @@ pub mod journal;
 pub mod replay;
 pub mod secrets;
 pub mod steps;
+mod window;
 
 pub use error::{AppendError, StoreError};
 pub use journal::claims::ClaimOwner;

@@ -254,6 +254,8 @@ async fn draining_answers_what_is_under_way_and_takes_nothing_new() {
     assert!(tokio::time::timeout(Duration::from_millis(20), &mut drain).await.is_err());
     let late = world.app(id, port(77)).await;
     assert!(matches!(late, Err(CommandError::Unavailable(_))), "{late:?}");
+    let late = world.hosts.projects.command(id, ProjectCommand::Delete, extras()).await;
+    assert!(matches!(late, Err(CommandError::Unavailable(_))), "{late:?}");
     world.disk.release();
     tokio::time::timeout(WITHIN, drain).await.unwrap();
     assert!(under_way.await.iter().all(Result::is_ok));

@@ -1,6 +1,6 @@
 //! Putting a backup back: beside the target first, checked there, and only then moved in place.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -22,6 +22,7 @@ use crate::journal::snapshot::{SealedSecret, SealedSecrets};
 use crate::journal::storage::Directory;
 use crate::journal::{Append, Journal, JournalOptions, Payload};
 use crate::secrets::key::MasterKey;
+use crate::window::{self, Window};
 
 /// Where a restoration works.
 const BESIDE: &str = "restore.part";
@@ -29,8 +30,6 @@ const BESIDE: &str = "restore.part";
 const ASIDE: &str = "replaced-";
 /// What tells the next start of the server that it was restored.
 pub const MARK: &str = "restored";
-/// Appends on their way at once.
-const AT_ONCE: usize = 1024;
 
 /// What to do with a server that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -329,19 +328,21 @@ fn build(
     let storage = Arc::new(Directory::open(&beside.join("journal"))?);
     let journal = Journal::open_on(storage, master, JournalOptions::default())?;
     let mut writing = Reading::default();
-    let mut waiting = VecDeque::new();
+    let mut waiting = Window::default();
     for path in parts {
         writing.part(path.as_ref(), key, &mut |append| {
             let (tell, told) = std::sync::mpsc::sync_channel(1);
+            waiting.add(window::size(&append), told);
             journal.submit(append, Box::new(move |answer| drop(tell.send(answer))));
-            waiting.push_back(told);
-            match waiting.len() {
-                AT_ONCE => waiting.pop_front().map_or(Ok(()), |told| settle(&told)),
-                _ => Ok(()),
+            while let Some(told) = waiting.full() {
+                settle(&told)?;
             }
+            Ok(())
         })?;
     }
-    waiting.iter().try_for_each(settle)?;
+    while let Some(told) = waiting.oldest() {
+        settle(&told)?;
+    }
     journal.put_back(&found.sealed(), &found.cursors.clone().into_iter().collect::<Vec<_>>())?;
     let report = journal.verify()?;
     journal.close();

@@ -101,6 +101,9 @@ fn an_import_killed_while_it_moved_its_files_can_be_repeated() {
     let beside = dir.path().join("import.part");
     std::fs::create_dir(&beside).unwrap();
     std::fs::rename(dir.path().join("journal"), beside.join("journal")).unwrap();
+    let error = Journal::open(dir.path(), JournalOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("an import did not come to its end"), "{error}");
+    assert!(!dir.path().join("journal").exists(), "no new journal under that key");
     assert_eq!(import(dir.path(), text.as_bytes()).unwrap(), moved);
     assert!(!beside.exists());
     Journal::open(dir.path(), JournalOptions::default()).unwrap();

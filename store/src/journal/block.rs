@@ -26,8 +26,10 @@ use crate::error::StoreError;
 const FORMAT: u8 = 2;
 /// What fits a page of 4096 bytes beside the page's own head. A larger record has a block alone.
 const MOST_BYTES: usize = 4080;
-/// No block has more records: none takes less than three bytes.
-pub(crate) const MOST_RECORDS: u64 = MOST_BYTES as u64 / 3;
+/// No record takes less: flags, time and the payload's length.
+const LEAST_RECORD: usize = 3;
+/// No block has more records.
+pub(crate) const MOST_RECORDS: u64 = (MOST_BYTES / LEAST_RECORD) as u64;
 const CHECK_SUM: usize = 16;
 const TRAILER: usize = 32 + CHECK_SUM;
 
@@ -168,10 +170,7 @@ impl<'a> Iterator for Records<'a> {
         if self.left.is_empty() {
             return None;
         }
-        let Some(packed) = self.take() else {
-            self.left = &[];
-            return Some(Err(StoreError::damaged_at(self.next, "the record does not decode")));
-        };
+        let Some(packed) = self.take() else { return Some(Err(self.undecodable())) };
         self.next += 1;
         Some(Ok(packed))
     }
@@ -193,9 +192,51 @@ fn take_postcard<T: DeserializeOwned>(from: &mut &[u8]) -> Option<T> {
     Some(value)
 }
 
+/// What a record says, but for what the next one is told against.
+struct Rest<'a> {
+    causation: Option<u64>,
+    claims: Vec<ClaimChange>,
+    payload: &'a [u8],
+}
+
 impl<'a> Records<'a> {
+    /// Goes on to a record by its number and takes it; none where it is not in the rest of the block.
+    pub(crate) fn seek(&mut self, sequence: u64) -> Result<Option<Packed<'a>>, StoreError> {
+        // How many there can be says it mostly, and spares taking all of them apart.
+        let most = (self.left.len() / LEAST_RECORD) as u64;
+        if sequence.checked_sub(self.next).is_none_or(|ahead| ahead >= most) {
+            return Ok(None);
+        }
+        while self.next < sequence && !self.left.is_empty() {
+            if self.step().is_none() {
+                return Err(self.undecodable());
+            }
+            self.next += 1;
+        }
+        self.next().transpose()
+    }
+
+    fn undecodable(&mut self) -> StoreError {
+        self.left = &[];
+        StoreError::damaged_at(self.next, "the record does not decode")
+    }
+
     /// `None` where the bytes are no record.
     fn take(&mut self) -> Option<Packed<'a>> {
+        let Rest { causation, claims, payload } = self.step()?;
+        let Before { stream, version, at, actor, correlation, schema } = self.before.as_ref()?;
+        let meta = Meta {
+            at: Timestamp(*at),
+            actor: actor.clone(),
+            correlation: *correlation,
+            causation: causation.map(Sequence),
+        };
+        let (stream, version, schema) = (*stream, *version, *schema);
+        Some(Packed { stream, version, sequence: self.next, meta, schema, payload, claims })
+    }
+
+    /// Takes in the next record. `None` where the bytes are none.
+    fn step(&mut self) -> Option<Rest<'a>> {
         let from = &mut self.left;
         let before = self.before.as_ref();
         let flags = *take(from, 1)?.first()?;
@@ -212,8 +253,8 @@ impl<'a> Records<'a> {
         let later = varint::take_signed(from)?;
         let at = before.map_or(0, |before| before.at).wrapping_add_signed(later);
         let actor = match flags & SAME_ACTOR {
-            0 => take_postcard(from)?,
-            _ => before?.actor.clone(),
+            0 => Some(take_postcard(from)?),
+            _ => None,
         };
         let correlation = match flags & SAME_CORRELATION {
             0 => CorrelationId(take_uuid(from)?),
@@ -235,14 +276,20 @@ impl<'a> Records<'a> {
         };
         let len = usize::try_from(varint::take(from)?).ok()?;
         let payload = take(from, len)?;
-        let meta = Meta {
-            at: Timestamp(at),
-            actor: actor.clone(),
-            correlation,
-            causation: causation.map(Sequence),
-        };
-        self.before = Some(Before { stream, version, at, actor, correlation, schema });
-        Some(Packed { stream, version, sequence: self.next, meta, schema, payload, claims })
+        match &mut self.before {
+            Some(before) => {
+                (before.stream, before.version, before.at) = (stream, version, at);
+                (before.correlation, before.schema) = (correlation, schema);
+                if let Some(actor) = actor {
+                    before.actor = actor;
+                }
+            }
+            None => {
+                let actor = actor?;
+                self.before = Some(Before { stream, version, at, actor, correlation, schema });
+            }
+        }
+        Some(Rest { causation, claims, payload })
     }
 }
 

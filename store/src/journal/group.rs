@@ -5,6 +5,7 @@
 //! outside the transaction changes here; that happens once it is on the disk.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 
 use hythe_core::claims::ClaimChange;
 use hythe_core::record::{Sequence, StreamId, Version};
@@ -23,6 +24,8 @@ use crate::error::{AppendError, StoreError, database};
 
 const DOING: &str = "write the journal";
 pub(crate) const HEAD: &str = "head";
+/// Of the database's pages; a block takes about one.
+const PAGE: usize = 4096;
 
 /// An event that the transaction holds.
 pub(crate) struct Written {
@@ -50,6 +53,8 @@ struct Stage<'a> {
     /// The sums of what lies beside the log, once something of it has changed.
     summary: Option<Summary>,
     buffer: &'a mut Vec<u8>,
+    /// The blocks to be written, by their first record.
+    laid: Vec<(u64, Vec<u8>)>,
     staged: Staged,
 }
 
@@ -71,6 +76,7 @@ pub(crate) fn stage(
         secrets_changed: false,
         summary: None,
         buffer,
+        laid: Vec::new(),
         staged: Staged {
             answers: Vec::with_capacity(jobs.len()),
             written: Vec::new(),
@@ -82,7 +88,8 @@ pub(crate) fn stage(
         stage.staged.answers.push(answer);
     }
     if !stage.staged.written.is_empty() {
-        stage.write_block()?;
+        stage.lay_block();
+        stage.write_blocks()?;
     }
     let (secrets_changed, summary) = (stage.secrets_changed, stage.summary);
     let staged = stage.staged;
@@ -203,18 +210,34 @@ impl<'a> Stage<'a> {
             if let Some(hash) = self.staged.end.push(self.buffer, event, claims)? {
                 return Ok(hash);
             }
-            self.write_block()?;
+            self.lay_block();
             let (_, hash) = self.staged.end.head();
             self.staged.end = Growing::new(event.sequence, hash);
         }
     }
 
-    /// Writes the last block as far as it is.
-    fn write_block(&mut self) -> Result<(), StoreError> {
-        self.staged.end.value(self.buffer);
-        let first = self.staged.end.first();
-        self.blocks.insert(first, self.buffer.as_slice()).map_err(database(DOING))?;
-        Ok(())
+    /// Puts the last block, as far as it is, with those to be written.
+    fn lay_block(&mut self) {
+        let mut value = Vec::with_capacity(PAGE);
+        self.staged.end.value(&mut value);
+        self.laid.push((self.staged.end.first(), value));
+    }
+
+    /// Writes the blocks. The first one may be in the log already, as far as it was. The others come
+    /// after all that is there, and go in together: one by one, the database would build each page
+    /// twice.
+    fn write_blocks(&mut self) -> Result<(), StoreError> {
+        let Some(((first, value), others)) = self.laid.split_first() else { return Ok(()) };
+        self.blocks.insert(*first, value.as_slice()).map_err(database(DOING))?;
+        if others.is_empty() {
+            return Ok(());
+        }
+        let end = self.blocks.upper_bound_mut(Bound::<u64>::Unbounded);
+        let mut end = end.map_err(database(DOING))?;
+        for (first, value) in others {
+            end.insert_before(*first, value.as_slice()).map_err(database(DOING))?;
+        }
+        end.close().map_err(database(DOING))
     }
 
     /// Whom the append's keys would belong to afterwards, or why it cannot have them.

@@ -21,8 +21,14 @@ use crate::guard::{INDEX, LOG, contained, let_go};
 /// Between two attempts after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How far it stands back where the processor is short: appends wait for nothing that it does, and it
+/// would take a core for a while after each segment.
+const NICE: i32 = 10;
+
 /// Runs until the bell's `closing` is set and the tail is in the file, if that can be done.
 pub(crate) fn run(shared: &Shared) {
+    // On Linux this is of the thread, not of the process. Without it, it is only less polite.
+    rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE).ok();
     loop {
         let closing = {
             let closing = shared.bell.closing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,7 +68,7 @@ pub(crate) fn run(shared: &Shared) {
             continue;
         };
         match shared.with_index(|index| postings::add(index, &segment)) {
-            Ok(()) => done(shared),
+            Ok(()) => done(shared, &segment),
             Err(error) => {
                 tracing::warn!(%error, "the stream index was not written; opening it again");
                 if let Err(error) = contained(INDEX, || mend(shared, &segment)) {
@@ -83,9 +89,11 @@ fn is_asked(shared: &Shared) -> bool {
 }
 
 /// The frozen segment is in the file.
-fn done(shared: &Shared) {
+fn done(shared: &Shared, segment: &Segment) {
+    let versions = segment.versions();
     let mut tail = shared.tail_mut();
     tail.frozen = None;
+    tail.written = versions;
     shared.index_behind.store(false, Ordering::Relaxed);
     if tail.active.events >= shared.options.index_every {
         tail.freeze();
@@ -99,7 +107,7 @@ fn mend(shared: &Shared, segment: &Segment) -> Result<(), StoreError> {
     if at < segment.upto.0 {
         shared.with_index(|index| postings::add(index, segment))?;
     }
-    done(shared);
+    done(shared, segment);
     Ok(())
 }
 

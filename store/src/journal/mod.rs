@@ -9,6 +9,7 @@
 //! One thread writes the log ([`writer`]), another the index ([`indexer`]); callers read on their
 //! own threads, in short transactions.
 
+mod ahead;
 mod block;
 mod checkpoint;
 pub mod claims;
@@ -23,6 +24,7 @@ pub mod pages;
 mod postings;
 mod queue;
 mod reader;
+mod recent;
 pub mod record;
 mod room;
 mod shared;
@@ -58,7 +60,6 @@ use self::record::Stored;
 use self::shared::{Bell, Shared};
 use self::storage::{Directory, Part, Storage};
 use self::tail::Tail;
-use crate::backup::came_to_its_end;
 use crate::error::{AppendError, StoreError, io};
 use crate::guard::{LOG, contained};
 use crate::secrets::key::MasterKey;
@@ -132,9 +133,10 @@ impl Journal {
     /// [`StoreError::InUse`] where another process has it, [`StoreError::MasterKey`] where the
     /// key is missing, unsafe or another one, [`StoreError::Newer`] where a later version wrote
     /// it, [`StoreError::Damaged`] where it is not what was written, [`StoreError::Invalid`] where a
-    /// restoration into the directory was killed half way, or what the system says.
+    /// restoration or an import into the directory was killed half way, or what the system says.
     pub fn open(dir: &Path, options: JournalOptions) -> Result<Self, StoreError> {
-        came_to_its_end(dir)?;
+        crate::backup::came_to_its_end(dir)?;
+        crate::export::came_to_its_end(dir)?;
         let storage = Directory::open(&dir.join("journal"))?;
         let path = dir.join("master.key");
         let there = storage.has(Part::Log).map_err(io("look for the journal's file"))?;
@@ -401,7 +403,8 @@ fn prepare(
         vault: key.map(Vault::new),
         log: RwLock::new(Some(log)),
         index: RwLock::new(Some(index)),
-        tail: RwLock::new(Tail { active: segment, frozen: None }),
+        tail: RwLock::new(Tail::of(segment)),
+        recent: RwLock::default(),
         head: watch::Sender::new(Sequence(head)),
         cursors: Mutex::new(cursors),
         bell: Bell::default(),

@@ -1,4 +1,11 @@
-//! Reading the log. Every event is checked against the chain of hashes before anybody sees it.
+//! Reading the log. Every event that is read is checked against the chain of hashes before anybody
+//! sees it. The newest are handed out from memory ([`recent`](super::recent)).
+//!
+//! The events of a stream lie all over the log. Where many of them are wanted, a few threads fetch
+//! a part each, so that one waits for the disk while another works.
+
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hythe_core::claims::ClaimChange;
 use hythe_core::record::{Recorded, Sequence, StreamId, Version};
@@ -15,6 +22,17 @@ use crate::error::{StoreError, database};
 use crate::guard::INDEX;
 
 const DOING: &str = "read the journal";
+
+/// Events of a stream that are not worth another thread.
+const ALONE: usize = 24;
+/// Threads for one stream, with the caller's.
+const MOST_THREADS: usize = 4;
+/// Threads that help others to read, all together.
+const MOST_HELPERS: usize = 8;
+/// Events of a stream that lie closer than this share their blocks.
+const APART: u64 = 32;
+
+static HELPERS: AtomicUsize = AtomicUsize::new(0);
 
 type Table = ReadOnlyTable<u64, &'static [u8]>;
 
@@ -227,15 +245,64 @@ impl View {
         stream: &StreamId,
         places: &[(u64, u64)],
     ) -> Result<Vec<Recorded<Payload>>, StoreError> {
-        unchecked(|| self.fetch_each(stream, places))
+        let parts = parts(places);
+        if parts <= 1 {
+            return self.fetch_part(stream, places, MOST_READ_BYTES);
+        }
+        let most = MOST_READ_BYTES / parts;
+        let mut parts = places.chunks(places.len().div_ceil(parts));
+        let own = parts.next().unwrap_or_default();
+        std::thread::scope(|scope| {
+            let parts: Vec<_> = parts
+                .map(|part| {
+                    let help = Helper::take().and_then(|helper| {
+                        let work = move || {
+                            let _until_done = helper;
+                            self.fetch_part(stream, part, most)
+                        };
+                        let thread = std::thread::Builder::new().name("journal-read".into());
+                        thread.spawn_scoped(scope, work).ok()
+                    });
+                    (part, help)
+                })
+                .collect();
+            let mut found = self.fetch_part(stream, own, most)?;
+            let mut whole = found.len() == own.len();
+            for (part, help) in parts {
+                // Beyond what one read returns there may be no gap.
+                if !whole {
+                    break;
+                }
+                let fetched = match help {
+                    Some(thread) => match thread.join() {
+                        Ok(fetched) => fetched?,
+                        Err(panic) => resume_unwind(panic),
+                    },
+                    None => self.fetch_part(stream, part, most)?,
+                };
+                whole = fetched.len() == part.len();
+                found.extend(fetched);
+            }
+            Ok(found)
+        })
+    }
+
+    fn fetch_part(
+        &self,
+        stream: &StreamId,
+        places: &[(u64, u64)],
+        most_bytes: usize,
+    ) -> Result<Vec<Recorded<Payload>>, StoreError> {
+        unchecked(|| self.fetch_each(stream, places, most_bytes))
     }
 
     fn fetch_each(
         &self,
         stream: &StreamId,
         places: &[(u64, u64)],
+        most_bytes: usize,
     ) -> Result<Vec<Recorded<Payload>>, StoreError> {
-        let mut page = Page::new(places.len());
+        let mut page = Page { most_bytes, ..Page::new(places.len()) };
         let mut left = places;
         while let [(version, sequence), rest @ ..] = left {
             let (version, sequence) = (*version, *sequence);
@@ -251,14 +318,11 @@ impl View {
                 continue;
             }
             let (first, value, previous) = self.block_after(sequence)?;
-            let block = Block::open(first, value.value(), &previous)?;
+            let mut records = Block::open(first, value.value(), &previous)?.records();
             // Neighbours in the stream often share a block.
-            for packed in block.records() {
-                let packed = packed?;
-                let [(version, sequence), rest @ ..] = left else { break };
-                if packed.sequence != *sequence {
-                    continue;
-                }
+            while let [(version, sequence), rest @ ..] = left
+                && let Some(packed) = records.seek(*sequence)?
+            {
                 check_place(stream, *version, *sequence, (packed.stream, packed.version))?;
                 left = rest;
                 let bytes = packed.bytes();
@@ -283,13 +347,9 @@ impl View {
             return peek(sequence, value.value());
         }
         let (first, value) = self.block(sequence)?.ok_or_else(|| missing(sequence))?;
-        for packed in Block::unchecked(first, value.value())?.records() {
-            let packed = packed?;
-            if packed.sequence == sequence {
-                return Ok((packed.stream, packed.version));
-            }
-        }
-        Err(missing(sequence))
+        let found = Block::unchecked(first, value.value())?.records().seek(sequence)?;
+        let packed = found.ok_or_else(|| missing(sequence))?;
+        Ok((packed.stream, packed.version))
     }
 }
 
@@ -306,23 +366,58 @@ fn check_place(
     Err(StoreError::damaged(INDEX, what))
 }
 
+/// The first version after `after` that is missing among (version, sequence), and the event that is there in
+/// its place. Whoever folds events would not know that one is missing.
+fn gap(after: u64, places: &[(u64, u64)]) -> Option<(u64, u64)> {
+    let expected = places.iter().zip(after.saturating_add(1)..);
+    let mut gaps = expected.filter(|((version, _), expected)| version != expected);
+    gaps.next().map(|((_, sequence), missing)| (missing, *sequence))
+}
+
+/// How many parts the fetching of events is worth, which are in the order of the log.
+fn parts(places: &[(u64, u64)]) -> usize {
+    let (Some((_, first)), Some((_, last))) = (places.first(), places.last()) else { return 1 };
+    match last.saturating_sub(*first) / places.len() as u64 >= APART {
+        true => (places.len() / ALONE).clamp(1, MOST_THREADS),
+        false => 1,
+    }
+}
+
+/// One of the threads that may help. Its place is free again when it is dropped.
+struct Helper;
+
+impl Helper {
+    fn take() -> Option<Self> {
+        let before = HELPERS.fetch_add(1, Ordering::Relaxed);
+        let helper = Self;
+        (before < MOST_HELPERS).then_some(helper)
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        HELPERS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// What one read gathers.
 struct Page<T> {
     found: Vec<T>,
     most: usize,
     bytes: usize,
+    most_bytes: usize,
 }
 
 impl<T> Page<T> {
     fn new(most: usize) -> Self {
-        Self { found: Vec::new(), most, bytes: 0 }
+        Self { found: Vec::new(), most, bytes: 0, most_bytes: MOST_READ_BYTES }
     }
 
     /// Adds one; whether another may follow.
     fn take(&mut self, one: T, bytes: usize) -> bool {
         self.found.push(one);
         self.bytes += bytes;
-        self.found.len() < self.most && self.bytes < MOST_READ_BYTES
+        self.found.len() < self.most && self.bytes < self.most_bytes
     }
 }
 
@@ -413,7 +508,10 @@ impl Shared {
         most: usize,
     ) -> Result<Vec<Recorded<Payload>>, StoreError> {
         let upto = self.head.borrow().0;
-        self.view()?.events(from.0, upto, most)
+        match self.remembered(from.0, upto, most)? {
+            Some(found) => Ok(found),
+            None => self.view()?.events(from.0, upto, most),
+        }
     }
 
     /// The same with claims and hashes, up to an event that is durable.
@@ -443,13 +541,43 @@ impl Shared {
         };
         let room = most - places.len().min(most);
         places.extend(in_tail.into_iter().take(room));
-        if let Some(&(version, sequence)) = places.first()
-            && version != after.0 + 1
-        {
-            let missing = after.0 + 1;
+        if let Some((missing, sequence)) = gap(after.0, &places) {
             let what = format!("it has no version {missing} of {stream} before event {sequence}");
             return Err(StoreError::damaged(INDEX, what));
         }
         self.view()?.fetch(&stream, &places)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_many_events_that_lie_apart_are_fetched_by_several() {
+        let places = |count: u64, apart: u64| -> Vec<(u64, u64)> {
+            (1..=count).map(|version| (version, version * apart)).collect()
+        };
+        for (count, apart, expected) in
+            [(0, 1, 1), (1, 1000, 1), (47, 1000, 1), (48, 1000, 2), (100, 1000, 4), (512, 1000, 4)]
+        {
+            assert_eq!(parts(&places(count, apart)), expected, "{count}");
+        }
+        assert_eq!(parts(&places(512, 20)), 1);
+    }
+
+    #[test]
+    fn a_gap_is_found_wherever_it_is() {
+        for (after, places, expected) in [
+            (0, vec![], None),
+            (u64::MAX, vec![], None),
+            (0, vec![(1, 5), (2, 9)], None),
+            (7, vec![(8, 5), (9, 9)], None),
+            (0, vec![(2, 9)], Some((1, 9))),
+            (7, vec![(8, 5), (10, 9), (11, 12)], Some((9, 9))),
+            (7, vec![(8, 5), (8, 5)], Some((9, 5))),
+        ] {
+            assert_eq!(gap(after, &places), expected, "{after} {places:?}");
+        }
     }
 }

@@ -7,17 +7,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use hythe_core::claims::ClaimKey;
-use hythe_core::record::{Sequence, StreamId};
+use hythe_core::record::{Recorded, Sequence, StreamId};
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::Payload;
 use super::claims::ClaimOwner;
 use super::cursor::Cursors;
 use super::options::JournalOptions;
 use super::postings::Lookup;
 use super::queue::Queue;
 use super::reader::View;
+use super::recent::Recent;
 use super::room::{Known, NoRoom};
 use super::storage::{Part, Storage};
 use super::tables::{CLAIMS, SECRET_KEYS, SECRETS};
@@ -47,6 +49,7 @@ pub(crate) struct Shared {
     /// Likewise.
     pub(crate) index: RwLock<Option<Database>>,
     pub(crate) tail: RwLock<Tail>,
+    pub(crate) recent: RwLock<Recent>,
     pub(crate) head: watch::Sender<Sequence>,
     pub(crate) queue: Queue,
     pub(crate) cursors: Mutex<Cursors>,
@@ -137,6 +140,24 @@ impl Shared {
         self.queue.nudge();
         self.bell.rung.notify_all();
         result
+    }
+
+    /// The events after one, where they are in memory or there are none.
+    pub(crate) fn remembered(
+        &self,
+        from: u64,
+        upto: u64,
+        most: usize,
+    ) -> Result<Option<Vec<Recorded<Payload>>>, StoreError> {
+        // Whoever follows hears of a log that is closed or damaged as whoever reads its file.
+        let closed = self.log.read().unwrap_or_else(PoisonError::into_inner).is_none();
+        if closed {
+            return Err(self.absent(JOURNAL));
+        }
+        if from >= upto {
+            return Ok(Some(Vec::new()));
+        }
+        Ok(self.recent.read().unwrap_or_else(PoisonError::into_inner).after(from, upto, most))
     }
 
     /// A view of the log as of now. To be short-lived: it keeps space from being used again.

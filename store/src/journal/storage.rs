@@ -15,14 +15,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::steps::Step;
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, PosixFadviseAdvice, fallocate, posix_fadvise};
+use nix::sys::statfs::{EXT4_SUPER_MAGIC, FsType, statfs};
+use nix::sys::statvfs::statvfs;
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
 
+use super::ahead::Ahead;
 use super::overlay::Overlay;
 use super::pages::{Health, Keep, Pages};
 use super::room::Space;
 use crate::durable::put_in_place;
 use crate::error::{StoreError, io};
+
+/// What nix has under this name for some targets only.
+const XFS_SUPER_MAGIC: FsType = FsType(0x5846_5342);
+/// Less room than this, in bytes, is not taken before it is needed.
+const ROOMY: u64 = 128 * 1024 * 1024;
 
 /// One of the journal's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,6 +186,18 @@ impl Directory {
         Ok(pages)
     }
 
+    /// The log's file, filled ahead where that spares something: where the file system writes
+    /// over what is there instead of writing it elsewhere.
+    fn ahead(&self, file: Box<dyn StorageBackend>) -> io::Result<Box<dyn StorageBackend>> {
+        let in_place = [EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC];
+        if !statfs(&self.dir).is_ok_and(|found| in_place.contains(&found.filesystem_type())) {
+            return Ok(file);
+        }
+        let dir = self.dir.clone();
+        let roomy = move || room(&dir).is_ok_and(|space| space.free >= ROOMY);
+        Ok(Box::new(Ahead::over(file, Box::new(roomy))?))
+    }
+
     /// The file that holds room back: its bytes mean nothing.
     fn reserve(&self) -> PathBuf {
         self.dir.join("reserve")
@@ -226,6 +246,13 @@ impl Directory {
     }
 }
 
+fn room(dir: &Path) -> io::Result<Space> {
+    let found = statvfs(dir)?;
+    let unit = found.fragment_size();
+    let bytes = |blocks: u64| blocks.saturating_mul(unit);
+    Ok(Space { free: bytes(found.blocks_available()), total: bytes(found.blocks()) })
+}
+
 impl Storage for Directory {
     fn open(&self, part: Part) -> io::Result<Box<dyn StorageBackend>> {
         let path = self.dir.join(part.file());
@@ -255,6 +282,10 @@ impl Storage for Directory {
         // this, a reopened journal would read what the disk never took.
         let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
         let file = Box::new(FileBackend::new(file).map_err(io::Error::other)?);
+        let file: Box<dyn StorageBackend> = match part {
+            Part::Log => self.ahead(file)?,
+            Part::Index => file,
+        };
         Ok(Box::new(self.checked(part, file)?))
     }
 
@@ -304,10 +335,7 @@ impl Storage for Directory {
     }
 
     fn space(&self) -> io::Result<Option<Space>> {
-        let found = nix::sys::statvfs::statvfs(&self.dir)?;
-        let unit = found.fragment_size();
-        let bytes = |blocks: u64| blocks.saturating_mul(unit);
-        Ok(Some(Space { free: bytes(found.blocks_available()), total: bytes(found.blocks()) }))
+        room(&self.dir).map(Some)
     }
 
     fn hold(&self, bytes: u64) -> io::Result<()> {

@@ -3,6 +3,8 @@
 //!
 //! Two segments: `active` grows with every commit; `frozen` is what the indexer is writing to the
 //! file at the moment. A stream's events are, oldest first: in the file, in `frozen`, in `active`.
+//! Of the segment that was written last the versions stay: or else each stream at work would have
+//! the writer look it up in both files once after every segment, and all others wait for that.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -55,6 +57,11 @@ impl Segment {
         self.events += 1;
         self.upto = (sequence, hash);
     }
+
+    /// The last version of each of its streams.
+    pub(crate) fn versions(&self) -> HashMap<StreamId, u64> {
+        self.streams.iter().map(|(stream, run)| (*stream, run.last())).collect()
+    }
 }
 
 /// The whole tail.
@@ -62,23 +69,39 @@ impl Segment {
 pub(crate) struct Tail {
     pub(crate) active: Segment,
     pub(crate) frozen: Option<Arc<Segment>>,
+    /// The last versions in the segment before those, which is in the file.
+    pub(crate) written: HashMap<StreamId, u64>,
 }
 
 impl Default for Tail {
     fn default() -> Self {
-        Self { active: Segment::after((0, GENESIS)), frozen: None }
+        Self::of(Segment::after((0, GENESIS)))
     }
 }
 
 impl Tail {
+    /// Only what is not in the file.
+    pub(crate) fn of(active: Segment) -> Self {
+        Self { active, frozen: None, written: HashMap::new() }
+    }
+
     fn segments(&self) -> impl Iterator<Item = &Segment> {
         self.frozen.as_deref().into_iter().chain([&self.active])
     }
 
-    /// The last version of a stream, where the tail has any of it.
+    /// The last version of a stream, where the tail has any of it or had it lately; 0 where it has none.
     pub(crate) fn version(&self, stream: &StreamId) -> Option<u64> {
         let run = |segment: &Segment| segment.streams.get(stream).map(Run::last);
-        run(&self.active).or_else(|| self.frozen.as_deref().and_then(run))
+        run(&self.active)
+            .or_else(|| self.frozen.as_deref().and_then(run))
+            .or_else(|| self.written.get(stream).copied())
+            .or_else(|| self.is_all().then_some(0))
+    }
+
+    /// Whether nothing is in the file yet: then what the tail has nothing of has no event.
+    fn is_all(&self) -> bool {
+        let first = self.frozen.as_deref().unwrap_or(&self.active);
+        first.upto.0 == first.events as u64
     }
 
     /// The stream's events after a version that the tail has, and the first version that it has.
@@ -106,5 +129,46 @@ impl Tail {
         let frozen = Arc::new(std::mem::replace(&mut self.active, next));
         self.frozen = Some(Arc::clone(&frozen));
         Some(frozen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::tests::fixture::stream;
+
+    #[test]
+    fn a_tail_that_has_all_knows_who_has_no_event() {
+        let mut tail = Tail::default();
+        assert_eq!(tail.version(&stream(1)), Some(0));
+        tail.active.push(stream(1), 1, 1, [0; 32]);
+        assert_eq!(tail.version(&stream(2)), Some(0));
+        let frozen = tail.freeze().unwrap();
+        tail.active.push(stream(1), 2, 2, [0; 32]);
+        assert_eq!((tail.version(&stream(1)), tail.version(&stream(2))), (Some(2), Some(0)));
+        tail.written = frozen.versions();
+        tail.frozen = None;
+        assert_eq!(tail.version(&stream(2)), None);
+    }
+
+    #[test]
+    fn versions_stay_known_for_one_segment() {
+        let mut tail = Tail::default();
+        for sequence in 1..=3 {
+            tail.active.push(stream(1), sequence, sequence, [0; 32]);
+        }
+        tail.active.push(stream(2), 1, 4, [0; 32]);
+        let frozen = tail.freeze().unwrap();
+        tail.active.push(stream(1), 4, 5, [0; 32]);
+        tail.written = frozen.versions();
+        tail.frozen = None;
+        assert_eq!(tail.version(&stream(1)), Some(4));
+        assert_eq!(tail.version(&stream(2)), Some(1));
+        assert_eq!(tail.version(&stream(3)), None);
+        // What is in the file is read from there.
+        assert_eq!(tail.after(&stream(2), 0), (None, Vec::new()));
+        assert_eq!(tail.events(), 1);
+        tail.written = tail.active.versions();
+        assert_eq!(tail.version(&stream(2)), None);
     }
 }

@@ -11,6 +11,13 @@ pub(crate) fn put(into: &mut Vec<u8>, mut number: u64) {
 
 /// Takes a number off the front; `None` where the bytes end first or it has more than 64 bits.
 pub(crate) fn take(from: &mut &[u8]) -> Option<u64> {
+    // Most are short.
+    if let Some((&byte, rest)) = from.split_first()
+        && byte < 0x80
+    {
+        *from = rest;
+        return Some(byte.into());
+    }
     let mut number = 0u64;
     for (at, byte) in from.iter().enumerate().take(10) {
         let bits = u64::from(byte & 0x7f);

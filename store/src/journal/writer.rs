@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use crate::steps::Step;
 use hythe_core::priority::Priority;
-use hythe_core::record::Sequence;
+use hythe_core::record::{Recorded, Sequence, Version};
 
 use super::block::Growing;
 use super::group::{Staged, Written, stage};
@@ -25,7 +25,7 @@ use super::queue::Job;
 use super::reader::View;
 use super::room::{Gauge, LOOK_AGAIN};
 use super::shared::Shared;
-use super::{cursor, open};
+use super::{Append, Appended, cursor, open};
 use crate::codec;
 use crate::durable::{commit, commit_of};
 use crate::error::{AppendError, StoreError, database};
@@ -134,7 +134,7 @@ impl Writer {
             }
             return;
         }
-        let jobs = if self.shared.room.is_scarce() { self.only_urgent(jobs) } else { jobs };
+        let mut jobs = if self.shared.room.is_scarce() { self.only_urgent(jobs) } else { jobs };
         if jobs.is_empty() {
             return;
         }
@@ -144,6 +144,7 @@ impl Writer {
             Ok(staged) => {
                 let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
                 self.shared.commit_micros.store(micros, Ordering::Relaxed);
+                self.remember(&mut jobs, &staged.answers);
                 self.publish(&staged.written, staged.end);
                 for (job, told) in jobs.into_iter().zip(staged.answers) {
                     answer(job, told);
@@ -194,6 +195,27 @@ impl Writer {
                 Ok(staged)
             }
             Err(error) => Err(Failed { error, staged: Some(Box::new(staged)) }),
+        }
+    }
+
+    /// Keeps what was just committed for those who follow the log.
+    fn remember(&self, jobs: &mut [Job], answers: &[Result<Appended, AppendError>]) {
+        let mut recent =
+            self.shared.recent.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (job, told) in jobs.iter_mut().zip(answers) {
+            let Ok(Appended { first, last: _, version }) = told else { continue };
+            let Append { stream, events, meta, .. } = &mut job.append;
+            let events = std::mem::take(events);
+            let before = version.0 - events.len() as u64;
+            for (nth, event) in (0..).zip(events) {
+                recent.push(Recorded {
+                    sequence: Sequence(first.0 + nth),
+                    stream: *stream,
+                    version: Version(before + nth + 1),
+                    meta: meta.clone(),
+                    event,
+                });
+            }
         }
     }
 
@@ -368,7 +390,7 @@ fn names(jobs: &[Job]) -> Vec<String> {
 }
 
 /// Tells one caller. Whatever it does with it must not stop the writer.
-fn answer(job: Job, told: Result<super::Appended, AppendError>) {
+fn answer(job: Job, told: Result<Appended, AppendError>) {
     if catch_unwind(AssertUnwindSafe(|| (job.done)(told))).is_err() {
         tracing::error!("a callback of an append panicked");
     }

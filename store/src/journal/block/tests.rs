@@ -146,9 +146,32 @@ proptest! {
     }
 
     #[test]
+    fn a_record_is_found_by_its_number(
+        samples in proptest::collection::vec(sample(), 1..60),
+        every in 1usize..7,
+    ) {
+        let (blocks, _) = written(7, &samples);
+        for (first, previous, value) in &blocks {
+            let block = Block::open(*first, value, previous).unwrap();
+            let all: Vec<_> = block.records().map(|packed| packed.unwrap().unpacked()).collect();
+            let mut records = block.records();
+            for (sequence, expected) in (*first..).zip(&all).step_by(every) {
+                let found = records.seek(sequence).unwrap().map(Packed::unpacked);
+                prop_assert_eq!(found.as_ref(), Some(expected));
+            }
+            let end = first + all.len() as u64;
+            for other in [0, first - 1, *first, end, u64::MAX] {
+                prop_assert!(records.seek(other).unwrap().is_none(), "{other}");
+            }
+            prop_assert!(block.records().seek(end).unwrap().is_none());
+        }
+    }
+
+    #[test]
     fn no_bytes_make_it_panic(value in proptest::collection::vec(any::<u8>(), 0..400), first: u64) {
         if let Ok(block) = Block::unchecked(first, &value) {
             let _ = block.records().take_while(Result::is_ok).count();
+            let _ = block.records().seek(first.saturating_add(3)).is_ok();
         }
         prop_assert!(Block::open(first, &value, &GENESIS).is_err());
     }
