@@ -26,6 +26,7 @@ mod overrides;
 mod pages;
 mod patterns;
 mod php;
+mod ports;
 mod preset;
 mod python;
 mod recipe;
@@ -60,7 +61,7 @@ use crate::rejection::Rejection;
 use crate::source::BuildSettings;
 
 /// The version of these rules: part of what makes two builds the same.
-pub const RULES: u32 = 6;
+pub const RULES: u32 = 7;
 
 /// Where a Dockerfile is looked for when none is named, best first.
 const DOCKERFILES: &[&str] = &["Dockerfile", "dockerfile", "Containerfile"];

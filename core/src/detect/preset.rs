@@ -8,7 +8,7 @@ use super::recipe::{Missing, Output, Recipe, Run};
 use super::repo::Repo;
 use super::{
     BuildPlan, Detected, SiteFiles, clojure, crystal, dart, deno, dockerfile, dotnet, elixir, go,
-    java, known, node, pages, php, python, refusal, ruby, rust, scala, site, swift,
+    java, known, node, pages, php, ports, python, refusal, ruby, rust, scala, site, swift,
 };
 use crate::declared::Declared;
 use crate::rejection::Rejection;
@@ -190,6 +190,9 @@ fn apply(recipe: &mut Recipe, repo: &Repo<'_>) {
     }
     let in_words = || recipe.start.as_ref().and_then(|start| port_in(&start.to_string()));
     if let Some(port) = port.or_else(in_words) {
+        recipe.port = port;
+    } else if let Some((port, path)) = ports::in_program(repo, recipe) {
+        recipe.because(format!("{path} listens on port {port}"));
         recipe.port = port;
     }
     recipe.build_packages.extend(packages.iter().cloned());

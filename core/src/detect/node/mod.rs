@@ -7,7 +7,7 @@ mod needs;
 mod pnpm;
 mod workspace;
 
-use framework::{Framework, Makes};
+use framework::{Framework, Makes, Swap};
 use manager::Manager;
 use manifest::Manifest;
 
@@ -131,6 +131,10 @@ fn installed(
     }
     manager.settings(recipe);
     recipe.tools.extend(manager.tool(repo, manifest)?);
+    if recipe.runtime == "node" {
+        let scripts = manifest.script("build").or(manifest.script("heroku-postbuild"));
+        recipe.tools.extend(manager.others(scripts.as_slice()));
+    }
     if manifest.has_dependencies() || lock.is_some() {
         recipe.manifests = Manager::manifests(repo, manifest, lock);
         let install = manager.install(lock.is_some());
@@ -160,7 +164,8 @@ fn base(repo: &Repo<'_>, manifest: &Manifest, manager: Manager) -> Result<Recipe
         None => Wish::of(repo.first_line(".nvmrc")?, ".nvmrc")
             .or(Wish::of(repo.first_line(".node-version")?, ".node-version"))
             .or(repo.tool(&["node", "nodejs"])?)
-            .or(Wish::of(manifest.volta("node"), "volta.node in package.json")),
+            .or(Wish::of(manifest.volta("node"), "volta.node in package.json"))
+            .or(Wish::of(manifest.dev_engine("node"), "devEngines in package.json")),
     };
     let (images, why) = versions::choose_just(&images::NODE, wish.as_ref(), just)?;
     let mut recipe = Recipe::new("node", images.build, images.run);
@@ -182,6 +187,10 @@ fn build(
     manager: Manager,
     framework: Option<&Framework>,
 ) -> Result<(), Rejection> {
+    if let Some(swap) = framework.and_then(|framework| framework.swap.as_ref()) {
+        recipe.because(swap.why);
+        recipe.build.extend(swapped(swap, manager, ""));
+    }
     if manifest.script("build").is_some() {
         recipe.because("package.json has a script \u{201c}build\u{201d}");
         recipe.build.push(Run::own(manager.run("build")).of_app());
@@ -190,7 +199,7 @@ fn build(
             "package.json has no script \u{201c}build\u{201d}: the framework's own is used",
         );
         recipe.build.push(Run::own(format!("node_modules/.bin/{with}")).of_app());
-    } else if manager == Manager::Npm && manifest.script("heroku-postbuild").is_some() {
+    } else if manifest.script("heroku-postbuild").is_some() {
         recipe.build.push(Run::own(manager.run("heroku-postbuild")).of_app());
     }
     if let Some(framework) = framework {
@@ -202,6 +211,14 @@ fn build(
         }
     }
     Ok(())
+}
+
+/// The steps of a swap, in the folder of an app.
+fn swapped(swap: &Swap, manager: Manager, folder: &str) -> Vec<Run> {
+    let package = manager.add(swap.package);
+    let steps = std::iter::once(package.as_str()).chain(swap.steps.iter().copied());
+    let inside = if folder.is_empty() { String::new() } else { format!("cd {folder} && ") };
+    steps.map(|step| Run::own(format!("{inside}{step}"))).collect()
 }
 
 fn of_framework(
@@ -272,7 +289,7 @@ fn start(
     if let Some((name, script)) = script {
         recipe.because(format!("package.json has a script \u{201c}{name}\u{201d}"));
         let alone = manifest.script(&format!("pre{name}")).is_none();
-        let by_manager = ["npm", "npx", "pnpm", "yarn", "bun", "bunx"]
+        let by_manager = ["npm", "npx", "pnpm", "pnpx", "yarn", "bun", "bunx"]
             .iter()
             .any(|program| script.split_whitespace().any(|word| word == *program));
         let line = ShellLine::new(script, "start in package.json").ok();
@@ -379,6 +396,13 @@ fn manager_to_run(
     if recipe.output.is_none() && called {
         recipe.run_tools.extend(manager.tool(repo, manifest)?);
     }
+    if recipe.output.is_none() && recipe.runtime == "node" {
+        let by_script = recipe.start.as_ref().is_some_and(|s| s.to_string().starts_with("npm run"));
+        let scripts = manifest.script("start:prod").or(manifest.script("start"));
+        let own = scripts.filter(|_| by_script && said.is_none());
+        let called: Vec<&str> = own.into_iter().chain(said).collect();
+        recipe.run_tools.extend(manager.others(&called));
+    }
     Ok(())
 }
 
@@ -391,5 +415,6 @@ fn is_by_manager(start: Option<&Start>, manifest: &Manifest, manager: Manager) -
 }
 
 fn calls(line: &str, manager: Manager) -> bool {
-    line.split_whitespace().any(|word| word == manager.program())
+    let also = if manager == Manager::Pnpm { "pnpx" } else { manager.program() };
+    line.split_whitespace().any(|word| word == manager.program() || word == also)
 }

@@ -1,7 +1,7 @@
 //! What an app needs besides Node: packages of the distribution, and settings for old tools.
 
 use super::manifest::Manifest;
-use crate::detect::recipe::Recipe;
+use crate::detect::recipe::{OF_CHROMIUM, Recipe, Run};
 
 /// Programs and libraries that packages need.
 pub(super) fn system_packages(recipe: &mut Recipe, manifest: &Manifest) {
@@ -20,9 +20,45 @@ pub(super) fn system_packages(recipe: &mut Recipe, manifest: &Manifest) {
         "better-sqlite3",
         "bcrypt",
         "argon2",
+        "isolated-vm",
+        "libxmljs",
+        "libxmljs2",
+        "node-gyp",
+        "node-pty",
+        "re2",
+        "sodium-native",
+        "tree-sitter",
+        "zeromq",
     ]) {
         recipe.packages(&["python3", "make", "g++"], &[]);
         recipe.because(format!("a compiler: {package} may have to be compiled"));
+    }
+    if manifest.needs_to_run("fluent-ffmpeg") && !manifest.needs("ffmpeg-static") {
+        recipe.packages(&[], &["ffmpeg"]);
+        recipe.because("ffmpeg: fluent-ffmpeg runs it");
+    }
+    if manifest.needs_any(&["gm", "imagemagick"]).is_some() {
+        recipe.packages(&[], &["imagemagick"]);
+        recipe.because("ImageMagick: it is run by a package");
+    }
+    browsers(recipe, manifest);
+}
+
+/// Browsers that an app runs: what packages fetch for whoever builds is not there for whoever runs it.
+fn browsers(recipe: &mut Recipe, manifest: &Manifest) {
+    if manifest.needs_to_run("puppeteer") {
+        recipe.build_env("PUPPETEER_SKIP_DOWNLOAD", "true");
+        recipe.run_env("PUPPETEER_EXECUTABLE_PATH", "/usr/bin/chromium");
+        recipe.packages(&[], &["chromium", "ca-certificates", "fonts-liberation"]);
+        recipe.because("Chromium: Puppeteer runs it");
+    }
+    if manifest.needs_to_run("playwright") {
+        // In the folder of the package itself.
+        recipe.build_env("PLAYWRIGHT_BROWSERS_PATH", "0");
+        recipe.run_env("PLAYWRIGHT_BROWSERS_PATH", "0");
+        recipe.packages(&["ca-certificates"], OF_CHROMIUM);
+        recipe.install.push(Run::own("node_modules/.bin/playwright install chromium"));
+        recipe.because("Chromium: Playwright fetches it");
     }
 }
 
