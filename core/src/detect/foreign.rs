@@ -69,6 +69,10 @@ pub(super) fn start(repo: &Repo<'_>, recipe: &Recipe, line: &ShellLine) -> Start
         return Started { why: Some(why), wants_all: true, ..Started::as_said(line) };
     }
     let program = Program::of(line.as_str());
+    if recipe.runtime == "java" && program.as_ref().is_some_and(is_of_build) {
+        let why = format!("{file} starts what the build leaves, so all of that is in the image");
+        return Started { why: Some(why), wants_all: true, ..Started::as_said(line) };
+    }
     let with_sources = recipe.taken.iter().any(|(from, _)| from == Recipe::HOME);
     if with_sources && program.as_ref().is_some_and(|program| is_there(repo, program)) {
         return Started::as_said(line);
@@ -99,6 +103,18 @@ fn is_there(repo: &Repo<'_>, program: &Program<'_>) -> bool {
     let by_shell = matches!(program.path, "sh" | "bash");
     let path = if by_shell { program.words.first().copied() } else { Some(program.path) };
     path.is_some_and(|path| repo.has(path.trim_start_matches("./")))
+}
+
+/// Whether a line starts Java with more of what a build leaves than the one archive that is taken out of it:
+/// classes, or archives that were put beside it.
+fn is_of_build(program: &Program<'_>) -> bool {
+    let beside = |word: &&str| word.contains("/dependency/") || word.ends_with(".war");
+    let by_classes = |word: &&str| ["-cp", "-classpath", "--class-path"].contains(word);
+    let of_maven = program.words.iter().any(|word| word.contains("target/"));
+    program.path == "java"
+        && of_maven
+        && (program.words.iter().any(beside)
+            || (program.words.iter().any(by_classes) && !program.words.contains(&"clojure.main")))
 }
 
 /// What starts the built program, with the variables and words of a line for the same program.
@@ -154,10 +170,11 @@ fn without_heroku(own: &Start, line: &ShellLine) -> Option<Start> {
         [.., last] => words::path(last, "web in Procfile").ok(),
         [] => None,
     };
+    const APACHE: &str = "exec apache2-foreground";
+    let line = own.to_string();
+    let before = line.strip_suffix(APACHE).unwrap_or_default();
     Some(match folder {
-        Some(folder) => {
-            Start::own(format!("APACHE_DOCUMENT_ROOT=/app/{folder} exec apache2-foreground"))
-        }
+        Some(folder) => Start::own(format!("{before}APACHE_DOCUMENT_ROOT=/app/{folder} {APACHE}")),
         None => own.clone(),
     })
 }

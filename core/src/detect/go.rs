@@ -11,6 +11,10 @@ use crate::rejection::Rejection;
 const CACHES: &[&str] = &["/go/pkg/mod", "/root/.cache/go-build"];
 /// Programs that are preferred where there are several.
 const NAMES: &[&str] = &["server", "web", "api", "app", "main", "http"];
+/// Folders of programs that are not the app.
+const BESIDE: &[&str] = &[
+    "example", "examples", "hack", "internal", "script", "scripts", "testdata", "tools", "vendor",
+];
 /// Frameworks, by their modules.
 const FRAMEWORKS: &[(&str, &str)] = &[
     ("github.com/gin-gonic/gin", "Gin"),
@@ -127,7 +131,10 @@ fn package(repo: &Repo<'_>, module: &str, work: &str) -> Result<Option<String>, 
     let preferred = |name: &&&str| **name == own || NAMES.contains(*name);
     let named = mains.iter().find(|name| **name == started);
     if mains.is_empty() && !repo.has("cmd/main.go") {
-        return of_modules(repo, work);
+        return match of_modules(repo, work)? {
+            Some(found) => Ok(Some(found)),
+            None => of_folder(repo),
+        };
     }
     let chosen = match mains.as_slice() {
         [only] => Some(*only),
@@ -160,6 +167,18 @@ fn of_modules(repo: &Repo<'_>, work: &str) -> Result<Option<String>, Rejection> 
         several => several.iter().find(last),
     };
     chosen.map(|path| Ok(format!("./{}", words::path(path, "a folder in go.work")?))).transpose()
+}
+
+/// The one folder with a program, where there is neither one at the root nor one under `cmd/`.
+fn of_folder(repo: &Repo<'_>) -> Result<Option<String>, Rejection> {
+    let folders = repo.all().filter_map(|path| path.strip_suffix("/main.go"));
+    let aside = |folder: &str| {
+        folder.split('/').any(|part| BESIDE.contains(&part) || part.starts_with(['.', '_']))
+    };
+    let mut folders = folders.filter(|folder| !aside(folder));
+    let only = folders.next().filter(|_| folders.next().is_none());
+    only.map(|folder| Ok(format!("./{}", words::path(folder, "a folder with main.go")?)))
+        .transpose()
 }
 
 /// `1.26.1` as numbers; what is left out is 0.

@@ -23,6 +23,8 @@ const CLASSES: &[(&str, &str, &str, bool)] = &[
     ("Quart", "quart", "Quart", true),
     ("Litestar", "litestar", "Litestar", true),
     ("Sanic", "sanic", "Sanic", true),
+    ("FastHTML", "fasthtml", "FastHTML", true),
+    ("BlackSheep", "blacksheep", "BlackSheep", true),
     ("Flask", "flask", "Flask", false),
     ("Bottle", "bottle", "Bottle", false),
     ("falcon.App", "falcon", "Falcon", false),
@@ -123,6 +125,19 @@ pub(super) fn of_data(repo: &Repo<'_>, deps: &Dependencies) -> Option<(&'static 
             format!("exec chainlit run {script} --headless --host 0.0.0.0 --port ${{PORT:-8080}}");
         return Some(("Chainlit", line));
     }
+    if deps.has("shiny") {
+        let line = format!("exec shiny run {script} --host 0.0.0.0 --port ${{PORT:-8080}}");
+        return Some(("Shiny", line));
+    }
+    if deps.has("panel") && !deps.has("flask") {
+        return Some((
+            "Panel",
+            format!(
+                "exec panel serve {script} --address 0.0.0.0 --port ${{PORT:-8080}} \
+                 --allow-websocket-origin '*'"
+            ),
+        ));
+    }
     if deps.has("gradio") {
         return Some((
             "Gradio",
@@ -133,6 +148,18 @@ pub(super) fn of_data(repo: &Repo<'_>, deps: &Dependencies) -> Option<(&'static 
         ));
     }
     None
+}
+
+/// The one package that can be run by itself, as `python -m` runs it.
+pub(super) fn package(repo: &Repo<'_>) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let folders = repo.all().filter_map(|path| path.strip_suffix("/__main__.py"));
+    let mut packages = folders.filter_map(|folder| {
+        let name = folder.strip_prefix("src/").unwrap_or(folder);
+        name.chars().all(plain).then_some(folder)
+    });
+    let only = packages.next().filter(|_| packages.next().is_none())?;
+    words::path(only, "a package").ok()
 }
 
 /// The one folder that has a `manage.py`, where there is none at the root.

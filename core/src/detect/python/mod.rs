@@ -194,6 +194,12 @@ fn start(recipe: &mut Recipe, repo: &Repo<'_>, deps: &Dependencies) -> Result<()
         let program = words::name(program, "scripts in pyproject.toml")?;
         recipe.because(format!("{program} is the program that it installs"));
         recipe.start = Some(Start::words(&[&program]));
+    } else if let Some(package) = entry::package(repo) {
+        recipe.because(format!("{package} is a package that can be run"));
+        recipe.start = Some(match package.strip_prefix("src/") {
+            Some(name) => Start::own(format!("cd src && exec python -m {name}")),
+            None => Start::words(&["python", "-m", &package]),
+        });
     }
     Ok(())
 }
