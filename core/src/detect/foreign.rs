@@ -42,11 +42,10 @@ impl Started {
     }
 }
 
-/// Finds it out; `recipe` is what was found without the line.
-pub(super) fn start(repo: &Repo<'_>, recipe: &Recipe, line: &ShellLine) -> Started {
-    let Overrides { build, start_file, .. } = repo.overrides;
+/// Finds it out; `recipe` is what was found without the line, which a file says.
+pub(super) fn start(repo: &Repo<'_>, recipe: &Recipe, line: &ShellLine, file: &str) -> Started {
+    let Overrides { build, .. } = repo.overrides;
     let replaced = build.as_ref().is_some_and(|steps| !steps.contains(&Step::Usual));
-    let file = start_file.unwrap_or(SETTINGS_FILE);
     if recipe.runtime == "python" {
         return without_runner(repo, line, file);
     }

@@ -95,6 +95,10 @@ const fn two(line: &'static str, build: &'static str, run: &'static str) -> Line
 pub(super) const DEBIAN: &str = "debian:bookworm-slim";
 /// Serves static files.
 pub(super) const BUSYBOX: &str = "busybox:1.37";
+/// Builds and runs what is written in Gleam: what is built is of the Erlang that it was built with.
+pub(super) const GLEAM: &str = "ghcr.io/gleam-lang/gleam:v1.13.0-erlang-slim";
+/// Builds pages of Flutter.
+pub(super) const FLUTTER: &str = "ghcr.io/cirruslabs/flutter:3.35.7";
 /// Has Composer, PHP's package manager.
 pub(super) const COMPOSER: &str = "composer:2";
 /// Has the program that puts extensions into PHP's images.
@@ -379,7 +383,7 @@ mod tests {
 
     #[test]
     fn what_is_usual_is_one_of_the_lines_and_all_are_pinned() {
-        for image in [DEBIAN, BUSYBOX, COMPOSER, PHP_EXTENSIONS] {
+        for image in [DEBIAN, BUSYBOX, GLEAM, FLUTTER, COMPOSER, PHP_EXTENSIONS] {
             assert!(image.contains(':') && !image.ends_with(":latest"), "{image}");
         }
         for language in ALL {

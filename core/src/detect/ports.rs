@@ -103,6 +103,10 @@ fn programs(repo: &Repo<'_>, recipe: &Recipe, start: &str) -> Vec<String> {
             };
             [of_source(""), of_source("src/")].concat()
         }
+        "gleam" => {
+            let of = |path: &&str| path.starts_with("src/") && path.ends_with(".gleam");
+            repo.all().filter(of).take(MOST_ARGUMENTS).map(str::to_owned).collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -6,9 +6,11 @@ use super::images::BaseImages;
 use super::overrides::{Overrides, Step};
 use super::recipe::{Missing, Output, Recipe, Run};
 use super::repo::Repo;
+use super::settings_file::SETTINGS_FILE;
 use super::{
-    BuildPlan, Detected, SiteFiles, clojure, crystal, dart, deno, dockerfile, dotnet, elixir, go,
-    java, known, node, pages, php, ports, python, refusal, ruby, rust, scala, site, swift,
+    BuildPlan, Detected, SiteFiles, clojure, cpp, crystal, dart, deno, dockerfile, dotnet, elixir,
+    gleam, go, java, known, node, pages, php, ports, python, refusal, ruby, rust, scala, shell,
+    site, swift,
 };
 use crate::declared::Declared;
 use crate::rejection::Rejection;
@@ -36,8 +38,11 @@ const PROVIDERS: &[(&str, Provider)] = &[
     ("crystal", crystal::find),
     ("dart", dart::find),
     ("swift", swift::find),
+    ("gleam", gleam::find),
     ("python", python::find),
+    ("cpp", cpp::find),
     ("node", node::find),
+    ("shell", shell::find),
 ];
 
 /// Programs that a start line for an app of JavaScript begins with.
@@ -127,7 +132,8 @@ fn apply(recipe: &mut Recipe, repo: &Repo<'_>) {
         install,
         build,
         start,
-        start_file: _,
+        start_file,
+        otherwise,
         port,
         output,
         single_page,
@@ -138,7 +144,13 @@ fn apply(recipe: &mut Recipe, repo: &Repo<'_>) {
         declared: _,
         reasons,
     } = repo.overrides;
-    let started = start.as_ref().map(|line| foreign::start(repo, recipe, line));
+    let own = start.as_ref().map(|line| (line, start_file.unwrap_or(SETTINGS_FILE)));
+    let spare = otherwise.as_ref().filter(|_| !recipe.is_whole());
+    let line = own.or(spare.map(|(line, file)| (line, *file)));
+    if let (None, Some((_, file))) = (start, line) {
+        recipe.because(format!("{file} says how it is started"));
+    }
+    let started = line.map(|(line, file)| foreign::start(repo, recipe, line, file));
     // What is said is said in the app's own folder.
     let inside = recipe.inside.clone();
     if let Some(steps) = install {

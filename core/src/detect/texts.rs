@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::alone;
 use super::listing::FileListing;
 use crate::names::RepositoryPath;
 use crate::source::BuildSettings;
@@ -17,11 +18,18 @@ pub const MOST_TEXT_BYTES: usize = 1024 * 1024;
 const HEAD_BYTES: usize = 1024;
 
 /// Files that say something wherever they lie at the root of what is built.
-const WHOLE: &[&str] = &[
+pub(super) const WHOLE: &[&str] = &[
     "hythe.toml",
     "Procfile",
     "nixpacks.toml",
+    "nixpacks.json",
     "railpack.json",
+    "railway.json",
+    "railway.toml",
+    "render.yaml",
+    "Staticfile",
+    "CMakeLists.txt",
+    "gleam.toml",
     "package.json",
     ".nvmrc",
     ".node-version",
@@ -283,6 +291,8 @@ impl<S: Into<String>> FromIterator<(S, FileText)> for FileTexts {
 /// The files to read before [`super::detect`] can choose: at most [`MOST_WANTED`].
 #[must_use]
 pub fn wanted(files: &FileListing, settings: &BuildSettings) -> Vec<Wanted> {
+    let alone = alone::settings(files, settings);
+    let settings = alone.as_ref().unwrap_or(settings);
     let folder = settings.context.as_ref().map_or("", RepositoryPath::as_str);
     let at = |name: &str| {
         if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
@@ -440,6 +450,7 @@ fn is_program_below(path: &str) -> bool {
         Some((folder, "main.go")) => depth <= 2 && !folder.starts_with("vendor"),
         Some((_, "main.rs")) => depth <= 3 && path.ends_with("/src/main.rs"),
         Some(("src/bin", file)) => file.ends_with(".rs"),
+        Some(("src", file)) if file.ends_with(".gleam") => true,
         // Of a workspace's apps.
         Some((folder, file)) if depth == 2 => {
             let apart = ["apps/", "packages/", "services/"];

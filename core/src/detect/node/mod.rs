@@ -106,6 +106,7 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     if recipe.output.is_none() && recipe.start.is_none() && recipe.build.is_empty() {
         // It is not said to be a program; perhaps it is a site beside a few tools.
         if repo.overrides.start.is_none()
+            && repo.overrides.otherwise.is_none()
             && repo.overrides.build.is_none()
             && repo.overrides.output.is_none()
         {

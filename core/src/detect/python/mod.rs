@@ -65,7 +65,8 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     if let Some(whole) = whole {
         within(&mut recipe, whole);
     }
-    let said = repo.overrides.start.is_some() || repo.overrides.output.is_some();
+    let elsewhere = repo.overrides.otherwise.is_some();
+    let said = repo.overrides.start.is_some() || repo.overrides.output.is_some() || elsewhere;
     // Many an app of JavaScript has a few requirements for its tools.
     if recipe.start.is_none()
         && recipe.output.is_none()
