@@ -11,7 +11,8 @@ use super::settings_file::SETTINGS_FILE;
 use super::words::{self, ShellLine, Start};
 
 /// Languages whose last stage has the built program alone, or beside the sources.
-const COMPILED: &[&str] = &["go", "rust", "java", "dotnet", "elixir", "crystal", "dart", "swift"];
+const COMPILED: &[&str] =
+    &["go", "rust", "java", "dotnet", "elixir", "cpp", "crystal", "dart", "swift"];
 /// Programs that build or run others, none of which is in an image with a built program.
 const TOOLS: &[&str] = &[
     "air", "bash", "bun", "cargo", "crystal", "dart", "docker", "gow", "go", "just", "make",
@@ -121,7 +122,9 @@ fn with_words_of(runtime: &str, own: &Start, program: &Program<'_>) -> Option<St
     let Program { variables, path, words } = program;
     let (words, none): (&[&str], &[&str]) = (words, &[]);
     let (options, words) = match runtime {
-        "go" | "rust" | "crystal" | "dart" | "swift" if !TOOLS.contains(path) => (none, words),
+        "go" | "rust" | "cpp" | "crystal" | "dart" | "swift" if !TOOLS.contains(path) => {
+            (none, words)
+        }
         // A script that a build writes, which takes words as it does at its place there.
         "java" if path.contains("/bin/") && starts_script(own) => (none, words),
         "java" if *path == "java" => {
