@@ -30,6 +30,8 @@ const BESIDE: &[&str] = &[
 ];
 /// The two folders of a guide, of which the first is the app.
 const OF_GUIDES: [&str; 2] = ["complete", "initial"];
+/// What stands at the root wherever the app lies.
+const OF_PLATFORMS: &[&str] = &["railway.json", "railway.toml", "render.yaml"];
 /// What else says something at the root.
 const ELSE: &[&str] = &[
     "docker-compose.yml",
@@ -52,6 +54,7 @@ pub(super) fn settings(files: &FileListing, settings: &BuildSettings) -> Option<
 
 fn folder(files: &FileListing) -> Option<&str> {
     let known = [DOCKERFILES, MANIFESTS, WHOLE, GRADLE_SETTINGS, ELSE].into_iter().flatten();
+    let known = known.filter(|name| !OF_PLATFORMS.contains(name));
     // What begins in a folder is of that folder, where that has a list of what it depends on.
     let scripts = PYTHON_ENTRIES.iter().filter(|name| !name.contains('/'));
     let sites = BUILT_FOLDERS.iter().chain(SITE_FOLDERS);
@@ -95,7 +98,7 @@ mod tests {
             (&["app/package.json", "package.json"], None),
             (&["app/package.json", "Dockerfile"], None),
             (&["app/package.json", "hythe.toml"], None),
-            (&["app/package.json", "docs/package.json"], Some("app")),
+            (&["app/package.json", "docs/package.json", "render.yaml"], Some("app")),
             (&["examples/package.json"], None),
             (&["a/b/package.json"], None),
             (&["src/Web/Web.csproj", "client/package.json"], None),

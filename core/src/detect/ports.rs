@@ -116,7 +116,8 @@ fn of_scripts(repo: &Repo<'_>, start: &str) -> Vec<String> {
     let words: Vec<&str> = start.split(' ').collect();
     let package: Option<Value> = repo.json("package.json").ok().flatten();
     let script = match words.as_slice() {
-        ["npm" | "bun", "run", name] => {
+        ["npm" | "pnpm" | "yarn" | "bun", "run", name]
+        | ["npm" | "pnpm" | "yarn", name @ "start"] => {
             let script = package.as_ref().and_then(|p| p.get("scripts")?.get(*name)?.as_str());
             script.unwrap_or_default()
         }
@@ -124,7 +125,10 @@ fn of_scripts(repo: &Repo<'_>, start: &str) -> Vec<String> {
     };
     let words: Vec<&str> = script.split(' ').filter(|word| !word.is_empty()).collect();
     let folder = match words.as_slice() {
-        ["cd", folder, "&&", ..] => format!("{}/", folder.trim_end_matches('/')),
+        // Of a part of a workspace it is the folder that is looked at already.
+        ["cd", folder, "&&", ..] if !repo.folder.ends_with(folder) => {
+            format!("{}/", folder.trim_end_matches('/'))
+        }
         _ => String::new(),
     };
     let mut found = Vec::new();
