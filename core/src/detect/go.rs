@@ -1,5 +1,7 @@
 //! Apps of Go.
 
+use std::collections::BTreeSet;
+
 use super::images;
 use super::node::said;
 use super::recipe::{Recipe, Run};
@@ -92,8 +94,41 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     recipe.sure = package != "." || repo.has("main.go");
     let line = format!("go build -trimpath -ldflags='-s -w' -o /out/app {package}");
     recipe.build.push(Run::own(line).cached(CACHES).of_app());
+    besides(&mut recipe, repo, text, &package)?;
     finish(&mut recipe);
     Ok(Some(recipe))
+}
+
+/// Builds the programs that run besides: other platforms have all of a module's in `bin/`.
+fn besides(
+    recipe: &mut Recipe,
+    repo: &Repo<'_>,
+    module: &str,
+    package: &str,
+) -> Result<(), Rejection> {
+    let declared = &repo.overrides.declared;
+    let processes = declared.processes.values().map(|process| &process.command);
+    let commands = processes.chain(declared.hooks().map(|(_, command)| command));
+    let programs = commands.filter_map(|command| command.words().first());
+    let programs: BTreeSet<&str> = programs.map(String::as_str).collect();
+    let own = module.lines().find_map(|line| line.strip_prefix("module "));
+    let own = own.and_then(|path| path.trim().rsplit('/').next()).unwrap_or_default();
+    for program in &programs {
+        let name = program.trim_start_matches("./").trim_start_matches("bin/");
+        let Ok(name) = words::name(name, "Procfile") else { continue };
+        let named = package.rsplit('/').next() == Some(name.as_str());
+        if named || (package == "." && name == own) {
+            recipe.build.push(Run::own(format!("cp /out/app /out/{name}")));
+        } else if repo.has(&format!("cmd/{name}/main.go")) {
+            let line = format!("go build -trimpath -ldflags='-s -w' -o /out/{name} ./cmd/{name}");
+            recipe.build.push(Run::own(line).cached(CACHES).of_app());
+            recipe.because(format!("{name} runs besides: it is built, too"));
+        }
+    }
+    if programs.iter().any(|program| program.trim_start_matches("./").starts_with("bin/")) {
+        recipe.taken.push(("/out/".to_owned(), "/app/bin/".to_owned()));
+    }
+    Ok(())
 }
 
 /// The program, beside the files of the repository: templates and the like lie among them.

@@ -141,7 +141,7 @@ fn apply(recipe: &mut Recipe, repo: &Repo<'_>) {
         image_folder: _,
         packages,
         env,
-        declared: _,
+        declared,
         reasons,
     } = repo.overrides;
     let own = start.as_ref().map(|line| (line, start_file.unwrap_or(SETTINGS_FILE)));
@@ -171,6 +171,11 @@ fn apply(recipe: &mut Recipe, repo: &Repo<'_>) {
         if recipe.taken.iter().any(|(from, _)| from == "/out/") {
             recipe.tools.push(Run::own("mkdir -p /out"));
         }
+    }
+    // What runs besides may start what the build leaves in folders of its own.
+    if recipe.runtime == "java" && runs_of_build(declared) && !has_home(recipe) {
+        recipe.taken.push((Recipe::HOME.to_owned(), Recipe::HOME.to_owned()));
+        recipe.because("what runs besides is of what the build leaves: all of it is in the image");
     }
     let mut of_start = None;
     if let Some(folder) = output {
@@ -223,6 +228,14 @@ fn said_steps(steps: &[Step], usual: &[Run], inside: &str) -> Vec<Run> {
         Step::Line(line) => vec![Run::given(line.within(inside))],
     };
     steps.iter().flat_map(of).collect()
+}
+
+/// Whether a command that runs besides names what Maven or Gradle leaves.
+fn runs_of_build(declared: &Declared) -> bool {
+    let processes = declared.processes.values().map(|process| &process.command);
+    let commands = processes.chain(declared.hooks().map(|(_, command)| command));
+    let mut words = commands.flat_map(|command| command.words());
+    words.any(|word| word.contains("target/") || word.contains("build/"))
 }
 
 fn has_home(recipe: &Recipe) -> bool {

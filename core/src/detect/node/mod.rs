@@ -11,7 +11,7 @@ use framework::{Framework, Makes, Swap};
 use manager::Manager;
 use manifest::Manifest;
 
-use super::images;
+use super::images::{self, Images};
 use super::recipe::{Recipe, Run, User};
 use super::repo::Repo;
 use super::versions::{self, Wish};
@@ -168,12 +168,30 @@ fn base(repo: &Repo<'_>, manifest: &Manifest, manager: Manager) -> Result<Recipe
             .or(Wish::of(manifest.volta("node"), "volta.node in package.json"))
             .or(Wish::of(manifest.dev_engine("node"), "devEngines in package.json")),
     };
-    let (images, why) = versions::choose_just(&images::NODE, wish.as_ref(), just)?;
+    let older = needs::newest_node(manifest).filter(|_| !just);
+    let older = older.and_then(|(package, line)| of_old(package, line, wish.as_ref()));
+    let (images, why) = match older {
+        Some(older) => older,
+        None => versions::choose_just(&images::NODE, wish.as_ref(), just)?,
+    };
     let mut recipe = Recipe::new("node", images.build, images.run);
     recipe.versions.push(("node", images.version));
     recipe.because(why);
     recipe.user = User::There("node");
     Ok(recipe)
+}
+
+/// The images of a Node that an old package goes with, where what is wished for allows it.
+fn of_old(package: &str, line: &str, wish: Option<&Wish>) -> Option<(Images, String)> {
+    let text = match wish {
+        Some(wish) if wish.text.contains("||") => return None,
+        Some(wish) => format!("{}, <={line}", wish.text),
+        None => format!("<={line}"),
+    };
+    let wish = Wish::of(Some(&text), "the age of what it depends on");
+    let (found, _) = versions::choose(&images::NODE, wish.as_ref()).ok()?;
+    let why = format!("Node {}: {package} goes with no later one", found.line);
+    Some((found.newest(), why))
 }
 
 /// What `hythe.toml` and its like say of a version.

@@ -62,6 +62,30 @@ fn browsers(recipe: &mut Recipe, manifest: &Manifest) {
     }
 }
 
+/// Packages of which a version is compiled with, or runs on, no later Node than the one that stands behind it.
+const OF_OLD: &[(&str, u32, &str)] = &[
+    ("fibers", 4, "14"),
+    ("fibers", 5, "14"),
+    ("gatsby", 2, "14"),
+    ("gatsby", 3, "16"),
+    ("gatsby", 4, "18"),
+    ("node-sass", 4, "14"),
+    ("node-sass", 5, "14"),
+    ("node-sass", 6, "16"),
+    ("node-sass", 7, "16"),
+    ("node-sass", 8, "18"),
+    ("node-sass", 9, "20"),
+    ("strapi", 3, "14"),
+    ("@strapi/strapi", 4, "20"),
+];
+
+/// The package that goes with no later Node, and that Node; of several the one that wants the oldest.
+pub(super) fn newest_node(manifest: &Manifest) -> Option<(&'static str, &'static str)> {
+    let found = OF_OLD.iter().filter(|(package, major, _)| manifest.major(package) == Some(*major));
+    // All of two digits.
+    found.map(|(package, _, line)| (*package, *line)).min_by_key(|(_, line)| *line)
+}
+
 /// Webpack before its fifth version, and what has it inside, wants sums that OpenSSL 3 holds for
 /// broken: Node has that one since 17.
 pub(super) fn old_webpack(recipe: &mut Recipe, manifest: &Manifest) {

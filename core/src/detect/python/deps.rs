@@ -304,7 +304,7 @@ const SYSTEM: &[(&[&str], &[&str], &[&str])] = &[
 ];
 
 /// The name of a requirement, as one writes it: `Flask[async]>=2 ; …`.
-fn name_of(requirement: &str) -> Option<String> {
+pub(super) fn name_of(requirement: &str) -> Option<String> {
     let name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let text = requirement.trim();
     let end = text.find(|c| !name(c)).unwrap_or(text.len());

@@ -1,5 +1,6 @@
 //! Apps of Python: Django, Flask, FastAPI and others.
 
+mod age;
 mod deps;
 mod entry;
 mod workspace;
@@ -48,12 +49,17 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
             None => wish(repo, &deps)?,
         },
     };
+    let aged = if wish.is_none() { age::wish(repo) } else { None };
+    let wish = wish.or_else(|| aged.as_ref().map(|(wish, _)| wish.clone()));
     let (images, why) = versions::choose_just(&images::PYTHON, wish.as_ref(), just)?;
     let mut recipe = Recipe::new("python", images.build, images.run);
     recipe.versions.push(("python", images.version));
     let usual = if pages { "mkdocs.yml" } else { "manage.py" };
     recipe.because(format!("{} is there", manifest.or(script).unwrap_or(usual)));
     recipe.because(why);
+    if let Some((_, package)) = aged {
+        recipe.because(format!("{package} is pinned at a version that goes with no later Python"));
+    }
     recipe.manager = deps.manager_name();
     deps.install(repo, whole.as_ref(), &mut recipe);
     recipe.run_env("PYTHONUNBUFFERED", "1");
