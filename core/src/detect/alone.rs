@@ -28,7 +28,7 @@ const BESIDE: &[&str] = &[
     "tests",
     "tools",
 ];
-/// The two folders of a guide, of which the first is the app.
+/// What folders of a guide are called, of which the first is the app; the others may be in other languages.
 const OF_GUIDES: [&str; 2] = ["complete", "initial"];
 /// What stands at the root wherever the app lies.
 const OF_PLATFORMS: &[&str] = &["railway.json", "railway.toml", "render.yaml"];
@@ -80,8 +80,11 @@ fn folder(files: &FileListing) -> Option<&str> {
             return None;
         }
     }
-    let guide = found.iter().copied().eq(OF_GUIDES);
-    found.first().copied().filter(|_| guide || found.len() == 1)
+    let [finished, begun] = OF_GUIDES;
+    let guide = found.iter().all(|name| name.starts_with(finished) || name.starts_with(begun));
+    let finished = found.get(finished).filter(|_| guide);
+    let only = || found.first().filter(|_| found.len() == 1);
+    finished.or_else(only).copied()
 }
 
 #[cfg(test)]
@@ -94,6 +97,8 @@ mod tests {
         let rows: &[(&[&str], Option<&str>)] = &[
             (&["README.md", "app/package.json", "app/index.js"], Some("app")),
             (&["complete/pom.xml", "initial/pom.xml", "README.adoc"], Some("complete")),
+            (&["complete/pom.xml", "complete-kotlin/pom.xml", "initial/pom.xml"], Some("complete")),
+            (&["complete/pom.xml", "other/pom.xml"], None),
             (&["backend/requirements.txt", "frontend/package.json"], None),
             (&["app/package.json", "package.json"], None),
             (&["app/package.json", "Dockerfile"], None),

@@ -11,6 +11,8 @@ use framework::{Framework, Makes, Swap};
 use manager::Manager;
 use manifest::Manifest;
 
+use serde_json::Value;
+
 use super::images::{self, Images};
 use super::recipe::{Recipe, Run, User};
 use super::repo::Repo;
@@ -96,7 +98,10 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     build(&mut recipe, &manifest, manager, framework.as_ref())?;
     match framework {
         Some(framework) => of_framework(&mut recipe, repo, &manifest, framework)?,
-        None => recipe.framework = framework::server(&manifest),
+        None => {
+            recipe.framework = framework::server(&manifest);
+            pages_beside(&mut recipe, repo, &manifest);
+        }
     }
     let in_workspace = manifest.has_workspaces() || repo.has("pnpm-workspace.yaml");
     if in_workspace && !recipe.is_whole() && repo.overrides.start.is_none() {
@@ -230,6 +235,28 @@ fn build(
         }
     }
     Ok(())
+}
+
+/// Builds pages that lie in a folder of their own, where the app's server serves that and no script builds them.
+fn pages_beside(recipe: &mut Recipe, repo: &Repo<'_>, manifest: &Manifest) {
+    const FOLDERS: &[&str] = &["client", "frontend", "web", "ui"];
+    if !recipe.build.is_empty() || manifest.has_workspaces() {
+        return;
+    }
+    let is_built = |folder: &str| {
+        let package: Option<Value> = repo.json(&format!("{folder}/package.json")).ok().flatten();
+        package
+            .is_some_and(|package| package.pointer("/scripts/build").is_some_and(Value::is_string))
+    };
+    let is_served = |folder: &str| {
+        let mut texts = ENTRIES.iter().chain(TYPED).map(|entry| repo.texts_of(entry));
+        texts.any(|text| text.contains("static(") && text.contains(folder))
+    };
+    let found = FOLDERS.iter().find(|folder| is_built(folder) && is_served(folder));
+    let Some(folder) = found else { return };
+    recipe.because(format!("its server serves what {folder}/ builds, and no script builds it"));
+    recipe.build.push(Run::own(format!("npm install --prefix {folder}")).cached(&["/root/.npm"]));
+    recipe.build.push(Run::own(format!("npm run build --prefix {folder}")).of_app());
 }
 
 /// The steps of a swap, in the folder of an app.
