@@ -68,6 +68,57 @@ pub(super) fn in_program(repo: &Repo<'_>, recipe: &Recipe) -> Option<(u16, Strin
     found.filter(|(port, _)| *port != PORT && recipe.port == PORT)
 }
 
+/// What is to be known of where the program that a recipe starts listens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Address {
+    /// Whether it asks for the address in `HOST`.
+    pub(super) asked: bool,
+    /// The file that has it listen where nobody reaches it from outside of its container.
+    pub(super) closed: Option<String>,
+}
+
+/// Finds that out.
+pub(super) fn address(repo: &Repo<'_>, recipe: &Recipe) -> Address {
+    let Some(start) = recipe.start.as_ref().filter(|_| recipe.output.is_none()) else {
+        return Address::default();
+    };
+    let mut found = Address::default();
+    for path in programs(repo, recipe, &start.to_string()) {
+        let text = repo.texts_of(&path);
+        found.asked |= asks_for_host(text);
+        if found.closed.is_none() && is_closed(text) {
+            found.closed = Some(path);
+        }
+    }
+    found
+}
+
+/// Whether a program that listens takes the address from `HOST`; elsewhere that may be any other machine's.
+fn asks_for_host(text: &str) -> bool {
+    const SIGNS: &[&str] =
+        &["env.HOST ", "env.HOST;", "env.HOST,", "env.HOST)", "env.HOST\n", "\"HOST\"", "'HOST'"];
+    let lower = || text.to_ascii_lowercase();
+    SIGNS.iter().any(|sign| text.contains(sign))
+        && ["listen(", "serve(", "server("].iter().any(|call| lower().contains(call))
+}
+
+/// Whether a program names an address of its own machine alone where it listens.
+fn is_closed(text: &str) -> bool {
+    let closed = |line: &str| {
+        let here = ["127.0.0.1", "localhost"].iter().any(|host| {
+            QUOTES.iter().any(|quote| {
+                line.contains(&format!("{quote}{host}{quote}"))
+                    || line.contains(&format!("{quote}{host}:"))
+            })
+        });
+        let lower = line.to_ascii_lowercase();
+        let listens = ["listen(", "serve(", "bind(", ".run("].iter().any(|of| lower.contains(of));
+        here && (listens || lower.trim_start().starts_with("host"))
+    };
+    let mut lines = text.lines().take(MOST_LINES).map(str::trim);
+    lines.any(|line| line.len() <= MOST_LINE_BYTES && !is_comment(line) && closed(line))
+}
+
 /// Files in which what is started may begin, the likeliest first.
 fn programs(repo: &Repo<'_>, recipe: &Recipe, start: &str) -> Vec<String> {
     let built: Vec<&str> = recipe.build.iter().map(|run| run.line.as_str()).collect();
@@ -115,14 +166,13 @@ fn programs(repo: &Repo<'_>, recipe: &Recipe, start: &str) -> Vec<String> {
 fn of_scripts(repo: &Repo<'_>, start: &str) -> Vec<String> {
     let words: Vec<&str> = start.split(' ').collect();
     let package: Option<Value> = repo.json("package.json").ok().flatten();
-    let script = match words.as_slice() {
-        ["npm" | "pnpm" | "yarn" | "bun", "run", name]
-        | ["npm" | "pnpm" | "yarn", name @ "start"] => {
-            let script = package.as_ref().and_then(|p| p.get("scripts")?.get(*name)?.as_str());
-            script.unwrap_or_default()
-        }
-        _ => start,
+    let name = match words.as_slice() {
+        ["npm" | "pnpm" | "yarn" | "bun", "run", name] => Some(*name),
+        ["npm" | "pnpm" | "yarn", "start"] => Some("start"),
+        _ => None,
     };
+    let of_name = |name: &str| package.as_ref()?.get("scripts")?.get(name)?.as_str();
+    let script = name.map_or(start, |name| of_name(name).unwrap_or_default());
     let words: Vec<&str> = script.split(' ').filter(|word| !word.is_empty()).collect();
     let folder = match words.as_slice() {
         // Of a part of a workspace it is the folder that is looked at already.
@@ -288,5 +338,24 @@ mod tests {
         ] {
             assert_eq!(listened(text), port, "{text}");
         }
+    }
+
+    #[test]
+    fn a_program_that_listens_on_its_own_machine_alone_is_told_of() {
+        for (text, closed) in [
+            ("Hapi.server({\n  port: 3000,\n  host: 'localhost'\n})", true),
+            ("TcpListener::bind(\"127.0.0.1:3000\").await", true),
+            ("app.run(host=\"127.0.0.1\")", true),
+            ("app.listen(3000, \"localhost\")", true),
+            ("app.listen(3000, '0.0.0.0')", false),
+            ("// app.listen(3000, \"localhost\")", false),
+            ("console.log('http://localhost:3000')", false),
+            ("const db = { host: 'db' }", false),
+        ] {
+            assert_eq!(is_closed(text), closed, "{text}");
+        }
+        assert!(asks_for_host("app.listen(3000, process.env.HOST || 'localhost')"));
+        assert!(!asks_for_host("app.listen(3000, process.env.HOSTNAME)"));
+        assert!(!asks_for_host("connect({ host: process.env.HOST })"));
     }
 }

@@ -202,6 +202,14 @@ fn apply(recipe: &mut Recipe, repo: &Repo<'_>) {
         }
         of_start = why;
     }
+    let address = ports::address(repo, recipe);
+    if address.asked && !recipe.run_env.iter().any(|(name, _)| name == "HOST") {
+        recipe.run_env("HOST", "0.0.0.0");
+    } else if let Some(path) = address.closed.filter(|_| !address.asked) {
+        recipe.because(format!(
+            "{path} listens on its own machine alone, where nobody reaches it: have it listen on 0.0.0.0"
+        ));
+    }
     if let (Some(output), Some(single)) = (&mut recipe.output, single_page) {
         output.missing = if *single { Missing::Index } else { Missing::Page };
     }
