@@ -7,8 +7,11 @@ use super::deps::{REQUIREMENTS, name_of};
 use crate::detect::repo::Repo;
 use crate::detect::versions::Wish;
 
-/// Packages, each with versions in order: what is before one goes with no later Python than 3 and this number.
-const AGES: &[(&str, &[(&[u32], u32)])] = &[
+/// A version, and the second number of the last Python that goes with what is before it.
+type Age = (&'static [u32], u32);
+
+/// Packages, each with its ages in order.
+const AGES: &[(&str, &[Age])] = &[
     ("aiohttp", &[(&[3, 8], 9), (&[3, 8, 3], 10), (&[3, 9], 11), (&[3, 10, 6], 12)]),
     ("asyncpg", &[(&[0, 25], 9), (&[0, 27], 10), (&[0, 29], 11), (&[0, 30], 12)]),
     ("cffi", &[(&[1, 15], 9), (&[1, 15, 1], 10), (&[1, 16], 11), (&[1, 17], 12)]),
