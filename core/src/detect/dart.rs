@@ -1,9 +1,9 @@
-//! Servers of Dart.
+//! Servers of Dart, and pages of Flutter.
 
 use super::go::certificates;
 use super::images;
 use super::node::said;
-use super::recipe::{Recipe, Run};
+use super::recipe::{Missing, Output, Recipe, Run};
 use super::repo::Repo;
 use super::versions;
 use super::words::{self, Start};
@@ -16,12 +16,24 @@ const ENTRIES: &[&str] = &["bin/server.dart", "bin/main.dart"];
 const FRAMEWORKS: &[(&str, &str)] =
     &[("serverpod", "Serverpod"), ("shelf", "Shelf"), ("alfred", "Alfred"), ("conduit", "Conduit")];
 
+/// An app of Flutter that is also a page.
+fn flutter() -> Recipe {
+    let mut recipe = Recipe::new("dart", images::FLUTTER, images::FLUTTER);
+    recipe.framework = Some("Flutter");
+    recipe.manager = Some("pub");
+    recipe.because("pubspec.yaml is there, and web/: it becomes a page");
+    recipe.install.push(Run::own("flutter pub get").cached(CACHES));
+    recipe.build.push(Run::own("flutter build web --release").cached(CACHES).of_app());
+    recipe.output = Some(Output { folder: "build/web".to_owned(), missing: Missing::Index });
+    recipe
+}
+
 /// Finds out how a server of Dart is built; `None` where there is nothing of the kind.
 pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     let Some(text) = repo.text("pubspec.yaml")? else { return Ok(None) };
-    // An app of Flutter is for telephones, or needs that to become a page.
     if text.contains("sdk: flutter") || text.lines().any(|line| line.starts_with("flutter:")) {
-        return Ok(None);
+        // One without this folder is for telephones.
+        return Ok(repo.has_folder("web").then(flutter));
     }
     let mut programs = repo.all().filter(|path| {
         path.strip_prefix("bin/").is_some_and(|name| name.ends_with(".dart") && !name.contains('/'))

@@ -2,7 +2,7 @@
 
 use super::images;
 use super::node::said;
-use super::recipe::{Recipe, Run};
+use super::recipe::{Missing, Output, Recipe, Run};
 use super::repo::Repo;
 use super::versions::{self, Wish};
 use super::words::{self, Start};
@@ -46,7 +46,9 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     recipe.because(format!("{project} is there"));
     recipe.because(why);
     let of_web = text.contains("Microsoft.NET.Sdk.Web");
-    recipe.sure = of_web;
+    // What runs in browsers alone is a site.
+    let of_browser = text.contains("Microsoft.NET.Sdk.BlazorWebAssembly");
+    recipe.sure = of_web || of_browser;
     if of_web {
         recipe.framework = Some("ASP.NET Core");
     }
@@ -62,7 +64,24 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     } else {
         format!("dotnet publish {path}")
     };
-    let line = format!("{project} --configuration Release --output /out -p:UseAppHost=false");
+    // Tools of the project's own may be run by its build.
+    let tools = if repo.has(".config/dotnet-tools.json") {
+        recipe.because(".config/dotnet-tools.json names tools: they are restored");
+        "dotnet tool restore && "
+    } else {
+        ""
+    };
+    if of_browser {
+        recipe.framework = Some("Blazor");
+        let line = format!("{tools}{project} --configuration Release --output /app/published-site");
+        recipe.build.push(Run::own(line).cached(&["/root/.nuget/packages"]).of_app());
+        let folder = "published-site/wwwroot".to_owned();
+        recipe.output = Some(Output { folder, missing: Missing::Index });
+        recipe.because("Blazor: it runs in browsers, and what it builds is served as it is");
+        return Ok(Some(recipe));
+    }
+    let line =
+        format!("{tools}{project} --configuration Release --output /out -p:UseAppHost=false");
     if text.contains("npm ") {
         super::ruby::with_node(&mut recipe)?;
     }

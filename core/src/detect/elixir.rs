@@ -8,6 +8,11 @@ use super::versions::{self, Wish};
 use super::words::{self, Start};
 use crate::rejection::Rejection;
 
+/// Has a release make up a secret where none is said, each time that it is started: what starts it reads this
+/// file first.
+const SECRET: &str = "for file in /out/releases/*/env.sh; do \
+    echo 'export SECRET_KEY_BASE=\"${SECRET_KEY_BASE:-$(head -c 48 /dev/urandom | base64 -w 0)}\"' >> $file; done";
+
 /// Finds out how an app of Elixir is built; `None` where there is nothing of the kind.
 pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     let Some(text) = repo.text("mix.exs")? else { return Ok(None) };
@@ -54,6 +59,14 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
         }
         recipe.build.push(Run::own("mix assets.deploy").of_app());
         recipe.because("mix.exs has assets.deploy");
+    } else if phoenix && repo.texts_of("assets/package.json").contains("\"deploy\"") {
+        super::ruby::with_node(&mut recipe)?;
+        // It is of a time before Node had the OpenSSL of today.
+        recipe.build_env("NODE_OPTIONS", "--openssl-legacy-provider");
+        recipe.build.push(Run::own("npm install --prefix assets").cached(&["/root/.npm"]));
+        let line = "npm run deploy --prefix assets && mix phx.digest";
+        recipe.build.push(Run::own(line).of_app());
+        recipe.because("assets/package.json has a script \u{201c}deploy\u{201d}");
     }
     // `app: :shop`
     let app = text.split_once("app:").and_then(|(_, rest)| rest.trim_start().strip_prefix(':'));
@@ -62,6 +75,11 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     let Some(app) = app else { return Ok(Some(recipe)) };
     let app = words::name(app, "app in mix.exs")?;
     recipe.build.push(Run::own("mix release --path /out").of_app());
+    if phoenix {
+        // Phoenix does not start without one, and whoever only tries it has said none.
+        recipe.build.push(Run::own(SECRET));
+        recipe.because("SECRET_KEY_BASE is made up where it is not set: set it to keep sessions");
+    }
     recipe.because(format!("its release is {app}"));
     recipe.taken = vec![("/out/".to_owned(), "/app/".to_owned())];
     recipe.run_env("MIX_ENV", "prod");

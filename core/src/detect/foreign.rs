@@ -11,7 +11,8 @@ use super::settings_file::SETTINGS_FILE;
 use super::words::{self, ShellLine, Start};
 
 /// Languages whose last stage has the built program alone, or beside the sources.
-const COMPILED: &[&str] = &["go", "rust", "java", "dotnet", "elixir", "crystal", "dart", "swift"];
+const COMPILED: &[&str] =
+    &["go", "rust", "java", "dotnet", "elixir", "cpp", "crystal", "dart", "swift"];
 /// Programs that build or run others, none of which is in an image with a built program.
 const TOOLS: &[&str] = &[
     "air", "bash", "bun", "cargo", "crystal", "dart", "docker", "gow", "go", "just", "make",
@@ -42,11 +43,10 @@ impl Started {
     }
 }
 
-/// Finds it out; `recipe` is what was found without the line.
-pub(super) fn start(repo: &Repo<'_>, recipe: &Recipe, line: &ShellLine) -> Started {
-    let Overrides { build, start_file, .. } = repo.overrides;
+/// Finds it out; `recipe` is what was found without the line, which a file says.
+pub(super) fn start(repo: &Repo<'_>, recipe: &Recipe, line: &ShellLine, file: &str) -> Started {
+    let Overrides { build, .. } = repo.overrides;
     let replaced = build.as_ref().is_some_and(|steps| !steps.contains(&Step::Usual));
-    let file = start_file.unwrap_or(SETTINGS_FILE);
     if recipe.runtime == "python" {
         return without_runner(repo, line, file);
     }
@@ -69,6 +69,10 @@ pub(super) fn start(repo: &Repo<'_>, recipe: &Recipe, line: &ShellLine) -> Start
         return Started { why: Some(why), wants_all: true, ..Started::as_said(line) };
     }
     let program = Program::of(line.as_str());
+    if recipe.runtime == "java" && program.as_ref().is_some_and(is_of_build) {
+        let why = format!("{file} starts what the build leaves, so all of that is in the image");
+        return Started { why: Some(why), wants_all: true, ..Started::as_said(line) };
+    }
     let with_sources = recipe.taken.iter().any(|(from, _)| from == Recipe::HOME);
     if with_sources && program.as_ref().is_some_and(|program| is_there(repo, program)) {
         return Started::as_said(line);
@@ -101,12 +105,26 @@ fn is_there(repo: &Repo<'_>, program: &Program<'_>) -> bool {
     path.is_some_and(|path| repo.has(path.trim_start_matches("./")))
 }
 
+/// Whether a line starts Java with more of what a build leaves than the one archive that is taken out of it:
+/// classes, or archives that were put beside it.
+fn is_of_build(program: &Program<'_>) -> bool {
+    let beside = |word: &&str| word.contains("/dependency/") || word.ends_with(".war");
+    let by_classes = |word: &&str| ["-cp", "-classpath", "--class-path"].contains(word);
+    let of_maven = program.words.iter().any(|word| word.contains("target/"));
+    program.path == "java"
+        && of_maven
+        && (program.words.iter().any(beside)
+            || (program.words.iter().any(by_classes) && !program.words.contains(&"clojure.main")))
+}
+
 /// What starts the built program, with the variables and words of a line for the same program.
 fn with_words_of(runtime: &str, own: &Start, program: &Program<'_>) -> Option<Start> {
     let Program { variables, path, words } = program;
     let (words, none): (&[&str], &[&str]) = (words, &[]);
     let (options, words) = match runtime {
-        "go" | "rust" | "crystal" | "dart" | "swift" if !TOOLS.contains(path) => (none, words),
+        "go" | "rust" | "cpp" | "crystal" | "dart" | "swift" if !TOOLS.contains(path) => {
+            (none, words)
+        }
         // A script that a build writes, which takes words as it does at its place there.
         "java" if path.contains("/bin/") && starts_script(own) => (none, words),
         "java" if *path == "java" => {
@@ -154,10 +172,11 @@ fn without_heroku(own: &Start, line: &ShellLine) -> Option<Start> {
         [.., last] => words::path(last, "web in Procfile").ok(),
         [] => None,
     };
+    const APACHE: &str = "exec apache2-foreground";
+    let line = own.to_string();
+    let before = line.strip_suffix(APACHE).unwrap_or_default();
     Some(match folder {
-        Some(folder) => {
-            Start::own(format!("APACHE_DOCUMENT_ROOT=/app/{folder} exec apache2-foreground"))
-        }
+        Some(folder) => Start::own(format!("{before}APACHE_DOCUMENT_ROOT=/app/{folder} {APACHE}")),
         None => own.clone(),
     })
 }

@@ -1,5 +1,7 @@
 //! Apps of Go.
 
+use std::collections::BTreeSet;
+
 use super::images;
 use super::node::said;
 use super::recipe::{Recipe, Run};
@@ -11,6 +13,10 @@ use crate::rejection::Rejection;
 const CACHES: &[&str] = &["/go/pkg/mod", "/root/.cache/go-build"];
 /// Programs that are preferred where there are several.
 const NAMES: &[&str] = &["server", "web", "api", "app", "main", "http"];
+/// Folders of programs that are not the app.
+const BESIDE: &[&str] = &[
+    "example", "examples", "hack", "internal", "script", "scripts", "testdata", "tools", "vendor",
+];
 /// Frameworks, by their modules.
 const FRAMEWORKS: &[(&str, &str)] = &[
     ("github.com/gin-gonic/gin", "Gin"),
@@ -88,8 +94,41 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     recipe.sure = package != "." || repo.has("main.go");
     let line = format!("go build -trimpath -ldflags='-s -w' -o /out/app {package}");
     recipe.build.push(Run::own(line).cached(CACHES).of_app());
+    besides(&mut recipe, repo, text, &package)?;
     finish(&mut recipe);
     Ok(Some(recipe))
+}
+
+/// Builds the programs that run besides: other platforms have all of a module's in `bin/`.
+fn besides(
+    recipe: &mut Recipe,
+    repo: &Repo<'_>,
+    module: &str,
+    package: &str,
+) -> Result<(), Rejection> {
+    let declared = &repo.overrides.declared;
+    let processes = declared.processes.values().map(|process| &process.command);
+    let commands = processes.chain(declared.hooks().map(|(_, command)| command));
+    let programs = commands.filter_map(|command| command.words().first());
+    let programs: BTreeSet<&str> = programs.map(String::as_str).collect();
+    let own = module.lines().find_map(|line| line.strip_prefix("module "));
+    let own = own.and_then(|path| path.trim().rsplit('/').next()).unwrap_or_default();
+    for program in &programs {
+        let name = program.trim_start_matches("./").trim_start_matches("bin/");
+        let Ok(name) = words::name(name, "Procfile") else { continue };
+        let named = package.rsplit('/').next() == Some(name.as_str());
+        if named || (package == "." && name == own) {
+            recipe.build.push(Run::own(format!("cp /out/app /out/{name}")));
+        } else if repo.has(&format!("cmd/{name}/main.go")) {
+            let line = format!("go build -trimpath -ldflags='-s -w' -o /out/{name} ./cmd/{name}");
+            recipe.build.push(Run::own(line).cached(CACHES).of_app());
+            recipe.because(format!("{name} runs besides: it is built, too"));
+        }
+    }
+    if programs.iter().any(|program| program.trim_start_matches("./").starts_with("bin/")) {
+        recipe.taken.push(("/out/".to_owned(), "/app/bin/".to_owned()));
+    }
+    Ok(())
 }
 
 /// The program, beside the files of the repository: templates and the like lie among them.
@@ -127,7 +166,10 @@ fn package(repo: &Repo<'_>, module: &str, work: &str) -> Result<Option<String>, 
     let preferred = |name: &&&str| **name == own || NAMES.contains(*name);
     let named = mains.iter().find(|name| **name == started);
     if mains.is_empty() && !repo.has("cmd/main.go") {
-        return of_modules(repo, work);
+        return match of_modules(repo, work)? {
+            Some(found) => Ok(Some(found)),
+            None => of_folder(repo),
+        };
     }
     let chosen = match mains.as_slice() {
         [only] => Some(*only),
@@ -160,6 +202,18 @@ fn of_modules(repo: &Repo<'_>, work: &str) -> Result<Option<String>, Rejection> 
         several => several.iter().find(last),
     };
     chosen.map(|path| Ok(format!("./{}", words::path(path, "a folder in go.work")?))).transpose()
+}
+
+/// The one folder with a program, where there is neither one at the root nor one under `cmd/`.
+fn of_folder(repo: &Repo<'_>) -> Result<Option<String>, Rejection> {
+    let folders = repo.all().filter_map(|path| path.strip_suffix("/main.go"));
+    let aside = |folder: &str| {
+        folder.split('/').any(|part| BESIDE.contains(&part) || part.starts_with(['.', '_']))
+    };
+    let mut folders = folders.filter(|folder| !aside(folder));
+    let only = folders.next().filter(|_| folders.next().is_none());
+    only.map(|folder| Ok(format!("./{}", words::path(folder, "a folder with main.go")?)))
+        .transpose()
 }
 
 /// `1.26.1` as numbers; what is left out is 0.

@@ -70,6 +70,7 @@ const FIRST_ON_BOOKWORM: &[(&str, &[u32])] = &[
     ("python:3.11-", &[4]),
     ("python:3.10-", &[12]),
     ("python:3.9-", &[17]),
+    ("python:3.8-", &[17]),
     ("ruby:3.2-", &[2]),
     ("ruby:3.1-", &[4]),
     ("php:8.2-", &[8]),
@@ -94,6 +95,10 @@ const fn two(line: &'static str, build: &'static str, run: &'static str) -> Line
 pub(super) const DEBIAN: &str = "debian:bookworm-slim";
 /// Serves static files.
 pub(super) const BUSYBOX: &str = "busybox:1.37";
+/// Builds and runs what is written in Gleam: what is built is of the Erlang that it was built with.
+pub(super) const GLEAM: &str = "ghcr.io/gleam-lang/gleam:v1.13.0-erlang-slim";
+/// Builds pages of Flutter.
+pub(super) const FLUTTER: &str = "ghcr.io/cirruslabs/flutter:3.35.7";
 /// Has Composer, PHP's package manager.
 pub(super) const COMPOSER: &str = "composer:2";
 /// Has the program that puts extensions into PHP's images.
@@ -102,13 +107,21 @@ pub(super) const PHP_EXTENSIONS: &str = "mlocati/php-extension-installer:2";
 pub(super) const NODE: Language = Language {
     name: "Node",
     usual: same("24", "node:24-bookworm-slim"),
+    // Those that were never supported for long come last: only for who wants just them.
     lines: &[
+        same("26", "node:26-bookworm-slim"),
         same("24", "node:24-bookworm-slim"),
         same("22", "node:22-bookworm-slim"),
         same("20", "node:20-bookworm-slim"),
         same("18", "node:18-bookworm-slim"),
         same("16", "node:16-bookworm-slim"),
         same("14", "node:14-bullseye-slim"),
+        same("25", "node:25-bookworm-slim"),
+        same("23", "node:23-bookworm-slim"),
+        same("21", "node:21-bookworm-slim"),
+        same("19", "node:19-bullseye-slim"),
+        same("17", "node:17-bullseye-slim"),
+        same("12", "node:12-bullseye-slim"),
     ],
 };
 pub(super) const BUN: Language = Language {
@@ -135,6 +148,7 @@ pub(super) const PYTHON: Language = Language {
         same("3.11", "python:3.11-slim-bookworm"),
         same("3.10", "python:3.10-slim-bookworm"),
         same("3.9", "python:3.9-slim-bookworm"),
+        same("3.8", "python:3.8-slim-bookworm"),
     ],
 };
 pub(super) const GO: Language = Language {
@@ -156,6 +170,7 @@ pub(super) const RUBY: Language = Language {
     name: "Ruby",
     usual: two("3.4", "ruby:3.4-bookworm", "ruby:3.4-slim-bookworm"),
     lines: &[
+        two("4.0", "ruby:4.0-bookworm", "ruby:4.0-slim-bookworm"),
         two("3.4", "ruby:3.4-bookworm", "ruby:3.4-slim-bookworm"),
         two("3.3", "ruby:3.3-bookworm", "ruby:3.3-slim-bookworm"),
         two("3.2", "ruby:3.2-bookworm", "ruby:3.2-slim-bookworm"),
@@ -185,6 +200,9 @@ pub(super) const JAVA: Language = Language {
         two("17", "eclipse-temurin:17-jdk", "eclipse-temurin:17-jre"),
         two("11", "eclipse-temurin:11-jdk", "eclipse-temurin:11-jre"),
         two("8", "eclipse-temurin:8-jdk", "eclipse-temurin:8-jre"),
+        two("24", "eclipse-temurin:24-jdk", "eclipse-temurin:24-jre"),
+        two("23", "eclipse-temurin:23-jdk", "eclipse-temurin:23-jre"),
+        two("22", "eclipse-temurin:22-jdk", "eclipse-temurin:22-jre"),
     ],
 };
 pub(super) const DOTNET: Language = Language {
@@ -196,6 +214,8 @@ pub(super) const DOTNET: Language = Language {
         two("8", "mcr.microsoft.com/dotnet/sdk:8.0", "mcr.microsoft.com/dotnet/aspnet:8.0"),
         two("7", "mcr.microsoft.com/dotnet/sdk:7.0", "mcr.microsoft.com/dotnet/aspnet:7.0"),
         two("6", "mcr.microsoft.com/dotnet/sdk:6.0", "mcr.microsoft.com/dotnet/aspnet:6.0"),
+        two("5", "mcr.microsoft.com/dotnet/sdk:5.0", "mcr.microsoft.com/dotnet/aspnet:5.0"),
+        two("3.1", "mcr.microsoft.com/dotnet/sdk:3.1", "mcr.microsoft.com/dotnet/aspnet:3.1"),
     ],
 };
 pub(super) const ELIXIR: Language = Language {
@@ -234,6 +254,12 @@ pub(super) fn clojure(line: &str, with: &str) -> String {
     format!("clojure:temurin-{line}-{with}-bookworm-slim")
 }
 
+/// Serves archives of servlets, on a line of Java: those of the time when their packages were `javax`, and later ones.
+pub(super) fn tomcat(line: &str, of_old: bool) -> String {
+    let own = if of_old || matches!(line, "8" | "11") { 9 } else { 11 };
+    format!("tomcat:{own}-jre{line}")
+}
+
 /// Maven and Gradle for a line of Java, where a project does not bring them.
 pub(super) fn maven(line: &str) -> String {
     format!("maven:3.9-eclipse-temurin-{line}")
@@ -241,7 +267,9 @@ pub(super) fn maven(line: &str) -> String {
 
 /// See [`maven`].
 pub(super) fn gradle(line: &str) -> String {
-    format!("gradle:8-jdk{line}")
+    // The eighth runs on no newer Java than 24.
+    let of_gradle = if line == "25" { 9 } else { 8 };
+    format!("gradle:{of_gradle}-jdk{line}")
 }
 
 /// Tools that are installed into a build, each at one version.
@@ -355,7 +383,7 @@ mod tests {
 
     #[test]
     fn what_is_usual_is_one_of_the_lines_and_all_are_pinned() {
-        for image in [DEBIAN, BUSYBOX, COMPOSER, PHP_EXTENSIONS] {
+        for image in [DEBIAN, BUSYBOX, GLEAM, FLUTTER, COMPOSER, PHP_EXTENSIONS] {
             assert!(image.contains(':') && !image.ends_with(":latest"), "{image}");
         }
         for language in ALL {

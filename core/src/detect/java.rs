@@ -76,8 +76,31 @@ fn maven(repo: &Repo<'_>) -> Result<Recipe, Rejection> {
     recipe.build.push(Run::own(line).cached(&["/root/.m2"]).of_app());
     let war = text.contains("<packaging>war</packaging>");
     finish(&mut recipe, inside, "target", if war { "war" } else { "jar" });
+    if war && recipe.framework.is_none() {
+        servlets(&mut recipe, !text.contains("jakarta."));
+    }
     of_part(&mut recipe, whole);
     Ok(recipe)
+}
+
+/// Has a server of its own serve an archive that brings none.
+fn servlets(recipe: &mut Recipe, of_old: bool) {
+    let java = recipe.versions.first().map_or("", |(_, line)| line.as_str());
+    // It comes with no newer Java than the ones that are supported for long.
+    let java = if ["8", "11", "17", "21"].contains(&java) { java } else { "21" };
+    recipe.run_image = images::tomcat(java, of_old);
+    recipe.framework = Some("Tomcat");
+    recipe.because("it is an archive of servlets: Tomcat serves it");
+    recipe.taken =
+        vec![("/out/app.jar".to_owned(), "/usr/local/tomcat/webapps/ROOT.war".to_owned())];
+    recipe.run_tools.push(Run::own(
+        "sed -i 's/port=\"8080\"/port=\"${http.port}\"/' /usr/local/tomcat/conf/server.xml && \
+         chmod a+rwx /usr/local/tomcat/webapps && chmod -R a+rX /usr/local/tomcat/conf",
+    ));
+    let options = "-XX:MaxRAMPercentage=75 -Dhttp.port=${PORT:-8080}";
+    recipe.start = Some(Start::own(format!(
+        "CATALINA_OPTS=\"{options} $CATALINA_OPTS\" exec catalina.sh run"
+    )));
 }
 
 /// The version that a `pom.xml` says.

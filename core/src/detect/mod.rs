@@ -7,7 +7,9 @@
 //! guessing wrong costs people more than one line. Deterministic: the same files and settings give
 //! the same plan.
 
+mod alone;
 mod clojure;
+mod cpp;
 mod crystal;
 mod dart;
 mod deno;
@@ -16,6 +18,7 @@ mod dotnet;
 mod elixir;
 mod foreign;
 mod found;
+mod gleam;
 mod go;
 mod images;
 mod java;
@@ -26,6 +29,7 @@ mod overrides;
 mod pages;
 mod patterns;
 mod php;
+mod ports;
 mod preset;
 mod python;
 mod recipe;
@@ -35,6 +39,7 @@ mod ruby;
 mod rust;
 mod scala;
 mod settings_file;
+mod shell;
 mod site;
 mod swift;
 mod texts;
@@ -60,7 +65,7 @@ use crate::rejection::Rejection;
 use crate::source::BuildSettings;
 
 /// The version of these rules: part of what makes two builds the same.
-pub const RULES: u32 = 6;
+pub const RULES: u32 = 7;
 
 /// Where a Dockerfile is looked for when none is named, best first.
 const DOCKERFILES: &[&str] = &["Dockerfile", "dockerfile", "Containerfile"];
@@ -68,6 +73,8 @@ const DOCKERFILES: &[&str] = &["Dockerfile", "dockerfile", "Containerfile"];
 const BUILT_FOLDERS: &[&str] = &["dist", "build", "out", "_site"];
 /// Folders in which a site made by hand lies.
 const SITE_FOLDERS: &[&str] = &["public", "site", "www"];
+/// Folders in which it lies more seldom: only where there is nothing else in any folder.
+const FURTHER_FOLDERS: &[&str] = &["docs", "html", "htdocs", "public_html", "static", "src"];
 /// Files that say that something has to be built first, so that an `index.html` beside them is a
 /// template more often than a page.
 const MANIFESTS: &[&str] = &[
@@ -176,10 +183,15 @@ pub fn detect(
     settings: &BuildSettings,
     images: &BaseImages,
 ) -> Result<Detected, Rejection> {
+    let alone = alone::settings(files, settings);
+    let of_folder = alone.as_ref().and_then(|alone| alone.context.as_ref());
+    let why = of_folder.map(|folder| format!("{folder}/ is the one folder with an app"));
+    let settings = alone.as_ref().unwrap_or(settings);
     let none = Overrides::default();
     let folder = settings.context.as_ref().map_or("", RepositoryPath::as_str);
     let repo = Repo { files, texts, folder, overrides: &none };
-    let detected = plan(files, texts, settings, images)?;
+    let mut detected = plan(files, texts, settings, images)?;
+    detected.found.reasons.splice(0..0, why);
     let said = match overrides::read(&repo) {
         Ok(said) => said,
         // The app names its Dockerfile, which goes without what else is said of the build. What runs
@@ -235,6 +247,10 @@ fn plan(
     if let Some(detected) = preset::find(&repo, settings, images)? {
         return Ok(detected);
     }
+    if let Some(root) = staticfile(&repo).filter(|root| root.is_empty() || repo.has_folder(root)) {
+        let why = vec!["Staticfile names the folder that is served".to_owned()];
+        return site_in(&repo, &root, settings, why, images);
+    }
     let manifest = MANIFESTS.iter().find(|name| repo.has(name));
     // Beside a manifest only what a generator wrote is taken for finished; without anything that
     // would build, also a page at the root.
@@ -243,7 +259,11 @@ fn plan(
         Some(&"package.json") => (&[""], &[]),
         Some(_) => (&[], &[]),
     };
-    for folder in root.iter().chain(BUILT_FOLDERS).chain(by_hand) {
+    let further: &[&str] = match manifest {
+        None if refusal::folders_with_apps(&repo).is_empty() => FURTHER_FOLDERS,
+        None | Some(_) => &[],
+    };
+    for folder in root.iter().chain(BUILT_FOLDERS).chain(by_hand).chain(further) {
         let index = if folder.is_empty() {
             "index.html".to_owned()
         } else {
@@ -254,6 +274,16 @@ fn plan(
         }
     }
     Err(refusal::nothing_found(&repo, manifest.copied()))
+}
+
+/// The folder that a `Staticfile`, of Cloud Foundry and others, has served; `""` for all there is.
+fn staticfile(repo: &Repo<'_>) -> Option<String> {
+    let text = repo.text("Staticfile").ok().flatten()?;
+    let root = text.lines().find_map(|line| line.trim().strip_prefix("root:"));
+    match root.map(|root| root.trim().trim_matches(['"', '\''])) {
+        None | Some("" | "." | "./") => Some(String::new()),
+        Some(root) => words::path(root, "root in Staticfile").ok(),
+    }
 }
 
 fn by_dockerfile(path: RepositoryPath, settings: &BuildSettings, reasons: Vec<String>) -> Detected {

@@ -69,8 +69,16 @@ const BUILT_IN: &[&str] = &[
 /// Finds out how an app of PHP is built; `None` where there is nothing of the kind.
 pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     let composer: Option<Value> = repo.json("composer.json")?;
-    let entry =
-        repo.first(&["index.php", "public/index.php", "web/index.php", "webroot/index.php"]);
+    let entry = repo.first(&[
+        "index.php",
+        "public/index.php",
+        "web/index.php",
+        "webroot/index.php",
+        "www/index.php",
+        "html/index.php",
+        "htdocs/index.php",
+        "public_html/index.php",
+    ]);
     if entry.is_none() && composer.is_none() && !repo.has("composer.json") {
         return Ok(None);
     }
@@ -135,7 +143,35 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     }
     scripts(&mut recipe, repo)?;
     apache(&mut recipe, repo, entry);
+    if recipe.framework == Some("Laravel") {
+        let named = requires.and_then(|list| list.get("laravel/framework")?.as_str());
+        laravel(&mut recipe, repo, named);
+    }
     Ok(Some(recipe))
+}
+
+/// What Laravel wants of whoever runs it: a key, and since its eleventh version a database with its tables,
+/// which is a file as long as nobody says another.
+fn laravel(recipe: &mut Recipe, repo: &Repo<'_>, named: Option<&str>) {
+    let mut line = String::new();
+    if !repo.has(".env") {
+        line.push_str(
+            "[ -n \"$APP_KEY\" ] || export APP_KEY=\"base64:$(head -c 32 /dev/urandom | base64)\"; ",
+        );
+        recipe.because("APP_KEY is made up where it is not set: set it to keep sessions");
+    }
+    let digits = named.unwrap_or_default().trim_start_matches(|c: char| !c.is_ascii_digit());
+    let major = digits.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    if repo.has("artisan") && major.parse::<u32>().is_ok_and(|major| major >= 11) {
+        line.push_str(
+            "[ -n \"$DB_CONNECTION$DB_URL$DB_HOST$DB_DATABASE\" ] || touch database/database.sqlite; \
+             php artisan migrate --force && ",
+        );
+        recipe.because("its migrations are run when it starts");
+    }
+    if !line.is_empty() {
+        recipe.start = Some(Start::own(format!("{line}exec apache2-foreground")));
+    }
 }
 
 /// Extensions that what is depended on needs: Composer installs nothing without them.

@@ -6,9 +6,11 @@ use super::images::BaseImages;
 use super::overrides::{Overrides, Step};
 use super::recipe::{Missing, Output, Recipe, Run};
 use super::repo::Repo;
+use super::settings_file::SETTINGS_FILE;
 use super::{
-    BuildPlan, Detected, SiteFiles, clojure, crystal, dart, deno, dockerfile, dotnet, elixir, go,
-    java, known, node, pages, php, python, refusal, ruby, rust, scala, site, swift,
+    BuildPlan, Detected, SiteFiles, clojure, cpp, crystal, dart, deno, dockerfile, dotnet, elixir,
+    gleam, go, java, known, node, pages, php, ports, python, refusal, ruby, rust, scala, shell,
+    site, swift,
 };
 use crate::declared::Declared;
 use crate::rejection::Rejection;
@@ -36,8 +38,11 @@ const PROVIDERS: &[(&str, Provider)] = &[
     ("crystal", crystal::find),
     ("dart", dart::find),
     ("swift", swift::find),
+    ("gleam", gleam::find),
     ("python", python::find),
+    ("cpp", cpp::find),
     ("node", node::find),
+    ("shell", shell::find),
 ];
 
 /// Programs that a start line for an app of JavaScript begins with.
@@ -127,7 +132,8 @@ fn apply(recipe: &mut Recipe, repo: &Repo<'_>) {
         install,
         build,
         start,
-        start_file: _,
+        start_file,
+        otherwise,
         port,
         output,
         single_page,
@@ -135,10 +141,16 @@ fn apply(recipe: &mut Recipe, repo: &Repo<'_>) {
         image_folder: _,
         packages,
         env,
-        declared: _,
+        declared,
         reasons,
     } = repo.overrides;
-    let started = start.as_ref().map(|line| foreign::start(repo, recipe, line));
+    let own = start.as_ref().map(|line| (line, start_file.unwrap_or(SETTINGS_FILE)));
+    let spare = otherwise.as_ref().filter(|_| !recipe.is_whole());
+    let line = own.or(spare.map(|(line, file)| (line, *file)));
+    if let (None, Some((_, file))) = (start, line) {
+        recipe.because(format!("{file} says how it is started"));
+    }
+    let started = line.map(|(line, file)| foreign::start(repo, recipe, line, file));
     // What is said is said in the app's own folder.
     let inside = recipe.inside.clone();
     if let Some(steps) = install {
@@ -159,6 +171,11 @@ fn apply(recipe: &mut Recipe, repo: &Repo<'_>) {
         if recipe.taken.iter().any(|(from, _)| from == "/out/") {
             recipe.tools.push(Run::own("mkdir -p /out"));
         }
+    }
+    // What runs besides may start what the build leaves in folders of its own.
+    if recipe.runtime == "java" && runs_of_build(declared) && !has_home(recipe) {
+        recipe.taken.push((Recipe::HOME.to_owned(), Recipe::HOME.to_owned()));
+        recipe.because("what runs besides is of what the build leaves: all of it is in the image");
     }
     let mut of_start = None;
     if let Some(folder) = output {
@@ -185,11 +202,22 @@ fn apply(recipe: &mut Recipe, repo: &Repo<'_>) {
         }
         of_start = why;
     }
+    let address = ports::address(repo, recipe);
+    if address.asked && !recipe.run_env.iter().any(|(name, _)| name == "HOST") {
+        recipe.run_env("HOST", "0.0.0.0");
+    } else if let Some(path) = address.closed.filter(|_| !address.asked) {
+        recipe.because(format!(
+            "{path} listens on its own machine alone, where nobody reaches it: have it listen on 0.0.0.0"
+        ));
+    }
     if let (Some(output), Some(single)) = (&mut recipe.output, single_page) {
         output.missing = if *single { Missing::Index } else { Missing::Page };
     }
     let in_words = || recipe.start.as_ref().and_then(|start| port_in(&start.to_string()));
     if let Some(port) = port.or_else(in_words) {
+        recipe.port = port;
+    } else if let Some((port, path)) = ports::in_program(repo, recipe) {
+        recipe.because(format!("{path} listens on port {port}"));
         recipe.port = port;
     }
     recipe.build_packages.extend(packages.iter().cloned());
@@ -208,6 +236,14 @@ fn said_steps(steps: &[Step], usual: &[Run], inside: &str) -> Vec<Run> {
         Step::Line(line) => vec![Run::given(line.within(inside))],
     };
     steps.iter().flat_map(of).collect()
+}
+
+/// Whether a command that runs besides names what Maven or Gradle leaves.
+fn runs_of_build(declared: &Declared) -> bool {
+    let processes = declared.processes.values().map(|process| &process.command);
+    let commands = processes.chain(declared.hooks().map(|(_, command)| command));
+    let mut words = commands.flat_map(|command| command.words());
+    words.any(|word| word.contains("target/") || word.contains("build/"))
 }
 
 fn has_home(recipe: &Recipe) -> bool {

@@ -5,6 +5,33 @@ use super::words::{ShellLine, Start};
 /// The port that apps listen on unless they say otherwise.
 pub(super) const PORT: u16 = 8080;
 
+/// What a Chromium that some package fetched needs of the distribution.
+pub(super) const OF_CHROMIUM: &[&str] = &[
+    "ca-certificates",
+    "fonts-liberation",
+    "libasound2",
+    "libatk-bridge2.0-0",
+    "libatk1.0-0",
+    "libatspi2.0-0",
+    "libcairo2",
+    "libcups2",
+    "libdbus-1-3",
+    "libdrm2",
+    "libgbm1",
+    "libglib2.0-0",
+    "libnspr4",
+    "libnss3",
+    "libpango-1.0-0",
+    "libx11-6",
+    "libxcb1",
+    "libxcomposite1",
+    "libxdamage1",
+    "libxext6",
+    "libxfixes3",
+    "libxkbcommon0",
+    "libxrandr2",
+];
+
 /// One step of a build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Run {

@@ -78,7 +78,7 @@ pub(super) fn nothing_found(repo: &Repo<'_>, manifest: Option<&str>) -> Rejectio
 }
 
 /// A few manifests one or two folders below, whose folders may be what is to be built.
-fn folders_with_apps<'a>(repo: &Repo<'a>) -> Vec<&'a str> {
+pub(super) fn folders_with_apps<'a>(repo: &Repo<'a>) -> Vec<&'a str> {
     repo.all()
         .filter(|path| {
             let manifest = path.rsplit_once('/').is_some_and(|(_, file)| MANIFESTS.contains(&file));

@@ -18,6 +18,18 @@ const SYSTEM: &[(&str, &[&str], &[&str])] = &[
     ("rmagick", &["libmagickwand-dev"], &["libmagickwand-6.q16-6"]),
 ];
 
+/// Servers, by their gems: what starts each.
+const SERVERS: &[(&str, &str)] = &[
+    ("puma", "puma -b tcp://0.0.0.0:${PORT:-8080}"),
+    ("falcon", "falcon serve --bind http://0.0.0.0:${PORT:-8080}"),
+    ("unicorn", "unicorn --listen 0.0.0.0:${PORT:-8080}"),
+    ("thin", "thin start --address 0.0.0.0 --port ${PORT:-8080}"),
+];
+/// Has Ruby make up a secret where none is said, each time that it is started: no other app has the same, and none
+/// is in the image.
+const SECRET: &str = "echo 'ENV[\"SECRET_KEY_BASE\"] ||= File.binread(\"/dev/urandom\", 64).unpack1(\"H*\") \
+    unless ENV[\"RAILS_MASTER_KEY\"]' > /usr/local/lib/secret-of-rails.rb";
+
 /// Programs that make pages: gem, name, what builds, and where.
 const SITES: &[(&str, &str, &str, &str)] = &[
     ("middleman", "Middleman", "bundle exec middleman build", "build"),
@@ -103,11 +115,8 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
         let script = repo.first(&["app.rb", "main.rb", "server.rb", "web.rb"]);
         let line = if repo.has("config.ru") {
             recipe.because("config.ru is there");
-            let with = if has("puma") {
-                "puma -b tcp://0.0.0.0:${PORT:-8080}"
-            } else {
-                "rackup -o 0.0.0.0 -p ${PORT:-8080}"
-            };
+            let own = SERVERS.iter().find(|(gem, _)| has(gem)).map(|(_, with)| *with);
+            let with = own.unwrap_or("rackup -o 0.0.0.0 -p ${PORT:-8080}");
             Some(format!("exec bundle exec {with}"))
         } else {
             script.map(|script| {
@@ -208,6 +217,11 @@ fn rails(recipe: &mut Recipe, repo: &Repo<'_>) -> Result<(), Rejection> {
     }
     if repo.has_folder("app/assets") || repo.has_folder("app/javascript") {
         recipe.build.push(Run::own("bundle exec rails assets:precompile").of_app());
+    }
+    if !repo.has("config/master.key") {
+        recipe.run_tools.push(Run::own(SECRET));
+        recipe.run_env("RUBYOPT", "-r/usr/local/lib/secret-of-rails.rb");
+        recipe.because("SECRET_KEY_BASE is made up where it is not set: set it to keep sessions");
     }
     let serve = "exec bundle exec rails server -b 0.0.0.0 -p ${PORT:-8080}";
     recipe.start = Some(Start::own(if repo.has("config/database.yml") {

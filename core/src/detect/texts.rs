@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::alone;
 use super::listing::FileListing;
 use crate::names::RepositoryPath;
 use crate::source::BuildSettings;
@@ -17,11 +18,18 @@ pub const MOST_TEXT_BYTES: usize = 1024 * 1024;
 const HEAD_BYTES: usize = 1024;
 
 /// Files that say something wherever they lie at the root of what is built.
-const WHOLE: &[&str] = &[
+pub(super) const WHOLE: &[&str] = &[
     "hythe.toml",
     "Procfile",
     "nixpacks.toml",
+    "nixpacks.json",
     "railpack.json",
+    "railway.json",
+    "railway.toml",
+    "render.yaml",
+    "Staticfile",
+    "CMakeLists.txt",
+    "gleam.toml",
     "package.json",
     ".nvmrc",
     ".node-version",
@@ -172,6 +180,33 @@ const PYTHON_IN_PACKAGE: &[&str] = &["main.py", "app.py", "server.py", "__init__
 /// Folders of what is about an app rather than the app.
 const PYTHON_BESIDE: &[&str] =
     &["benchmarks", "demo", "docs", "example", "examples", "scripts", "test", "tests", "tools"];
+/// Folders in which programs of JavaScript begin, with their names and endings.
+const PROGRAM_FOLDERS: &[&str] = &["", "src/", "server/", "api/"];
+const PROGRAM_NAMES: &[&str] = &["server", "index", "app", "main"];
+const PROGRAM_ENDINGS: &[&str] = &["js", "mjs", "cjs", "ts", "mts", "tsx"];
+/// Where programs of other languages begin.
+const PROGRAMS: &[&str] = &[
+    "main.go",
+    "server.go",
+    "app.go",
+    "bin/server.dart",
+    "bin/main.dart",
+    "src/main.rs",
+    "server.rb",
+    "app.rb",
+    "main.rb",
+    "web.rb",
+    "main.cpp",
+    "main.cc",
+    "main.cxx",
+    "main.c",
+    "src/main.cpp",
+    "src/main.cc",
+    "src/main.cxx",
+    "src/main.c",
+];
+/// The most bytes of a program that is read: one that has more is written by a program, too.
+const MOST_PROGRAM_BYTES: usize = 128 * 1024;
 /// Endings of files that are wanted at the root, or one or two folders below it.
 const BY_ENDING: &[&str] = &[
     "/settings.py",
@@ -256,6 +291,8 @@ impl<S: Into<String>> FromIterator<(S, FileText)> for FileTexts {
 /// The files to read before [`super::detect`] can choose: at most [`MOST_WANTED`].
 #[must_use]
 pub fn wanted(files: &FileListing, settings: &BuildSettings) -> Vec<Wanted> {
+    let alone = alone::settings(files, settings);
+    let settings = alone.as_ref().unwrap_or(settings);
     let folder = settings.context.as_ref().map_or("", RepositoryPath::as_str);
     let at = |name: &str| {
         if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
@@ -279,6 +316,19 @@ pub fn wanted(files: &FileListing, settings: &BuildSettings) -> Vec<Wanted> {
         most_bytes: HEAD_BYTES,
         head: true,
     });
+    let programs = PROGRAM_FOLDERS.iter().flat_map(|folder| {
+        PROGRAM_NAMES.iter().flat_map(move |name| {
+            PROGRAM_ENDINGS.iter().map(move |ending| format!("{folder}{name}.{ending}"))
+        })
+    });
+    let programs = programs.chain(PROGRAMS.iter().map(|name| (*name).to_owned()));
+    let programs = programs.filter(|name| files.has_file(&at(name)));
+    let programs_below = files.files_below(folder).filter(|path| is_program_below(path));
+    let programs = programs.chain(programs_below.map(str::to_owned)).map(|name| Wanted {
+        path: at(&name),
+        most_bytes: MOST_PROGRAM_BYTES,
+        head: false,
+    });
     let above =
         workspace_above(files, folder).into_iter().flat_map(|above| of_workspace(files, above));
     let builds = crates_above(files, folder)
@@ -295,7 +345,8 @@ pub fn wanted(files: &FileListing, settings: &BuildSettings) -> Vec<Wanted> {
         head: false,
     });
     let above = above.chain(builds);
-    let mut wanted: Vec<Wanted> = heads.chain(above).chain(whole).take(MOST_WANTED).collect();
+    let mut wanted: Vec<Wanted> =
+        heads.chain(above).chain(whole).chain(programs).take(MOST_WANTED).collect();
     wanted.sort_by(|one, other| one.path.cmp(&other.path));
     wanted.dedup_by(|one, other| one.path == other.path);
     wanted
@@ -386,6 +437,27 @@ pub(super) fn python_package(path: &str) -> Option<&str> {
     let (package, file) = path.split_once('/')?;
     let fine = PYTHON_IN_PACKAGE.contains(&file) && !PYTHON_BESIDE.contains(&package);
     fine.then_some(package)
+}
+
+/// Whether a program may begin in a file one or two folders below.
+fn is_program_below(path: &str) -> bool {
+    let depth = path.matches('/').count();
+    let of_script = |file: &str| {
+        let Some((name, ending)) = file.rsplit_once('.') else { return false };
+        PROGRAM_NAMES.contains(&name) && PROGRAM_ENDINGS.contains(&ending)
+    };
+    match path.rsplit_once('/') {
+        Some((folder, "main.go")) => depth <= 2 && !folder.starts_with("vendor"),
+        Some((_, "main.rs")) => depth <= 3 && path.ends_with("/src/main.rs"),
+        Some(("src/bin", file)) => file.ends_with(".rs"),
+        Some(("src", file)) if file.ends_with(".gleam") => true,
+        // Of a workspace's apps.
+        Some((folder, file)) if depth == 2 => {
+            let apart = ["apps/", "packages/", "services/"];
+            apart.iter().any(|of| folder.starts_with(of)) && of_script(file)
+        }
+        Some(_) | None => false,
+    }
 }
 
 /// Whether it is one of [`CONFIGS`], in whatever folder.

@@ -357,6 +357,21 @@ fn a_project_of_gradle_is_built_from_the_root_of_its_build() {
     assert_eq!(alone, of("alone").context);
 }
 
+#[test]
+fn the_one_folder_with_an_app_is_built_without_being_named() {
+    let shape = Shape::of(
+        "README.md\nshop/go.mod module x\\n\nshop/main.go\nshop/Procfile web: app -p 3000\ndocs/index.md",
+    );
+    let settings = BuildSettings::default();
+    assert_eq!(shape.say(&settings), "=> go (go 1.25) | app -p 3000 | 3000");
+    let detected = shape.detect(&settings, &BaseImages::default()).unwrap();
+    assert_eq!(detected.context, Some(RepositoryPath::new("shop").unwrap()));
+    assert!(detected.found.reasons[0].starts_with("shop/ is the one"), "{:?}", detected.found);
+    // Who says something at the root is asked which folder is meant.
+    let said = shape.with("hythe.toml", "[build]\nstart = \"app\"\n");
+    assert!(said.detect(&settings, &BaseImages::default()).is_err());
+}
+
 /// Shapes of samples that other platforms show themselves with.
 #[test]
 fn samples_of_other_platforms_start_as_they_are() {
@@ -438,6 +453,16 @@ fn a_hostile_text_stays_a_text() {
             format!("Cargo.toml [package]\\nname = \"{text}\"\nsrc/main.rs"),
             format!("a.csproj <Project><AssemblyName>{text}</AssemblyName></Project>"),
             format!("mix.exs app: :{text}"),
+            format!(
+                "package.json {{\"devEngines\":{{\"packageManager\":{{\"name\":\"pnpm\",\"version\":\"{text}\"}}}},\"scripts\":{{\"start\":\"node a\"}}}}"
+            ),
+            format!("nixpacks.json {{\"start\":{{\"cmd\":\"{text}\"}}}}\nmain.py"),
+            format!("Staticfile root: {text}\nindex.html"),
+            format!(
+                "railway.json {{\"deploy\":{{\"startCommand\":\"{text}\"}}}}\nrequirements.txt x"
+            ),
+            format!("CMakeLists.txt project(a)\\nadd_executable({text} a.cc)"),
+            format!("gleam.toml name = \"{text}\"\nsrc/a.gleam"),
             format!(
                 "manage.py (\"DJANGO_SETTINGS_MODULE\", \"{text}.settings\")\nrequirements.txt django"
             ),

@@ -16,6 +16,19 @@ pub(super) struct Framework {
     /// Variables of its build and of the app.
     pub(super) build_env: &'static [(&'static str, &'static str)],
     pub(super) run_env: &'static [(&'static str, &'static str)],
+    /// What is put in place of a part that is for another platform.
+    pub(super) swap: Option<Swap>,
+}
+
+/// A part of a framework that makes what runs elsewhere gives way to one that makes what runs here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Swap {
+    /// The package to add.
+    pub(super) package: &'static str,
+    /// What puts it in place.
+    pub(super) steps: &'static [&'static str],
+    /// What is said of it.
+    pub(super) why: &'static str,
 }
 
 /// What comes out of a build.
@@ -36,7 +49,14 @@ fn program(
     build: Option<&'static str>,
     words: &'static [&'static str],
 ) -> Framework {
-    Framework { name, build, makes: Makes::Program(words), build_env: &[], run_env: ANYWHERE }
+    Framework {
+        name,
+        build,
+        makes: Makes::Program(words),
+        build_env: &[],
+        run_env: ANYWHERE,
+        swap: None,
+    }
 }
 
 fn files(
@@ -46,7 +66,7 @@ fn files(
     missing: Missing,
 ) -> Framework {
     let output = Output { folder: folder.to_owned(), missing };
-    Framework { name, build, makes: Makes::Files(output), build_env: &[], run_env: &[] }
+    Framework { name, build, makes: Makes::Files(output), build_env: &[], run_env: &[], swap: None }
 }
 
 /// A server that is written by hand: known by name only.
@@ -86,7 +106,7 @@ pub(super) fn find(repo: &Repo<'_>, manifest: &Manifest) -> Result<Option<Framew
     let needs = |package: &str| manifest.needs(package);
     let build = manifest.script("build").unwrap_or_default();
     Ok(Some(if needs("next") {
-        next(repo)?
+        next(repo, manifest)?
     } else if needs("nuxt") || needs("nuxt3") || needs("nuxt-edge") {
         nuxt(repo, manifest, build)?
     } else if needs("@react-router/dev") {
@@ -113,6 +133,11 @@ pub(super) fn find(repo: &Repo<'_>, manifest: &Manifest) -> Result<Option<Framew
         let config = repo.config("astro.config")?;
         if needs("@astrojs/node") {
             program("Astro", Some("astro build"), &["node", "./dist/server/entry.mjs"])
+        } else if (says(config, "output", "server") || says(config, "output", "hybrid"))
+            && let Some(swap) = swap_of_astro(manifest)
+        {
+            let start: &[&str] = &["node", "./dist/server/entry.mjs"];
+            Framework { swap: Some(swap), ..program("Astro", Some("astro build"), start) }
         } else if says(config, "output", "server") || says(config, "output", "hybrid") {
             return Err(Rejection::invalid(
                 "astro.config",
@@ -151,6 +176,7 @@ pub(super) fn find(repo: &Repo<'_>, manifest: &Manifest) -> Result<Option<Framew
             ),
             build_env: &[],
             run_env: ANYWHERE,
+            swap: None,
         }
     } else if needs("@angular/core") {
         return angular(repo, manifest);
@@ -175,11 +201,13 @@ pub(super) fn find(repo: &Repo<'_>, manifest: &Manifest) -> Result<Option<Framew
         files("Hexo", Some("hexo generate"), "public", Missing::Page)
     } else if needs("vitepress") {
         let docs = repo.has_folder("docs/.vitepress") || build.contains("build docs");
-        let folder = if docs { "docs/.vitepress/dist" } else { ".vitepress/dist" };
         let with = if docs { "vitepress build docs" } else { "vitepress build" };
-        files("VitePress", Some(with), folder, Missing::Page)
+        let usual = if docs { "docs/" } else { "" };
+        let inside = built_folder(build).map_or(usual.to_owned(), |folder| format!("{folder}/"));
+        files("VitePress", Some(with), &format!("{inside}.vitepress/dist"), Missing::Page)
     } else if needs("vuepress") {
-        files("VuePress", None, "docs/.vuepress/dist", Missing::Page)
+        let inside = built_folder(build).unwrap_or_else(|| "docs".to_owned());
+        files("VuePress", None, &format!("{inside}/.vuepress/dist"), Missing::Page)
     } else if needs("ember-cli") {
         files("Ember", Some("ember build --environment=production"), "dist", Missing::Index)
     } else if needs("preact-cli") {
@@ -188,8 +216,10 @@ pub(super) fn find(repo: &Repo<'_>, manifest: &Manifest) -> Result<Option<Framew
         files("Stencil", Some("stencil build"), "www", Missing::Index)
     } else if needs("@quasar/app-vite") || needs("@quasar/app-webpack") {
         files("Quasar", Some("quasar build"), "dist/spa", Missing::Index)
-    } else if needs("expo") && build.contains("expo export") {
-        files("Expo", None, "dist", Missing::Index)
+    } else if needs("expo")
+        && (build.contains("expo export") || (build.is_empty() && needs("react-native-web")))
+    {
+        files("Expo", Some("expo export --platform web"), "dist", Missing::Index)
     } else if server(manifest).is_some() {
         // A server of its own goes before tools that could also make a site.
         return Ok(None);
@@ -209,7 +239,7 @@ pub(super) fn by_tool(
         files(
             "Vite",
             Some("vite build"),
-            &folder_in(repo.config("vite.config")?, "outDir", "dist")?,
+            &folder_of_vite(repo.config("vite.config")?)?,
             Missing::Index,
         )
     } else if needs("@rsbuild/core") {
@@ -234,6 +264,7 @@ fn alone(name: &'static str) -> Framework {
         ),
         build_env: &[],
         run_env: ANYWHERE,
+        swap: None,
     }
 }
 
@@ -273,9 +304,12 @@ fn qwik(manifest: &Manifest) -> Result<Framework, Rejection> {
     ))
 }
 
-fn next(repo: &Repo<'_>) -> Result<Framework, Rejection> {
+fn next(repo: &Repo<'_>, manifest: &Manifest) -> Result<Framework, Rejection> {
     let config = repo.config("next.config")?;
     const QUIET: &[(&str, &str)] = &[("NEXT_TELEMETRY_DISABLED", "1")];
+    // What checks the app's variables would have them while it is built.
+    const UNCHECKED: &[(&str, &str)] =
+        &[("NEXT_TELEMETRY_DISABLED", "1"), ("SKIP_ENV_VALIDATION", "1")];
     // Its server listens on the address of this name, which is the container's own otherwise.
     const RUN: &[(&str, &str)] = &[("NEXT_TELEMETRY_DISABLED", "1"), ("HOSTNAME", "0.0.0.0")];
     let name = "Next.js";
@@ -297,7 +331,9 @@ fn next(repo: &Repo<'_>) -> Result<Framework, Rejection> {
     } else {
         Makes::Program(&["next", "start"])
     };
-    Ok(Framework { name, build, makes, build_env: QUIET, run_env: RUN })
+    let unchecked = manifest.needs("@t3-oss/env-nextjs") || manifest.needs("@t3-oss/env-core");
+    let build_env = if unchecked { UNCHECKED } else { QUIET };
+    Ok(Framework { name, build, makes, build_env, run_env: RUN, swap: None })
 }
 
 fn nuxt(repo: &Repo<'_>, manifest: &Manifest, build: &str) -> Result<Framework, Rejection> {
@@ -311,7 +347,11 @@ fn nuxt(repo: &Repo<'_>, manifest: &Manifest, build: &str) -> Result<Framework, 
     } else if generated || says(config, "preset", "static") {
         files("Nuxt", Some("nuxt generate"), ".output/public", Missing::Page)
     } else {
-        Framework { build: Some("nuxt build"), ..alone("Nuxt") }
+        // What it is made for otherwise is said in its settings.
+        let elsewhere = after(config, "preset").next().is_some() && !says(config, "preset", "node");
+        let build_env: &[(&str, &str)] =
+            if elsewhere { &[("NITRO_PRESET", "node-server")] } else { &[] };
+        Framework { build: Some("nuxt build"), build_env, ..alone("Nuxt") }
     })
 }
 
@@ -332,11 +372,52 @@ fn svelte(repo: &Repo<'_>, manifest: &Manifest) -> Result<Framework, Rejection> 
         // By this it takes the adapter for Node, as it does for others that run containers.
         return Ok(Framework { build_env: &[("GCP_BUILDPACKS", "1")], ..with_node });
     }
+    if let Some(swap) = swap_of_svelte(manifest) {
+        return Ok(Framework { swap: Some(swap), ..with_node });
+    }
     Err(Rejection::invalid(
         "svelte.config.js",
         "its adapter makes nothing that can run here: use @sveltejs/adapter-node, or \
          @sveltejs/adapter-static for a site without a server",
     ))
+}
+
+/// SvelteKit's adapter for Node in place of one for another platform.
+fn swap_of_svelte(manifest: &Manifest) -> Option<Swap> {
+    const STEPS: &[&str] = &[
+        "sed -i -E 's#@sveltejs/adapter-(vercel|netlify|cloudflare-workers|cloudflare)#@sveltejs/adapter-node#' svelte.config.*",
+    ];
+    manifest.needs_any(&[
+        "@sveltejs/adapter-vercel",
+        "@sveltejs/adapter-netlify",
+        "@sveltejs/adapter-cloudflare",
+        "@sveltejs/adapter-cloudflare-workers",
+    ])?;
+    let package = match manifest.major("@sveltejs/kit") {
+        Some(1) => "@sveltejs/adapter-node@1",
+        Some(2) | None => "@sveltejs/adapter-node@5",
+        Some(_) => return None,
+    };
+    let why = "its adapter is for another platform: @sveltejs/adapter-node is used in its place";
+    Some(Swap { package, steps: STEPS, why })
+}
+
+/// The same of Astro, whose adapter for Node wants to be told that it stands alone.
+fn swap_of_astro(manifest: &Manifest) -> Option<Swap> {
+    const STEPS: &[&str] = &[
+        "echo \"import node from '@astrojs/node'; export default () => node({ mode: 'standalone' });\" > adapter-of-node.mjs",
+        "sed -i -E 's#@astrojs/(vercel|netlify|cloudflare)(/[a-z]+)*#./adapter-of-node.mjs#' astro.config.*",
+    ];
+    manifest.needs_any(&["@astrojs/vercel", "@astrojs/netlify", "@astrojs/cloudflare"])?;
+    let package = match manifest.major("astro")? {
+        3 => "@astrojs/node@6",
+        4 => "@astrojs/node@8",
+        5 => "@astrojs/node@9",
+        6 => "@astrojs/node@10",
+        _ => return None,
+    };
+    let why = "its adapter is for another platform: @astrojs/node is used in its place";
+    Some(Swap { package, steps: STEPS, why })
 }
 
 fn angular(repo: &Repo<'_>, manifest: &Manifest) -> Result<Option<Framework>, Rejection> {
@@ -400,15 +481,59 @@ fn after<'a>(config: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
 
 /// The folder that settings name, or the usual one.
 fn folder_in(config: &str, key: &str, usual: &str) -> Result<String, Rejection> {
-    let named = after(config, key).find_map(|rest| {
-        let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
-        rest.get(1..)?.split(quote).next()
-    });
-    match named {
-        // What is computed, or lies outside, can be named in hythe.toml.
+    match named_folder(config, key) {
+        // What lies outside can be named in hythe.toml.
         Some(folder) if !folder.contains("..") && !folder.contains('$') => {
-            words::path(folder, &format!("{key} in the settings"))
+            words::path(&folder, &format!("{key} in the settings"))
         }
         Some(_) | None => Ok(usual.to_owned()),
     }
+}
+
+/// The folder that Vite writes: named from its root, which may be a folder of the app.
+fn folder_of_vite(config: &str) -> Result<String, Rejection> {
+    let plain = |folder: &String| !folder.contains("..") && !folder.contains('$');
+    let root = named_folder(config, "root").filter(plain);
+    let root = root.and_then(|root| words::path(&root, "root").ok());
+    let absolute = after(config, "outDir").next().and_then(computed);
+    match (root, named_folder(config, "outDir")) {
+        (Some(root), None) => Ok(format!("{root}/dist")),
+        (Some(root), Some(out)) if absolute.is_none() => match out.strip_prefix("../") {
+            Some(out) if !root.contains('/') => words::path(out, "outDir in the settings"),
+            Some(_) => Ok("dist".to_owned()),
+            None => words::path(&format!("{root}/{out}"), "outDir in the settings"),
+        },
+        (_, _) => folder_in(config, "outDir", "dist"),
+    }
+}
+
+/// What settings name, as a text or as the app's folder and texts.
+fn named_folder(config: &str, key: &str) -> Option<String> {
+    after(config, key).find_map(|rest| {
+        let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'));
+        match quote {
+            Some(quote) => rest.get(1..)?.split(quote).next().map(str::to_owned),
+            None => computed(rest),
+        }
+    })
+}
+
+/// `path.resolve(__dirname, "dist/public")` as a folder of the app.
+fn computed(rest: &str) -> Option<String> {
+    let line = rest.lines().next()?.replace("process.cwd()", "__dirname");
+    let (call, given) = line.split_once('(')?;
+    let joins = ["path.resolve", "path.join", "resolve", "join"].contains(&call.trim());
+    let given = given.split(')').next().filter(|_| joins)?;
+    let here = given.contains("__dirname") || given.contains("import.meta.dirname");
+    let parts = given.split(['"', '\'', '`']).skip(1).step_by(2);
+    let parts: Vec<&str> =
+        parts.map(|part| part.trim_start_matches("./").trim_end_matches('/')).collect();
+    (here && !parts.is_empty()).then(|| parts.join("/"))
+}
+
+/// `src` of `vuepress build src`, where a script says it.
+fn built_folder(script: &str) -> Option<String> {
+    let (_, rest) = script.split_once("press build ")?;
+    let word = rest.split(' ').find(|word| !word.is_empty())?;
+    words::path(word, "the folder in the script build").ok().filter(|_| word != "&&")
 }

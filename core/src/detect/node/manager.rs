@@ -66,6 +66,10 @@ impl Manager {
             }
             (_, None) if repo.has("pnpm-workspace.yaml") => (Self::Pnpm, "pnpm-workspace.yaml"),
             (_, None) if repo.has(".yarnrc.yml") => (Self::YarnBerry, ".yarnrc.yml"),
+            (None, None) if manifest.speaks_of_bun() => {
+                let why = "bun: there is no lock, and package.json speaks of it";
+                return Ok((Self::Bun, None, why.to_owned()));
+            }
             (_, None) => {
                 return Ok((Self::Npm, None, "npm: there is no lock of another one".into()));
             }
@@ -116,6 +120,36 @@ impl Manager {
         };
         // Some images bring an older one under the same name.
         Ok(Some(Run::own(format!("npm install --global --force {package}")).cached(&[NPM_CACHE])))
+    }
+
+    /// The steps that bring what scripts call besides it, and no image of Node has.
+    pub(super) fn others(self, scripts: &[&str]) -> Vec<Run> {
+        let called = |names: &[&str]| {
+            let mut words = scripts.iter().flat_map(|script| script.split_whitespace());
+            words.any(|word| names.contains(&word))
+        };
+        let mut packages = Vec::new();
+        if self != Self::Bun && called(&["bun", "bunx"]) {
+            packages.push(format!("bun@{}", tools::BUN));
+        }
+        if !matches!(self, Self::Pnpm | Self::Bun) && called(&["pnpm", "pnpx"]) {
+            packages.extend(tools::PNPM.first().map(|(_, version)| format!("pnpm@{version}")));
+        }
+        let step = |package: String| {
+            Run::own(format!("npm install --global --force {package}")).cached(&[NPM_CACHE])
+        };
+        packages.into_iter().map(step).collect()
+    }
+
+    /// The step that adds a package of a checked name.
+    pub(super) fn add(self, package: &str) -> String {
+        match self {
+            Self::Npm => format!("npm install --legacy-peer-deps {package}"),
+            Self::Pnpm => format!("pnpm add {package}"),
+            Self::Yarn => format!("yarn add --ignore-workspace-root-check {package}"),
+            Self::YarnBerry => format!("yarn add {package}"),
+            Self::Bun => format!("bun add {package}"),
+        }
     }
 
     /// What it needs to be told by variables.

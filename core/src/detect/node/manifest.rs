@@ -68,8 +68,26 @@ impl Manifest {
 
     /// `pnpm@9.1.0+sha…` as name and version.
     pub(super) fn package_manager(&self) -> Option<(&str, &str)> {
-        let (name, version) = self.text(&["packageManager"])?.split_once('@')?;
+        let named = self.text(&["packageManager"]).and_then(|text| text.split_once('@'));
+        let (name, version) = named.or_else(|| {
+            let name = self.text(&["devEngines", "packageManager", "name"])?;
+            Some((name, self.text(&["devEngines", "packageManager", "version"])?))
+        })?;
         Some((name, version.split('+').next().unwrap_or(version)))
+    }
+
+    /// The version of a runtime that it is developed with.
+    pub(super) fn dev_engine(&self, runtime: &str) -> Option<&str> {
+        let named = self.text(&["devEngines", "runtime", "name"])? == runtime;
+        self.text(&["devEngines", "runtime", "version"]).filter(|_| named)
+    }
+
+    /// Whether it is written for Bun, as far as that can be told without a lock.
+    pub(super) fn speaks_of_bun(&self) -> bool {
+        let by_bun = |name: &&str| {
+            self.script(name).is_some_and(|script| script.split(' ').next() == Some("bun"))
+        };
+        self.needs("@types/bun") || self.needs("bun-types") || ["start", "dev"].iter().any(by_bun)
     }
 
     /// The version of the package manager, where it is named to the last number.

@@ -7,11 +7,13 @@ mod needs;
 mod pnpm;
 mod workspace;
 
-use framework::{Framework, Makes};
+use framework::{Framework, Makes, Swap};
 use manager::Manager;
 use manifest::Manifest;
 
-use super::images;
+use serde_json::Value;
+
+use super::images::{self, Images};
 use super::recipe::{Recipe, Run, User};
 use super::repo::Repo;
 use super::versions::{self, Wish};
@@ -96,7 +98,10 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     build(&mut recipe, &manifest, manager, framework.as_ref())?;
     match framework {
         Some(framework) => of_framework(&mut recipe, repo, &manifest, framework)?,
-        None => recipe.framework = framework::server(&manifest),
+        None => {
+            recipe.framework = framework::server(&manifest);
+            pages_beside(&mut recipe, repo, &manifest);
+        }
     }
     let in_workspace = manifest.has_workspaces() || repo.has("pnpm-workspace.yaml");
     if in_workspace && !recipe.is_whole() && repo.overrides.start.is_none() {
@@ -106,6 +111,7 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     if recipe.output.is_none() && recipe.start.is_none() && recipe.build.is_empty() {
         // It is not said to be a program; perhaps it is a site beside a few tools.
         if repo.overrides.start.is_none()
+            && repo.overrides.otherwise.is_none()
             && repo.overrides.build.is_none()
             && repo.overrides.output.is_none()
         {
@@ -131,6 +137,10 @@ fn installed(
     }
     manager.settings(recipe);
     recipe.tools.extend(manager.tool(repo, manifest)?);
+    if recipe.runtime == "node" {
+        let scripts = manifest.script("build").or(manifest.script("heroku-postbuild"));
+        recipe.tools.extend(manager.others(scripts.as_slice()));
+    }
     if manifest.has_dependencies() || lock.is_some() {
         recipe.manifests = Manager::manifests(repo, manifest, lock);
         let install = manager.install(lock.is_some());
@@ -160,14 +170,33 @@ fn base(repo: &Repo<'_>, manifest: &Manifest, manager: Manager) -> Result<Recipe
         None => Wish::of(repo.first_line(".nvmrc")?, ".nvmrc")
             .or(Wish::of(repo.first_line(".node-version")?, ".node-version"))
             .or(repo.tool(&["node", "nodejs"])?)
-            .or(Wish::of(manifest.volta("node"), "volta.node in package.json")),
+            .or(Wish::of(manifest.volta("node"), "volta.node in package.json"))
+            .or(Wish::of(manifest.dev_engine("node"), "devEngines in package.json")),
     };
-    let (images, why) = versions::choose_just(&images::NODE, wish.as_ref(), just)?;
+    let older = needs::newest_node(manifest).filter(|_| !just);
+    let older = older.and_then(|(package, line)| of_old(package, line, wish.as_ref()));
+    let (images, why) = match older {
+        Some(older) => older,
+        None => versions::choose_just(&images::NODE, wish.as_ref(), just)?,
+    };
     let mut recipe = Recipe::new("node", images.build, images.run);
     recipe.versions.push(("node", images.version));
     recipe.because(why);
     recipe.user = User::There("node");
     Ok(recipe)
+}
+
+/// The images of a Node that an old package goes with, where what is wished for allows it.
+fn of_old(package: &str, line: &str, wish: Option<&Wish>) -> Option<(Images, String)> {
+    let text = match wish {
+        Some(wish) if wish.text.contains("||") => return None,
+        Some(wish) => format!("{}, <={line}", wish.text),
+        None => format!("<={line}"),
+    };
+    let wish = Wish::of(Some(&text), "the age of what it depends on");
+    let (found, _) = versions::choose(&images::NODE, wish.as_ref()).ok()?;
+    let why = format!("Node {}: {package} goes with no later one", found.line);
+    Some((found.newest(), why))
 }
 
 /// What `hythe.toml` and its like say of a version.
@@ -182,6 +211,10 @@ fn build(
     manager: Manager,
     framework: Option<&Framework>,
 ) -> Result<(), Rejection> {
+    if let Some(swap) = framework.and_then(|framework| framework.swap.as_ref()) {
+        recipe.because(swap.why);
+        recipe.build.extend(swapped(swap, manager, ""));
+    }
     if manifest.script("build").is_some() {
         recipe.because("package.json has a script \u{201c}build\u{201d}");
         recipe.build.push(Run::own(manager.run("build")).of_app());
@@ -190,7 +223,7 @@ fn build(
             "package.json has no script \u{201c}build\u{201d}: the framework's own is used",
         );
         recipe.build.push(Run::own(format!("node_modules/.bin/{with}")).of_app());
-    } else if manager == Manager::Npm && manifest.script("heroku-postbuild").is_some() {
+    } else if manifest.script("heroku-postbuild").is_some() {
         recipe.build.push(Run::own(manager.run("heroku-postbuild")).of_app());
     }
     if let Some(framework) = framework {
@@ -202,6 +235,36 @@ fn build(
         }
     }
     Ok(())
+}
+
+/// Builds pages that lie in a folder of their own, where the app's server serves that and no script builds them.
+fn pages_beside(recipe: &mut Recipe, repo: &Repo<'_>, manifest: &Manifest) {
+    const FOLDERS: &[&str] = &["client", "frontend", "web", "ui"];
+    if !recipe.build.is_empty() || manifest.has_workspaces() {
+        return;
+    }
+    let is_built = |folder: &str| {
+        let package: Option<Value> = repo.json(&format!("{folder}/package.json")).ok().flatten();
+        package
+            .is_some_and(|package| package.pointer("/scripts/build").is_some_and(Value::is_string))
+    };
+    let is_served = |folder: &str| {
+        let mut texts = ENTRIES.iter().chain(TYPED).map(|entry| repo.texts_of(entry));
+        texts.any(|text| text.contains("static(") && text.contains(folder))
+    };
+    let found = FOLDERS.iter().find(|folder| is_built(folder) && is_served(folder));
+    let Some(folder) = found else { return };
+    recipe.because(format!("its server serves what {folder}/ builds, and no script builds it"));
+    recipe.build.push(Run::own(format!("npm install --prefix {folder}")).cached(&["/root/.npm"]));
+    recipe.build.push(Run::own(format!("npm run build --prefix {folder}")).of_app());
+}
+
+/// The steps of a swap, in the folder of an app.
+fn swapped(swap: &Swap, manager: Manager, folder: &str) -> Vec<Run> {
+    let package = manager.add(swap.package);
+    let steps = std::iter::once(package.as_str()).chain(swap.steps.iter().copied());
+    let inside = if folder.is_empty() { String::new() } else { format!("cd {folder} && ") };
+    steps.map(|step| Run::own(format!("{inside}{step}"))).collect()
 }
 
 fn of_framework(
@@ -272,7 +335,7 @@ fn start(
     if let Some((name, script)) = script {
         recipe.because(format!("package.json has a script \u{201c}{name}\u{201d}"));
         let alone = manifest.script(&format!("pre{name}")).is_none();
-        let by_manager = ["npm", "npx", "pnpm", "yarn", "bun", "bunx"]
+        let by_manager = ["npm", "npx", "pnpm", "pnpx", "yarn", "bun", "bunx"]
             .iter()
             .any(|program| script.split_whitespace().any(|word| word == *program));
         let line = ShellLine::new(script, "start in package.json").ok();
@@ -379,6 +442,13 @@ fn manager_to_run(
     if recipe.output.is_none() && called {
         recipe.run_tools.extend(manager.tool(repo, manifest)?);
     }
+    if recipe.output.is_none() && recipe.runtime == "node" {
+        let by_script = recipe.start.as_ref().is_some_and(|s| s.to_string().starts_with("npm run"));
+        let scripts = manifest.script("start:prod").or(manifest.script("start"));
+        let own = scripts.filter(|_| by_script && said.is_none());
+        let called: Vec<&str> = own.into_iter().chain(said).collect();
+        recipe.run_tools.extend(manager.others(&called));
+    }
     Ok(())
 }
 
@@ -391,5 +461,6 @@ fn is_by_manager(start: Option<&Start>, manifest: &Manifest, manager: Manager) -
 }
 
 fn calls(line: &str, manager: Manager) -> bool {
-    line.split_whitespace().any(|word| word == manager.program())
+    let also = if manager == Manager::Pnpm { "pnpx" } else { manager.program() };
+    line.split_whitespace().any(|word| word == manager.program() || word == also)
 }

@@ -15,6 +15,9 @@ use crate::rejection::Rejection;
 /// The keys of `pnpm-workspace.yaml` that 9 reads.
 const KEYS_OF_9: &[&str] = &["packages", "catalog", "catalogs"];
 
+/// The longest version that is taken, in bytes.
+const MOST_WISH_BYTES: usize = 16;
+
 /// The version, and the reason.
 pub(super) fn version(repo: &Repo<'_>, manifest: &Manifest) -> Result<(String, String), Rejection> {
     if let Some(exact) = manifest.exact_manager() {
@@ -24,11 +27,11 @@ pub(super) fn version(repo: &Repo<'_>, manifest: &Manifest) -> Result<(String, S
     let lock = repo.text("pnpm-lock.yaml")?.unwrap_or_default();
     let form = lock.lines().find_map(|line| line.strip_prefix("lockfileVersion:"));
     let form = form.unwrap_or("9").trim().trim_matches(['\'', '"']);
-    let wish = manifest
+    let named = manifest
         .package_manager()
         .map(|(_, version)| (version, "packageManager"))
         .or_else(|| manifest.engine("pnpm").map(|engine| (engine, "engines.pnpm")));
-    let wish = wish.and_then(|(text, place)| Some((Range::parse(text).ok()?, place)));
+    let wish = named.and_then(|(text, place)| Some((Range::parse(text).ok()?, place)));
     let fits = |version: &str| {
         let version = Version::parse(version);
         wish.as_ref().is_none_or(|(range, _)| version.is_ok_and(|v| range.satisfies(&v)))
@@ -45,13 +48,29 @@ pub(super) fn version(repo: &Repo<'_>, manifest: &Manifest) -> Result<(String, S
     let all = tools::PNPM.iter().map(|(_, version)| *version);
     known.extend(all);
     let usual = known.first().copied().unwrap_or("latest");
-    let version = known.iter().copied().find(|version| fits(version)).unwrap_or(usual);
+    let fitting = known.iter().copied().find(|version| fits(version));
+    // One that is not known yet is of the line that is wished for: pnpm refuses to be another.
+    let later = named.filter(|_| fitting.is_none()).and_then(|(text, _)| line_of(text));
+    let version = fitting.or(later.as_deref()).unwrap_or(usual);
     let why = match (wish, of_10) {
         (Some((_, place)), _) if version != usual => format!("{place} in package.json says so"),
         (_, Some(sign)) => sign,
         (_, None) => format!("the lock has the form of {form}, and nothing is of a later one"),
     };
     Ok((version.to_owned(), format!("pnpm {version}: {}", shown(&why))))
+}
+
+/// The line that a wish is of: `11.5` of `11.5.x`, `11` of `^11` and of `>=11.2`.
+fn line_of(wish: &str) -> Option<String> {
+    let text = wish.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let mut numbers = text.get(..end)?.split('.').filter(|number| !number.is_empty());
+    let major = numbers.next().filter(|_| end <= MOST_WISH_BYTES)?;
+    let held = wish.starts_with(|c: char| c.is_ascii_digit() || c == '~' || c == '=');
+    match numbers.next().filter(|_| held) {
+        Some(minor) => Some(format!("{major}.{minor}")),
+        None => Some(major.to_owned()),
+    }
 }
 
 /// What there is that only 10 and later ones know.
@@ -77,4 +96,23 @@ fn of_10(workspace: Option<&str>, lock: &str) -> Option<String> {
 
 fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(120).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_is_of_a_line() {
+        for (wish, line) in [
+            ("11.5.x", Some("11.5")),
+            ("^11.2.0", Some("11")),
+            (">=11", Some("11")),
+            ("~12.1.0", Some("12.1")),
+            ("12", Some("12")),
+            ("x", None),
+        ] {
+            assert_eq!(line_of(wish).as_deref(), line, "{wish}");
+        }
+    }
 }

@@ -4,7 +4,7 @@
 use super::framework::{self, Framework, Makes};
 use super::manager::Manager;
 use super::manifest::Manifest;
-use super::{is_by_manager, needs, of_framework, start};
+use super::{is_by_manager, needs, of_framework, start, swapped};
 use crate::detect::patterns::fits;
 use crate::detect::recipe::{Output, Recipe, Run};
 use crate::detect::repo::Repo;
@@ -159,13 +159,17 @@ fn put(
         recipe.run_env(name, *value);
     }
     if recipe.build.is_empty() {
-        let own = framework.and_then(|framework| framework.build);
+        let own = framework.as_ref().and_then(|framework| framework.build);
         let line = match (manifest.script("build"), own) {
             (Some(_), _) => Some(format!("cd {folder} && {}", manager.run("build"))),
             (None, Some(own)) => Some(format!("cd {folder} && PATH={path} {own}")),
             (None, None) => None,
         };
         recipe.build.extend(line.map(|line| Run::own(line).of_app()));
+    }
+    if let Some(swap) = framework.and_then(|framework| framework.swap) {
+        recipe.because(swap.why);
+        recipe.build.splice(0..0, swapped(&swap, manager, &folder));
     }
     if let Some(Output { folder: inside, missing }) = app.output {
         recipe.output = Some(Output { folder: format!("{folder}/{inside}"), missing });

@@ -1,6 +1,7 @@
 //! What a repository says itself about its build: `hythe.toml` above all, and what it may still
 //! have from where it was deployed before. Each of them only says what those before it did not.
 
+mod elsewhere;
 mod hythe_toml;
 mod nixpacks;
 mod procfile;
@@ -49,6 +50,8 @@ pub(super) struct Overrides {
     pub(super) start: Option<ShellLine>,
     /// The file that says the start.
     pub(super) start_file: Option<&'static str>,
+    /// What another platform was told to start, and the file: for where nothing else says it.
+    pub(super) otherwise: Option<(ShellLine, &'static str)>,
     pub(super) port: Option<u16>,
     pub(super) output: Option<String>,
     pub(super) single_page: Option<bool>,
@@ -74,8 +77,8 @@ pub(super) const LANGUAGES: &[&str] = &[
 ];
 /// What `preset` can be.
 pub(super) const PRESETS: &[&str] = &[
-    "crystal", "dart", "deno", "dotnet", "elixir", "go", "hugo", "java", "mdbook", "node", "php",
-    "python", "ruby", "rust", "static", "swift", "zola",
+    "cpp", "crystal", "dart", "deno", "dotnet", "elixir", "gleam", "go", "hugo", "java", "mdbook",
+    "node", "php", "python", "ruby", "rust", "shell", "static", "swift", "zola",
 ];
 
 /// Reads all of them.
@@ -85,6 +88,7 @@ pub(super) fn read(repo: &Repo<'_>) -> Result<Overrides, Rejection> {
     railpack::read(repo, &mut said)?;
     nixpacks::read(repo, &mut said)?;
     procfile::read(repo, &mut said)?;
+    elsewhere::read(repo, &mut said);
     Ok(said)
 }
 

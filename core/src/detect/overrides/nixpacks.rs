@@ -1,4 +1,4 @@
-//! `nixpacks.toml`: its providers, phases, packages of Debian, variables and start command.
+//! `nixpacks.toml`, or the same as JSON: its providers, phases, packages of Debian, variables and start command.
 
 use toml::Value;
 
@@ -7,27 +7,47 @@ use crate::detect::repo::Repo;
 use crate::rejection::Rejection;
 
 const FILE: &str = "nixpacks.toml";
+const JSON: &str = "nixpacks.json";
+/// Variables that name a version.
+const VERSIONS: &[(&str, &str)] = &[
+    ("NIXPACKS_CSHARP_SDK_VERSION", "dotnet"),
+    ("NIXPACKS_JDK_VERSION", "java"),
+    ("NIXPACKS_NODE_VERSION", "node"),
+    ("NIXPACKS_PHP_VERSION", "php"),
+    ("NIXPACKS_PYTHON_VERSION", "python"),
+    ("NIXPACKS_RUBY_VERSION", "ruby"),
+];
 
 pub(super) fn read(repo: &Repo<'_>, said: &mut Overrides) -> Result<(), Rejection> {
-    let Some(table) = repo.toml(FILE)? else { return Ok(()) };
+    if let Some(table) = repo.toml(FILE)? {
+        take(&table, FILE, said)?;
+    }
+    // One that is none says nothing, as before there was anything that read it.
+    if let Ok(Some(table)) = repo.json::<toml::Table>(JSON) {
+        take(&table, JSON, said)?;
+    }
+    Ok(())
+}
+
+fn take(table: &toml::Table, file: &'static str, said: &mut Overrides) -> Result<(), Rejection> {
     let phase = |phase: &str, key: &str| -> Option<Vec<&str>> {
         let list = table.get("phases")?.get(phase)?.get(key)?.as_array()?;
         Some(list.iter().filter_map(Value::as_str).collect())
     };
     if let Some(cmds) = phase("install", "cmds").filter(|cmds| !cmds.is_empty()) {
-        said.steps(Which::Install, &cmds, FILE, "phases.install.cmds")?;
+        said.steps(Which::Install, &cmds, file, "phases.install.cmds")?;
     }
     if let Some(cmds) = phase("build", "cmds").filter(|cmds| !cmds.is_empty()) {
-        said.steps(Which::Build, &cmds, FILE, "phases.build.cmds")?;
+        said.steps(Which::Build, &cmds, file, "phases.build.cmds")?;
     }
     if let Some(packages) = phase("setup", "aptPkgs") {
-        said.packages(&named(packages), FILE, "phases.setup.aptPkgs")?;
+        said.packages(&named(packages), file, "phases.setup.aptPkgs")?;
     }
     if phase("setup", "nixPkgs").is_some_and(|packages| !named(packages).is_empty()) {
-        said.reasons.push("the nixPkgs of nixpacks.toml are left aside".to_owned());
+        said.reasons.push(format!("the nixPkgs of {file} are left aside"));
     }
     if let Some(command) = table.get("start").and_then(|start| start.get("cmd")?.as_str()) {
-        said.start(command, FILE, "start.cmd")?;
+        said.start(command, file, "start.cmd")?;
     }
     let variables = table.get("variables").and_then(Value::as_table);
     for (name, value) in variables.into_iter().flatten() {
@@ -37,12 +57,16 @@ pub(super) fn read(repo: &Repo<'_>, said: &mut Overrides) -> Result<(), Rejectio
             Value::Boolean(is) => is.to_string(),
             Value::Float(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => continue,
         };
-        if name == "NIXPACKS_NODE_VERSION" {
-            said.version("node", &value, FILE);
-        } else if name == "NIXPACKS_PYTHON_VERSION" {
-            said.version("python", &value, FILE);
+        if let Some((_, language)) = VERSIONS.iter().find(|(variable, _)| variable == name) {
+            said.version(language, &value, file);
+        } else if name == "NIXPACKS_INSTALL_CMD" {
+            said.steps(Which::Install, &[&value], file, "variables.NIXPACKS_INSTALL_CMD")?;
+        } else if name == "NIXPACKS_BUILD_CMD" {
+            said.steps(Which::Build, &[&value], file, "variables.NIXPACKS_BUILD_CMD")?;
+        } else if name == "NIXPACKS_START_CMD" {
+            said.start(&value, file, "variables.NIXPACKS_START_CMD")?;
         } else if !name.starts_with("NIXPACKS_") {
-            said.variable(name, &value, FILE, "variables")?;
+            said.variable(name, &value, file, "variables")?;
         }
     }
     let providers = table.get("providers").and_then(Value::as_array);
@@ -52,7 +76,7 @@ pub(super) fn read(repo: &Repo<'_>, said: &mut Overrides) -> Result<(), Rejectio
         && said.preset.is_none()
     {
         said.preset = Some((*known).to_owned());
-        said.reasons.push(format!("{FILE} names the provider {known}"));
+        said.reasons.push(format!("{file} names the provider {known}"));
     }
     Ok(())
 }

@@ -3,13 +3,17 @@
 use serde_json::Value;
 
 use super::{Overrides, PRESETS, Which};
+use crate::detect::deno::plain;
 use crate::detect::repo::Repo;
 use crate::rejection::Rejection;
 
 const FILE: &str = "railpack.json";
 
 pub(super) fn read(repo: &Repo<'_>, said: &mut Overrides) -> Result<(), Rejection> {
-    let Some(file) = repo.json::<Value>(FILE)? else { return Ok(()) };
+    let Some(text) = repo.text(FILE)? else { return Ok(()) };
+    // It may have comments.
+    let file: Value =
+        serde_json::from_str(&plain(text)).map_err(|error| repo.broken(FILE, &error))?;
     for (which, step) in [(Which::Install, "install"), (Which::Build, "build")] {
         let commands = file.pointer(&format!("/steps/{step}/commands")).and_then(Value::as_array);
         let commands: Vec<&str> = commands.into_iter().flatten().filter_map(command).collect();
@@ -37,6 +41,7 @@ pub(super) fn read(repo: &Repo<'_>, said: &mut Overrides) -> Result<(), Rejectio
     let packages = file.get("packages").and_then(Value::as_object);
     for (language, version) in packages.into_iter().flatten() {
         if let Some(version) = version.as_str() {
+            let language = if language == "golang" { "go" } else { language.as_str() };
             said.version(language, version, FILE);
         }
     }

@@ -6,12 +6,14 @@ use toml::Value;
 
 use super::workspace::Workspace;
 use crate::detect::images::tools;
-use crate::detect::recipe::{Recipe, Run};
+use crate::detect::recipe::{OF_CHROMIUM, Recipe, Run};
 use crate::detect::repo::Repo;
 use crate::rejection::Rejection;
 
 /// Where packages lie, in the build and in the image: at the same place, as their programs know it.
 pub(super) const VENV: &str = "/opt/venv";
+/// Where Playwright's browsers lie.
+const BROWSERS: &str = "/opt/venv/browsers";
 const PIP_CACHE: &str = "/root/.cache/pip";
 const UV_CACHE: &str = "/root/.cache/uv";
 
@@ -210,6 +212,14 @@ impl Dependencies {
                 recipe.because(format!("packages of the distribution: {name} needs them"));
             }
         }
+        if self.has("playwright") {
+            // Among the app's packages, which all are taken from the build.
+            recipe.build_env("PLAYWRIGHT_BROWSERS_PATH", BROWSERS);
+            recipe.run_env("PLAYWRIGHT_BROWSERS_PATH", BROWSERS);
+            recipe.packages(&[], OF_CHROMIUM);
+            recipe.install.push(Run::own("playwright install chromium"));
+            recipe.because("Chromium: Playwright fetches it");
+        }
     }
 
     /// A step that puts a server beside the app's own packages, where they have none.
@@ -273,11 +283,28 @@ const SYSTEM: &[(&[&str], &[&str], &[&str])] = &[
     (&["python-ldap"], &["gcc", "libc6-dev", "libldap2-dev", "libsasl2-dev"], &["libldap-2.5-0"]),
     (&["uwsgi"], &["gcc", "libc6-dev"], &[]),
     (&["weasyprint"], &[], &["libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0"]),
-    (&["opencv-python"], &[], &["libgl1", "libglib2.0-0"]),
+    (&["opencv-python", "opencv-contrib-python"], &[], &["libgl1", "libglib2.0-0"]),
+    (&["pycairo"], &["gcc", "libc6-dev", "pkg-config", "libcairo2-dev"], &["libcairo2"]),
+    (&["cairosvg", "cairocffi", "manim"], &[], &["libcairo2"]),
+    (&["pyodbc"], &["gcc", "g++", "libc6-dev", "unixodbc-dev"], &["unixodbc"]),
+    (&["pdf2image"], &[], &["poppler-utils"]),
+    (&["pytesseract"], &[], &["tesseract-ocr"]),
+    (&["pydub", "ffmpeg-python", "moviepy", "openai-whisper", "yt-dlp"], &[], &["ffmpeg"]),
+    (&["graphviz"], &[], &["graphviz"]),
+    (&["pygraphviz"], &["gcc", "libc6-dev", "pkg-config", "libgraphviz-dev"], &["graphviz"]),
+    (&["pyzbar"], &[], &["libzbar0"]),
+    (&["python-magic"], &[], &["libmagic1"]),
+    (&["soundfile", "librosa"], &[], &["libsndfile1"]),
+    (&["lightgbm"], &[], &["libgomp1"]),
+    (
+        &["xmlsec", "python3-saml"],
+        &["gcc", "libc6-dev", "pkg-config", "libxml2-dev", "libxmlsec1-dev", "libxmlsec1-openssl"],
+        &["libxmlsec1-openssl"],
+    ),
 ];
 
 /// The name of a requirement, as one writes it: `Flask[async]>=2 ; …`.
-fn name_of(requirement: &str) -> Option<String> {
+pub(super) fn name_of(requirement: &str) -> Option<String> {
     let name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let text = requirement.trim();
     let end = text.find(|c| !name(c)).unwrap_or(text.len());

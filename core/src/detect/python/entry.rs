@@ -23,6 +23,8 @@ const CLASSES: &[(&str, &str, &str, bool)] = &[
     ("Quart", "quart", "Quart", true),
     ("Litestar", "litestar", "Litestar", true),
     ("Sanic", "sanic", "Sanic", true),
+    ("FastHTML", "fasthtml", "FastHTML", true),
+    ("BlackSheep", "blacksheep", "BlackSheep", true),
     ("Flask", "flask", "Flask", false),
     ("Bottle", "bottle", "Bottle", false),
     ("falcon.App", "falcon", "Falcon", false),
@@ -123,6 +125,19 @@ pub(super) fn of_data(repo: &Repo<'_>, deps: &Dependencies) -> Option<(&'static 
             format!("exec chainlit run {script} --headless --host 0.0.0.0 --port ${{PORT:-8080}}");
         return Some(("Chainlit", line));
     }
+    if deps.has("shiny") {
+        let line = format!("exec shiny run {script} --host 0.0.0.0 --port ${{PORT:-8080}}");
+        return Some(("Shiny", line));
+    }
+    if deps.has("panel") && !deps.has("flask") {
+        return Some((
+            "Panel",
+            format!(
+                "exec panel serve {script} --address 0.0.0.0 --port ${{PORT:-8080}} \
+                 --allow-websocket-origin '*'"
+            ),
+        ));
+    }
     if deps.has("gradio") {
         return Some((
             "Gradio",
@@ -133,6 +148,30 @@ pub(super) fn of_data(repo: &Repo<'_>, deps: &Dependencies) -> Option<(&'static 
         ));
     }
     None
+}
+
+/// The variable that settings of Django take their secret from, where they have no other.
+pub(super) fn secret(settings: &str) -> Option<&str> {
+    let mut lines = settings.lines().filter_map(|line| line.strip_prefix("SECRET_KEY"));
+    let (_, value) = lines.next()?.split_once('=')?;
+    let asks = ["environ", "getenv", "env(", "config("].iter().any(|word| value.contains(word));
+    let has_other = [",", "default", " or "].iter().any(|word| value.contains(word));
+    let name = value.split(['"', '\'']).nth(1)?;
+    let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    let fine = name.starts_with(|c: char| c.is_ascii_uppercase()) && name.bytes().all(plain);
+    (asks && !has_other && fine && name.len() <= 64).then_some(name)
+}
+
+/// The one package that can be run by itself, as `python -m` runs it.
+pub(super) fn package(repo: &Repo<'_>) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let folders = repo.all().filter_map(|path| path.strip_suffix("/__main__.py"));
+    let mut packages = folders.filter_map(|folder| {
+        let name = folder.strip_prefix("src/").unwrap_or(folder);
+        name.chars().all(plain).then_some(folder)
+    });
+    let only = packages.next().filter(|_| packages.next().is_none())?;
+    words::path(only, "a package").ok()
 }
 
 /// The one folder that has a `manage.py`, where there is none at the root.
@@ -162,4 +201,25 @@ pub(super) fn django(repo: &Repo<'_>, root: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
     let module = named.filter(|module| !module.is_empty()).or_else(found)?;
     (module.chars().all(plain) && module.len() <= 100).then_some(module)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_asked_for_by_its_name() {
+        for (line, name) in [
+            ("SECRET_KEY = os.environ[\"SECRET_KEY\"]", Some("SECRET_KEY")),
+            ("SECRET_KEY = os.environ.get('DJANGO_KEY')", Some("DJANGO_KEY")),
+            ("SECRET_KEY = config('KEY', default='x')", None),
+            ("SECRET_KEY = env(\"KEY\")", Some("KEY")),
+            ("SECRET_KEY = os.getenv('KEY') or 'x'", None),
+            ("SECRET_KEY = 'abc'", None),
+            ("SECRET_KEY = os.environ['a; b']", None),
+            ("# SECRET_KEY = env('KEY')", None),
+        ] {
+            assert_eq!(secret(line), name, "{line}");
+        }
+    }
 }

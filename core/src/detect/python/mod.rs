@@ -1,5 +1,6 @@
 //! Apps of Python: Django, Flask, FastAPI and others.
 
+mod age;
 mod deps;
 mod entry;
 mod workspace;
@@ -48,12 +49,17 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
             None => wish(repo, &deps)?,
         },
     };
+    let aged = if wish.is_none() { age::wish(repo) } else { None };
+    let wish = wish.or_else(|| aged.as_ref().map(|(wish, _)| wish.clone()));
     let (images, why) = versions::choose_just(&images::PYTHON, wish.as_ref(), just)?;
     let mut recipe = Recipe::new("python", images.build, images.run);
     recipe.versions.push(("python", images.version));
     let usual = if pages { "mkdocs.yml" } else { "manage.py" };
     recipe.because(format!("{} is there", manifest.or(script).unwrap_or(usual)));
     recipe.because(why);
+    if let Some((_, package)) = aged {
+        recipe.because(format!("{package} is pinned at a version that goes with no later Python"));
+    }
     recipe.manager = deps.manager_name();
     deps.install(repo, whole.as_ref(), &mut recipe);
     recipe.run_env("PYTHONUNBUFFERED", "1");
@@ -65,7 +71,8 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     if let Some(whole) = whole {
         within(&mut recipe, whole);
     }
-    let said = repo.overrides.start.is_some() || repo.overrides.output.is_some();
+    let elsewhere = repo.overrides.otherwise.is_some();
+    let said = repo.overrides.start.is_some() || repo.overrides.output.is_some() || elsewhere;
     // Many an app of JavaScript has a few requirements for its tools.
     if recipe.start.is_none()
         && recipe.output.is_none()
@@ -194,6 +201,12 @@ fn start(recipe: &mut Recipe, repo: &Repo<'_>, deps: &Dependencies) -> Result<()
         let program = words::name(program, "scripts in pyproject.toml")?;
         recipe.because(format!("{program} is the program that it installs"));
         recipe.start = Some(Start::words(&[&program]));
+    } else if let Some(package) = entry::package(repo) {
+        recipe.because(format!("{package} is a package that can be run"));
+        recipe.start = Some(match package.strip_prefix("src/") {
+            Some(name) => Start::own(format!("cd src && exec python -m {name}")),
+            None => Start::words(&["python", "-m", &package]),
+        });
     }
     Ok(())
 }
@@ -253,6 +266,14 @@ fn django(
         let line = format!("{inside}python manage.py collectstatic --noinput");
         recipe.build.push(Run::own(line).of_app());
     }
+    let secret = entry::secret(&settings);
+    for name in secret.iter().filter(|name| !["SECRET_KEY", "DJANGO_SECRET_KEY"].contains(name)) {
+        recipe.build_env.push(((*name).to_owned(), "only-while-it-is-built".to_owned()));
+    }
+    let secret = secret.map_or_else(String::new, |name| {
+        recipe.because(format!("{name} is made up where it is not set: set it to keep sessions"));
+        format!("export {name}=\"${{{name}:-$(head -c 48 /dev/urandom | base64 -w 0)}}\"; ")
+    });
     let asgi = deps.first(&["daphne", "channels"]).is_some();
     let serve = if deps.has("daphne") {
         format!("exec daphne -b 0.0.0.0 -p ${{PORT:-8080}} {module}.asgi:application")
@@ -266,7 +287,7 @@ fn django(
         )
     };
     recipe.because("its migrations are run when it starts");
-    let line = format!("{inside}python manage.py migrate --noinput && {serve}");
+    let line = format!("{secret}{inside}python manage.py migrate --noinput && {serve}");
     recipe.start = Some(Start::own(line));
     Ok(())
 }
