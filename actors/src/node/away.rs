@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn it_is_away_from_when_it_did_not_answer_until_it_was_looked_at() {
-        let at = |seconds| Timestamp(1_000_000 + seconds * 1_000);
+        let at = |seconds: u64| Timestamp(1_000_000 + seconds * 1_000);
         let mut away = Away::default();
         assert!(!away.at(at(1)), "it never was");
         away.end(at(2));

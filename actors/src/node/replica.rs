@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_look_that_was_overtaken_by_a_later_one_is_noticed() {
-        let at = |seconds| Timestamp(seconds * 1_000);
+        let at = |seconds: u64| Timestamp(seconds * 1_000);
         let ran = |since| sight(Condition::Running { since: at(since) });
         let ended = |when| exited(at(when), Millis(1));
         let known = |sight| Replica::new(sight, None);
