@@ -56,6 +56,8 @@ const page = await context.newPage();
 
 /** Whether questions may still be under way of which nobody wants to know the answer. */
 let leaving = false;
+/** Whether the page is to be older than the server, which has other files then. */
+let upgraded = false;
 /** What must not happen. */
 const faults = /** @type {string[]} */ ([]);
 
@@ -76,6 +78,7 @@ page.on("console", (message) => {
   // What is on its way is asked about as a canary, and may be none, or none any more.
   if (/\b404\b/.test(message.text()) && asked.endsWith("/canary")) return;
   if (/\b401\b/.test(message.text()) && leaving) return;
+  if (/\b404\b/.test(message.text()) && upgraded && asked.includes("/assets/")) return;
   faults.push(`${message.type()} in the console: ${message.text()} ${asked}`);
 });
 await context.route("**/*", (route) => {
@@ -350,6 +353,22 @@ const steps = [
       await page.getByText("Reconnecting to Hythe.").waitFor();
       await page.getByText("Connected", { exact: true }).waitFor();
       assert.notEqual(events, before);
+    },
+  ],
+  [
+    "a page that is gone after an upgrade is said, and is there once all is loaded again",
+    async () => {
+      upgraded = true;
+      await go(url.href);
+      const files = "**/assets/ProjectsPage-*.js";
+      await page.route(files, (route) => route.fulfill({ status: 404, body: "" }));
+      await page.getByRole("link", { name: "Projects", exact: true }).click();
+      await page.getByRole("alert").getByText("This page could not be loaded").waitFor();
+      await shot("gone");
+      await page.unroute(files);
+      await page.getByRole("button", { name: "Load again" }).click();
+      await page.getByRole("heading", { name: "Projects", level: 1 }).waitFor();
+      upgraded = false;
     },
   ],
   [

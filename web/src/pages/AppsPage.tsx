@@ -5,15 +5,19 @@ import { appsQuery } from "../api/queries";
 import type { App } from "../api/types";
 import { AppTable } from "../app/AppTable";
 import { Deleted } from "../app/Deleted";
-import { NewApp } from "../app/NewApp";
 import { counted } from "../format/text";
 import { usePolling } from "../live/live";
 import { NameField } from "../parts/NameField";
 import { Answered } from "../parts/Notice";
+import { onDemand } from "../parts/onDemand";
 import { Command, Heading, More } from "../parts/Small";
 
 /** With so many or more, there is a way to find one. */
 const MANY = 8;
+
+const NewApp = onDemand(() => import("../app/NewApp").then((file) => file.NewApp), {
+  within: true,
+});
 
 export function AppsPage() {
   const polling = usePolling();

@@ -5,10 +5,7 @@ import { problemOf } from "../api/problem";
 import { sessionQuery } from "../api/queries";
 import { Logo } from "../parts/Shell";
 import { Heading } from "../parts/Small";
-import { takeTokenFromAddress } from "../session/link";
-
-// Once, before anything is drawn: the token stays in no address and in no history.
-const fromLink = takeTokenFromAddress();
+import { fromLink } from "../session/fromLink";
 
 export function SignInPage() {
   const queries = useQueryClient();

@@ -3,7 +3,16 @@ import { type ReactNode, useEffect, useState } from "react";
 import { advice, NO_ANSWER, problemOf } from "../api/problem";
 
 /** What went wrong, and what to do about it. */
-export function Fault({ error, retry }: { error: unknown; retry?: () => void }) {
+export function Fault({
+  error,
+  retry,
+  again = "Try again",
+}: {
+  error: unknown;
+  retry?: () => void;
+  /** What trying again is called. */
+  again?: string;
+}) {
   const problem = problemOf(error);
   return (
     <section className="fault" role="alert">
@@ -13,7 +22,7 @@ export function Fault({ error, retry }: { error: unknown; retry?: () => void }) 
       <div className="actions">
         {retry ? (
           <button type="button" onClick={retry}>
-            Try again
+            {again}
           </button>
         ) : null}
         {problem.status === 404 ? <Link to="/">All apps</Link> : null}

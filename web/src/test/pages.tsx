@@ -2,12 +2,28 @@
 
 import { QueryClientProvider } from "@tanstack/react-query";
 import { createMemoryHistory, RouterProvider } from "@tanstack/react-router";
-import { cleanup, render, screen } from "@testing-library/react";
+import { cleanup, render, screen, waitFor } from "@testing-library/react";
 import { userEvent } from "@testing-library/user-event";
-import { afterEach, vi } from "vitest";
+import { afterEach, expect, vi } from "vitest";
 import { newQueryClient } from "../api/queries";
 import type { Problem } from "../api/types";
 import { newRouter } from "../router";
+// Pages are loaded when they are wanted, and here they are to be there at once.
+import "../app/AppLayout";
+import "../app/NewApp";
+import "../pages/ActivityPage";
+import "../pages/AppsPage";
+import "../pages/AutomationPage";
+import "../pages/CertificatesPage";
+import "../pages/DeploymentPage";
+import "../pages/DomainsPage";
+import "../pages/LogsPage";
+import "../pages/OverviewPage";
+import "../pages/ProjectsPage";
+import "../pages/ServerPage";
+import "../pages/SettingsPage";
+import "../pages/SignInPage";
+import "../pages/TrafficPage";
 import { app, session } from "./samples";
 
 /** What was asked of the server. */
@@ -65,6 +81,7 @@ export async function open(path: string, answers: Record<string, Answer> = {}) {
     </QueryClientProvider>,
   );
   await screen.findByRole("heading", { level: 1 });
+  await waitFor(() => expect(document.querySelector(".skeleton")).toBeNull());
   return {
     user,
     router,

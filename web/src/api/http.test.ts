@@ -1,0 +1,43 @@
+// @vitest-environment happy-dom
+
+import { afterEach, expect, it, vi } from "vitest";
+import { client, unwrap } from "./http";
+import { problemOf } from "./problem";
+
+afterEach(() => vi.unstubAllGlobals());
+
+function answer(body: string | null, init?: ResponseInit) {
+  const fetch = vi.fn(async (_: Request) => new Response(body, init));
+  vi.stubGlobal("fetch", fetch);
+  return () => fetch.mock.calls[0]?.[0] as Request;
+}
+
+it("asks under the document's path, with what is named in it and what is asked for", async () => {
+  const asked = answer('{"items":[]}');
+  const path = { app: "a/b c" };
+  await unwrap(client.GET("/api/v1/apps/{app}/diff", { params: { path, query: { from: "2 h" } } }));
+  expect(new URL(asked().url).pathname).toBe("/api/v1/apps/a%2Fb%20c/diff");
+  expect(new URL(asked().url).search).toBe("?from=2%20h");
+  expect([asked().method, asked().headers.get("content-type")]).toEqual(["GET", null]);
+});
+
+it("sends a body as JSON, with its headers, and takes an answer without one", async () => {
+  const asked = answer(null, { status: 204 });
+  const params = { header: { "Idempotency-Key": "once" } };
+  const said = await unwrap(client.POST("/api/v1/apps", { params, body: { name: "shop" } }));
+  expect(said).toBeUndefined();
+  expect(await asked().json()).toEqual({ name: "shop" });
+  expect(asked().headers.get("content-type")).toBe("application/json");
+  expect(asked().headers.get("idempotency-key")).toBe("once");
+});
+
+it.each([
+  [502, "<html>Bad gateway</html>", "The server answered 502"],
+  // A network that wants somebody to log in first answers for everybody.
+  [200, "<html>Welcome to the hotel</html>", "The server answered 200"],
+  [409, '{"title":"It does not fit","detail":"no"}', "It does not fit"],
+])("an answer of %d, %s, is told as: %s", async (status, body, title) => {
+  answer(body, { status });
+  const error = await unwrap(client.GET("/api/v1/apps", {})).catch((error: unknown) => error);
+  expect(problemOf(error)).toMatchObject({ title, status });
+});
