@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 
 import { afterEach, expect, it, vi } from "vitest";
-import { client, unwrap } from "./http";
+import { client, idempotency, unwrap } from "./http";
 import { problemOf } from "./problem";
 
 afterEach(() => vi.unstubAllGlobals());
@@ -40,4 +40,29 @@ it.each([
   answer(body, { status });
   const error = await unwrap(client.GET("/api/v1/apps", {})).catch((error: unknown) => error);
   expect(problemOf(error)).toMatchObject({ title, status });
+});
+
+it("sends what takes effect once again where no answer comes, under the same key", async () => {
+  const keys: (string | null)[] = [];
+  const fetch = vi.fn(async (request: Request) => {
+    keys.push(request.headers.get("idempotency-key"));
+    if (keys.length < 3) throw new TypeError("Failed to fetch");
+    return new Response(`"${await request.text()}"`.replaceAll('{"name":"shop"}', "done"));
+  });
+  vi.stubGlobal("fetch", fetch);
+  vi.useFakeTimers();
+  const params = { header: idempotency() };
+  const said = unwrap(client.POST("/api/v1/apps", { params, body: { name: "shop" } }));
+  await vi.advanceTimersByTimeAsync(2_000);
+  vi.useRealTimers();
+  expect(await said).toBe("done");
+  expect(keys).toHaveLength(3);
+  expect(new Set(keys).size).toBe(1);
+});
+
+it("asks only once for what has no such key", async () => {
+  const fetch = vi.fn(() => Promise.reject(new TypeError("Failed to fetch")));
+  vi.stubGlobal("fetch", fetch);
+  await expect(unwrap(client.GET("/api/v1/apps", {}))).rejects.toThrow("Failed to fetch");
+  expect(fetch).toHaveBeenCalledTimes(1);
 });

@@ -17,6 +17,12 @@ interface Question {
   signal?: AbortSignal;
 }
 
+/**
+ * How long (ms) to wait before what has an idempotency key is sent again, where no answer came. It takes
+ * effect once, however often it is sent; without that, nobody would know whether it did.
+ */
+const AGAIN = [400, 1_200];
+
 let ahead = 0;
 
 /** How far (ms) the server's clock is ahead of this one's. */
@@ -25,23 +31,42 @@ export const clockAhead = () => ahead;
 async function ask(method: string, path: string, { params = {}, body, signal }: Question = {}) {
   const headers = new Headers(params.header);
   if (body !== undefined) headers.set("Content-Type", "application/json");
-  const request = new Request(addressOf(path, params), {
-    method,
-    headers,
-    body: body === undefined ? null : JSON.stringify(body),
-    signal: signal ?? null,
+  const { response, text } = await asked(params.header ? AGAIN : [], () => {
+    const init = {
+      method,
+      headers,
+      body: body === undefined ? null : JSON.stringify(body),
+      signal: signal ?? null,
+    };
+    return globalThis.fetch(new Request(addressOf(path, params), init));
   });
-  const response = await globalThis.fetch(request);
   // The clock here may be wrong by minutes; what has been running for how long must not be.
   const there = Date.parse(response.headers.get("date") ?? "");
   const difference = there - Date.now();
   if (!Number.isNaN(there)) ahead = Math.abs(difference) > 2_000 ? difference : 0;
-  const text = await response.text();
   const said = text ? parsed(text) : undefined;
   if (!response.ok) return { error: said, response };
   // Such as the page of a network that wants somebody to log in first.
   if (text && said === undefined) throw answered(response.status, said);
   return { data: said, response };
+}
+
+/** An answer, whole. Where none comes, it is asked for again after each of `pauses`. */
+async function asked(pauses: readonly number[], fetching: () => Promise<Response>) {
+  for (const pause of pauses) {
+    try {
+      return await whole(fetching());
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      await new Promise((done) => setTimeout(done, pause));
+    }
+  }
+  return whole(fetching());
+}
+
+async function whole(fetching: Promise<Response>) {
+  const response = await fetching;
+  return { response, text: await response.text() };
 }
 
 function addressOf(path: string, { path: named = {}, query = {} }: Params): string {

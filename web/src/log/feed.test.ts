@@ -110,6 +110,42 @@ it("asks again while the server does not answer, and says what cannot be helped"
   expect(feed.state).toMatchObject({ name: "failed", problem: { status: 404 } });
 });
 
+it("tries once more what failed, when it is told to", async () => {
+  pages(answered(404, undefined), { items: [line(1)], more: false });
+  const feed = new LogFeed(buildLog(deployment));
+  const stop = feed.start();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(feed.state.name).toBe("failed");
+  feed.again();
+  await vi.advanceTimersByTimeAsync(0);
+  Socket.made[0]?.onopen?.();
+  expect(feed.state.name).toBe("following");
+  // Nobody looks any more, or nothing failed.
+  feed.again();
+  stop();
+  feed.again();
+  expect(log).toHaveBeenCalledTimes(2);
+});
+
+it("asks why it cannot be followed, and says so where no attempt helps", async () => {
+  pages({ items: [line(1)], more: false }, answered(503, undefined), answered(404, undefined));
+  const feed = new LogFeed(buildLog(deployment));
+  feed.start();
+  await vi.advanceTimersByTimeAsync(0);
+  const attempt = async () => {
+    Socket.made.at(-1)?.onclose?.({ code: 1006 });
+    await vi.advanceTimersByTimeAsync(15_000);
+  };
+  for (let left = 4; left > 0; left -= 1) await attempt();
+  expect(feed.state.name).toBe("reconnecting");
+  expect(log).toHaveBeenCalledTimes(2);
+  for (let left = 4; left > 0; left -= 1) await attempt();
+  expect(feed.state).toMatchObject({ name: "failed", problem: { status: 404 } });
+  const made = Socket.made.length;
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(Socket.made).toHaveLength(made);
+});
+
 it("does not ask for the same page for ever", async () => {
   log.mockResolvedValue({ items: [{ type: "gap", lost: null }], more: true });
   const feed = new LogFeed(buildLog(deployment));

@@ -1,6 +1,7 @@
 import type { UseMutationResult } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { Confirm } from "./Confirm";
+import { Refusal } from "./Refusal";
 
 /** A button for something that is asked about first. */
 export function Asking<T>({
@@ -46,11 +47,17 @@ export function Asking<T>({
           onConfirm={() => {
             if (ready()) does.mutate(undefined, { onSuccess: () => setAsking(false) });
           }}
-          onClose={() => setAsking(false)}
+          onClose={() => {
+            setAsking(false);
+            // It was read. Closed before there was an answer, what comes is said below.
+            if (!does.isPending) does.reset();
+          }}
         >
           {children}
         </Confirm>
-      ) : null}
+      ) : (
+        <Refusal error={does.error} />
+      )}
     </>
   );
 }

@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import { type ReactNode, useEffect, useState } from "react";
-import { advice, NO_ANSWER, problemOf } from "../api/problem";
+import { advice, isMissing, NO_ANSWER, problemOf } from "../api/problem";
 
 /** What went wrong, and what to do about it. */
 export function Fault({
@@ -82,14 +82,15 @@ export function Answered<T>({
   children: (data: T) => ReactNode;
 }) {
   const retry = () => void answer.refetch();
-  const missing = answer.data === undefined;
+  // What was there and is deleted now must not look as if it were.
+  const missing = answer.data === undefined || (page && isMissing(answer.error));
   // An error is forgotten when it is asked again; until there is an answer, it stays in sight.
   const [failed, setFailed] = useState(answer.error);
   if (answer.error && answer.error !== failed) setFailed(answer.error);
   useEffect(() => {
     if (page && missing && failed) document.title = `${problemOf(failed).title} · Hythe`;
   }, [page, missing, failed]);
-  if (answer.data === undefined) {
+  if (answer.data === undefined || missing) {
     return failed ? <Fault error={failed} retry={retry} /> : <Loading what={what} />;
   }
   return (

@@ -13,7 +13,7 @@ export function Refusal({ error }: { error: unknown }) {
 
 function Why({ error }: { error: unknown }) {
   const problem = problemOf(error);
-  const todo = advice(problem);
+  const todo = advice(problem, true);
   return (
     <p className="refusal">
       <strong>{problem.title}.</strong> {sentence(problem.detail)}
