@@ -7,9 +7,9 @@ const hythe = process.env.HYTHE_URL ?? "http://127.0.0.1:7070";
 
 // What the list of apps and others have in common, and what is shared by pages where things are changed.
 const SHOWN =
-  /\/src\/(parts\/(Mark|Outcome|Refusal|useFocusBack|Choice|Field|Section|Table)|deployment\/passage)\./;
+  /\/src\/(parts\/(Mark|Outcome|Refusal|useFocusBack|Choice|Field|NameField|Section|Table)|deployment\/passage)\./;
 const CHANGED =
-  /\/src\/(parts\/(Asking|Confirm|Switch|useDraft|Save|Warning)|format\/(health|lines|size|argv|long|clock)|app\/(current|Source|Version|Files)|deployment\/(useDeployment|RollBack)|log\/clean)\./;
+  /\/useBlocker\.|\/src\/(api\/(?!client|deleted|first|http|problem)\w+|parts\/(Asking|Confirm|Switch|useDraft|Save|Unsaved|AskForm|SecretField|Warning)|format\/(health|lines|size|argv|long|clock)|app\/(current|Source|Version|Files)|deployment\/(useDeployment|RollBack)|log\/clean)\./;
 
 export default defineConfig({
   plugins: [react(), firstLoad()],
@@ -34,7 +34,7 @@ export default defineConfig({
           includeDependenciesRecursively: false,
           groups: [
             // The same after most upgrades, so browsers keep it.
-            { name: "vendor", test: /node_modules/, priority: 3 },
+            { name: "vendor", test: /node_modules\/(?!.*\/useBlocker\.)/, priority: 3 },
             // Small files that many pages share: together they are one request, and fewer bytes.
             { name: "shown", test: SHOWN, minShareCount: 2, priority: 2 },
             { name: "changed", test: CHANGED, minShareCount: 2, priority: 1 },

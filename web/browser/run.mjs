@@ -397,7 +397,7 @@ const steps = [
     "nothing sticks out on a phone, in the light or in the dark",
     async () => {
       const { latest } = await api(`/api/v1/apps/${app}`);
-      await page.setViewportSize({ width: 360, height: 740 });
+      await page.setViewportSize({ width: 320, height: 640 });
       for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
         await page.emulateMedia({ colorScheme });
         for (const [name, path] of [
@@ -420,7 +420,7 @@ const steps = [
           await page.getByRole("heading", { level: 1 }).waitFor();
           await page.getByText("Connected", { exact: true }).waitFor();
           const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-          assert.ok(wide <= 360, `${name} is ${wide} pixels wide`);
+          assert.ok(wide <= 320, `${name} is ${wide} pixels wide`);
           await shot(`phone-${colorScheme}-${name}`);
         }
       }

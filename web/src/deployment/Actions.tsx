@@ -43,7 +43,7 @@ export function AppActions({ app, onSwitched }: { app: App; onSwitched: () => vo
           or deployed. What is on its way is cancelled.
         </p>
       </Asking>
-      <Asking action="Restart" title={`Restart ${app.name}?`} does={restart}>
+      <Asking action="Restart" title={`Restart ${app.name}?`} does={restart} harmless>
         <p>
           The live version starts in new replicas, with the settings and variables that it has. The
           old ones serve until those are healthy.

@@ -46,6 +46,7 @@ export function ProjectsPage() {
             <AddProject onAdded={(name) => setSaid(`${name} is there.`)} />
             <MoveApp
               projects={items.map(({ name }) => name)}
+              apps={items.flatMap(({ apps }) => apps)}
               onMoved={(app, project) => setSaid(`${app} is in ${project}.`)}
             />
           </div>

@@ -2,7 +2,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useEffect, useId, useRef, useState } from "react";
 import { api } from "../api/client";
 import { answered, isUnauthorized, problemOf } from "../api/problem";
-import { sessionQuery } from "../api/queries";
+import { sessionQuery } from "../api/first";
 import { Button } from "../parts/Button";
 import { Refusal } from "../parts/Refusal";
 import { Logo } from "../parts/Shell";

@@ -9,7 +9,7 @@ import { Asking } from "./Asking";
 
 afterEach(cleanup);
 
-function setUp() {
+function setUp(harmless = false) {
   let refuse = () => {};
   function Page() {
     const stop = useMutation({
@@ -19,7 +19,7 @@ function setUp() {
         }),
     });
     return (
-      <Asking action="Stop" title="Stop shop?" does={stop}>
+      <Asking action="Stop" title="Stop shop?" does={stop} harmless={harmless}>
         <p>It ends.</p>
       </Asking>
     );
@@ -32,6 +32,17 @@ function setUp() {
   const dialog = () => within(screen.getByRole("dialog", { name: "Stop shop?" }));
   return { user: userEvent.setup(), dialog, refuse: () => refuse() };
 }
+
+it.each([
+  [false, "danger"],
+  [true, "primary"],
+])("warns by its colour, but where nothing is lost (%s)", async (harmless, colour) => {
+  const { user, dialog } = setUp(harmless);
+  await user.click(screen.getByRole("button", { name: "Stop" }));
+  expect(dialog().getByRole("button", { name: "Stop" }).className).toBe(colour);
+  // Whatever it is, a hasty Enter does nothing.
+  expect(document.activeElement).toBe(dialog().getByRole("button", { name: "Leave it" }));
+});
 
 it("says why it was refused where it was asked, and nothing of it once that is closed", async () => {
   const { user, dialog, refuse } = setUp();

@@ -10,6 +10,7 @@ export function Asking<T>({
   title,
   does,
   ready = () => true,
+  harmless = false,
   className,
   children,
 }: {
@@ -20,6 +21,8 @@ export function Asking<T>({
   does: UseMutationResult<T, Error, void>;
   /** Whether what is asked within can be sent; where not, it says so there. */
   ready?: () => boolean;
+  /** Whether nothing is lost by it. */
+  harmless?: boolean;
   className?: string;
   children: ReactNode;
 }) {
@@ -42,6 +45,7 @@ export function Asking<T>({
           title={title}
           action={action}
           keep="Leave it"
+          harmless={harmless}
           busy={does.isPending}
           error={does.error}
           onConfirm={() => {

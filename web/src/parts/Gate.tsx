@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Outlet } from "@tanstack/react-router";
 import { useContext, useEffect } from "react";
-import { sessionQuery } from "../api/queries";
+import { sessionQuery } from "../api/first";
 import { LiveContext } from "../live/live";
 import "../session/fromLink";
 import { Answered } from "./Notice";

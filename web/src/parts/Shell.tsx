@@ -2,7 +2,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
 import { api } from "../api/client";
-import { sessionQuery } from "../api/queries";
+import { sessionQuery } from "../api/first";
 import type { Session } from "../api/types";
 import { clock } from "../format/clock";
 import { useLive, useLost, useOnline } from "../live/live";

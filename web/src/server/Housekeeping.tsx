@@ -11,7 +11,7 @@ import { None } from "../parts/Small";
 import { Cell, RowName, Table, TableRow } from "../parts/Table";
 import { useFocusBack } from "../parts/useFocusBack";
 import { Warning } from "../parts/Warning";
-import { kept, mayGo, remarks, together, went } from "./housekeeping";
+import { going, kept, mayGo, remarks, together, went } from "./housekeeping";
 
 /** What images, build cache and uploads take, and what of them nobody needs any more. */
 export function Housekeeping() {
@@ -49,7 +49,7 @@ export function Housekeeping() {
             does={clear}
             className="quiet"
           >
-            <p>Images, build cache and uploads that nobody needs any more go. Volumes stay.</p>
+            <p>What goes: {going(look.data)}. Volumes stay.</p>
           </Asking>
         ) : null}
       </div>

@@ -5,7 +5,7 @@ import { createMemoryHistory, RouterProvider } from "@tanstack/react-router";
 import { act, cleanup, render, screen, waitFor } from "@testing-library/react";
 import { userEvent } from "@testing-library/user-event";
 import { afterEach, expect, vi } from "vitest";
-import { newQueryClient } from "../api/queries";
+import { newQueryClient } from "../api/first";
 import type { Problem } from "../api/types";
 import { type Live, LiveContext } from "../live/live";
 import { newRouter } from "../router";
