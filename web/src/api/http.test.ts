@@ -2,7 +2,7 @@
 
 import { afterEach, expect, it, vi } from "vitest";
 import { client, idempotency, unwrap } from "./http";
-import { problemOf } from "./problem";
+import { NoAnswer, problemOf } from "./problem";
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -63,6 +63,16 @@ it("sends what takes effect once again where no answer comes, under the same key
 it("asks only once for what has no such key", async () => {
   const fetch = vi.fn(() => Promise.reject(new TypeError("Failed to fetch")));
   vi.stubGlobal("fetch", fetch);
-  await expect(unwrap(client.GET("/api/v1/apps", {}))).rejects.toThrow("Failed to fetch");
+  await expect(unwrap(client.GET("/api/v1/apps", {}))).rejects.toThrow(NoAnswer);
   expect(fetch).toHaveBeenCalledTimes(1);
+});
+
+it("tells apart that nobody wants to know any more", async () => {
+  const abort = new AbortController();
+  vi.stubGlobal("fetch", (request: Request) => {
+    abort.abort();
+    return Promise.reject(request.signal.reason);
+  });
+  const { signal } = abort;
+  await expect(unwrap(client.GET("/api/v1/apps", { signal }))).rejects.toThrow(DOMException);
 });

@@ -1,7 +1,7 @@
 // What every question to the API goes through, typed by its document.
 
 import type { Client } from "openapi-fetch";
-import { answered } from "./problem";
+import { answered, NoAnswer } from "./problem";
 import type { paths } from "./schema.gen";
 
 interface Params {
@@ -57,7 +57,7 @@ async function asked(pauses: readonly number[], fetching: () => Promise<Response
     try {
       return await whole(fetching());
     } catch (error) {
-      if (!(error instanceof TypeError)) throw error;
+      if (!(error instanceof NoAnswer)) throw error;
       await new Promise((done) => setTimeout(done, pause));
     }
   }
@@ -65,8 +65,14 @@ async function asked(pauses: readonly number[], fetching: () => Promise<Response
 }
 
 async function whole(fetching: Promise<Response>) {
-  const response = await fetching;
-  return { response, text: await response.text() };
+  try {
+    const response = await fetching;
+    return { response, text: await response.text() };
+  } catch (error) {
+    // Nobody wants to know any more.
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new NoAnswer(error);
+  }
 }
 
 function addressOf(path: string, { path: named = {}, query = {} }: Params): string {

@@ -13,6 +13,17 @@ export class ProblemError extends Error {
   }
 }
 
+/**
+ * There was no answer. What `fetch` rejects with is a `TypeError`, as are most mistakes of the page: told
+ * apart where it is called, nobody has to guess.
+ */
+export class NoAnswer extends Error {
+  constructor(cause: unknown) {
+    super("there was no answer", { cause });
+    this.name = "NoAnswer";
+  }
+}
+
 /** The status of a problem that the page itself found: there was no answer. */
 export const NO_ANSWER = 0;
 
@@ -48,11 +59,7 @@ export function answered(status: number, body: unknown): ProblemError {
 /** Any error, in the same form. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof ProblemError) return error.problem;
-  // What `fetch` rejects with when nothing answers.
-  if (
-    error instanceof TypeError ||
-    (error instanceof DOMException && error.name !== "AbortError")
-  ) {
+  if (error instanceof NoAnswer) {
     return {
       type: "about:blank",
       title: "Hythe does not answer",

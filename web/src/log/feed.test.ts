@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { answered } from "../api/problem";
+import { answered, NoAnswer } from "../api/problem";
 import type { LogItem, LogPage } from "../api/types";
 import { LogFeed } from "./feed";
 import { accessLog, buildLog } from "./sources";
@@ -100,7 +100,7 @@ it("follows from where the pages ended, and resumes where it broke off", async (
 });
 
 it("asks again while the server does not answer, and says what cannot be helped", async () => {
-  pages(new TypeError("Failed to fetch"), answered(503, undefined), answered(404, undefined));
+  pages(new NoAnswer(undefined), answered(503, undefined), answered(404, undefined));
   const feed = new LogFeed(buildLog(deployment));
   feed.start();
   await vi.advanceTimersByTimeAsync(0);

@@ -1,8 +1,8 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useEffect, useId, useRef, useState } from "react";
 import { api } from "../api/client";
-import { answered, isUnauthorized, problemOf } from "../api/problem";
 import { sessionQuery } from "../api/first";
+import { answered, isUnauthorized, problemOf } from "../api/problem";
 import { Button } from "../parts/Button";
 import { Refusal } from "../parts/Refusal";
 import { Logo } from "../parts/Shell";

@@ -32,7 +32,7 @@ describe("housekeeping in words", () => {
   });
 
   it("says what goes, before it does", () => {
-    const image = { deployment: "d", bytes: 1024, why: "nobody goes back to it" };
+    const image = { app: "a", deployment: "d", image: "i", bytes: 1024, why: "it is old" };
     const layer = { id: "l", bytes: 512, used_at: THEN, what: "npm ci", why: "it is old" };
     const some = { ...machine, going: [image, image], cache_going: [layer] };
     const uploads = { count: 1, bytes: 9, going: [{ bytes: 9 }], gone: 0 };
