@@ -5,7 +5,7 @@
 import { gzipSync } from "node:zlib";
 
 /** Bytes, by gzip: of the list of apps, which is where most begin, and of any other page. */
-export const MOST = { first: 120_000, any: 132_000 };
+export const MOST = { first: 120_000, any: 135_000 };
 
 /** Where most begin. */
 const FIRST = "AppsPage";

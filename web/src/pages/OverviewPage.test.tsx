@@ -100,7 +100,10 @@ describe("an app's first page", () => {
     answer("GET /api/v1/apps/shop", problem(404, "There is nothing here", "no app has this name"));
     await again();
     const alert = within(await screen.findByRole("alert"));
-    alert.getByText("There is nothing here");
+    // What had the focus is gone, too.
+    const title = alert.getByRole("heading", { name: "There is nothing here", level: 1 });
+    expect(document.activeElement).toBe(title);
+    expect(document.title).toBe("There is nothing here · Hythe");
     alert.getByRole("link", { name: "All apps" });
     expect(screen.queryByRole("button", { name: "Deploy" })).toBeNull();
     answer("GET /api/v1/apps/shop", app);
