@@ -78,7 +78,8 @@ page.on("console", (message) => {
   // What is on its way is asked about as a canary, and may be none, or none any more.
   if (/\b404\b/.test(message.text()) && asked.endsWith("/canary")) return;
   if (/\b401\b/.test(message.text()) && leaving) return;
-  if (/\b404\b/.test(message.text()) && upgraded && asked.includes("/assets/")) return;
+  // The page's own file is gone, and what was loaded beside it is for nothing.
+  if (upgraded && /\b404\b|preload/.test(message.text())) return;
   faults.push(`${message.type()} in the console: ${message.text()} ${asked}`);
 });
 await context.route("**/*", (route) => {
@@ -419,6 +420,7 @@ const steps = [
           await go(new URL(path ?? "/", url).href);
           await page.getByRole("heading", { level: 1 }).waitFor();
           await page.getByText("Connected", { exact: true }).waitFor();
+          await page.waitForFunction(() => !document.querySelector(".skeleton, .loading"));
           const wide = await page.evaluate(() => document.documentElement.scrollWidth);
           assert.ok(wide <= 320, `${name} is ${wide} pixels wide`);
           await shot(`phone-${colorScheme}-${name}`);
