@@ -3,7 +3,7 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { newQueryClient } from "./api/queries";
+import { newQueryClient } from "./api/first";
 import { Live, LiveContext } from "./live/live";
 import { newRouter } from "./router";
 

@@ -4,28 +4,59 @@ import {
   createRouter,
   type RouterHistory,
 } from "@tanstack/react-router";
-import { AppLayout } from "./app/AppLayout";
 import { logOf } from "./log/which";
-import { ActivityPage, AppActivityPage } from "./pages/ActivityPage";
-import { AppsPage } from "./pages/AppsPage";
-import { AutomationPage } from "./pages/AutomationPage";
-import { CertificatesPage } from "./pages/CertificatesPage";
-import { DeploymentPage } from "./pages/DeploymentPage";
-import { DomainsPage } from "./pages/DomainsPage";
-import { LogsPage } from "./pages/LogsPage";
 import { NotFoundPage } from "./pages/NotFoundPage";
-import { OverviewPage } from "./pages/OverviewPage";
-import { ProjectsPage } from "./pages/ProjectsPage";
-import { ServerPage } from "./pages/ServerPage";
-import { SettingsPage } from "./pages/SettingsPage";
-import { TrafficPage } from "./pages/TrafficPage";
+import { Broken } from "./parts/Broken";
 import { Gate } from "./parts/Gate";
-import { Fault } from "./parts/Notice";
+import { onDemand } from "./parts/onDemand";
+
+// Each is a file of its own: what nobody looks at is not loaded.
+const within = { within: true };
+const AppsPage = onDemand(() => import("./pages/AppsPage").then((file) => file.AppsPage));
+const CertificatesPage = onDemand(() =>
+  import("./pages/CertificatesPage").then((file) => file.CertificatesPage),
+);
+const ActivityPage = onDemand(() =>
+  import("./pages/ActivityPage").then((file) => file.ActivityPage),
+);
+const ProjectsPage = onDemand(() =>
+  import("./pages/ProjectsPage").then((file) => file.ProjectsPage),
+);
+const ServerPage = onDemand(() => import("./pages/ServerPage").then((file) => file.ServerPage));
+const DeploymentPage = onDemand(() =>
+  import("./pages/DeploymentPage").then((file) => file.DeploymentPage),
+);
+const AppLayout = onDemand(() => import("./app/AppLayout").then((file) => file.AppLayout));
+const OverviewPage = onDemand(
+  () => import("./pages/OverviewPage").then((file) => file.OverviewPage),
+  within,
+);
+const LogsPage = onDemand(() => import("./pages/LogsPage").then((file) => file.LogsPage), within);
+const DomainsPage = onDemand(
+  () => import("./pages/DomainsPage").then((file) => file.DomainsPage),
+  within,
+);
+const TrafficPage = onDemand(
+  () => import("./pages/TrafficPage").then((file) => file.TrafficPage),
+  within,
+);
+const AutomationPage = onDemand(
+  () => import("./pages/AutomationPage").then((file) => file.AutomationPage),
+  within,
+);
+const AppActivityPage = onDemand(
+  () => import("./pages/ActivityPage").then((file) => file.AppActivityPage),
+  within,
+);
+const SettingsPage = onDemand(
+  () => import("./pages/SettingsPage").then((file) => file.SettingsPage),
+  within,
+);
 
 const rootRoute = createRootRoute({
   component: Gate,
   notFoundComponent: NotFoundPage,
-  errorComponent: ({ error }) => <Fault error={error} />,
+  errorComponent: Broken,
 });
 
 const apps = createRoute({ getParentRoute: () => rootRoute, path: "/", component: AppsPage });
@@ -59,20 +90,26 @@ const server = createRoute({
 const app = createRoute({
   getParentRoute: () => rootRoute,
   path: "/apps/$app",
-  component: function AppRoute() {
-    const { app: name } = app.useParams();
-    return <AppLayout key={name} name={name} />;
-  },
+  component: Object.assign(
+    function AppRoute() {
+      const { app: name } = app.useParams();
+      return <AppLayout key={name} name={name} />;
+    },
+    { preload: AppLayout.preload },
+  ),
 });
 
 const logs = createRoute({
   getParentRoute: () => app,
   path: "/logs",
   validateSearch: logOf,
-  component: function LogsRoute() {
-    const { log = "output" } = logs.useSearch();
-    return <LogsPage log={log} />;
-  },
+  component: Object.assign(
+    function LogsRoute() {
+      const { log = "output" } = logs.useSearch();
+      return <LogsPage log={log} />;
+    },
+    { preload: LogsPage.preload },
+  ),
 });
 
 const pagesOfApp = [
@@ -88,10 +125,13 @@ const pagesOfApp = [
 const deployment = createRoute({
   getParentRoute: () => rootRoute,
   path: "/deployments/$deployment",
-  component: function DeploymentRoute() {
-    const { deployment: id } = deployment.useParams();
-    return <DeploymentPage key={id} id={id} />;
-  },
+  component: Object.assign(
+    function DeploymentRoute() {
+      const { deployment: id } = deployment.useParams();
+      return <DeploymentPage key={id} id={id} />;
+    },
+    { preload: DeploymentPage.preload },
+  ),
 });
 
 /** `history`: another one than the browser's. */
@@ -108,7 +148,9 @@ export function newRouter(history?: RouterHistory) {
       deployment,
     ]),
     scrollRestoration: true,
-    defaultPreload: false,
+    defaultErrorComponent: Broken,
+    // Of a page there is nothing to be loaded before but its file.
+    defaultPreload: "intent",
     ...(history ? { history } : {}),
   });
 }

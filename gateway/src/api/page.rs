@@ -132,6 +132,14 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_file_of_another_version_is_missing_and_nobody_keeps_that() {
+        let asked = Uri::from_static("/assets/AppsPage-1a2b3c4d.js");
+        let answer = serve(Method::GET, asked, HeaderMap::new()).await;
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+        assert_eq!(answer.headers()[header::CACHE_CONTROL], "no-store");
+    }
+
     #[test]
     fn every_route_of_the_dashboards_router_is_served() {
         let router = include_str!("../../../web/src/router.tsx");

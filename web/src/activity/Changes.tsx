@@ -9,6 +9,7 @@ import { NameField } from "../parts/NameField";
 import { Outcome } from "../parts/Outcome";
 import { Section } from "../parts/Section";
 import { Ago, None } from "../parts/Small";
+import { Cell, RowName, Table, TableRow } from "../parts/Table";
 import { by } from "./words";
 
 /** What is different of an app between two moments or two of its deployments, and who made it so. */
@@ -59,32 +60,22 @@ function said({ from, to, changes }: AppDiff): string {
 
 function ChangeTable({ changes }: { changes: FieldChange[] }) {
   return (
-    <table className="rows wraps">
-      <thead>
-        <tr>
-          <th scope="col">What</th>
-          <th scope="col">Before</th>
-          <th scope="col">After</th>
-          <th scope="col">Made so</th>
-        </tr>
-      </thead>
-      <tbody>
-        {changes.map((change) => (
-          <tr key={change.field}>
-            <th scope="row">{change.field}</th>
-            <td data-label="Before" className="breaks">
-              {change.before ?? <None />}
-            </td>
-            <td data-label="After" className="breaks">
-              {change.after ?? <None />}
-            </td>
-            <td data-label="Made so" className="breaks">
-              <MadeSo change={change} />
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <Table label="What changed" columns={["What", "Before", "After", "Made so"]} className="wraps">
+      {changes.map((change) => (
+        <TableRow key={change.field}>
+          <RowName>{change.field}</RowName>
+          <Cell of="Before" className="breaks">
+            {change.before ?? <None />}
+          </Cell>
+          <Cell of="After" className="breaks">
+            {change.after ?? <None />}
+          </Cell>
+          <Cell of="Made so" className="breaks">
+            <MadeSo change={change} />
+          </Cell>
+        </TableRow>
+      ))}
+    </Table>
   );
 }
 

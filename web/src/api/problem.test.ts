@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { answered, isUnauthorized, mayPass, ProblemError, problemOf } from "./problem";
+import {
+  advice,
+  answered,
+  isUnauthorized,
+  mayPass,
+  NoAnswer,
+  ProblemError,
+  problemOf,
+} from "./problem";
 
 describe("problems", () => {
   it("takes the server's word", () => {
@@ -22,8 +30,19 @@ describe("problems", () => {
   });
 
   it("tells a server that does not answer from a mistake of the page", () => {
-    expect(problemOf(new TypeError("Failed to fetch")).title).toBe("Hythe does not answer");
+    expect(problemOf(new NoAnswer(undefined)).title).toBe("Hythe does not answer");
+    const mistake = new TypeError("Cannot read properties of undefined (reading 'map')");
+    expect(problemOf(mistake).title).toBe("This page made a mistake");
     expect(problemOf("odd")).toMatchObject({ title: "This page made a mistake", detail: "odd" });
+  });
+
+  it("says what to do, also where nothing is done again by itself", () => {
+    const away = problemOf(new NoAnswer(undefined));
+    expect(advice(away)).toContain("asked again by itself");
+    expect(advice(away, true)).toContain("Whether it was done is not known");
+    expect(advice(problemOf(new RangeError("odd")), true)).toContain("Load the page again.");
+    expect(mayPass(new RangeError("odd"))).toBe(false);
+    expect(advice({ ...away, status: 429, retry_after: 7 })).toBe("Try again in 7 s.");
   });
 
   it("knows who must sign in", () => {

@@ -13,12 +13,26 @@ export class ProblemError extends Error {
   }
 }
 
+/**
+ * There was no answer. What `fetch` rejects with is a `TypeError`, as are most mistakes of the page: told
+ * apart where it is called, nobody has to guess.
+ */
+export class NoAnswer extends Error {
+  constructor(cause: unknown) {
+    super("there was no answer", { cause });
+    this.name = "NoAnswer";
+  }
+}
+
 /** The status of a problem that the page itself found: there was no answer. */
 export const NO_ANSWER = 0;
 
 export function isUnauthorized(error: unknown): boolean {
   return error instanceof ProblemError && error.problem.status === 401;
 }
+
+/** The status of a problem that is the page's own. */
+const MISTAKE = -1;
 
 /** Whether there is no such thing. */
 export function isMissing(error: unknown): boolean {
@@ -45,11 +59,7 @@ export function answered(status: number, body: unknown): ProblemError {
 /** Any error, in the same form. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof ProblemError) return error.problem;
-  // What `fetch` rejects with when nothing answers.
-  if (
-    error instanceof TypeError ||
-    (error instanceof DOMException && error.name !== "AbortError")
-  ) {
+  if (error instanceof NoAnswer) {
     return {
       type: "about:blank",
       title: "Hythe does not answer",
@@ -60,16 +70,24 @@ export function problemOf(error: unknown): Problem {
   return {
     type: "about:blank",
     title: "This page made a mistake",
-    status: NO_ANSWER,
+    status: MISTAKE,
     detail: error instanceof Error ? error.message : String(error),
   };
 }
 
-/** What to do about it, where the answer itself does not say. */
-export function advice({ status, retry_after }: Problem): string {
+/**
+ * What to do about it, where the answer itself does not say. `wanted`: somebody asked for something to be
+ * done, which nothing does again by itself.
+ */
+export function advice({ status, retry_after }: Problem, wanted = false): string {
   const wait = retry_after ? ` in ${retry_after} s` : " in a moment";
+  if (status === MISTAKE) {
+    return "Load the page again. Where it makes the same mistake then, that is a bug of this version.";
+  }
   if (status === NO_ANSWER) {
-    return "It is asked again by itself. If this stays, look whether Hythe runs: hythe up.";
+    return wanted
+      ? "Whether it was done is not known: look once Hythe answers again, before you ask once more."
+      : "It is asked again by itself. If this stays, look whether Hythe runs: hythe up.";
   }
   if (status === 404) return "It may have been deleted, or the address may be mistyped.";
   if (status === 421) return "Open Hythe under an address that it knows, such as 127.0.0.1.";

@@ -1,55 +1,23 @@
-// What is asked for, how it is named, and what becomes of errors.
+// What is asked for by pages beyond the list of apps, and how it is named.
 
-import {
-  infiniteQueryOptions,
-  MutationCache,
-  QueryCache,
-  QueryClient,
-  queryOptions,
-} from "@tanstack/react-query";
+import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { githubApps, registries, sourceTokens } from "./access";
 import { crons, hooks, previews, triggers } from "./automation";
 import { canaries } from "./canaries";
 import { certificates } from "./certificates";
 import { api } from "./client";
-import { deleted } from "./deleted";
 import { domains } from "./domains";
 import { edge } from "./edge";
 import { env } from "./env";
+import { live } from "./first";
 import { journal, type WantedEvents } from "./journal";
-import { isMissing, isUnauthorized, mayPass } from "./problem";
+import { isMissing } from "./problem";
 import { projects } from "./projects";
 import { allRoutes } from "./routes";
 import { runs } from "./runs";
 import { server } from "./server";
 
-/** Asked again when an event comes in. */
-const live = { live: true };
-
-/** Who is signed in; `null` where nobody is. */
-export const sessionQuery = queryOptions({
-  queryKey: ["session"],
-  queryFn: ({ signal }) =>
-    api.session(signal).catch((error: unknown) => {
-      if (isUnauthorized(error)) return null;
-      throw error;
-    }),
-  staleTime: 60_000,
-});
-
-export const appsQuery = infiniteQueryOptions({
-  queryKey: ["apps"],
-  queryFn: ({ pageParam, signal }) => api.apps(pageParam, signal),
-  initialPageParam: undefined as string | undefined,
-  getNextPageParam: (page) => page.next ?? undefined,
-  meta: live,
-});
-
-export const deletedQuery = queryOptions({
-  queryKey: ["deleted"],
-  queryFn: ({ signal }) => deleted.list(signal),
-  meta: live,
-});
+export { appsQuery } from "./first";
 
 export const eventsQuery = (wanted: WantedEvents) =>
   infiniteQueryOptions({
@@ -234,25 +202,3 @@ export const runsQuery = (app: string) =>
     queryFn: ({ signal }) => runs.list(app, signal),
     meta: live,
   });
-
-export function newQueryClient(): QueryClient {
-  // The session may end under a page that is open: it asks for the token again, where it is.
-  const signedOut = (error: unknown) => {
-    if (isUnauthorized(error)) queries.setQueryData(sessionQuery.queryKey, null);
-  };
-  const queries = new QueryClient({
-    queryCache: new QueryCache({ onError: signedOut }),
-    mutationCache: new MutationCache({ onError: signedOut }),
-    defaultOptions: {
-      queries: {
-        retry: (failures, error) => failures < 2 && mayPass(error),
-        retryDelay: (failures) => 400 * 2 ** failures,
-        staleTime: 1_000,
-        // A server on the same machine answers without any network.
-        networkMode: "always",
-      },
-      mutations: { retry: false, networkMode: "always" },
-    },
-  });
-  return queries;
-}

@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { deleted } from "../api/deleted";
-import { appsQuery, deletedQuery } from "../api/queries";
+import { appsQuery, deletedQuery } from "../api/first";
 import type { DeletedApp } from "../api/types";
 import { counted } from "../format/text";
 import { Button } from "../parts/Button";

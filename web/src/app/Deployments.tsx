@@ -12,6 +12,7 @@ import { DeploymentState } from "../parts/Mark";
 import { Answered } from "../parts/Notice";
 import { Section } from "../parts/Section";
 import { Ago, Command, Commit, More } from "../parts/Small";
+import { Cell, RowName, Table, TableRow } from "../parts/Table";
 
 /** The versions that there were, each a way back. */
 export function Deployments({
@@ -53,59 +54,49 @@ function NeverDeployed({ app }: { app: App }) {
 
 function DeploymentTable({ app, deployments }: { app: App; deployments: Deployment[] }) {
   return (
-    <table className="rows deployments">
-      <thead>
-        <tr>
-          <th scope="col">Number</th>
-          <th scope="col">Status</th>
-          <th scope="col">Commit</th>
-          <th scope="col">Took</th>
-          <th scope="col">Asked for</th>
-          <th scope="col">By</th>
-          <th scope="col">
-            <span className="unseen">Actions</span>
-          </th>
-        </tr>
-      </thead>
-      <tbody>
-        {deployments.map((deployment) => (
-          <tr key={deployment.id} data-live={deployment.id === app.live?.id || undefined}>
-            <th scope="row">
-              <Link to="/deployments/$deployment" params={{ deployment: deployment.id }}>
-                #{deployment.number}
-              </Link>
-            </th>
-            <td data-label="Status">
-              <DeploymentState status={deployment.status} />
-              {deployment.canary_percent ? (
-                <p className="faint">takes {deployment.canary_percent}% of the requests</p>
-              ) : null}
-              {deployment.failure ? (
-                <p className="faint one-line" title={deployment.failure.message}>
-                  {deployment.failure.message}
-                </p>
-              ) : null}
-            </td>
-            <td data-label="Commit">
-              <Commit id={deployment.commit ?? deployment.source.commit} />
-              {deployment.takes_over?.number ? (
-                <span className="faint"> of #{deployment.takes_over.number}</span>
-              ) : null}
-            </td>
-            <td data-label="Took" className="figure">
-              <Taken deployment={deployment} />
-            </td>
-            <td data-label="Asked for">
-              <Ago at={deployment.created_at} />
-            </td>
-            <td data-label="By">{deployment.requested_by}</td>
-            <td>
-              <RollBack app={app} to={deployment} />
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <Table
+      label="Deployments"
+      columns={["Number", "Status", "Commit", "Took", "Asked for", "By"]}
+      actions
+      className="deployments"
+    >
+      {deployments.map((deployment) => (
+        <TableRow key={deployment.id} data-live={deployment.id === app.live?.id || undefined}>
+          <RowName>
+            <Link to="/deployments/$deployment" params={{ deployment: deployment.id }}>
+              #{deployment.number}
+            </Link>
+          </RowName>
+          <Cell of="Status">
+            <DeploymentState status={deployment.status} />
+            {deployment.canary_percent ? (
+              <p className="faint">takes {deployment.canary_percent}% of the requests</p>
+            ) : null}
+            {deployment.failure ? (
+              <p className="faint one-line" title={deployment.failure.message}>
+                {deployment.failure.message}
+              </p>
+            ) : null}
+          </Cell>
+          <Cell of="Commit">
+            <Commit id={deployment.commit ?? deployment.source.commit} />
+            {deployment.takes_over?.number ? (
+              <span className="faint"> of #{deployment.takes_over.number}</span>
+            ) : null}
+          </Cell>
+          <Cell of="Took" className="figure">
+            <Taken deployment={deployment} />
+          </Cell>
+          <Cell of="Asked for">
+            <Ago at={deployment.created_at} />
+          </Cell>
+          <Cell of="By">{deployment.requested_by}</Cell>
+          <Cell>
+            <RollBack app={app} to={deployment} />
+          </Cell>
+        </TableRow>
+      ))}
+    </Table>
   );
 }
 

@@ -8,6 +8,7 @@ import { usePolling } from "../live/live";
 import { Status } from "../parts/Mark";
 import { Answered } from "../parts/Notice";
 import { Ago, Commit, None } from "../parts/Small";
+import { Cell, RowName, Table, TableRow } from "../parts/Table";
 import { type Came, came, OUTCOME } from "./outcome";
 
 /** So many are shown at first. */
@@ -43,46 +44,38 @@ export function Deliveries({ hook }: { hook: Pick<Hook, "id"> }) {
 
 function DeliveryTable({ items }: { items: Delivery[] }) {
   return (
-    <table className="rows wraps">
-      <thead>
-        <tr>
-          <th scope="col">Came</th>
-          <th scope="col">Event</th>
-          <th scope="col">Of</th>
-          <th scope="col">Commit</th>
-          <th scope="col">By</th>
-          <th scope="col">Outcome</th>
-        </tr>
-      </thead>
-      <tbody>
-        {items.map((delivery, index) => (
-          // What was refused has no id, and several may come in the same moment.
-          // biome-ignore lint/suspicious/noArrayIndexKey: rows keep nothing
-          <tr key={index}>
-            <th scope="row">
-              <Ago at={delivery.at} />
-            </th>
-            <td data-label="Event">{delivery.event ?? <None />}</td>
-            <td data-label="Of" className="breaks">
-              {delivery.reference ?? <None />}
-            </td>
-            <td data-label="Commit">
-              <Commit id={delivery.commit} />
-            </td>
-            <td data-label="By" className="breaks">
-              {delivery.sender ?? <None />}
-            </td>
-            <td data-label="Outcome">
-              <div>
-                {came(delivery).map((one) => (
-                  <CameOf key={one.app ?? ""} came={one} />
-                ))}
-              </div>
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <Table
+      label="Deliveries"
+      columns={["Came", "Event", "Of", "Commit", "By", "Outcome"]}
+      className="wraps"
+    >
+      {items.map((delivery, index) => (
+        // What was refused has no id, and several may come in the same moment.
+        // biome-ignore lint/suspicious/noArrayIndexKey: rows keep nothing
+        <TableRow key={index}>
+          <RowName>
+            <Ago at={delivery.at} />
+          </RowName>
+          <Cell of="Event">{delivery.event ?? <None />}</Cell>
+          <Cell of="Of" className="breaks">
+            {delivery.reference ?? <None />}
+          </Cell>
+          <Cell of="Commit">
+            <Commit id={delivery.commit} />
+          </Cell>
+          <Cell of="By" className="breaks">
+            {delivery.sender ?? <None />}
+          </Cell>
+          <Cell of="Outcome">
+            <div>
+              {came(delivery).map((one) => (
+                <CameOf key={one.app ?? ""} came={one} />
+              ))}
+            </div>
+          </Cell>
+        </TableRow>
+      ))}
+    </Table>
   );
 }
 

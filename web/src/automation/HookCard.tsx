@@ -74,7 +74,8 @@ export function HookCard({
       <div className="actions">
         <Asking
           action="Replace the secret"
-          title="Give the webhook another secret?"
+          of={`of ${hook.repository}`}
+          title={`Give the webhook of ${hook.repository} another secret?`}
           does={rotate}
           className="quiet"
         >
@@ -84,16 +85,23 @@ export function HookCard({
         </Asking>
         <Asking
           action="Remove the webhook"
-          title="Remove the webhook?"
+          of={`of ${hook.repository}`}
+          title={`Remove the webhook of ${hook.repository}?`}
           does={remove}
           className="quiet"
         >
-          <p>Pushes to {hook.repository} deploy nothing then. Remove it at the provider, too.</p>
+          <p>
+            Pushes deploy {names(hook)} no more, and deliveries that come still are refused. Remove
+            it at {hook.provider}, too.
+          </p>
         </Asking>
       </div>
     </article>
   );
 }
+
+/** What is deployed through it. */
+const names = ({ apps }: Hook) => apps.map(({ name }) => name).join(", ") || "nothing";
 
 /** What its provider is told. */
 function told({ statuses, comments, deployments }: Hook): string[] {

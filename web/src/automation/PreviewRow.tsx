@@ -6,7 +6,8 @@ import type { App, Preview } from "../api/types";
 import { href } from "../format/text";
 import { Asking } from "../parts/Asking";
 import { type MarkTone, Status } from "../parts/Mark";
-import { Address, Ago, Commit } from "../parts/Small";
+import { Address, Ago, Commit, None } from "../parts/Small";
+import { Cell, RowName, TableRow } from "../parts/Table";
 
 /** The states that the API has; another one would be newer than this page. */
 const TONE: Partial<Record<string, MarkTone>> = {
@@ -37,8 +38,8 @@ export function PreviewRow({
   const { deployment } = preview;
   const page = preview.page ? href(preview.page) : undefined;
   return (
-    <tr>
-      <th scope="row">
+    <TableRow>
+      <RowName>
         {page ? (
           <a href={page} target="_blank" rel="noreferrer">
             #{preview.number} {preview.title}
@@ -46,35 +47,33 @@ export function PreviewRow({
         ) : (
           `#${preview.number} ${preview.title}`
         )}
-      </th>
-      <td data-label="State">
-        <div>
-          <Status tone={TONE[preview.status] ?? "idle"} text={preview.status} />
-          {deployment ? (
-            <>
-              {" "}
-              <Link to="/deployments/$deployment" params={{ deployment: deployment.id }}>
-                #{deployment.number}
-              </Link>
-            </>
-          ) : null}
-          {preview.status_detail ? <p className="faint breaks">{preview.status_detail}</p> : null}
-        </div>
-      </td>
-      <td data-label="Address" className="breaks">
-        {preview.url ? <Address url={preview.url} /> : <span className="none faint">–</span>}
-      </td>
-      <td data-label="Commit">
+      </RowName>
+      <Cell of="State">
+        <Status tone={TONE[preview.status] ?? "idle"} text={preview.status} />
+        {deployment ? (
+          <>
+            {" "}
+            <Link to="/deployments/$deployment" params={{ deployment: deployment.id }}>
+              #{deployment.number}
+            </Link>
+          </>
+        ) : null}
+        {preview.status_detail ? <p className="faint breaks">{preview.status_detail}</p> : null}
+      </Cell>
+      <Cell of="Address" className="breaks">
+        {preview.url ? <Address url={preview.url} /> : <None />}
+      </Cell>
+      <Cell of="Commit">
         <Commit id={preview.commit} />
-      </td>
-      <td data-label="By" className="breaks">
+      </Cell>
+      <Cell of="By" className="breaks">
         {preview.author}
         {preview.fork ? " (fork)" : ""}
-      </td>
-      <td data-label="Pushed">
+      </Cell>
+      <Cell of="Pushed">
         <Ago at={preview.pushed_at} />
-      </td>
-      <td>
+      </Cell>
+      <Cell>
         <Asking
           action="Remove"
           of={`the preview of #${preview.number}`}
@@ -84,7 +83,7 @@ export function PreviewRow({
         >
           <p>Its app goes. The next push to the pull request makes one again.</p>
         </Asking>
-      </td>
-    </tr>
+      </Cell>
+    </TableRow>
   );
 }

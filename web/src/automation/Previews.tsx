@@ -2,7 +2,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { previews as api } from "../api/automation";
 import { previewsQuery } from "../api/queries";
-import type { App, PreviewList } from "../api/types";
+import type { App, Preview, PreviewList } from "../api/types";
 import { usePolling } from "../live/live";
 import { Asking } from "../parts/Asking";
 import { Button } from "../parts/Button";
@@ -14,6 +14,9 @@ import { Command, Fact } from "../parts/Small";
 import { useFocusBack } from "../parts/useFocusBack";
 import { PreviewTable } from "./PreviewTable";
 import { made } from "./previews";
+
+/** Which pull requests they are of. */
+const all = (items: Preview[]) => items.map(({ number }) => `#${number}`).join(", ");
 
 /** The pull requests that have an app of their own. */
 export function Previews({ app }: { app: App }) {
@@ -86,7 +89,11 @@ export function Previews({ app }: { app: App }) {
                   does={end}
                   className="quiet"
                 >
-                  <p>Those that there are go, at once.</p>
+                  <p>
+                    {items.length === 0
+                      ? "There is none now, and none is made any more."
+                      : `At once, the apps of ${all(items)} go.`}
+                  </p>
                 </Asking>
               </>
             ) : null}

@@ -1,8 +1,8 @@
 import { api } from "../api/client";
-import { problemOf } from "../api/problem";
 import type { App } from "../api/types";
 import { Asking } from "../parts/Asking";
 import { Button } from "../parts/Button";
+import { Refusal } from "../parts/Refusal";
 import { Deploy } from "./Deploy";
 import { WayBack } from "./RollBack";
 import { useChange, useDeployment } from "./useDeployment";
@@ -20,10 +20,10 @@ export function AppActions({ app, onSwitched }: { app: App; onSwitched: () => vo
   if (app.stopped) {
     return (
       <div className="actions at-end">
-        {start.error ? <p role="alert">{problemOf(start.error).detail}</p> : null}
         <Button className="primary" rests={start.isPending} onClick={() => start.mutate()}>
-          Start
+          {start.isPending ? "Starting…" : "Start"}
         </Button>
+        <Refusal error={start.error} />
       </div>
     );
   }
@@ -43,7 +43,7 @@ export function AppActions({ app, onSwitched }: { app: App; onSwitched: () => vo
           or deployed. What is on its way is cancelled.
         </p>
       </Asking>
-      <Asking action="Restart" title={`Restart ${app.name}?`} does={restart}>
+      <Asking action="Restart" title={`Restart ${app.name}?`} does={restart} harmless>
         <p>
           The live version starts in new replicas, with the settings and variables that it has. The
           old ones serve until those are healthy.

@@ -96,7 +96,7 @@ function CanaryActions({
   return (
     <>
       <div className="actions">
-        <Asking action="Promote it" title={`Give #${number} all requests?`} does={promote}>
+        <Asking action="Promote it" title={`Give #${number} all requests?`} does={promote} harmless>
           <p>
             Edges send all new requests to it, and the version before it ends once its own are
             answered.
@@ -106,6 +106,7 @@ function CanaryActions({
           action="Change its part"
           title={`How many of the requests is #${number} to take?`}
           does={weigh}
+          harmless
           ready={() => {
             const fits = partOf(given) !== undefined;
             setWrong(fits ? undefined : PART);

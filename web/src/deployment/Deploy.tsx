@@ -28,6 +28,7 @@ export function Deploy({ app }: { app: App }) {
       action="Deploy"
       title={`Deploy ${app.name}?`}
       does={deploy}
+      harmless
       ready={() => {
         setWrong(found.wrong);
         return Object.keys(found.wrong).length === 0;

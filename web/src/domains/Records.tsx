@@ -2,6 +2,7 @@ import type { DnsRecord, Domain } from "../api/types";
 import { CopyButton } from "../parts/CopyButton";
 import { Status } from "../parts/Mark";
 import { Command } from "../parts/Small";
+import { Cell, RowName, Table, TableRow } from "../parts/Table";
 import { leads, proof, type Said } from "./words";
 
 /** What to set where the domain's DNS is kept, to the letter, and what of it is there. */
@@ -10,28 +11,21 @@ export function Records({ domain }: { domain: Domain }) {
   const caa = domain.check?.caa?.record;
   return (
     <>
-      <table className="rows wraps">
-        <caption className="unseen">Records to set for {domain.host}</caption>
-        <thead>
-          <tr>
-            <th scope="col">Type</th>
-            <th scope="col">Name</th>
-            <th scope="col">Value</th>
-            <th scope="col">Found</th>
-          </tr>
-        </thead>
-        <tbody>
-          <RecordRow record={domain.proof} said={proof(domain.check)} />
-          {domain.target.map((record) => (
-            <RecordRow
-              key={`${record.type} ${record.value}`}
-              record={record}
-              said={leads(domain.check)}
-            />
-          ))}
-          {caa ? <RecordRow record={caa} said={{ tone: "bad", text: "missing" }} /> : null}
-        </tbody>
-      </table>
+      <Table
+        label={`Records to set for ${domain.host}`}
+        columns={["Type", "Name", "Value", "Found"]}
+        className="wraps"
+      >
+        <RecordRow record={domain.proof} said={proof(domain.check)} />
+        {domain.target.map((record) => (
+          <RecordRow
+            key={`${record.type} ${record.value}`}
+            record={record}
+            said={leads(domain.check)}
+          />
+        ))}
+        {caa ? <RecordRow record={caa} said={{ tone: "bad", text: "missing" }} /> : null}
+      </Table>
       <p className="faint note">
         The TXT record proves the domain and has to stay.{" "}
         {kinds.length > 1 && kinds.includes("CNAME")
@@ -45,18 +39,18 @@ export function Records({ domain }: { domain: Domain }) {
 
 function RecordRow({ record, said }: { record: DnsRecord; said: Said }) {
   return (
-    <tr>
-      <th scope="row">{record.type}</th>
-      <td data-label="Name">
+    <TableRow>
+      <RowName>{record.type}</RowName>
+      <Cell of="Name">
         <Copied text={record.name} what={`the name of the ${record.type} record`} />
-      </td>
-      <td data-label="Value">
+      </Cell>
+      <Cell of="Value">
         <Copied text={record.value} what={`the value of the ${record.type} record`} />
-      </td>
-      <td data-label="Found">
+      </Cell>
+      <Cell of="Found">
         <Status tone={said.tone} text={said.text} />
-      </td>
-    </tr>
+      </Cell>
+    </TableRow>
   );
 }
 

@@ -1,5 +1,6 @@
 import type { DomainCheck } from "../api/types";
 import { Ago } from "../parts/Small";
+import { Cell, RowName, Table, TableRow } from "../parts/Table";
 
 /** What each resolver said at the last look. */
 export function Resolvers({ check }: { check: DomainCheck }) {
@@ -11,28 +12,23 @@ export function Resolvers({ check }: { check: DomainCheck }) {
           <Ago at={check.at} />
         </span>
       </summary>
-      <table className="rows wraps">
-        <thead>
-          <tr>
-            <th scope="col">Resolver</th>
-            <th scope="col">The TXT record</th>
-            <th scope="col">Where it leads</th>
-          </tr>
-        </thead>
-        <tbody>
-          {check.resolvers.map((answer) => (
-            <tr key={answer.resolver}>
-              <th scope="row">{answer.resolver}</th>
-              <td data-label="The TXT record" className="breaks">
-                {answer.proof}
-              </td>
-              <td data-label="Where it leads" className="breaks">
-                {answer.leads}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <Table
+        label="What resolvers saw"
+        columns={["Resolver", "The TXT record", "Where it leads"]}
+        className="wraps"
+      >
+        {check.resolvers.map((answer) => (
+          <TableRow key={answer.resolver}>
+            <RowName>{answer.resolver}</RowName>
+            <Cell of="The TXT record" className="breaks">
+              {answer.proof}
+            </Cell>
+            <Cell of="Where it leads" className="breaks">
+              {answer.leads}
+            </Cell>
+          </TableRow>
+        ))}
+      </Table>
     </details>
   );
 }

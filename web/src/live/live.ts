@@ -10,12 +10,16 @@ import { ReconnectingSocket, type SocketState, socketUrl } from "./socket";
 
 /** So long (ms) a stream of events waits after an answer before it makes the page ask again. */
 const GAP = 300;
+/** So often (ms) the page asks again while nobody tells it anything. */
+const UNTOLD = 5_000;
 
 export class Live {
   #state: SocketState = "closed";
   #listeners = new Set<() => void>();
   #socket: ReconnectingSocket;
   #refresh: ReturnType<typeof coalesce>;
+  #lost: number | undefined;
+  #untold: ReturnType<typeof setInterval> | undefined;
 
   constructor(queries: QueryClient) {
     this.#refresh = coalesce(() => queries.invalidateQueries({ predicate: isLive }), GAP);
@@ -26,7 +30,18 @@ export class Live {
       onMessage: () => this.#refresh.ask(),
       onState: (state) => {
         // What happened while nobody listened shows up in the answers.
-        if (state === "open") this.#refresh.ask();
+        if (state === "open") {
+          this.#refresh.ask();
+          // It may be another version that is there now.
+          if (this.#lost) void queries.invalidateQueries({ queryKey: ["session"] });
+        }
+        clearInterval(this.#untold);
+        if (state === "reconnecting") {
+          this.#lost ??= Date.now();
+          this.#untold = setInterval(() => this.#refresh.ask(), UNTOLD);
+        } else {
+          this.#lost = undefined;
+        }
         this.#state = state;
         for (const listener of this.#listeners) listener();
       },
@@ -55,6 +70,9 @@ export class Live {
   };
 
   state = (): SocketState => this.#state;
+
+  /** Since when (ms) nothing is told any more, where it is so. */
+  lost = (): number | undefined => this.#lost;
 }
 
 const isLive = (query: { meta: Record<string, unknown> | undefined }) => query.meta?.live === true;
@@ -67,6 +85,27 @@ export function useLive(): SocketState {
   return useSyncExternalStore(live?.subscribe ?? none, live?.state ?? closed);
 }
 
+/** Since when (ms) there is no connection to the server, where one was lost. */
+export function useLost(): number | undefined {
+  const live = useContext(LiveContext);
+  return useSyncExternalStore(live?.subscribe ?? none, live?.lost ?? never);
+}
+
+/** Whether this device has a network at all. */
+export function useOnline(): boolean {
+  return useSyncExternalStore(networks, () => navigator.onLine);
+}
+
+function networks(listener: () => void) {
+  window.addEventListener("online", listener);
+  window.addEventListener("offline", listener);
+  return () => {
+    window.removeEventListener("online", listener);
+    window.removeEventListener("offline", listener);
+  };
+}
+
+const never = (): undefined => undefined;
 const none = () => () => {};
 const closed = (): SocketState => "closed";
 

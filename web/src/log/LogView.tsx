@@ -60,7 +60,7 @@ export function LogView({ source, over = false, one = "line", ...log }: Log) {
       </div>
       {log.children}
       {state.name === "failed" ? (
-        <Fault error={new ProblemError(state.problem)} />
+        <Fault error={new ProblemError(state.problem)} retry={feed.again} />
       ) : buffer.length > 0 ? (
         <Shown buffer={buffer} one={one} {...log} />
       ) : (

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { answered } from "../api/problem";
+import { answered, NoAnswer } from "../api/problem";
 import type { LogItem, LogPage } from "../api/types";
 import { LogFeed } from "./feed";
 import { accessLog, buildLog } from "./sources";
@@ -100,7 +100,7 @@ it("follows from where the pages ended, and resumes where it broke off", async (
 });
 
 it("asks again while the server does not answer, and says what cannot be helped", async () => {
-  pages(new TypeError("Failed to fetch"), answered(503, undefined), answered(404, undefined));
+  pages(new NoAnswer(undefined), answered(503, undefined), answered(404, undefined));
   const feed = new LogFeed(buildLog(deployment));
   feed.start();
   await vi.advanceTimersByTimeAsync(0);
@@ -108,6 +108,42 @@ it("asks again while the server does not answer, and says what cannot be helped"
   await vi.advanceTimersByTimeAsync(5000);
   expect(log).toHaveBeenCalledTimes(3);
   expect(feed.state).toMatchObject({ name: "failed", problem: { status: 404 } });
+});
+
+it("tries once more what failed, when it is told to", async () => {
+  pages(answered(404, undefined), { items: [line(1)], more: false });
+  const feed = new LogFeed(buildLog(deployment));
+  const stop = feed.start();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(feed.state.name).toBe("failed");
+  feed.again();
+  await vi.advanceTimersByTimeAsync(0);
+  Socket.made[0]?.onopen?.();
+  expect(feed.state.name).toBe("following");
+  // Nobody looks any more, or nothing failed.
+  feed.again();
+  stop();
+  feed.again();
+  expect(log).toHaveBeenCalledTimes(2);
+});
+
+it("asks why it cannot be followed, and says so where no attempt helps", async () => {
+  pages({ items: [line(1)], more: false }, answered(503, undefined), answered(404, undefined));
+  const feed = new LogFeed(buildLog(deployment));
+  feed.start();
+  await vi.advanceTimersByTimeAsync(0);
+  const attempt = async () => {
+    Socket.made.at(-1)?.onclose?.({ code: 1006 });
+    await vi.advanceTimersByTimeAsync(15_000);
+  };
+  for (let left = 4; left > 0; left -= 1) await attempt();
+  expect(feed.state.name).toBe("reconnecting");
+  expect(log).toHaveBeenCalledTimes(2);
+  for (let left = 4; left > 0; left -= 1) await attempt();
+  expect(feed.state).toMatchObject({ name: "failed", problem: { status: 404 } });
+  const made = Socket.made.length;
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(Socket.made).toHaveLength(made);
 });
 
 it("does not ask for the same page for ever", async () => {

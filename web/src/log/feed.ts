@@ -15,6 +15,9 @@ export type FeedState =
   | { name: "ended" }
   | { name: "failed"; problem: Problem };
 
+/** After so many attempts to follow it, and after each so many more, it is asked why that does not work. */
+const ATTEMPTS = 4;
+
 export class LogFeed {
   readonly buffer: LogBuffer;
   #source: LogSource;
@@ -23,6 +26,7 @@ export class LogFeed {
   #listeners = new Set<() => void>();
   #frame: number | undefined;
   #socket: ReconnectingSocket | undefined;
+  #looking: AbortController | undefined;
 
   constructor(source: LogSource) {
     this.#source = source;
@@ -43,15 +47,22 @@ export class LogFeed {
 
   start(): () => void {
     const abort = new AbortController();
+    this.#looking = abort;
     void this.#load(abort.signal);
     return () => {
       abort.abort();
+      this.#looking = undefined;
       this.#socket?.close();
       this.#socket = undefined;
       if (this.#frame !== undefined) cancelAnimationFrame(this.#frame);
       this.#frame = undefined;
     };
   }
+
+  /** Once more, after it failed. */
+  again = (): void => {
+    if (this.#looking && this.#state.name === "failed") void this.#load(this.#looking.signal);
+  };
 
   async #load(signal: AbortSignal): Promise<void> {
     let failures = 0;
@@ -67,7 +78,7 @@ export class LogFeed {
         this.#changed();
         if (page.more && this.buffer.cursor !== before) continue;
         if (this.buffer.ended) this.#become({ name: "ended" });
-        else this.#follow();
+        else this.#follow(signal);
         return;
       } catch (error) {
         if (signal.aborted) return;
@@ -82,11 +93,16 @@ export class LogFeed {
     }
   }
 
-  #follow(): void {
+  #follow(signal: AbortSignal): void {
     this.#socket?.close();
     const { path, query } = this.#source;
+    let attempts = 0;
     this.#socket = new ReconnectingSocket({
-      url: () => socketUrl(path, { ...query, cursor: this.buffer.cursor }),
+      url: () => {
+        attempts += 1;
+        if (attempts % ATTEMPTS === 0) void this.#askWhy(signal);
+        return socketUrl(path, { ...query, cursor: this.buffer.cursor });
+      },
       onMessage: (message) => {
         if (!isItem(message)) return;
         this.buffer.append([message]);
@@ -94,11 +110,25 @@ export class LogFeed {
       },
       onEnd: () => this.#become({ name: "ended" }),
       onState: (state) => {
-        if (state === "open") this.#become({ name: "following" });
+        if (state === "open") {
+          attempts = 0;
+          this.#become({ name: "following" });
+        }
         if (state === "reconnecting") this.#become({ name: "reconnecting" });
       },
     });
     this.#socket.open();
+  }
+
+  /** A browser does not say why a socket was refused: the app may be gone, and no attempt helps. */
+  async #askWhy(signal: AbortSignal): Promise<void> {
+    const error = await this.#source.page(this.buffer.cursor, signal).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    if (signal.aborted || error === undefined || mayPass(error)) return;
+    this.#socket?.close();
+    this.#become({ name: "failed", problem: problemOf(error) });
   }
 
   #become(state: FeedState): void {

@@ -62,6 +62,19 @@ describe("the apps", () => {
     screen.getByText("None of these 8 fits.");
   });
 
+  it("that are not here yet may be what is looked for, and that is said", async () => {
+    const items = Array.from({ length: 9 }, (_, number) => ({ ...app, id: `${number}` }));
+    const { user, answer } = await open("/", {
+      [APPS]: { items, next: "c1" },
+      [DELETED]: { items: [] },
+    });
+    await user.type(screen.getByLabelText("Name or project contains"), "cart");
+    screen.getByText("None of these 9 fits; there are more, which can be shown.");
+    answer(`${APPS}&cursor=c1`, { items: [{ ...app, id: "cart", name: "cart" }] });
+    await user.click(screen.getByRole("button", { name: "Show more" }));
+    await screen.findByRole("rowheader", { name: "cart" });
+  });
+
   it("are made here, and their first deployment is shown", async () => {
     const CREATE = "POST /api/v1/apps";
     const { user, writes, answer, router } = await open("/", {

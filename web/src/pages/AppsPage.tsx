@@ -1,19 +1,23 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import { appsQuery } from "../api/queries";
+import { appsQuery } from "../api/first";
 import type { App } from "../api/types";
 import { AppTable } from "../app/AppTable";
 import { Deleted } from "../app/Deleted";
-import { NewApp } from "../app/NewApp";
 import { counted } from "../format/text";
 import { usePolling } from "../live/live";
 import { NameField } from "../parts/NameField";
 import { Answered } from "../parts/Notice";
+import { onDemand } from "../parts/onDemand";
 import { Command, Heading, More } from "../parts/Small";
 
 /** With so many or more, there is a way to find one. */
 const MANY = 8;
+
+const NewApp = onDemand(() => import("../app/NewApp").then((file) => file.NewApp), {
+  within: true,
+});
 
 export function AppsPage() {
   const polling = usePolling();
@@ -44,7 +48,7 @@ export function AppsPage() {
                   <NewApp />
                 </div>
               ) : null}
-              {all.length > 0 ? <Found apps={all} /> : <Empty />}
+              {all.length > 0 ? <Found apps={all} more={apps.hasNextPage} /> : <Empty />}
               <More query={apps} />
               <div className="deleted">
                 <Deleted />
@@ -64,7 +68,7 @@ function summary(apps: App[], more: boolean): string {
 }
 
 /** All of them, or those with a part of a name. */
-function Found({ apps }: { apps: App[] }) {
+function Found({ apps, more }: { apps: App[]; more: boolean }) {
   const [part, setPart] = useState("");
   const wanted = part.trim().toLowerCase();
   const found = apps.filter(({ name, project }) =>
@@ -85,7 +89,9 @@ function Found({ apps }: { apps: App[] }) {
       {found.length > 0 ? (
         <AppTable apps={found} />
       ) : (
-        <p className="faint">None of these {apps.length} fits.</p>
+        <p className="faint">
+          None of these {apps.length} fits{more ? "; there are more, which can be shown" : null}.
+        </p>
       )}
     </>
   );

@@ -82,13 +82,17 @@ describe("webhooks", () => {
       [`POST /api/v1/hooks/${hook.id}/rotate`]: { hook, secret: "whsec-2" },
       [`DELETE /api/v1/hooks/${hook.id}`]: GONE,
     });
-    await user.click(await screen.findByRole("button", { name: "Replace the secret" }));
-    let dialog = within(screen.getByRole("dialog"));
+    const of = `of ${hook.repository}`;
+    await user.click(await screen.findByRole("button", { name: `Replace the secret ${of}` }));
+    let dialog = within(
+      screen.getByRole("dialog", { name: `Give the webhook ${of} another secret?` }),
+    );
     await user.click(dialog.getByRole("button", { name: "Replace the secret" }));
     await screen.findByText("whsec-2");
     await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
-    await user.click(screen.getByRole("button", { name: "Remove the webhook" }));
-    dialog = within(screen.getByRole("dialog"));
+    await user.click(screen.getByRole("button", { name: `Remove the webhook ${of}` }));
+    dialog = within(screen.getByRole("dialog", { name: `Remove the webhook ${of}?` }));
+    dialog.getByText(/^Pushes deploy shop no more/);
     answer(HOOKS, { items: [] });
     await user.click(dialog.getByRole("button", { name: "Remove the webhook" }));
     await screen.findByText("hythe hook add shop");
@@ -179,6 +183,22 @@ describe("previews", () => {
       ["PATCH", { on: true }],
       ["DELETE", undefined],
     ]);
+  });
+});
+
+describe("previews that are switched off", () => {
+  it("are named before they go", async () => {
+    const two = [preview, { ...preview, number: 12 }];
+    const { user, writes } = await page({
+      [`GET ${PREVIEWS}`]: { settings: previewSettings, items: two },
+      [`PATCH ${PREVIEWS}`]: off,
+    });
+    await user.click(await screen.findByRole("button", { name: "Have no previews" }));
+    const dialog = within(screen.getByRole("dialog"));
+    dialog.getByText("At once, the apps of #4, #12 go.");
+    await user.click(dialog.getByRole("button", { name: "Have no previews" }));
+    await screen.findByText(/^Pull requests get no previews any more/);
+    expect(writes()).toHaveLength(1);
   });
 });
 

@@ -3,7 +3,7 @@
 import { screen, waitFor, within } from "@testing-library/react";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { open } from "../test/pages";
-import { edgeSettings, LATER } from "../test/samples";
+import { edgeSettings, LATER, problem } from "../test/samples";
 
 const OUTPUT = "GET /api/v1/apps/shop/logs?limit=5000&tail=2000";
 const ACCESS = "GET /api/v1/apps/shop/logs?limit=5000&access=true&tail=2000";
@@ -64,6 +64,17 @@ describe("an app's logs", () => {
     nav.getByRole("link", { name: "Build of #2" });
     const tabs = within(screen.getByRole("navigation", { name: "Pages of shop" }));
     expect(tabs.getByRole("link", { current: "page" }).textContent).toBe("Logs");
+  });
+
+  it("that cannot be read say why, and are read once that is asked for", async () => {
+    const { user, answer } = await open("/apps/shop/logs", {
+      [OUTPUT]: problem(403, "Not allowed", "this token may not read logs"),
+    });
+    await screen.findByText("this token may not read logs");
+    answer(OUTPUT, { items: [line], more: false });
+    await user.click(screen.getByRole("button", { name: "Try again" }));
+    const log = within(await screen.findByRole("region", { name: "Lines that shop wrote" }));
+    log.getByText("listening");
   });
 
   it("show what was asked of it, and what was answered", async () => {

@@ -79,6 +79,38 @@ describe("an app's first page", () => {
     await waitFor(() => expect(document.activeElement).toBe(heading));
   });
 
+  it("says why the app cannot start, and what to do", async () => {
+    const busy = { ...problem(503, "It cannot be done now", "the disk is full"), retry_after: 5 };
+    const { user } = await open("/apps/shop", {
+      ...ANSWERS,
+      "GET /api/v1/apps/shop": { ...app, stopped: true, status: "stopped" },
+      "POST /api/v1/apps/shop/start": busy,
+    });
+    await user.click(screen.getByRole("button", { name: "Start" }));
+    await screen.findByText(/The disk is full\. Try again in 5 s\./);
+    expect(document.activeElement).toBe(screen.getByRole("button", { name: "Start" }));
+  });
+
+  it("is gone once somebody else deleted the app, and not only out of date", async () => {
+    const { answer, again } = await open("/apps/shop", ANSWERS);
+    answer("GET /api/v1/apps/shop", problem(403, "Not allowed", "no"));
+    await again();
+    await screen.findByText(/Could not be brought up to date/);
+    screen.getByRole("heading", { name: "shop", level: 1 });
+    answer("GET /api/v1/apps/shop", problem(404, "There is nothing here", "no app has this name"));
+    await again();
+    const alert = within(await screen.findByRole("alert"));
+    // What had the focus is gone, too.
+    const title = alert.getByRole("heading", { name: "There is nothing here", level: 1 });
+    expect(document.activeElement).toBe(title);
+    expect(document.title).toBe("There is nothing here · Hythe");
+    alert.getByRole("link", { name: "All apps" });
+    expect(screen.queryByRole("button", { name: "Deploy" })).toBeNull();
+    answer("GET /api/v1/apps/shop", app);
+    await again();
+    await screen.findByRole("button", { name: "Deploy" });
+  });
+
   it("goes to the other pages, and keeps the focus on the way there", async () => {
     const { user, router } = await open("/apps/shop", {
       ...ANSWERS,

@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 
 import { screen, waitFor, within } from "@testing-library/react";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { GONE, open } from "../test/pages";
 import { app, problem, THEN } from "../test/samples";
 
@@ -52,8 +52,25 @@ describe("projects", () => {
     ]);
   });
 
+  it("that the page cannot draw leave a way on, and to load it again", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    vi.spyOn(console, "warn").mockImplementation(() => {});
+    const reload = vi.spyOn(window.location, "reload").mockImplementation(() => {});
+    const { user } = await open("/projects", { [`GET ${PROJECTS}`]: { items: [{}] } });
+    const alert = within(await screen.findByRole("alert"));
+    alert.getByText("This page made a mistake");
+    alert.getByText(/^Load the page again\./);
+    screen.getByRole("link", { name: "Certificates" });
+    await user.click(alert.getByRole("button", { name: "Load again" }));
+    expect(reload).toHaveBeenCalledTimes(1);
+    vi.restoreAllMocks();
+  });
+
   it("take an app over", async () => {
     const { user, writes, answer } = await page();
+    await screen.findByLabelText("App");
+    const names = [...document.querySelectorAll("datalist option")];
+    expect(names.map((option) => option.getAttribute("value"))).toEqual(["shop"]);
     answer("PATCH /api/v1/apps/shop", { ...app, project: "web" });
     await user.type(await screen.findByLabelText("App"), "shop");
     await user.selectOptions(screen.getByLabelText("Into"), "web");

@@ -25,7 +25,7 @@ export function ProjectsPage() {
         <Heading title="Projects">Projects</Heading>
         <p className="faint">apps that belong together</p>
       </div>
-      <Answered answer={answer} what="projects" page>
+      <Answered answer={answer} what="projects">
         {({ items }) => (
           <div className="sections">
             <Section title="All projects" heading={heading}>
@@ -46,6 +46,7 @@ export function ProjectsPage() {
             <AddProject onAdded={(name) => setSaid(`${name} is there.`)} />
             <MoveApp
               projects={items.map(({ name }) => name)}
+              apps={items.flatMap(({ apps }) => apps)}
               onMoved={(app, project) => setSaid(`${app} is in ${project}.`)}
             />
           </div>

@@ -177,6 +177,7 @@ describe("the server", () => {
     await user.click(keeping.getByRole("button", { name: "Let it go now" }));
     expect(writes()).toEqual([]);
     const dialog = within(screen.getByRole("dialog", { name: "Let go of what may go?" }));
+    dialog.getByText("What goes: 1 image (512 KiB). Volumes stay.");
     await user.click(dialog.getByRole("button", { name: "Let it go now" }));
     await keeping.findByText("1 image went.");
     keeping.getByText("Local: an image stayed: a container uses it.");

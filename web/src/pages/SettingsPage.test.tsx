@@ -3,7 +3,7 @@
 import { screen, waitFor, within } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
 import { type Asked, open } from "../test/pages";
-import { app, deployment, problem, THEN } from "../test/samples";
+import { app, deployment, edgeSettings, problem, THEN } from "../test/samples";
 
 const ENV = "/api/v1/apps/shop/env";
 const variable = (name: string) => ({ name, set_at: THEN, version: 1 });
@@ -136,6 +136,43 @@ describe("an app's settings", () => {
     runs.getByRole("button", { name: "Deploy again" });
     await runs.findByText(/1 GiB memory/);
     expect(writes().at(-1)?.body).toEqual({ memory_bytes: 1_073_741_824, port: null });
+  });
+
+  it("ask before what was changed and not saved is left behind", async () => {
+    const { user, router } = await open("/apps/shop/settings", {
+      [`GET ${ENV}`]: { items: [] },
+      "GET /api/v1/apps/shop/edge": edgeSettings,
+    });
+    const memory = region("How it runs").getByLabelText<HTMLInputElement>("Memory of a replica");
+    await user.clear(memory);
+    await user.type(memory, "2G");
+    const traffic = screen.getByRole("link", { name: "Traffic" });
+    await user.click(traffic);
+    const dialog = () => within(screen.getByRole("dialog", { name: "Leave without saving?" }));
+    expect(document.activeElement).toBe(dialog().getByRole("button", { name: "Stay" }));
+    await user.click(dialog().getByRole("button", { name: "Stay" }));
+    await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
+    expect(router.state.location.pathname).toBe("/apps/shop/settings");
+    expect(memory.value).toBe("2G");
+    await user.click(traffic);
+    await user.click(dialog().getByRole("button", { name: "Leave" }));
+    await screen.findByRole("heading", { name: "Maintenance" });
+    expect(router.state.location.pathname).toBe("/apps/shop/traffic");
+    // Nothing was changed here.
+    await user.click(screen.getByRole("link", { name: "Settings" }));
+    await screen.findByRole("heading", { name: "How it runs" });
+  });
+
+  it("find a variable by a part of its name, where there are many", async () => {
+    const items = Array.from({ length: 12 }, (_, number) => variable(`VALUE_${number}`));
+    const { user } = await open("/apps/shop/settings", { [`GET ${ENV}`]: { items } });
+    const env = region("Environment");
+    const part = await env.findByLabelText("Name contains");
+    expect(env.getAllByRole("listitem")).toHaveLength(12);
+    await user.type(part, "value_1");
+    expect(env.getAllByRole("listitem")).toHaveLength(3);
+    await user.type(part, "x");
+    env.getByText("None of the 12 fits.");
   });
 
   it("take variables in, and show only names", async () => {

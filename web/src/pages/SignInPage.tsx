@@ -1,14 +1,13 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useEffect, useId, useRef, useState } from "react";
 import { api } from "../api/client";
-import { problemOf } from "../api/problem";
-import { sessionQuery } from "../api/queries";
+import { sessionQuery } from "../api/first";
+import { answered, isUnauthorized, problemOf } from "../api/problem";
+import { Button } from "../parts/Button";
+import { Refusal } from "../parts/Refusal";
 import { Logo } from "../parts/Shell";
 import { Heading } from "../parts/Small";
-import { takeTokenFromAddress } from "../session/link";
-
-// Once, before anything is drawn: the token stays in no address and in no history.
-const fromLink = takeTokenFromAddress();
+import { fromLink } from "../session/fromLink";
 
 export function SignInPage() {
   const queries = useQueryClient();
@@ -24,10 +23,9 @@ export function SignInPage() {
       void queries.invalidateQueries({ predicate: (query) => query.queryKey[0] !== "session" });
     },
   });
-  const problem = signIn.error ? problemOf(signIn.error) : undefined;
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (token.trim()) signIn.mutate();
+    if (token.trim() && !signIn.isPending) signIn.mutate();
   };
   return (
     <main className="sign-in" id="main">
@@ -45,7 +43,7 @@ export function SignInPage() {
           required
           value={token}
           aria-describedby={help}
-          aria-invalid={problem ? true : undefined}
+          aria-invalid={signIn.error ? true : undefined}
           onChange={(event) => setToken(event.target.value)}
         />
         <p id={help} className="faint">
@@ -53,18 +51,17 @@ export function SignInPage() {
             ? "Taken from the link that you opened. It is kept nowhere in this browser."
             : "It lies in the file owner.token in Hythe's data folder, and is kept nowhere in this browser."}
         </p>
-        <button type="submit" className="primary" disabled={signIn.isPending || !token.trim()}>
+        <Button type="submit" className="primary" rests={signIn.isPending || !token.trim()}>
           {signIn.isPending ? "Signing in…" : "Sign in"}
-        </button>
-        <div role="alert">
-          {problem ? (
-            <p className="refusal">
-              <strong>{problem.status === 401 ? "Not the right token" : problem.title}.</strong>{" "}
-              {problem.detail}
-            </p>
-          ) : null}
-        </div>
+        </Button>
+        <Refusal error={named(signIn.error)} />
       </form>
     </main>
   );
+}
+
+/** What is refused here is the token, whatever else there is to say. */
+function named(error: unknown): unknown {
+  if (!isUnauthorized(error)) return error;
+  return answered(401, { ...problemOf(error), title: "Not the right token" });
 }

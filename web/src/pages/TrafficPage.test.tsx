@@ -58,7 +58,9 @@ describe("how an app is served", () => {
   it("shows the maintenance page after asking, and ends it", async () => {
     const { user, sent } = await page();
     await user.click(screen.getByRole("button", { name: "Show the maintenance page" }));
-    const dialog = within(screen.getByRole("dialog"));
+    const dialog = within(
+      screen.getByRole("dialog", { name: "Show everybody the maintenance page of shop?" }),
+    );
     await user.click(dialog.getByRole("button", { name: "Show the maintenance page" }));
     await screen.findByText("Everybody gets the maintenance page");
     await waitFor(() => expect(document.activeElement?.textContent).toBe("Maintenance"));

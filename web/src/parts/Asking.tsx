@@ -1,6 +1,7 @@
 import type { UseMutationResult } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { Confirm } from "./Confirm";
+import { Refusal } from "./Refusal";
 
 /** A button for something that is asked about first. */
 export function Asking<T>({
@@ -9,6 +10,7 @@ export function Asking<T>({
   title,
   does,
   ready = () => true,
+  harmless = false,
   className,
   children,
 }: {
@@ -19,6 +21,8 @@ export function Asking<T>({
   does: UseMutationResult<T, Error, void>;
   /** Whether what is asked within can be sent; where not, it says so there. */
   ready?: () => boolean;
+  /** Whether nothing is lost by it. */
+  harmless?: boolean;
   className?: string;
   children: ReactNode;
 }) {
@@ -41,16 +45,23 @@ export function Asking<T>({
           title={title}
           action={action}
           keep="Leave it"
+          harmless={harmless}
           busy={does.isPending}
           error={does.error}
           onConfirm={() => {
             if (ready()) does.mutate(undefined, { onSuccess: () => setAsking(false) });
           }}
-          onClose={() => setAsking(false)}
+          onClose={() => {
+            setAsking(false);
+            // It was read. Closed before there was an answer, what comes is said below.
+            if (!does.isPending) does.reset();
+          }}
         >
           {children}
         </Confirm>
-      ) : null}
+      ) : (
+        <Refusal error={does.error} />
+      )}
     </>
   );
 }

@@ -2,11 +2,12 @@ import { type ReactNode, useEffect, useId, useRef } from "react";
 import { Button } from "./Button";
 import { Refusal } from "./Refusal";
 
-/** Asks before something that cannot be undone. */
+/** Asks before something that is not undone by a click. */
 export function Confirm({
   title,
   action,
   keep,
+  harmless = false,
   busy,
   error,
   onConfirm,
@@ -16,6 +17,8 @@ export function Confirm({
   title: string;
   action: string;
   keep: string;
+  /** Whether nothing is lost by it, so that it needs no warning colour. */
+  harmless?: boolean;
   busy: boolean;
   error: unknown;
   onConfirm: () => void;
@@ -41,7 +44,7 @@ export function Confirm({
         <button ref={safe} type="button" onClick={() => dialog.current?.close()}>
           {keep}
         </button>
-        <Button className="danger" rests={busy} onClick={onConfirm}>
+        <Button className={harmless ? "primary" : "danger"} rests={busy} onClick={onConfirm}>
           {busy ? "Working…" : action}
         </Button>
       </div>

@@ -1,11 +1,14 @@
 import { useQuery } from "@tanstack/react-query";
 import { Outlet } from "@tanstack/react-router";
 import { useContext, useEffect } from "react";
-import { sessionQuery } from "../api/queries";
+import { sessionQuery } from "../api/first";
 import { LiveContext } from "../live/live";
-import { SignInPage } from "../pages/SignInPage";
+import "../session/fromLink";
 import { Answered } from "./Notice";
+import { onDemand } from "./onDemand";
 import { Shell } from "./Shell";
+
+const SignInPage = onDemand(() => import("../pages/SignInPage").then((file) => file.SignInPage));
 
 /** The page for whoever is signed in, at whatever address; for everybody else, how to sign in. */
 export function Gate() {

@@ -1,7 +1,10 @@
 import type { ComponentProps, ReactNode } from "react";
 import { Field } from "./Field";
 
-type Input = Pick<ComponentProps<"input">, "type" | "required" | "maxLength" | "placeholder">;
+type Input = Pick<
+  ComponentProps<"input">,
+  "type" | "list" | "required" | "maxLength" | "placeholder"
+>;
 
 /**
  * A field for a name, an address or the like: it is no word of any language, so nothing is to correct

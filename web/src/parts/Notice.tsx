@@ -1,19 +1,33 @@
 import { Link } from "@tanstack/react-router";
-import { type ReactNode, useEffect, useState } from "react";
-import { advice, NO_ANSWER, problemOf } from "../api/problem";
+import { type ReactNode, useState } from "react";
+import { advice, isMissing, NO_ANSWER, problemOf } from "../api/problem";
+import { Skeleton } from "./Skeleton";
+import { Heading } from "./Small";
 
 /** What went wrong, and what to do about it. */
-export function Fault({ error, retry }: { error: unknown; retry?: () => void }) {
+export function Fault({
+  error,
+  retry,
+  again = "Try again",
+  page = false,
+}: {
+  error: unknown;
+  retry?: () => void;
+  /** Whether it is all that there is of a page, whose heading it has then. */
+  page?: boolean;
+  /** What trying again is called. */
+  again?: string;
+}) {
   const problem = problemOf(error);
   return (
     <section className="fault" role="alert">
-      <h2>{problem.title}</h2>
+      {page ? <Heading title={problem.title}>{problem.title}</Heading> : <h2>{problem.title}</h2>}
       <p>{problem.detail}</p>
       <p className="fault-do">{advice(problem)}</p>
       <div className="actions">
         {retry ? (
           <button type="button" onClick={retry}>
-            Try again
+            {again}
           </button>
         ) : null}
         {problem.status === 404 ? <Link to="/">All apps</Link> : null}
@@ -73,15 +87,14 @@ export function Answered<T>({
   children: (data: T) => ReactNode;
 }) {
   const retry = () => void answer.refetch();
-  const missing = answer.data === undefined;
+  // What was there and is deleted now must not look as if it were.
+  const missing = answer.data === undefined || (page && isMissing(answer.error));
   // An error is forgotten when it is asked again; until there is an answer, it stays in sight.
   const [failed, setFailed] = useState(answer.error);
   if (answer.error && answer.error !== failed) setFailed(answer.error);
-  useEffect(() => {
-    if (page && missing && failed) document.title = `${problemOf(failed).title} · Hythe`;
-  }, [page, missing, failed]);
-  if (answer.data === undefined) {
-    return failed ? <Fault error={failed} retry={retry} /> : <Loading what={what} />;
+  if (answer.data === undefined || missing) {
+    if (failed) return <Fault error={failed} retry={retry} page={page} />;
+    return page ? <Skeleton what={what} /> : <Loading what={what} />;
   }
   return (
     <>

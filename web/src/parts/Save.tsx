@@ -1,4 +1,5 @@
 import { Button } from "./Button";
+import { Unsaved } from "./Unsaved";
 
 /** The buttons under a form: to send what was changed, and to forget it. */
 export function Save({
@@ -20,6 +21,7 @@ export function Save({
           Forget the changes
         </button>
       ) : null}
+      <Unsaved changed={changed && !busy} />
     </div>
   );
 }

@@ -1,10 +1,11 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import type { ReactNode } from "react";
+import { type ReactNode, useState } from "react";
 import { api } from "../api/client";
-import { sessionQuery } from "../api/queries";
+import { sessionQuery } from "../api/first";
 import type { Session } from "../api/types";
-import { useLive } from "../live/live";
+import { clock } from "../format/clock";
+import { useLive, useLost, useOnline } from "../live/live";
 import { Button } from "./Button";
 
 /** What is around every page. */
@@ -34,6 +35,7 @@ export function Shell({ session, children }: { session?: Session; children: Reac
         </div>
       </header>
       {session ? <Reconnecting /> : null}
+      {session ? <Upgraded version={session.version} /> : null}
       <main id="main" tabIndex={-1}>
         {children}
       </main>
@@ -73,15 +75,33 @@ function Connection() {
 }
 
 function Reconnecting() {
-  const state = useLive();
+  const lost = useLost();
+  const online = useOnline();
   return (
-    <div className="reconnecting" role="status">
-      {state === "reconnecting" ? (
+    <div className="told" role="status">
+      {lost === undefined ? null : (
         <p>
-          <strong>Reconnecting to Hythe.</strong> What you see may be a few seconds old; your apps
-          are not affected.
+          <strong>{online ? "Reconnecting to Hythe." : "This device is offline."}</strong> What you
+          see may be as it was at {clock(lost)}; your apps are not affected.
         </p>
-      ) : null}
+      )}
+    </div>
+  );
+}
+
+/** That the server is newer than the page, which may lack what that has. */
+function Upgraded({ version }: { version: string }) {
+  const [before] = useState(version);
+  return (
+    <div className="told" role="status">
+      {version === before ? null : (
+        <p>
+          <strong>Hythe was upgraded to {version}.</strong> This page is still of {before}.{" "}
+          <button type="button" className="link" onClick={() => window.location.reload()}>
+            Load it again
+          </button>
+        </p>
+      )}
     </div>
   );
 }

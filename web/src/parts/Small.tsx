@@ -67,7 +67,7 @@ export function Address({ url }: { url: string }) {
   );
 }
 
-/** In the place of what there is not; a narrow table leaves it out, with its label. */
+/** In the place of what there is not; a narrow table does not show it, nor its label. */
 export const None = () => <span className="none faint">–</span>;
 
 export function Commit({ id }: { id: string | null | undefined }) {

@@ -1,5 +1,5 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { useId, useState } from "react";
 import { api } from "../api/client";
 import { appQuery, appsQuery, projectsQuery } from "../api/queries";
 import { AskForm } from "../parts/AskForm";
@@ -10,12 +10,16 @@ import { Section } from "../parts/Section";
 /** Puts an app into another project. It holds at once. */
 export function MoveApp({
   projects,
+  apps,
   onMoved,
 }: {
   projects: string[];
+  /** The names that there are. */
+  apps: string[];
   onMoved: (app: string, project: string) => void;
 }) {
   const queries = useQueryClient();
+  const known = useId();
   const [app, setApp] = useState("");
   const [chosen, setChosen] = useState("");
   // One that was chosen may be gone since.
@@ -38,7 +42,19 @@ export function MoveApp({
     <Section title="Move an app">
       <AskForm action="Move it" underWay="Moving…" does={move} onSend={send}>
         <div className="fields">
-          <NameField label="App" help="Its name." value={app} required onChange={setApp} />
+          <NameField
+            label="App"
+            help="Its name."
+            list={known}
+            value={app}
+            required
+            onChange={setApp}
+          />
+          <datalist id={known}>
+            {apps.map((name) => (
+              <option key={name} value={name} />
+            ))}
+          </datalist>
           <Choice
             label="Into"
             value={project}

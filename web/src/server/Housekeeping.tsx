@@ -8,9 +8,10 @@ import { Outcome } from "../parts/Outcome";
 import { Refusal } from "../parts/Refusal";
 import { Section } from "../parts/Section";
 import { None } from "../parts/Small";
+import { Cell, RowName, Table, TableRow } from "../parts/Table";
 import { useFocusBack } from "../parts/useFocusBack";
 import { Warning } from "../parts/Warning";
-import { kept, mayGo, remarks, together, went } from "./housekeeping";
+import { going, kept, mayGo, remarks, together, went } from "./housekeeping";
 
 /** What images, build cache and uploads take, and what of them nobody needs any more. */
 export function Housekeeping() {
@@ -48,7 +49,7 @@ export function Housekeeping() {
             does={clear}
             className="quiet"
           >
-            <p>Images, build cache and uploads that nobody needs any more go. Volumes stay.</p>
+            <p>What goes: {going(look.data)}. Volumes stay.</p>
           </Asking>
         ) : null}
       </div>
@@ -89,21 +90,15 @@ function WhatThereIs({ found }: { found: Found }) {
       {workers.length === 0 ? (
         <p className="faint">No worker is heard of; nothing is known of its images.</p>
       ) : (
-        <table className="rows wraps">
-          <thead>
-            <tr>
-              <th scope="col">Worker</th>
-              <th scope="col">Images</th>
-              <th scope="col">Build cache</th>
-              <th scope="col">Disk</th>
-            </tr>
-          </thead>
-          <tbody>
-            {workers.map((worker) => (
-              <WorkerRow key={worker.id} worker={worker} />
-            ))}
-          </tbody>
-        </table>
+        <Table
+          label="What workers keep"
+          columns={["Worker", "Images", "Build cache", "Disk"]}
+          className="wraps"
+        >
+          {workers.map((worker) => (
+            <WorkerRow key={worker.id} worker={worker} />
+          ))}
+        </Table>
       )}
       {uploads && uploads.count > 0 ? (
         <p>
@@ -127,18 +122,18 @@ function WhatThereIs({ found }: { found: Found }) {
 function WorkerRow({ worker }: { worker: WorkerHousekeeping }) {
   const { name, images, image_bytes, going, cache_bytes, cache_going } = worker;
   return (
-    <tr>
-      <th scope="row">{name}</th>
-      <td data-label="Images">
+    <TableRow>
+      <RowName>{name}</RowName>
+      <Cell of="Images">
         {images}, {bytes(image_bytes)}; {goes(going.length, together(going))}
-      </td>
-      <td data-label="Build cache">
+      </Cell>
+      <Cell of="Build cache">
         {bytes(cache_bytes)}; {goes(cache_going.length, together(cache_going))}
-      </td>
-      <td data-label="Disk">
+      </Cell>
+      <Cell of="Disk">
         {worker.disk_free_bytes == null ? <None /> : `${bytes(worker.disk_free_bytes)} left`}
-      </td>
-    </tr>
+      </Cell>
+    </TableRow>
   );
 }
 

@@ -7,6 +7,7 @@ import { type MarkTone, Status } from "../parts/Mark";
 import { Answered } from "../parts/Notice";
 import { Section } from "../parts/Section";
 import { Ago, None } from "../parts/Small";
+import { Cell, RowName, Table, TableRow } from "../parts/Table";
 
 const TONE: Record<WorkerStatus, MarkTone> = {
   ready: "good",
@@ -37,50 +38,41 @@ export function Workers() {
 
 function WorkerTable({ workers }: { workers: Worker[] }) {
   return (
-    <table className="rows wraps">
-      <thead>
-        <tr>
-          <th scope="col">Worker</th>
-          <th scope="col">Status</th>
-          <th scope="col">Replicas</th>
-          <th scope="col">Builds</th>
-          <th scope="col">Has</th>
-          <th scope="col">Engine</th>
-          <th scope="col">Heard of</th>
-        </tr>
-      </thead>
-      <tbody>
-        {workers.map((worker) => (
-          <tr key={worker.id}>
-            <th scope="row">{worker.name}</th>
-            <td data-label="Status">
-              <Status tone={TONE[worker.status]} text={words(worker.status)} />
-              {[worker.detail, ...worker.build_remarks].map((text) =>
-                text ? (
-                  <p key={text} className="faint breaks">
-                    {text}
-                  </p>
-                ) : null,
-              )}
-            </td>
-            <td data-label="Replicas">{worker.replicas}</td>
-            <td data-label="Builds">
-              {worker.builds_at_once == null
-                ? worker.builds
-                : `${worker.builds} of ${worker.builds_at_once} at once`}
-            </td>
-            <td data-label="Has">
-              {worker.cpu_millis / 1000} CPU, {bytes(worker.memory_bytes)}
-            </td>
-            <td data-label="Engine" className="breaks">
-              {worker.engine ?? <None />}
-            </td>
-            <td data-label="Heard of">
-              {worker.seen_at ? <Ago at={worker.seen_at} /> : "not since the server started"}
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <Table
+      label="Workers"
+      columns={["Worker", "Status", "Replicas", "Builds", "Has", "Engine", "Heard of"]}
+      className="wraps"
+    >
+      {workers.map((worker) => (
+        <TableRow key={worker.id}>
+          <RowName>{worker.name}</RowName>
+          <Cell of="Status">
+            <Status tone={TONE[worker.status]} text={words(worker.status)} />
+            {[worker.detail, ...worker.build_remarks].map((text) =>
+              text ? (
+                <p key={text} className="faint breaks">
+                  {text}
+                </p>
+              ) : null,
+            )}
+          </Cell>
+          <Cell of="Replicas">{worker.replicas}</Cell>
+          <Cell of="Builds">
+            {worker.builds_at_once == null
+              ? worker.builds
+              : `${worker.builds} of ${worker.builds_at_once} at once`}
+          </Cell>
+          <Cell of="Has">
+            {worker.cpu_millis / 1000} CPU, {bytes(worker.memory_bytes)}
+          </Cell>
+          <Cell of="Engine" className="breaks">
+            {worker.engine ?? <None />}
+          </Cell>
+          <Cell of="Heard of">
+            {worker.seen_at ? <Ago at={worker.seen_at} /> : "not since the server started"}
+          </Cell>
+        </TableRow>
+      ))}
+    </Table>
   );
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Housekeeping } from "../api/types";
-import { housekeeping, machine } from "../test/samples";
-import { kept, mayGo, remarks, together, went } from "./housekeeping";
+import { housekeeping, machine, THEN } from "../test/samples";
+import { going, kept, mayGo, remarks, together, went } from "./housekeeping";
 
 const of = (...workers: Housekeeping["workers"]): Housekeeping => ({ ...housekeeping, workers });
 
@@ -29,6 +29,16 @@ describe("housekeeping in words", () => {
     for (const [found, said] of rows) {
       expect(went(found)).toBe(said);
     }
+  });
+
+  it("says what goes, before it does", () => {
+    const image = { app: "a", deployment: "d", image: "i", bytes: 1024, why: "it is old" };
+    const layer = { id: "l", bytes: 512, used_at: THEN, what: "npm ci", why: "it is old" };
+    const some = { ...machine, going: [image, image], cache_going: [layer] };
+    const uploads = { count: 1, bytes: 9, going: [{ bytes: 9 }], gone: 0 };
+    const found = { ...of(some), uploads } as Housekeeping;
+    expect(going(found)).toBe("2 images (2 KiB), 512 B of build cache and 1 upload (9 B)");
+    expect(going(of(some))).toBe("2 images (2 KiB) and 512 B of build cache");
   });
 
   it("knows whether anything may go, and how much", () => {

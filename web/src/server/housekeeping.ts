@@ -25,19 +25,36 @@ export function mayGo({ workers, uploads }: Housekeeping): boolean {
   return some || (uploads?.going.length ?? 0) > 0;
 }
 
+/** What goes if it is let go of, where anything may. */
+export function going({ workers, uploads }: Housekeeping): string {
+  const images = workers.flatMap((worker) => worker.going);
+  const cache = workers.flatMap((worker) => worker.cache_going);
+  const sent = uploads?.going ?? [];
+  return listed([
+    images.length > 0 ? `${counted(images.length, "image")} (${bytes(together(images))})` : "",
+    cache.length > 0 ? `${bytes(together(cache))} of build cache` : "",
+    sent.length > 0 ? `${counted(sent.length, "upload")} (${bytes(together(sent))})` : "",
+  ]);
+}
+
 /** What was let go of. */
 export function went({ workers, uploads }: Housekeeping): string {
   const images = workers.reduce((all, { gone }) => all + gone.length, 0);
   const cache = workers.reduce((all, { cache_gone_bytes }) => all + cache_gone_bytes, 0);
   const sent = uploads?.gone ?? 0;
-  const parts = [
+  const all = listed([
     images > 0 ? counted(images, "image") : "",
     cache > 0 ? `${bytes(cache)} of build cache` : "",
     sent > 0 ? counted(sent, "upload") : "",
-  ].filter(Boolean);
-  if (parts.length === 0) return "Nothing went.";
-  const last = parts.pop();
-  return parts.length === 0 ? `${last} went.` : `${parts.join(", ")} and ${last} went.`;
+  ]);
+  return `${all || "Nothing"} went.`;
+}
+
+/** Those of them that are not empty, as a part of a sentence. */
+function listed(some: string[]): string {
+  const parts = some.filter(Boolean);
+  const last = parts.pop() ?? "";
+  return parts.length > 0 ? `${parts.join(", ")} and ${last}` : last;
 }
 
 /** What could not be looked at, or stayed although it was to go. */

@@ -2,7 +2,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { deleted } from "../api/deleted";
-import { appsQuery, deletedQuery } from "../api/queries";
+import { appsQuery, deletedQuery } from "../api/first";
 import type { App } from "../api/types";
 import { Asking } from "../parts/Asking";
 import { NameField } from "../parts/NameField";
@@ -18,7 +18,8 @@ export function DeleteApp({ app }: { app: App }) {
   const remove = useMutation({
     mutationFn: () => deleted.remove(name),
     onSuccess: () => {
-      navigate({ to: "/" });
+      // What was changed of it and not saved is gone with it.
+      navigate({ to: "/", ignoreBlocker: true });
       queries.invalidateQueries({ queryKey: appsQuery.queryKey });
       queries.invalidateQueries({ queryKey: deletedQuery.queryKey });
     },

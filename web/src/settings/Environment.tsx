@@ -1,8 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { envQuery } from "../api/queries";
-import type { App } from "../api/types";
+import type { App, EnvVariable } from "../api/types";
 import { DeployAgain } from "../deployment/DeployAgain";
+import { NameField } from "../parts/NameField";
 import { Answered } from "../parts/Notice";
 import { Outcome } from "../parts/Outcome";
 import { Section } from "../parts/Section";
@@ -11,6 +12,9 @@ import { useFocusBack } from "../parts/useFocusBack";
 import { SetMany } from "./SetMany";
 import { SetVariable } from "./SetVariable";
 import { VariableRow } from "./VariableRow";
+
+/** With so many or more, there is a way to find one. */
+const MANY = 12;
 
 /** The app's variables: their names, and a way in for values, but none out. */
 export function Environment({ app }: { app: App }) {
@@ -27,19 +31,14 @@ export function Environment({ app }: { app: App }) {
               <Command text={`hythe env set ${app.name} NAME=value`} />
             </>
           ) : (
-            <ul className="lines">
-              {items.map((variable) => (
-                <VariableRow
-                  key={variable.name}
-                  app={app}
-                  variable={variable}
-                  onRemoved={() => {
-                    leave();
-                    setSaid(`${variable.name} is removed, from the next deployment on.`);
-                  }}
-                />
-              ))}
-            </ul>
+            <Variables
+              app={app}
+              items={items}
+              onRemoved={(name) => {
+                leave();
+                setSaid(`${name} is removed, from the next deployment on.`);
+              }}
+            />
           )
         }
       </Answered>
@@ -51,5 +50,43 @@ export function Environment({ app }: { app: App }) {
       <Outcome>{said}</Outcome>
       {said ? <DeployAgain app={app} /> : null}
     </Section>
+  );
+}
+
+/** All of them, or those with a part of a name. */
+function Variables({
+  app,
+  items,
+  onRemoved,
+}: {
+  app: App;
+  items: EnvVariable[];
+  onRemoved: (name: string) => void;
+}) {
+  const [part, setPart] = useState("");
+  const wanted = part.trim().toLowerCase();
+  const found = items.filter(({ name }) => name.toLowerCase().includes(wanted));
+  return (
+    <>
+      {items.length < MANY && !part ? null : (
+        <div className="fields log-filter">
+          <NameField label="Name contains" type="search" value={part} onChange={setPart} />
+        </div>
+      )}
+      {found.length === 0 ? (
+        <p className="faint">None of the {items.length} fits.</p>
+      ) : (
+        <ul className="lines">
+          {found.map((variable) => (
+            <VariableRow
+              key={variable.name}
+              app={app}
+              variable={variable}
+              onRemoved={() => onRemoved(variable.name)}
+            />
+          ))}
+        </ul>
+      )}
+    </>
   );
 }

@@ -1,5 +1,6 @@
 import type { App } from "../api/types";
 import { Asking } from "../parts/Asking";
+import { Cell, RowName, TableRow } from "../parts/Table";
 import { useVolumes, type Volumes } from "./useVolumes";
 
 /** A volume, and where the app's replicas see it. */
@@ -16,15 +17,15 @@ export function VolumeRow({
 }) {
   const take = useVolumes(app, ({ [folder]: _, ...rest }) => rest, onRemoved);
   return (
-    <tr>
-      <th scope="row">
+    <TableRow>
+      <RowName>
         <code>{folder}</code>
-      </th>
-      <td data-label="Volume">
+      </RowName>
+      <Cell of="Volume">
         <code className="breaks">{volume}</code>
-      </td>
-      <td data-label="The app">{read_only ? "only reads it" : "reads and writes it"}</td>
-      <td>
+      </Cell>
+      <Cell of="The app">{read_only ? "only reads it" : "reads and writes it"}</Cell>
+      <Cell>
         <Asking
           action="Take away"
           of={folder}
@@ -37,7 +38,7 @@ export function VolumeRow({
             with them. What is in the volume stays, and can be given to it again.
           </p>
         </Asking>
-      </td>
-    </tr>
+      </Cell>
+    </TableRow>
   );
 }

@@ -3,6 +3,7 @@ import type { App } from "../api/types";
 import { DeployAgain } from "../deployment/DeployAgain";
 import { Outcome } from "../parts/Outcome";
 import { Section } from "../parts/Section";
+import { Table } from "../parts/Table";
 import { useFocusBack } from "../parts/useFocusBack";
 import { AddVolume } from "./AddVolume";
 import { VolumeRow } from "./VolumeRow";
@@ -18,32 +19,20 @@ export function Volumes({ app }: { app: App }) {
         <p className="faint note">None: what its replicas write goes with them.</p>
       ) : (
         <>
-          <table className="rows">
-            <thead>
-              <tr>
-                <th scope="col">Folder in its replicas</th>
-                <th scope="col">Volume</th>
-                <th scope="col">The app</th>
-                <th scope="col">
-                  <span className="unseen">Actions</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {volumes.map(([folder, mount]) => (
-                <VolumeRow
-                  key={folder}
-                  app={app}
-                  folder={folder}
-                  mount={mount}
-                  onRemoved={() => {
-                    leave();
-                    setSaid(`${folder} is no volume, from the next deployment on.`);
-                  }}
-                />
-              ))}
-            </tbody>
-          </table>
+          <Table label="Volumes" columns={["Folder in its replicas", "Volume", "The app"]} actions>
+            {volumes.map(([folder, mount]) => (
+              <VolumeRow
+                key={folder}
+                app={app}
+                folder={folder}
+                mount={mount}
+                onRemoved={() => {
+                  leave();
+                  setSaid(`${folder} is no volume, from the next deployment on.`);
+                }}
+              />
+            ))}
+          </Table>
           <p className="faint note">
             A volume lies on the worker that runs the app, and stays when the app goes.
           </p>

@@ -2,12 +2,29 @@
 
 import { QueryClientProvider } from "@tanstack/react-query";
 import { createMemoryHistory, RouterProvider } from "@tanstack/react-router";
-import { cleanup, render, screen } from "@testing-library/react";
+import { act, cleanup, render, screen, waitFor } from "@testing-library/react";
 import { userEvent } from "@testing-library/user-event";
-import { afterEach, vi } from "vitest";
-import { newQueryClient } from "../api/queries";
+import { afterEach, expect, vi } from "vitest";
+import { newQueryClient } from "../api/first";
 import type { Problem } from "../api/types";
+import { type Live, LiveContext } from "../live/live";
 import { newRouter } from "../router";
+// Pages are loaded when they are wanted, and here they are to be there at once.
+import "../app/AppLayout";
+import "../app/NewApp";
+import "../pages/ActivityPage";
+import "../pages/AppsPage";
+import "../pages/AutomationPage";
+import "../pages/CertificatesPage";
+import "../pages/DeploymentPage";
+import "../pages/DomainsPage";
+import "../pages/LogsPage";
+import "../pages/OverviewPage";
+import "../pages/ProjectsPage";
+import "../pages/ServerPage";
+import "../pages/SettingsPage";
+import "../pages/SignInPage";
+import "../pages/TrafficPage";
 import { app, session } from "./samples";
 
 /** What was asked of the server. */
@@ -30,9 +47,10 @@ afterEach(() => {
 
 /**
  * Opens the page at `path`. `answers` are by method and path, such as `GET /api/v1/apps/shop`; who is
- * signed in and the app `shop` are there without being named. What nobody answers is a failure.
+ * signed in and the app `shop` are there without being named. What nobody answers is a failure. `live`:
+ * the connection for events, where the page is to have one.
  */
-export async function open(path: string, answers: Record<string, Answer> = {}) {
+export async function open(path: string, answers: Record<string, Answer> = {}, live?: Live) {
   const all: Record<string, Answer> = {
     "GET /api/v1/session": session,
     "GET /api/v1/apps/shop": app,
@@ -59,17 +77,23 @@ export async function open(path: string, answers: Record<string, Answer> = {}) {
   });
   const user = userEvent.setup();
   const router = newRouter(createMemoryHistory({ initialEntries: [path] }));
+  const queries = newQueryClient();
   render(
-    <QueryClientProvider client={newQueryClient()}>
-      <RouterProvider router={router} />
+    <QueryClientProvider client={queries}>
+      <LiveContext value={live}>
+        <RouterProvider router={router} />
+      </LiveContext>
     </QueryClientProvider>,
   );
   await screen.findByRole("heading", { level: 1 });
+  await waitFor(() => expect(document.querySelector(".skeleton")).toBeNull());
   return {
     user,
     router,
     /** What was asked for that changes something. */
     writes: () => asked.filter(({ method }) => method !== "GET"),
+    /** Asks again for all that is shown, as after an event. */
+    again: () => act(() => queries.invalidateQueries()),
     /** Questions that the test has no answer to. */
     missing: () => missing,
     /** Another answer from now on. */

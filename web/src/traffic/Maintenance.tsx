@@ -35,7 +35,11 @@ export function Maintenance({ app, settings }: { app: App; settings: EdgeSetting
       ) : (
         <>
           <p className="faint note">Requests get the app.</p>
-          <Asking action="Show the maintenance page" title="Show it to everybody?" does={begin}>
+          <Asking
+            action="Show the maintenance page"
+            title={`Show everybody the maintenance page of ${app.name}?`}
+            does={begin}
+          >
             <p>
               At once, whoever asks for {app.name} gets a page that says that it is being worked on,
               until the maintenance is ended.

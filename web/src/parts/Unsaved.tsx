@@ -1,0 +1,26 @@
+import { useBlocker } from "@tanstack/react-router";
+import { Confirm } from "./Confirm";
+
+/** Asks before what somebody changed and did not save is left behind. */
+export function Unsaved({ changed }: { changed: boolean }) {
+  const leaving = useBlocker({
+    shouldBlockFn: () => changed,
+    // Also where the tab is closed; then the browser asks in its own words.
+    enableBeforeUnload: () => changed,
+    withResolver: true,
+  });
+  if (leaving.status !== "blocked") return null;
+  return (
+    <Confirm
+      title="Leave without saving?"
+      action="Leave"
+      keep="Stay"
+      busy={false}
+      error={undefined}
+      onConfirm={leaving.proceed}
+      onClose={leaving.reset}
+    >
+      <p>What you changed on this page is not saved, and is forgotten when you leave it.</p>
+    </Confirm>
+  );
+}
