@@ -3,8 +3,8 @@
 //!
 //! A task would cost each request the way to it and back. Invariants: a connection is polled where it rang, and
 //! always with its own waker, so that it is of no account which task does it; what rings wakes whoever waits
-//! for the connection, and is remembered where nobody does. Where it has to go on while nobody waits for what it
-//! brings, it is handed over to a task.
+//! for the connection, and is remembered where nobody does, until it is settled. Where it has to go on while
+//! nobody waits for what it brings, it is handed over to a task.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -107,10 +107,21 @@ impl Driver {
         }
     }
 
-    /// Nobody waits any more: what rings wakes no task, nor keeps one in memory.
-    pub(crate) fn rest(&self) {
+    /// Nobody waits any more: what rings wakes no task, nor keeps one in memory. Where it came round to the end
+    /// of what it was used for, all that rang before is settled.
+    pub(crate) fn rest(&self, settled: bool) {
         if let Self::Held(held) = self {
             drop(held.cord.waits.take());
+            if settled {
+                held.cord.rang.store(false, Release);
+            }
+        }
+    }
+
+    /// It has something to do, whether it rings for that or not.
+    pub(crate) fn stir(&self) {
+        if let Self::Held(held) = self {
+            held.cord.rang.store(true, Release);
         }
     }
 
@@ -241,11 +252,21 @@ mod tests {
         assert_eq!(polls(), 4, "once for what rang meanwhile");
 
         wait(&mut driver, &one);
-        let before = Arc::strong_count(&tasks[0]);
-        driver.rest();
+        let (before, so_far) = (Arc::strong_count(&tasks[0]), polls());
+        driver.rest(false);
         assert_eq!(Arc::strong_count(&tasks[0]), before - 1);
         Played::ring(&shared);
         assert_eq!(woken(), [1, 1]);
+        driver.rest(false);
+        driver.notice();
+        assert_eq!(polls(), so_far + 1);
+        Played::ring(&shared);
+        driver.rest(true);
+        driver.notice();
+        assert_eq!(polls(), so_far + 1, "what rang before is settled");
+        driver.stir();
+        driver.notice();
+        assert_eq!(polls(), so_far + 2);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Idle connections to replicas, one pool per core.
 //!
 //! Invariants: a connection lies here only between exchanges (answer read to its end, request
-//! written to its end); one that is closed, old or of a retired deployment is never given out; the
-//! number kept is bounded per replica and in all. Deployments never share a connection, even when
-//! one inherits another's address. Nobody drives what lies here: what came on it meanwhile, its end most of
-//! all, is seen before it is given out, and now and then.
+//! written to its end); one that is known to be closed, old or of a retired deployment is never given
+//! out; the number kept is bounded per replica and in all. Deployments never share a connection, even
+//! when one inherits another's address. Nobody drives what lies here: what came on it meanwhile, its end
+//! most of all, is seen before it is given out, and now and then.
 
 use std::io;
 use std::net::SocketAddr;
@@ -94,6 +94,7 @@ impl Upward {
         request: Request<RequestBody>,
     ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>
     {
+        self.driver.stir();
         match &mut self.sender {
             Sender::Http1(sender) => Either::Left(sender.try_send_request(request)),
             Sender::Http2(sender) => Either::Right(sender.try_send_request(request)),
@@ -218,7 +219,9 @@ impl Pool {
             return;
         }
         upward.used = true;
-        upward.driver.rest();
+        // Taking the last piece of an answer rings for more, and of that there is none. Should it have been the
+        // connection's end that rang, the next request finds that before anything of it is sent.
+        upward.driver.rest(upward.is_ready());
         let shelf = shelves
             .by_key
             .entry((upstream.deployment, to))
