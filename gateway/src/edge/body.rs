@@ -1,7 +1,8 @@
 //! Bodies on their way through: never collected, each piece passed on as it comes.
 //!
 //! Invariants: what a request holds (its count, its replica, its connection) is let go when the
-//! answer's body is; a connection returns to the pool only if both bodies came to their end.
+//! answer's body is; a connection returns to the pool only if both bodies came to their end. An answer's body
+//! drives the connection that it comes on: nothing is read ahead for a client that does not take it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -63,7 +64,8 @@ impl Progress {
         self.last.load(Relaxed)
     }
 
-    fn ended(&self) -> bool {
+    /// Whether all of it came.
+    pub(crate) fn ended(&self) -> bool {
         self.ended.load(Relaxed)
     }
 }
@@ -195,6 +197,7 @@ impl Squeezed {
     fn poll(
         &mut self,
         body: &mut Incoming,
+        lease: &mut Option<Box<Lease>>,
         ended: &mut bool,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
@@ -209,7 +212,7 @@ impl Squeezed {
                 self.over = true;
                 return Poll::Ready(None);
             }
-            match Pin::new(&mut *body).poll_frame(cx) {
+            match next(body, lease.as_deref_mut(), cx) {
                 Poll::Ready(None) => *ended = true,
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
@@ -230,6 +233,18 @@ impl Squeezed {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+/// The next piece of an app's answer, as the connection that it comes on brings it.
+fn next(
+    body: &mut Incoming,
+    lease: Option<&mut Lease>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    match lease {
+        Some(lease) => lease.upward.poll(cx, |cx| Pin::new(body).poll_frame(cx)),
+        None => Pin::new(body).poll_frame(cx),
     }
 }
 
@@ -293,11 +308,11 @@ impl Body for ResponseBody {
             Content::File(file) => file
                 .poll(cx)
                 .map(|piece| piece.map(|piece| piece.map(Frame::data).map_err(AnswerError::File))),
-            Content::App { body, ended, squeezed: Some(squeezed), .. } => squeezed
-                .poll(body, ended, cx)
+            Content::App { body, ended, lease, squeezed: Some(squeezed) } => squeezed
+                .poll(body, lease, ended, cx)
                 .map(|polled| polled.map(|one| one.map_err(Into::into))),
-            Content::App { body, ended, squeezed: None, .. } => {
-                let polled = Pin::new(body).poll_frame(cx);
+            Content::App { body, ended, lease, squeezed: None } => {
+                let polled = next(body, lease.as_deref_mut(), cx);
                 if matches!(polled, Poll::Ready(None)) {
                     *ended = true;
                 }

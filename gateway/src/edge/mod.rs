@@ -21,6 +21,7 @@ mod config;
 mod connection;
 mod disk;
 mod draft;
+mod driver;
 mod exchange;
 mod feed;
 mod figures;

@@ -1,9 +1,10 @@
 //! Idle connections to replicas, one pool per core.
 //!
 //! Invariants: a connection lies here only between exchanges (answer read to its end, request
-//! written to its end); one that is closed, old or of a retired deployment is never given out; the
-//! number kept is bounded per replica and in all. Deployments never share a connection, even when
-//! one inherits another's address.
+//! written to its end); one that is known to be closed, old or of a retired deployment is never given
+//! out; the number kept is bounded per replica and in all. Deployments never share a connection, even
+//! when one inherits another's address. Nobody drives what lies here: what came on it meanwhile, its end
+//! most of all, is seen before it is given out, and now and then.
 
 use std::io;
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ use super::balance::Upstream;
 use super::body::RequestBody;
 use super::config::EdgeLimits;
 use super::connection::{Clock, millis};
+use super::driver::{self, Driver};
 use super::listen;
 use super::table::Flight;
 
@@ -50,10 +52,13 @@ enum Sender {
 
 /// A connection to a replica. Dropping the last that holds it closes it, also in the middle of a
 /// request's body. One over HTTP/2 is held by many requests, and the pool.
+///
+/// Over HTTP/1 it goes on while what it brings is waited for with [`Upward::poll`], until it is handed over to
+/// a task.
 #[derive(Debug)]
 pub(crate) struct Upward {
     sender: Sender,
-    _driver: Arc<AbortOnDropHandle<()>>,
+    driver: Driver,
     /// Whether a byte of an answer has come since this was last cleared.
     answered: Arc<AtomicBool>,
     /// Whether it has carried a request before.
@@ -89,10 +94,25 @@ impl Upward {
         request: Request<RequestBody>,
     ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>
     {
+        self.driver.stir();
         match &mut self.sender {
             Sender::Http1(sender) => Either::Left(sender.try_send_request(request)),
             Sender::Http2(sender) => Either::Right(sender.try_send_request(request)),
         }
+    }
+
+    /// Polls an answer that is to come on it, or a piece of one.
+    pub(crate) fn poll<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        what: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        self.driver.poll(cx, what)
+    }
+
+    /// Has it go on even while nobody takes what it brings.
+    pub(crate) fn hand_over(&mut self) {
+        self.driver.hand_over();
     }
 
     /// Forgets what came before; to be called before a request is sent.
@@ -171,17 +191,18 @@ impl Pool {
         let mut index = before;
         while let Some(next) = index.checked_sub(1) {
             index = next;
-            let Some(idle) = shelf.idle.get(index) else { break };
+            let Some(idle) = shelf.idle.get_mut(index) else { break };
             if idle.since <= oldest {
                 break;
             }
+            idle.upward.driver.notice();
             if idle.upward.is_closed() {
                 shelf.idle.remove(index);
             } else if idle.upward.is_ready() {
                 found = Some(shelf.idle.remove(index).upward);
                 break;
             }
-            // Neither: its task has not come round since the last exchange. Leave it be.
+            // Neither: it has not come round since the last exchange. Leave it be.
         }
         let gone = before.saturating_sub(shelf.idle.len());
         shelves.total = shelves.total.saturating_sub(gone);
@@ -198,6 +219,9 @@ impl Pool {
             return;
         }
         upward.used = true;
+        // Taking the last piece of an answer rings for more, and of that there is none. Should it have been the
+        // connection's end that rang, the next request finds that before anything of it is sent.
+        upward.driver.rest(upward.is_ready());
         let shelf = shelves
             .by_key
             .entry((upstream.deployment, to))
@@ -214,7 +238,10 @@ impl Pool {
         let mut shelves = self.shelves();
         shelves.by_key.retain(|_, shelf| {
             let keep = !shelf.flight.retired();
-            shelf.idle.retain(|idle| keep && idle.since >= oldest && !idle.upward.is_closed());
+            shelf.idle.retain_mut(|idle| {
+                idle.upward.driver.notice();
+                keep && idle.since >= oldest && !idle.upward.is_closed()
+            });
             !shelf.idle.is_empty()
         });
         shelves.shared.retain(|_, one| !one.flight.retired() && !one.sender.is_closed());
@@ -228,15 +255,11 @@ impl Pool {
         listen::tune(&stream);
         let answered = Arc::new(AtomicBool::new(false));
         let socket = AppSocket { stream, answered: Arc::clone(&answered) };
-        let (sender, driver) =
+        let (sender, connection) =
             http1::handshake(TokioIo::new(socket)).await.map_err(io::Error::other)?;
-        let driver = tokio::spawn(async move {
-            if let Err(error) = driver.with_upgrades().await {
-                tracing::debug!(%to, %error, "connection to a replica ended");
-            }
-        });
-        let (sender, driver) = (Sender::Http1(sender), Arc::new(AbortOnDropHandle::new(driver)));
-        Ok(Upward { sender, _driver: driver, answered, used: false })
+        let (sender, driver) =
+            (Sender::Http1(sender), Driver::held(connection.with_upgrades(), to));
+        Ok(Upward { sender, driver, answered, used: false })
     }
 
     /// The connection over HTTP/2 to a replica, which is made where there is none.
@@ -253,7 +276,8 @@ impl Pool {
         };
         // Its answers cannot be told from those to others: what was sent is never sent again.
         let answered = Arc::new(AtomicBool::new(true));
-        Ok(Upward { sender: Sender::Http2(sender), _driver: driver, answered, used: false })
+        let (sender, driver) = (Sender::Http2(sender), Driver::by(driver));
+        Ok(Upward { sender, driver, answered, used: false })
     }
 
     async fn connect_shared(
@@ -270,14 +294,9 @@ impl Pool {
             http.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)
         };
         let connecting = tokio::time::timeout(self.connect_within, connecting);
-        let (sender, driver) =
+        let (sender, connection) =
             connecting.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        let driver = tokio::spawn(async move {
-            if let Err(error) = driver.await {
-                tracing::debug!(%to, %error, "connection to a replica ended");
-            }
-        });
-        let driver = Arc::new(AbortOnDropHandle::new(driver));
+        let driver = driver::spawn(connection, to);
         let mut shelves = self.shelves();
         if !upstream.flight.retired() && shelves.shared.len() < MOST_SHARED {
             let flight = Arc::clone(&upstream.flight);

@@ -26,6 +26,7 @@ use hythe_core::ids::AppId;
 use hythe_core::limits;
 use hythe_core::names::HostName;
 use hythe_core::time::Millis;
+use tokio::task::unconstrained;
 use tokio::time::sleep;
 
 use super::access::{Came, Record};
@@ -333,10 +334,16 @@ impl Proxy {
             // It is large, and stays where it is made.
             let sent = {
                 let sending = pin!(upward.send(request));
-                self.answer_to(sending, progress.as_deref(), within).await
+                self.answer_to(&mut upward, sending, progress.as_deref(), within).await
             };
             match asked(sent, &upward, progress.as_deref()) {
                 Asked::Answered(response) => {
+                    // The request's body goes on while the client does not take the answer, and after a
+                    // switch of protocols there is none to take.
+                    let sends = progress.as_ref().is_some_and(|progress| !progress.ended());
+                    if sends || response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                        upward.hand_over();
+                    }
                     let version = in_flight.upstream.deployment;
                     chosen.answered();
                     // Once where it stays to the end.
@@ -586,6 +593,7 @@ impl Proxy {
     /// Waits for the head of the answer to what is sent; none where that takes too long.
     async fn answer_to(
         &self,
+        upward: &mut Upward,
         mut sending: Pin<&mut impl Future<Output = Sent>>,
         progress: Option<&Progress>,
         within: Option<Millis>,
@@ -596,7 +604,11 @@ impl Proxy {
         let mut timer = (!timed).then(|| Box::pin(sleep(Duration::from_millis(limit))));
         let answer = poll_fn(|cx| {
             loop {
-                if let Poll::Ready(answer) = sending.as_mut().poll(cx) {
+                // However much the task has done by now: what puts an answer off that is there would wake
+                // nobody, as it is the connection that does.
+                let mut there = unconstrained(sending.as_mut());
+                let polled = upward.poll(cx, |cx| Pin::new(&mut there).poll(cx));
+                if let Poll::Ready(answer) = polled {
                     return Poll::Ready(Some(answer));
                 }
                 // A long upload is no silence of the app.

@@ -38,3 +38,4 @@ mod streams;
 mod support;
 mod survival;
 mod tls;
+mod upward;

@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use crate::support::{App, Client, Running, deployment, replicas, soon, table};
 
 /// An app whose connections are played by the test.
-async fn puppet() -> (App, mpsc::UnboundedReceiver<Client>) {
+pub async fn puppet() -> (App, mpsc::UnboundedReceiver<Client>) {
     let (tell, asked) = mpsc::unbounded_channel();
     let app = App::new(move |client| {
         let tell = tell.clone();
