@@ -15,7 +15,7 @@ use hythe_core::app::{AppEvent, AppSettings, Repeat, SettingsChange, SourceKey, 
 use hythe_core::argv::Argv;
 use hythe_core::canary::Weight;
 use hythe_core::container::{
-    ContainerSettings, ContentId, GroupMember, Mount, MountPath, ServiceName, VolumeName,
+    ContainerSettings, ContentId, GroupMember, GroupPart, Mount, MountPath, ServiceName, VolumeName,
 };
 use hythe_core::declared::{Counts, Declared, DeclaredProcess, TakenOn};
 use hythe_core::deployment::{
@@ -260,6 +260,12 @@ fn with_inside() -> RunSettings {
         files: BTreeMap::from([(folder("/run/secrets/key"), file)]),
     };
     RunSettings { inside, ..with_container() }
+}
+
+/// The same with all that an app is to its group besides.
+fn with_part() -> RunSettings {
+    let names = BTreeSet::from([ServiceName::new("cache").unwrap()]);
+    RunSettings { part: GroupPart { names, once: true }, ..with_container() }
 }
 
 /// What a repository says runs besides.
@@ -531,6 +537,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
     let with_all = SettingsChange { run: Some(with_processes(true)), ..SettingsChange::default() };
     let contained = SettingsChange { run: Some(with_container()), ..SettingsChange::default() };
     let within = SettingsChange { run: Some(with_inside()), ..SettingsChange::default() };
+    let parted = SettingsChange { run: Some(with_part()), ..SettingsChange::default() };
     let alone = SettingsChange { run: Some(with_processes(false)), ..SettingsChange::default() };
     let scaled = || BTreeMap::from([(process(), 3)]);
     let counts = Counts { of: scaled(), most: 1 };
@@ -555,6 +562,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
         ("configured-hooks", AppEvent::Configured(Box::new(released))),
         ("configured-container", AppEvent::Configured(Box::new(contained))),
         ("configured-inside", AppEvent::Configured(Box::new(within))),
+        ("configured-part", AppEvent::Configured(Box::new(parted))),
         (
             "deployment_repeated-hooks",
             AppEvent::DeploymentRepeated {
@@ -822,6 +830,7 @@ fn of_schema_1() -> Vec<(&'static str, Event)> {
             || label.ends_with("-processes")
             || label.ends_with("-container")
             || label.ends_with("-inside")
+            || label.ends_with("-part")
             || label.ends_with("-counts")
             || label.ends_with("-declared")
             || label.ends_with("-post-deploy")

@@ -35,6 +35,14 @@ pub struct AppGroup {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 64)]
     pub content: Option<String>,
+    /// Further names that others of the group reach it by; at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 16)]
+    pub names: Vec<String>,
+    /// Whether it is to end by itself: its deployment is live once each replica has ended with code 0, for which
+    /// it has `health_start_within_ms`, and nothing starts it again. No address leads to such an app.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub once: bool,
 }
 
 /// A Compose file, and what goes with it.

@@ -238,6 +238,8 @@ async fn begin(
                 project: plan.project.clone(),
                 service: service.service.clone(),
                 content: None,
+                names: Vec::new(),
+                once: false,
             }),
             ..CreateApp::default()
         };
