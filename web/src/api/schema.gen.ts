@@ -2127,6 +2127,13 @@ export interface components {
         AppGroup: {
             /** @description What the files were that it was made from last: an id of 40 or 64 hexadecimal digits. */
             content?: string | null;
+            /** @description Further names that others of the group reach it by; at most 16. */
+            names?: string[];
+            /**
+             * @description Whether it is to end by itself: its deployment is live once each replica has ended with code 0, for which
+             *     it has `health_start_within_ms`, and nothing starts it again. No address leads to such an app.
+             */
+            once?: boolean;
             /** @description The project, by name or id; shown as its id. */
             project: string;
             /**

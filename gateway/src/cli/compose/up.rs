@@ -31,6 +31,9 @@ struct Done {
     services: Vec<OfService>,
     orphans: Vec<Orphan>,
     left: Vec<ComposeLeft>,
+    /// How to give one of the services an address, where none has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    addresses: Option<String>,
     /// Why it did not come to its end, where it is no service's fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -48,6 +51,9 @@ struct OfService {
     deployment: Option<String>,
     status: Option<&'static str>,
     error: Option<String>,
+    /// The last that it wrote, where it failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    log: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -191,19 +197,30 @@ async fn carry_out(
                 continue;
             }
             let deployment = begin(context, plan, service, asked).await?;
-            under_way.push((service.service.clone(), deployment));
+            under_way.push((service, deployment));
         }
-        for (name, deployment) in under_way {
+        for (service, deployment) in under_way {
             let deployment = wait(context, deployment).await?;
-            if let Some(one) = done.services.iter_mut().find(|one| one.service == name) {
-                one.deployment = Some(deployment.id.to_string());
-                one.status = Some(deployment.status.as_str());
-                if deployment.status != DeploymentStatus::Live {
-                    let why = deployment.failure.map(|failure| failure.message);
-                    let why =
-                        why.unwrap_or_else(|| format!("it is {}", deployment.status.as_str()));
-                    one.error = Some(why);
-                }
+            let is_live = deployment.status == DeploymentStatus::Live;
+            let is_over = is_live && is_once(service);
+            if is_over {
+                // What has run once has nothing to run for any more, and takes up no room then.
+                let path = ["apps", service.app.as_str(), "stop"];
+                let _stopped: App = context.client.post(&path, &serde_json::json!({})).await?;
+            }
+            let Some(one) = done.services.iter_mut().find(|one| one.service == service.service)
+            else {
+                continue;
+            };
+            one.deployment = Some(deployment.id.to_string());
+            one.status = Some(if is_over { "done" } else { deployment.status.as_str() });
+            if !is_live {
+                let status = deployment.status.as_str();
+                let (why, log) = deployment.failure.map_or_else(
+                    || (format!("it is {status}"), Vec::new()),
+                    |it| (it.message, it.log),
+                );
+                (one.error, one.log) = (Some(why), log);
             }
         }
         if done.services.iter().any(|one| one.error.is_some()) {
@@ -211,6 +228,30 @@ async fn carry_out(
         }
     }
     Ok(())
+}
+
+/// Whether a service is to end by itself.
+fn is_once(service: &ComposeService) -> bool {
+    service.settings.group.as_ref().and_then(Option::as_ref).is_some_and(|group| group.once)
+}
+
+/// How one of the services gets an address, where none has one and one could: the last to go live is mostly the one
+/// that people look at.
+fn without_addresses(services: &[ComposeService]) -> Option<String> {
+    if services.iter().any(|service| service.url.is_some()) {
+        return None;
+    }
+    let port = |service: &ComposeService| service.settings.port.flatten();
+    let could = services.iter().filter(|service| !is_once(service));
+    let one = could.max_by_key(|service| (service.wave, port(service).is_some()))?;
+    let to = port(one).map_or_else(
+        || "\"8000\", with the port that it listens on".to_owned(),
+        |port| format!("\"{port}\""),
+    );
+    Some(format!(
+        "no address leads to any of them; where {} is to have one and speaks HTTP, give it the label hythe.route: {to}",
+        one.service
+    ))
 }
 
 /// Makes or changes a service's app, and deploys it.
@@ -339,6 +380,7 @@ impl Done {
             deployment: None,
             status: None,
             error: None,
+            log: Vec::new(),
         });
         let orphans = plan.orphans.iter().map(|ComposeOrphan { service, app }| Orphan {
             service: service.clone(),
@@ -351,6 +393,7 @@ impl Done {
             services: services.collect(),
             orphans: orphans.collect(),
             left: plan.left.clone(),
+            addresses: without_addresses(&plan.services),
             error: None,
         }
     }
@@ -369,6 +412,12 @@ impl Done {
             };
             let url = one.url.as_deref().unwrap_or("no address");
             output.line(format_args!("{:<20} {:<28} {what:<24} {url}", one.service, one.app));
+            for line in &one.log {
+                output.note(format_args!("{}: {}", one.service, output.foreign(line)));
+            }
+        }
+        if let Some(why) = &self.addresses {
+            output.note(output.foreign(why));
         }
         if self.dry_run {
             self.left.iter().for_each(|left| told(context, left));
@@ -385,5 +434,66 @@ impl Done {
                 )
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A service of the plan, with what of it counts for addresses.
+    fn service(name: &str, wave: u32, port: Option<u16>, once: bool) -> ComposeService {
+        let group = AppGroup {
+            project: "p".into(),
+            service: name.into(),
+            content: None,
+            names: Vec::new(),
+            once,
+        };
+        ComposeService {
+            service: name.into(),
+            app: format!("shop-{name}"),
+            action: ComposeAction::Create,
+            because: Vec::new(),
+            wave,
+            after: Vec::new(),
+            url: None,
+            context: None,
+            needs_source: false,
+            settings: UpdateApp {
+                port: Some(port),
+                group: Some(Some(group)),
+                ..UpdateApp::default()
+            },
+            image: None,
+            variables: BTreeMap::new(),
+            kept: Vec::new(),
+            removed: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn where_nothing_has_an_address_it_is_said_how_the_last_one_gets_one() {
+        let one = |name, wave, port| service(name, wave, port, false);
+        let rows = [
+            (
+                vec![one("db", 0, Some(5432)), one("api", 1, Some(3000))],
+                Some("where api is to have"),
+            ),
+            (
+                vec![one("api", 1, Some(3000)), one("worker", 1, None)],
+                Some("hythe.route: \"3000\""),
+            ),
+            (vec![one("a", 0, None), service("job", 2, None, true)], Some("where a is to have")),
+            (vec![service("job", 0, None, true)], None),
+        ];
+        for (services, expected) in rows {
+            let told = without_addresses(&services);
+            assert_eq!(told.is_some(), expected.is_some(), "{told:?}");
+            assert!(told.unwrap_or_default().contains(expected.unwrap_or_default()));
+        }
+        let routed =
+            ComposeService { url: Some("http://shop".into()), ..service("a", 0, None, false) };
+        assert_eq!(without_addresses(&[routed, service("b", 0, None, false)]), None);
     }
 }
