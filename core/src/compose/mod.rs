@@ -162,6 +162,8 @@ pub struct Service {
     pub release: Option<Argv>,
     /// Whether it is to end by itself.
     pub once: bool,
+    /// How often it is tried again then, where it failed.
+    pub retries: u16,
     /// Further names that others reach it by.
     pub names: BTreeSet<ServiceName>,
     /// Its variables.

@@ -5,10 +5,10 @@
 //! taken for such that nothing starts again, that nobody can ask for anything, and of which the restart policy, the
 //! command or the name says so. A label has the last word.
 
-use super::Service;
 use super::notes::Notes;
 use super::service::Draft;
 use super::tree::{Field, Node};
+use super::{Service, units};
 use crate::argv::Argv;
 use crate::health::{HealthCheck, Probe};
 use crate::limits;
@@ -114,6 +114,8 @@ pub(super) struct Ends {
     pub(super) serves: bool,
     /// When it is started again.
     again: Again,
+    /// How often at the most, where that is said.
+    most: Option<u16>,
     /// Where that is said.
     at: Option<(u64, String)>,
 }
@@ -122,6 +124,7 @@ impl Ends {
     /// `restart_policy` under `deploy`, which goes before `restart`.
     pub(super) fn policy(&mut self, at: &str, node: &Node) {
         self.again = ends_by(node).unwrap_or(Again::Always);
+        self.most = node.get("max_attempts").and_then(units::number);
         self.at = ends_by(node).map(|_| (node.line, at.to_owned()));
     }
 }
@@ -138,7 +141,9 @@ pub(super) fn ends_by(node: &Node) -> Option<Again> {
 /// `restart`.
 pub(super) fn restart(at: &str, field: &Field, ends: &mut Ends, notes: &mut Notes) {
     let text = field.node.text().unwrap_or_default();
-    ends.again = match text.split_once(':').map_or(text.as_str(), |(policy, _)| policy) {
+    let (policy, most) = text.split_once(':').unwrap_or((&text, ""));
+    ends.most = most.parse().ok();
+    ends.again = match policy {
         "always" | "unless-stopped" => Again::Always,
         "no" | "false" => Again::Never,
         "on-failure" => Again::OnFailure,
@@ -161,7 +166,7 @@ pub(super) struct Asked {
 
 /// Why a service is taken for one that ends, where it is. The second says whether somebody said so.
 pub(super) fn why(draft: &Draft, asked: Asked) -> Option<(&'static str, bool)> {
-    let Ends { said, serves, again, at: _ } = &draft.ends;
+    let Ends { said, serves, again, most: _, at: _ } = &draft.ends;
     match said {
         Some(true) => return Some(("for it says so", true)),
         Some(false) => return None,
@@ -187,8 +192,13 @@ pub(super) fn why(draft: &Draft, asked: Asked) -> Option<(&'static str, bool)> {
 }
 
 /// Makes a service one that ends.
-pub(super) fn becomes(service: &mut Service) {
+pub(super) fn becomes(draft: &mut Draft) {
+    let Draft { service, ends, .. } = draft;
     service.once = true;
+    if ends.again == Again::OnFailure {
+        let most = limits::MOST_ONCE_RETRIES;
+        service.retries = ends.most.unwrap_or(most).min(most);
+    }
     service.routed = false;
     service.replicas = 1;
     // Its end shows that it is well; what it may take until then is as much as a release command may.
@@ -338,6 +348,21 @@ mod tests {
             assert_eq!(once, expected.is_some(), "{text}{told}");
             assert!(expected.is_none_or(|why| told.contains(why)), "{text}{told}");
             assert!(!told.contains("routed=yes") || expected.is_none(), "{text}{told}");
+        }
+    }
+
+    #[test]
+    fn one_that_fails_is_tried_again_where_it_says_so() {
+        for (said, expected) in [
+            ("restart: \"no\"", " once=yes start="),
+            ("restart: on-failure", " again=6 "),
+            ("restart: on-failure:2", " again=2 "),
+            ("restart: on-failure:99", " again=6 "),
+            ("deploy: {restart_policy: {condition: on-failure, max_attempts: 3}}", " again=3 "),
+        ] {
+            let text = format!("services:\n  a:\n    image: x\n    command: chown 1 /d\n    {said}\n");
+            let told = told(&text, &Given::default());
+            assert!(told.contains(expected), "{text}{told}");
         }
     }
 

@@ -193,7 +193,7 @@ fn jobs(drafts: &mut Drafts, notes: &mut Notes) -> BTreeSet<ServiceName> {
             }
             None => {
                 if let Some(draft) = drafts.get_mut(job) {
-                    once::becomes(&mut draft.service);
+                    once::becomes(draft);
                 }
                 notes.left(of.service.line, &key, once::told(because, *is_said));
                 continue;

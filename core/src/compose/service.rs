@@ -78,6 +78,7 @@ pub(super) fn read(
             entrypoint: None,
             release: None,
             once: false,
+            retries: 0,
             names: BTreeSet::new(),
             env: BTreeMap::new(),
             volumes: BTreeMap::new(),

@@ -2723,6 +2723,12 @@ export interface components {
              *     containers have no more, and would be in their environment then.
              */
             removed: string[];
+            /**
+             * Format: int32
+             * @description How often it is deployed again where it is to end by itself and did not do so well; for one that waits for
+             *     what is not ready yet.
+             */
+            retries?: number;
             /** @description Its name. */
             service: string;
             /** @description Its settings, as `PATCH /api/v1/apps/{app}` takes them; without what it is made from. */

@@ -54,6 +54,7 @@ fn line(service: &Service) -> String {
         ("entrypoint", service.entrypoint.as_ref().map(|argv| argv.words().join("|"))),
         ("release", service.release.as_ref().map(|argv| argv.words().join("|"))),
         ("once", service.once.then(|| "yes".to_owned())),
+        ("again", (service.retries != 0).then(|| service.retries.to_string())),
         ("stop", service.stop_within.map(|span| span.0.to_string())),
         ("interval", service.health.interval.map(|span| span.0.to_string())),
         ("retries", service.health.retries.map(|retries| retries.to_string())),

@@ -349,7 +349,7 @@ const ROWS: &[Row] = &[
          image: x\n    command: chown 1 /d\n    volumes: [\"d:/d\"]\n    restart: on-failure\n  keyed:\n    image: \
          x\n    command: k\n    environment: {KEY: v}\n    ports: [\"80:80\"]\nvolumes: {d: }\n",
         &[
-            "0 chown image=x command=chown|1|/d once=yes start=600000 health=none d:/d",
+            "0 chown image=x command=chown|1|/d once=yes again=6 start=600000 health=none d:/d",
             "0 keyed image=x port=80 command=k once=yes start=600000 health=none KEY=v",
             "0 own image=x command=b entrypoint=go once=yes start=600000 health=none",
             "1 a image=x health=none d:/d after=chown,keyed,own",

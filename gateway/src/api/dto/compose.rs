@@ -166,6 +166,10 @@ pub struct ComposeService {
     /// Its variables, as they are to be set.
     #[schema(value_type = BTreeMap<String, String>)]
     pub variables: BTreeMap<String, SecretText>,
+    /// How often it is deployed again where it is to end by itself and did not do so well; for one that waits for
+    /// what is not ready yet.
+    #[serde(default)]
+    pub retries: u16,
     /// Variables that the app has and the file does not: they stay.
     pub kept: Vec<String>,
     /// Variables that are to be removed before the settings are changed: they only stood in files that the

@@ -261,6 +261,7 @@ fn service(state: &ApiState, planned: Planned, project: Option<ProjectId>) -> Co
         needs_source,
         settings: changes(&settings, project),
         image,
+        retries: service.retries,
         variables: service
             .env
             .iter()

@@ -4,6 +4,7 @@
 //! done stays, and the same command goes on from there.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use hythe_core::names::{AppName, BadText, EnvName, EnvValue};
 use reqwest::Method;
@@ -22,6 +23,10 @@ use crate::cli::deploy::{pack::Packed, upload, wait};
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::output::Tone;
 use crate::cli::{Context, app, env};
+
+/// How long to wait before one that is to end by itself is tried again, first and at the most.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_MOST: Duration = Duration::from_secs(15);
 
 /// What was done. Fields are only ever added.
 #[derive(Debug, Serialize)]
@@ -196,11 +201,21 @@ async fn carry_out(
             if service.action == ComposeAction::Unchanged {
                 continue;
             }
-            let deployment = begin(context, plan, service, asked).await?;
-            under_way.push((service, deployment));
+            let request = prepare(context, plan, service, asked).await?;
+            let deployment = deploy(context, service, &request).await?;
+            under_way.push((service, request, deployment));
         }
-        for (service, deployment) in under_way {
-            let deployment = wait(context, deployment).await?;
+        for (service, request, deployment) in under_way {
+            let mut deployment = wait(context, deployment).await?;
+            for tried in 0..service.retries {
+                let failed = deployment.failure.as_ref();
+                let Some(failed) = failed.filter(|it| it.stage == DeploymentStatus::Starting)
+                else {
+                    break;
+                };
+                pause(context, service, tried, &failed.message).await?;
+                deployment = wait(context, deploy(context, service, &request).await?).await?;
+            }
             let is_live = deployment.status == DeploymentStatus::Live;
             let is_over = is_live && is_once(service);
             if is_over {
@@ -254,13 +269,40 @@ fn without_addresses(services: &[ComposeService]) -> Option<String> {
     ))
 }
 
-/// Makes or changes a service's app, and deploys it.
-async fn begin(
+/// Waits before one that is to end by itself is tried again: longer each time, for it mostly waits for what is not
+/// ready yet.
+async fn pause(context: &Context, service: &ComposeService, tried: u16, why: &str) -> Outcome {
+    let span = RETRY_MOST.min(RETRY_FIRST.saturating_mul(1 << tried.min(8)));
+    context.output.note(format_args!(
+        "{}: {}; it is tried again in {} s ({} of {})",
+        service.service,
+        context.output.foreign(why),
+        span.as_secs(),
+        tried + 1,
+        service.retries
+    ));
+    tokio::select! {
+        () = tokio::time::sleep(span) => Ok(()),
+        _interrupted = tokio::signal::ctrl_c() => Err(Failure::silent(Exit::Interrupted)),
+    }
+}
+
+async fn deploy(
+    context: &Context,
+    service: &ComposeService,
+    request: &CreateDeployment,
+) -> Outcome<Deployment> {
+    let path = ["apps", service.app.as_str(), "deployments"];
+    context.client.write(Method::POST, &path, request, Patience::Always).await
+}
+
+/// Makes or changes a service's app, and says what is to be deployed.
+async fn prepare(
     context: &Context,
     plan: &ComposePlan,
     service: &ComposeService,
     asked: &mut Asked,
-) -> Outcome<Deployment> {
+) -> Outcome<CreateDeployment> {
     let client = &context.client;
     let name =
         AppName::new(service.app.as_str()).map_err(|bad| Failure::failed(bad.to_string()))?;
@@ -324,8 +366,7 @@ async fn begin(
             request.commit.clone_from(&asked.commit);
         }
     }
-    let path = ["apps", service.app.as_str(), "deployments"];
-    client.write(Method::POST, &path, &request, Patience::Always).await
+    Ok(request)
 }
 
 /// The variables that go before the settings change.
@@ -466,6 +507,7 @@ mod tests {
                 ..UpdateApp::default()
             },
             image: None,
+            retries: 0,
             variables: BTreeMap::new(),
             kept: Vec::new(),
             removed: Vec::new(),
