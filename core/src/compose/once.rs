@@ -8,7 +8,7 @@
 use super::notes::Notes;
 use super::service::Draft;
 use super::tree::{Field, Node};
-use super::{Service, units};
+use super::{From, Service, units};
 use crate::argv::Argv;
 use crate::health::{HealthCheck, Probe};
 use crate::limits;
@@ -88,6 +88,37 @@ const CHANGES_IN_TWO: [(&str, &str); 5] = [
 ];
 /// Programs that wait for ever, whatever runs them is called.
 const STAYS: [&str; 3] = ["cat", "sleep", "tail"];
+/// Words of a command that goes on.
+const GOES_ON: [&str; 13] = [
+    "beat",
+    "consumer",
+    "daemon",
+    "dev",
+    "listen",
+    "runserver",
+    "scheduler",
+    "serve",
+    "server",
+    "start",
+    "watch",
+    "web",
+    "worker",
+];
+/// Images whose own command goes on, in files that give them no port.
+const SERVERS: [&str; 12] = [
+    "elasticsearch",
+    "mariadb",
+    "memcached",
+    "minio",
+    "mongo",
+    "mysql",
+    "nats",
+    "nginx",
+    "postgres",
+    "rabbitmq",
+    "redis",
+    "valkey",
+];
 /// Shells, which are given a script by `-c`.
 const SHELLS: [&str; 5] = ["ash", "bash", "dash", "sh", "zsh"];
 
@@ -177,18 +208,32 @@ pub(super) fn why(draft: &Draft, asked: Asked) -> Option<(&'static str, bool)> {
         return None;
     }
     let commands = commands(&draft.service);
-    if *again == Again::Never {
-        return Some(("for nothing is to start it again", false));
-    }
     if does_one_thing(&commands) {
         return Some(("for its command is one that ends", false));
     }
-    let is_named = || {
-        let name = draft.service.name.as_str().to_ascii_lowercase();
-        name.split(['-', '_', '.']).any(|part| NAMES.contains(&part))
+    if commands.last().is_some_and(|words| is_of(words, &STAYS)) {
+        return None;
+    }
+    let name = draft.service.name.as_str().to_ascii_lowercase();
+    if name.split(['-', '_', '.']).any(|part| NAMES.contains(&part)) {
+        return Some(("for its name says so", false));
+    }
+    let ends = *again == Again::Never && may_end(&draft.service, &commands);
+    ends.then_some(("for nothing is to start it again", false))
+}
+
+/// Whether a service that nothing is to start again may be meant to end. Many say that of all they have, so it is to
+/// be a program of its own, and none that is known to go on.
+fn may_end(service: &Service, commands: &[Vec<String>]) -> bool {
+    let (own, is_server) = match &service.from {
+        From::Build(_) => (true, false),
+        From::Image(image) => {
+            let name = program_of(image.as_str()).split([':', '@']).next().unwrap_or_default();
+            (service.command.is_some() || service.entrypoint.is_some(), SERVERS.contains(&name))
+        }
     };
-    let stays = commands.last().is_some_and(|words| is_of(words, &STAYS));
-    (is_named() && !stays).then_some(("for its name says so", false))
+    let mut words = commands.last().into_iter().flatten();
+    own && !is_server && !words.any(|word| GOES_ON.contains(&word.as_str()))
 }
 
 /// Makes a service one that ends.
@@ -297,12 +342,19 @@ mod tests {
     const ROWS: &[(&str, Option<&str>)] = &[
         ("a: {image: x}", None),
         ("a: {image: x, command: npm start}", None),
-        ("a: {image: x, restart: \"no\"}", Some("nothing is to start it again")),
-        ("a: {image: x, restart: no}", Some("nothing is to start it again")),
-        ("a: {image: x, deploy: {restart_policy: {condition: none}}}", Some("nothing is to start")),
-        ("a: {image: x, restart: \"no\", ports: [80]}", None),
-        ("a: {image: x, restart: \"no\", expose: [80]}", None),
-        ("a: {image: x, restart: \"no\", healthcheck: {test: [CMD, a]}}", None),
+        ("a: {build: ., restart: \"no\"}", Some("nothing is to start it again")),
+        ("a: {image: x, command: go, restart: no}", Some("nothing is to start it again")),
+        (
+            "a: {image: x, entrypoint: go, deploy: {restart_policy: {condition: none}}}",
+            Some("nothing is to start it again"),
+        ),
+        ("a: {image: x, restart: \"no\"}", None),
+        ("a: {image: \"redis:7\", command: redis-server --save 60 1, restart: \"no\"}", None),
+        ("a: {build: ., command: celery -A shop worker, restart: \"no\"}", None),
+        ("a: {build: ., command: sleep infinity, restart: \"no\"}", None),
+        ("a: {build: ., restart: \"no\", ports: [80]}", None),
+        ("a: {build: ., restart: \"no\", expose: [80]}", None),
+        ("a: {build: ., restart: \"no\", healthcheck: {test: [CMD, a]}}", None),
         ("a: {image: x, restart: on-failure}", None),
         ("a: {image: x, restart: on-failure, command: chown -R 1 /d}", Some("its command")),
         ("a: {image: x, restart: always, command: chown -R 1 /d}", None),
@@ -360,7 +412,8 @@ mod tests {
             ("restart: on-failure:99", " again=6 "),
             ("deploy: {restart_policy: {condition: on-failure, max_attempts: 3}}", " again=3 "),
         ] {
-            let text = format!("services:\n  a:\n    image: x\n    command: chown 1 /d\n    {said}\n");
+            let text =
+                format!("services:\n  a:\n    image: x\n    command: chown 1 /d\n    {said}\n");
             let told = told(&text, &Given::default());
             assert!(told.contains(expected), "{text}{told}");
         }

@@ -96,7 +96,7 @@ fn the_same_file_again_changes_nothing_and_another_one_only_what_is_different() 
         ("image: redis:7", "image: redis:7\n    container_name: cache", "shop-store: how it runs"),
         (
             "image: redis:7",
-            "image: redis:7\n    restart: \"no\"",
+            "image: redis:7\n    labels: [hythe.once=true]",
             "shop-store: health check, how it runs",
         ),
     ] {

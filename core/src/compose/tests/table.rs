@@ -431,11 +431,10 @@ const ROWS: &[Row] = &[
         "how it restarts and stops",
         "services:\n  a:\n    image: x\n    restart: unless-stopped\n    stop_grace_period: 30s\n    init: true\n  b:\n    \
          image: x\n    restart: \"no\"\n  c:\n    image: x\n    restart: on-failure:3\n    stop_grace_period: 1h\n",
-        &["0 a image=x stop=30000", "0 b image=x once=yes start=600000", "0 c"],
+        &["0 a image=x stop=30000", "0 b image=x health=none", "0 c"],
         &[
-            "! 7 services.b: it runs once, for nothing is to start it again: what waits for it goes live when it has \
-             ended with code 0, and it runs again when something of it is changed; if it keeps running, label it \
-             hythe.once: \"false\"",
+            "! 9 services.b.restart: what is live is kept running; to end it: `hythe stop`. One that ends by itself is \
+             labelled hythe.once: \"true\"",
             "! 12 services.c.restart: what is live is started again",
             "! 13 services.c.stop_grace_period: it is",
         ],
