@@ -131,6 +131,9 @@ pub(super) fn read(
                 draft.depends.extend(network_of(at, one, &draft.service.name, notes));
             }
             "container_name" | "networks" | "links" | "external_links" => {
+                if one.name == "links" {
+                    draft.depends.extend(linked(&one.node));
+                }
                 draft.called.extend(naming::read(at, one, &draft.service.name, notes));
             }
             name if inside::KEYS.contains(&name) => {
@@ -150,7 +153,8 @@ pub(super) fn read(
     draft.service.port = listens_on(said, (port, routed), notes);
     draft.service.routed = routed;
     let asks = checked.as_ref().is_some_and(|check| check.probe != Probe::None);
-    draft.ends.serves = asks || routed || draft.service.port.is_some();
+    // What a variable says of a port is often in a file of variables that all services share.
+    draft.ends.serves = asks || routed || port.is_some();
     if let Some(policy) = field.node.get("deploy").and_then(|of| of.get("restart_policy")) {
         draft.ends.policy(&format!("{key}.deploy.restart_policy"), policy);
     }
@@ -256,6 +260,17 @@ fn setting(
         },
     }
     Ok(())
+}
+
+/// The services that a service is linked to: as engines had it, they are there before it.
+fn linked(node: &Node) -> Vec<Depends> {
+    let one = |item: &Node| {
+        let text = item.text()?;
+        let on = text.split(':').next().unwrap_or_default().to_owned();
+        let (completed, healthy, required) = (false, false, false);
+        Some(Depends { on, line: item.line, completed, healthy, required })
+    };
+    node.items().unwrap_or_default().iter().filter_map(one).collect()
 }
 
 /// The service whose network a service is to be on, which is that of all.

@@ -464,8 +464,13 @@ const ROWS: &[Row] = &[
     ),
     (
         "links by other names",
-        "services:\n  a:\n    image: x\n    links: [b, \"b:mysql\"]\n  b:\n    image: y\n    links: [a]\n",
-        &["0 a image=x health=none", "0 b image=y health=none names=mysql"],
+        "services:\n  a:\n    image: x\n    links: [b, \"b:mysql\"]\n  b:\n    image: y\n    links: [c]\n  c: {image: \
+         z}\n",
+        &[
+            "0 c image=z health=none",
+            "1 b image=y health=none names=mysql after=c",
+            "2 a image=x health=none after=b",
+        ],
         &[
             "! 7 services.b.links: services of a project find one another by their names, and nothing else",
         ],
@@ -477,8 +482,8 @@ const ROWS: &[Row] = &[
          container_name: localhost, hostname: c, external_links: [\"theirs:d\"]}\n",
         &[
             "0 a image=x health=none hostname=shared names=far,one",
-            "0 b image=x health=none hostname=shared names=two",
             "0 c image=x health=none hostname=c",
+            "1 b image=x health=none hostname=shared names=two after=a",
         ],
         &[
             "! 2 services.a.hostname: all services of a project share one network, and shared would mean several of \
