@@ -17,16 +17,19 @@ use crate::limits;
 pub(super) const LABEL: &str = "hythe.once";
 
 /// Names of services that do one thing, as parts of their names.
-const NAMES: [&str; 23] = [
+const NAMES: [&str; 26] = [
     "bootstrap",
     "buckets",
     "chown",
     "createbucket",
     "createbuckets",
+    "flyway",
     "init",
+    "initdb",
     "initialize",
     "initializer",
     "initializr",
+    "liquibase",
     "makebuckets",
     "migrate",
     "migration",
@@ -104,6 +107,8 @@ const GOES_ON: [&str; 13] = [
     "web",
     "worker",
 ];
+/// Images of programs that do one thing, whatever they are told.
+const TOOLS: [&str; 6] = ["atlas", "dbmate", "flyway", "liquibase", "mc", "migrate"];
 /// Images whose own command goes on, in files that give them no port.
 const SERVERS: [&str; 12] = [
     "elasticsearch",
@@ -152,6 +157,11 @@ pub(super) struct Ends {
 }
 
 impl Ends {
+    /// Whether nothing is to start it again.
+    pub(super) fn is_never(&self) -> bool {
+        self.again == Again::Never
+    }
+
     /// `restart_policy` under `deploy`, which goes before `restart`.
     pub(super) fn policy(&mut self, at: &str, node: &Node) {
         self.again = ends_by(node).unwrap_or(Again::Always);
@@ -195,8 +205,9 @@ pub(super) struct Asked {
     pub(super) to_be_well: bool,
 }
 
-/// Why a service is taken for one that ends, where it is. The second says whether somebody said so.
-pub(super) fn why(draft: &Draft, asked: Asked) -> Option<(&'static str, bool)> {
+/// Why a service is taken for one that ends, where it is. The second says whether somebody said so. `told_apart`:
+/// whether there are services that are started again, so that it says something of one that it is not.
+pub(super) fn why(draft: &Draft, asked: Asked, told_apart: bool) -> Option<(&'static str, bool)> {
     let Ends { said, serves, again, most: _, at: _ } = &draft.ends;
     match said {
         Some(true) => return Some(("for it says so", true)),
@@ -214,26 +225,38 @@ pub(super) fn why(draft: &Draft, asked: Asked) -> Option<(&'static str, bool)> {
     if commands.last().is_some_and(|words| is_of(words, &STAYS)) {
         return None;
     }
+    if TOOLS.contains(&image_of(&draft.service)) {
+        return Some(("for its image is of a program that ends", false));
+    }
     let name = draft.service.name.as_str().to_ascii_lowercase();
     if name.split(['-', '_', '.']).any(|part| NAMES.contains(&part)) {
         return Some(("for its name says so", false));
     }
-    let ends = *again == Again::Never && may_end(&draft.service, &commands);
-    ends.then_some(("for nothing is to start it again", false))
+    let never = told_apart && *again == Again::Never;
+    (never && may_end(&draft.service, &commands))
+        .then_some(("for nothing is to start it again", false))
 }
 
-/// Whether a service that nothing is to start again may be meant to end. Many say that of all they have, so it is to
-/// be a program of its own, and none that is known to go on.
+/// Whether a service that nothing is to start again may be meant to end: it is a program of its own, and none that is
+/// known to go on.
 fn may_end(service: &Service, commands: &[Vec<String>]) -> bool {
-    let (own, is_server) = match &service.from {
-        From::Build(_) => (true, false),
-        From::Image(image) => {
-            let name = program_of(image.as_str()).split([':', '@']).next().unwrap_or_default();
-            (service.command.is_some() || service.entrypoint.is_some(), SERVERS.contains(&name))
-        }
+    let own = match &service.from {
+        From::Build(_) => true,
+        From::Image(_) => service.command.is_some() || service.entrypoint.is_some(),
     };
     let mut words = commands.last().into_iter().flatten();
-    own && !is_server && !words.any(|word| GOES_ON.contains(&word.as_str()))
+    let goes_on = words.any(|word| GOES_ON.contains(&word.as_str()));
+    own && !goes_on && !SERVERS.contains(&image_of(service))
+}
+
+/// The last part of the name of its image; empty for one that is built.
+fn image_of(service: &Service) -> &str {
+    match &service.from {
+        From::Build(_) => "",
+        From::Image(image) => {
+            program_of(image.as_str()).split([':', '@']).next().unwrap_or_default()
+        }
+    }
 }
 
 /// Makes a service one that ends.
@@ -376,6 +399,8 @@ mod tests {
              mb m/b; exit 0; '\"}",
             Some("its command"),
         ),
+        ("a: {image: \"quay.io/minio/mc:1\", command: mb m/b}", Some("its image")),
+        ("a: {image: minio/mc, entrypoint: tail -f /dev/null}", None),
         ("create-buckets: {image: x}", Some("its name")),
         ("airflow_init: {image: x}", Some("its name")),
         ("db.init: {image: x, command: go}", Some("its name")),
@@ -394,13 +419,21 @@ mod tests {
     #[test]
     fn what_ends_by_itself_is_known_by_what_is_said_of_it() {
         for (said, expected) in ROWS {
-            let text = format!("services:\n  {said}\n");
+            let text = format!("services:\n  {said}\n  zz: {{image: y, restart: always}}\n");
             let told = told(&text, &Given::default());
             let once = told.contains(" once=yes ") && told.contains("it runs once, ");
             assert_eq!(once, expected.is_some(), "{text}{told}");
             assert!(expected.is_none_or(|why| told.contains(why)), "{text}{told}");
             assert!(!told.contains("routed=yes") || expected.is_none(), "{text}{told}");
         }
+    }
+
+    #[test]
+    fn what_a_file_says_of_all_its_services_tells_none_apart() {
+        let text =
+            "services:\n  a: {build: ., restart: \"no\"}\n  b: {image: y, restart: \"no\"}\n";
+        let told = told(text, &Given::default());
+        assert!(!told.contains("once=yes"), "{told}");
     }
 
     #[test]

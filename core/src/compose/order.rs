@@ -145,9 +145,10 @@ fn jobs(drafts: &mut Drafts, notes: &mut Notes) -> BTreeSet<ServiceName> {
             }
         }
     }
+    let told_apart = drafts.values().any(|draft| !draft.ends.is_never());
     let mut ending = BTreeMap::new();
     for (name, draft) in &*drafts {
-        match once::why(draft, asked.get(name).copied().unwrap_or_default()) {
+        match once::why(draft, asked.get(name).copied().unwrap_or_default(), told_apart) {
             Some(why) => {
                 ending.insert(name.clone(), why);
             }
