@@ -192,7 +192,7 @@ fn what_runs_once_is_done_before_what_waits_for_it_and_fails_all_where_it_fails(
     let failed = said.json();
     let fill = &failed["services"][0];
     assert!(fill["error"].as_str().unwrap().contains("exited with code 3"), "{failed}");
-    assert_eq!(fill["log"], json!(["no such bucket"]), "{failed}");
+    assert!(fill["log"].to_string().contains("no such bucket"), "{failed}");
     scene.hythe.json(&["compose", "down", "shop", "--yes"]);
     let volumes = scene.hythe.volumes();
     scene.finish();
