@@ -199,6 +199,10 @@ async fn carry_out(
         let mut under_way = Vec::new();
         for service in plan.services.iter().filter(|service| service.wave == wave) {
             if service.action == ComposeAction::Unchanged {
+                let begun = on_its_way(context, service).await?;
+                let image = service.image.clone();
+                let again = CreateDeployment { image, ..CreateDeployment::default() };
+                under_way.extend(begun.map(|deployment| (service, again, deployment)));
                 continue;
             }
             let request = prepare(context, plan, service, asked).await?;
@@ -243,6 +247,19 @@ async fn carry_out(
         }
     }
     Ok(())
+}
+
+/// What is on its way of a service that is to end by itself and is as it should be: where an earlier command broke
+/// off, what waits for its end still does.
+async fn on_its_way(context: &Context, service: &ComposeService) -> Outcome<Option<Deployment>> {
+    if !is_once(service) {
+        return Ok(None);
+    }
+    let client = &context.client;
+    let app: App = client.get(&["apps", service.app.as_str()], &[]).await?;
+    let Some(begun) = app.rolling.or(app.waiting) else { return Ok(None) };
+    let id = begun.id.to_string();
+    client.get(&["deployments", id.as_str()], &[]).await.map(Some)
 }
 
 /// Whether a service is to end by itself.
