@@ -107,6 +107,44 @@ pub struct GroupMember {
     pub content: Option<ContentId>,
 }
 
+/// What an app is to its group besides a service of it. In events by position, as [`ContainerSettings`] is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupPart {
+    /// Further names that others of the group reach it by.
+    #[serde(default)]
+    pub names: BTreeSet<ServiceName>,
+    /// Whether web is to end by itself: its deployment is fit to be live once it has, with code 0, and nothing
+    /// starts it again.
+    #[serde(default)]
+    pub once: bool,
+}
+
+impl GroupPart {
+    /// Whether it is as it is where nobody said anything.
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether it is within its bounds, for what has such containers.
+    ///
+    /// # Errors
+    /// [`Rejection`] names the setting.
+    pub fn check(&self, container: &ContainerSettings) -> Result<(), Rejection> {
+        let most = limits::MOST_GROUP_NAMES;
+        if self.names.len() > most {
+            return Err(Rejection::invalid("group.names", format!("are at most {most}")));
+        }
+        if self.once && !container.unrouted {
+            return Err(Rejection::invalid(
+                "group.once",
+                "is for what no address leads to, as nothing answers once it has ended: say routed: false, too",
+            ));
+        }
+        Ok(())
+    }
+}
+
 impl ContainerSettings {
     /// Whether it is as it is where nobody said anything.
     #[must_use]
@@ -208,6 +246,19 @@ mod tests {
         }
         assert!(one.check(1).is_ok() && reads.check(3).is_ok());
         assert!(one.check(2).unwrap_err().to_string().contains("writes to a volume"));
+    }
+
+    #[test]
+    fn what_ends_by_itself_has_no_address_and_names_have_a_bound() {
+        let once = GroupPart { once: true, ..GroupPart::default() };
+        let unrouted = ContainerSettings { unrouted: true, ..with(&[]) };
+        assert!(once.check(&unrouted).is_ok());
+        assert!(once.check(&with(&[])).unwrap_err().to_string().contains("routed"));
+        let named = |many: usize| {
+            let names = (0..many).map(|n| ServiceName::new(format!("n{n}")).unwrap());
+            GroupPart { names: names.collect(), once: false }.check(&with(&[])).is_ok()
+        };
+        assert!(named(limits::MOST_GROUP_NAMES) && !named(limits::MOST_GROUP_NAMES + 1));
     }
 
     #[test]

@@ -235,8 +235,12 @@ pub const MOST_TMPFS_BYTES: u64 = 64 << 30;
 pub const MOST_OPEN_FILES: u64 = 1 << 20;
 /// Files of one app's containers that hold values of its variables.
 pub const MOST_CONTAINER_FILES: usize = 64;
+/// Further names by which others of its group reach an app.
+pub const MOST_GROUP_NAMES: usize = 16;
 /// Names that stand for addresses in one app's containers.
 pub const MOST_HOSTS: usize = 32;
+/// How often a service that is to run once is tried again where it failed and says that it is to be.
+pub const MOST_ONCE_RETRIES: u16 = 6;
 /// Services of one Compose file.
 pub const MOST_SERVICES: usize = 100;
 /// Files of variables that one service of a Compose file names.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::argv::Argv;
-use crate::container::ContainerSettings;
+use crate::container::{ContainerSettings, GroupPart};
 use crate::declared::{Counts, TakenOn};
 use crate::inside::Inside;
 use crate::limits;
@@ -31,6 +31,8 @@ pub struct RunSettings {
     pub counts: Counts,
     /// What of the above a version's repository says, where a version runs by this.
     pub declared: TakenOn,
+    /// What it is to its group besides a service of it.
+    pub part: GroupPart,
 }
 
 /// A command that runs once for each deployment.
@@ -65,6 +67,7 @@ impl RunSettings {
             }
         }
         self.inside.check(&self.container.volumes)?;
+        self.part.check(&self.container)?;
         self.check_processes()
     }
 }
@@ -86,6 +89,8 @@ struct Named {
     counts: Counts,
     #[serde(default, skip_serializing_if = "TakenOn::is_empty")]
     declared: TakenOn,
+    #[serde(default, skip_serializing_if = "GroupPart::is_usual")]
+    part: GroupPart,
 }
 
 /// The settings by position, as events have them. Append-only. The first two are the bytes of the
@@ -118,16 +123,31 @@ enum Placed {
         Counts,
         TakenOn,
     ),
+    Parted(
+        Option<Argv>,
+        BTreeMap<Hook, HookSettings>,
+        BTreeMap<ProcessName, ProcessSettings>,
+        ContainerSettings,
+        Inside,
+        Counts,
+        TakenOn,
+        GroupPart,
+    ),
 }
 
 impl Serialize for RunSettings {
     fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
-        let Self { command, hooks, processes, container, inside, counts, declared } = self.clone();
+        let Self { command, hooks, processes, container, inside, counts, declared, part } =
+            self.clone();
         if into.is_human_readable() {
-            let named = Named { command, hooks, processes, container, inside, counts, declared };
+            let named =
+                Named { command, hooks, processes, container, inside, counts, declared, part };
             return named.serialize(into);
         }
         let placed = match command {
+            command if !part.is_usual() => {
+                Placed::Parted(command, hooks, processes, container, inside, counts, declared, part)
+            }
             command if !counts.is_usual() || !declared.is_empty() => {
                 Placed::Declared(command, hooks, processes, container, inside, counts, declared)
             }
@@ -149,9 +169,18 @@ impl Serialize for RunSettings {
 impl<'de> Deserialize<'de> for RunSettings {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         if from.is_human_readable() {
-            let Named { command, hooks, processes, container, inside, counts, declared } =
+            let Named { command, hooks, processes, container, inside, counts, declared, part } =
                 Named::deserialize(from)?;
-            return Ok(Self { command, hooks, processes, container, inside, counts, declared });
+            return Ok(Self {
+                command,
+                hooks,
+                processes,
+                container,
+                inside,
+                counts,
+                declared,
+                part,
+            });
         }
         Ok(match Placed::deserialize(from)? {
             Placed::Usual => Self::default(),
@@ -167,15 +196,29 @@ impl<'de> Deserialize<'de> for RunSettings {
                 Self { command, hooks, processes, container, inside, ..Self::default() }
             }
             Placed::Declared(command, hooks, processes, container, inside, counts, declared) => {
-                Self { command, hooks, processes, container, inside, counts, declared }
+                let part = GroupPart::default();
+                Self { command, hooks, processes, container, inside, counts, declared, part }
             }
+            Placed::Parted(
+                command,
+                hooks,
+                processes,
+                container,
+                inside,
+                counts,
+                declared,
+                part,
+            ) => Self { command, hooks, processes, container, inside, counts, declared, part },
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::container::ServiceName;
     use crate::inside::ContainerUser;
     use crate::names::HostName;
 
@@ -219,7 +262,11 @@ mod tests {
         let inside = Inside { user, hosts: hosts.into(), read_only: true, ..Inside::default() };
         let counts = Counts { most: 1, ..Counts::default() };
         let declared = TakenOn { hooks: [Hook::Release].into(), ..TakenOn::default() };
+        let names = [ServiceName::new("cache").unwrap()].into();
+        let once = GroupPart { names: BTreeSet::new(), once: true };
         for settings in [
+            RunSettings { part: once, ..hooks.clone() },
+            RunSettings { part: GroupPart { names, once: false }, ..RunSettings::default() },
             RunSettings { inside: inside.clone(), ..RunSettings::default() },
             RunSettings { inside: inside.clone(), container: container.clone(), ..hooks.clone() },
             RunSettings { inside, counts: counts.clone(), ..RunSettings::default() },

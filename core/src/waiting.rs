@@ -293,6 +293,9 @@ pub fn replica_state(run: &RunSettings, replica: &ReplicaReport) -> Fault {
                 limits::PROCESS_UP_FOR
             )
         }
+        ReplicaState::Starting { elapsed, .. } if run.part.once => {
+            format!("{title} to end by itself; it runs for {elapsed}")
+        }
         ReplicaState::Starting { check, elapsed: _, within: _ } => {
             format!("{title} to become healthy; its last check: {check}")
         }

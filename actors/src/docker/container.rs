@@ -160,7 +160,11 @@ impl Engine {
             // Who asks for the app by its name wants what serves.
             aliases: own.map(|own| {
                 let service = own.group.as_ref().map(|group| group.service.to_string());
-                service.into_iter().chain([assignment.app_name.to_string()]).collect()
+                // Outside of a group nobody else is there to use a name.
+                let further = assignment.run.part.names.iter().map(ToString::to_string);
+                let further = further.filter(|_| own.group.is_some());
+                let names = service.into_iter().chain([assignment.app_name.to_string()]);
+                names.chain(further).collect()
             }),
             ..Default::default()
         };

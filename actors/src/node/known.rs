@@ -412,6 +412,9 @@ impl Known {
                     return ReplicaState::Healthy;
                 }
                 let starting = |check, within| ReplicaState::Starting { check, elapsed, within };
+                if let Some(once) = self.assignment(key).filter(|of| of.run.part.once) {
+                    return starting("it is not over yet".into(), Some(once.health.start_within()));
+                }
                 match &replica.health {
                     // Found running by an agent that has just started: it serves until a check
                     // says otherwise.

@@ -29,6 +29,8 @@ pub(super) fn deploy(at: &str, node: &Node, service: &mut Service, notes: &mut N
                     }
                 }
             }
+            // What they say of one that ends is told where that is decided.
+            "restart_policy" if super::once::ends_by(&field.node).is_some() => {}
             "restart_policy" => {
                 notes.left(field.line, at, "what is live is started again however it ended");
             }

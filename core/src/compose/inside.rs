@@ -106,6 +106,12 @@ fn short(at: &str, item: &Node, notes: &mut Notes) -> Result<(MountPath, Tmpfs),
             "mode" => tmpfs.mode = mode(at, &value)?,
             // So they are.
             "rw" | "nosuid" | "nodev" | "noexec" => {}
+            "exec" => notes.left(
+                item.line,
+                at,
+                "nothing is run from a folder in memory: what is to be belongs into the image, or into a volume, \
+                 where programs can be",
+            ),
             other => {
                 let why = format!("there is no way {} of it", shown(other));
                 notes.left(item.line, at, why);
@@ -273,15 +279,16 @@ mod tests {
              INT\n    hostname: db\n    shm_size: 256mb\n",
             &[
                 "0 a image=x health=none user=1000:1000 dir=/srv/app read-only=yes signal=SIGINT shm=256 \
-                 hostname=db",
+                 hostname=db names=db",
             ],
         ),
         ("user: 0\n    read_only: false\n", &["0 a image=x health=none user=0"]),
         ("tmpfs: /run\n", &["0 a image=x health=none memory:/run"]),
         (
-            "tmpfs: [\"/tmp:size=64m,mode=1777,noexec\", /run/, \"/x:uid=7\"]\n",
+            "tmpfs: [\"/tmp:size=64m,mode=1777,exec\", /run/, \"/x:uid=7\"]\n",
             &[
                 "0 a image=x health=none memory:/run memory:/tmp,67108864,1777 memory:/x",
+                "! 4 services.a.tmpfs: nothing is run from a folder in memory",
                 "! 4 services.a.tmpfs: there is no way uid of it",
             ],
         ),

@@ -17,7 +17,9 @@ mod health;
 mod inside;
 mod keys;
 mod lines;
+mod naming;
 mod notes;
+mod once;
 mod order;
 mod plan;
 mod ports;
@@ -158,6 +160,12 @@ pub struct Service {
     pub entrypoint: Option<Argv>,
     /// What runs before a new version starts.
     pub release: Option<Argv>,
+    /// Whether it is to end by itself.
+    pub once: bool,
+    /// How often it is tried again then, where it failed.
+    pub retries: u16,
+    /// Further names that others reach it by.
+    pub names: BTreeSet<ServiceName>,
     /// Its variables.
     pub env: BTreeMap<EnvName, EnvValue>,
     /// Its volumes.

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::notes::{Notes, bad, shown};
+use super::once::{self, Asked};
 use super::service::{Depends, Draft};
 use super::tree::{Field, Node};
-use super::{Bad, Service};
+use super::{Bad, Service, naming};
 use crate::container::ServiceName;
 
 type Drafts = BTreeMap<ServiceName, Draft>;
@@ -46,7 +47,9 @@ pub(super) fn order(
         notes.left(draft.service.line, &format!("services.{name}"), why);
         gone.insert(name.clone());
     }
+    let idled = drafts.values().any(|draft| draft.idles);
     drafts.retain(|name, _| !gone.contains(name));
+    naming::settle(&mut drafts, notes);
     let mut waves: BTreeMap<ServiceName, usize> = BTreeMap::new();
     let after: BTreeMap<ServiceName, BTreeSet<ServiceName>> = drafts
         .iter()
@@ -81,6 +84,15 @@ pub(super) fn order(
         })
         .collect();
     services.sort_by(|one, other| (one.wave, &one.name).cmp(&(other.wave, &other.name)));
+    if services.is_empty() && idled {
+        return Err(Bad {
+            line: None,
+            why: "all that it has works through the engine's socket, which no container is given: whoever has it \
+                  has the machine. What routes, updates or watches containers by it has nothing to do here: \
+                  addresses, certificates, deployments and logs are Hythe's own"
+                .into(),
+        });
+    }
     if services.is_empty() {
         return Err(Bad {
             line: None,
@@ -93,7 +105,7 @@ pub(super) fn order(
 /// That all services are there that others depend on.
 fn known(drafts: &Drafts, idle: &BTreeSet<ServiceName>) -> Result<(), Bad> {
     for (name, draft) in drafts {
-        for Depends { on, line, required, completed: _ } in &draft.depends {
+        for Depends { on, line, required, completed: _, healthy: _ } in &draft.depends {
             let key = format!("services.{name}.depends_on");
             let there = ServiceName::new(&**on).ok();
             let there = there.filter(|on| drafts.contains_key(on) || idle.contains(on));
@@ -117,23 +129,40 @@ fn known(drafts: &Drafts, idle: &BTreeSet<ServiceName>) -> Result<(), Bad> {
 /// Who waits for a service to end, and where that is said.
 type Waiting = BTreeMap<ServiceName, Vec<(ServiceName, u64)>>;
 
-/// Services that are to end before others start. An app keeps running; so one that is made from the same
-/// as one that waits for it becomes that one's release command, and whoever else waits for it waits for that one.
-/// Any other is left.
+/// Services that end by themselves. One that is made from the same as one that waits for it becomes that one's
+/// release command, and is gone; whoever else waits for it waits for that one. Any other is an app that runs once.
 fn jobs(drafts: &mut Drafts, notes: &mut Notes) -> BTreeSet<ServiceName> {
     let mut waiting = Waiting::new();
+    let mut asked: BTreeMap<ServiceName, Asked> = BTreeMap::new();
     for (name, draft) in &*drafts {
-        for depends in draft.depends.iter().filter(|depends| depends.completed) {
-            if let Ok(on) = ServiceName::new(&*depends.on) {
+        for depends in &draft.depends {
+            let Ok(on) = ServiceName::new(&*depends.on) else { continue };
+            let of = asked.entry(on.clone()).or_default();
+            of.to_end |= depends.completed;
+            of.to_be_well |= depends.healthy;
+            if depends.completed {
                 waiting.entry(on).or_default().push((name.clone(), depends.line));
             }
         }
     }
+    let told_apart = drafts.values().any(|draft| !draft.ends.is_never());
+    let mut ending = BTreeMap::new();
+    for (name, draft) in &*drafts {
+        match once::why(draft, asked.get(name).copied().unwrap_or_default(), told_apart) {
+            Some(why) => {
+                ending.insert(name.clone(), why);
+            }
+            None => once::kept_running(&draft.ends, notes),
+        }
+    }
     let mut gone = BTreeSet::new();
-    for (job, dependents) in &waiting {
+    for (job, (because, is_said)) in &ending {
         let Some(of) = drafts.get(job).cloned() else { continue };
         let key = format!("services.{job}");
-        let before = runs_before(&of, dependents, &waiting, drafts);
+        let dependents = waiting.get(job).map(Vec::as_slice).unwrap_or_default();
+        let own = of.ends.said == Some(true);
+        let dependents: &[(ServiceName, u64)] = if own { &[] } else { dependents };
+        let before = runs_before(&of, dependents, &ending, drafts);
         match before.as_ref().and_then(|name| drafts.get_mut(name)) {
             Some(with) => {
                 // What it waits for, the release waits for.
@@ -147,7 +176,8 @@ fn jobs(drafts: &mut Drafts, notes: &mut Notes) -> BTreeSet<ServiceName> {
                     others.push(other.as_str());
                     draft.depends.retain(|depends| depends.on != job.as_str());
                     let on = name.to_string();
-                    draft.depends.push(Depends { on, line: *line, completed: false, required: true });
+                    let (completed, healthy, required) = (false, false, true);
+                    draft.depends.push(Depends { on, line: *line, completed, healthy, required });
                 }
                 let others = match others.as_slice() {
                     [] => String::new(),
@@ -162,24 +192,25 @@ fn jobs(drafts: &mut Drafts, notes: &mut Notes) -> BTreeSet<ServiceName> {
                     ),
                 );
             }
-            None => notes.left(
-                of.service.line,
-                &key,
-                "it is to end, and an app keeps running; what runs before a new version is its release \
-                 command: `hythe app set APP --release-command CMD`, made from the same as the app",
-            ),
+            None => {
+                if let Some(draft) = drafts.get_mut(job) {
+                    once::becomes(draft);
+                }
+                notes.left(of.service.line, &key, once::told(because, *is_said));
+                continue;
+            }
         }
         gone.insert(job.clone());
     }
     gone
 }
 
-/// The service that a job is to run before: it is made from the same, ends for nobody itself, and waits for none
-/// of the others that wait for the job.
-fn runs_before(
+/// The service that a job is to run before: it is made from the same, has all that the job has, as a release
+/// command has no volumes, does not end itself, and waits for none of the others that wait for the job.
+fn runs_before<T>(
     job: &Draft,
     dependents: &[(ServiceName, u64)],
-    waiting: &Waiting,
+    ending: &BTreeMap<ServiceName, T>,
     drafts: &Drafts,
 ) -> Option<ServiceName> {
     let all: BTreeSet<&ServiceName> = dependents.iter().map(|(name, _)| name).collect();
@@ -191,7 +222,10 @@ fn runs_before(
             && with.service.release.is_none()
             && job.service.command.is_some()
             && job.service.entrypoint == with.service.entrypoint
-            && !waiting.contains_key(*name)
+            && job.service.volumes.is_empty()
+            && job.service.env.iter().all(|(name, value)| with.service.env.get(name) == Some(value))
+            && other.files.iter().all(|(path, file)| one.files.get(path) == Some(file))
+            && !ending.contains_key(*name)
             && !all.iter().any(|other| other != name && leads_to(name, other, drafts))
     };
     all.iter().copied().find(fits).cloned()

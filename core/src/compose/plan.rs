@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::folders::tag;
 use super::{Bad, Build, Composed, From, Service};
 use crate::app::AppSettings;
-use crate::container::{ContainerSettings, ContentId, GroupMember, ServiceName};
+use crate::container::{ContainerSettings, ContentId, GroupMember, GroupPart, ServiceName};
 use crate::deployment::DeploymentSpec;
 use crate::ids::ProjectId;
 use crate::names::{AppName, EnvName, EnvValue, ProjectName, RepositoryPath};
@@ -332,6 +332,7 @@ fn settings(
         unrouted: !service.routed,
         group: Some(GroupMember { project, service: service.name.clone(), content }),
     };
+    settings.run.part = GroupPart { names: service.names.clone(), once: service.once };
     settings.run.inside = service.inside.clone();
     Ok(settings)
 }

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::environment::SaidPort;
+use super::naming::Called;
 use super::notes::{Notes, bad, shown};
+use super::once::Ends;
 use super::ports::{self, Ports};
 use super::tree::{Field, Node, Tree};
 use super::variables::Room;
 use super::volumes::{self, Declared};
 use super::{
     Bad, Build, From, Given, Service, build, delivered, deploy, environment, folders, health,
-    inside, keys, units,
+    inside, keys, naming, once, units,
 };
 use crate::container::ServiceName;
 use crate::health::{HealthCheck, Probe};
@@ -31,6 +33,10 @@ pub(super) struct Draft {
     pub(super) depends: Vec<Depends>,
     /// Whether it does nothing without the engine's socket, which it does not have.
     pub(super) idles: bool,
+    /// What of it says whether it ends by itself.
+    pub(super) ends: Ends,
+    /// By which other names it and others are called in it.
+    pub(super) called: Vec<Called>,
 }
 
 /// That a service depends on another.
@@ -40,6 +46,8 @@ pub(super) struct Depends {
     pub(super) line: u64,
     /// Whether the other one has to have ended well.
     pub(super) completed: bool,
+    /// Whether the other one has to be well, which what ends by itself never says.
+    pub(super) healthy: bool,
     pub(super) required: bool,
 }
 
@@ -69,6 +77,9 @@ pub(super) fn read(
             command: None,
             entrypoint: None,
             release: None,
+            once: false,
+            retries: 0,
+            names: BTreeSet::new(),
             env: BTreeMap::new(),
             volumes: BTreeMap::new(),
             stop_within: None,
@@ -78,6 +89,8 @@ pub(super) fn read(
         },
         depends: Vec::new(),
         idles: false,
+        ends: Ends::default(),
+        called: Vec::new(),
     };
     draft.service.from = from(&key, &field.node, field.line, given, notes)?;
     let volumes = field.node.get("volumes");
@@ -110,11 +123,24 @@ pub(super) fn read(
         match one.name.as_str() {
             "ports" => ports.publish(at, &one.node, notes),
             "expose" => ports.expose(at, &one.node, notes),
-            "labels" => labels(at, one, &mut ports, notes),
+            "labels" => labels(at, one, (&mut ports, &mut draft.ends), notes),
             "healthcheck" => checked = health::read(at, &one.node, notes),
-            "depends_on" => draft.depends = depends(at, &one.node, notes)?,
+            "depends_on" => draft.depends.extend(depends(at, &one.node, notes)?),
+            "restart" => once::restart(at, one, &mut draft.ends, notes),
+            "network_mode" => {
+                draft.depends.extend(network_of(at, one, &draft.service.name, notes));
+            }
+            "container_name" | "networks" | "links" | "external_links" => {
+                if one.name == "links" {
+                    draft.depends.extend(linked(&one.node));
+                }
+                draft.called.extend(naming::read(at, one, &draft.service.name, notes));
+            }
             name if inside::KEYS.contains(&name) => {
                 inside::setting(at, one, &mut draft.service.inside, notes)?;
+                if name == "hostname" && draft.service.inside.hostname.is_some() {
+                    draft.called.extend(naming::read(at, one, &draft.service.name, notes));
+                }
             }
             name => setting(at, name, one, &mut draft.service, notes)?,
         }
@@ -126,6 +152,12 @@ pub(super) fn read(
     let (port, routed) = ports.settle(&format!("{key}.ports"), notes);
     draft.service.port = listens_on(said, (port, routed), notes);
     draft.service.routed = routed;
+    let asks = checked.as_ref().is_some_and(|check| check.probe != Probe::None);
+    // What a variable says of a port is often in a file of variables that all services share.
+    draft.ends.serves = asks || routed || port.is_some();
+    if let Some(policy) = field.node.get("deploy").and_then(|of| of.get("restart_policy")) {
+        draft.ends.policy(&format!("{key}.deploy.restart_policy"), policy);
+    }
     draft.service.health = checked.unwrap_or_else(|| {
         let probe = if routed || port.is_some() { Probe::Default } else { Probe::None };
         HealthCheck { probe, ..HealthCheck::default() }
@@ -202,23 +234,6 @@ fn setting(
                 );
             }
         }
-        "restart" => match node.text().as_deref() {
-            Some("always" | "unless-stopped") => {}
-            Some("no" | "false") => {
-                notes.left(
-                    line,
-                    at,
-                    "what is live is kept running; to end it: `hythe stop`. What ends by itself fails: what is \
-                     to run once is a release command, or `hythe run`",
-                );
-            }
-            Some(text) if text == "on-failure" || text.starts_with("on-failure:") => {
-                notes.left(line, at, "what is live is started again however it ended");
-            }
-            Some(_) | None => {
-                notes.left(line, at, "it is always, unless-stopped, on-failure or no");
-            }
-        },
         "deploy" => deploy::deploy(at, node, service, notes),
         "scale" => {
             let alone = service.volumes.values().any(|mount| !mount.read_only);
@@ -236,25 +251,6 @@ fn setting(
                 None => notes.left(line, at, format!("it is {least} to {most}")),
             }
         }
-        "networks" if !aliases(node).is_empty() => {
-            let why = format!(
-                "all services of a project share one network, under their names in this file alone; where \
-                 others say {}, write {} instead",
-                shown(&aliases(node).join(", ")),
-                service.name
-            );
-            notes.left(line, at, why);
-        }
-        "links" | "external_links" if others_say(node).is_some() => {
-            let (there, here) = others_say(node).unwrap_or_default();
-            let why = format!(
-                "services of a project find one another by their names in this file alone; where this one says \
-                 {}, write {} instead",
-                shown(&here),
-                shown(&there)
-            );
-            notes.left(line, at, why);
-        }
         "init" if node.truth() == Some(true) => {}
         "privileged" if node.truth() == Some(false) => {}
         name if name.starts_with("x-") => {}
@@ -266,24 +262,47 @@ fn setting(
     Ok(())
 }
 
-/// Names besides its own that a service has in networks.
-fn aliases(node: &Node) -> Vec<String> {
-    let networks = node.fields().unwrap_or_default().iter();
-    let listed = networks.filter_map(|network| network.node.get("aliases")?.items());
-    listed.flatten().filter_map(Node::text).collect()
+/// The services that a service is linked to: as engines had it, they are there before it.
+fn linked(node: &Node) -> Vec<Depends> {
+    let one = |item: &Node| {
+        let text = item.text()?;
+        let on = text.split(':').next().unwrap_or_default().to_owned();
+        let (completed, healthy, required) = (false, false, false);
+        Some(Depends { on, line: item.line, completed, healthy, required })
+    };
+    node.items().unwrap_or_default().iter().filter_map(one).collect()
 }
 
-/// The first service of `links` that is reached by another name than its own, and by which.
-fn others_say(node: &Node) -> Option<(String, String)> {
-    node.items()?.iter().filter_map(Node::text).find_map(|link| {
-        let (there, here) = link.split_once(':')?;
-        (there != here).then(|| (there.to_owned(), here.to_owned()))
-    })
+/// The service whose network a service is to be on, which is that of all.
+fn network_of(at: &str, field: &Field, name: &ServiceName, notes: &mut Notes) -> Option<Depends> {
+    let text = field.node.text().unwrap_or_default();
+    let Some(other) = text.strip_prefix("service:") else {
+        if let Some(why) = keys::reason("network_mode") {
+            notes.left(field.line, at, why);
+        }
+        return None;
+    };
+    let why = format!(
+        "it is on the network of the project as all services are, with an address of its own: where it says \
+         localhost and means {}, write that; and what is meant to be at {} itself is at {name}",
+        shown(other),
+        shown(other)
+    );
+    notes.left(field.line, at, why);
+    let (on, line) = (other.to_owned(), field.line);
+    Some(Depends { on, line, completed: false, healthy: false, required: true })
 }
 
-fn labels(at: &str, field: &Field, ports: &mut Ports, notes: &mut Notes) {
+fn labels(at: &str, field: &Field, (ports, ends): (&mut Ports, &mut Ends), notes: &mut Notes) {
     let mut others = false;
-    let one = |name: &str, node: &Node, notes: &mut Notes, ports: &mut Ports| {
+    let mut one = |name: &str, node: &Node, notes: &mut Notes, ports: &mut Ports| {
+        if name == once::LABEL {
+            ends.said = node.truth();
+            if ends.said.is_none() {
+                notes.left(node.line, &format!("{at}.{name}"), "it is true or false");
+            }
+            return true;
+        }
         if name != ROUTE {
             return false;
         }
@@ -326,7 +345,8 @@ fn depends(at: &str, node: &Node, notes: &mut Notes) -> Result<Vec<Depends>, Bad
         Tree::List(items) => {
             for item in items {
                 let on = item.text().unwrap_or_default();
-                found.push(Depends { on, line: item.line, completed: false, required: true });
+                let (completed, healthy, required) = (false, false, true);
+                found.push(Depends { on, line: item.line, completed, healthy, required });
             }
         }
         Tree::Map(fields) => {
@@ -336,13 +356,15 @@ fn depends(at: &str, node: &Node, notes: &mut Notes) -> Result<Vec<Depends>, Bad
                     on: field.name.clone(),
                     line: field.line,
                     completed: false,
+                    healthy: false,
                     required: true,
                 };
                 for option in field.node.fields().unwrap_or_default() {
                     let at = format!("{at}.{}", option.name);
                     match (option.name.as_str(), option.node.text().as_deref()) {
                         // What is live is healthy, as far as it is asked how it is.
-                        ("condition", Some("service_started" | "service_healthy")) => {}
+                        ("condition", Some("service_started")) => {}
+                        ("condition", Some("service_healthy")) => one.healthy = true,
                         ("condition", Some("service_completed_successfully")) => {
                             one.completed = true;
                         }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::app::ActiveApp;
-use crate::container::{ContainerSettings, GroupMember, Mount};
+use crate::container::{ContainerSettings, GroupMember, GroupPart, Mount};
 use crate::cron::{CronName, CronSettings, Overlap};
 use crate::deployment::Attempt;
 use crate::domain::{DomainMode, Trust};
@@ -270,6 +270,7 @@ fn put_run(facts: &mut Facts, run: &Run<'_>) {
                 inside,
                 counts,
                 declared: _,
+                part,
             },
         drain_within,
         stop_within,
@@ -316,6 +317,11 @@ fn put_run(facts: &mut Facts, run: &Run<'_>) {
         facts.insert(format!("process_types.{name}.replicas"), replicas.to_string());
     }
     put_container(facts, container);
+    let GroupPart { names, once } = part;
+    facts.extend(names.iter().map(|name| (format!("names.{name}"), "true".to_owned())));
+    if *once {
+        facts.insert("once".into(), "true".into());
+    }
     put_inside(facts, inside);
     for (name, version) in *env {
         facts.insert(format!("env.{name}"), format!("version {version}"));

@@ -171,8 +171,11 @@ fn verdict(
         if replica.image_missing && attempt.takes_over() {
             return Some(DeploymentCommand::MissImage { at: now });
         }
+        let once = attempt.spec.run.part.once && !is_process(place.index);
         match &replica.state {
-            ReplicaState::Healthy => healthy += 1,
+            ReplicaState::Healthy if !once => healthy += 1,
+            // It was to end, and did so well.
+            ReplicaState::Exited { code: 0, out_of_memory: false } if once => healthy += 1,
             ReplicaState::Exited { .. } | ReplicaState::Failed { .. } => {
                 return Some(DeploymentCommand::FailStart { fault: ended(attempt, replica) });
             }
@@ -185,6 +188,7 @@ fn verdict(
             }
             ReplicaState::Creating
             | ReplicaState::Starting { .. }
+            | ReplicaState::Healthy
             | ReplicaState::Unhealthy { .. }
             | ReplicaState::Stopping => {}
         }
@@ -195,7 +199,15 @@ fn verdict(
 fn ended(attempt: &Attempt, replica: &ReplicaReport) -> Fault {
     let run = &attempt.spec.run;
     let title = run.title(replica.index);
+    let once = run.part.once;
     let message = match (&replica.state, run.process(replica.index)) {
+        (ReplicaState::Exited { code, out_of_memory: false }, None) if once => {
+            format!("{title} exited with code {code}; it is to run once, and to end with code 0")
+        }
+        (ReplicaState::Starting { elapsed, .. }, None) if once => format!(
+            "{title} is to end by itself, and was not done within {elapsed}; where it takes longer, say so by \
+             health_start_within_ms, and where it is to keep running, leave once out"
+        ),
         (ReplicaState::Exited { code, out_of_memory: false }, None) => format!(
             "{title} exited with code {code} before it was healthy{}",
             match exits::meaning(*code, &replica.log) {
@@ -285,8 +297,10 @@ pub(super) fn order(view: &View, observed: &Observed, now: Timestamp, effects: &
                     deployment: *id,
                     generation,
                     replicas,
-                    restart: matches!(attempt.stage, Stage::Live)
-                        || canaries::canary(*id, attempt, view).is_some(),
+                    // What was to end and has ended stays so.
+                    restart: !attempt.spec.run.part.once
+                        && (matches!(attempt.stage, Stage::Live)
+                            || canaries::canary(*id, attempt, view).is_some()),
                 });
             }
         }
@@ -487,4 +501,77 @@ pub(super) fn places(view: &View, observed: &Observed) -> BTreeMap<WorkerId, Pla
         }
     }
     places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::{ContainerSettings, GroupPart};
+    use crate::deployment::{Deployment, DeploymentEvent, DeploymentSpec};
+    use crate::machine::replay;
+    use crate::observed::WorkerSeen;
+    use crate::reconcile::tasks;
+    use crate::run::RunSettings;
+    use crate::task::Hook;
+    use crate::testing::{at, built, deployment_id, spec, worker_id};
+    use crate::time::Millis;
+
+    /// One that is to end, as one that is to keep running is.
+    fn attempt(once: bool) -> Attempt {
+        let container = ContainerSettings { unrouted: true, ..ContainerSettings::default() };
+        let part = GroupPart { once, ..GroupPart::default() };
+        let run = RunSettings { container, part, ..RunSettings::default() };
+        let spec = DeploymentSpec { run, ..spec(1) };
+        let (until, worker) = (at(500), worker_id(1));
+        let deployment: Deployment = replay(&[
+            DeploymentEvent::Requested(Box::new(spec)),
+            DeploymentEvent::Built { built: built(), until },
+            DeploymentEvent::Placed { placements: vec![Placement { index: 0, worker }], until },
+        ]);
+        deployment.attempt().unwrap().clone()
+    }
+
+    fn observed(state: ReplicaState) -> Observed {
+        let mut observed = tasks::testing::observed(Hook::Release, 7, state);
+        let mut report = observed.workers[&worker_id(1)].report.clone();
+        report.replicas[0].index = 0;
+        observed.workers.insert(worker_id(1), WorkerSeen::new(report, at(1)));
+        observed
+    }
+
+    #[test]
+    fn what_is_to_run_once_is_well_when_it_has_ended_with_0_and_not_before() {
+        let running = |seconds| ReplicaState::Starting {
+            check: "it is not over yet".into(),
+            elapsed: Millis::seconds(seconds),
+            within: Some(Millis::seconds(600)),
+        };
+        let exited = |code, out_of_memory| ReplicaState::Exited { code, out_of_memory };
+        let well = Some("");
+        // How it is; what is made of it where it is to end, and where it is to keep running.
+        let rows = [
+            (ReplicaState::Healthy, None, well),
+            (running(599), None, None),
+            (running(600), Some("is to end by itself"), Some("was not healthy within")),
+            (exited(0, false), well, Some("has to keep running")),
+            (exited(3, false), Some("exited with code 3; it is to run once"), Some("code 3")),
+            (exited(0, true), Some("ran out of memory"), Some("ran out of memory")),
+        ];
+        for (state, ends, stays) in rows {
+            for (once, expected) in [(true, ends), (false, stays)] {
+                let id = deployment_id(1);
+                let told =
+                    verdict(id, &attempt(once), Sequence(7), &observed(state.clone()), at(2));
+                match (told, expected) {
+                    (None, None) | (Some(DeploymentCommand::BecomeHealthy), Some("")) => {}
+                    (Some(DeploymentCommand::FailStart { fault }), Some(words)) => {
+                        assert!(!words.is_empty(), "{state:?}: {}", fault.message);
+                        assert!(fault.message.contains(words), "{}", fault.message);
+                        assert_eq!(fault.log, ["last words"]);
+                    }
+                    (told, _) => panic!("{state:?}, to end: {once}: {told:?}"),
+                }
+            }
+        }
+    }
 }

@@ -161,7 +161,7 @@ fn run(now: &AppSettings, change: &UpdateApp) -> Result<Option<RunSettings>, Pro
     if let Some(changes) = &change.process_types {
         processes::change(&mut run, changes)?;
     }
-    container::change(&mut run.container, change)?;
+    container::change(&mut run, change)?;
     if let Some(said) = &change.inside {
         run.inside = said.as_ref().map(inside::read).transpose()?.unwrap_or_default();
     }
@@ -269,7 +269,7 @@ pub(super) fn shown(settings: &AppSettings) -> dto::AppSettings {
         entrypoint: run.container.entrypoint.as_ref().map(|words| words.words().to_vec()),
         volumes: container::volumes(&run.container),
         routed: !run.container.unrouted,
-        group: container::group(&run.container),
+        group: container::group(run),
         inside: inside::shown(&run.inside),
         release_command: release.map(|release| release.command.words().to_vec()),
         release_within_ms: release.map(|release| release.within.0),

@@ -295,7 +295,10 @@ fn show(context: &Context, app: &App) {
         rows.push(("volume", format!("{volume} at {path}{how}")));
     }
     if let Some(group) = &settings.group {
-        rows.push(("service", group.service.clone()));
+        let names = std::iter::once(&group.service).chain(&group.names);
+        let names = names.map(String::as_str).collect::<Vec<_>>().join(", ");
+        let once = if group.once { ", which is to run once and to end" } else { "" };
+        rows.push(("service", format!("{names}{once}")));
     }
     if let Some(inside) = &settings.inside {
         // Every line of it is as the API takes it.

@@ -81,6 +81,10 @@ fn counted(wanted: &ScaleApp) -> String {
 
 /// Whether all that should run runs, and nothing besides.
 fn runs(app: &App, replicas: &ReplicaList) -> bool {
+    if app.settings.group.as_ref().is_some_and(|group| group.once) {
+        // It is as it should be when it has ended, and what has is no replica that is well.
+        return app.status == AppStatus::Running;
+    }
     let beside_web = app.processes.iter().map(|process| usize::from(process.replicas_wanted));
     let wanted = usize::from(app.replicas_wanted) + beside_web.sum::<usize>();
     let well = replicas.items.iter().filter(|one| one.state == ReplicaState::Healthy).count();

@@ -86,6 +86,35 @@ async fn a_file_is_compared_with_what_is_there_and_nothing_is_changed() {
 }
 
 #[tokio::test]
+async fn what_runs_once_and_further_names_are_of_the_group() {
+    let server = Server::start().await;
+    let path = "/api/v1/projects/shop/compose";
+    let project = server.post("/api/v1/projects", json!({"name": "shop"})).await.is(201).json;
+    let file = "services:\n  web:\n    image: x\n    ports: [80]\n    container_name: front\n    depends_on: {job: \
+                {condition: service_completed_successfully}}\n  job: {image: y, command: go}\n";
+    let plan = server.post(path, json!({"file": file})).await.is(200).json;
+    let (job, web) = (&plan["services"][0]["settings"], &plan["services"][1]["settings"]);
+    let id = &project["id"];
+    assert_eq!(job["group"], json!({"project": id, "service": "job", "once": true}));
+    assert_eq!((&job["routed"], &job["health_start_within_ms"]), (&json!(false), &json!(600_000)));
+    assert_eq!(web["group"], json!({"project": id, "service": "web", "names": ["front"]}));
+    assert_eq!(plan["services"][1]["after"], json!(["job"]));
+
+    server.post("/api/v1/apps", json!({"name": "shop-job", "project": "shop"})).await.is(201);
+    let app = server.patch("/api/v1/apps/shop-job", job.clone()).await.is(200).json;
+    assert_eq!(app["settings"]["group"], job["group"]);
+    let routed = server.patch("/api/v1/apps/shop-job", json!({"routed": true})).await;
+    routed.is_problem(422, "invalid-field");
+    assert_eq!(routed.json["field"], "group.once", "{}", routed.text);
+    let bad = json!({"group": {"project": "shop", "service": "job", "names": ["a b"]}});
+    let refused = server.patch("/api/v1/apps/shop-job", bad).await;
+    refused.is_problem(422, "invalid-field");
+    assert_eq!(refused.json["field"], "group.names", "{}", refused.text);
+    let app = server.patch("/api/v1/apps/shop-job", json!({"group": null})).await.is(200).json;
+    assert_eq!(app["settings"]["group"], Value::Null);
+}
+
+#[tokio::test]
 async fn what_lies_beside_a_file_is_kept_in_a_volume_or_given_as_texts() {
     let server = Server::start().await;
     let path = "/api/v1/projects/shop/compose";

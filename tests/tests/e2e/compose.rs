@@ -143,6 +143,66 @@ fn what_several_files_say_of_how_a_container_is_within_holds_in_it() {
 }
 
 #[test]
+fn what_runs_once_is_done_before_what_waits_for_it_and_fails_all_where_it_fails() {
+    let scene = Scene::new();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |path: &str| folder.path().join(path);
+    let file = |job: &str| {
+        format!(
+            "services:\n  web:\n    build: web\n    ports: [\"8080:8080\"]\n    volumes: [\"data:/data\"]\n    \
+             depends_on:\n      fill: {{condition: service_completed_successfully}}\n      store: {{condition: \
+             service_started}}\n  fill:\n    build: job\n    entrypoint: [\"sh\", \"-c\"]\n    command: [\"{job}\"]\n    \
+             volumes: [\"data:/data\"]\n  store:\n    build: web\n    expose: [8080]\n    container_name: \
+             keeper\nvolumes: {{data: }}\n"
+        )
+    };
+    let asks = "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\n\
+                echo \"$(cat /data/filled) $(wget -q -O - http://keeper:8080/)\"\n";
+    write(&at("compose.yaml"), &file("sleep 1; echo first >> /data/filled"), 0o644);
+    write(&at("web/Dockerfile"), WEB, 0o644);
+    write(&at("web/index.html"), "kept", 0o644);
+    write(&at("web/cgi-bin/ask"), asks, 0o755);
+    write(&at("job/Dockerfile"), "FROM busybox\n", 0o644);
+    let done = up(&scene, folder.path(), &[]);
+    let how = |done: &Value| {
+        let services = done["services"].as_array().unwrap().iter();
+        let one = |one: &Value| format!("{}: {}", one["service"], one["status"]).replace('"', "");
+        services.map(one).collect::<Vec<_>>()
+    };
+    assert_eq!(how(&done), ["fill: done", "store: live", "web: live"], "{done}");
+    assert_eq!(scene.hythe.get("shop-web", "/cgi-bin/ask"), (200, "first kept\n".to_owned()));
+    let job = scene.hythe.json(&["app", "show", "shop-fill"]);
+    assert_eq!(job["status"], "stopped", "{job}");
+
+    // It is not run again, but where something of it changes.
+    let same = up(&scene, folder.path(), &[]);
+    let unchanged = [("fill", "unchanged"), ("store", "unchanged"), ("web", "unchanged")];
+    assert_eq!(actions(&same), unchanged);
+    write(&at("compose.yaml"), &file("echo again >> /data/filled"), 0o644);
+    let changed = up(&scene, folder.path(), &[]);
+    assert_eq!(actions(&changed)[0], ("fill", "update"));
+    let (status, body) = scene.hythe.get("shop-web", "/cgi-bin/ask");
+    assert_eq!((status, body.as_str()), (200, "first\nagain kept\n"));
+
+    // One that fails fails all, with what it wrote last.
+    write(&at("compose.yaml"), &file("echo no such bucket; exit 3"), 0o644);
+    let path = folder.path().to_str().unwrap();
+    let said = scene.hythe.run(&["compose", "up", "shop", "--repo", path, "--json"]);
+    assert_eq!(said.code, 1, "{}{}", said.out, said.err);
+    let failed = said.json();
+    let fill = &failed["services"][0];
+    assert!(fill["error"].as_str().unwrap().contains("exited with code 3"), "{failed}");
+    assert!(fill["log"].to_string().contains("no such bucket"), "{failed}");
+    scene.hythe.json(&["compose", "down", "shop", "--yes"]);
+    let volumes = scene.hythe.volumes();
+    scene.finish();
+    for volume in volumes {
+        let removed = Command::new("docker").args(["volume", "rm", &volume]).output().unwrap();
+        assert!(removed.status.success(), "{}", String::from_utf8_lossy(&removed.stderr));
+    }
+}
+
+#[test]
 fn services_find_one_another_and_only_what_changed_is_deployed_while_the_volume_stays() {
     let scene = Scene::new();
     let folder = tempfile::tempdir().unwrap();

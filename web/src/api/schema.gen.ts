@@ -2150,6 +2150,13 @@ export interface components {
         AppGroup: {
             /** @description What the files were that it was made from last: an id of 40 or 64 hexadecimal digits. */
             content?: string | null;
+            /** @description Further names that others of the group reach it by; at most 16. */
+            names?: string[];
+            /**
+             * @description Whether it is to end by itself: its deployment is live once each replica has ended with code 0, for which
+             *     it has `health_start_within_ms`, and nothing starts it again. No address leads to such an app.
+             */
+            once?: boolean;
             /** @description The project, by name or id; shown as its id. */
             project: string;
             /**
@@ -2739,6 +2746,12 @@ export interface components {
              *     containers have no more, and would be in their environment then.
              */
             removed: string[];
+            /**
+             * Format: int32
+             * @description How often it is deployed again where it is to end by itself and did not do so well; for one that waits for
+             *     what is not ready yet.
+             */
+            retries?: number;
             /** @description Its name. */
             service: string;
             /** @description Its settings, as `PATCH /api/v1/apps/{app}` takes them; without what it is made from. */

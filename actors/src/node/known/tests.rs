@@ -55,6 +55,35 @@ fn a_report_gets_through_whatever_its_replicas_write() {
 }
 
 #[test]
+fn what_is_to_run_once_starts_for_as_long_as_it_runs() {
+    let image = ImageId::new(format!("sha256:{}", "0".repeat(64))).unwrap();
+    for once in [true, false] {
+        let mut wanted = assignment(image.clone(), &[0]);
+        wanted.run.part.once = once;
+        wanted.health.start_within = Some(Millis::seconds(600));
+        let (deployment, app) = (wanted.deployment, wanted.app);
+        let key = ReplicaKey { deployment, index: 0 };
+        let mut known =
+            Known::new([(deployment, Wanted::Run(Box::new(wanted)))].into(), BTreeMap::new());
+        let state = Condition::Running { since: clock::now() };
+        let (id, address, limited) = ("a".to_owned(), None, false);
+        let observed = Observed { id, app, network: app, key, state, address, limited };
+        let mut replica = Replica::new(look::Sight { observed, tail: None }, None);
+        replica.checked(Health::Healthy);
+        known.replicas.insert(key, replica);
+        let state = known.replica_reports().remove(0).state;
+        let expected = if once {
+            let check = "it is not over yet".to_owned();
+            let ReplicaState::Starting { elapsed, .. } = state else { panic!("{state:?}") };
+            ReplicaState::Starting { check, elapsed, within: Some(Millis::seconds(600)) }
+        } else {
+            ReplicaState::Healthy
+        };
+        assert_eq!(state, expected);
+    }
+}
+
+#[test]
 fn of_what_a_check_wrote_the_end_is_told_and_nothing_of_a_value() {
     let image = ImageId::new(format!("sha256:{}", "0".repeat(64))).unwrap();
     let wanted = assignment(image, &[0]);

@@ -53,6 +53,8 @@ fn line(service: &Service) -> String {
         ("command", service.command.as_ref().map(|argv| argv.words().join("|"))),
         ("entrypoint", service.entrypoint.as_ref().map(|argv| argv.words().join("|"))),
         ("release", service.release.as_ref().map(|argv| argv.words().join("|"))),
+        ("once", service.once.then(|| "yes".to_owned())),
+        ("again", (service.retries != 0).then(|| service.retries.to_string())),
         ("stop", service.stop_within.map(|span| span.0.to_string())),
         ("interval", service.health.interval.map(|span| span.0.to_string())),
         ("retries", service.health.retries.map(|retries| retries.to_string())),
@@ -71,6 +73,10 @@ fn line(service: &Service) -> String {
         write!(line, " {volume}:{path}{}", if *read_only { ":ro" } else { "" }).unwrap();
     }
     line.push_str(&within(&service.inside));
+    if !service.names.is_empty() {
+        let names: Vec<&str> = service.names.iter().map(ServiceName::as_str).collect();
+        write!(line, " names={}", names.join(",")).unwrap();
+    }
     if !service.after.is_empty() {
         let after: Vec<&str> = service.after.iter().map(ServiceName::as_str).collect();
         write!(line, " after={}", after.join(",")).unwrap();

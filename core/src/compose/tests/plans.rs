@@ -93,6 +93,12 @@ fn the_same_file_again_changes_nothing_and_another_one_only_what_is_different() 
         ("image: redis:7", "image: redis:7\n    mem_limit: 1g", "shop-store: limits"),
         ("ports: [8000]", "expose: [8000]", "shop-web: how it runs"),
         ("image: redis:7", "image: redis:7\n    user: \"999\"", "shop-store: how it runs"),
+        ("image: redis:7", "image: redis:7\n    container_name: cache", "shop-store: how it runs"),
+        (
+            "image: redis:7",
+            "image: redis:7\n    labels: [hythe.once=true]",
+            "shop-store: health check, how it runs",
+        ),
     ] {
         let text = SHOP.replace(from, to);
         assert_ne!(text, SHOP, "{from}");

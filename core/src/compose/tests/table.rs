@@ -205,12 +205,8 @@ const ROWS: &[Row] = &[
         "names in networks",
         "services:\n  a:\n    image: x\n    networks:\n      back: {aliases: [cache, store]}\n      front:\n  b:\n    \
          image: x\n    networks: {back: }\n",
-        &["0 a image=x health=none", "0 b image=x health=none"],
-        &[
-            "! 4 services.a.networks: all services of a project share one network, under their names in this \
-             file alone; where others say cache, store, write a instead",
-            "! 9 services.b.networks: all services",
-        ],
+        &["0 a image=x health=none names=cache,store", "0 b image=x health=none"],
+        &["! 4 services.a.networks: all services", "! 9 services.b.networks: all services"],
     ),
     (
         "a volume whose variable is not given",
@@ -320,23 +316,59 @@ const ROWS: &[Row] = &[
         ],
     ),
     (
-        "a job that another job waits for is left, and one that waits for its fellow is not chosen",
+        "a job that another job waits for runs once, and one that waits for its fellow is not chosen",
         "services:\n  a: {image: x, depends_on: {z: {condition: service_started}, init: {condition: \
          service_completed_successfully}}}\n  z: {image: x, depends_on: {init: {condition: \
          service_completed_successfully}}}\n  init: {image: x, command: b, depends_on: {first: {condition: \
          service_completed_successfully}}}\n  first: {image: x, command: a}\n",
-        &["0 z image=x release=b health=none", "1 a image=x health=none after=z"],
+        &[
+            "0 first image=x command=a once=yes start=600000 health=none",
+            "1 z image=x release=b health=none after=first",
+            "2 a image=x health=none after=z",
+        ],
         &[
             "! 4 services.init: it becomes the release command of z",
-            "! 5 services.first: it is to end, and an app keeps running",
+            "! 5 services.first: it runs once, for others wait for it to end",
         ],
     ),
     (
-        "a job of another image is left",
+        "a job of another image runs once, before those that wait for it",
         "services:\n  seed:\n    image: seed\n    command: go\n  web:\n    image: w\n    depends_on:\n      seed:\n        \
          condition: service_completed_successfully\n",
-        &["0 web image=w health=none"],
-        &["! 2 services.seed: it is to end, and an app keeps running"],
+        &[
+            "0 seed image=seed command=go once=yes start=600000 health=none",
+            "1 web image=w health=none after=seed",
+        ],
+        &["! 2 services.seed: it runs once, for others wait for it to end"],
+    ),
+    (
+        "a job with an entrypoint, a volume or variables of its own is run as it is",
+        "services:\n  a:\n    image: x\n    volumes: [\"d:/d\"]\n    depends_on:\n      own: {condition: \
+         service_completed_successfully}\n      chown: {condition: service_completed_successfully}\n      keyed: \
+         {condition: service_completed_successfully}\n  own: {image: x, entrypoint: [go], command: [b]}\n  chown:\n    \
+         image: x\n    command: chown 1 /d\n    volumes: [\"d:/d\"]\n    restart: on-failure\n  keyed:\n    image: \
+         x\n    command: k\n    environment: {KEY: v}\n    ports: [\"80:80\"]\nvolumes: {d: }\n",
+        &[
+            "0 chown image=x command=chown|1|/d once=yes again=6 start=600000 health=none d:/d",
+            "0 keyed image=x port=80 command=k once=yes start=600000 health=none KEY=v",
+            "0 own image=x command=b entrypoint=go once=yes start=600000 health=none",
+            "1 a image=x health=none d:/d after=chown,keyed,own",
+        ],
+        &[
+            "services.own: it runs once",
+            "services.chown: it runs once",
+            "services.keyed: it runs once",
+        ],
+    ),
+    (
+        "one that says itself that it ends is not made another's release command",
+        "services:\n  web:\n    image: x\n    ports: [80]\n    depends_on: {job: {condition: \
+         service_completed_successfully}}\n  job: {image: x, command: b, labels: [hythe.once=true]}\n",
+        &[
+            "0 job image=x command=b once=yes start=600000 health=none",
+            "1 web image=x port=80 routed=yes after=job",
+        ],
+        &["! 6 services.job: it runs once, for it says so"],
     ),
     (
         "health checks",
@@ -399,9 +431,10 @@ const ROWS: &[Row] = &[
         "how it restarts and stops",
         "services:\n  a:\n    image: x\n    restart: unless-stopped\n    stop_grace_period: 30s\n    init: true\n  b:\n    \
          image: x\n    restart: \"no\"\n  c:\n    image: x\n    restart: on-failure:3\n    stop_grace_period: 1h\n",
-        &["0 a image=x stop=30000", "0 b", "0 c"],
+        &["0 a image=x stop=30000", "0 b image=x health=none", "0 c"],
         &[
-            "! 9 services.b.restart: what is live is kept running",
+            "! 9 services.b.restart: what is live is kept running; to end it: `hythe stop`. One that ends by itself is \
+             labelled hythe.once: \"true\"",
             "! 12 services.c.restart: what is live is started again",
             "! 13 services.c.stop_grace_period: it is",
         ],
@@ -417,7 +450,7 @@ const ROWS: &[Row] = &[
         "services:\n  a:\n    image: x\n    privileged: true\n    cap_add: [SYS_ADMIN]\n    network_mode: host\n    pid: \
          host\n    devices: [/dev/sda]\n    user: root\n    working_dir: /app\n    logging: {driver: none}\n    \
          container_name: mine\n    tty: true\n    sysctls: {a: b}\n",
-        &["0 a image=x health=none user=root dir=/app"],
+        &["0 a image=x health=none user=root dir=/app names=mine"],
         &[
             "! 4 services.a.privileged: what a container may do",
             "! 5 services.a.cap_add: what a container may do",
@@ -425,19 +458,66 @@ const ROWS: &[Row] = &[
             "! 7 services.a.pid: what a container may do",
             "! 8 services.a.devices: what a container may do",
             "! 11 services.a.logging:",
-            "! 12 services.a.container_name: other services",
             "! 13 services.a.tty:",
             "! 14 services.a.sysctls:",
         ],
     ),
     (
         "links by other names",
-        "services:\n  a:\n    image: x\n    links: [b, \"b:mysql\"]\n  b:\n    image: y\n    links: [a]\n",
-        &["0 a image=x health=none", "0 b image=y health=none"],
+        "services:\n  a:\n    image: x\n    links: [b, \"b:mysql\"]\n  b:\n    image: y\n    links: [c]\n  c: {image: \
+         z}\n",
         &[
-            "! 4 services.a.links: services of a project find one another by their names in this file alone; where \
-             this one says mysql, write b instead",
+            "0 c image=z health=none",
+            "1 b image=y health=none names=mysql after=c",
+            "2 a image=x health=none after=b",
+        ],
+        &[
             "! 7 services.b.links: services of a project find one another by their names, and nothing else",
+        ],
+    ),
+    (
+        "names that would mean several services, or another one",
+        "services:\n  a: {image: x, container_name: one, hostname: shared, networks: {n: {aliases: [B, A]}}}\n  b: \
+         {image: x, container_name: two, hostname: shared, links: [\"gone:c\", \"a:far\"]}\n  c: {image: x, \
+         container_name: localhost, hostname: c, external_links: [\"theirs:d\"]}\n",
+        &[
+            "0 a image=x health=none hostname=shared names=far,one",
+            "0 c image=x health=none hostname=c",
+            "1 b image=x health=none hostname=shared names=two after=a",
+        ],
+        &[
+            "! 2 services.a.hostname: all services of a project share one network, and shared would mean several of \
+             them (a, b): write a",
+            "! 2 services.a.networks: B means something else to its neighbours: write a",
+            "! 2 services.a.networks: all services",
+            "! 3 services.b.hostname: all services of a project share one network, and shared would mean",
+            "! 3 services.b.links: there is no service gone that runs",
+            "! 4 services.c.container_name: localhost means something else",
+            "! 4 services.c.external_links: services of a project",
+        ],
+    ),
+    (
+        "on the network of another service",
+        "services:\n  vpn: {image: v, ports: [80]}\n  a: {image: x, network_mode: \"service:vpn\", depends_on: \
+         [b]}\n  b: {image: x, network_mode: bridge}\n",
+        &[
+            "0 b image=x health=none",
+            "0 vpn image=v port=80 routed=yes",
+            "1 a image=x health=none after=b,vpn",
+        ],
+        &[
+            "! 3 services.a.network_mode: it is on the network of the project as all services are, with an address of \
+             its own: where it says localhost and means vpn, write that",
+            "! 4 services.b.network_mode: no container",
+        ],
+    ),
+    (
+        "nothing but what works by the engine's socket",
+        "x-has: &has\n  volumes: [\"/var/run/docker.sock:/var/run/docker.sock\"]\nservices:\n  watch: {<<: *has, image: \
+         containrrr/watchtower}\n  look: {<<: *has, image: portainer/portainer-ce}\n",
+        &[],
+        &[
+            "refused: all that it has works through the engine's socket, which no container is given",
         ],
     ),
     (

@@ -35,6 +35,14 @@ pub struct AppGroup {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 64)]
     pub content: Option<String>,
+    /// Further names that others of the group reach it by; at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 16)]
+    pub names: Vec<String>,
+    /// Whether it is to end by itself: its deployment is live once each replica has ended with code 0, for which
+    /// it has `health_start_within_ms`, and nothing starts it again. No address leads to such an app.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub once: bool,
 }
 
 /// A Compose file, and what goes with it.
@@ -158,6 +166,10 @@ pub struct ComposeService {
     /// Its variables, as they are to be set.
     #[schema(value_type = BTreeMap<String, String>)]
     pub variables: BTreeMap<String, SecretText>,
+    /// How often it is deployed again where it is to end by itself and did not do so well; for one that waits for
+    /// what is not ready yet.
+    #[serde(default)]
+    pub retries: u16,
     /// Variables that the app has and the file does not: they stay.
     pub kept: Vec<String>,
     /// Variables that are to be removed before the settings are changed: they only stood in files that the

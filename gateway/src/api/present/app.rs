@@ -125,8 +125,14 @@ fn health(sight: Sight<'_>, app: &ActiveApp) -> Health {
     let wanted = attempt.placements.iter();
     for place in wanted.filter(|place| !app.asleep || is_process(place.index)) {
         let process = run.process(place.index).map(|(name, _)| name);
+        // What is to run once is as it should be when it has.
+        let well = if run.part.once && process.is_none() {
+            ReplicaState::Exited { code: 0, out_of_memory: false }
+        } else {
+            ReplicaState::Healthy
+        };
         match sight.observed.replica(id, place) {
-            Some(replica) if replica.state == ReplicaState::Healthy => match process {
+            Some(replica) if replica.state == well => match process {
                 None => health.healthy += 1,
                 Some(name) => *beside_web.entry(name).or_default() += 1,
             },
@@ -210,6 +216,9 @@ fn status(
     }
     if app.rests() {
         let stopped = match app.live.and_then(|live| reference_to(sight, live)) {
+            Some(DeploymentRef { number, .. }) if app.settings.run.part.once => {
+                format!("it runs once; deployment {number} does so again when it is started")
+            }
             Some(DeploymentRef { number, .. }) => {
                 format!("stopped; deployment {number} runs again once it is started")
             }

@@ -220,9 +220,10 @@ fn values(
     env.iter().filter_map(one).collect()
 }
 
-/// What is on its way of an app, or else live. Of one that is stopped nothing is.
+/// What is on its way of an app, or else live. Of one that is stopped nothing is, but for one that is to run once:
+/// it is stopped when it has.
 fn newest(sight: Sight<'_>, app: &ActiveApp) -> Option<Deployed> {
-    if app.rests() {
+    if app.rests() && !app.settings.run.part.once {
         return None;
     }
     let id = app.waiting.or(app.rolling).or(app.live)?;
@@ -260,6 +261,7 @@ fn service(state: &ApiState, planned: Planned, project: Option<ProjectId>) -> Co
         needs_source,
         settings: changes(&settings, project),
         image,
+        retries: service.retries,
         variables: service
             .env
             .iter()

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use hythe_core::argv::Argv;
-use hythe_core::container::{ContainerSettings, GroupMember, Mount, MountPath};
+use hythe_core::container::{ContainerSettings, GroupMember, GroupPart, Mount, MountPath};
 use hythe_core::ids::ProjectId;
 use hythe_core::names::BadText;
+use hythe_core::run::RunSettings;
 
 use super::text;
 use crate::api::dto::{AppGroup, UpdateApp, VolumeMount};
 use crate::api::problem::Problem;
 
 /// Takes over what is said. A group's project is an id here: whoever knows projects has looked.
-pub(super) fn change(container: &mut ContainerSettings, change: &UpdateApp) -> Result<(), Problem> {
+pub(super) fn change(run: &mut RunSettings, change: &UpdateApp) -> Result<(), Problem> {
+    let container = &mut run.container;
     if let Some(words) = &change.entrypoint {
         let bad = |bad: BadText| Problem::field("entrypoint", bad.to_string());
         container.entrypoint = words.clone().map(Argv::new).transpose().map_err(bad)?;
@@ -31,14 +33,20 @@ pub(super) fn change(container: &mut ContainerSettings, change: &UpdateApp) -> R
     }
     match &change.group {
         None => {}
-        Some(None) => container.group = None,
-        Some(Some(AppGroup { project, service, content })) => {
+        Some(None) => {
+            container.group = None;
+            run.part = GroupPart::default();
+        }
+        Some(Some(AppGroup { project, service, content, names, once })) => {
             let project = project.parse::<ProjectId>().map_err(|_not_an_id| {
                 Problem::field("group.project", "there is no project of this name or id")
             })?;
             let content = content.as_deref().map(|id| text("group.content", id)).transpose()?;
             let service = text("group.service", service)?;
             container.group = Some(GroupMember { project, service, content });
+            let names = names.iter().map(|name| text("group.names", name));
+            let names = names.collect::<Result<_, Problem>>()?;
+            run.part = GroupPart { names, once: *once };
         }
     }
     Ok(())
@@ -54,11 +62,14 @@ pub(in crate::api) fn volumes(container: &ContainerSettings) -> BTreeMap<String,
 }
 
 /// A group as people see it.
-pub(in crate::api) fn group(container: &ContainerSettings) -> Option<AppGroup> {
-    let GroupMember { project, service, content } = container.group.as_ref()?;
+pub(in crate::api) fn group(run: &RunSettings) -> Option<AppGroup> {
+    let GroupMember { project, service, content } = run.container.group.as_ref()?;
+    let GroupPart { names, once } = &run.part;
     Some(AppGroup {
         project: project.to_string(),
         service: service.to_string(),
         content: content.as_ref().map(ToString::to_string),
+        names: names.iter().map(ToString::to_string).collect(),
+        once: *once,
     })
 }

@@ -16,6 +16,10 @@ Folders beside the file are given to no container. What a service keeps in one i
 after it (folder-data for ./data); what it only reads, or has in a place for settings, comes in as texts of
 at most 64 KiB each. Code that is mounted over what the image has is left out.
 
+What ends by itself (migrations, what makes buckets) runs once, before what waits for it: one whose end
+others wait for, or of which restart policy, command or name say so (label hythe.once: true or false).
+Further names (container_name, aliases, links) hold for the whole project.
+
 They go live in the order of depends_on, each once those before it are. The same file again deploys only
 what changed. What of the file is not taken is told of, with its line and the reason.
 

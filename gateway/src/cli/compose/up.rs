@@ -4,6 +4,7 @@
 //! done stays, and the same command goes on from there.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use hythe_core::names::{AppName, BadText, EnvName, EnvValue};
 use reqwest::Method;
@@ -23,6 +24,10 @@ use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::output::Tone;
 use crate::cli::{Context, app, env};
 
+/// How long to wait before one that is to end by itself is tried again, first and at the most.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_MOST: Duration = Duration::from_secs(15);
+
 /// What was done. Fields are only ever added.
 #[derive(Debug, Serialize)]
 struct Done {
@@ -31,6 +36,9 @@ struct Done {
     services: Vec<OfService>,
     orphans: Vec<Orphan>,
     left: Vec<ComposeLeft>,
+    /// How to give one of the services an address, where none has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    addresses: Option<String>,
     /// Why it did not come to its end, where it is no service's fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -48,6 +56,9 @@ struct OfService {
     deployment: Option<String>,
     status: Option<&'static str>,
     error: Option<String>,
+    /// The last that it wrote, where it failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    log: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -188,22 +199,47 @@ async fn carry_out(
         let mut under_way = Vec::new();
         for service in plan.services.iter().filter(|service| service.wave == wave) {
             if service.action == ComposeAction::Unchanged {
+                let begun = on_its_way(context, service).await?;
+                let image = service.image.clone();
+                let again = CreateDeployment { image, ..CreateDeployment::default() };
+                under_way.extend(begun.map(|deployment| (service, again, deployment)));
                 continue;
             }
-            let deployment = begin(context, plan, service, asked).await?;
-            under_way.push((service.service.clone(), deployment));
+            let request = prepare(context, plan, service, asked).await?;
+            let deployment = deploy(context, service, &request).await?;
+            under_way.push((service, request, deployment));
         }
-        for (name, deployment) in under_way {
-            let deployment = wait(context, deployment).await?;
-            if let Some(one) = done.services.iter_mut().find(|one| one.service == name) {
-                one.deployment = Some(deployment.id.to_string());
-                one.status = Some(deployment.status.as_str());
-                if deployment.status != DeploymentStatus::Live {
-                    let why = deployment.failure.map(|failure| failure.message);
-                    let why =
-                        why.unwrap_or_else(|| format!("it is {}", deployment.status.as_str()));
-                    one.error = Some(why);
-                }
+        for (service, request, deployment) in under_way {
+            let mut deployment = wait(context, deployment).await?;
+            for tried in 0..service.retries {
+                let failed = deployment.failure.as_ref();
+                let Some(failed) = failed.filter(|it| it.stage == DeploymentStatus::Starting)
+                else {
+                    break;
+                };
+                pause(context, service, tried, &failed.message).await?;
+                deployment = wait(context, deploy(context, service, &request).await?).await?;
+            }
+            let is_live = deployment.status == DeploymentStatus::Live;
+            let is_over = is_live && is_once(service);
+            if is_over {
+                // What has run once has nothing to run for any more, and takes up no room then.
+                let path = ["apps", service.app.as_str(), "stop"];
+                let _stopped: App = context.client.post(&path, &serde_json::json!({})).await?;
+            }
+            let Some(one) = done.services.iter_mut().find(|one| one.service == service.service)
+            else {
+                continue;
+            };
+            one.deployment = Some(deployment.id.to_string());
+            one.status = Some(if is_over { "done" } else { deployment.status.as_str() });
+            if !is_live {
+                let status = deployment.status.as_str();
+                let (why, log) = deployment.failure.map_or_else(
+                    || (format!("it is {status}"), Vec::new()),
+                    |it| (it.message, it.log),
+                );
+                (one.error, one.log) = (Some(why), log);
             }
         }
         if done.services.iter().any(|one| one.error.is_some()) {
@@ -213,13 +249,77 @@ async fn carry_out(
     Ok(())
 }
 
-/// Makes or changes a service's app, and deploys it.
-async fn begin(
+/// What is on its way of a service that is to end by itself and is as it should be: where an earlier command broke
+/// off, what waits for its end still does.
+async fn on_its_way(context: &Context, service: &ComposeService) -> Outcome<Option<Deployment>> {
+    if !is_once(service) {
+        return Ok(None);
+    }
+    let client = &context.client;
+    let app: App = client.get(&["apps", service.app.as_str()], &[]).await?;
+    let Some(begun) = app.rolling.or(app.waiting) else { return Ok(None) };
+    let id = begun.id.to_string();
+    client.get(&["deployments", id.as_str()], &[]).await.map(Some)
+}
+
+/// Whether a service is to end by itself.
+fn is_once(service: &ComposeService) -> bool {
+    service.settings.group.as_ref().and_then(Option::as_ref).is_some_and(|group| group.once)
+}
+
+/// How one of the services gets an address, where none has one and one could: the last to go live is mostly the one
+/// that people look at.
+fn without_addresses(services: &[ComposeService]) -> Option<String> {
+    if services.iter().any(|service| service.url.is_some()) {
+        return None;
+    }
+    let port = |service: &ComposeService| service.settings.port.flatten();
+    let could = services.iter().filter(|service| !is_once(service));
+    let one = could.max_by_key(|service| (service.wave, port(service).is_some()))?;
+    let to = port(one).map_or_else(
+        || "\"8000\", with the port that it listens on".to_owned(),
+        |port| format!("\"{port}\""),
+    );
+    Some(format!(
+        "no address leads to any of them; where {} is to have one and speaks HTTP, give it the label hythe.route: {to}",
+        one.service
+    ))
+}
+
+/// Waits before one that is to end by itself is tried again: longer each time, for it mostly waits for what is not
+/// ready yet.
+async fn pause(context: &Context, service: &ComposeService, tried: u16, why: &str) -> Outcome {
+    let span = RETRY_MOST.min(RETRY_FIRST.saturating_mul(1 << tried.min(8)));
+    context.output.note(format_args!(
+        "{}: {}; it is tried again in {} s ({} of {})",
+        service.service,
+        context.output.foreign(why),
+        span.as_secs(),
+        tried + 1,
+        service.retries
+    ));
+    tokio::select! {
+        () = tokio::time::sleep(span) => Ok(()),
+        _interrupted = tokio::signal::ctrl_c() => Err(Failure::silent(Exit::Interrupted)),
+    }
+}
+
+async fn deploy(
+    context: &Context,
+    service: &ComposeService,
+    request: &CreateDeployment,
+) -> Outcome<Deployment> {
+    let path = ["apps", service.app.as_str(), "deployments"];
+    context.client.write(Method::POST, &path, request, Patience::Always).await
+}
+
+/// Makes or changes a service's app, and says what is to be deployed.
+async fn prepare(
     context: &Context,
     plan: &ComposePlan,
     service: &ComposeService,
     asked: &mut Asked,
-) -> Outcome<Deployment> {
+) -> Outcome<CreateDeployment> {
     let client = &context.client;
     let name =
         AppName::new(service.app.as_str()).map_err(|bad| Failure::failed(bad.to_string()))?;
@@ -238,6 +338,8 @@ async fn begin(
                 project: plan.project.clone(),
                 service: service.service.clone(),
                 content: None,
+                names: Vec::new(),
+                once: false,
             }),
             ..CreateApp::default()
         };
@@ -281,8 +383,7 @@ async fn begin(
             request.commit.clone_from(&asked.commit);
         }
     }
-    let path = ["apps", service.app.as_str(), "deployments"];
-    client.write(Method::POST, &path, &request, Patience::Always).await
+    Ok(request)
 }
 
 /// The variables that go before the settings change.
@@ -337,6 +438,7 @@ impl Done {
             deployment: None,
             status: None,
             error: None,
+            log: Vec::new(),
         });
         let orphans = plan.orphans.iter().map(|ComposeOrphan { service, app }| Orphan {
             service: service.clone(),
@@ -349,6 +451,7 @@ impl Done {
             services: services.collect(),
             orphans: orphans.collect(),
             left: plan.left.clone(),
+            addresses: without_addresses(&plan.services),
             error: None,
         }
     }
@@ -367,6 +470,12 @@ impl Done {
             };
             let url = one.url.as_deref().unwrap_or("no address");
             output.line(format_args!("{:<20} {:<28} {what:<24} {url}", one.service, one.app));
+            for line in &one.log {
+                output.note(format_args!("{}: {}", one.service, output.foreign(line)));
+            }
+        }
+        if let Some(why) = &self.addresses {
+            output.note(output.foreign(why));
         }
         if self.dry_run {
             self.left.iter().for_each(|left| told(context, left));
@@ -383,5 +492,67 @@ impl Done {
                 )
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A service of the plan, with what of it counts for addresses.
+    fn service(name: &str, wave: u32, port: Option<u16>, once: bool) -> ComposeService {
+        let group = AppGroup {
+            project: "p".into(),
+            service: name.into(),
+            content: None,
+            names: Vec::new(),
+            once,
+        };
+        ComposeService {
+            service: name.into(),
+            app: format!("shop-{name}"),
+            action: ComposeAction::Create,
+            because: Vec::new(),
+            wave,
+            after: Vec::new(),
+            url: None,
+            context: None,
+            needs_source: false,
+            settings: UpdateApp {
+                port: Some(port),
+                group: Some(Some(group)),
+                ..UpdateApp::default()
+            },
+            image: None,
+            retries: 0,
+            variables: BTreeMap::new(),
+            kept: Vec::new(),
+            removed: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn where_nothing_has_an_address_it_is_said_how_the_last_one_gets_one() {
+        let one = |name, wave, port| service(name, wave, port, false);
+        let rows = [
+            (
+                vec![one("db", 0, Some(5432)), one("api", 1, Some(3000))],
+                Some("where api is to have"),
+            ),
+            (
+                vec![one("api", 1, Some(3000)), one("worker", 1, None)],
+                Some("hythe.route: \"3000\""),
+            ),
+            (vec![one("a", 0, None), service("job", 2, None, true)], Some("where a is to have")),
+            (vec![service("job", 0, None, true)], None),
+        ];
+        for (services, expected) in rows {
+            let told = without_addresses(&services);
+            assert_eq!(told.is_some(), expected.is_some(), "{told:?}");
+            assert!(told.unwrap_or_default().contains(expected.unwrap_or_default()));
+        }
+        let routed =
+            ComposeService { url: Some("http://shop".into()), ..service("a", 0, None, false) };
+        assert_eq!(without_addresses(&[routed, service("b", 0, None, false)]), None);
     }
 }

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::values::{
     app, at, built, deployment, process, project, run, settings, source, spec, ssh_key,
-    with_container, with_hooks, with_inside, with_processes, worker,
+    with_container, with_hooks, with_inside, with_part, with_processes, worker,
 };
 
 pub(super) fn all() -> Vec<(&'static str, AppEvent)> {
@@ -54,6 +54,7 @@ pub(super) fn all() -> Vec<(&'static str, AppEvent)> {
     let with_all = SettingsChange { run: Some(with_processes(true)), ..SettingsChange::default() };
     let contained = SettingsChange { run: Some(with_container()), ..SettingsChange::default() };
     let within = SettingsChange { run: Some(with_inside()), ..SettingsChange::default() };
+    let parted = SettingsChange { run: Some(with_part()), ..SettingsChange::default() };
     let alone = SettingsChange { run: Some(with_processes(false)), ..SettingsChange::default() };
     let scaled = || BTreeMap::from([(process(), 3)]);
     let counts = Counts { of: scaled(), most: 1 };
@@ -73,6 +74,7 @@ pub(super) fn all() -> Vec<(&'static str, AppEvent)> {
         ("configured-hooks", AppEvent::Configured(Box::new(released))),
         ("configured-container", AppEvent::Configured(Box::new(contained))),
         ("configured-inside", AppEvent::Configured(Box::new(within))),
+        ("configured-part", AppEvent::Configured(Box::new(parted))),
         (
             "deployment_repeated-hooks",
             AppEvent::DeploymentRepeated {

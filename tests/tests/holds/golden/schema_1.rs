@@ -69,6 +69,7 @@ pub(super) fn all() -> Vec<(&'static str, Event)> {
             || label.ends_with("-processes")
             || label.ends_with("-container")
             || label.ends_with("-inside")
+            || label.ends_with("-part")
             || label.ends_with("-counts")
             || label.ends_with("-declared")
             || label.ends_with("-post-deploy")

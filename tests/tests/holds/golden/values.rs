@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hythe_core::app::AppSettings;
 use hythe_core::argv::Argv;
 use hythe_core::container::{
-    ContainerSettings, ContentId, GroupMember, Mount, MountPath, ServiceName, VolumeName,
+    ContainerSettings, ContentId, GroupMember, GroupPart, Mount, MountPath, ServiceName, VolumeName,
 };
 use hythe_core::declared::{Declared, DeclaredProcess};
 use hythe_core::deployment::{BuiltImage, DeploymentSpec, Origin};
@@ -165,6 +165,12 @@ pub(super) fn with_inside() -> RunSettings {
         files: BTreeMap::from([(folder("/run/secrets/key"), file)]),
     };
     RunSettings { inside, ..with_container() }
+}
+
+/// The same with all that an app is to its group besides.
+pub(super) fn with_part() -> RunSettings {
+    let names = BTreeSet::from([ServiceName::new("cache").unwrap()]);
+    RunSettings { part: GroupPart { names, once: true }, ..with_container() }
 }
 
 /// What a repository says runs besides.
