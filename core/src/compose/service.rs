@@ -376,7 +376,7 @@ fn depends(at: &str, node: &Node, notes: &mut Notes) -> Result<Vec<Depends>, Bad
                             );
                         }
                         ("required", _) => one.required = option.node.truth() != Some(false),
-                        ("restart", Some("false")) => {}
+                        ("restart", Some("false" | "no" | "off" | "n")) => {}
                         ("restart", _) => notes.left(
                             option.line,
                             &at,

@@ -47,6 +47,8 @@ impl Node {
         // A text that has a name may stand in many places.
         let options = serde_saphyr::options! {
             budget: serde_saphyr::budget! { max_total_scalar_bytes: MOST_IN_ALL },
+            // As Compose reads it: `y` and `no` are words, but where a truth is asked for.
+            strict_booleans: true,
         };
         let read = serde_saphyr::from_str_with_options(text, options);
         let spanned: Spanned<Tree> = read.map_err(|error: serde_saphyr::Error| {
@@ -161,9 +163,12 @@ impl Node {
     pub(super) fn truth(&self) -> Option<bool> {
         match &self.value {
             Tree::Bool(is) => Some(*is),
-            Tree::Text(text) if text == "true" => Some(true),
-            Tree::Text(text) if text == "false" => Some(false),
-            Tree::Text(_) | Tree::Null | Tree::Number(_) | Tree::List(_) | Tree::Map(_) => None,
+            Tree::Text(text) => match text.to_ascii_lowercase().as_str() {
+                "true" | "yes" | "y" | "on" => Some(true),
+                "false" | "no" | "n" | "off" => Some(false),
+                _ => None,
+            },
+            Tree::Null | Tree::Number(_) | Tree::List(_) | Tree::Map(_) => None,
         }
     }
 

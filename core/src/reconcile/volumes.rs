@@ -166,6 +166,14 @@ fn the_version_before_ends_first_and_runs_again_where_the_next_one_fails() {
     let (told_now, starting) = told(&both, &observed(&[(1, first, false)]));
     assert_eq!(told_now, ["run 2"], "it ends once the worker has taken on the next one");
     assert!(!starting);
+    let mut released = observed(&[(1, first, false), (2, second - 1, false)]);
+    released.put_in_force(table(1, Some(1)));
+    let (told_now, starting) = told(&both, &released);
+    assert_eq!(told_now, ["run 2"], "what it has taken on so far is the release command");
+    assert!(!starting);
+    // Where it has given way, it does not come back for an order that says something else.
+    released.put_in_force(table(2, None));
+    assert!(told(&both, &released).1);
     let taken_on = observed(&[(1, first, false), (2, second, false)]);
     let (told_now, starting) = told(&both, &taken_on);
     assert_eq!(told_now, ["stop 1"], "the worker itself waits with the one for the other");

@@ -655,9 +655,9 @@ mod tests {
             let at = SocketAddr::new(ip.parse().unwrap(), 80);
             Peer::new(at, at, false, "http")
         };
-        let value = forwarded(&peer("2001:db8::1"), &host);
+        let value = forwarded_anew(&peer("2001:db8::1"), &host);
         assert_eq!(value, "for=\"[2001:db8::1]\";host=a;proto=http");
-        let value = forwarded(&peer("::ffff:192.0.2.1"), &host);
+        let value = forwarded_anew(&peer("::ffff:192.0.2.1"), &host);
         assert_eq!(value, "for=192.0.2.1;host=a;proto=http");
     }
 

@@ -170,7 +170,7 @@ fn what_runs_once_is_done_before_what_waits_for_it_and_fails_all_where_it_fails(
         services.map(one).collect::<Vec<_>>()
     };
     assert_eq!(how(&done), ["fill: done", "store: live", "web: live"], "{done}");
-    assert_eq!(scene.hythe.get("shop-web", "/cgi-bin/ask"), (200, "first kept\n".to_owned()));
+    assert_eq!(scene.hythe.get("shop-web", "/cgi-bin/ask"), (200, "first kept".to_owned()));
     let job = scene.hythe.json(&["app", "show", "shop-fill"]);
     assert_eq!(job["status"], "stopped", "{job}");
 
@@ -182,7 +182,7 @@ fn what_runs_once_is_done_before_what_waits_for_it_and_fails_all_where_it_fails(
     let changed = up(&scene, folder.path(), &[]);
     assert_eq!(actions(&changed)[0], ("fill", "update"));
     let (status, body) = scene.hythe.get("shop-web", "/cgi-bin/ask");
-    assert_eq!((status, body.as_str()), (200, "first\nagain kept\n"));
+    assert_eq!((status, body.as_str()), (200, "first\nagain kept"));
 
     // One that fails fails all, with what it wrote last.
     write(&at("compose.yaml"), &file("echo no such bucket; exit 3"), 0o644);

@@ -2703,6 +2703,27 @@ export interface components {
             /** @description Why, and what to do instead where there is something. */
             why: string;
         };
+        /**
+         * @description What lies at a path that a service mounts.
+         * @example {
+         *       "files": [
+         *         "default.conf",
+         *         "snippets/tls.conf"
+         *       ],
+         *       "kind": "folder"
+         *     }
+         */
+        ComposeMounted: {
+            /** @description The files of a folder, through all folders in it, by their path from there; at most 64. */
+            files?: string[];
+            /** @description What it is. */
+            kind: components["schemas"]["ComposeMountedKind"];
+        };
+        /**
+         * @description What lies at a path that a service mounts.
+         * @enum {string}
+         */
+        ComposeMountedKind: "nothing" | "file" | "folder" | "large_folder";
         /** @description An app whose service is in the file no more. */
         ComposeOrphan: {
             /** @description The app. */
@@ -4576,13 +4597,21 @@ export interface components {
             file: components["schemas"]["SecretText"];
             /**
              * @description The texts of the files that `env_file`, `extends`, `include`, `configs` and `secrets` name, and of
-             *     those that these name, by their path from the root of the source; at most 64.
+             *     those that these name, by their path from the root of the source; at most 64. And those of files that
+             *     services mount from there; at most 128.
              */
             files?: {
                 [key: string]: components["schemas"]["SecretText"];
             };
             /** @description The folder that it is in, from the root of the source; empty for the root. */
             folder?: string;
+            /**
+             * @description What lies where services mount something from beside the file, by its path from the root of the source; at
+             *     most 256. What is not named here, and has no text under `files`, is not taken.
+             */
+            mounted?: {
+                [key: string]: components["schemas"]["ComposeMounted"];
+            };
             /** @description Profiles that are wanted; `*` for all. */
             profiles?: string[];
             /** @description What services that are built are built from, by service, as far as that is known. */

@@ -56,7 +56,7 @@ fn a_text_that_is_mounted_is_given_as_it_is_and_all_else_is_told_of() {
     assert_eq!(of("What is needed of it belongs into an image"), [10]);
     assert_eq!(of("heed the variable TZ"), [11]);
     let out = composed.left.iter().find(|left| left.why.contains("leads out")).unwrap();
-    assert_eq!((out.file.as_deref(), out.line), (Some("db/compose.yaml"), 2));
+    assert_eq!((out.file.as_deref(), out.line), (Some("db/compose.yaml"), 4));
 }
 
 #[test]

@@ -476,6 +476,12 @@ const ROWS: &[Row] = &[
         ],
     ),
     (
+        "words that are truths elsewhere",
+        "services:\n  a:\n    image: x\n    read_only: yes\n    environment: {A: yes, B: off, C: true}\n    command: [y, n]\n",
+        &["0 a image=x command=y|n health=none A=yes B=off C=true read-only=yes"],
+        &[],
+    ),
+    (
         "names that would mean several services, or another one",
         "services:\n  a: {image: x, container_name: one, hostname: shared, networks: {n: {aliases: [B, A]}}}\n  b: \
          {image: x, container_name: two, hostname: shared, links: [\"gone:c\", \"a:far\"]}\n  c: {image: x, \
