@@ -147,7 +147,7 @@ pub struct InstallationView {
 
 impl View {
     /// The format of its checkpoints.
-    pub const FORMAT: u32 = 15;
+    pub const FORMAT: u32 = 16;
 
     /// Takes in the next event. One that is in it already changes nothing.
     pub fn apply(&mut self, recorded: &Recorded<Event>) {

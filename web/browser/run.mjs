@@ -111,6 +111,20 @@ async function go(address) {
   }
 }
 
+/** In the page: how wide it is where that is too wide, and what sticks out of it. */
+function sticksOut() {
+  const { clientWidth, scrollWidth } = document.documentElement;
+  if (scrollWidth <= clientWidth) return "";
+  const out = [...document.body.querySelectorAll("*")].filter(
+    (one) => one.getBoundingClientRect().right > clientWidth + 0.5,
+  );
+  const inmost = out.filter((one) => !out.some((other) => other !== one && one.contains(other)));
+  const words = inmost.map(
+    (one) => `<${one.tagName} ${one.className}> ${one.textContent?.slice(0, 40)}`,
+  );
+  return `${scrollWidth} pixels wide: ${words.slice(0, 5).join("; ")}`;
+}
+
 let count = 0;
 /** @param {string} name */
 async function shot(name) {
@@ -399,6 +413,8 @@ const steps = [
     async () => {
       const { latest } = await api(`/api/v1/apps/${app}`);
       await page.setViewportSize({ width: 320, height: 640 });
+      /** @type {string[]} */
+      const wide = [];
       for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
         await page.emulateMedia({ colorScheme });
         for (const [name, path] of [
@@ -421,11 +437,12 @@ const steps = [
           await page.getByRole("heading", { level: 1 }).waitFor();
           await page.getByText("Connected", { exact: true }).waitFor();
           await page.waitForFunction(() => !document.querySelector(".skeleton, .loading"));
-          const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-          assert.ok(wide <= 320, `${name} is ${wide} pixels wide`);
+          const out = await page.evaluate(sticksOut);
+          if (out) wide.push(`${name} is ${out}`);
           await shot(`phone-${colorScheme}-${name}`);
         }
       }
+      assert.deepEqual(wide, []);
     },
   ],
   [
