@@ -125,8 +125,8 @@ const KEPT: [HeaderName; 3] = [HOST, header::CONTENT_LENGTH, header::CONTENT_TYP
 const OPTIONS: [&[u8]; 3] = [b"keep-alive", b"close", b"upgrade"];
 
 /// What says of a message whose it is or how long, or who asks, and has no meaning once its body is over.
-const FRAMES: [HeaderName; 5] =
-    [HOST, CONTENT_LENGTH, header::AUTHORIZATION, COOKIE, header::TRAILER];
+const FRAMES: [HeaderName; 6] =
+    [HOST, CONTENT_LENGTH, header::AUTHORIZATION, COOKIE, header::TRAILER, X_REQUEST_ID];
 
 fn drop_hop_by_hop(headers: &mut HeaderMap, claims_too: bool) {
     let mut gone: Vec<HeaderName> = Vec::new();
@@ -437,6 +437,7 @@ mod tests {
             ("Content-Length", "3"),
             ("Cookie", "a=1"),
             ("Host", "b"),
+            ("X-Request-Id", "c"),
         ]);
         trailers_to_app(&mut trailers);
         let names: BTreeSet<&str> = trailers.keys().map(HeaderName::as_str).collect();

@@ -229,6 +229,46 @@ async fn another_key_of_the_fleet_takes_the_place_of_the_one_before() {
 }
 
 #[tokio::test]
+async fn nothing_is_sealed_anew_with_a_key_that_is_not_on_disk() {
+    let nats = Nats::start().await;
+    let control = nats.control().await;
+    let bucket = Bucket::of(&control).await;
+    let (authority, first, second) = (Authority::new(), Fleet::new(1), Fleet::new(2));
+    let data = tempfile::tempdir().unwrap();
+    let edge = Running::start(secure(data.path(), nats.settings()));
+    let report = control.reports().await.next().await;
+    let one = certificate();
+    bucket.fleet(&first, &report).await;
+    let stays = bucket.certificate((&first, &authority), one, 1, &[HOST]).await;
+    comes(&edge, &authority, HOST, der(&stays)).await;
+
+    let folder = data.path().join("certificates");
+    let file = folder.join(format!("{one}.json"));
+    let before = std::fs::read(&file).unwrap();
+    // Keys can be put there no more, and all else can.
+    std::fs::remove_file(folder.join("fleet.json")).unwrap();
+    std::fs::create_dir(folder.join("fleet.json")).unwrap();
+    bucket.only(&second, &report).await;
+    // With the second of these, all that came before has been seen to.
+    for host in ["new.example", "newer.example"] {
+        let new = bucket.certificate((&second, &authority), certificate(), 1, &[host]).await;
+        comes(&edge, &authority, host, der(&new)).await;
+    }
+    assert!(std::fs::read(&file).unwrap() == before, "it is sealed with another key");
+    assert_eq!(shown(&edge, &authority, HOST).await, der(&stays));
+
+    // Once they can, the next word of it is heeded.
+    std::fs::remove_dir(folder.join("fleet.json")).unwrap();
+    bucket.only(&second, &report).await;
+    has_keys(data.path(), 1).await;
+    assert!(std::fs::read(&file).unwrap() != before, "it is sealed with the key that is gone");
+    edge.stop().await;
+    let edge = Running::start(secure(data.path(), no_nats()));
+    assert_eq!(shown(&edge, &authority, HOST).await, der(&stays));
+    edge.stop().await;
+}
+
+#[tokio::test]
 async fn a_bucket_that_was_wiped_drops_nothing_before_the_control_plane_had_its_time() {
     let mut nats = Nats::start().await;
     let (authority, fleet) = (Authority::new(), Fleet::new(1));

@@ -1,7 +1,8 @@
 //! A new key of the fleet takes the place of the one before.
 //!
-//! Invariants: no key is let go before all that lies here is sealed with the newest, so an edge that dies in between
-//! opens everything with what it has; and what was sealed anew is the same as before, under the same id and version.
+//! Invariants: nothing is sealed with a key that is not on disk, and no key is let go before all that lies here is
+//! sealed with the newest, so an edge that dies in between opens everything with what it has; and what was sealed anew
+//! is the same as before, under the same id and version.
 
 use bytes::Bytes;
 use hythe_core::ids::CertificateId;
@@ -33,16 +34,21 @@ impl Keeper {
 
     /// Keeps on disk which keys there are.
     pub(super) fn keep_keys(&self) {
-        let messages: Vec<_> = self.fleet.0.iter().map(|known| &known.message).collect();
-        let kept = serde_json::to_vec(&messages).map_err(std::io::Error::from);
-        if let Err(error) = kept.and_then(|bytes| self.folder.keep_fleet(&bytes)) {
+        if let Err(error) = self.put_keys() {
             tracing::error!(%error, "could not keep the fleet's key on disk");
         }
+    }
+
+    fn put_keys(&self) -> std::io::Result<()> {
+        let messages: Vec<_> = self.fleet.0.iter().map(|known| &known.message).collect();
+        self.folder.keep_fleet(&serde_json::to_vec(&messages)?)
     }
 
     /// Seals with the newest key what lies here under another one. What no key opens stays as it is.
     fn seal_anew(&self) -> Result<(), String> {
         let said = |error: std::io::Error| error.to_string();
+        // When it came, the disk may have been full: without it nothing here could be opened after a restart.
+        self.put_keys().map_err(said)?;
         for ids in self.folder.certificates().map_err(said)?.chunks(AT_ONCE) {
             let mut files = Vec::new();
             for id in ids {
