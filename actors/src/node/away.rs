@@ -11,10 +11,10 @@ pub(crate) struct Away {
 }
 
 impl Away {
-    /// It does not answer.
-    pub(crate) fn begin(&mut self, now: Timestamp) {
+    /// It does not answer, or did not for a moment: nothing is known of it since then.
+    pub(crate) fn begin(&mut self, since: Timestamp) {
         if self.since.is_none() || self.until.is_some() {
-            *self = Self { since: Some(now), until: None };
+            *self = Self { since: Some(since), until: None };
         }
     }
 

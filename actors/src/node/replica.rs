@@ -100,10 +100,15 @@ impl Replica {
 
     /// Whether it ended in no way of its own, and is to run on: how a task ended counts, whatever ended it.
     pub(crate) fn runs_on(&self, assignment: Option<&Assignment>) -> bool {
+        let index = self.observed.key.index;
+        let well =
+            matches!(self.observed.state, Condition::Exited { code: 0, out_of_memory: false, .. });
+        // What was to run once and has is not run twice, whoever could see it then.
+        let is_done = |of: &Assignment| of.run.part.once && !is_process(index) && well;
         // What is live is started again however it ended, with its waits.
         self.ended_with_engine
-            && !is_task(self.observed.key.index)
-            && assignment.is_some_and(|assignment| !assignment.restart)
+            && !is_task(index)
+            && assignment.is_some_and(|of| !of.restart && !is_done(of))
     }
 
     /// A check found something new.

@@ -178,15 +178,19 @@ impl Node {
     /// Something about the engine.
     pub(crate) fn heard(&mut self, news: News) {
         match news {
-            News::Up { version } => {
+            News::Up { version, since } => {
+                // It may have been started anew so fast that nobody missed it.
+                if let Some(since) = since {
+                    self.known.away.begin(since);
+                }
                 self.known.engine = EngineState::Ready { version };
                 // One that is under way may have begun before the break.
                 self.inventory = None;
                 self.inventory_due = Instant::now();
                 self.changed = true;
             }
-            News::Down { message } => {
-                self.known.away.begin(clock::now());
+            News::Down { message, since } => {
+                self.known.away.begin(since);
                 let engine = EngineState::Unreachable { message };
                 if self.known.engine != engine {
                     tracing::warn!(?engine, "the container engine does not answer");

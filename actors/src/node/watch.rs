@@ -11,6 +11,7 @@ use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptionsBuilder;
 use futures_util::future::FutureExt as _;
 use futures_util::stream::{Stream, StreamExt as _};
+use hythe_core::time::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -37,11 +38,16 @@ pub(crate) enum News {
     Up {
         /// Its version.
         version: String,
+        /// Since when it may have been away: its last sign of life before events broke off; none at first.
+        since: Option<Timestamp>,
     },
     /// It does not.
     Down {
         /// Why, and what to do.
         message: String,
+        /// Since when: its last sign of life. An engine that stops goes on with its events for as long as it
+        /// ends what runs on it, and answers nothing else.
+        since: Timestamp,
     },
     /// Something happened to these containers, by id. The permit is given back when it is handled.
     Touched(BTreeSet<String>, OwnedSemaphorePermit),
@@ -51,13 +57,17 @@ pub(crate) enum News {
 pub(crate) async fn watch(engine: Engine, owner: Owner, mut tell: impl FnMut(News) + Send) {
     let gate = Arc::new(Semaphore::new(AHEAD));
     let mut pace = Pace(AGAIN_FIRST);
+    // When it was asked for the newest sign of life that came.
+    let mut alive = None;
     loop {
-        let since = (clock::now().0 / 1000).saturating_sub(OVERLAP_SECONDS);
+        let asked = clock::now();
+        let since = (asked.0 / 1000).saturating_sub(OVERLAP_SECONDS);
         let (error, listened) = match engine.probe().await {
             Ok(version) => {
-                tell(News::Up { version });
+                tell(News::Up { version, since: alive });
+                let newest = alive.insert(asked);
                 let begun = Instant::now();
-                let heard = listen(&engine, &owner, since, &gate, &mut tell).await;
+                let heard = listen(&engine, &owner, since, &gate, newest, &mut tell).await;
                 // Of a stream that ended, the next probe says whether it was the engine or only that.
                 (heard.err(), begun.elapsed())
             }
@@ -65,7 +75,7 @@ pub(crate) async fn watch(engine: Engine, owner: Owner, mut tell: impl FnMut(New
         };
         let down = error.is_some();
         if let Some(error) = error {
-            tell(News::Down { message: error.to_string() });
+            tell(News::Down { message: error.to_string(), since: alive.unwrap_or(asked) });
         }
         tokio::time::sleep(pace.after(listened, down)).await;
     }
@@ -95,6 +105,7 @@ async fn listen(
     owner: &Owner,
     since: u64,
     gate: &Arc<Semaphore>,
+    alive: &mut Timestamp,
     tell: &mut (impl FnMut(News) + Send),
 ) -> Result<(), EngineError> {
     let mut filter = owner.filter();
@@ -109,7 +120,9 @@ async fn listen(
         let event = tokio::select! {
             event = events.next() => event,
             _ = probe.tick() => {
+                let asked = clock::now();
                 engine.alive().await?;
+                *alive = asked;
                 continue;
             }
         };
@@ -161,7 +174,52 @@ fn container(event: EventMessage) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use hythe_core::ids::{InstallationId, WorkerId};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::UnixListener;
+    use uuid::Uuid;
+
     use super::*;
+
+    /// Answers one connection after the other with these, and is gone.
+    async fn engine(listener: UnixListener, answers: &[&str]) {
+        for body in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = vec![0; 4_096];
+            assert!(stream.read(&mut asked).await.unwrap() > 0);
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
+            let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn an_engine_is_away_since_its_last_sign_of_life() {
+        const VERSION: &str = r#"{"Version":"1"}"#;
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("docker.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        // Its events break off twice. It is back at once, and then it is not.
+        tokio::spawn(async move { engine(listener, &[VERSION, "", VERSION, ""]).await });
+        let owner = Owner {
+            installation: InstallationId::new(Uuid::from_u128(1)),
+            worker: WorkerId::new(Uuid::from_u128(2)),
+        };
+        let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let engine = Engine::new(socket.to_str()).unwrap();
+        let watching = tokio::spawn(watch(engine, owner, move |news| {
+            let _ = told.send((clock::now(), news));
+        }));
+        let (first, news) = heard.recv().await.unwrap();
+        assert!(matches!(news, News::Up { since: None, .. }), "{news:?}");
+        let (second, news) = heard.recv().await.unwrap();
+        let News::Up { since: Some(since), .. } = news else { panic!("{news:?}") };
+        assert!(since <= first, "{since:?} {first:?}");
+        let (_, news) = heard.recv().await.unwrap();
+        let News::Down { since, .. } = news else { panic!("{news:?}") };
+        assert!(first < since && since <= second, "{first:?} {since:?} {second:?}");
+        watching.abort();
+    }
 
     #[test]
     fn an_engine_that_cannot_be_listened_to_is_asked_less_and_less_often() {

@@ -12,6 +12,8 @@ use super::{Finding, http};
 
 /// From one look to the next, and before the first one: most take a moment to start.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a look may take: the app itself is not asked meanwhile, and it may be there by now.
+const LOOK_WITHIN: Duration = Duration::from_millis(500);
 /// What engines resolve names with in each container.
 const RESOLVER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 11));
 /// How `/proc/net/tcp` calls the state of what listens.
@@ -38,7 +40,10 @@ impl Hints {
         }
         let now = Instant::now();
         if now >= self.next {
-            self.last = look(subject).await;
+            // An engine that is busy says nothing: what was seen before is told on.
+            if let Ok(seen) = tokio::time::timeout(LOOK_WITHIN, look(subject)).await {
+                self.last = seen;
+            }
             self.next = now + LOOK_EVERY;
         }
         match &self.last {
@@ -117,7 +122,10 @@ fn say(listening: &BTreeSet<(u16, bool)>, port: u16) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use hythe_core::names::ImageId;
+
     use super::*;
+    use crate::docker::Engine;
 
     fn line(address: &str, port: u16, state: &str) -> String {
         format!("   0: {address}:{port:04X} 00000000:0000 {state} 00000000:00000000 00:00000000\n")
@@ -169,5 +177,22 @@ mod tests {
             assert!(fits, "{listens:?}: {said:?}");
         }
         assert!(listening("what is no table\nat all").is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_does_not_answer_keeps_nobody_from_asking_the_app() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("docker.sock");
+        let _silent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let engine = Engine::new(socket.to_str()).unwrap();
+        let image = ImageId::new(format!("sha256:{}", "5a".repeat(32))).unwrap();
+        let address = Some("127.0.0.1:8080".parse().unwrap());
+        let subject = Subject { engine, container: "c".into(), image, address };
+        let mut hints = Hints { next: Instant::now(), last: None };
+        let nobody = || Finding::plain(format!("{} 8080", http::NOBODY));
+        let begun = Instant::now();
+        assert_eq!(hints.add(&subject, nobody()).await, nobody());
+        // A sign of life alone may take an engine longer.
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     }
 }

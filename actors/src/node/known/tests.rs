@@ -263,6 +263,33 @@ fn what_ended_while_the_engine_was_away_is_to_be_started_and_what_ended_by_itsel
 }
 
 #[test]
+fn what_was_to_run_once_and_has_while_the_engine_was_away_is_not_run_twice() {
+    let image = ImageId::new(format!("sha256:{}", "0".repeat(64))).unwrap();
+    let process = hythe_core::process::STRIDE;
+    // Which replica of one that runs once, with which code it ended, and whether it runs on.
+    for (index, code, runs_on) in [(0, 0, false), (0, 137, true), (process, 0, true)] {
+        let mut wanted = assignment(image.clone(), &[index]);
+        wanted.run.part.once = true;
+        let (deployment, app) = (wanted.deployment, wanted.app);
+        let key = ReplicaKey { deployment, index };
+        let (at, ran) = (Timestamp(15_000), Millis(1));
+        let state = Condition::Exited { at, ran, code, out_of_memory: false };
+        let (id, address, limited) = ("c".to_owned(), None, false);
+        let observed = Observed { id, app, network: app, key, state, address, limited };
+        let mut replica = Replica::new(look::Sight { observed, tail: None }, None);
+        replica.ended_with_engine = true;
+        let desired = [(deployment, Wanted::Run(Box::new(wanted)))].into();
+        let mut known = Known::new(desired, BTreeMap::new());
+        known.replicas.insert(key, replica);
+        let state = known.replica_reports().remove(0).state;
+        let over = state == ReplicaState::Exited { code, out_of_memory: false };
+        assert_eq!(over, !runs_on, "{index} {code}");
+        let steps = plan(&known.desired, &known.seen()).steps;
+        assert_eq!(steps.contains(&Step::Start(key)), runs_on, "{index} {code}");
+    }
+}
+
+#[test]
 fn an_order_that_could_not_be_forgotten_is_not_forgotten_at_once_again() {
     let deployment = DeploymentId::new(uuid::Uuid::from_u128(7));
     let mut known = Known::new(Desired::new(), BTreeMap::new());
