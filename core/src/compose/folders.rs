@@ -84,6 +84,16 @@ const WRITTEN: [&str; 10] = [
     "/usr/share/nginx",
     "/var/lib/grafana/dashboards",
 ];
+/// Where some keep what they found out all the same: keys, certificates, lists.
+const KEPT_SETTINGS: [&str; 7] = [
+    "/etc/gitlab",
+    "/etc/ldap/slapd.d",
+    "/etc/letsencrypt",
+    "/etc/openvpn",
+    "/etc/pihole",
+    "/etc/wireguard",
+    "/etc/x-ui",
+];
 /// Names of folders that hold nothing else.
 const WRITTEN_NAMES: [&str; 6] =
     ["conf", "dashboards", "initdb", "pipeline", "provisioning", "templates"];
@@ -458,6 +468,9 @@ impl Bind {
     fn is_at_settings(&self) -> bool {
         let target = self.target.trim_end_matches('/');
         let name = last(target);
+        if KEPT_SETTINGS.contains(&target) {
+            return false;
+        }
         WRITTEN.iter().any(|folder| holds(folder, target))
             || WRITTEN_NAMES.contains(&name)
             || name.ends_with(".d")
@@ -466,6 +479,7 @@ impl Bind {
     /// Whether it lies, or is called, as folders do that something is kept in.
     fn is_named_as_kept(&self) -> bool {
         KEPT_PLACES.iter().any(|folder| holds(folder, &self.target))
+            || KEPT_SETTINGS.contains(&self.target.trim_end_matches('/'))
             || [self.source.as_str(), self.target.as_str()].into_iter().any(|path| {
                 let name = last(path).to_ascii_lowercase();
                 KEPT_NAMES.contains(&name.as_str())

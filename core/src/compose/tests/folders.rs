@@ -95,6 +95,16 @@ const IMAGE: &[Row] = &[
             "! 4 services.a.volumes: what is written there is given to the container as a config is",
         ],
     ),
+    // What the app writes there itself is lost with no container.
+    (
+        "[./conf.d:/etc/gitlab/, \"./functions:/etc/letsencrypt:ro\"]",
+        &[
+            "0 a image=x health=none CONFIG_FILE_etc_letsencrypt_hello_ts=hello \
+             folder-conf-d-78cc9775c750:/etc/gitlab file:/etc/letsencrypt/hello.ts=",
+            "! 4 services.a.volumes: what is written there is given",
+            "! 4 services.a.volumes: what is written there is kept in the volume folder-conf-d-",
+        ],
+    ),
     (
         "[./html:/usr/share/nginx/html:ro]",
         &[
