@@ -69,8 +69,9 @@ const PLACEHOLDERS: [&str; 8] = [
     ".empty",
     ".placeholder",
     ".DS_Store",
-    "README.md",
+    READ_ME,
 ];
+const READ_ME: &str = "README.md";
 /// Where images look for what people wrote, and not for what they keep themselves.
 const WRITTEN: [&str; 10] = [
     "/etc",
@@ -415,10 +416,13 @@ fn empty(bind: &Bind, is_made: bool) -> Decided {
     }
 }
 
-/// The files of a folder without those that are there so that it is.
+/// The files of a folder without those that are there so that it is. What there is to read beside others may be one
+/// of them.
 fn real(files: &BTreeSet<String>) -> Vec<&str> {
-    let files = files.iter().map(String::as_str);
-    files.filter(|file| !PLACEHOLDERS.contains(&last(file))).collect()
+    let holds_place = |file: &str| PLACEHOLDERS.contains(&last(file));
+    let is_alone = files.iter().all(|file| holds_place(file));
+    let is_real = |file: &&str| !holds_place(file) || (!is_alone && last(file) == READ_ME);
+    files.iter().map(String::as_str).filter(is_real).collect()
 }
 
 /// The texts that are wanted of what a service mounts from a folder.

@@ -27,6 +27,7 @@ fn given(folder: &str) -> Given {
         ("html", files(&["index.html", "logo.png"])),
         ("logo.png", Mounted::File),
         ("many", Mounted::Large),
+        ("pages", files(&["README.md", "index.md", ".gitignore"])),
         ("pg", files(&["PG_VERSION", "base/1"])),
         ("run.sh", Mounted::File),
         ("seeded/data", files(&["seed.json"])),
@@ -38,6 +39,8 @@ fn given(folder: &str) -> Given {
         ("conf.d/snippets/tls.conf", "tls"),
         ("functions/hello.ts", "hello"),
         ("html/index.html", "<p>"),
+        ("pages/README.md", "read"),
+        ("pages/index.md", "page"),
         ("pg/PG_VERSION", "16"),
         ("run.sh", "#!/bin/sh\n"),
         ("seeded/data/seed.json", "{}"),
@@ -111,6 +114,13 @@ const IMAGE: &[Row] = &[
             "0 a image=x health=none CONFIG_FILE_usr_share_nginx_html_index_html=<p> file:",
             "! 4 services.a.volumes: html/logo.png: it is no text of at most 64 KiB. What is needed of it belongs",
             "! 4 services.a.volumes: what is written there is given to the container as a config is",
+        ],
+    ),
+    (
+        "[./pages:/pages:ro]",
+        &[
+            "0 a image=x health=none CONFIG_FILE_pages_README_md=read CONFIG_FILE_pages_index_md=page file:",
+            "! 4 services.a.volumes: what is written there is given",
         ],
     ),
     (
