@@ -14,6 +14,7 @@ use super::tree::{Field, Node};
 use super::volumes::Bind;
 use super::{Bad, Given, Mounted};
 use crate::container::VolumeName;
+use crate::limits;
 use crate::source::ImageRef;
 
 /// How much of a path is in the name of its volume where not all of it can be.
@@ -266,7 +267,13 @@ impl Kept {
         let mut names: BTreeMap<VolumeName, Source> = BTreeMap::new();
         for service in services {
             let built = built_from(&service.node, given);
-            for item in service.node.get("volumes").and_then(Node::items).unwrap_or_default() {
+            let items = service.node.get("volumes").and_then(Node::items).unwrap_or_default();
+            // Each may be a folder with many files.
+            if items.len() > limits::MOST_COMPOSE_MOUNTS {
+                let (name, most) = (&service.name, limits::MOST_COMPOSE_MOUNTS);
+                return bad(service.line, format!("services.{name}.volumes: more than {most}"));
+            }
+            for item in items {
                 let Some(bind) = Bind::of(item).filter(|bind| !bind.read_only) else { continue };
                 let source = Source::of(&bind, &given.folder);
                 if !matches!(decide(&bind, &source, built.as_deref(), given), Decided::Keep(_)) {
