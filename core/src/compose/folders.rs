@@ -300,10 +300,12 @@ impl Kept {
     pub(super) fn settle(&self, bind: &Bind, built: Option<&str>, given: &Given) -> Means {
         let source = Source::of(bind, &given.folder);
         let decided = decide(bind, &source, built, given);
+        let apart = if self.has_beside(&source) { APART } else { "" };
         match (self.0.get(&source), decided) {
             (Some(volume), Decided::Keep(more)) => {
-                Means::Volume(volume.clone(), kept(volume, more))
+                Means::Volume(volume.clone(), kept(volume, more) + apart)
             }
+            (None, Decided::Nothing(EMPTY)) if !apart.is_empty() => Means::Nothing(PART),
             (Some(volume), Decided::Texts(_) | Decided::Nothing(_)) => {
                 Means::Volume(volume.clone(), kept(volume, ""))
             }
@@ -311,6 +313,18 @@ impl Kept {
             (None, Decided::Nothing(why)) | (_, Decided::Never(why)) => Means::Nothing(why),
             (None, Decided::Keep(_)) => Means::Nothing(MACHINE),
         }
+    }
+
+    /// Whether something else is kept that has it, or that it has.
+    fn has_beside(&self, source: &Source) -> bool {
+        let Source::Within(own) = source else { return false };
+        // They come first, and are as few as those of which somebody said what lies there.
+        let within = self.0.keys().map_while(|source| match source {
+            Source::Within(path) => Some(path),
+            Source::Machine(_) | Source::Outside => None,
+        });
+        let mut others = within.filter(|path| *path != own);
+        others.any(|path| holds(path, own) || holds(own, path))
     }
 }
 
@@ -321,6 +335,10 @@ fn kept(volume: &VolumeName, more: &str) -> String {
     )
 }
 
+const APART: &str = "; a folder that it is in, or that is in it, is kept in a volume of its own, and neither sees the \
+                     other: mount the same one where both are meant";
+const PART: &str = "a folder that it is in, or that is in it, is kept in a volume of its own, which is not seen here: \
+                    mount the same one in both places";
 const NOT_FROM_THERE: &str = "; of what is in the folder now, nothing is in it. To have its files, mount it \
                               read-only (:ro), as texts of at most 64 KiB, or build them into the image";
 const NOT_OF_THE_MACHINE: &str = "; no folder of a machine is given to a container, so nothing of what is in this \

@@ -304,6 +304,25 @@ fn what_one_service_keeps_all_see_that_mount_it() {
 }
 
 #[test]
+fn of_a_folder_in_one_that_is_kept_it_is_said_that_they_are_apart() {
+    let text = "services:\n  site:\n    image: nginx\n    volumes: [\"./data/public:/public:ro\"]\n  web:\n    image: \
+                web\n    volumes: [\"./data:/app/data\", \"./database:/db\"]\n  work:\n    image: web\n    volumes: \
+                [\"./data/own:/own\"]\n";
+    let mut with = given("");
+    for path in ["data/public", "data/own", "database"] {
+        with.mounted.insert(path.into(), Mounted::Nothing);
+    }
+    let told = told(text, &with);
+    let lines = |words: &str| {
+        let of = |line: &&str| line.contains(words);
+        told.lines().filter(of).map(|line| line.split(' ').nth(2).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(lines("which is not seen here"), ["services.site.volumes:"], "{told}");
+    let apart = lines("and neither sees the other");
+    assert_eq!(apart, ["services.web.volumes:", "services.work.volumes:"], "{told}");
+}
+
+#[test]
 fn the_name_of_a_volume_is_that_of_no_other() {
     let declared =
         "services: {a: {image: x, volumes: [\"./data:/d\"]}}\nvolumes: {folder-data: }\n";
