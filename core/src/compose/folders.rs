@@ -14,6 +14,7 @@ use super::tree::{Field, Node};
 use super::volumes::Bind;
 use super::{Bad, Given, Mounted};
 use crate::container::VolumeName;
+use crate::limits;
 use crate::source::ImageRef;
 
 /// How much of a path is in the name of its volume where not all of it can be.
@@ -69,8 +70,9 @@ const PLACEHOLDERS: [&str; 8] = [
     ".empty",
     ".placeholder",
     ".DS_Store",
-    "README.md",
+    READ_ME,
 ];
+const READ_ME: &str = "README.md";
 /// Where images look for what people wrote, and not for what they keep themselves.
 const WRITTEN: [&str; 10] = [
     "/etc",
@@ -83,6 +85,16 @@ const WRITTEN: [&str; 10] = [
     "/usr/share/logstash",
     "/usr/share/nginx",
     "/var/lib/grafana/dashboards",
+];
+/// Where some keep what they found out all the same: keys, certificates, lists.
+const KEPT_SETTINGS: [&str; 7] = [
+    "/etc/gitlab",
+    "/etc/ldap/slapd.d",
+    "/etc/letsencrypt",
+    "/etc/openvpn",
+    "/etc/pihole",
+    "/etc/wireguard",
+    "/etc/x-ui",
 ];
 /// Names of folders that hold nothing else.
 const WRITTEN_NAMES: [&str; 6] =
@@ -255,7 +267,13 @@ impl Kept {
         let mut names: BTreeMap<VolumeName, Source> = BTreeMap::new();
         for service in services {
             let built = built_from(&service.node, given);
-            for item in service.node.get("volumes").and_then(Node::items).unwrap_or_default() {
+            let items = service.node.get("volumes").and_then(Node::items).unwrap_or_default();
+            // Each may be a folder with many files.
+            if items.len() > limits::MOST_COMPOSE_MOUNTS {
+                let (name, most) = (&service.name, limits::MOST_COMPOSE_MOUNTS);
+                return bad(service.line, format!("services.{name}.volumes: more than {most}"));
+            }
+            for item in items {
                 let Some(bind) = Bind::of(item).filter(|bind| !bind.read_only) else { continue };
                 let source = Source::of(&bind, &given.folder);
                 if !matches!(decide(&bind, &source, built.as_deref(), given), Decided::Keep(_)) {
@@ -282,10 +300,12 @@ impl Kept {
     pub(super) fn settle(&self, bind: &Bind, built: Option<&str>, given: &Given) -> Means {
         let source = Source::of(bind, &given.folder);
         let decided = decide(bind, &source, built, given);
+        let apart = if self.has_beside(&source) { APART } else { "" };
         match (self.0.get(&source), decided) {
             (Some(volume), Decided::Keep(more)) => {
-                Means::Volume(volume.clone(), kept(volume, more))
+                Means::Volume(volume.clone(), kept(volume, more) + apart)
             }
+            (None, Decided::Nothing(EMPTY)) if !apart.is_empty() => Means::Nothing(PART),
             (Some(volume), Decided::Texts(_) | Decided::Nothing(_)) => {
                 Means::Volume(volume.clone(), kept(volume, ""))
             }
@@ -293,6 +313,18 @@ impl Kept {
             (None, Decided::Nothing(why)) | (_, Decided::Never(why)) => Means::Nothing(why),
             (None, Decided::Keep(_)) => Means::Nothing(MACHINE),
         }
+    }
+
+    /// Whether something else is kept that has it, or that it has.
+    fn has_beside(&self, source: &Source) -> bool {
+        let Source::Within(own) = source else { return false };
+        // They come first, and are as few as those of which somebody said what lies there.
+        let within = self.0.keys().map_while(|source| match source {
+            Source::Within(path) => Some(path),
+            Source::Machine(_) | Source::Outside => None,
+        });
+        let mut others = within.filter(|path| *path != own);
+        others.any(|path| holds(path, own) || holds(own, path))
     }
 }
 
@@ -303,6 +335,10 @@ fn kept(volume: &VolumeName, more: &str) -> String {
     )
 }
 
+const APART: &str = "; a folder that it is in, or that is in it, is kept in a volume of its own, and neither sees the \
+                     other: mount the same one where both are meant";
+const PART: &str = "a folder that it is in, or that is in it, is kept in a volume of its own, which is not seen here: \
+                    mount the same one in both places";
 const NOT_FROM_THERE: &str = "; of what is in the folder now, nothing is in it. To have its files, mount it \
                               read-only (:ro), as texts of at most 64 KiB, or build them into the image";
 const NOT_OF_THE_MACHINE: &str = "; no folder of a machine is given to a container, so nothing of what is in this \
@@ -405,10 +441,13 @@ fn empty(bind: &Bind, is_made: bool) -> Decided {
     }
 }
 
-/// The files of a folder without those that are there so that it is.
+/// The files of a folder without those that are there so that it is. What there is to read beside others may be one
+/// of them.
 fn real(files: &BTreeSet<String>) -> Vec<&str> {
-    let files = files.iter().map(String::as_str);
-    files.filter(|file| !PLACEHOLDERS.contains(&last(file))).collect()
+    let holds_place = |file: &str| PLACEHOLDERS.contains(&last(file));
+    let is_alone = files.iter().all(|file| holds_place(file));
+    let is_real = |file: &&str| !holds_place(file) || (!is_alone && last(file) == READ_ME);
+    files.iter().map(String::as_str).filter(is_real).collect()
 }
 
 /// The texts that are wanted of what a service mounts from a folder.
@@ -458,6 +497,9 @@ impl Bind {
     fn is_at_settings(&self) -> bool {
         let target = self.target.trim_end_matches('/');
         let name = last(target);
+        if KEPT_SETTINGS.contains(&target) {
+            return false;
+        }
         WRITTEN.iter().any(|folder| holds(folder, target))
             || WRITTEN_NAMES.contains(&name)
             || name.ends_with(".d")
@@ -466,6 +508,7 @@ impl Bind {
     /// Whether it lies, or is called, as folders do that something is kept in.
     fn is_named_as_kept(&self) -> bool {
         KEPT_PLACES.iter().any(|folder| holds(folder, &self.target))
+            || KEPT_SETTINGS.contains(&self.target.trim_end_matches('/'))
             || [self.source.as_str(), self.target.as_str()].into_iter().any(|path| {
                 let name = last(path).to_ascii_lowercase();
                 KEPT_NAMES.contains(&name.as_str())

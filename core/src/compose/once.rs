@@ -110,7 +110,8 @@ const GOES_ON: [&str; 13] = [
 /// Images of programs that do one thing, whatever they are told.
 const TOOLS: [&str; 6] = ["atlas", "dbmate", "flyway", "liquibase", "mc", "migrate"];
 /// Images whose own command goes on, in files that give them no port.
-const SERVERS: [&str; 12] = [
+const SERVERS: [&str; 13] = [
+    "cassandra",
     "elasticsearch",
     "mariadb",
     "memcached",
@@ -228,6 +229,10 @@ pub(super) fn why(draft: &Draft, asked: Asked, told_apart: bool) -> Option<(&'st
     if TOOLS.contains(&image_of(&draft.service)) {
         return Some(("for its image is of a program that ends", false));
     }
+    // The first of a cluster is often called its seed.
+    if is_server(&draft.service) {
+        return None;
+    }
     let name = draft.service.name.as_str().to_ascii_lowercase();
     if name.split(['-', '_', '.']).any(|part| NAMES.contains(&part)) {
         return Some(("for its name says so", false));
@@ -247,6 +252,12 @@ fn may_end(service: &Service, commands: &[Vec<String>]) -> bool {
     let mut words = commands.last().into_iter().flatten();
     let goes_on = words.any(|word| GOES_ON.contains(&word.as_str()));
     own && !goes_on && !SERVERS.contains(&image_of(service))
+}
+
+/// Whether it is a server that its image starts.
+fn is_server(service: &Service) -> bool {
+    let own = service.command.is_some() || service.entrypoint.is_some();
+    !own && SERVERS.contains(&image_of(service))
 }
 
 /// The last part of the name of its image; empty for one that is built.
@@ -404,6 +415,8 @@ mod tests {
         ("create-buckets: {image: x}", Some("its name")),
         ("airflow_init: {image: x}", Some("its name")),
         ("db.init: {image: x, command: go}", Some("its name")),
+        ("cassandra-seed: {image: \"cassandra:5\"}", None),
+        ("mongo-setup: {image: \"mongo:8\", command: mongosh x}", Some("its name")),
         ("initial: {image: x}", None),
         ("init: {image: x, command: tail -f /dev/null}", None),
         ("init: {image: x, restart: unless-stopped}", None),

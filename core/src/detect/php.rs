@@ -158,7 +158,9 @@ fn laravel(recipe: &mut Recipe, repo: &Repo<'_>, named: Option<&str>) {
         line.push_str(
             "[ -n \"$APP_KEY\" ] || export APP_KEY=\"base64:$(head -c 32 /dev/urandom | base64)\"; ",
         );
-        recipe.because("APP_KEY is made up where it is not set: set it to keep sessions");
+        recipe.because(
+            "APP_KEY is made up where it is not set: set it to keep sessions and what is encrypted",
+        );
     }
     let digits = named.unwrap_or_default().trim_start_matches(|c: char| !c.is_ascii_digit());
     let major = digits.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
@@ -168,6 +170,9 @@ fn laravel(recipe: &mut Recipe, repo: &Repo<'_>, named: Option<&str>) {
              php artisan migrate --force && ",
         );
         recipe.because("its migrations are run when it starts");
+        recipe.because(
+            "while no DB_CONNECTION is set, its database is a file in the container, and goes with that",
+        );
     }
     if !line.is_empty() {
         recipe.start = Some(Start::own(format!("{line}exec apache2-foreground")));

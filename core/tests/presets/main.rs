@@ -357,6 +357,46 @@ fn a_project_of_gradle_is_built_from_the_root_of_its_build() {
     assert_eq!(alone, of("alone").context);
 }
 
+/// Nothing links what a part of a workspace depends on to its root.
+#[test]
+fn a_program_that_a_part_of_a_workspace_depends_on_is_found_in_its_folder() {
+    let shape = Shape::of(
+        "package.json {\"private\":true}\npnpm-lock.yaml lockfileVersion: '9.0'\\n\n\
+         pnpm-workspace.yaml packages:\\n  - apps/*\\n\n\
+         apps/api/package.json {\"name\":\"api\",\"scripts\":{\"start\":\"node a.js\"},\
+         \"dependencies\":{\"playwright\":\"1.49\"}}",
+    );
+    let context = Some(RepositoryPath::new("apps/api").unwrap());
+    let settings = BuildSettings { context, ..BuildSettings::default() };
+    let text = shape.dockerfile(&settings, &BaseImages::default()).unwrap();
+    let step = "\nRUN PATH=/app/apps/api/node_modules/.bin:/app/node_modules/.bin:$PATH playwright install chromium\n";
+    assert!(text.contains(step), "{text}");
+}
+
+#[test]
+fn pnpm_adds_an_adapter_also_at_the_root_of_a_workspace() {
+    let shape = Shape::of(
+        "package.json {\"scripts\":{\"build\":\"vite build\"},\"devDependencies\":{\"@sveltejs/kit\":\"2\",\
+         \"@sveltejs/adapter-vercel\":\"5\"}}\npnpm-lock.yaml lockfileVersion: '9.0'\\n\n\
+         svelte.config.js import adapter from '@sveltejs/adapter-vercel'",
+    );
+    let text = shape.dockerfile(&BuildSettings::default(), &BaseImages::default()).unwrap();
+    let step = "\nRUN pnpm add --ignore-workspace-root-check @sveltejs/adapter-node@5\n";
+    assert!(text.contains(step), "{text}");
+}
+
+#[test]
+fn of_laravel_it_is_said_what_goes_with_a_container() {
+    let shape = Shape::of(
+        "composer.json {\"require\":{\"laravel/framework\":\"^12.0\"}}\nartisan\npublic/index.php",
+    );
+    let detected = shape.detect(&BuildSettings::default(), &BaseImages::default()).unwrap();
+    for words in ["and what is encrypted", "its database is a file in the container"] {
+        let said = detected.found.reasons.iter().any(|reason| reason.contains(words));
+        assert!(said, "{words}: {:?}", detected.found);
+    }
+}
+
 #[test]
 fn the_one_folder_with_an_app_is_built_without_being_named() {
     let shape = Shape::of(

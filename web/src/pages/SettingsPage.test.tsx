@@ -146,6 +146,9 @@ describe("an app's settings", () => {
     const memory = region("How it runs").getByLabelText<HTMLInputElement>("Memory of a replica");
     await user.clear(memory);
     await user.type(memory, "2G");
+    router.history.push("/apps/shop/settings#elsewhere");
+    await waitFor(() => expect(router.state.location.hash).toBe("elsewhere"));
+    expect(screen.queryByRole("dialog")).toBeNull();
     const traffic = screen.getByRole("link", { name: "Traffic" });
     await user.click(traffic);
     const dialog = () => within(screen.getByRole("dialog", { name: "Leave without saving?" }));

@@ -4,7 +4,8 @@ import { Confirm } from "./Confirm";
 /** Asks before what somebody changed and did not save is left behind. */
 export function Unsaved({ changed }: { changed: boolean }) {
   const leaving = useBlocker({
-    shouldBlockFn: () => changed,
+    // A place of this very page, such as what one skips to, leaves nothing behind.
+    shouldBlockFn: ({ current, next }) => changed && current.pathname !== next.pathname,
     // Also where the tab is closed; then the browser asks in its own words.
     enableBeforeUnload: () => changed,
     withResolver: true,

@@ -166,8 +166,10 @@ impl Looking<'_> {
         for bind in volumes.iter().filter_map(Bind::of).filter(Bind::is_relative) {
             let Ok(Some(path)) = resolve(&origin.folder, &bind.source) else { continue };
             let room = limits::MOST_COMPOSE_TEXTS.saturating_sub(self.found.texts.len());
-            let texts = folders::wanted(&bind, &path, service, self.given).into_iter();
-            self.found.texts.extend(texts.take(room));
+            if room > 0 {
+                let texts = folders::wanted(&bind, &path, service, self.given).into_iter();
+                self.found.texts.extend(texts.take(room));
+            }
             if self.found.binds.len() < limits::MOST_COMPOSE_MOUNTS {
                 self.found.binds.insert(path);
             }

@@ -77,6 +77,12 @@ fn all_that_a_file_comes_to_has_a_bound() {
     assert!(wanted(&many, &given()).unwrap_err().why.contains("66 other files, and at most 64"));
     files.files = (0..193).map(|n| (format!("{n}.env"), String::new())).collect();
     assert!(why(read("services: {a: {image: x}}", &files)).contains("193 other files"));
+    let mounts: String = (0..257).fold(String::new(), |mut text, n| {
+        write!(text, "./f:/{n}, ").unwrap();
+        text
+    });
+    let many = format!("services: {{a: {{image: x, volumes: [{mounts}]}}}}\n");
+    assert!(why(read(&many, &given())).contains("services.a.volumes: more than 256"));
     let mounted = |mounted: BTreeMap<String, Mounted>| {
         let given = Given { mounted, ..given() };
         assert!(wanted("services: {a: {image: x}}", &given).is_err());

@@ -27,6 +27,7 @@ fn given(folder: &str) -> Given {
         ("html", files(&["index.html", "logo.png"])),
         ("logo.png", Mounted::File),
         ("many", Mounted::Large),
+        ("pages", files(&["README.md", "index.md", ".gitignore"])),
         ("pg", files(&["PG_VERSION", "base/1"])),
         ("run.sh", Mounted::File),
         ("seeded/data", files(&["seed.json"])),
@@ -38,6 +39,8 @@ fn given(folder: &str) -> Given {
         ("conf.d/snippets/tls.conf", "tls"),
         ("functions/hello.ts", "hello"),
         ("html/index.html", "<p>"),
+        ("pages/README.md", "read"),
+        ("pages/index.md", "page"),
         ("pg/PG_VERSION", "16"),
         ("run.sh", "#!/bin/sh\n"),
         ("seeded/data/seed.json", "{}"),
@@ -95,12 +98,29 @@ const IMAGE: &[Row] = &[
             "! 4 services.a.volumes: what is written there is given to the container as a config is",
         ],
     ),
+    // What the app writes there itself is lost with no container.
+    (
+        "[./conf.d:/etc/gitlab/, \"./functions:/etc/letsencrypt:ro\"]",
+        &[
+            "0 a image=x health=none CONFIG_FILE_etc_letsencrypt_hello_ts=hello \
+             folder-conf-d-78cc9775c750:/etc/gitlab file:/etc/letsencrypt/hello.ts=",
+            "! 4 services.a.volumes: what is written there is given",
+            "! 4 services.a.volumes: what is written there is kept in the volume folder-conf-d-",
+        ],
+    ),
     (
         "[./html:/usr/share/nginx/html:ro]",
         &[
             "0 a image=x health=none CONFIG_FILE_usr_share_nginx_html_index_html=<p> file:",
             "! 4 services.a.volumes: html/logo.png: it is no text of at most 64 KiB. What is needed of it belongs",
             "! 4 services.a.volumes: what is written there is given to the container as a config is",
+        ],
+    ),
+    (
+        "[./pages:/pages:ro]",
+        &[
+            "0 a image=x health=none CONFIG_FILE_pages_README_md=read CONFIG_FILE_pages_index_md=page file:",
+            "! 4 services.a.volumes: what is written there is given",
         ],
     ),
     (
@@ -281,6 +301,25 @@ fn what_one_service_keeps_all_see_that_mount_it() {
     let told = told(code, &with);
     assert!(told.contains("0 a image=x health=none folder-app:/kept\n"), "{told}");
     assert!(told.contains("0 b build=app health=none\n"), "{told}");
+}
+
+#[test]
+fn of_a_folder_in_one_that_is_kept_it_is_said_that_they_are_apart() {
+    let text = "services:\n  site:\n    image: nginx\n    volumes: [\"./data/public:/public:ro\"]\n  web:\n    image: \
+                web\n    volumes: [\"./data:/app/data\", \"./database:/db\"]\n  work:\n    image: web\n    volumes: \
+                [\"./data/own:/own\"]\n";
+    let mut with = given("");
+    for path in ["data/public", "data/own", "database"] {
+        with.mounted.insert(path.into(), Mounted::Nothing);
+    }
+    let told = told(text, &with);
+    let lines = |words: &str| {
+        let of = |line: &&str| line.contains(words);
+        told.lines().filter(of).map(|line| line.split(' ').nth(2).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(lines("which is not seen here"), ["services.site.volumes:"], "{told}");
+    let apart = lines("and neither sees the other");
+    assert_eq!(apart, ["services.web.volumes:", "services.work.volumes:"], "{told}");
 }
 
 #[test]

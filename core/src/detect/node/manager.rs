@@ -145,7 +145,7 @@ impl Manager {
     pub(super) fn add(self, package: &str) -> String {
         match self {
             Self::Npm => format!("npm install --legacy-peer-deps {package}"),
-            Self::Pnpm => format!("pnpm add {package}"),
+            Self::Pnpm => format!("pnpm add --ignore-workspace-root-check {package}"),
             Self::Yarn => format!("yarn add --ignore-workspace-root-check {package}"),
             Self::YarnBerry => format!("yarn add {package}"),
             Self::Bun => format!("bun add {package}"),

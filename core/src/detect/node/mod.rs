@@ -147,7 +147,7 @@ fn installed(
         // Scripts of packages are the app's business, as far as they read its variables.
         recipe.install.push(if recipe.manifests.is_empty() { install.of_app() } else { install });
     }
-    needs::system_packages(recipe, manifest);
+    needs::system_packages(recipe, manifest, None);
     Ok(())
 }
 

@@ -3,8 +3,9 @@
 use super::manifest::Manifest;
 use crate::detect::recipe::{OF_CHROMIUM, Recipe, Run};
 
-/// Programs and libraries that packages need.
-pub(super) fn system_packages(recipe: &mut Recipe, manifest: &Manifest) {
+/// Programs and libraries that packages need. `path`: where their own programs are found, where that is not at the
+/// root alone.
+pub(super) fn system_packages(recipe: &mut Recipe, manifest: &Manifest, path: Option<&str>) {
     if manifest.installs_by_git() {
         recipe.packages(&["git", "ca-certificates"], &[]);
         recipe.because("git: a dependency is fetched by it");
@@ -41,11 +42,11 @@ pub(super) fn system_packages(recipe: &mut Recipe, manifest: &Manifest) {
         recipe.packages(&[], &["imagemagick"]);
         recipe.because("ImageMagick: it is run by a package");
     }
-    browsers(recipe, manifest);
+    browsers(recipe, manifest, path);
 }
 
 /// Browsers that an app runs: what packages fetch for whoever builds is not there for whoever runs it.
-fn browsers(recipe: &mut Recipe, manifest: &Manifest) {
+fn browsers(recipe: &mut Recipe, manifest: &Manifest, path: Option<&str>) {
     if manifest.needs_to_run("puppeteer") {
         recipe.build_env("PUPPETEER_SKIP_DOWNLOAD", "true");
         recipe.run_env("PUPPETEER_EXECUTABLE_PATH", "/usr/bin/chromium");
@@ -57,7 +58,11 @@ fn browsers(recipe: &mut Recipe, manifest: &Manifest) {
         recipe.build_env("PLAYWRIGHT_BROWSERS_PATH", "0");
         recipe.run_env("PLAYWRIGHT_BROWSERS_PATH", "0");
         recipe.packages(&["ca-certificates"], OF_CHROMIUM);
-        recipe.install.push(Run::own("node_modules/.bin/playwright install chromium"));
+        let program = path.map_or_else(
+            || "node_modules/.bin/playwright".to_owned(),
+            |path| format!("PATH={path} playwright"),
+        );
+        recipe.install.push(Run::own(format!("{program} install chromium")));
         recipe.because("Chromium: Playwright fetches it");
     }
 }

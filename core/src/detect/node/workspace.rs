@@ -79,7 +79,7 @@ pub(super) fn member(repo: &Repo<'_>, own: &Manifest) -> Result<Option<Recipe>, 
     recipe
         .because(format!("{folder} is a part of the workspace in {place}, which is built with it"));
     super::installed(&mut recipe, &root, &manifest, found)?;
-    needs::system_packages(&mut recipe, own);
+    needs::system_packages(&mut recipe, own, Some(&path_in(&folder)));
     if built {
         let name = own.name().and_then(|name| words::path(name, "name in package.json").ok());
         let line = match name {

@@ -153,7 +153,8 @@ pub(super) fn of_data(repo: &Repo<'_>, deps: &Dependencies) -> Option<(&'static 
 /// The variable that settings of Django take their secret from, where they have no other.
 pub(super) fn secret(settings: &str) -> Option<&str> {
     let mut lines = settings.lines().filter_map(|line| line.strip_prefix("SECRET_KEY"));
-    let (_, value) = lines.next()?.split_once('=')?;
+    let whole = |rest: &&str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    let (_, value) = lines.find(whole)?.split_once('=')?;
     let asks = ["environ", "getenv", "env(", "config("].iter().any(|word| value.contains(word));
     let has_other = [",", "default", " or "].iter().any(|word| value.contains(word));
     let name = value.split(['"', '\'']).nth(1)?;
@@ -218,6 +219,7 @@ mod tests {
             ("SECRET_KEY = 'abc'", None),
             ("SECRET_KEY = os.environ['a; b']", None),
             ("# SECRET_KEY = env('KEY')", None),
+            ("SECRET_KEY_FILE = env('FILE')\nSECRET_KEY: str = env('KEY')", Some("KEY")),
         ] {
             assert_eq!(secret(line), name, "{line}");
         }
