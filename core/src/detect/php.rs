@@ -165,11 +165,15 @@ fn laravel(recipe: &mut Recipe, repo: &Repo<'_>, named: Option<&str>) {
     let digits = named.unwrap_or_default().trim_start_matches(|c: char| !c.is_ascii_digit());
     let major = digits.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
     if repo.has("artisan") && major.parse::<u32>().is_ok_and(|major| major >= 11) {
+        // A database of somebody's own is theirs to change, and several containers would do so at once.
         line.push_str(
-            "[ -n \"$DB_CONNECTION$DB_URL$DB_HOST$DB_DATABASE\" ] || touch database/database.sqlite; \
-             php artisan migrate --force && ",
+            "if [ -z \"$DB_CONNECTION$DB_URL$DB_HOST$DB_DATABASE\" ]; then \
+             touch database/database.sqlite; php artisan migrate --force || :; fi; ",
         );
-        recipe.because("its migrations are run when it starts");
+        recipe.because(
+            "its migrations are run when it starts while no database is set: for one that is, say \
+             `php artisan migrate --force` as its release command",
+        );
         recipe.because(
             "while no DB_CONNECTION is set, its database is a file in the container, and goes with that",
         );

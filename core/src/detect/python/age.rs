@@ -39,28 +39,55 @@ const AGES: &[(&str, &[Age])] = &[
     ("uvloop", &[(&[0, 16], 9), (&[0, 17], 10), (&[0, 18], 11), (&[0, 20], 12)]),
 ];
 
+/// Packages, each with the versions from which on it needs a later Python, and that one's second number
+/// (`requires-python` at pypi.org).
+const FLOORS: &[(&str, &[Age])] = &[
+    ("django", &[(&[5], 10), (&[6], 12)]),
+    ("matplotlib", &[(&[3, 9], 9), (&[3, 10], 10)]),
+    ("numpy", &[(&[2], 9), (&[2, 1], 10), (&[2, 3], 11)]),
+    ("pandas", &[(&[2, 1], 9), (&[3], 11)]),
+    ("scikit-learn", &[(&[1, 5], 9), (&[1, 7], 10)]),
+    ("scipy", &[(&[1, 11], 9), (&[1, 14], 10), (&[1, 16], 11)]),
+];
+
 /// The Python that pinned packages want, and the one of them that wants the oldest.
 pub(super) fn wish(repo: &Repo<'_>) -> Option<(Wish, &'static str)> {
     let lists = REQUIREMENTS.iter().chain(&["requirements/base.txt"]);
-    let lines = lists.flat_map(|list| repo.texts_of(list).lines());
-    let (minor, package) = lines.filter_map(newest).min()?;
+    let lines = || lists.clone().flat_map(|list| repo.texts_of(list).lines());
+    let (minor, package) = lines().filter_map(newest).min()?;
+    // Where another one cannot be had for that, what is old is not of the time of the rest.
+    if lines().filter_map(oldest).any(|least| least > minor) {
+        return None;
+    }
     let wish = Wish::of(Some(&format!("3.{minor}")), "the age of what is pinned");
     Some((wish?, package))
 }
 
 /// The last Python of a line that pins a package, with the package.
 fn newest(line: &str) -> Option<(u32, &'static str)> {
+    let (name, version) = pinned(line)?;
+    let (package, ages) = AGES.iter().find(|(package, _)| *package == name)?;
+    let (_, minor) = ages.iter().find(|(bound, _)| version.as_slice() < *bound)?;
+    Some((*minor, *package))
+}
+
+/// The first Python of a line that pins a package.
+fn oldest(line: &str) -> Option<u32> {
+    let (name, version) = pinned(line)?;
+    let (_, floors) = FLOORS.iter().find(|(package, _)| *package == name)?;
+    let (_, minor) = floors.iter().rev().find(|(bound, _)| version.as_slice() >= *bound)?;
+    Some(*minor)
+}
+
+/// The package that a line pins, and its version.
+fn pinned(line: &str) -> Option<(String, Vec<u32>)> {
     let line = line.split(" #").next()?;
     let (name, pinned) = line.split_once("==")?;
-    let name = name_of(name)?;
-    let (package, ages) = AGES.iter().find(|(package, _)| *package == name)?;
     let pinned = pinned.trim_start();
     let end = pinned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(pinned.len());
     let version: Option<Vec<u32>> =
         pinned.get(..end)?.split('.').map(|number| number.parse().ok()).collect();
-    let version = version?;
-    let (_, minor) = ages.iter().find(|(bound, _)| version.as_slice() < *bound)?;
-    Some((*minor, *package))
+    Some((name_of(name)?, version?))
 }
 
 #[cfg(test)]
@@ -85,7 +112,16 @@ mod tests {
         ] {
             assert_eq!(newest(line), found, "{line}");
         }
-        for (package, ages) in AGES {
+        for (line, least) in [
+            ("Django==6.0", Some(12)),
+            ("django==5.2.1", Some(10)),
+            ("django==4.2", None),
+            ("numpy==2.0.2", Some(9)),
+            ("flask==3.1", None),
+        ] {
+            assert_eq!(oldest(line), least, "{line}");
+        }
+        for (package, ages) in AGES.iter().chain(FLOORS) {
             assert!(ages.is_sorted(), "{package}");
         }
     }
