@@ -68,6 +68,12 @@ impl RunSettings {
         }
         self.inside.check(&self.container.volumes)?;
         self.part.check(&self.container)?;
+        if self.part.once && !self.processes.is_empty() {
+            return Err(Rejection::invalid(
+                "group.once",
+                "is for what has no processes beside web, which would not be started again either",
+            ));
+        }
         self.check_processes()
     }
 }
@@ -284,6 +290,25 @@ mod tests {
             let json = serde_json::to_string(&settings).unwrap();
             assert_eq!(serde_json::from_str::<RunSettings>(&json).unwrap(), settings);
         }
+    }
+
+    #[test]
+    fn what_ends_by_itself_has_no_processes_beside() {
+        let container = ContainerSettings { unrouted: true, ..ContainerSettings::default() };
+        let part = GroupPart { once: true, ..GroupPart::default() };
+        let mut settings = RunSettings { container, part, ..RunSettings::default() };
+        settings.check().unwrap();
+        let worker = ProcessSettings {
+            command: argv(&["worker"]),
+            replicas: 1,
+            memory_bytes: None,
+            cpu_millis: None,
+        };
+        settings.processes.insert(ProcessName::new("worker").unwrap(), worker);
+        let refused = settings.check().unwrap_err().to_string();
+        assert!(refused.contains("processes beside web"), "{refused}");
+        settings.part.once = false;
+        settings.check().unwrap();
     }
 
     #[test]

@@ -106,10 +106,14 @@ fn fate(name: &str) -> Fate {
         _ if name.starts_with("proxy-") => Fate::Hop,
         _ if name.starts_with("x-forwarded-") => Fate::Claim,
         // CGI-like servers read `_` as `-`, so these would be taken for the real ones.
-        _ if name.contains('_') => match fate(&name.replace('_', "-")) {
-            Fate::Pass => Fate::Pass,
-            Fate::Hop | Fate::Claim => Fate::Hop,
-        },
+        _ if name.contains('_') => {
+            let read = name.replace('_', "-");
+            if fate(&read) == Fate::Pass && read != X_REQUEST_ID.as_str() {
+                Fate::Pass
+            } else {
+                Fate::Hop
+            }
+        }
         _ => Fate::Pass,
     }
 }
@@ -424,6 +428,16 @@ mod tests {
         let id = request_id(&headers, &peer, || HeaderValue::from_static("id"));
         to_app(&mut headers, &peer, &host, upgrade, id);
         headers
+    }
+
+    #[test]
+    fn what_would_be_read_as_the_edges_word_does_not_pass() {
+        for name in ["x_request_id", "x-request_id", "x_forwarded_for", "x_real-ip", "proxy_a"] {
+            assert_eq!(fate(name), Fate::Hop, "{name}");
+        }
+        for name in ["x_other", "x-request-id", "x_request_ids"] {
+            assert_eq!(fate(name), Fate::Pass, "{name}");
+        }
     }
 
     #[test]

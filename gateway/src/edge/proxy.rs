@@ -71,6 +71,10 @@ pub(crate) struct Proxy {
     pub(crate) last: Last,
 }
 
+/// A body of no more bytes has left with the last of it: what the connection cannot write at once is more than
+/// a socket takes.
+const FLUSHED_BYTES: u64 = 64 * 1024;
+
 /// The path under which its figures are read there.
 pub(crate) const FIGURES_PATH: &str = "/metrics";
 
@@ -340,7 +344,9 @@ impl Proxy {
                 Asked::Answered(response) => {
                     // The request's body goes on while the client does not take the answer, and after a
                     // switch of protocols there is none to take.
-                    let sends = progress.as_ref().is_some_and(|progress| !progress.ended());
+                    let sends = progress.as_ref().is_some_and(|progress| {
+                        !progress.ended() || progress.bytes() > FLUSHED_BYTES
+                    });
                     if sends || response.status() == StatusCode::SWITCHING_PROTOCOLS {
                         upward.hand_over();
                     }
