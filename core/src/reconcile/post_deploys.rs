@@ -4,6 +4,7 @@
 use super::replicas::places;
 use super::{Effect, tasks};
 use crate::deployment::{Attempt, DeploymentCommand, Fault, PostDeploy};
+use crate::giving_way::giving_way;
 use crate::ids::{DeploymentId, WorkerId};
 use crate::limits;
 use crate::observed::Observed;
@@ -47,6 +48,21 @@ fn unwanted(view: &View, id: DeploymentId, attempt: &Attempt) -> Option<&'static
     (app.rests() || app.is_resting(id)).then_some("the app was stopped")
 }
 
+/// The same for one that is live: what ends with its version so that the next one can start is not begun once
+/// more when that has ended.
+fn given_up(
+    view: &View,
+    observed: &Observed,
+    id: DeploymentId,
+    attempt: &Attempt,
+) -> Option<&'static str> {
+    let app = view.apps.get(&attempt.spec.app).and_then(|app| app.state.active());
+    let live = app.and_then(|app| giving_way(view, observed, app)).map(|(live, _)| live);
+    let gives_way = live == Some(id);
+    let why = "the next version starts, and both write to the same volume";
+    unwanted(view, id, attempt).or(gives_way.then_some(why))
+}
+
 fn begin(
     id: DeploymentId,
     deployment: &DeploymentView,
@@ -65,7 +81,7 @@ fn begin(
         let fault = Fault::new(format!("the post-deploy command `{command}` was not run: {why}"));
         DeploymentCommand::FailPostDeploy { fault }
     };
-    if let Some(why) = unwanted(view, id, attempt) {
+    if let Some(why) = given_up(view, observed, id, attempt) {
         return Some(not_run(why));
     }
     let worker = attempt.built.as_ref()?.worker;
@@ -104,7 +120,7 @@ fn verdict(
         None => {}
     }
     let log = || report.map(|report| report.log.clone()).unwrap_or_default();
-    if let Some(why) = unwanted(view, id, attempt) {
+    if let Some(why) = given_up(view, observed, id, attempt) {
         let message = format!("the post-deploy command `{command}` was ended, for {why}");
         return Some(DeploymentCommand::FailPostDeploy { fault: Fault { message, log: log() } });
     }

@@ -317,6 +317,10 @@ pub(super) fn order(view: &View, observed: &Observed, now: Timestamp, effects: &
                 continue;
             }
             let attempt = view.deployments.get(&deployment).and_then(|of| of.state.attempt());
+            if ends.is_some() && attempt.is_some_and(|attempt| attempt.post_deploying().is_some()) {
+                // What would be stopped with it is recorded as given up first.
+                continue;
+            }
             let goes_on = |attempt| post_deploys::goes_on(view, deployment, attempt);
             if is_followed(view, deployment) && attempt.is_some_and(goes_on) {
                 // Once it has ended, what goes on of it is ordered without its replicas.

@@ -2,6 +2,7 @@
 //! fails.
 
 use crate::app::AppEvent;
+use crate::argv::Argv;
 use crate::container::{ContainerSettings, GroupMember, Mount, MountPath, ServiceName, VolumeName};
 use crate::deployment::{
     BuiltImage, DeploymentCommand, DeploymentEvent, DeploymentSpec, Fault, Outcome, Placement,
@@ -14,9 +15,10 @@ use crate::observed::{Carries, EdgeSeen, Observed, WorkerSeen};
 use crate::past::testing::Journal;
 use crate::reconcile::{Effect, reconcile};
 use crate::routes::{Backend, Route, RouteTable, routes};
-use crate::run::RunSettings;
+use crate::run::{HookSettings, RunSettings};
+use crate::task::Hook;
 use crate::testing::{app_id, at, built, deployment_id, name, spec, worker_id};
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 use crate::view::View;
 use crate::waiting::waiting_for;
 use crate::wire::edge::Busy;
@@ -188,6 +190,46 @@ fn the_version_before_ends_first_and_runs_again_where_the_next_one_fails() {
     let (told_now, starting) = told(&view(&journal), &under_way);
     assert_eq!(told_now, ["run 1", "stop 2"]);
     assert!(!starting);
+}
+
+#[test]
+fn a_post_deploy_command_that_ends_with_its_version_is_given_up_first_and_not_begun_again() {
+    let (one, until) = (deployment_id(1), at(60));
+    let mut journal = empty();
+    journal.create(1, "shop");
+    let mut spec = spec_with_volume(false, 1, None);
+    let command = Argv::new(vec!["warm-up".into()]).unwrap();
+    let settings = HookSettings { command, within: Millis::seconds(60) };
+    spec.run.hooks.insert(Hook::PostDeploy, settings);
+    deploy_as(&mut journal, 1, spec, worker_id(1));
+    go_live(&mut journal, 1, 1);
+    let started = DeploymentEvent::PostDeployStarted { worker: worker_id(1), until };
+    journal.push(one.uuid(), Event::Deployment(started));
+    deploy(&mut journal, 2, false, worker_id(1));
+    let base = HostName::new("localhost").unwrap();
+    let given_up = |journal: &Journal, second_is_there: bool| {
+        let both = view(journal);
+        let orders = |n: u128| both.deployments[&deployment_id(n)].assigned.0;
+        let second = second_is_there.then(|| (2, orders(2), false));
+        let held: Vec<_> = [(1, orders(1), false)].into_iter().chain(second).collect();
+        let effects = reconcile(&both, &observed(&held), &base, at(20));
+        let fault = effects.into_iter().find_map(|effect| match effect {
+            Effect::Deployment(of, DeploymentCommand::FailPostDeploy { fault }) if of == one => {
+                Some(fault)
+            }
+            _ => None,
+        });
+        (fault, told(&both, &observed(&held)).0)
+    };
+    // Until the worker has taken on the next one, it goes on.
+    assert_eq!(given_up(&journal, false), (None, vec!["run 2".to_owned()]));
+    let (fault, orders) = given_up(&journal, true);
+    let fault = fault.unwrap();
+    assert!(fault.message.contains("both write to the same volume"), "{}", fault.message);
+    assert_eq!(orders, Vec::<String>::new(), "nothing is stopped before that is recorded");
+    let failed = DeploymentEvent::PostDeployFailed { fault };
+    journal.push(one.uuid(), Event::Deployment(failed));
+    assert_eq!(given_up(&journal, true), (None, vec!["stop 1".to_owned()]));
 }
 
 #[test]

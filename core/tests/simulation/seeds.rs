@@ -13,7 +13,7 @@ use crate::world::World;
 /// Seeds in one run of the tests, and in a soak.
 const SEEDS: (u64, u64) = (2_000, 100_000);
 /// The first of them, in which is counted what happens.
-const COUNTED: u64 = 500;
+const COUNTED: u64 = 700;
 /// Tests that share the others.
 const SHARES: u64 = 16;
 /// Seeds within which a planted fault has to be found.
