@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Effect;
+use super::{Effect, late};
 use crate::deployment::{Attempt, DeploymentCommand, Stage};
 use crate::ids::{DeploymentId, WorkerId};
 use crate::limits;
@@ -34,10 +34,10 @@ pub(super) fn send(
     now: Timestamp,
     effects: &mut Vec<Effect>,
 ) {
-    let (generation, until) = match attempt.stage {
+    let generation = match attempt.stage {
         Stage::Queued { .. } if !turns.out.contains(&id) && !turns.next().contains(&id) => return,
-        Stage::Queued { generation, until } => (generation, until),
-        Stage::Building { generation, until, worker: _ } => {
+        Stage::Queued { generation, until: _ } => generation,
+        Stage::Building { generation, until: _, worker: _ } => {
             let seen = observed.builds.get(&id).filter(|seen| seen.generation == generation);
             let heard = seen.map_or(deployment.since(), |seen| seen.heard_at);
             let silence = observed.silence(Some(heard), now);
@@ -49,7 +49,7 @@ pub(super) fn send(
             if silence < limits::BUILD_SILENCE {
                 return;
             }
-            (generation, until)
+            generation
         }
         Stage::Requested
         | Stage::Built { .. }
@@ -61,7 +61,9 @@ pub(super) fn send(
         | Stage::Live
         | Stage::Ended(_) => return,
     };
-    if now < until && observed.due(&Sent::Build(id, generation), limits::RESEND_AFTER, now) {
+    if let Some(until) = late::has_until(deployment, attempt, observed, now)
+        && observed.due(&Sent::Build(id, generation), limits::RESEND_AFTER, now)
+    {
         effects.push(Effect::SendBuild { deployment: id, generation, until });
     }
 }

@@ -21,7 +21,22 @@ pub(super) fn overdue(
     now: Timestamp,
 ) -> Option<Timestamp> {
     let (until, most) = (attempt.stage.until()?, most(attempt)?);
-    let since = match attempt.stage {
+    let since = given_at(deployment, attempt, until, most);
+    let given = until.since(since).min(most);
+    let own = observed.own_time(since, now);
+    let over = own >= until || own >= since.plus(given);
+    let set_back = now.plus(given) < since;
+    (over || set_back).then(|| now.max(until))
+}
+
+/// When the time was given that a stage has until then.
+fn given_at(
+    deployment: &DeploymentView,
+    attempt: &Attempt,
+    until: Timestamp,
+    most: Millis,
+) -> Timestamp {
+    match attempt.stage {
         // What waits on for its turn is given that time anew, in the stage that it is in.
         Stage::Queued { .. } => deployment.since().max(Timestamp(until.0.saturating_sub(most.0))),
         Stage::Requested
@@ -34,12 +49,20 @@ pub(super) fn overdue(
         | Stage::Draining { .. }
         | Stage::Live
         | Stage::Ended(_) => deployment.since(),
-    };
-    let given = until.since(since).min(most);
-    let own = observed.own_time(since, now);
-    let over = own >= until || own >= since.plus(given);
-    let set_back = now.plus(given) < since;
-    (over || set_back).then(|| now.max(until))
+    }
+}
+
+/// Until when by the clock as it is now the stage has its time, where that is not over: later than what was
+/// recorded where the clock was set forward since.
+pub(super) fn has_until(
+    deployment: &DeploymentView,
+    attempt: &Attempt,
+    observed: &Observed,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let (until, most) = (attempt.stage.until()?, most(attempt)?);
+    let own = observed.own_time(given_at(deployment, attempt, until, most), now);
+    (own < until).then(|| now.plus(until.since(own)))
 }
 
 /// Whether whoever has to say how a stage goes had no chance to yet, since this control plane started or
@@ -155,6 +178,29 @@ mod tests {
             // The second in which it was set counts as missed, too.
             assert!(!is_over(forward(given)), "{name}");
             assert!(is_over(forward(given + 1)), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_given_out_has_until_the_same_moment_by_a_clock_that_was_set_forward() {
+        let until = at(BEGAN + GIVEN);
+        let day = 24 * 3_600;
+        for stage in [
+            Stage::Queued { generation: 1, until },
+            Stage::Building { generation: 1, worker: worker_id(1), until },
+        ] {
+            let of = deployment(stage);
+            let has = |moments: Vec<u64>| {
+                let now = at(*moments.last().unwrap());
+                has_until(&of, of.state.attempt().unwrap(), &looked(moments), now)
+            };
+            assert_eq!(has((BEGAN..=BEGAN + 10).collect()), Some(until));
+            assert_eq!(has((BEGAN..=BEGAN + GIVEN).collect()), None);
+            let forward = (BEGAN..=BEGAN + 10).chain([BEGAN + 10 + day]).collect();
+            assert_eq!(has(forward), Some(at(BEGAN + GIVEN + day)));
+            let spent =
+                (BEGAN..=BEGAN + 10).chain(BEGAN + 10 + day..=BEGAN + GIVEN + day).collect();
+            assert_eq!(has(spent), None);
         }
     }
 
