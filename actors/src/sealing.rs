@@ -1,5 +1,8 @@
 //! Environments, logins and what reaches repositories, on their way to a worker: values out of the secret table into a box that
 //! only that worker can open.
+//!
+//! Each container of an app also gets the app's own secret. It is derived, always the same, of what is in a
+//! backup: it stands in no event and in no table, and outlives the machine. No build gets it.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +22,8 @@ use hythe_core::wire::worker::{SealedContent, SealedEnvironment, SealingKey};
 use hythe_store::Journal;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::uploads::hex;
+
 /// Why an environment could not be sealed. Never says a value.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
@@ -33,7 +38,10 @@ pub enum SealError {
     Broken(String),
 }
 
-/// Puts the values of `env` in a box for the worker of `key`.
+/// The variable with the app's own secret. Detection writes its name into images.
+const OWN_SECRET: &str = "HYTHE_SECRET";
+
+/// Puts the values of `env` and the app's own secret in a box for the worker of `key`, for containers.
 ///
 /// # Errors
 /// See [`SealError`].
@@ -44,15 +52,52 @@ pub fn seal(
     env: &BTreeMap<EnvName, u64>,
     key: SealingKey,
 ) -> Result<SealedEnvironment, SealError> {
+    let mut variables = values(journal, app, env)?;
+    add_own_secret(journal, app, &mut variables)?;
+    seal_content(SealedContent { deployment, variables }, key)
+}
+
+/// Puts the values of `env` in a box for the worker of `key`, for a build.
+///
+/// # Errors
+/// See [`SealError`].
+pub(crate) fn seal_for_build(
+    journal: &Journal,
+    app: AppId,
+    deployment: DeploymentId,
+    env: &BTreeMap<EnvName, u64>,
+    key: SealingKey,
+) -> Result<SealedEnvironment, SealError> {
     if env.is_empty() {
         return Ok(SealedEnvironment::default());
     }
-    let broken = |error: String| SealError::Broken(error);
-    let mut content = SealedContent { deployment, variables: values(journal, app, env)? };
+    seal_content(SealedContent { deployment, variables: values(journal, app, env)? }, key)
+}
+
+fn seal_content(
+    mut content: SealedContent,
+    key: SealingKey,
+) -> Result<SealedEnvironment, SealError> {
     let plain = postcard::to_stdvec(&content).map(Zeroizing::new);
     content.variables.iter_mut().for_each(|(_, value)| value.zeroize());
-    let plain = plain.map_err(|error| broken(error.to_string()))?;
+    let plain = plain.map_err(|error| SealError::Broken(error.to_string()))?;
     close(&plain, key).map(SealedEnvironment)
+}
+
+/// Adds the app's own secret, 64 hexadecimal digits, unless people gave one of that name: so they can change it.
+fn add_own_secret(
+    journal: &Journal,
+    app: AppId,
+    variables: &mut Vec<(EnvName, String)>,
+) -> Result<(), SealError> {
+    if variables.iter().any(|(name, _)| name.as_str() == OWN_SECRET) {
+        return Ok(());
+    }
+    let name = EnvName::new(OWN_SECRET).map_err(|bad| SealError::Broken(bad.to_string()))?;
+    let secret = journal.derive_key(&format!("app-secret/{}", app.uuid()));
+    let secret = secret.map_err(|error| SealError::Broken(error.to_string()))?;
+    variables.push((name, hex(secret.as_slice())));
+    Ok(())
 }
 
 /// The values of an app's variables.
@@ -70,8 +115,8 @@ fn values(
     Ok(variables)
 }
 
-/// Puts a command that is run once in a box for the worker of `key`, with the values of `env` and
-/// the variables given with it, which go before those.
+/// Puts a command that is run once in a box for the worker of `key`, with the values of `env`, the
+/// variables given with it, which go before those, and the app's own secret.
 pub(crate) fn seal_run(
     journal: &Journal,
     app: AppId,
@@ -83,6 +128,7 @@ pub(crate) fn seal_run(
     let mut variables = values(journal, app, env)?;
     variables.retain(|(name, _)| given.iter().all(|(other, _)| other != name));
     variables.extend(given);
+    add_own_secret(journal, app, &mut variables)?;
     let mut content = SealedRun { run, command, variables };
     let plain = postcard::to_stdvec(&content).map(Zeroizing::new);
     content.variables.iter_mut().for_each(|(_, value)| value.zeroize());
@@ -212,4 +258,75 @@ pub(crate) fn value(
     let secret = journal.secret(scope, name, version).map_err(|error| broken(error.to_string()))?;
     let text = secret.map(|secret| std::str::from_utf8(secret.expose()).map(str::to_owned));
     text.transpose().map_err(|error| broken(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use crypto_box::SecretKey;
+    use hythe_store::JournalOptions;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const APP: AppId = AppId::new(Uuid::from_u128(1));
+    const OTHER: AppId = AppId::new(Uuid::from_u128(2));
+    const DEPLOYMENT: DeploymentId = DeploymentId::new(Uuid::from_u128(3));
+
+    fn open(dir: &tempfile::TempDir) -> Journal {
+        Journal::open(dir.path(), JournalOptions::default()).unwrap()
+    }
+
+    /// What a container of an app would find.
+    fn of_container(journal: &Journal, app: AppId) -> Vec<(EnvName, String)> {
+        let key = SecretKey::generate(&mut OsRng);
+        let public = SealingKey(key.public_key().to_bytes());
+        let sealed = seal(journal, app, DEPLOYMENT, &BTreeMap::new(), public).unwrap();
+        let content: SealedContent = postcard::from_bytes(&key.unseal(&sealed.0).unwrap()).unwrap();
+        assert_eq!(content.deployment, DEPLOYMENT);
+        content.variables
+    }
+
+    /// What a command that is run once would find.
+    fn of_run(journal: &Journal, given: Vec<(EnvName, String)>) -> Vec<(EnvName, String)> {
+        let key = SecretKey::generate(&mut OsRng);
+        let public = SealingKey(key.public_key().to_bytes());
+        let command = Argv::new(vec!["env".to_owned()]).unwrap();
+        let run = RunId::new(Uuid::from_u128(4));
+        let what = (command, given);
+        let sealed = seal_run(journal, APP, &BTreeMap::new(), run, what, public).unwrap();
+        let content: SealedRun = postcard::from_bytes(&key.unseal(&sealed).unwrap()).unwrap();
+        content.variables
+    }
+
+    #[test]
+    fn all_containers_of_an_app_have_one_secret_which_no_other_app_has() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = open(&dir);
+        let own = of_container(&journal, APP);
+        let [(name, value)] = &own[..] else { panic!("{} variables", own.len()) };
+        assert_eq!(name.as_str(), OWN_SECRET);
+        assert!(value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        assert_eq!(of_run(&journal, vec![]), own);
+        assert_ne!(of_container(&journal, OTHER), own);
+        drop(journal);
+        assert_eq!(of_container(&open(&dir), APP), own, "a restart changes nothing");
+        let elsewhere = tempfile::tempdir().unwrap();
+        assert_ne!(of_container(&open(&elsewhere), APP), own, "another installation");
+    }
+
+    #[test]
+    fn one_that_people_give_goes_before_the_secret_of_the_app() {
+        let dir = tempfile::tempdir().unwrap();
+        let given = vec![(EnvName::new(OWN_SECRET).unwrap(), "given".to_owned())];
+        assert_eq!(of_run(&open(&dir), given.clone()), given);
+    }
+
+    #[test]
+    fn a_build_does_not_get_the_secret_of_the_app() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = SealingKey(SecretKey::generate(&mut OsRng).public_key().to_bytes());
+        let env = BTreeMap::new();
+        let sealed = seal_for_build(&open(&dir), APP, DEPLOYMENT, &env, key).unwrap();
+        assert_eq!(sealed, SealedEnvironment::default());
+    }
 }

@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use super::Reconciler;
 use crate::github::{AppAt, FOR_A_BUILD};
-use crate::sealing::{Access, Logins, SealError, seal};
+use crate::sealing::{Access, Logins, SealError, seal, seal_for_build};
 use crate::views::Views;
 
 /// The name that goes with a token that GitHub lends.
@@ -112,7 +112,7 @@ impl<V: Views> Reconciler<V> {
             .map(|(name, version)| (name.clone(), *version))
             .collect();
         let sealed = self.workers().into_iter().map(|(worker, key)| {
-            let environment = seal(&self.journal, spec.app, deployment, &env, key)?;
+            let environment = seal_for_build(&self.journal, spec.app, deployment, &env, key)?;
             Ok(SealedFor { worker, environment })
         });
         sealed.collect::<Result<_, SealError>>().map_err(|error| match error {

@@ -105,10 +105,13 @@ async fn a_deployment_goes_live_and_the_next_one_takes_its_place() {
     let first = deploy(&world, app).await;
     live(&world, first).await;
     let opened = world.worker.environment(first);
-    assert_eq!(opened, [(name, "s3cret".to_owned())], "the worker got the value");
+    let [given, own] = &opened[..] else { panic!("{} variables", opened.len()) };
+    assert_eq!(*given, (name, "s3cret".to_owned()), "the worker got the value");
+    assert_eq!((own.0.as_str(), own.1.len()), ("HYTHE_SECRET", 64));
 
     let second = deploy(&world, app).await;
     live(&world, second).await;
+    assert_eq!(world.worker.environment(second)[1], *own, "the secret outlives a version");
     world
         .until("the first is gone", |view| {
             matches!(stage(view, first)?, Stage::Ended(Outcome::Superseded)).then_some(())

@@ -110,6 +110,15 @@ fn what_goes_through_pipes_arrives_whole_and_exit_codes_come_back() {
         .unwrap();
     assert_eq!(said.out, String::from_utf8_lossy(&asked.stdout), "{}", said.err);
 
+    // What the app signs with is the same in all of its containers.
+    let said = run(&["printenv", "HYTHE_SECRET"]);
+    let asked = std::process::Command::new("docker")
+        .args(["exec", &replica[0], "printenv", "HYTHE_SECRET"])
+        .output()
+        .unwrap();
+    assert_eq!(said.out, String::from_utf8_lossy(&asked.stdout), "{}", said.err);
+    assert_eq!(said.out.trim_end().len(), 64, "{}", said.out);
+
     let begun = Instant::now();
     let said = hythe.run(&["run", "shop", "--timeout", "2s", "--", "sleep", "600"]);
     assert_eq!(said.code, 124, "{}", said.err);
