@@ -2,16 +2,17 @@
 
 use super::images;
 use super::node::said;
+use super::overrides::Step;
 use super::recipe::{Recipe, Run};
 use super::repo::Repo;
 use super::versions::{self, Wish};
 use super::words::{self, Start};
 use crate::rejection::Rejection;
 
-/// Has a release make up a secret where none is said, each time that it is started: what starts it reads this
-/// file first.
+/// Has a release take the app's own secret where none is said, and make one up elsewhere than in Hythe: each of its
+/// commands reads this file first.
 const SECRET: &str = "for file in /out/releases/*/env.sh; do \
-    echo 'export SECRET_KEY_BASE=\"${SECRET_KEY_BASE:-$(head -c 48 /dev/urandom | base64 -w 0)}\"' >> $file; done";
+    echo 'export SECRET_KEY_BASE=\"${SECRET_KEY_BASE:-${HYTHE_SECRET:-$(head -c 48 /dev/urandom | base64 -w 0)}}\"' >> $file; done";
 
 /// Finds out how an app of Elixir is built; `None` where there is nothing of the kind.
 pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
@@ -78,7 +79,10 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     if phoenix {
         // Phoenix does not start without one, and whoever only tries it has said none.
         recipe.build.push(Run::own(SECRET));
-        recipe.because("SECRET_KEY_BASE is made up where it is not set: set it to keep sessions");
+        let said = repo.overrides.build.as_ref();
+        if said.is_none_or(|steps| steps.contains(&Step::Usual)) {
+            recipe.because_of_secret("SECRET_KEY_BASE");
+        }
     }
     recipe.because(format!("its release is {app}"));
     recipe.taken = vec![("/out/".to_owned(), "/app/".to_owned())];

@@ -66,6 +66,15 @@ const BUILT_IN: &[&str] = &[
     "zlib",
 ];
 
+/// Has PHP make Laravel's key, of the 32 bytes that its cipher takes, of the app's own secret where none is said:
+/// before each script, be it a request, a worker or `artisan`.
+const KEY_OF_LARAVEL: &str = "echo '<?php if (!getenv(\"APP_KEY\") && getenv(\"HYTHE_SECRET\")) { \
+    $_ENV[\"APP_KEY\"] = $_SERVER[\"APP_KEY\"] = \
+    \"base64:\" . base64_encode(hash(\"sha256\", getenv(\"HYTHE_SECRET\"), true)); \
+    putenv(\"APP_KEY=\" . $_ENV[\"APP_KEY\"]); }' > /usr/local/lib/key-of-laravel.php && \
+    echo 'auto_prepend_file = /usr/local/lib/key-of-laravel.php' > \
+    /usr/local/etc/php/conf.d/key-of-laravel.ini";
+
 /// Finds out how an app of PHP is built; `None` where there is nothing of the kind.
 pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     let composer: Option<Value> = repo.json("composer.json")?;
@@ -155,12 +164,13 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
 fn laravel(recipe: &mut Recipe, repo: &Repo<'_>, named: Option<&str>) {
     let mut line = String::new();
     if !repo.has(".env") {
+        recipe.run_tools.push(Run::own(KEY_OF_LARAVEL));
+        // Elsewhere than in Hythe; a request alone could make up none that the next one knows.
         line.push_str(
-            "[ -n \"$APP_KEY\" ] || export APP_KEY=\"base64:$(head -c 32 /dev/urandom | base64)\"; ",
+            "[ -n \"$APP_KEY$HYTHE_SECRET\" ] || \
+             export APP_KEY=\"base64:$(head -c 32 /dev/urandom | base64)\"; ",
         );
-        recipe.because(
-            "APP_KEY is made up where it is not set: set it to keep sessions and what is encrypted",
-        );
+        recipe.because_of_secret("APP_KEY");
     }
     let digits = named.unwrap_or_default().trim_start_matches(|c: char| !c.is_ascii_digit());
     let major = digits.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();

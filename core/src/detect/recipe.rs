@@ -224,6 +224,13 @@ impl Recipe {
         self.reasons.push(reason.into());
     }
 
+    /// Tells of a secret that is made, where nobody said one, of the one that Hythe gives each container of an app.
+    pub(super) fn because_of_secret(&mut self, name: &str) {
+        self.because(format!(
+            "{name} is made of HYTHE_SECRET where it is not set: all containers of the app have the same"
+        ));
+    }
+
     pub(super) fn build_env(&mut self, name: &'static str, value: impl Into<String>) {
         self.build_env.push((name.to_owned(), value.into()));
     }

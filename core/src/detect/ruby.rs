@@ -25,10 +25,15 @@ const SERVERS: &[(&str, &str)] = &[
     ("unicorn", "unicorn --listen 0.0.0.0:${PORT:-8080}"),
     ("thin", "thin start --address 0.0.0.0 --port ${PORT:-8080}"),
 ];
-/// Has Ruby make up a secret where none is said, each time that it is started: no other app has the same, and none
-/// is in the image.
-const SECRET: &str = "echo 'ENV[\"SECRET_KEY_BASE\"] ||= File.binread(\"/dev/urandom\", 64).unpack1(\"H*\") \
-    unless ENV[\"RAILS_MASTER_KEY\"]' > /usr/local/lib/secret-of-rails.rb";
+/// Has Ruby take the app's own secret where none is said, in whatever it runs, and make one up elsewhere than in
+/// Hythe: no other app has the same, and none is in the image.
+const SECRET: &str = "echo 'ENV[\"SECRET_KEY_BASE\"] ||= ENV[\"HYTHE_SECRET\"] || \
+    File.binread(\"/dev/urandom\", 64).unpack1(\"H*\") unless ENV[\"RAILS_MASTER_KEY\"]' > \
+    /usr/local/lib/secret-of-rails.rb";
+/// Files with what opens a Rails app's own secrets.
+const KEYS_OF_RAILS: &[&str] = &["config/master.key", "config/credentials/production.key"];
+/// Where Rails up to 7.1 has them in the clear.
+const SECRETS_OF_RAILS: &str = "config/secrets.yml";
 
 /// Programs that make pages: gem, name, what builds, and where.
 const SITES: &[(&str, &str, &str, &str)] = &[
@@ -218,10 +223,20 @@ fn rails(recipe: &mut Recipe, repo: &Repo<'_>) -> Result<(), Rejection> {
     if repo.has_folder("app/assets") || repo.has_folder("app/javascript") {
         recipe.build.push(Run::own("bundle exec rails assets:precompile").of_app());
     }
-    if !repo.has("config/master.key") {
+    // Rails would take the variable rather than those.
+    let in_the_clear = || {
+        let own = has_secret(repo.texts_of(SECRETS_OF_RAILS));
+        own.then_some(SECRETS_OF_RAILS)
+    };
+    if let Some(file) = repo.first(KEYS_OF_RAILS).or_else(in_the_clear) {
+        recipe.because(format!("its secret is its own, by {file}"));
+    } else {
         recipe.run_tools.push(Run::own(SECRET));
         recipe.run_env("RUBYOPT", "-r/usr/local/lib/secret-of-rails.rb");
-        recipe.because("SECRET_KEY_BASE is made up where it is not set: set it to keep sessions");
+        recipe.because_of_secret("SECRET_KEY_BASE");
+        recipe.because(
+            "RAILS_MASTER_KEY goes before that: its secret is then that of the credentials",
+        );
     }
     let serve = "exec bundle exec rails server -b 0.0.0.0 -p ${PORT:-8080}";
     recipe.start = Some(Start::own(if repo.has("config/database.yml") {
@@ -231,6 +246,21 @@ fn rails(recipe: &mut Recipe, repo: &Repo<'_>) -> Result<(), Rejection> {
         serve.to_owned()
     }));
     Ok(())
+}
+
+/// Whether a `secrets.yml` has a secret for production that is more than what `SECRET_KEY_BASE` says.
+fn has_secret(text: &str) -> bool {
+    let lines = text.lines().skip_while(|line| !line.starts_with("production:")).skip(1);
+    let mut section =
+        lines.take_while(|line| line.is_empty() || line.starts_with([' ', '\t', '#']));
+    let value = section.find_map(|line| line.trim().strip_prefix("secret_key_base:"));
+    let only_asks = |value: &str| {
+        value.starts_with("<%=")
+            && value.contains("SECRET_KEY_BASE")
+            && !value.contains("||")
+            && !value.contains(',')
+    };
+    value.map(str::trim).is_some_and(|value| !value.is_empty() && !only_asks(value))
 }
 
 /// Node beside another language, for what builds scripts and styles.
@@ -290,4 +320,29 @@ fn quoted(text: &str) -> Option<&str> {
     let text = text.trim_start();
     let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     text.get(1..)?.split(quote).next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_secret;
+
+    #[test]
+    fn a_secret_of_ones_own_is_told_from_one_that_is_asked_for() {
+        for (section, expected) in [
+            ("  secret_key_base: 0123abcd\n", true),
+            ("\n  # its own\n  other: 1\n  secret_key_base: \"0123abcd\"\n", true),
+            ("  secret_key_base: <%= ENV[\"OF_THE_SHOP\"] %>\n", true),
+            ("  secret_key_base: <%= ENV[\"SECRET_KEY_BASE\"] || \"0123abcd\" %>\n", true),
+            ("  secret_key_base: <%= ENV.fetch(\"SECRET_KEY_BASE\", \"0123abcd\") %>\n", true),
+            ("  secret_key_base: <%= ENV[\"SECRET_KEY_BASE\"] %>\n", false),
+            ("  secret_key_base: <%= ENV.fetch(\"SECRET_KEY_BASE\") %>\n", false),
+            ("  secret_key_base:\n", false),
+            ("  other: 1\ntest:\n  secret_key_base: 0123abcd\n", false),
+            ("", false),
+        ] {
+            let text = format!("development:\n  secret_key_base: 4567\n\nproduction:\n{section}");
+            assert_eq!(has_secret(&text), expected, "{section}");
+        }
+        assert!(!has_secret("development:\n  secret_key_base: 4567\n"));
+    }
 }

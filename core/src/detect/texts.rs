@@ -72,6 +72,7 @@ pub(super) const WHOLE: &[&str] = &[
     ".mise.toml",
     "netlify.toml",
     "Gemfile.lock",
+    "config/secrets.yml",
     "_config.yml",
     "hugo.toml",
     "hugo.yaml",

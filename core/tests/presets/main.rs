@@ -391,9 +391,28 @@ fn of_laravel_it_is_said_what_goes_with_a_container() {
         "composer.json {\"require\":{\"laravel/framework\":\"^12.0\"}}\nartisan\npublic/index.php",
     );
     let detected = shape.detect(&BuildSettings::default(), &BaseImages::default()).unwrap();
-    for words in ["and what is encrypted", "its database is a file in the container"] {
+    for words in ["APP_KEY is made of HYTHE_SECRET", "its database is a file in the container"] {
         let said = detected.found.reasons.iter().any(|reason| reason.contains(words));
         assert!(said, "{words}: {:?}", detected.found);
+    }
+}
+
+#[test]
+fn a_key_that_rails_has_goes_before_a_secret_that_is_made() {
+    let shape = Shape::of("Gemfile gem 'rails'\\n\nconfig/application.rb");
+    let (settings, images) = (BuildSettings::default(), BaseImages::default());
+    let made = shape.dockerfile(&settings, &images).unwrap();
+    assert!(made.contains("HYTHE_SECRET"), "{made}");
+    for (file, text) in [
+        ("config/master.key", ""),
+        ("config/credentials/production.key", ""),
+        ("config/secrets.yml", "production:\n  secret_key_base: 0123abcd\n"),
+    ] {
+        let shape = shape.with(file, text);
+        let made = shape.dockerfile(&settings, &images).unwrap();
+        assert!(!made.contains("HYTHE_SECRET"), "{file}: {made}");
+        let reasons = shape.detect(&settings, &images).unwrap().found.reasons;
+        assert!(reasons.iter().any(|reason| reason.ends_with(file)), "{file}: {reasons:?}");
     }
 }
 

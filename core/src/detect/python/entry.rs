@@ -1,6 +1,6 @@
 //! Where a Python app begins, and what serves it.
 
-use super::deps::Dependencies;
+use super::deps::{Dependencies, VENV};
 use crate::detect::repo::Repo;
 use crate::detect::texts::{PYTHON_ENTRIES, python_package};
 use crate::detect::words;
@@ -161,6 +161,16 @@ pub(super) fn secret(settings: &str) -> Option<&str> {
     let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
     let fine = name.starts_with(|c: char| c.is_ascii_uppercase()) && name.bytes().all(plain);
     (asks && !has_other && fine && name.len() <= 64).then_some(name)
+}
+
+/// Has Python take the app's own secret for this variable where it is not set, in whatever it runs, and make one up
+/// elsewhere than in Hythe: it carries out such a file each time that it starts.
+pub(super) fn with_secret(name: &str) -> String {
+    format!(
+        "cd {VENV}/lib/python3*/site-packages && echo 'import os; os.environ[\"{name}\"] = \
+         os.environ.get(\"{name}\") or os.environ.get(\"HYTHE_SECRET\") or os.urandom(32).hex()' > \
+         secret-of-django.pth"
+    )
 }
 
 /// The one package that can be run by itself, as `python -m` runs it.

@@ -270,10 +270,10 @@ fn django(
     for name in secret.iter().filter(|name| !["SECRET_KEY", "DJANGO_SECRET_KEY"].contains(name)) {
         recipe.build_env.push(((*name).to_owned(), "only-while-it-is-built".to_owned()));
     }
-    let secret = secret.map_or_else(String::new, |name| {
-        recipe.because(format!("{name} is made up where it is not set: set it to keep sessions"));
-        format!("export {name}=\"${{{name}:-$(head -c 48 /dev/urandom | base64 -w 0)}}\"; ")
-    });
+    if let Some(name) = secret {
+        recipe.tools.push(Run::own(entry::with_secret(name)));
+        recipe.because_of_secret(name);
+    }
     let asgi = deps.first(&["daphne", "channels"]).is_some();
     let serve = if deps.has("daphne") {
         format!("exec daphne -b 0.0.0.0 -p ${{PORT:-8080}} {module}.asgi:application")
@@ -287,7 +287,7 @@ fn django(
         )
     };
     recipe.because("its migrations are run when it starts");
-    let line = format!("{secret}{inside}python manage.py migrate --noinput && {serve}");
+    let line = format!("{inside}python manage.py migrate --noinput && {serve}");
     recipe.start = Some(Start::own(line));
     Ok(())
 }
