@@ -239,7 +239,7 @@ mod tests {
             (Failure::unreachable("nobody answers"), true),
             (named(Failure::failed("there is no such deployment"), "not-found"), false),
             (named(Failure::unreachable("the token is not known"), "unauthorized"), false),
-            (Failure::failed("what answers is no Hythe of this version"), false),
+            (Failure::failed("failed to read an answer"), false),
         ];
         for (failure, expected) in rows {
             let note = out_of_sight(&failure, DeploymentStatus::Building, id);
