@@ -241,6 +241,7 @@ impl Node {
         self.mark(key);
         match self.known.replicas.get_mut(&key) {
             Some(replica) if replica.observed == sight.observed => {
+                replica.confirmed();
                 if let Some(tail) = sight.tail {
                     self.changed |= replica.tail != tail;
                     replica.tail = tail;
@@ -250,12 +251,15 @@ impl Node {
                 if replica.observed.id == sight.observed.id
                     && replica.observed.state == sight.observed.state =>
             {
+                replica.confirmed();
                 replica.observed = sight.observed;
                 self.changed = true;
             }
+            Some(replica) if replica.is_left_for(&sight) => {
+                replica.left();
+                self.look(sight.observed.id);
+            }
             before => {
-                let id = sight.observed.id.clone();
-                let overtaken = before.as_deref().is_some_and(|before| before.came_after(&sight));
                 // The limit is put in force after the first success: what runs with one when it is
                 // first seen was healthy, under the agent before this one.
                 let adopted = before.is_none() && sight.observed.limited;
@@ -264,9 +268,6 @@ impl Node {
                 replica.ended_with_engine = replica.ended_in(self.known.away);
                 self.known.replicas.insert(key, replica);
                 self.changed = true;
-                if overtaken {
-                    self.look(id);
-                }
             }
         }
     }
