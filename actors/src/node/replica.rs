@@ -120,17 +120,21 @@ impl Replica {
         }
     }
 
-    /// Whether it ended in no way of its own, and is to run on: how a task ended counts, whatever ended it.
+    /// Whether it ended in no way of its own, and is to run on: how a task ended counts, whatever ended it, and so
+    /// does the end of what was to run once. How far that came nobody knows, and it is not run twice.
     pub(crate) fn runs_on(&self, assignment: Option<&Assignment>) -> bool {
         let index = self.observed.key.index;
-        let well =
-            matches!(self.observed.state, Condition::Exited { code: 0, out_of_memory: false, .. });
-        // What was to run once and has is not run twice, whoever could see it then.
-        let is_done = |of: &Assignment| of.run.part.once && !is_process(index) && well;
         // What is live is started again however it ended, with its waits.
         self.ended_with_engine
             && !is_task(index)
-            && assignment.is_some_and(|of| !of.restart && !is_done(of))
+            && assignment.is_some_and(|of| !of.restart && !runs_once(of, index))
+    }
+
+    /// Whether it was to run once, and has.
+    pub(crate) fn has_done(&self, assignment: &Assignment) -> bool {
+        let well =
+            matches!(self.observed.state, Condition::Exited { code: 0, out_of_memory: false, .. });
+        well && runs_once(assignment, self.observed.key.index)
     }
 
     /// A check found something new.
@@ -217,6 +221,10 @@ impl Replica {
     pub(crate) fn ails(&self) -> bool {
         self.run().is_some() && self.health != Health::Healthy
     }
+}
+
+fn runs_once(assignment: &Assignment, index: u16) -> bool {
+    assignment.run.part.once && !is_process(index) && !is_task(index)
 }
 
 /// How long ago something ended, as of now. What ended in the future did so before the clock was set

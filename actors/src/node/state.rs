@@ -226,7 +226,7 @@ impl Node {
                 let gone =
                     self.known.replicas.iter().find(|(_, replica)| replica.observed.id == id);
                 if let Some(key) = gone.map(|(key, _)| *key) {
-                    self.vanished(key);
+                    self.missed(key);
                 }
             }
             None => {}
@@ -272,6 +272,13 @@ impl Node {
         }
     }
 
+    /// The engine has no such container any more, whoever removed it.
+    fn missed(&mut self, key: ReplicaKey) {
+        self.mark(key);
+        self.changed |= self.known.miss(key);
+    }
+
+    /// A step of ours has ended, and there is no such container.
     pub(super) fn vanished(&mut self, key: ReplicaKey) {
         self.mark(key);
         self.changed |= self.known.replicas.remove(&key).is_some();
@@ -322,7 +329,7 @@ impl Node {
             }
         }
         gone.retain(|key| !newer(&self.stamps, *key));
-        gone.into_iter().for_each(|key| self.vanished(key));
+        gone.into_iter().for_each(|key| self.missed(key));
         self.stamps.retain(|key, _| self.known.replicas.contains_key(key));
         if self.known.busy.is_empty() {
             self.known.networks = inventory.networks;
