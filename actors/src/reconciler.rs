@@ -17,7 +17,6 @@ use hythe_core::app::{App, AppCommand};
 use hythe_core::deployment::{Deployment, DeploymentCommand};
 use hythe_core::ids::{DeploymentId, InstallationId};
 use hythe_core::names::HostName;
-use hythe_core::observed::Sent;
 use hythe_core::reconcile::{Effect, next_deadline, reconcile};
 use hythe_core::record::{Actor, Meta};
 use hythe_core::worker::Worker;
@@ -259,19 +258,14 @@ impl<V: Views> Reconciler<V> {
         let this = self.clone();
         sending.spawn(async move {
             match this.send_now(effect).await {
-                Ok(()) => this.observatory.note_quietly(|observed| observed.unsent = None),
+                Ok(()) => this.observatory.note_quietly(|observed| observed.has_sent(&sent)),
                 Err(error) => {
                     tracing::warn!(%error, "a message could not be sent and comes again");
-                    this.unsend(&sent, error.to_string());
+                    let (why, now) = (error.to_string(), this.clock.now());
+                    this.observatory
+                        .note_quietly(|observed| observed.could_not_send(sent, why, now));
                 }
             }
-        });
-    }
-
-    fn unsend(&self, sent: &Sent, why: String) {
-        self.observatory.note_quietly(|observed| {
-            observed.sent.remove(sent);
-            observed.unsent = Some(why);
         });
     }
 

@@ -78,6 +78,8 @@ pub const MOST_REVISIONS: usize = 1_024;
 /// The longest from one look of the reconciler to the next. Where it was longer the clock was set,
 /// or the process stood still.
 pub const LOOK_WITHIN: Millis = Millis(3_000);
+/// Messages of which it is remembered that they could not be sent, and why.
+pub const MOST_UNSENT: usize = 1_024;
 /// How long observations without news are kept.
 pub const OBSERVED_KEPT: Millis = Millis(10 * 60_000);
 /// How often a build is given out before it fails for want of a builder that finishes.

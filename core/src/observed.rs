@@ -35,8 +35,8 @@ pub struct Observed {
     pub unpublishable: Option<String>,
     /// Whether there is no connection over which anybody could say anything, or be told.
     pub cut_off: bool,
-    /// Why the newest message that was to be sent to a builder or worker did not get there, where it did not.
-    pub unsent: Option<String>,
+    /// What was to be sent to a builder or worker and did not get there.
+    unsent: BTreeMap<Sent, Unsent>,
     /// The revision that first sent traffic to each deployment that has it.
     pub routed_since: BTreeMap<DeploymentId, u64>,
     /// The same of those that do not take a part of the requests only. What was a canary before has all of
@@ -55,6 +55,15 @@ pub struct Observed {
     /// Since when what workers, builders and edges say gets here. While nothing does, that is the newest
     /// look.
     reached_since: Timestamp,
+}
+
+/// A message that did not get to where it was to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Unsent {
+    /// Why.
+    why: String,
+    /// When it was last tried.
+    at: Timestamp,
 }
 
 /// A deployment that a table left out.
@@ -428,8 +437,41 @@ impl Observed {
         });
         let recent = |at: Timestamp| now.since(at) < limits::OBSERVED_KEPT;
         self.sent.retain(|_, at| recent(*at));
+        // What is wanted no more is not tried again.
+        self.unsent.retain(|_, unsent| recent(unsent.at));
         self.edges.retain(|_, edge| recent(edge.heard_at));
         self.builds.retain(|_, build| recent(build.heard_at));
+    }
+
+    /// Something could not be sent, so that it is due at once. What is remembered of how that failed is bounded.
+    pub fn could_not_send(&mut self, what: Sent, why: String, at: Timestamp) {
+        self.sent.remove(&what);
+        if self.unsent.len() < limits::MOST_UNSENT || self.unsent.contains_key(&what) {
+            self.unsent.insert(what, Unsent { why, at });
+        }
+    }
+
+    /// Something was sent, or need not be.
+    pub fn has_sent(&mut self, what: &Sent) {
+        self.unsent.remove(what);
+    }
+
+    /// Why a build command did not get to the builders, where it did not.
+    #[must_use]
+    pub fn unsent_build(&self, deployment: DeploymentId, generation: u32) -> Option<&str> {
+        let unsent = self.unsent.get(&Sent::Build(deployment, generation))?;
+        Some(&unsent.why)
+    }
+
+    /// Why an order of a generation did not get to a worker, where it did not.
+    #[must_use]
+    pub fn unsent_order(&self, deployment: DeploymentId, generation: u64) -> Option<&str> {
+        self.unsent.iter().find_map(|(what, unsent)| match what {
+            Sent::Order(_, of, order) if (*of, *order) == (deployment, generation) => {
+                Some(unsent.why.as_str())
+            }
+            Sent::Order(..) | Sent::Build(..) | Sent::CancelBuild(..) => None,
+        })
     }
 
     /// Whether something may be sent (again).

@@ -7,7 +7,7 @@ use crate::limits;
 use crate::observed::{Carries, Observed};
 use crate::process::is_process;
 use crate::reconcile::releases;
-use crate::record::AggregateKind;
+use crate::record::{AggregateKind, Sequence};
 use crate::run::RunSettings;
 use crate::turns::Turns;
 use crate::view::View;
@@ -23,7 +23,7 @@ pub fn waiting_for(view: &View, observed: &Observed, id: DeploymentId) -> Option
     if observed.cut_off && hangs_on_others(&attempt.stage) {
         return Some(Fault::new(CUT_OFF));
     }
-    if let Some(why) = observed.unsent.as_ref().filter(|_| begins_by_a_message(&attempt.stage)) {
+    if let Some(why) = unsent(observed, id, &attempt.stage, deployment.assigned) {
         return Some(Fault::new(format!(
             "NATS to take a message: failed to {why}; it is sent again. See the log of nats-server, and its disk"
         )));
@@ -79,10 +79,17 @@ const fn hangs_on_others(stage: &Stage) -> bool {
     }
 }
 
-/// Whether a builder or worker is told to do something first.
-const fn begins_by_a_message(stage: &Stage) -> bool {
+/// Why the message that a stage begins by did not get to a builder or worker, where it did not. Of one with
+/// another generation it is not waited for any more.
+fn unsent<'a>(
+    observed: &'a Observed,
+    id: DeploymentId,
+    stage: &Stage,
+    assigned: Sequence,
+) -> Option<&'a str> {
     match stage {
-        Stage::Queued { .. } | Stage::Releasing { .. } | Stage::Starting { .. } => true,
+        Stage::Queued { generation, .. } => observed.unsent_build(id, *generation),
+        Stage::Releasing { .. } | Stage::Starting { .. } => observed.unsent_order(id, assigned.0),
         Stage::Requested
         | Stage::Building { .. }
         | Stage::Built { .. }
@@ -90,7 +97,7 @@ const fn begins_by_a_message(stage: &Stage) -> bool {
         | Stage::Switching { .. }
         | Stage::Draining { .. }
         | Stage::Live
-        | Stage::Ended(_) => false,
+        | Stage::Ended(_) => None,
     }
 }
 

@@ -235,9 +235,8 @@ fn import_beside(dir: &Path, mut input: impl BufRead) -> Result<Moved, StoreErro
         let line: Line = serde_json::from_str(&text).map_err(|error| off(number, error))?;
         let append;
         (append, head) = read_line(line, head).map_err(|why| off(number, why))?;
-        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let told = window::submit(&journal, &append).map_err(|error| off(number, error))?;
         waiting.add(window::size(&append), (number, told));
-        journal.submit(append, Box::new(move |answer| drop(tell.send(answer))));
         while let Some((number, told)) = waiting.full() {
             settle(number, told.recv().unwrap_or(Err(AppendError::Closed)))?;
         }

@@ -22,6 +22,8 @@ use crate::docker::images::room_of;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long the rules are taken to be in force without a look.
 const CONFINED_FOR: Duration = Duration::from_secs(20);
+/// How long a build waits for the engine to say which bridge builds run on.
+const BRIDGE_WITHIN: Duration = Duration::from_secs(60);
 /// The engine's default bridge where it does not say.
 const USUAL_BRIDGE: &str = "docker0";
 const MIB: u64 = 1024 * 1024;
@@ -70,8 +72,8 @@ pub(super) struct Guard {
     folder: Mutex<Option<PathBuf>>,
     /// When the rules were put up last.
     confined: Mutex<Option<Instant>>,
-    /// Whoever puts them up: one at a time.
-    confining: tokio::sync::Mutex<()>,
+    /// Whoever puts them up: one at a time, who knows the bridge that the engine named last.
+    confining: tokio::sync::Mutex<Option<String>>,
     /// Which build ends where the disk gets full.
     pressure: Pressure,
 }
@@ -111,7 +113,7 @@ impl Guard {
     /// Sees to everything before a build; `Err` says why it must not begin.
     pub(super) async fn admit(&self, engine: &Engine) -> Result<(), Fault> {
         self.hold_limits();
-        self.confine(engine).await?;
+        self.confine_surely(engine).await?;
         let Some(folder) = self.engine_folder(engine).await else { return Ok(()) };
         while let Some(low) = self.low(&folder) {
             // What takes the room may be a build that was ended just now.
@@ -129,12 +131,13 @@ impl Guard {
         if self.settings.confinement == Confinement::None || self.is_confined() {
             return;
         }
-        let _turn = self.confining.lock().await;
+        let mut named = self.confining.lock().await;
         if self.is_confined() {
             return;
         }
         let Ok(bridge) = engine.bridge().await else { return };
-        if let Err(fault) = self.put_up(&bridge, true).await {
+        let bridge = named.insert(bridge);
+        if let Err(fault) = self.put_up(bridge, true).await {
             tracing::debug!(why = fault.message, "a build will not begin");
         }
     }
@@ -208,21 +211,36 @@ impl Guard {
         }
     }
 
-    async fn confine(&self, engine: &Engine) -> Result<(), Fault> {
-        if self.settings.confinement == Confinement::None || self.is_confined() {
-            return Ok(());
+    /// Confines what comes from the bridge that builds run on, whichever that is.
+    async fn confine_surely(&self, engine: &Engine) -> Result<(), Fault> {
+        match self.settings.confinement {
+            Confinement::Required => named_in_time(|| self.confine(engine)).await,
+            // Where builds may reach all that there is, they need not wait for it either.
+            Confinement::WherePossible | Confinement::None => self.confine(engine).await.map(drop),
         }
-        let _turn = self.confining.lock().await;
+    }
+
+    /// Answers with why the engine did not name the bridge, where it did not: the rules are put up for the one that
+    /// it named last, or the usual one.
+    async fn confine(&self, engine: &Engine) -> Result<Option<String>, Fault> {
+        if self.settings.confinement == Confinement::None || self.is_confined() {
+            return Ok(None);
+        }
+        let mut named = self.confining.lock().await;
         if self.is_confined() {
-            return Ok(());
+            return Ok(None);
         }
         match engine.bridge().await {
-            Ok(bridge) => self.put_up(&bridge, true).await,
+            Ok(bridge) => self.put_up(named.insert(bridge), true).await.map(|()| None),
             // It answers that it has none of that name.
             Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => {
-                self.put_up(USUAL_BRIDGE, true).await
+                self.put_up(USUAL_BRIDGE, true).await.map(|()| None)
             }
-            Err(_away) => self.put_up(USUAL_BRIDGE, false).await,
+            Err(error) => {
+                let why = error.to_string();
+                let bridge = named.as_deref().unwrap_or(USUAL_BRIDGE);
+                self.put_up(bridge, false).await.map(|()| Some(why))
+            }
         }
     }
 
@@ -300,6 +318,26 @@ impl Guard {
     }
 }
 
+/// Confines until the engine has named the bridge that builds run on: no build begins before. `confine` answers with
+/// why it did not.
+async fn named_in_time<F>(mut confine: impl FnMut() -> F) -> Result<(), Fault>
+where
+    F: Future<Output = Result<Option<String>, Fault>>,
+{
+    let until = Instant::now() + BRIDGE_WITHIN;
+    while let Some(why) = confine().await? {
+        if Instant::now() >= until {
+            return Err(Fault::new(format!(
+                "builds cannot be kept away from this machine's networks, for the container engine does not say \
+                 which bridge they run on ({why}); see whether `docker network inspect bridge` answers on this \
+                 worker, then deploy again, or let builds reach them with --builds-unconfined"
+            )));
+        }
+        sleep(LOOK_EVERY).await;
+    }
+    Ok(())
+}
+
 fn too_low(folder: &Path, Low { free, least }: Low, what: &str) -> String {
     format!(
         "{} MiB are free where the engine keeps its images ({}), and {what} only with {} MiB, so that \
@@ -364,6 +402,30 @@ mod tests {
         assert!(timeout(Duration::from_secs(8), both).await.is_err(), "its room is waited for");
         let fault = watched.await;
         assert!(!fault.message.contains("began last"), "{fault:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_build_begins_before_the_engine_says_which_bridge_it_runs_on() {
+        let silent = || Some("it does not answer".to_owned());
+        let mut asked = 0;
+        let named = named_in_time(|| {
+            asked += 1;
+            std::future::ready(Ok(silent().filter(|_| asked < 3)))
+        });
+        assert_eq!(named.await, Ok(()));
+        assert_eq!(asked, 3);
+
+        let begun = Instant::now();
+        let fault = named_in_time(|| std::future::ready(Ok(silent()))).await.unwrap_err();
+        let in_time = BRIDGE_WITHIN..BRIDGE_WITHIN + 2 * LOOK_EVERY;
+        assert!(in_time.contains(&begun.elapsed()), "{:?}", begun.elapsed());
+        for part in ["it does not answer", "docker network inspect bridge", "--builds-unconfined"] {
+            assert!(fault.message.contains(part), "{fault:?}");
+        }
+        // What cannot be put up at all is said at once.
+        let refused = named_in_time(|| std::future::ready(Err(Fault::new("no iptables")))).await;
+        assert_eq!(refused, Err(Fault::new("no iptables")));
+        assert!(in_time.contains(&begun.elapsed()), "{:?}", begun.elapsed());
     }
 
     #[test]

@@ -99,7 +99,8 @@ pub(crate) async fn follow(
                     continue;
                 }
             }
-            Err(Broken::Engine(error)) if error.not_found() => {}
+            // What ran once stays known without its container.
+            Err(Broken::Engine(error)) if error.not_found() => wait = (wait * 2).min(AGAIN_MOST),
             Err(error) => {
                 tracing::debug!(replica = ?follow.key, %error, "a log is read again soon");
                 wait = (wait * 2).min(AGAIN_MOST);

@@ -99,6 +99,15 @@ impl Known {
         }
     }
 
+    /// A container is not there any more. What was to run once and has stays known as it was where it was not removed
+    /// here: made anew, it would run twice. Answers whether anything is known otherwise now.
+    pub(crate) fn miss(&mut self, key: ReplicaKey) -> bool {
+        let ours = self.busy.contains_key(&Target::Replica(key));
+        let known = self.replicas.get(&key).zip(self.assignment(key));
+        let done = known.is_some_and(|(replica, assignment)| replica.has_done(assignment));
+        (ours || !done) && self.replicas.remove(&key).is_some()
+    }
+
     /// The app of a replica that is to run, or is there.
     pub(crate) fn app_of(&self, target: Target) -> Option<AppId> {
         let Target::Replica(key) = target else { return None };

@@ -19,6 +19,9 @@ use crate::docker::inspect::{Condition, Observed};
 /// One that was healthy for this long is not taken to fail in a row.
 const STEADY: Millis = limits::RESTART_BACKOFF_MOST;
 
+/// Looks in a row that may say what was so before: more of them say that the clock was set.
+const MOST_OVERTAKEN: u8 = 3;
+
 /// A container, and what came of watching it.
 #[derive(Debug)]
 pub(crate) struct Replica {
@@ -40,6 +43,8 @@ pub(crate) struct Replica {
     pub(crate) overdue_told: bool,
     /// Whether it ended while the engine was away: an engine that is stopped takes along what runs on it.
     pub(crate) ended_with_engine: bool,
+    /// How many looks in a row said what was so before, and were not taken in.
+    overtaken: u8,
 }
 
 impl Replica {
@@ -68,12 +73,29 @@ impl Replica {
             tail: sight.tail.unwrap_or_default(),
             overdue_told: false,
             ended_with_engine: false,
+            overtaken: 0,
         }
+    }
+
+    /// Whether to leave what is known as it is, and to look again: what was seen now is what was so before. Not for
+    /// ever, for after the clock was set every look says so.
+    pub(crate) fn is_left_for(&self, seen: &Sight) -> bool {
+        self.overtaken < MOST_OVERTAKEN && self.came_after(seen)
+    }
+
+    /// A look was not taken in.
+    pub(crate) const fn left(&mut self) {
+        self.overtaken += 1;
+    }
+
+    /// A look said what is known.
+    pub(crate) const fn confirmed(&mut self) {
+        self.overtaken = 0;
     }
 
     /// Whether what was seen now is what was so before, by the engine's moments: two looks may overtake each other,
     /// or the clock was set. Another one tells.
-    pub(crate) fn came_after(&self, seen: &Sight) -> bool {
+    fn came_after(&self, seen: &Sight) -> bool {
         if self.observed.id != seen.observed.id {
             return false;
         }
@@ -98,17 +120,21 @@ impl Replica {
         }
     }
 
-    /// Whether it ended in no way of its own, and is to run on: how a task ended counts, whatever ended it.
+    /// Whether it ended in no way of its own, and is to run on: how a task ended counts, whatever ended it, and so
+    /// does the end of what was to run once. How far that came nobody knows, and it is not run twice.
     pub(crate) fn runs_on(&self, assignment: Option<&Assignment>) -> bool {
         let index = self.observed.key.index;
-        let well =
-            matches!(self.observed.state, Condition::Exited { code: 0, out_of_memory: false, .. });
-        // What was to run once and has is not run twice, whoever could see it then.
-        let is_done = |of: &Assignment| of.run.part.once && !is_process(index) && well;
         // What is live is started again however it ended, with its waits.
         self.ended_with_engine
             && !is_task(index)
-            && assignment.is_some_and(|of| !of.restart && !is_done(of))
+            && assignment.is_some_and(|of| !of.restart && !runs_once(of, index))
+    }
+
+    /// Whether it was to run once, and has.
+    pub(crate) fn has_done(&self, assignment: &Assignment) -> bool {
+        let well =
+            matches!(self.observed.state, Condition::Exited { code: 0, out_of_memory: false, .. });
+        well && runs_once(assignment, self.observed.key.index)
     }
 
     /// A check found something new.
@@ -197,6 +223,10 @@ impl Replica {
     }
 }
 
+fn runs_once(assignment: &Assignment, index: u16) -> bool {
+    assignment.run.part.once && !is_process(index) && !is_task(index)
+}
+
 /// How long ago something ended, as of now. What ended in the future did so before the clock was set
 /// back: long enough ago for whatever waits for it.
 fn ended_for(at: Timestamp) -> Millis {
@@ -261,6 +291,24 @@ mod tests {
         let mut other = ran(4);
         other.observed.id = "d".into();
         assert!(!known(ended(5)).came_after(&other), "it is another container");
+    }
+
+    #[test]
+    fn what_is_known_is_left_for_a_look_that_was_overtaken_and_not_for_ever() {
+        let at = |seconds: u64| Timestamp(seconds * 1_000);
+        let ran = |since| sight(Condition::Running { since: at(since) });
+        let mut known = Replica::new(ran(6), None);
+        let (older, newer) = (exited(at(5), Millis(1)), exited(at(7), Millis(1)));
+        for _ in 0..2 {
+            for _ in 0..MOST_OVERTAKEN {
+                assert!(known.is_left_for(&older) && !known.is_left_for(&newer));
+                known.left();
+            }
+            assert!(!known.is_left_for(&older), "the clock was set");
+            known.confirmed();
+        }
+        // What is taken in is what later looks are compared with.
+        assert!(!Replica::new(older.clone(), Some(&known)).is_left_for(&older));
     }
 
     #[tokio::test(start_paused = true)]

@@ -226,7 +226,7 @@ impl Node {
                 let gone =
                     self.known.replicas.iter().find(|(_, replica)| replica.observed.id == id);
                 if let Some(key) = gone.map(|(key, _)| *key) {
-                    self.vanished(key);
+                    self.missed(key);
                 }
             }
             None => {}
@@ -241,6 +241,7 @@ impl Node {
         self.mark(key);
         match self.known.replicas.get_mut(&key) {
             Some(replica) if replica.observed == sight.observed => {
+                replica.confirmed();
                 if let Some(tail) = sight.tail {
                     self.changed |= replica.tail != tail;
                     replica.tail = tail;
@@ -250,12 +251,15 @@ impl Node {
                 if replica.observed.id == sight.observed.id
                     && replica.observed.state == sight.observed.state =>
             {
+                replica.confirmed();
                 replica.observed = sight.observed;
                 self.changed = true;
             }
+            Some(replica) if replica.is_left_for(&sight) => {
+                replica.left();
+                self.look(sight.observed.id);
+            }
             before => {
-                let id = sight.observed.id.clone();
-                let overtaken = before.as_deref().is_some_and(|before| before.came_after(&sight));
                 // The limit is put in force after the first success: what runs with one when it is
                 // first seen was healthy, under the agent before this one.
                 let adopted = before.is_none() && sight.observed.limited;
@@ -264,13 +268,17 @@ impl Node {
                 replica.ended_with_engine = replica.ended_in(self.known.away);
                 self.known.replicas.insert(key, replica);
                 self.changed = true;
-                if overtaken {
-                    self.look(id);
-                }
             }
         }
     }
 
+    /// The engine has no such container any more, whoever removed it.
+    fn missed(&mut self, key: ReplicaKey) {
+        self.mark(key);
+        self.changed |= self.known.miss(key);
+    }
+
+    /// A step of ours has ended, and there is no such container.
     pub(super) fn vanished(&mut self, key: ReplicaKey) {
         self.mark(key);
         self.changed |= self.known.replicas.remove(&key).is_some();
@@ -321,7 +329,7 @@ impl Node {
             }
         }
         gone.retain(|key| !newer(&self.stamps, *key));
-        gone.into_iter().for_each(|key| self.vanished(key));
+        gone.into_iter().for_each(|key| self.missed(key));
         self.stamps.retain(|key, _| self.known.replicas.contains_key(key));
         if self.known.busy.is_empty() {
             self.known.networks = inventory.networks;

@@ -202,7 +202,11 @@ fn ended(attempt: &Attempt, replica: &ReplicaReport) -> Fault {
     let once = run.part.once;
     let message = match (&replica.state, run.process(replica.index)) {
         (ReplicaState::Exited { code, out_of_memory: false }, None) if once => {
-            format!("{title} exited with code {code}; it is to run once, and to end with code 0")
+            let meaning = exits::meaning(*code, &replica.log);
+            let meaning = meaning.map_or_else(String::new, |meaning| format!(", {meaning}"));
+            format!(
+                "{title} exited with code {code}{meaning}; it is to run once, and to end with code 0"
+            )
         }
         (ReplicaState::Starting { elapsed, .. }, None) if once => format!(
             "{title} is to end by itself, and was not done within {elapsed}; where it takes longer, say so by \
@@ -559,6 +563,8 @@ mod tests {
             (running(600), Some("is to end by itself"), Some("was not healthy within")),
             (exited(0, false), well, Some("has to keep running")),
             (exited(3, false), Some("exited with code 3; it is to run once"), Some("code 3")),
+            // As where its engine was started anew in the middle of it.
+            (exited(137, false), Some("killed from without"), Some("killed from without")),
             (exited(0, true), Some("ran out of memory"), Some("ran out of memory")),
         ];
         for (state, ends, stays) in rows {

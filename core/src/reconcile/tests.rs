@@ -431,10 +431,39 @@ fn what_hangs_on_others_waits_for_nats_while_that_is_away() {
     assert!(away.starts_with("NATS, which is not connected"), "{away}");
     let [connected, away] = waits(true);
     assert_eq!(connected, away, "it is live, whoever is heard of");
+}
 
+#[test]
+fn of_what_could_not_be_sent_only_whoever_waits_for_it_speaks_and_only_until_it_is_sent() {
     let view = view(&journal(false));
+    let deployment = deployment_id(DEPLOYMENT);
+    let newest = view.deployments[&deployment].assigned.0;
+    let why = || "publish to a worker: no space".to_owned();
+    let waits = |seen: &Observed| waiting_for(&view, seen, deployment).unwrap().message;
+    let order = |of, generation| Sent::Order(worker_id(1), of, generation);
+    let rows = [
+        ("its own", order(deployment, newest), true),
+        ("one of before", order(deployment, newest - 1), false),
+        ("another one's", order(deployment_id(2), newest), false),
+        ("its build, which is over", Sent::Build(deployment, 1), false),
+        ("the end of its build", Sent::CancelBuild(worker_id(1), deployment, 1), false),
+    ];
+    for (what, sent, told) in rows {
+        let mut seen = observed(&view, &[]);
+        seen.sent.insert(sent, at(1));
+        seen.could_not_send(sent, why(), at(1));
+        assert!(!seen.sent.contains_key(&sent), "{what}: it is due");
+        assert_eq!(waits(&seen).contains(&format!("failed to {}", why())), told, "{what}");
+        seen.has_sent(&sent);
+        assert!(!waits(&seen).contains("failed to"), "{what}: it was sent");
+        seen.could_not_send(sent, why(), at(1));
+        seen.forget_old(at(1).plus(crate::limits::OBSERVED_KEPT));
+        assert!(!waits(&seen).contains("failed to"), "{what}: it is tried no more");
+    }
     let mut seen = observed(&view, &[]);
-    seen.unsent = Some("publish to a worker: no space".into());
-    let waits = waiting_for(&view, &seen, deployment_id(DEPLOYMENT)).unwrap().message;
-    assert!(waits.contains("failed to publish to a worker: no space"), "{waits}");
+    for n in 0..2 * u128::try_from(crate::limits::MOST_UNSENT).unwrap() {
+        seen.could_not_send(order(deployment_id(n + 2), 1), why(), at(1));
+    }
+    seen.could_not_send(order(deployment, newest), why(), at(1));
+    assert!(!waits(&seen).contains("failed to"), "no more are remembered");
 }

@@ -1,7 +1,7 @@
 //! What writes to a volume is replaced: the version before ends first, and runs again where the next one
 //! fails.
 
-use crate::app::AppEvent;
+use crate::app::{AppEvent, SettingsChange};
 use crate::argv::Argv;
 use crate::container::{ContainerSettings, GroupMember, Mount, MountPath, ServiceName, VolumeName};
 use crate::deployment::{
@@ -190,6 +190,29 @@ fn the_version_before_ends_first_and_runs_again_where_the_next_one_fails() {
     let (told_now, starting) = told(&view(&journal), &under_way);
     assert_eq!(told_now, ["run 1", "stop 2"]);
     assert!(!starting);
+}
+
+#[test]
+fn what_has_no_address_goes_on_too_until_its_worker_has_taken_on_more_than_the_release_command() {
+    let mut journal = journal(false, 1);
+    let mut run = spec_with_volume(false, 1, None).run;
+    run.container.unrouted = true;
+    journal.configure(1, SettingsChange { run: Some(run), ..SettingsChange::default() });
+    let both = view(&journal);
+    let orders = |n: u128| both.deployments[&deployment_id(n)].assigned.0;
+    let (first, second) = (orders(1), orders(2));
+    // What the worker holds, and what it is told.
+    let rows: [(&[(u128, u64, bool)], &[&str]); 5] = [
+        (&[(1, first, false)], &["run 2"]),
+        (&[(1, first, false), (2, second - 1, false)], &["run 2"]),
+        (&[(1, first, false), (2, second, false)], &["stop 1"]),
+        // It was told to end, or has ended: it does not come back for an order that says something else.
+        (&[(1, second + 1, true), (2, second - 1, false)], &["run 2"]),
+        (&[(2, second - 1, false)], &["run 2"]),
+    ];
+    for (held, expected) in rows {
+        assert_eq!(told(&both, &observed(held)).0, expected, "{held:?}");
+    }
 }
 
 #[test]

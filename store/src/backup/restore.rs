@@ -22,7 +22,7 @@ use crate::journal::snapshot::{SealedSecret, SealedSecrets};
 use crate::journal::storage::Directory;
 use crate::journal::{Append, Journal, JournalOptions, Payload};
 use crate::secrets::key::MasterKey;
-use crate::window::{self, Window};
+use crate::window::{self, Told, Window};
 
 /// Where a restoration works.
 const BESIDE: &str = "restore.part";
@@ -331,9 +331,8 @@ fn build(
     let mut waiting = Window::default();
     for path in parts {
         writing.part(path.as_ref(), key, &mut |append| {
-            let (tell, told) = std::sync::mpsc::sync_channel(1);
+            let told = window::submit(&journal, &append).map_err(|error| refused(&error))?;
             waiting.add(window::size(&append), told);
-            journal.submit(append, Box::new(move |answer| drop(tell.send(answer))));
             while let Some(told) = waiting.full() {
                 settle(&told)?;
             }
@@ -364,16 +363,12 @@ fn build(
     Ok(contents)
 }
 
-fn settle(
-    told: &std::sync::mpsc::Receiver<Result<crate::journal::Appended, AppendError>>,
-) -> Result<(), BackupError> {
-    match told.recv().unwrap_or(Err(AppendError::Closed)) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            Err(StoreError::Database { doing: "restore an event".into(), why: error.to_string() }
-                .into())
-        }
-    }
+fn settle(told: &Told) -> Result<(), BackupError> {
+    told.recv().unwrap_or(Err(AppendError::Closed)).map(drop).map_err(|error| refused(&error))
+}
+
+fn refused(error: &AppendError) -> BackupError {
+    StoreError::Database { doing: "restore an event".into(), why: error.to_string() }.into()
 }
 
 /// A server of the same installation that is further than the backup would lose events.

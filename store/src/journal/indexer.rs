@@ -92,12 +92,15 @@ fn is_asked(shared: &Shared) -> bool {
 fn done(shared: &Shared, segment: &Segment) {
     let versions = segment.versions();
     let mut tail = shared.tail_mut();
-    tail.frozen = None;
-    tail.written = versions;
+    let written = tail.frozen.take();
+    let before = std::mem::replace(&mut tail.written, versions);
     shared.index_behind.store(false, Ordering::Relaxed);
     if tail.active.events >= shared.options.index_every {
         tail.freeze();
     }
+    drop(tail);
+    // Of many streams: whoever reads or appends does not wait until their memory is given back.
+    drop((written, before));
 }
 
 /// Opens the index anew after a failure, and tries the segment once more.

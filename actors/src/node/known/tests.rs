@@ -263,11 +263,11 @@ fn what_ended_while_the_engine_was_away_is_to_be_started_and_what_ended_by_itsel
 }
 
 #[test]
-fn what_was_to_run_once_and_has_while_the_engine_was_away_is_not_run_twice() {
+fn what_was_to_run_once_and_ended_while_the_engine_was_away_is_not_run_twice() {
     let image = ImageId::new(format!("sha256:{}", "0".repeat(64))).unwrap();
     let process = hythe_core::process::STRIDE;
     // Which replica of one that runs once, with which code it ended, and whether it runs on.
-    for (index, code, runs_on) in [(0, 0, false), (0, 137, true), (process, 0, true)] {
+    for (index, code, runs_on) in [(0, 0, false), (0, 137, false), (process, 0, true)] {
         let mut wanted = assignment(image.clone(), &[index]);
         wanted.run.part.once = true;
         let (deployment, app) = (wanted.deployment, wanted.app);
@@ -286,6 +286,49 @@ fn what_was_to_run_once_and_has_while_the_engine_was_away_is_not_run_twice() {
         assert_eq!(over, !runs_on, "{index} {code}");
         let steps = plan(&known.desired, &known.seen()).steps;
         assert_eq!(steps.contains(&Step::Start(key)), runs_on, "{index} {code}");
+    }
+}
+
+#[test]
+fn what_has_run_once_is_not_made_anew_where_somebody_else_removed_its_container() {
+    let image = ImageId::new(format!("sha256:{}", "0".repeat(64))).unwrap();
+    let process = hythe_core::process::STRIDE;
+    // Whether it is to run once, which replica it is, with which code it ended, whether its container goes by a step
+    // of ours, and whether it is made anew.
+    let rows = [
+        (true, 0, 0, false, false),
+        (true, 0, 0, true, true),
+        (true, 0, 1, false, true),
+        (true, process, 0, false, true),
+        (false, 0, 0, false, true),
+    ];
+    for (once, index, code, ours, anew) in rows {
+        let what = format!("{once} {index} {code} {ours}");
+        let mut wanted = assignment(image.clone(), &[index]);
+        wanted.run.part.once = once;
+        let (deployment, app) = (wanted.deployment, wanted.app);
+        let key = ReplicaKey { deployment, index };
+        let (at, ran) = (Timestamp(15_000), Millis(1));
+        let state = Condition::Exited { at, ran, code, out_of_memory: false };
+        let (id, address, limited) = ("c".to_owned(), None, false);
+        let observed = Observed { id, app, network: app, key, state, address, limited };
+        let desired = [(deployment, Wanted::Run(Box::new(wanted)))].into();
+        let mut known = Known::new(desired, BTreeMap::new());
+        let replica = Replica::new(look::Sight { observed, tail: None }, None);
+        known.replicas.insert(key, replica);
+        if ours {
+            let busy = Busy { stops: false, network: None, starts: None };
+            known.busy.insert(Target::Replica(key), busy);
+        }
+        assert_eq!(known.miss(key), anew, "{what}");
+        known.busy.clear();
+        let steps = plan(&known.desired, &known.seen()).steps;
+        assert_eq!(steps.contains(&Step::Create(key)), anew, "{what}");
+        // Once it is to be gone, it is.
+        let stop = Wanted::Stop { generation: u64::MAX, stop_within: Millis(1) };
+        known.desired.insert(deployment, stop);
+        assert_eq!(known.miss(key), !anew, "{what}");
+        assert!(known.replicas.is_empty(), "{what}");
     }
 }
 

@@ -192,7 +192,10 @@ pub(super) async fn wait(context: &Context, mut deployment: Deployment) -> Outco
                 Err(failure) => {
                     progress.finish();
                     log.abort();
-                    summary::out_of_sight(&context.output, &deployment);
+                    let (status, id) = (deployment.status, deployment.id);
+                    if let Some(note) = summary::out_of_sight(&failure, status, id) {
+                        context.output.note(note);
+                    }
                     return Err(failure);
                 }
             }

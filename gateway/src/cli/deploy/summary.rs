@@ -171,14 +171,22 @@ fn next_step(
     format!("the version before, if any, goes on serving{log}; when it is mended: {again}")
 }
 
-/// The server does not answer any more, which says nothing of the deployment.
-pub(super) fn out_of_sight(output: &Output, deployment: &Deployment) {
-    output.note(format_args!(
-        "how the deployment goes on is not seen from here any more (it was {}); once the server answers: \
-         hythe deployments show {}",
-        deployment.status.as_str(),
-        deployment.id
-    ));
+/// What to say where the server does not answer any more, which says nothing of the deployment; none where it
+/// answered: what it said is why.
+pub(super) fn out_of_sight(
+    failure: &Failure,
+    status: DeploymentStatus,
+    id: DeploymentId,
+) -> Option<String> {
+    // A token that it does not take has the same exit code, and is an answer.
+    let silent = failure.exit == Exit::Unreachable && failure.problem.is_none();
+    silent.then(|| {
+        let was = status.as_str();
+        format!(
+            "how the deployment goes on is not seen from here any more (it was {was}); once the server \
+             answers: hythe deployments show {id}"
+        )
+    })
 }
 
 /// Ctrl-C: the deployment does not need us.
@@ -219,6 +227,24 @@ mod tests {
         ];
         for (source, expected) in rows {
             assert_eq!(again("shop", &source), expected);
+        }
+    }
+
+    #[test]
+    fn one_is_out_of_sight_only_where_the_server_did_not_answer() {
+        let id = DeploymentId::new(uuid::Uuid::nil());
+        let named =
+            |failure: Failure, problem: &str| Failure { problem: Some(problem.into()), ..failure };
+        let rows = [
+            (Failure::unreachable("nobody answers"), true),
+            (named(Failure::failed("there is no such deployment"), "not-found"), false),
+            (named(Failure::unreachable("the token is not known"), "unauthorized"), false),
+            (Failure::failed("failed to read an answer"), false),
+        ];
+        for (failure, expected) in rows {
+            let note = out_of_sight(&failure, DeploymentStatus::Building, id);
+            assert_eq!(note.is_some(), expected, "{failure}");
+            assert!(note.is_none_or(|note| note.contains("hythe deployments show")), "{failure}");
         }
     }
 
