@@ -388,7 +388,8 @@ fn a_file_in_a_folder_counts_from_there_and_writes_to_one_replica() {
 
 #[test]
 fn only_texts_that_people_wrote_are_wanted() {
-    let text = "services:\n  a:\n    image: x\n    volumes: [\"./conf.d:/c:ro\", \"./functions:/srv/functions\", \"./pages:/p\", \"./pg:/var/lib/pg\", \
+    let text = "services:\n  a:\n    image: x\n    volumes: [\"./conf.d:/c:ro\", \"./functions:/srv/functions\", \
+                \"./pages:/p\", \"./pg:/var/lib/pg\", \
                 \"./run.sh:/run.sh\", \"./seeded/data:/s\"]\n  b:\n    build: app\n    volumes: [\"./app/src:/srv/src\", \
                 \"./html:/etc/html\"]\n";
     let wanted = wanted(text, &given("")).unwrap();
