@@ -50,12 +50,30 @@ pub(super) struct SaidPort {
 const DOTTED: &str = "; many programs that read such a name read another one, too, as Elasticsearch does \
                       ES_SETTING_DISCOVERY_TYPE for discovery.type";
 
-/// The variable that Elasticsearch reads in place of a setting whose name is none of a variable's.
-fn of_elasticsearch(service: &Node, name: &str) -> Option<String> {
+/// The same of an Elasticsearch that reads no other.
+const OF_OLD: &str = "; an Elasticsearch before 7.15 reads it by no other name: take a newer image, or say it in its \
+                      command, as in elasticsearch -Ediscovery.type=single-node";
+/// The first version of Elasticsearch that reads settings by names that shells can have, too.
+const ELASTICSEARCH: (u32, u32) = (7, 15);
+
+/// Whether an Elasticsearch reads settings by the names of variables; `None` where it is none. OpenSearch was parted
+/// from it before it did.
+fn elasticsearch(service: &Node) -> Option<bool> {
     let image = service.get("image")?.text()?;
-    let of = image.rsplit('/').next()?.split([':', '@']).next()?;
-    let setting = name.replace('_', "__").replace('.', "_").to_ascii_uppercase();
-    (of == "elasticsearch" && name.contains('.')).then(|| format!("ES_SETTING_{setting}"))
+    let image = image.split('@').next()?.rsplit('/').next()?;
+    let (name, tag) = image.split_once(':').unwrap_or((image, ""));
+    if name != "elasticsearch" {
+        return None;
+    }
+    let mut numbers = tag.split(['.', '-']).map(|part| part.parse::<u32>().ok());
+    // What has no number is the newest, and so is what stands behind a number that is the last one.
+    let (first, second) = (numbers.next().flatten(), numbers.next().flatten());
+    Some(first.is_none_or(|first| (first, second.unwrap_or(u32::MAX)) >= ELASTICSEARCH))
+}
+
+/// The variable that it reads in place of a setting.
+fn setting(name: &str) -> String {
+    format!("ES_SETTING_{}", name.replace('_', "__").replace('.', "_").to_ascii_uppercase())
 }
 
 /// All variables of a service: those of its files, and before them those that it says itself. The port that
@@ -107,21 +125,29 @@ pub(super) fn read(
         };
         found.extend(pairs.into_iter().map(|(name, value, line)| (name, value, line, at.clone())));
     }
+    let search = elasticsearch(node);
     for (name, value, line, at) in found {
         let at = format!("{at}.{}", shown(&name));
         let Some(value) = value.or_else(|| given.variables.get(&name).cloned()) else {
             notes.left(line, &at, "it has no value here, and none is given");
             continue;
         };
-        let name = match of_elasticsearch(node, &name) {
-            Some(other) => {
-                let why = format!("it is given as {other}, which Elasticsearch reads as the same");
-                notes.left(line, &at, why);
-                other
-            }
-            None => name,
+        let has_dot = name.contains('.');
+        let name = if has_dot && search == Some(true) {
+            let other = setting(&name);
+            let why = format!("it is given as {other}, which Elasticsearch reads as the same");
+            notes.left(line, &at, why);
+            other
+        } else {
+            name
         };
-        let dotted = if name.contains('.') { DOTTED } else { "" };
+        let dotted = if !has_dot {
+            ""
+        } else if search == Some(false) {
+            OF_OLD
+        } else {
+            DOTTED
+        };
         match (EnvName::new(name), EnvValue::new(value)) {
             (Ok(name), Ok(value)) => {
                 if name.as_str() == "PORT" {

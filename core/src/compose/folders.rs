@@ -87,7 +87,8 @@ const WRITTEN: [&str; 10] = [
     "/var/lib/grafana/dashboards",
 ];
 /// Where some keep what they found out all the same: keys, certificates, lists.
-const KEPT_SETTINGS: [&str; 7] = [
+const KEPT_SETTINGS: [&str; 10] = [
+    "/etc/gitea",
     "/etc/gitlab",
     "/etc/ldap/slapd.d",
     "/etc/letsencrypt",
@@ -95,10 +96,30 @@ const KEPT_SETTINGS: [&str; 7] = [
     "/etc/pihole",
     "/etc/wireguard",
     "/etc/x-ui",
+    "/opt/adguardhome/conf",
+    "/var/www/html/config",
 ];
 /// Names of folders that hold nothing else.
 const WRITTEN_NAMES: [&str; 6] =
     ["conf", "dashboards", "initdb", "pipeline", "provisioning", "templates"];
+/// What a place is called that programs only read, whoever may write to it.
+const READ_NAMES: [&str; 13] = [
+    "alerts",
+    "code",
+    "config",
+    "configs",
+    "dags",
+    "functions",
+    "migrations",
+    "rules",
+    "scripts",
+    "source",
+    "sources",
+    "sql",
+    "src",
+];
+/// What a folder is called that is somebody's code, wherever it is mounted.
+const CODE_NAMES: [&str; 5] = ["code", "scripts", "source", "sources", "src"];
 /// What folders are called that an app keeps something in, and parts of what they are called.
 const KEPT_NAMES: [&str; 11] = [
     "cache",
@@ -420,7 +441,7 @@ fn within(bind: &Bind, path: &str, built: Option<&str>, given: &Given) -> Decide
                 Decided::Never(MADE)
             } else if is_code {
                 Decided::Never(DEVELOPMENT)
-            } else if written || !bind.is_named_as_kept() && all() {
+            } else if written || bind.is_named_as_read() && all() {
                 let to = bind.target.trim_end_matches('/');
                 let one = |file: &&str| (at(file), format!("{to}/{file}"));
                 Decided::Texts(files.iter().map(one).collect())
@@ -457,7 +478,7 @@ pub(super) fn wanted(bind: &Bind, path: &str, service: &Node, given: &Given) -> 
         Some(Mounted::File) => vec![path.to_owned()],
         Some(Mounted::Folder(files))
             if !holds(path, &given.folder)
-                && (bind.is_written_by_people() || !is_built && !bind.is_named_as_kept()) =>
+                && (bind.is_written_by_people() || !is_built && bind.is_named_as_read()) =>
         {
             real(files).into_iter().map(|file| format!("{path}/{file}")).collect()
         }
@@ -514,6 +535,16 @@ impl Bind {
                 KEPT_NAMES.contains(&name.as_str())
                     || KEPT_PARTS.iter().any(|part| name.contains(part))
             })
+    }
+
+    /// Whether it is called as what programs only read. What may be written to and is called otherwise is taken for
+    /// kept: texts that an app changes are gone with its container, and a volume without them is only said to be.
+    fn is_named_as_read(&self) -> bool {
+        let (source, target) =
+            (last(&self.source).to_ascii_lowercase(), last(&self.target).to_ascii_lowercase());
+        let is_read =
+            READ_NAMES.contains(&target.as_str()) || CODE_NAMES.contains(&source.as_str());
+        is_read && !self.is_named_as_kept()
     }
 
     /// Whether it is called as files are and not folders.

@@ -92,20 +92,28 @@ const CHANGES_IN_TWO: [(&str, &str); 5] = [
 /// Programs that wait for ever, whatever runs them is called.
 const STAYS: [&str; 3] = ["cat", "sleep", "tail"];
 /// Words of a command that goes on.
-const GOES_ON: [&str; 13] = [
+const GOES_ON: [&str; 16] = [
     "beat",
     "consumer",
     "daemon",
     "dev",
+    "gunicorn",
+    "hypercorn",
     "listen",
     "runserver",
     "scheduler",
     "serve",
     "server",
     "start",
+    "uvicorn",
     "watch",
     "web",
     "worker",
+];
+/// What runs a script by its name: `run` behind it says nothing of whether that ends.
+const RUNNERS: [&str; 14] = [
+    "bun", "cargo", "deno", "dotnet", "go", "hatch", "npm", "pdm", "pipenv", "pnpm", "poetry",
+    "rye", "uv", "yarn",
 ];
 /// Images of programs that do one thing, whatever they are told.
 const TOOLS: [&str; 6] = ["atlas", "dbmate", "flyway", "liquibase", "mc", "migrate"];
@@ -233,6 +241,9 @@ pub(super) fn why(draft: &Draft, asked: Asked, told_apart: bool) -> Option<(&'st
     if is_server(&draft.service) {
         return None;
     }
+    if goes_on(&commands) {
+        return None;
+    }
     let name = draft.service.name.as_str().to_ascii_lowercase();
     if name.split(['-', '_', '.']).any(|part| NAMES.contains(&part)) {
         return Some(("for its name says so", false));
@@ -249,9 +260,17 @@ fn may_end(service: &Service, commands: &[Vec<String>]) -> bool {
         From::Build(_) => true,
         From::Image(_) => service.command.is_some() || service.entrypoint.is_some(),
     };
-    let mut words = commands.last().into_iter().flatten();
-    let goes_on = words.any(|word| GOES_ON.contains(&word.as_str()));
-    own && !goes_on && !SERVERS.contains(&image_of(service))
+    own && !goes_on(commands) && !SERVERS.contains(&image_of(service))
+}
+
+/// Whether the last of them has a word of what goes on.
+fn goes_on(commands: &[Vec<String>]) -> bool {
+    let Some(last) = commands.last() else { return false };
+    let of_server = last.windows(2).any(|two| match two {
+        [one, other] => other == "run" && !RUNNERS.contains(&program_of(one)),
+        _ => false,
+    });
+    of_server || is_of(last, &GOES_ON) || last.iter().any(|word| GOES_ON.contains(&word.as_str()))
 }
 
 /// Whether it is a server that its image starts.
@@ -332,10 +351,34 @@ fn commands(service: &Service) -> Vec<Vec<String>> {
         .iter()
         .position(|word| word.starts_with('-') && !word.starts_with("--") && word.ends_with('c'));
     let script = script.filter(|_| is_shell).and_then(|at| words.get(at + 1));
-    let Some(script) = script else { return vec![words] };
-    let lines = script.split(['\n', ';']).flat_map(|line| line.split("&&"));
+    let Some(script) = script else {
+        // They do not part commands without a shell, but were meant to.
+        let all = words.split(|word| matches!(word.as_str(), "&" | "&&" | ";"));
+        return all.filter(|words| !words.is_empty()).map(<[String]>::to_vec).collect();
+    };
+    let lines = script.split(['\n', ';']).flat_map(parted);
     let lines = lines.map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
+}
+
+/// What stands between `&` and `&&` of a line; those of redirections, as in `2>&1`, part nothing.
+fn parted(line: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut rest = line;
+    let mut from = 0;
+    while let Some(at) = rest.get(from..).and_then(|later| later.find('&')).map(|at| from + at) {
+        let (before, behind) = (rest.get(..at).unwrap_or_default(), rest.get(at + 1..));
+        let behind = behind.unwrap_or_default();
+        if before.ends_with(['>', '<']) || behind.starts_with('>') {
+            from = at + 1;
+            continue;
+        }
+        found.push(before);
+        rest = behind.strip_prefix('&').unwrap_or(behind);
+        from = 0;
+    }
+    found.push(rest);
+    found
 }
 
 /// Whether the last of them is one that ends.
@@ -400,6 +443,10 @@ mod tests {
         ("a: {image: x, command: php artisan migrate --force}", Some("its command")),
         ("a: {image: x, command: 'sh -c \"rake db:migrate && rails server\"'}", None),
         ("a: {image: x, command: 'sh -c \"sleep 5; rake db:migrate\"'}", Some("its command")),
+        ("a: {image: x, command: 'sh -c \"alembic upgrade head & uvicorn a:app\"'}", None),
+        ("a: {image: x, command: alembic upgrade head && uvicorn a:app}", None),
+        ("a: {image: x, command: 'sh -c \"rake db:migrate 2>&1\"'}", Some("its command")),
+        ("a: {image: x, command: 'sh -c \"serve & rake db:migrate &>/log\"'}", Some("its command")),
         ("a: {image: x, command: [sh, -c, echo hello]}", None),
         (
             "a: {image: x, command: [\"sh\", \"-ec\", \"chown 1 /d\\necho done\\n\"]}",
@@ -419,6 +466,12 @@ mod tests {
         ("mongo-setup: {image: \"mongo:8\", command: mongosh x}", Some("its name")),
         ("initial: {image: x}", None),
         ("init: {image: x, command: tail -f /dev/null}", None),
+        ("seed-worker: {image: x, command: celery -A shop worker}", None),
+        ("seed-worker: {image: x, command: python a.py}", Some("its name")),
+        ("setup: {image: x, command: /venv/bin/gunicorn a:app}", None),
+        ("setup: {image: x, command: flask run}", None),
+        ("setup: {image: x, command: npm run first}", Some("its name")),
+        ("init: {image: x, command: npm start}", None),
         ("init: {image: x, restart: unless-stopped}", None),
         ("init: {image: x, labels: {hythe.once: false}}", None),
         ("a: {image: x, ports: [80], labels: [hythe.once=true]}", Some("it says so")),

@@ -34,8 +34,10 @@ const OF_GUIDES: [&str; 2] = ["complete", "initial"];
 const OF_PLATFORMS: &[&str] = &["railway.json", "railway.toml", "render.yaml"];
 /// What else says something at the root.
 const ELSE: &[&str] = &[
-    "docker-compose.yml",
     "compose.yaml",
+    "compose.yml",
+    "docker-compose.yaml",
+    "docker-compose.yml",
     "index.html",
     "index.php",
     "setup.py",
@@ -103,6 +105,8 @@ mod tests {
             (&["app/package.json", "package.json"], None),
             (&["app/package.json", "Dockerfile"], None),
             (&["app/package.json", "hythe.toml"], None),
+            (&["app/package.json", "compose.yml"], None),
+            (&["app/package.json", "docker-compose.yaml"], None),
             (&["app/package.json", "docs/package.json", "render.yaml"], Some("app")),
             (&["examples/package.json"], None),
             (&["a/b/package.json"], None),

@@ -17,6 +17,10 @@ const MOST_LINES: usize = 4_000;
 const MOST_LINE_BYTES: usize = 400;
 /// The most arguments of a call that are looked at.
 const MOST_ARGUMENTS: usize = 6;
+/// The most lines of a call's arguments that are looked at.
+const MOST_CALL_LINES: usize = 8;
+/// What `bind` of a function of JavaScript begins with, which has nothing to do with addresses.
+const BOUND: &[&str] = &["null", "this", "undefined"];
 /// Signs that a program asks its environment.
 const ASKS: &[&str] =
     &[".PORT", "\"PORT\"", "'PORT'", "`PORT`", "{PORT", "{ PORT", "$PORT", "[:PORT]"];
@@ -102,21 +106,44 @@ fn asks_for_host(text: &str) -> bool {
         && ["listen(", "serve(", "server("].iter().any(|call| lower().contains(call))
 }
 
-/// Whether a program names an address of its own machine alone where it listens.
+/// Whether a program names an address of its own machine alone where it listens: in the line of the call, or in one
+/// of those after it that its arguments are in. Elsewhere it is that of a database as often.
 fn is_closed(text: &str) -> bool {
-    let closed = |line: &str| {
-        let here = ["127.0.0.1", "localhost"].iter().any(|host| {
+    let is_here = |line: &str| {
+        ["127.0.0.1", "localhost"].iter().any(|host| {
             QUOTES.iter().any(|quote| {
                 line.contains(&format!("{quote}{host}{quote}"))
                     || line.contains(&format!("{quote}{host}:"))
             })
-        });
-        let lower = line.to_ascii_lowercase();
-        let listens = ["listen(", "serve(", "bind(", ".run("].iter().any(|of| lower.contains(of));
-        here && (listens || lower.trim_start().starts_with("host"))
+        })
     };
-    let mut lines = text.lines().take(MOST_LINES).map(str::trim);
-    lines.any(|line| line.len() <= MOST_LINE_BYTES && !is_comment(line) && closed(line))
+    let mut within = 0_usize;
+    let lines = text.lines().take(MOST_LINES).map(str::trim);
+    for line in lines.filter(|line| line.len() <= MOST_LINE_BYTES && !is_comment(line)) {
+        let lower = line.to_ascii_lowercase();
+        let listens = |of: &&str| lower.contains(*of);
+        let ends = [line.matches('(').count(), line.matches(')').count()];
+        let goes_on = ends[0] > ends[1];
+        if ["listen(", "serve(", "bind(", ".run("].iter().any(listens) {
+            if is_here(line) {
+                return true;
+            }
+            within = if goes_on { MOST_CALL_LINES } else { 0 };
+        } else if lower.contains("server(") {
+            within = if goes_on { MOST_CALL_LINES } else { 0 };
+            // All that it is told may stand in one line.
+            if is_here(line) && lower.contains("host") {
+                return true;
+            }
+        } else if within > 0 {
+            if lower.starts_with("host") && is_here(line) {
+                return true;
+            }
+            // Another call begins in it, or it has ended.
+            within = if ends[0] == ends[1] { within - 1 } else { 0 };
+        }
+    }
+    false
 }
 
 /// Files in which what is started may begin, the likeliest first.
@@ -223,6 +250,10 @@ fn called(line: &str) -> Vec<u16> {
     for (call, alone) in CALLS {
         for (at, _) in lower.match_indices(call) {
             let rest = lower.get(at + call.len()..).unwrap_or_default();
+            let first = rest.split([',', ')']).next().unwrap_or_default().trim();
+            if *call == "bind(" && BOUND.contains(&first) {
+                continue;
+            }
             found.extend(argument(rest, *alone || of_server));
         }
     }
@@ -325,6 +356,8 @@ mod tests {
             ("log.Fatal(app.Listen(\":3000\"))", Some(3000)),
             ("port := os.Getenv(\"PORT\")\nr.Run(\":\" + port)", None),
             ("timer.Start(5000)", None),
+            ("setTimeout(fn.bind(null, 5000))", None),
+            ("setTimeout(fn.bind(null, 5000))\napp.listen(4000)", Some(4000)),
             (".bind((\"0.0.0.0\", 10000))?", Some(10_000)),
             ("TcpListener::bind(\"0.0.0.0:3000\").await", Some(3000)),
             ("SocketAddr::from(([0, 0, 0, 0], 3000))", Some(3000)),
@@ -351,6 +384,12 @@ mod tests {
             ("// app.listen(3000, \"localhost\")", false),
             ("console.log('http://localhost:3000')", false),
             ("const db = { host: 'db' }", false),
+            ("const db = mysql.createPool({\n  host: 'localhost'\n})\napp.listen(3000)", false),
+            ("app.listen(3000)\nmodule.exports = {\n  host: 'localhost'\n}", false),
+            ("http.createServer((q, a) => {\n  mysql.connect({\n    host: 'localhost'\n})", false),
+            ("server.listen({\n  port: 3000,\n  host: '127.0.0.1',\n})", true),
+            ("uvicorn.run(\n    app,\n    host=\"127.0.0.1\",\n)", true),
+            ("Hapi.server({ port: 3000, host: 'localhost' })", true),
         ] {
             assert_eq!(is_closed(text), closed, "{text}");
         }

@@ -160,6 +160,30 @@ describe("how an app is served", () => {
     ]);
   });
 
+  it("asks once before changes of several forms are left behind", async () => {
+    const { user, router, answer } = await page();
+    answer("GET /api/v1/apps/shop/env", { items: [] });
+    await user.type(region("From where").getByLabelText("Addresses and ranges"), "203.0.113.7");
+    await user.click(region("Limits and answers").getByLabelText("Sticky"));
+    const dialog = () => within(screen.getByRole("dialog", { name: "Leave without saving?" }));
+    await user.click(screen.getByRole("link", { name: "Settings" }));
+    await user.click(dialog().getByRole("button", { name: "Stay" }));
+    await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
+    expect(router.state.location.pathname).toBe("/apps/shop/traffic");
+    // The one that asked is as it was, and the other asks in its place.
+    const from = region("From where");
+    await user.click(from.getByRole("button", { name: "Forget the changes" }));
+    await user.click(screen.getByRole("link", { name: "Settings" }));
+    await user.click(dialog().getByRole("button", { name: "Stay" }));
+    await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
+    await user.type(from.getByLabelText("Addresses and ranges"), "203.0.113.7");
+    await user.click(screen.getByRole("link", { name: "Settings" }));
+    await user.click(dialog().getByRole("button", { name: "Leave" }));
+    await screen.findByRole("heading", { name: "How it runs" });
+    expect(screen.queryByRole("dialog")).toBeNull();
+    expect(router.state.location.pathname).toBe("/apps/shop/settings");
+  });
+
   it("puts an app at a path of another host, and takes it away", async () => {
     const { user, sent } = await page();
     const mounts = region("At paths of other hosts");

@@ -136,7 +136,7 @@ const IMAGE: &[Row] = &[
              nothing is in it.",
         ],
     ),
-    // What a person wrote, by what is in it, and what a program keeps.
+    // What a person wrote, by what it is called, and what a program keeps.
     (
         "[./functions:/home/deno/functions:Z]",
         &[
@@ -156,6 +156,32 @@ const IMAGE: &[Row] = &[
         &[
             "0 a image=x health=none folder-functions:/config",
             "! 4 services.a.volumes: what is written there is kept",
+        ],
+    ),
+    // Short texts that the app may change are not lost with its container.
+    (
+        "[./functions:/home/node/.n8n, ./pages:/var/www/html/wp-content]",
+        &[
+            "0 a image=x health=none folder-functions:/home/node/.n8n folder-pages:/var/www/html/wp-content",
+            "! 4 services.a.volumes: what is written there is kept in the volume folder-functions of the project, \
+             which outlives every version and begins with what the image has at that place; of what is in the folder \
+             now, nothing is in it.",
+            "! 4 services.a.volumes: what is written there is kept in the volume folder-pages",
+        ],
+    ),
+    (
+        "[./pages:/var/www/html/config/, ./functions:/opt/adguardhome/conf]",
+        &[
+            "0 a image=x health=none folder-functions:/opt/adguardhome/conf folder-pages:/var/www/html/config",
+            "! 4 services.a.volumes: what is written there is kept in the volume folder-functions",
+            "! 4 services.a.volumes: what is written there is kept in the volume folder-pages",
+        ],
+    ),
+    (
+        "[./functions:/app/config]",
+        &[
+            "0 a image=x health=none CONFIG_FILE_app_config_hello_ts=hello file:",
+            "! 4 services.a.volumes: what is written there is given",
         ],
     ),
     (
@@ -254,11 +280,12 @@ const BUILT: &[Row] = &[
         ],
     ),
     (
-        "[./functions:/functions, .:/all]",
+        "[./functions:/functions, ./pages:/kept, .:/all]",
         &[
             "0 a build=app health=none CONFIG_FILE_functions_hello_ts=hello",
             "! 4 services.a.volumes: it is the app's own code",
             "! 4 services.a.volumes: what is written there is given",
+            "! 4 services.a.volumes: what is written there is kept in the volume folder-pages",
         ],
     ),
 ];
@@ -361,7 +388,8 @@ fn a_file_in_a_folder_counts_from_there_and_writes_to_one_replica() {
 
 #[test]
 fn only_texts_that_people_wrote_are_wanted() {
-    let text = "services:\n  a:\n    image: x\n    volumes: [\"./conf.d:/c:ro\", \"./functions:/f\", \"./pg:/var/lib/pg\", \
+    let text = "services:\n  a:\n    image: x\n    volumes: [\"./conf.d:/c:ro\", \"./functions:/srv/functions\", \
+                \"./pages:/p\", \"./pg:/var/lib/pg\", \
                 \"./run.sh:/run.sh\", \"./seeded/data:/s\"]\n  b:\n    build: app\n    volumes: [\"./app/src:/srv/src\", \
                 \"./html:/etc/html\"]\n";
     let wanted = wanted(text, &given("")).unwrap();

@@ -180,6 +180,22 @@ const ROWS: &[Row] = &[
         ],
     ),
     (
+        "settings of an Elasticsearch that reads no other names, and of what is none",
+        "services:\n  old:\n    image: elasticsearch:7.14.2\n    environment: [discovery.type=single-node]\n  open:\n    \
+         image: opensearchproject/opensearch:2\n    environment: [discovery.type=single-node]\n  some:\n    image: \
+         elasticsearch:7\n    environment: [discovery.type=single-node]\n",
+        &[
+            "0 old image=elasticsearch:7.14.2 health=none",
+            "0 open image=opensearchproject/opensearch:2 health=none",
+            "0 some image=elasticsearch:7 health=none ES_SETTING_DISCOVERY_TYPE=single-node",
+        ],
+        &[
+            "an Elasticsearch before 7.15 reads it by no other name",
+            "many programs that read such a name read another one",
+            "it is given as ES_SETTING_DISCOVERY_TYPE",
+        ],
+    ),
+    (
         "what works by the engine's socket alone is left out, and what waits for it does not wait",
         "services:\n  web: {image: x, depends_on: [proxy, watch]}\n  watch:\n    image: containrrr/watchtower:1\n    \
          volumes: [\"/var/run/docker.sock:/var/run/docker.sock\"]\n  proxy:\n    image: traefik\n    volumes: \

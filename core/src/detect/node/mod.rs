@@ -111,7 +111,7 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     if recipe.output.is_none() && recipe.start.is_none() && recipe.build.is_empty() {
         // It is not said to be a program; perhaps it is a site beside a few tools.
         if repo.overrides.start.is_none()
-            && repo.overrides.otherwise.is_none()
+            && !is_started_elsewhere(repo, &manifest)
             && repo.overrides.build.is_none()
             && repo.overrides.output.is_none()
         {
@@ -121,6 +121,28 @@ pub(super) fn find(repo: &Repo<'_>) -> Result<Option<Recipe>, Rejection> {
     prune(&mut recipe, &manifest, manager);
     manager_to_run(&mut recipe, repo, &manifest, manager)?;
     Ok(Some(recipe))
+}
+
+/// Whether another platform was told how to start it. Beside pages that line has to name a program that is here: what
+/// a site is served with there is nothing to start.
+fn is_started_elsewhere(repo: &Repo<'_>, manifest: &Manifest) -> bool {
+    let Some((line, _)) = &repo.overrides.otherwise else { return false };
+    if !repo.has("index.html") {
+        return true;
+    }
+    let of_script = |name: &str| manifest.script(name).is_some_and(is_own_server);
+    let is_here = |word: &str| {
+        let path = word.trim_start_matches("./");
+        repo.has(path) || repo.has(&format!("{path}.js"))
+    };
+    match line.as_str().split_whitespace().collect::<Vec<_>>().as_slice() {
+        ["npm" | "pnpm" | "yarn" | "bun", "run", name, ..] => of_script(name),
+        ["npm" | "pnpm" | "yarn", name, ..] => of_script(name),
+        ["node" | "bun" | "tsx" | "ts-node" | "nodemon", words @ ..] => {
+            words.iter().any(|word| is_here(word))
+        }
+        _ => false,
+    }
 }
 
 /// What its manager needs and does, with the lock that was found and the reason.
@@ -250,13 +272,23 @@ fn pages_beside(recipe: &mut Recipe, repo: &Repo<'_>, manifest: &Manifest) {
     };
     let is_served = |folder: &str| {
         let mut texts = ENTRIES.iter().chain(TYPED).map(|entry| repo.texts_of(entry));
-        texts.any(|text| text.contains("static(") && text.contains(folder))
+        texts.any(|text| text.contains("static(") && names_folder(text, folder))
     };
     let found = FOLDERS.iter().find(|folder| is_built(folder) && is_served(folder));
     let Some(folder) = found else { return };
     recipe.because(format!("its server serves what {folder}/ builds, and no script builds it"));
     recipe.build.push(Run::own(format!("npm install --prefix {folder}")).cached(&["/root/.npm"]));
     recipe.build.push(Run::own(format!("npm run build --prefix {folder}")).of_app());
+}
+
+/// Whether a text has a path with this folder in it, rather than a word or a variable that is called so, too.
+fn names_folder(text: &str, folder: &str) -> bool {
+    let is_edge = |c: char| matches!(c, '"' | '\'' | '`' | '/');
+    text.match_indices(folder).any(|(at, _)| {
+        let before = text.get(..at).is_some_and(|before| before.ends_with(is_edge));
+        let behind = text.get(at + folder.len()..);
+        before && behind.is_some_and(|behind| behind.starts_with(is_edge))
+    })
 }
 
 /// The steps of a swap, in the folder of an app.
