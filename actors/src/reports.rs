@@ -213,6 +213,7 @@ impl<V: Views> Reports<V> {
         let carries = Carries::Known { busy: report.busy, leaving: report.leaving };
         let seen = EdgeSeen {
             said_at: report.at,
+            live: !delivery.backlog,
             sealing_key: report.sealing_key,
             challenges: report.challenges,
             behind: report.behind,

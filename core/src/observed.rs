@@ -148,6 +148,9 @@ pub struct EdgeSeen {
     pub heard_at: Timestamp,
     /// When it was written, by the edge's clock: with another time it is another report.
     pub said_at: Timestamp,
+    /// Whether it came while this process listened. One that lay there before may be older than whatever has come
+    /// about since, though it was heard only now.
+    pub live: bool,
     /// What the fleet's key is sealed with for it; none where it serves no certificates.
     pub sealing_key: Option<SealingKey>,
     /// The challenges that it answers.
@@ -176,7 +179,7 @@ pub enum Carries {
 }
 
 impl EdgeSeen {
-    /// A report that says nothing of certificates, and nothing that is missing.
+    /// A report that says nothing of certificates, and nothing that is missing, and that came just now.
     #[must_use]
     pub const fn new(revision: u64, carries: Carries, heard_at: Timestamp) -> Self {
         Self {
@@ -184,6 +187,7 @@ impl EdgeSeen {
             carries,
             heard_at,
             said_at: Timestamp(0),
+            live: true,
             sealing_key: None,
             challenges: BTreeSet::new(),
             behind: BTreeSet::new(),

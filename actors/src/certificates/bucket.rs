@@ -4,7 +4,7 @@
 //! other, which is removed with the first look. What is in it follows from the journal, from which edges
 //! live, and from the orders under way: a bucket that was wiped is filled again, and what nobody wants
 //! any more is removed. No private key is in it but sealed, and with the newest key of the fleet: that goes to edges
-//! that have said something since it was made, before what they need it for. What edges may do alone is put there
+//! that have said something since it was made, and while this process listened, before what they need it for. What edges may do alone is put there
 //! anew with every look: that it is so is how they know that the control plane lives.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,10 +26,11 @@ use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::FORMAT;
 use hythe_core::wire::certificate::{
     ALONE_KEY, AloneMessage, AloneTerms, CertificateMessage, ChallengeMessage, FleetKeyMessage,
-    LentAccount, SealedKey, Signed, certificate_key, challenge_key, fleet_key,
+    LentAccount, MOST_BYTES, SealedKey, Signed, certificate_key, challenge_key, fleet_key,
 };
 use hythe_core::wire::subjects;
 use hythe_core::wire::worker::SealingKey;
+use hythe_store::Secret;
 use hythe_store::steps::Step;
 use zeroize::Zeroizing;
 
@@ -48,7 +49,7 @@ const TRACES_KEPT: Millis = Millis::seconds(3_600);
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes of a nonce.
 const NONCE: usize = 24;
-/// Bytes of roots that edges are told: a message to NATS has a million, and a byte takes up to four of them.
+/// Bytes of roots that edges are told: a byte takes up to four of a message, which has at most [`MOST_BYTES`].
 const MOST_ROOTS: usize = 48 * 1024;
 
 /// What is to be there under a key.
@@ -87,15 +88,16 @@ impl Turn {
         if self.fleet == fleet {
             return;
         }
-        // Of what this process found when it was started, nothing was heard before.
+        // Of a key that was there when this process was started, whatever it hears live is a word of since.
         let known = observed.edges.iter().filter(|_| self.fleet != 0);
         let before = known.map(|(id, edge)| (*id, edge.said_at)).collect();
         *self = Self { fleet, before, whole: false };
     }
 
-    /// Whether an edge may be given it.
+    /// Whether an edge may be given it. What lay there when this process began to listen may be the last word of
+    /// one that is lost, from before the key was made.
     fn may_have(&self, id: EdgeId, edge: &EdgeSeen) -> bool {
-        self.before.get(&id) != Some(&edge.said_at)
+        edge.live && self.before.get(&id) != Some(&edge.said_at)
     }
 
     /// Whether an edge that lives still has to say something. Until then nothing is sealed with it: that edge
@@ -392,23 +394,65 @@ fn content(
                 challenges: challenges.clone(),
                 roots: roots(control)?,
             };
-            let terms = serde_json::to_vec(&terms).map_err(|error| error.to_string())?;
-            let sealed = seal(&terms, AloneMessage::BOUND, secret)?;
-            serde_json::to_vec(&AloneMessage { format: FORMAT, sealed })
+            return alone(terms, secret).map(Bytes::from);
         }
     };
     bytes.map(Bytes::from).map_err(|error| error.to_string())
 }
 
 /// Accounts as they are lent to edges. One that cannot be read, or that the authority does not know any more, keeps
-/// them from asking there, and from nothing else.
+/// them from asking there, and from nothing else. It is read again with the next look.
 fn accounts(control: &Control, lent: &BTreeMap<Authority, u64>) -> BTreeMap<String, LentAccount> {
     let read = |(authority, version): (&Authority, &u64)| {
-        let secret = kept::read(control, &authority.account_secret(), *version).ok()??;
-        let account = LentAccount(secret.expose_str()?.to_owned());
-        Some((authority.directory().to_owned(), account))
+        let directory = authority.directory();
+        match lent_account(kept::read(control, &authority.account_secret(), *version)) {
+            Ok(account) => Some((directory.to_owned(), account)),
+            Err(why) => {
+                tracing::warn!(
+                    directory,
+                    why,
+                    again_within = %LOOK_EVERY,
+                    "edges that are alone cannot ask an authority: its account cannot be read"
+                );
+                None
+            }
+        }
     };
     lent.iter().filter_map(read).collect()
+}
+
+fn lent_account(read: Result<Option<Secret>, String>) -> Result<LentAccount, String> {
+    let secret = read?.ok_or("it is gone from the secrets")?;
+    let text = secret.expose_str().ok_or("it is no text")?;
+    Ok(LentAccount(text.to_owned()))
+}
+
+/// Terms as edges read them. What one needs most goes without the roots rather than not at all.
+fn alone(mut terms: AloneTerms, secret: &Zeroizing<[u8; FLEET_KEY]>) -> Result<Vec<u8>, String> {
+    let message = |terms: &AloneTerms| -> Result<Vec<u8>, String> {
+        let plain = serde_json::to_vec(terms).map(Zeroizing::new);
+        let plain = plain.map_err(|error| error.to_string())?;
+        let sealed = seal(&plain, AloneMessage::BOUND, secret)?;
+        serde_json::to_vec(&AloneMessage { format: FORMAT, sealed })
+            .map_err(|error| error.to_string())
+    };
+    let whole = message(&terms)?;
+    if whole.len() <= MOST_BYTES {
+        return Ok(whole);
+    }
+    if terms.roots.take().is_some() {
+        tracing::warn!(
+            bytes = whole.len(),
+            most = MOST_BYTES,
+            "edges that are alone trust only their own machine's roots: with those of the file what they may \
+             do has more bytes than they read"
+        );
+        let less = message(&terms)?;
+        if less.len() <= MOST_BYTES {
+            return Ok(less);
+        }
+    }
+    Err(format!("what edges may do alone has more bytes than they read, which is {MOST_BYTES}"))
 }
 
 /// The roots that are trusted besides the machine's. A file of very many is one of public authorities, which
@@ -515,8 +559,14 @@ mod tests {
             [1, 2].map(|n| turn.may_have(id(n), &observed.edges[&id(n)])).to_vec()
         };
 
-        // What a server finds when it is started it gives to all who say anything.
+        // What a server finds when it is started it gives to all who say anything from then on.
         let mut turn = Turn::default();
+        let lay_there = EdgeSeen { live: false, ..observed.edges[&id(2)].clone() };
+        let live = observed.edges.insert(id(2), lay_there).unwrap();
+        turn.notice(1, &observed);
+        assert_eq!(may(&turn, &observed), [true, false], "it may be lost since long before");
+        assert!(turn.waits(&observed, now(0)) && !turn.waits(&observed, now(EDGE_LEASE.0)));
+        observed.edges.insert(id(2), live);
         turn.notice(1, &observed);
         assert_eq!((may(&turn, &observed), turn.waits(&observed, now(0))), (vec![true; 2], false));
         turn.whole = true;
@@ -532,9 +582,59 @@ mod tests {
         assert_eq!(may(&turn, &observed), [true, false]);
         assert!(turn.waits(&observed, now(700)));
         assert!(!turn.waits(&observed, now(700 + EDGE_LEASE.0)), "not for ever");
+        // What it said before and NATS gives out late is no word of since.
+        let late = EdgeSeen { live: false, ..seen(8, 98_000, true) };
+        observed.edges.insert(id(2), late);
+        assert_eq!(may(&turn, &observed), [true, false]);
         // It was only away.
         observed.edges.insert(id(2), seen(90_000, 99_000, true));
         assert_eq!(may(&turn, &observed), [true, true]);
+    }
+
+    #[test]
+    fn an_account_is_lent_where_it_can_be_read_and_else_it_is_said_why() {
+        let text = |bytes: &[u8]| Ok(Some(Secret::new(bytes.to_vec())));
+        assert_eq!(lent_account(text(b"account")), Ok(LentAccount("account".to_owned())));
+        for (read, why) in [
+            (Ok(None), "it is gone from the secrets"),
+            (text(b"\xff"), "it is no text"),
+            (Err("the disk says no".to_owned()), "the disk says no"),
+        ] {
+            assert_eq!(lent_account(read), Err(why.to_owned()));
+        }
+    }
+
+    #[test]
+    fn terms_fit_in_what_edges_read_without_the_roots_where_need_be() {
+        let secret = Zeroizing::new([7; FLEET_KEY]);
+        let terms = |roots: Option<String>, directory: &str| AloneTerms {
+            at: Timestamp(1),
+            directories: [directory.to_owned()].into(),
+            accounts: BTreeMap::new(),
+            email: None,
+            challenges: vec![ChallengeKind::Http01],
+            roots,
+        };
+        let line = format!("{}\n", "A".repeat(64));
+        let here = "https://ca.example/dir";
+        for (roots, kept) in [
+            (line.repeat(MOST_ROOTS / line.len()), true),
+            // Each of these takes six bytes of JSON.
+            ("\u{1}".repeat(MOST_ROOTS), false),
+            (line.repeat(2 * MOST_ROOTS / line.len()), false),
+        ] {
+            let told = alone(terms(Some(roots.clone()), here), &secret).unwrap();
+            assert!(told.len() <= MOST_BYTES, "{} bytes", told.len());
+            let message: AloneMessage = serde_json::from_slice(&told).unwrap();
+            let (nonce, sealed) = message.sealed.0.split_first_chunk::<NONCE>().unwrap();
+            let cipher = XChaCha20Poly1305::new_from_slice(secret.as_slice()).unwrap();
+            let payload = Payload { msg: sealed, aad: AloneMessage::BOUND };
+            let plain = cipher.decrypt(&XNonce::from(*nonce), payload).unwrap();
+            let read: AloneTerms = serde_json::from_slice(&plain).unwrap();
+            assert_eq!(read, terms(kept.then_some(roots), here));
+        }
+        let why = alone(terms(None, &"a".repeat(MOST_BYTES)), &secret).unwrap_err();
+        assert!(why.contains("more bytes than they read"), "{why}");
     }
 
     #[test]

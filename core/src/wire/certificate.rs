@@ -42,6 +42,9 @@ pub fn own_key(certificate: CertificateId) -> String {
     format!("own.{certificate}")
 }
 
+/// Bytes of a [`CertificateMessage`] or an [`AloneMessage`]: edges read no larger ones.
+pub const MOST_BYTES: usize = 256 * 1024;
+
 /// The fleet's key, for one edge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FleetKeyMessage {

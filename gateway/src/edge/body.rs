@@ -123,7 +123,10 @@ impl Body for RequestBody {
                             progress.too_large.store(true, Relaxed);
                             return Poll::Ready(Some(Err(BodyError::TooLarge)));
                         }
-                        if body.is_end_stream() {
+                        // Nothing comes after trailers. What comes over HTTP/2 may say apart that it is over, and
+                        // by then nobody asks any more who has as much as was announced.
+                        let whole = body.size_hint().exact() == Some(0);
+                        if whole || frame.is_trailers() || body.is_end_stream() {
                             progress.ended.store(true, Relaxed);
                         }
                     }
@@ -207,6 +210,8 @@ impl Squeezed {
                     return Poll::Ready(Some(Ok(Frame::data(last))));
                 }
                 if let Some(trailers) = self.trailers.take() {
+                    // Nobody asks for more than that.
+                    self.over = true;
                     return Poll::Ready(Some(Ok(trailers)));
                 }
                 self.over = true;
@@ -221,7 +226,10 @@ impl Squeezed {
                             return Poll::Ready(Some(Ok(Frame::data(enough))));
                         }
                     }
-                    Err(trailers) => self.trailers = Some(trailers),
+                    Err(last) => {
+                        *ended = last.is_trailers();
+                        self.trailers = Some(last);
+                    }
                 },
                 Poll::Pending => {
                     return match self.squeezer.flush() {
@@ -313,9 +321,12 @@ impl Body for ResponseBody {
                 .map(|polled| polled.map(|one| one.map_err(Into::into))),
             Content::App { body, ended, lease, squeezed: None } => {
                 let polled = next(body, lease.as_deref_mut(), cx);
-                if matches!(polled, Poll::Ready(None)) {
-                    *ended = true;
-                }
+                // Whoever has the trailers asks for no more.
+                *ended |= match &polled {
+                    Poll::Ready(None) => true,
+                    Poll::Ready(Some(Ok(frame))) => frame.is_trailers(),
+                    Poll::Ready(Some(Err(_))) | Poll::Pending => false,
+                };
                 polled.map(|polled| polled.map(|one| one.map_err(Into::into)))
             }
         };

@@ -4,10 +4,12 @@
 //! A task would cost each request the way to it and back. Invariants: a connection is polled where it rang, and
 //! always with its own waker, so that it is of no account which task does it; what rings wakes whoever waits
 //! for the connection, and is remembered where nobody does, until it is settled. Where it has to go on while
-//! nobody waits for what it brings, it is handed over to a task.
+//! nobody waits for what it brings, it is handed over to a task. One that panics ends alone: whoever polls it may
+//! be what serves a whole core.
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool,
@@ -138,11 +140,20 @@ impl Held {
     fn go_on(&mut self) {
         let rang = self.cord.rang.load(Relaxed) && self.cord.rang.swap(false, AcqRel);
         let Some(moving) = self.moving.as_mut().filter(|_| rang) else { return };
-        let polled = moving.as_mut().poll(&mut Context::from_waker(&self.waker));
-        if let Poll::Ready(ended) = polled {
-            tell(ended, self.cord.to);
-            // Whoever waits for what it still had to bring is told so by that.
-            self.moving = None;
+        let (waker, to) = (&self.waker, self.cord.to);
+        // After a panic it is not polled any more, so that nothing sees what that left half done.
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            moving.as_mut().poll(&mut Context::from_waker(waker))
+        }));
+        match polled {
+            Ok(Poll::Pending) => return,
+            Ok(Poll::Ready(ended)) => tell(ended, to),
+            Err(_) => tracing::error!(%to, "a connection to a replica ended with a panic"),
+        }
+        // Whoever waits for what it still had to bring is told so by that.
+        let over = self.moving.take();
+        if catch_unwind(AssertUnwindSafe(|| drop(over))).is_err() {
+            tracing::error!(%to, "what was left of a connection to a replica ended with a panic");
         }
     }
 }
@@ -301,6 +312,22 @@ mod tests {
         driver.notice();
         driver.hand_over();
         assert!(matches!(driver, Driver::Held(_)), "there is nothing to hand over");
+    }
+
+    #[test]
+    fn one_that_panics_ends_alone() {
+        let held = Arc::new(());
+        let inside = Arc::clone(&held);
+        let connection = poll_fn(move |_: &mut Context<'_>| -> Poll<hyper::Result<()>> {
+            panic!("with {} held", Arc::strong_count(&inside))
+        });
+        let mut driver = Driver::held(connection, to());
+        driver.notice();
+        assert_eq!(Arc::strong_count(&held), 1, "it is gone with all that it had");
+        let mut cx = Context::from_waker(Waker::noop());
+        assert_eq!(driver.poll(&mut cx, |_| Poll::Ready(7)), Poll::Ready(7));
+        driver.stir();
+        driver.notice();
     }
 
     #[tokio::test]

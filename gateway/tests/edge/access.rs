@@ -116,6 +116,9 @@ async fn a_client_that_leaves_is_told_and_so_is_an_app_that_breaks_off() {
             let head = client.until_or_end("\r\n\r\n").await.unwrap_or_default();
             if head.starts_with("GET /broken") {
                 client.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc").await;
+            } else if head.starts_with("GET /sum") {
+                let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+                client.send(&format!("{head}2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n")).await;
             } else {
                 came.send(()).unwrap();
                 // Until the other side is gone.
@@ -135,6 +138,11 @@ async fn a_client_that_leaves_is_told_and_so_is_an_app_that_breaks_off() {
     let entry = request(&mut log).await;
     assert_eq!((entry.status, entry.failed), (Some(200), Some(AccessFailed::App)));
     assert_eq!(entry.sent, 3);
+
+    // Of one that ends with trailers there is nothing more to take.
+    assert_eq!(edge.get("a.example", "/sum").await.body, "ok");
+    let entry = request(&mut log).await;
+    assert_eq!((entry.path.as_str(), entry.failed, entry.sent), ("/sum", None, 2));
 
     let mut client = edge.client().await;
     client.send("GET /slow HTTP/1.1\r\nHost: a.example\r\n\r\n").await;

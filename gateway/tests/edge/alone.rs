@@ -13,7 +13,8 @@ use hythe_core::certificate::{AlonePace, AloneTries, ChallengeKind};
 use hythe_core::ids::CertificateId;
 use hythe_core::time::{Millis, Timestamp};
 use hythe_core::wire::certificate::{
-    ALONE_KEY, AloneTerms, CertificateMessage, LentAccount, Signed, certificate_key, own_key,
+    ALONE_KEY, AloneTerms, CertificateMessage, FleetKeyMessage, LentAccount, Signed,
+    certificate_key, own_key,
 };
 use hythe_core::wire::worker::SealingKey;
 use hythe_gateway::edge::{EdgeConfig, NatsSettings};
@@ -454,6 +455,42 @@ async fn what_an_edge_might_do_is_forgotten_where_a_bucket_that_was_made_anew_sa
     let kept = data.path().join("certificates/alone.json");
     until("it is still kept", async || (!kept.exists()).then_some(())).await;
     assert_eq!(shown(&edge).await, der(&old.chain));
+    edge.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_edge_before_it_sealed_with_another_key_is_served_and_that_key_stays() {
+    let world = World::new(&[]).await;
+    let old = world.certificate(id(), 1, now() + DAY);
+    let terms = AloneTerms { at: Timestamp(now()), ..world.terms() };
+    let data = world.left(&old, &terms);
+    let mut config = world.config(data.path(), no_nats());
+    config.limits.alone_look = Duration::from_secs(2);
+    let edge = Running::start(config.clone());
+    assert_eq!(shown(&edge).await, der(&old.chain));
+
+    // The one before was given another key to the last, and has let go of the first.
+    let second = Fleet::new(8);
+    let issued: Issued = world.authority.issue(&[HOST]);
+    let mut own = second.certificate((old.id, 1), &[HOST], &issued, now() + 30 * DAY);
+    own.signed = old.signed.clone();
+    let key = second.sealed(SealingKey(*SecretKey::from_bytes([5; 32]).public_key().as_bytes()));
+    let folder = data.path().join("certificates");
+    for (name, json) in [
+        ("fleet.json".to_owned(), serde_json::to_vec(&[&key]).unwrap()),
+        (format!("own-{}.json", old.id), serde_json::to_vec(&own).unwrap()),
+    ] {
+        std::fs::write(data.path().join("new"), json).unwrap();
+        std::fs::rename(data.path().join("new"), folder.join(name)).unwrap();
+    }
+    assert_eq!(another(&edge, &der(&old.chain)).await, der(&own.chain));
+    edge.stop().await;
+    // What lies there is under either of them.
+    let kept = std::fs::read(folder.join("fleet.json")).unwrap();
+    let kept: Vec<FleetKeyMessage> = serde_json::from_slice(&kept).unwrap();
+    assert_eq!((kept.len(), kept.first()), (2, Some(&key)));
+    let edge = Running::start(config);
+    assert_eq!(shown(&edge).await, der(&own.chain));
     edge.stop().await;
 }
 

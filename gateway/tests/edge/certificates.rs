@@ -229,6 +229,44 @@ async fn another_key_of_the_fleet_takes_the_place_of_the_one_before() {
 }
 
 #[tokio::test]
+async fn keys_that_another_edge_put_on_disk_are_put_right_by_the_one_that_is_told() {
+    let nats = Nats::start().await;
+    let control = nats.control().await;
+    let bucket = Bucket::of(&control).await;
+    let (authority, ours, theirs) = (Authority::new(), Fleet::new(2), Fleet::new(1));
+    let data = tempfile::tempdir().unwrap();
+    let edge = Running::start(secure(data.path(), nats.settings()));
+    let report = control.reports().await.next().await;
+    bucket.fleet(&ours, &report).await;
+    let one = certificate();
+    let stays = bucket.certificate((&ours, &authority), one, 1, &[HOST]).await;
+    comes(&edge, &authority, HOST, der(&stays)).await;
+    let folder = data.path().join("certificates");
+    let right = std::fs::read(folder.join("fleet.json")).unwrap();
+
+    // Another one that was leaving wrote down what it knew, and sealed with that.
+    let put = |name: String, json: Vec<u8>| {
+        std::fs::write(data.path().join("new"), json).unwrap();
+        std::fs::rename(data.path().join("new"), folder.join(name)).unwrap();
+    };
+    let issued = authority.issue(&[HOST]);
+    let late = theirs.certificate((one, 1), &[HOST], &issued, FOREVER);
+    put(format!("{one}.json"), serde_json::to_vec(&late).unwrap());
+    let key = theirs.sealed(report.sealing_key.unwrap());
+    put("fleet.json".to_owned(), serde_json::to_vec(&[key]).unwrap());
+    bucket.only(&ours, &report).await;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while std::fs::read(folder.join("fleet.json")).unwrap() != right {
+        assert!(tokio::time::Instant::now() < deadline, "it has the keys of the other one");
+        tokio::task::yield_now().await;
+    }
+    edge.stop().await;
+    let edge = Running::start(secure(data.path(), no_nats()));
+    assert_eq!(shown(&edge, &authority, HOST).await, der(&issued.0));
+    edge.stop().await;
+}
+
+#[tokio::test]
 async fn nothing_is_sealed_anew_with_a_key_that_is_not_on_disk() {
     let nats = Nats::start().await;
     let control = nats.control().await;

@@ -113,6 +113,26 @@ async fn clients_may_speak_http2_and_many_requests_share_a_connection() {
 }
 
 #[tokio::test]
+async fn who_says_apart_that_a_request_is_over_costs_its_app_no_connection() {
+    let app = App::echo("shop").await;
+    let (edge, _data) =
+        Running::with(table(1, &[("a.example", replicas(deployment(), &[app.at]))]));
+    let mut sender = http2(edge.at).await;
+    for _ in 0..3 {
+        // All that was announced, and then an empty piece that ends it.
+        let pieces = [Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"hi")))];
+        let body = StreamBody::new(futures_util::stream::iter(pieces)).boxed();
+        let request = Request::post("http://a.example/").header("content-length", "2");
+        let answer = soon(sender.send_request(request.body(body).unwrap())).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let body = soon(answer.into_body().collect()).await.unwrap().to_bytes();
+        assert!(body.ends_with(b"hi"), "{body:?}");
+    }
+    edge.stop().await;
+    assert_eq!(app.connections(), 1);
+}
+
+#[tokio::test]
 async fn a_client_that_resets_its_streams_leaves_nothing_behind() {
     let app = App::new(|mut client| async move {
         client.head().await;

@@ -142,6 +142,19 @@ async fn pages_have_their_types_tags_and_clean_names() {
     let tag = home.header("etag").unwrap();
     let same = ask(&edge, "GET", "/", &[&format!("If-None-Match: \"x\", {tag}")]).await;
     assert_eq!((same.status, same.header("etag"), same.body.as_str()), (304, Some(tag), ""));
+    for (said, status, body) in [
+        (format!("If-Match: \"x\", {tag}"), 200, "home"),
+        ("If-Match: *".to_owned(), 200, "home"),
+        ("If-Match: \"x\"".to_owned(), 412, ""),
+        (format!("If-Match: \"x\"\r\nIf-None-Match: {tag}"), 412, ""),
+        (format!("If-Match: {tag}\r\nIf-None-Match: {tag}"), 304, ""),
+        // There is no date to compare it with.
+        ("If-Unmodified-Since: Thu, 01 Jan 1970 00:00:00 GMT".to_owned(), 200, "home"),
+    ] {
+        let answer = ask(&edge, "GET", "/", &[&said]).await;
+        assert_eq!((answer.status, answer.body.as_str()), (status, body), "{said}");
+    }
+    assert_eq!(ask(&edge, "GET", "/nope", &["If-Match: \"x\""]).await.status, 404);
     let head = ask(&edge, "HEAD", "/", &[]).await;
     assert_eq!((head.status, head.header("content-length")), (200, Some("4")));
     let post = ask(&edge, "POST", "/", &["Content-Length: 0"]).await;

@@ -109,32 +109,40 @@ async fn an_app_that_breaks_off_is_not_taken_for_one_that_finished() {
 }
 
 #[tokio::test]
-async fn trailers_pass_both_ways() {
+async fn trailers_pass_both_ways_and_their_connections_take_the_next_request() {
     let (app, mut asked) = puppet().await;
     let (edge, _data) = Running::with(table(1, &[("a", replicas(deployment(), &[app.at]))]));
     let mut client = edge.client().await;
-    client
-        .send(
-            "POST / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nTrailer: X-Sum\r\n\
-             Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 1\r\n\r\n",
-        )
-        .await;
-    let mut app_side = soon(asked.recv()).await.unwrap();
-    assert!(app_side.head().await.contains("te: trailers"));
-    assert_eq!(app_side.chunk().await, "hi");
-    app_side.until("0\r\n").await;
-    assert_eq!(app_side.head().await.to_lowercase(), "x-sum: 1\r\n\r\n");
-    app_side
-        .send(
-            "HTTP/1.1 200 OK\r\nTrailer: X-Total\r\nTransfer-Encoding: chunked\r\n\r\n\
-             2\r\nho\r\n0\r\nX-Total: 2\r\n\r\n",
-        )
-        .await;
-    client.head().await;
-    assert_eq!(client.chunk().await, "ho");
-    client.until("0\r\n").await;
-    assert_eq!(client.head().await.to_lowercase(), "x-total: 2\r\n\r\n");
+    let mut before = None;
+    for _ in 0..3 {
+        client
+            .send(
+                "POST / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nTrailer: X-Sum\r\n\
+                 Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 1\r\n\r\n",
+            )
+            .await;
+        let mut app_side = match before.take() {
+            Some(before) => before,
+            None => soon(asked.recv()).await.unwrap(),
+        };
+        assert!(app_side.head().await.contains("te: trailers"));
+        assert_eq!(app_side.chunk().await, "hi");
+        app_side.until("0\r\n").await;
+        assert_eq!(app_side.head().await.to_lowercase(), "x-sum: 1\r\n\r\n");
+        app_side
+            .send(
+                "HTTP/1.1 200 OK\r\nTrailer: X-Total\r\nTransfer-Encoding: chunked\r\n\r\n\
+                 2\r\nho\r\n0\r\nX-Total: 2\r\n\r\n",
+            )
+            .await;
+        client.head().await;
+        assert_eq!(client.chunk().await, "ho");
+        client.until("0\r\n").await;
+        assert_eq!(client.head().await.to_lowercase(), "x-total: 2\r\n\r\n");
+        before = Some(app_side);
+    }
     edge.stop().await;
+    assert_eq!(app.connections(), 1);
 }
 
 #[tokio::test]

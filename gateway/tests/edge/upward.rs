@@ -81,14 +81,17 @@ async fn after_answers_of_any_form_it_takes_the_next_request() {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let whole = format!("{chunked}2\r\nok\r\n0\r\n\r\n");
     let begin = format!("{chunked}1\r\no\r\n");
+    let summed = format!("{chunked}2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n");
     let long = format!("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n{}", "o".repeat(200_000));
     let rest = "o".repeat(100_000);
-    let forms: [(&str, &[&str], usize); 11] = [
+    let forms: [(&str, &[&str], usize); 13] = [
         ("GET", &[OK], 2),
         ("GET", &["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", "ok"], 2),
         ("GET", &["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no", "k"], 2),
         ("GET", &[&whole], 2),
         ("GET", &[&begin, "1\r\nk\r\n", "0\r\n", "\r\n"], 2),
+        ("GET", &[&summed], 2),
+        ("GET", &[&begin, "1\r\nk\r\n", "0\r\nX-Sum: 1\r\n", "\r\n"], 2),
         ("GET", &[&long, &rest], 300_000),
         ("GET", &["HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n", OK], 2),
         ("GET", &["HTTP/1.1 204 No Content\r\n\r\n"], 0),

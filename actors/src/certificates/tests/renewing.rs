@@ -70,11 +70,21 @@ async fn another_key_seals_everything_anew_and_goes_to_whoever_says_something_si
     let bucket = world.control().bus().certificates_bucket().await.unwrap();
     assert_eq!(bucket.get(place).await.unwrap(), None);
 
+    let gone = TestEdge::start(&world.nats.settings()).await;
+    let is_second = |known: &Known| known.fleet.clone().filter(|fleet| *fleet == second);
+    gone.until("it has the same key", is_second).await;
+
     // Decided, and nothing done yet when the server dies.
+    let place = gone.lose();
+    let left = bucket.get(place.clone()).await.unwrap();
+    assert!(left.is_some());
     world.rotate().await;
     world.restart().await;
     let third = world.edge.until("the next server gives it", turned(&second)).await;
     assert_ne!(third, first);
+    // The last word of one that was lost before lay there when the server came back: it gets no box for that.
+    let bucket = world.control().bus().certificates_bucket().await.unwrap();
+    assert_eq!(bucket.get(place).await.unwrap(), left);
     assert!(world.edge.known().served(names).unwrap().1 == key);
     assert_eq!(world.certificates().fleet, 3);
     world.close().await;

@@ -1,6 +1,6 @@
 //! What a client takes: which form of a file, and which part of it. Pure.
 
-use hyper::header::{HeaderMap, IF_NONE_MATCH, IF_RANGE, RANGE};
+use hyper::header::{HeaderMap, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE};
 use hythe_core::site::{Compression, FileHash, SiteFile};
 
 use crate::edge::compress::quality;
@@ -62,6 +62,17 @@ pub(super) fn has(headers: &HeaderMap, tag: &str) -> bool {
     let said = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = said.flat_map(|value| value.split(',')).map(str::trim);
     tags.any(|said| said == "*" || said.strip_prefix("W/").unwrap_or(said) == tag)
+}
+
+/// Whether a client wants this form, where it says of which it wants something (RFC 9110, 13.1.1: compared
+/// strongly). Files have no date that `If-Unmodified-Since` would be compared with, so that it says nothing (13.1.4).
+pub(super) fn means(headers: &HeaderMap, tag: &str) -> bool {
+    if !headers.contains_key(IF_MATCH) {
+        return true;
+    }
+    let said = headers.get_all(IF_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut tags = said.flat_map(|value| value.split(',')).map(str::trim);
+    tags.any(|said| said == "*" || said == tag)
 }
 
 /// Which bytes a client wants.
@@ -166,6 +177,24 @@ mod tests {
         let has = |said: &str| has(&headers(&[(IF_NONE_MATCH, said)]), "\"a-br\"");
         assert!(has("\"a-br\"") && has("\"x\", W/\"a-br\"") && has("*"));
         assert!(!has("\"a\"") && !has("a-br") && !has(""));
+    }
+
+    #[test]
+    fn of_another_form_than_is_meant_nothing_is_wanted() {
+        let means = |said: &[(HeaderName, &str)]| means(&headers(said), "\"a-br\"");
+        assert!(means(&[]) && means(&[(IF_NONE_MATCH, "\"x\"")]));
+        for (said, meant) in [
+            ("\"a-br\"", true),
+            ("\"x\", \"a-br\"", true),
+            ("*", true),
+            // What is only as good is not the same bytes.
+            ("W/\"a-br\"", false),
+            ("\"a\"", false),
+            ("a-br", false),
+            ("", false),
+        ] {
+            assert_eq!(means(&[(IF_MATCH, said)]), meant, "{said}");
+        }
     }
 
     #[test]

@@ -178,6 +178,14 @@ async fn file(
     if let Ok(tag) = HeaderValue::from_str(&form.tag) {
         fields.insert(ETAG, tag);
     }
+    // Of an answer that is none to begin with nothing is asked (RFC 9110, 13.2.1).
+    if fine && !accept::means(headers, &form.tag) {
+        fields.remove(CONTENT_TYPE);
+        fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        fields.insert(CONTENT_LENGTH, HeaderValue::from(0));
+        *answer.status_mut() = StatusCode::PRECONDITION_FAILED;
+        return Ok(answer);
+    }
     if fine && accept::has(headers, &form.tag) {
         fields.remove(CONTENT_TYPE);
         *answer.status_mut() = StatusCode::NOT_MODIFIED;

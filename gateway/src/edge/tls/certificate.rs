@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 /// The format of [`CertificateMessage`] that this edge understands.
 const FORMAT: u16 = 1;
 /// Bytes of a message. An ordinary one has some 6,000.
-pub(super) const MOST_BYTES: usize = 256 * 1024;
+pub(super) const MOST_BYTES: usize = hythe_core::wire::certificate::MOST_BYTES;
 /// Certificates of a chain.
 const MOST_IN_CHAIN: usize = 10;
 /// Bytes before the ciphertext of a key.

@@ -36,7 +36,7 @@ use crate::edge::EdgeError;
 /// its chain, its key, and what handshakes are made with.
 const MOST: usize = 20_000;
 /// Keys of the fleet: the one in use and the one before, for what was sealed with that.
-const MOST_FLEET_KEYS: usize = 2;
+pub(super) const MOST_FLEET_KEYS: usize = 2;
 /// The format of [`FleetKeyMessage`] that this edge understands.
 const FLEET_FORMAT: u16 = 1;
 
@@ -81,6 +81,7 @@ impl Entry {
 
 /// What a message with a key of the fleet came to.
 struct KeyTaken {
+    /// Whether there is one here that was not there before.
     is_new: bool,
     /// Whether nothing in the bucket is sealed with another one any more.
     only: bool,
@@ -101,10 +102,12 @@ pub(super) struct Keeper {
     keys: Keys,
     pub(super) folder: Folder,
     pub(super) fleet: Fleet,
+    /// Whether the control plane has told this process which key is the newest.
+    pub(super) told_key: bool,
     common: ServerConfig,
     pub(super) certificates: BTreeMap<CertificateId, Arc<Certificate>>,
     /// Those that no key of the fleet opens yet, as they came.
-    sealed: BTreeMap<CertificateId, Bytes>,
+    pub(super) sealed: BTreeMap<CertificateId, Bytes>,
     challenges: BTreeMap<ChallengeId, Challenge>,
     /// What it does without the control plane.
     pub(super) own: Own,
@@ -127,6 +130,7 @@ impl Keeper {
             keys,
             folder,
             fleet: Fleet::default(),
+            told_key: false,
             common: super::common().map_err(EdgeError::Tls)?,
             certificates: BTreeMap::new(),
             sealed: BTreeMap::new(),
@@ -177,7 +181,10 @@ impl Keeper {
     }
 
     /// Reads certificates on all cores: looking at a private key takes most of the time.
-    fn look_at_all(&self, ids: &[CertificateId]) -> Vec<(CertificateId, Bytes, Outcome)> {
+    pub(super) fn look_at_all(
+        &self,
+        ids: &[CertificateId],
+    ) -> Vec<(CertificateId, Bytes, Outcome)> {
         let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let share = ids.len().div_ceil(threads).max(1);
         let one = |id: CertificateId| {
@@ -392,9 +399,13 @@ impl Keeper {
                 return None;
             }
         };
+        // What another edge has put there meanwhile is to be lost no more than what is here.
+        let came = self.settle_keys_or_tell();
+        self.told_key = true;
         let (fleet, only) = (&mut self.fleet.0, new.message.only);
         if fleet.first().is_some_and(|known| known.key == new.key) {
-            return Some(KeyTaken { is_new: false, only });
+            self.let_go_of_keys_after(MOST_FLEET_KEYS);
+            return Some(KeyTaken { is_new: came, only });
         }
         fleet.retain(|known| known.key != new.key);
         fleet.insert(0, new);
@@ -404,7 +415,7 @@ impl Keeper {
         Some(KeyTaken { is_new: true, only })
     }
 
-    fn open_key(&self, message: FleetKeyMessage) -> Result<FleetKey, String> {
+    pub(super) fn open_key(&self, message: FleetKeyMessage) -> Result<FleetKey, String> {
         if message.format != FLEET_FORMAT {
             let format = message.format;
             return Err(format!("its format is {format}, this edge reads {FLEET_FORMAT}"));
@@ -469,7 +480,7 @@ impl Keeper {
 }
 
 /// What a message on disk came to.
-type Outcome = Result<Looked, String>;
+pub(super) type Outcome = Result<Looked, String>;
 
 fn mark(bytes: &[u8]) -> [u8; 32] {
     *blake3::hash(bytes).as_bytes()

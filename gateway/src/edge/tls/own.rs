@@ -24,7 +24,7 @@ use hythe_core::wire::certificate::{
 
 use super::certificate::{self, Certificate, MOST_BYTES, Unfit};
 use super::challenge::{self, Challenge};
-use super::keeper::{Keeper, Looked};
+use super::keeper::{Keeper, Looked, MOST_FLEET_KEYS};
 
 /// The format of [`AloneMessage`] and [`CertificateMessage`] that this edge understands and writes.
 const FORMAT: u16 = 1;
@@ -88,9 +88,25 @@ impl Keeper {
 
     /// Takes in what the edge in whose place this one came did after this one had looked: until then it went on.
     pub(super) fn catch_up(&mut self) {
+        if self.settle_keys_or_tell() {
+            self.open_what_was_sealed();
+            self.let_go_of_keys_after(MOST_FLEET_KEYS);
+        }
         self.load_tries();
         self.load_own_certificates();
         self.publish();
+    }
+
+    /// Takes what lies on disk, and no key opened, into force.
+    fn open_what_was_sealed(&mut self) {
+        let ids: Vec<CertificateId> = self.sealed.keys().copied().collect();
+        for (id, _, looked) in self.look_at_all(&ids) {
+            if let Ok(Looked::Opened(found)) = looked {
+                self.sealed.remove(&id);
+                self.certificates.insert(id, Arc::new(found));
+            }
+        }
+        self.terms_with_another_key();
     }
 
     fn load_tries(&mut self) {
@@ -292,7 +308,10 @@ impl Keeper {
             tracing::error!(certificate = %id, "what was signed is over by this machine's clock");
             return Taken::Useless;
         }
-        let bytes = match self.sealed_own(order, obtained, theirs.version) {
+        let version = theirs.version;
+        // Another edge may have another key by now, and what lies on disk is read with what lies beside it.
+        self.settle_keys_or_tell();
+        let bytes = match self.sealed_own(order, obtained, version) {
             Ok(bytes) => Bytes::from(bytes),
             Err(error) => {
                 tracing::error!(certificate = %id, error, "could not seal an own certificate");
@@ -354,8 +373,11 @@ impl Keeper {
 
     fn put_own_in_force(&mut self, own: Certificate, bytes: &[u8]) {
         let id = own.id;
-        // A full disk must not keep it from being served.
-        if let Err(error) = self.folder.keep_own(id, bytes) {
+        // A full disk must not keep it from being served. Where its key is not on disk, neither is it to be.
+        let kept = self
+            .settle_keys()
+            .and_then(|_| self.folder.keep_own(id, bytes).map_err(|error| error.to_string()));
+        if let Err(error) = kept {
             tracing::error!(certificate = %id, %error, "could not keep an own certificate on disk");
         }
         self.own.certificates.insert(id, Arc::new(own));

@@ -1,20 +1,75 @@
 //! A new key of the fleet takes the place of the one before.
 //!
+//! While one edge takes the place of another, both may write down which keys there are, and each what it knows: so
+//! what is on disk is compared before anything is sealed, and before a key goes. What either has is kept, in the
+//! order of whoever was told last by the control plane, which is the one that serves.
+//!
 //! Invariants: nothing is sealed with a key that is not on disk, and no key is let go before all that lies here is
 //! sealed with the newest, so an edge that dies in between opens everything with what it has; and what was sealed anew
 //! is the same as before, under the same id and version.
 
 use bytes::Bytes;
 use hythe_core::ids::CertificateId;
-use hythe_core::wire::certificate::{AloneMessage, CertificateMessage};
+use hythe_core::wire::certificate::{AloneMessage, CertificateMessage, FleetKeyMessage};
 
-use super::certificate;
-use super::keeper::Keeper;
+use super::certificate::{self, FleetKey};
+use super::keeper::{Keeper, MOST_FLEET_KEYS};
 
 /// Certificates that are sealed anew before the folder is synced.
 const AT_ONCE: usize = 256;
 
 impl Keeper {
+    /// Takes in what keys another edge put on disk, and has all of them there; whether there were any. An error is
+    /// that the disk does not have all that are here.
+    pub(super) fn settle_keys(&mut self) -> Result<bool, String> {
+        let there = self.folder.fleet().map_err(|error| error.to_string())?.unwrap_or_default();
+        let there = match serde_json::from_slice::<Vec<FleetKeyMessage>>(&there) {
+            Ok(messages) => messages,
+            Err(_) if there.is_empty() => Vec::new(),
+            Err(error) => {
+                tracing::error!(%error, "could not read the keys of the fleet kept on disk");
+                Vec::new()
+            }
+        };
+        if there.iter().eq(self.fleet.0.iter().map(|known| &known.message)) {
+            return Ok(false);
+        }
+        let mut theirs = Vec::new();
+        // One more is there where a death came before it was let go of.
+        for message in there.into_iter().take(MOST_FLEET_KEYS + 1) {
+            match self.open_key(message) {
+                Ok(key) => theirs.push(key),
+                Err(error) => tracing::error!(error, "could not open a key of the fleet"),
+            }
+        }
+        let on_disk: Vec<_> = theirs.iter().map(|known| known.key.clone()).collect();
+        let ours = std::mem::take(&mut self.fleet.0);
+        let before = ours.len();
+        let (first, then) = if self.told_key { (ours, theirs) } else { (theirs, ours) };
+        let mut all: Vec<FleetKey> = Vec::new();
+        for key in first.into_iter().chain(then) {
+            if !all.iter().any(|known| known.key == key.key) {
+                all.push(key);
+            }
+        }
+        let came = all.len() > before;
+        // What cannot be opened is left there where there is nothing to write: it may be wanted yet.
+        let same = all.iter().map(|known| &known.key).eq(&on_disk);
+        self.fleet.0 = all;
+        if !same {
+            self.put_keys().map_err(|error| error.to_string())?;
+        }
+        Ok(came)
+    }
+
+    /// The same, where it is told what goes wrong.
+    pub(super) fn settle_keys_or_tell(&mut self) -> bool {
+        self.settle_keys().unwrap_or_else(|error| {
+            tracing::error!(error, "could not compare the fleet's keys with those on disk");
+            false
+        })
+    }
+
     /// Lets go of all keys of the fleet but this many, the newest.
     pub(super) fn let_go_of_keys_after(&mut self, most: usize) {
         if self.fleet.0.len() <= most {
