@@ -236,7 +236,7 @@ fn edge(args: EdgeArgs) -> Outcome {
     config.metrics = args.edge_metrics;
     config.take_over = args.take_over;
     runtime(false)?
-        .block_on(hythe_gateway::edge::run(config, stopped()))
+        .block_on(async { Box::pin(hythe_gateway::edge::run(config, stopped())).await })
         .map_err(|error| Failure::of(&error))
 }
 
@@ -251,20 +251,24 @@ fn nats(args: &NatsArgs) -> Outcome<NatsSettings> {
     NatsSettings::load(url, args.nats_credentials.as_deref()).map_err(|error| Failure::of(&error))
 }
 
-/// Ready when this process is told to stop.
-async fn stopped() {
-    // Without a way to listen for signals, the process ends by them.
-    if up::stop_signal().await.is_err() {
-        std::future::pending::<()>().await;
+/// Ready when this process is told to stop, from this call on: also where that is before anybody waits for it.
+fn stopped() -> impl Future<Output = ()> + Send + 'static {
+    let told = up::stop_signal().ok();
+    async move {
+        match told {
+            Some(told) => told.await,
+            // Without a way to listen for signals, the process ends by them.
+            None => std::future::pending().await,
+        }
     }
 }
 
 /// Cancelled when this process is told to stop.
 fn stop_token() -> CancellationToken {
     let token = CancellationToken::new();
-    let cancelled = token.clone();
+    let (cancelled, stopped) = (token.clone(), stopped());
     tokio::spawn(async move {
-        stopped().await;
+        stopped.await;
         cancelled.cancel();
     });
     token

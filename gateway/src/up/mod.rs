@@ -409,11 +409,12 @@ impl Signals {
     }
 }
 
-/// Waits for a signal that says to stop: what each role does, under `hythe up` and alone.
+/// Ready once a signal has come that says to stop: what each role goes by, under `hythe up` and alone. From this
+/// call on none ends the process by itself, whenever what is given is waited for. Within a runtime.
 ///
 /// # Errors
 /// Signals cannot be listened for.
-pub async fn stop_signal() -> Result<(), UpError> {
-    Signals::install()?.wait().await;
-    Ok(())
+pub fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, UpError> {
+    let mut signals = Signals::install()?;
+    Ok(async move { signals.wait().await })
 }

@@ -72,6 +72,7 @@ fn an_image_is_deployed_and_comes_back_as_it_was_when_its_tag_has_moved() {
     }
 
     // Back, although the engine has lost the image: it is pulled again by its digest.
+    scene.hythe.wait_until("the version before is gone", || scene.hythe.containers().len() == 1);
     let images = shown["image"].as_str().unwrap().to_owned();
     let removed = Command::new("docker").args(["image", "rm", "-f", &images]).status().unwrap();
     assert!(removed.success());

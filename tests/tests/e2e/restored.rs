@@ -100,8 +100,9 @@ fn a_static_site_answers_again_on_an_empty_machine_and_once_its_files_were_lost(
         listed["items"].as_array().unwrap().clone()
     };
     let listed = deployments(&scene);
-    assert_eq!((listed.len(), &listed[0]["commit"]), (2, &first["commit"]), "{listed:?}");
     scene.hythe.wait_for_status(listed[0]["id"].as_str().unwrap(), &["live"]);
+    let listed = deployments(&scene);
+    assert_eq!((listed.len(), &listed[0]["commit"]), (2, &first["commit"]), "{listed:?}");
 
     // The folder with the files is lost, and that of the edge stays: no restoration says so.
     scene.hythe.stop();
