@@ -131,7 +131,7 @@ fn what_goes_through_pipes_arrives_whole_and_exit_codes_come_back() {
     run(&["sh", "-c", "exit 0 # hush-hush"]);
     only_the_replica_is_left(&scene);
     let told = told(&scene);
-    assert_eq!(counted(&told), (9, 9), "{told}");
+    assert_eq!(counted(&told), (10, 10), "{told}");
     assert!(told.contains("\"owner\"") && !told.contains("hush-hush"), "{told}");
     scene.finish();
 }
