@@ -202,7 +202,8 @@ fn what_has_no_address_goes_on_too_until_its_worker_has_taken_on_more_than_the_r
     let orders = |n: u128| both.deployments[&deployment_id(n)].assigned.0;
     let (first, second) = (orders(1), orders(2));
     // What the worker holds, and what it is told.
-    let rows: [(&[(u128, u64, bool)], &[&str]); 5] = [
+    type Row<'a> = (&'a [(u128, u64, bool)], &'a [&'a str]);
+    let rows: [Row<'_>; 5] = [
         (&[(1, first, false)], &["run 2"]),
         (&[(1, first, false), (2, second - 1, false)], &["run 2"]),
         (&[(1, first, false), (2, second, false)], &["stop 1"]),
@@ -236,11 +237,11 @@ fn a_post_deploy_command_that_ends_with_its_version_is_given_up_first_and_not_be
         let second = second_is_there.then(|| (2, orders(2), false));
         let held: Vec<_> = [(1, orders(1), false)].into_iter().chain(second).collect();
         let effects = reconcile(&both, &observed(&held), &base, at(20));
-        let fault = effects.into_iter().find_map(|effect| match effect {
-            Effect::Deployment(of, DeploymentCommand::FailPostDeploy { fault }) if of == one => {
-                Some(fault)
+        let fault = effects.into_iter().find_map(|effect| {
+            if let Effect::Deployment(of, DeploymentCommand::FailPostDeploy { fault }) = effect {
+                return (of == one).then_some(fault);
             }
-            _ => None,
+            None
         });
         (fault, told(&both, &observed(&held)).0)
     };

@@ -181,7 +181,10 @@ mod tests {
         }
     }
 
-    fn told(roomy: bool) -> (Ahead, Arc<Mutex<Vec<(u64, usize)>>>) {
+    /// Where was written, and how much.
+    type Writes = Arc<Mutex<Vec<(u64, usize)>>>;
+
+    fn told(roomy: bool) -> (Ahead, Writes) {
         let writes = Arc::<Mutex<Vec<_>>>::default();
         let file = Told(InMemoryBackend::new(), Arc::clone(&writes));
         file.set_len(PAGE as u64).unwrap();

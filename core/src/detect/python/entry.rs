@@ -177,10 +177,8 @@ pub(super) fn with_secret(name: &str) -> String {
 pub(super) fn package(repo: &Repo<'_>) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let folders = repo.all().filter_map(|path| path.strip_suffix("/__main__.py"));
-    let mut packages = folders.filter_map(|folder| {
-        let name = folder.strip_prefix("src/").unwrap_or(folder);
-        name.chars().all(plain).then_some(folder)
-    });
+    let mut packages =
+        folders.filter(|folder| folder.strip_prefix("src/").unwrap_or(folder).chars().all(plain));
     let only = packages.next().filter(|_| packages.next().is_none())?;
     words::path(only, "a package").ok()
 }
