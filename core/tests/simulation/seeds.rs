@@ -13,7 +13,7 @@ use crate::world::World;
 /// Seeds in one run of the tests, and in a soak.
 const SEEDS: (u64, u64) = (2_000, 100_000);
 /// The first of them, in which is counted what happens.
-const COUNTED: u64 = 700;
+const COUNTED: u64 = 1_500;
 /// Tests that share the others.
 const SHARES: u64 = 16;
 /// Seeds within which a planted fault has to be found.
@@ -130,7 +130,7 @@ fn everything_that_can_happen_does() {
         often(&format!("failed while {stage}"), 20);
     }
     // Only what no builder took for all of its time, whatever the clocks said.
-    often("failed while queued", 5);
+    often("failed while queued", 10);
     for stage in ["switching", "draining"] {
         often(&format!("failed while {stage}"), 2);
     }
